@@ -1,0 +1,231 @@
+//! Diagnoses: the closed list of things that go wrong, each with its cause, its remedy and what it says of the backup.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a diagnosis means for the rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The service cannot be had back from this data.
+    Failed,
+    /// It could not be found out.
+    Errored,
+    /// Worth knowing; decides nothing.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $severity:ident $title:literal, $cause:literal, $remedy:literal;)*) => {
+        /// A stable code such as `boot/exited`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[doc = $title] #[serde(rename = $code)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the list.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// The code as written in reports.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+
+            /// What it means for the rehearsal.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$variant => Severity::$severity,)* }
+            }
+
+            /// One line.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+
+            /// Why it happens.
+            pub fn cause(self) -> &'static str {
+                match self { $(Code::$variant => $cause,)* }
+            }
+
+            /// What to do.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Code::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BootExited "boot/exited" Failed "the service exited",
+        "The container stopped while it should have been starting or running on the restored data.",
+        "Read the last log lines: they name the file, the setting or the service it missed. If the same image runs live, the difference is in the data.";
+    BootCrashLoop "boot/crash-loop" Failed "the service exits again and again",
+        "The service was started as often as its restart policy would have it, and exited each time.",
+        "Read the last log lines of the last attempt; a service that waits for another by crashing needs a depends_on condition.";
+    BootOomKilled "boot/oom-killed" Failed "the service was killed for memory",
+        "The service used more memory than its limit, in the sandbox as it would live.",
+        "Raise the service's own memory limit, or the sandbox's when the live service has none.";
+    BootNotStarted "boot/not-started" Failed "the container could not be started",
+        "The engine refused to start the container: its command, user, working directory or a mount does not fit.",
+        "Read the engine's message; it names the path or the setting.";
+    HealthTimeout "health/timeout" Failed "the service did not become ready in time",
+        "Neither the healthcheck passed nor the exposed ports were listened on within the time allowed.",
+        "Look at the probe's last output and the log; raise --timeout if the service is only slow.";
+    HealthUnhealthy "health/unhealthy" Failed "the healthcheck fails",
+        "The healthcheck failed as often in a row as the service allows.",
+        "Run the healthcheck's command in a kept sandbox (--keep) and see what it misses.";
+    OrderDependencyFailed "order/dependency-failed" Failed "a service it depends on did not come up",
+        "depends_on names a service that failed first; this one was never started.",
+        "Look at the dependency's own result; this one says nothing of its own data.";
+    OrderDependencyErrored "order/dependency-errored" Errored "a service it depends on could not be rehearsed",
+        "depends_on names a service about which nothing could be found out, or that is not on this host.",
+        "See to the dependency's error first.";
+    OrderCycle "order/cycle" Errored "services depend on each other in a circle",
+        "depends_on leads back to the service it started from, so no order would do.",
+        "Break the circle in the stack's depends_on.";
+    DataTornCopy "data/torn-copy" Warning "files changed while they were copied",
+        "The live service wrote to its data during the copy, so the copy may show no single moment.",
+        "Rehearse from a snapshot, or at a quiet time; databases usually recover from it, as after a power cut.";
+    DataMetadataLost "data/metadata-lost" Warning "attributes were lost",
+        "The file system that holds the copy does not take some owners, attributes or lists of rights.",
+        "Keep the engine's volumes on a file system that has them; tmpfs and network file systems often lack user attributes.";
+    RestoreNoSpace "restore/no-space" Errored "no room for the restored data",
+        "The data is larger than the free space where the engine keeps its volumes.",
+        "Free some space, or use another strategy for the mount: readonly, overlay, empty or omit.";
+    RestoreTooLarge "restore/too-large" Errored "a mount is larger than --max-copy",
+        "The mount holds more than a rehearsal may copy.",
+        "Raise --max-copy, or use another strategy for the mount: readonly, overlay, empty or omit.";
+    RestoreUnreadable "restore/unreadable" Errored "the data could not be read",
+        "Reading the source failed, so nothing can be said about it.",
+        "See to the named file or volume; a failing disk shows like this.";
+    RestoreFailed "restore/failed" Errored "the data could not be brought into the sandbox",
+        "Copying into the new volume failed for another reason than space.",
+        "Read the message; the file system below the engine may not hold what the data needs (owners, attributes).";
+    SandboxNotIsolated "sandbox/not-isolated" Errored "the sandbox is not isolated",
+        "Something outside answered from inside the sandbox, so no service was booted in it.",
+        "Look at the engine's network settings (firewall off, gateway mode); do not rehearse on this host before this is clear.";
+    SandboxWithheld "sandbox/withheld" Errored "the service did not come up without what the sandbox withholds",
+        "The service works with a socket, a device or privileges of the host, which no sandbox gives, so that its failure says nothing of its data.",
+        "Skip it with the label rehearsa.skip=reason, or split what holds the data from what needs the host.";
+    SandboxFailed "sandbox/failed" Errored "the sandbox could not be built",
+        "The engine refused a network, a volume or a container.",
+        "Read the engine's message; `rehearsa clean` frees what earlier runs left.";
+    SandboxNetworksExhausted "sandbox/networks-exhausted" Errored "the engine has no free address range for a network",
+        "Every network takes an address range, and all are in use.",
+        "Remove unused networks (`docker network prune`), run `rehearsa clean`, or widen the engine's default-address-pools.";
+    SandboxLeftBehind "sandbox/left-behind" Errored "something of the sandbox is left",
+        "Objects of this run could not be removed.",
+        "Run `rehearsa clean` when the engine answers again; the message names what is left.";
+    ConfigImageUnavailable "config/image-unavailable" Failed "the image cannot be had",
+        "The image that the service runs on is not on the host any more.",
+        "Pull or rebuild it, and keep a copy: without it there is no restore.";
+    ConfigImageDrift "config/image-drift" Warning "the tag means another image now",
+        "The live container runs an image that its tag no longer points to; a restore by tag would run the other one.",
+        "Recreate the live service from the tag, or pin the image by digest.";
+    ConfigVolumeDriver "config/volume-driver" Errored "the volume's driver does not answer",
+        "The volume belongs to a driver that is missing or failing on this host, so its data cannot be read.",
+        "Install or start the volume plugin, or give the mount another strategy.";
+    ConfigMissingFile "config/missing-file" Failed "a file the service mounts is missing",
+        "The path of a bind mount does not exist on the host any more.",
+        "Restore or recreate it; a service recreated now would get an empty folder in its place.";
+    HostUnreachable "host/unreachable" Errored "the engine does not answer",
+        "The connection to the Docker daemon failed or broke.",
+        "See that the daemon runs and DOCKER_HOST or the context is right; then run `rehearsa clean`.";
+    HostServiceVanished "host/service-vanished" Errored "the live container is gone",
+        "The container was removed or recreated while it was being rehearsed.",
+        "Run again; updates and rehearsals should not overlap.";
+    WorkerFailed "worker/failed" Errored "the worker failed",
+        "The throw-away container that copies and looks at the data did not start, stopped or did not answer.",
+        "Read the message; if the engine is another architecture than this machine, use the build for it.";
+    RunCancelled "run/cancelled" Errored "the run was interrupted",
+        "A signal ended the run before this rehearsal was done.",
+        "Run it again.";
+    RunPanicked "run/panicked" Errored "rehearsa itself failed",
+        "A defect in rehearsa.",
+        "Please report it with the message.";
+}
+
+impl Code {
+    /// The code of this name.
+    pub fn parse(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that went wrong, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// What it is.
+    pub code: Code,
+    /// What happened to what, in one sentence or a few lines; free of secrets.
+    pub message: String,
+    /// The known cause, when a log line was recognised.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<KnownCause>,
+    /// What to do here, when more is known than the code's general remedy.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remedy: Option<String>,
+    /// The service's last log lines, masked; empty when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub log_tail: Vec<String>,
+}
+
+/// A log line that is known to mean something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCause {
+    /// What it means.
+    pub meaning: String,
+    /// The line itself, masked.
+    pub line: String,
+}
+
+impl Diagnosis {
+    /// A diagnosis with nothing but its message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), cause: None, remedy: None, log_tail: Vec::new() }
+    }
+
+    /// What it means for the rehearsal.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+
+    /// What to do: the special remedy, else the code's.
+    pub fn remedy(&self) -> &str {
+        self.remedy.as_deref().unwrap_or(self.code.remedy())
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_parse_back() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert_eq!(serde_json::to_string(code).expect("a code serializes"), format!("\"{code}\""));
+        }
+    }
+
+    #[test]
+    fn every_code_says_what_to_do() {
+        for code in Code::ALL {
+            assert!(code.as_str().contains('/'), "{code}");
+            assert!(!code.cause().is_empty() && code.remedy().ends_with('.'), "{code}");
+        }
+    }
+}

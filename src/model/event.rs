@@ -1,0 +1,249 @@
+//! Events: the facts of a run, in order. Reports, the verdict and the exit code are made from these and nothing else.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::check::{Check, Proof};
+use super::diagnosis::Diagnosis;
+use super::mount::Strategy;
+use super::service::{Image, ServiceName};
+
+/// A fact and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Fact {
+    /// The plan stands and the run begins. Sent once, first.
+    RunStarted {
+        /// Session id, as in the labels of everything that is created.
+        session: String,
+        /// rehearsa's version.
+        version: String,
+        /// The engine, for people: `Docker 20.10.24 on nas`.
+        engine: String,
+        /// Every selected case, in order, the ignored ones included.
+        cases: Vec<CaseInfo>,
+        /// How many services the filters left out.
+        filtered_out: usize,
+        /// Rehearsals at a time.
+        threads: usize,
+    },
+    /// A rehearsal begins.
+    CaseStarted {
+        /// Which.
+        case: ServiceName,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Its number, unique in the run.
+        id: u64,
+        /// The cases it is for: a step of a whole stack counts for all its selected services.
+        cases: Vec<ServiceName>,
+        /// What is done.
+        step: Step,
+    },
+    /// A step goes on; sent a few times a second at most.
+    StepProgress {
+        /// The step's number.
+        id: u64,
+        /// How far it is.
+        amount: Amount,
+        /// How far it will go, when that is known.
+        total: Option<Amount>,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The step's number.
+        id: u64,
+        /// How.
+        result: StepResult,
+    },
+    /// Something worth knowing that decides nothing by itself.
+    Warned {
+        /// The cases it is about.
+        cases: Vec<ServiceName>,
+        /// What.
+        diagnosis: Diagnosis,
+    },
+    /// A rehearsal ended otherwise than by its steps: it was never run, or the engine broke.
+    CaseAborted {
+        /// Which.
+        case: ServiceName,
+        /// Why.
+        diagnosis: Diagnosis,
+    },
+    /// A rehearsal was not asked for or not possible, for this reason.
+    CaseSkipped {
+        /// Which.
+        case: ServiceName,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The service passed all its checks.
+    CaseProven {
+        /// Which.
+        case: ServiceName,
+        /// What was shown.
+        proof: Proof,
+        /// The service's last log lines, masked.
+        log_tail: Vec<String>,
+    },
+    /// Nothing more will be said of this rehearsal.
+    CaseFinished {
+        /// Which.
+        case: ServiceName,
+    },
+    /// A failed sandbox was kept on request.
+    SandboxKept {
+        /// The stack.
+        stack: String,
+        /// Commands to look into it, and to remove it, each with a word on what it does.
+        hints: Vec<(String, String)>,
+    },
+    /// A signal asked the run to stop.
+    Interrupted {
+        /// The signal's number: 2 for SIGINT, 15 for SIGTERM.
+        signal: i32,
+    },
+    /// Objects that the run could not remove.
+    LeftBehind {
+        /// What is left and why.
+        diagnosis: Diagnosis,
+    },
+    /// The run is over. Sent once, last.
+    RunFinished,
+}
+
+/// What is known of a case before it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseInfo {
+    /// Its name.
+    pub name: ServiceName,
+    /// Where the data comes from: `live`, …
+    pub source: String,
+    /// The image.
+    pub image: Image,
+    /// What the sandbox takes away from the service or changes.
+    pub changes: Vec<Change>,
+    /// Why it is skipped, if it is.
+    pub ignored: Option<String>,
+    /// Where the service is declared, when a file does.
+    pub declared: Option<Location>,
+}
+
+/// A line of a file, relative to the working directory where that is possible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Path.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// Something that is not in the sandbox as it is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The setting: `ports`, `network_mode`, `mount /var/run/docker.sock`.
+    pub field: String,
+    /// What it is live; free of secrets.
+    pub live: String,
+    /// What it is in the sandbox (`left out`, `the sandbox network`).
+    pub sandbox: String,
+    /// It may change what the service can do, so every report says it.
+    pub notable: bool,
+}
+
+/// Something that is done in a rehearsal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// The sandbox's network is made.
+    Network,
+    /// The worker is started.
+    Worker,
+    /// From inside, nothing outside may answer.
+    Canary,
+    /// Data comes into the sandbox.
+    Restore {
+        /// What is restored, for people: `volume jellyfin_config`.
+        mount: String,
+        /// How.
+        strategy: Strategy,
+        /// From where: `live`, …
+        source: String,
+    },
+    /// The container is created and started.
+    Boot {
+        /// Which service; in a step for another case it is a dependency.
+        service: ServiceName,
+    },
+    /// A question to the booted service.
+    Check {
+        /// Which service.
+        service: ServiceName,
+        /// What is asked.
+        check: Check,
+    },
+    /// It must stay well for a while.
+    Settle {
+        /// Which service.
+        service: ServiceName,
+    },
+    /// Everything is removed and looked for.
+    Teardown,
+}
+
+impl Step {
+    /// The one service whose own doing the step is; for other cases it is only in the timeline.
+    pub fn owner(&self) -> Option<&ServiceName> {
+        match self {
+            Step::Boot { service } | Step::Check { service, .. } | Step::Settle { service } => Some(service),
+            Step::Network | Step::Worker | Step::Canary | Step::Restore { .. } | Step::Teardown => None,
+        }
+    }
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Files and other entries.
+    pub files: u64,
+    /// Bytes of content.
+    pub bytes: u64,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum StepResult {
+    /// Well.
+    Done {
+        /// What was restored, for a step that restores.
+        amount: Option<Amount>,
+        /// A word on it, for people (`healthy after 3 probes`).
+        note: Option<String>,
+    },
+    /// Not well; the code's severity says whether the backup or the rehearsal is to blame.
+    Broke {
+        /// What went wrong.
+        diagnosis: Diagnosis,
+    },
+    /// It was stopped before its end, because something else decided.
+    Stopped,
+}
+
+impl StepResult {
+    /// Well, with nothing to add.
+    pub fn done() -> Self {
+        StepResult::Done { amount: None, note: None }
+    }
+}

@@ -1,0 +1,16 @@
+//! The words of the domain as plain data: what a service is, what a plan decides, what happened and what it means.
+//!
+//! Nothing here does I/O, knows a wire format or names a foreign engine's types. Every other room may use this one; this
+//! one uses none.
+
+pub mod check;
+pub mod diagnosis;
+pub mod event;
+pub mod mount;
+pub mod outcome;
+pub mod plan;
+#[cfg(test)]
+pub mod sample;
+pub mod sandbox;
+pub mod secret;
+pub mod service;

@@ -1,0 +1,395 @@
+//! The one judge: events are folded into the outcome of the run, and the outcome into the exit code.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::check::Proof;
+use super::diagnosis::{Code, Diagnosis, Severity};
+use super::event::{Amount, CaseInfo, Event, Fact, Step, StepResult};
+use super::service::ServiceName;
+
+/// What became of a rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The service ran on the restored data.
+    Passed,
+    /// It was not asked for, or is not rehearsable; there is a reason.
+    Skipped,
+    /// It could not be found out.
+    Errored,
+    /// The service does not come back from this data.
+    Failed,
+}
+
+impl Verdict {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Skipped => "skipped",
+            Verdict::Errored => "errored",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+/// A step as it went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepRecord {
+    /// Its number in the run.
+    pub id: u64,
+    /// What was done.
+    pub step: Step,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub finished: Option<Timestamp>,
+    /// How it ended; `None` while it runs.
+    pub result: Option<StepResult>,
+}
+
+impl StepRecord {
+    /// Seconds it took; 0 while it runs.
+    pub fn seconds(&self) -> f64 {
+        self.finished.map_or(0.0, |end| seconds_between(self.started, end))
+    }
+}
+
+/// A rehearsal as it went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseRecord {
+    /// What was known before.
+    pub info: CaseInfo,
+    /// When it began; `None` when it never did.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// Its steps, in order of their start. A step of a whole stack is in each of its cases.
+    pub steps: Vec<StepRecord>,
+    /// What decided against it, in order; the first is the one to show.
+    pub diagnoses: Vec<Diagnosis>,
+    /// What is worth knowing.
+    pub warnings: Vec<Diagnosis>,
+    /// Why it was skipped.
+    pub skipped: Option<String>,
+    /// What was shown, when it passed all its checks.
+    pub proof: Option<Proof>,
+    /// The service's last log lines, masked.
+    pub log_tail: Vec<String>,
+}
+
+impl CaseRecord {
+    fn new(info: CaseInfo) -> Self {
+        Self {
+            skipped: info.ignored.clone(),
+            info,
+            started: None,
+            finished: None,
+            steps: Vec::new(),
+            diagnoses: Vec::new(),
+            warnings: Vec::new(),
+            proof: None,
+            log_tail: Vec::new(),
+        }
+    }
+
+    /// What became of it. A case is green only when a proof was had and nothing speaks against it; a case about which
+    /// nothing was said is an error, never a pass.
+    pub fn verdict(&self) -> Verdict {
+        // What is known to be bad stays bad, whatever else could not be found out.
+        if self.diagnoses.iter().any(|d| d.severity() == Severity::Failed) {
+            Verdict::Failed
+        } else if !self.diagnoses.is_empty() {
+            Verdict::Errored
+        } else if self.skipped.is_some() {
+            Verdict::Skipped
+        } else if self.proof.is_some() {
+            Verdict::Passed
+        } else {
+            Verdict::Errored
+        }
+    }
+
+    /// The diagnosis to show: the first that decided the verdict.
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        let failed = self.diagnoses.iter().find(|d| d.severity() == Severity::Failed);
+        failed.or_else(|| self.diagnoses.first())
+    }
+
+    /// Seconds from its start to its end.
+    pub fn seconds(&self) -> f64 {
+        match (self.started, self.finished) {
+            (Some(start), Some(end)) => seconds_between(start, end),
+            _ => 0.0,
+        }
+    }
+
+    /// Files and bytes brought into the sandbox.
+    pub fn restored(&self) -> Amount {
+        self.steps
+            .iter()
+            .filter_map(|record| match &record.result {
+                Some(StepResult::Done { amount, .. }) => *amount,
+                _ => None,
+            })
+            .fold(Amount::default(), |sum, a| Amount { files: sum.files + a.files, bytes: sum.bytes + a.bytes })
+    }
+}
+
+/// The run as it went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Session id.
+    pub session: String,
+    /// rehearsa's version.
+    pub version: String,
+    /// The engine, for people.
+    pub engine: String,
+    /// When the run began and ended.
+    pub started: Option<Timestamp>,
+    /// When the run ended.
+    pub finished: Option<Timestamp>,
+    /// The selected cases, in the plan's order.
+    pub cases: Vec<CaseRecord>,
+    /// How many services the filters left out.
+    pub filtered_out: usize,
+    /// Rehearsals at a time.
+    pub threads: usize,
+    /// What was left behind, and what else broke after the cases it concerned were finished.
+    pub left_behind: Vec<Diagnosis>,
+    /// The signal that ended the run.
+    pub interrupted: Option<i32>,
+    /// Reports that could not be written, each with its name and why. Noted by who hands the events to the reports.
+    pub lost_reports: Vec<String>,
+}
+
+/// How many cases ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Passed.
+    pub passed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Errored.
+    pub errored: usize,
+    /// Skipped.
+    pub skipped: usize,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.passed + self.failed + self.errored + self.skipped
+    }
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Outcome {
+    /// Of a run of which nothing is known yet.
+    pub fn new() -> Self {
+        Self {
+            session: String::new(),
+            version: String::new(),
+            engine: String::new(),
+            started: None,
+            finished: None,
+            cases: Vec::new(),
+            filtered_out: 0,
+            threads: 0,
+            left_behind: Vec::new(),
+            interrupted: None,
+            lost_reports: Vec::new(),
+        }
+    }
+
+    /// Takes one more fact into account.
+    pub fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        match &event.fact {
+            Fact::RunStarted { session, version, engine, cases, filtered_out, threads } => {
+                self.session.clone_from(session);
+                self.version.clone_from(version);
+                self.engine.clone_from(engine);
+                self.started = Some(at);
+                self.filtered_out = *filtered_out;
+                self.threads = *threads;
+                self.cases = cases.iter().cloned().map(CaseRecord::new).collect();
+            }
+            Fact::CaseStarted { case } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.started = Some(at);
+                }
+            }
+            Fact::StepStarted { id, cases, step } => {
+                let record = StepRecord { id: *id, step: step.clone(), started: at, finished: None, result: None };
+                for case in cases {
+                    if let Some(found) = self.case_mut(case) {
+                        found.steps.push(record.clone());
+                    }
+                }
+            }
+            Fact::StepProgress { .. } => {}
+            Fact::StepFinished { id, result } => self.finish_step(*id, result, at),
+            Fact::Warned { cases, diagnosis } => {
+                for case in cases {
+                    if let Some(record) = self.case_mut(case) {
+                        record.warnings.push(diagnosis.clone());
+                    }
+                }
+            }
+            Fact::CaseAborted { case, diagnosis } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.diagnoses.push(diagnosis.clone());
+                }
+            }
+            Fact::CaseSkipped { case, reason } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.skipped = Some(reason.clone());
+                }
+            }
+            Fact::CaseProven { case, proof, log_tail } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.proof = Some(*proof);
+                    record.log_tail.clone_from(log_tail);
+                }
+            }
+            Fact::CaseFinished { case } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.finished = Some(at);
+                }
+            }
+            Fact::SandboxKept { .. } => {}
+            Fact::Interrupted { signal } => self.interrupted = Some(*signal),
+            Fact::LeftBehind { diagnosis } => self.note_left_behind(diagnosis),
+            Fact::RunFinished => self.finished = Some(at),
+        }
+    }
+
+    fn note_left_behind(&mut self, diagnosis: &Diagnosis) {
+        if !self.left_behind.contains(diagnosis) {
+            self.left_behind.push(diagnosis.clone());
+        }
+    }
+
+    fn finish_step(&mut self, id: u64, result: &StepResult, at: Timestamp) {
+        let mut late = None;
+        for case in &mut self.cases {
+            // Newest first: a step ends soon after it began.
+            let Some(record) = case.steps.iter_mut().rev().find(|record| record.id == id) else { continue };
+            record.finished = Some(at);
+            record.result = Some(result.clone());
+            if let StepResult::Broke { diagnosis } = result {
+                // What broke a dependency is that service's own; this one says which dependency failed.
+                if record.step.owner().is_some_and(|owner| *owner != case.info.name) {
+                    continue;
+                }
+                // The verdict of a finished case has been told. What breaks later (the teardown of its stack) is the
+                // run's error, so that it neither changes what was said nor is lost.
+                if case.finished.is_some() {
+                    late = Some(diagnosis);
+                    continue;
+                }
+                if case.log_tail.is_empty() {
+                    case.log_tail.clone_from(&diagnosis.log_tail);
+                }
+                if !case.diagnoses.contains(diagnosis) {
+                    case.diagnoses.push(diagnosis.clone());
+                }
+            }
+        }
+        if let Some(diagnosis) = late {
+            self.note_left_behind(diagnosis);
+        }
+    }
+
+    /// The record of a case.
+    pub fn case(&self, name: &ServiceName) -> Option<&CaseRecord> {
+        self.cases.iter().find(|record| record.info.name == *name)
+    }
+
+    fn case_mut(&mut self, name: &ServiceName) -> Option<&mut CaseRecord> {
+        self.cases.iter_mut().find(|record| record.info.name == *name)
+    }
+
+    /// How many cases ended how.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for case in &self.cases {
+            match case.verdict() {
+                Verdict::Passed => counts.passed += 1,
+                Verdict::Failed => counts.failed += 1,
+                Verdict::Errored => counts.errored += 1,
+                Verdict::Skipped => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+
+    /// Seconds the run took.
+    pub fn seconds(&self) -> f64 {
+        match (self.started, self.finished) {
+            (Some(start), Some(end)) => seconds_between(start, end),
+            _ => 0.0,
+        }
+    }
+
+    /// The exit code that this outcome means.
+    pub fn exit_code(&self) -> ExitCode {
+        let counts = self.counts();
+        match self.interrupted {
+            Some(2) => ExitCode::Interrupted,
+            Some(_) => ExitCode::Terminated,
+            None if counts.failed > 0 => ExitCode::Failed,
+            None if counts.errored > 0 || !self.left_behind.is_empty() || !self.lost_reports.is_empty() => {
+                ExitCode::Errored
+            }
+            None if counts.total() == 0 => ExitCode::NothingSelected,
+            None => ExitCode::Passed,
+        }
+    }
+}
+
+/// A case that ended with this code was stopped by the run's end, not by its own doing.
+pub fn is_cancelled(case: &CaseRecord) -> bool {
+    case.diagnosis().is_some_and(|d| d.code == Code::RunCancelled)
+}
+
+fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
+    end.duration_since(start).as_secs_f64().max(0.0)
+}
+
+/// The process's exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// All passed, or were skipped with a reason.
+    Passed = 0,
+    /// Wrong usage or configuration; nothing was done.
+    Usage = 2,
+    /// The filters selected nothing.
+    NothingSelected = 4,
+    /// At least one service failed, as with `cargo test`.
+    Failed = 101,
+    /// None failed, but something could not be found out, was left behind, or a report could not be written.
+    Errored = 102,
+    /// Ended by SIGINT.
+    Interrupted = 130,
+    /// Ended by SIGTERM.
+    Terminated = 143,
+}
+
+impl ExitCode {
+    /// The number.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+#[cfg(test)]
+mod tests;

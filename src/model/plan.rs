@@ -1,0 +1,109 @@
+//! The plan: everything decided before anything is created.
+
+use std::time::Duration;
+
+use super::check::Check;
+use super::event::Change;
+use super::mount::{Mount, Strategy};
+use super::sandbox::ContainerSpec;
+use super::service::{Condition, Service, ServiceName};
+
+/// What a run will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The stacks, ordered by name.
+    pub stacks: Vec<StackPlan>,
+    /// How many services the filters left out.
+    pub filtered_out: usize,
+}
+
+/// What is done for one stack: one sandbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackPlan {
+    /// The stack's name.
+    pub name: String,
+    /// The services to boot, dependencies first.
+    pub services: Vec<ServicePlan>,
+    /// The restored places that the services share, each restored once.
+    pub restores: Vec<RestorePlan>,
+}
+
+/// What is done for one service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServicePlan {
+    /// The service as it is live.
+    pub service: Service,
+    /// It was selected, and is a test case; else it is booted for another's sake.
+    pub selected: bool,
+    /// Why it is not rehearsed, if it is not.
+    pub ignored: Option<String>,
+    /// What the sandbox changes or takes away.
+    pub changes: Vec<Change>,
+    /// The mounts and how each gets its data.
+    pub mounts: Vec<MountPlan>,
+    /// What is asked of it, in order.
+    pub checks: Vec<Check>,
+    /// Time from its start until it must be ready; `None`: 2 minutes, or the healthcheck's own budget when that is longer.
+    pub timeout: Option<Duration>,
+    /// Time it must stay well after it is ready.
+    pub settle: Duration,
+    /// Bytes a mount of it may copy; 0 for no bound.
+    pub max_copy: u64,
+    /// Memory it may use when it has no limit of its own, in bytes.
+    pub memory: Option<u64>,
+    /// What must be up before it: services of the same plan.
+    pub needs: Vec<Need>,
+    /// Something that makes it impossible to rehearse it, known before it is tried.
+    pub blocked: Option<super::diagnosis::Diagnosis>,
+    /// Worth knowing before anything is done.
+    pub warnings: Vec<super::diagnosis::Diagnosis>,
+}
+
+/// Something that must be up first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The service.
+    pub service: ServiceName,
+    /// What must hold of it.
+    pub condition: Condition,
+}
+
+/// One mount of a service in the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountPlan {
+    /// The mount as it is live.
+    pub mount: Mount,
+    /// How it gets its data.
+    pub strategy: Strategy,
+    /// Index into [`StackPlan::restores`]; `None` where nothing is restored (tmpfs, omitted).
+    pub restore: Option<usize>,
+}
+
+/// One place to restore, shared by every mount of the stack that shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestorePlan {
+    /// The mount it was first seen as.
+    pub mount: Mount,
+    /// How it gets its data.
+    pub strategy: Strategy,
+    /// The selected services, or those for whose sake it is restored.
+    pub cases: Vec<ServiceName>,
+    /// Bytes it may copy; 0 for no bound.
+    pub max_copy: u64,
+}
+
+impl Plan {
+    /// The selected services, in order.
+    pub fn cases(&self) -> impl Iterator<Item = &ServicePlan> {
+        self.stacks.iter().flat_map(|stack| &stack.services).filter(|service| service.selected)
+    }
+}
+
+/// A service with the container that will be created for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Isolated {
+    /// The container.
+    pub spec: ContainerSpec,
+    /// What differs from the live one.
+    pub changes: Vec<Change>,
+}

@@ -1,0 +1,49 @@
+//! Values for tests: the least that is a service.
+
+use super::service::{Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName};
+
+/// A running service with nothing but its name.
+pub fn service(name: ServiceName) -> Service {
+    Service {
+        container_id: format!("{:0<64}", name.service),
+        container_name: match &name.stack {
+            Some(stack) => format!("{stack}-{}-1", name.service),
+            None => name.service.clone(),
+        },
+        running: true,
+        created: "2026-01-01T00:00:00Z".to_owned(),
+        image: Image { reference: "app:1".to_owned(), id: "sha256:0123456789abcdef".to_owned() },
+        entrypoint: None,
+        command: None,
+        env: Vec::new(),
+        user: String::new(),
+        group_add: Vec::new(),
+        workdir: String::new(),
+        hostname: String::new(),
+        domainname: String::new(),
+        tty: false,
+        open_stdin: false,
+        shell: None,
+        stop_signal: None,
+        stop_timeout: None,
+        healthcheck: None,
+        mounts: Vec::new(),
+        exposed: Vec::new(),
+        published: Vec::new(),
+        network_mode: NetworkMode::Networks,
+        networks: Vec::new(),
+        extra_hosts: Vec::new(),
+        links: Vec::new(),
+        limits: Limits::default(),
+        sysctls: Vec::new(),
+        read_only_root: false,
+        init: None,
+        shm_size: None,
+        restart: Restart::No,
+        privileges: Privileges::default(),
+        other: Vec::new(),
+        depends_on: Vec::new(),
+        labels: Vec::new(),
+        name,
+    }
+}
