@@ -1,4 +1,5 @@
 //! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
 //! checks that it works, reports, and removes every trace.
 
+pub mod docker;
 pub mod model;

@@ -1,0 +1,308 @@
+//! What a container of ours is made of. Every field of the engine's request is written out, so that a field that a new bollard
+//! brings has to be decided on; most are decided as *not for a sandbox*.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, MountVolumeOptions, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use bollard::query_parameters::CreateContainerOptionsBuilder;
+
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSource, MountSpec, NetworkSpec, Stdin};
+use crate::model::service::EnvVar;
+
+use super::client::Daemon;
+use super::errors::Result;
+use super::{labels, optout};
+
+/// The first API version (Docker 25) in which a read-only bind mount can be made read-only all the way down.
+const RECURSIVE_READ_ONLY: (u16, u16) = (1, 44);
+
+impl Daemon {
+    /// Creates a container; every image default that the spec does not want is overridden. Returns its id.
+    ///
+    /// An image's `VOLUME` that no mount of the spec covers gets an anonymous volume from the engine. It carries no label and
+    /// goes with the container.
+    pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &Marks) -> Result<String> {
+        const CREATE: &str = "create container";
+        let image_labels = self.image_label_names(&spec.image).await?;
+        let body = body(spec, marks, &image_labels, self.api());
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        let created = self.call(CREATE, name, self.docker().create_container(Some(options), body)).await?;
+        for warning in created.warnings {
+            tracing::debug!(container = name, warning, "the engine warns");
+        }
+        Ok(created.id)
+    }
+}
+
+/// The whole request.
+fn body(spec: &ContainerSpec, marks: &Marks, image_labels: &[String], api: (u16, u16)) -> ContainerCreateBody {
+    let attached = spec.stdin == Stdin::Attached;
+    // In the network namespace of another container these are that container's, and the engine refuses to set them.
+    let own_network = !matches!(spec.network, NetworkSpec::Share(_));
+    ContainerCreateBody {
+        hostname: text(&spec.hostname).filter(|_| own_network),
+        domainname: text(&spec.domainname).filter(|_| own_network),
+        user: text(&spec.user),
+        attach_stdin: Some(attached),
+        attach_stdout: Some(attached),
+        attach_stderr: Some(attached),
+        exposed_ports: None,
+        tty: Some(spec.tty),
+        open_stdin: Some(spec.stdin != Stdin::Closed),
+        stdin_once: Some(attached),
+        env: Some(spec.env.iter().map(env_line).collect()),
+        cmd: spec.command.clone(),
+        healthcheck: Some(healthcheck(&spec.healthcheck)),
+        args_escaped: None, // Windows
+        image: Some(spec.image.clone()),
+        volumes: None, // mounts say it all
+        working_dir: text(&spec.workdir),
+        // An empty list would be taken for "as the image has it"; one empty word is how the engine is told "none".
+        entrypoint: spec.entrypoint.clone().map(|words| if words.is_empty() { vec![String::new()] } else { words }),
+        network_disabled: None,
+        on_build: None,
+        labels: Some(optout::labels(marks, image_labels)),
+        stop_signal: spec.stop_signal.clone(),
+        stop_timeout: spec.stop_timeout,
+        shell: spec.shell.clone(),
+        host_config: Some(host_config(spec, marks, api)),
+        networking_config: networking(&spec.network),
+    }
+}
+
+/// What it may do on the host.
+fn host_config(spec: &ContainerSpec, marks: &Marks, api: (u16, u16)) -> HostConfig {
+    let sandbox = matches!(spec.network, NetworkSpec::Sandbox { .. });
+    let shares = matches!(spec.network, NetworkSpec::Share(_));
+    let (tmpfs, mounts): (Vec<_>, Vec<_>) =
+        spec.mounts.iter().partition(|mount| matches!(mount.source, MountSource::Tmpfs(_)));
+    HostConfig {
+        // Use of the host: what the spec says.
+        cpu_shares: spec.cpu_shares,
+        memory: spec.memory,
+        memory_swap: spec.memory_swap,
+        memory_reservation: None,
+        memory_swappiness: None,
+        nano_cpus: spec.nano_cpus,
+        cpu_period: spec.cpu_period,
+        cpu_quota: spec.cpu_quota,
+        cpu_realtime_period: None,
+        cpu_realtime_runtime: None,
+        cpuset_cpus: spec.cpuset_cpus.clone(),
+        cpuset_mems: None,
+        pids_limit: spec.pids,
+        ulimits: Some(
+            spec.ulimits
+                .iter()
+                .map(|u| ResourcesUlimits { name: Some(u.name.clone()), soft: Some(u.soft), hard: Some(u.hard) })
+                .collect(),
+        ),
+        oom_kill_disable: Some(false),
+        oom_score_adj: Some(spec.oom_score_adj),
+        shm_size: spec.shm_size,
+        cgroup_parent: None,
+        blkio_weight: None,
+        blkio_weight_device: None,
+        blkio_device_read_bps: None,
+        blkio_device_write_bps: None,
+        blkio_device_read_iops: None,
+        blkio_device_write_iops: None,
+        cpu_count: None,            // Windows
+        cpu_percent: None,          // Windows
+        io_maximum_iops: None,      // Windows
+        io_maximum_bandwidth: None, // Windows
+
+        // Devices and privileges: none.
+        devices: None,
+        device_cgroup_rules: None,
+        device_requests: None,
+        privileged: Some(false),
+        cap_add: Some(spec.cap_add.clone()),
+        cap_drop: Some(spec.cap_drop.clone()),
+        security_opt: spec.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
+        masked_paths: None,   // the engine's own list
+        readonly_paths: None, // the engine's own list
+        group_add: Some(spec.group_add.clone()),
+        runtime: None, // the engine's default
+
+        // Namespaces: its own, each of them.
+        ipc_mode: Some("private".to_owned()),
+        pid_mode: None,
+        uts_mode: None,
+        userns_mode: None,
+        cgroupns_mode: None,
+        cgroup: None,
+        isolation: None, // Windows
+
+        // Network: nothing published, no name resolved outside. The engine's resolver asks the servers given here for what it
+        // does not know itself; on the container's own loopback nobody answers. A lone dot is the empty search list.
+        network_mode: Some(match &spec.network {
+            NetworkSpec::None => "none".to_owned(),
+            NetworkSpec::Sandbox { network, .. } => network.clone(),
+            NetworkSpec::Share(container) => format!("container:{container}"),
+        }),
+        port_bindings: None,
+        publish_all_ports: Some(false),
+        dns: sandbox.then(|| vec!["127.0.0.1".to_owned()]),
+        dns_options: None,
+        dns_search: sandbox.then(|| vec![".".to_owned()]),
+        extra_hosts: (!shares).then(|| spec.extra_hosts.clone()),
+        links: None,
+
+        // Storage: what the spec mounts.
+        binds: None, // would create a missing host path
+        mounts: Some(mounts.into_iter().filter_map(|mount| engine_mount(mount, spec.stdin, marks, api)).collect()),
+        tmpfs: Some(tmpfs.into_iter().filter_map(tmpfs_line).collect()),
+        volume_driver: None,
+        volumes_from: None,
+        storage_opt: None,
+        readonly_rootfs: Some(spec.read_only_root),
+
+        // Life: it never comes back by itself, and it is removed by us, so that its log and exit code can be read.
+        restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
+        auto_remove: Some(false),
+        init: spec.init,
+        // The host's log driver may send logs away (gelf, syslog, splunk): a clone's would land among the live ones.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some([("max-size", "10m"), ("max-file", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        }),
+        sysctls: Some(
+            spec.sysctls
+                .iter()
+                .filter(|(key, _)| !(shares && key.starts_with("net.")))
+                .cloned()
+                .collect::<HashMap<_, _>>(),
+        ),
+        annotations: None,
+        container_id_file: None,
+        console_size: None,
+    }
+}
+
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// `NAME=value`; the bare name unsets what the image sets.
+fn env_line(var: &EnvVar) -> String {
+    match &var.value {
+        Some(value) => format!("{}={}", var.name, value.reveal()),
+        None => var.name.clone(),
+    }
+}
+
+fn healthcheck(spec: &HealthcheckSpec) -> HealthConfig {
+    match spec {
+        HealthcheckSpec::Disabled => HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            interval: None,
+            timeout: None,
+            retries: None,
+            start_period: None,
+            start_interval: None,
+        },
+        HealthcheckSpec::Probe(probe) => HealthConfig {
+            test: Some(probe.test.clone()),
+            interval: Some(probe.interval),
+            timeout: Some(probe.timeout),
+            retries: Some(probe.retries),
+            start_period: Some(probe.start_period),
+            start_interval: None,
+        },
+    }
+}
+
+fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &Marks, api: (u16, u16)) -> Option<Mount> {
+    let (typ, source, bind, volume) = match &mount.source {
+        MountSource::Tmpfs(_) => return None,
+        MountSource::Volume(name) => {
+            let options = MountVolumeOptions {
+                // What a volume holds comes from the backup; the image fills in nothing.
+                no_copy: Some(true),
+                // The engine creates a volume that is not there: then it is at least known as ours.
+                labels: Some(labels::write(marks)),
+                driver_config: None,
+                subpath: None,
+            };
+            (MountType::VOLUME, name, None, Some(options))
+        }
+        MountSource::HostPath(path) => {
+            (MountType::BIND, path, Some(bind_options(path, mount.read_only, stdin, api)), None)
+        }
+    };
+    Some(Mount {
+        target: Some(mount.target.clone()),
+        source: Some(source.clone()),
+        typ: Some(typ),
+        read_only: Some(mount.read_only),
+        consistency: None, // macOS
+        bind_options: bind,
+        volume_options: volume,
+        image_options: None,
+        tmpfs_options: None,
+    })
+}
+
+/// Before Docker 25 a read-only bind mount is read-only at its top only: what the host has mounted below it stays writable.
+/// A service is not shown that; a worker, which is ours, attached to and writes to no source, sees all there is.
+///
+/// Read-only all the way down has to be asked for as `rprivate`, and of a path in the engine's own folder, such as the copy
+/// of a single file, the engine takes anything but that. Left open, it is `rprivate` wherever it may be.
+fn bind_options(path: &str, read_only: bool, stdin: Stdin, api: (u16, u16)) -> MountBindOptions {
+    let protect = read_only && stdin != Stdin::Attached;
+    let all_the_way_down = protect && api >= RECURSIVE_READ_ONLY && !lies_in_a_volume(path);
+    MountBindOptions {
+        propagation: all_the_way_down.then_some(MountBindOptionsPropagationEnum::RPRIVATE),
+        non_recursive: Some(protect && !all_the_way_down),
+        create_mountpoint: None,
+        read_only_non_recursive: None,
+        read_only_force_recursive: all_the_way_down.then_some(true),
+    }
+}
+
+/// Whether a path of the engine's host is below `…/volumes/NAME/_data`.
+fn lies_in_a_volume(path: &str) -> bool {
+    path.split_once("/volumes/").is_some_and(|(_, rest)| rest.split('/').nth(1) == Some("_data"))
+}
+
+fn tmpfs_line(mount: &MountSpec) -> Option<(String, String)> {
+    let MountSource::Tmpfs(options) = &mount.source else { return None };
+    let read_only = mount.read_only && !options.split(',').any(|option| option == "ro");
+    let options = match (read_only, options.is_empty()) {
+        (false, _) => options.clone(),
+        (true, true) => "ro".to_owned(),
+        (true, false) => format!("{options},ro"),
+    };
+    Some((mount.target.clone(), options))
+}
+
+fn networking(network: &NetworkSpec) -> Option<NetworkingConfig> {
+    let NetworkSpec::Sandbox { network, aliases } = network else { return None };
+    let endpoint = EndpointSettings {
+        ipam_config: None, // a live container's fixed address means nothing here
+        links: None,
+        mac_address: None,
+        aliases: Some(aliases.clone()),
+        driver_opts: None,
+        gw_priority: None,
+        network_id: None,
+        endpoint_id: None,
+        gateway: None,
+        ip_address: None,
+        ip_prefix_len: None,
+        ipv6_gateway: None,
+        global_ipv6_address: None,
+        global_ipv6_prefix_len: None,
+        dns_names: None,
+    };
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(network.clone(), endpoint)])) })
+}
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Images: what a reference stands for, and the one image that we bring along.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use futures_util::{Stream, TryStreamExt};
+
+use super::client::{Daemon, in_path};
+use super::containers::{is_not_found, with_label};
+use super::errors::Result;
+
+/// An image of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageLine {
+    /// Id.
+    pub id: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A tar stream or the like, piece by piece.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Vec<u8>>> + Send + Sync>>;
+
+/// How long an import may take: the engine answers at its end, and the way there may be slow.
+const IMPORT: Duration = Duration::from_secs(1800);
+
+const LOOK: &str = "inspect image";
+
+impl Daemon {
+    /// The id that a reference stands for now; `None` when there is no such image.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>> {
+        match self.inspect_image(reference).await {
+            Ok(image) => Ok(image.id),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {
+        self.call(LOOK, reference, self.docker().inspect_image(in_path(LOOK, reference)?)).await
+    }
+
+    /// The names of the labels that an image gives to its containers. An image is asked about once: what has an id does not
+    /// change.
+    pub(super) async fn image_label_names(&self, reference: &str) -> Result<Vec<String>> {
+        let known = || self.inner.image_labels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = known().get(reference) {
+            return Ok(names.clone());
+        }
+        let image = self.inspect_image(reference).await?;
+        let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
+        let names: Vec<String> = labels.into_keys().collect();
+        if let Some(id) = image.id {
+            known().insert(id, names.clone());
+        }
+        Ok(names)
+    }
+
+    /// Images with this label.
+    pub async fn images_labelled(&self, label: &str) -> Result<Vec<ImageLine>> {
+        let options = ListImagesOptionsBuilder::default().filters(&with_label(label.to_owned())).build();
+        let list = self.call("list images", "", self.docker().list_images(Some(options))).await?;
+        let mut images: Vec<_> = list
+            .into_iter()
+            .map(|image| ImageLine {
+                id: image.id,
+                // What an image without a tag has in its place on older engines.
+                tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
+                labels: image.labels.into_iter().collect(),
+            })
+            .collect();
+        images.sort_by(|a, b| a.tags.cmp(&b.tags).then_with(|| a.id.cmp(&b.id)));
+        Ok(images)
+    }
+
+    /// Imports a tar of a root file system as an image.
+    pub async fn import_image(&self, tag: &str, labels: &[(&str, &str)], tar: ByteStream) -> Result<()> {
+        let (repository, version) = split_tag(tag);
+        let changes = labels.iter().map(|(key, value)| format!("LABEL {}={}", quoted(key), quoted(value))).collect();
+        let options =
+            CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(version).changes(changes).build();
+        let body = bollard::body_try_stream(tar.map_ok(Into::into));
+        let import = async {
+            let mut progress = std::pin::pin!(self.docker().create_image(Some(options), Some(body), None));
+            while progress.try_next().await?.is_some() {}
+            Ok(())
+        };
+        self.call_within(IMPORT, "import image", tag, import).await
+    }
+
+    /// Removes an image; one that is not there is success.
+    pub async fn remove_image(&self, id: &str) -> Result<()> {
+        const REMOVE: &str = "remove image";
+        let options = RemoveImageOptionsBuilder::default().force(false).noprune(false).build();
+        match self.call(REMOVE, id, self.docker().remove_image(in_path(REMOVE, id)?, Some(options), None)).await {
+            Err(error) if is_not_found(&error) => Ok(()),
+            done => done.map(|_| ()),
+        }
+    }
+}
+
+/// `repository:tag` taken apart; a colon before a slash belongs to a registry's port.
+fn split_tag(reference: &str) -> (&str, &str) {
+    match reference.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+/// A word of a Dockerfile instruction.
+fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_what_follows_the_last_colon_unless_it_is_a_port() {
+        assert_eq!(split_tag("rehearsa-worker:1f"), ("rehearsa-worker", "1f"));
+        assert_eq!(split_tag("localhost:5000/worker"), ("localhost:5000/worker", "latest"));
+        assert_eq!(split_tag("localhost:5000/worker:2"), ("localhost:5000/worker", "2"));
+    }
+
+    #[test]
+    fn a_label_stays_one_word() {
+        assert_eq!(quoted("a b"), "\"a b\"");
+        assert_eq!(quoted("a\"\\$\nRUN x"), "\"a\\\"\\\\\\$RUN x\"");
+    }
+}

@@ -1,0 +1,36 @@
+//! The Docker engine in our own words. The only room that names bollard; nothing of bollard leaves it.
+//!
+//! One file a kind of object. What a live container *is* is read in `inspect`; what a container of ours *may be* is
+//! written in `create`. Both take the engine's structures apart field by field, so that a field that a new bollard brings
+//! does not compile until somebody has decided on it.
+
+mod attach;
+mod client;
+pub mod connect;
+mod containers;
+mod context;
+mod create;
+mod errors;
+mod events;
+mod images;
+mod inspect;
+mod inspect_host;
+mod inspect_mounts;
+pub mod labels;
+mod logs;
+mod networks;
+mod objects;
+mod optout;
+mod ssh;
+mod volumes;
+
+pub use attach::{Attached, Output};
+pub use client::{Daemon, DaemonInfo};
+pub use connect::{ConnectError, ConnectInputs, Target};
+pub use containers::{ContainerLine, ContainerState, Health, HealthStatus};
+pub use errors::{DockerError, Kind, Result};
+pub use events::{ContainerEvent, ContainerHappening, EventStream};
+pub use images::{ByteStream, ImageLine};
+pub use networks::NetworkInfo;
+pub use objects::{Object, Objects};
+pub use volumes::VolumeInfo;

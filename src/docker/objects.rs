@@ -1,0 +1,84 @@
+//! Everything of ours on the engine, found by label.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
+
+use crate::model::sandbox::Marks;
+
+use super::client::Daemon;
+use super::containers::{own_name, with_label};
+use super::errors::Result;
+use super::labels;
+
+/// Objects of ours on the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Containers, running or not.
+    pub containers: Vec<Object>,
+    /// Networks.
+    pub networks: Vec<Object>,
+    /// Volumes.
+    pub volumes: Vec<Object>,
+}
+
+/// One object of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its id (a volume: its name).
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What its labels say.
+    pub marks: Marks,
+}
+
+impl Daemon {
+    /// Everything on the engine that carries the session label; with `session`, of that one only.
+    ///
+    /// The anonymous volumes that the engine makes for an image's undeclared `VOLUME`s carry no label. They go with their
+    /// container.
+    pub async fn objects(&self, session: Option<&str>) -> Result<Objects> {
+        let filter = with_label(match session {
+            Some(session) => format!("{}={session}", labels::SESSION),
+            None => labels::SESSION.to_owned(),
+        });
+        let containers = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
+        let networks = ListNetworksOptionsBuilder::default().filters(&filter).build();
+        let volumes = ListVolumesOptionsBuilder::default().filters(&filter).build();
+        let docker = self.docker();
+        let (containers, networks, volumes) = futures_util::try_join!(
+            self.call("list containers", "", docker.list_containers(Some(containers))),
+            self.call("list networks", "", docker.list_networks(Some(networks))),
+            self.call("list volumes", "", docker.list_volumes(Some(volumes))),
+        )?;
+        Ok(Objects {
+            containers: sorted(containers.into_iter().map(|container| {
+                let name = own_name(container.names.as_deref().unwrap_or_default());
+                object(container.id, name, container.labels)
+            })),
+            networks: sorted(
+                networks
+                    .into_iter()
+                    .map(|network| object(network.id, network.name.unwrap_or_default(), network.labels)),
+            ),
+            volumes: sorted(
+                volumes
+                    .volumes
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|volume| object(Some(volume.name.clone()), volume.name, Some(volume.labels))),
+            ),
+        })
+    }
+}
+
+fn object(id: Option<String>, name: String, labels: Option<HashMap<String, String>>) -> Object {
+    Object { id: id.unwrap_or_default(), name, marks: labels::read(&labels.unwrap_or_default()) }
+}
+
+fn sorted(objects: impl Iterator<Item = Object>) -> Vec<Object> {
+    let mut objects: Vec<_> = objects.collect();
+    objects.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
+    objects
+}

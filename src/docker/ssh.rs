@@ -1,0 +1,218 @@
+//! An engine over SSH, as the Docker CLI does it: each connection is an `ssh` process that runs `docker system dial-stdio`
+//! over there and carries the engine's HTTP over its standard input and output.
+//!
+//! bollard's own SSH support is not used: it logs in anew for each call through a background master that outlives us when we
+//! are killed, and takes no socket path. Here the process ends with its pipes. Who wants one login for all calls sets
+//! `ControlMaster` for the host, as the Docker CLI's manual says.
+
+use std::io;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bollard::{BollardRequest, errors::Error as Bollard};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Response, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use super::connect::host_and_port;
+
+/// Where `ssh` leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    user: Option<String>,
+    host: String,
+    port: Option<u16>,
+    /// The engine's socket over there; `None` for its usual one.
+    socket: Option<String>,
+}
+
+impl Place {
+    /// `[user@]host[:port][/path/of/docker.sock]`; an error says what is wrong.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (login, socket) = match text.find('/') {
+            Some(at) => (&text[..at], Some(text[at..].to_owned())),
+            None => (text, None),
+        };
+        let (user, address) = match login.rsplit_once('@') {
+            Some((user, address)) => (Some(user), address),
+            None => (None, login),
+        };
+        let plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/+".contains(&b));
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err("holds a password, which ssh does not take".to_owned());
+        }
+        // Neither may be taken for an option of ssh, nor for shell syntax over there.
+        if user.is_some_and(|user| !plain(user) || user.starts_with('-'))
+            || socket.as_deref().is_some_and(|path| !plain(path))
+        {
+            return Err("is not user, host and path".to_owned());
+        }
+        let (host, port) = host_and_port(address).ok_or("is not a user and a host")?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { user: user.map(str::to_owned), host, port, socket })
+    }
+
+    /// The arguments of `ssh`. Nobody is there to be asked for a password, and a host that does not answer is given up.
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> =
+            ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"].map(str::to_owned).into();
+        if let Some(user) = &self.user {
+            arguments.extend(["-l".to_owned(), user.clone()]);
+        }
+        if let Some(port) = self.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.extend(["--".to_owned(), self.host.clone(), "docker".to_owned()]);
+        if let Some(socket) = &self.socket {
+            arguments.extend(["--host".to_owned(), format!("unix://{socket}")]);
+        }
+        arguments.extend(["system", "dial-stdio"].map(str::to_owned));
+        arguments
+    }
+
+    /// Sends one request over a connection of its own.
+    pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
+        let (stream, complaint) = self.dial()?;
+        let answer = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection.with_upgrades());
+            sender.send_request(origin_form(request)).await
+        };
+        match answer.await {
+            Ok(response) => Ok(response),
+            // What ssh said tells more than that the pipe ended.
+            Err(error) => Err(match complaint.text() {
+                Some(text) => io::Error::new(io::ErrorKind::ConnectionAborted, text).into(),
+                None => error.into(),
+            }),
+        }
+    }
+
+    fn dial(&self) -> io::Result<(Pipe, Complaint)> {
+        let mut child = Command::new("ssh")
+            .args(self.arguments())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot start ssh: {error}")))?;
+        let missing = || io::Error::other("ssh has no pipes");
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let complaint = Complaint::collect(child.stderr.take().ok_or_else(missing)?);
+        Ok((Pipe { stdin: Some(stdin), stdout, _child: child }, complaint))
+    }
+}
+
+/// The request as a connection wants it: path only, the host in its header.
+fn origin_form(mut request: BollardRequest) -> BollardRequest {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    if let Ok(uri) = path.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+    request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
+    request
+}
+
+/// What ssh wrote to its standard error, the first few kilobytes of it.
+#[derive(Clone, Default)]
+struct Complaint(Arc<Mutex<Vec<u8>>>);
+
+impl Complaint {
+    const LONGEST: usize = 4096;
+
+    fn collect(mut stderr: ChildStderr) -> Self {
+        let complaint = Self::default();
+        let into = complaint.clone();
+        tokio::spawn(async move {
+            let mut piece = [0; 1024];
+            // Read to the end even when it is too long, or ssh would stand still.
+            while let Ok(length @ 1..) = stderr.read(&mut piece).await {
+                let mut text = into.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = Self::LONGEST.saturating_sub(text.len());
+                text.extend_from_slice(&piece[..length.min(room)]);
+            }
+        });
+        complaint
+    }
+
+    fn text(&self) -> Option<String> {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        (!lines.is_empty()).then(|| format!("ssh: {}", lines.join("; ")))
+    }
+}
+
+/// The process's input and output as one stream. It is killed when this is dropped.
+struct Pipe {
+    stdin: Option<ChildStdin>,
+    stdout: ChildStdout,
+    _child: Child,
+}
+
+impl Pipe {
+    fn stdin(&mut self) -> io::Result<Pin<&mut ChildStdin>> {
+        self.stdin.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stdout).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().stdin()?.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stdin {
+            Some(stdin) => Pin::new(stdin).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Only closing the pipe tells the other side that nothing more comes.
+        self.get_mut().stdin = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(place: &str) -> String {
+        Place::parse(place).expect(place).arguments().join(" ")
+    }
+
+    #[test]
+    fn ssh_is_asked_as_the_docker_cli_asks_it() {
+        let ask = "-T -o BatchMode=yes -o ConnectTimeout=30";
+        assert_eq!(arguments("nas"), format!("{ask} -- nas docker system dial-stdio"));
+        assert_eq!(arguments("me@nas:2222"), format!("{ask} -l me -p 2222 -- nas docker system dial-stdio"));
+        assert_eq!(
+            arguments("me@[fe80::1]/run/user/1000/docker.sock"),
+            format!("{ask} -l me -- fe80::1 docker --host unix:///run/user/1000/docker.sock system dial-stdio")
+        );
+    }
+
+    #[test]
+    fn nothing_in_the_place_becomes_an_option_or_a_command() {
+        for place in ["", "-oProxyCommand=x", "-l@nas", "me@", "nas/a;reboot", "nas/$(x)", "me:pw@nas", "a b"] {
+            assert!(Place::parse(place).is_err(), "{place}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Volumes: new ones of the plain local driver, and what is known of live ones.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{Volume, VolumeCreateRequest};
+use bollard::query_parameters::RemoveVolumeOptions;
+
+use crate::model::sandbox::{Marks, VolumeSpec};
+
+use super::client::{Daemon, in_path};
+use super::containers::is_not_found;
+use super::errors::{DockerError, Kind, Result};
+use super::labels;
+
+/// What the engine knows of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeInfo {
+    /// Name.
+    pub name: String,
+    /// Driver.
+    pub driver: String,
+    /// Where it lies on the engine's host.
+    pub mountpoint: String,
+    /// Driver options (`type=nfs`, `o=bind`, …).
+    pub options: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Daemon {
+    /// Creates a volume. One of this name that is there already is a conflict: the engine would hand it out as if it were
+    /// new.
+    pub async fn create_volume(&self, name: &str, spec: &VolumeSpec, marks: &Marks) -> Result<VolumeInfo> {
+        const CREATE: &str = "create volume";
+        let request = request(name, spec, marks).map_err(|why| DockerError::new(CREATE, name, Kind::Engine(why)))?;
+        let volume = info(self.call(CREATE, name, self.docker().create_volume(request)).await?);
+        let ours = labels::write(marks).iter().all(|(key, value)| volume.labels.get(key) == Some(value));
+        if !ours {
+            let why = "a volume of this name is there already and is not this session's";
+            return Err(DockerError::new(CREATE, name, Kind::Conflict(why.to_owned())));
+        }
+        Ok(volume)
+    }
+
+    /// What the engine knows of a volume.
+    pub async fn volume(&self, name: &str) -> Result<VolumeInfo> {
+        const LOOK: &str = "inspect volume";
+        Ok(info(self.call(LOOK, name, self.docker().inspect_volume(in_path(LOOK, name)?)).await?))
+    }
+
+    /// Removes a volume; one that is not there is success.
+    pub async fn remove_volume(&self, name: &str) -> Result<()> {
+        const REMOVE: &str = "remove volume";
+        match self
+            .call(REMOVE, name, self.docker().remove_volume(in_path(REMOVE, name)?, None::<RemoveVolumeOptions>))
+            .await
+        {
+            Err(error) if is_not_found(&error) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+/// The request for a volume; an error says which path cannot stand in an overlay's options.
+fn request(name: &str, spec: &VolumeSpec, marks: &Marks) -> std::result::Result<VolumeCreateRequest, String> {
+    let options = match spec {
+        VolumeSpec::Plain => None,
+        VolumeSpec::Overlay { lower, upper, work } => {
+            // The options are one comma-separated string, the lower layers one colon-separated list.
+            for path in [lower, upper, work] {
+                if !path.starts_with('/') || path.contains([',', ':', '\\']) {
+                    return Err(format!("an overlay cannot be made with the path {path}"));
+                }
+            }
+            let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+            Some([("type", "overlay".to_owned()), ("device", "overlay".to_owned()), ("o", layers)])
+        }
+    };
+    Ok(VolumeCreateRequest {
+        name: Some(name.to_owned()),
+        driver: Some("local".to_owned()),
+        driver_opts: options.map(|options| options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        labels: Some(labels::write(marks)),
+        cluster_volume_spec: None,
+    })
+}
+
+fn info(volume: Volume) -> VolumeInfo {
+    let Volume {
+        name,
+        driver,
+        mountpoint,
+        created_at: _,
+        status: _,
+        labels,
+        scope: _,
+        cluster_volume: _,
+        options,
+        usage_data: _,
+    } = volume;
+    VolumeInfo {
+        name,
+        driver,
+        mountpoint,
+        options: options.into_iter().collect(),
+        labels: labels.into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks() -> Marks {
+        Marks { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 }
+    }
+
+    #[test]
+    fn a_plain_volume_has_no_options() {
+        let request = request("v", &VolumeSpec::Plain, &marks()).expect("a request");
+        assert_eq!((request.driver.as_deref(), request.driver_opts), (Some("local"), None));
+        assert_eq!(request.labels.expect("labels")[labels::SESSION], "s");
+    }
+
+    #[test]
+    fn an_overlay_names_its_layers() {
+        let spec = VolumeSpec::Overlay { lower: "/a".into(), upper: "/b/up".into(), work: "/b/work".into() };
+        let options = request("v", &spec, &marks()).expect("a request").driver_opts.expect("options");
+        assert_eq!(options["o"], "lowerdir=/a,upperdir=/b/up,workdir=/b/work");
+        assert_eq!((options["type"].as_str(), options["device"].as_str()), ("overlay", "overlay"));
+    }
+
+    #[test]
+    fn a_path_never_becomes_another_option() {
+        for lower in ["/a,upperdir=/etc", "/a:/etc", "relative", "/a\\:b"] {
+            let spec = VolumeSpec::Overlay { lower: lower.into(), upper: "/u".into(), work: "/w".into() };
+            assert!(request("v", &spec, &marks()).is_err(), "{lower}");
+        }
+    }
+}
