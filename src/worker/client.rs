@@ -1,0 +1,371 @@
+//! Starting a worker and talking to it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::image::EXECUTABLE;
+use super::protocol::{Answer, Failure, Job, Reply, Request};
+use crate::docker::{Attached, Daemon, DockerError, Output};
+use crate::model::event::Amount;
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSpec, NetworkSpec, Stdin};
+
+pub use super::image::WorkerImage;
+
+/// A worker that has said nothing of a job for so long is stuck: it reports while anything moves.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Longest line a worker may say.
+const MAX_LINE: usize = 1024 * 1024;
+/// What is kept of its standard error.
+const MAX_STDERR: usize = 4096;
+
+/// What a faithful copy needs and no more. Two are not among it: `SYS_ADMIN`, without which `trusted.*` attributes cannot
+/// be seen, is nearly root on the host, and an ordinary service's container does not see these attributes either;
+/// `DAC_READ_SEARCH` would let a file of the host be opened by its handle, and reading needs only `DAC_OVERRIDE`.
+const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"];
+/// Relative CPU weight: a quarter of an ordinary container's.
+const CPU_SHARES: i64 = 256;
+const MEMORY: i64 = 1024 * 1024 * 1024;
+const PIDS: i64 = 256;
+/// Sooner killed than anything live.
+const OOM_SCORE: i64 = 500;
+
+/// The worker did not do its job for a reason of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The engine refused something.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// This executable could not be made into an image.
+    #[error("making the worker image from {path}: {source}")]
+    Image {
+        /// The executable or shared object.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The container ended or closed its output before the job's answer.
+    #[error("the worker stopped before its answer (exit code {exit_code:?}){}", stderr_note(.stderr))]
+    Stopped {
+        /// Its exit code, when it is known.
+        exit_code: Option<i64>,
+        /// The last it wrote on standard error.
+        stderr: String,
+    },
+    /// Nothing was heard of it for this long.
+    #[error("the worker has said nothing for {0:?}")]
+    Silent(Duration),
+    /// It said something that is not in the protocol.
+    #[error("the worker said something unexpected: {0}")]
+    Garbled(String),
+}
+
+fn stderr_note(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
+}
+
+/// A started worker; cheap to share behind an `Arc`: jobs may run at the same time.
+///
+/// When it is dropped, its input ends, and with it the process in the container; the container itself is its starter's to
+/// remove.
+#[derive(Debug)]
+pub struct Worker {
+    container_id: String,
+    requests: mpsc::UnboundedSender<Vec<u8>>,
+    board: Arc<Board>,
+    next_id: AtomicU64,
+    silence: Duration,
+}
+
+/// Who waits for what, shared with the task that reads.
+#[derive(Debug, Default)]
+struct Board {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: HashMap<u64, Waiting>,
+    /// Set once, when nothing more will be read.
+    end: Option<End>,
+}
+
+/// How far a job is, and of how much.
+type Progress = (Amount, Option<Amount>);
+
+#[derive(Debug)]
+struct Waiting {
+    progress: watch::Sender<Progress>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Why nothing more will be read.
+#[derive(Debug, Clone)]
+enum End {
+    Stopped { exit_code: Option<i64>, stderr: String },
+    Garbled(String),
+}
+
+impl From<End> for WorkerError {
+    fn from(end: End) -> WorkerError {
+        match end {
+            End::Stopped { exit_code, stderr } => WorkerError::Stopped { exit_code, stderr },
+            End::Garbled(line) => WorkerError::Garbled(line),
+        }
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing more comes, once that is so.
+    fn end(&self) -> WorkerError {
+        let end = self.lock().end.clone();
+        end.unwrap_or(End::Stopped { exit_code: None, stderr: String::new() }).into()
+    }
+
+    fn wait_for(&self, id: u64) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), End> {
+        let (progress, heard) = watch::channel(Default::default());
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.lock();
+        if let Some(end) = &state.end {
+            return Err(end.clone());
+        }
+        state.waiting.insert(id, Waiting { progress, answer });
+        Ok((heard, answered))
+    }
+
+    fn hear(&self, line: &[u8]) -> Result<(), End> {
+        let garbled = || End::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
+        let Reply { id, answer } = serde_json::from_slice(line).map_err(|_| garbled())?;
+        let mut state = self.lock();
+        match answer {
+            Answer::Progress { amount, total } => {
+                if let Some(waiting) = state.waiting.get(&id) {
+                    waiting.progress.send_replace((amount, total));
+                }
+            }
+            // Number 0 is the greeting's; a failure under it is about a request that could not be read.
+            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(End::Garbled(error)),
+            answer => {
+                if let Some(waiting) = state.waiting.remove(&id) {
+                    // Whoever waited may have gone: that is how jobs are cancelled.
+                    let _ = waiting.answer.send(answer);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// Creates the container (`name`), attaches, starts it and waits for its greeting.
+    pub async fn start(
+        daemon: &Daemon,
+        image: &WorkerImage,
+        name: &str,
+        mounts: Vec<MountSpec>,
+        network: NetworkSpec,
+        marks: &Marks,
+    ) -> Result<Worker, WorkerError> {
+        let id = daemon.create_container(name, &spec(image, mounts, network), marks).await?;
+        let Attached { input, output } = daemon.attach(&id).await?;
+        let (asked, id_asked) = (daemon.clone(), id.clone());
+        let exit_code = async move {
+            asked.state(&id_asked).await.ok().filter(|state| !state.running).map(|state| state.exit_code)
+        };
+        let (worker, greeting) = Worker::over(id, input, output, exit_code, SILENCE);
+        daemon.start_container(&worker.container_id).await?;
+        worker.greeted(greeting).await?;
+        Ok(worker)
+    }
+
+    /// A worker over streams; reading begins at once.
+    fn over(
+        container_id: String,
+        mut input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl Stream<Item = crate::docker::Result<Output>> + Send + Unpin + 'static,
+        exit_code: impl Future<Output = Option<i64>> + Send + 'static,
+        silence: Duration,
+    ) -> (Worker, oneshot::Receiver<Answer>) {
+        let board = Arc::new(Board::default());
+        let (_, greeting) = board.wait_for(0).expect("nothing was read yet");
+        let (requests, mut lines) = mpsc::unbounded_channel::<Vec<u8>>();
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                // A broken input shows as the end of the output.
+                if input.write_all(&line).await.is_err() || input.flush().await.is_err() {
+                    break;
+                }
+            }
+            // The worker is dropped: its input ends, and so does its process.
+            let _ = input.shutdown().await;
+        });
+        let reading = Arc::clone(&board);
+        tokio::spawn(async move {
+            let end = read(output, &reading, exit_code).await;
+            let mut state = reading.lock();
+            state.end = Some(end);
+            state.waiting.clear();
+        });
+        let next_id = AtomicU64::new(1);
+        (Worker { container_id, requests, board, next_id, silence }, greeting)
+    }
+
+    async fn greeted(&self, greeting: oneshot::Receiver<Answer>) -> Result<(), WorkerError> {
+        match tokio::time::timeout(self.silence, greeting).await {
+            Ok(Ok(Answer::Ready)) => Ok(()),
+            Ok(Ok(other)) => Err(WorkerError::Garbled(format!("{other:?} as a greeting"))),
+            Ok(Err(_)) => Err(self.board.end()),
+            Err(_) => Err(WorkerError::Silent(self.silence)),
+        }
+    }
+
+    /// The container's id.
+    pub fn container_id(&self) -> &str {
+        &self.container_id
+    }
+
+    /// Gives it a job and waits for the answer that ends it; `progress` hears of the rest. If the future is dropped, the
+    /// job is cancelled.
+    pub async fn run(
+        &self,
+        job: Job,
+        mut progress: impl FnMut(Amount, Option<Amount>) + Send,
+    ) -> Result<Answer, WorkerError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (mut heard, mut answered) = self.board.wait_for(id)?;
+        let mut running = Running { worker: self, id, ended: false };
+        self.send(&Request { id, job });
+        let mut deadline = Instant::now() + self.silence;
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answered => {
+                    running.ended = true;
+                    return answer.map_err(|_| self.board.end());
+                }
+                Ok(()) = heard.changed() => {
+                    let (amount, total) = *heard.borrow_and_update();
+                    progress(amount, total);
+                    deadline = Instant::now() + self.silence;
+                }
+                () = sleep_until(deadline) => return Err(WorkerError::Silent(self.silence)),
+            }
+        }
+    }
+
+    fn send(&self, request: &Request) {
+        let mut line = serde_json::to_vec(request).expect("a request has string keys only");
+        line.push(b'\n');
+        // The writing task ends early only when the worker's input is broken, which shows as the end of its output.
+        let _ = self.requests.send(line);
+    }
+}
+
+/// A job while somebody waits for it.
+struct Running<'a> {
+    worker: &'a Worker,
+    id: u64,
+    ended: bool,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.worker.board.lock().waiting.remove(&self.id);
+            self.worker.send(&Request { id: 0, job: Job::Cancel { target: self.id } });
+        }
+    }
+}
+
+/// Reads a worker's output to its end and hands out what it says.
+async fn read(
+    mut output: impl Stream<Item = crate::docker::Result<Output>> + Unpin,
+    board: &Board,
+    exit_code: impl Future<Output = Option<i64>>,
+) -> End {
+    let mut line = Vec::new();
+    let mut stderr = Vec::new();
+    while let Some(piece) = output.next().await {
+        match piece {
+            Ok(Output::Stdout(bytes)) => {
+                let mut rest = &bytes[..];
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    line.extend_from_slice(&rest[..end]);
+                    rest = &rest[end + 1..];
+                    if let Err(end) = board.hear(&line) {
+                        return end;
+                    }
+                    line.clear();
+                }
+                line.extend_from_slice(rest);
+                if line.len() > MAX_LINE {
+                    return End::Garbled(format!("a line of more than {MAX_LINE} bytes"));
+                }
+            }
+            Ok(Output::Stderr(bytes)) => {
+                stderr.extend_from_slice(&bytes);
+                stderr.drain(..stderr.len().saturating_sub(MAX_STDERR));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the worker's output broke");
+                break;
+            }
+        }
+    }
+    let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
+    End::Stopped { exit_code: exit_code.await, stderr }
+}
+
+/// The worker's container: it can copy faithfully and do nothing else.
+fn spec(image: &WorkerImage, mounts: Vec<MountSpec>, network: NetworkSpec) -> ContainerSpec {
+    ContainerSpec {
+        image: image.tag.clone(),
+        entrypoint: Some(vec![EXECUTABLE.to_owned()]),
+        command: Some(vec!["worker".to_owned(), "run".to_owned()]),
+        env: Vec::new(),
+        user: "0:0".to_owned(),
+        group_add: Vec::new(),
+        workdir: "/".to_owned(),
+        hostname: String::new(),
+        domainname: String::new(),
+        tty: false,
+        stdin: Stdin::Attached,
+        shell: None,
+        stop_signal: None,
+        stop_timeout: Some(0),
+        healthcheck: HealthcheckSpec::Disabled,
+        mounts,
+        network,
+        extra_hosts: Vec::new(),
+        memory: Some(MEMORY),
+        memory_swap: None,
+        nano_cpus: None,
+        cpu_shares: Some(CPU_SHARES),
+        cpu_period: None,
+        cpu_quota: None,
+        cpuset_cpus: None,
+        pids: Some(PIDS),
+        oom_score_adj: OOM_SCORE,
+        ulimits: Vec::new(),
+        sysctls: Vec::new(),
+        cap_add: CAPABILITIES.map(str::to_owned).into(),
+        cap_drop: vec!["ALL".to_owned()],
+        no_new_privileges: true,
+        read_only_root: true,
+        init: None,
+        shm_size: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! The client against workers that the test plays, and against the real serving loop over a pipe.
+
+use std::io::{BufReader, Read, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, once, pending};
+use tokio::io::{AsyncBufReadExt, DuplexStream};
+use tokio::sync::mpsc as channel;
+
+use super::{SILENCE, Worker, WorkerError};
+use crate::docker::{Output, Result};
+use crate::model::event::Amount;
+use crate::worker::protocol::{Answer, Job, Reply, Request};
+
+const SCAN: fn() -> Job = || Job::Scan { path: "/x".into(), max_entries: 0 };
+
+/// The worker's end of the line.
+struct Player {
+    requests: tokio::io::Lines<tokio::io::BufReader<DuplexStream>>,
+    output: Option<channel::UnboundedSender<Result<Output>>>,
+}
+
+impl Player {
+    fn says(&self, bytes: &[u8]) {
+        self.output.as_ref().unwrap().send(Ok(Output::Stdout(bytes.to_vec()))).unwrap();
+    }
+
+    fn complains(&self, text: &str) {
+        self.output.as_ref().unwrap().send(Ok(Output::Stderr(text.into()))).unwrap();
+    }
+
+    fn answers(&self, id: u64, answer: Answer) {
+        self.says(&line(id, answer));
+    }
+
+    async fn hears(&mut self) -> Request {
+        serde_json::from_str(&self.requests.next_line().await.unwrap().expect("the input is open")).unwrap()
+    }
+}
+
+fn line(id: u64, answer: Answer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&Reply { id, answer }).unwrap();
+    line.push(b'\n');
+    line
+}
+
+async fn pair(silence: Duration) -> (Worker, Player) {
+    let (input, theirs) = tokio::io::duplex(65536);
+    let (sender, mut receiver) = channel::unbounded_channel();
+    let output = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+    let (worker, greeting) = Worker::over("id".into(), input, output, async { Some(137) }, silence);
+    let requests = tokio::io::BufReader::new(theirs).lines();
+    let player = Player { requests, output: Some(sender) };
+    player.answers(0, Answer::Ready);
+    worker.greeted(greeting).await.unwrap();
+    (worker, player)
+}
+
+fn amount(files: u64) -> Amount {
+    Amount { files, bytes: files * 10 }
+}
+
+#[tokio::test]
+async fn jobs_run_at_the_same_time_and_get_their_own_answers() {
+    let (worker, mut player) = pair(SILENCE).await;
+    let play = async {
+        let (first, second) = (player.hears().await, player.hears().await);
+        assert_eq!((first.id, second.id), (1, 2));
+        player.answers(2, Answer::Progress { amount: amount(7), total: Some(amount(9)) });
+        player.answers(1, Answer::Listening);
+        // In pieces, as a network delivers it.
+        let line = line(2, Answer::Canary { answered: vec!["x".into()] });
+        for piece in line.chunks(5) {
+            player.says(piece);
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut heard = Vec::new();
+    let listen = worker.run(Job::Listen { ports: vec![1] }, |_, _| {});
+    let scan = worker.run(SCAN(), |amount, total| heard.push((amount, total)));
+    let (listening, scanned, ()) = tokio::join!(listen, scan, play);
+    assert_eq!(listening.unwrap(), Answer::Listening);
+    assert_eq!(scanned.unwrap(), Answer::Canary { answered: vec!["x".into()] });
+    assert!(heard.len() <= 1, "only the latest progress matters: {heard:?}");
+}
+
+#[tokio::test]
+async fn progress_is_heard() {
+    let (worker, mut player) = pair(SILENCE).await;
+    let (heard, mut hears) = channel::unbounded_channel();
+    let run = worker.run(SCAN(), move |amount, total| heard.send((amount, total)).unwrap());
+    let play = async {
+        player.hears().await;
+        for files in 1..4 {
+            player.answers(1, Answer::Progress { amount: amount(files), total: None });
+            assert_eq!(hears.recv().await, Some((amount(files), None)));
+        }
+        player.answers(1, Answer::Cancelled);
+    };
+    assert_eq!(tokio::join!(run, play).0.unwrap(), Answer::Cancelled);
+}
+
+#[tokio::test]
+async fn a_dropped_job_is_cancelled() {
+    let (worker, mut player) = pair(SILENCE).await;
+    {
+        let run = worker.run(SCAN(), |_, _| {});
+        tokio::select! {
+            biased;
+            _ = run => panic!("nobody answered"),
+            request = player.hears() => assert_eq!(request.id, 1),
+        }
+    }
+    assert_eq!(player.hears().await.job, Job::Cancel { target: 1 });
+    // Its late answer is nobody's.
+    player.answers(1, Answer::Cancelled);
+    let (answer, request) = tokio::join!(worker.run(SCAN(), |_, _| {}), async {
+        let request = player.hears().await;
+        player.answers(request.id, Answer::Listening);
+        request
+    });
+    assert_eq!((answer.unwrap(), request.id), (Answer::Listening, 2));
+}
+
+#[tokio::test]
+async fn the_end_of_the_output_is_told_with_exit_code_and_last_words() {
+    let (worker, mut player) = pair(SILENCE).await;
+    let play = async {
+        player.hears().await;
+        player.complains(&"x".repeat(10_000));
+        player.complains("\npanicked: out of cheese\n");
+        player.output = None;
+    };
+    let (result, ()) = tokio::join!(worker.run(SCAN(), |_, _| {}), play);
+    let Err(WorkerError::Stopped { exit_code: Some(137), stderr }) = result else { panic!("{result:?}") };
+    assert!(stderr.len() <= 4096 && stderr.ends_with("panicked: out of cheese"));
+    let later = worker.run(SCAN(), |_, _| {}).await;
+    assert!(matches!(later, Err(WorkerError::Stopped { .. })), "{later:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_protocol_is_garbled() {
+    let (worker, mut player) = pair(SILENCE).await;
+    let play = async {
+        player.hears().await;
+        player.says(b"Hello from your shell\n");
+    };
+    let (result, ()) = tokio::join!(worker.run(SCAN(), |_, _| {}), play);
+    let Err(WorkerError::Garbled(text)) = result else { panic!("{result:?}") };
+    assert_eq!(text, "Hello from your shell");
+}
+
+#[tokio::test]
+async fn an_endless_line_is_garbled() {
+    let (worker, player) = pair(SILENCE).await;
+    for _ in 0..20 {
+        player.says(&[b'x'; 100_000]);
+    }
+    let result = worker.run(SCAN(), |_, _| {}).await;
+    assert!(matches!(result, Err(WorkerError::Garbled(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn silence_ends_the_wait() {
+    let silence = Duration::from_millis(30);
+    let (worker, mut player) = pair(silence).await;
+    let result = worker.run(SCAN(), |_, _| {}).await;
+    assert!(matches!(result, Err(WorkerError::Silent(of)) if of == silence), "{result:?}");
+    player.hears().await;
+    assert_eq!(player.hears().await.job, Job::Cancel { target: 1 });
+}
+
+#[tokio::test]
+async fn a_worker_that_never_greets_is_an_error() {
+    let (input, _theirs) = tokio::io::duplex(64);
+    let output: BoxStream<'static, Result<Output>> = pending().boxed();
+    let (worker, greeting) = Worker::over("id".into(), input, output, async { None }, Duration::from_millis(20));
+    assert!(matches!(worker.greeted(greeting).await, Err(WorkerError::Silent(_))));
+
+    let (input, _theirs) = tokio::io::duplex(64);
+    let output = once(async { Ok(Output::Stderr(b"exec format error".to_vec())) }).boxed();
+    let (worker, greeting) = Worker::over("id".into(), input, output, async { Some(1) }, SILENCE);
+    let error = worker.greeted(greeting).await.unwrap_err().to_string();
+    assert_eq!(error, "the worker stopped before its answer (exit code Some(1)): exec format error");
+}
+
+#[tokio::test]
+async fn dropping_the_worker_ends_its_input() {
+    let (worker, mut player) = pair(SILENCE).await;
+    drop(worker);
+    assert_eq!(player.requests.next_line().await.unwrap(), None);
+}
+
+/// Standard input and output of a worker, as pipes to the real serving loop.
+struct Pipe(mpsc::Receiver<Vec<u8>>, Vec<u8>);
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.1.is_empty() {
+            self.1 = self.0.recv().unwrap_or_default();
+        }
+        let length = self.1.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.1[..length]);
+        self.1.drain(..length);
+        Ok(length)
+    }
+}
+
+struct Replies(mpsc::Sender<Vec<u8>>);
+
+impl Write for Replies {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.send(bytes.to_vec()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
+    let (input, requests) = mpsc::channel();
+    let (replies, output) = mpsc::channel();
+    let serving = std::thread::spawn(move || {
+        crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
+    });
+    let hear = || serde_json::from_slice::<Reply>(&output.recv().unwrap()).unwrap();
+    let say = |id, job| {
+        let mut line = serde_json::to_vec(&Request { id, job }).unwrap();
+        line.push(b'\n');
+        input.send(line).unwrap();
+    };
+    assert_eq!(hear(), Reply { id: 0, answer: Answer::Ready });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    say(4, Job::Scan { path: folder.path().to_str().unwrap().into(), max_entries: 0 });
+    let Reply { id: 4, answer: Answer::Scanned(scan) } = hear() else { panic!("not a scan") };
+    assert_eq!((scan.amount.files, scan.complete), (1, true));
+
+    input.send(b"{}\n".to_vec()).unwrap();
+    assert!(matches!(hear(), Reply { id: 0, answer: Answer::Failed(_) }));
+
+    // A job that goes on until it is stopped; it says that it lives.
+    say(5, Job::Listen { ports: vec![1] });
+    let progress = hear();
+    assert!(matches!(progress, Reply { id: 5, answer: Answer::Progress { .. } }), "{progress:?}");
+    say(5, Job::Listen { ports: vec![1] });
+    loop {
+        match hear() {
+            Reply { id: 5, answer: Answer::Progress { .. } } => {}
+            Reply { id: 5, answer: Answer::Failed(_) } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    say(0, Job::Cancel { target: 5 });
+    loop {
+        match hear() {
+            Reply { id: 5, answer: Answer::Progress { .. } } => {}
+            Reply { id: 5, answer: Answer::Cancelled } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    // It ends although a job runs.
+    say(6, Job::Listen { ports: vec![1] });
+    drop(input);
+    serving.join().unwrap();
+}

@@ -1,0 +1,112 @@
+//! A running job as its work sees it: whether to stop, how far it is, and how it can end early.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::protocol::Failure;
+use crate::model::event::Amount;
+
+/// How many names a result carries; the rest is only counted.
+const NAMES: usize = 20;
+/// Longest name a result carries, so that a reply stays a short line.
+const NAME_BYTES: usize = 1024;
+
+/// Why work ended before its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// It cannot be done.
+    Failed(Failure),
+    /// It is not wanted any more.
+    Cancelled,
+    /// The bound it was given is reached.
+    Enough,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Failed(failure)
+    }
+}
+
+/// A running job: shared by the threads that do it and the one that reports on it.
+#[derive(Debug, Default)]
+pub struct Ticket {
+    cancelled: AtomicBool,
+    /// Moves whenever anything was done. A job whose pulse stands still sends no progress, so that a client can tell a
+    /// slow disk from a hung one.
+    pulse: AtomicU64,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    total: OnceLock<Amount>,
+}
+
+impl Ticket {
+    /// Asks the job to stop.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Called by the work every now and then: shows that it lives and learns whether to go on.
+    pub fn beat(&self) -> Result<(), Stop> {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
+        if self.cancelled.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+
+    /// A number that changes while the work goes on.
+    pub fn pulse(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
+    }
+
+    /// Work done.
+    pub fn add(&self, files: u64, bytes: u64) {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
+        self.files.fetch_add(files, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The work to do has become known.
+    pub fn set_total(&self, total: Amount) {
+        // A job has one total; a second one would be a mistake that only shows in a progress bar.
+        let _ = self.total.set(total);
+    }
+
+    /// Work done so far.
+    pub fn amount(&self) -> Amount {
+        Amount { files: self.files.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// Work to do.
+    pub fn total(&self) -> Option<Amount> {
+        self.total.get().copied()
+    }
+}
+
+/// The first few of something, and how many in all.
+#[derive(Debug, Default, Clone)]
+pub struct Named {
+    /// The first few.
+    pub names: Vec<String>,
+    /// How many in all.
+    pub count: u64,
+}
+
+impl Named {
+    /// One more; its name is only made when it is kept.
+    pub fn add(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.names.len() < NAMES {
+            let mut name = name();
+            if name.len() > NAME_BYTES {
+                let cut = (0..=NAME_BYTES).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+                name.truncate(cut);
+                name.push('…');
+            }
+            self.names.push(name);
+        }
+    }
+}
+
+/// A path for people: lossy, relative; the root itself is `.`.
+pub fn shown(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
+}

@@ -1,0 +1,173 @@
+//! Owner, mode, times and extended attributes (ACLs and capabilities are such) of one entry.
+//!
+//! The order matters: changing the owner clears set-uid bits and capabilities, and setting an ACL can clear set-gid, so:
+//! owner, attributes, mode, times.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
+    fgetxattr, flistxattr, fremovexattr, fsetxattr, futimens, lgetxattr, llistxattr, lsetxattr, utimensat,
+};
+use rustix::io::Errno;
+
+/// The kernel's bound on a list of attribute names and on a value.
+const XATTR_MAX: usize = 64 * 1024;
+
+/// Attributes that belong to the place and not to the data. A copied SELinux label can carry the categories of the live
+/// container, which the sandbox's has no access to; the target got the label of its volume when it was made.
+const LEFT_OUT: [&[u8]; 1] = [b"security.selinux"];
+
+/// An entry's extended attributes.
+pub type Xattrs = Vec<(CString, Vec<u8>)>;
+
+/// Something the target would not take.
+#[derive(Debug)]
+pub struct Lost {
+    /// What: `user.foo`, `owner`.
+    pub what: String,
+    /// Why.
+    pub error: Errno,
+}
+
+/// Reads the attributes of an open file or folder.
+pub fn xattrs_of(fd: &OwnedFd) -> Result<Xattrs, Errno> {
+    read_xattrs(|list| flistxattr(fd, list), |name, value| fgetxattr(fd, name, value))
+}
+
+/// Reads the attributes of an entry that cannot be opened (a symlink, a FIFO, a device).
+pub fn xattrs_at(folder: &OwnedFd, name: &CStr) -> Result<Xattrs, Errno> {
+    let path = through_proc(folder, name);
+    read_xattrs(|list| llistxattr(&path, list), |name, value| lgetxattr(&path, name, value))
+}
+
+/// There are no `*at` calls for attributes, but a descriptor has a path, and what follows it stays inside.
+fn through_proc(folder: &OwnedFd, name: &CStr) -> CString {
+    let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name.to_bytes());
+    CString::new(path).expect("neither part holds a NUL")
+}
+
+fn read_xattrs(
+    list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get: impl Fn(&CStr, &mut [u8]) -> Result<usize, Errno>,
+) -> Result<Xattrs, Errno> {
+    let mut small = [0; 1024];
+    let mut big = Vec::new();
+    let names: &[u8] = match list(&mut small) {
+        Ok(length) => &small[..length],
+        Err(Errno::RANGE) => {
+            big.resize(XATTR_MAX, 0);
+            let length = list(&mut big)?;
+            &big[..length]
+        }
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => &[],
+        Err(error) => return Err(error),
+    };
+    let mut xattrs = Vec::new();
+    for name in names.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        if LEFT_OUT.contains(&name.to_bytes()) {
+            continue;
+        }
+        let mut value = vec![0; 256];
+        let length = match get(name, &mut value) {
+            Err(Errno::RANGE) => {
+                value.resize(XATTR_MAX, 0);
+                get(name, &mut value)
+            }
+            other => other,
+        };
+        match length {
+            Ok(length) => {
+                value.truncate(length);
+                xattrs.push((name.to_owned(), value));
+            }
+            // Removed since it was listed, or listed by a file system that does not serve it.
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(xattrs)
+}
+
+fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw_unchecked(stat.st_uid)), Some(Gid::from_raw_unchecked(stat.st_gid)))
+}
+
+fn mode(stat: &Stat) -> Mode {
+    Mode::from_raw_mode(stat.st_mode & 0o7777)
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+fn times(stat: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as _ },
+        last_modification: Timespec { tv_sec: stat.st_mtime as i64, tv_nsec: stat.st_mtime_nsec as _ },
+    }
+}
+
+/// A file system that has no owners, modes or the like refuses with one of these; so does the kernel when a
+/// capability is missing. `ENOSPC` is what a file system says to attributes that are too many for it.
+fn refused(error: Errno) -> bool {
+    matches!(error, Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL)
+}
+
+fn attribute_refused(error: Errno) -> bool {
+    refused(error) || matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE)
+}
+
+/// Collects what was refused; passes on what is an error.
+fn note(lost: &mut Vec<Lost>, what: &str, refused: fn(Errno) -> bool, result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(error) if refused(error) => {
+            lost.push(Lost { what: what.to_owned(), error });
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Gives an open file or folder its metadata; what the file system refuses is returned.
+pub fn apply(target: &OwnedFd, stat: &Stat, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
+    let mut lost = Vec::new();
+    let (uid, gid) = owner(stat);
+    note(&mut lost, "owner", refused, fchown(target, uid, gid))?;
+    for (name, value) in xattrs {
+        let result = fsetxattr(target, name, value, XattrFlags::empty());
+        note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
+    }
+    note(&mut lost, "mode", refused, fchmod(target, mode(stat)))?;
+    note(&mut lost, "times", refused, futimens(target, &times(stat)))?;
+    Ok(lost)
+}
+
+/// The same for an entry that cannot be opened.
+pub fn apply_at(folder: &OwnedFd, name: &CStr, stat: &Stat, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
+    let mut lost = Vec::new();
+    let (uid, gid) = owner(stat);
+    note(&mut lost, "owner", refused, chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))?;
+    if !xattrs.is_empty() {
+        let path = through_proc(folder, name);
+        for (name, value) in xattrs {
+            let result = lsetxattr(&path, name, value, XattrFlags::empty());
+            note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
+        }
+    }
+    // A symlink's mode means nothing and cannot be set.
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        note(&mut lost, "mode", refused, chmodat(folder, name, mode(stat), AtFlags::empty()))?;
+    }
+    note(&mut lost, "times", refused, utimensat(folder, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW))?;
+    Ok(lost)
+}
+
+/// Takes from a new volume's root the ACLs that it inherited where the engine keeps its volumes: all that is made in it
+/// would inherit them.
+pub fn forget_inherited(target: &OwnedFd) {
+    for name in [c"system.posix_acl_default", c"system.posix_acl_access"] {
+        // Mostly there is none, or the file system knows none.
+        let _ = fremovexattr(target, name);
+    }
+}

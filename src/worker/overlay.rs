@@ -1,0 +1,37 @@
+//! The folders of an overlay over data that does not change.
+
+use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
+use rustix::io::Errno;
+
+use super::copy::open_target;
+use super::job::{Stop, Ticket};
+use super::meta;
+use super::open::{unreadable, words};
+use super::protocol::{Failure, RootKind, Scan};
+use super::scan::{Bounds, look, open_root, scan};
+
+/// The lower layer is counted up to here: nothing of it is copied, so an exact number is not worth a long walk.
+const MAX_ENTRIES: u64 = 200_000;
+
+/// Makes `upper`, with the metadata of the root of `from`, and `work` in `to`.
+pub fn prepare(from: &str, to: &str, ticket: &Ticket) -> Result<Scan, Stop> {
+    let (root, _) = look(from)?;
+    if root != RootKind::Folder {
+        return Err(Failure::WrongKind { root }.into());
+    }
+    let lower = open_root(from, root)?;
+    let stat = fstat(&lower).map_err(|error| unreadable(b"", error))?;
+    let xattrs = meta::xattrs_of(&lower).map_err(|error| unreadable(b"", error))?;
+    let target = open_target(to)?;
+    meta::forget_inherited(&target);
+    let unwritable = |name: &str, error: Errno| Failure::Unwritable { path: name.to_owned(), error: words(error) };
+
+    for name in ["work", "upper"] {
+        mkdirat(&target, name, Mode::RWXU).map_err(|error| unwritable(name, error))?;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let upper = openat(&target, "upper", flags, Mode::empty()).map_err(|error| unwritable("upper", error))?;
+    // What the target refuses of the root's attributes is no reason not to go on: the protocol has no word for it.
+    meta::apply(&upper, &stat, &xattrs).map_err(|error| unwritable("upper", error))?;
+    scan(from, Bounds { entries: MAX_ENTRIES, bytes: 0 }, ticket, true)
+}

@@ -1,0 +1,207 @@
+//! What client and worker say to each other: one JSON object a line, requests on the worker's standard input, replies on
+//! its standard output. Client and worker are always the same build (the image is tagged by content), so there is no
+//! version to negotiate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::event::Amount;
+
+/// A job for the worker, with a number that its replies bear. Jobs run at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The job's number.
+    pub id: u64,
+    /// The job.
+    pub job: Job,
+}
+
+/// What a worker can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "kebab-case")]
+pub enum Job {
+    /// Walks `path` and counts.
+    Scan {
+        /// A mount of the worker: a folder or a file.
+        path: String,
+        /// Stop counting after this many entries; 0 for no bound.
+        max_entries: u64,
+    },
+    /// Copies the content of `from`, its root included, into `to`.
+    Copy {
+        /// A mount of the worker: a folder, or a file.
+        from: String,
+        /// An empty volume of the worker. A file lands in it under the name `file`.
+        to: String,
+        /// Refuse, before anything is written, when there is more than this; 0 for no bound.
+        max_bytes: u64,
+        /// Leave this many bytes free on the target's file system.
+        keep_free: u64,
+    },
+    /// Makes the folders of an overlay in `to`: `upper` with the owner, mode, times and attributes of `from`, and `work`.
+    PrepareOverlay {
+        /// The overlay's lower layer, a mount of the worker.
+        from: String,
+        /// An empty volume of the worker.
+        to: String,
+    },
+    /// Tries to reach what must not be reachable.
+    Canary {
+        /// Addresses to try (no names).
+        addresses: Vec<String>,
+        /// A name that only an outside resolver knows.
+        name: String,
+        /// How long to wait for an answer, in milliseconds.
+        patience_ms: u64,
+    },
+    /// Waits until all these TCP ports are listened on in the worker's network namespace. Looks at the kernel's socket
+    /// tables; no connection is made.
+    Listen {
+        /// The ports.
+        ports: Vec<u16>,
+    },
+    /// Stops the job of this number, if it still runs.
+    Cancel {
+        /// The job to stop.
+        target: u64,
+    },
+}
+
+/// What a worker says of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The job's number; 0 in the greeting.
+    pub id: u64,
+    /// What it says.
+    pub answer: Answer,
+}
+
+/// An answer. `Progress` may come many times (at most a few a second), `Ready` comes once, before any other; every other
+/// answer ends its job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// The worker runs and takes jobs.
+    Ready,
+    /// It still works. Sent at least every 2 s while a job runs, so that silence means it is stuck.
+    Progress {
+        /// How far.
+        amount: Amount,
+        /// Of how much.
+        total: Option<Amount>,
+    },
+    /// A scan's result.
+    Scanned(Scan),
+    /// A copy's result.
+    Copied(Copied),
+    /// An overlay's folders are ready; `lower` was scanned.
+    OverlayReady(Scan),
+    /// What the canary met.
+    Canary {
+        /// What answered, for people (`172.17.0.1:22 refused the connection`); empty when nothing did.
+        answered: Vec<String>,
+    },
+    /// All ports are listened on.
+    Listening,
+    /// The job could not be done.
+    Failed(Failure),
+    /// The job was stopped on request.
+    Cancelled,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootKind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A socket.
+    Socket,
+    /// A device, FIFO or anything else.
+    Other,
+}
+
+/// What a scan counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// What the path itself is.
+    pub root: RootKind,
+    /// Regular files, symlinks and special files (folders are not counted), and bytes of content as allocated on disk.
+    pub amount: Amount,
+    /// Folders.
+    pub folders: u64,
+    /// Sockets, by name relative to the path, the first 20.
+    pub sockets: Vec<String>,
+    /// How many sockets in all.
+    pub socket_count: u64,
+    /// All was counted; else the bound was hit first.
+    pub complete: bool,
+    /// Bytes free on the file system of the path.
+    pub free_bytes: u64,
+}
+
+/// What a copy did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// What the source is.
+    pub root: RootKind,
+    /// Entries (folders are not counted) and bytes of content copied.
+    pub amount: Amount,
+    /// Folders made.
+    pub folders: u64,
+    /// Files that changed or vanished while they were copied, by name relative to the source, the first 20.
+    pub torn: Vec<String>,
+    /// How many in all.
+    pub torn_count: u64,
+    /// Sockets left out.
+    pub sockets: u64,
+    /// Metadata the target's file system would not take (`user.foo on a/b: not supported`), the first 20.
+    pub lost_metadata: Vec<String>,
+    /// How many in all.
+    pub lost_metadata_count: u64,
+}
+
+/// Why a job could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum Failure {
+    /// More than `max_bytes`.
+    TooLarge {
+        /// What there is; a lower bound when counting stopped there.
+        bytes: u64,
+        /// What was allowed.
+        max_bytes: u64,
+    },
+    /// Not enough room.
+    NoSpace {
+        /// What is needed.
+        bytes: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// The source could not be read.
+    Unreadable {
+        /// The file, relative to the source.
+        path: String,
+        /// The system's words.
+        error: String,
+    },
+    /// The target could not be written.
+    Unwritable {
+        /// The file, relative to the target.
+        path: String,
+        /// The system's words.
+        error: String,
+    },
+    /// The source is neither a folder nor a file.
+    WrongKind {
+        /// What it is.
+        root: RootKind,
+    },
+    /// The request makes no sense to this worker.
+    BadRequest {
+        /// Why.
+        error: String,
+    },
+}

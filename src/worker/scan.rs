@@ -1,0 +1,203 @@
+//! Counting what is at a path, without reading any content.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, fstatvfs, openat, statat};
+
+use super::job::{Named, Stop, Ticket, shown};
+use super::open::{is_gone, open_quietly, unreadable};
+use super::protocol::{RootKind, Scan};
+use super::walk::{Branch, Place, Visitor, threads, walk};
+use crate::model::event::Amount;
+
+/// Bounds of a count; 0 is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    /// Stop after this many entries.
+    pub entries: u64,
+    /// Stop when there is more than this.
+    pub bytes: u64,
+}
+
+/// Counts what is at `path`. With `report`, the ticket hears of every entry as work done.
+pub fn scan(path: &str, bounds: Bounds, ticket: &Ticket, report: bool) -> Result<Scan, Stop> {
+    let (root, stat) = look(path)?;
+    let mut scan = Scan {
+        root,
+        amount: Amount::default(),
+        folders: 0,
+        sockets: Vec::new(),
+        socket_count: 0,
+        complete: true,
+        free_bytes: 0,
+    };
+    match root {
+        RootKind::File => {
+            scan.free_bytes = free_bytes(&open_root(path, root)?)?;
+            scan.amount = Amount { files: 1, bytes: allocated(&stat) };
+        }
+        RootKind::Folder => {
+            let source = open_root(path, root)?;
+            scan.free_bytes = free_bytes(&source)?;
+            let tally = Tally { bounds, ticket, report, ..Tally::new(ticket) };
+            scan.complete = match walk(&tally, threads(), source, (), ()) {
+                Ok(()) => true,
+                Err(Stop::Enough) => false,
+                Err(stop) => return Err(stop),
+            };
+            let sockets = tally.sockets.into_inner().unwrap_or_else(PoisonError::into_inner);
+            scan.amount = Amount { files: tally.files.into_inner(), bytes: tally.bytes.into_inner() };
+            scan.folders = tally.folders.into_inner();
+            scan.socket_count = sockets.count;
+            scan.sockets = sockets.names;
+        }
+        RootKind::Socket | RootKind::Other => {}
+    }
+    Ok(scan)
+}
+
+/// What is at a path, without opening it: opening a device can do things.
+pub fn look(path: &str) -> Result<(RootKind, Stat), Stop> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(CWD, path, flags, Mode::empty()).map_err(|error| unreadable(b"", error))?;
+    let stat = fstat(&fd).map_err(|error| unreadable(b"", error))?;
+    let root = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => RootKind::Folder,
+        FileType::RegularFile => RootKind::File,
+        FileType::Socket => RootKind::Socket,
+        _ => RootKind::Other,
+    };
+    Ok((root, stat))
+}
+
+/// Opens a mount's root for reading.
+pub fn open_root(path: &str, root: RootKind) -> Result<OwnedFd, Stop> {
+    let more = if root == RootKind::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
+    open_quietly(CWD, path, more).map_err(|error| unreadable(b"", error))
+}
+
+/// Bytes an unprivileged writer still finds room for on the file system of `fd`.
+pub fn free_bytes(fd: &OwnedFd) -> Result<u64, Stop> {
+    let stat = fstatvfs(fd).map_err(|error| unreadable(b"", error))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes a file takes on its disk: holes take none.
+pub fn allocated(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512)
+}
+
+/// How many names a file has.
+#[allow(clippy::useless_conversion, reason = "the types of a stat's fields differ between architectures")]
+pub fn names(stat: &Stat) -> u64 {
+    stat.st_nlink.into()
+}
+
+struct Tally<'a> {
+    bounds: Bounds,
+    ticket: &'a Ticket,
+    report: bool,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    folders: AtomicU64,
+    sockets: Mutex<Named>,
+    /// Files of several names, and how many of these are still to come: their content counts once.
+    links: Mutex<HashMap<(u64, u64), u64>>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(ticket: &'a Ticket) -> Tally<'a> {
+        Tally {
+            bounds: Bounds::default(),
+            ticket,
+            report: false,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            folders: AtomicU64::new(0),
+            sockets: Mutex::default(),
+            links: Mutex::default(),
+        }
+    }
+
+    fn seen_before(&self, stat: &Stat) -> bool {
+        if names(stat) < 2 {
+            return false;
+        }
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (stat.st_dev, stat.st_ino);
+        match links.get_mut(&key) {
+            None => {
+                links.insert(key, names(stat) - 1);
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                if *left == 0 {
+                    links.remove(&key);
+                }
+                true
+            }
+        }
+    }
+
+    fn check(&self, entries: u64) -> Result<(), Stop> {
+        if self.bounds.entries > 0 && entries >= self.bounds.entries { Err(Stop::Enough) } else { Ok(()) }
+    }
+}
+
+impl Visitor for Tally<'_> {
+    type Target = ();
+    type Note = ();
+
+    fn enter(&self, _parent: &Place<'_, Self>, _name: &CStr, _source: &OwnedFd) -> Result<((), ()), Stop> {
+        let folders = self.folders.fetch_add(1, Ordering::Relaxed) + 1;
+        self.ticket.beat()?;
+        self.check(folders + self.files.load(Ordering::Relaxed))?;
+        Ok(((), ()))
+    }
+
+    fn reopen(&self, _parent: &(), _name: &CStr) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn entry(&self, place: &Place<'_, Self>, name: &CStr, kind: FileType) -> Result<(), Stop> {
+        self.ticket.beat()?;
+        let mut bytes = 0;
+        match kind {
+            FileType::RegularFile => match statat(&place.open.source, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if self.seen_before(&stat) => {}
+                Ok(stat) => bytes = allocated(&stat),
+                Err(error) if is_gone(error) => return Ok(()),
+                Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),
+            },
+            FileType::Socket => {
+                let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+                sockets.add(|| shown(&place.branch.path_of(name)));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let files = self.files.fetch_add(1, Ordering::Relaxed) + 1;
+        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.report {
+            self.ticket.add(1, bytes);
+        }
+        if self.bounds.bytes > 0 && all > self.bounds.bytes {
+            return Err(Stop::Enough);
+        }
+        self.check(files + self.folders.load(Ordering::Relaxed))
+    }
+
+    fn gone(&self, _path: &[u8]) {}
+
+    fn leave(&self, _branch: &Branch<Self>, _target: &()) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Counts of small trees, and the overlay's folders.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use super::{Bounds, scan};
+use crate::worker::job::{Stop, Ticket};
+use crate::worker::overlay::prepare;
+use crate::worker::protocol::{Failure, RootKind};
+
+fn count(path: &Path, entries: u64) -> super::Scan {
+    scan(path.to_str().unwrap(), Bounds { entries, bytes: 0 }, &Ticket::default(), true).unwrap()
+}
+
+#[test]
+fn counts_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("a/b")).unwrap();
+    std::fs::write(path("a/file"), vec![1; 10_000]).unwrap();
+    std::fs::hard_link(path("a/file"), path("a/b/again")).unwrap();
+    std::os::unix::fs::symlink("x", path("link")).unwrap();
+    let _socket = UnixListener::bind(path("a/s.sock")).unwrap();
+    std::fs::File::create(path("sparse")).unwrap().set_len(1 << 40).unwrap();
+
+    let scan = count(folder.path(), 0);
+    assert_eq!((scan.root, scan.complete, scan.folders), (RootKind::Folder, true, 2));
+    assert_eq!((scan.sockets, scan.socket_count), (vec!["a/s.sock".to_owned()], 1));
+    assert_eq!(scan.amount.files, 4, "two names, a link and a sparse file");
+    assert!((10_000..30_000).contains(&scan.amount.bytes), "links count once, holes not at all: {:?}", scan.amount);
+    assert!(scan.free_bytes > 0);
+}
+
+#[test]
+fn stops_at_the_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..500 {
+        std::fs::write(folder.path().join(index.to_string()), "").unwrap();
+    }
+    assert!(count(folder.path(), 501).complete);
+    let scan = count(folder.path(), 100);
+    assert!(!scan.complete && (100..500).contains(&scan.amount.files), "{scan:?}");
+}
+
+#[test]
+fn roots_of_every_kind_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("file"), "x").unwrap();
+    let _socket = UnixListener::bind(path("socket")).unwrap();
+    let file = count(&path("file"), 0);
+    assert_eq!((file.root, file.amount.files, file.folders), (RootKind::File, 1, 0));
+    assert_eq!(count(&path("socket"), 0).root, RootKind::Socket);
+    assert_eq!(count(Path::new("/dev/null"), 0).root, RootKind::Other);
+    let missing = scan(path("missing").to_str().unwrap(), Bounds::default(), &Ticket::default(), true);
+    assert!(matches!(missing, Err(Stop::Failed(Failure::Unreadable { .. }))), "{missing:?}");
+}
+
+#[test]
+fn an_overlay_gets_the_roots_metadata() {
+    assert!(rustix::process::geteuid().is_root(), "needs root: it changes owners");
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(from.path().join("data"), "x").unwrap();
+    chown(from.path(), Some(999), Some(998)).unwrap();
+    std::fs::set_permissions(from.path(), std::fs::Permissions::from_mode(0o2700)).unwrap();
+    let (lower, volume) = (from.path().to_str().unwrap(), to.path().to_str().unwrap());
+    let scan = prepare(lower, volume, &Ticket::default()).unwrap();
+    assert_eq!(scan.amount.files, 1);
+    let meta = |path: &Path| {
+        let meta = std::fs::metadata(path).unwrap();
+        (meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec())
+    };
+    assert_eq!(meta(&to.path().join("upper")), meta(from.path()));
+    assert_eq!(std::fs::read_dir(to.path().join("upper")).unwrap().count(), 0);
+    assert!(to.path().join("work").is_dir());
+
+    let file = from.path().join("data");
+    let wrong = prepare(file.to_str().unwrap(), volume, &Ticket::default());
+    assert!(matches!(wrong, Err(Stop::Failed(Failure::WrongKind { root: RootKind::File }))), "{wrong:?}");
+}

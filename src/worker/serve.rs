@@ -1,0 +1,145 @@
+//! The worker's side of the protocol: reads requests until its input ends, does the jobs on threads, writes replies.
+//!
+//! The end of the input is the end of the process, whatever runs: the engine closes it when the client goes away, even
+//! when it was killed, so no worker outlives its client.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::canary::canary;
+use super::copy::copy;
+use super::job::{Stop, Ticket};
+use super::listen::listen;
+use super::overlay::prepare;
+use super::protocol::{Answer, Failure, Job, Reply, Request};
+use super::scan::{Bounds, scan};
+
+/// Time between two reports of progress.
+const REPORT: Duration = Duration::from_millis(250);
+/// Longest request.
+const MAX_LINE: u64 = 1024 * 1024;
+/// Most jobs at a time.
+const MAX_JOBS: usize = 64;
+
+/// Running jobs by number.
+type Jobs = Arc<Mutex<BTreeMap<u64, Arc<Ticket>>>>;
+
+/// Where replies go, one whole line at a time.
+struct Output<W>(Mutex<W>);
+
+impl<W: Write> Output<W> {
+    fn say(&self, id: u64, answer: Answer) {
+        let mut line = serde_json::to_vec(&Reply { id, answer }).expect("a reply has string keys only");
+        line.push(b'\n');
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody reads any more: then the input ends as well, and with it the process.
+        let _ = output.write_all(&line).and_then(|()| output.flush());
+    }
+}
+
+/// Serves jobs until `input` ends. The caller must then end the process: jobs may still run.
+pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> ExitCode {
+    let output = Arc::new(Output(Mutex::new(output)));
+    let jobs = Jobs::default();
+    output.say(0, Answer::Ready);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) => return ExitCode::SUCCESS,
+            Err(_) => return ExitCode::FAILURE,
+            Ok(_) => {}
+        }
+        match serde_json::from_slice::<Request>(&line) {
+            Ok(Request { job: Job::Cancel { target }, .. }) => {
+                if let Some(ticket) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&target) {
+                    ticket.cancel();
+                }
+            }
+            Ok(request) => accept(request, &jobs, &output),
+            Err(error) => output.say(0, refused(error.to_string())),
+        }
+    }
+}
+
+fn refused(error: String) -> Answer {
+    Answer::Failed(Failure::BadRequest { error })
+}
+
+fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc<Output<W>>) {
+    let Request { id, job } = request;
+    let ticket = Arc::new(Ticket::default());
+    {
+        let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if id == 0 || jobs.contains_key(&id) || jobs.len() >= MAX_JOBS {
+            output.say(id, refused(format!("no place for a job {id}")));
+            return;
+        }
+        jobs.insert(id, Arc::clone(&ticket));
+    }
+    let (jobs, out) = (Arc::clone(jobs), Arc::clone(output));
+    let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
+        let answer = supervise(id, job, &ticket, &out);
+        // Its number is free before the client can know that it ended.
+        jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        out.say(id, answer);
+    });
+    if let Err(error) = spawned {
+        output.say(id, refused(format!("no thread: {error}")));
+    }
+}
+
+/// Does a job on a thread of its own and reports on it.
+fn supervise<W: Write>(id: u64, job: Job, ticket: &Arc<Ticket>, output: &Output<W>) -> Answer {
+    let (done, end) = channel();
+    let work = Arc::clone(ticket);
+    let spawned = std::thread::Builder::new().spawn(move || {
+        // The receiver waits for this or for the end of the thread.
+        let _ = done.send(perform(job, &work));
+    });
+    if let Err(error) = spawned {
+        return refused(format!("no thread: {error}"));
+    }
+    let mut pulse = ticket.pulse();
+    loop {
+        match end.recv_timeout(REPORT) {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(Stop::Failed(failure))) => return Answer::Failed(failure),
+            Ok(Err(Stop::Cancelled | Stop::Enough)) => return Answer::Cancelled,
+            // The thread ended without a word: it panicked, and standard error says where.
+            Err(RecvTimeoutError::Disconnected) => return refused("the job broke off".to_owned()),
+            Err(RecvTimeoutError::Timeout) => {
+                let now = ticket.pulse();
+                if now != pulse {
+                    pulse = now;
+                    output.say(id, Answer::Progress { amount: ticket.amount(), total: ticket.total() });
+                }
+            }
+        }
+    }
+}
+
+fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
+    Ok(match job {
+        Job::Scan { path, max_entries } => {
+            Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
+        }
+        Job::Copy { from, to, max_bytes, keep_free } => {
+            Answer::Copied(copy(&from, &to, max_bytes, keep_free, ticket, &())?)
+        }
+        Job::PrepareOverlay { from, to } => Answer::OverlayReady(prepare(&from, &to, ticket)?),
+        Job::Canary { addresses, name, patience_ms } => {
+            let patience = Duration::from_millis(patience_ms);
+            Answer::Canary { answered: canary(&addresses, &name, patience, ticket)? }
+        }
+        Job::Listen { ports } => {
+            listen(&ports, ticket)?;
+            Answer::Listening
+        }
+        Job::Cancel { .. } => Answer::Cancelled,
+    })
+}
