@@ -1,6 +1,8 @@
 //! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
 //! checks that it works, reports, and removes every trace.
 
+pub mod config;
+pub mod discover;
 pub mod docker;
 pub mod model;
 pub mod worker;

@@ -1,0 +1,17 @@
+//! Settings: what the user wants, resolved from flags, environment, labels and defaults.
+//!
+//! Precedence is written once, in [`resolve`]: flag, environment, label, default. The other modules read one kind of
+//! value each, and say in their errors who wrote it.
+
+pub mod duration;
+pub mod environment;
+pub mod error;
+pub mod labels;
+pub mod nearest;
+pub mod resolve;
+pub mod settings;
+pub mod size;
+pub mod strategy;
+
+pub use environment::Environment;
+pub use error::{ConfigError, Origin};

@@ -1,0 +1,220 @@
+//! Who is heard first: flag, then environment, then the live container's label, then the default. Written here and
+//! nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::error::{ConfigError, Origin};
+use super::labels::Labels;
+use super::settings::{
+    DEFAULT_THREADS, Explicit, IgnoredMode, Rehearsal, ReportTargets, Selection, Settings, StrategyRule,
+};
+use super::{duration, size, strategy};
+use crate::model::service::Service;
+
+/// What was written on the command line, not yet understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Filters, as given.
+    pub filters: Vec<String>,
+    /// `--skip`.
+    pub skip: Vec<String>,
+    /// `--exact`.
+    pub exact: bool,
+    /// `--ignored`.
+    pub ignored: bool,
+    /// `--include-ignored`.
+    pub include_ignored: bool,
+    /// `--test-threads`.
+    pub threads: Option<String>,
+    /// `--fail-fast`.
+    pub fail_fast: bool,
+    /// `--timeout`.
+    pub timeout: Option<String>,
+    /// `--settle`.
+    pub settle: Option<String>,
+    /// `--max-copy`.
+    pub max_copy: Option<String>,
+    /// `--memory`.
+    pub memory: Option<String>,
+    /// `--keep`.
+    pub keep: bool,
+    /// `--strategy`.
+    pub strategies: Vec<String>,
+    /// `--junit`.
+    pub junit: Option<PathBuf>,
+    /// `--json`.
+    pub json: Option<PathBuf>,
+    /// `--tap`.
+    pub tap: Option<PathBuf>,
+    /// `--report-dir`.
+    pub report_dir: Option<PathBuf>,
+}
+
+/// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
+pub const VARIABLES: [(&str, &str); 8] = [
+    ("REHEARSA_TEST_THREADS", "--test-threads"),
+    ("RUST_TEST_THREADS", "--test-threads"),
+    ("REHEARSA_TIMEOUT", "--timeout"),
+    ("REHEARSA_SETTLE", "--settle"),
+    ("REHEARSA_MAX_COPY", "--max-copy"),
+    ("REHEARSA_MEMORY", "--memory"),
+    ("REHEARSA_STRATEGY", "--strategy"),
+    ("REHEARSA_REPORT_DIR", "--report-dir"),
+];
+
+impl Settings {
+    /// Flags and environment, over the defaults; labels come in with [`Settings::for_service`].
+    pub fn resolve(flags: &Flags, env: &Environment) -> Result<Settings, ConfigError> {
+        let timeout = said(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
+        let settle = said(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
+        let max_copy = said(flags.max_copy.as_deref(), "--max-copy", env, &["REHEARSA_MAX_COPY"]);
+        let memory = said(flags.memory.as_deref(), "--memory", env, &["REHEARSA_MEMORY"]);
+        let threads =
+            said(flags.threads.as_deref(), "--test-threads", env, &["REHEARSA_TEST_THREADS", "RUST_TEST_THREADS"]);
+        let explicit = Explicit {
+            timeout: timeout.is_some(),
+            settle: settle.is_some(),
+            max_copy: max_copy.is_some(),
+            memory: memory.is_some(),
+        };
+        let defaults = Rehearsal::default();
+        let rehearsal = Rehearsal {
+            timeout: timeout.map(|said| said.timeout()).transpose()?,
+            settle: settle.map(|said| said.duration()).transpose()?.unwrap_or(defaults.settle),
+            max_copy: max_copy.map(|said| said.size()).transpose()?.unwrap_or(defaults.max_copy),
+            memory: memory.map(|said| said.size()).transpose()?.filter(|bytes| *bytes > 0),
+            keep: flags.keep,
+            strategies: strategies(flags, env)?,
+        };
+        Ok(Settings {
+            selection: Selection {
+                filters: flags.filters.clone(),
+                skip: flags.skip.clone(),
+                exact: flags.exact,
+                ignored: match (flags.ignored, flags.include_ignored) {
+                    (_, true) => IgnoredMode::Include,
+                    (true, false) => IgnoredMode::Only,
+                    (false, false) => IgnoredMode::Skip,
+                },
+            },
+            rehearsal,
+            threads: threads.map(|said| said.threads()).transpose()?.unwrap_or(DEFAULT_THREADS),
+            fail_fast: flags.fail_fast,
+            reports: reports(flags, env)?,
+            explicit,
+        })
+    }
+
+    /// How this service is rehearsed: its labels are heard where neither a flag nor the environment said something, and its
+    /// labelled strategies come before theirs (the last match wins).
+    pub fn for_service(&self, service: &Service) -> Result<Rehearsal, ConfigError> {
+        Ok(self.with_labels(&Labels::of(service)?))
+    }
+
+    /// As [`Settings::for_service`], for labels that were read already.
+    pub fn with_labels(&self, labels: &Labels) -> Rehearsal {
+        let run = &self.rehearsal;
+        let explicit = self.explicit;
+        Rehearsal {
+            timeout: if explicit.timeout { run.timeout } else { labels.timeout.or(run.timeout) },
+            settle: if explicit.settle { run.settle } else { labels.settle.unwrap_or(run.settle) },
+            max_copy: if explicit.max_copy { run.max_copy } else { labels.max_copy.unwrap_or(run.max_copy) },
+            memory: if explicit.memory { run.memory } else { labels.memory.or(run.memory) },
+            keep: run.keep,
+            strategies: labels.mounts.iter().chain(&run.strategies).cloned().collect(),
+        }
+    }
+}
+
+/// A value that somebody wrote, and who.
+struct Said<'a> {
+    origin: Origin,
+    text: &'a str,
+}
+
+impl Said<'_> {
+    fn duration(&self) -> Result<Duration, ConfigError> {
+        duration::parse(&self.origin, self.text)
+    }
+
+    fn timeout(&self) -> Result<Duration, ConfigError> {
+        duration::parse_positive(&self.origin, self.text)
+    }
+
+    fn size(&self) -> Result<u64, ConfigError> {
+        size::parse(&self.origin, self.text)
+    }
+
+    fn threads(&self) -> Result<usize, ConfigError> {
+        match self.text.trim().parse() {
+            Ok(threads) if threads >= 1 => Ok(threads),
+            _ => Err(ConfigError::value(&self.origin, self.text, "a number of 1 or more")),
+        }
+    }
+}
+
+/// The flag's value, else that of the first of the variables that is set.
+fn said<'a>(
+    flag: Option<&'a str>,
+    flag_name: &'static str,
+    env: &'a Environment,
+    variables: &[&'static str],
+) -> Option<Said<'a>> {
+    let from_env =
+        || variables.iter().find_map(|&name| Some(Said { origin: Origin::Variable(name), text: env.get(name)? }));
+    flag.map(|text| Said { origin: Origin::Flag(flag_name), text }).or_else(from_env)
+}
+
+/// The environment's rules, then the flags': the last match wins.
+fn strategies(flags: &Flags, env: &Environment) -> Result<Vec<StrategyRule>, ConfigError> {
+    let variable = "REHEARSA_STRATEGY";
+    let mut rules = match env.get(variable) {
+        Some(list) => strategy::parse_list(&Origin::Variable(variable), list)?,
+        None => Vec::new(),
+    };
+    for text in &flags.strategies {
+        rules.push(strategy::parse(&Origin::Flag("--strategy"), text)?);
+    }
+    Ok(rules)
+}
+
+fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
+    let dir = flags.report_dir.clone().or_else(|| env.get("REHEARSA_REPORT_DIR").map(PathBuf::from));
+    if dir.as_deref() == Some(Path::new("-")) {
+        return Err(ConfigError::value(
+            &Origin::Flag("--report-dir"),
+            "-",
+            "a folder; standard output takes one report, as in `--junit -`",
+        ));
+    }
+    let in_dir = |name: &str| dir.as_ref().map(|dir| dir.join(name));
+    let targets = ReportTargets {
+        junit: flags.junit.clone().or_else(|| in_dir("junit.xml")),
+        json: flags.json.clone().or_else(|| in_dir("report.json")),
+        tap: flags.tap.clone().or_else(|| in_dir("report.tap")),
+        dir: dir.clone(),
+    };
+    let all = [("--junit", &targets.junit), ("--json", &targets.json), ("--tap", &targets.tap)];
+    for (i, (flag, path)) in all.iter().enumerate() {
+        let Some(path) = path else { continue };
+        let Some((other, _)) = all[..i].iter().find(|(_, earlier)| earlier.as_ref() == Some(path)) else { continue };
+        let place = if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() };
+        return Err(ConfigError::Conflict {
+            what: format!("{other} and {flag} both write to {place}; give one of them another file"),
+        });
+    }
+    Ok(targets)
+}
+
+impl ReportTargets {
+    /// A report takes standard output, so nothing else may write there.
+    pub fn take_stdout(&self) -> bool {
+        [&self.junit, &self.json, &self.tap].into_iter().any(|path| path.as_deref() == Some(Path::new("-")))
+    }
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

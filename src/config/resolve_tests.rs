@@ -1,0 +1,120 @@
+//! Tests of who is heard first.
+
+use super::*;
+use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::service::ServiceName;
+
+fn env(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().copied().collect()
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::read("c", pairs.iter().copied()).expect("the labels are right")
+}
+
+#[test]
+fn flag_is_heard_before_environment_before_label_before_default() {
+    let label = labels(&[("rehearsa.timeout", "4m")]);
+    let flag = Flags { timeout: Some("1m".to_owned()), ..Flags::default() };
+    let variable = env(&[("REHEARSA_TIMEOUT", "2m")]);
+    let nothing = env(&[]);
+
+    let timeout = |flags: &Flags, env: &Environment, labels: &Labels| {
+        Settings::resolve(flags, env).expect("all are right").with_labels(labels).timeout.map(|d| d.as_secs())
+    };
+    assert_eq!(timeout(&flag, &variable, &label), Some(60));
+    assert_eq!(timeout(&Flags::default(), &variable, &label), Some(120));
+    assert_eq!(timeout(&Flags::default(), &nothing, &label), Some(240));
+    assert_eq!(timeout(&Flags::default(), &nothing, &Labels::default()), None);
+}
+
+#[test]
+fn every_value_of_a_rehearsal_obeys_the_same_order() {
+    let label = labels(&[("rehearsa.settle", "9s"), ("rehearsa.max-copy", "9GiB"), ("rehearsa.memory", "9MiB")]);
+    let quiet = Settings::resolve(&Flags::default(), &env(&[])).expect("defaults");
+    let heard = quiet.with_labels(&label);
+    assert_eq!((heard.settle.as_secs(), heard.max_copy, heard.memory), (9, 9 << 30, Some(9 << 20)));
+
+    let variables = env(&[("REHEARSA_SETTLE", "0"), ("REHEARSA_MAX_COPY", "0"), ("REHEARSA_MEMORY", "0")]);
+    let heard = Settings::resolve(&Flags::default(), &variables).expect("zeros are values").with_labels(&label);
+    assert_eq!((heard.settle.as_secs(), heard.max_copy, heard.memory), (0, 0, None));
+}
+
+#[test]
+fn rehearsas_own_threads_variable_is_heard_before_rusts() {
+    let both = env(&[("RUST_TEST_THREADS", "7"), ("REHEARSA_TEST_THREADS", "3")]);
+    assert_eq!(Settings::resolve(&Flags::default(), &both).expect("numbers").threads, 3);
+    let rust = env(&[("RUST_TEST_THREADS", "7"), ("REHEARSA_TEST_THREADS", "")]);
+    assert_eq!(Settings::resolve(&Flags::default(), &rust).expect("a number").threads, 7);
+    assert_eq!(Settings::resolve(&Flags::default(), &env(&[])).expect("default").threads, 2);
+}
+
+#[test]
+fn no_threads_at_all_is_refused() {
+    let flags = Flags { threads: Some("0".to_owned()), ..Flags::default() };
+    let error = Settings::resolve(&flags, &env(&[])).expect_err("none").to_string();
+    assert_eq!(error, "--test-threads: `0` is not a number of 1 or more");
+    let error = Settings::resolve(&Flags::default(), &env(&[("RUST_TEST_THREADS", "many")])).expect_err("no number");
+    assert_eq!(error.to_string(), "environment variable RUST_TEST_THREADS: `many` is not a number of 1 or more");
+}
+
+#[test]
+fn strategies_of_flags_come_last_and_so_win() {
+    let flags = Flags { strategies: vec!["/a=copy".to_owned()], ..Flags::default() };
+    let settings = Settings::resolve(&flags, &env(&[("REHEARSA_STRATEGY", "/a=omit")])).expect("rules");
+    let rehearsal = settings.with_labels(&labels(&[("rehearsa.mounts", "/a=empty")]));
+    let order: Vec<Strategy> = rehearsal.strategies.iter().map(|rule| rule.strategy).collect();
+    assert_eq!(order, [Strategy::Empty, Strategy::Omit, Strategy::Copy]);
+}
+
+#[test]
+fn a_rule_finds_its_mount_by_target_volume_or_host_path() {
+    let service = ServiceName::of_stack("media", "jellyfin");
+    let volume = Mount {
+        target: "/cache".to_owned(),
+        origin: MountOrigin::Volume { name: "media_cache".to_owned(), driver: "local".to_owned() },
+        read_only: false,
+    };
+    let bind = Mount {
+        target: "/media".to_owned(),
+        origin: MountOrigin::Bind { source: "/srv/films".to_owned() },
+        read_only: false,
+    };
+    let applies = |text: &str, mount: &Mount| {
+        strategy::parse(&Origin::Flag("--strategy"), text).expect(text).applies(&service, mount)
+    };
+    for text in ["/cache=omit", "cache=omit", "media_cache=omit", "jellyfin:/cache=omit", "media::jellyfin:cache=omit"]
+    {
+        assert!(applies(text, &volume), "{text}");
+    }
+    for text in ["/srv/films=omit", "/media=omit", "/media/=omit"] {
+        assert!(applies(text, &bind), "{text}");
+    }
+    for text in ["sonarr:/cache=omit", "other::jellyfin:/cache=omit", "/cache2=omit", "a_cache=omit"] {
+        assert!(!applies(text, &volume), "{text}");
+    }
+}
+
+#[test]
+fn a_report_folder_holds_all_reports_and_single_flags_are_heard_first() {
+    let flags =
+        Flags { report_dir: Some(PathBuf::from("out")), junit: Some(PathBuf::from("mine.xml")), ..Flags::default() };
+    let reports = Settings::resolve(&flags, &env(&[])).expect("paths").reports;
+    assert_eq!(reports.junit, Some(PathBuf::from("mine.xml")));
+    assert_eq!(reports.json, Some(PathBuf::from("out/report.json")));
+    assert_eq!(reports.tap, Some(PathBuf::from("out/report.tap")));
+    assert!(!reports.take_stdout());
+}
+
+#[test]
+fn two_reports_on_standard_output_are_refused() {
+    let flags = Flags { junit: Some(PathBuf::from("-")), tap: Some(PathBuf::from("-")), ..Flags::default() };
+    let error = Settings::resolve(&flags, &env(&[])).expect_err("they clash").to_string();
+    assert_eq!(error, "--junit and --tap both write to standard output; give one of them another file");
+}
+
+#[test]
+fn include_ignored_is_the_wider_of_the_two() {
+    let flags = Flags { ignored: true, include_ignored: true, ..Flags::default() };
+    assert_eq!(Settings::resolve(&flags, &env(&[])).expect("both").selection.ignored, IgnoredMode::Include);
+}

@@ -1,0 +1,160 @@
+//! The resolved settings of a run. Values have their own modules; who is heard first is resolved in `resolve`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::service::ServiceName;
+
+/// What a run of `rehearsa test` or `rehearsa plan` is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Which services.
+    pub selection: Selection,
+    /// How each is rehearsed.
+    pub rehearsal: Rehearsal,
+    /// Rehearsals at a time.
+    pub threads: usize,
+    /// Stop starting rehearsals after the first that is not green.
+    pub fail_fast: bool,
+    /// Report files.
+    pub reports: ReportTargets,
+    /// Which values a flag or the environment set, so that labels do not overrule them.
+    pub explicit: Explicit,
+}
+
+/// Values that a flag or the environment set for the whole run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Explicit {
+    /// [`Rehearsal::timeout`].
+    pub timeout: bool,
+    /// [`Rehearsal::settle`].
+    pub settle: bool,
+    /// [`Rehearsal::max_copy`].
+    pub max_copy: bool,
+    /// [`Rehearsal::memory`].
+    pub memory: bool,
+}
+
+/// Rehearsals at a time, when nobody said.
+pub const DEFAULT_THREADS: usize = 2;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            rehearsal: Rehearsal::default(),
+            threads: DEFAULT_THREADS,
+            fail_fast: false,
+            reports: ReportTargets::default(),
+            explicit: Explicit::default(),
+        }
+    }
+}
+
+/// Which services are selected, as libtest selects tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// A service is selected when any of these is in its name; all are when there is none.
+    pub filters: Vec<String>,
+    /// A service is left out when any of these is in its name.
+    pub skip: Vec<String>,
+    /// Filters must equal the name instead of being in it.
+    pub exact: bool,
+    /// What becomes of the services that are not rehearsable.
+    pub ignored: IgnoredMode,
+}
+
+/// What becomes of the services that are marked as ignored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IgnoredMode {
+    /// They are listed as ignored (the default).
+    #[default]
+    Skip,
+    /// Only they are run.
+    Only,
+    /// They are run like the others.
+    Include,
+}
+
+/// How a service is rehearsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsal {
+    /// Time from the start of a service's container until it must be ready; `None`: 2 minutes, or the healthcheck's own
+    /// budget when that is longer.
+    pub timeout: Option<Duration>,
+    /// Time a service must stay well after it is ready.
+    pub settle: Duration,
+    /// Bytes a mount may copy; 0 for no bound.
+    pub max_copy: u64,
+    /// Keep the sandbox of a failed rehearsal.
+    pub keep: bool,
+    /// Strategies for mounts, last match wins.
+    pub strategies: Vec<StrategyRule>,
+    /// Memory a service may use when it has no limit of its own, in bytes; `None`: no limit.
+    pub memory: Option<u64>,
+}
+
+impl Default for Rehearsal {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            settle: Duration::from_secs(3),
+            max_copy: 20 * 1024 * 1024 * 1024,
+            keep: false,
+            strategies: Vec::new(),
+            memory: None,
+        }
+    }
+}
+
+/// A strategy asked for a mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrategyRule {
+    /// Only for the service of this name.
+    pub service: Option<String>,
+    /// The mount: its target, its volume's name or its host path.
+    pub mount: String,
+    /// What is asked for.
+    pub strategy: Strategy,
+}
+
+impl StrategyRule {
+    /// Whether the rule is about this mount of this service. A service may be named without its stack, a mount by its target, its
+    /// volume's name, its volume's name without the compose project, or its host path.
+    pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
+        self.names_service(service) && self.names_mount(service, mount)
+    }
+
+    /// Whether the rule may be about this service.
+    pub fn names_service(&self, service: &ServiceName) -> bool {
+        self.service.as_deref().is_none_or(|named| named == service.service || named == service.to_string())
+    }
+
+    fn names_mount(&self, service: &ServiceName, mount: &Mount) -> bool {
+        if self.mount == mount.target {
+            return true;
+        }
+        match &mount.origin {
+            MountOrigin::Volume { name, .. } => {
+                let own = service.stack.as_deref().and_then(|stack| name.strip_prefix(stack)?.strip_prefix('_'));
+                self.mount == *name || own == Some(self.mount.as_str())
+            }
+            MountOrigin::Bind { source } => self.mount == *source,
+            MountOrigin::Tmpfs { .. } | MountOrigin::Other { .. } => false,
+        }
+    }
+}
+
+/// Where reports go; `-` is standard output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportTargets {
+    /// JUnit XML.
+    pub junit: Option<PathBuf>,
+    /// JSON.
+    pub json: Option<PathBuf>,
+    /// TAP.
+    pub tap: Option<PathBuf>,
+    /// The folder that was asked for as a whole: it is made when it is not there.
+    pub dir: Option<PathBuf>,
+}

@@ -1,0 +1,171 @@
+//! The services of a live Docker host: listed, inspected side by side, and given their place in a stack.
+//!
+//! Nothing is changed. A container that goes away meanwhile is not there; that is no error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tracing::debug;
+
+use super::depends;
+use super::naming::{self, Place};
+use crate::docker::{ContainerLine, Daemon, DockerError, Kind, labels};
+use crate::model::service::{Condition, Dependency, NetworkMode, Service};
+
+/// How many containers are inspected at a time.
+const AT_A_TIME: usize = 16;
+
+/// The live services could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// The list of containers could not be had.
+    #[error("cannot list the containers")]
+    List(#[source] DockerError),
+    /// A container could not be looked into.
+    #[error("cannot read the configuration of container {name}")]
+    Inspect {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: DockerError,
+    },
+}
+
+impl DiscoverError {
+    /// What the engine said.
+    pub fn docker(&self) -> &DockerError {
+        match self {
+            DiscoverError::List(source) | DiscoverError::Inspect { source, .. } => source,
+        }
+    }
+}
+
+/// Which containers are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// All of the host but our own.
+    Host,
+    /// Only those of this session of ours: the demo's service is one of ours and is rehearsed like a live one.
+    Session(&'a str),
+}
+
+/// Every service of the host: running ones, and stopped ones that a running service of their stack depends on. Ordered by
+/// name.
+pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
+    live_in(daemon, Scope::Host).await
+}
+
+/// Every service that is seen in `scope`, ordered by name.
+pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, DiscoverError> {
+    let lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
+    let wanted = select(lines, scope);
+    let found: Vec<Option<(ContainerLine, Service)>> = stream::iter(wanted)
+        .map(|line| async move {
+            match daemon.service(&line.id).await {
+                Ok(service) => Ok(Some((line, service))),
+                Err(DockerError { kind: Kind::NotFound(_), .. }) => {
+                    debug!(container = %line.name, "went away between list and inspect");
+                    Ok(None)
+                }
+                Err(source) => Err(DiscoverError::Inspect { name: line.name, source }),
+            }
+        })
+        .buffer_unordered(AT_A_TIME)
+        .try_collect()
+        .await?;
+    Ok(assemble(found.into_iter().flatten().collect()))
+}
+
+/// The containers worth a look: the running ones, and of the stopped ones those that a running service depends on (one-shot
+/// set-ups and migrations).
+fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
+    let seen: Vec<ContainerLine> = lines
+        .into_iter()
+        .filter(|line| match (scope, line.labels.get(labels::SESSION)) {
+            (Scope::Host, session) => session.is_none(),
+            (Scope::Session(wanted), session) => session.is_some_and(|own| own == wanted),
+        })
+        .collect();
+    let mut running: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut depends_on: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    for line in &seen {
+        let Place { stack: Some(stack), service, .. } = naming::place(&line.name, &line.labels) else { continue };
+        let names = depends::of_labels(&line.labels).into_iter().map(|dependency| dependency.service);
+        depends_on.entry(stack.clone()).or_default().entry(service.clone()).or_default().extend(names);
+        if line.running {
+            running.entry(stack).or_default().insert(service);
+        }
+    }
+    let needed: BTreeMap<&str, BTreeSet<&str>> = running
+        .iter()
+        .filter_map(|(stack, services)| {
+            let needs = depends::closure(services.iter().map(String::as_str), depends_on.get(stack)?);
+            Some((stack.as_str(), needs))
+        })
+        .collect();
+    seen.iter()
+        .filter(|line| {
+            line.running || {
+                let place = naming::place(&line.name, &line.labels);
+                let needs = place.stack.as_deref().and_then(|stack| needed.get(stack));
+                needs.is_some_and(|needs| needs.contains(place.service.as_str()))
+            }
+        })
+        .cloned()
+        .collect()
+}
+
+/// Gives each service its name and its dependencies.
+fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
+    // The oldest first, so that of two that want one name the same one gets it in every run.
+    found.sort_by(|(a, sa), (b, sb)| (&sa.created, &a.name).cmp(&(&sb.created, &b.name)));
+    let places: Vec<(&str, Place)> =
+        found.iter().map(|(line, _)| (line.name.as_str(), naming::place(&line.name, &line.labels))).collect();
+    let names = naming::names(&places);
+    // What depends_on calls a service, to the name of its first container.
+    let mut heads: BTreeMap<(Option<String>, String), (u32, String)> = BTreeMap::new();
+    for ((_, place), name) in places.iter().zip(&names) {
+        let head = (place.number, name.service.clone());
+        let key = (place.stack.clone(), place.service.clone());
+        heads.entry(key).and_modify(|known| *known = known.clone().min(head.clone())).or_insert(head);
+    }
+    let containers: Vec<(String, String)> =
+        found.iter().map(|(line, _)| (line.id.clone(), line.name.clone())).collect();
+    let mut services: Vec<Service> = Vec::with_capacity(found.len());
+    for (i, (line, mut service)) in found.into_iter().enumerate() {
+        let name = &names[i];
+        let mut depends_on = depends::of_labels(&line.labels);
+        for dependency in &mut depends_on {
+            let key = (name.stack.clone(), dependency.service.clone());
+            if let Some((_, head)) = heads.get(&key) {
+                dependency.service.clone_from(head);
+            }
+        }
+        if let NetworkMode::Container { container } = &service.network_mode
+            && let Some(other) = containers.iter().position(|(id, own)| is_called(container, id, own))
+            && names[other].stack.is_some()
+            && names[other].stack == name.stack
+            && !depends_on.iter().any(|dependency| dependency.service == names[other].service)
+        {
+            let service = names[other].service.clone();
+            depends_on.push(Dependency { service, condition: Condition::ServiceStarted, required: true });
+        }
+        depends_on.retain(|dependency| dependency.service != name.service);
+        service.name = name.clone();
+        service.depends_on = depends_on;
+        services.push(service);
+    }
+    depends::infer(&mut services);
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    services
+}
+
+/// Whether `reference` (a name, an id or the start of one) is this container.
+fn is_called(reference: &str, id: &str, name: &str) -> bool {
+    reference == name || reference == id || (reference.len() >= 12 && id.starts_with(reference))
+}
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

@@ -1,0 +1,161 @@
+//! Which stack a container belongs to and what it is called there, from its labels alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::service::ServiceName;
+
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+const NUMBER: &str = "com.docker.compose.container-number";
+const ONEOFF: &str = "com.docker.compose.oneoff";
+const SWARM_STACK: &str = "com.docker.stack.namespace";
+const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
+const SWARM_TASK: &str = "com.docker.swarm.task.name";
+
+/// Where a container stands, as its labels tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its stack; a lone container has none.
+    pub stack: Option<String>,
+    /// The service it is one container of.
+    pub service: String,
+    /// Which of the service's containers it is, from 1.
+    pub number: u32,
+}
+
+/// Where the container called `container` stands.
+pub fn place(container: &str, labels: &BTreeMap<String, String>) -> Place {
+    let label = |key: &str| labels.get(key).map(String::as_str).filter(|value| !value.is_empty());
+    let lone = |service: &str, number| Place { stack: None, service: service.to_owned(), number };
+    if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
+        // `docker compose run` makes a container for one command; it is not the stack's service.
+        if label(ONEOFF).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return lone(container, 1);
+        }
+        let number = label(NUMBER).and_then(|text| text.parse().ok()).unwrap_or(1);
+        return Place { stack: Some(project.to_owned()), service: service.to_owned(), number };
+    }
+    if let Some(service) = label(SWARM_SERVICE) {
+        // A task is called `stack_service.2.<id>`; in a global service a node's id stands for the number.
+        let task = label(SWARM_TASK).and_then(|task| task.strip_prefix(service)?.strip_prefix('.'));
+        let number = task.and_then(|rest| rest.split('.').next()?.parse().ok()).unwrap_or(1);
+        return match label(SWARM_STACK) {
+            Some(stack) => {
+                let own = service.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(service);
+                Place { stack: Some(stack.to_owned()), service: own.to_owned(), number }
+            }
+            None => lone(service, number),
+        };
+    }
+    lone(container, 1)
+}
+
+/// A name for each container, in their order; no two are the same. `containers` holds each one's own name and place.
+///
+/// The first container of a service bears the service's name, others `service-2`; what still clashes falls back to the
+/// container's own name, which the engine keeps unique.
+pub fn names(containers: &[(&str, Place)]) -> Vec<ServiceName> {
+    let wanted: Vec<ServiceName> = containers.iter().map(|(_, place)| wanted(place)).collect();
+    let firsts: BTreeSet<&ServiceName> =
+        containers.iter().zip(&wanted).filter(|((_, place), _)| place.number <= 1).map(|(_, name)| name).collect();
+    let mut taken = BTreeSet::new();
+    let mut result = vec![None; containers.len()];
+    // First containers of their service choose before replicas: `web-2` may be a service's own name.
+    for replicas in [false, true] {
+        for (i, (container, place)) in containers.iter().enumerate() {
+            if (place.number > 1) != replicas {
+                continue;
+            }
+            let name = if taken.contains(&wanted[i]) || (replicas && firsts.contains(&wanted[i])) {
+                fallback(container, place, &taken)
+            } else {
+                wanted[i].clone()
+            };
+            taken.insert(name.clone());
+            result[i] = Some(name);
+        }
+    }
+    result.into_iter().map(|name| name.expect("every container is either a first one or a replica")).collect()
+}
+
+fn wanted(place: &Place) -> ServiceName {
+    let service = if place.number > 1 { format!("{}-{}", place.service, place.number) } else { place.service.clone() };
+    ServiceName { stack: place.stack.clone(), service }
+}
+
+fn fallback(container: &str, place: &Place, taken: &BTreeSet<ServiceName>) -> ServiceName {
+    let own = ServiceName { stack: place.stack.clone(), service: container.to_owned() };
+    if !taken.contains(&own) {
+        return own;
+    }
+    (2u32..)
+        .map(|n| ServiceName { stack: place.stack.clone(), service: format!("{container}-{n}") })
+        .find(|name| !taken.contains(name))
+        .expect("fewer names are taken than there are numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn compose(project: &str, service: &str, number: &str) -> BTreeMap<String, String> {
+        labels(&[(PROJECT, project), (SERVICE, service), (NUMBER, number), (ONEOFF, "False")])
+    }
+
+    fn named(containers: &[(&str, BTreeMap<String, String>)]) -> Vec<String> {
+        let places: Vec<(&str, Place)> = containers.iter().map(|(name, labels)| (*name, place(name, labels))).collect();
+        names(&places).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn compose_containers_are_named_by_stack_and_service() {
+        let named = named(&[
+            ("media_jellyfin_1", compose("media", "jellyfin", "1")),
+            ("media-sonarr-2", compose("media", "sonarr", "2")),
+            ("lonely", labels(&[])),
+        ]);
+        assert_eq!(named, ["media::jellyfin", "media::sonarr-2", "lonely"]);
+    }
+
+    #[test]
+    fn one_off_containers_are_no_part_of_their_stack() {
+        let mut run = compose("media", "jellyfin", "1");
+        run.insert(ONEOFF.to_owned(), "True".to_owned());
+        assert_eq!(named(&[("media_jellyfin_run_1a2b", run)]), ["media_jellyfin_run_1a2b"]);
+    }
+
+    #[test]
+    fn names_that_clash_fall_back_to_the_containers() {
+        let named = named(&[
+            ("media-web-2", compose("media", "web", "2")),
+            ("media-web-2-1", compose("media", "web-2", "1")),
+            ("a", compose("media", "web", "1")),
+            ("b", compose("media", "web", "1")),
+        ]);
+        assert_eq!(named, ["media::media-web-2", "media::web-2", "media::web", "media::b"]);
+    }
+
+    #[test]
+    fn swarm_tasks_are_named_by_stack_and_service() {
+        let task = |service: &str, task: &str, stack: &[(&str, &str)]| {
+            let mut all = labels(&[(SWARM_SERVICE, service), (SWARM_TASK, task)]);
+            all.extend(labels(stack));
+            all
+        };
+        let named = named(&[
+            ("shop_web.1.abc", task("shop_web", "shop_web.1.abc", &[(SWARM_STACK, "shop")])),
+            ("shop_web.2.def", task("shop_web", "shop_web.2.def", &[(SWARM_STACK, "shop")])),
+            ("agent.node9.x", task("agent", "agent.node9.x", &[])),
+        ]);
+        assert_eq!(named, ["shop::web", "shop::web-2", "agent"]);
+    }
+
+    #[test]
+    fn empty_labels_name_no_stack() {
+        assert_eq!(named(&[("c", compose("", "web", "1"))]), ["c"]);
+    }
+}
