@@ -5,4 +5,5 @@ pub mod config;
 pub mod discover;
 pub mod docker;
 pub mod model;
+pub mod plan;
 pub mod worker;

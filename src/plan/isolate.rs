@@ -1,0 +1,417 @@
+//! From a service to the container that will really be created.
+//!
+//! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what it
+//! knows to be harmless goes along, all else stays behind, and what stays behind is said.
+
+use crate::model::event::Change;
+use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::plan::{Isolated, MountPlan};
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin};
+use crate::model::service::{Attachment, Healthcheck, Limits, NetworkMode, Privileges, Restart, Service, Setting};
+
+use super::mounts::is_of_the_host;
+
+/// Where the container will stand.
+pub struct Place<'a> {
+    /// The sandbox's network.
+    pub network: String,
+    /// What each restored place has become, by its index in the stack's plan; `None`: leave the mount out.
+    pub sources: &'a (dyn Fn(usize, &Mount) -> Option<MountSource> + Sync),
+    /// The container in the sandbox that stands for a live container, when the service shares its network.
+    pub network_owner: Option<String>,
+    /// Further names it must answer to, because links of others call it so.
+    pub extra_aliases: Vec<String>,
+    /// Memory it may use when the service has no limit of its own, in bytes.
+    pub default_memory: Option<i64>,
+}
+
+impl Place<'static> {
+    /// A place for looking at the changes only.
+    pub fn preview(service: &Service, stack: &str, services: &[&Service]) -> Self {
+        Self {
+            network: format!("rehearsa-preview-{stack}"),
+            sources: &|index, _| Some(MountSource::Volume(format!("rehearsa-preview-{index}"))),
+            network_owner: match &service.network_mode {
+                NetworkMode::Container { container } => find_container(services, container).map(|s| s.name.to_string()),
+                _ => None,
+            },
+            extra_aliases: Vec::new(),
+            default_memory: None,
+        }
+    }
+}
+
+/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait.
+pub const PROBE_INTERVAL: i64 = 250_000_000;
+const SECOND: i64 = 1_000_000_000;
+
+/// CPU weight of a rehearsed service; 1024 is ordinary, so a live service that wants the CPU gets it.
+const CPU_SHARES: i64 = 256;
+/// Processes of a service that has no limit of its own.
+const PIDS: i64 = 4096;
+/// The kernel kills a rehearsed service before a live one.
+const OOM_SCORE_ADJ: i64 = 500;
+
+/// Added capabilities that reach nothing outside the container's own namespaces: the engine's default set, and those that
+/// databases and the like lock memory or set priorities with.
+const HARMLESS_CAPABILITIES: [&str; 14] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+    "IPC_LOCK",
+    "SYS_NICE",
+];
+
+/// The container for a service, and what differs from the live one.
+pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Isolated {
+    let mut changes = Changes::default();
+    let Service {
+        name,
+        container_id: _,
+        container_name,
+        running: _,
+        created: _,
+        image,
+        entrypoint,
+        command,
+        env,
+        user,
+        group_add,
+        workdir,
+        hostname,
+        domainname,
+        tty,
+        open_stdin,
+        shell,
+        stop_signal,
+        stop_timeout,
+        healthcheck,
+        // The plan holds them with their strategies.
+        mounts: _,
+        exposed: _,
+        published,
+        network_mode,
+        networks,
+        extra_hosts,
+        // The names that links give go to the linked service: `Place::extra_aliases`.
+        links: _,
+        limits,
+        sysctls,
+        read_only_root,
+        init,
+        shm_size,
+        restart,
+        privileges,
+        other,
+        depends_on: _,
+        // Agents act on labels: none goes along (the docker room adds ours).
+        labels,
+    } = service;
+
+    if !labels.is_empty() {
+        changes.quiet("labels", &format!("{} labels", labels.len()), "none of them");
+    }
+    if !published.is_empty() {
+        changes.quiet("ports", &published.join(", "), "not published");
+    }
+    if *restart != Restart::No {
+        changes.quiet("restart", restart_word(*restart), "no: rehearsa itself starts it again");
+    }
+    let network = network(service, network_mode, networks, place, &mut changes);
+    let shares_network = matches!(network, NetworkSpec::Share(_));
+    let cap_add = capabilities(privileges, &mut changes);
+    let Limits {
+        memory,
+        memory_swap,
+        memory_reservation: _,
+        nano_cpus,
+        cpu_shares,
+        cpu_period,
+        cpu_quota,
+        cpuset_cpus,
+        pids,
+        ulimits,
+    } = limits;
+    for Setting { field, value } in other {
+        changes.quiet(field, value, "left out");
+    }
+    let extra_hosts = extra_hosts
+        .iter()
+        .filter(|entry| {
+            let gateway = entry.ends_with(":host-gateway");
+            if gateway {
+                changes.notable("extra_hosts", entry, "left out: the host is not reachable");
+            }
+            !gateway && !shares_network
+        })
+        .cloned()
+        .collect();
+    let (memory, memory_swap) = match (memory, place.default_memory) {
+        (Some(own), _) => (Some(*own), *memory_swap),
+        (None, Some(default)) => (Some(default), Some(default)),
+        (None, None) => (None, None),
+    };
+
+    let spec = ContainerSpec {
+        image: image.id.clone(),
+        entrypoint: entrypoint.clone(),
+        command: command.clone(),
+        env: env.clone(),
+        user: user.clone(),
+        group_add: group_add.clone(),
+        workdir: workdir.clone(),
+        hostname: if shares_network { String::new() } else { hostname.clone() },
+        domainname: if shares_network { String::new() } else { domainname.clone() },
+        tty: *tty,
+        stdin: if *open_stdin { Stdin::Open } else { Stdin::Closed },
+        shell: shell.clone(),
+        stop_signal: stop_signal.clone(),
+        stop_timeout: *stop_timeout,
+        healthcheck: healthcheck.as_ref().map_or(HealthcheckSpec::Disabled, |own| HealthcheckSpec::Probe(faster(own))),
+        mounts: mount_specs(mounts, place, &mut changes),
+        network: with_aliases(network, name.service.as_str(), container_name, place),
+        extra_hosts,
+        memory,
+        memory_swap,
+        nano_cpus: *nano_cpus,
+        cpu_shares: Some(cpu_shares.filter(|own| *own > 0).map_or(CPU_SHARES, |own| own.min(CPU_SHARES))),
+        cpu_period: *cpu_period,
+        cpu_quota: *cpu_quota,
+        cpuset_cpus: cpuset_cpus.clone(),
+        pids: Some(pids.filter(|own| *own > 0).unwrap_or(PIDS)),
+        oom_score_adj: OOM_SCORE_ADJ,
+        ulimits: ulimits.clone(),
+        sysctls: sysctls
+            .iter()
+            .filter(|(key, _)| is_namespaced(key) && !(shares_network && key.starts_with("net.")))
+            .cloned()
+            .collect(),
+        cap_add,
+        cap_drop: privileges.cap_drop.clone(),
+        no_new_privileges: privileges
+            .security_opt
+            .iter()
+            .any(|opt| opt.starts_with("no-new-privileges") && !opt.ends_with("false")),
+        read_only_root: *read_only_root,
+        init: *init,
+        shm_size: *shm_size,
+    };
+    Isolated { spec, changes: changes.0 }
+}
+
+/// The probe of the sandbox: often, with the original's whole time kept (`start_period + interval × retries`).
+fn faster(own: &Healthcheck) -> Healthcheck {
+    let or = |value: i64, default: i64| if value > 0 { value } else { default };
+    let interval = or(own.interval, 30 * SECOND);
+    let retries = or(own.retries, 3);
+    let probe = interval.min(PROBE_INTERVAL);
+    Healthcheck {
+        test: own.test.clone(),
+        interval: probe,
+        timeout: or(own.timeout, 30 * SECOND),
+        retries: (interval.saturating_mul(retries) + probe - 1) / probe,
+        start_period: own.start_period,
+    }
+}
+
+/// The time that a service's own healthcheck gives it to become healthy, in nanoseconds.
+pub fn health_budget(own: &Healthcheck) -> i64 {
+    let or = |value: i64, default: i64| if value > 0 { value } else { default };
+    let attempt = or(own.interval, 30 * SECOND).saturating_add(or(own.timeout, 30 * SECOND));
+    own.start_period.saturating_add(attempt.saturating_mul(or(own.retries, 3)))
+}
+
+/// Failures in a row that the service's own healthcheck allows.
+pub fn own_retries(own: &Healthcheck) -> i64 {
+    if own.retries > 0 { own.retries } else { 3 }
+}
+
+fn network(
+    service: &Service,
+    mode: &NetworkMode,
+    networks: &[Attachment],
+    place: &Place<'_>,
+    changes: &mut Changes,
+) -> NetworkSpec {
+    let aliases = networks.iter().flat_map(|attachment| attachment.aliases.iter().cloned()).collect();
+    let sandbox = NetworkSpec::Sandbox { network: place.network.clone(), aliases };
+    match mode {
+        NetworkMode::Networks => {
+            let names: Vec<&str> = networks.iter().map(|attachment| attachment.network.as_str()).collect();
+            changes.quiet("networks", &names.join(", "), "the sandbox network, with the same names on it; no way out");
+            sandbox
+        }
+        NetworkMode::Host => {
+            changes.notable("network_mode", "host", "the sandbox network");
+            sandbox
+        }
+        NetworkMode::None => NetworkSpec::None,
+        NetworkMode::Container { container } => match &place.network_owner {
+            Some(owner) => {
+                changes.quiet(
+                    "network_mode",
+                    &format!("container {container}"),
+                    "that service's container in the sandbox",
+                );
+                NetworkSpec::Share(owner.clone())
+            }
+            None => {
+                tracing::debug!(service = %service.name, container, "network owner is not in the sandbox");
+                sandbox
+            }
+        },
+    }
+}
+
+fn with_aliases(network: NetworkSpec, service: &str, container_name: &str, place: &Place<'_>) -> NetworkSpec {
+    match network {
+        NetworkSpec::Sandbox { network, mut aliases } => {
+            aliases.push(service.to_owned());
+            aliases.push(container_name.to_owned());
+            aliases.extend(place.extra_aliases.iter().cloned());
+            aliases.retain(|alias| !alias.is_empty());
+            aliases.sort_unstable();
+            aliases.dedup();
+            NetworkSpec::Sandbox { network, aliases }
+        }
+        other @ (NetworkSpec::None | NetworkSpec::Share(_)) => other,
+    }
+}
+
+fn capabilities(privileges: &Privileges, changes: &mut Changes) -> Vec<String> {
+    let Privileges {
+        privileged,
+        cap_add,
+        cap_drop: _,
+        devices,
+        pid_mode,
+        ipc_mode,
+        userns_mode,
+        cgroupns_mode,
+        uts_mode,
+        security_opt,
+    } = privileges;
+    if *privileged {
+        changes.notable("privileged", "true", "an ordinary container");
+    }
+    for device in devices {
+        changes.notable("device", device, "left out");
+    }
+    for (field, value) in [("pid", pid_mode), ("userns_mode", userns_mode), ("uts", uts_mode)] {
+        if !value.is_empty() {
+            changes.notable(field, value, "its own");
+        }
+    }
+    if !matches!(ipc_mode.as_str(), "" | "private" | "shareable" | "none") {
+        changes.notable("ipc", ipc_mode, "its own");
+    }
+    if cgroupns_mode == "host" {
+        changes.quiet("cgroup", cgroupns_mode, "its own");
+    }
+    for option in security_opt.iter().filter(|option| !option.starts_with("no-new-privileges")) {
+        changes.notable("security_opt", option, "the engine's default");
+    }
+    let (keep, leave): (Vec<&String>, Vec<&String>) =
+        cap_add.iter().partition(|cap| HARMLESS_CAPABILITIES.contains(&cap.as_str()));
+    for cap in leave {
+        changes.notable("cap_add", cap, "left out");
+    }
+    keep.into_iter().cloned().collect()
+}
+
+fn mount_specs(mounts: &[MountPlan], place: &Place<'_>, changes: &mut Changes) -> Vec<MountSpec> {
+    let mut specs = Vec::new();
+    for MountPlan { mount, strategy, restore } in mounts {
+        let field = format!("mount {}", mount.target);
+        if let Origin::Tmpfs { options } = &mount.origin {
+            if *strategy != Strategy::Omit {
+                let source = MountSource::Tmpfs(options.clone());
+                specs.push(MountSpec { target: mount.target.clone(), source, read_only: mount.read_only });
+            }
+            continue;
+        }
+        let source = match (strategy, restore) {
+            (Strategy::Omit, _) | (_, None) => None,
+            (_, Some(index)) => (place.sources)(*index, mount),
+        };
+        let Some(source) = source else {
+            changes.notable(&field, &mount.title(), "left out");
+            continue;
+        };
+        match strategy {
+            Strategy::Copy | Strategy::Omit => {}
+            Strategy::Readonly if mount.read_only => {}
+            Strategy::Readonly => changes.notable(&field, "read and write", "read-only, straight from the source"),
+            Strategy::Overlay => changes.quiet(&field, &mount.title(), "a copy-on-write view of it"),
+            Strategy::Empty => changes.notable(&field, &mount.title(), "a new, empty volume"),
+        }
+        specs.push(MountSpec {
+            target: mount.target.clone(),
+            source,
+            read_only: mount.read_only || *strategy == Strategy::Readonly,
+        });
+    }
+    specs
+}
+
+/// What a service needs that no sandbox gives: sockets of the host, devices, all of the host.
+pub fn withheld_for_good(service: &Service) -> Vec<String> {
+    let sockets = service.mounts.iter().filter_map(|mount| match &mount.origin {
+        Origin::Bind { source } if is_of_the_host(source) => Some(source.clone()),
+        _ => None,
+    });
+    let devices = service.privileges.devices.iter().map(|device| format!("device {device}"));
+    let privileged = service.privileges.privileged.then(|| "privileged".to_owned());
+    sockets.chain(devices).chain(privileged).collect()
+}
+
+/// A service of the stack by its container's id (or the start of it) or name.
+pub fn find_container<'a>(services: &[&'a Service], container: &str) -> Option<&'a Service> {
+    services.iter().copied().find(|service| {
+        service.container_name == container || (container.len() >= 12 && service.container_id.starts_with(container))
+    })
+}
+
+/// Kernel settings that the engine keeps per container; others would change the host, and the engine refuses them.
+fn is_namespaced(key: &str) -> bool {
+    key.starts_with("net.")
+        || key.starts_with("fs.mqueue.")
+        || key.starts_with("kernel.shm")
+        || key.starts_with("kernel.msg")
+        || key == "kernel.sem"
+        || key == "kernel.domainname"
+}
+
+fn restart_word(restart: Restart) -> &'static str {
+    match restart {
+        Restart::No => "no",
+        Restart::OnFailure => "on-failure",
+        Restart::Always => "always or unless stopped",
+    }
+}
+
+#[derive(Default)]
+struct Changes(Vec<Change>);
+
+impl Changes {
+    fn quiet(&mut self, field: &str, live: &str, sandbox: &str) {
+        self.push(field, live, sandbox, false);
+    }
+
+    fn notable(&mut self, field: &str, live: &str, sandbox: &str) {
+        self.push(field, live, sandbox, true);
+    }
+
+    fn push(&mut self, field: &str, live: &str, sandbox: &str, notable: bool) {
+        self.0.push(Change { field: field.to_owned(), live: live.to_owned(), sandbox: sandbox.to_owned(), notable });
+    }
+}

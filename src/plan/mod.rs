@@ -1,0 +1,194 @@
+//! The plan: live services and settings become everything that will be done, before anything is created.
+//!
+//! Pure. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share it and differ only in what comes after.
+
+pub mod isolate;
+mod mounts;
+mod order;
+mod select;
+
+use crate::config::settings::{IgnoredMode, Rehearsal, Selection};
+use crate::model::check::Check;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Change;
+use crate::model::plan::{Plan, ServicePlan, StackPlan};
+use crate::model::service::{NetworkMode, Service, ServiceName};
+
+use isolate::Place;
+
+/// What the plan is made from.
+pub struct Inputs<'a> {
+    /// Every service of the host, with the settings that hold for it.
+    pub services: Vec<(Service, Rehearsal)>,
+    /// Which of them are wanted.
+    pub selection: &'a Selection,
+}
+
+/// Label with which a service asks to be left alone: not even listed.
+pub const IGNORE_LABEL: &str = "rehearsa.ignore";
+/// Label with which a service is listed, but skipped; its value is the reason.
+pub const SKIP_LABEL: &str = "rehearsa.skip";
+
+/// Decides everything.
+pub fn plan(inputs: Inputs<'_>) -> Plan {
+    let Inputs { mut services, selection } = inputs;
+    services.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let offered = |service: &Service| service.running && service.label(IGNORE_LABEL) != Some("true");
+
+    let mut filtered_out = 0;
+    let mut wanted: Vec<ServiceName> = Vec::new();
+    for (service, _) in services.iter().filter(|(service, _)| offered(service)) {
+        let ignored = not_rehearsable(service).is_some();
+        let by_mode = match selection.ignored {
+            IgnoredMode::Only => ignored,
+            IgnoredMode::Skip | IgnoredMode::Include => true,
+        };
+        if by_mode && select::is_selected(selection, service) {
+            wanted.push(service.name.clone());
+        } else {
+            filtered_out += 1;
+        }
+    }
+
+    let mut names: Vec<&str> = wanted.iter().map(ServiceName::stack_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let stacks = names
+        .into_iter()
+        .map(|name| {
+            let members: Vec<&(Service, Rehearsal)> = services
+                .iter()
+                .filter(|(service, _)| {
+                    service.name.stack_name() == name
+                        // A lone container may bear the name of a stack: they are not of one stack for that.
+                        && wanted.iter().any(|w| w.stack_name() == name && w.stack.is_some() == service.name.stack.is_some())
+                })
+                .collect();
+            plan_stack(name, &members, &wanted, selection.ignored)
+        })
+        .collect();
+    Plan { stacks, filtered_out }
+}
+
+fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceName], mode: IgnoredMode) -> StackPlan {
+    let services: Vec<&Service> = members.iter().map(|(service, _)| service).collect();
+    let order::Order { needed, cycles, mut needs, absent } = order::order(&services, wanted);
+    let included: Vec<&(Service, Rehearsal)> = needed.iter().map(|index| members[*index]).collect();
+    let (mut mount_plans, mut restores) = mounts::plan_mounts(&included);
+
+    let mut plans = Vec::new();
+    for (position, (service, rehearsal)) in included.iter().map(|pair| (&pair.0, &pair.1)).enumerate() {
+        let mounts = std::mem::take(&mut mount_plans[position]);
+        let isolated = isolate::isolate(service, &mounts, &Place::preview(service, name, &services));
+        let mut changes = isolated.changes;
+        let ignored = match mode {
+            IgnoredMode::Skip => not_rehearsable(service),
+            IgnoredMode::Only | IgnoredMode::Include => None,
+        };
+        let blocked = if cycles.contains(&service.name) {
+            Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {} leads back to itself", service.name)))
+        } else {
+            absent.iter().find(|(who, _)| *who == service.name).map(|(_, missing)| {
+                Diagnosis::new(
+                    Code::OrderDependencyErrored,
+                    format!(
+                        "{} depends on {missing}, which is not on this host: no container of the stack has that name",
+                        service.name
+                    ),
+                )
+            })
+        };
+        changes.extend(order_changes(service, &services));
+        plans.push(ServicePlan {
+            selected: wanted.contains(&service.name),
+            ignored,
+            checks: checks(service),
+            needs: needs.remove(&service.name).unwrap_or_default(),
+            blocked,
+            warnings: Vec::new(),
+            timeout: rehearsal.timeout,
+            settle: rehearsal.settle,
+            max_copy: rehearsal.max_copy,
+            memory: rehearsal.memory,
+            service: service.clone(),
+            changes,
+            mounts,
+        });
+    }
+    for (index, restore) in restores.iter_mut().enumerate() {
+        restore.cases = cases_for(&plans, index);
+        let users = plans.iter().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
+        restore.max_copy =
+            users.map(|plan| if plan.max_copy == 0 { u64::MAX } else { plan.max_copy }).min().unwrap_or(0);
+        if restore.max_copy == u64::MAX {
+            restore.max_copy = 0;
+        }
+    }
+    StackPlan { name: name.to_owned(), services: plans, restores }
+}
+
+/// The cases for whose sake a restore is done: the selected services that show it, and those that need one that does.
+fn cases_for(plans: &[ServicePlan], restore: usize) -> Vec<ServiceName> {
+    let uses = |plan: &ServicePlan| plan.mounts.iter().any(|mount| mount.restore == Some(restore));
+    plans
+        .iter()
+        .filter(|plan| plan.selected && plan.ignored.is_none())
+        .filter(|plan| order::reach(plans, &plan.service.name).iter().any(|index| uses(&plans[*index])))
+        .map(|plan| plan.service.name.clone())
+        .collect()
+}
+
+/// The selected services of the stack for whose sake `service` is booted, itself included.
+pub fn beneficiaries(stack: &StackPlan, service: &ServiceName) -> Vec<ServiceName> {
+    stack
+        .services
+        .iter()
+        .filter(|plan| plan.selected && plan.ignored.is_none())
+        .filter(|plan| {
+            order::reach(&stack.services, &plan.service.name)
+                .iter()
+                .any(|i| stack.services[*i].service.name == *service)
+        })
+        .map(|plan| plan.service.name.clone())
+        .collect()
+}
+
+/// What is asked of a booted service: the strongest question that it gives an answer to.
+fn checks(service: &Service) -> Vec<Check> {
+    if service.healthcheck.is_some() {
+        return vec![Check::Health];
+    }
+    let mut ports: Vec<u16> = service.exposed.iter().filter(|p| p.protocol == "tcp").map(|p| p.number).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if ports.is_empty() { vec![Check::Running] } else { vec![Check::Tcp { ports }] }
+}
+
+/// Why a service cannot be rehearsed, or is asked not to be.
+fn not_rehearsable(service: &Service) -> Option<String> {
+    if let Some(reason) = service.label(SKIP_LABEL) {
+        let reason = if reason.is_empty() { "no reason given" } else { reason };
+        return Some(format!("the label {SKIP_LABEL} says: {reason}"));
+    }
+    let withheld = isolate::withheld_for_good(service);
+    if withheld.is_empty() || mounts::has_data(service) {
+        return None;
+    }
+    Some(format!("it keeps no data to restore, and what it works with is never in a sandbox: {}", withheld.join(", ")))
+}
+
+/// Dependencies that a stack records nowhere are worth a word.
+fn order_changes(service: &Service, stack: &[&Service]) -> Vec<Change> {
+    match &service.network_mode {
+        NetworkMode::Container { container } if isolate::find_container(stack, container).is_none() => vec![Change {
+            field: "network_mode".to_owned(),
+            live: format!("the network of container {container}, which is not of this stack"),
+            sandbox: "the sandbox network".to_owned(),
+            notable: true,
+        }],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! How each mount gets its data, and which mounts show the same place.
+
+use crate::config::settings::{Rehearsal, StrategyRule};
+use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::plan::{MountPlan, RestorePlan};
+use crate::model::service::Service;
+
+/// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it.
+pub fn plan_mounts(services: &[&(Service, Rehearsal)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
+    let mut restores: Vec<RestorePlan> = Vec::new();
+    let mut plans = Vec::new();
+    for (service, rehearsal) in services.iter().map(|pair| (&pair.0, &pair.1)) {
+        let mut of_service = Vec::new();
+        for mount in &service.mounts {
+            let strategy = strategy(service, mount, &rehearsal.strategies);
+            let restore = match strategy {
+                Strategy::Omit => None,
+                _ if matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Other { .. }) => None,
+                _ => Some(place(&mut restores, mount, strategy)),
+            };
+            of_service.push(MountPlan { mount: mount.clone(), strategy, restore });
+        }
+        plans.push(of_service);
+    }
+    // A place that one service writes to is copied for all: the reader must see what the writer does.
+    for plan in plans.iter_mut().flatten() {
+        if let Some(restore) = plan.restore {
+            plan.strategy = restores[restore].strategy;
+        }
+    }
+    (plans, restores)
+}
+
+fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> usize {
+    if let Some(index) = restores.iter().position(|restore| restore.mount.origin == mount.origin) {
+        let known = &mut restores[index];
+        if known.strategy == Strategy::Readonly && strategy != Strategy::Readonly {
+            known.strategy = strategy;
+        }
+        return index;
+    }
+    restores.push(RestorePlan { mount: mount.clone(), strategy, cases: Vec::new(), max_copy: 0 });
+    restores.len() - 1
+}
+
+fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strategy {
+    if matches!(&mount.origin, Origin::Bind { source } if is_of_the_host(source)) {
+        return Strategy::Omit;
+    }
+    let rule = rules.iter().rev().find(|rule| rule.applies(&service.name, mount));
+    match (rule, &mount.origin) {
+        (_, Origin::Other { .. }) => Strategy::Omit,
+        (Some(rule), _) => rule.strategy,
+        (None, Origin::Tmpfs { .. }) => Strategy::Empty,
+        (None, _) if mount.read_only => Strategy::Readonly,
+        (None, _) => Strategy::Copy,
+    }
+}
+
+/// Places that are the running host itself and not data: sockets, devices, kernel interfaces, the root.
+pub fn is_of_the_host(source: &str) -> bool {
+    let path = source.trim_end_matches('/');
+    let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    path.is_empty()
+        || ["/dev", "/proc", "/sys", "/run", "/var/run", "/tmp/.X11-unix", "/boot"].iter().any(|root| below(root))
+        || path == "/var"
+        || path == "/var/lib"
+        || below("/var/lib/containerd")
+        || (below("/var/lib/docker") && !path.contains("/volumes/"))
+        || path.ends_with(".sock")
+}
+
+/// Whether a service has anything to restore that it may write to, or reads from a volume.
+pub fn has_data(service: &Service) -> bool {
+    service.mounts.iter().any(|mount| match &mount.origin {
+        Origin::Volume { .. } => true,
+        Origin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
+        Origin::Tmpfs { .. } | Origin::Other { .. } => false,
+    })
+}

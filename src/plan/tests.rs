@@ -1,0 +1,385 @@
+//! What the plan decides, told as facts.
+
+use std::collections::BTreeMap;
+
+use super::isolate::{Place, isolate};
+use super::{Inputs, plan};
+use crate::config::settings::{IgnoredMode, Rehearsal, Selection, StrategyRule};
+use crate::model::check::Check;
+use crate::model::diagnosis::Code;
+use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::plan::Plan;
+use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
+use crate::model::secret::Secret;
+use crate::model::service::{
+    Attachment, Condition, Dependency, EnvVar, Healthcheck, Image, Limits, NetworkMode, Port, Privileges, Restart,
+    Service, ServiceName, Setting,
+};
+
+fn service(name: ServiceName) -> Service {
+    Service {
+        container_id: format!("{:0>64}", name.service.len()),
+        container_name: name.service.clone(),
+        name,
+        running: true,
+        created: String::new(),
+        image: Image { reference: "app:1".to_owned(), id: "sha256:abc".to_owned() },
+        entrypoint: None,
+        command: None,
+        env: vec![EnvVar { name: "TOKEN".to_owned(), value: Some(Secret::new("t0k3n")) }],
+        user: String::new(),
+        group_add: Vec::new(),
+        workdir: String::new(),
+        hostname: "host".to_owned(),
+        domainname: String::new(),
+        tty: false,
+        open_stdin: false,
+        shell: None,
+        stop_signal: None,
+        stop_timeout: None,
+        healthcheck: None,
+        mounts: vec![volume("data", "/data", false)],
+        exposed: Vec::new(),
+        published: Vec::new(),
+        network_mode: NetworkMode::Networks,
+        networks: Vec::new(),
+        extra_hosts: Vec::new(),
+        links: Vec::new(),
+        limits: Limits::default(),
+        sysctls: Vec::new(),
+        read_only_root: false,
+        init: None,
+        shm_size: None,
+        restart: Restart::No,
+        privileges: Privileges::default(),
+        other: Vec::new(),
+        depends_on: Vec::new(),
+        labels: Vec::new(),
+    }
+}
+
+fn volume(name: &str, target: &str, read_only: bool) -> Mount {
+    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    Mount { target: target.to_owned(), origin, read_only }
+}
+
+fn bind(source: &str, target: &str, read_only: bool) -> Mount {
+    Mount { target: target.to_owned(), origin: Origin::Bind { source: source.to_owned() }, read_only }
+}
+
+fn needs(service: &str, condition: Condition) -> Dependency {
+    Dependency { service: service.to_owned(), condition, required: true }
+}
+
+fn in_stack(stack: &str, name: &str) -> Service {
+    service(ServiceName::of_stack(stack, name))
+}
+
+fn plan_all(services: Vec<Service>, selection: &Selection) -> Plan {
+    plan(Inputs { services: services.into_iter().map(|s| (s, Rehearsal::default())).collect(), selection })
+}
+
+fn filters(filters: &[&str]) -> Selection {
+    Selection { filters: filters.iter().map(|f| (*f).to_owned()).collect(), ..Selection::default() }
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.cases().map(|case| case.service.name.to_string()).collect()
+}
+
+/// The container for a lone service, all its mounts on new volumes.
+fn sandboxed(service: &Service) -> crate::model::plan::Isolated {
+    let plan = plan_all(vec![service.clone()], &Selection::default());
+    let place = Place {
+        network: "sandbox".to_owned(),
+        sources: &|index, _| Some(MountSource::Volume(format!("new-{index}"))),
+        network_owner: None,
+        extra_aliases: Vec::new(),
+        default_memory: Some(1 << 30),
+    };
+    isolate(service, &plan.stacks[0].services[0].mounts, &place)
+}
+
+fn is_notable(service: &Service, field: &str) -> bool {
+    sandboxed(service).changes.iter().any(|change| change.field == field && change.notable)
+}
+
+#[test]
+fn several_filters_are_ored_and_skip_wins() {
+    let services = || vec![in_stack("media", "jellyfin"), in_stack("media", "sonarr"), in_stack("docs", "paperless")];
+    let both = filters(&["jelly", "paper"]);
+    assert_eq!(names(&plan_all(services(), &both)), ["docs::paperless", "media::jellyfin"]);
+    let skipping = Selection { skip: vec!["sonarr".to_owned()], ..filters(&["media"]) };
+    let planned = plan_all(services(), &skipping);
+    assert_eq!(names(&planned), ["media::jellyfin"]);
+    assert_eq!(planned.filtered_out, 2);
+}
+
+#[test]
+fn exact_means_the_whole_name_also_as_listed() {
+    let services = || vec![in_stack("media", "jellyfin"), in_stack("media", "jellyfin-2")];
+    for filter in ["media::jellyfin", "[live] media::jellyfin"] {
+        let exact = Selection { exact: true, ..filters(&[filter]) };
+        assert_eq!(names(&plan_all(services(), &exact)), ["media::jellyfin"]);
+    }
+    let exact = Selection { exact: true, ..filters(&["jellyfin"]) };
+    assert!(names(&plan_all(services(), &exact)).is_empty());
+}
+
+#[test]
+fn stopped_and_ignored_containers_are_no_cases() {
+    let mut stopped = service(ServiceName::lone("stopped"));
+    stopped.running = false;
+    let mut hidden = service(ServiceName::lone("hidden"));
+    hidden.labels = vec![("rehearsa.ignore".to_owned(), "true".to_owned())];
+    assert!(names(&plan_all(vec![stopped, hidden], &Selection::default())).is_empty());
+}
+
+#[test]
+fn a_service_that_only_works_the_docker_socket_is_skipped_with_the_reason() {
+    let mut watchtower = service(ServiceName::lone("watchtower"));
+    watchtower.mounts = vec![bind("/var/run/docker.sock", "/var/run/docker.sock", false)];
+    let planned = plan_all(vec![watchtower.clone()], &Selection::default());
+    let reason = planned.stacks[0].services[0].ignored.clone().expect("it is skipped");
+    assert!(reason.contains("/var/run/docker.sock"), "{reason}");
+
+    let included = Selection { ignored: IgnoredMode::Include, ..Selection::default() };
+    assert_eq!(plan_all(vec![watchtower.clone()], &included).stacks[0].services[0].ignored, None);
+
+    watchtower.mounts.push(volume("data", "/data", false));
+    let planned = plan_all(vec![watchtower], &Selection::default());
+    assert_eq!(planned.stacks[0].services[0].ignored, None, "it has data to restore");
+}
+
+#[test]
+fn a_dependency_that_no_filter_selects_is_booted_first_and_not_reported() {
+    let mut app = in_stack("web", "app");
+    app.depends_on = vec![needs("db", Condition::ServiceHealthy)];
+    let planned = plan_all(vec![app, in_stack("web", "db"), in_stack("web", "other")], &filters(&["web::app"]));
+    let stack = &planned.stacks[0];
+    let order: Vec<&str> = stack.services.iter().map(|s| s.service.name.service.as_str()).collect();
+    assert_eq!(order, ["db", "app"]);
+    assert_eq!(names(&planned), ["web::app"]);
+    assert_eq!(stack.services[1].needs[0].condition, Condition::ServiceHealthy);
+    let db_data = stack.restores.iter().find(|r| r.cases.contains(&ServiceName::of_stack("web", "app")));
+    assert!(db_data.is_some(), "restoring the dependency is for the case's sake");
+}
+
+#[test]
+fn a_circle_blocks_and_a_missing_dependency_is_named() {
+    let mut a = in_stack("s", "a");
+    let mut b = in_stack("s", "b");
+    a.depends_on = vec![needs("b", Condition::ServiceStarted)];
+    b.depends_on = vec![needs("a", Condition::ServiceStarted)];
+    let planned = plan_all(vec![a, b], &Selection::default());
+    let blocked: Vec<Code> = planned.cases().filter_map(|c| c.blocked.as_ref().map(|d| d.code)).collect();
+    assert_eq!(blocked, [Code::OrderCycle]);
+
+    let mut lonely = in_stack("s", "app");
+    lonely.depends_on = vec![needs("db", Condition::ServiceStarted)];
+    let planned = plan_all(vec![lonely.clone()], &Selection::default());
+    let blocked = planned.cases().next().and_then(|c| c.blocked.clone()).expect("it is blocked");
+    assert_eq!(blocked.code, Code::OrderDependencyErrored);
+    assert!(blocked.message.contains("db"), "{}", blocked.message);
+
+    lonely.depends_on[0].required = false;
+    assert_eq!(plan_all(vec![lonely], &Selection::default()).cases().next().and_then(|c| c.blocked.clone()), None);
+}
+
+#[test]
+fn a_place_that_two_services_show_is_restored_once_and_copied_if_one_writes() {
+    let mut writer = in_stack("s", "writer");
+    writer.mounts = vec![volume("shared", "/out", false)];
+    let mut reader = in_stack("s", "reader");
+    reader.mounts = vec![volume("shared", "/in", true)];
+    let planned = plan_all(vec![reader, writer], &Selection::default());
+    let stack = &planned.stacks[0];
+    assert_eq!(stack.restores.len(), 1);
+    assert_eq!(stack.restores[0].strategy, Strategy::Copy);
+    assert!(stack.services.iter().all(|s| s.mounts[0].strategy == Strategy::Copy && s.mounts[0].restore == Some(0)));
+}
+
+#[test]
+fn a_lone_container_is_not_of_the_stack_whose_name_it_bears() {
+    let planned = plan_all(vec![service(ServiceName::lone("web")), in_stack("web", "app")], &filters(&["web::app"]));
+    assert_eq!(planned.stacks[0].services.len(), 1);
+}
+
+#[test]
+fn strategies_follow_the_rules_and_host_places_are_never_mounted() {
+    let mut app = service(ServiceName::lone("app"));
+    app.mounts = vec![
+        volume("media", "/media", true),
+        volume("cache", "/cache", false),
+        bind("/srv/config", "/config", false),
+        bind("/var/run/docker.sock", "/sock", true),
+        bind("/dev/dri", "/dev/dri", false),
+        bind("/", "/host", true),
+    ];
+    let rehearsal = Rehearsal {
+        strategies: vec![
+            StrategyRule { service: None, mount: "/cache".to_owned(), strategy: Strategy::Empty },
+            StrategyRule { service: Some("other".to_owned()), mount: "/config".to_owned(), strategy: Strategy::Omit },
+            StrategyRule { service: None, mount: "/sock".to_owned(), strategy: Strategy::Readonly },
+        ],
+        ..Rehearsal::default()
+    };
+    let planned = plan(Inputs { services: vec![(app, rehearsal)], selection: &Selection::default() });
+    let by_target: BTreeMap<&str, Strategy> =
+        planned.stacks[0].services[0].mounts.iter().map(|m| (m.mount.target.as_str(), m.strategy)).collect();
+    assert_eq!(by_target["/media"], Strategy::Readonly);
+    assert_eq!(by_target["/cache"], Strategy::Empty);
+    assert_eq!(by_target["/config"], Strategy::Copy);
+    for host in ["/sock", "/dev/dri", "/host"] {
+        assert_eq!(by_target[host], Strategy::Omit, "{host}");
+    }
+}
+
+#[test]
+fn the_strongest_question_is_asked() {
+    let mut app = service(ServiceName::lone("app"));
+    let checks =
+        |service: &Service| plan_all(vec![service.clone()], &Selection::default()).stacks[0].services[0].checks.clone();
+    assert_eq!(checks(&app), [Check::Running]);
+    app.exposed = vec![
+        Port { number: 443, protocol: "tcp".to_owned() },
+        Port { number: 80, protocol: "tcp".to_owned() },
+        Port { number: 53, protocol: "udp".to_owned() },
+    ];
+    assert_eq!(checks(&app), [Check::Tcp { ports: vec![80, 443] }]);
+    app.healthcheck =
+        Some(Healthcheck { test: vec!["CMD".to_owned()], interval: 0, timeout: 0, retries: 0, start_period: 0 });
+    assert_eq!(checks(&app), [Check::Health]);
+}
+
+// Hazards: each of these says what of the live container does not reach the sandbox.
+
+#[test]
+fn no_label_port_or_restart_policy_goes_along() {
+    let mut app = service(ServiceName::lone("app"));
+    app.labels = vec![("traefik.enable".to_owned(), "true".to_owned())];
+    app.published = vec!["0.0.0.0:80->80/tcp".to_owned()];
+    app.restart = Restart::Always;
+    // The container to create has no place for any of them; what was there is told.
+    let fields: Vec<String> = sandboxed(&app).changes.into_iter().map(|change| change.field).collect();
+    for field in ["labels", "ports", "restart"] {
+        assert!(fields.iter().any(|f| f == field), "{field} in {fields:?}");
+    }
+}
+
+#[test]
+fn host_networking_becomes_the_sandbox_network_and_is_told() {
+    let mut app = service(ServiceName::lone("app"));
+    app.network_mode = NetworkMode::Host;
+    let NetworkSpec::Sandbox { network, aliases } = sandboxed(&app).spec.network else {
+        panic!("not the sandbox network")
+    };
+    assert_eq!((network.as_str(), aliases), ("sandbox", vec!["app".to_owned()]));
+    assert!(is_notable(&app, "network_mode"));
+}
+
+#[test]
+fn another_containers_network_is_never_joined_outside_the_sandbox() {
+    let mut app = in_stack("s", "app");
+    app.network_mode = NetworkMode::Container { container: "f".repeat(64) };
+    assert!(matches!(sandboxed(&app).spec.network, NetworkSpec::Sandbox { .. }));
+    let planned = plan_all(vec![app.clone()], &Selection::default());
+    assert!(planned.stacks[0].services[0].changes.iter().any(|c| c.field == "network_mode" && c.notable));
+
+    let mut vpn = in_stack("s", "vpn");
+    vpn.container_id = "f".repeat(64);
+    let planned = plan_all(vec![app, vpn], &filters(&["s::app"]));
+    let order: Vec<&str> = planned.stacks[0].services.iter().map(|s| s.service.name.service.as_str()).collect();
+    assert_eq!(order, ["vpn", "app"], "the owner of the network is booted first");
+}
+
+#[test]
+fn privileges_devices_and_namespaces_of_the_host_are_left_out_and_told() {
+    let mut app = service(ServiceName::lone("app"));
+    app.privileges = Privileges {
+        privileged: true,
+        cap_add: vec!["SYS_ADMIN".to_owned(), "CHOWN".to_owned()],
+        cap_drop: vec!["NET_RAW".to_owned()],
+        devices: vec!["/dev/ttyUSB0".to_owned()],
+        pid_mode: "host".to_owned(),
+        ipc_mode: "host".to_owned(),
+        userns_mode: "host".to_owned(),
+        cgroupns_mode: "host".to_owned(),
+        uts_mode: "host".to_owned(),
+        security_opt: vec!["seccomp=unconfined".to_owned(), "no-new-privileges:true".to_owned()],
+    };
+    let spec = sandboxed(&app).spec;
+    assert_eq!(spec.cap_add, ["CHOWN"]);
+    assert_eq!(spec.cap_drop, ["NET_RAW"]);
+    assert!(spec.no_new_privileges);
+    for field in ["privileged", "cap_add", "device", "pid", "ipc", "userns_mode", "uts", "security_opt"] {
+        assert!(is_notable(&app, field), "{field}");
+    }
+}
+
+#[test]
+fn volumes_are_new_and_bind_mounts_are_never_the_live_path() {
+    let mut app = service(ServiceName::lone("app"));
+    app.mounts = vec![volume("live", "/a", false), bind("/srv/live", "/b", false)];
+    let sources: Vec<MountSource> = sandboxed(&app).spec.mounts.into_iter().map(|m| m.source).collect();
+    assert_eq!(sources, [MountSource::Volume("new-0".to_owned()), MountSource::Volume("new-1".to_owned())]);
+}
+
+#[test]
+fn names_hostname_and_aliases_stay_usable_inside() {
+    let mut app = in_stack("web", "app");
+    app.container_name = "web_app_1".to_owned();
+    app.networks =
+        vec![Attachment { network: "web_default".to_owned(), aliases: vec!["api".to_owned(), "app".to_owned()] }];
+    let spec = sandboxed(&app).spec;
+    assert_eq!(spec.hostname, "host");
+    let NetworkSpec::Sandbox { aliases, .. } = spec.network else { panic!("not the sandbox network") };
+    assert_eq!(aliases, ["api", "app", "web_app_1"]);
+}
+
+#[test]
+fn a_healthcheck_is_asked_often_within_its_own_time() {
+    let mut app = service(ServiceName::lone("app"));
+    app.healthcheck = Some(Healthcheck {
+        test: vec!["CMD".to_owned(), "true".to_owned()],
+        interval: 30_000_000_000,
+        timeout: 5_000_000_000,
+        retries: 3,
+        start_period: 10_000_000_000,
+    });
+    let HealthcheckSpec::Probe(probe) = sandboxed(&app).spec.healthcheck else { panic!("no healthcheck") };
+    assert!(probe.interval <= 500_000_000);
+    assert_eq!(probe.interval * probe.retries, 90_000_000_000, "interval × retries is the original's");
+    assert_eq!((probe.timeout, probe.start_period), (5_000_000_000, 10_000_000_000));
+}
+
+#[test]
+fn the_host_comes_first() {
+    let mut app = service(ServiceName::lone("app"));
+    let spec = sandboxed(&app).spec;
+    assert_eq!(spec.memory, Some(1 << 30), "a service without a limit gets one");
+    assert!(
+        spec.pids.is_some_and(|pids| pids > 0) && spec.cpu_shares.is_some_and(|s| s < 1024) && spec.oom_score_adj > 0
+    );
+    app.limits.memory = Some(64 << 20);
+    assert_eq!(sandboxed(&app).spec.memory, Some(64 << 20), "its own limit is kept");
+}
+
+#[test]
+fn the_hosts_gateway_has_no_name_inside_and_unknown_settings_stay_behind() {
+    let mut app = service(ServiceName::lone("app"));
+    app.extra_hosts = vec!["host.docker.internal:host-gateway".to_owned(), "nas:10.0.0.5".to_owned()];
+    app.other = vec![Setting { field: "cgroup_parent".to_owned(), value: "/custom".to_owned() }];
+    app.sysctls =
+        vec![("net.core.somaxconn".to_owned(), "1024".to_owned()), ("vm.max_map_count".to_owned(), "1".to_owned())];
+    let isolated = sandboxed(&app);
+    assert_eq!(isolated.spec.extra_hosts, ["nas:10.0.0.5"]);
+    assert_eq!(isolated.spec.sysctls, [("net.core.somaxconn".to_owned(), "1024".to_owned())]);
+    assert!(isolated.changes.iter().any(|c| c.field == "cgroup_parent"));
+}
+
+#[test]
+fn no_change_shows_a_secret() {
+    let changes = format!("{:?}", sandboxed(&service(ServiceName::lone("app"))).changes);
+    assert!(!changes.contains("t0k3n"));
+}
