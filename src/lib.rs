@@ -6,4 +6,5 @@ pub mod discover;
 pub mod docker;
 pub mod model;
 pub mod plan;
+pub mod rehearse;
 pub mod worker;

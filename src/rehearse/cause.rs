@@ -1,0 +1,122 @@
+//! Log lines that are known to mean something, and what they mean in a restore.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+use crate::model::diagnosis::KnownCause;
+
+/// Pattern and meaning. The first pattern of this list that is found anywhere in the log wins, so that what explains comes
+/// before what follows from it.
+const CAUSES: &[(&str, &str)] = &[
+    (
+        r"database files are incompatible",
+        "the data was written by another major version of PostgreSQL than the image has",
+    ),
+    (
+        r"version of the data .* is higher than the docker image",
+        "the data is newer than the image: downgrades are not supported",
+    ),
+    (
+        r"could not locate a valid checkpoint record",
+        "PostgreSQL's write-ahead log (pg_wal) is missing or damaged in the restored data",
+    ),
+    (r"data directory .* has wrong ownership", "the restored data belongs to another user than the service runs as"),
+    (r"data directory .* has invalid permissions", "the mode of the restored data folder is too open or too strict"),
+    (
+        r"Upgrade after a crash is not supported",
+        "MariaDB/MySQL's redo log comes from an unclean copy by another version",
+    ),
+    (
+        r"collation version mismatch",
+        "the image's C library sorts text otherwise than the one that built the indexes: reindex",
+    ),
+    (
+        r"Bad file format reading the append only file",
+        "Redis's append-only file is damaged; redis-check-aof can cut it at the damage",
+    ),
+    (r"database disk image is malformed", "an SQLite file is damaged"),
+    (
+        r"file is not a database",
+        "a file that should be an SQLite database is not one: damaged, encrypted, or another file",
+    ),
+    (r"lock file .* already exists", "a lock or pid file was copied along with the live data and stops the service"),
+    (r"password authentication failed", "the credentials in the environment do not match those in the restored data"),
+    (r"role .* does not exist", "the restored database lacks a role that the service logs in as"),
+    (r"no such table", "the restored database lacks a table: an empty or older database"),
+    (r"relation .* does not exist", "the restored database lacks a table: an empty or older database"),
+    (r"No space left on device", "the engine's disk, or a size-limited tmpfs, is full"),
+    (
+        r"(?i)could not resolve host|Temporary failure in name resolution|Name or service not known|no such host",
+        "the service looks for a host that is not in the sandbox: another stack's service, or the outside",
+    ),
+    (r"Address already in use", "two processes of the sandbox want the same port"),
+    (
+        r"Permission denied",
+        "the service may not read or write a file: its owner or mode is not what the service's user needs",
+    ),
+];
+
+static SET: LazyLock<RegexSet> = LazyLock::new(|| {
+    RegexSet::new(CAUSES.iter().map(|(pattern, _)| *pattern)).expect("the patterns of the list are valid")
+});
+static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    CAUSES.iter().map(|(pattern, _)| Regex::new(pattern).expect("the patterns of the list are valid")).collect()
+});
+
+/// The known cause in these log lines, if there is one.
+pub fn recognise(log: &[String]) -> Option<KnownCause> {
+    let found = log.iter().flat_map(|line| SET.matches(line).into_iter()).min()?;
+    let line = log.iter().find(|line| EACH[found].is_match(line))?;
+    Some(KnownCause { meaning: CAUSES[found].1.to_owned(), line: line.trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_explains_wins_over_what_follows() {
+        let log = lines("cp: /x: Permission denied\nFATAL:  database files are incompatible with server\nbye");
+        let cause = recognise(&log).expect("a known line");
+        assert_eq!(cause.line, "FATAL:  database files are incompatible with server");
+        assert!(cause.meaning.contains("major version"));
+    }
+
+    #[test]
+    fn every_listed_line_is_recognised() {
+        let samples = [
+            "FATAL: database files are incompatible with server",
+            "PANIC:  could not locate a valid checkpoint record",
+            "FATAL: data directory \"/var/lib/postgresql/data\" has wrong ownership",
+            "FATAL: data directory \"/var/lib/postgresql/data\" has invalid permissions",
+            "InnoDB: Upgrade after a crash is not supported.",
+            "WARNING: database \"x\" has a collation version mismatch",
+            "Can't start Nextcloud because the version of the data (28.0.1) is higher than the docker image version (27.1)",
+            "file is not a database",
+            "database disk image is malformed",
+            "sqlite3.OperationalError: no such table: notes",
+            "ERROR: relation \"users\" does not exist at character 15",
+            "FATAL: role \"app\" does not exist",
+            "FATAL:  password authentication failed for user \"app\"",
+            "open /data/x: Permission denied",
+            "bind: Address already in use",
+            "curl: (6) Could not resolve host: example.org",
+            "write: No space left on device",
+            "FATAL:  lock file \"postmaster.pid\" already exists",
+            "Bad file format reading the append only file: make a backup",
+        ];
+        for sample in samples {
+            assert!(recognise(&lines(sample)).is_some(), "{sample}");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_log_has_no_known_cause() {
+        assert_eq!(recognise(&lines("listening on 8080\nready")), None);
+    }
+}

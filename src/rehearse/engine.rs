@@ -1,0 +1,198 @@
+//! The engine: what all stacks of a run share, and the one thing that is asked of it: rehearse this service.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::docker::{Daemon, DaemonInfo, DockerError, Kind};
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Fact;
+use crate::model::plan::{Plan, StackPlan};
+use crate::model::service::ServiceName;
+use crate::worker::client::WorkerImage;
+
+use super::once::{Once, Work};
+use super::session::Session;
+use super::stack::Stack;
+use super::steps::Notify;
+use super::stop::Stop;
+use super::watch::Watch;
+
+/// What an engine needs.
+pub struct Setup {
+    /// The engine's connection.
+    pub daemon: Daemon,
+    /// What it says of itself.
+    pub info: DaemonInfo,
+    /// What is to be done.
+    pub plan: Plan,
+    /// Whose objects they are.
+    pub session: Session,
+    /// Where facts go.
+    pub notify: Notify,
+    /// Keep the sandboxes of stacks that are not green.
+    pub keep: bool,
+    /// Addresses of the host that the sandbox must not reach, as far as the client knows them.
+    pub host_addresses: Vec<String>,
+    /// Ends all work when somebody asks for it.
+    pub stop: Stop,
+}
+
+/// Carries a plan out.
+pub struct Engine {
+    pub(super) shared: Arc<Common>,
+    stacks: Vec<Arc<Stack>>,
+    by_case: BTreeMap<ServiceName, usize>,
+}
+
+/// What every stack's rehearsal needs.
+pub(super) struct Common {
+    pub daemon: Daemon,
+    pub info: DaemonInfo,
+    pub session: Session,
+    pub notify: Notify,
+    pub keep: bool,
+    pub host_addresses: Vec<String>,
+    pub stop: Stop,
+    pub image: Once<WorkerImage>,
+    pub watch: Once<Arc<Watch>>,
+    pub addresses: Once<Arc<Vec<String>>>,
+    /// Set once a sandbox was found open: nothing is booted any more.
+    pub not_isolated: OnceLock<Diagnosis>,
+}
+
+impl Engine {
+    /// An engine for this plan. Nothing is created yet.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { daemon, info, plan, session, notify, keep, host_addresses, stop } = setup;
+        let shared = Arc::new(Common {
+            daemon,
+            info,
+            session,
+            notify,
+            keep,
+            host_addresses,
+            stop,
+            image: Once::default(),
+            watch: Once::default(),
+            addresses: Once::default(),
+            not_isolated: OnceLock::new(),
+        });
+        let mut by_case = BTreeMap::new();
+        let mut stacks = Vec::new();
+        for (index, stack) in plan.stacks.into_iter().enumerate() {
+            for name in runnable(&stack) {
+                by_case.insert(name, index);
+            }
+            stacks.push(Arc::new(Stack::new(Arc::clone(&shared), stack)));
+        }
+        Self { shared, stacks, by_case }
+    }
+
+    /// Starts what every rehearsal will need and what takes a moment: the event stream, the worker image.
+    pub fn warm_up(&self) {
+        if !self.by_case.is_empty() {
+            drop(self.shared.watch());
+            drop(self.shared.image());
+            drop(self.shared.addresses());
+        }
+    }
+
+    /// Rehearses one selected service; its facts end with [`Fact::CaseFinished`]. The last of a stack tears it down.
+    pub async fn rehearse(&self, case: &ServiceName) {
+        let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) else {
+            let diagnosis = Diagnosis::new(Code::RunPanicked, format!("{case} is not in the plan"));
+            self.shared.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
+            self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
+            return;
+        };
+        self.shared.notify.send(Fact::CaseStarted { case: case.clone() });
+        stack.rehearse(case).await;
+        self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
+    }
+
+    /// A selected service will not be rehearsed, for this reason.
+    pub async fn pass_over(&self, case: &ServiceName, reason: &str) {
+        self.shared.notify.send(Fact::CaseSkipped { case: case.clone(), reason: reason.to_owned() });
+        if let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) {
+            stack.leave(case).await;
+        }
+        self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
+    }
+
+    /// A rehearsal ended in a way that is rehearsa's own fault.
+    pub async fn abort(&self, case: &ServiceName, message: &str) {
+        let diagnosis = Diagnosis::new(Code::RunPanicked, message);
+        self.shared.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
+        if let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) {
+            stack.leave(case).await;
+        }
+        self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
+    }
+
+    /// Tears down whatever still stands, after a panic for instance.
+    pub async fn finish(&self) {
+        for stack in &self.stacks {
+            stack.tear_down(Vec::new()).await;
+        }
+    }
+}
+
+fn runnable(stack: &StackPlan) -> Vec<ServiceName> {
+    let runs = stack.services.iter().filter(|plan| plan.selected && plan.ignored.is_none());
+    runs.map(|plan| plan.service.name.clone()).collect()
+}
+
+impl Common {
+    /// The worker image, imported if need be.
+    pub fn image(self: &Arc<Self>) -> Work<WorkerImage> {
+        let daemon = self.daemon.clone();
+        self.image.get(|| async move {
+            WorkerImage::ensure(&daemon)
+                .await
+                .map_err(|error| super::sandbox::worker_diagnosis(&error, "the worker image"))
+        })
+    }
+
+    /// The watch over the session's containers.
+    pub fn watch(self: &Arc<Self>) -> Work<Arc<Watch>> {
+        let common = Arc::clone(self);
+        self.watch.get(|| async move {
+            let watch = Watch::start(&common.daemon, &common.session.id).await;
+            watch
+                .map(Arc::new)
+                .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "watching the sandbox's containers"))
+        })
+    }
+
+    /// Every address that must not answer from inside a sandbox.
+    pub fn addresses(self: &Arc<Self>) -> Work<Arc<Vec<String>>> {
+        let common = Arc::clone(self);
+        self.addresses.get(|| async move {
+            let networks = common.daemon.networks().await;
+            let networks =
+                networks.map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "listing the networks"))?;
+            let mut addresses: Vec<String> = common.host_addresses.clone();
+            // Our own networks' gateways come and go with other stacks; each sandbox tries its own.
+            let others = networks.into_iter().filter(|network| !network.name.starts_with("rehearsa-"));
+            addresses.extend(others.flat_map(|network| network.gateways));
+            addresses.sort_unstable();
+            addresses.dedup();
+            Ok(Arc::new(addresses))
+        })
+    }
+}
+
+/// A refusal of the engine as a diagnosis: what every place agrees on, else `code`.
+pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) -> Diagnosis {
+    let code = match &error.kind {
+        Kind::Unreachable | Kind::Refused | Kind::Timeout(_) => Code::HostUnreachable,
+        Kind::NetworksExhausted => Code::SandboxNetworksExhausted,
+        Kind::NoSpace => Code::RestoreNoSpace,
+        Kind::NotFound(_) | Kind::Conflict(_) | Kind::Engine(_) => code,
+    };
+    let detail = match &error.kind {
+        Kind::NotFound(words) if !words.is_empty() => format!(": {words}"),
+        _ => String::new(),
+    };
+    Diagnosis::new(code, format!("{during}: {error}{detail}"))
+}

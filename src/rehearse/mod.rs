@@ -1,0 +1,23 @@
+//! The engine: carries a plan out, one service at a time as it is asked, one sandbox a stack.
+//!
+//! It has no writer, no colour and no format: what happens is sent as events. Nothing here knows who listens.
+
+mod boot;
+mod cause;
+mod engine;
+mod ledger;
+mod once;
+mod restore;
+mod sandbox;
+pub mod session;
+pub mod sizes;
+mod stack;
+mod steps;
+pub mod stop;
+pub mod sweep;
+mod teardown;
+mod validate;
+mod watch;
+
+pub use engine::{Engine, Setup};
+pub use steps::Notify;

@@ -1,0 +1,296 @@
+//! Bringing one place's data into the sandbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Amount, Fact, Step};
+use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::plan::RestorePlan;
+use crate::model::sandbox::{MountSource, VolumeSpec};
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind, Scan};
+
+use super::engine::docker_diagnosis;
+use super::ledger::Entry;
+use super::once::{Outcome, Work};
+use super::sandbox::{Prepared, unexpected, worker_diagnosis};
+use super::stack::Stack;
+use super::steps::OpenStep;
+
+/// What a place has become.
+#[derive(Debug, Clone)]
+pub(super) enum Restored {
+    /// A folder: this volume.
+    Volume(String),
+    /// A single file, or something mounted straight from the host: this path of the engine's host.
+    HostPath(String),
+    /// The live volume itself, to be mounted read-only.
+    LiveVolume(String),
+    /// Nothing that could be mounted: a socket, a device.
+    Nothing,
+}
+
+/// Entries that are looked at to see whether a read-only mount holds sockets. A socket works on a read-only mount too, and
+/// would lead out of the sandbox.
+const SOCKET_SEARCH: u64 = 200_000;
+/// Bytes that stay free where the engine keeps its volumes: live services write there.
+const KEEP_FREE: u64 = 512 * 1024 * 1024;
+
+impl Restored {
+    /// What a container mounts.
+    pub fn source(&self) -> Option<MountSource> {
+        match self {
+            Restored::Volume(name) | Restored::LiveVolume(name) => Some(MountSource::Volume(name.clone())),
+            Restored::HostPath(path) => Some(MountSource::HostPath(path.clone())),
+            Restored::Nothing => None,
+        }
+    }
+}
+
+impl Stack {
+    /// The place of this index, restored by the first who needs it.
+    pub fn restored(self: &Arc<Self>, index: usize) -> Work<Restored> {
+        let stack = Arc::clone(self);
+        self.restored[index].get(|| async move {
+            let restored = stack.restore(index).await;
+            if stack.to_restore.fetch_sub(1, Ordering::AcqRel) == 1
+                && let Ok(sandbox) = stack.sandbox().await
+            {
+                stack.dismiss_worker(&sandbox).await;
+            }
+            restored
+        })
+    }
+
+    async fn restore(self: &Arc<Self>, index: usize) -> Outcome<Restored> {
+        let sandbox = self.sandbox().await?;
+        let prepared = sandbox.places[index].clone()?;
+        let plan = &self.plan.restores[index];
+        let worker = sandbox.worker.lock().await.clone();
+        let Some(worker) = worker else {
+            return Err(Diagnosis::new(Code::WorkerFailed, "the worker was gone before its last copy"));
+        };
+        match plan.strategy {
+            Strategy::Omit => Ok(Restored::Nothing),
+            Strategy::Empty => {
+                self.restore_step(plan).done();
+                Ok(Restored::Volume(prepared.volume.name))
+            }
+            Strategy::Copy => self.copy(plan, &prepared, &worker).await,
+            Strategy::Overlay => self.overlay(index, plan, &prepared, &worker).await,
+            Strategy::Readonly => self.straight(plan, &prepared, &worker).await,
+        }
+    }
+
+    fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
+        let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source: "live".to_owned() };
+        self.common.notify.begin(plan.cases.clone(), step)
+    }
+
+    async fn copy(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
+        let step = self.restore_step(plan);
+        let Some(from) = prepared.from.clone() else { return Ok(Restored::Volume(prepared.volume.name.clone())) };
+        let job = Job::Copy { from, to: prepared.to.clone(), max_bytes: plan.max_copy, keep_free: KEEP_FREE };
+        let answer = worker.run(job, |amount, total| step.progress(amount, total)).await;
+        match answer {
+            Ok(Answer::Copied(copied)) => {
+                self.warn_of(plan, &copied);
+                let restored = match copied.root {
+                    RootKind::Folder => Restored::Volume(prepared.volume.name.clone()),
+                    RootKind::File => Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)),
+                    RootKind::Socket | RootKind::Other => Restored::Nothing,
+                };
+                step.done_with(Some(copied.amount), None);
+                Ok(restored)
+            }
+            // A socket or a device holds no data: it is left out, and the report says so.
+            Ok(Answer::Failed(Failure::WrongKind { root })) => {
+                step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
+                Ok(Restored::Nothing)
+            }
+            Ok(Answer::Failed(failure)) => Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
+            Ok(other) => Err(step.broke(unexpected("copying", &other))),
+            Err(error) => Err(step.broke(worker_diagnosis(&error, &format!("copying {}", plan.mount.title())))),
+        }
+    }
+
+    /// Mounted read-only from where it is, unless a socket in it would lead out: then it is copied, sockets left out.
+    async fn straight(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
+        let Some(from) = prepared.from.clone() else { return Ok(Restored::Nothing) };
+        let step = self.restore_step(plan);
+        let scan = match worker.run(Job::Scan { path: from, max_entries: SOCKET_SEARCH }, |_, _| {}).await {
+            Ok(Answer::Scanned(scan)) => scan,
+            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
+            Ok(other) => return Err(step.broke(unexpected("looking through a read-only mount", &other))),
+            Err(error) => {
+                return Err(step.broke(worker_diagnosis(&error, &format!("looking through {}", plan.mount.title()))));
+            }
+        };
+        if matches!(scan.root, RootKind::Socket | RootKind::Other) {
+            step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
+            return Ok(Restored::Nothing);
+        }
+        if scan.socket_count > 0 {
+            step.done_with(None, Some(format!("{} socket(s) in it: copied without them instead", scan.socket_count)));
+            return self.copy(plan, prepared, worker).await;
+        }
+        step.done_with(None, Some(straight_note(&scan)));
+        Ok(match &plan.mount.origin {
+            Origin::Volume { name, .. } => Restored::LiveVolume(name.clone()),
+            Origin::Bind { source } => Restored::HostPath(source.clone()),
+            Origin::Tmpfs { .. } | Origin::Other { .. } => Restored::Nothing,
+        })
+    }
+
+    async fn overlay(
+        self: &Arc<Self>,
+        index: usize,
+        plan: &RestorePlan,
+        prepared: &Prepared,
+        worker: &Worker,
+    ) -> Outcome<Restored> {
+        let step = self.restore_step(plan);
+        let (Some(from), Some(lower)) = (prepared.from.clone(), prepared.source_path.clone()) else {
+            let message = format!(
+                "{} has no path on the engine's host, so no overlay can lie on it; use copy",
+                plan.mount.title()
+            );
+            return Err(step.broke(Diagnosis::new(Code::RestoreFailed, message)));
+        };
+        if lower.contains([',', ':', '\\']) {
+            let message = format!(
+                "{lower}: a path with a comma, colon or backslash cannot be an overlay's lower layer; use copy"
+            );
+            return Err(step.broke(Diagnosis::new(Code::RestoreFailed, message)));
+        }
+        let scan = match worker.run(Job::PrepareOverlay { from, to: prepared.to.clone() }, |_, _| {}).await {
+            Ok(Answer::OverlayReady(scan)) => scan,
+            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
+            Ok(other) => return Err(step.broke(unexpected("preparing an overlay", &other))),
+            Err(error) => {
+                return Err(
+                    step.broke(worker_diagnosis(&error, &format!("preparing an overlay on {}", plan.mount.title())))
+                );
+            }
+        };
+        let name = self.common.session.name(&self.plan.name, &format!("o{index}"));
+        let base = &prepared.volume.mountpoint;
+        let spec = VolumeSpec::Overlay { lower, upper: format!("{base}/upper"), work: format!("{base}/work") };
+        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
+        let request = {
+            let name = name.clone();
+            async move { daemon.create_volume(&name, &spec, &marks).await }
+        };
+        match self.ledger.create(Entry::Volume(name.clone()), request).await {
+            Ok(_) => {
+                step.done_with(None, Some(straight_note(&scan)));
+                Ok(Restored::Volume(name))
+            }
+            Err(error) => Err(step.broke(docker_diagnosis(&error, Code::RestoreFailed, "creating an overlay volume"))),
+        }
+    }
+
+    fn warn_of(&self, plan: &RestorePlan, copied: &Copied) {
+        if copied.torn_count > 0 {
+            let message = format!(
+                "{}: {} changed or vanished while being copied: {}",
+                plan.mount.title(),
+                counted(copied.torn_count, "file"),
+                named(&copied.torn, copied.torn_count),
+            );
+            self.warn(plan, Diagnosis::new(Code::DataTornCopy, message));
+        }
+        if copied.lost_metadata_count > 0 {
+            let message = format!(
+                "{}: {} could not be kept: {}",
+                plan.mount.title(),
+                counted(copied.lost_metadata_count, "attribute"),
+                named(&copied.lost_metadata, copied.lost_metadata_count),
+            );
+            self.warn(plan, Diagnosis::new(Code::DataMetadataLost, message));
+        }
+    }
+
+    fn warn(&self, plan: &RestorePlan, diagnosis: Diagnosis) {
+        self.common.notify.send(Fact::Warned { cases: plan.cases.clone(), diagnosis });
+    }
+}
+
+fn straight_note(scan: &Scan) -> String {
+    let Amount { files, .. } = scan.amount;
+    if scan.complete {
+        counted(files, "file")
+    } else {
+        format!("more than {files} files, not all looked through for sockets")
+    }
+}
+
+fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
+    let title = mount.title();
+    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    match failure {
+        Failure::TooLarge { bytes, max_bytes } => Diagnosis {
+            remedy: Some(format!(
+                "Raise --max-copy, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+                mount.target
+            )),
+            ..Diagnosis::new(
+                Code::RestoreTooLarge,
+                format!(
+                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was copied",
+                    mount.target,
+                    gib(*bytes),
+                    gib(*max_bytes)
+                ),
+            )
+        },
+        Failure::NoSpace { bytes, free } => Diagnosis {
+            remedy: Some(format!(
+                "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+                mount.target
+            )),
+            ..Diagnosis::new(
+                Code::RestoreNoSpace,
+                format!(
+                    "{title} (mounted at {}) needs {}, and {} are free where the engine keeps its volumes ({} stay free for live services)",
+                    mount.target,
+                    gib(*bytes),
+                    gib(*free),
+                    gib(KEEP_FREE)
+                ),
+            )
+        },
+        Failure::Unreadable { path, error } => {
+            Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
+        }
+        Failure::Unwritable { path, error } => {
+            Diagnosis::new(Code::RestoreFailed, format!("writing {} of the copy of {title}: {error}", shown(path)))
+        }
+        Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
+        Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("copying {title}: {error}")),
+    }
+}
+
+fn shown(path: &str) -> &str {
+    if path.is_empty() { "the root" } else { path }
+}
+
+fn kind_word(root: RootKind) -> &'static str {
+    match root {
+        RootKind::Folder => "a folder",
+        RootKind::File => "a file",
+        RootKind::Socket => "a socket",
+        RootKind::Other => "a device or pipe",
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn named(names: &[String], count: u64) -> String {
+    let listed = names.join(", ");
+    let more = count.saturating_sub(names.len() as u64);
+    if more == 0 { listed } else { format!("{listed} and {more} more") }
+}

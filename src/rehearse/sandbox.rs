@@ -1,0 +1,289 @@
+//! Building a sandbox: its network, the volumes, the worker that copies into them, and the proof that nothing outside
+//! answers.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::docker::{DockerError, Kind, NetworkInfo, VolumeInfo};
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Step;
+use crate::model::mount::{Origin, Strategy};
+use crate::model::plan::RestorePlan;
+use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
+use crate::model::service::ServiceName;
+use crate::worker::client::{Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::{Answer, Job};
+
+use super::engine::docker_diagnosis;
+use super::ledger::Entry;
+use super::once::{Outcome, Work};
+use super::stack::Stack;
+
+/// Where a sandbox will stand: what can be made before the worker runs.
+pub(super) struct Grounds {
+    /// The network.
+    pub network: NetworkInfo,
+    /// What became of each restore's preparation, by its index in the plan.
+    pub places: Vec<Outcome<Prepared>>,
+}
+
+/// What all services of a stack share, known to be isolated.
+pub(super) struct Sandbox {
+    /// As in [`Grounds`], the vanished sources marked.
+    pub places: Vec<Outcome<Prepared>>,
+    /// The worker; gone when nothing is left to copy.
+    pub worker: Mutex<Option<Arc<Worker>>>,
+}
+
+/// A place to restore, ready to be filled.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    /// Where the worker sees the source; `None` when nothing is read.
+    pub from: Option<String>,
+    /// Where the worker sees the new volume.
+    pub to: String,
+    /// The new volume.
+    pub volume: VolumeInfo,
+    /// Path of the source on the engine's host.
+    pub source_path: Option<String>,
+}
+
+/// A name that only a resolver outside knows.
+const OUTSIDE_NAME: &str = "example.com";
+/// How long the canary waits for an answer. Neighbours on a bridge answer within a millisecond; where no route leads,
+/// the kernel says so at once.
+const CANARY_PATIENCE_MS: u64 = 150;
+
+impl Stack {
+    /// The sandbox, built by the first who asks.
+    pub fn sandbox(self: &Arc<Self>) -> Work<Arc<Sandbox>> {
+        let stack = Arc::clone(self);
+        self.sandbox.get(|| async move { stack.build().await.map(Arc::new) })
+    }
+
+    /// All cases of the stack: whom a step of the whole sandbox is for.
+    pub fn all_cases(&self) -> Vec<ServiceName> {
+        let runs = self.plan.services.iter().filter(|plan| plan.selected && plan.ignored.is_none());
+        runs.map(|plan| plan.service.name.clone()).collect()
+    }
+
+    /// The network and the volumes, made by the first who asks.
+    pub fn grounds(self: &Arc<Self>) -> Work<Arc<Grounds>> {
+        let stack = Arc::clone(self);
+        self.grounds.get(|| async move {
+            if let Some(diagnosis) = stack.common.not_isolated.get() {
+                return Err(diagnosis.clone());
+            }
+            let (network, places) = tokio::join!(stack.make_network(), stack.prepare_all());
+            Ok(Arc::new(Grounds { network: network?, places }))
+        })
+    }
+
+    async fn build(self: &Arc<Self>) -> Outcome<Sandbox> {
+        let (grounds, image, watch) = tokio::join!(self.grounds(), self.common.image(), self.common.watch());
+        let (grounds, image) = (grounds?, image?);
+        watch?;
+        let mut places = grounds.places.clone();
+        let worker = self.start_worker(&image, &grounds.network, &mut places).await?;
+        let worker = Arc::new(worker);
+        self.canary(&worker, &grounds.network).await?;
+        Ok(Sandbox { places, worker: Mutex::new(Some(worker)) })
+    }
+
+    /// Lets the worker go; its container is removed while other things go on.
+    pub async fn dismiss_worker(self: &Arc<Self>, sandbox: &Sandbox) {
+        let Some(worker) = sandbox.worker.lock().await.take() else { return };
+        self.dismiss(worker);
+    }
+
+    /// Removes a worker's container in the background. Teardown waits for it.
+    pub fn dismiss(&self, worker: Arc<Worker>) {
+        let daemon = self.common.daemon.clone();
+        self.ledger.in_background(async move {
+            let id = worker.container_id().to_owned();
+            drop(worker);
+            if let Err(error) = daemon.remove_container(&id).await {
+                tracing::debug!(%error, "removing a worker; teardown tries again");
+            }
+        });
+    }
+
+    async fn make_network(self: &Arc<Self>) -> Outcome<NetworkInfo> {
+        let step = self.common.notify.begin(self.all_cases(), Step::Network);
+        let name = self.common.session.name(&self.plan.name, "net");
+        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
+        let request = {
+            let name = name.clone();
+            async move { daemon.create_network(&name, &marks).await }
+        };
+        match self.ledger.create(Entry::Network(name), request).await {
+            Ok(network) => {
+                step.done();
+                Ok(network)
+            }
+            Err(error) => {
+                Err(step.broke(docker_diagnosis(&error, Code::SandboxFailed, "creating the sandbox network")))
+            }
+        }
+    }
+
+    async fn prepare_all(self: &Arc<Self>) -> Vec<Outcome<Prepared>> {
+        let all = self.plan.restores.iter().enumerate().map(|(index, restore)| self.prepare(index, restore));
+        futures_util::future::join_all(all).await
+    }
+
+    async fn prepare(self: &Arc<Self>, index: usize, restore: &RestorePlan) -> Outcome<Prepared> {
+        let source_path = match &restore.mount.origin {
+            Origin::Volume { name, .. } => {
+                let volume = self.common.daemon.volume(name).await;
+                let volume = volume.map_err(|error| source_diagnosis(&error, &restore.mount.title()))?;
+                Some(volume.mountpoint).filter(|path| !path.is_empty())
+            }
+            Origin::Bind { source } => Some(source.clone()),
+            Origin::Tmpfs { .. } | Origin::Other { .. } => None,
+        };
+        let name = self.common.session.name(&self.plan.name, &format!("v{index}"));
+        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
+        let request = {
+            let name = name.clone();
+            async move { daemon.create_volume(&name, &VolumeSpec::Plain, &marks).await }
+        };
+        let volume = self.ledger.create(Entry::Volume(name), request).await;
+        let volume = volume
+            .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
+        let reads = restore.strategy != Strategy::Empty;
+        let from = reads.then(|| format!("/from/{index}"));
+        Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path })
+    }
+
+    /// Starts the stack's worker with every source, read-only, and every new volume. A source whose path is gone would keep
+    /// it from starting: that place is taken out and marked, and the rest goes on.
+    async fn start_worker(
+        self: &Arc<Self>,
+        image: &WorkerImage,
+        network: &NetworkInfo,
+        places: &mut [Outcome<Prepared>],
+    ) -> Outcome<Worker> {
+        let step = self.common.notify.begin(self.all_cases(), Step::Worker);
+        for attempt in 0..=places.len() {
+            let mounts = self.worker_mounts(places);
+            let name = self.common.session.name(&self.plan.name, &format!("worker{attempt}"));
+            let marks = self.common.session.marks(&self.plan.name);
+            let spec = NetworkSpec::Sandbox { network: network.name.clone(), aliases: Vec::new() };
+            let (daemon, image) = (self.common.daemon.clone(), image.clone());
+            self.ledger.note(Entry::Container(name.clone()));
+            let started =
+                self.ledger.run(async move { Worker::start(&daemon, &image, &name, mounts, spec, &marks).await });
+            let error = match started.await {
+                Ok(worker) => {
+                    step.done();
+                    return Ok(worker);
+                }
+                Err(error) => error,
+            };
+            if !self.take_out_missing(&error, places) {
+                return Err(step.broke(worker_diagnosis(&error, "starting the worker")));
+            }
+        }
+        Err(step.broke(Diagnosis::new(Code::WorkerFailed, "starting the worker: its mounts keep vanishing")))
+    }
+
+    /// Marks the places whose path the engine misses; false when that is not why it refused.
+    fn take_out_missing(&self, error: &WorkerError, places: &mut [Outcome<Prepared>]) -> bool {
+        let Some(path) = missing_path(error) else { return false };
+        let mut found = false;
+        for (restore, place) in self.plan.restores.iter().zip(places) {
+            if place.is_ok() && matches!(&restore.mount.origin, Origin::Bind { source } if *source == path) {
+                let message =
+                    format!("{path}, which is mounted at {}, is not on the host any more", restore.mount.target);
+                *place = Err(Diagnosis::new(Code::ConfigMissingFile, message));
+                found = true;
+            }
+        }
+        found
+    }
+
+    fn worker_mounts(&self, places: &[Outcome<Prepared>]) -> Vec<MountSpec> {
+        let mut mounts = Vec::new();
+        for (restore, prepared) in self.plan.restores.iter().zip(places) {
+            let Ok(prepared) = prepared else { continue };
+            if let Some(from) = &prepared.from {
+                let source = match &restore.mount.origin {
+                    Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
+                    Origin::Bind { source } => MountSource::HostPath(source.clone()),
+                    Origin::Tmpfs { .. } | Origin::Other { .. } => continue,
+                };
+                mounts.push(MountSpec { target: from.clone(), source, read_only: true });
+            }
+            let to = MountSource::Volume(prepared.volume.name.clone());
+            mounts.push(MountSpec { target: prepared.to.clone(), source: to, read_only: false });
+        }
+        mounts
+    }
+
+    async fn canary(self: &Arc<Self>, worker: &Worker, network: &NetworkInfo) -> Outcome<()> {
+        let step = self.common.notify.begin(self.all_cases(), Step::Canary);
+        let mut addresses = match self.common.addresses().await {
+            Ok(addresses) => addresses.to_vec(),
+            Err(diagnosis) => return Err(step.broke(diagnosis)),
+        };
+        addresses.extend(network.gateways.iter().cloned());
+        let job = Job::Canary { addresses, name: OUTSIDE_NAME.to_owned(), patience_ms: CANARY_PATIENCE_MS };
+        match worker.run(job, |_, _| {}).await {
+            Ok(Answer::Canary { answered }) if answered.is_empty() => {
+                step.done();
+                Ok(())
+            }
+            Ok(Answer::Canary { answered }) => {
+                let message = format!(
+                    "from inside the sandbox network {}, which must lead nowhere: {}; no service was booted",
+                    network.name,
+                    answered.join("; ")
+                );
+                let diagnosis = step.broke(Diagnosis::new(Code::SandboxNotIsolated, message));
+                // A second stack may find the same at the same time; one of them is enough.
+                let _ = self.common.not_isolated.set(diagnosis.clone());
+                Err(diagnosis)
+            }
+            Ok(other) => Err(step.broke(unexpected("the canary", &other))),
+            Err(error) => Err(step.broke(worker_diagnosis(&error, "the canary"))),
+        }
+    }
+}
+
+/// The worker answered something that is no answer to this job.
+pub(super) fn unexpected(job: &str, answer: &Answer) -> Diagnosis {
+    Diagnosis::new(Code::WorkerFailed, format!("{job}: unexpected answer {answer:?}"))
+}
+
+/// A worker's failure as a diagnosis.
+pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
+    match error {
+        WorkerError::Docker(error) => docker_diagnosis(error, Code::WorkerFailed, during),
+        WorkerError::Image { .. } | WorkerError::Stopped { .. } | WorkerError::Silent(_) | WorkerError::Garbled(_) => {
+            Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
+        }
+    }
+}
+
+/// Looking at a live volume failed.
+fn source_diagnosis(error: &DockerError, mount: &str) -> Diagnosis {
+    match &error.kind {
+        Kind::NotFound(words) if words.contains("no such volume") => {
+            Diagnosis::new(Code::HostServiceVanished, format!("{mount} is gone from the host"))
+        }
+        Kind::NotFound(words) | Kind::Engine(words) => {
+            Diagnosis::new(Code::ConfigVolumeDriver, format!("{mount} cannot be read: {words}"))
+        }
+        _ => docker_diagnosis(error, Code::ConfigVolumeDriver, &format!("looking at {mount}")),
+    }
+}
+
+/// The path that the engine misses, when that is why it refused.
+fn missing_path(error: &WorkerError) -> Option<String> {
+    let WorkerError::Docker(error) = error else { return None };
+    let (Kind::Engine(words) | Kind::NotFound(words) | Kind::Conflict(words)) = &error.kind else { return None };
+    let (_, path) = words.split_once("bind source path does not exist: ")?;
+    Some(path.trim().to_owned())
+}

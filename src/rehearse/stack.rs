@@ -1,0 +1,116 @@
+//! One stack's rehearsal: which services share what, and when all is torn down.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Fact;
+use crate::model::plan::{ServicePlan, StackPlan};
+use crate::model::secret::Mask;
+use crate::model::service::ServiceName;
+
+use super::boot::Booted;
+use super::engine::Common;
+use super::ledger::Ledger;
+use super::once::Once;
+use super::restore::Restored;
+use super::sandbox::{Grounds, Sandbox};
+
+/// One stack's rehearsal.
+pub(super) struct Stack {
+    pub common: Arc<Common>,
+    pub plan: Arc<StackPlan>,
+    pub ledger: Arc<Ledger>,
+    pub grounds: Once<Arc<Grounds>>,
+    pub sandbox: Once<Arc<Sandbox>>,
+    pub restored: Vec<Once<Restored>>,
+    pub services: BTreeMap<ServiceName, ServiceRun>,
+    /// The secrets of all its services: one's log may show another's.
+    pub mask: Mask,
+    /// Places that are still to be restored.
+    pub to_restore: AtomicUsize,
+    waiting: Mutex<Vec<ServiceName>>,
+    not_green: AtomicBool,
+    torn_down: AtomicBool,
+}
+
+/// What is done once for a service, whoever needs it.
+#[derive(Default)]
+pub(super) struct ServiceRun {
+    pub index: usize,
+    pub started: Once<Arc<Booted>>,
+    pub ready: Once<crate::model::check::Proof>,
+    pub completed: Once<()>,
+}
+
+impl Stack {
+    pub fn new(common: Arc<Common>, plan: StackPlan) -> Self {
+        let waiting = plan.services.iter().filter(|s| s.selected && s.ignored.is_none());
+        let waiting = waiting.map(|s| s.service.name.clone()).collect();
+        let services = plan.services.iter().enumerate();
+        let services =
+            services.map(|(index, s)| (s.service.name.clone(), ServiceRun { index, ..ServiceRun::default() }));
+        Self {
+            common,
+            ledger: Arc::default(),
+            grounds: Once::default(),
+            sandbox: Once::default(),
+            mask: Mask::of_env(plan.services.iter().flat_map(|plan| &plan.service.env)),
+            to_restore: AtomicUsize::new(plan.restores.len()),
+            restored: plan.restores.iter().map(|_| Once::default()).collect(),
+            services: services.collect(),
+            plan: Arc::new(plan),
+            waiting: Mutex::new(waiting),
+            not_green: AtomicBool::new(false),
+            torn_down: AtomicBool::new(false),
+        }
+    }
+
+    /// The plan of a service of this stack.
+    pub fn plan_of(&self, name: &ServiceName) -> Option<&ServicePlan> {
+        self.services.get(name).map(|run| &self.plan.services[run.index])
+    }
+
+    /// Rehearses a service, and tears the sandbox down if it was the last.
+    pub async fn rehearse(self: &Arc<Self>, case: &ServiceName) {
+        let result = tokio::select! {
+            biased; // what breaks while everything is being removed is no finding
+            () = self.common.stop.cancelled() => {
+                Err(Diagnosis::new(Code::RunCancelled, "the run was interrupted during this rehearsal"))
+            }
+            result = self.validate(case) => result,
+        };
+        match result {
+            Ok((proof, log_tail)) => {
+                self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
+            }
+            Err(diagnosis) => {
+                self.not_green.store(true, Ordering::Relaxed);
+                self.common.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
+            }
+        }
+        self.leave(case).await;
+    }
+
+    /// `case` needs the sandbox no more.
+    pub async fn leave(self: &Arc<Self>, case: &ServiceName) {
+        let last = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.retain(|name| name != case);
+            waiting.is_empty()
+        };
+        if last {
+            self.tear_down(vec![case.clone()]).await;
+        }
+    }
+
+    /// Removes the sandbox, once.
+    pub async fn tear_down(self: &Arc<Self>, cases: Vec<ServiceName>) {
+        if self.torn_down.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let keep = self.common.keep && self.not_green.load(Ordering::Relaxed) && !self.common.stop.is_cancelled();
+        self.remove_all(cases, keep).await;
+    }
+}

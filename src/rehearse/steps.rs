@@ -1,0 +1,84 @@
+//! Telling what happens: facts, and steps that have a beginning and an end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::diagnosis::Diagnosis;
+use crate::model::event::{Amount, Fact, Step, StepResult};
+use crate::model::service::ServiceName;
+
+use super::stop::Stop;
+
+/// Where the engine sends its facts.
+#[derive(Clone)]
+pub struct Notify {
+    send: Arc<dyn Fn(Fact) + Send + Sync>,
+    next: Arc<AtomicU64>,
+    stop: Stop,
+}
+
+impl Notify {
+    /// Facts go to `send`, in the order in which they happen. Once somebody asks to `stop`, a step that breaks only shows
+    /// that everything is being removed, and counts as stopped.
+    pub fn new(stop: Stop, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
+        Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), stop }
+    }
+
+    /// Something happened.
+    pub fn send(&self, fact: Fact) {
+        (self.send)(fact);
+    }
+
+    /// A step begins.
+    pub fn begin(&self, cases: Vec<ServiceName>, step: Step) -> OpenStep {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(id, ?step, "step started");
+        self.send(Fact::StepStarted { id, cases, step });
+        OpenStep { id, notify: self.clone(), open: true }
+    }
+}
+
+/// A step that has begun. One that is dropped was stopped because something else decided.
+pub struct OpenStep {
+    id: u64,
+    notify: Notify,
+    open: bool,
+}
+
+impl OpenStep {
+    /// It goes on.
+    pub fn progress(&self, amount: Amount, total: Option<Amount>) {
+        self.notify.send(Fact::StepProgress { id: self.id, amount, total });
+    }
+
+    /// It ended well.
+    pub fn done(self) {
+        self.end(StepResult::done());
+    }
+
+    /// It ended well, with something to say.
+    pub fn done_with(self, amount: Option<Amount>, note: Option<String>) {
+        self.end(StepResult::Done { amount, note });
+    }
+
+    /// It ended badly. Gives the diagnosis back.
+    pub fn broke(self, diagnosis: Diagnosis) -> Diagnosis {
+        let stopped = self.notify.stop.is_cancelled();
+        self.end(if stopped { StepResult::Stopped } else { StepResult::Broke { diagnosis: diagnosis.clone() } });
+        diagnosis
+    }
+
+    fn end(mut self, result: StepResult) {
+        self.open = false;
+        tracing::debug!(id = self.id, ?result, "step finished");
+        self.notify.send(Fact::StepFinished { id: self.id, result });
+    }
+}
+
+impl Drop for OpenStep {
+    fn drop(&mut self) {
+        if self.open {
+            self.notify.send(Fact::StepFinished { id: self.id, result: StepResult::Stopped });
+        }
+    }
+}

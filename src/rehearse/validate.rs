@@ -1,0 +1,410 @@
+//! Is the service well? Waiting until it answers, and seeing that it stays so. Events wake the wait; a look at the
+//! container every few seconds makes sure that a lost event only costs time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::docker::{ContainerState, HealthStatus, Kind};
+use crate::model::check::{Check, Proof};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::event::Step;
+use crate::model::plan::ServicePlan;
+use crate::model::sandbox::NetworkSpec;
+use crate::model::service::{Healthcheck, Restart, ServiceName};
+use crate::plan::beneficiaries;
+use crate::plan::isolate::{health_budget, own_retries, withheld_for_good};
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Job};
+
+use super::boot::Booted;
+use super::cause;
+use super::engine::docker_diagnosis;
+use super::ledger::Entry;
+use super::once::{Outcome, Work};
+use super::sandbox::{unexpected, worker_diagnosis};
+use super::stack::Stack;
+use super::watch::Seen;
+
+/// Time a service has to become ready when nobody said otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often the container is looked at beside its events.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a service is started again, as its restart policy would, before it is given up.
+const RESTARTS: u32 = 3;
+/// Log lines and bytes that a diagnosis quotes.
+const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
+/// Log lines and bytes that a green rehearsal keeps.
+const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
+
+/// What is waited for.
+enum Goal {
+    Healthy,
+    Listening(Vec<u16>),
+    ExitZero,
+}
+
+impl Stack {
+    /// Rehearses one selected service to its end: boots it, asks it, sees that it stays well.
+    pub async fn validate(self: &Arc<Self>, case: &ServiceName) -> Outcome<(Proof, Vec<String>)> {
+        let plan = &self.plan.services[self.services[case].index];
+        let proof = self.ready(case).await?;
+        let booted = self.started(case).await?;
+        self.settle(plan, &booted).await?;
+        Ok((proof, self.log_tail(&booted, PROOF_LOG).await))
+    }
+
+    /// The service answers; found out by the first who needs it.
+    pub fn ready(self: &Arc<Self>, name: &ServiceName) -> Work<Proof> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].ready.get(|| async move {
+            let plan = &stack.plan.services[stack.services[&service].index];
+            let booted = stack.started(&service).await?;
+            let mut proof = Proof::Running;
+            for check in &plan.checks {
+                proof = proof.max(stack.ask(plan, &booted, check).await?);
+            }
+            Ok(proof)
+        })
+    }
+
+    /// The service ran to its end and exited with 0.
+    pub fn completed(self: &Arc<Self>, name: &ServiceName) -> Work<()> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].completed.get(|| async move {
+            let plan = &stack.plan.services[stack.services[&service].index];
+            let booted = stack.started(&service).await?;
+            stack.reach(plan, &booted, &Goal::ExitZero).await
+        })
+    }
+
+    async fn ask(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted, check: &Check) -> Outcome<Proof> {
+        let (goal, proof) = match check {
+            Check::Running => return Ok(Proof::Running),
+            Check::Health => (Goal::Healthy, Proof::Healthy),
+            Check::Tcp { ports } => (Goal::Listening(ports.clone()), Proof::Listening),
+        };
+        let name = plan.service.name.clone();
+        let step = Step::Check { service: name.clone(), check: check.clone() };
+        let step = self.common.notify.begin(beneficiaries(&self.plan, &name), step);
+        match self.reach(plan, booted, &goal).await {
+            Ok(()) => {
+                let restarts = booted.restarts.load(Ordering::Relaxed);
+                let note = (restarts > 0).then(|| format!("after it exited and was started again {restarts} time(s)"));
+                step.done_with(None, note);
+                Ok(proof)
+            }
+            Err(diagnosis) => Err(step.broke(diagnosis)),
+        }
+    }
+
+    /// Waits until the goal is reached, the service is given up or the time is over.
+    async fn reach(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted, goal: &Goal) -> Outcome<()> {
+        let mut seen = self.common.watch().await?.of(&booted.container);
+        let timeout = timeout(plan);
+        let deadline = Instant::from_std(booted.since) + timeout;
+        let mut handled_deaths = 0;
+        loop {
+            let listening = self.listening(plan, booted, goal);
+            let death = tokio::select! {
+                end = self.watch_for(&mut seen, booted, goal, handled_deaths) => end?,
+                result = listening => { result?; return Ok(()) }
+                () = tokio::time::sleep_until(deadline) => return Err(self.too_late(plan, booted, goal, timeout).await),
+            };
+            match death {
+                End::Reached => return Ok(()),
+                End::Unhealthy => return Err(self.unhealthy(plan, booted).await),
+                End::Died { deaths } => {
+                    self.start_again_or_give_up(plan, booted, goal).await?;
+                    handled_deaths = deaths;
+                }
+            }
+        }
+    }
+
+    /// Follows the container's events until something decides.
+    async fn watch_for(
+        &self,
+        seen: &mut watch::Receiver<Seen>,
+        booted: &Booted,
+        goal: &Goal,
+        handled_deaths: u32,
+    ) -> Outcome<End> {
+        loop {
+            let now = seen.borrow_and_update().clone();
+            if now.deaths > handled_deaths {
+                let clean = now.exit_code == Some(0) && matches!(goal, Goal::ExitZero);
+                return Ok(if clean { End::Reached } else { End::Died { deaths: now.deaths } });
+            }
+            match (goal, now.health) {
+                (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
+                (Goal::Healthy, Some(HealthStatus::Unhealthy)) => return Ok(End::Unhealthy),
+                _ => {}
+            }
+            tokio::select! {
+                changed = seen.changed() => if changed.is_err() {
+                    return Err(Diagnosis::new(Code::HostUnreachable, "the engine's event stream ended"));
+                },
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    let state = self.state(booted).await?;
+                    if !state.running && !state.restarting && now == *seen.borrow() {
+                        let clean = state.exit_code == 0 && matches!(goal, Goal::ExitZero);
+                        return Ok(if clean { End::Reached } else { End::Died { deaths: now.deaths + 1 } });
+                    }
+                    match (goal, state.health.map(|health| health.status)) {
+                        (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
+                        (Goal::Healthy, Some(HealthStatus::Unhealthy)) => return Ok(End::Unhealthy),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Resolves when the ports are listened on; never for another goal. A worker that cannot look because the service is
+    /// just exiting leaves the decision to the events.
+    async fn listening(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted, goal: &Goal) -> Outcome<()> {
+        let Goal::Listening(ports) = goal else { return std::future::pending().await };
+        let attempt = booted.restarts.load(Ordering::Relaxed);
+        let name = self.common.session.name(&self.plan.name, &format!("probe{attempt}-{}", plan.service.name.service));
+        let marks = self.common.session.marks(&self.plan.name);
+        let image = self.common.image().await?;
+        self.ledger.note(Entry::Container(name.clone()));
+        let daemon = self.common.daemon.clone();
+        let network = NetworkSpec::Share(booted.container.clone());
+        let started =
+            self.ledger.run(async move { Worker::start(&daemon, &image, &name, Vec::new(), network, &marks).await });
+        let worker = match started.await {
+            Ok(worker) => Arc::new(worker),
+            Err(error) => {
+                return if self.state(booted).await?.running {
+                    Err(worker_diagnosis(&error, "looking for the ports"))
+                } else {
+                    std::future::pending().await
+                };
+            }
+        };
+        let answer = worker.run(Job::Listen { ports: ports.clone() }, |_, _| {}).await;
+        self.dismiss(worker);
+        match answer {
+            Ok(Answer::Listening) => Ok(()),
+            Ok(other) => Err(unexpected("looking for the ports", &other)),
+            Err(error) => Err(worker_diagnosis(&error, "looking for the ports")),
+        }
+    }
+
+    /// The service exited while it should have come up. Its restart policy may give it another try.
+    async fn start_again_or_give_up(&self, plan: &ServicePlan, booted: &Booted, goal: &Goal) -> Outcome<()> {
+        let state = self.state(booted).await?;
+        let again = match plan.service.restart {
+            Restart::No => false,
+            Restart::OnFailure => state.exit_code != 0,
+            Restart::Always => !matches!(goal, Goal::ExitZero),
+        };
+        if state.oom_killed {
+            return Err(self.died(plan, booted, &state, Code::BootOomKilled).await);
+        }
+        if !again {
+            return Err(self.died(plan, booted, &state, Code::BootExited).await);
+        }
+        let restarts = booted.restarts.load(Ordering::Relaxed);
+        if restarts >= RESTARTS {
+            return Err(self.died(plan, booted, &state, Code::BootCrashLoop).await);
+        }
+        booted.restarts.store(restarts + 1, Ordering::Relaxed);
+        // As the engine does: twice as long each time, from a tenth of a second on.
+        tokio::time::sleep(Duration::from_millis(100 << restarts)).await;
+        let started = self.common.daemon.start_container(&booted.container).await;
+        started.map_err(|error| {
+            docker_diagnosis(&error, Code::BootNotStarted, &format!("starting {} again", plan.service.name))
+        })
+    }
+
+    /// The service must stay well for a while: some servers say yes before they restart into their real self.
+    async fn settle(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<()> {
+        if plan.settle.is_zero() {
+            return Ok(());
+        }
+        let step = Step::Settle { service: plan.service.name.clone() };
+        let step = self.common.notify.begin(vec![plan.service.name.clone()], step);
+        let mut seen = self.common.watch().await?.of(&booted.container);
+        let before = seen.borrow_and_update().clone();
+        let settled = async {
+            // A look first: what happened since it was ready counts too.
+            let state = self.state(booted).await?;
+            if !state.running {
+                return Ok(Some(state));
+            }
+            let stopped =
+                seen.wait_for(|now| now.deaths > before.deaths || now.health == Some(HealthStatus::Unhealthy));
+            tokio::select! {
+                _ = stopped => {}
+                () = tokio::time::sleep(plan.settle) => {}
+            }
+            let state = self.state(booted).await?;
+            Ok(if state.running { None } else { Some(state) })
+        };
+        match settled.await {
+            Ok(None) => {}
+            Ok(Some(state)) => {
+                let code = if state.oom_killed { Code::BootOomKilled } else { Code::BootExited };
+                return Err(step.broke(self.died(plan, booted, &state, code).await));
+            }
+            Err(diagnosis) => return Err(step.broke(diagnosis)),
+        }
+        match self.still_healthy(plan, booted, &mut seen).await {
+            Ok(()) => {
+                step.done();
+                Ok(())
+            }
+            Err(diagnosis) => Err(step.broke(diagnosis)),
+        }
+    }
+
+    /// After the settle window: a service whose last probes failed is given as many as its own healthcheck allows.
+    async fn still_healthy(
+        &self,
+        plan: &ServicePlan,
+        booted: &Booted,
+        seen: &mut watch::Receiver<Seen>,
+    ) -> Outcome<()> {
+        let Some(own) = &plan.service.healthcheck else { return Ok(()) };
+        let deadline = Instant::now() + timeout(plan);
+        loop {
+            let state = self.state(booted).await?;
+            if !state.running {
+                return Err(self.died(plan, booted, &state, Code::BootExited).await);
+            }
+            match &state.health {
+                Some(health)
+                    if health.status == HealthStatus::Unhealthy || health.failing_streak >= own_retries(own) =>
+                {
+                    return Err(self.unhealthy(plan, booted).await);
+                }
+                Some(health) if health.failing_streak > 0 && Instant::now() < deadline => {}
+                Some(health) if health.failing_streak > 0 => return Err(self.unhealthy(plan, booted).await),
+                _ => return Ok(()),
+            }
+            tokio::select! {
+                _ = seen.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn state(&self, booted: &Booted) -> Outcome<ContainerState> {
+        self.common.daemon.state(&booted.container).await.map_err(|error| match error.kind {
+            Kind::NotFound(_) => Diagnosis::new(
+                Code::SandboxFailed,
+                format!("the sandbox's container {} was removed by somebody else", booted.name),
+            ),
+            _ => docker_diagnosis(&error, Code::SandboxFailed, "looking at a container of the sandbox"),
+        })
+    }
+
+    async fn died(&self, plan: &ServicePlan, booted: &Booted, state: &ContainerState, code: Code) -> Diagnosis {
+        let name = &plan.service.name;
+        let seconds = booted.since.elapsed().as_secs_f64();
+        let mut message = match code {
+            Code::BootOomKilled => {
+                let limit =
+                    plan.service.limits.memory.or_else(|| plan.memory.and_then(|bytes| i64::try_from(bytes).ok()));
+                let limit = limit.map_or_else(
+                    || "the sandbox's limit".to_owned(),
+                    |bytes| format!("its limit of {} MiB", bytes >> 20),
+                );
+                format!("{name} was killed after {seconds:.1} s because it used more memory than {limit}")
+            }
+            Code::BootCrashLoop => format!(
+                "{name} exited {} times in {seconds:.1} s, the last time with exit code {}",
+                booted.restarts.load(Ordering::Relaxed) + 1,
+                state.exit_code
+            ),
+            _ => format!("{name} exited with code {} after {seconds:.1} s", state.exit_code),
+        };
+        if !state.error.is_empty() {
+            message.push_str(": ");
+            message.push_str(&state.error);
+        }
+        self.failure(plan, booted, Diagnosis::new(code, message)).await
+    }
+
+    async fn unhealthy(&self, plan: &ServicePlan, booted: &Booted) -> Diagnosis {
+        let mut message = format!("the healthcheck of {} fails", plan.service.name);
+        message.push_str(&self.last_probe(booted).await);
+        self.failure(plan, booted, Diagnosis::new(Code::HealthUnhealthy, message)).await
+    }
+
+    async fn too_late(&self, plan: &ServicePlan, booted: &Booted, goal: &Goal, timeout: Duration) -> Diagnosis {
+        let name = &plan.service.name;
+        let allowed = humantime::format_duration(Duration::from_secs(timeout.as_secs()));
+        let message = match goal {
+            Goal::Healthy => {
+                format!("the healthcheck of {name} did not pass within {allowed}{}", self.last_probe(booted).await)
+            }
+            Goal::Listening(ports) => {
+                let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+                format!("{name} did not listen on all of its exposed TCP ports ({}) within {allowed}", ports.join(", "))
+            }
+            Goal::ExitZero => format!("{name}, which must run to its end first, still ran after {allowed}"),
+        };
+        self.failure(plan, booted, Diagnosis::new(Code::HealthTimeout, message)).await
+    }
+
+    /// What the last probe said, as the end of a sentence.
+    async fn last_probe(&self, booted: &Booted) -> String {
+        let state = self.common.daemon.state(&booted.container).await.ok();
+        let probe = state.and_then(|state| state.health).and_then(|health| health.last_probe);
+        match probe {
+            Some((code, output)) if output.trim().is_empty() => {
+                format!("; the last probe exited with {code} and said nothing")
+            }
+            Some((code, output)) => {
+                let output: String = self.mask.apply(output.trim()).chars().take(500).collect();
+                format!("; the last probe exited with {code}: {output}")
+            }
+            None => "; no probe has ended yet".to_owned(),
+        }
+    }
+
+    /// Adds the evidence: the log's end, its known cause, and what the sandbox withheld.
+    async fn failure(&self, plan: &ServicePlan, booted: &Booted, diagnosis: Diagnosis) -> Diagnosis {
+        let log_tail = self.log_tail(booted, FAILURE_LOG).await;
+        let cause = cause::recognise(&log_tail);
+        let withheld = withheld_for_good(&plan.service);
+        if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
+            let message = format!(
+                "{}; the sandbox withholds what it works with live: {}",
+                diagnosis.message,
+                withheld.join(", ")
+            );
+            return Diagnosis { log_tail, ..Diagnosis::new(Code::SandboxWithheld, message) };
+        }
+        Diagnosis { cause, log_tail, ..diagnosis }
+    }
+
+    async fn log_tail(&self, booted: &Booted, (lines, bytes): (usize, usize)) -> Vec<String> {
+        match self.common.daemon.log_tail(&booted.container, lines, bytes).await {
+            Ok(lines) => lines.iter().map(|line| self.mask.apply(line)).collect(),
+            Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
+        }
+    }
+}
+
+/// What ended a wait.
+enum End {
+    Reached,
+    Unhealthy,
+    Died { deaths: u32 },
+}
+
+/// Time from the service's start until it must be ready.
+fn timeout(plan: &ServicePlan) -> Duration {
+    plan.timeout.unwrap_or_else(|| {
+        let own = plan.service.healthcheck.as_ref().map_or(0, |own: &Healthcheck| health_budget(own));
+        DEFAULT_TIMEOUT.max(Duration::from_nanos(u64::try_from(own).unwrap_or(0)))
+    })
+}
