@@ -7,4 +7,5 @@ pub mod docker;
 pub mod model;
 pub mod plan;
 pub mod rehearse;
+pub mod report;
 pub mod worker;

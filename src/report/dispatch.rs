@@ -1,0 +1,228 @@
+//! The one consumer of events: it orders them, folds them into the outcome and hands each to all reporters.
+//!
+//! It decides nothing; [`Outcome`] does. A reporter that fails or panics is dropped with one warning, and noted in
+//! [`Outcome::lost_reports`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+
+use super::Reporter;
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{CaseRecord, Outcome};
+use crate::model::service::ServiceName;
+
+enum Message {
+    Event(Event),
+    Record(ServiceName, SyncSender<Option<CaseRecord>>),
+    End,
+}
+
+/// Where the engine sends its facts. Cheap to clone and to share between threads.
+#[derive(Clone)]
+pub struct EventSink {
+    sender: Sender<Message>,
+    clock: fn() -> Timestamp,
+}
+
+impl EventSink {
+    /// Sends a fact, stamped with the time of now. After [`Dispatcher::finish`] facts go nowhere.
+    pub fn send(&self, fact: Fact) {
+        // The receiver is only gone after the end of the run, when nobody is left to hear it.
+        let _ = self.sender.send(Message::Event(Event { at: (self.clock)(), fact }));
+    }
+
+    /// What is known of a case after all that was sent before this call; `None` for a case that was not selected, and
+    /// after [`Dispatcher::finish`]. Waits for the reporters to have seen those events.
+    pub fn record(&self, case: &ServiceName) -> Option<CaseRecord> {
+        let (answer, answered) = sync_channel(1);
+        self.sender.send(Message::Record(case.clone(), answer)).ok()?;
+        answered.recv().ok().flatten()
+    }
+}
+
+/// The thread that consumes the events.
+pub struct Dispatcher {
+    sender: Sender<Message>,
+    thread: JoinHandle<Outcome>,
+}
+
+impl Dispatcher {
+    /// Starts it with these reporters, in their order; `clock` stamps the events.
+    ///
+    /// # Panics
+    ///
+    /// When the system has no thread to give, as [`std::thread::spawn`] does.
+    pub fn start(reporters: Vec<Box<dyn Reporter>>, clock: fn() -> Timestamp) -> (EventSink, Dispatcher) {
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new()
+            .name("reports".to_owned())
+            .spawn(move || Desk { reporters, outcome: Outcome::new() }.serve(&receiver, clock))
+            .expect("a thread can be started at the begin of a run");
+        (EventSink { sender: sender.clone(), clock }, Dispatcher { sender, thread })
+    }
+
+    /// Ends it after everything that was sent, and returns the outcome. A run that never said [`Fact::RunFinished`]
+    /// (its engine broke) is ended here, so that the reports are whole.
+    pub fn finish(self) -> Outcome {
+        // The thread only ends at this message, or by a panic, which join tells.
+        let _ = self.sender.send(Message::End);
+        match self.thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// What the thread works on.
+struct Desk {
+    reporters: Vec<Box<dyn Reporter>>,
+    outcome: Outcome,
+}
+
+impl Desk {
+    fn serve(mut self, receiver: &Receiver<Message>, clock: fn() -> Timestamp) -> Outcome {
+        while let Ok(message) = receiver.recv() {
+            match message {
+                Message::Event(event) => self.take(&event),
+                Message::Record(case, answer) => {
+                    // Who asked may have gone.
+                    let _ = answer.send(self.outcome.case(&case).cloned());
+                }
+                Message::End => break,
+            }
+        }
+        if self.outcome.started.is_some() && self.outcome.finished.is_none() {
+            self.take(&Event { at: clock(), fact: Fact::RunFinished });
+        }
+        self.outcome
+    }
+
+    fn take(&mut self, event: &Event) {
+        self.outcome.apply(event);
+        let outcome = &self.outcome;
+        let mut lost = Vec::new();
+        self.reporters.retain_mut(|reporter| {
+            let trouble = match catch_unwind(AssertUnwindSafe(|| reporter.event(event, outcome))) {
+                Ok(Ok(())) => return true,
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
+            };
+            let lost_report = format!("{}: {trouble}", reporter.name());
+            tracing::warn!("lost a report, the run goes on without it: {lost_report}");
+            lost.push(lost_report);
+            false
+        });
+        self.outcome.lost_reports.append(&mut lost);
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::model::outcome::{ExitCode, Verdict};
+    use crate::report::sample;
+
+    /// Notes what it gets; breaks at the third event in the given way.
+    struct Probe {
+        seen: Arc<Mutex<Vec<Event>>>,
+        breaks: Option<fn() -> io::Result<()>>,
+    }
+
+    impl Reporter for Probe {
+        fn name(&self) -> &str {
+            "probe"
+        }
+
+        fn event(&mut self, event: &Event, _: &Outcome) -> io::Result<()> {
+            let mut seen = self.seen.lock().expect("no probe panics while it holds the lock");
+            seen.push(event.clone());
+            let count = seen.len();
+            drop(seen);
+            match self.breaks {
+                Some(breaks) if count == 3 => breaks(),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    type Seen = Arc<Mutex<Vec<Event>>>;
+
+    fn probe(breaks: Option<fn() -> io::Result<()>>) -> (Box<dyn Reporter>, Seen) {
+        let seen = Seen::default();
+        (Box::new(Probe { seen: Arc::clone(&seen), breaks }), seen)
+    }
+
+    fn clock() -> Timestamp {
+        sample::at(7.0)
+    }
+
+    #[test]
+    fn every_reporter_sees_every_event_in_order_and_stamped() {
+        let (first, seen_first) = probe(None);
+        let (second, seen_second) = probe(None);
+        let (sink, dispatcher) = Dispatcher::start(vec![first, second], clock);
+        let facts: Vec<Fact> = sample::mixed().into_iter().map(|event| event.fact).collect();
+        facts.iter().for_each(|fact| sink.send(fact.clone()));
+        let outcome = dispatcher.finish();
+        let seen = seen_first.lock().expect("unpoisoned");
+        assert_eq!(seen.iter().map(|event| event.fact.clone()).collect::<Vec<_>>(), facts);
+        assert!(seen.iter().all(|event| event.at == clock()));
+        assert_eq!(*seen, *seen_second.lock().expect("unpoisoned"));
+        assert_eq!(outcome.lost_reports, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_reporter_that_fails_or_panics_is_lost_and_harms_nobody() {
+        let (failing, seen_failing) = probe(Some(|| Err(io::Error::other("disk full"))));
+        let (panicking, seen_panicking) = probe(Some(|| panic!("out of ink")));
+        let (steady, seen_steady) = probe(None);
+        let (sink, dispatcher) = Dispatcher::start(vec![failing, panicking, steady], clock);
+        let events = sample::one_passed();
+        events.iter().for_each(|event| sink.send(event.fact.clone()));
+        let outcome = dispatcher.finish();
+        assert_eq!(outcome.lost_reports, ["probe: disk full", "probe: it panicked: out of ink"]);
+        assert_eq!(outcome.exit_code(), ExitCode::Errored, "a lost report is noticed");
+        assert_eq!(seen_failing.lock().expect("unpoisoned").len(), 3);
+        assert_eq!(seen_panicking.lock().expect("unpoisoned").len(), 3);
+        assert_eq!(seen_steady.lock().expect("unpoisoned").len(), events.len());
+    }
+
+    #[test]
+    fn a_record_is_answered_after_all_that_was_sent_before() {
+        let (sink, dispatcher) = Dispatcher::start(Vec::new(), clock);
+        for event in sample::mixed() {
+            sink.send(event.fact);
+        }
+        let other = sink.clone();
+        let name = sample::name("media", "jellyfin");
+        let record = std::thread::spawn(move || other.record(&name)).join().expect("no panic");
+        assert_eq!(record.expect("the case is known").verdict(), Verdict::Passed);
+        assert_eq!(sink.record(&sample::name("media", "unknown")), None);
+        dispatcher.finish();
+        assert_eq!(sink.record(&sample::name("media", "jellyfin")), None, "the run is over");
+        sink.send(Fact::RunFinished);
+    }
+
+    #[test]
+    fn a_run_whose_engine_broke_is_ended() {
+        let (reporter, seen) = probe(None);
+        let (sink, dispatcher) = Dispatcher::start(vec![reporter], clock);
+        sink.send(sample::one_passed().remove(0).fact);
+        let outcome = dispatcher.finish();
+        assert_eq!(outcome.finished, Some(clock()));
+        assert_eq!(outcome.exit_code(), ExitCode::Errored, "nothing was said of the case");
+        assert_eq!(seen.lock().expect("unpoisoned").last().map(|event| event.fact.clone()), Some(Fact::RunFinished));
+    }
+}

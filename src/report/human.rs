@@ -1,0 +1,322 @@
+//! For people, on standard error: a line a step, and what became of it at the end.
+//!
+//! One case is told as on the first page of the manual; several have their names before each line and a table at the end.
+//! Foreign text is quoted after a bar, so that no log can move the cursor or command a CI system.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use indicatif::ProgressDrawTarget;
+use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
+
+use super::wording::{self, StepWords};
+use super::{Reporter, text, units};
+use crate::model::diagnosis::Diagnosis;
+use crate::model::event::{Amount, Event, Fact, Step, StepResult};
+use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
+use crate::model::service::ServiceName;
+
+mod bars;
+mod style;
+mod table;
+
+pub use style::{HumanStyle, Tone};
+
+/// Without progress bars, a step that takes long says so this often: CI systems end a job that is silent for too long.
+const SIGN_OF_LIFE: f64 = 60.0;
+
+/// Names longer than this do not move the lines of the others.
+const NAME_COLUMN: usize = 32;
+
+/// Tells people what happens.
+pub struct HumanReporter {
+    out: Box<dyn Write + Send>,
+    style: HumanStyle,
+    bars: bars::Bars,
+    running: BTreeMap<u64, Running>,
+    single: bool,
+    name_width: usize,
+    /// Nobody reads any more.
+    deaf: bool,
+}
+
+/// A step that runs.
+struct Running {
+    cases: Vec<ServiceName>,
+    step: Step,
+    started: Timestamp,
+    spoke: Timestamp,
+}
+
+impl HumanReporter {
+    /// Writes to standard error.
+    pub fn on_stderr(style: HumanStyle) -> Self {
+        Self::new(Box::new(io::stderr()), style, ProgressDrawTarget::stderr())
+    }
+
+    /// Writes to `out`; bars, if the style has them, are drawn on `target`, which should be the same place.
+    pub fn new(out: Box<dyn Write + Send>, style: HumanStyle, target: ProgressDrawTarget) -> Self {
+        Self {
+            out,
+            style,
+            bars: bars::Bars::new(style.progress.then_some(target)),
+            running: BTreeMap::new(),
+            single: false,
+            name_width: 0,
+            deaf: false,
+        }
+    }
+
+    fn say(&mut self, lines: &[String]) -> io::Result<()> {
+        if lines.is_empty() || self.deaf {
+            return Ok(());
+        }
+        let text: String = lines.iter().map(|line| format!("{}\n", text::without_commands(line))).collect();
+        let out = &mut self.out;
+        let written = self.bars.aside(|| out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        match written {
+            // `rehearsa test 2>&1 | head`: whoever read it has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.deaf = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// What stands before the lines about these cases: nothing when there is only one, else the case, or the stack of all.
+    fn prefix(&self, cases: &[ServiceName]) -> String {
+        let name = match cases {
+            _ if self.single => return String::new(),
+            [] => return String::new(),
+            [case] => case.to_string(),
+            [first, ..] => first.stack_name().to_owned(),
+        };
+        let name = text::one_line(&name);
+        let blanks = " ".repeat(self.name_width.saturating_sub(name.width()));
+        format!("{name}{blanks}  ")
+    }
+
+    fn step_started(&mut self, id: u64, cases: &[ServiceName], step: &Step, at: Timestamp) {
+        let words = StepWords::of(step, cases, false, 0.0);
+        self.bars.begin(id, format!("{}{}", self.prefix(cases), words.doing));
+        self.running.insert(id, Running { cases: cases.to_vec(), step: step.clone(), started: at, spoke: at });
+    }
+
+    fn step_progress(&mut self, id: u64, amount: Amount, total: Option<Amount>, at: Timestamp) -> io::Result<()> {
+        self.bars.advance(id, amount, total);
+        if self.style.progress || self.style.quiet {
+            return Ok(());
+        }
+        let Some(running) = self.running.get_mut(&id) else { return Ok(()) };
+        if seconds(running.spoke, at) < SIGN_OF_LIFE {
+            return Ok(());
+        }
+        running.spoke = at;
+        let doing = StepWords::of(&running.step, &running.cases, false, 0.0).doing;
+        let cases = running.cases.clone();
+        let of = total.map(|total| format!(" of {}", units::bytes(total.bytes))).unwrap_or_default();
+        self.say(&[format!("{}  {doing} … {}{of} so far", self.prefix(&cases), units::amount(amount))])
+    }
+
+    fn step_finished(&mut self, id: u64, result: &StepResult, at: Timestamp, outcome: &Outcome) -> io::Result<()> {
+        self.bars.end(id);
+        let Some(Running { cases, step, started, .. }) = self.running.remove(&id) else { return Ok(()) };
+        let broke = matches!(result, StepResult::Broke { .. });
+        if !broke && (self.style.quiet || (is_routine(&step) && !self.style.verbose)) {
+            return Ok(());
+        }
+        let healthy = cases.iter().filter_map(|case| outcome.case(case)).any(|case| wording::is_healthy(case, &step));
+        let words = StepWords::of(&step, &cases, healthy, seconds(started, at));
+        let mark = match result {
+            StepResult::Done { .. } => self.style.paint(Tone::Good, "✔"),
+            StepResult::Broke { .. } => self.style.paint(Tone::Bad, "✘"),
+            StepResult::Stopped => self.style.paint(Tone::Faint, "-"),
+        };
+        let note = match result {
+            StepResult::Done { note: Some(note), .. } if self.style.verbose => format!(" ({})", text::one_line(note)),
+            _ => String::new(),
+        };
+        self.say(&[format!("{}{mark} {}{note}", self.prefix(&cases), words.line(Some(result)))])
+    }
+
+    fn warned(&mut self, cases: &[ServiceName], words: &str) -> io::Result<()> {
+        let mark = self.style.paint(Tone::Doubtful, "!");
+        self.say(&[format!("{}{mark} {words}", self.prefix(cases))])
+    }
+
+    fn case_finished(&mut self, case: &CaseRecord) -> io::Result<()> {
+        if self.single {
+            // Told at the end of the run, after what its teardown has to say.
+            return Ok(());
+        }
+        let verdict = case.verdict();
+        let headline = self.style.paint(table::tone(verdict), wording::headline(verdict));
+        let prefix = self.prefix(std::slice::from_ref(&case.info.name));
+        let mut lines = Vec::new();
+        match verdict {
+            Verdict::Skipped => lines.push(format!("{prefix}{headline}: {}", wording::skip_reason(case))),
+            Verdict::Passed => {
+                lines.extend(self.notable(case).into_iter().map(|line| format!("{prefix}{line}")));
+                lines.push(format!("{prefix}{headline} in {}", units::seconds(case.seconds())));
+            }
+            Verdict::Failed | Verdict::Errored => {
+                lines.push(format!("{prefix}{headline} in {}", units::seconds(case.seconds())));
+                lines.extend(self.details(case).into_iter().map(|line| format!("    {line}")));
+                lines.extend(case.warnings.iter().map(|warning| format!("    ! {}", wording::warning(warning))));
+            }
+        }
+        self.say(&lines)
+    }
+
+    /// What the sandbox took away from a service that came up nevertheless, briefly.
+    fn notable(&self, case: &CaseRecord) -> Vec<String> {
+        let mark = self.style.paint(Tone::Doubtful, "!");
+        let changes = case.info.changes.iter().filter(|change| change.notable);
+        changes.map(|change| format!("{mark} Not as live: {}", wording::change(change))).collect()
+    }
+
+    /// All that is known of a case that is not green.
+    fn details(&self, case: &CaseRecord) -> Vec<String> {
+        let deciding = wording::deciding(case);
+        let mut lines = wording::explain(&deciding);
+        if let Some(first) = lines.first_mut() {
+            *first = self.style.paint(Tone::Strong, first);
+        }
+        let others = case.diagnoses.iter().filter(|other| **other != *deciding);
+        lines.extend(others.map(|other| format!("Also: {}", wording::summary(other))));
+        let notable: Vec<_> = case.info.changes.iter().filter(|change| change.notable).collect();
+        if !notable.is_empty() {
+            lines.push("In the sandbox, not as live:".to_owned());
+            lines.extend(notable.into_iter().map(|change| format!("  {}", wording::change(change))));
+        }
+        lines
+    }
+
+    fn left_behind(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let mark = self.style.paint(Tone::Bad, "✘");
+        let mut lines = vec![format!("{mark} {}", wording::warning(diagnosis))];
+        lines.push(format!("  What to do: {}", text::one_line(diagnosis.remedy())));
+        self.say(&lines)
+    }
+
+    fn kept(&mut self, stack: &str, hints: &[(String, String)]) -> io::Result<()> {
+        let mut lines = vec![format!("The sandbox of {} is kept:", text::one_line(stack))];
+        let width = hints.iter().map(|(command, _)| command.width()).max().unwrap_or(0);
+        lines.extend(hints.iter().map(|(command, word)| {
+            let blanks = " ".repeat(width - command.width());
+            format!("  {}{blanks}  {}", text::one_line(command), text::one_line(word))
+        }));
+        self.say(&lines)
+    }
+
+    fn run_finished(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.bars.end_all();
+        let lines = match outcome.cases.as_slice() {
+            [] => vec![format!("Nothing was selected{}", filtered_out(outcome))],
+            [case] => self.single_result(case),
+            _ => self.overall_result(outcome),
+        };
+        self.say(&lines)
+    }
+
+    fn single_result(&self, case: &CaseRecord) -> Vec<String> {
+        let verdict = case.verdict();
+        let mut lines = if verdict == Verdict::Passed { self.notable(case) } else { Vec::new() };
+        lines.push(String::new());
+        let headline = self.style.paint(table::tone(verdict), wording::headline(verdict));
+        lines.push(format!("Restore Simulation: {headline}"));
+        match verdict {
+            Verdict::Skipped => lines.push(format!("Reason: {}", wording::skip_reason(case))),
+            Verdict::Passed => lines.push(format!("Time: {}", units::seconds(case.seconds()))),
+            Verdict::Failed | Verdict::Errored => {
+                lines.push(format!("Time: {}", units::seconds(case.seconds())));
+                lines.push(String::new());
+                lines.extend(self.details(case));
+            }
+        }
+        lines
+    }
+
+    fn overall_result(&self, outcome: &Outcome) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        lines.extend(table::lines(outcome, &self.style));
+        lines.push(String::new());
+        for case in outcome.cases.iter().filter(|case| case.verdict() == Verdict::Skipped) {
+            lines.push(format!(
+                "Skipped {}: {}",
+                text::one_line(&case.info.name.to_string()),
+                wording::skip_reason(case)
+            ));
+        }
+        let Counts { passed, failed, errored, skipped } = outcome.counts();
+        let counts = format!("{passed} passed, {failed} failed, {errored} errored, {skipped} skipped");
+        lines.push(format!("Restore Simulation: {counts}{}", filtered_out(outcome)));
+        lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
+        lines
+    }
+}
+
+impl Reporter for HumanReporter {
+    fn name(&self) -> &str {
+        "output for people"
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        match &event.fact {
+            Fact::RunStarted { cases, session, engine, .. } => {
+                self.single = cases.len() == 1;
+                let widths = cases.iter().map(|case| case.name.to_string().width());
+                self.name_width = widths.filter(|width| *width <= NAME_COLUMN).max().unwrap_or(0);
+                if self.style.verbose {
+                    self.say(&[format!("Session {} on {}", text::one_line(session), text::one_line(engine))])?;
+                }
+                Ok(())
+            }
+            Fact::CaseStarted { .. }
+            | Fact::CaseAborted { .. }
+            | Fact::CaseSkipped { .. }
+            | Fact::CaseProven { .. } => Ok(()),
+            Fact::StepStarted { id, cases, step } => {
+                self.step_started(*id, cases, step, event.at);
+                Ok(())
+            }
+            Fact::StepProgress { id, amount, total } => self.step_progress(*id, *amount, *total, event.at),
+            Fact::StepFinished { id, result } => self.step_finished(*id, result, event.at, outcome),
+            Fact::Warned { cases, diagnosis } => self.warned(cases, &wording::warning(diagnosis)),
+            Fact::CaseFinished { case } => match outcome.case(case) {
+                Some(record) => self.case_finished(record),
+                None => Ok(()),
+            },
+            Fact::SandboxKept { stack, hints } => self.kept(stack, hints),
+            Fact::Interrupted { signal } => {
+                self.warned(&[], &format!("Interrupted by {}, cleaning up", wording::signal_name(*signal)))
+            }
+            Fact::LeftBehind { diagnosis } => self.left_behind(diagnosis),
+            Fact::RunFinished => self.run_finished(outcome),
+        }
+    }
+}
+
+/// Steps of which people only want to hear when they break.
+fn is_routine(step: &Step) -> bool {
+    match step {
+        Step::Worker | Step::Canary | Step::Settle { .. } | Step::Teardown => true,
+        Step::Network | Step::Restore { .. } | Step::Boot { .. } | Step::Check { .. } => false,
+    }
+}
+
+fn filtered_out(outcome: &Outcome) -> String {
+    match outcome.filtered_out {
+        0 => String::new(),
+        count => format!(" ({count} filtered out)"),
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! How the output for people looks.
+
+/// What the terminal can do and how much people want to read.
+///
+/// Who builds it looks at `NO_COLOR`, at the terminal and at the flags; nothing here does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HumanStyle {
+    /// Colours may be used.
+    pub color: bool,
+    /// The output is a terminal on which progress bars can be drawn.
+    pub progress: bool,
+    /// Columns of the terminal; `None` when there is none.
+    pub width: Option<usize>,
+    /// Results only, no steps.
+    pub quiet: bool,
+    /// Every step, with notes.
+    pub verbose: bool,
+}
+
+/// What a colour stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Green.
+    Good,
+    /// Red.
+    Bad,
+    /// Yellow.
+    Doubtful,
+    /// Grey.
+    Faint,
+    /// Bold.
+    Strong,
+}
+
+impl HumanStyle {
+    /// `text` in the colour of `tone`, if colours may be used.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Doubtful => "33",
+            Tone::Faint => "2",
+            Tone::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}

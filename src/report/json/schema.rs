@@ -1,0 +1,204 @@
+//! The JSON report, field by field.
+//!
+//! Version 1. A reader ignores fields it does not know: fields may be added within a version, and none is taken away or
+//! changes its meaning. Times are RFC 3339 in UTC, durations seconds, sizes bytes. Nothing here is taken from the engine's
+//! own types, so that these can change without the schema.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version that this page describes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// Session id, as in the labels of what was created.
+    pub session: String,
+    /// The engine, for people.
+    pub engine: String,
+    /// When the run began.
+    pub started: Option<Timestamp>,
+    /// When it ended; null in the report of a run that was killed or still goes on.
+    pub finished: Option<Timestamp>,
+    /// How long it took; 0 while it goes on.
+    pub seconds: f64,
+    /// The exit code; null while it goes on. A report that could not be written makes the process's own differ.
+    pub exit_code: Option<u8>,
+    /// How many cases ended how.
+    pub counts: Counts,
+    /// How many services the filters left out.
+    pub filtered_out: usize,
+    /// Every selected case, in the plan's order.
+    pub cases: Vec<Case>,
+    /// What could not be removed.
+    pub left_behind: Vec<Diagnosis>,
+    /// The signal that ended the run: 2 for SIGINT, 15 for SIGTERM.
+    pub interrupted: Option<i32>,
+}
+
+/// Who wrote the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `rehearsa`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// How many cases ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All.
+    pub total: usize,
+    /// The service ran on the restored data.
+    pub passed: usize,
+    /// It does not come back from this data.
+    pub failed: usize,
+    /// It could not be found out.
+    pub errored: usize,
+    /// Not asked for or not rehearsable.
+    pub skipped: usize,
+    /// Not ended when the report was written; 0 once the run is over.
+    pub unfinished: usize,
+}
+
+/// A rehearsal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// `stack::service`, or `service` for a lone container.
+    pub name: String,
+    /// The stack; a lone container has none.
+    pub stack: Option<String>,
+    /// The service's own name.
+    pub service: String,
+    /// `passed`, `failed`, `errored` or `skipped`; `waiting` or `running` when the report was written before its end.
+    pub verdict: String,
+    /// Where the data came from: `live`, …
+    pub source: String,
+    /// The image.
+    pub image: Image,
+    /// Where the service is declared, when a file does.
+    pub declared: Option<Declared>,
+    /// What was shown: `running`, `listening` or `healthy`.
+    pub proof: Option<String>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// How long it took.
+    pub seconds: f64,
+    /// What was brought into the sandbox.
+    pub restored: Amount,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+    /// What decided the verdict of a case that failed or errored.
+    pub diagnosis: Option<Diagnosis>,
+    /// All that speaks against it, in order.
+    pub diagnoses: Vec<Diagnosis>,
+    /// What is worth knowing and decides nothing.
+    pub warnings: Vec<Diagnosis>,
+    /// What is not in the sandbox as it is live.
+    pub changes: Vec<Change>,
+    /// Why it was skipped.
+    pub skipped: Option<String>,
+    /// The service's last log lines.
+    pub log_tail: Vec<String>,
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// As written when the container was made.
+    pub reference: String,
+    /// The exact id.
+    pub id: String,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// Path, relative to the working directory where that is possible.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Files and other entries.
+    pub files: u64,
+    /// Bytes of content.
+    pub bytes: u64,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// `network`, `worker`, `canary`, `restore`, `boot`, `check`, `settle` or `teardown`.
+    pub step: String,
+    /// What it was done to: a mount, or the name of a service.
+    pub subject: Option<String>,
+    /// How a mount was restored: `copy`, `readonly`, `overlay`, `empty` or `omit`.
+    pub strategy: Option<String>,
+    /// What was asked of a service: `health`, `tcp` or `running`.
+    pub check: Option<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took; 0 when it did not end.
+    pub seconds: f64,
+    /// `done`, `broke` or `stopped`; null when it did not end.
+    pub result: Option<String>,
+    /// A word on how it went.
+    pub note: Option<String>,
+    /// What was restored.
+    pub amount: Option<Amount>,
+    /// What went wrong.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// Something that went wrong or is worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Stable code: `boot/exited`. `rehearsa explain` tells more.
+    pub code: String,
+    /// `failed`, `errored` or `warning`.
+    pub severity: String,
+    /// The code in one line.
+    pub title: String,
+    /// What happened to what.
+    pub message: String,
+    /// The known cause, when a log line was recognised.
+    pub cause: Option<Cause>,
+    /// What to do.
+    pub remedy: String,
+    /// The service's last log lines.
+    pub log_tail: Vec<String>,
+}
+
+/// A log line that is known to mean something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// What it means.
+    pub meaning: String,
+    /// The line.
+    pub line: String,
+}
+
+/// Something that is not in the sandbox as it is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The setting.
+    pub field: String,
+    /// What it is live.
+    pub live: String,
+    /// What it is in the sandbox.
+    pub sandbox: String,
+    /// It may change what the service can do.
+    pub notable: bool,
+}

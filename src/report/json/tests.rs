@@ -1,0 +1,131 @@
+//! What is in the document, and that readers can rely on it.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::schema::Report;
+use super::*;
+use crate::report::sample::{self, HOSTILE, Paper};
+
+fn text(events: &[Event]) -> String {
+    let paper = Paper::default();
+    let mut reporter = JsonReporter::new("JSON".to_owned(), Whole::stream(Box::new(paper.clone())));
+    sample::play(events, &mut reporter);
+    paper.text()
+}
+
+fn value(events: &[Event]) -> Value {
+    serde_json::from_str(&text(events)).expect("JSON")
+}
+
+#[test]
+fn a_mixed_run_field_by_field() {
+    let report = value(&sample::mixed());
+    assert_eq!(report["schema_version"], 1);
+    assert_eq!(report["tool"], json!({"name": "rehearsa", "version": "0.1.0"}));
+    assert_eq!(report["exit_code"], 101);
+    assert_eq!(report["seconds"], 23.1);
+    assert_eq!(
+        report["counts"],
+        json!({"total": 4, "passed": 1, "failed": 1, "errored": 1, "skipped": 1, "unfinished": 0})
+    );
+    let case = &report["cases"][1];
+    assert_eq!(case["name"], "media::sonarr");
+    assert_eq!((&case["stack"], &case["service"]), (&json!("media"), &json!("sonarr")));
+    assert_eq!(case["verdict"], "failed");
+    assert_eq!(case["restored"], json!({"files": 1, "bytes": 1_200_000_000}));
+    assert_eq!(
+        case["steps"][0],
+        json!({
+            "step": "restore", "subject": "volume sonarr_config", "strategy": "copy", "check": null,
+            "started": "2026-01-02T03:04:23.4Z", "seconds": 2.0, "result": "done", "note": null,
+            "amount": {"files": 1, "bytes": 1_200_000_000}, "diagnosis": null,
+        })
+    );
+    assert_eq!(case["steps"][1]["result"], "broke");
+    assert_eq!(case["diagnosis"]["code"], "boot/exited");
+    assert_eq!(case["diagnosis"]["severity"], "failed");
+    assert_eq!(case["diagnosis"]["cause"]["meaning"], "the database file is damaged");
+    assert_eq!(case["diagnoses"], json!([case["diagnosis"]]));
+    assert_eq!(case["warnings"][0]["code"], "data/torn-copy");
+    assert_eq!(case["changes"][0]["field"], "privileged");
+    assert_eq!(report["cases"][0]["proof"], "healthy");
+    assert_eq!(report["cases"][0]["declared"], json!({"file": "compose.yaml", "line": 7}));
+    assert_eq!(report["cases"][3]["stack"], Value::Null);
+    assert_eq!(report["cases"][3]["skipped"], "it needs the Docker socket");
+}
+
+#[test]
+fn a_report_comes_back_as_it_was() {
+    for events in [sample::mixed(), sample::left_behind(), sample::interrupted(), sample::nothing(), sample::hostile()]
+    {
+        let report: Report = serde_json::from_str(&text(&events)).expect("the schema reads what it writes");
+        assert_eq!(report, fill::report(&sample::outcome(&events)));
+    }
+}
+
+#[test]
+fn a_reader_ignores_fields_it_does_not_know() {
+    fn add_unknown(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.values_mut().for_each(add_unknown);
+                fields.insert("of_a_later_version".to_owned(), json!([1]));
+            }
+            Value::Array(values) => values.iter_mut().for_each(add_unknown),
+            _ => {}
+        }
+    }
+    let mut value = value(&sample::left_behind());
+    add_unknown(&mut value);
+    let report: Report = serde_json::from_value(value).expect("read");
+    assert_eq!(report, fill::report(&sample::outcome(&sample::left_behind())));
+}
+
+#[test]
+fn a_report_of_version_1_is_still_read_and_written() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports/json-v1.json");
+    let old = std::fs::read_to_string(path).expect("the fixture is there");
+    let report: Report = serde_json::from_str(&old).expect("read");
+    assert_eq!(report, fill::report(&sample::outcome(&sample::left_behind())));
+    assert_eq!(old, text(&sample::left_behind()), "within a version nothing is taken away or changes its meaning");
+}
+
+#[test]
+fn hostile_text_is_kept_as_it_was() {
+    let report: Report = serde_json::from_str(&text(&sample::hostile())).expect("read");
+    assert_eq!(report.cases[0].diagnosis.as_ref().expect("it failed").message, HOSTILE);
+    assert_eq!(report.cases[0].log_tail[1].len(), 1_000_000);
+    assert_eq!(report.cases[1].skipped.as_deref(), Some(HOSTILE));
+}
+
+#[test]
+fn a_killed_run_leaves_a_report_without_an_exit_code() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("run.json");
+    let mut reporter = JsonReporter::new("JSON".to_owned(), Whole::file(&path).expect("opens"));
+    let mut outcome = Outcome::new();
+    for event in sample::killed() {
+        outcome.apply(&event);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        reporter.event(&event, &outcome).expect("written");
+        let text = std::fs::read_to_string(&path).expect("there from the first event on");
+        serde_json::from_str::<Report>(&text).expect("never anything but a whole document");
+    }
+    let report = fill::report(&outcome);
+    assert_eq!((report.exit_code, report.finished), (None, None));
+    assert_eq!(
+        report.cases.iter().map(|case| case.verdict.as_str()).collect::<Vec<_>>(),
+        ["passed", "running", "waiting"]
+    );
+    assert_eq!((report.counts.unfinished, report.counts.errored), (2, 0));
+}
+
+#[test]
+fn signals_and_leftovers_are_told() {
+    let report = value(&sample::interrupted());
+    assert_eq!((&report["interrupted"], &report["exit_code"]), (&json!(2), &json!(130)));
+    let report = value(&sample::left_behind());
+    assert_eq!(report["left_behind"][0]["code"], "sandbox/left-behind");
+}

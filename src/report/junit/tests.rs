@@ -1,0 +1,213 @@
+//! What is in the document, and that it is one.
+
+use std::process::Command;
+
+use quick_junit::XmlString;
+
+use super::*;
+use crate::report::sample::{self, HOSTILE, Paper};
+
+fn xml(events: &[Event]) -> String {
+    let paper = Paper::default();
+    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())));
+    sample::play(events, &mut junit);
+    paper.text()
+}
+
+fn parsed(xml: &str) -> Report {
+    Report::deserialize_from_str(xml).expect("a JUnit report")
+}
+
+/// The strictest reader of XML at hand.
+fn assert_well_formed(path: &std::path::Path) {
+    let output =
+        Command::new("xmllint").arg("--noout").arg(path).output().expect("xmllint is installed (libxml2-utils)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
+    let found = report.test_suites.iter().flat_map(|suite| &suite.test_cases).find(|case| case.name.as_str() == name);
+    found.unwrap_or_else(|| panic!("{name} is in the report"))
+}
+
+/// Element, type, message and body of what is not a success.
+fn parts(status: &TestCaseStatus) -> (&'static str, &str, &str, &str) {
+    fn text(value: &Option<XmlString>) -> &str {
+        value.as_ref().map_or("", XmlString::as_str)
+    }
+    match status {
+        TestCaseStatus::Success { .. } => ("success", "", "", ""),
+        TestCaseStatus::NonSuccess { kind, message, ty, description, .. } => {
+            let kind = if *kind == NonSuccessKind::Failure { "failure" } else { "error" };
+            (kind, text(ty), text(message), text(description))
+        }
+        TestCaseStatus::Skipped { message, ty, description } => ("skipped", text(ty), text(message), text(description)),
+    }
+}
+
+#[test]
+fn a_mixed_run_has_a_suite_a_stack_and_a_case_a_service() {
+    let report = parsed(&xml(&sample::mixed()));
+    let suites: Vec<_> = report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests)).collect();
+    assert_eq!(suites, [("media", 2), ("paperless", 1), ("watchtower", 1)]);
+    assert_eq!((report.tests, report.failures, report.errors, report.skipped), (4, 1, 1, 1));
+    let classes: Vec<_> = report
+        .test_suites
+        .iter()
+        .flat_map(|suite| &suite.test_cases)
+        .map(|case| case.classname.as_ref().expect("every case has one").as_str().to_owned())
+        .collect();
+    assert_eq!(classes, ["media.jellyfin", "media.sonarr", "paperless.web", "watchtower.watchtower"]);
+
+    assert_eq!(parts(&case(&report, "media::jellyfin").status).0, "success");
+    let (kind, ty, message, body) = parts(&case(&report, "media::sonarr").status);
+    assert_eq!((kind, ty, message), ("failure", "boot/exited", "boot/exited: sonarr exited with 1 after 2.1 s"));
+    for part in [
+        "sonarr exited with 1 after 2.1 s",
+        "Known cause: the database file is damaged",
+        "What to do: Restore config.db from an older backup.",
+        "  │ bye",
+        "  privileged: left out (live: true)",
+        "Warning: files changed while they were copied: logs.db",
+    ] {
+        assert!(body.lines().any(|line| line.trim_end().ends_with(part.trim_start())), "{part} in {body}");
+    }
+    let (kind, ty, _, body) = parts(&case(&report, "paperless::web").status);
+    assert_eq!((kind, ty), ("error", "restore/no-space"));
+    assert!(body.contains("holds 80 GB"));
+    let reason = "it needs the Docker socket";
+    assert_eq!(parts(&case(&report, "watchtower").status), ("skipped", "", reason, reason));
+}
+
+#[test]
+fn a_case_has_times_a_place_properties_and_one_output() {
+    let xml = xml(&sample::mixed());
+    assert!(
+        xml.contains(
+            r#"<testcase name="media::jellyfin" classname="media.jellyfin" time="18.400" timestamp="2026-01-02T03:04:05.000Z" file="compose.yaml" line="7">"#
+        ),
+        "{xml}"
+    );
+    assert!(xml.contains(
+        r#"<testcase name="media::sonarr" classname="media.sonarr" time="4.100" timestamp="2026-01-02T03:04:23.400Z">"#
+    ));
+    assert!(xml.contains(r#"time="23.100""#) && xml.contains(r#"timestamp="2026-01-02T03:04:05.000+00:00""#), "{xml}");
+    for property in [
+        r#"name="session" value="k3x9""#,
+        r#"name="engine" value="Docker 20.10.24 on nas""#,
+        r#"name="source" value="live""#,
+        r#"name="image.reference" value="jellyfin:1""#,
+        r#"name="image.id" value="sha256:0123456789abcdef""#,
+        r#"name="restored.files" value="412""#,
+        r#"name="restored.bytes" value="38000000""#,
+        r#"name="proof" value="healthy""#,
+        r#"name="step.2.Cloning volume jellyfin_config" value="12.000""#,
+        r#"name="change.1" value="privileged: left out (live: true)""#,
+    ] {
+        assert!(xml.contains(&format!("<property {property}/>")), "{property} in {xml}");
+    }
+    let every = |element: &str| xml.matches(element).count();
+    assert_eq!(every("<testcase "), every(" time=\"") - every("<testsuite ") - 1, "every element has a time");
+    let report = parsed(&xml);
+    let output = case(&report, "media::jellyfin").system_out.as_ref().expect("an output").as_str();
+    assert_eq!(
+        output,
+        "0.000s  ✔ Starting worker (0.500s)
+    0.500s  ✔ Cloning volume jellyfin_config … 412 files, 38 MB (12.000s)
+   12.500s  ✔ Creating sandbox network (0.200s)
+   12.700s  ✔ Sandbox is isolated (0.300s)
+   13.000s  ✔ Booting container (1.100s)
+   14.100s  ✔ Healthcheck passed (1.300s)
+   15.400s  ✔ Stayed healthy for 3s (3.000s)
+Last log lines of media::jellyfin:
+  │ ready"
+    );
+}
+
+#[test]
+fn what_is_left_behind_is_an_error_of_the_run() {
+    let report = parsed(&xml(&sample::left_behind()));
+    let suite = report.test_suites.last().expect("suites");
+    assert_eq!((suite.name.as_str(), suite.tests, suite.errors), ("rehearsa", 1, 1));
+    assert_eq!(suite.test_cases[0].name.as_str(), "teardown");
+    let (kind, ty, message, _) = parts(&suite.test_cases[0].status);
+    assert_eq!((kind, ty), ("error", "sandbox/left-behind"));
+    assert!(message.contains("volume rehearsa-k3x9-1"), "{message}");
+}
+
+#[test]
+fn a_killed_run_leaves_a_report_that_lists_every_case() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("junit.xml");
+    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::file(&path).expect("opens"));
+    let mut outcome = Outcome::new();
+    for event in sample::killed() {
+        outcome.apply(&event);
+        junit.event(&event, &outcome).expect("written");
+        // Never anything but a whole document.
+        assert_well_formed(&path);
+        // Lets the time pass that rewriting has to leave free.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let report = parsed(&std::fs::read_to_string(&path).expect("there"));
+    assert_eq!(report.tests, 3);
+    assert_eq!(parts(&case(&report, "media::jellyfin").status).0, "success");
+    let (kind, _, message, _) = parts(&case(&report, "media::radarr").status);
+    assert_eq!(kind, "skipped");
+    assert!(message.starts_with("not run: "), "{message}");
+    // The second case began after the last write that was due, or is told as unfinished.
+    let now = sample::at(30.0);
+    let later = parsed(&String::from_utf8(render(&outcome, now).expect("rendered")).expect("UTF-8"));
+    let (kind, ty, message, body) = parts(&case(&later, "media::sonarr").status);
+    assert_eq!((kind, ty), ("error", "unfinished"));
+    assert!(!message.is_empty() && !body.is_empty());
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let xml = xml(&sample::hostile());
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("junit.xml");
+    std::fs::write(&path, &xml).expect("written");
+    assert_well_formed(&path);
+    assert!(!xml.contains(['\u{1b}', '\0', '\u{ffff}', '\r']));
+    assert!(!xml.contains("[[ATTACHMENT|"), "nobody attaches a file because a log says so");
+    assert!(xml.len() < 200_000, "the log is capped: {}", xml.len());
+    let report = parsed(&xml);
+    let failed = case(&report, "3proxy");
+    let (_, _, message, body) = parts(&failed.status);
+    assert!(message.contains("]]> <&\"' red nul:� ffff:� 🦀 # \\ 9") && !message.contains('\n'), "{message}");
+    assert!(body.contains("\n  ::error::boom\n"), "{body}");
+    let output = failed.system_out.as_ref().expect("an output").as_str();
+    assert!(output.contains("cut here, only the end is kept]") && output.ends_with("::error::last"));
+    let attributes_of = |element: &str| element.split('>').next().unwrap_or_default().to_owned();
+    for element in xml.split('<').filter(|part| part.starts_with("property ") || part.starts_with("failure ")) {
+        assert!(!attributes_of(element).contains('\n'), "{element}");
+    }
+    let reason = parts(&case(&report, "h#sh::b\\ck").status).2;
+    assert!(reason.contains("::error::boom third"), "{reason}");
+    assert!(HOSTILE.contains("::error::boom\nthird"));
+}
+
+#[test]
+fn to_a_stream_it_is_written_once_at_the_end() {
+    let paper = Paper::default();
+    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())));
+    let mut events = sample::mixed();
+    let end = events.pop().expect("an end");
+    let mut outcome = sample::play(&events, &mut junit);
+    assert_eq!(paper.text(), "");
+    outcome.apply(&end);
+    junit.event(&end, &outcome).expect("written");
+    assert_eq!(paper.text().matches("<?xml").count(), 1);
+}
+
+#[test]
+fn dots_in_names_open_no_branches() {
+    let name = crate::model::service::ServiceName::of_stack("my.stack", "v1.2");
+    let report = parsed(&xml(&sample::Script::run(vec![sample::info(&name)]).over()));
+    let only = &report.test_suites[0].test_cases[0];
+    assert_eq!(only.classname.as_ref().expect("one").as_str(), "my_stack.v1_2");
+    assert_eq!(only.name.as_str(), "my.stack::v1.2");
+    assert_eq!(parts(&only.status).0, "error", "nothing was said of it");
+}

@@ -1,0 +1,42 @@
+//! Reports: everything that consumes the events of a run.
+//!
+//! One thread ([`dispatch`]) orders the events, folds them into the [`Outcome`] and hands both to every [`Reporter`]. A
+//! reporter shows what happened; it decides nothing, and a reporter that fails is dropped without harm to the run. One
+//! file a form: [`human`], [`junit`], [`json`], [`tap`]. What they share is the wording ([`wording`]), the units
+//! ([`units`]), the treatment of foreign text ([`text`]) and the places they write to ([`target`]).
+
+use std::io;
+
+use crate::model::event::Event;
+use crate::model::outcome::Outcome;
+
+#[cfg(test)]
+mod agreement;
+pub mod dispatch;
+pub mod human;
+pub mod json;
+pub mod junit;
+pub mod open;
+#[cfg(test)]
+pub mod sample;
+pub mod tap;
+pub mod target;
+pub mod text;
+pub mod units;
+pub mod wording;
+
+pub use dispatch::{Dispatcher, EventSink};
+pub use open::{ReportError, open};
+
+/// Something that shows a run.
+pub trait Reporter: Send {
+    /// What people call it: `JUnit report out/junit.xml`.
+    fn name(&self) -> &str;
+
+    /// Takes one more event; `outcome` has it folded in already.
+    ///
+    /// # Errors
+    ///
+    /// After an error the reporter is not called again, the run goes on, and its report counts as lost.
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()>;
+}

@@ -1,0 +1,230 @@
+//! Opens the reports that were asked for, before anything is started: a report that cannot be written is told at once, and
+//! not after an hour of rehearsals.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::Reporter;
+use super::json::JsonReporter;
+use super::junit::JunitReporter;
+use super::tap::TapReporter;
+use super::target::{Stream, Whole};
+use crate::config::settings::ReportTargets;
+
+/// A report that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Two reports on standard output would be mixed.
+    #[error("the {first} and the {second} report cannot both go to standard output; give one of them a file")]
+    TwoOnStdout {
+        /// One form.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// Two reports would overwrite each other.
+    #[error("the {first} and the {second} report cannot both go to {}; give one of them another file", path.display())]
+    SameFile {
+        /// One form.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no folder to write it in.
+    #[error("cannot write the {form} report {}: there is no folder {}; create it first", path.display(), folder.display())]
+    NoFolder {
+        /// The form.
+        form: &'static str,
+        /// Where it should go.
+        path: PathBuf,
+        /// What is missing.
+        folder: PathBuf,
+    },
+    /// The folder for all of them cannot be made.
+    #[error("cannot make the folder {} for the reports; choose a place that can be written to", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder has its name.
+    #[error("cannot write the {form} report {}: it is a folder; name a file in it", path.display())]
+    IsFolder {
+        /// The form.
+        form: &'static str,
+        /// Where it should go.
+        path: PathBuf,
+    },
+    /// The system does not let us.
+    #[error("cannot write the {form} report {}; choose a place that can be written to", path.display())]
+    Unwritable {
+        /// The form.
+        form: &'static str,
+        /// Where it should go.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens the reports; the one that goes to `-` gets `stdout`. What an earlier run left at their places is removed, so that it
+/// cannot pass for this run's report if this one comes to nothing.
+///
+/// # Errors
+///
+/// When two reports want the same place, or a place cannot be written.
+pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
+    let ReportTargets { junit, json, tap, dir } = targets;
+    let wanted: Vec<(&'static str, &Path)> = [("JUnit", junit), ("JSON", json), ("TAP", tap)]
+        .into_iter()
+        .filter_map(|(form, path)| path.as_deref().map(|path| (form, path)))
+        .collect();
+    refuse_sharing(&wanted)?;
+    if let Some(dir) = dir {
+        fs::create_dir_all(dir).map_err(|source| ReportError::Folder { folder: dir.clone(), source })?;
+    }
+    // All are looked at before the first is touched.
+    for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
+        check_place(form, path)?;
+    }
+    let mut stdout = Some(stdout);
+    let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+    for (form, path) in wanted {
+        let name = if is_stdout(path) { format!("{form} report") } else { format!("{form} report {}", path.display()) };
+        let output = if is_stdout(path) { stdout.take() } else { None };
+        let unwritable = |source| ReportError::Unwritable { form, path: path.to_owned(), source };
+        let whole = |output| match output {
+            Some(output) => Ok(Whole::stream(output)),
+            None => Whole::file(path).map_err(unwritable),
+        };
+        reporters.push(match form {
+            "JUnit" => Box::new(JunitReporter::new(name, whole(output)?)),
+            "JSON" => Box::new(JsonReporter::new(name, whole(output)?)),
+            _ => Box::new(TapReporter::new(
+                name,
+                match output {
+                    Some(output) => output,
+                    None => Stream::file(path).map_err(unwritable)?,
+                },
+            )),
+        });
+    }
+    Ok(reporters)
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn refuse_sharing(wanted: &[(&'static str, &Path)]) -> Result<(), ReportError> {
+    for (nth, &(first, path)) in wanted.iter().enumerate() {
+        let Some(&(second, _)) = wanted[nth + 1..].iter().find(|(_, other)| *other == path) else { continue };
+        return Err(if is_stdout(path) {
+            ReportError::TwoOnStdout { first, second }
+        } else {
+            ReportError::SameFile { first, second, path: path.to_owned() }
+        });
+    }
+    Ok(())
+}
+
+fn check_place(form: &'static str, path: &Path) -> Result<(), ReportError> {
+    if path.is_dir() {
+        return Err(ReportError::IsFolder { form, path: path.to_owned() });
+    }
+    let folder = super::target::folder_of(path);
+    if !folder.is_dir() {
+        return Err(ReportError::NoFolder { form, path: path.to_owned(), folder });
+    }
+    super::target::try_place(path).map_err(|source| ReportError::Unwritable { form, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(junit: Option<&Path>, json: Option<&Path>, tap: Option<&Path>) -> ReportTargets {
+        let own = |path: Option<&Path>| path.map(Path::to_owned);
+        ReportTargets { junit: own(junit), json: own(json), tap: own(tap), dir: None }
+    }
+
+    fn refusal(targets: &ReportTargets) -> String {
+        open(targets, Box::new(io::sink())).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn nothing_asked_for_is_nothing_opened() {
+        assert_eq!(open(&ReportTargets::default(), Box::new(io::sink())).expect("opens").len(), 0);
+    }
+
+    #[test]
+    fn the_folder_for_all_of_them_is_made() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let dir = parent.path().join("a/reports");
+        let targets = ReportTargets { tap: Some(dir.join("report.tap")), dir: Some(dir.clone()), ..Default::default() };
+        assert_eq!(open(&targets, Box::new(io::sink())).expect("opens").len(), 1);
+        assert!(dir.is_dir());
+        std::fs::write(parent.path().join("file"), "").expect("a file");
+        let below = ReportTargets { dir: Some(parent.path().join("file/reports")), ..Default::default() };
+        assert!(refusal(&below).starts_with("cannot make the folder "), "{}", refusal(&below));
+    }
+
+    #[test]
+    fn two_reports_never_share_a_place() {
+        let dash = Some(Path::new("-"));
+        assert_eq!(
+            refusal(&targets(dash, None, dash)),
+            "the JUnit and the TAP report cannot both go to standard output; give one of them a file"
+        );
+        let file = Some(Path::new("report"));
+        assert_eq!(
+            refusal(&targets(None, file, file)),
+            "the JSON and the TAP report cannot both go to report; give one of them another file"
+        );
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told_with_what_to_do() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let missing = dir.path().join("no/junit.xml");
+        assert_eq!(
+            refusal(&targets(Some(&missing), None, None)),
+            format!(
+                "cannot write the JUnit report {}: there is no folder {}; create it first",
+                missing.display(),
+                dir.path().join("no").display()
+            )
+        );
+        assert_eq!(
+            refusal(&targets(None, Some(dir.path()), None)),
+            format!("cannot write the JSON report {}: it is a folder; name a file in it", dir.path().display())
+        );
+        let below_a_file = dir.path().join("file");
+        std::fs::write(&below_a_file, "").expect("written");
+        assert!(refusal(&targets(None, None, Some(&below_a_file.join("x.tap")))).contains("there is no folder"));
+    }
+
+    #[test]
+    fn an_old_report_is_gone_but_only_when_all_can_be_opened() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let junit = dir.path().join("junit.xml");
+        let tap = dir.path().join("run.tap");
+        std::fs::write(&junit, "old").expect("written");
+        std::fs::write(&tap, "old").expect("written");
+        refusal(&targets(Some(&junit), Some(&dir.path().join("no/x.json")), Some(&tap)));
+        assert!(junit.exists() && tap.exists());
+        let opened = open(&targets(Some(&junit), None, Some(&tap)), Box::new(io::sink())).expect("opens");
+        assert_eq!(
+            opened.iter().map(|reporter| reporter.name().to_owned()).collect::<Vec<_>>(),
+            [format!("JUnit report {}", junit.display()), format!("TAP report {}", tap.display())]
+        );
+        assert!(!junit.exists(), "no report is better than last week's");
+        assert_eq!(std::fs::read(&tap).expect("there"), b"");
+    }
+}

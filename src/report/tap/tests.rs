@@ -1,0 +1,225 @@
+//! Whole streams, and what `prove` makes of them.
+
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::report::sample::{self, Paper};
+
+fn stream(events: &[Event]) -> String {
+    let paper = Paper::default();
+    sample::play(events, &mut TapReporter::new("TAP".to_owned(), Box::new(paper.clone())));
+    paper.text()
+}
+
+/// Whether Perl's harness, the most common reader, calls the stream a success, and what it says.
+fn prove(tap: &str) -> (bool, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("run.tap");
+    std::fs::write(&path, tap).expect("written");
+    let output = Command::new("prove")
+        .args(["--verbose", "--exec", "cat"])
+        .arg(&path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("prove is installed (Perl)");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said)
+}
+
+#[test]
+fn a_passed_run_whole() {
+    let tap = stream(&sample::one_passed());
+    assert_eq!(
+        tap,
+        r#"TAP version 13
+1..1
+# Subtest: media::jellyfin
+    1..7
+    ok 1 - Starting worker
+      ---
+      duration_ms: 500
+      ...
+    ok 2 - Cloning volume jellyfin_config
+      ---
+      duration_ms: 12000
+      restored: "412 files, 38 MB"
+      ...
+    ok 3 - Creating sandbox network
+      ---
+      duration_ms: 200
+      ...
+    ok 4 - Sandbox is isolated
+      ---
+      duration_ms: 300
+      ...
+    ok 5 - Booting container
+      ---
+      duration_ms: 1100
+      ...
+    ok 6 - Healthcheck passed
+      ---
+      duration_ms: 1300
+      ...
+    ok 7 - Stayed healthy for 3s
+      ---
+      duration_ms: 3000
+      ...
+ok 1 - media::jellyfin
+  ---
+  duration_ms: 18400
+  proof: "healthy"
+  ...
+"#
+    );
+    let (green, said) = prove(&tap);
+    assert!(green, "{said}");
+}
+
+#[test]
+fn a_mixed_run_has_its_diagnoses() {
+    let tap = stream(&sample::mixed());
+    let failed = r#"
+not ok 2 - media::sonarr
+  ---
+  duration_ms: 4100
+  message: "sonarr exited with 1 after 2.1 s"
+  code: "boot/exited"
+  severity: "failed"
+  cause: "the database file is damaged"
+  line: "sqlite3.DatabaseError: database disk image is malformed"
+  remedy: "Restore config.db from an older backup."
+  warnings: "files changed while they were copied: logs.db"
+  changes: "privileged: left out (live: true)"
+  log: "starting\nsqlite3.DatabaseError: database disk image is malformed\nbye"
+  ...
+"#;
+    assert!(tap.contains(failed), "{tap}");
+    assert!(tap.contains("\nnot ok 3 - paperless::web\n"), "{tap}");
+    assert!(tap.ends_with("\nok 4 - watchtower # SKIP it needs the Docker socket\n"), "{tap}");
+    let (green, said) = prove(&tap);
+    assert!(!green);
+    assert!(said.contains("Failed 2/4 subtests") && !said.contains("Parse errors"), "{said}");
+}
+
+#[test]
+fn a_run_with_only_passed_and_skipped_cases_is_green() {
+    let (first, second) = (sample::name("a", "first"), sample::name("a", "second"));
+    let mut script = sample::Script::run(vec![sample::info(&first), sample::info(&second)]);
+    sample::pass(&mut script, &first);
+    script.fact(Fact::CaseSkipped { case: second.clone(), reason: "not #1 \\ today".to_owned() }).end(&second);
+    let tap = stream(&script.over());
+    assert!(tap.ends_with("ok 2 - a::second # SKIP not \\#1 \\\\ today\n"), "{tap}");
+    let (green, said) = prove(&tap);
+    assert!(green, "{said}");
+}
+
+#[test]
+fn a_step_that_goes_on_after_its_case_makes_nothing_red() {
+    let case = sample::name("a", "b");
+    let mut script = sample::Script::run(vec![sample::info(&case)]);
+    script.begin(&case);
+    let id = script.open(&[&case], crate::model::event::Step::Teardown);
+    let proof = crate::model::check::Proof::Running;
+    script.fact(Fact::CaseProven { case: case.clone(), proof, log_tail: Vec::new() }).end(&case);
+    let tap = stream(&script.close(id, StepResult::done()).over());
+    assert!(tap.contains("\n    ok 1 - Removing sandbox # SKIP not ended yet\nok 1 - a::b\n"), "{tap}");
+    assert!(prove(&tap).0);
+}
+
+#[test]
+fn nothing_selected_is_a_skipped_stream() {
+    let tap = stream(&sample::nothing());
+    assert_eq!(tap, "TAP version 13\n1..0 # SKIP no service was selected (2 filtered out)\n");
+    assert!(prove(&tap).0);
+}
+
+#[test]
+fn an_interrupted_run_bails_out() {
+    let tap = stream(&sample::interrupted());
+    assert!(tap.ends_with("\nBail out! interrupted by SIGINT\n"), "{tap}");
+    let (green, said) = prove(&tap);
+    assert!(!green);
+    assert!(said.contains("Bailout called"), "{said}");
+}
+
+#[test]
+fn a_signal_after_the_last_case_cuts_nothing_short() {
+    let mut events = sample::one_passed();
+    let end = events.pop().expect("the run's end");
+    events.push(Event { at: end.at, fact: Fact::Interrupted { signal: 15 } });
+    events.push(end);
+    assert!(prove(&stream(&events)).0);
+}
+
+#[test]
+fn what_was_left_behind_turns_the_stream_red() {
+    let mut events = sample::one_passed();
+    let end = events.pop().expect("the run's end");
+    let diagnosis = Diagnosis::new(crate::model::diagnosis::Code::SandboxLeftBehind, "volume x");
+    events.push(Event { at: end.at, fact: Fact::LeftBehind { diagnosis } });
+    events.push(end);
+    let tap = stream(&events);
+    assert!(tap.contains("\n# sandbox/left-behind: something of the sandbox is left\n# volume x\n"), "{tap}");
+    assert!(tap.ends_with("\nBail out! something was left behind\n"), "{tap}");
+    assert!(!prove(&tap).0);
+}
+
+#[test]
+fn a_killed_run_is_red_and_has_what_was_done() {
+    let tap = stream(&sample::killed());
+    assert!(tap.contains("\nok 1 - media::jellyfin\n"), "{tap}");
+    let (green, said) = prove(&tap);
+    assert!(!green);
+    assert!(said.contains("planned 3 tests but ran 1"), "{said}");
+}
+
+#[test]
+fn hostile_text_makes_no_lines_directives_or_commands() {
+    let tap = stream(&sample::hostile());
+    let points: Vec<&str> = tap.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).collect();
+    assert_eq!(points.len(), 2, "{points:?}");
+    assert_eq!(points[0], "not ok 1 - service 3proxy", "a description does not start with a digit");
+    assert!(points[1].starts_with("ok 2 - h\\#sh::b\\\\ck # SKIP ]]> <&\"' red nul:"), "{}", points[1]);
+    for line in tap.lines() {
+        let known = ["TAP version 13", "1..", "ok ", "not ok ", "# ", "    ", "  "];
+        assert!(known.iter().any(|start| line.starts_with(start)), "{line}");
+        assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+        if line.starts_with("    ") && line.contains("ok ") {
+            assert!(!line.contains(" # "), "no directive: {line}");
+        }
+    }
+    assert!(!tap.contains(['\u{1b}', '\0', '\u{ffff}', '\r']));
+    assert!(tap.len() < 200_000, "the log is capped");
+    assert!(tap.contains("cut here, only the end is kept]"));
+    let (green, said) = prove(&tap);
+    assert!(!green);
+    assert!(
+        said.contains("Failed 1/2 subtests") && !said.contains("Parse errors"),
+        "{}",
+        &said[said.len().saturating_sub(2000)..]
+    );
+}
+
+#[test]
+fn a_log_of_nothing_but_escapes_is_not_too_long_for_perl() {
+    let case = sample::name("a", "b");
+    for filling in ["#", "\"", "\\", "a: b\n- c: d\n"] {
+        let mut script = sample::Script::run(vec![sample::info(&case)]);
+        let log_tail = vec![filling.repeat(100_000)];
+        let diagnosis = Diagnosis { log_tail, ..Diagnosis::new(crate::model::diagnosis::Code::BootExited, "x") };
+        let step = crate::model::event::Step::Boot { service: case.clone() };
+        let tap = stream(&script.begin(&case).step(&case, step, 1.0, sample::broke(&diagnosis)).end(&case).over());
+        let (green, said) = prove(&tap);
+        assert!(!green && said.contains("Failed 1/1 subtests") && !said.contains("Parse errors"), "{filling:?}");
+    }
+}
+
+#[test]
+fn each_point_is_written_when_its_case_ends() {
+    let paper = Paper::default();
+    let mut tap = TapReporter::new("TAP".to_owned(), Box::new(paper.clone()));
+    let events = sample::mixed();
+    let first_end = events.iter().position(|event| matches!(event.fact, Fact::CaseFinished { .. })).expect("one ends");
+    sample::play(&events[..=first_end], &mut tap);
+    assert!(paper.text().contains("\nok 1 - media::jellyfin\n"));
+}

@@ -1,0 +1,219 @@
+//! Where reports are written: whole files that are replaced atomically, and streams that are appended to.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Rewriting may take one part in this many of the time that passes.
+const SHARE: u32 = 10;
+
+/// A report that is written as a whole, again and again while the run goes on.
+pub struct Whole {
+    place: Place,
+    pace: Pace,
+}
+
+enum Place {
+    /// A regular file: replaced atomically, so that a reader and a killed run always have a valid one.
+    File(PathBuf),
+    /// Standard output, a pipe, a device: written once, at the end.
+    Once(Box<dyn Write + Send>),
+}
+
+impl Whole {
+    /// To a file; what is there from an earlier run is removed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed, or a file that is not a regular one cannot be opened.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        // A link to a report stays a link: what it points to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if is_special(&path) {
+            return Ok(Self::stream(Stream::file(&path)?));
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Self { place: Place::File(path), pace: Pace::default() }),
+        }
+    }
+
+    /// To a stream, once, at the end.
+    pub fn stream(out: Box<dyn Write + Send>) -> Self {
+        Self { place: Place::Once(out), pace: Pace::default() }
+    }
+
+    /// Writes what `render` gives, if it is `last` or the time has come for it. `news` tells that something changed that the
+    /// report should show; it is remembered until it is written.
+    ///
+    /// # Errors
+    ///
+    /// When rendering or writing fails.
+    pub fn update(&mut self, news: bool, last: bool, render: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<()> {
+        match &mut self.place {
+            Place::Once(out) if last => {
+                out.write_all(&render()?)?;
+                out.flush()
+            }
+            Place::Once(_) => Ok(()),
+            Place::File(path) => {
+                if !self.pace.is_due(news, last) {
+                    return Ok(());
+                }
+                let begin = Instant::now();
+                replace(path, &render()?)?;
+                self.pace.written(begin.elapsed());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How often a report is rewritten: at once when that is cheap, and seldom enough when it is not.
+#[derive(Default)]
+struct Pace {
+    stale: bool,
+    rest_until: Option<Instant>,
+}
+
+impl Pace {
+    fn is_due(&mut self, news: bool, last: bool) -> bool {
+        self.stale |= news;
+        last || (self.stale && self.rest_until.is_none_or(|until| Instant::now() >= until))
+    }
+
+    fn written(&mut self, cost: Duration) {
+        self.stale = false;
+        self.rest_until = Instant::now().checked_add(cost * (SHARE - 1));
+    }
+}
+
+/// A report that grows.
+pub struct Stream;
+
+impl Stream {
+    /// To a file, from its start.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn file(path: &Path) -> io::Result<Box<dyn Write + Send>> {
+        let mut options = OpenOptions::new();
+        options.write(true);
+        if !is_special(path) {
+            options.create(true).truncate(true);
+        }
+        Ok(Box::new(options.open(path)?))
+    }
+}
+
+/// Finds out whether a report can be written at `path`, and leaves no trace.
+///
+/// # Errors
+///
+/// When it cannot.
+pub fn try_place(path: &Path) -> io::Result<()> {
+    if is_special(path) {
+        // Opening a pipe would wait for its reader: a special file is believed in until it is opened.
+        return Ok(());
+    }
+    if path.exists() {
+        OpenOptions::new().append(true).open(path).map(drop)?;
+    }
+    temporary(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())).map(drop)
+}
+
+/// The folder that a report is written in.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// It exists and is neither a regular file nor a folder. Replacing `/dev/null` would be a disaster.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Replaces `path` in one step.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = temporary(path)?;
+    file.write_all(content)?;
+    file.flush()?;
+    file.persist(path).map_err(|error| error.error).map(drop)
+}
+
+/// A file beside `path`, since only there it can be renamed to it; with the rights of an ordinary file, because reports are
+/// read by other users than the one who runs this.
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
+    tempfile::Builder::new()
+        .prefix(".rehearsa-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder_of(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_readable_by_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("report");
+        let mut target = Whole::file(&path).expect("opens");
+        assert!(!path.exists());
+        target.update(true, false, || Ok(b"one".to_vec())).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"one");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o077 & !0o044, 0, "no more than readable: {mode:o}");
+        assert_eq!(mode & 0o600, 0o600);
+        target.update(false, true, || Ok(b"two".to_vec())).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"two");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn a_costly_report_is_rewritten_seldom_but_always_at_the_end() {
+        let mut pace = Pace::default();
+        assert!(!pace.is_due(false, false), "nothing new");
+        assert!(pace.is_due(true, false));
+        pace.written(Duration::from_secs(60));
+        assert!(!pace.is_due(true, false), "too soon");
+        assert!(pace.is_due(false, true), "the last is always written");
+        pace.written(Duration::ZERO);
+        assert!(!pace.is_due(false, false), "nothing new since");
+        assert!(pace.is_due(true, false));
+    }
+
+    #[test]
+    fn a_report_that_was_put_off_is_written_at_a_later_event() {
+        let mut pace = Pace { stale: false, rest_until: Instant::now().checked_add(Duration::from_millis(20)) };
+        assert!(!pace.is_due(true, false));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(pace.is_due(false, false));
+    }
+
+    #[test]
+    fn a_device_is_never_replaced() {
+        let mut target = Whole::file(Path::new("/dev/null")).expect("opens");
+        target.update(true, false, || unreachable!("only at the end")).expect("nothing to do");
+        target.update(true, true, || Ok(b"x".to_vec())).expect("written");
+        assert!(is_special(Path::new("/dev/null")));
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::write(&real, "old").expect("written");
+        std::os::unix::fs::symlink(&real, &link).expect("linked");
+        let mut target = Whole::file(&link).expect("opens");
+        target.update(true, true, || Ok(b"new".to_vec())).expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").file_type().is_symlink());
+        assert_eq!(fs::read(&real).expect("there"), b"new");
+    }
+}

@@ -1,0 +1,273 @@
+//! The words that all reports share: how a step is called, what a verdict is called, how a diagnosis is explained.
+//!
+//! All text that leaves here is [`text::clean`]; commands to CI systems are left to the forms that people see.
+
+use std::borrow::Cow;
+
+use super::{text, units};
+use crate::model::check::Check;
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::event::{Change, Step, StepResult};
+use crate::model::mount::Strategy;
+use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::service::ServiceName;
+
+/// Stands before every line of foreign text, so that it cannot be taken for ours or for a command.
+pub const QUOTE: &str = "  │ ";
+
+/// Lines of a log that an explanation quotes.
+pub const QUOTED_LINES: usize = 20;
+
+/// Characters of a quoted line.
+pub const QUOTED_CHARS: usize = 500;
+
+/// How a step is called while it runs, or when it broke, and when it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepWords {
+    /// `Booting container`.
+    pub doing: String,
+    /// `Healthcheck passed`.
+    pub done: String,
+}
+
+impl StepWords {
+    /// For a step that is shown to `cases`: a service that is none of them is a dependency. `healthy` tells that the
+    /// service has a healthcheck that passed before.
+    pub fn of(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> Self {
+        let (doing, done) = words(step, cases, healthy, seconds);
+        let doing = text::one_line(&doing);
+        Self { done: done.map_or_else(|| doing.clone(), |done| text::one_line(&done)), doing }
+    }
+
+    /// For a step in the record of a case.
+    pub fn of_record(record: &StepRecord, case: &CaseRecord) -> Self {
+        let healthy = is_healthy(case, &record.step);
+        Self::of(&record.step, std::slice::from_ref(&case.info.name), healthy, record.seconds())
+    }
+
+    /// The words that fit how it ended (`None`: not yet), with the result: `Cloning volume x … 412 files, 38 MB`.
+    pub fn line(&self, result: Option<&StepResult>) -> String {
+        match result {
+            Some(StepResult::Done { amount: Some(amount), .. }) => {
+                format!("{} … {}", self.done, units::amount(*amount))
+            }
+            Some(StepResult::Done { amount: None, .. }) => self.done.clone(),
+            Some(StepResult::Broke { diagnosis }) => format!("{} … {}", self.doing, diagnosis.code.title()),
+            Some(StepResult::Stopped) => format!("{} … stopped", self.doing),
+            None => format!("{} … not done", self.doing),
+        }
+    }
+}
+
+/// Whether the service that `step` is about passed its healthcheck in this rehearsal.
+pub fn is_healthy(case: &CaseRecord, step: &Step) -> bool {
+    let Step::Settle { service } = step else { return false };
+    case.steps.iter().any(|record| {
+        matches!(&record.step, Step::Check { service: checked, check: Check::Health } if checked == service)
+            && matches!(record.result, Some(StepResult::Done { .. }))
+    })
+}
+
+fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (String, Option<String>) {
+    let own = |service: &ServiceName| cases.contains(service);
+    let both = |doing: &str, done: &str| (doing.to_owned(), Some(done.to_owned()));
+    match step {
+        Step::Network => ("Creating sandbox network".to_owned(), None),
+        Step::Worker => ("Starting worker".to_owned(), None),
+        Step::Canary => both("Checking that the sandbox is isolated", "Sandbox is isolated"),
+        Step::Restore { mount, strategy, source } => (restoring(mount, *strategy, source), None),
+        Step::Boot { service } if own(service) => ("Booting container".to_owned(), None),
+        Step::Boot { service } => (format!("Booting dependency {}", service.service), None),
+        Step::Check { service, check } => {
+            let (doing, done) = checking(check);
+            if own(service) {
+                both(&doing, &done)
+            } else {
+                both(
+                    &format!("Dependency {}: {doing}", service.service),
+                    &format!("Dependency {}: {done}", service.service),
+                )
+            }
+        }
+        Step::Settle { service } => {
+            let time = units::short_seconds(seconds);
+            let (doing, done) =
+                if healthy { ("Staying healthy", "Stayed healthy for") } else { ("Staying up", "Stayed up for") };
+            if own(service) {
+                both(doing, &format!("{done} {time}"))
+            } else {
+                let name = &service.service;
+                both(&format!("Dependency {name}: {doing}"), &format!("Dependency {name}: {done} {time}"))
+            }
+        }
+        Step::Teardown => both("Removing sandbox", "Removed sandbox"),
+    }
+}
+
+fn restoring(mount: &str, strategy: Strategy, source: &str) -> String {
+    match strategy {
+        Strategy::Copy if source == "live" => format!("Cloning {mount}"),
+        Strategy::Copy => format!("Restoring {mount} from {source}"),
+        Strategy::Readonly => format!("Mounting {mount} read-only"),
+        Strategy::Overlay => format!("Layering over {mount}"),
+        Strategy::Empty => format!("Leaving {mount} empty"),
+        Strategy::Omit => format!("Leaving out {mount}"),
+    }
+}
+
+fn checking(check: &Check) -> (String, String) {
+    match check {
+        Check::Health => ("Healthcheck".to_owned(), "Healthcheck passed".to_owned()),
+        Check::Tcp { ports } => {
+            let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            let words = format!("Listening on {ports}");
+            (words.clone(), words)
+        }
+        Check::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
+    }
+}
+
+/// What the result of a rehearsal is called: `Restore Simulation: SUCCESS`.
+pub fn headline(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "SUCCESS",
+        Verdict::Failed => "FAILED",
+        Verdict::Errored => "ERROR",
+        Verdict::Skipped => "SKIPPED",
+    }
+}
+
+/// The name of a severity in reports.
+pub fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Failed => "failed",
+        Severity::Errored => "errored",
+        Severity::Warning => "warning",
+    }
+}
+
+/// Where a rehearsal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not begun.
+    Waiting,
+    /// It has begun and not ended.
+    Running,
+    /// It is over.
+    Ended(Verdict),
+}
+
+impl Standing {
+    /// Of a case of this run, as it is now. When the run is over every case is.
+    pub fn of(case: &CaseRecord, outcome: &Outcome) -> Self {
+        let untouched = case.started.is_none() && case.diagnoses.is_empty();
+        if outcome.finished.is_some() || case.finished.is_some() || (case.skipped.is_some() && untouched) {
+            Standing::Ended(case.verdict())
+        } else if case.started.is_some() {
+            Standing::Running
+        } else {
+            Standing::Waiting
+        }
+    }
+}
+
+/// What decided against a case that ended as failed or errored. There is always something: a case of which nothing was
+/// said is an error.
+pub fn deciding(case: &CaseRecord) -> Cow<'_, Diagnosis> {
+    match case.diagnosis() {
+        Some(diagnosis) => Cow::Borrowed(diagnosis),
+        None => Cow::Owned(Diagnosis::new(Code::RunPanicked, "the run ended without a word on this service")),
+    }
+}
+
+/// Why a case was skipped.
+pub fn skip_reason(case: &CaseRecord) -> String {
+    let reason = text::one_line(case.skipped.as_deref().unwrap_or_default());
+    if reason.is_empty() { "no reason given".to_owned() } else { reason }
+}
+
+/// `boot/exited: jellyfin exited with 1`.
+pub fn summary(diagnosis: &Diagnosis) -> String {
+    let message = text::first_line(&diagnosis.message);
+    let message = if message.is_empty() { diagnosis.code.title().to_owned() } else { message };
+    format!("{}: {message}", diagnosis.code)
+}
+
+/// A diagnosis in full: code and title, what happened, the known cause with the line that shows it, what it means, what to
+/// do, and the last log lines. Never empty.
+pub fn explain(diagnosis: &Diagnosis) -> Vec<String> {
+    let code = diagnosis.code;
+    let mut lines = vec![format!("{code}: {}", code.title())];
+    let message = text::clean(&diagnosis.message);
+    lines.extend(message.trim_end().lines().map(|line| text::shortened(&format!("  {line}"), QUOTED_CHARS)));
+    if let Some(cause) = &diagnosis.cause {
+        lines.push(format!("Known cause: {}", text::one_line(&cause.meaning)));
+        lines.push(quoted(&text::one_line(&cause.line)));
+    }
+    lines.push(format!("What it means: {}", code.cause()));
+    lines.push(format!("What to do: {}", text::one_line(diagnosis.remedy())));
+    lines.extend(quoted_log(&diagnosis.log_tail));
+    lines
+}
+
+/// The last lines of a log with their heading; nothing when there is no log.
+fn quoted_log(log: &[String]) -> Vec<String> {
+    let tail = text::Tail::of(log, text::LOG_CAP);
+    if tail.lines.is_empty() {
+        return Vec::new();
+    }
+    let from = tail.lines.len().saturating_sub(QUOTED_LINES);
+    let heading = "Last log lines:".to_owned();
+    std::iter::once(heading).chain(tail.lines[from..].iter().map(|line| quoted(line))).collect()
+}
+
+/// A foreign line, of which the end is kept when it is too long.
+fn quoted(line: &str) -> String {
+    let length = line.chars().count();
+    if length <= QUOTED_CHARS {
+        return format!("{QUOTE}{line}").trim_end().to_owned();
+    }
+    let end: String = line.chars().skip(length - QUOTED_CHARS).collect();
+    format!("{QUOTE}…{end}")
+}
+
+/// `ports: left out (live: 8096:8096/tcp)`.
+pub fn change(change: &Change) -> String {
+    let words = if change.live.is_empty() {
+        format!("{}: {}", change.field, change.sandbox)
+    } else {
+        format!("{}: {} (live: {})", change.field, change.sandbox, change.live)
+    };
+    text::shortened(&text::one_line(&words), QUOTED_CHARS)
+}
+
+/// `files changed while they were copied: library.db`.
+pub fn warning(diagnosis: &Diagnosis) -> String {
+    let message = text::one_line(&diagnosis.message);
+    let words = if message.is_empty() {
+        diagnosis.code.title().to_owned()
+    } else {
+        format!("{}: {message}", diagnosis.code.title())
+    };
+    text::shortened(&words, QUOTED_CHARS)
+}
+
+/// Why a case is not green, in full: for the harness, whose `failures:` section shows it. `None` for a green or skipped one.
+pub fn failure_text(case: &CaseRecord) -> Option<String> {
+    match case.verdict() {
+        Verdict::Passed | Verdict::Skipped => None,
+        Verdict::Failed | Verdict::Errored => {
+            let lines = explain(&deciding(case));
+            Some(lines.iter().map(|line| text::without_commands(line)).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// The name of a signal that ends a run.
+pub fn signal_name(signal: i32) -> String {
+    match signal {
+        2 => "SIGINT".to_owned(),
+        15 => "SIGTERM".to_owned(),
+        other => format!("signal {other}"),
+    }
+}
