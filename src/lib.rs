@@ -1,11 +1,14 @@
 //! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
 //! checks that it works, reports, and removes every trace.
 
+pub mod cli;
 pub mod config;
 pub mod discover;
 pub mod docker;
+pub mod harness;
 pub mod model;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
+pub mod trials;
 pub mod worker;

@@ -1,0 +1,371 @@
+//! The command line as typed. What it means is resolved elsewhere ([`crate::config::resolve`]).
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::presentation::{ColorWish, TestFormat};
+use crate::config::resolve::Flags;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rehearsa",
+    version,
+    about = "Rehearse restores: boot a Docker service from its data in an isolated sandbox, and see whether it works",
+    long_about = "Backups are hope. Rehearsa is proof.\n\n\
+        Rehearsa takes a service that runs on this Docker host, brings its data into new volumes, boots it from them in a \
+        sandbox that reaches nothing live, checks that it works, reports, and removes every trace.",
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    max_term_width = 110,
+    after_help = "\
+Examples:
+  rehearsa demo                       see all of it at work, on a service of its own
+  rehearsa test                       rehearse every running service of this host
+  rehearsa test jellyfin              only those with `jellyfin` in their name
+  rehearsa plan                       what would be done; nothing is created
+  rehearsa test --junit report.xml    with a report for CI
+
+Exit codes: 0 all passed or were skipped with a reason, 101 a service failed, 102 something could not be found out, \
+2 wrong usage, 4 the filters selected nothing, 130 and 143 interrupted."
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// `rehearsa::harness::main()` of a `harness = false` test target: `rehearsa test` without its name.
+#[derive(Debug, Parser)]
+#[command(
+    about = "Rehearse the services of this Docker host, one test each",
+    disable_version_flag = true,
+    max_term_width = 110
+)]
+pub struct HarnessArgs {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// As `rehearsa test`.
+    #[command(flatten)]
+    pub test: TestArgs,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Where the engine is.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Say more on standard error (`-vv`: much more). REHEARSA_LOG filters by part, as in `rehearsa::docker=debug`
+    #[arg(short = 'v', long = "verbose", action = ArgAction::Count, global = true, help_heading = "Output")]
+    pub verbose: u8,
+}
+
+/// Where the engine is.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct ConnectionArgs {
+    /// The Docker engine: unix:///path, tcp://host:2375, ssh://user@host [default: DOCKER_HOST, else the Docker CLI's
+    /// context]
+    #[arg(short = 'H', long, global = true, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Wait this long for an engine that is still starting, as in `60s` [env: REHEARSA_DOCKER_WAIT]
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub docker_wait: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Rehearse services: clone their data, boot them in a sandbox, check them
+    Test(Box<TestArgs>),
+    /// Show what `test` would do, service by service; nothing is created
+    Plan(Box<PlanArgs>),
+    /// Show a service's configuration as read from its live container
+    Inspect(InspectArgs),
+    /// Remove what crashed runs left
+    Clean(CleanArgs),
+    /// See a rehearsal from end to end on a small service that rehearsa brings along
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which services.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionArgs {
+    /// Only services with any of these in their name (`stack::service`) [default: all that run]
+    #[arg(value_name = "FILTER", display_order = 0)]
+    pub filters: Vec<String>,
+    /// A FILTER must be the whole name
+    #[arg(long)]
+    pub exact: bool,
+    /// Leave out services with this in their name (may be repeated)
+    #[arg(long, value_name = "FILTER")]
+    pub skip: Vec<String>,
+    /// Only those that are ignored, by the label rehearsa.skip or because they cannot be rehearsed
+    #[arg(long)]
+    pub ignored: bool,
+    /// The ignored ones too
+    #[arg(long)]
+    pub include_ignored: bool,
+}
+
+/// How each service is rehearsed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Rehearsal")]
+pub struct RehearsalArgs {
+    /// Time a service has to become ready [default: 2m, or what its healthcheck allows] [env: REHEARSA_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Time it must then stay well [default: 3s] [env: REHEARSA_SETTLE]
+    #[arg(long, value_name = "DURATION")]
+    pub settle: Option<String>,
+    /// The most that is copied of a mount; 0 for no bound [default: 20GiB] [env: REHEARSA_MAX_COPY]
+    #[arg(long, value_name = "SIZE")]
+    pub max_copy: Option<String>,
+    /// How a mount gets its data: copy, readonly, overlay, empty or omit (may be repeated; the last match wins). MOUNT is a
+    /// path in the container, a volume or a path of the host: `/media=readonly`, `media::jellyfin:/cache=empty`
+    /// [env: REHEARSA_STRATEGY]
+    #[arg(long, value_name = "[SERVICE:]MOUNT=STRATEGY")]
+    pub strategy: Vec<String>,
+    /// Memory for services that have no limit of their own, as in `2GiB` [env: REHEARSA_MEMORY]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it
+    #[arg(long)]
+    pub keep: bool,
+    /// Start no more rehearsals after the first that is not green
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
+    #[arg(long, value_name = "N")]
+    pub test_threads: Option<String>,
+}
+
+/// Report files.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reports")]
+pub struct ReportArgs {
+    /// Write a JUnit XML report; `-` is standard output
+    #[arg(long, value_name = "PATH")]
+    pub junit: Option<PathBuf>,
+    /// Write a JSON report; `-` is standard output
+    #[arg(long, value_name = "PATH")]
+    pub json: Option<PathBuf>,
+    /// Write a TAP report; `-` is standard output
+    #[arg(long, value_name = "PATH")]
+    pub tap: Option<PathBuf>,
+    /// Write all of them (junit.xml, report.json, report.tap) into a folder, made if need be [env: REHEARSA_REPORT_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub report_dir: Option<PathBuf>,
+}
+
+/// What is seen of a run. The flags are those of `cargo test`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// List the services, and rehearse nothing
+    #[arg(long)]
+    pub list: bool,
+    /// How results are written to standard output
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<TestFormat>,
+    /// One character a service; the same as --format terse
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto)]
+    pub color: ColorWish,
+    /// Taken for the sake of `cargo test`; nothing is captured here, and a failure shows the service's log
+    #[arg(long, visible_alias = "no-capture")]
+    pub nocapture: bool,
+    /// Taken for the sake of `cargo test`; changes nothing
+    #[arg(long, hide = true)]
+    pub show_output: bool,
+    /// Taken for the sake of `cargo test`; changes nothing
+    #[arg(short = 'Z', hide = true, value_enum, value_name = "FLAG")]
+    pub unstable: Option<UnstableFlag>,
+    /// Taken for the sake of `cargo test`; changes nothing
+    #[arg(long = "test", hide = true, conflicts_with = "bench")]
+    pub test: bool,
+    /// Taken for the sake of `cargo bench`: there are no benchmarks, so nothing is run
+    #[arg(long, hide = true)]
+    pub bench: bool,
+}
+
+/// What libtest takes after `-Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnstableFlag {
+    /// `unstable-options`.
+    UnstableOptions,
+}
+
+/// `rehearsa test`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  rehearsa test                                  every running service
+  rehearsa test jellyfin immich                  those with one of these in their name
+  rehearsa test --exact media::jellyfin          this one
+  rehearsa test --skip media --test-threads 4    all but a stack, four at a time
+  rehearsa test plex --strategy /media=readonly  without copying its films
+  rehearsa test --report-dir reports             with JUnit, JSON and TAP reports
+
+Labels on a container say the same for that one service: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
+rehearsa.settle, rehearsa.max-copy, rehearsa.memory, rehearsa.mounts=/media=readonly,/cache=empty, \
+rehearsa.depends_on=db:service_healthy. A flag is heard before the environment, and that before a label.")]
+pub struct TestArgs {
+    /// Which services.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How.
+    #[command(flatten)]
+    pub rehearsal: RehearsalArgs,
+    /// Report files.
+    #[command(flatten)]
+    pub reports: ReportArgs,
+    /// What is seen.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `rehearsa plan`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Examples:
+  rehearsa plan                    every running service
+  rehearsa plan media --no-sizes   a stack, without measuring its volumes
+  rehearsa plan --format json      for a program")]
+pub struct PlanArgs {
+    /// Which services.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How they would be rehearsed.
+    #[command(flatten)]
+    pub rehearsal: RehearsalArgs,
+    /// How it is shown.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
+    pub format: TextOrJson,
+    /// Do not measure what the mounts hold; otherwise a worker is started that reads them
+    #[arg(long, help_heading = "Output")]
+    pub no_sizes: bool,
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `rehearsa inspect`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Values of environment variables are never shown: they may be secrets.")]
+pub struct InspectArgs {
+    /// The service: `stack::service`, a container's name or the start of its id
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// How it is shown
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
+    pub format: TextOrJson,
+}
+
+/// `rehearsa clean`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+What a run creates bears labels that say whose it is. Removed is what belongs to a process of this host that is gone, and \
+what has expired. Runs that are still alive are left alone.")]
+pub struct CleanArgs {
+    /// The worker images too; the next run makes one again
+    #[arg(long)]
+    pub all: bool,
+    /// Only what belongs to this session, as the run that kept it says
+    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    pub session: Option<String>,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How it is shown
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
+    pub format: TextOrJson,
+}
+
+/// `rehearsa demo`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Nothing is pulled and nothing of the host is touched: the demo service is rehearsa's own executable.")]
+pub struct DemoArgs {
+    /// Where the reports go [default: a new folder for temporary files]
+    #[arg(long, value_name = "DIR", help_heading = "Reports")]
+    pub report_dir: Option<PathBuf>,
+    /// Colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto, help_heading = "Output")]
+    pub color: ColorWish,
+}
+
+/// `rehearsa completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  rehearsa completions bash > ~/.local/share/bash-completion/completions/rehearsa
+  rehearsa completions zsh > \"${fpath[1]}/_rehearsa\"
+  rehearsa completions fish > ~/.config/fish/completions/rehearsa.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+impl TestArgs {
+    /// What settings are resolved from.
+    pub fn flags(&self) -> Flags {
+        let mut flags = flags(&self.selection, &self.rehearsal);
+        flags.junit.clone_from(&self.reports.junit);
+        flags.json.clone_from(&self.reports.json);
+        flags.tap.clone_from(&self.reports.tap);
+        flags.report_dir.clone_from(&self.reports.report_dir);
+        flags
+    }
+}
+
+impl PlanArgs {
+    /// What settings are resolved from.
+    pub fn flags(&self) -> Flags {
+        flags(&self.selection, &self.rehearsal)
+    }
+}
+
+fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
+    Flags {
+        filters: selection.filters.clone(),
+        skip: selection.skip.clone(),
+        exact: selection.exact,
+        ignored: selection.ignored,
+        include_ignored: selection.include_ignored,
+        threads: rehearsal.test_threads.clone(),
+        fail_fast: rehearsal.fail_fast,
+        timeout: rehearsal.timeout.clone(),
+        settle: rehearsal.settle.clone(),
+        max_copy: rehearsal.max_copy.clone(),
+        memory: rehearsal.memory.clone(),
+        keep: rehearsal.keep,
+        strategies: rehearsal.strategy.clone(),
+        ..Flags::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,0 +1,75 @@
+//! Tests of the command line as typed.
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn test_args(args: &[&str]) -> TestArgs {
+    let args = ["rehearsa", "test"].iter().chain(args);
+    match Cli::try_parse_from(args).expect("the arguments are right").command {
+        Command::Test(args) => *args,
+        other => panic!("not a test: {other:?}"),
+    }
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Cli::command().debug_assert();
+    HarnessArgs::command().debug_assert();
+}
+
+#[test]
+fn flags_of_cargo_test_are_understood() {
+    let args = test_args(&[
+        "jellyfin",
+        "immich",
+        "--exact",
+        "--skip",
+        "a",
+        "--skip",
+        "b",
+        "--list",
+        "--format",
+        "terse",
+        "--include-ignored",
+        "--test-threads",
+        "4",
+        "--color",
+        "always",
+        "--nocapture",
+        "--show-output",
+        "-Z",
+        "unstable-options",
+    ]);
+    assert_eq!(args.selection.filters, ["jellyfin", "immich"]);
+    assert_eq!(args.selection.skip, ["a", "b"]);
+    assert!(args.selection.exact && args.selection.include_ignored && args.output.list && args.output.nocapture);
+    assert_eq!(args.output.format, Some(TestFormat::Terse));
+    assert_eq!(args.flags().threads.as_deref(), Some("4"));
+    assert!(test_args(&["--no-capture", "-q"]).output.nocapture);
+}
+
+#[test]
+fn what_nextest_asks_of_a_harness_is_understood() {
+    for line in [
+        &["t", "--list", "--format", "terse"][..],
+        &["t", "--list", "--format", "terse", "--ignored"],
+        &["t", "media::jellyfin", "--exact", "--nocapture"],
+        &["t", "media::jellyfin", "--exact", "--nocapture", "--include-ignored", "--bench"],
+    ] {
+        HarnessArgs::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+    }
+}
+
+#[test]
+fn the_engine_may_be_named_before_or_after_the_command() {
+    for line in [&["rehearsa", "-H", "tcp://nas:2375", "test"][..], &["rehearsa", "test", "--host", "tcp://nas:2375"]] {
+        let cli = Cli::try_parse_from(line).expect("both are right");
+        assert_eq!(cli.global.connection.host.as_deref(), Some("tcp://nas:2375"));
+    }
+}
+
+#[test]
+fn a_format_and_quiet_are_two_wishes_for_one_thing() {
+    assert!(Cli::try_parse_from(["rehearsa", "test", "-q", "--format", "json"]).is_err());
+}

@@ -1,0 +1,202 @@
+//! `rehearsa clean`: removes what crashed runs left, and says what it removed and what it left alone.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::{CleanArgs, Global, TextOrJson};
+use super::connection::Endpoint;
+use super::exit::Failure;
+use super::{console, identity, runtime};
+use crate::config::Environment;
+use crate::docker::{Daemon, Kind, labels};
+use crate::model::outcome::ExitCode;
+use crate::rehearse::sweep::{self, Decision, Reach, Spared, Why};
+
+/// What a cleaning did; also what it shows to programs.
+#[derive(Debug, Default, Serialize)]
+struct Cleaned {
+    schema_version: u32,
+    dry_run: bool,
+    /// Gone, or to go in a dry run.
+    removed: Vec<Line>,
+    /// Could not be removed.
+    left: Vec<LeftLine>,
+    /// Sessions that were left alone.
+    spared: Vec<SparedLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    kind: &'static str,
+    name: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftLine {
+    kind: &'static str,
+    name: String,
+    error: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SparedLine {
+    session: String,
+    stack: String,
+    host: String,
+    process: String,
+    /// Unix seconds.
+    expires: i64,
+    objects: usize,
+    why: &'static str,
+}
+
+/// The command.
+pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
+    let endpoint = Endpoint::resolve(&global.connection, env)?;
+    let cleaned = runtime()?.block_on(async {
+        let daemon = endpoint.connect().await?;
+        clean(&daemon, args).await
+    })?;
+    match args.format {
+        TextOrJson::Text => console::print(&text(&cleaned))?,
+        TextOrJson::Json => {
+            let json = serde_json::to_string_pretty(&cleaned).expect("a view has string keys only, so it serializes");
+            console::print(&format!("{json}\n"))?;
+        }
+    }
+    if cleaned.left.is_empty() {
+        return match (&args.session, cleaned.spared.first()) {
+            (Some(session), Some(spared)) => {
+                Err(Failure::errored(format!("session {session} was left alone: {}", spared.why))
+                    .hint("it removes its own objects when it ends; stop it, then run the command again"))
+            }
+            _ => Ok(ExitCode::Passed),
+        };
+    }
+    let names: Vec<String> = cleaned.left.iter().map(|left| format!("{} {}", left.kind, left.name)).collect();
+    Err(Failure::errored(format!("not everything could be removed: {} left", names.join(", "))).hint(
+        "see the reasons above; what is in use elsewhere must be let go there first, then run `rehearsa clean` again",
+    ))
+}
+
+async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
+    let objects = daemon.objects(args.session.as_deref()).await?;
+    let Decision { remove, spared } =
+        sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, Reach::Asked);
+    let mut cleaned = Cleaned { schema_version: 1, dry_run: args.dry_run, ..Cleaned::default() };
+    cleaned.spared = spared.iter().map(spared_line).collect();
+    if args.dry_run {
+        let line = |(kind, object): (sweep::ObjectKind, &crate::docker::Object)| Line {
+            kind: kind.name(),
+            name: object.name.clone(),
+        };
+        cleaned.removed = sweep::in_order(&remove).map(line).collect();
+    } else {
+        let removed = &mut cleaned.removed;
+        let left = sweep::remove(daemon, &remove, |kind, name| {
+            removed.push(Line { kind: kind.name(), name: name.to_owned() });
+        })
+        .await;
+        let line =
+            |left: sweep::Left| LeftLine { kind: left.kind.name(), name: left.name, error: left.error.to_string() };
+        cleaned.left = left.into_iter().map(line).collect();
+    }
+    if args.all {
+        images(daemon, args.dry_run, &mut cleaned).await?;
+    }
+    Ok(cleaned)
+}
+
+/// The worker images. One that a live run uses cannot be removed, and is left as it should be.
+async fn images(daemon: &Daemon, dry_run: bool, cleaned: &mut Cleaned) -> Result<(), Failure> {
+    for image in daemon.images_labelled(labels::WORKER).await? {
+        let name = image.tags.first().unwrap_or(&image.id).clone();
+        let removed = if dry_run { Ok(()) } else { daemon.remove_image(&image.id).await };
+        match removed {
+            Ok(()) => cleaned.removed.push(Line { kind: "image", name }),
+            Err(error) if matches!(error.kind, Kind::Conflict(_)) && !cleaned.spared.is_empty() => {
+                console::note(&format!("Left alone image {name}: a rehearsal that still runs uses it"));
+            }
+            Err(error) => cleaned.left.push(LeftLine { kind: "image", name, error: error.to_string() }),
+        }
+    }
+    Ok(())
+}
+
+fn spared_line(spared: &Spared) -> SparedLine {
+    let marks = spared.marks.clone();
+    SparedLine {
+        session: marks.session,
+        stack: marks.stack,
+        host: marks.host,
+        process: marks.process,
+        expires: marks.expires,
+        objects: spared.objects,
+        why: match spared.why {
+            Why::Alive => "it is running",
+            Why::OtherHost => "it may still run on its host",
+            Why::Kept => "it was kept on request",
+        },
+    }
+}
+
+/// For people. Writing to a string cannot fail, so those results are let go.
+fn text(cleaned: &Cleaned) -> String {
+    let mut text = String::new();
+    let verb = if cleaned.dry_run { "Would remove" } else { "Removed" };
+    for line in &cleaned.removed {
+        let _ = writeln!(text, "{verb} {} {}", line.kind, line.name);
+    }
+    for left in &cleaned.left {
+        let _ = writeln!(text, "Left {} {}: {}", left.kind, left.name, left.error);
+    }
+    for spared in &cleaned.spared {
+        let objects = if spared.objects == 1 { "object" } else { "objects" };
+        let (count, session, host, why) = (spared.objects, &spared.session, &spared.host, spared.why);
+        let _ = write!(text, "Left alone {count} {objects} of session {session} of {host}: {why}");
+        if let Some(until) = jiff::Timestamp::from_second(spared.expires).ok().filter(|_| why != "it is running") {
+            let _ = write!(text, "; it counts as gone from {until} on");
+        }
+        text.push('\n');
+    }
+    if text.is_empty() {
+        text.push_str("Nothing is left of earlier runs.\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_clean_is_said() {
+        assert_eq!(text(&Cleaned::default()), "Nothing is left of earlier runs.\n");
+    }
+
+    #[test]
+    fn each_object_is_named_with_what_became_of_it() {
+        let cleaned = Cleaned {
+            removed: vec![Line { kind: "container", name: "rehearsa-1-web".to_owned() }],
+            left: vec![LeftLine { kind: "volume", name: "rehearsa-1-data".to_owned(), error: "in use".to_owned() }],
+            spared: vec![SparedLine {
+                session: "s2".to_owned(),
+                stack: "web".to_owned(),
+                host: "nas/0".to_owned(),
+                process: "1.1".to_owned(),
+                expires: 0,
+                objects: 3,
+                why: "it may still run on its host",
+            }],
+            ..Cleaned::default()
+        };
+        assert_eq!(
+            text(&cleaned),
+            "Removed container rehearsa-1-web\n\
+             Left volume rehearsa-1-data: in use\n\
+             Left alone 3 objects of session s2 of nas/0: it may still run on its host; \
+             it counts as gone from 1970-01-01T00:00:00Z on\n"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! Writing to the standard streams. A reader that went away (`rehearsa plan | head`) is no reason to panic.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::exit::Failure;
+use super::presentation::ColorWish;
+use crate::config::Environment;
+
+/// Writes to standard output. A closed pipe ends the output, not the command.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::errored(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A line for the person, on standard error.
+pub fn note(line: &str) {
+    // Nobody can be told that nobody can be told.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Says why the command failed.
+pub fn report(failure: &Failure, env: &Environment) {
+    let color = ColorWish::Auto.with_environment(env).applies(io::stderr().is_terminal());
+    // As in `note`.
+    let _ = io::stderr().lock().write_all(failure.render(color).as_bytes());
+}

@@ -1,0 +1,134 @@
+//! Who runs rehearsa, where and when: the values that labels and the sweep are given. Read here and nowhere else.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{ToSocketAddrs, UdpSocket};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::docker::Target;
+use crate::rehearse::session::{LIFETIME, Session};
+
+/// Where processes can be looked at.
+const PROC: &str = "/proc";
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The time of an event.
+pub fn timestamp() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Addresses of the engine's host, as far as this client can tell: no sandbox may reach them. The engine's own networks tell
+/// more of them.
+pub fn host_addresses(target: &Target) -> Vec<String> {
+    let named = match target {
+        // The engine's host is this one: the addresses it would use to reach others. Nothing is sent for that.
+        Target::Unix(_) => {
+            return [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
+                .into_iter()
+                .filter_map(|(own, far)| {
+                    let socket = UdpSocket::bind(own).ok()?;
+                    socket.connect(far).ok()?;
+                    Some(socket.local_addr().ok()?.ip().to_string())
+                })
+                .collect();
+        }
+        Target::Tcp(address) | Target::Tls { address, .. } => address.clone(),
+        Target::Ssh(address) => {
+            let host = address.rsplit('@').next().unwrap_or(address);
+            if host.contains(':') { host.to_owned() } else { format!("{host}:22") }
+        }
+    };
+    let resolved = named.to_socket_addrs().map(|found| found.map(|found| found.ip()).collect::<Vec<_>>());
+    let mut addresses: Vec<_> = resolved.unwrap_or_default().into_iter().filter(|ip| !ip.is_loopback()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses.iter().map(ToString::to_string).collect()
+}
+
+/// A new session of this process; `prefix` is the start of its id.
+pub fn session(prefix: &str) -> Session {
+    let lifetime = i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
+    Session {
+        id: format!("{prefix}{:08x}", random()),
+        host: host(),
+        process: process(std::process::id()),
+        expires: now().saturating_add(lifetime),
+    }
+}
+
+/// Whether the `pid.starttime` of this host still runs. Where processes cannot be looked at, it is taken to run: then only
+/// the expiry decides.
+pub fn is_alive(process: &str) -> bool {
+    let Some((pid, started)) = process.split_once('.') else { return false };
+    let Ok(pid) = pid.parse::<u32>() else { return false };
+    match start_time(std::process::id()) {
+        None => true,
+        Some(_) => start_time(pid).is_some_and(|time| time.to_string() == started),
+    }
+}
+
+/// This client's host: its name, and a mark of the machine and of the process namespace. Two CI containers may share a
+/// name, and process ids of one say nothing in the other.
+pub fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let namespace = std::fs::read_link(format!("{PROC}/self/ns/pid")).unwrap_or_default();
+    let mark = blake3::hash(format!("{}\n{}", machine.trim(), namespace.display()).as_bytes());
+    format!("{name}/{}", &mark.to_hex()[..8])
+}
+
+fn process(pid: u32) -> String {
+    format!("{pid}.{}", start_time(pid).unwrap_or(0))
+}
+
+/// When a process started, in clock ticks since boot: a process id is used again, the pair is not.
+fn start_time(pid: u32) -> Option<u64> {
+    parse_start_time(&std::fs::read_to_string(format!("{PROC}/{pid}/stat")).ok()?)
+}
+
+/// Field 22; the second is the program's name in parentheses, which may hold blanks and parentheses itself.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(19)?.parse().ok()
+}
+
+/// Enough to tell sessions apart; not for secrets.
+fn random() -> u32 {
+    let bits = RandomState::new().build_hasher().finish();
+    u32::try_from(bits >> 32).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21";
+        for name in ["sh", "a) b", "(x) (y", ") "] {
+            assert_eq!(parse_start_time(&format!("7 ({name}) {rest}")), Some(4242), "{name}");
+        }
+        assert_eq!(parse_start_time("garbage"), None);
+    }
+
+    #[test]
+    fn this_process_is_alive_and_an_earlier_one_with_its_id_is_not() {
+        let session = session("t");
+        assert!(is_alive(&session.process), "{session:?}");
+        assert!(!is_alive(&format!("{}.1", std::process::id())));
+        assert!(!is_alive("nonsense"));
+    }
+
+    #[test]
+    fn sessions_differ_and_expire_in_the_future() {
+        let (a, b) = (session("t"), session("t"));
+        assert_ne!(a.id, b.id);
+        assert_eq!(a.host, b.host);
+        assert!(a.expires > now());
+    }
+}

@@ -1,0 +1,122 @@
+//! The command line: the only room that prints outside reports, reads the real environment and clock, and exits.
+//!
+//! [`args`] is the command line as typed; each command has its file. Hidden, and dispatched before anything else because it
+//! must start fast: `rehearsa worker …`, what this executable does inside a container.
+
+pub mod args;
+pub mod clean;
+pub mod completions;
+pub mod connection;
+pub mod console;
+pub mod demo;
+pub mod exit;
+pub mod identity;
+pub mod inspect;
+mod inspect_view;
+pub mod plan;
+mod plan_text;
+mod plan_view;
+pub mod presentation;
+pub mod rehearsal;
+pub mod signals;
+pub mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode as ProcessExit;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Environment;
+use crate::model::outcome::ExitCode;
+use args::{Cli, Command, Global, HarnessArgs};
+use exit::Failure;
+
+/// The program.
+pub fn main() -> ProcessExit {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|verb| verb == "worker") {
+        return crate::worker::main(args.split_off(2));
+    }
+    let env = environment();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    start_logging(&cli.global, &env);
+    let result = match &cli.command {
+        Command::Test(args) => test::run(args, &cli.global, &env),
+        Command::Plan(args) => plan::run(args, &cli.global, &env),
+        Command::Inspect(args) => inspect::run(args, &cli.global, &env),
+        Command::Clean(args) => clean::run(args, &cli.global, &env),
+        Command::Demo(args) => demo::run(args, &cli.global, &env),
+        Command::Completions(args) => completions::run(args).map(|()| ExitCode::Passed),
+    };
+    finish(result, &env)
+}
+
+/// What `rehearsa::harness::main()` runs: `rehearsa test` without its name.
+pub fn harness() -> ProcessExit {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|verb| verb == "worker") {
+        return crate::worker::main(args.split_off(2));
+    }
+    let env = environment();
+    let harness = match HarnessArgs::try_parse_from(args) {
+        Ok(harness) => harness,
+        Err(error) => return usage(&error),
+    };
+    start_logging(&harness.global, &env);
+    finish(test::run(&harness.test, &harness.global, &env), &env)
+}
+
+/// Says what went wrong, if something did, and turns the result into the process's end.
+pub fn finish(result: Result<ExitCode, Failure>, env: &Environment) -> ProcessExit {
+    let exit = result.unwrap_or_else(|failure| {
+        console::report(&failure, env);
+        failure.exit
+    });
+    ProcessExit::from(exit.number())
+}
+
+/// The real environment; what is no UTF-8 is not for us.
+pub fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Help and version go to standard output with code 0, errors to standard error with code 2.
+pub fn usage(error: &clap::Error) -> ProcessExit {
+    // A closed pipe is no reason to panic.
+    let _ = error.print();
+    ProcessExit::from(if error.use_stderr() && !is_bare(error) { ExitCode::Usage.number() } else { 0 })
+}
+
+/// `rehearsa` alone asks for help, and gets it.
+fn is_bare(error: &clap::Error) -> bool {
+    error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && std::env::args_os().len() <= 1
+}
+
+/// Warnings to standard error, more with `-v`; REHEARSA_LOG says it part by part.
+pub fn start_logging(global: &Global, env: &Environment) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "warn,rehearsa=info",
+        2 => "warn,rehearsa=debug",
+        _ => "debug,rehearsa=trace",
+    };
+    let filter = EnvFilter::new(env.get("REHEARSA_LOG").unwrap_or(level));
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // A second call in one process (a test harness that links us) keeps the first one's.
+    let _ = if global.verbose < 2 { logging.without_time().with_target(false).try_init() } else { logging.try_init() };
+}
+
+/// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the host.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::errored(format!("cannot start: {error}")))
+}

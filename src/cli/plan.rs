@@ -1,0 +1,47 @@
+//! `rehearsa plan`: what `test` would do, for people or for programs. Creates nothing but, for the sizes, a worker that
+//! reads.
+
+use super::args::{Global, PlanArgs, TextOrJson};
+use super::connection::Endpoint;
+use super::exit::Failure;
+use super::test::{interrupted, unless_stopped};
+use super::{console, identity, plan_text, plan_view, rehearsal, runtime, signals};
+use crate::config::Environment;
+use crate::config::settings::Settings;
+use crate::discover;
+use crate::docker::Daemon;
+use crate::model::outcome::ExitCode;
+use crate::model::plan::Plan;
+use crate::rehearse::sizes::{self, Sizes};
+use crate::rehearse::stop::Stop;
+
+/// The command.
+pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
+    let settings = Settings::resolve(&args.flags(), env)?;
+    let endpoint = Endpoint::resolve(&global.connection, env)?;
+    let (plan, sizes) = runtime()?.block_on(async {
+        let stop = signals::listen();
+        let daemon = unless_stopped(&stop, endpoint.connect()).await?;
+        let plan = unless_stopped(&stop, async {
+            let services = discover::live(&daemon).await?;
+            Ok(rehearsal::plan(services, &settings)?)
+        })
+        .await?;
+        let sizes = if args.no_sizes { sizes::unknown(&plan) } else { measure(&daemon, &plan, &stop).await? };
+        Ok::<_, Failure>((plan, sizes))
+    })?;
+    match args.format {
+        TextOrJson::Text => console::print(&plan_text::render(&plan, &sizes, settings.threads))?,
+        TextOrJson::Json => {
+            let view = plan_view::view(&plan, &sizes, settings.threads);
+            let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");
+            console::print(&format!("{json}\n"))?;
+        }
+    }
+    Ok(if plan.cases().next().is_none() { ExitCode::NothingSelected } else { ExitCode::Passed })
+}
+
+async fn measure(daemon: &Daemon, plan: &Plan, stop: &Stop) -> Result<Sizes, Failure> {
+    let sizes = sizes::measure(daemon, &identity::session("plan-"), plan, stop).await?;
+    if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(sizes) }
+}

@@ -1,0 +1,155 @@
+//! The plan for people, service by service.
+
+use std::fmt::Write as _;
+
+use super::plan_view::{is_too_large, size_of};
+use crate::config::duration;
+use crate::model::check::Check;
+use crate::model::mount::{Mount, Strategy};
+use crate::model::plan::{MountPlan, Plan, ServicePlan};
+use crate::model::service::Condition;
+use crate::rehearse::sizes::Sizes;
+use crate::report::units;
+use crate::worker::protocol::Scan;
+
+/// The plan as people read it.
+pub fn render(plan: &Plan, sizes: &Sizes, threads: usize) -> String {
+    let mut text = String::new();
+    for (i, stack) in plan.stacks.iter().enumerate() {
+        for (place, service) in stack.services.iter().enumerate() {
+            let order = (stack.services.len() > 1).then_some((place + 1, stack.services.len()));
+            text.push_str(&service_text(service, order, sizes.get(i)));
+            text.push('\n');
+        }
+    }
+    let cases = plan.cases().count();
+    let blocked = plan.cases().filter(|case| case.blocked.is_some() || case.ignored.is_some()).count();
+    text.push_str(&summary(cases, blocked, plan.filtered_out, threads));
+    text
+}
+
+fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) -> String {
+    let plural = if cases == 1 { "service" } else { "services" };
+    let mut line = format!("{cases} {plural} selected, {filtered_out} filtered out, {threads} at a time");
+    if not_run > 0 {
+        let _ = write!(line, "; {not_run} of them cannot or shall not be rehearsed");
+    }
+    if cases == 0 { format!("{line}.\n") } else { format!("{line}. Nothing was created; `rehearsa test` does it.\n") }
+}
+
+/// Writing to a string cannot fail, so the results of `writeln!` are let go here.
+fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option<&Vec<Option<Scan>>>) -> String {
+    let service = &plan.service;
+    let mut text = format!("{}", service.name);
+    if let Some((place, of)) = order {
+        let _ = write!(text, "  (boots {place} of {of})");
+    }
+    if !plan.selected {
+        text.push_str("  (only because others need it; not a test)");
+    }
+    text.push('\n');
+    let _ = writeln!(text, "  image    {} ({})", service.image.reference, short_id(&service.image.id));
+    if let Some(reason) = &plan.ignored {
+        let _ = writeln!(text, "  ignored  {reason}");
+    }
+    if let Some(diagnosis) = &plan.blocked {
+        let _ = writeln!(
+            text,
+            "  blocked  {}: {}\n           {}",
+            diagnosis.code,
+            indented(&diagnosis.message),
+            diagnosis.remedy()
+        );
+    }
+    for (i, mount) in plan.mounts.iter().enumerate() {
+        let head = if i == 0 { "mounts" } else { "" };
+        let _ = writeln!(text, "  {head:<8} {}", mount_text(mount, plan.max_copy, sizes));
+    }
+    if plan.mounts.is_empty() {
+        text.push_str("  mounts   none: it keeps no data\n");
+    }
+    for (i, need) in plan.needs.iter().enumerate() {
+        let head = if i == 0 { "needs" } else { "" };
+        let _ = writeln!(text, "  {head:<8} {} {}", need.service, condition(need.condition));
+    }
+    let _ = writeln!(text, "  checks   {}", checks(plan));
+    for (i, change) in plan.changes.iter().enumerate() {
+        let head = if i == 0 { "sandbox" } else { "" };
+        let mark = if change.notable { "! " } else { "" };
+        let _ = writeln!(text, "  {head:<8} {mark}{}: {} → {}", change.field, change.live, change.sandbox);
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "  warning  {}: {}", warning.code, indented(&warning.message));
+    }
+    text
+}
+
+fn mount_text(plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
+    let what = match plan.strategy {
+        Strategy::Copy => "copied",
+        Strategy::Readonly => "read-only, as it is",
+        Strategy::Overlay => "seen through an overlay",
+        Strategy::Empty => "empty in the sandbox",
+        Strategy::Omit => "left out",
+    };
+    let size = size_of(plan, sizes).map(|scan| {
+        let at_least = if scan.complete { "" } else { "more than " };
+        let bound = match is_too_large(plan, max_copy, scan) {
+            true => format!(" (too large: --max-copy is {})", units::bytes(max_copy)),
+            false => String::new(),
+        };
+        format!(", {at_least}{}{bound}", units::amount(scan.amount))
+    });
+    format!("{}: {what}{}", place(&plan.mount), size.unwrap_or_default())
+}
+
+/// What is mounted and where; some titles say where themselves.
+pub fn place(mount: &Mount) -> String {
+    let (title, at) = (mount.title(), format!(" at {}", mount.target));
+    if title.ends_with(&at) { title } else { title + &at }
+}
+
+fn checks(plan: &ServicePlan) -> String {
+    let mut parts: Vec<String> = plan.checks.iter().map(check).collect();
+    if !plan.settle.is_zero() {
+        parts.push(format!("stays well for {}", duration::show(plan.settle)));
+    }
+    if let Some(timeout) = plan.timeout {
+        parts.push(format!("ready within {}", duration::show(timeout)));
+    }
+    parts.join(", ")
+}
+
+fn check(check: &Check) -> String {
+    match check {
+        Check::Health => "its healthcheck passes".to_owned(),
+        Check::Tcp { ports } => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            format!("listens on {}", ports.join(", "))
+        }
+        Check::Running => "keeps running".to_owned(),
+    }
+}
+
+/// A dependency's condition in words.
+pub fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::ServiceStarted => "started",
+        Condition::ServiceHealthy => "healthy",
+        Condition::ServiceCompletedSuccessfully => "completed successfully",
+    }
+}
+
+/// `sha256:0123456789ab…` as Docker shows it.
+pub fn short_id(id: &str) -> &str {
+    let digest = id.strip_prefix("sha256:").unwrap_or(id);
+    digest.get(..12).unwrap_or(digest)
+}
+
+fn indented(message: &str) -> String {
+    message.replace('\n', "\n           ")
+}
+
+#[cfg(test)]
+#[path = "plan_text_tests.rs"]
+mod tests;

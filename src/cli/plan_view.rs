@@ -1,0 +1,154 @@
+//! The plan for programs: types of its own, so that the plan's insides may change and this does not.
+
+use serde::Serialize;
+
+use crate::model::check::Check;
+use crate::model::diagnosis::Diagnosis;
+use crate::model::event::Change;
+use crate::model::mount::{Origin, Strategy};
+use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
+use crate::model::service::{Condition, Image};
+use crate::rehearse::sizes::Sizes;
+use crate::worker::protocol::{RootKind, Scan};
+
+/// Raised when a field goes or changes its meaning; new fields do not count.
+const SCHEMA_VERSION: u32 = 1;
+
+/// The whole plan.
+#[derive(Debug, Serialize)]
+pub struct PlanView<'a> {
+    schema_version: u32,
+    rehearsa_version: &'static str,
+    /// Rehearsals at a time.
+    threads: usize,
+    /// Services that the filters left out.
+    filtered_out: usize,
+    stacks: Vec<StackView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct StackView<'a> {
+    name: &'a str,
+    /// Dependencies first.
+    services: Vec<ServiceView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceView<'a> {
+    name: String,
+    container: &'a str,
+    image: &'a Image,
+    /// It is a test case; else it is booted for another's sake.
+    selected: bool,
+    /// Why it is not rehearsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<&'a str>,
+    /// Why it cannot be rehearsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<&'a Diagnosis>,
+    mounts: Vec<MountView<'a>>,
+    checks: &'a [Check],
+    /// Time to become ready; `null` for 2 minutes, or what the healthcheck allows when that is longer.
+    timeout_seconds: Option<f64>,
+    settle_seconds: f64,
+    /// Bytes a mount may copy; 0 for no bound.
+    max_copy: u64,
+    /// Bytes of memory, when the service has no limit of its own.
+    memory: Option<u64>,
+    needs: Vec<NeedView>,
+    changes: &'a [Change],
+    warnings: &'a [Diagnosis],
+}
+
+#[derive(Debug, Serialize)]
+struct MountView<'a> {
+    target: &'a str,
+    origin: &'a Origin,
+    read_only: bool,
+    strategy: &'static str,
+    /// `null` where nothing is restored, or where it was not measured.
+    size: Option<SizeView>,
+}
+
+#[derive(Debug, Serialize)]
+struct SizeView {
+    root: RootKind,
+    files: u64,
+    bytes: u64,
+    /// All was counted; else these are lower bounds.
+    complete: bool,
+    /// More than `max_copy`, so the rehearsal would end as errored.
+    too_large: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct NeedView {
+    service: String,
+    condition: Condition,
+}
+
+/// The plan as programs see it.
+pub fn view<'a>(plan: &'a Plan, sizes: &Sizes, threads: usize) -> PlanView<'a> {
+    PlanView {
+        schema_version: SCHEMA_VERSION,
+        rehearsa_version: env!("CARGO_PKG_VERSION"),
+        threads,
+        filtered_out: plan.filtered_out,
+        stacks: plan.stacks.iter().enumerate().map(|(i, stack)| stack_view(stack, sizes.get(i))).collect(),
+    }
+}
+
+fn stack_view<'a>(stack: &'a StackPlan, sizes: Option<&Vec<Option<Scan>>>) -> StackView<'a> {
+    StackView {
+        name: &stack.name,
+        services: stack.services.iter().map(|service| service_view(service, sizes)).collect(),
+    }
+}
+
+fn service_view<'a>(plan: &'a ServicePlan, sizes: Option<&Vec<Option<Scan>>>) -> ServiceView<'a> {
+    let needs = plan.needs.iter();
+    ServiceView {
+        name: plan.service.name.to_string(),
+        container: &plan.service.container_name,
+        image: &plan.service.image,
+        selected: plan.selected,
+        ignored: plan.ignored.as_deref(),
+        blocked: plan.blocked.as_ref(),
+        mounts: plan.mounts.iter().map(|mount| mount_view(mount, plan.max_copy, sizes)).collect(),
+        checks: &plan.checks,
+        timeout_seconds: plan.timeout.map(|timeout| timeout.as_secs_f64()),
+        settle_seconds: plan.settle.as_secs_f64(),
+        max_copy: plan.max_copy,
+        memory: plan.memory,
+        needs: needs.map(|need| NeedView { service: need.service.to_string(), condition: need.condition }).collect(),
+        changes: &plan.changes,
+        warnings: &plan.warnings,
+    }
+}
+
+fn mount_view<'a>(plan: &'a MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> MountView<'a> {
+    let size = size_of(plan, sizes).map(|scan| SizeView {
+        root: scan.root,
+        files: scan.amount.files,
+        bytes: scan.amount.bytes,
+        complete: scan.complete,
+        too_large: is_too_large(plan, max_copy, scan),
+    });
+    MountView {
+        target: &plan.mount.target,
+        origin: &plan.mount.origin,
+        read_only: plan.mount.read_only,
+        strategy: plan.strategy.name(),
+        size,
+    }
+}
+
+/// What a mount was measured to hold.
+pub fn size_of<'s>(mount: &MountPlan, sizes: Option<&'s Vec<Option<Scan>>>) -> Option<&'s Scan> {
+    sizes?.get(mount.restore?)?.as_ref()
+}
+
+/// Whether a mount holds more than may be copied of it.
+pub fn is_too_large(mount: &MountPlan, max_copy: u64, scan: &Scan) -> bool {
+    mount.strategy == Strategy::Copy && max_copy > 0 && scan.amount.bytes > max_copy
+}

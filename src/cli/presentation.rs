@@ -1,0 +1,123 @@
+//! How a run is shown: format, colour, which stream takes what.
+
+use clap::ValueEnum;
+
+use super::args::OutputArgs;
+use crate::config::Environment;
+use crate::config::settings::ReportTargets;
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presentation {
+    /// libtest's format.
+    pub format: TestFormat,
+    /// Colours.
+    pub color: ColorWish,
+    /// Where libtest's own lines go.
+    pub libtest_to: Stream,
+    /// `--bench`: nothing is run, as there are no benchmarks.
+    pub bench: bool,
+    /// Show steps as they go on standard error.
+    pub steps: bool,
+    /// Show every step, with notes.
+    pub verbose: bool,
+}
+
+/// libtest's formats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// One line a service.
+    #[default]
+    Pretty,
+    /// One character a service.
+    Terse,
+    /// One JSON event a line.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWish {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A standard stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output, the machine's.
+    Stdout,
+    /// Standard error, the person's.
+    Stderr,
+}
+
+impl ColorWish {
+    /// The flag, else NO_COLOR and CLICOLOR_FORCE (<https://no-color.org>, <https://bixense.com/clicolors>).
+    #[must_use]
+    pub fn with_environment(self, env: &Environment) -> Self {
+        match self {
+            ColorWish::Auto if env.get("NO_COLOR").is_some() => ColorWish::Never,
+            ColorWish::Auto if env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0") => ColorWish::Always,
+            ColorWish::Auto if env.get("CLICOLOR") == Some("0") || env.get("TERM") == Some("dumb") => ColorWish::Never,
+            wish => wish,
+        }
+    }
+
+    /// Whether a stream gets colour.
+    pub fn applies(self, is_terminal: bool) -> bool {
+        match self {
+            ColorWish::Auto => is_terminal,
+            ColorWish::Always => true,
+            ColorWish::Never => false,
+        }
+    }
+}
+
+impl Presentation {
+    /// What the flags and the environment ask for. A report on standard output has it for itself.
+    pub fn new(output: &OutputArgs, reports: &ReportTargets, env: &Environment) -> Self {
+        let format = if output.quiet { TestFormat::Terse } else { output.format.unwrap_or_default() };
+        Self {
+            format,
+            color: output.color.with_environment(env),
+            libtest_to: if reports.take_stdout() { Stream::Stderr } else { Stream::Stdout },
+            bench: output.bench,
+            steps: !output.quiet,
+            verbose: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn env(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().copied().collect()
+    }
+
+    #[test]
+    fn no_color_is_honoured_unless_a_flag_says_otherwise() {
+        let asked = |wish: ColorWish, variables| wish.with_environment(&env(variables));
+        assert_eq!(asked(ColorWish::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), ColorWish::Never);
+        assert_eq!(asked(ColorWish::Auto, &[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")]), ColorWish::Always);
+        assert_eq!(asked(ColorWish::Auto, &[("CLICOLOR_FORCE", "0")]), ColorWish::Auto);
+        assert_eq!(asked(ColorWish::Always, &[("NO_COLOR", "1")]), ColorWish::Always);
+        assert!(ColorWish::Auto.applies(true) && !ColorWish::Auto.applies(false));
+    }
+
+    #[test]
+    fn a_report_on_standard_output_has_it_for_itself() {
+        let reports = ReportTargets { tap: Some(PathBuf::from("-")), ..ReportTargets::default() };
+        let shown = |reports| Presentation::new(&OutputArgs::default(), reports, &env(&[])).libtest_to;
+        assert_eq!(shown(&reports), Stream::Stderr);
+        assert_eq!(shown(&ReportTargets::default()), Stream::Stdout);
+    }
+}

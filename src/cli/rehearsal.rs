@@ -1,0 +1,116 @@
+//! From services and settings to a run: what `test` and `demo` share.
+
+use std::io::{self, IsTerminal};
+
+use super::exit::Failure;
+use super::presentation::{Presentation, Stream, TestFormat};
+use super::{console, identity};
+use crate::config::settings::Settings;
+use crate::config::{ConfigError, labels::Labels};
+use crate::docker::{Daemon, DaemonInfo};
+use crate::model::outcome::ExitCode;
+use crate::model::plan::Plan;
+use crate::model::service::Service;
+use crate::plan::Inputs;
+use crate::rehearse::session::Session;
+use crate::rehearse::stop::Stop;
+use crate::report::human::{HumanReporter, HumanStyle};
+use crate::report::{self, Reporter};
+use crate::trials::{self, Display, Format};
+
+/// All that a run of rehearsals needs.
+pub struct Run {
+    /// The engine.
+    pub daemon: Daemon,
+    /// What it says of itself.
+    pub info: DaemonInfo,
+    /// What to do.
+    pub plan: Plan,
+    /// How.
+    pub settings: Settings,
+    /// How it is shown.
+    pub presentation: Presentation,
+    /// Whose objects they are.
+    pub session: Session,
+    /// Addresses of the engine's host as this client knows them.
+    pub host_addresses: Vec<String>,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// Where asynchronous work goes; the run itself blocks the calling thread.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// The plan for these services under these settings; labels that nobody knows are told.
+pub fn plan(services: Vec<Service>, settings: &Settings) -> Result<Plan, ConfigError> {
+    let mut with_settings = Vec::with_capacity(services.len());
+    for service in services {
+        let labels = Labels::of(&service)?;
+        for unknown in &labels.unknown {
+            tracing::warn!("{unknown}");
+        }
+        let rehearsal = settings.with_labels(&labels);
+        with_settings.push((service, rehearsal));
+    }
+    Ok(crate::plan::plan(Inputs { services: with_settings, selection: &settings.selection }))
+}
+
+/// Lists the selected services on standard output, as libtest does.
+pub fn list(plan: &Plan, presentation: &Presentation) {
+    trials::list(plan, &display(presentation, false));
+}
+
+/// Rehearses, and returns what the outcome means.
+pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
+    let Run { daemon, info, plan, settings, presentation, session, host_addresses, stop, runtime } = run;
+    let mut reporters: Vec<Box<dyn Reporter>> = report::open(&settings.reports, Box::new(io::stdout()))
+        .map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
+    reporters.push(Box::new(HumanReporter::on_stderr(style(&presentation))));
+    let single = plan.cases().count() == 1;
+    let outcome = trials::run(trials::Run {
+        runtime,
+        daemon,
+        info,
+        plan,
+        session,
+        host_addresses,
+        stop,
+        threads: settings.threads,
+        fail_fast: settings.fail_fast,
+        keep: settings.rehearsal.keep,
+        reporters,
+        clock: identity::timestamp,
+        display: display(&presentation, single),
+    });
+    for lost in &outcome.lost_reports {
+        console::note(&format!("A report is lost: {lost}"));
+    }
+    Ok(outcome.exit_code())
+}
+
+fn style(presentation: &Presentation) -> HumanStyle {
+    let terminal = io::stderr().is_terminal();
+    HumanStyle {
+        color: presentation.color.applies(terminal),
+        progress: terminal && presentation.steps,
+        width: None,
+        quiet: !presentation.steps,
+        verbose: presentation.verbose,
+    }
+}
+
+/// libtest's own lines. A report on standard output has it for itself. A person who rehearses one service at a terminal has the
+/// steps before their eyes, and needs no second telling.
+fn display(presentation: &Presentation, single: bool) -> Display {
+    let told_twice =
+        single && presentation.format == TestFormat::Pretty && io::stdout().is_terminal() && io::stderr().is_terminal();
+    let silent = told_twice || presentation.libtest_to == Stream::Stderr;
+    Display {
+        format: match presentation.format {
+            TestFormat::Pretty => Format::Pretty,
+            TestFormat::Terse => Format::Terse,
+            TestFormat::Json => Format::Json,
+        },
+        color: Some(presentation.color.applies(io::stdout().is_terminal())),
+        to_file: silent.then(|| "/dev/null".to_owned()),
+    }
+}

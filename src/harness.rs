@@ -1,0 +1,20 @@
+//! The library's entry for `cargo test` users.
+//!
+//! A test target with `harness = false` whose whole `main` is [`main`] offers every service of the Docker host as a test:
+//!
+//! ```no_run
+//! // tests/restores.rs, with `[[test]] name = "restores"` and `harness = false` in Cargo.toml
+//! fn main() -> std::process::ExitCode {
+//!     rehearsa::harness::main()
+//! }
+//! ```
+//!
+//! `cargo test --test restores jellyfin` and `cargo nextest run` then rehearse what `rehearsa test jellyfin` does, with the same
+//! flags. The test executable ships itself to the engine as its worker, so nothing else needs to be installed.
+
+use std::process::ExitCode;
+
+/// Runs as `rehearsa test` with this process's arguments, and says how it ended.
+pub fn main() -> ExitCode {
+    crate::cli::harness()
+}

@@ -1,0 +1,5 @@
+//! The command line program; all of it is in the library.
+
+fn main() -> std::process::ExitCode {
+    rehearsa::cli::main()
+}

@@ -1,0 +1,271 @@
+//! The plan as libtest-mimic trials: each selected service is a test case.
+//!
+//! libtest-mimic brings the threads, the names and the lines that `cargo test` users know. It neither selects (the plan
+//! has), nor judges (the outcome does), nor sets the exit code.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, FormatSetting, Trial};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::docker::{Daemon, DaemonInfo};
+use crate::model::event::{CaseInfo, Fact};
+use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::model::plan::{Plan, ServicePlan};
+use crate::model::service::ServiceName;
+use crate::rehearse::session::Session;
+use crate::rehearse::stop::Stop;
+use crate::rehearse::{Engine, Notify, Setup};
+use crate::report::{Dispatcher, EventSink, Reporter, wording};
+
+/// The libtest kind of a case: where its data comes from.
+const LIVE: &str = "live";
+
+/// libtest's output formats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One line a case.
+    #[default]
+    Pretty,
+    /// One character a case.
+    Terse,
+    /// One JSON event a line.
+    Json,
+}
+
+/// How libtest-mimic shows itself.
+#[derive(Debug, Clone, Default)]
+pub struct Display {
+    /// Its format.
+    pub format: Format,
+    /// With colours, without, or (`None`) as it sees fit.
+    pub color: Option<bool>,
+    /// Where its lines go instead of standard output.
+    pub to_file: Option<String>,
+}
+
+/// A run that is about to begin.
+pub struct Run {
+    /// The runtime that the engine works on.
+    pub runtime: Handle,
+    /// The engine's connection.
+    pub daemon: Daemon,
+    /// What it says of itself.
+    pub info: DaemonInfo,
+    /// What is to be done.
+    pub plan: Plan,
+    /// Whose objects they are.
+    pub session: Session,
+    /// Addresses of the host that no sandbox may reach, as far as the client knows them.
+    pub host_addresses: Vec<String>,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// Rehearsals at a time.
+    pub threads: usize,
+    /// Start no more after the first that is not green.
+    pub fail_fast: bool,
+    /// Keep the sandboxes of what is not green.
+    pub keep: bool,
+    /// Who shows the run.
+    pub reporters: Vec<Box<dyn Reporter>>,
+    /// The time of events.
+    pub clock: fn() -> jiff::Timestamp,
+    /// How libtest-mimic shows itself.
+    pub display: Display,
+}
+
+/// Prints the names of the selected cases as libtest does. Creates nothing.
+pub fn list(plan: &Plan, display: &Display) {
+    let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
+    let arguments = Arguments { list: true, ..arguments(display, 1) };
+    // A listing concludes nothing.
+    let _ = libtest_mimic::run(&arguments, trials);
+}
+
+/// Runs every selected case and says what became of it. Everything is torn down before this returns. Blocks; must not be
+/// called on the runtime's own threads.
+pub fn run(run: Run) -> Outcome {
+    let Run {
+        runtime,
+        daemon,
+        info,
+        plan,
+        session,
+        host_addresses,
+        stop,
+        threads,
+        fail_fast,
+        keep,
+        reporters,
+        clock,
+        display,
+    } = run;
+    let (sink, dispatcher) = Dispatcher::start(reporters, clock);
+    sink.send(Fact::RunStarted {
+        session: session.id.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: format!("Docker {} on {}", info.version, info.name),
+        cases: plan.cases().map(case_info).collect(),
+        filtered_out: plan.filtered_out,
+        threads,
+    });
+    warn_beforehand(&plan, &sink);
+    let teller = SignalTeller { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
+    runtime.spawn({
+        let teller = teller.clone();
+        async move {
+            teller.stop.cancelled().await;
+            teller.tell();
+        }
+    });
+
+    let cases: Vec<ServicePlan> = plan.cases().cloned().collect();
+    let notify = {
+        let sink = sink.clone();
+        Notify::new(stop.clone(), move |fact| sink.send(fact))
+    };
+    let engine = Engine::new(Setup { daemon, info, plan, session, notify, keep, host_addresses, stop: stop.clone() });
+    let desk = Arc::new(Desk {
+        engine: Arc::new(engine),
+        runtime: runtime.clone(),
+        sink,
+        stop,
+        turns: Semaphore::new(threads.max(1)),
+        fail_fast,
+        failed: AtomicBool::new(false),
+    });
+    {
+        let _context = runtime.enter();
+        desk.engine.warm_up();
+    }
+    let trials = cases.iter().map(|case| {
+        let (desk, name) = (Arc::clone(&desk), case.service.name.clone());
+        trial(case, move || desk.rehearse(&name))
+    });
+    // What became of the trials is in the events.
+    let _ = libtest_mimic::run(&arguments(&display, threads), trials.collect());
+    runtime.block_on(desk.engine.finish());
+    teller.tell();
+    desk.sink.send(Fact::RunFinished);
+    dispatcher.finish()
+}
+
+/// What every trial needs.
+struct Desk {
+    engine: Arc<Engine>,
+    runtime: Handle,
+    sink: EventSink,
+    stop: Stop,
+    turns: Semaphore,
+    fail_fast: bool,
+    failed: AtomicBool,
+}
+
+impl Desk {
+    fn rehearse(&self, name: &ServiceName) -> Result<Completion, Failed> {
+        self.runtime.block_on(self.take_turn(name));
+        let Some(record) = self.sink.record(name) else {
+            return Err("nothing is known of this rehearsal".into());
+        };
+        let completion = conclude(&record);
+        if completion.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        completion
+    }
+
+    async fn take_turn(&self, name: &ServiceName) {
+        let Ok(_turn) = self.turns.acquire().await else { return };
+        if self.stop.is_cancelled() {
+            self.engine.pass_over(name, "not run: the run was interrupted").await;
+        } else if self.fail_fast && self.failed.load(Ordering::Relaxed) {
+            self.engine.pass_over(name, "not run: --fail-fast, and an earlier rehearsal was not green").await;
+        } else {
+            // A task of its own, so that a panic is known and what it leaves is torn down.
+            let (engine, case) = (Arc::clone(&self.engine), name.clone());
+            if let Err(broken) = self.runtime.spawn(async move { engine.rehearse(&case).await }).await {
+                self.engine.abort(name, &broken.to_string()).await;
+            }
+        }
+    }
+}
+
+/// A record in libtest's words.
+fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
+    match record.verdict() {
+        Verdict::Passed => Ok(Completion::Completed),
+        Verdict::Skipped => Ok(Completion::ignored_with(record.skipped.as_deref().unwrap_or("skipped"))),
+        Verdict::Failed | Verdict::Errored => {
+            let text = wording::failure_text(record);
+            Err(text.unwrap_or_else(|| "nothing was found out about this service".to_owned()).into())
+        }
+    }
+}
+
+fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static) -> Trial {
+    Trial::ignorable_test(case.service.name.to_string(), runner)
+        .with_kind(LIVE)
+        .with_ignored_flag(case.ignored.is_some())
+}
+
+/// libtest-mimic's own arguments. On one thread it would write the begin of a line before a case and the rest after it,
+/// and the steps in between; with a second one it writes whole lines, and turns see to it that still only one case runs.
+fn arguments(display: &Display, threads: usize) -> Arguments {
+    let Display { format, color, to_file } = display.clone();
+    let format = match format {
+        Format::Pretty => FormatSetting::Pretty,
+        Format::Terse => FormatSetting::Terse,
+        Format::Json => FormatSetting::Json,
+    };
+    let color = match color {
+        None => ColorSetting::Auto,
+        Some(true) => ColorSetting::Always,
+        Some(false) => ColorSetting::Never,
+    };
+    Arguments {
+        test_threads: Some(threads.max(2)),
+        format: Some(format),
+        color: Some(color),
+        logfile: to_file,
+        ..Arguments::default()
+    }
+}
+
+fn case_info(case: &ServicePlan) -> CaseInfo {
+    CaseInfo {
+        name: case.service.name.clone(),
+        source: LIVE.to_owned(),
+        image: case.service.image.clone(),
+        changes: case.changes.clone(),
+        ignored: case.ignored.clone(),
+        declared: None,
+    }
+}
+
+fn warn_beforehand(plan: &Plan, sink: &EventSink) {
+    for case in plan.cases() {
+        for diagnosis in &case.warnings {
+            sink.send(Fact::Warned { cases: vec![case.service.name.clone()], diagnosis: diagnosis.clone() });
+        }
+    }
+}
+
+/// Tells of the signal that ended the run, once.
+#[derive(Clone)]
+struct SignalTeller {
+    stop: Stop,
+    sink: EventSink,
+    told: Arc<AtomicBool>,
+}
+
+impl SignalTeller {
+    fn tell(&self) {
+        if let Some(signal) = self.stop.signal()
+            && !self.told.swap(true, Ordering::AcqRel)
+        {
+            self.sink.send(Fact::Interrupted { signal });
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line as a program: what it prints where, and how it ends. Needs no Docker.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Runs rehearsa with nothing of the caller's environment that could change what it does.
+fn rehearsa(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    command.args(args).env_clear().env("HOME", "/nonexistent");
+    command.envs(env.iter().copied());
+    command.output().expect("rehearsa starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("rehearsa writes UTF-8")
+}
+
+const NO_ENGINE: [(&str, &str); 1] = [("DOCKER_HOST", "unix:///nonexistent.sock")];
+
+#[test]
+fn an_unknown_flag_is_wrong_usage() {
+    let output = rehearsa(&["test", "--tiemout", "2m"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stdout), "");
+    let message = text(&output.stderr);
+    assert!(message.contains("--tiemout") && message.contains("--timeout"), "{message}");
+}
+
+#[test]
+fn wrong_values_are_wrong_usage_before_the_engine_is_asked() {
+    for (args, expected) in [
+        (&["test", "--timeout", "soon"][..], "--timeout: `soon` is not a duration"),
+        (&["test", "--test-threads", "0"], "--test-threads: `0` is not a number of 1 or more"),
+        (&["test", "--junit", "-", "--tap", "-"], "--junit and --tap both write to standard output"),
+        (&["plan", "--strategy", "/a=copi"], "did you mean `copy`?"),
+        (&["test", "--max-copy", "lots"], "--max-copy: `lots` is not a size"),
+        (&["test", "-H", "gopher://x"], "gopher"),
+        (&["inspect", "--docker-wait", "soon", "x"], "--docker-wait: `soon` is not a duration"),
+    ] {
+        let output = rehearsa(args, &NO_ENGINE);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+        assert!(message.contains(expected), "{args:?}: {message}");
+    }
+}
+
+#[test]
+fn no_engine_is_named_at_once_with_what_to_do() {
+    for args in [&["test"][..], &["test", "--list"], &["plan"], &["inspect", "x"], &["clean"], &["demo"]] {
+        let started = Instant::now();
+        let output = rehearsa(args, &NO_ENGINE);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(102), "{args:?}: {message}");
+        assert!(
+            message.contains("no Docker engine answers at unix:///nonexistent.sock (from DOCKER_HOST)"),
+            "{args:?}: {message}"
+        );
+        assert!(message.contains("No such file or directory"), "{args:?}: {message}");
+        assert!(message.contains("What to do: start Docker") && message.contains("--docker-wait"), "{message}");
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "{args:?} took {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn waiting_for_an_engine_ends_when_the_time_is_over() {
+    let started = Instant::now();
+    let output = rehearsa(&["test", "--docker-wait", "500ms"], &NO_ENGINE);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(102));
+    assert!(message.contains("not even after 500ms"), "{message}");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn rehearsa_alone_and_help_are_the_same_friendly_text() {
+    let help = rehearsa(&["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    let shown = text(&help.stdout);
+    for part in
+        ["rehearsa demo", "rehearsa test jellyfin", "Exit codes:", "test", "plan", "inspect", "clean", "Connection:"]
+    {
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    }
+    let alone = rehearsa(&[], &[]);
+    assert_eq!(alone.status.code(), Some(0));
+    assert!(format!("{}{}", text(&alone.stdout), text(&alone.stderr)).contains("rehearsa demo"));
+}
+
+#[test]
+fn help_of_test_is_in_groups() {
+    let shown = text(&rehearsa(&["test", "--help"], &[]).stdout);
+    for part in
+        ["Selection:", "Rehearsal:", "Reports:", "Output:", "Connection:", "Examples:", "--fail-fast", "rehearsa.skip"]
+    {
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    }
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let output = rehearsa(&["--version"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), format!("rehearsa {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = rehearsa(&["completions", shell], &[]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = text(&output.stdout);
+        assert!(script.contains("rehearsa") && script.contains("include-ignored"), "{shell}: {script}");
+    }
+    assert_eq!(rehearsa(&["completions", "abacus"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_crash() {
+    use std::io::Read;
+    use std::process::Stdio;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
+        .args(["completions", "zsh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("rehearsa starts");
+    let mut stdout = child.stdout.take().expect("it is piped");
+    stdout.read_exact(&mut [0; 1]).expect("it writes something");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_unknown_worker_verb_is_refused() {
+    assert_eq!(rehearsa(&["worker", "dance"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_an_engine_with_its_own_code() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::process::Stdio;
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
+            .args(["test", "--docker-wait", "60s"])
+            .env("DOCKER_HOST", "unix:///nonexistent.sock")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("rehearsa starts");
+        // Before it listens, a signal would end it as any program.
+        let pid = Pid::from_child(&child);
+        let started = Instant::now();
+        while !listens_for_signals(child.id()) {
+            assert!(started.elapsed() < Duration::from_secs(10), "it never listened");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(pid, signal).expect("it still runs");
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(code));
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+}
+
+/// Whether a process has its own handler for SIGINT and SIGTERM, by the kernel's mask of caught signals.
+fn listens_for_signals(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << 1) != 0 && mask & (1 << 14) != 0
+}

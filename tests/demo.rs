@@ -1,0 +1,133 @@
+//! `rehearsa demo` and `rehearsa clean` against the real engine: the demo succeeds, and whatever ends it, nothing is left.
+//! Needs a Docker engine and nothing else. Each test looks only at the objects of the processes it started.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rehearsa::cli::args::ConnectionArgs;
+use rehearsa::cli::connection::Endpoint;
+use rehearsa::docker::Daemon;
+use rehearsa::rehearse::sweep;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longer than anything here takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn daemon() -> Daemon {
+    let endpoint = Endpoint::resolve(&ConnectionArgs::default(), &rehearsa::cli::environment());
+    let endpoint = endpoint.unwrap_or_else(|failure| panic!("{}", failure.render(false)));
+    endpoint.connect().await.unwrap_or_else(|failure| panic!("{}", failure.render(false)))
+}
+
+/// The names of what a process created and that is still there.
+async fn objects_of(daemon: &Daemon, pid: u32) -> Vec<String> {
+    let objects = daemon.objects(None).await.expect("the engine lists our objects");
+    let own = |process: &str| process.split('.').next() == Some(pid.to_string().as_str());
+    sweep::in_order(&objects).filter(|(_, object)| own(&object.marks.process)).map(|(_, o)| o.name.clone()).collect()
+}
+
+async fn wait_for(daemon: &Daemon, pid: u32, what: &str, holds: impl Fn(&[String]) -> bool) {
+    let started = Instant::now();
+    loop {
+        let objects = objects_of(daemon, pid).await;
+        if holds(&objects) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{what} never came to be: {objects:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn start_demo(dir: &tempfile::TempDir) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_rehearsa"))
+        .args(["demo", "--report-dir"])
+        .arg(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("rehearsa starts")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it still runs");
+}
+
+fn clean() -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--format", "json"]).output().expect("rehearsa starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn the_demo_succeeds_and_leaves_nothing_but_its_reports() {
+    let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
+    let child = start_demo(&dir);
+    let pid = child.id();
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends");
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    for part in
+        ["Cloning volume rehearsa-demo-", "Booting container", "Healthcheck passed", "Restore Simulation: SUCCESS"]
+    {
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    }
+    for report in ["junit.xml", "report.json", "report.tap"] {
+        let content = std::fs::read_to_string(dir.path().join(report)).expect(report);
+        assert!(content.contains("rehearsa-demo-"), "{report}: {content}");
+        assert!(shown.contains(report), "{report} is not shown in:\n{shown}");
+    }
+    assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}
+
+/// Whether these objects show that a step was reached.
+type Reached = fn(&[String]) -> bool;
+
+/// What is there when the signal comes: the demo's own volume, its service, the sandbox.
+#[tokio::test]
+async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
+    let daemon = daemon().await;
+    let steps: [(&str, Reached); 3] = [
+        ("the volume", |objects| objects.iter().any(|name| name.ends_with("-notes"))),
+        ("the writer of the note", |objects| objects.iter().any(|name| name.ends_with("-writer"))),
+        ("the sandbox", |objects| objects.iter().any(|name| !name.starts_with("rehearsa-demo-"))),
+    ];
+    for (i, (what, holds)) in steps.into_iter().enumerate() {
+        let (number, code) = if i % 2 == 0 { (Signal::INT, 130) } else { (Signal::TERM, 143) };
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let child = start_demo(&dir);
+        let pid = child.id();
+        wait_for(&daemon, pid, what, holds).await;
+        let asked = Instant::now();
+        signal(&child, number);
+        let output =
+            tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends");
+        assert_eq!(output.status.code(), Some(code), "{what}: {}", text(&output.stderr));
+        assert!(asked.elapsed() < Duration::from_secs(9), "{what}: {:?}", asked.elapsed());
+        assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
+    let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
+    let mut child = start_demo(&dir);
+    let pid = child.id();
+    wait_for(&daemon, pid, "the sandbox", |objects| objects.iter().any(|name| !name.starts_with("rehearsa-demo-")))
+        .await;
+    signal(&child, Signal::STOP);
+    // A call that was under way when it stopped may still come to its end.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = objects_of(&daemon, pid).await;
+    let cleaned = clean();
+    assert!(text(&cleaned.stdout).contains(&format!("\"process\": \"{pid}.")), "{}", text(&cleaned.stdout));
+    assert_eq!(objects_of(&daemon, pid).await, before, "a stopped process is a live one");
+
+    signal(&child, Signal::KILL);
+    child.wait().expect("it ends");
+    // The worker goes by itself once nobody talks to it; everything else is for `clean`.
+    let cleaned = clean();
+    assert_eq!(cleaned.status.code(), Some(0), "{}{}", text(&cleaned.stdout), text(&cleaned.stderr));
+    assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}

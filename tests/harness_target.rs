@@ -1,0 +1,105 @@
+//! A test target that is `rehearsa::harness::main()`, run with the arguments that `cargo test` and `cargo nextest run` give.
+//! Needs a Docker engine and the fixture images (`ci/fixtures`). The service it rehearses is its own.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A live container that goes when the test ends, however it ends.
+struct Live(String);
+
+impl Live {
+    fn start(what: &str, image: &str, command: &[&str]) -> Self {
+        let live = Self(format!("harness-target-{what}-{}", std::process::id()));
+        let output = Command::new("docker")
+            .args(["run", "--detach", "--network", "none", "--name", &live.0, image])
+            .args(command)
+            .output()
+            .expect("docker starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        live
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Whether it went is seen by whoever looks; a panic in here would hide the first one.
+        let _ = Command::new("docker").args(["rm", "--force", "--volumes", &self.0]).output();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The executable of `examples/restores.rs`. Cargo builds examples only when all targets are tested, so it is asked here.
+fn target() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--locked",
+        "--offline",
+        "--example",
+        "restores",
+        "--message-format=json",
+    ]);
+    // What cargo tells a test about its package would count as a changed environment for some build scripts, and this
+    // build would make anew what the outer one has made, and the next outer one again.
+    for (name, _) in std::env::vars_os() {
+        let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| own.iter().any(|prefix| name.starts_with(prefix))) {
+            cargo.env_remove(name);
+        }
+    }
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().expect("cargo starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "restores")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .expect("cargo names the executable")
+}
+
+fn run(target: &PathBuf, arguments: &[&str]) -> Output {
+    Command::new(target).args(arguments).env("REHEARSA_SETTLE", "0s").output().expect("the test target starts")
+}
+
+#[test]
+fn cargo_test_and_nextest_list_and_run_services() {
+    let target = target();
+    let sound = Live::start("sound", "rehearsa-fixture/tiny", &[]);
+    let broken = Live::start("broken", "rehearsa-fixture/broken", &["never-healthy"]);
+
+    // nextest: a list of all, a list of the ignored, then one process a test.
+    let listed = run(&target, &["--list", "--format", "terse"]);
+    let (lines, said) = (text(&listed.stdout), text(&listed.stderr));
+    assert_eq!(listed.status.code(), Some(0), "{said}");
+    assert!(lines.lines().all(|line| line.ends_with(": test")), "nothing but tests is listed:\n{lines}");
+    let listed_name = |live: &Live| {
+        let line = lines.lines().find(|line| line.contains(&live.0)).unwrap_or_else(|| panic!("not listed:\n{lines}"));
+        line.trim_end_matches(": test").to_owned()
+    };
+    let (sound_name, broken_name) = (listed_name(&sound), listed_name(&broken));
+
+    let ignored = run(&target, &["--list", "--format", "terse", "--ignored"]);
+    assert_eq!(ignored.status.code(), Some(0), "{}", text(&ignored.stderr));
+    assert!(!text(&ignored.stdout).contains("harness-target-"), "{}", text(&ignored.stdout));
+
+    let passed = run(&target, &[&sound_name, "--exact", "--nocapture"]);
+    assert_eq!(passed.status.code(), Some(0), "{}{}", text(&passed.stdout), text(&passed.stderr));
+    assert!(text(&passed.stdout).contains("test result: ok. 1 passed; 0 failed"), "{}", text(&passed.stdout));
+    assert!(text(&passed.stderr).contains("Restore Simulation: SUCCESS"), "{}", text(&passed.stderr));
+
+    let failed = run(&target, &[&broken_name, "--exact", "--nocapture"]);
+    assert_eq!(failed.status.code(), Some(101), "{}{}", text(&failed.stdout), text(&failed.stderr));
+    assert!(text(&failed.stdout).contains("test result: FAILED. 0 passed; 1 failed"), "{}", text(&failed.stdout));
+    assert!(text(&failed.stderr).contains("health/unhealthy"), "{}", text(&failed.stderr));
+
+    // cargo test: filters as typed, more than one, and what it passes on after `--`.
+    let both = run(&target, &[&sound.0, &broken.0, "--skip", "target-broken", "--test-threads", "1", "--show-output"]);
+    assert_eq!(both.status.code(), Some(0), "{}{}", text(&both.stdout), text(&both.stderr));
+    assert!(text(&both.stdout).contains("running 1 test"), "{}", text(&both.stdout));
+}
