@@ -7,7 +7,9 @@ use crate::model::event::Change;
 use crate::model::mount::{Mount, Origin, Strategy};
 use crate::model::plan::{Isolated, MountPlan};
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin};
-use crate::model::service::{Attachment, Healthcheck, Limits, NetworkMode, Privileges, Restart, Service, Setting};
+use crate::model::service::{
+    Attachment, EnvVar, Healthcheck, Limits, NetworkMode, Privileges, Restart, Service, Setting,
+};
 
 use super::mounts::is_of_the_host;
 
@@ -165,7 +167,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Is
         image: image.id.clone(),
         entrypoint: entrypoint.clone(),
         command: command.clone(),
-        env: env.clone(),
+        env: env.iter().filter(|var| !changes.is_heard_by_agents(var)).cloned().collect(),
         user: user.clone(),
         group_add: group_add.clone(),
         workdir: workdir.clone(),
@@ -399,10 +401,32 @@ fn restart_word(restart: Restart) -> &'static str {
     }
 }
 
+/// Variables by which agents on the host find containers, as others do by labels: nginx-proxy and its ACME companion read them
+/// from every container that runs (<https://github.com/nginx-proxy/nginx-proxy>, <https://github.com/nginx-proxy/acme-companion>).
+const HEARD_BY_AGENTS: [&str; 8] = [
+    "VIRTUAL_HOST",
+    "VIRTUAL_HOST_MULTIPORTS",
+    "VIRTUAL_PATH",
+    "VIRTUAL_DEST",
+    "VIRTUAL_PORT",
+    "LETSENCRYPT_HOST",
+    "LETSENCRYPT_EMAIL",
+    "ACME_HOST",
+];
+
 #[derive(Default)]
 struct Changes(Vec<Change>);
 
 impl Changes {
+    /// Whether a variable stays behind because agents act on it; says so.
+    fn is_heard_by_agents(&mut self, var: &EnvVar) -> bool {
+        let heard = HEARD_BY_AGENTS.contains(&var.name.as_str());
+        if heard {
+            self.quiet(&format!("env {}", var.name), "set", "left out: agents on the host act on it");
+        }
+        heard
+    }
+
     fn quiet(&mut self, field: &str, live: &str, sandbox: &str) {
         self.push(field, live, sandbox, false);
     }

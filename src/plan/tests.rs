@@ -268,6 +268,17 @@ fn no_label_port_or_restart_policy_goes_along() {
 }
 
 #[test]
+fn variables_that_agents_act_on_stay_behind() {
+    let mut app = service(ServiceName::lone("app"));
+    for name in ["VIRTUAL_HOST", "LETSENCRYPT_HOST"] {
+        app.env.push(EnvVar { name: name.to_owned(), value: Some(Secret::new("app.example")) });
+    }
+    let isolated = sandboxed(&app);
+    assert_eq!(isolated.spec.env.iter().map(|var| var.name.as_str()).collect::<Vec<_>>(), ["TOKEN"]);
+    assert!(isolated.changes.iter().any(|change| change.field == "env VIRTUAL_HOST"));
+}
+
+#[test]
 fn host_networking_becomes_the_sandbox_network_and_is_told() {
     let mut app = service(ServiceName::lone("app"));
     app.network_mode = NetworkMode::Host;
