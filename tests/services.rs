@@ -94,6 +94,19 @@ fn without_healthcheck_and_ports_running_on_is_the_proof() {
     rehearse(&[&live.name], &[]).is_green("running");
 }
 
+/// notes runs as a user of its own, and begins a new database where it finds none.
+#[test]
+fn a_mount_that_is_left_empty_keeps_its_owner_and_a_file_stays_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("state");
+    std::fs::write(&file, "live\n").unwrap();
+    let live = service("notes").volume("/data").options(&["--volume", &format!("{}:/etc/state", shown(&file))]).start();
+    live.until_healthy();
+    let rehearsal = rehearse(&[&live.name], &["--strategy", "/data=empty", "--strategy", "/etc/state=empty"]);
+    rehearsal.is_green("healthy");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "live\n");
+}
+
 #[test]
 fn a_read_only_bind_mount_of_a_file_stays_a_read_only_file() {
     let dir = tempfile::tempdir().unwrap();

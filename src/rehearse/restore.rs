@@ -73,10 +73,7 @@ impl Stack {
         };
         match plan.strategy {
             Strategy::Omit => Ok(Restored::Nothing),
-            Strategy::Empty => {
-                self.restore_step(plan).done();
-                Ok(Restored::Volume(prepared.volume.name))
-            }
+            Strategy::Empty => self.leave_empty(plan, &prepared, &worker).await,
             Strategy::Copy => self.copy(plan, &prepared, &worker).await,
             Strategy::Overlay => self.overlay(index, plan, &prepared, &worker).await,
             Strategy::Readonly => self.straight(plan, &prepared, &worker).await,
@@ -86,6 +83,33 @@ impl Stack {
     fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
         let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source: "live".to_owned() };
         self.common.notify.begin(plan.cases.clone(), step)
+    }
+
+    /// A new volume with the owner and mode of the live one's root: a service that does not run as root must be able to
+    /// write to it, as it can to a volume that the engine fills from its image.
+    async fn leave_empty(&self, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
+        let step = self.restore_step(plan);
+        let Some(from) = prepared.from.clone() else {
+            step.done_with(None, Some("the live one cannot be looked at, so its owner is root".to_owned()));
+            return Ok(Restored::Volume(prepared.volume.name.clone()));
+        };
+        match worker.run(Job::PrepareEmpty { from, to: prepared.to.clone() }, |_, _| {}).await {
+            Ok(Answer::EmptyReady { root: RootKind::File }) => {
+                step.done();
+                Ok(Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)))
+            }
+            Ok(Answer::EmptyReady { .. }) => {
+                step.done();
+                Ok(Restored::Volume(prepared.volume.name.clone()))
+            }
+            Ok(Answer::Failed(Failure::WrongKind { root })) => {
+                step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
+                Ok(Restored::Nothing)
+            }
+            Ok(Answer::Failed(failure)) => Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
+            Ok(other) => Err(step.broke(unexpected("leaving a mount empty", &other))),
+            Err(error) => Err(step.broke(worker_diagnosis(&error, &format!("leaving {} empty", plan.mount.title())))),
+        }
     }
 
     async fn copy(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {

@@ -134,12 +134,15 @@ impl Stack {
     }
 
     async fn prepare(self: &Arc<Self>, index: usize, restore: &RestorePlan) -> Outcome<Prepared> {
+        // What is left empty only lends its owner and mode: a volume whose driver is missing can still be replaced by that.
+        let may_be_gone = restore.strategy == Strategy::Empty;
         let source_path = match &restore.mount.origin {
-            Origin::Volume { name, .. } => {
-                let volume = self.common.daemon.volume(name).await;
-                let volume = volume.map_err(|error| source_diagnosis(&error, &restore.mount.title()))?;
-                Some(volume.mountpoint).filter(|path| !path.is_empty())
-            }
+            Origin::Volume { name, driver } => match self.common.daemon.volume(name).await {
+                Ok(_) if may_be_gone && driver != "local" => None,
+                Ok(volume) => Some(volume.mountpoint).filter(|path| !path.is_empty()),
+                Err(_) if may_be_gone => None,
+                Err(error) => return Err(source_diagnosis(&error, &restore.mount.title())),
+            },
             Origin::Bind { source } => Some(source.clone()),
             Origin::Tmpfs { .. } | Origin::Other { .. } => None,
         };
@@ -152,7 +155,7 @@ impl Stack {
         let volume = self.ledger.create(Entry::Volume(name), request).await;
         let volume = volume
             .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
-        let reads = restore.strategy != Strategy::Empty;
+        let reads = !may_be_gone || source_path.is_some();
         let from = reads.then(|| format!("/from/{index}"));
         Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path })
     }
@@ -195,10 +198,14 @@ impl Stack {
         let mut found = false;
         for (restore, place) in self.plan.restores.iter().zip(places) {
             if place.is_ok() && matches!(&restore.mount.origin, Origin::Bind { source } if *source == path) {
+                found = true;
+                if restore.strategy == Strategy::Empty {
+                    *place = place.clone().map(|prepared| Prepared { from: None, ..prepared });
+                    continue;
+                }
                 let message =
                     format!("{path}, which is mounted at {}, is not on the host any more", restore.mount.target);
                 *place = Err(Diagnosis::new(Code::ConfigMissingFile, message));
-                found = true;
             }
         }
         found

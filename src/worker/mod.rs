@@ -16,6 +16,8 @@ mod content;
 #[cfg(target_os = "linux")]
 pub mod copy;
 #[cfg(target_os = "linux")]
+pub mod empty;
+#[cfg(target_os = "linux")]
 pub mod job;
 #[cfg(target_os = "linux")]
 pub mod listen;
@@ -23,7 +25,6 @@ pub mod listen;
 mod meta;
 #[cfg(target_os = "linux")]
 mod open;
-#[cfg(target_os = "linux")]
 pub mod overlay;
 #[cfg(target_os = "linux")]
 pub mod scan;

@@ -37,6 +37,14 @@ pub enum Job {
         /// Leave this many bytes free on the target's file system.
         keep_free: u64,
     },
+    /// Gives `to` the owner, mode, times and attributes of the root of `from`, and nothing of its content. A file becomes
+    /// an empty one under the name `file`.
+    PrepareEmpty {
+        /// A mount of the worker: a folder or a file.
+        from: String,
+        /// An empty volume of the worker.
+        to: String,
+    },
     /// Makes the folders of an overlay in `to`: `upper` with the owner, mode, times and attributes of `from`, and `work`.
     PrepareOverlay {
         /// The overlay's lower layer, a mount of the worker.
@@ -93,6 +101,11 @@ pub enum Answer {
     Scanned(Scan),
     /// A copy's result.
     Copied(Copied),
+    /// The empty place is ready.
+    EmptyReady {
+        /// What the source is.
+        root: RootKind,
+    },
     /// An overlay's folders are ready; `lower` was scanned.
     OverlayReady(Scan),
     /// What the canary met.

@@ -14,9 +14,9 @@ use super::canary::canary;
 use super::copy::copy;
 use super::job::{Stop, Ticket};
 use super::listen::listen;
-use super::overlay::prepare;
 use super::protocol::{Answer, Failure, Job, Reply, Request};
 use super::scan::{Bounds, scan};
+use super::{empty, overlay};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -131,7 +131,8 @@ fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
         Job::Copy { from, to, max_bytes, keep_free } => {
             Answer::Copied(copy(&from, &to, max_bytes, keep_free, ticket, &())?)
         }
-        Job::PrepareOverlay { from, to } => Answer::OverlayReady(prepare(&from, &to, ticket)?),
+        Job::PrepareEmpty { from, to } => Answer::EmptyReady { root: empty::prepare(&from, &to)? },
+        Job::PrepareOverlay { from, to } => Answer::OverlayReady(overlay::prepare(&from, &to, ticket)?),
         Job::Canary { addresses, name, patience_ms } => {
             let patience = Duration::from_millis(patience_ms);
             Answer::Canary { answered: canary(&addresses, &name, patience, ticket)? }

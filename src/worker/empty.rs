@@ -1,0 +1,34 @@
+//! An empty place that its service can still write to: the new volume's root gets the owner, mode and attributes of the
+//! live one's, and a file stays a file.
+
+use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+
+use super::copy::open_target;
+use super::job::Stop;
+use super::meta;
+use super::open::{unreadable, words};
+use super::protocol::{Failure, RootKind};
+use super::scan::{look, open_root};
+
+/// Prepares `to` after the root of `from`, whose content is not read. A file becomes an empty one under the name `file`.
+pub fn prepare(from: &str, to: &str) -> Result<RootKind, Stop> {
+    let (root, _) = look(from)?;
+    if !matches!(root, RootKind::Folder | RootKind::File) {
+        return Err(Failure::WrongKind { root }.into());
+    }
+    let source = open_root(from, root)?;
+    let stat = fstat(&source).map_err(|error| unreadable(b"", error))?;
+    let xattrs = meta::xattrs_of(&source).map_err(|error| unreadable(b"", error))?;
+    let target = open_target(to)?;
+    let unwritable = |name: &str, error: Errno| Failure::Unwritable { path: name.to_owned(), error: words(error) };
+    meta::forget_inherited(&target);
+    if root == RootKind::Folder {
+        meta::apply(&target, &stat, &xattrs).map_err(|error| unwritable("", error))?;
+    } else {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&target, "file", flags, Mode::RUSR).map_err(|error| unwritable("file", error))?;
+        meta::apply(&file, &stat, &xattrs).map_err(|error| unwritable("file", error))?;
+    }
+    Ok(root)
+}
