@@ -3,16 +3,20 @@
 //! libtest-mimic brings the threads, the names and the lines that `cargo test` users know. It neither selects (the plan
 //! has), nor judges (the outcome does), nor sets the exit code.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, FormatSetting, Trial};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::docker::{Daemon, DaemonInfo};
-use crate::model::event::{CaseInfo, Fact};
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{CaseInfo, Fact, NoTests};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::model::partition::Partition;
 use crate::model::plan::{Plan, ServicePlan};
 use crate::model::service::ServiceName;
 use crate::rehearse::session::Session;
@@ -22,6 +26,12 @@ use crate::report::{Dispatcher, EventSink, Reporter, wording};
 
 /// The libtest kind of a case: where its data comes from.
 const LIVE: &str = "live";
+
+/// In the name of what the plan's filters left out, and in no service's.
+const LEFT_OUT: &str = "\0left out";
+
+/// Time to clean up once the time for the run is over.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// libtest's output formats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +56,25 @@ pub struct Display {
     pub to_file: Option<String>,
 }
 
+/// How the run as a whole goes.
+#[derive(Debug, Clone)]
+pub struct Conduct {
+    /// Start no more after so many that are not green.
+    pub max_fail: Option<usize>,
+    /// Attempts after the first at what errored.
+    pub retries: u32,
+    /// At what failed, too.
+    pub retry_failures: bool,
+    /// The part of the selected services that the plan holds.
+    pub partition: Option<Partition>,
+    /// What it means when there is no case.
+    pub no_tests: NoTests,
+    /// The time for all of it.
+    pub global_timeout: Option<Duration>,
+    /// A rehearsal that takes longer is worth a line.
+    pub slow_after: Duration,
+}
+
 /// A run that is about to begin.
 pub struct Run {
     /// The runtime that the engine works on.
@@ -64,8 +93,8 @@ pub struct Run {
     pub stop: Stop,
     /// Rehearsals at a time.
     pub threads: usize,
-    /// Start no more after the first that is not green.
-    pub fail_fast: bool,
+    /// How the run as a whole goes.
+    pub conduct: Conduct,
     /// Keep the sandboxes of what is not green.
     pub keep: bool,
     /// Who shows the run.
@@ -96,7 +125,7 @@ pub fn run(run: Run) -> Outcome {
         host_addresses,
         stop,
         threads,
-        fail_fast,
+        conduct,
         keep,
         reporters,
         clock,
@@ -110,6 +139,8 @@ pub fn run(run: Run) -> Outcome {
         cases: plan.cases().map(case_info).collect(),
         filtered_out: plan.filtered_out,
         threads,
+        partition: conduct.partition,
+        no_tests: conduct.no_tests,
     });
     warn_beforehand(&plan, &sink);
     let teller = SignalTeller { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
@@ -121,7 +152,21 @@ pub fn run(run: Run) -> Outcome {
         }
     });
 
+    if let Some(time) = conduct.global_timeout {
+        let (stop, sink) = (stop.clone(), sink.clone());
+        runtime.spawn(async move {
+            tokio::time::sleep(time).await;
+            stop.time_out();
+            if stop.is_out_of_time() {
+                sink.send(Fact::TimedOut { seconds: time.as_secs() });
+                tokio::time::sleep(GRACE).await;
+                stop.end_grace();
+            }
+        });
+    }
+
     let cases: Vec<ServicePlan> = plan.cases().cloned().collect();
+    let filtered_out = plan.filtered_out;
     let notify = {
         let sink = sink.clone();
         Notify::new(stop.clone(), move |fact| sink.send(fact))
@@ -133,8 +178,8 @@ pub fn run(run: Run) -> Outcome {
         sink,
         stop,
         turns: Semaphore::new(threads.max(1)),
-        fail_fast,
-        failed: AtomicBool::new(false),
+        conduct,
+        not_green: AtomicUsize::new(0),
     });
     {
         let _context = runtime.enter();
@@ -144,8 +189,11 @@ pub fn run(run: Run) -> Outcome {
         let (desk, name) = (Arc::clone(&desk), case.service.name.clone());
         trial(case, move || desk.rehearse(&name))
     });
+    // libtest-mimic counts what was filtered out by filtering it out itself.
+    let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
+    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..arguments(&display, threads) };
     // What became of the trials is in the events.
-    let _ = libtest_mimic::run(&arguments(&display, threads), trials.collect());
+    let _ = libtest_mimic::run(&arguments, trials.chain(left_out).collect());
     runtime.block_on(desk.engine.finish());
     teller.tell();
     desk.sink.send(Fact::RunFinished);
@@ -159,35 +207,84 @@ struct Desk {
     sink: EventSink,
     stop: Stop,
     turns: Semaphore,
-    fail_fast: bool,
-    failed: AtomicBool,
+    conduct: Conduct,
+    not_green: AtomicUsize,
 }
 
 impl Desk {
-    fn rehearse(&self, name: &ServiceName) -> Result<Completion, Failed> {
+    fn rehearse(self: &Arc<Self>, name: &ServiceName) -> Result<Completion, Failed> {
         self.runtime.block_on(self.take_turn(name));
         let Some(record) = self.sink.record(name) else {
             return Err("nothing is known of this rehearsal".into());
         };
-        let completion = conclude(&record);
-        if completion.is_err() {
-            self.failed.store(true, Ordering::Relaxed);
-        }
-        completion
+        conclude(&record)
     }
 
-    async fn take_turn(&self, name: &ServiceName) {
+    async fn take_turn(self: &Arc<Self>, name: &ServiceName) {
         let Ok(_turn) = self.turns.acquire().await else { return };
-        if self.stop.is_cancelled() {
+        if self.stop.is_out_of_time() {
+            let diagnosis = Diagnosis::new(Code::RunTimedOut, "not begun when the time for the whole run was over");
+            self.engine.abort(name, diagnosis).await;
+        } else if self.stop.is_cancelled() {
             self.engine.pass_over(name, "not run: the run was interrupted").await;
-        } else if self.fail_fast && self.failed.load(Ordering::Relaxed) {
-            self.engine.pass_over(name, "not run: --fail-fast, and an earlier rehearsal was not green").await;
+        } else if self.conduct.max_fail.is_some_and(|most| self.not_green.load(Ordering::Relaxed) >= most) {
+            let reason = format!("not run: {} before it were not green", self.not_green.load(Ordering::Relaxed));
+            self.engine.pass_over(name, &reason).await;
         } else {
+            self.engine.begin(name);
+            tokio::select! {
+                () = self.attempts(name) => {}
+                never = self.tell_slowness(name) => match never {},
+            }
+            let green = self.sink.record(name).is_some_and(|record| is_green(record.verdict()));
+            self.not_green.fetch_add(usize::from(!green), Ordering::Relaxed);
+        }
+        self.engine.end(name);
+    }
+
+    /// The first attempt, and those after it that are allowed.
+    async fn attempts(&self, name: &ServiceName) {
+        for attempt in 1..=self.conduct.retries.saturating_add(1) {
             // A task of its own, so that a panic is known and what it leaves is torn down.
             let (engine, case) = (Arc::clone(&self.engine), name.clone());
-            if let Err(broken) = self.runtime.spawn(async move { engine.rehearse(&case).await }).await {
-                self.engine.abort(name, &broken.to_string()).await;
+            let task = self.runtime.spawn(async move {
+                match attempt {
+                    1 => engine.rehearse(&case).await,
+                    _ => engine.rehearse_again(&case, attempt).await,
+                }
+            });
+            if let Err(broken) = task.await {
+                self.engine.abort(name, Diagnosis::new(Code::RunPanicked, broken.to_string())).await;
             }
+            let record = self.sink.record(name);
+            if !record.is_some_and(|record| self.conduct.tries_again(&record)) || self.stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    async fn tell_slowness(&self, name: &ServiceName) -> Infallible {
+        let mut waited = Duration::ZERO;
+        loop {
+            tokio::time::sleep(self.conduct.slow_after).await;
+            waited += self.conduct.slow_after;
+            self.sink.send(Fact::CaseSlow { case: name.clone(), seconds: waited.as_secs() });
+        }
+    }
+}
+
+fn is_green(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Passed | Verdict::Skipped)
+}
+
+impl Conduct {
+    /// Whether what became of this attempt is worth another.
+    fn tries_again(&self, record: &CaseRecord) -> bool {
+        match record.verdict() {
+            Verdict::Passed | Verdict::Skipped => false,
+            Verdict::Failed => self.retry_failures,
+            // An open sandbox is as open the next time, and nothing must be booted in it.
+            Verdict::Errored => record.diagnosis().is_none_or(|diagnosis| diagnosis.code != Code::SandboxNotIsolated),
         }
     }
 }
@@ -237,10 +334,11 @@ fn case_info(case: &ServicePlan) -> CaseInfo {
     CaseInfo {
         name: case.service.name.clone(),
         source: LIVE.to_owned(),
+        snapshot: None,
         image: case.service.image.clone(),
         changes: case.changes.clone(),
         ignored: case.ignored.clone(),
-        declared: None,
+        declared: case.service.declared.clone(),
     }
 }
 

@@ -29,10 +29,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["docker", "worker"]),
     ("indicatif", &["report"]),
     ("libtest_mimic", &["trials"]),
+    ("maud", &["report"]),
     ("quick_junit", &["report"]),
     ("regex", &["rehearse"]),
     ("rusqlite", &["worker"]),
     ("rustix", &["cli", "worker"]),
+    ("schemars", &["report"]),
     ("tar", &["worker"]),
     ("tracing_subscriber", &["cli"]),
 ];

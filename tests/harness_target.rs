@@ -102,4 +102,19 @@ fn cargo_test_and_nextest_list_and_run_services() {
     let both = run(&target, &[&sound.0, &broken.0, "--skip", "target-broken", "--test-threads", "1", "--show-output"]);
     assert_eq!(both.status.code(), Some(0), "{}{}", text(&both.stdout), text(&both.stderr));
     assert!(text(&both.stdout).contains("running 1 test"), "{}", text(&both.stdout));
+
+    // `cargo test FILTER` gives every test target the same filter: a miss is nobody's mistake there.
+    for arguments in
+        [&["no-service-has-this-name"][..], &[&sound.0, "--ignored"], &["no-service-has-this-name", "--list"]]
+    {
+        let missed = run(&target, arguments);
+        let (lines, said) = (text(&missed.stdout), text(&missed.stderr));
+        assert_eq!(missed.status.code(), Some(0), "{arguments:?}: {lines}{said}");
+        if arguments.contains(&"--list") {
+            assert!(!lines.contains(": test"), "{lines}");
+        } else {
+            assert!(lines.contains("running 0 tests"), "{lines}");
+            assert!(lines.contains(" filtered out;") && !lines.contains(" 0 filtered out;"), "{lines}");
+        }
+    }
 }

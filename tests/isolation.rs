@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use support_live::{Live, Run, docker, inspect, objects_of_session, unique, wait_for_log};
+use support_live::{Live, Run, docker, inspect, logs, objects_of_session, unique, wait_for_log};
 
 /// A TCP listener on every address of this host that counts who comes.
 struct Listener {
@@ -122,6 +122,25 @@ fn a_rehearsed_service_reaches_its_peer_but_neither_the_host_nor_anything_live_n
     assert_eq!(case["proof"], "healthy", "its probe reached the peer and nothing else: {case:#}");
     assert_eq!(listener.accepted(), before, "nobody came from the sandbox");
     assert_eq!(objects_of_session(&ended.session()), Vec::<String>::new());
+}
+
+/// A pipe is written to whatever its mount says, and whoever reads it live would hear the sandbox.
+#[test]
+fn a_pipe_on_a_read_only_mount_is_another_pipe_in_the_sandbox() {
+    let mut live = Live::new();
+    let (reader, writer, volume) = (unique("reader"), unique("writer"), unique("pipe"));
+    live.volume(&volume);
+    let (shared, read_only) = (format!("{volume}:/s"), format!("{volume}:/s:ro"));
+    let reads = "mkfifo -m 666 /s/cmd; while :; do cat /s/cmd; done";
+    live.run(&reader, &["--volume", &shared, "--entrypoint", "sh", "rehearsa-fixture/no-ports", "-c", reads]);
+    let speaks = "until [ -p /s/cmd ]; do sleep 0.1; done; echo spoke >/s/cmd & exec behave healthy";
+    live.run(&writer, &["--volume", &read_only, "--entrypoint", "sh", "rehearsa-fixture/broken", "-c", speaks]);
+    wait_for_log(&reader, "spoke");
+    let ended = Run::start(&writer, &["--settle", "2s"]).end();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    assert_eq!(logs(&reader).matches("spoke").count(), 1, "only the live one was heard");
+    let note = ended.case()["steps"].to_string();
+    assert!(note.contains("pipe(s)"), "{note}");
 }
 
 #[test]

@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::presentation::{ColorWish, TestFormat};
+use crate::config::forms::{CiWish, Form, JunitFlavor, TapVersion};
 use crate::config::resolve::Flags;
+use crate::model::event::NoTests;
+
+mod records;
+
+pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -93,6 +99,18 @@ pub enum Command {
     Clean(CleanArgs),
     /// See a rehearsal from end to end on a small service that rehearsa brings along
     Demo(DemoArgs),
+    /// Make the reports of a run again from its recorded events
+    ///
+    /// The same verdicts, the same exit code, in any form. Nothing is rehearsed, and no Docker is needed.
+    Report(Box<RecordArgs>),
+    /// Join the JSON reports of parallel jobs into one result
+    ///
+    /// One table, one exit code, and any report of the whole. No Docker is needed.
+    Merge(Box<MergeArgs>),
+    /// Say what a code such as `boot/exited` means and what to do
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of a machine-readable output
+    Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -108,7 +126,8 @@ pub struct SelectionArgs {
     #[arg(long)]
     pub exact: bool,
     /// Leave out services with this in their name (may be repeated)
-    #[arg(long, value_name = "FILTER")]
+    // As libtest takes it: whatever follows is the value, also when it begins with a hyphen.
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub skip: Vec<String>,
     /// Only those that are ignored, by the label rehearsa.skip or because they cannot be rehearsed
     #[arg(long)]
@@ -142,12 +161,43 @@ pub struct RehearsalArgs {
     /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it
     #[arg(long)]
     pub keep: bool,
-    /// Start no more rehearsals after the first that is not green
-    #[arg(long)]
-    pub fail_fast: bool,
     /// Rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
     #[arg(long, value_name = "N")]
     pub test_threads: Option<String>,
+}
+
+/// How the run as a whole goes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Run")]
+pub struct RunArgs {
+    /// Start no more rehearsals after the first that is not green
+    #[arg(long, conflicts_with = "max_fail")]
+    pub fail_fast: bool,
+    /// Start no more rehearsals after N that are not green
+    #[arg(long, value_name = "N")]
+    pub max_fail: Option<String>,
+    /// Try a rehearsal that could not be concluded (errored) up to N times more, each in a new sandbox [env: REHEARSA_RETRIES]
+    #[arg(long, value_name = "N")]
+    pub retries: Option<String>,
+    /// Try failed rehearsals again too; one that then passes is reported as flaky
+    #[arg(long, requires = "retries")]
+    pub retry_failures: bool,
+    /// Take only a part of the selected services: `slice:1/3` deals them out in turn, `hash:1/3` by name [env:
+    /// REHEARSA_PARTITION; default: CI_NODE_INDEX and CI_NODE_TOTAL]
+    #[arg(long, value_name = "KIND:PART/PARTS")]
+    pub partition: Option<String>,
+    /// Take only what was not green in an earlier run, by its JSON report
+    #[arg(long, value_name = "REPORT.json")]
+    pub rerun_failed: Option<PathBuf>,
+    /// What it means when no service is selected
+    #[arg(long, value_enum, value_name = "MEANING", default_value_t = NoTestsArg::Fail)]
+    pub no_tests: NoTestsArg,
+    /// End the run after this time; what is not done by then could not be found out [env: REHEARSA_GLOBAL_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub global_timeout: Option<String>,
+    /// Say so when a rehearsal takes longer than this [default: 60s] [env: REHEARSA_SLOW_AFTER]
+    #[arg(long, value_name = "DURATION")]
+    pub slow_after: Option<String>,
 }
 
 /// Report files.
@@ -163,9 +213,86 @@ pub struct ReportArgs {
     /// Write a TAP report; `-` is standard output
     #[arg(long, value_name = "PATH")]
     pub tap: Option<PathBuf>,
-    /// Write all of them (junit.xml, report.json, report.tap) into a folder, made if need be [env: REHEARSA_REPORT_DIR]
+    /// Write an HTML report, one file without anything from elsewhere
+    #[arg(long, value_name = "PATH")]
+    pub html: Option<PathBuf>,
+    /// Write a summary in Markdown
+    #[arg(long, value_name = "PATH")]
+    pub markdown: Option<PathBuf>,
+    /// Write the events of the run as they happen, one JSON object a line; `rehearsa report` makes the other reports of it
+    #[arg(long, value_name = "PATH")]
+    pub events: Option<PathBuf>,
+    /// Write a report in the Common Test Report Format
+    #[arg(long, value_name = "PATH")]
+    pub ctrf: Option<PathBuf>,
+    /// Write metrics for Prometheus' textfile collector
+    #[arg(long, value_name = "PATH")]
+    pub prometheus: Option<PathBuf>,
+    /// Write a status badge as SVG
+    #[arg(long, value_name = "PATH")]
+    pub badge: Option<PathBuf>,
+    /// Write all of them into a folder, made if need be [env: REHEARSA_REPORT_DIR]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Whose dialect of JUnit XML is written
+    #[arg(long, value_enum, value_name = "FLAVOR", default_value_t = JunitFlavorArg::Default)]
+    pub junit_flavor: JunitFlavorArg,
+    /// The version that TAP is headed with; `prove` takes 13 only
+    #[arg(long, value_enum, value_name = "VERSION", default_value_t = TapVersionArg::V13)]
+    pub tap_version: TapVersionArg,
+    /// Tell a CI system in its own way: annotations, sections, a summary of the step
+    #[arg(long, value_enum, value_name = "SYSTEM", default_value_t = CiArg::Auto)]
+    pub ci: CiArg,
+}
+
+/// `--junit-flavor`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum JunitFlavorArg {
+    /// With everything that common readers take.
+    #[default]
+    Default,
+    /// With nothing that Jenkins' strict schema refuses.
+    Jenkins,
+}
+
+/// `--tap-version`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TapVersionArg {
+    /// 13.
+    #[default]
+    #[value(name = "13")]
+    V13,
+    /// 14.
+    #[value(name = "14")]
+    V14,
+}
+
+/// `--ci`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CiArg {
+    /// The one that the environment shows.
+    #[default]
+    Auto,
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// Gitea or Forgejo Actions.
+    Gitea,
+    /// None.
+    None,
+}
+
+/// `--no-tests`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum NoTestsArg {
+    /// Exit code 0.
+    Pass,
+    /// A warning, and exit code 0.
+    Warn,
+    /// Exit code 4.
+    #[default]
+    Fail,
 }
 
 /// What is seen of a run. The flags are those of `cargo test`.
@@ -217,7 +344,7 @@ Examples:
   rehearsa test --exact media::jellyfin          this one
   rehearsa test --skip media --test-threads 4    all but a stack, four at a time
   rehearsa test plex --strategy /media=readonly  without copying its films
-  rehearsa test --report-dir reports             with JUnit, JSON and TAP reports
+  rehearsa test --report-dir reports             with all reports
 
 Labels on a container say the same for that one service: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.memory, rehearsa.mounts=/media=readonly,/cache=empty, \
@@ -229,6 +356,9 @@ pub struct TestArgs {
     /// How.
     #[command(flatten)]
     pub rehearsal: RehearsalArgs,
+    /// How all of them.
+    #[command(flatten)]
+    pub run: RunArgs,
     /// Report files.
     #[command(flatten)]
     pub reports: ReportArgs,
@@ -332,11 +462,61 @@ impl TestArgs {
     /// What settings are resolved from.
     pub fn flags(&self) -> Flags {
         let mut flags = flags(&self.selection, &self.rehearsal);
-        flags.junit.clone_from(&self.reports.junit);
-        flags.json.clone_from(&self.reports.json);
-        flags.tap.clone_from(&self.reports.tap);
-        flags.report_dir.clone_from(&self.reports.report_dir);
+        let run = &self.run;
+        flags.fail_fast = run.fail_fast;
+        flags.max_fail.clone_from(&run.max_fail);
+        flags.retries.clone_from(&run.retries);
+        flags.retry_failures = run.retry_failures;
+        flags.partition.clone_from(&run.partition);
+        flags.no_tests = run.no_tests.into();
+        flags.global_timeout.clone_from(&run.global_timeout);
+        flags.slow_after.clone_from(&run.slow_after);
+        self.reports.add_to(&mut flags);
         flags
+    }
+}
+
+impl ReportArgs {
+    /// Adds what they ask for.
+    pub fn add_to(&self, flags: &mut Flags) {
+        let asked = |form| match form {
+            Form::Junit => &self.junit,
+            Form::Json => &self.json,
+            Form::Tap => &self.tap,
+            Form::Html => &self.html,
+            Form::Markdown => &self.markdown,
+            Form::Events => &self.events,
+            Form::Ctrf => &self.ctrf,
+            Form::Prometheus => &self.prometheus,
+            Form::Badge => &self.badge,
+        };
+        flags.reports = Form::ALL.into_iter().filter_map(|form| Some((form, asked(form).clone()?))).collect();
+        flags.report_dir.clone_from(&self.report_dir);
+        flags.junit_flavor = match self.junit_flavor {
+            JunitFlavorArg::Default => JunitFlavor::Default,
+            JunitFlavorArg::Jenkins => JunitFlavor::Jenkins,
+        };
+        flags.tap_version = match self.tap_version {
+            TapVersionArg::V13 => TapVersion::V13,
+            TapVersionArg::V14 => TapVersion::V14,
+        };
+        flags.ci = match self.ci {
+            CiArg::Auto => CiWish::Auto,
+            CiArg::Github => CiWish::GitHub,
+            CiArg::Gitlab => CiWish::GitLab,
+            CiArg::Gitea => CiWish::Gitea,
+            CiArg::None => CiWish::None,
+        };
+    }
+}
+
+impl From<NoTestsArg> for NoTests {
+    fn from(arg: NoTestsArg) -> Self {
+        match arg {
+            NoTestsArg::Pass => NoTests::Pass,
+            NoTestsArg::Warn => NoTests::Warn,
+            NoTestsArg::Fail => NoTests::Fail,
+        }
     }
 }
 
@@ -355,7 +535,6 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         ignored: selection.ignored,
         include_ignored: selection.include_ignored,
         threads: rehearsal.test_threads.clone(),
-        fail_fast: rehearsal.fail_fast,
         timeout: rehearsal.timeout.clone(),
         settle: rehearsal.settle.clone(),
         max_copy: rehearsal.max_copy.clone(),

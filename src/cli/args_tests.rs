@@ -50,6 +50,13 @@ fn flags_of_cargo_test_are_understood() {
 }
 
 #[test]
+fn what_follows_skip_is_its_value_whatever_it_looks_like() {
+    let args = test_args(&["--skip", "-foo", "--skip", "--exact", "--skip=-bar"]);
+    assert_eq!(args.selection.skip, ["-foo", "--exact", "-bar"]);
+    assert!(!args.selection.exact);
+}
+
+#[test]
 fn what_nextest_asks_of_a_harness_is_understood() {
     for line in [
         &["t", "--list", "--format", "terse"][..],

@@ -33,6 +33,8 @@ pub struct Endpoint {
     pub came_from: String,
     /// How long to wait for it.
     pub wait: Option<Duration>,
+    /// The version of its API that is insisted on (DOCKER_API_VERSION).
+    pub api: Option<(u16, u16)>,
 }
 
 impl Endpoint {
@@ -40,12 +42,13 @@ impl Endpoint {
     pub fn resolve(args: &ConnectionArgs, env: &Environment) -> Result<Endpoint, Failure> {
         let inputs = inputs(args, env);
         let target = Target::resolve(&inputs).map_err(misnamed)?;
-        Ok(Endpoint { target, came_from: came_from(&inputs), wait: wait(args, env)? })
+        let api = inputs.api_version().map_err(misnamed)?;
+        Ok(Endpoint { target, came_from: came_from(&inputs), wait: wait(args, env)?, api })
     }
 
     /// Connects.
     pub async fn connect(&self) -> Result<Daemon, Failure> {
-        Daemon::connect(&self.target, self.wait).await.map_err(|error| self.unanswered(error))
+        Daemon::connect_at(&self.target, self.wait, self.api).await.map_err(|error| self.unanswered(error))
     }
 
     fn unanswered(&self, source: DockerError) -> Failure {
@@ -55,6 +58,10 @@ impl Endpoint {
                     "see that ca.pem, cert.pem and key.pem in {} are those of this engine",
                     certs.display()
                 )),
+                (Kind::Version(_), _) if self.api.is_some() => Some(
+                    "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to one of these"
+                        .to_owned(),
+                ),
                 _ => docker_hint(&source),
             };
             return Failure { exit: ExitCode::Errored, error: Box::new(source), hint };
@@ -185,6 +192,20 @@ mod tests {
         let text = named.unanswered(DockerError { kind: Kind::Refused, ..unreachable() }).render(false);
         assert!(text.contains("not allowed to talk to the Docker engine"), "{text}");
         assert!(text.contains("group `docker`"), "{text}");
+    }
+
+    #[test]
+    fn the_api_version_is_that_of_the_environment_and_a_refusal_names_the_variable() {
+        assert_eq!(endpoint(None, None, &[]).expect("it is right").api, None);
+        let pinned = endpoint(None, None, &[("DOCKER_API_VERSION", "1.41")]).expect("it is right");
+        assert_eq!(pinned.api, Some((1, 41)));
+        let refusal =
+            DockerError { kind: Kind::Version("1.41 is not to be had".to_owned()), source: None, ..unreachable() };
+        let text = pinned.unanswered(refusal).render(false);
+        assert!(text.contains("1.41 is not to be had") && text.contains("unset DOCKER_API_VERSION"), "{text}");
+        let failure = endpoint(None, None, &[("DOCKER_API_VERSION", "newest")]).expect_err("no version");
+        assert_eq!(failure.exit, ExitCode::Usage);
+        assert!(failure.render(false).contains("DOCKER_API_VERSION: `newest` is not an API version"));
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub fn docker_hint(error: &DockerError) -> Option<String> {
         Kind::NoSpace => "free some space where the engine keeps its data; `docker system df` says what takes it",
         Kind::NetworksExhausted => "`rehearsa clean` and `docker network prune` free address ranges",
         Kind::Timeout(_) => "the engine may be overloaded; try again, or with a smaller --test-threads",
+        Kind::Version(_) => "update the one of the two that is older: the engine or rehearsa",
         Kind::NotFound(_) | Kind::Conflict(_) | Kind::Engine(_) => return None,
     };
     Some(hint.to_owned())

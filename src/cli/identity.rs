@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{ToSocketAddrs, UdpSocket};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::docker::Target;
@@ -20,6 +21,11 @@ pub fn now() -> i64 {
 /// The time of an event.
 pub fn timestamp() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// The folder that reports tell paths from; empty where it is gone, and then they are told whole.
+pub fn working_dir() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
 }
 
 /// Addresses of the engine's host, as far as this client can tell: no sandbox may reach them. The engine's own networks tell

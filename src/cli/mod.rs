@@ -10,14 +10,21 @@ pub mod connection;
 pub mod console;
 pub mod demo;
 pub mod exit;
+pub mod explain;
 pub mod identity;
 pub mod inspect;
 mod inspect_view;
+pub mod merge;
+mod nothing;
 pub mod plan;
 mod plan_text;
 mod plan_view;
 pub mod presentation;
 pub mod rehearsal;
+pub mod replay;
+pub mod report;
+mod rerun;
+pub mod schema;
 pub mod signals;
 pub mod test;
 
@@ -25,12 +32,17 @@ use std::ffi::OsString;
 use std::process::ExitCode as ProcessExit;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::Environment;
 use crate::model::outcome::ExitCode;
 use args::{Cli, Command, Global, HarnessArgs};
 use exit::Failure;
+use test::Caller;
 
 /// The program.
 pub fn main() -> ProcessExit {
@@ -45,11 +57,15 @@ pub fn main() -> ProcessExit {
     };
     start_logging(&cli.global, &env);
     let result = match &cli.command {
-        Command::Test(args) => test::run(args, &cli.global, &env),
+        Command::Test(args) => test::run(args, &cli.global, &env, Caller::Command),
         Command::Plan(args) => plan::run(args, &cli.global, &env),
         Command::Inspect(args) => inspect::run(args, &cli.global, &env),
         Command::Clean(args) => clean::run(args, &cli.global, &env),
         Command::Demo(args) => demo::run(args, &cli.global, &env),
+        Command::Report(args) => report::run(args, &env),
+        Command::Merge(args) => merge::run(args, &env),
+        Command::Explain(args) => explain::run(args).map(|()| ExitCode::Passed),
+        Command::Schema(args) => schema::run(args).map(|()| ExitCode::Passed),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::Passed),
     };
     finish(result, &env)
@@ -67,7 +83,7 @@ pub fn harness() -> ProcessExit {
         Err(error) => return usage(&error),
     };
     start_logging(&harness.global, &env);
-    finish(test::run(&harness.test, &harness.global, &env), &env)
+    finish(test::run(&harness.test, &harness.global, &env, Caller::Harness), &env)
 }
 
 /// Says what went wrong, if something did, and turns the result into the process's end.
@@ -107,9 +123,16 @@ pub fn start_logging(global: &Global, env: &Environment) {
         _ => "debug,rehearsa=trace",
     };
     let filter = EnvFilter::new(env.get("REHEARSA_LOG").unwrap_or(level));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = if global.verbose < 2 { lines.without_time().with_target(false).boxed() } else { lines.boxed() };
     // A second call in one process (a test harness that links us) keeps the first one's.
-    let _ = if global.verbose < 2 { logging.without_time().with_target(false).try_init() } else { logging.try_init() };
+    let _ = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_shown)).with(lines).try_init();
+}
+
+/// The engine's client writes every request and answer to its log, and with them the variables of every container. No level
+/// and no REHEARSA_LOG shows those.
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("bollard")
 }
 
 /// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the host.

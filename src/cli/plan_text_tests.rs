@@ -57,9 +57,10 @@ fn plan() -> (Plan, Sizes) {
     let scan = Scan {
         root: RootKind::Folder,
         amount: Amount { files: 412, bytes: 38_000_000 },
+        allocated: 38_100_000,
         folders: 3,
-        sockets: Vec::new(),
-        socket_count: 0,
+        doors: Vec::new(),
+        door_count: 0,
         complete: true,
         free_bytes: 0,
     };

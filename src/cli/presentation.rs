@@ -98,6 +98,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::config::forms::Form;
 
     fn env(variables: &[(&str, &str)]) -> Environment {
         variables.iter().copied().collect()
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_report_on_standard_output_has_it_for_itself() {
-        let reports = ReportTargets { tap: Some(PathBuf::from("-")), ..ReportTargets::default() };
+        let reports = ReportTargets { files: [(Form::Tap, PathBuf::from("-"))].into(), ..ReportTargets::default() };
         let shown = |reports| Presentation::new(&OutputArgs::default(), reports, &env(&[])).libtest_to;
         assert_eq!(shown(&reports), Stream::Stderr);
         assert_eq!(shown(&ReportTargets::default()), Stream::Stdout);

@@ -7,6 +7,7 @@ use super::presentation::{Presentation, Stream, TestFormat};
 use super::{console, identity};
 use crate::config::settings::Settings;
 use crate::config::{ConfigError, labels::Labels};
+use crate::discover;
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
@@ -16,7 +17,7 @@ use crate::rehearse::session::Session;
 use crate::rehearse::stop::Stop;
 use crate::report::human::{HumanReporter, HumanStyle};
 use crate::report::{self, Reporter};
-use crate::trials::{self, Display, Format};
+use crate::trials::{self, Conduct, Display, Format};
 
 /// All that a run of rehearsals needs.
 pub struct Run {
@@ -43,7 +44,9 @@ pub struct Run {
 /// The plan for these services under these settings; labels that nobody knows are told.
 pub fn plan(services: Vec<Service>, settings: &Settings) -> Result<Plan, ConfigError> {
     let mut with_settings = Vec::with_capacity(services.len());
-    for service in services {
+    let working_dir = identity::working_dir();
+    for mut service in services {
+        service.declared = discover::declared(&service, &working_dir);
         let labels = Labels::of(&service)?;
         for unknown in &labels.unknown {
             tracing::warn!("{unknown}");
@@ -65,6 +68,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
     let mut reporters: Vec<Box<dyn Reporter>> = report::open(&settings.reports, Box::new(io::stdout()))
         .map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
     reporters.push(Box::new(HumanReporter::on_stderr(style(&presentation))));
+    reporters.extend(report::ci::reporters(settings.reports.ci.as_ref(), Box::new(io::stderr())));
     let single = plan.cases().count() == 1;
     let outcome = trials::run(trials::Run {
         runtime,
@@ -75,7 +79,15 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
         host_addresses,
         stop,
         threads: settings.threads,
-        fail_fast: settings.fail_fast,
+        conduct: Conduct {
+            max_fail: settings.max_fail,
+            retries: settings.retries.count,
+            retry_failures: settings.retries.failures,
+            partition: settings.selection.partition,
+            no_tests: settings.no_tests,
+            global_timeout: settings.global_timeout,
+            slow_after: settings.slow_after,
+        },
         keep: settings.rehearsal.keep,
         reporters,
         clock: identity::timestamp,

@@ -1,26 +1,50 @@
 //! `rehearsa test`: settings, engine, services, plan, and then the harness.
 
 use std::future::Future;
+use std::io;
 
 use super::args::{Global, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
-use super::{console, identity, runtime, signals};
+use super::{console, identity, nothing, rerun, runtime, signals};
 use crate::config::Environment;
-use crate::config::nearest::suggestion;
 use crate::config::settings::Settings;
 use crate::discover::{self, Scope};
 use crate::docker::{Daemon, DaemonInfo};
+use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
+use crate::model::service::Service;
 use crate::rehearse::stop::Stop;
 use crate::rehearse::sweep;
+use crate::report;
+
+/// Who asks for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// `rehearsa test`: filters that select nothing are a mistake.
+    Command,
+    /// A test target of `cargo test FILTER`, which runs every target with the same filters: most of them have no such test.
+    Harness,
+}
+
+impl Caller {
+    /// What it means that nothing was selected, when the filters left out this many services. A host on which nothing could be
+    /// rehearsed at all is no success for anyone.
+    fn of_nothing(self, asked: NoTests, filtered_out: usize) -> NoTests {
+        match self {
+            Caller::Harness if filtered_out > 0 => NoTests::Pass,
+            Caller::Harness | Caller::Command => asked,
+        }
+    }
+}
 
 /// The command; also what a test target of ours runs (`rehearsa::harness::main()`).
-pub fn run(args: &TestArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    let settings = Settings::resolve(&args.flags(), env)?;
+pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) -> Result<ExitCode, Failure> {
+    let mut settings = Settings::resolve(&args.flags(), env)?;
+    settings.selection.only = args.run.rerun_failed.as_deref().map(rerun::not_green).transpose()?;
     let presentation = Presentation::new(&args.output, &settings.reports, env);
     if args.output.bench && !args.output.test {
         // `cargo bench` asks every target; there is nothing to measure here.
@@ -29,22 +53,30 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime()?;
     if args.output.list {
-        let plan = runtime.block_on(async {
+        let (plan, services) = runtime.block_on(async {
             let daemon = endpoint.connect().await?;
             let services = discover::live(&daemon).await?;
-            Ok::<_, Failure>(rehearsal::plan(services, &settings)?)
+            Ok::<_, Failure>((rehearsal::plan(services.clone(), &settings)?, services))
         })?;
         rehearsal::list(&plan, &presentation);
         // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
         let missed = !args.selection.filters.is_empty() && plan.cases().next().is_none();
-        return Ok(if missed { ExitCode::NothingSelected } else { ExitCode::Passed });
+        let meaning = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
+        return Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed });
     }
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
         let prepared = unless_stopped(&stop, prepare(&endpoint, &settings)).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, Prepared { daemon, info, plan }) = prepared?;
+    let (stop, Prepared { daemon, info, plan, services }) =
+        prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    if plan.cases().next().is_none() {
+        settings.no_tests = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
+        if settings.no_tests != NoTests::Pass {
+            console::note(&nothing::reason(&services, &settings.selection));
+        }
+    }
     let session = identity::session("");
     let session = if settings.rehearsal.keep { session.kept() } else { session };
     let handle = runtime.handle().clone();
@@ -66,6 +98,7 @@ struct Prepared {
     daemon: Daemon,
     info: DaemonInfo,
     plan: Plan,
+    services: Vec<Service>,
 }
 
 async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, Failure> {
@@ -77,12 +110,15 @@ async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, F
         sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
     );
     let (info, services) = (info?, services?);
-    let names: Vec<String> = services.iter().map(|service| service.name.to_string()).collect();
-    let plan = rehearsal::plan(services, settings)?;
-    if plan.cases().next().is_none() {
-        console::note(&nothing_selected(&names, settings));
+    let plan = rehearsal::plan(services.clone(), settings)?;
+    Ok(Prepared { info, daemon, plan, services })
+}
+
+/// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is worth more.
+fn never_began(settings: &Settings, reason: &str) {
+    if let Err(error) = report::never_began(&settings.reports, Box::new(io::stdout()), reason) {
+        console::note(&error.to_string());
     }
-    Ok(Prepared { info, daemon, plan })
 }
 
 /// The engine, for people.
@@ -104,28 +140,16 @@ pub fn interrupted(stop: &Stop) -> Failure {
     Failure { exit, ..Failure::errored("interrupted") }
 }
 
-/// Why there is nothing to do.
-fn nothing_selected(names: &[String], settings: &Settings) -> String {
-    let filters = &settings.selection.filters;
-    if names.is_empty() {
-        return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` brings one along.".to_owned();
-    }
-    if filters.is_empty() {
-        return format!(
-            "None of the {} services of this host is selected; `rehearsa test --list` shows them.",
-            names.len()
-        );
-    }
-    let near = filters.iter().find_map(|filter| suggestion(filter, names.iter().map(String::as_str)));
-    let hint = near.unwrap_or_else(|| "`rehearsa test --list` shows them.".to_owned());
-    let how = if settings.selection.exact { "is exactly" } else { "has in its name" };
-    let filters: Vec<String> = filters.iter().map(|filter| format!("`{filter}`")).collect();
-    format!("None of the {} services of this host {how} {}; {hint}", names.len(), filters.join(" or "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_misses_is_a_mistake_of_who_types_it_but_not_of_cargo_test() {
+        assert_eq!(Caller::Command.of_nothing(NoTests::Fail, 3), NoTests::Fail);
+        assert_eq!(Caller::Harness.of_nothing(NoTests::Fail, 3), NoTests::Pass);
+        assert_eq!(Caller::Harness.of_nothing(NoTests::Fail, 0), NoTests::Fail, "nothing is there to rehearse");
+    }
 
     #[tokio::test]
     async fn work_that_is_stopped_ends_with_the_signals_code() {
@@ -136,12 +160,5 @@ mod tests {
             let failure = unless_stopped(&stop, never).await.expect_err("it was stopped");
             assert_eq!(failure.exit.number(), exit);
         }
-    }
-
-    #[test]
-    fn an_empty_host_is_told_from_a_filter_that_finds_nothing() {
-        let mut settings = Settings::default();
-        settings.selection.filters = vec!["jelly".to_owned()];
-        assert!(nothing_selected(&[], &settings).starts_with("No service runs on this Docker host"));
     }
 }

@@ -6,8 +6,10 @@
 pub mod duration;
 pub mod environment;
 pub mod error;
+pub mod forms;
 pub mod labels;
 pub mod nearest;
+pub mod partition;
 pub mod resolve;
 pub mod settings;
 pub mod size;

@@ -1,16 +1,23 @@
 //! Who is heard first: flag, then environment, then the live container's label, then the default. Written here and
 //! nowhere else.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::environment::Environment;
 use super::error::{ConfigError, Origin};
+use super::forms::{CiWish, Form, JunitFlavor, TapVersion};
 use super::labels::Labels;
 use super::settings::{
-    DEFAULT_THREADS, Explicit, IgnoredMode, Rehearsal, ReportTargets, Selection, Settings, StrategyRule,
+    DEFAULT_SLOW, DEFAULT_THREADS, Explicit, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings,
+    StrategyRule,
 };
-use super::{duration, size, strategy};
+use super::{duration, partition, size, strategy};
+use crate::model::event::NoTests;
+use crate::model::partition::Partition;
 use crate::model::service::Service;
 
 /// What was written on the command line, not yet understood.
@@ -30,6 +37,20 @@ pub struct Flags {
     pub threads: Option<String>,
     /// `--fail-fast`.
     pub fail_fast: bool,
+    /// `--max-fail`.
+    pub max_fail: Option<String>,
+    /// `--retries`.
+    pub retries: Option<String>,
+    /// `--retry-failures`.
+    pub retry_failures: bool,
+    /// `--partition`.
+    pub partition: Option<String>,
+    /// `--no-tests`.
+    pub no_tests: NoTests,
+    /// `--global-timeout`.
+    pub global_timeout: Option<String>,
+    /// `--slow-after`.
+    pub slow_after: Option<String>,
     /// `--timeout`.
     pub timeout: Option<String>,
     /// `--settle`.
@@ -42,18 +63,20 @@ pub struct Flags {
     pub keep: bool,
     /// `--strategy`.
     pub strategies: Vec<String>,
-    /// `--junit`.
-    pub junit: Option<PathBuf>,
-    /// `--json`.
-    pub json: Option<PathBuf>,
-    /// `--tap`.
-    pub tap: Option<PathBuf>,
+    /// The reports that were asked for one by one.
+    pub reports: BTreeMap<Form, PathBuf>,
     /// `--report-dir`.
     pub report_dir: Option<PathBuf>,
+    /// `--junit-flavor`.
+    pub junit_flavor: JunitFlavor,
+    /// `--tap-version`.
+    pub tap_version: TapVersion,
+    /// `--ci`.
+    pub ci: CiWish,
 }
 
 /// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 12] = [
     ("REHEARSA_TEST_THREADS", "--test-threads"),
     ("RUST_TEST_THREADS", "--test-threads"),
     ("REHEARSA_TIMEOUT", "--timeout"),
@@ -62,6 +85,10 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("REHEARSA_MEMORY", "--memory"),
     ("REHEARSA_STRATEGY", "--strategy"),
     ("REHEARSA_REPORT_DIR", "--report-dir"),
+    ("REHEARSA_RETRIES", "--retries"),
+    ("REHEARSA_GLOBAL_TIMEOUT", "--global-timeout"),
+    ("REHEARSA_SLOW_AFTER", "--slow-after"),
+    ("REHEARSA_PARTITION", "--partition"),
 ];
 
 impl Settings {
@@ -73,6 +100,12 @@ impl Settings {
         let memory = said(flags.memory.as_deref(), "--memory", env, &["REHEARSA_MEMORY"]);
         let threads =
             said(flags.threads.as_deref(), "--test-threads", env, &["REHEARSA_TEST_THREADS", "RUST_TEST_THREADS"]);
+        let global_timeout =
+            said(flags.global_timeout.as_deref(), "--global-timeout", env, &["REHEARSA_GLOBAL_TIMEOUT"]);
+        let slow_after = said(flags.slow_after.as_deref(), "--slow-after", env, &["REHEARSA_SLOW_AFTER"]);
+        let retries = said(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
+        let max_fail = said(flags.max_fail.as_deref(), "--max-fail", env, &[]);
+        let max_fail = max_fail.map(|said| said.count_from(1)).transpose()?;
         let explicit = Explicit {
             timeout: timeout.is_some(),
             settle: settle.is_some(),
@@ -98,10 +131,19 @@ impl Settings {
                     (true, false) => IgnoredMode::Only,
                     (false, false) => IgnoredMode::Skip,
                 },
+                only: None,
+                partition: partition(flags, env)?,
             },
             rehearsal,
-            threads: threads.map(|said| said.threads()).transpose()?.unwrap_or(DEFAULT_THREADS),
-            fail_fast: flags.fail_fast,
+            threads: threads.map(|said| said.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
+            max_fail: if flags.fail_fast { Some(1) } else { max_fail },
+            retries: Retries {
+                count: retries.map(|said| said.count_from(0)).transpose()?.unwrap_or(0),
+                failures: flags.retry_failures,
+            },
+            no_tests: flags.no_tests,
+            global_timeout: global_timeout.map(|said| said.timeout()).transpose()?,
+            slow_after: slow_after.map(|said| said.timeout()).transpose()?.unwrap_or(DEFAULT_SLOW),
             reports: reports(flags, env)?,
             explicit,
         })
@@ -128,6 +170,13 @@ impl Settings {
     }
 }
 
+impl ReportTargets {
+    /// As [`Settings::resolve`], for a command that makes reports and rehearses nothing.
+    pub fn resolve(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
+        reports(flags, env)
+    }
+}
+
 /// A value that somebody wrote, and who.
 struct Said<'a> {
     origin: Origin,
@@ -147,10 +196,11 @@ impl Said<'_> {
         size::parse(&self.origin, self.text)
     }
 
-    fn threads(&self) -> Result<usize, ConfigError> {
+    /// A number of `least` or more.
+    fn count_from<N: FromStr + PartialOrd + Display>(&self, least: N) -> Result<N, ConfigError> {
         match self.text.trim().parse() {
-            Ok(threads) if threads >= 1 => Ok(threads),
-            _ => Err(ConfigError::value(&self.origin, self.text, "a number of 1 or more")),
+            Ok(count) if count >= least => Ok(count),
+            _ => Err(ConfigError::value(&self.origin, self.text, format!("a number of {least} or more"))),
         }
     }
 }
@@ -180,6 +230,14 @@ fn strategies(flags: &Flags, env: &Environment) -> Result<Vec<StrategyRule>, Con
     Ok(rules)
 }
 
+/// The flag, our own variable, or the two that GitLab sets for a job with `parallel:`.
+fn partition(flags: &Flags, env: &Environment) -> Result<Option<Partition>, ConfigError> {
+    if let Some(said) = said(flags.partition.as_deref(), "--partition", env, &["REHEARSA_PARTITION"]) {
+        return partition::parse(&said.origin, said.text).map(Some);
+    }
+    partition::of_ci(env)
+}
+
 fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
     let dir = flags.report_dir.clone().or_else(|| env.get("REHEARSA_REPORT_DIR").map(PathBuf::from));
     if dir.as_deref() == Some(Path::new("-")) {
@@ -189,30 +247,20 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
             "a folder; standard output takes one report, as in `--junit -`",
         ));
     }
-    let in_dir = |name: &str| dir.as_ref().map(|dir| dir.join(name));
-    let targets = ReportTargets {
-        junit: flags.junit.clone().or_else(|| in_dir("junit.xml")),
-        json: flags.json.clone().or_else(|| in_dir("report.json")),
-        tap: flags.tap.clone().or_else(|| in_dir("report.tap")),
-        dir: dir.clone(),
-    };
-    let all = [("--junit", &targets.junit), ("--json", &targets.json), ("--tap", &targets.tap)];
-    for (i, (flag, path)) in all.iter().enumerate() {
-        let Some(path) = path else { continue };
-        let Some((other, _)) = all[..i].iter().find(|(_, earlier)| earlier.as_ref() == Some(path)) else { continue };
+    let asked = |form: Form| flags.reports.get(&form).cloned();
+    let in_dir = |form: Form| dir.as_ref().map(|dir| dir.join(form.file()));
+    let files: BTreeMap<Form, PathBuf> =
+        Form::ALL.into_iter().filter_map(|form| Some((form, asked(form).or_else(|| in_dir(form))?))).collect();
+    for (form, path) in &files {
+        let Some((other, _)) = files.range(..form).find(|(_, earlier)| *earlier == path) else { continue };
         let place = if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() };
+        let (other, flag) = (other.flag(), form.flag());
         return Err(ConfigError::Conflict {
             what: format!("{other} and {flag} both write to {place}; give one of them another file"),
         });
     }
-    Ok(targets)
-}
-
-impl ReportTargets {
-    /// A report takes standard output, so nothing else may write there.
-    pub fn take_stdout(&self) -> bool {
-        [&self.junit, &self.json, &self.tap].into_iter().any(|path| path.as_deref() == Some(Path::new("-")))
-    }
+    let Flags { junit_flavor, tap_version, ci, .. } = *flags;
+    Ok(ReportTargets { files, dir, junit_flavor, tap_version, ci: ci.resolve(env) })
 }
 
 #[cfg(test)]

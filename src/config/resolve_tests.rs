@@ -97,18 +97,25 @@ fn a_rule_finds_its_mount_by_target_volume_or_host_path() {
 
 #[test]
 fn a_report_folder_holds_all_reports_and_single_flags_are_heard_first() {
-    let flags =
-        Flags { report_dir: Some(PathBuf::from("out")), junit: Some(PathBuf::from("mine.xml")), ..Flags::default() };
+    let flags = Flags {
+        report_dir: Some(PathBuf::from("out")),
+        reports: [(Form::Junit, PathBuf::from("mine.xml"))].into(),
+        ..Flags::default()
+    };
     let reports = Settings::resolve(&flags, &env(&[])).expect("paths").reports;
-    assert_eq!(reports.junit, Some(PathBuf::from("mine.xml")));
-    assert_eq!(reports.json, Some(PathBuf::from("out/report.json")));
-    assert_eq!(reports.tap, Some(PathBuf::from("out/report.tap")));
+    let file = |form| reports.files.get(&form).cloned();
+    assert_eq!(file(Form::Junit), Some(PathBuf::from("mine.xml")));
+    assert_eq!(file(Form::Json), Some(PathBuf::from("out/report.json")));
+    assert_eq!(file(Form::Tap), Some(PathBuf::from("out/report.tap")));
     assert!(!reports.take_stdout());
 }
 
 #[test]
 fn two_reports_on_standard_output_are_refused() {
-    let flags = Flags { junit: Some(PathBuf::from("-")), tap: Some(PathBuf::from("-")), ..Flags::default() };
+    let flags = Flags {
+        reports: [(Form::Junit, PathBuf::from("-")), (Form::Tap, PathBuf::from("-"))].into(),
+        ..Flags::default()
+    };
     let error = Settings::resolve(&flags, &env(&[])).expect_err("they clash").to_string();
     assert_eq!(error, "--junit and --tap both write to standard output; give one of them another file");
 }

@@ -1,9 +1,13 @@
 //! The resolved settings of a run. Values have their own modules; who is heard first is resolved in `resolve`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::forms::{Ci, Form, JunitFlavor, TapVersion};
+use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::partition::Partition;
 use crate::model::service::ServiceName;
 
 /// What a run of `rehearsa test` or `rehearsa plan` is to do.
@@ -15,8 +19,16 @@ pub struct Settings {
     pub rehearsal: Rehearsal,
     /// Rehearsals at a time.
     pub threads: usize,
-    /// Stop starting rehearsals after the first that is not green.
-    pub fail_fast: bool,
+    /// Stop starting rehearsals after so many that are not green.
+    pub max_fail: Option<usize>,
+    /// How often a rehearsal is tried again.
+    pub retries: Retries,
+    /// What it means when nothing is selected.
+    pub no_tests: NoTests,
+    /// The time for the whole run.
+    pub global_timeout: Option<Duration>,
+    /// A rehearsal that runs longer than this is worth a line.
+    pub slow_after: Duration,
     /// Report files.
     pub reports: ReportTargets,
     /// Which values a flag or the environment set, so that labels do not overrule them.
@@ -39,13 +51,29 @@ pub struct Explicit {
 /// Rehearsals at a time, when nobody said.
 pub const DEFAULT_THREADS: usize = 2;
 
+/// A rehearsal is slow after this time, when nobody said.
+pub const DEFAULT_SLOW: Duration = Duration::from_secs(60);
+
+/// How often a rehearsal that is not green is tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts after the first.
+    pub count: u32,
+    /// Failures too, and not only errors: a backup that failed is bad, but a service may be flaky.
+    pub failures: bool,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             selection: Selection::default(),
             rehearsal: Rehearsal::default(),
             threads: DEFAULT_THREADS,
-            fail_fast: false,
+            max_fail: None,
+            retries: Retries::default(),
+            no_tests: NoTests::default(),
+            global_timeout: None,
+            slow_after: DEFAULT_SLOW,
             reports: ReportTargets::default(),
             explicit: Explicit::default(),
         }
@@ -63,6 +91,10 @@ pub struct Selection {
     pub exact: bool,
     /// What becomes of the services that are not rehearsable.
     pub ignored: IgnoredMode,
+    /// Only services of exactly these names, whatever else is asked for.
+    pub only: Option<Vec<String>>,
+    /// Of all that are selected, only this part.
+    pub partition: Option<Partition>,
 }
 
 /// What becomes of the services that are marked as ignored.
@@ -146,15 +178,24 @@ impl StrategyRule {
     }
 }
 
-/// Where reports go; `-` is standard output.
+/// Where reports go, and how some of them look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportTargets {
-    /// JUnit XML.
-    pub junit: Option<PathBuf>,
-    /// JSON.
-    pub json: Option<PathBuf>,
-    /// TAP.
-    pub tap: Option<PathBuf>,
+    /// The file of each report that is wanted; `-` is standard output.
+    pub files: BTreeMap<Form, PathBuf>,
     /// The folder that was asked for as a whole: it is made when it is not there.
     pub dir: Option<PathBuf>,
+    /// Whose dialect of JUnit XML.
+    pub junit_flavor: JunitFlavor,
+    /// Which TAP.
+    pub tap_version: TapVersion,
+    /// The CI system that is told in its own way.
+    pub ci: Option<Ci>,
+}
+
+impl ReportTargets {
+    /// A report takes standard output, so nothing else may write there.
+    pub fn take_stdout(&self) -> bool {
+        self.files.values().any(|path| path == Path::new("-"))
+    }
 }

@@ -1,9 +1,12 @@
 //! What there is to rehearse.
 //!
-//! [`mod@live`] asks the engine; [`naming`] and [`depends`] make services of a stack out of containers and are pure.
+//! [`mod@live`] asks the engine; [`naming`] and [`depends`] make services of a stack out of containers and are pure;
+//! [`mod@declared`] looks into compose files that lie here.
 
+pub mod declared;
 pub mod depends;
 pub mod live;
 pub mod naming;
 
+pub use declared::declared;
 pub use live::{DiscoverError, Scope, live, live_in};

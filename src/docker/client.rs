@@ -123,7 +123,7 @@ impl Daemon {
             Err(_) => return Err(DockerError::new(CONNECT, &*address, Kind::Timeout(FIRST_ANSWER))),
         };
         let (api, engine_api) =
-            agree(&version, pinned).map_err(|why| DockerError::new(CONNECT, &*address, Kind::Engine(why)))?;
+            agree(&version, pinned).map_err(|why| DockerError::new(CONNECT, &*address, Kind::Version(why)))?;
         let docker = docker.with_request_modifier(move |request| versioned(request, api));
         Ok(Daemon {
             inner: Arc::new(Inner {

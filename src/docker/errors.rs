@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 
+use crate::model::mask::scrub;
+
 /// A call to the engine that did not do what it should.
 #[derive(Debug)]
 pub struct DockerError {
@@ -47,6 +49,9 @@ pub enum Kind {
     /// The engine took too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// The engine and we have no version of the API in common, or not the one that is asked for.
+    #[error("{0}")]
+    Version(String),
     /// Another refusal, in the engine's words.
     #[error("{0}")]
     Engine(String),
@@ -136,7 +141,7 @@ impl DockerError {
                 "`rehearsa clean` and `docker network prune` free address ranges; default-address-pools in daemon.json widens them",
             ),
             Kind::NoSpace => Some("free some space where the engine keeps its data"),
-            Kind::NotFound(_) | Kind::Conflict(_) | Kind::Timeout(_) | Kind::Engine(_) => None,
+            Kind::NotFound(_) | Kind::Conflict(_) | Kind::Timeout(_) | Kind::Version(_) | Kind::Engine(_) => None,
         }
     }
 }
@@ -205,9 +210,9 @@ fn kind_of_answer(status: u16, message: &str) -> Kind {
     }
 }
 
-/// The message on one line.
+/// The message on one line, without the secrets that it quotes: the options of a volume, a command that is not found.
 fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    scrub(&message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -255,6 +260,14 @@ mod tests {
         assert_eq!(full(&answer(500, "driver failed:\n  oops")), "create network rehearsa-x: driver failed: oops");
         assert_eq!(full(&answer(409, "name in use")), "create network rehearsa-x: conflict: name in use");
         assert_eq!(full(&answer(502, "")), "create network rehearsa-x: the engine answered with status 502");
+    }
+
+    #[test]
+    fn what_the_engine_quotes_is_free_of_secrets() {
+        let message =
+            "failed to mount local volume: mount //nas/x, data: username=bob,password=canary,vers=3.0: refused";
+        let said = full(&answer(500, message));
+        assert!(said.ends_with("data: username=bob,password=•••,vers=3.0: refused"), "{said}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use bollard::models::{
     SystemInfoCgroupVersionEnum as CgroupVersion,
 };
 
+use crate::model::mask::{HIDDEN, Mask, scrub, sounds_secret};
 use crate::model::service::{EnvVar, Healthcheck, Image, NetworkMode, Port, Service, ServiceName, Setting};
 
 use super::client::Daemon;
@@ -86,7 +87,10 @@ impl Others {
 
     pub(super) fn map(&mut self, field: &str, values: Option<impl IntoIterator<Item = (String, String)>>) {
         let values: BTreeMap<_, _> = values.into_iter().flatten().collect();
-        self.list(field, Some(values.into_iter().collect()), |(key, value)| format!("{key}={value}"));
+        self.list(field, Some(values.into_iter().collect()), |(key, value)| match sounds_secret(&key) {
+            true => format!("{key}={HIDDEN}"),
+            false => format!("{key}={}", scrub(&value)),
+        });
     }
 }
 
@@ -170,7 +174,7 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
     let mounts = inspect_mounts::read(points.unwrap_or_default(), tmpfs, wanted, &mut other);
     let mut other = other.0;
     other.sort_by(|a, b| a.field.cmp(&b.field));
-    Service {
+    let service = Service {
         name: ServiceName::lone(container_name.clone()),
         container_id,
         container_name,
@@ -205,10 +209,15 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         shm_size,
         restart,
         privileges,
-        other,
+        other: Vec::new(),
         depends_on: Vec::new(), // labels know, discovery reads them
         labels,
-    }
+        declared: None, // the engine does not know
+    };
+    // These are shown, and may say again what is secret elsewhere.
+    let mask = Mask::of_services([&service]);
+    other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
+    Service { other, ..service }
 }
 
 fn is_running(state: Option<ContainerState>) -> bool {

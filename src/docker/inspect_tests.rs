@@ -185,3 +185,17 @@ fn an_answer_with_nothing_in_it_is_still_a_service() {
     let service = recorded("{}");
     assert!(service.mounts.is_empty() && service.other.is_empty() && service.entrypoint == Some(Vec::new()));
 }
+
+#[test]
+fn settings_that_are_shown_hold_no_secrets() {
+    let mut others = Others::default();
+    let pairs = [("vault.token", "canary"), ("backup", "sftp://u:canary@nas/x"), ("size", "10G")];
+    others.map("Annotations", Some(pairs.map(|(key, value)| (key.to_owned(), value.to_owned()))));
+    assert_eq!(others.0[0].value, "backup=sftp://u:•••@nas/x, size=10G, vault.token=•••");
+    let mut container: serde_json::Value =
+        serde_json::from_str(include_str!("../../fixtures/inspect/plain.json")).expect("JSON");
+    container["Config"]["Env"] = serde_json::json!(["DB_PASSWORD=canary-of-env"]);
+    container["HostConfig"]["CgroupParent"] = "slice-canary-of-env".into();
+    let other = recorded(&container.to_string()).other;
+    assert!(other.iter().any(|setting| setting.value == "slice-•••"), "{other:?}");
+}

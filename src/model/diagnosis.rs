@@ -141,6 +141,12 @@ codes! {
     RunCancelled "run/cancelled" Errored "the run was interrupted",
         "A signal ended the run before this rehearsal was done.",
         "Run it again.";
+    RunTimedOut "run/timed-out" Errored "the time for the run was over",
+        "The run had --global-timeout to end in, and this rehearsal was not done by then.",
+        "Give it more time, more --test-threads, or share the work with --partition.";
+    RunPartMissing "run/part-missing" Errored "a part of the run is missing",
+        "The work was shared out, and of one part there is no report, or one that its job could not end.",
+        "See in that job's log why it ended early, run it again, and join the reports of all parts.";
     RunPanicked "run/panicked" Errored "rehearsa itself failed",
         "A defect in rehearsa.",
         "Please report it with the message.";

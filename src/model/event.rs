@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Check, Proof};
 use super::diagnosis::Diagnosis;
 use super::mount::Strategy;
+use super::partition::Partition;
 use super::service::{Image, ServiceName};
 
 /// A fact and when it happened.
@@ -36,6 +37,12 @@ pub enum Fact {
         filtered_out: usize,
         /// Rehearsals at a time.
         threads: usize,
+        /// The part of the selected services that this run takes, when the work is shared with others.
+        #[serde(default)]
+        partition: Option<Partition>,
+        /// What a run without cases means.
+        #[serde(default)]
+        no_tests: NoTests,
     },
     /// A rehearsal begins.
     CaseStarted {
@@ -97,6 +104,18 @@ pub enum Fact {
         /// The service's last log lines, masked.
         log_tail: Vec<String>,
     },
+    /// What was said of this rehearsal so far was one attempt; another begins, in a new sandbox.
+    CaseRetried {
+        /// Which.
+        case: ServiceName,
+    },
+    /// A rehearsal has been running for longer than `--slow-after`; said again after each such time.
+    CaseSlow {
+        /// Which.
+        case: ServiceName,
+        /// Seconds since its start.
+        seconds: u64,
+    },
     /// Nothing more will be said of this rehearsal.
     CaseFinished {
         /// Which.
@@ -114,6 +133,11 @@ pub enum Fact {
         /// The signal's number: 2 for SIGINT, 15 for SIGTERM.
         signal: i32,
     },
+    /// The time for the whole run was over before its end.
+    TimedOut {
+        /// Seconds that the run had.
+        seconds: u64,
+    },
     /// Objects that the run could not remove.
     LeftBehind {
         /// What is left and why.
@@ -123,6 +147,28 @@ pub enum Fact {
     RunFinished,
 }
 
+/// What a run means in which no case is selected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoTests {
+    /// It is well, and nothing is said.
+    Pass,
+    /// It is well, but worth a warning.
+    Warn,
+    /// It is a mistake, with an exit code of its own.
+    #[default]
+    Fail,
+}
+
+/// The point in time of a source that is restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The source's own name for it.
+    pub id: String,
+    /// When it was made, if the source knows.
+    pub time: Option<Timestamp>,
+}
+
 /// What is known of a case before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseInfo {
@@ -130,6 +176,9 @@ pub struct CaseInfo {
     pub name: ServiceName,
     /// Where the data comes from: `live`, …
     pub source: String,
+    /// The snapshot that is restored; a live service has none.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
     /// The image.
     pub image: Image,
     /// What the sandbox takes away from the service or changes.
@@ -217,7 +266,8 @@ impl Step {
 pub struct Amount {
     /// Files and other entries.
     pub files: u64,
-    /// Bytes of content.
+    /// Bytes of content: each file counts once, however many names it has, by its size; a sparse one by what it takes on its
+    /// disk, for its holes are no content.
     pub bytes: u64,
 }
 

@@ -6,8 +6,10 @@
 pub mod check;
 pub mod diagnosis;
 pub mod event;
+pub mod mask;
 pub mod mount;
 pub mod outcome;
+pub mod partition;
 pub mod plan;
 #[cfg(test)]
 pub mod sample;

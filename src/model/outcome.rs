@@ -1,11 +1,14 @@
 //! The one judge: events are folded into the outcome of the run, and the outcome into the exit code.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::check::Proof;
 use super::diagnosis::{Code, Diagnosis, Severity};
-use super::event::{Amount, CaseInfo, Event, Fact, Step, StepResult};
+use super::event::{Amount, CaseInfo, Event, Fact, NoTests, Step, StepResult};
+use super::partition::Partition;
 use super::service::ServiceName;
 
 /// What became of a rehearsal.
@@ -77,6 +80,58 @@ pub struct CaseRecord {
     pub proof: Option<Proof>,
     /// The service's last log lines, masked.
     pub log_tail: Vec<String>,
+    /// The attempts before this one, in order; none of them was green.
+    pub earlier: Vec<Attempt>,
+    /// When this attempt began; the case's start when there was none before.
+    pub attempt_started: Option<Timestamp>,
+}
+
+/// An attempt at a rehearsal that was not green and was followed by another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attempt {
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// Its steps.
+    pub steps: Vec<StepRecord>,
+    /// What decided against it.
+    pub diagnoses: Vec<Diagnosis>,
+    /// The service's last log lines, masked.
+    pub log_tail: Vec<String>,
+}
+
+impl Attempt {
+    /// What became of it: [`Verdict::Failed`] or [`Verdict::Errored`].
+    pub fn verdict(&self) -> Verdict {
+        judge(&self.diagnoses).unwrap_or(Verdict::Errored)
+    }
+
+    /// The diagnosis to show: the first that decided the verdict.
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        deciding(&self.diagnoses)
+    }
+
+    /// Seconds it took.
+    pub fn seconds(&self) -> f64 {
+        self.started.map_or(0.0, |start| seconds_between(start, self.finished))
+    }
+}
+
+/// What diagnoses mean for a rehearsal; `None` when there are none. What is known to be bad stays bad, whatever else could
+/// not be found out.
+fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
+    let failed = diagnoses.iter().any(|d| d.severity() == Severity::Failed);
+    match diagnoses {
+        [] => None,
+        _ if failed => Some(Verdict::Failed),
+        _ => Some(Verdict::Errored),
+    }
+}
+
+/// The first that decided the verdict.
+fn deciding(diagnoses: &[Diagnosis]) -> Option<&Diagnosis> {
+    diagnoses.iter().find(|d| d.severity() == Severity::Failed).or_else(|| diagnoses.first())
 }
 
 impl CaseRecord {
@@ -91,17 +146,16 @@ impl CaseRecord {
             warnings: Vec::new(),
             proof: None,
             log_tail: Vec::new(),
+            earlier: Vec::new(),
+            attempt_started: None,
         }
     }
 
     /// What became of it. A case is green only when a proof was had and nothing speaks against it; a case about which
     /// nothing was said is an error, never a pass.
     pub fn verdict(&self) -> Verdict {
-        // What is known to be bad stays bad, whatever else could not be found out.
-        if self.diagnoses.iter().any(|d| d.severity() == Severity::Failed) {
-            Verdict::Failed
-        } else if !self.diagnoses.is_empty() {
-            Verdict::Errored
+        if let Some(verdict) = judge(&self.diagnoses) {
+            verdict
         } else if self.skipped.is_some() {
             Verdict::Skipped
         } else if self.proof.is_some() {
@@ -113,11 +167,27 @@ impl CaseRecord {
 
     /// The diagnosis to show: the first that decided the verdict.
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        let failed = self.diagnoses.iter().find(|d| d.severity() == Severity::Failed);
-        failed.or_else(|| self.diagnoses.first())
+        deciding(&self.diagnoses)
     }
 
-    /// Seconds from its start to its end.
+    /// It is green now, and was not at an earlier attempt.
+    pub fn is_flaky(&self) -> bool {
+        !self.earlier.is_empty() && self.verdict() == Verdict::Passed
+    }
+
+    /// What was said so far was one attempt; another begins.
+    fn begin_again(&mut self, at: Timestamp) {
+        self.earlier.push(Attempt {
+            started: self.attempt_started.replace(at),
+            finished: at,
+            steps: std::mem::take(&mut self.steps),
+            diagnoses: std::mem::take(&mut self.diagnoses),
+            log_tail: std::mem::take(&mut self.log_tail),
+        });
+        self.proof = None;
+    }
+
+    /// Seconds from its start to its end, all attempts together.
     pub fn seconds(&self) -> f64 {
         match (self.started, self.finished) {
             (Some(start), Some(end)) => seconds_between(start, end),
@@ -160,8 +230,20 @@ pub struct Outcome {
     pub left_behind: Vec<Diagnosis>,
     /// The signal that ended the run.
     pub interrupted: Option<i32>,
+    /// Seconds that the run had, when they were over before its end.
+    pub timed_out: Option<u64>,
+    /// The part of the selected services that this run took.
+    pub partition: Option<Partition>,
+    /// What it means when there is no case.
+    pub no_tests: NoTests,
     /// Reports that could not be written, each with its name and why. Noted by who hands the events to the reports.
     pub lost_reports: Vec<String>,
+    /// Where each case is in `cases`.
+    #[serde(skip)]
+    places: BTreeMap<ServiceName, usize>,
+    /// The cases of each step that has not ended, by their place.
+    #[serde(skip)]
+    open_steps: BTreeMap<u64, Vec<usize>>,
 }
 
 /// How many cases ended how.
@@ -175,6 +257,8 @@ pub struct Counts {
     pub errored: usize,
     /// Skipped.
     pub skipped: usize,
+    /// Those of the passed that were not green at an earlier attempt.
+    pub flaky: usize,
 }
 
 impl Counts {
@@ -204,7 +288,12 @@ impl Outcome {
             threads: 0,
             left_behind: Vec::new(),
             interrupted: None,
+            timed_out: None,
+            partition: None,
+            no_tests: NoTests::default(),
             lost_reports: Vec::new(),
+            places: BTreeMap::new(),
+            open_steps: BTreeMap::new(),
         }
     }
 
@@ -212,27 +301,31 @@ impl Outcome {
     pub fn apply(&mut self, event: &Event) {
         let at = event.at;
         match &event.fact {
-            Fact::RunStarted { session, version, engine, cases, filtered_out, threads } => {
+            Fact::RunStarted { session, version, engine, cases, filtered_out, threads, partition, no_tests } => {
                 self.session.clone_from(session);
                 self.version.clone_from(version);
                 self.engine.clone_from(engine);
                 self.started = Some(at);
                 self.filtered_out = *filtered_out;
                 self.threads = *threads;
+                self.partition = *partition;
+                self.no_tests = *no_tests;
                 self.cases = cases.iter().cloned().map(CaseRecord::new).collect();
+                self.places = cases.iter().enumerate().map(|(place, info)| (info.name.clone(), place)).collect();
             }
             Fact::CaseStarted { case } => {
                 if let Some(record) = self.case_mut(case) {
                     record.started = Some(at);
+                    record.attempt_started = Some(at);
                 }
             }
             Fact::StepStarted { id, cases, step } => {
                 let record = StepRecord { id: *id, step: step.clone(), started: at, finished: None, result: None };
-                for case in cases {
-                    if let Some(found) = self.case_mut(case) {
-                        found.steps.push(record.clone());
-                    }
+                let places: Vec<usize> = cases.iter().filter_map(|case| self.places.get(case).copied()).collect();
+                for place in &places {
+                    self.cases[*place].steps.push(record.clone());
                 }
+                self.open_steps.insert(*id, places);
             }
             Fact::StepProgress { .. } => {}
             Fact::StepFinished { id, result } => self.finish_step(*id, result, at),
@@ -264,7 +357,13 @@ impl Outcome {
                     record.finished = Some(at);
                 }
             }
-            Fact::SandboxKept { .. } => {}
+            Fact::CaseRetried { case } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.begin_again(at);
+                }
+            }
+            Fact::SandboxKept { .. } | Fact::CaseSlow { .. } => {}
+            Fact::TimedOut { seconds } => self.timed_out = Some(*seconds),
             Fact::Interrupted { signal } => self.interrupted = Some(*signal),
             Fact::LeftBehind { diagnosis } => self.note_left_behind(diagnosis),
             Fact::RunFinished => self.finished = Some(at),
@@ -279,9 +378,14 @@ impl Outcome {
 
     fn finish_step(&mut self, id: u64, result: &StepResult, at: Timestamp) {
         let mut late = None;
-        for case in &mut self.cases {
+        for place in self.open_steps.remove(&id).unwrap_or_default() {
+            let case = &mut self.cases[place];
             // Newest first: a step ends soon after it began.
-            let Some(record) = case.steps.iter_mut().rev().find(|record| record.id == id) else { continue };
+            let (record, is_earlier) = match case.steps.iter_mut().rev().find(|record| record.id == id) {
+                Some(record) => (Some(record), false),
+                None => (case.earlier.iter_mut().flat_map(|e| &mut e.steps).find(|record| record.id == id), true),
+            };
+            let Some(record) = record else { continue };
             record.finished = Some(at);
             record.result = Some(result.clone());
             if let StepResult::Broke { diagnosis } = result {
@@ -289,9 +393,9 @@ impl Outcome {
                 if record.step.owner().is_some_and(|owner| *owner != case.info.name) {
                     continue;
                 }
-                // The verdict of a finished case has been told. What breaks later (the teardown of its stack) is the
-                // run's error, so that it neither changes what was said nor is lost.
-                if case.finished.is_some() {
+                // The verdict of a finished case or attempt has been told. What breaks later (the teardown of its stack)
+                // is the run's error, so that it neither changes what was said nor is lost.
+                if case.finished.is_some() || is_earlier {
                     late = Some(diagnosis);
                     continue;
                 }
@@ -310,11 +414,11 @@ impl Outcome {
 
     /// The record of a case.
     pub fn case(&self, name: &ServiceName) -> Option<&CaseRecord> {
-        self.cases.iter().find(|record| record.info.name == *name)
+        self.places.get(name).map(|place| &self.cases[*place])
     }
 
     fn case_mut(&mut self, name: &ServiceName) -> Option<&mut CaseRecord> {
-        self.cases.iter_mut().find(|record| record.info.name == *name)
+        self.places.get(name).map(|place| &mut self.cases[*place])
     }
 
     /// How many cases ended how.
@@ -322,7 +426,10 @@ impl Outcome {
         let mut counts = Counts::default();
         for case in &self.cases {
             match case.verdict() {
-                Verdict::Passed => counts.passed += 1,
+                Verdict::Passed => {
+                    counts.passed += 1;
+                    counts.flaky += usize::from(case.is_flaky());
+                }
                 Verdict::Failed => counts.failed += 1,
                 Verdict::Errored => counts.errored += 1,
                 Verdict::Skipped => counts.skipped += 1,
@@ -339,6 +446,11 @@ impl Outcome {
         }
     }
 
+    /// Something went wrong that belongs to no case.
+    fn has_trouble(&self) -> bool {
+        !self.left_behind.is_empty() || !self.lost_reports.is_empty() || self.timed_out.is_some()
+    }
+
     /// The exit code that this outcome means.
     pub fn exit_code(&self) -> ExitCode {
         let counts = self.counts();
@@ -346,10 +458,8 @@ impl Outcome {
             Some(2) => ExitCode::Interrupted,
             Some(_) => ExitCode::Terminated,
             None if counts.failed > 0 => ExitCode::Failed,
-            None if counts.errored > 0 || !self.left_behind.is_empty() || !self.lost_reports.is_empty() => {
-                ExitCode::Errored
-            }
-            None if counts.total() == 0 => ExitCode::NothingSelected,
+            None if counts.errored > 0 || self.has_trouble() => ExitCode::Errored,
+            None if counts.total() == 0 && self.no_tests == NoTests::Fail => ExitCode::NothingSelected,
             None => ExitCode::Passed,
         }
     }

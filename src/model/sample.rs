@@ -44,6 +44,7 @@ pub fn service(name: ServiceName) -> Service {
         other: Vec::new(),
         depends_on: Vec::new(),
         labels: Vec::new(),
+        declared: None,
         name,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Location;
 use super::mount::Mount;
 use super::secret::Secret;
 
@@ -119,6 +120,8 @@ pub struct Service {
     pub depends_on: Vec<Dependency>,
     /// Its labels; read for `rehearsa.*` and the stack, never copied.
     pub labels: Vec<(String, String)>,
+    /// The line of a file that declares it, when that is known.
+    pub declared: Option<Location>,
 }
 
 /// The image of a live container.

@@ -117,6 +117,8 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Is
         depends_on: _,
         // Agents act on labels: none goes along (the docker room adds ours).
         labels,
+        // For reports.
+        declared: _,
     } = service;
 
     if !labels.is_empty() {

@@ -11,7 +11,8 @@ use crate::config::settings::{IgnoredMode, Rehearsal, Selection};
 use crate::model::check::Check;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Change;
-use crate::model::plan::{Plan, ServicePlan, StackPlan};
+use crate::model::mount::Strategy;
+use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::service::{NetworkMode, Service, ServiceName};
 
 use isolate::Place;
@@ -28,6 +29,11 @@ pub struct Inputs<'a> {
 pub const IGNORE_LABEL: &str = "rehearsa.ignore";
 /// Label with which a service is listed, but skipped; its value is the reason.
 pub const SKIP_LABEL: &str = "rehearsa.skip";
+
+/// Whether the filters and `--skip` leave this service, whatever else speaks against it.
+pub fn is_named(selection: &Selection, service: &Service) -> bool {
+    select::is_selected(selection, service)
+}
 
 /// Decides everything.
 pub fn plan(inputs: Inputs<'_>) -> Plan {
@@ -48,6 +54,13 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
         } else {
             filtered_out += 1;
         }
+    }
+
+    if let Some(partition) = selection.partition {
+        let before = wanted.len();
+        let mut position = 0..;
+        wanted.retain(|name| position.next().is_some_and(|position| partition.takes(position, &name.to_string())));
+        filtered_out += before - wanted.len();
     }
 
     let mut names: Vec<&str> = wanted.iter().map(ServiceName::stack_name).collect();
@@ -73,18 +86,27 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
 fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceName], mode: IgnoredMode) -> StackPlan {
     let services: Vec<&Service> = members.iter().map(|(service, _)| service).collect();
     let order::Order { needed, cycles, mut needs, absent } = order::order(&services, wanted);
-    let included: Vec<&(Service, Rehearsal)> = needed.iter().map(|index| members[*index]).collect();
-    let (mut mount_plans, mut restores) = mounts::plan_mounts(&included);
+    // An ignored service is booted only where another needs it; else its places are not so much as shown to a worker.
+    let is_ignored = |service: &Service| mode == IgnoredMode::Skip && not_rehearsable(service).is_some();
+    let run: Vec<ServiceName> = services
+        .iter()
+        .filter(|service| wanted.contains(&service.name) && !is_ignored(service))
+        .map(|service| service.name.clone())
+        .collect();
+    let booted = order::order(&services, &run).needed;
+    let restored: Vec<(&(Service, Rehearsal), bool)> =
+        needed.iter().map(|index| (members[*index], booted.contains(index))).collect();
+    let (mut mount_plans, mut restores) = mounts::plan_mounts(&restored);
 
     let mut plans = Vec::new();
-    for (position, (service, rehearsal)) in included.iter().map(|pair| (&pair.0, &pair.1)).enumerate() {
+    for (position, ((service, rehearsal), booted)) in restored.into_iter().enumerate() {
         let mounts = std::mem::take(&mut mount_plans[position]);
-        let isolated = isolate::isolate(service, &mounts, &Place::preview(service, name, &services));
+        // What is not restored because nobody boots the service is no change that a sandbox makes.
+        let made = |mount: &&MountPlan| booted || mount.strategy == Strategy::Omit;
+        let shown: Vec<MountPlan> = mounts.iter().filter(made).cloned().collect();
+        let isolated = isolate::isolate(service, &shown, &Place::preview(service, name, &services));
         let mut changes = isolated.changes;
-        let ignored = match mode {
-            IgnoredMode::Skip => not_rehearsable(service),
-            IgnoredMode::Only | IgnoredMode::Include => None,
-        };
+        let ignored = if is_ignored(service) { not_rehearsable(service) } else { None };
         let blocked = if cycles.contains(&service.name) {
             Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {} leads back to itself", service.name)))
         } else {

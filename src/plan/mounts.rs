@@ -5,16 +5,18 @@ use crate::model::mount::{Mount, Origin, Strategy};
 use crate::model::plan::{MountPlan, RestorePlan};
 use crate::model::service::Service;
 
-/// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it.
-pub fn plan_mounts(services: &[&(Service, Rehearsal)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
+/// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it. Of a
+/// service that is not booted (the flag beside it) nothing is restored.
+pub fn plan_mounts(services: &[(&(Service, Rehearsal), bool)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
     let mut restores: Vec<RestorePlan> = Vec::new();
     let mut plans = Vec::new();
-    for (service, rehearsal) in services.iter().map(|pair| (&pair.0, &pair.1)) {
+    for ((service, rehearsal), booted) in services {
         let mut of_service = Vec::new();
         for mount in &service.mounts {
             let strategy = strategy(service, mount, &rehearsal.strategies);
             let restore = match strategy {
                 Strategy::Omit => None,
+                _ if !booted => None,
                 _ if matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Other { .. }) => None,
                 _ => Some(place(&mut restores, mount, strategy)),
             };

@@ -11,5 +11,6 @@ pub fn is_selected(selection: &Selection, service: &Service) -> bool {
     let hit = |filter: &String| {
         if selection.exact { *filter == name || *filter == listed } else { listed.contains(filter.as_str()) }
     };
-    (selection.filters.is_empty() || selection.filters.iter().any(hit)) && !selection.skip.iter().any(hit)
+    let asked = selection.only.as_ref().is_none_or(|names| names.contains(&name));
+    asked && (selection.filters.is_empty() || selection.filters.iter().any(hit)) && !selection.skip.iter().any(hit)
 }

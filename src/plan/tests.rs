@@ -8,7 +8,7 @@ use crate::config::settings::{IgnoredMode, Rehearsal, Selection, StrategyRule};
 use crate::model::check::Check;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, StackPlan};
 use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
 use crate::model::secret::Secret;
 use crate::model::service::{
@@ -55,6 +55,7 @@ fn service(name: ServiceName) -> Service {
         other: Vec::new(),
         depends_on: Vec::new(),
         labels: Vec::new(),
+        declared: None,
     }
 }
 
@@ -149,6 +150,34 @@ fn a_service_that_only_works_the_docker_socket_is_skipped_with_the_reason() {
     watchtower.mounts.push(volume("data", "/data", false));
     let planned = plan_all(vec![watchtower], &Selection::default());
     assert_eq!(planned.stacks[0].services[0].ignored, None, "it has data to restore");
+}
+
+#[test]
+fn of_an_ignored_service_nothing_is_restored_unless_another_needs_it() {
+    let mut ignored = in_stack("s", "ignored");
+    ignored.labels = vec![("rehearsa.skip".to_owned(), "too large".to_owned())];
+    ignored.mounts = vec![volume("huge", "/huge", false), volume("shared", "/shared", false)];
+    let mut app = in_stack("s", "app");
+    app.mounts = vec![volume("shared", "/shared", true)];
+    let stack = |services: Vec<Service>, mode| {
+        let selection = Selection { ignored: mode, ..Selection::default() };
+        plan_all(services, &selection).stacks.remove(0)
+    };
+    let titles = |stack: &StackPlan| stack.restores.iter().map(|r| r.mount.title()).collect::<Vec<_>>();
+
+    let planned = stack(vec![ignored.clone(), app.clone()], IgnoredMode::Skip);
+    assert_eq!(titles(&planned), ["volume shared"]);
+    assert_eq!(planned.restores[0].strategy, Strategy::Readonly, "whoever would write to it is not booted");
+    let skipped = planned.services.iter().find(|s| s.ignored.is_some()).expect("it is still a case");
+    assert!(skipped.mounts.iter().all(|mount| mount.restore.is_none()) && skipped.mounts.len() == 2);
+    assert!(!skipped.changes.iter().any(|change| change.field.starts_with("mount")), "{:?}", skipped.changes);
+    assert!(stack(vec![ignored.clone()], IgnoredMode::Skip).restores.is_empty());
+
+    let planned = stack(vec![ignored.clone(), app.clone()], IgnoredMode::Include);
+    assert_eq!(titles(&planned), ["volume shared", "volume huge"]);
+    app.depends_on = vec![needs("ignored", Condition::ServiceStarted)];
+    let planned = stack(vec![ignored, app], IgnoredMode::Skip);
+    assert_eq!(titles(&planned), ["volume huge", "volume shared"], "it is booted for the other's sake");
 }
 
 #[test]

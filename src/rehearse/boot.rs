@@ -1,7 +1,7 @@
 //! Booting a service from the restored data, after what it depends on.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
@@ -12,7 +12,7 @@ use crate::model::event::Step;
 use crate::model::mount::{Mount, Origin, Strategy};
 use crate::model::plan::{Need, ServicePlan};
 use crate::model::sandbox::ContainerSpec;
-use crate::model::service::{Condition, NetworkMode, ServiceName};
+use crate::model::service::{Condition, NetworkMode, Service, ServiceName};
 use crate::plan::beneficiaries;
 use crate::plan::isolate::{Place, isolate};
 
@@ -51,6 +51,7 @@ impl Stack {
         let (needs, sandbox) = tokio::join!(self.await_needs(plan), self.sandbox_and_restores(plan));
         needs?;
         let Ready { created, restored } = sandbox?;
+        self.still_live(plan).await?;
 
         let step = self.common.notify.begin(beneficiaries(&self.plan, name), Step::Boot { service: name.clone() });
         let container = match created {
@@ -62,12 +63,40 @@ impl Stack {
         };
         let booted =
             Booted { name: self.container_name(name), container, since: Instant::now(), restarts: AtomicU32::new(0) };
-        match self.common.daemon.start_container(&booted.container).await {
+        let started = self.common.daemon.start_container(&booted.container).await;
+        self.release_worker().await;
+        match started {
             Ok(()) => {
                 step.done();
                 Ok(booted)
             }
             Err(error) => Err(step.broke(self.refused(plan, &error, "starting"))),
+        }
+    }
+
+    /// Lets the worker go once all is restored: not at once, but after the next service's start, which its removal would hold
+    /// up, and before the wait for the service, in which the engine has nothing else to do.
+    async fn release_worker(self: &Arc<Self>) {
+        if self.to_restore.load(Ordering::Acquire) == 0
+            && let Ok(sandbox) = self.sandbox().await
+        {
+            self.dismiss_worker(&sandbox).await;
+        }
+    }
+
+    /// The live container must still be there when its data has been copied: what was copied while it was removed or recreated
+    /// is nobody's data.
+    async fn still_live(&self, plan: &ServicePlan) -> Outcome<()> {
+        let Service { name, container_id, container_name, .. } = &plan.service;
+        match self.common.daemon.state(container_id).await {
+            Ok(_) => Ok(()),
+            Err(DockerError { kind: Kind::NotFound(_), .. }) => Err(Diagnosis::new(
+                Code::HostServiceVanished,
+                format!("the live container {container_name} of {name} was removed or recreated during its rehearsal"),
+            )),
+            Err(error) => {
+                Err(docker_diagnosis(&error, Code::SandboxFailed, &format!("looking at the live container of {name}")))
+            }
         }
     }
 
@@ -221,7 +250,7 @@ impl Stack {
     }
 
     /// The engine refused to create or start a service's container.
-    fn refused(&self, plan: &ServicePlan, error: &DockerError, doing: &str) -> Diagnosis {
+    pub(super) fn refused(&self, plan: &ServicePlan, error: &DockerError, doing: &str) -> Diagnosis {
         let name = &plan.service.name;
         let words = match &error.kind {
             Kind::NotFound(words) | Kind::Engine(words) | Kind::Conflict(words) => words.as_str(),

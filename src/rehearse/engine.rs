@@ -1,7 +1,7 @@
 //! The engine: what all stacks of a run share, and the one thing that is asked of it: rehearse this service.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::docker::{Daemon, DaemonInfo, DockerError, Kind};
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -10,6 +10,7 @@ use crate::model::plan::{Plan, StackPlan};
 use crate::model::service::ServiceName;
 use crate::worker::client::WorkerImage;
 
+use super::breach::Breach;
 use super::once::{Once, Work};
 use super::session::Session;
 use super::stack::Stack;
@@ -42,6 +43,8 @@ pub struct Engine {
     pub(super) shared: Arc<Common>,
     stacks: Vec<Arc<Stack>>,
     by_case: BTreeMap<ServiceName, usize>,
+    /// The stacks of further attempts.
+    again: Mutex<Vec<Arc<Stack>>>,
 }
 
 /// What every stack's rehearsal needs.
@@ -56,8 +59,8 @@ pub(super) struct Common {
     pub image: Once<WorkerImage>,
     pub watch: Once<Arc<Watch>>,
     pub addresses: Once<Arc<Vec<String>>>,
-    /// Set once a sandbox was found open: nothing is booted any more.
-    pub not_isolated: OnceLock<Diagnosis>,
+    /// Once a sandbox was found open, nothing is booted any more, and what runs is stopped.
+    pub breach: Breach,
 }
 
 impl Engine {
@@ -75,7 +78,7 @@ impl Engine {
             image: Once::default(),
             watch: Once::default(),
             addresses: Once::default(),
-            not_isolated: OnceLock::new(),
+            breach: Breach::default(),
         });
         let mut by_case = BTreeMap::new();
         let mut stacks = Vec::new();
@@ -85,7 +88,7 @@ impl Engine {
             }
             stacks.push(Arc::new(Stack::new(Arc::clone(&shared), stack)));
         }
-        Self { shared, stacks, by_case }
+        Self { shared, stacks, by_case, again: Mutex::default() }
     }
 
     /// Starts what every rehearsal will need and what takes a moment: the event stream, the worker image.
@@ -97,44 +100,75 @@ impl Engine {
         }
     }
 
-    /// Rehearses one selected service; its facts end with [`Fact::CaseFinished`]. The last of a stack tears it down.
-    pub async fn rehearse(&self, case: &ServiceName) {
-        let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) else {
-            let diagnosis = Diagnosis::new(Code::RunPanicked, format!("{case} is not in the plan"));
-            self.shared.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
-            self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
-            return;
-        };
+    /// A selected service's rehearsal begins.
+    pub fn begin(&self, case: &ServiceName) {
         self.shared.notify.send(Fact::CaseStarted { case: case.clone() });
+    }
+
+    /// Rehearses one selected service. The last of a stack tears it down.
+    pub async fn rehearse(&self, case: &ServiceName) {
+        match self.stack_of(case) {
+            Some(stack) => stack.rehearse(case).await,
+            None => self.abort(case, Diagnosis::new(Code::RunPanicked, format!("{case} is not in the plan"))).await,
+        }
+    }
+
+    /// Rehearses it once more, alone and in a sandbox of its own; `attempt` counts from 2.
+    pub async fn rehearse_again(&self, case: &ServiceName, attempt: u32) {
+        let Some(stack) = self.stack_of(case) else { return };
+        self.shared.notify.send(Fact::CaseRetried { case: case.clone() });
+        let stack = Arc::new(Stack::new(Arc::clone(&self.shared), alone(&stack.plan, case, attempt)));
+        self.again.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stack));
         stack.rehearse(case).await;
+    }
+
+    /// Nothing more will be said of this rehearsal.
+    pub fn end(&self, case: &ServiceName) {
         self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
     }
 
     /// A selected service will not be rehearsed, for this reason.
     pub async fn pass_over(&self, case: &ServiceName, reason: &str) {
         self.shared.notify.send(Fact::CaseSkipped { case: case.clone(), reason: reason.to_owned() });
-        if let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) {
+        if let Some(stack) = self.stack_of(case) {
             stack.leave(case).await;
         }
-        self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
     }
 
-    /// A rehearsal ended in a way that is rehearsa's own fault.
-    pub async fn abort(&self, case: &ServiceName, message: &str) {
-        let diagnosis = Diagnosis::new(Code::RunPanicked, message);
+    /// A rehearsal ended otherwise than by its own doing.
+    pub async fn abort(&self, case: &ServiceName, diagnosis: Diagnosis) {
         self.shared.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
-        if let Some(stack) = self.by_case.get(case).map(|index| &self.stacks[*index]) {
+        if let Some(stack) = self.stack_of(case) {
             stack.leave(case).await;
         }
-        self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
+    }
+
+    fn stack_of(&self, case: &ServiceName) -> Option<&Arc<Stack>> {
+        self.by_case.get(case).map(|index| &self.stacks[*index])
     }
 
     /// Tears down whatever still stands, after a panic for instance.
     pub async fn finish(&self) {
-        for stack in &self.stacks {
+        let again = std::mem::take(&mut *self.again.lock().unwrap_or_else(PoisonError::into_inner));
+        for stack in self.stacks.iter().chain(&again) {
             stack.tear_down(Vec::new()).await;
         }
     }
+}
+
+/// The plan for another attempt at one service: its stack under another name, in which it is the only case. What it does not
+/// need is never booted, since nobody asks for it.
+fn alone(stack: &StackPlan, case: &ServiceName, attempt: u32) -> StackPlan {
+    let mut plan = stack.clone();
+    // No stack and no container can have this character in its name, so the two sandboxes are never taken for one.
+    plan.name = format!("{}@{attempt}", stack.name);
+    for service in &mut plan.services {
+        service.selected &= service.service.name == *case;
+    }
+    for restore in &mut plan.restores {
+        restore.cases.retain(|name| name == case);
+    }
+    plan
 }
 
 fn runnable(stack: &StackPlan) -> Vec<ServiceName> {
@@ -185,7 +219,7 @@ impl Common {
 /// A refusal of the engine as a diagnosis: what every place agrees on, else `code`.
 pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) -> Diagnosis {
     let code = match &error.kind {
-        Kind::Unreachable | Kind::Refused | Kind::Timeout(_) => Code::HostUnreachable,
+        Kind::Unreachable | Kind::Refused | Kind::Timeout(_) | Kind::Version(_) => Code::HostUnreachable,
         Kind::NetworksExhausted => Code::SandboxNetworksExhausted,
         Kind::NoSpace => Code::RestoreNoSpace,
         Kind::NotFound(_) | Kind::Conflict(_) | Kind::Engine(_) => code,

@@ -3,6 +3,7 @@
 //! It has no writer, no colour and no format: what happens is sent as events. Nothing here knows who listens.
 
 mod boot;
+mod breach;
 mod cause;
 mod engine;
 mod ledger;

@@ -54,11 +54,7 @@ impl Stack {
         let stack = Arc::clone(self);
         self.restored[index].get(|| async move {
             let restored = stack.restore(index).await;
-            if stack.to_restore.fetch_sub(1, Ordering::AcqRel) == 1
-                && let Ok(sandbox) = stack.sandbox().await
-            {
-                stack.dismiss_worker(&sandbox).await;
-            }
+            stack.to_restore.fetch_sub(1, Ordering::AcqRel);
             restored
         })
     }
@@ -139,7 +135,8 @@ impl Stack {
         }
     }
 
-    /// Mounted read-only from where it is, unless a socket in it would lead out: then it is copied, sockets left out.
+    /// Mounted read-only from where it is, unless something in it would lead out (a socket, a pipe, a device): then it is
+    /// copied, sockets left out, so that pipes and devices are others than the live ones.
     async fn straight(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
         let Some(from) = prepared.from.clone() else { return Ok(Restored::Nothing) };
         let step = self.restore_step(plan);
@@ -155,8 +152,14 @@ impl Stack {
             step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
             return Ok(Restored::Nothing);
         }
-        if scan.socket_count > 0 {
-            step.done_with(None, Some(format!("{} socket(s) in it: copied without them instead", scan.socket_count)));
+        if scan.door_count > 0 {
+            step.done_with(
+                None,
+                Some(format!(
+                    "{} socket(s), pipe(s) or device(s) in it, which lead out of a read-only mount too: copied instead",
+                    scan.door_count
+                )),
+            );
             return self.copy(plan, prepared, worker).await;
         }
         step.done_with(None, Some(straight_note(&scan)));
@@ -270,10 +273,7 @@ fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
             )
         },
         Failure::NoSpace { bytes, free } => Diagnosis {
-            remedy: Some(format!(
-                "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
-                mount.target
-            )),
+            remedy: Some(no_space_remedy(mount)),
             ..Diagnosis::new(
                 Code::RestoreNoSpace,
                 format!(
@@ -285,6 +285,23 @@ fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
                 ),
             )
         },
+        Failure::Full { path, error, free, free_files } => {
+            let left = match free_files {
+                Some(0) => "it has no room for one more file, however small (no inode is free)".to_owned(),
+                _ => format!("{} are free there now", gib(*free)),
+            };
+            Diagnosis {
+                remedy: Some(no_space_remedy(mount)),
+                ..Diagnosis::new(
+                    Code::RestoreNoSpace,
+                    format!(
+                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was copied: writing {}: {error}; {left}",
+                        mount.target,
+                        shown(path)
+                    ),
+                )
+            }
+        }
         Failure::Unreadable { path, error } => {
             Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
         }
@@ -294,6 +311,13 @@ fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
         Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
         Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("copying {title}: {error}")),
     }
+}
+
+fn no_space_remedy(mount: &Mount) -> String {
+    format!(
+        "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+        mount.target
+    )
 }
 
 fn shown(path: &str) -> &str {

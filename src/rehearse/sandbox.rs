@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::docker::{DockerError, Kind, NetworkInfo, VolumeInfo};
+use crate::docker::{DockerError, Kind, NetworkInfo, VolumeInfo, labels};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
 use crate::model::mount::{Origin, Strategy};
@@ -51,9 +51,9 @@ pub(super) struct Prepared {
 
 /// A name that only a resolver outside knows.
 const OUTSIDE_NAME: &str = "example.com";
-/// How long the canary waits for an answer. Neighbours on a bridge answer within a millisecond; where no route leads,
-/// the kernel says so at once.
-const CANARY_PATIENCE_MS: u64 = 150;
+/// How long the canary waits for an answer. Neighbours on a bridge answer within a millisecond; where no route leads, the
+/// kernel says so at once; a resolver on the host or beside it knows a name as common as the canary's within some ten.
+const CANARY_PATIENCE_MS: u64 = 75;
 
 impl Stack {
     /// The sandbox, built by the first who asks.
@@ -72,8 +72,8 @@ impl Stack {
     pub fn grounds(self: &Arc<Self>) -> Work<Arc<Grounds>> {
         let stack = Arc::clone(self);
         self.grounds.get(|| async move {
-            if let Some(diagnosis) = stack.common.not_isolated.get() {
-                return Err(diagnosis.clone());
+            if let Some(diagnosis) = stack.common.breach.known(&stack.plan.name) {
+                return Err(diagnosis);
             }
             let (network, places) = tokio::join!(stack.make_network(), stack.prepare_all());
             Ok(Arc::new(Grounds { network: network?, places }))
@@ -180,6 +180,7 @@ impl Stack {
                 self.ledger.run(async move { Worker::start(&daemon, &image, &name, mounts, spec, &marks).await });
             let error = match started.await {
                 Ok(worker) => {
+                    self.take_out_vanished(places).await;
                     step.done();
                     return Ok(worker);
                 }
@@ -209,6 +210,25 @@ impl Stack {
             }
         }
         found
+    }
+
+    /// Marks the places whose volume was removed since it was looked at. The engine makes a volume that is to be mounted and
+    /// is not there; such a one bears our labels, and is removed with the sandbox.
+    async fn take_out_vanished(&self, places: &mut [Outcome<Prepared>]) {
+        let looks = self.plan.restores.iter().zip(places).map(|(restore, place)| async move {
+            let Origin::Volume { name, .. } = &restore.mount.origin else { return };
+            if !place.as_ref().is_ok_and(|prepared| prepared.from.is_some()) {
+                return;
+            }
+            let made_by_us = match self.common.daemon.volume(name).await {
+                Ok(volume) => volume.labels.get(labels::SESSION) == Some(&self.common.session.id),
+                Err(error) => matches!(error.kind, Kind::NotFound(_)),
+            };
+            if made_by_us {
+                *place = Err(vanished(&restore.mount.title()));
+            }
+        });
+        futures_util::future::join_all(looks).await;
     }
 
     fn worker_mounts(&self, places: &[Outcome<Prepared>]) -> Vec<MountSpec> {
@@ -244,13 +264,13 @@ impl Stack {
             }
             Ok(Answer::Canary { answered }) => {
                 let message = format!(
-                    "from inside the sandbox network {}, which must lead nowhere: {}; no service was booted",
+                    "from inside the sandbox network {}, which must lead nowhere: {}; no service was booted in it",
                     network.name,
                     answered.join("; ")
                 );
                 let diagnosis = step.broke(Diagnosis::new(Code::SandboxNotIsolated, message));
-                // A second stack may find the same at the same time; one of them is enough.
-                let _ = self.common.not_isolated.set(diagnosis.clone());
+                self.common.notify.halt();
+                self.common.breach.tell(&self.plan.name, &diagnosis);
                 Err(diagnosis)
             }
             Ok(other) => Err(step.broke(unexpected("the canary", &other))),
@@ -274,12 +294,14 @@ pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
     }
 }
 
+fn vanished(mount: &str) -> Diagnosis {
+    Diagnosis::new(Code::HostServiceVanished, format!("{mount} is gone from the host"))
+}
+
 /// Looking at a live volume failed.
 fn source_diagnosis(error: &DockerError, mount: &str) -> Diagnosis {
     match &error.kind {
-        Kind::NotFound(words) if words.contains("no such volume") => {
-            Diagnosis::new(Code::HostServiceVanished, format!("{mount} is gone from the host"))
-        }
+        Kind::NotFound(words) if words.contains("no such volume") => vanished(mount),
         Kind::NotFound(words) | Kind::Engine(words) => {
             Diagnosis::new(Code::ConfigVolumeDriver, format!("{mount} cannot be read: {words}"))
         }

@@ -41,7 +41,12 @@ impl Session {
             let fitting = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
             text.chars().map(fitting).take(40).collect()
         };
-        format!("rehearsa-{}-{}-{}", self.id, fit(stack), fit(what))
+        // Another attempt's sandbox, whose names must differ from those of the first.
+        let (stack, attempt) = match stack.split_once('@') {
+            Some((stack, attempt)) => (stack, format!(".{attempt}")),
+            None => (stack, String::new()),
+        };
+        format!("rehearsa-{}-{}{attempt}-{}", self.id, fit(stack), fit(what))
     }
 
     /// The same session, with objects that only `rehearsa clean` or their expiry removes once the process is gone (`--keep`).
@@ -65,6 +70,14 @@ pub fn split_process(process: &str) -> (&str, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_attempt_has_other_names() {
+        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), expires: 0 };
+        assert_eq!(session.name("media", "net"), "rehearsa-s-media-net");
+        assert_eq!(session.name("media@2", "net"), "rehearsa-s-media.2-net");
+        assert_eq!(session.name("media.2", "net"), "rehearsa-s-media-2-net");
+    }
 
     #[test]
     fn a_kept_session_still_names_its_process() {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
+use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
-use crate::model::secret::Mask;
 use crate::model::service::ServiceName;
 
 use super::boot::Booted;
@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::once::Once;
 use super::restore::Restored;
 use super::sandbox::{Grounds, Sandbox};
+use super::stop::Stop;
 
 /// One stack's rehearsal.
 pub(super) struct Stack {
@@ -56,7 +57,7 @@ impl Stack {
             ledger: Arc::default(),
             grounds: Once::default(),
             sandbox: Once::default(),
-            mask: Mask::of_env(plan.services.iter().flat_map(|plan| &plan.service.env)),
+            mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
             to_restore: AtomicUsize::new(plan.restores.len()),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
             services: services.collect(),
@@ -77,8 +78,9 @@ impl Stack {
         let result = tokio::select! {
             biased; // what breaks while everything is being removed is no finding
             () = self.common.stop.cancelled() => {
-                Err(Diagnosis::new(Code::RunCancelled, "the run was interrupted during this rehearsal"))
+                Err(stopped(&self.common.stop, "during this rehearsal"))
             }
+            diagnosis = self.common.breach.heard(&self.plan.name) => Err(diagnosis),
             result = self.validate(case) => result,
         };
         match result {
@@ -110,7 +112,19 @@ impl Stack {
         if self.torn_down.swap(true, Ordering::AcqRel) {
             return;
         }
-        let keep = self.common.keep && self.not_green.load(Ordering::Relaxed) && !self.common.stop.is_cancelled();
+        // What runs in a sandbox that may be open is not kept running.
+        let open = self.common.breach.known(&self.plan.name).is_some();
+        let keep = self.common.keep && self.not_green.load(Ordering::Relaxed);
+        let keep = keep && !open && !self.common.stop.is_cancelled();
         self.remove_all(cases, keep).await;
+    }
+}
+
+/// Why nothing more is found out once somebody asked to stop.
+pub(super) fn stopped(stop: &Stop, when: &str) -> Diagnosis {
+    if stop.is_out_of_time() {
+        Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run was over {when}"))
+    } else {
+        Diagnosis::new(Code::RunCancelled, format!("the run was interrupted {when}"))
     }
 }

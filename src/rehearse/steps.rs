@@ -1,7 +1,7 @@
 //! Telling what happens: facts, and steps that have a beginning and an end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Amount, Fact, Step, StepResult};
@@ -14,6 +14,7 @@ use super::stop::Stop;
 pub struct Notify {
     send: Arc<dyn Fn(Fact) + Send + Sync>,
     next: Arc<AtomicU64>,
+    halted: Arc<AtomicBool>,
     stop: Stop,
 }
 
@@ -21,12 +22,17 @@ impl Notify {
     /// Facts go to `send`, in the order in which they happen. Once somebody asks to `stop`, a step that breaks only shows
     /// that everything is being removed, and counts as stopped.
     pub fn new(stop: Stop, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
-        Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), stop }
+        Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
     }
 
     /// Something happened.
     pub fn send(&self, fact: Fact) {
         (self.send)(fact);
+    }
+
+    /// Everything is being stopped for another reason than a signal: from now on, too, a step that breaks counts as stopped.
+    pub fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
     }
 
     /// A step begins.
@@ -63,7 +69,7 @@ impl OpenStep {
 
     /// It ended badly. Gives the diagnosis back.
     pub fn broke(self, diagnosis: Diagnosis) -> Diagnosis {
-        let stopped = self.notify.stop.is_cancelled();
+        let stopped = self.notify.stop.is_cancelled() || self.notify.halted.load(Ordering::SeqCst);
         self.end(if stopped { StepResult::Stopped } else { StepResult::Broke { diagnosis: diagnosis.clone() } });
         diagnosis
     }

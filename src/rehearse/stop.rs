@@ -1,7 +1,7 @@
 //! The wish to stop: said once by whoever hears a signal, heard by everything that takes time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,7 @@ pub struct Stop {
     cancelled: CancellationToken,
     grace_over: CancellationToken,
     signal: Arc<AtomicI32>,
+    out_of_time: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -24,6 +25,19 @@ impl Stop {
         // A later signal must not change the exit code; that the value is set already is then no failure.
         let _ = self.signal.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
         self.cancelled.cancel();
+    }
+
+    /// Asks everything to stop and clean up because the time for the run is over. A signal that came first is the reason.
+    pub fn time_out(&self) {
+        if !self.is_cancelled() {
+            self.out_of_time.store(true, Ordering::SeqCst);
+            self.cancelled.cancel();
+        }
+    }
+
+    /// The time for the run was over, and nothing else had ended it by then.
+    pub fn is_out_of_time(&self) -> bool {
+        self.out_of_time.load(Ordering::SeqCst)
     }
 
     /// Says that the time for cleaning up is over.
@@ -55,6 +69,17 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_was_interrupted_is_not_out_of_time() {
+        let stop = Stop::new();
+        stop.cancel(2);
+        stop.time_out();
+        assert!(!stop.is_out_of_time());
+        let stop = Stop::new();
+        stop.time_out();
+        assert_eq!((stop.is_out_of_time(), stop.is_cancelled(), stop.signal()), (true, true, None));
+    }
 
     #[tokio::test]
     async fn the_first_signal_is_remembered_and_heard_by_all_clones() {

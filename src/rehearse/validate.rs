@@ -218,9 +218,7 @@ impl Stack {
         // As the engine does: twice as long each time, from a tenth of a second on.
         tokio::time::sleep(Duration::from_millis(100 << restarts)).await;
         let started = self.common.daemon.start_container(&booted.container).await;
-        started.map_err(|error| {
-            docker_diagnosis(&error, Code::BootNotStarted, &format!("starting {} again", plan.service.name))
-        })
+        started.map_err(|error| self.refused(plan, &error, "starting again"))
     }
 
     /// The service must stay well for a while: some servers say yes before they restart into their real self.
@@ -327,7 +325,7 @@ impl Stack {
         };
         if !state.error.is_empty() {
             message.push_str(": ");
-            message.push_str(&state.error);
+            message.push_str(&self.mask.apply(&state.error));
         }
         self.failure(plan, booted, Diagnosis::new(code, message)).await
     }

@@ -18,6 +18,7 @@ use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
 use crate::model::service::ServiceName;
 
 mod bars;
+mod cut_off;
 mod style;
 mod table;
 
@@ -170,6 +171,15 @@ impl HumanReporter {
         self.say(&lines)
     }
 
+    fn retried(&mut self, case: &ServiceName, outcome: &Outcome) -> io::Result<()> {
+        let Some(attempt) = outcome.case(case).and_then(|record| record.earlier.last()) else { return Ok(()) };
+        let why = attempt.diagnosis().map(wording::summary).unwrap_or_default();
+        self.warned(
+            std::slice::from_ref(case),
+            &format!("{}, trying again: {why}", wording::headline(attempt.verdict())),
+        )
+    }
+
     /// What the sandbox took away from a service that came up nevertheless, briefly.
     fn notable(&self, case: &CaseRecord) -> Vec<String> {
         let mark = self.style.paint(Tone::Doubtful, "!");
@@ -213,6 +223,9 @@ impl HumanReporter {
 
     fn run_finished(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.bars.end_all();
+        if outcome.finished.is_none() {
+            return self.say(&self.cut_off_result(outcome));
+        }
         let lines = match outcome.cases.as_slice() {
             [] => vec![format!("Nothing was selected{}", filtered_out(outcome))],
             [case] => self.single_result(case),
@@ -250,9 +263,10 @@ impl HumanReporter {
                 wording::skip_reason(case)
             ));
         }
-        let Counts { passed, failed, errored, skipped } = outcome.counts();
+        let Counts { passed, failed, errored, skipped, flaky } = outcome.counts();
         let counts = format!("{passed} passed, {failed} failed, {errored} errored, {skipped} skipped");
-        lines.push(format!("Restore Simulation: {counts}{}", filtered_out(outcome)));
+        let flaky = if flaky > 0 { format!(" ({flaky} of the passed only at a later attempt)") } else { String::new() };
+        lines.push(format!("Restore Simulation: {counts}{flaky}{}", filtered_out(outcome)));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
         lines
     }
@@ -289,6 +303,15 @@ impl Reporter for HumanReporter {
                 Some(record) => self.case_finished(record),
                 None => Ok(()),
             },
+            Fact::CaseRetried { case } => self.retried(case, outcome),
+            Fact::CaseSlow { case, seconds } => {
+                let time = units::short_seconds(*seconds as f64);
+                self.warned(std::slice::from_ref(case), &format!("Slow: it has been running for {time}"))
+            }
+            Fact::TimedOut { seconds } => {
+                let time = units::short_seconds(*seconds as f64);
+                self.warned(&[], &format!("The run's time of {time} is over, cleaning up"))
+            }
             Fact::SandboxKept { stack, hints } => self.kept(stack, hints),
             Fact::Interrupted { signal } => {
                 self.warned(&[], &format!("Interrupted by {}, cleaning up", wording::signal_name(*signal)))

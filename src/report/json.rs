@@ -9,7 +9,8 @@ use super::target::Whole;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::Outcome;
 
-mod fill;
+pub(super) mod fill;
+pub mod read;
 pub mod schema;
 
 /// Writes JSON.
@@ -32,7 +33,10 @@ impl Reporter for JsonReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         let last = matches!(event.fact, Fact::RunFinished);
-        let news = matches!(event.fact, Fact::RunStarted { .. } | Fact::CaseFinished { .. } | Fact::LeftBehind { .. });
+        let news = matches!(
+            event.fact,
+            Fact::RunStarted { .. } | Fact::CaseStarted { .. } | Fact::CaseFinished { .. } | Fact::LeftBehind { .. }
+        );
         self.target.update(news, last, || {
             let mut text = serde_json::to_vec_pretty(&fill::report(outcome))?;
             text.push(b'\n');
@@ -42,4 +46,4 @@ impl Reporter for JsonReporter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,35 +1,51 @@
 //! JUnit XML: `testsuites > testsuite (one a stack) > testcase (one a service)`, rewritten while the run goes on.
 //!
 //! Shaped by what its consumers really read: suites are flat, names unique, times everywhere, bodies never empty, one
-//! `system-out` a case. *failure* is the backup's fault, *error* says that it could not be found out; what was left behind is an
-//! error of the testcase `teardown` in the suite `rehearsa`, which exists only then. A file left by a killed run lists every
-//! selected case: those that were running as errors, those that had not begun as skipped.
+//! `system-out` a case. *failure* is the backup's fault, *error* says that it could not be found out; what concerns the run and no
+//! service (something left behind, the time that was over) is an error in the suite `rehearsa`, which exists only then. A file left
+//! by a killed run lists every selected case: those that were running as errors, those that had not begun as skipped.
+//!
+//! Jenkins' xunit plugin refuses a file that its schema does not know in every part: in its flavour a case has no attributes
+//! but name, class and time, its facts stand in its output instead of properties, and the root has no `skipped` and no time stamp.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestSuite};
 
 use super::target::Whole;
-use super::wording::{Standing, StepWords};
 use super::{Reporter, text, wording};
-use crate::model::event::{Event, Fact, StepResult};
-use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::config::forms::JunitFlavor;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{CaseRecord, Outcome};
+
+mod case;
+mod output;
 
 /// The suite of what concerns the run and no service.
 const RUN_SUITE: &str = "rehearsa";
+
+/// Bytes of logs in a whole file, as far as each case still has [`SHORTEST_LOG`]: GitLab refuses files of more than 30 MB, and
+/// each character may become six when it is escaped.
+const LOGS_CAP: usize = 4_000_000;
+/// Bytes of its log that a case has at least.
+const SHORTEST_LOG: usize = 1024;
 
 /// Writes JUnit XML.
 pub struct JunitReporter {
     name: String,
     target: Whole,
+    flavor: JunitFlavor,
 }
 
 impl JunitReporter {
     /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole) -> Self {
-        Self { name, target }
+    pub fn new(name: String, target: Whole, flavor: JunitFlavor) -> Self {
+        Self { name, target, flavor }
     }
 }
 
@@ -40,168 +56,152 @@ impl Reporter for JunitReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         let last = matches!(event.fact, Fact::RunFinished);
-        let news = matches!(event.fact, Fact::RunStarted { .. } | Fact::CaseFinished { .. } | Fact::LeftBehind { .. });
-        self.target.update(news, last, || render(outcome, event.at))
+        let news = matches!(
+            event.fact,
+            Fact::RunStarted { .. }
+                | Fact::CaseStarted { .. }
+                | Fact::CaseFinished { .. }
+                | Fact::TimedOut { .. }
+                | Fact::LeftBehind { .. }
+        );
+        self.target.update(news, last, || Page::new(outcome, event.at, self.flavor).render())
     }
 }
 
-/// The report as it is at the time `now`.
-fn render(outcome: &Outcome, now: Timestamp) -> io::Result<Vec<u8>> {
-    let mut report = Report::new(RUN_SUITE);
-    let started = outcome.started.unwrap_or(now);
-    // The type that is asked for belongs to a crate that nothing else here needs: it parses itself.
-    report.timestamp = rfc3339(started).parse().ok();
-    report.time = Some(between(started, outcome.finished.unwrap_or(now)));
-    let mut suites: Vec<(&str, Vec<&CaseRecord>)> = Vec::new();
-    for case in &outcome.cases {
-        let stack = case.info.name.stack_name();
-        match suites.iter_mut().find(|(name, _)| *name == stack) {
-            Some((_, cases)) => cases.push(case),
-            None => suites.push((stack, vec![case])),
-        }
+/// A report as it is at one moment.
+struct Page<'a> {
+    outcome: &'a Outcome,
+    now: Timestamp,
+    flavor: JunitFlavor,
+    /// Bytes of its log that a case has.
+    log_cap: usize,
+}
+
+impl<'a> Page<'a> {
+    fn new(outcome: &'a Outcome, now: Timestamp, flavor: JunitFlavor) -> Self {
+        let log_cap = (LOGS_CAP / outcome.cases.len().max(1)).clamp(SHORTEST_LOG, text::LOG_CAP);
+        Self { outcome, now, flavor, log_cap }
     }
-    for (stack, cases) in suites {
-        report.add_test_suite(suite(stack, &cases, outcome, now));
+
+    fn render(&self) -> io::Result<Vec<u8>> {
+        let mut report = Report::new(RUN_SUITE);
+        let started = self.outcome.started.unwrap_or(self.now);
+        if self.flavor == JunitFlavor::Default {
+            // The type that is asked for belongs to a crate that nothing else here needs: it parses itself.
+            report.timestamp = rfc3339(started).parse().ok();
+        }
+        report.time = Some(between(started, self.outcome.finished.unwrap_or(self.now)));
+        for (stack, cases) in by_stack(&self.outcome.cases) {
+            report.add_test_suite(self.suite(stack, &cases));
+        }
+        let troubles = troubles(self.outcome);
+        if !troubles.is_empty() {
+            report.add_test_suite(self.run_suite(&troubles));
+        }
+        let mut xml = Vec::new();
+        report.serialize(&mut xml).map_err(io::Error::other)?;
+        Ok(match self.flavor {
+            JunitFlavor::Default => xml,
+            JunitFlavor::Jenkins => without_root_skipped(xml),
+        })
+    }
+
+    fn suite(&self, stack: &str, cases: &[&CaseRecord]) -> TestSuite {
+        let mut suite = TestSuite::new(attribute(stack));
+        let begin = cases.iter().filter_map(|case| case.started).min();
+        let end = cases.iter().map(|case| self.end_of(case)).max().unwrap_or(self.now);
+        let stamp = begin.or(self.outcome.started).unwrap_or(self.now);
+        suite.extra.insert("timestamp".into(), rfc3339(stamp).into());
+        suite.set_time(begin.map_or(Duration::ZERO, |begin| between(begin, end)));
+        let Outcome { session, version, engine, .. } = self.outcome;
+        for (name, value) in [("session", session), ("rehearsa.version", version), ("engine", engine)] {
+            suite.add_property(property(name, value));
+        }
+        // Readers know a case by suite, class and name; two names may differ in nothing that can be shown.
+        let mut names = BTreeSet::new();
+        for case in cases {
+            let mut test = self.test_case(case);
+            let shown = test.name.as_str().to_owned();
+            let mut nth = 1;
+            while !names.insert(test.name.as_str().to_owned()) {
+                nth += 1;
+                test.name = format!("{shown} ({nth})").into();
+            }
+            suite.add_test_case(test);
+        }
+        suite
+    }
+
+    fn run_suite(&self, troubles: &[(&str, Vec<Cow<'_, Diagnosis>>)]) -> TestSuite {
+        let mut suite = TestSuite::new(RUN_SUITE);
+        suite.extra.insert("timestamp".into(), rfc3339(self.now).into());
+        suite.set_time(Duration::ZERO);
+        for (name, diagnoses) in troubles {
+            let lines: Vec<String> = diagnoses.iter().flat_map(|diagnosis| wording::explain(diagnosis)).collect();
+            let (code, message) = match diagnoses.first() {
+                Some(first) => (first.code.as_str(), wording::summary(first)),
+                None => continue,
+            };
+            let status = case::non_success(NonSuccessKind::Error, code, &message, &lines.join("\n"));
+            let mut test = TestCase::new(*name, status);
+            test.set_classname(format!("{RUN_SUITE}.{name}")).set_time(Duration::ZERO);
+            if self.flavor == JunitFlavor::Default {
+                test.extra.insert("timestamp".into(), rfc3339(self.now).into());
+            }
+            suite.add_test_case(test);
+        }
+        suite
+    }
+
+    fn end_of(&self, case: &CaseRecord) -> Timestamp {
+        case.finished.unwrap_or(if case.started.is_some() { self.now } else { Timestamp::MIN })
+    }
+}
+
+/// The cases of each stack; stacks and cases in the plan's order.
+fn by_stack(cases: &[CaseRecord]) -> Vec<(&str, Vec<&CaseRecord>)> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut stacks: Vec<(&str, Vec<&CaseRecord>)> = Vec::new();
+    for case in cases {
+        let stack = case.info.name.stack_name();
+        let place = *places.entry(stack).or_insert(stacks.len());
+        if place == stacks.len() {
+            stacks.push((stack, Vec::new()));
+        }
+        stacks[place].1.push(case);
+    }
+    stacks
+}
+
+/// What went wrong with the run and is no case's own, by the name of its test case.
+fn troubles(outcome: &Outcome) -> Vec<(&'static str, Vec<Cow<'_, Diagnosis>>)> {
+    let mut troubles = Vec::new();
+    if let Some(seconds) = outcome.timed_out {
+        let words = format!("the run had {seconds} s");
+        troubles.push(("global-timeout", vec![Cow::Owned(Diagnosis::new(Code::RunTimedOut, words))]));
     }
     if !outcome.left_behind.is_empty() {
-        report.add_test_suite(run_suite(outcome, now));
+        let of_parts = outcome.left_behind.iter().any(|diagnosis| diagnosis.code == Code::RunPartMissing);
+        let name = if of_parts { "parts" } else { "teardown" };
+        troubles.push((name, outcome.left_behind.iter().map(Cow::Borrowed).collect()));
     }
-    let mut xml = Vec::new();
-    report.serialize(&mut xml).map_err(io::Error::other)?;
-    Ok(xml)
+    troubles
 }
 
-fn suite(stack: &str, cases: &[&CaseRecord], outcome: &Outcome, now: Timestamp) -> TestSuite {
-    let mut suite = TestSuite::new(attribute(stack));
-    let begin = cases.iter().filter_map(|case| case.started).min();
-    let end = cases.iter().map(|case| end_of(case, now)).max().unwrap_or(now);
-    suite.extra.insert("timestamp".into(), rfc3339(begin.or(outcome.started).unwrap_or(now)).into());
-    suite.set_time(begin.map_or(Duration::ZERO, |begin| between(begin, end)));
-    for (name, value) in
-        [("session", &outcome.session), ("rehearsa.version", &outcome.version), ("engine", &outcome.engine)]
-    {
-        suite.add_property(property(name, value));
+/// Without the one attribute of the root that is always written and that Jenkins' schema does not know. All that stands in the
+/// root's tag is ours, so the first `>` ends it.
+fn without_root_skipped(xml: Vec<u8>) -> Vec<u8> {
+    const SKIPPED: &[u8] = b" skipped=\"";
+    let find = |part: &[u8], from: usize| xml[from..].windows(part.len()).position(|at| at == part).map(|at| from + at);
+    let cut = || {
+        let root = find(b"<testsuites", 0)?;
+        let begin = find(SKIPPED, root).filter(|begin| find(b">", root).is_some_and(|end| *begin < end))?;
+        Some((begin, find(b"\"", begin + SKIPPED.len())? + 1))
+    };
+    match cut() {
+        Some((begin, end)) => [&xml[..begin], &xml[end..]].concat(),
+        None => xml,
     }
-    suite.add_test_cases(cases.iter().map(|case| test_case(case, outcome, now)));
-    suite
-}
-
-fn test_case(case: &CaseRecord, outcome: &Outcome, now: Timestamp) -> TestCase {
-    let name = &case.info.name;
-    let mut test = TestCase::new(attribute(&name.to_string()), status(case, outcome));
-    test.set_classname(format!("{}.{}", class_part(name.stack_name()), class_part(&name.service)));
-    let begin = case.started.or(outcome.started).unwrap_or(now);
-    test.extra.insert("timestamp".into(), rfc3339(begin).into());
-    test.set_time(case.started.map_or(Duration::ZERO, |started| between(started, end_of(case, now))));
-    if let Some(place) = &case.info.declared {
-        test.extra.insert("file".into(), attribute(&place.file).into());
-        test.extra.insert("line".into(), place.line.to_string().into());
-    }
-    test.add_properties(properties(case));
-    if !case.steps.is_empty() || !case.log_tail.is_empty() {
-        test.set_system_out(body(&output(case)));
-    }
-    test
-}
-
-fn status(case: &CaseRecord, outcome: &Outcome) -> TestCaseStatus {
-    match Standing::of(case, outcome) {
-        Standing::Ended(Verdict::Passed) => TestCaseStatus::success(),
-        Standing::Ended(Verdict::Skipped) => skipped(&wording::skip_reason(case)),
-        Standing::Ended(Verdict::Failed) => decided(case, NonSuccessKind::Failure),
-        Standing::Ended(Verdict::Errored) => decided(case, NonSuccessKind::Error),
-        Standing::Running => {
-            let words = "unfinished: the rehearsal had begun and not ended when this report was written";
-            non_success(NonSuccessKind::Error, "unfinished", words, words)
-        }
-        Standing::Waiting => skipped("not run: the run had not come to it when this report was written"),
-    }
-}
-
-fn skipped(reason: &str) -> TestCaseStatus {
-    let mut status = TestCaseStatus::skipped();
-    // Some readers want the reason here, some there.
-    status.set_message(attribute(reason)).set_description(body(reason));
-    status
-}
-
-fn decided(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
-    let diagnosis = wording::deciding(case);
-    let mut lines = wording::explain(&diagnosis);
-    for other in case.diagnoses.iter().filter(|other| **other != *diagnosis) {
-        lines.push(format!("Also: {}", wording::summary(other)));
-    }
-    let notable: Vec<_> = case.info.changes.iter().filter(|change| change.notable).collect();
-    if !notable.is_empty() {
-        lines.push("In the sandbox, not as live:".to_owned());
-        lines.extend(notable.into_iter().map(|change| format!("  {}", wording::change(change))));
-    }
-    lines.extend(case.warnings.iter().map(|warning| format!("Warning: {}", wording::warning(warning))));
-    non_success(kind, diagnosis.code.as_str(), &wording::summary(&diagnosis), &lines.join("\n"))
-}
-
-fn non_success(kind: NonSuccessKind, ty: &str, message: &str, description: &str) -> TestCaseStatus {
-    let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(ty).set_message(attribute(message)).set_description(body(description));
-    status
-}
-
-fn properties(case: &CaseRecord) -> Vec<Property> {
-    let restored = case.restored();
-    let mut list = vec![
-        property("source", &case.info.source),
-        property("image.reference", &case.info.image.reference),
-        property("image.id", &case.info.image.id),
-        property("restored.files", &restored.files.to_string()),
-        property("restored.bytes", &restored.bytes.to_string()),
-    ];
-    if let Some(proof) = case.proof {
-        list.push(property("proof", proof.name()));
-    }
-    for (nth, record) in case.steps.iter().enumerate() {
-        let words = StepWords::of_record(record, case);
-        list.push(property(&format!("step.{}.{}", nth + 1, words.doing), &format!("{:.3}", record.seconds())));
-    }
-    for (nth, change) in case.info.changes.iter().enumerate() {
-        list.push(property(&format!("change.{}", nth + 1), &wording::change(change)));
-    }
-    list
-}
-
-/// What happened in which second, then the log.
-fn output(case: &CaseRecord) -> String {
-    let begin = case.started.or(case.steps.first().map(|record| record.started));
-    let mut lines: Vec<String> = Vec::new();
-    for record in &case.steps {
-        let mark = match &record.result {
-            Some(StepResult::Done { .. }) => "✔",
-            Some(StepResult::Broke { .. }) => "✘",
-            Some(StepResult::Stopped) | None => "-",
-        };
-        let since = begin.map_or(0.0, |begin| between(begin, record.started).as_secs_f64());
-        let line = StepWords::of_record(record, case).line(record.result.as_ref());
-        lines.push(format!("{since:>9.3}s  {mark} {line} ({:.3}s)", record.seconds()));
-    }
-    lines.extend(case.warnings.iter().map(|warning| format!("            ! {}", wording::warning(warning))));
-    if !case.log_tail.is_empty() {
-        lines.push(format!("Last log lines of {}:", case.info.name));
-        let tail = text::Tail::of(&case.log_tail, text::LOG_CAP);
-        lines.extend(tail.noticed().iter().map(|line| format!("{}{line}", wording::QUOTE)));
-    }
-    lines.join("\n")
-}
-
-fn run_suite(outcome: &Outcome, now: Timestamp) -> TestSuite {
-    let lines: Vec<String> = outcome.left_behind.iter().flat_map(wording::explain).collect();
-    let first = outcome.left_behind.first().map(wording::summary).unwrap_or_default();
-    let code = outcome.left_behind.first().map_or("sandbox/left-behind", |diagnosis| diagnosis.code.as_str());
-    let mut test = TestCase::new("teardown", non_success(NonSuccessKind::Error, code, &first, &lines.join("\n")));
-    test.set_classname(format!("{RUN_SUITE}.teardown")).set_time(Duration::ZERO);
-    test.extra.insert("timestamp".into(), rfc3339(now).into());
-    let mut suite = TestSuite::new(RUN_SUITE);
-    suite.extra.insert("timestamp".into(), rfc3339(now).into());
-    suite.set_time(Duration::ZERO).add_test_case(test);
-    suite
 }
 
 fn property(name: &str, value: &str) -> Property {
@@ -210,21 +210,16 @@ fn property(name: &str, value: &str) -> Property {
 
 /// Fit for an attribute: one line (line feeds would be written as they are and read as blanks).
 fn attribute(value: &str) -> String {
-    body(&text::one_line(value))
+    without_attachments(text::one_line(value))
 }
 
 /// Fit for a body: clean, and with no word that makes GitLab or Jenkins attach a file.
 fn body(value: &str) -> String {
-    text::clean(value).replace("[[ATTACHMENT|", "[[ATTACHMENT |")
+    without_attachments(text::clean(value))
 }
 
-/// A dot would open another branch in the tree that Jenkins and Buildkite make.
-fn class_part(name: &str) -> String {
-    attribute(name).replace('.', "_")
-}
-
-fn end_of(case: &CaseRecord, now: Timestamp) -> Timestamp {
-    case.finished.unwrap_or(if case.started.is_some() { now } else { Timestamp::MIN })
+fn without_attachments(value: String) -> String {
+    if value.contains("[[ATTACHMENT|") { value.replace("[[ATTACHMENT|", "[[ATTACHMENT |") } else { value }
 }
 
 fn between(begin: Timestamp, end: Timestamp) -> Duration {

@@ -12,21 +12,35 @@ use crate::model::outcome::Outcome;
 
 #[cfg(test)]
 mod agreement;
+pub mod badge;
+pub mod ci;
+#[cfg(test)]
+mod consumers;
+pub mod ctrf;
 pub mod dispatch;
+pub mod events;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
+pub mod markdown;
+pub mod merge;
 pub mod open;
+pub mod prometheus;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 pub mod sample;
 pub mod tap;
 pub mod target;
 pub mod text;
 pub mod units;
+#[cfg(test)]
+mod valid;
 pub mod wording;
 
 pub use dispatch::{Dispatcher, EventSink};
-pub use open::{ReportError, open};
+pub use open::{ReportError, never_began, open};
 
 /// Something that shows a run.
 pub trait Reporter: Send {

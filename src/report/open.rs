@@ -1,15 +1,23 @@
 //! Opens the reports that were asked for, before anything is started: a report that cannot be written is told at once, and
 //! not after an hour of rehearsals.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::Reporter;
+use super::badge::BadgeReporter;
+use super::ctrf::CtrfReporter;
+use super::events::EventsReporter;
+use super::html::HtmlReporter;
 use super::json::JsonReporter;
 use super::junit::JunitReporter;
+use super::markdown::MarkdownReporter;
+use super::prometheus::PrometheusReporter;
 use super::tap::TapReporter;
 use super::target::{Stream, Whole};
+use crate::config::forms::Form;
 use crate::config::settings::ReportTargets;
 
 /// A report that cannot be written.
@@ -74,57 +82,97 @@ pub enum ReportError {
 }
 
 /// Opens the reports; the one that goes to `-` gets `stdout`. What an earlier run left at their places is removed, so that it
-/// cannot pass for this run's report if this one comes to nothing.
+/// cannot pass for this run's report if this one comes to nothing; only metrics stay, as they tell of all runs so far.
 ///
 /// # Errors
 ///
 /// When two reports want the same place, or a place cannot be written.
 pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
-    let ReportTargets { junit, json, tap, dir } = targets;
-    let wanted: Vec<(&'static str, &Path)> = [("JUnit", junit), ("JSON", json), ("TAP", tap)]
-        .into_iter()
-        .filter_map(|(form, path)| path.as_deref().map(|path| (form, path)))
-        .collect();
+    let wanted: Vec<(Form, &Path)> = targets.files.iter().map(|(form, path)| (*form, path.as_path())).collect();
     refuse_sharing(&wanted)?;
-    if let Some(dir) = dir {
+    if let Some(dir) = &targets.dir {
         fs::create_dir_all(dir).map_err(|source| ReportError::Folder { folder: dir.clone(), source })?;
     }
     // All are looked at before the first is touched.
     for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
-        check_place(form, path)?;
+        check_place(form.name(), path)?;
     }
     let mut stdout = Some(stdout);
     let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
     for (form, path) in wanted {
-        let name = if is_stdout(path) { format!("{form} report") } else { format!("{form} report {}", path.display()) };
-        let output = if is_stdout(path) { stdout.take() } else { None };
-        let unwritable = |source| ReportError::Unwritable { form, path: path.to_owned(), source };
-        let whole = |output| match output {
-            Some(output) => Ok(Whole::stream(output)),
-            None => Whole::file(path).map_err(unwritable),
-        };
-        reporters.push(match form {
-            "JUnit" => Box::new(JunitReporter::new(name, whole(output)?)),
-            "JSON" => Box::new(JsonReporter::new(name, whole(output)?)),
-            _ => Box::new(TapReporter::new(
-                name,
-                match output {
-                    Some(output) => output,
-                    None => Stream::file(path).map_err(unwritable)?,
-                },
-            )),
-        });
+        let on_stdout = if is_stdout(path) { stdout.take() } else { None };
+        let called = form.name();
+        let name =
+            if is_stdout(path) { format!("{called} report") } else { format!("{called} report {}", path.display()) };
+        let unwritable = |source| ReportError::Unwritable { form: called, path: path.to_owned(), source };
+        reporters.push(reporter(form, name, path, on_stdout, targets).map_err(unwritable)?);
     }
     Ok(reporters)
+}
+
+/// For a run that never began: what an earlier run left at the places of the reports is removed, and TAP says why there is
+/// nothing, since its readers wait for a stream.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn never_began(
+    targets: &ReportTargets,
+    mut stdout: Box<dyn Write + Send>,
+    reason: &str,
+) -> Result<(), ReportError> {
+    drop(open(targets, Box::new(io::sink()))?);
+    let Some(path) = targets.files.get(&Form::Tap) else { return Ok(()) };
+    let stream = super::tap::never_began(targets.tap_version, reason);
+    let mut write = || {
+        if !is_stdout(path) {
+            stdout = Stream::file(path)?;
+        }
+        stdout.write_all(stream.as_bytes())?;
+        stdout.flush()
+    };
+    let unwritable = |source| ReportError::Unwritable { form: Form::Tap.name(), path: path.clone(), source };
+    write().map_err(unwritable)
+}
+
+/// The reporter of a form, on standard output or in a file.
+fn reporter(
+    form: Form,
+    name: String,
+    path: &Path,
+    stdout: Option<Box<dyn Write + Send>>,
+    targets: &ReportTargets,
+) -> io::Result<Box<dyn Reporter>> {
+    // Some grow while the run goes on, so that a reader can follow them; the others are written as a whole.
+    let stdout = Cell::new(stdout);
+    let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
+    let whole = || stdout.take().map_or_else(|| Whole::file(path), |out| Ok(Whole::stream(out)));
+    Ok(match form {
+        Form::Junit => Box::new(JunitReporter::new(name, whole()?, targets.junit_flavor)),
+        Form::Json => Box::new(JsonReporter::new(name, whole()?)),
+        Form::Tap => Box::new(TapReporter::new(name, stream()?, targets.tap_version)),
+        Form::Html => Box::new(HtmlReporter::new(name, whole()?)),
+        Form::Markdown => Box::new(MarkdownReporter::new(name, whole()?)),
+        Form::Events => Box::new(EventsReporter::new(name, stream()?)),
+        Form::Ctrf => Box::new(CtrfReporter::new(name, whole()?)),
+        Form::Prometheus => {
+            // The earlier file is what this one goes on from, and stays until then.
+            let earlier = (!is_stdout(path)).then(|| path.to_owned());
+            let target = stdout.take().map_or_else(|| Whole::keeping(path), |out| Ok(Whole::stream(out)))?;
+            Box::new(PrometheusReporter::new(name, target, earlier))
+        }
+        Form::Badge => Box::new(BadgeReporter::new(name, whole()?)),
+    })
 }
 
 fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn refuse_sharing(wanted: &[(&'static str, &Path)]) -> Result<(), ReportError> {
+fn refuse_sharing(wanted: &[(Form, &Path)]) -> Result<(), ReportError> {
     for (nth, &(first, path)) in wanted.iter().enumerate() {
         let Some(&(second, _)) = wanted[nth + 1..].iter().find(|(_, other)| *other == path) else { continue };
+        let (first, second) = (first.name(), second.name());
         return Err(if is_stdout(path) {
             ReportError::TwoOnStdout { first, second }
         } else {
@@ -150,8 +198,9 @@ mod tests {
     use super::*;
 
     fn targets(junit: Option<&Path>, json: Option<&Path>, tap: Option<&Path>) -> ReportTargets {
-        let own = |path: Option<&Path>| path.map(Path::to_owned);
-        ReportTargets { junit: own(junit), json: own(json), tap: own(tap), dir: None }
+        let files = [(Form::Junit, junit), (Form::Json, json), (Form::Tap, tap)];
+        let files = files.into_iter().filter_map(|(form, path)| Some((form, path?.to_owned()))).collect();
+        ReportTargets { files, ..ReportTargets::default() }
     }
 
     fn refusal(targets: &ReportTargets) -> String {
@@ -167,7 +216,7 @@ mod tests {
     fn the_folder_for_all_of_them_is_made() {
         let parent = tempfile::tempdir().expect("a folder");
         let dir = parent.path().join("a/reports");
-        let targets = ReportTargets { tap: Some(dir.join("report.tap")), dir: Some(dir.clone()), ..Default::default() };
+        let targets = ReportTargets { dir: Some(dir.clone()), ..targets(None, None, Some(&dir.join("report.tap"))) };
         assert_eq!(open(&targets, Box::new(io::sink())).expect("opens").len(), 1);
         assert!(dir.is_dir());
         std::fs::write(parent.path().join("file"), "").expect("a file");
@@ -211,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_never_began_leaves_no_old_report_and_a_red_stream() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (junit, tap) = (dir.path().join("junit.xml"), dir.path().join("run.tap"));
+        std::fs::write(&junit, "old").expect("written");
+        never_began(&targets(Some(&junit), None, Some(&tap)), Box::new(io::sink()), "no engine").expect("told");
+        assert!(!junit.exists());
+        assert_eq!(std::fs::read_to_string(&tap).expect("there"), "TAP version 13\nBail out! no engine\n");
+        let paper = crate::report::sample::Paper::default();
+        let stdout = targets(None, None, Some(Path::new("-")));
+        never_began(&stdout, Box::new(paper.clone()), "no engine").expect("told");
+        assert_eq!(paper.text(), "TAP version 13\nBail out! no engine\n");
+    }
+
+    #[test]
     fn an_old_report_is_gone_but_only_when_all_can_be_opened() {
         let dir = tempfile::tempdir().expect("a folder");
         let junit = dir.path().join("junit.xml");
@@ -226,5 +289,15 @@ mod tests {
         );
         assert!(!junit.exists(), "no report is better than last week's");
         assert_eq!(std::fs::read(&tap).expect("there"), b"");
+    }
+
+    #[test]
+    fn earlier_metrics_stay_until_the_run_is_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("rehearsa.prom");
+        std::fs::write(&path, "old").expect("written");
+        let targets = ReportTargets { files: [(Form::Prometheus, path.clone())].into(), ..ReportTargets::default() };
+        open(&targets, Box::new(io::sink())).expect("opens");
+        assert_eq!(std::fs::read(&path).expect("there"), b"old");
     }
 }

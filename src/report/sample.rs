@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::Reporter;
 use crate::model::check::{Check, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
-use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, Location, Step, StepResult};
+use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, Location, NoTests, Snapshot, Step, StepResult};
 use crate::model::mount::Strategy;
 use crate::model::outcome::Outcome;
+use crate::model::partition::{Partition, Sharing};
 use crate::model::service::{Image, ServiceName};
 
 /// The time so many seconds into the run.
@@ -26,6 +27,7 @@ pub fn info(name: &ServiceName) -> CaseInfo {
     CaseInfo {
         name: name.clone(),
         source: "live".to_owned(),
+        snapshot: None,
         image: Image { reference: format!("{}:1", name.service), id: "sha256:0123456789abcdef".to_owned() },
         changes: Vec::new(),
         ignored: None,
@@ -88,6 +90,8 @@ impl Script {
             cases,
             filtered_out: 2,
             threads: 1,
+            partition: None,
+            no_tests: NoTests::Fail,
         });
         script
     }
@@ -241,6 +245,48 @@ pub fn interrupted() -> Vec<Event> {
     script.over()
 }
 
+/// Every way in which a case can end, in one run: passed, failed, errored, skipped, green at its second attempt, failed at
+/// each of two, and cancelled by a signal. With a snapshot, a partition, a slow case and something left behind.
+pub fn everything() -> Vec<Event> {
+    let (flaky, stubborn) = (name("files", "nextcloud"), name("files", "office"));
+    let (cancelled, late) = (name("photos", "immich"), ServiceName::lone("vaultwarden"));
+    let Script { mut events, now, steps } = mixed_script();
+    if let Fact::RunStarted { cases, partition, .. } = &mut events[0].fact {
+        cases.extend([&flaky, &stubborn, &cancelled, &late].map(info));
+        cases[4].source = "restic".to_owned();
+        cases[4].snapshot = Some(Snapshot { id: "4f1c09d2".to_owned(), time: Some(at(-86_400.0)) });
+        *partition = Some(Partition { sharing: Sharing::Slice, index: 1, total: 2 });
+    }
+    let mut script = Script { events, now, steps };
+    let worker = Diagnosis::new(Code::WorkerFailed, "the worker's container ended with 137");
+    script
+        .begin(&flaky)
+        .step(&flaky, Step::Worker, 0.5, broke(&worker))
+        .fact(Fact::CaseRetried { case: flaky.clone() })
+        .step(&flaky, Step::Worker, 0.4, StepResult::done())
+        .step(&flaky, clone_of("nextcloud_data"), 4.0, restored(20_000, 900_000_000))
+        .fact(Fact::CaseSlow { case: flaky.clone(), seconds: 60 })
+        .step(&flaky, Step::Boot { service: flaky.clone() }, 1.0, StepResult::done())
+        .fact(Fact::CaseProven { case: flaky.clone(), proof: Proof::Listening, log_tail: Vec::new() })
+        .end(&flaky);
+    script
+        .begin(&stubborn)
+        .step(&stubborn, Step::Boot { service: stubborn.clone() }, 1.0, broke(&exited()))
+        .fact(Fact::CaseRetried { case: stubborn.clone() })
+        .step(&stubborn, Step::Boot { service: stubborn.clone() }, 1.5, broke(&exited()))
+        .end(&stubborn);
+    script.begin(&cancelled);
+    let id = script.open(&[&cancelled], clone_of("immich_library"));
+    script.wait(1.0).fact(Fact::Interrupted { signal: 15 }).close(id, StepResult::Stopped);
+    let diagnosis = Diagnosis::new(Code::RunCancelled, "SIGTERM ended the run");
+    script.fact(Fact::CaseAborted { case: cancelled.clone(), diagnosis }).end(&cancelled);
+    let reason = "not run: the run was interrupted".to_owned();
+    script.fact(Fact::CaseSkipped { case: late.clone(), reason }).end(&late);
+    let diagnosis = Diagnosis::new(Code::SandboxLeftBehind, "volume rehearsa-k3x9-1: the engine says it is in use");
+    script.fact(Fact::LeftBehind { diagnosis });
+    script.over()
+}
+
 /// The run is killed while the second of three cases runs: no more events.
 pub fn killed() -> Vec<Event> {
     let [first, second, third] = ["jellyfin", "sonarr", "radarr"].map(|service| name("media", service));
@@ -257,7 +303,7 @@ pub fn nothing() -> Vec<Event> {
 }
 
 /// Text that breaks naive reports.
-pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n::error::boom\nthird --- ...";
+pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n::error::boom\nthird --- ...\n\u{1b}[0Ksection_start:1:x[collapsed=true]\r\u{1b}[0Ksection";
 
 /// A failed case in which every text is hostile, with a log line of a megabyte, and a skipped one with a hostile reason.
 pub fn hostile() -> Vec<Event> {

@@ -1,18 +1,22 @@
 //! TAP, streamed: a test point a service, written and flushed when its rehearsal ends, led by a subtest of its steps.
 //!
-//! Headed version 13, since `prove` fails a stream headed 14 whose subtests it does not know; the same stream headed 13
-//! passes everywhere. The plan comes first, so a stream that was cut off is a failure to every reader.
+//! Headed version 13 unless 14 is asked for, since `prove` fails a stream headed 14 whose subtests it does not know; the same
+//! stream headed 13 passes everywhere. The plan comes first, so a stream that was cut off is a failure to every reader.
 //! What concerns the run and no service has no test point (the plan is out already), so it ends in `Bail out!`, which every
-//! reader takes for a failure: a run that was interrupted before its end, and anything that was left behind.
+//! reader takes for a failure: a run that was interrupted before its end, a time for the run that was over without a red case,
+//! and anything that was left behind. So does a run without cases, unless that is allowed, and one that never began.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use super::wording::{Standing, StepWords};
 use super::{Reporter, text, units, wording};
-use crate::model::diagnosis::Diagnosis;
-use crate::model::event::{Event, Fact, StepResult};
-use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict, is_cancelled};
+use crate::config::forms::TapVersion;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Event, Fact, NoTests, StepResult};
+use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict, is_cancelled};
 use crate::model::service::ServiceName;
 
 /// Bytes of a log in a YAML block: less than other reports have, since Perl's reader takes no scalar of more than some 32,000
@@ -23,13 +27,25 @@ const LOG_CAP: usize = 8 * 1024;
 pub struct TapReporter {
     name: String,
     out: Box<dyn Write + Send>,
+    version: TapVersion,
     written: BTreeSet<ServiceName>,
 }
 
 impl TapReporter {
     /// A report that is called `name` and goes to `out`.
-    pub fn new(name: String, out: Box<dyn Write + Send>) -> Self {
-        Self { name, out, written: BTreeSet::new() }
+    pub fn new(name: String, out: Box<dyn Write + Send>, version: TapVersion) -> Self {
+        Self { name, out, version, written: BTreeSet::new() }
+    }
+
+    /// The head and the plan. A stream without cases ends here.
+    fn begin(&mut self, cases: usize, filtered_out: usize, no_tests: NoTests) -> io::Result<()> {
+        let none = format!("no service was selected ({filtered_out} filtered out)");
+        let plan = match (cases, no_tests) {
+            (0, NoTests::Pass | NoTests::Warn) => format!("1..0 # SKIP {none}"),
+            (0, NoTests::Fail) => format!("Bail out! {none}"),
+            (count, _) => format!("1..{count}"),
+        };
+        self.write(&[head(self.version).to_owned(), plan])
     }
 
     fn point(&mut self, case: &CaseRecord, outcome: &Outcome) -> io::Result<()> {
@@ -49,6 +65,10 @@ impl TapReporter {
     }
 
     fn end(&mut self, outcome: &Outcome) -> io::Result<()> {
+        if outcome.finished.is_none() {
+            // From the log of a run that was killed: its own stream ended here, too.
+            return self.write(&["Bail out! the run was killed before its end".to_owned()]);
+        }
         for case in &outcome.cases {
             self.point(case, outcome)?;
         }
@@ -59,8 +79,14 @@ impl TapReporter {
         let cut_short = outcome.interrupted.filter(|_| outcome.cases.iter().any(is_cut_short));
         if let Some(signal) = cut_short {
             self.write(&[format!("Bail out! interrupted by {}", wording::signal_name(signal))])
-        } else if !outcome.left_behind.is_empty() {
-            self.write(&["Bail out! something was left behind".to_owned()])
+        } else if let Some(first) = outcome.left_behind.first() {
+            let why = match first.code {
+                Code::RunPartMissing => first.code.title(),
+                _ => "something was left behind",
+            };
+            self.write(&[format!("Bail out! {why}")])
+        } else if outcome.timed_out.is_some() && outcome.cases.iter().all(is_ok) {
+            self.write(&["Bail out! the time for the run was over".to_owned()])
         } else {
             Ok(())
         }
@@ -74,13 +100,7 @@ impl Reporter for TapReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match &event.fact {
-            Fact::RunStarted { cases, filtered_out, .. } => {
-                let plan = match cases.len() {
-                    0 => format!("1..0 # SKIP no service was selected ({filtered_out} filtered out)"),
-                    count => format!("1..{count}"),
-                };
-                self.write(&["TAP version 13".to_owned(), plan])
-            }
+            Fact::RunStarted { cases, filtered_out, no_tests, .. } => self.begin(cases.len(), *filtered_out, *no_tests),
             Fact::CaseFinished { case } => match outcome.case(case) {
                 Some(case) => self.point(case, outcome),
                 None => Ok(()),
@@ -89,6 +109,23 @@ impl Reporter for TapReporter {
             _ => Ok(()),
         }
     }
+}
+
+fn head(version: TapVersion) -> &'static str {
+    match version {
+        TapVersion::V13 => "TAP version 13",
+        TapVersion::V14 => "TAP version 14",
+    }
+}
+
+/// A whole stream for a run that never began: a reader shall not take silence for anything.
+pub fn never_began(version: TapVersion, reason: &str) -> String {
+    let reason = text::shortened(&text::one_line(reason), wording::QUOTED_CHARS);
+    format!("{}\nBail out! {}\n", head(version), text::without_commands(&reason))
+}
+
+fn is_ok(case: &CaseRecord) -> bool {
+    matches!(case.verdict(), Verdict::Passed | Verdict::Skipped)
 }
 
 /// The signal came before this case was done.
@@ -131,7 +168,7 @@ fn step(number: usize, record: &StepRecord, case: &CaseRecord) -> Vec<String> {
     match &record.result {
         Some(StepResult::Done { amount, .. }) => {
             let mut lines = vec![format!("ok {number} - {}", description(&words.done))];
-            let fields = amount.map(|amount| ("restored", units::amount(amount)));
+            let fields = amount.map(|amount| ("restored", units::amount(amount).into()));
             lines.extend(block(record.seconds(), &Vec::from_iter(fields)));
             lines
         }
@@ -148,31 +185,43 @@ fn step(number: usize, record: &StepRecord, case: &CaseRecord) -> Vec<String> {
     }
 }
 
-/// A key of a YAML block and its text; a list is a text of lines.
-type Field = (&'static str, String);
+/// A key of a YAML block and its value; a list is a text of lines.
+type Field = (&'static str, Value);
 
 fn diagnosis_fields(diagnosis: &Diagnosis) -> Vec<Field> {
     let mut fields = vec![
-        ("message", text::clean(&diagnosis.message)),
-        ("code", diagnosis.code.to_string()),
-        ("severity", wording::severity_name(diagnosis.severity()).to_owned()),
+        ("message", text::clean(&diagnosis.message).into()),
+        ("code", diagnosis.code.as_str().into()),
+        ("severity", wording::severity_name(diagnosis.severity()).into()),
     ];
     if let Some(cause) = &diagnosis.cause {
-        fields.push(("cause", text::clean(&cause.meaning)));
-        fields.push(("line", text::clean(&cause.line)));
+        fields.push(("cause", text::clean(&cause.meaning).into()));
+        fields.push(("line", text::clean(&cause.line).into()));
     }
-    fields.push(("remedy", text::clean(diagnosis.remedy())));
+    fields.push(("remedy", text::clean(diagnosis.remedy()).into()));
     fields
 }
 
+/// `failed, boot/exited: jellyfin exited with 1 (2.1s)`.
+fn attempt(attempt: &Attempt) -> String {
+    let why = attempt.diagnosis().map(|diagnosis| format!(", {}", wording::summary(diagnosis))).unwrap_or_default();
+    let words = format!("{}{why}", attempt.verdict().name());
+    format!("{} ({})", text::shortened(&words, wording::QUOTED_CHARS), units::seconds(attempt.seconds()))
+}
+
 fn case_fields(case: &CaseRecord) -> Vec<Field> {
-    let lines = |lines: Vec<String>| lines.join("\n");
+    let lines = |lines: Vec<String>| Value::from(lines.join("\n"));
     let notable = case.info.changes.iter().filter(|change| change.notable).map(wording::change);
     let mut fields = vec![
-        ("proof", case.proof.map_or_else(String::new, |proof| proof.name().to_owned())),
+        ("proof", case.proof.map_or(Value::Null, |proof| proof.name().into())),
         ("warnings", lines(case.warnings.iter().map(wording::warning).collect())),
         ("changes", lines(notable.collect())),
     ];
+    if !case.earlier.is_empty() {
+        fields.push(("flaky", case.is_flaky().into()));
+        fields.push(("attempts", (case.earlier.len() + 1).into()));
+        fields.push(("earlier", lines(case.earlier.iter().map(attempt).collect())));
+    }
     // The log of a service that is well says nothing that a reader of TAP needs.
     if case.verdict() != Verdict::Passed {
         fields.push(("log", lines(text::Tail::of(&case.log_tail, LOG_CAP).noticed())));
@@ -184,15 +233,15 @@ fn case_fields(case: &CaseRecord) -> Vec<Field> {
 /// entry of a list that has a colon in it for a mapping, and gives up the whole stream.
 fn block(seconds: f64, fields: &[Field]) -> Vec<String> {
     let mut lines = vec!["  ---".to_owned(), format!("  duration_ms: {}", (seconds * 1000.0).round())];
-    let filled = fields.iter().filter(|(_, value)| !value.is_empty());
+    let filled = fields.iter().filter(|(_, value)| !value.is_null() && value != "");
     lines.extend(filled.map(|(key, value)| format!("  {key}: {}", scalar(value))));
     lines.push("  ...".to_owned());
     lines
 }
 
-/// A JSON string, which is a YAML scalar too and always one line. `##[error]` in it would be a command to a CI system.
-fn scalar(value: &str) -> String {
-    serde_json::Value::from(value).to_string().replace("##", "#\\x23")
+/// A JSON scalar, which is a YAML scalar too and always one line. `##[error]` in it would be a command to a CI system.
+fn scalar(value: &Value) -> String {
+    value.to_string().replace("##", "#\\x23")
 }
 
 /// Fit for a comment line.

@@ -29,15 +29,26 @@ impl Whole {
     ///
     /// When it cannot be removed, or a file that is not a regular one cannot be opened.
     pub fn file(path: &Path) -> io::Result<Self> {
+        let whole = Self::keeping(path)?;
+        let Place::File(path) = &whole.place else { return Ok(whole) };
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(whole),
+        }
+    }
+
+    /// To a file; what is there from an earlier run stays until something is written.
+    ///
+    /// # Errors
+    ///
+    /// When a file that is not a regular one cannot be opened.
+    pub fn keeping(path: &Path) -> io::Result<Self> {
         // A link to a report stays a link: what it points to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if is_special(&path) {
             return Ok(Self::stream(Stream::file(&path)?));
         }
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Self { place: Place::File(path), pace: Pace::default() }),
-        }
+        Ok(Self { place: Place::File(path), pace: Pace::default() })
     }
 
     /// To a stream, once, at the end.

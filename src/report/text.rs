@@ -12,6 +12,10 @@ const UNSHOWABLE: char = '\u{FFFD}';
 /// `text` without terminal codes and control characters; line feeds stay, tabs become blanks, what else cannot be shown
 /// becomes `U+FFFD`. The result may go into XML 1.0.
 pub fn clean(text: &str) -> String {
+    // Most text is like this, and a report cleans a lot of it.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let text = strip_ansi(text);
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -36,6 +40,9 @@ fn is_unshowable(c: char) -> bool {
 /// [`clean`], in one line.
 pub fn one_line(text: &str) -> String {
     let text = clean(text);
+    if !text.contains('\n') && text.trim().len() == text.len() {
+        return text;
+    }
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

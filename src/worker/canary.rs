@@ -17,6 +17,9 @@ use super::protocol::Failure;
 
 /// Ports that something on a host often answers on; a closed one refuses, which tells as much.
 const PORTS: [u16; 5] = [22, 53, 80, 443, 2375];
+/// An address on a bridge of this machine tells its hardware address within a millisecond of being asked. When nobody has by
+/// this time, there is nobody to carry a packet on, and no connection that waits for it can come to anything.
+const NEIGHBOURS_ANSWER: Duration = Duration::from_millis(50);
 /// Longer than this nobody waits for a canary.
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
 const ROUTE_UP: u32 = 0x1;
@@ -53,8 +56,16 @@ pub fn canary(addresses: &[String], name: &str, patience: Duration, ticket: &Tic
         .enable_all()
         .build()
         .map_err(|error| Failure::BadRequest { error: format!("no event loop: {error}") })?;
-    let deadline = Instant::now() + patience.min(MAX_PATIENCE);
-    answered.extend(runtime.block_on(knock(&targets, &nameservers, name, deadline)));
+    let begin = Instant::now();
+    let deadline = begin + patience.min(MAX_PATIENCE);
+    answered.extend(runtime.block_on(async {
+        let asked = ask(&nameservers, name, deadline);
+        let met =
+            knock(&targets, begin + NEIGHBOURS_ANSWER, deadline, || !neighbours(&read("/proc/net/arp")).is_empty());
+        let (mut met, asked) = tokio::join!(met, asked);
+        met.extend(asked);
+        met
+    }));
     runtime.shutdown_background();
 
     let neighbours = neighbours(&read("/proc/net/arp"));
@@ -71,15 +82,28 @@ fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Asks all of them at the same time; returns when all have answered or failed, or at the deadline.
-async fn knock(targets: &[IpAddr], nameservers: &[IpAddr], name: &str, deadline: Instant) -> Vec<String> {
-    let mut tries = JoinSet::new();
+/// Connects to all of them at the same time. Returns when all have answered or failed; at `quiet` if all that is still tried
+/// goes over the neighbours of IPv4 and there are none (`anybody` tells); at the deadline.
+async fn knock(targets: &[IpAddr], quiet: Instant, deadline: Instant, anybody: impl Fn() -> bool) -> Vec<String> {
+    let (mut v4, mut v6) = (JoinSet::new(), JoinSet::new());
     for address in targets {
+        let tries = if address.is_ipv4() { &mut v4 } else { &mut v6 };
         for port in PORTS {
             let to = SocketAddr::new(*address, port);
             tries.spawn(async move { connection(to, &TcpStream::connect(to).await.map(drop)) });
         }
     }
+    let (mut answered, more) = tokio::join!(all_by(&mut v4, quiet), all_by(&mut v6, deadline));
+    answered.extend(more);
+    if !v4.is_empty() && anybody() {
+        answered.extend(all_by(&mut v4, deadline).await);
+    }
+    answered
+}
+
+/// Asks all nameservers at the same time; those that know the name.
+async fn ask(nameservers: &[IpAddr], name: &str, deadline: Instant) -> Vec<String> {
+    let mut tries = JoinSet::new();
     for server in nameservers {
         let (to, name) = (SocketAddr::new(*server, 53), name.to_owned());
         tries.spawn(async move {
@@ -87,8 +111,13 @@ async fn knock(targets: &[IpAddr], nameservers: &[IpAddr], name: &str, deadline:
             resolved.then(|| format!("the resolver {} knows {name}", to.ip()))
         });
     }
+    all_by(&mut tries, deadline).await
+}
+
+/// What was found out by `time`; what has not ended by then goes on.
+async fn all_by(tries: &mut JoinSet<Option<String>>, time: Instant) -> Vec<String> {
     let mut answered = Vec::new();
-    while let Ok(Some(result)) = timeout_at(deadline, tries.join_next()).await {
+    while let Ok(Some(result)) = timeout_at(time, tries.join_next()).await {
         answered.extend(result.ok().flatten());
     }
     answered

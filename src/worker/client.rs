@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 use super::image::EXECUTABLE;
@@ -183,8 +184,31 @@ impl Worker {
             asked.state(&id_asked).await.ok().filter(|state| !state.running).map(|state| state.exit_code)
         };
         let (worker, greeting) = Worker::over(id, input, output, exit_code, SILENCE);
-        daemon.start_container(&worker.container_id).await?;
-        worker.greeted(greeting).await?;
+        // The greeting comes before the engine's answer: the engine has some bookkeeping to do once the process runs. The
+        // request is not given up for that, since the engine gives a start up whose asker goes away.
+        let (starter, container) = (daemon.clone(), worker.container_id.clone());
+        let mut start = tokio::spawn(async move { starter.start_container(&container).await });
+        let started = |joined: Result<Result<(), DockerError>, JoinError>| -> Result<(), WorkerError> {
+            Ok(joined.map_err(|broken| WorkerError::Garbled(broken.to_string()))??)
+        };
+        {
+            let greeted = worker.greeted(greeting);
+            tokio::pin!(greeted);
+            tokio::select! {
+                biased; // a refused start is the better word than an output that ended
+                answer = &mut start => {
+                    started(answer)?;
+                    greeted.await?;
+                }
+                result = &mut greeted => {
+                    if let Err(error) = result {
+                        // Why there was no greeting is in the start's own answer, if it has one.
+                        started(start.await)?;
+                        return Err(error);
+                    }
+                }
+            }
+        }
         Ok(worker)
     }
 

@@ -9,7 +9,7 @@ use rustix::fs::{SeekFrom, Stat, copy_file_range, ftruncate, ioctl_ficlone, seek
 use rustix::io::{Errno, pread, pwrite};
 
 use super::job::{Stop, Ticket};
-use super::scan::allocated;
+use super::scan::{allocated, content};
 
 /// Content up to this size goes through a buffer: that is quicker than setting up a copy in the kernel.
 const BUFFER: usize = 128 * 1024;
@@ -50,7 +50,7 @@ pub fn copy_content(
     if !unsupported.reflink.load(Ordering::Relaxed) {
         match ioctl_ficlone(target, source) {
             Ok(()) => {
-                ticket.add(0, allocated(stat));
+                ticket.add(0, content(stat));
                 return Ok(());
             }
             // This file only: it may be open for swapping or be kept without checksums.
@@ -59,8 +59,9 @@ pub fn copy_content(
             Err(_) => unsupported.reflink.store(true, Ordering::Relaxed),
         }
     }
-    let mut copy = Ranges { source, target, unsupported, ticket, budget: allocated(stat) };
+    let mut copy = Ranges { source, target, unsupported, ticket, budget: content(stat) };
     if allocated(stat) >= size {
+        // Its size is its content, and what was copied has been counted.
         copy.range(0, size)?;
     } else {
         let mut at = 0;
@@ -79,14 +80,15 @@ pub fn copy_content(
                 Err(error) => return Err(Trouble::Source(error)),
             };
             if !copy.range(data, hole)? {
+                copy.budget = 0;
                 break;
             }
             at = hole.max(data + 1);
         }
         ftruncate(target, size).map_err(Trouble::Target)?;
+        // Counted as the scan counts: blocks that hold no data of the file, but belong to it, are among what it takes.
+        ticket.add(0, copy.budget);
     }
-    // Progress is counted as the scan counts: by what is allocated.
-    ticket.add(0, copy.budget);
     Ok(())
 }
 
@@ -95,7 +97,7 @@ struct Ranges<'a> {
     target: &'a OwnedFd,
     unsupported: &'a Unsupported,
     ticket: &'a Ticket,
-    /// Allocated bytes not reported yet.
+    /// Bytes of content not reported yet.
     budget: u64,
 }
 

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::content::{Trouble, Unsupported, copy_content};
 use super::job::{Named, Stop, Ticket, shown};
 use super::meta::{self, Lost, Xattrs};
-use super::open::{is_gone, open_quietly, unreadable, words};
+use super::open::{is_gone, open_quietly, unreadable, unwritable, words};
 use super::protocol::{Copied, Failure, RootKind};
 use super::scan::{Bounds, free_bytes, look, names, open_root, scan};
 use super::walk::{Branch, Place, Visitor, threads, walk};
@@ -73,7 +73,6 @@ pub fn copy(
         ticket,
         witness,
         unsupported: Unsupported::default(),
-        total,
         top: target.try_clone().map_err(|error| unwritable_io(&error))?,
         links: Mutex::default(),
         torn: Mutex::default(),
@@ -115,12 +114,14 @@ fn unwritable_io(error: &std::io::Error) -> Stop {
 /// How much there is; an error when it is too much or does not fit.
 fn measure(from: &str, target: &OwnedFd, max_bytes: u64, keep_free: u64, ticket: &Ticket) -> Result<Amount, Stop> {
     let found = scan(from, Bounds { entries: 0, bytes: max_bytes }, ticket, false)?;
-    if max_bytes > 0 && found.amount.bytes > max_bytes {
-        return Err(Failure::TooLarge { bytes: found.amount.bytes, max_bytes }.into());
+    let total = found.amount;
+    if max_bytes > 0 && total.bytes > max_bytes {
+        return Err(Failure::TooLarge { bytes: total.bytes, max_bytes }.into());
     }
-    let bytes = found.amount.bytes.saturating_add(found.folders * FOLDER_BYTES).saturating_add(keep_free);
+    let room = found.allocated.saturating_add(found.folders * FOLDER_BYTES);
+    let bytes = room.saturating_add(keep_free);
     let free = free_bytes(target)?;
-    if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(found.amount) }
+    if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
 }
 
 /// A folder's metadata, for when its content is there.
@@ -142,7 +143,6 @@ struct Copier<'a> {
     ticket: &'a Ticket,
     witness: &'a dyn Witness,
     unsupported: Unsupported,
-    total: Amount,
     /// The target's root.
     top: OwnedFd,
     links: Mutex<HashMap<(u64, u64), Link>>,
@@ -190,12 +190,7 @@ impl Copier<'_> {
     }
 
     fn target_error(&self, path: &[u8], error: Errno) -> Stop {
-        if matches!(error, Errno::NOSPC | Errno::DQUOT) {
-            let free = free_bytes(&self.top).unwrap_or(0);
-            Failure::NoSpace { bytes: self.total.bytes, free }.into()
-        } else {
-            Failure::Unwritable { path: shown(path), error: words(error) }.into()
-        }
+        unwritable(&self.top, path, error).into()
     }
 
     /// Makes an entry, or only another name for it when it was made before: then there is nothing more to do.

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::copy::open_target;
 use super::job::Stop;
 use super::meta;
-use super::open::{unreadable, words};
+use super::open::{unreadable, unwritable};
 use super::protocol::{Failure, RootKind};
 use super::scan::{look, open_root};
 
@@ -21,7 +21,7 @@ pub fn prepare(from: &str, to: &str) -> Result<RootKind, Stop> {
     let stat = fstat(&source).map_err(|error| unreadable(b"", error))?;
     let xattrs = meta::xattrs_of(&source).map_err(|error| unreadable(b"", error))?;
     let target = open_target(to)?;
-    let unwritable = |name: &str, error: Errno| Failure::Unwritable { path: name.to_owned(), error: words(error) };
+    let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
     meta::forget_inherited(&target);
     if root == RootKind::Folder {
         meta::apply(&target, &stat, &xattrs).map_err(|error| unwritable("", error))?;

@@ -9,6 +9,7 @@ use rustix::path::Arg;
 
 use super::job::{Stop, shown};
 use super::protocol::Failure;
+use super::scan::{free_bytes, free_files};
 
 /// Opens a folder for listing: never through a symlink, without a trace in its access time where that is allowed.
 pub fn open_folder(parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
@@ -33,6 +34,16 @@ pub fn is_gone(error: Errno) -> bool {
 /// The failure of not being able to read something of the source.
 pub fn unreadable(path: &[u8], error: Errno) -> Stop {
     Stop::Failed(Failure::Unreadable { path: shown(path), error: words(error) })
+}
+
+/// The failure of not being able to write something into the volume `top`.
+pub fn unwritable(top: &OwnedFd, path: &[u8], error: Errno) -> Failure {
+    let (path, error, is_full) = (shown(path), words(error), matches!(error, Errno::NOSPC | Errno::DQUOT));
+    if is_full {
+        Failure::Full { path, error, free: free_bytes(top).unwrap_or(0), free_files: free_files(top) }
+    } else {
+        Failure::Unwritable { path, error }
+    }
 }
 
 /// The system's words for an error.

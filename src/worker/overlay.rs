@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::copy::open_target;
 use super::job::{Stop, Ticket};
 use super::meta;
-use super::open::{unreadable, words};
+use super::open::{unreadable, unwritable};
 use super::protocol::{Failure, RootKind, Scan};
 use super::scan::{Bounds, look, open_root, scan};
 
@@ -24,7 +24,7 @@ pub fn prepare(from: &str, to: &str, ticket: &Ticket) -> Result<Scan, Stop> {
     let xattrs = meta::xattrs_of(&lower).map_err(|error| unreadable(b"", error))?;
     let target = open_target(to)?;
     meta::forget_inherited(&target);
-    let unwritable = |name: &str, error: Errno| Failure::Unwritable { path: name.to_owned(), error: words(error) };
+    let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
 
     for name in ["work", "upper"] {
         mkdirat(&target, name, Mode::RWXU).map_err(|error| unwritable(name, error))?;

@@ -140,14 +140,16 @@ pub enum RootKind {
 pub struct Scan {
     /// What the path itself is.
     pub root: RootKind,
-    /// Regular files, symlinks and special files (folders are not counted), and bytes of content as allocated on disk.
+    /// Regular files, symlinks and special files (folders are not counted), and bytes of content.
     pub amount: Amount,
+    /// Bytes that this content takes on its disk, which gives room by the block.
+    pub allocated: u64,
     /// Folders.
     pub folders: u64,
-    /// Sockets, by name relative to the path, the first 20.
-    pub sockets: Vec<String>,
-    /// How many sockets in all.
-    pub socket_count: u64,
+    /// What leads out of a read-only mount, too: sockets, pipes, devices. By name relative to the path, the first 20.
+    pub doors: Vec<String>,
+    /// How many of them in all.
+    pub door_count: u64,
     /// All was counted; else the bound was hit first.
     pub complete: bool,
     /// Bytes free on the file system of the path.
@@ -192,6 +194,17 @@ pub enum Failure {
         bytes: u64,
         /// What is free.
         free: u64,
+    },
+    /// There was room for it, and then no more: somebody else writes there too, or the file system takes no more files.
+    Full {
+        /// What was being written, relative to the target.
+        path: String,
+        /// The system's words.
+        error: String,
+        /// Bytes free now.
+        free: u64,
+        /// Files that it has room for now, where that is bounded.
+        free_files: Option<u64>,
     },
     /// The source could not be read.
     Unreadable {

@@ -29,16 +29,18 @@ pub fn scan(path: &str, bounds: Bounds, ticket: &Ticket, report: bool) -> Result
     let mut scan = Scan {
         root,
         amount: Amount::default(),
+        allocated: 0,
         folders: 0,
-        sockets: Vec::new(),
-        socket_count: 0,
+        doors: Vec::new(),
+        door_count: 0,
         complete: true,
         free_bytes: 0,
     };
     match root {
         RootKind::File => {
             scan.free_bytes = free_bytes(&open_root(path, root)?)?;
-            scan.amount = Amount { files: 1, bytes: allocated(&stat) };
+            scan.amount = Amount { files: 1, bytes: content(&stat) };
+            scan.allocated = allocated(&stat);
         }
         RootKind::Folder => {
             let source = open_root(path, root)?;
@@ -49,11 +51,12 @@ pub fn scan(path: &str, bounds: Bounds, ticket: &Ticket, report: bool) -> Result
                 Err(Stop::Enough) => false,
                 Err(stop) => return Err(stop),
             };
-            let sockets = tally.sockets.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let doors = tally.doors.into_inner().unwrap_or_else(PoisonError::into_inner);
             scan.amount = Amount { files: tally.files.into_inner(), bytes: tally.bytes.into_inner() };
+            scan.allocated = tally.allocated.into_inner();
             scan.folders = tally.folders.into_inner();
-            scan.socket_count = sockets.count;
-            scan.sockets = sockets.names;
+            scan.door_count = doors.count;
+            scan.doors = doors.names;
         }
         RootKind::Socket | RootKind::Other => {}
     }
@@ -86,9 +89,20 @@ pub fn free_bytes(fd: &OwnedFd) -> Result<u64, Stop> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Files an unprivileged writer can still make on the file system of `fd`, where that is bounded.
+pub fn free_files(fd: &OwnedFd) -> Option<u64> {
+    let stat = fstatvfs(fd).ok()?;
+    (stat.f_files > 0).then_some(stat.f_favail)
+}
+
 /// Bytes a file takes on its disk: holes take none.
 pub fn allocated(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512)
+}
+
+/// Bytes of a file's content: its size, and of a sparse one what it takes on its disk.
+pub fn content(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0).min(allocated(stat))
 }
 
 /// How many names a file has.
@@ -103,8 +117,9 @@ struct Tally<'a> {
     report: bool,
     files: AtomicU64,
     bytes: AtomicU64,
+    allocated: AtomicU64,
     folders: AtomicU64,
-    sockets: Mutex<Named>,
+    doors: Mutex<Named>,
     /// Files of several names, and how many of these are still to come: their content counts once.
     links: Mutex<HashMap<(u64, u64), u64>>,
 }
@@ -117,8 +132,9 @@ impl<'a> Tally<'a> {
             report: false,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            allocated: AtomicU64::new(0),
             folders: AtomicU64::new(0),
-            sockets: Mutex::default(),
+            doors: Mutex::default(),
             links: Mutex::default(),
         }
     }
@@ -170,14 +186,22 @@ impl Visitor for Tally<'_> {
         match kind {
             FileType::RegularFile => match statat(&place.open.source, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) if self.seen_before(&stat) => {}
-                Ok(stat) => bytes = allocated(&stat),
+                Ok(stat) => {
+                    bytes = content(&stat);
+                    self.allocated.fetch_add(allocated(&stat), Ordering::Relaxed);
+                }
                 Err(error) if is_gone(error) => return Ok(()),
                 Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),
             },
             FileType::Socket => {
-                let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-                sockets.add(|| shown(&place.branch.path_of(name)));
+                let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+                doors.add(|| shown(&place.branch.path_of(name)));
                 return Ok(());
+            }
+            // Writing to a pipe is no writing to its file system: whoever reads it outside would hear.
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
+                let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+                doors.add(|| shown(&place.branch.path_of(name)));
             }
             _ => {}
         }

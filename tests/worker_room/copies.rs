@@ -125,7 +125,7 @@ async fn a_disk_that_fills_up_is_told_as_that() {
         let mounts = vec![at("/from", &from, true), crate::bench::mount("/to", small, false)];
         let worker = worker(bench, "copier", mounts, NetworkSpec::None).await;
         let answer = run(&worker, copy()).await;
-        assert!(matches!(answer, Answer::Failed(Failure::NoSpace { .. })), "{answer:?}");
+        assert!(matches!(answer, Answer::Failed(Failure::Full { free_files: Some(0), .. })), "{answer:?}");
     })
     .await;
 }

@@ -12,6 +12,7 @@ fn info(service: &str) -> CaseInfo {
     CaseInfo {
         name: name(service),
         source: "live".to_owned(),
+        snapshot: None,
         image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
         changes: Vec::new(),
         ignored: None,
@@ -28,6 +29,8 @@ fn run(cases: &[&str], facts: Vec<Fact>) -> Outcome {
         cases: cases.iter().map(|case| info(case)).collect(),
         filtered_out: 0,
         threads: 1,
+        partition: None,
+        no_tests: NoTests::Fail,
     };
     let mut outcome = Outcome::new();
     for (second, fact) in std::iter::once(started).chain(facts).enumerate() {
@@ -238,4 +241,62 @@ fn facts_about_unknown_cases_and_steps_change_nothing() {
     let before = run(&["a"], vec![]);
     let after = run(&["a"], vec![begin("x"), proven("x"), done(9, None), broke(9, Code::BootExited), end("x")]);
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_green_attempt_after_one_that_was_not_is_flaky() {
+    let outcome = run(
+        &["a"],
+        vec![
+            begin("a"),
+            aborted("a", Code::WorkerFailed),
+            Fact::CaseRetried { case: name("a") },
+            proven("a"),
+            end("a"),
+        ],
+    );
+    let case = &outcome.cases[0];
+    assert_eq!((case.verdict(), case.is_flaky(), case.earlier.len()), (Verdict::Passed, true, 1));
+    assert_eq!((case.earlier[0].verdict(), case.earlier[0].seconds()), (Verdict::Errored, 2.0));
+    assert_eq!((outcome.counts().passed, outcome.counts().flaky), (1, 1));
+    assert_eq!((case.seconds(), outcome.exit_code()), (4.0, ExitCode::Passed));
+}
+
+#[test]
+fn an_attempts_teardown_that_breaks_later_is_the_runs_error() {
+    let broken = Diagnosis::new(Code::SandboxLeftBehind, "a volume");
+    let outcome = run(
+        &["a"],
+        vec![
+            begin("a"),
+            open(1, &["a"], Step::Teardown),
+            aborted("a", Code::WorkerFailed),
+            Fact::CaseRetried { case: name("a") },
+            Fact::StepFinished { id: 1, result: StepResult::Broke { diagnosis: broken.clone() } },
+            proven("a"),
+            end("a"),
+        ],
+    );
+    assert_eq!(outcome.cases[0].verdict(), Verdict::Passed);
+    assert_eq!(outcome.left_behind, [broken]);
+    assert_eq!(outcome.exit_code(), ExitCode::Errored);
+}
+
+#[test]
+fn a_run_whose_time_was_over_is_an_error_even_if_no_case_is() {
+    let outcome = run(&["a"], vec![begin("a"), proven("a"), end("a"), Fact::TimedOut { seconds: 60 }]);
+    assert_eq!(outcome.exit_code(), ExitCode::Errored);
+}
+
+#[test]
+fn what_no_case_means_is_the_runs_policy() {
+    for (policy, exit) in [
+        (NoTests::Fail, ExitCode::NothingSelected),
+        (NoTests::Warn, ExitCode::Passed),
+        (NoTests::Pass, ExitCode::Passed),
+    ] {
+        let mut outcome = run(&[], vec![Fact::RunFinished]);
+        outcome.no_tests = policy;
+        assert_eq!(outcome.exit_code(), exit);
+    }
 }

@@ -1,12 +1,14 @@
 //! Fills the schema from the outcome.
 
 use super::schema::{
-    Amount, Case, Cause, Change, Counts, Declared, Diagnosis, Image, Report, SCHEMA_VERSION, Step, Tool,
+    Amount, Attempt, Case, Cause, Change, Counts, Declared, Diagnosis, Image, Partition, Report, SCHEMA_VERSION,
+    Snapshot, Step, Tool,
 };
 use crate::model::check::Check;
 use crate::model::diagnosis;
-use crate::model::event::{self, StepResult};
-use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::event::{self, NoTests, StepResult};
+use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::partition::{self, Sharing};
 use crate::report::units::thousandths;
 use crate::report::wording::{self, Standing};
 
@@ -23,17 +25,45 @@ pub fn report(outcome: &Outcome) -> Report {
         exit_code: outcome.finished.map(|_| outcome.exit_code().number()),
         counts: counts(outcome),
         filtered_out: outcome.filtered_out,
+        threads: outcome.threads,
+        partition: outcome.partition.map(part),
+        no_tests: no_tests(outcome.no_tests).to_owned(),
         cases: outcome.cases.iter().map(|case| self::case(case, outcome)).collect(),
         left_behind: outcome.left_behind.iter().map(diagnosis).collect(),
         interrupted: outcome.interrupted,
+        timed_out: outcome.timed_out,
     }
+}
+
+/// The name of a meaning of no cases.
+pub fn no_tests(meaning: NoTests) -> &'static str {
+    match meaning {
+        NoTests::Pass => "pass",
+        NoTests::Warn => "warn",
+        NoTests::Fail => "fail",
+    }
+}
+
+/// The name of a kind of sharing.
+pub fn sharing(kind: Sharing) -> &'static str {
+    match kind {
+        Sharing::Slice => "slice",
+        Sharing::Hash => "hash",
+    }
+}
+
+fn part(partition: partition::Partition) -> Partition {
+    Partition { kind: sharing(partition.sharing).to_owned(), part: partition.index, parts: partition.total }
 }
 
 fn counts(outcome: &Outcome) -> Counts {
     let mut counts = Counts { total: outcome.cases.len(), ..Counts::default() };
     for case in &outcome.cases {
         match Standing::of(case, outcome) {
-            Standing::Ended(Verdict::Passed) => counts.passed += 1,
+            Standing::Ended(Verdict::Passed) => {
+                counts.passed += 1;
+                counts.flaky += usize::from(case.is_flaky());
+            }
             Standing::Ended(Verdict::Failed) => counts.failed += 1,
             Standing::Ended(Verdict::Errored) => counts.errored += 1,
             Standing::Ended(Verdict::Skipped) => counts.skipped += 1,
@@ -56,7 +86,9 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
             Standing::Running => "running",
         }
         .to_owned(),
+        flaky: standing == Standing::Ended(Verdict::Passed) && case.is_flaky(),
         source: case.info.source.clone(),
+        snapshot: case.info.snapshot.as_ref().map(|at| Snapshot { id: at.id.clone(), time: at.time }),
         image: Image { reference: case.info.image.reference.clone(), id: case.info.image.id.clone() },
         declared: case.info.declared.as_ref().map(|at| Declared { file: at.file.clone(), line: at.line }),
         proof: case.proof.map(|proof| proof.name().to_owned()),
@@ -65,12 +97,26 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         seconds: thousandths(case.seconds()),
         restored: amount(case.restored()),
         steps: case.steps.iter().map(step).collect(),
+        attempts: case.earlier.iter().map(attempt).collect(),
         diagnosis: decided.then(|| diagnosis(&wording::deciding(case))),
         diagnoses: case.diagnoses.iter().map(diagnosis).collect(),
         warnings: case.warnings.iter().map(diagnosis).collect(),
         changes: case.info.changes.iter().map(change).collect(),
         skipped: case.skipped.clone(),
         log_tail: case.log_tail.clone(),
+    }
+}
+
+fn attempt(attempt: &outcome::Attempt) -> Attempt {
+    Attempt {
+        verdict: attempt.verdict().name().to_owned(),
+        started: attempt.started,
+        finished: attempt.finished,
+        seconds: thousandths(attempt.seconds()),
+        steps: attempt.steps.iter().map(step).collect(),
+        diagnosis: attempt.diagnosis().map(diagnosis),
+        diagnoses: attempt.diagnoses.iter().map(diagnosis).collect(),
+        log_tail: attempt.log_tail.clone(),
     }
 }
 
@@ -85,13 +131,15 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Settle { service } => ("settle", Some(service.to_string())),
         event::Step::Teardown => ("teardown", None),
     };
-    let strategy = match &record.step {
-        event::Step::Restore { strategy, .. } => Some(strategy.name().to_owned()),
-        _ => None,
+    let (strategy, source) = match &record.step {
+        event::Step::Restore { strategy, source, .. } => (Some(strategy.name().to_owned()), Some(source.clone())),
+        _ => (None, None),
     };
-    let check = match &record.step {
-        event::Step::Check { check, .. } => Some(check_name(check).to_owned()),
-        _ => None,
+    let (check, ports) = match &record.step {
+        event::Step::Check { check: Check::Tcp { ports }, .. } => (Some("tcp"), ports.clone()),
+        event::Step::Check { check: Check::Health, .. } => (Some("health"), Vec::new()),
+        event::Step::Check { check: Check::Running, .. } => (Some("running"), Vec::new()),
+        _ => (None, Vec::new()),
     };
     let (result, restored, note, broken) = match &record.result {
         None => (None, None, None, None),
@@ -103,21 +151,16 @@ fn step(record: &StepRecord) -> Step {
         step: name.to_owned(),
         subject,
         strategy,
-        check,
+        source,
+        check: check.map(str::to_owned),
+        ports,
         started: record.started,
+        finished: record.finished,
         seconds: thousandths(record.seconds()),
         result: result.map(str::to_owned),
         note,
         amount: restored.map(amount),
         diagnosis: broken.map(diagnosis),
-    }
-}
-
-fn check_name(check: &Check) -> &'static str {
-    match check {
-        Check::Health => "health",
-        Check::Tcp { .. } => "tcp",
-        Check::Running => "running",
     }
 }
 

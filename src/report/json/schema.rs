@@ -5,15 +5,16 @@
 //! own types, so that these can change without the schema.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version that this page describes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The report of a run of rehearsa.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this schema: 1.
     pub schema_version: u32,
     /// Who wrote it.
     pub tool: Tool,
@@ -33,16 +34,44 @@ pub struct Report {
     pub counts: Counts,
     /// How many services the filters left out.
     pub filtered_out: usize,
+    /// Rehearsals at a time.
+    #[serde(default)]
+    pub threads: usize,
+    /// The part of the selected services that this run took; null when it took all.
+    #[serde(default)]
+    pub partition: Option<Partition>,
+    /// What it means when there is no case: `pass`, `warn` or `fail`.
+    #[serde(default = "fail")]
+    pub no_tests: String,
     /// Every selected case, in the plan's order.
     pub cases: Vec<Case>,
     /// What could not be removed.
     pub left_behind: Vec<Diagnosis>,
     /// The signal that ended the run: 2 for SIGINT, 15 for SIGTERM.
     pub interrupted: Option<i32>,
+    /// Seconds that the run had, when they were over before its end.
+    #[serde(default)]
+    pub timed_out: Option<u64>,
+}
+
+/// What older reports meant by a run without cases.
+fn fail() -> String {
+    "fail".to_owned()
+}
+
+/// One part of the selected services, when several runs share the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Partition {
+    /// How they are shared out: `slice` or `hash`.
+    pub kind: String,
+    /// Which part this is, from 1.
+    pub part: u64,
+    /// How many parts there are.
+    pub parts: u64,
 }
 
 /// Who wrote the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `rehearsa`.
     pub name: String,
@@ -51,7 +80,7 @@ pub struct Tool {
 }
 
 /// How many cases ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// All.
     pub total: usize,
@@ -65,10 +94,13 @@ pub struct Counts {
     pub skipped: usize,
     /// Not ended when the report was written; 0 once the run is over.
     pub unfinished: usize,
+    /// Those of the passed that were not green at an earlier attempt.
+    #[serde(default)]
+    pub flaky: usize,
 }
 
 /// A rehearsal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {
     /// `stack::service`, or `service` for a lone container.
     pub name: String,
@@ -77,9 +109,16 @@ pub struct Case {
     /// The service's own name.
     pub service: String,
     /// `passed`, `failed`, `errored` or `skipped`; `waiting` or `running` when the report was written before its end.
+    #[schemars(extend("enum" = ["passed", "failed", "errored", "skipped", "waiting", "running"]))]
     pub verdict: String,
+    /// It passed, and was not green at an earlier attempt.
+    #[serde(default)]
+    pub flaky: bool,
     /// Where the data came from: `live`, …
     pub source: String,
+    /// The snapshot that was restored; a live service has none.
+    #[serde(default)]
+    pub snapshot: Option<Snapshot>,
     /// The image.
     pub image: Image,
     /// Where the service is declared, when a file does.
@@ -90,12 +129,15 @@ pub struct Case {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
-    /// How long it took.
+    /// How long it took, all attempts together.
     pub seconds: f64,
     /// What was brought into the sandbox.
     pub restored: Amount,
-    /// What was done, in order.
+    /// What was done, in order; of a case that was tried again, at its last attempt.
     pub steps: Vec<Step>,
+    /// The attempts before the last, in order; none of them was green.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
     /// What decided the verdict of a case that failed or errored.
     pub diagnosis: Option<Diagnosis>,
     /// All that speaks against it, in order.
@@ -110,8 +152,39 @@ pub struct Case {
     pub log_tail: Vec<String>,
 }
 
+/// An attempt that was not green and was followed by another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// `failed` or `errored`.
+    #[schemars(extend("enum" = ["failed", "errored"]))]
+    pub verdict: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+    /// What decided its verdict.
+    pub diagnosis: Option<Diagnosis>,
+    /// All that speaks against it, in order.
+    pub diagnoses: Vec<Diagnosis>,
+    /// The service's last log lines.
+    pub log_tail: Vec<String>,
+}
+
+/// The point in time of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// The source's own name for it.
+    pub id: String,
+    /// When it was made, if the source knows.
+    pub time: Option<Timestamp>,
+}
+
 /// An image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// As written when the container was made.
     pub reference: String,
@@ -120,7 +193,7 @@ pub struct Image {
 }
 
 /// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Declared {
     /// Path, relative to the working directory where that is possible.
     pub file: String,
@@ -129,7 +202,7 @@ pub struct Declared {
 }
 
 /// Files and bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Amount {
     /// Files and other entries.
     pub files: u64,
@@ -138,7 +211,7 @@ pub struct Amount {
 }
 
 /// A step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// `network`, `worker`, `canary`, `restore`, `boot`, `check`, `settle` or `teardown`.
     pub step: String,
@@ -146,10 +219,19 @@ pub struct Step {
     pub subject: Option<String>,
     /// How a mount was restored: `copy`, `readonly`, `overlay`, `empty` or `omit`.
     pub strategy: Option<String>,
+    /// From where a mount was restored: `live`, …
+    #[serde(default)]
+    pub source: Option<String>,
     /// What was asked of a service: `health`, `tcp` or `running`.
     pub check: Option<String>,
+    /// The ports that it had to listen on.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// When it began.
     pub started: Timestamp,
+    /// When it ended; null when it did not.
+    #[serde(default)]
+    pub finished: Option<Timestamp>,
     /// How long it took; 0 when it did not end.
     pub seconds: f64,
     /// `done`, `broke` or `stopped`; null when it did not end.
@@ -163,11 +245,12 @@ pub struct Step {
 }
 
 /// Something that went wrong or is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// Stable code: `boot/exited`. `rehearsa explain` tells more.
     pub code: String,
     /// `failed`, `errored` or `warning`.
+    #[schemars(extend("enum" = ["failed", "errored", "warning"]))]
     pub severity: String,
     /// The code in one line.
     pub title: String,
@@ -182,7 +265,7 @@ pub struct Diagnosis {
 }
 
 /// A log line that is known to mean something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// What it means.
     pub meaning: String,
@@ -191,7 +274,7 @@ pub struct Cause {
 }
 
 /// Something that is not in the sandbox as it is live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The setting.
     pub field: String,
@@ -201,4 +284,13 @@ pub struct Change {
     pub sandbox: String,
     /// It may change what the service can do.
     pub notable: bool,
+}
+
+/// This schema as a JSON Schema, for programs that check or read reports. It is strict about what is there and open for what
+/// may come.
+pub fn document() -> String {
+    let schema = schemars::schema_for!(Report);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
+    text.push('\n');
+    text
 }

@@ -8,7 +8,7 @@ use super::schema::Report;
 use super::*;
 use crate::report::sample::{self, HOSTILE, Paper};
 
-fn text(events: &[Event]) -> String {
+pub fn text(events: &[Event]) -> String {
     let paper = Paper::default();
     let mut reporter = JsonReporter::new("JSON".to_owned(), Whole::stream(Box::new(paper.clone())));
     sample::play(events, &mut reporter);
@@ -28,7 +28,7 @@ fn a_mixed_run_field_by_field() {
     assert_eq!(report["seconds"], 23.1);
     assert_eq!(
         report["counts"],
-        json!({"total": 4, "passed": 1, "failed": 1, "errored": 1, "skipped": 1, "unfinished": 0})
+        json!({"total": 4, "passed": 1, "failed": 1, "errored": 1, "skipped": 1, "unfinished": 0, "flaky": 0})
     );
     let case = &report["cases"][1];
     assert_eq!(case["name"], "media::sonarr");
@@ -38,8 +38,9 @@ fn a_mixed_run_field_by_field() {
     assert_eq!(
         case["steps"][0],
         json!({
-            "step": "restore", "subject": "volume sonarr_config", "strategy": "copy", "check": null,
-            "started": "2026-01-02T03:04:23.4Z", "seconds": 2.0, "result": "done", "note": null,
+            "step": "restore", "subject": "volume sonarr_config", "strategy": "copy", "source": "live", "check": null,
+            "ports": [], "started": "2026-01-02T03:04:23.4Z", "finished": "2026-01-02T03:04:25.4Z", "seconds": 2.0,
+            "result": "done", "note": null,
             "amount": {"files": 1, "bytes": 1_200_000_000}, "diagnosis": null,
         })
     );
@@ -84,12 +85,44 @@ fn a_reader_ignores_fields_it_does_not_know() {
 }
 
 #[test]
-fn a_report_of_version_1_is_still_read_and_written() {
+fn a_retried_case_has_its_attempts() {
+    let report = value(&sample::everything());
+    let (flaky, stubborn) = (&report["cases"][4], &report["cases"][5]);
+    assert_eq!(
+        (&report["counts"]["flaky"], &flaky["flaky"], &stubborn["flaky"]),
+        (&json!(1), &json!(true), &json!(false))
+    );
+    assert_eq!(flaky["attempts"][0]["verdict"], "errored");
+    assert_eq!(flaky["attempts"][0]["diagnosis"]["code"], "worker/failed");
+    assert_eq!(flaky["attempts"][0]["steps"][0]["result"], "broke");
+    assert_eq!((&stubborn["attempts"][0]["verdict"], &stubborn["verdict"]), (&json!("failed"), &json!("failed")));
+    assert_eq!(flaky["snapshot"], json!({"id": "4f1c09d2", "time": "2026-01-01T03:04:05Z"}));
+    assert_eq!(report["partition"], json!({"kind": "slice", "part": 1, "parts": 2}));
+}
+
+#[test]
+fn a_report_of_the_first_release_is_still_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports/json-v1.json");
-    let old = std::fs::read_to_string(path).expect("the fixture is there");
-    let report: Report = serde_json::from_str(&old).expect("read");
-    assert_eq!(report, fill::report(&sample::outcome(&sample::left_behind())));
-    assert_eq!(old, text(&sample::left_behind()), "within a version nothing is taken away or changes its meaning");
+    let old = std::fs::read(path).expect("the fixture is there");
+    let old = read::events(&read::parse(&old).expect("read")).expect("understood");
+    let (old, new) = (sample::outcome(&old), sample::outcome(&sample::left_behind()));
+    // What it did not say yet: the rehearsals at a time.
+    assert_eq!(fill::report(&old), Report { threads: 0, ..fill::report(&new) });
+    assert_eq!(old.exit_code(), new.exit_code());
+}
+
+#[test]
+fn the_committed_sample_is_what_is_written_now() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports");
+    let log = std::fs::read(folder.join("events-v1.jsonl")).expect("the fixture is there");
+    let log = crate::report::events::read::read("events-v1.jsonl", &log).expect("a log");
+    let sample = std::fs::read_to_string(folder.join("report.json")).expect("the fixture is there");
+    assert!(text(&log.events) == sample, "fixtures/reports/report.json is out of date: run ci/generate");
+}
+
+#[test]
+fn the_committed_schema_is_what_is_printed_now() {
+    assert!(schema::document() == include_str!("report.schema.json"), "the schema is out of date: run ci/generate");
 }
 
 #[test]

@@ -2,16 +2,34 @@
 
 use std::process::Command;
 
-use quick_junit::XmlString;
+use quick_junit::{TestCaseStatus, XmlString};
 
 use super::*;
 use crate::report::sample::{self, HOSTILE, Paper};
 
 fn xml(events: &[Event]) -> String {
+    flavored(events, JunitFlavor::Default)
+}
+
+fn flavored(events: &[Event], flavor: JunitFlavor) -> String {
     let paper = Paper::default();
-    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())));
+    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), flavor);
     sample::play(events, &mut junit);
     paper.text()
+}
+
+/// What Jenkins' schema has against it; `None` when nothing.
+fn refused_by_jenkins(xml: &str) -> Option<String> {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reports/junit-jenkins.xsd");
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut file, xml.as_bytes()).expect("written");
+    let output = Command::new("xmllint")
+        .args(["--noout", "--schema", schema])
+        .arg(file.path())
+        .output()
+        .expect("xmllint is installed (libxml2-utils)");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (!output.status.success()).then_some(said)
 }
 
 fn parsed(xml: &str) -> Report {
@@ -108,6 +126,7 @@ fn a_case_has_times_a_place_properties_and_one_output() {
     }
     let every = |element: &str| xml.matches(element).count();
     assert_eq!(every("<testcase "), every(" time=\"") - every("<testsuite ") - 1, "every element has a time");
+    assert_eq!(every(" file=\""), 1, "no place is made up for a service that no file declares");
     let report = parsed(&xml);
     let output = case(&report, "media::jellyfin").system_out.as_ref().expect("an output").as_str();
     assert_eq!(
@@ -139,7 +158,7 @@ fn what_is_left_behind_is_an_error_of_the_run() {
 fn a_killed_run_leaves_a_report_that_lists_every_case() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::file(&path).expect("opens"));
+    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::file(&path).expect("opens"), JunitFlavor::Default);
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);
@@ -157,7 +176,8 @@ fn a_killed_run_leaves_a_report_that_lists_every_case() {
     assert!(message.starts_with("not run: "), "{message}");
     // The second case began after the last write that was due, or is told as unfinished.
     let now = sample::at(30.0);
-    let later = parsed(&String::from_utf8(render(&outcome, now).expect("rendered")).expect("UTF-8"));
+    let page = Page::new(&outcome, now, JunitFlavor::Default).render().expect("rendered");
+    let later = parsed(&String::from_utf8(page).expect("UTF-8"));
     let (kind, ty, message, body) = parts(&case(&later, "media::sonarr").status);
     assert_eq!((kind, ty), ("error", "unfinished"));
     assert!(!message.is_empty() && !body.is_empty());
@@ -192,7 +212,8 @@ fn hostile_text_stays_text() {
 #[test]
 fn to_a_stream_it_is_written_once_at_the_end() {
     let paper = Paper::default();
-    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())));
+    let mut junit =
+        JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), JunitFlavor::Default);
     let mut events = sample::mixed();
     let end = events.pop().expect("an end");
     let mut outcome = sample::play(&events, &mut junit);
@@ -210,4 +231,163 @@ fn dots_in_names_open_no_branches() {
     assert_eq!(only.classname.as_ref().expect("one").as_str(), "my_stack.v1_2");
     assert_eq!(only.name.as_str(), "my.stack::v1.2");
     assert_eq!(parts(&only.status).0, "error", "nothing was said of it");
+}
+
+#[test]
+fn earlier_attempts_are_flaky_in_a_green_case_and_reruns_in_a_red_one() {
+    let xml = xml(&sample::everything());
+    let report = parsed(&xml);
+    let (flaky, stubborn) = (case(&report, "files::nextcloud"), case(&report, "files::office"));
+    let TestCaseStatus::Success { flaky_runs } = &flaky.status else { panic!("{:?}", flaky.status) };
+    assert_eq!((flaky_runs.len(), flaky_runs[0].kind), (1, NonSuccessKind::Error));
+    let trace = flaky_runs[0].stack_trace.as_ref().expect("a stack trace").as_str();
+    assert!(trace.starts_with("worker/failed: the worker failed\n"), "{trace}");
+    assert!(trace.ends_with("0.000s  ✘ Starting worker … the worker failed (0.500s)"), "{trace}");
+    let TestCaseStatus::NonSuccess { kind, reruns, .. } = &stubborn.status else { panic!("{:?}", stubborn.status) };
+    assert_eq!((*kind, reruns.runs.len()), (NonSuccessKind::Failure, 1));
+    assert_eq!(reruns.runs[0].ty.as_ref().expect("a type").as_str(), "boot/exited");
+    assert!(
+        xml.contains("<flakyError message=\"worker/failed: ") && xml.contains("<rerunFailure message=\"boot/exited: ")
+    );
+    assert_eq!(xml.matches("<property name=\"attempts\" value=\"2\"/>").count(), 2);
+    for element in xml.split("<testcase ").skip(1) {
+        let element = element.split("</testcase>").next().expect("one");
+        assert!(element.matches("<system-out>").count() <= 1, "GitLab loses the whole file on two: {element}");
+    }
+    // The second attempt's steps are told from its own start.
+    let output = flaky.system_out.as_ref().expect("an output").as_str();
+    assert!(output.trim_start().starts_with("0.000s  ✔ Starting worker (0.400s)"), "{output}");
+}
+
+#[test]
+fn a_case_says_which_snapshot_it_was_restored_from() {
+    let xml = xml(&sample::everything());
+    for property in [
+        r#"name="source" value="restic""#,
+        r#"name="snapshot.id" value="4f1c09d2""#,
+        r#"name="snapshot.time" value="2026-01-01T03:04:05.000Z""#,
+    ] {
+        assert_eq!(xml.matches(&format!("<property {property}/>")).count(), 1, "{property} in {xml}");
+    }
+}
+
+#[test]
+fn jenkins_accepts_its_flavour_of_every_run_and_refuses_the_other() {
+    let runs = [
+        sample::everything(),
+        sample::hostile(),
+        sample::left_behind(),
+        sample::interrupted(),
+        sample::nothing(),
+        timed_out(),
+    ];
+    for events in &runs {
+        let xml = flavored(events, JunitFlavor::Jenkins);
+        assert_eq!(refused_by_jenkins(&xml), None, "{xml}");
+    }
+    let killed = sample::outcome(&sample::killed());
+    let xml = Page::new(&killed, sample::at(30.0), JunitFlavor::Jenkins).render().expect("rendered");
+    assert_eq!(refused_by_jenkins(&String::from_utf8(xml).expect("UTF-8")), None);
+    let said = refused_by_jenkins(&self::xml(&runs[0])).expect("the schema is strict");
+    for refused in ["'testsuites', attribute 'skipped'", "'testcase', attribute 'timestamp'", "Element 'properties'"] {
+        assert!(said.contains(refused), "{refused} in {said}");
+    }
+}
+
+#[test]
+fn the_jenkins_flavour_tells_the_facts_in_the_output() {
+    let xml = flavored(&sample::everything(), JunitFlavor::Jenkins);
+    let report = parsed(&xml);
+    let output = case(&report, "files::nextcloud").system_out.as_ref().expect("an output").as_str();
+    for line in ["attempts = 2", "proof = listening", "restored.bytes = 900000000", "image.reference = nextcloud:1"] {
+        assert!(output.lines().any(|found| found == line), "{line} in {output}");
+    }
+    assert!(output.contains("✔ Cloning volume nextcloud_data … 20000 files, 900 MB (4.000s)"), "{output}");
+    assert!(
+        xml.contains("<flakyError message=\"worker/failed: ") && xml.contains("<rerunFailure message=\"boot/exited: ")
+    );
+    assert_eq!((report.tests, report.failures, report.errors), (9, 2, 3));
+    assert_eq!(
+        report.test_suites.iter().map(|suite| suite.skipped).sum::<usize>(),
+        2,
+        "told by the suites, not by the root"
+    );
+}
+
+fn timed_out() -> Vec<Event> {
+    let mut events = sample::one_passed();
+    let end = events.pop().expect("the run's end");
+    events.push(Event { at: end.at, fact: Fact::TimedOut { seconds: 3600 } });
+    events.push(end);
+    events
+}
+
+#[test]
+fn a_run_whose_time_was_over_is_red_even_when_all_its_cases_are_green() {
+    let report = parsed(&xml(&timed_out()));
+    assert_eq!((report.tests, report.errors), (2, 1));
+    let (kind, ty, message, _) = parts(&case(&report, "global-timeout").status);
+    assert_eq!((kind, ty, message), ("error", "run/timed-out", "run/timed-out: the run had 3600 s"));
+}
+
+#[test]
+fn names_that_look_alike_stay_apart() {
+    let names = [sample::name("a", "b\u{1}"), sample::name("a", "b\u{2}"), sample::name("a", "c")];
+    let report = parsed(&xml(&sample::Script::run(names.iter().map(sample::info).collect()).over()));
+    let shown: Vec<_> = report.test_suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(shown, ["a::b\u{fffd}", "a::b\u{fffd} (2)", "a::c"]);
+}
+
+#[test]
+fn no_type_is_one_that_gitlab_refuses_a_file_for() {
+    for events in [sample::everything(), sample::hostile(), sample::interrupted(), timed_out()] {
+        let xml = xml(&events);
+        for element in xml.split('<').filter_map(|part| part.split_once('>')).map(|(tag, _)| tag) {
+            let Some((_, ty)) = element.split_once(" type=\"") else { continue };
+            let ty = ty.split('"').next().unwrap_or_default();
+            assert!(ty == "unfinished" || Code::parse(ty).is_some(), "{element}");
+        }
+    }
+}
+
+#[test]
+fn many_long_logs_stay_within_what_gitlab_takes() {
+    let names: Vec<_> = (0..600).map(|nth| sample::name("s", &format!("n{nth}"))).collect();
+    let mut script = sample::Script::run(names.iter().map(sample::info).collect());
+    for name in &names {
+        let log_tail = vec!["<".repeat(text::LOG_CAP)];
+        script
+            .begin(name)
+            .fact(Fact::CaseProven { case: name.clone(), proof: crate::model::check::Proof::Running, log_tail })
+            .end(name);
+    }
+    let xml = xml(&script.over());
+    assert!(xml.len() < 30_000_000, "{}", xml.len());
+    assert!(xml.contains("cut here, only the end is kept]"));
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let name = crate::model::service::ServiceName::of_stack(HOSTILE, HOSTILE);
+    let mut script = sample::Script::run(vec![sample::info(&name)]);
+    sample::pass(&mut script, &name);
+    let events = script.over();
+    for flavor in [JunitFlavor::Default, JunitFlavor::Jenkins] {
+        let xml = flavored(&events, flavor);
+        assert!(!xml.contains(['\u{1b}', '\0', '\u{ffff}', '\r']) && !xml.contains("[[ATTACHMENT|"), "{xml}");
+        let report = parsed(&xml);
+        let suite = &report.test_suites[0];
+        let shown = attribute(HOSTILE);
+        assert!(
+            shown.starts_with("]]> <&\"' red nul:") && shown.ends_with("section_start:1:x[collapsed=true] section")
+        );
+        assert_eq!(suite.name.as_str(), shown);
+        assert_eq!(suite.test_cases[0].name.as_str(), format!("{shown}::{shown}"));
+        for tag in xml.split('<').filter_map(|part| part.split_once('>')).map(|(tag, _)| tag) {
+            assert!(!tag.contains('\n'), "{tag}");
+        }
+        if flavor == JunitFlavor::Jenkins {
+            assert_eq!(refused_by_jenkins(&xml), None);
+        }
+    }
 }

@@ -6,8 +6,12 @@ use super::*;
 use crate::report::sample::{self, Paper};
 
 fn stream(events: &[Event]) -> String {
+    headed(TapVersion::V13, events)
+}
+
+fn headed(version: TapVersion, events: &[Event]) -> String {
     let paper = Paper::default();
-    sample::play(events, &mut TapReporter::new("TAP".to_owned(), Box::new(paper.clone())));
+    sample::play(events, &mut TapReporter::new("TAP".to_owned(), Box::new(paper.clone()), version));
     paper.text()
 }
 
@@ -127,10 +131,70 @@ fn a_step_that_goes_on_after_its_case_makes_nothing_red() {
 }
 
 #[test]
-fn nothing_selected_is_a_skipped_stream() {
-    let tap = stream(&sample::nothing());
-    assert_eq!(tap, "TAP version 13\n1..0 # SKIP no service was selected (2 filtered out)\n");
-    assert!(prove(&tap).0);
+fn nothing_selected_is_a_skipped_stream_only_where_it_is_allowed() {
+    let mut events = sample::nothing();
+    let tap = stream(&events);
+    assert_eq!(tap, "TAP version 13\nBail out! no service was selected (2 filtered out)\n");
+    assert!(!prove(&tap).0);
+    for allowed in [NoTests::Pass, NoTests::Warn] {
+        let Fact::RunStarted { no_tests, .. } = &mut events[0].fact else { unreachable!("a run starts") };
+        *no_tests = allowed;
+        let tap = stream(&events);
+        assert_eq!(tap, "TAP version 13\n1..0 # SKIP no service was selected (2 filtered out)\n");
+        assert!(prove(&tap).0);
+    }
+}
+
+#[test]
+fn a_run_that_never_began_bails_out() {
+    let tap = never_began(TapVersion::V13, "connect to unix:///x:\nthe Docker engine ##[error] does not answer");
+    assert_eq!(tap, "TAP version 13\nBail out! connect to unix:///x: the Docker engine # #[error] does not answer\n");
+    let (green, said) = prove(&tap);
+    assert!(!green && said.contains("Bailout called"), "{said}");
+}
+
+#[test]
+fn version_14_differs_in_its_head_only() {
+    for events in [sample::everything(), sample::one_passed()] {
+        let (old, new) = (stream(&events), headed(TapVersion::V14, &events));
+        assert!(new.starts_with("TAP version 14\n1.."), "{new}");
+        assert_eq!(new.replacen("version 14", "version 13", 1), old);
+    }
+    assert!(never_began(TapVersion::V14, "x").starts_with("TAP version 14\n"));
+}
+
+#[test]
+fn attempts_are_told_in_the_block() {
+    let tap = stream(&sample::everything());
+    let flaky = r#"
+ok 4 - files::nextcloud
+  ---
+  duration_ms: 5900
+  proof: "listening"
+  flaky: true
+  attempts: 2
+  earlier: "errored, worker/failed: the worker's container ended with 137 (0.5s)"
+  ...
+"#;
+    assert!(tap.contains(flaky), "{tap}");
+    let stubborn = r#"
+  flaky: false
+  attempts: 2
+  earlier: "failed, boot/exited: sonarr exited with 1 after 2.1 s (1.0s)"
+  log: "#;
+    assert!(tap.contains(stubborn), "{tap}");
+    assert_eq!(tap.matches("  attempts: ").count(), 2, "only where there was more than one");
+}
+
+#[test]
+fn a_time_that_was_over_without_a_red_case_turns_the_stream_red() {
+    let mut events = sample::one_passed();
+    let end = events.pop().expect("the run's end");
+    events.push(Event { at: end.at, fact: Fact::TimedOut { seconds: 60 } });
+    events.push(end);
+    let tap = stream(&events);
+    assert!(tap.ends_with("\nBail out! the time for the run was over\n"), "{tap}");
+    assert!(!prove(&tap).0);
 }
 
 #[test]
@@ -217,9 +281,23 @@ fn a_log_of_nothing_but_escapes_is_not_too_long_for_perl() {
 #[test]
 fn each_point_is_written_when_its_case_ends() {
     let paper = Paper::default();
-    let mut tap = TapReporter::new("TAP".to_owned(), Box::new(paper.clone()));
+    let mut tap = TapReporter::new("TAP".to_owned(), Box::new(paper.clone()), TapVersion::V13);
     let events = sample::mixed();
     let first_end = events.iter().position(|event| matches!(event.fact, Fact::CaseFinished { .. })).expect("one ends");
     sample::play(&events[..=first_end], &mut tap);
     assert!(paper.text().contains("\nok 1 - media::jellyfin\n"));
+}
+
+#[test]
+fn hostile_names_make_no_lines_directives_or_commands() {
+    let name = crate::model::service::ServiceName::of_stack(sample::HOSTILE, sample::HOSTILE);
+    let mut script = sample::Script::run(vec![sample::info(&name)]);
+    sample::pass(&mut script, &name);
+    let tap = stream(&script.over());
+    let points: Vec<&str> = tap.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).collect();
+    assert_eq!(points.len(), 1, "{points:?}");
+    assert!(points[0].starts_with("ok 1 - ]]> <&\"' red nul:") && !points[0].contains(" # "), "{}", points[0]);
+    assert!(!tap.contains("##[") && !tap.contains(['\u{1b}', '\0', '\r']), "{tap}");
+    let (green, said) = prove(&tap);
+    assert!(green, "{said}");
 }

@@ -22,13 +22,19 @@ fn counts_what_is_there() {
     std::fs::hard_link(path("a/file"), path("a/b/again")).unwrap();
     std::os::unix::fs::symlink("x", path("link")).unwrap();
     let _socket = UnixListener::bind(path("a/s.sock")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, path("a/pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     std::fs::File::create(path("sparse")).unwrap().set_len(1 << 40).unwrap();
 
     let scan = count(folder.path(), 0);
     assert_eq!((scan.root, scan.complete, scan.folders), (RootKind::Folder, true, 2));
-    assert_eq!((scan.sockets, scan.socket_count), (vec!["a/s.sock".to_owned()], 1));
-    assert_eq!(scan.amount.files, 4, "two names, a link and a sparse file");
-    assert!((10_000..30_000).contains(&scan.amount.bytes), "links count once, holes not at all: {:?}", scan.amount);
+    assert_eq!(
+        (scan.doors.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), scan.door_count),
+        (std::collections::BTreeSet::from(["a/pipe", "a/s.sock"]), 2)
+    );
+    assert_eq!(scan.amount.files, 5, "two names, a link, a pipe and a sparse file");
+    assert_eq!(scan.amount.bytes, 10_000, "links count once, holes not at all");
+    assert!((10_001..30_000).contains(&scan.allocated), "a disk gives room by the block: {}", scan.allocated);
     assert!(scan.free_bytes > 0);
 }
 

@@ -14,6 +14,7 @@ use std::process::Command;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, makedev, mknodat, utimensat};
 
 use super::copy;
+use crate::model::event::Amount;
 use crate::worker::job::{Stop, Ticket};
 use crate::worker::protocol::{Copied, Failure, RootKind};
 
@@ -286,6 +287,29 @@ fn holes_stay_holes() {
 }
 
 #[test]
+fn what_is_copied_is_counted_by_its_content() {
+    let pair = Pair::new();
+    for (name, size) in [("empty", 0), ("one", 1), ("small", 5_000), ("big", 300_001)] {
+        std::fs::write(pair.from().join(name), vec![b'x'; size]).unwrap();
+    }
+    std::fs::hard_link(pair.from().join("big"), pair.from().join("again")).unwrap();
+    let copied = pair.copy_is_same();
+    assert_eq!(copied.amount, Amount { files: 5, bytes: 305_002 });
+
+    // A sparse file by its blocks, in the count before and in the copy alike.
+    let mut sparse = std::fs::File::create(pair.from().join("sparse")).unwrap();
+    sparse.seek(SeekFrom::Start(64 << 20)).unwrap();
+    sparse.write_all(&[b'x'; 10]).unwrap();
+    sparse.sync_all().unwrap();
+    let other = Pair::new();
+    let ticket = Ticket::default();
+    let (from, to) = (pair.from(), other.to());
+    let copied = copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &ticket, &()).unwrap();
+    assert_eq!(Some(copied.amount), ticket.total());
+    assert!((305_012..400_000).contains(&copied.amount.bytes), "{:?}", copied.amount);
+}
+
+#[test]
 fn paths_longer_than_the_kernel_takes_are_copied() {
     let pair = Pair::new();
     // Deeper than the descriptors that are kept open, longer than PATH_MAX.
@@ -360,10 +384,7 @@ fn too_much_is_refused_before_anything_is_written() {
     let pair = Pair::new();
     std::fs::write(pair.from().join("a"), vec![1; 100_000]).unwrap();
     let result = pair.copy_bounded(50_000, 0);
-    assert!(
-        matches!(result, Err(Stop::Failed(Failure::TooLarge { bytes: 100_000.., max_bytes: 50_000 }))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(Stop::Failed(Failure::TooLarge { bytes: 100_000, max_bytes: 50_000 }))), "{result:?}");
     let result = pair.copy_bounded(0, u64::MAX / 2);
     assert!(matches!(result, Err(Stop::Failed(Failure::NoSpace { .. }))), "{result:?}");
     assert_eq!(std::fs::read_dir(pair.to()).unwrap().count(), 0);

@@ -1,0 +1,13 @@
+//! `rehearsa schema`: the JSON Schema of what programs read, on standard output.
+
+use super::args::{SchemaArgs, SchemaOf};
+use super::console;
+use super::exit::Failure;
+use crate::report::json::schema;
+
+/// The command.
+pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
+    match args.of {
+        SchemaOf::Report => console::print(&schema::document()),
+    }
+}

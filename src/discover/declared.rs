@@ -1,0 +1,125 @@
+//! The line of a compose file that declares a service, so that reports can lead people to it.
+//!
+//! Compose writes on each container which files it was made from. They lie where compose was run, which is not always here: a
+//! file that cannot be read, or in which the service is not found, is no place, and none is made up. A service that was
+//! started by hand has no such file.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::model::event::Location;
+use crate::model::service::Service;
+
+/// The files, with commas between them; compose v1 writes them as they were given to it.
+const FILES: &str = "com.docker.compose.project.config_files";
+/// The folder that relative ones are in.
+const FOLDER: &str = "com.docker.compose.project.working_dir";
+/// The service's name in them.
+const SERVICE: &str = "com.docker.compose.service";
+
+/// Bytes of a file that is read. A label is written by whoever made the container, and may name anything.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Where `service` is declared; the path is relative to `working_dir` when it lies there.
+pub fn declared(service: &Service, working_dir: &Path) -> Option<Location> {
+    let name = service.label(SERVICE)?;
+    let folder = PathBuf::from(service.label(FOLDER).unwrap_or_default());
+    service.label(FILES)?.split(',').filter(|file| !file.is_empty()).find_map(|file| {
+        // A relative path without its folder would be looked for wherever rehearsa happens to run.
+        let path = Some(folder.join(file)).filter(|path| path.is_absolute())?;
+        let line = line_of(&read(&path)?, name)?;
+        let shown = path.strip_prefix(working_dir).unwrap_or(&path);
+        Some(Location { file: shown.display().to_string(), line })
+    })
+}
+
+fn read(path: &Path) -> Option<String> {
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    File::open(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// The line, from 1, with the key `service` right below `services:`. Only block style is read, which is what people write.
+fn line_of(text: &str, service: &str) -> Option<u32> {
+    let lines = text.lines().enumerate().filter(|(_, line)| {
+        let words = line.trim_start();
+        !words.is_empty() && !words.starts_with('#')
+    });
+    let mut below = lines.skip_while(|(_, line)| key(line) != Some("services") || indent(line) > 0).skip(1).peekable();
+    let depth = indent(below.peek()?.1);
+    let (number, _) = below
+        .take_while(|(_, line)| indent(line) > 0)
+        .find(|(_, line)| indent(line) == depth && key(line) == Some(service))?;
+    u32::try_from(number + 1).ok()
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The key of `key: value`, without quotes.
+fn key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once(':')?;
+    Some(key.trim().trim_matches(['"', '\'']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+    use crate::model::service::ServiceName;
+
+    const COMPOSE: &str = "# services:\nname: shop\nx-common:\n  db: no\nservices:\n  # the page\n  \"web\":\n    image: nginx\n    \
+                           depends_on:\n      db: {condition: service_healthy}\n\n  db:\n    image: postgres\nvolumes:\n  cache:\n";
+
+    fn made_by(folder: &str, files: &str, service: &str) -> Service {
+        let labels = [(FOLDER, folder), (FILES, files), (SERVICE, service)];
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Service { labels, ..sample::service(ServiceName::of_stack("shop", service)) }
+    }
+
+    #[test]
+    fn the_line_is_that_of_the_service_and_of_nothing_that_is_called_alike() {
+        assert_eq!(line_of(COMPOSE, "web"), Some(7));
+        assert_eq!(line_of(COMPOSE, "db"), Some(12));
+        for other in ["image", "cache", "name", "condition", "services"] {
+            assert_eq!(line_of(COMPOSE, other), None, "{other}");
+        }
+        for text in
+            ["", "services:", "services:\nweb:\n", "services: {web: {image: nginx}}\n", "web:\n  image: nginx\n"]
+        {
+            assert_eq!(line_of(text, "web"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_told_from_the_working_folder_and_overrides_are_looked_into() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("shop");
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join("compose.yaml"), COMPOSE).expect("written");
+        fs::write(folder.join("more.yaml"), "services:\n  web: {}\n  mail:\n    image: mail\n").expect("written");
+        let shown = folder.display().to_string();
+        let place = |service: &str, files: &str, from: &Path| declared(&made_by(&shown, files, service), from);
+        let at = |file: &str, line| Some(Location { file: file.to_owned(), line });
+        assert_eq!(place("db", "compose.yaml", dir.path()), at("shop/compose.yaml", 12));
+        assert_eq!(place("mail", "compose.yaml,more.yaml", &folder), at("more.yaml", 3));
+        let absolute = folder.join("compose.yaml").display().to_string();
+        assert_eq!(place("web", &absolute, Path::new("/elsewhere")), at(&absolute, 7));
+    }
+
+    #[test]
+    fn what_is_not_here_or_no_file_is_no_place() {
+        for (folder, file) in
+            [("/nonexistent", "compose.yaml"), ("/", "dev/zero"), ("/", "proc"), ("", "Cargo.toml"), ("/", "")]
+        {
+            assert_eq!(declared(&made_by(folder, file, "web"), Path::new("/")), None, "{folder} {file}");
+        }
+        assert_eq!(declared(&sample::service(ServiceName::lone("web")), Path::new("/")), None);
+    }
+}

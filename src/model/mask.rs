@@ -1,0 +1,315 @@
+//! What of a service's configuration must not be shown, and text without it.
+//!
+//! Secrets are learned from where people put them: variables, arguments, healthchecks and labels. A word that plainly is none (a
+//! number, a path, a single lower-case word) stays readable unless its name sounds like a secret, else a log could not be read
+//! any more. Where the secret itself is not known (an engine that quotes a volume's options), [`scrub`] goes by names alone.
+
+use super::secret::Secret;
+use super::service::{EnvVar, Service};
+
+/// Stands for a secret.
+pub const HIDDEN: &str = "•••";
+
+/// Values of variables that do not sound secret are masked from this length on.
+const SHORTEST_UNNAMED: usize = 8;
+/// Values whose name sounds secret are masked from this length on; shorter ones would blot out the whole log.
+const SHORTEST_NAMED: usize = 3;
+
+/// Labels of these prefixes are written by tools and hold no secrets; `rehearsa.skip` holds a reason that is shown.
+const LABELS_OF_TOOLS: [&str; 4] = ["com.docker.", "org.opencontainers.", "org.label-schema.", "rehearsa."];
+
+/// Arguments that are secrets' names without looking like flags: a line of Redis's configuration.
+const BARE_NAMES: [&str; 2] = ["requirepass", "masterauth"];
+
+/// Replaces every known secret in foreign text (container logs, mostly) by [`HIDDEN`].
+#[derive(Clone, Default)]
+pub struct Mask {
+    secrets: Vec<String>,
+}
+
+impl Mask {
+    /// A mask for all that these services hold.
+    pub fn of_services<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
+        let mut found = Found::default();
+        for service in services {
+            service.env.iter().for_each(|var| found.variable(var));
+            let health = service.healthcheck.iter().flat_map(|check| &check.test);
+            // Each list by itself: the last word of one is no name for the first of the next.
+            found.arguments(service.entrypoint.iter().chain(&service.command).flatten());
+            found.arguments(health);
+            service.labels.iter().for_each(|(key, value)| found.label(key, value));
+        }
+        found.mask()
+    }
+
+    /// `text` without the secrets.
+    pub fn apply(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            if text.contains(secret.as_str()) { text.replace(secret, HIDDEN) } else { text }
+        })
+    }
+}
+
+/// How much a name says that its value is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    /// `DB_PASSWORD`: even a weak word is one.
+    Secret,
+    /// `KEYSPACE`, `auth-mode`: maybe, so a plain word is none.
+    Maybe,
+    /// It says nothing.
+    Plain,
+}
+
+fn sound(name: &str) -> Sound {
+    let name = name.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if ["FILE", "PATH", "DIR"].iter().any(|end| name.ends_with(end)) {
+        // Where the secret is, not what it is.
+        Sound::Plain
+    } else if has(&["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"]) {
+        Sound::Secret
+    } else if has(&["KEY", "AUTH", "SALT", "DSN", "COOKIE", "SIGNING"]) {
+        Sound::Maybe
+    } else {
+        Sound::Plain
+    }
+}
+
+/// Secrets as they are found.
+#[derive(Default)]
+struct Found(Vec<String>);
+
+impl Found {
+    fn mask(self) -> Mask {
+        let mut secrets = self.0;
+        // Logs are masked line by line, and a service may say a value as JSON does.
+        let lines: Vec<String> = secrets
+            .iter()
+            .filter(|secret| secret.contains('\n'))
+            .flat_map(|secret| secret.lines())
+            .map(str::trim)
+            .filter(|line| line.len() >= SHORTEST_UNNAMED && !is_plain(line))
+            .map(str::to_owned)
+            .collect();
+        let escaped: Vec<String> = secrets
+            .iter()
+            .map(|secret| serde_json::Value::from(secret.as_str()).to_string())
+            .map(|quoted| quoted[1..quoted.len() - 1].to_owned())
+            .collect();
+        secrets.extend(lines);
+        secrets.extend(escaped);
+        // Longer ones first, so that a secret that contains another goes whole.
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
+        Mask { secrets }
+    }
+
+    fn variable(&mut self, var: &EnvVar) {
+        let Some(value) = var.value.as_ref().map(Secret::reveal) else { return };
+        // What names a variable is chosen with more care than what names an argument.
+        let named = sound(&var.name) != Sound::Plain;
+        if named {
+            self.named(value);
+        } else if value.trim().len() >= SHORTEST_UNNAMED && !is_plain(value) {
+            self.0.push(value.to_owned());
+        }
+        self.inside(value);
+    }
+
+    fn label(&mut self, key: &str, value: &str) {
+        if LABELS_OF_TOOLS.iter().any(|prefix| key.starts_with(prefix)) {
+            return;
+        }
+        self.by_sound(sound(key), value);
+        // `user:hash,user:hash` of a reverse proxy.
+        if sound(key) != Sound::Plain {
+            let pairs = value.split(',').filter_map(|pair| pair.split_once(':'));
+            pairs.for_each(|(_, password)| self.by_sound(Sound::Maybe, password));
+        }
+        self.inside(value);
+    }
+
+    fn arguments<'a>(&mut self, arguments: impl Iterator<Item = &'a String>) {
+        let whole: Vec<&str> = arguments.map(String::as_str).collect();
+        let words: Vec<&str> = whole.iter().flat_map(|argument| words(argument)).collect();
+        // As the program gets them, and as a shell would take them apart.
+        self.sequence(&whole);
+        self.sequence(&words);
+        whole.iter().for_each(|argument| self.inside(argument));
+    }
+
+    /// `--password=value`, `--password value`, and what a few programs have for it.
+    fn sequence(&mut self, words: &[&str]) {
+        let runs = |program: &str| words.iter().any(|word| word.contains(program));
+        let (redis, mysql) = (runs("redis"), runs("mysql") || runs("mariadb"));
+        for (nth, word) in words.iter().enumerate() {
+            let (name, own_value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value).filter(|value| !value.is_empty())),
+                None => (*word, None),
+            };
+            if word.ends_with('=') {
+                // Its value was in quotes.
+                let next = words.get(nth + 1).into_iter();
+                next.for_each(|value| self.by_sound(sound(name), value));
+                continue;
+            }
+            let Some(flag) = name.strip_prefix('-').map(|flag| flag.trim_start_matches('-')) else {
+                let next = words.get(nth + 1).filter(|_| BARE_NAMES.contains(word));
+                next.into_iter().for_each(|value| self.by_sound(Sound::Secret, value));
+                continue;
+            };
+            let next = words.get(nth + 1).copied().filter(|value| !value.starts_with('-'));
+            if let Some(value) = own_value.or(next) {
+                self.by_sound(sound(flag), value);
+                if redis && flag == "a" {
+                    self.by_sound(Sound::Secret, value);
+                }
+                if let ("u" | "user", Some((_, password))) = (flag, value.split_once(':')) {
+                    self.by_sound(Sound::Maybe, password);
+                }
+            }
+            if let Some(value) = word.strip_prefix("-p").filter(|_| mysql) {
+                self.by_sound(Sound::Secret, value);
+            }
+        }
+    }
+
+    /// Secrets in a text: `key=value` pairs of which the key sounds secret, and passwords in URLs.
+    fn inside(&mut self, text: &str) {
+        for word in text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '?' | '"' | '\'')) {
+            if let Some((key, value)) = word.split_once('=') {
+                self.by_sound(sound(key), value);
+            }
+        }
+        // `{"password":"value"}`
+        let quoted: Vec<&str> = text.split('"').collect();
+        for parts in quoted.windows(3).filter(|parts| parts[1].trim() == ":") {
+            self.by_sound(sound(parts[0]), parts[2]);
+        }
+        for url in url_logins(text) {
+            let login = &text[url];
+            let password = match login.split_once(':') {
+                Some((_, password)) => password,
+                // `https://token@host`; a user's name is a plain word.
+                None if login.len() >= SHORTEST_UNNAMED && !is_plain(login) => login,
+                None => continue,
+            };
+            self.named(password);
+            self.named(&percent_decoded(password));
+        }
+    }
+
+    fn by_sound(&mut self, sound: Sound, value: &str) {
+        match sound {
+            Sound::Secret => self.named(value),
+            Sound::Maybe if !is_plain(value) => self.named(value),
+            Sound::Maybe | Sound::Plain => {}
+        }
+    }
+
+    /// The value of a name that sounds secret.
+    fn named(&mut self, value: &str) {
+        let readable = is_flag(value) || (is_number(value) && value.len() < 6);
+        if value.trim().len() >= SHORTEST_NAMED && !readable {
+            self.0.push(value.to_owned());
+        }
+    }
+}
+
+/// `text` without what its own words call a secret: `password=…` and the passwords in URLs. For the words of an engine, which
+/// quotes options of volumes and mounts that nobody here has seen.
+pub fn scrub(text: &str) -> String {
+    let mut hidden: Vec<(usize, usize)> = Vec::new();
+    for (at, _) in text.match_indices('=') {
+        let key = text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).next();
+        if key.is_some_and(|key| sound(key) == Sound::Secret) {
+            let value = &text[at + 1..];
+            let end = value.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '"' | '\''));
+            hidden.push((at + 1, at + 1 + end.unwrap_or(value.len())));
+        }
+    }
+    for login in url_logins(text) {
+        if let Some(colon) = text[login.clone()].find(':') {
+            hidden.push((login.start + colon + 1, login.end));
+        }
+    }
+    hidden.sort_unstable();
+    let mut clean = String::with_capacity(text.len());
+    let mut done = 0;
+    for (begin, end) in hidden.into_iter().filter(|(begin, end)| begin < end) {
+        if begin >= done {
+            clean.push_str(&text[done..begin]);
+            clean.push_str(HIDDEN);
+        }
+        done = done.max(end);
+    }
+    clean + &text[done..]
+}
+
+/// Whether the value of a setting of this name should not be shown.
+pub fn sounds_secret(name: &str) -> bool {
+    sound(name) != Sound::Plain
+}
+
+/// Where the `user:password` of `scheme://user:password@host` stands.
+fn url_logins(text: &str) -> Vec<std::ops::Range<usize>> {
+    let schemes = text.match_indices("://").map(|(at, mark)| at + mark.len());
+    let login = |begin: usize| {
+        let rest = &text[begin..];
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ','));
+        // A password may hold an `@` that nobody encoded: the last one counts.
+        let at = rest[..end.unwrap_or(rest.len())].rfind('@')?;
+        Some(begin..begin + at)
+    };
+    schemes.filter_map(login).collect()
+}
+
+/// The words of a shell line or an argument, without quotes.
+fn words(argument: &str) -> impl Iterator<Item = &str> {
+    argument.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '`')).filter(|word| !word.is_empty())
+}
+
+/// `%40` is `@`; what is no such code stays.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code =
+            (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_number(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+fn is_flag(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "true" | "false" | "yes" | "no" | "none" | "null" | "off" | "on")
+}
+
+/// A path or a list of paths.
+fn is_path(value: &str) -> bool {
+    value.starts_with('/') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.:-_".contains(&b))
+}
+
+/// A number, a flag, a single lower-case word, a path or a list of paths.
+fn is_plain(value: &str) -> bool {
+    let word = value.len() <= 16 && value.bytes().all(|b| b.is_ascii_lowercase());
+    word || is_path(value) || is_number(value) || is_flag(value)
+}
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod tests;

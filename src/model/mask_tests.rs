@@ -1,0 +1,140 @@
+//! What is masked, wherever it was put, and what stays readable.
+
+use super::*;
+use crate::model::sample;
+use crate::model::service::{Healthcheck, ServiceName};
+
+fn service() -> Service {
+    sample::service(ServiceName::lone("app"))
+}
+
+fn of_env(vars: &[(&str, &str)]) -> Mask {
+    let var = |(name, value): &(&str, &str)| EnvVar { name: (*name).to_owned(), value: Some(Secret::new(*value)) };
+    Mask::of_services([&Service { env: vars.iter().map(var).collect(), ..service() }])
+}
+
+fn of_command(words: &[&str]) -> Mask {
+    let command = Some(words.iter().map(|word| (*word).to_owned()).collect());
+    Mask::of_services([&Service { command, ..service() }])
+}
+
+#[test]
+fn a_longer_secret_is_masked_before_the_one_it_contains() {
+    let mask = of_env(&[("A_PASSWORD", "swordfish"), ("B_TOKEN", "swordfish-and-chips")]);
+    assert_eq!(mask.apply("a swordfish-and-chips b swordfish c"), "a ••• b ••• c");
+}
+
+#[test]
+fn what_plainly_is_no_secret_stays_readable() {
+    let mask = of_env(&[
+        ("PGPORT", "5432"),
+        ("POSTGRES_USER", "postgres"),
+        ("PGDATA", "/var/lib/postgresql"),
+        ("DB_PASSWORD_FILE", "/run/secrets/db"),
+        ("USE_AUTH", "true"),
+        ("SESSION_KEY_SIZE", "256"),
+    ]);
+    let log = "postgres on 5432 in /var/lib/postgresql, /run/secrets/db, true, 256";
+    assert_eq!(mask.apply(log), log);
+    let mask = of_command(&["server", "--auth-mode", "basic", "--keyspace=media", "--port", "8080", "-v", "--debug"]);
+    let log = "server basic media 8080 debug";
+    assert_eq!(mask.apply(log), log);
+}
+
+#[test]
+fn a_secret_under_an_innocent_name_is_masked() {
+    let mask = of_env(&[("APP_CONFIG", "x9!kk-canary-71"), ("DATABASE_URL", "postgres://app:s3kr1t@db/app")]);
+    assert_eq!(mask.apply("x9!kk-canary-71"), "•••");
+    assert_eq!(mask.apply("login with s3kr1t failed for app on db"), "login with ••• failed for app on db");
+}
+
+#[test]
+fn a_weak_password_is_masked_by_its_name() {
+    assert_eq!(of_env(&[("DB_PASS", "hunter"), ("USE_AUTH", "true")]).apply("hunter true"), "••• true");
+}
+
+#[test]
+fn arguments_are_known_in_every_spelling() {
+    for command in [
+        &["--password=canary-1"][..],
+        &["--password", "canary-1"],
+        &["--admin-token", "canary-1", "--verbose"],
+        &["redis-server", "--requirepass", "canary-1"],
+        &["sh", "-c", "exec redis-server --requirepass 'canary-1' --save ''"],
+        &["sh", "-c", "echo 'requirepass canary-1' >> /etc/redis.conf"],
+        &["redis-cli", "-a", "canary-1", "ping"],
+        &["CMD-SHELL", "mysqladmin ping -pcanary-1 || exit 1"],
+        &["sh", "-c", "PGPASSWORD=canary-1 psql -h db"],
+        &["sh", "-c", "export API_TOKEN=\"canary-1\"; run"],
+        &["app", "postgres://app:canary-1@db:5432/app?sslmode=disable"],
+        &["app", "amqp://a:first@one,amqp://a:canary-1@two"],
+        &["app", "redis://:canary-1@cache/0"],
+        &["app", "https://canary-1@example.org/repo.git"],
+        &["app", "jdbc:postgresql://db/app?user=app&password=canary-1"],
+        &["app", "--dsn=host=db user=app password=canary-1 dbname=app"],
+        &["curl", "-u", "app:canary-1", "http://localhost"],
+        &["app", "{\"user\": \"app\", \"password\": \"canary-1\"}"],
+        &["app", "-Djavax.net.ssl.keyStorePassword=canary-1"],
+    ] {
+        let shown = of_command(command).apply("app said canary-1 to db");
+        assert_eq!(shown, "app said ••• to db", "{command:?}");
+        let health = Some(Healthcheck {
+            test: command.iter().map(|word| (*word).to_owned()).collect(),
+            interval: 0,
+            timeout: 0,
+            retries: 0,
+            start_period: 0,
+        });
+        assert_eq!(Mask::of_services([&Service { healthcheck: health, ..service() }]).apply("canary-1"), "•••");
+    }
+    let spaced = of_command(&["--password=two words", "--secret", "three of them"]);
+    assert_eq!(spaced.apply("two words, three of them"), "•••, •••");
+}
+
+#[test]
+fn labels_that_sound_secret_are_masked_and_those_of_tools_are_not() {
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let labels = vec![
+        label("backup.password", "canary-1"),
+        label("backup.dsn", "postgres://u:canary-2@db"),
+        label("traefik.http.middlewares.a.basicauth.users", "bob:$apr1$canary-3,eve:$apr1$canary-4"),
+        label("com.docker.compose.config-hash", "0123abcd"),
+        label("rehearsa.skip", "its token is in use"),
+        label("description", "holds photos"),
+    ];
+    let mask = Mask::of_services([&Service { labels, ..service() }]);
+    assert_eq!(mask.apply("canary-1 canary-2 $apr1$canary-3 $apr1$canary-4"), "••• ••• ••• •••");
+    assert_eq!(mask.apply("0123abcd its token is in use holds photos"), "0123abcd its token is in use holds photos");
+}
+
+#[test]
+fn a_secret_is_known_line_by_line_escaped_and_decoded() {
+    let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEF\n-----END KEY-----";
+    assert_eq!(of_env(&[("TLS_KEY", key)]).apply("read hkiG9w0BAQEF"), "read •••");
+    assert_eq!(of_env(&[("DB_PASS", "a\"b\\c")]).apply(r#"{"password":"a\"b\\c"}"#), r#"{"password":"•••"}"#);
+    assert_eq!(of_env(&[("DB_URL", "pg://u:p%40ss%2Fword@db")]).apply("p@ss/word p%40ss%2Fword"), "••• •••");
+    assert_eq!(of_env(&[("DB_URL", "pg://u:p@ss-word@db")]).apply("p@ss-word"), "•••");
+}
+
+#[test]
+fn what_an_engine_quotes_is_scrubbed_by_its_own_words() {
+    for (said, shown) in [
+        (
+            "mount //nas/media, data: username=bob,password=canary-1,vers=3.0: permission denied",
+            "mount //nas/media, data: username=bob,password=•••,vers=3.0: permission denied",
+        ),
+        (
+            "exec: \"--admin-token=canary-1\": executable file not found in $PATH",
+            "exec: \"--admin-token=•••\": executable file not found in $PATH",
+        ),
+        ("dial postgres://app:canary-1@db:5432: refused", "dial postgres://app:•••@db:5432: refused"),
+        ("password=postgres://a:canary-1@b x", "password=••• x"),
+        (
+            "no such file: /a=b, key=3 and https://example.org/x@y",
+            "no such file: /a=b, key=3 and https://example.org/x@y",
+        ),
+        ("password=", "password="),
+    ] {
+        assert_eq!(scrub(said), shown);
+    }
+}

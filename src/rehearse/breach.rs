@@ -1,0 +1,64 @@
+//! A sandbox that was found open: found out by one stack, heard by all of the run.
+
+use std::sync::OnceLock;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::diagnosis::{Code, Diagnosis};
+
+/// Whether a sandbox of this run is known to be open. One is enough: the next one's network is made by the same engine.
+#[derive(Default)]
+pub(super) struct Breach {
+    found: OnceLock<Found>,
+    told: CancellationToken,
+}
+
+struct Found {
+    stack: String,
+    diagnosis: Diagnosis,
+}
+
+impl Breach {
+    /// The sandbox of `stack` is open. A second stack may find the same at the same time; the first is remembered.
+    pub fn tell(&self, stack: &str, diagnosis: &Diagnosis) {
+        let _ = self.found.set(Found { stack: stack.to_owned(), diagnosis: diagnosis.clone() });
+        self.told.cancel();
+    }
+
+    /// What it means for `stack`, once one was found open.
+    pub fn known(&self, stack: &str) -> Option<Diagnosis> {
+        let Found { stack: open, diagnosis } = self.found.get()?;
+        if open == stack {
+            return Some(diagnosis.clone());
+        }
+        let message = format!("stopped, because the sandbox of {open} is not isolated: {}", diagnosis.message);
+        Some(Diagnosis::new(Code::SandboxNotIsolated, message))
+    }
+
+    /// Waits until one is found open.
+    pub async fn heard(&self, stack: &str) -> Diagnosis {
+        self.told.cancelled().await;
+        match self.known(stack) {
+            Some(diagnosis) => diagnosis,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_stack_hears_of_the_first_that_was_found_open() {
+        let breach = Breach::default();
+        assert_eq!(breach.known("a"), None);
+        let first = Diagnosis::new(Code::SandboxNotIsolated, "10.0.0.1 answered");
+        breach.tell("a", &first);
+        breach.tell("b", &Diagnosis::new(Code::SandboxNotIsolated, "10.0.0.2 answered"));
+        assert_eq!(breach.heard("a").await, first);
+        let other = breach.heard("b").await;
+        assert_eq!(other.code, Code::SandboxNotIsolated);
+        assert!(other.message.starts_with("stopped, because the sandbox of a is not isolated: 10.0.0.1"), "{other}");
+    }
+}

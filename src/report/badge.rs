@@ -1,0 +1,140 @@
+//! A status badge as SVG: `restores 12/12 · 2026-11-22`, in the colour of the run's verdict.
+//!
+//! It says how many of the rehearsals that were to be run passed, and when, since an old success says little. The earlier badge
+//! is removed when the run begins, and the new one is written at its end: a run that was killed shows none, rather than the
+//! success of the week before. It holds nothing from elsewhere, and its texts keep their widths whatever font draws them.
+
+use std::io;
+
+use super::Reporter;
+use super::target::Whole;
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{ExitCode, Outcome};
+
+const LABEL: &str = "restores";
+
+const HEIGHT: usize = 20;
+
+/// Beside each text, in pixels.
+const MARGIN: usize = 6;
+
+// White text on these has a contrast of at least 4.5 to 1.
+const GREEN: &str = "#2e7d32";
+const RED: &str = "#c62828";
+const AMBER: &str = "#a84f00";
+const GREY: &str = "#616161";
+const DARK: &str = "#444444";
+
+/// Writes it.
+pub struct BadgeReporter {
+    name: String,
+    target: Whole,
+}
+
+impl BadgeReporter {
+    /// A report that is called `name` and goes to `target`.
+    pub fn new(name: String, target: Whole) -> Self {
+        Self { name, target }
+    }
+}
+
+impl Reporter for BadgeReporter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        match event.fact {
+            Fact::RunFinished => self.target.update(true, true, || Ok(svg(outcome).into_bytes())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the badge says, and in which colour. Every character is ours, so that none of them must be escaped.
+struct Message {
+    text: String,
+    /// For those who hear it.
+    spoken: String,
+    color: &'static str,
+}
+
+fn message(outcome: &Outcome) -> Message {
+    let counts = outcome.counts();
+    let asked = counts.total() - counts.skipped;
+    let date = outcome.finished.or(outcome.started).map(|at| at.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
+    let color = match outcome.exit_code() {
+        _ if counts.failed > 0 => RED,
+        ExitCode::Passed | ExitCode::NothingSelected if asked == 0 => GREY,
+        ExitCode::Passed => GREEN,
+        ExitCode::Failed => RED,
+        _ => AMBER,
+    };
+    if asked == 0 {
+        return Message {
+            text: format!("none · {date}"),
+            spoken: format!("no service was rehearsed on {date} (UTC)"),
+            color,
+        };
+    }
+    let mut spoken = format!("{} of {asked} rehearsals passed on {date} (UTC)", counts.passed);
+    if counts.failed > 0 {
+        spoken.push_str(&format!(", {} failed", counts.failed));
+    }
+    spoken.push_str(match outcome.exit_code() {
+        ExitCode::Passed | ExitCode::NothingSelected | ExitCode::Failed => "",
+        ExitCode::Errored | ExitCode::Usage => ", not all could be found out",
+        ExitCode::Interrupted | ExitCode::Terminated => ", the run was interrupted",
+    });
+    if outcome.filtered_out > 0 || outcome.partition.is_some() {
+        spoken.push_str(", of a part of the services");
+    }
+    Message { text: format!("{}/{asked} · {date}", counts.passed), spoken, color }
+}
+
+fn svg(outcome: &Outcome) -> String {
+    let Message { text, spoken, color } = message(outcome);
+    let (label, value) = (width(LABEL), width(&text));
+    let (left, right) = (label + 2 * MARGIN, value + 2 * MARGIN);
+    let all = left + right;
+    let (label_at, value_at) = (MARGIN, left + MARGIN);
+    let spoken = format!("{LABEL}: {spoken}");
+    format!(
+        "\
+<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"{HEIGHT}\" viewBox=\"0 0 {all} {HEIGHT}\" role=\"img\" aria-label=\"{spoken}\">
+  <title>{spoken}</title>
+  <clipPath id=\"round\"><rect width=\"{all}\" height=\"{HEIGHT}\" rx=\"3\"/></clipPath>
+  <g clip-path=\"url(#round)\">
+    <rect width=\"{left}\" height=\"{HEIGHT}\" fill=\"{DARK}\"/>
+    <rect x=\"{left}\" width=\"{right}\" height=\"{HEIGHT}\" fill=\"{color}\"/>
+  </g>
+  <g fill=\"#ffffff\" font-family=\"Verdana, DejaVu Sans, Geneva, sans-serif\" font-size=\"11\" aria-hidden=\"true\">
+    <text x=\"{label_at}\" y=\"14\" textLength=\"{label}\">{LABEL}</text>
+    <text x=\"{value_at}\" y=\"14\" textLength=\"{value}\">{text}</text>
+  </g>
+</svg>
+"
+    )
+}
+
+/// Pixels of a text in Verdana at 11 pixels, by the font's own widths, which are given in hundredths of an em.
+fn width(text: &str) -> usize {
+    let hundredths = |c: char| match c {
+        '0'..='9' => 64,
+        '/' | '-' => 45,
+        'r' => 43,
+        'e' => 60,
+        's' => 52,
+        't' => 39,
+        'o' => 61,
+        'n' => 63,
+        ' ' => 35,
+        '·' => 36,
+        _ => 65,
+    };
+    let sum: usize = text.chars().map(hundredths).sum();
+    (sum * 11).div_ceil(100)
+}
+
+#[cfg(test)]
+mod tests;

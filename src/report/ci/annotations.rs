@@ -1,0 +1,177 @@
+//! Annotations for GitHub Actions: `::error file=,line=,title=::message`, written at the end of the run, so that the few that
+//! GitHub shows are those that matter most.
+//!
+//! What is failed comes before what is errored, and both before what concerns the run. Services that a signal cancelled are
+//! told in one warning: GitHub's own word on the cancelled job stands beside it. The log of a service is not repeated here.
+
+use std::io::{self, Write};
+
+use super::log;
+use crate::model::diagnosis::Diagnosis;
+use crate::model::event::{Event, Fact, Location, NoTests};
+use crate::model::outcome::{CaseRecord, Outcome, Verdict, is_cancelled};
+use crate::report::{Reporter, text, units, wording};
+
+/// Of each level GitHub shows ten for a step; the tenth says how many there are besides.
+const MOST: usize = 9;
+
+/// UTF-16 code units of a message that GitHub shows.
+const MESSAGE: usize = 4096;
+
+/// Writes annotations.
+pub struct AnnotationReporter {
+    log: Box<dyn Write + Send>,
+}
+
+impl AnnotationReporter {
+    /// Writes to the log of the job.
+    pub fn new(log: Box<dyn Write + Send>) -> Self {
+        Self { log }
+    }
+}
+
+impl Reporter for AnnotationReporter {
+    fn name(&self) -> &str {
+        "annotations"
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        match event.fact {
+            Fact::RunFinished => log(&mut *self.log, &lines(outcome)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One annotation, not yet escaped.
+struct Annotation {
+    place: Option<Location>,
+    title: String,
+    message: String,
+}
+
+fn lines(outcome: &Outcome) -> String {
+    let mut text = level("error", errors(outcome));
+    text.push_str(&level("warning", warnings(outcome)));
+    text
+}
+
+fn level(level: &str, annotations: Vec<Annotation>) -> String {
+    let left = annotations.len().saturating_sub(MOST);
+    let mut text: String = annotations.iter().take(MOST).map(|annotation| command(level, annotation)).collect();
+    if left > 0 {
+        let plural = if left == 1 { "" } else { "s" };
+        let message = format!("and {left} more {level}{plural}; the log and the reports tell them all");
+        text.push_str(&command(level, &Annotation { place: None, title: "rehearsa".to_owned(), message }));
+    }
+    text
+}
+
+fn errors(outcome: &Outcome) -> Vec<Annotation> {
+    let of = |verdict| outcome.cases.iter().filter(move |case| case.verdict() == verdict && !is_cancelled(case));
+    let mut errors: Vec<Annotation> = of(Verdict::Failed).chain(of(Verdict::Errored)).map(not_green).collect();
+    errors.extend(outcome.left_behind.iter().map(|left| Annotation {
+        place: None,
+        title: "Left behind".to_owned(),
+        message: told(left).join("\n"),
+    }));
+    if let Some(seconds) = outcome.timed_out {
+        let time = units::short_seconds(seconds as f64);
+        errors.push(of_run("Timed out", format!("The run's time of {time} was over before its end.")));
+    }
+    errors.extend(outcome.lost_reports.iter().map(|lost| of_run("A report is lost", text::clean(lost))));
+    if nothing(outcome) && outcome.no_tests == NoTests::Fail {
+        errors.push(of_run("Nothing was selected", "No service was selected, so nothing was rehearsed.".to_owned()));
+    }
+    errors
+}
+
+fn warnings(outcome: &Outcome) -> Vec<Annotation> {
+    let mut warnings = Vec::new();
+    if let Some(signal) = outcome.interrupted {
+        let count = outcome.cases.iter().filter(|case| is_cancelled(case)).count();
+        let signal = wording::signal_name(signal);
+        warnings
+            .push(of_run("Interrupted", format!("{signal} ended the run; rehearsals that were cancelled: {count}.")));
+    }
+    if nothing(outcome) && outcome.no_tests == NoTests::Warn {
+        warnings.push(of_run("Nothing was selected", "No service was selected, so nothing was rehearsed.".to_owned()));
+    }
+    for case in outcome.cases.iter().filter(|case| case.is_flaky()) {
+        let why = case.earlier.iter().filter_map(|attempt| attempt.diagnosis()).map(wording::summary);
+        let attempt = case.earlier.len() + 1;
+        let message = std::iter::once(format!("It passed only at attempt {attempt}. Before that:")).chain(why);
+        warnings.push(of_case(case, "flaky", message.collect::<Vec<_>>().join("\n")));
+    }
+    for case in outcome.cases.iter().filter(|case| !is_cancelled(case)) {
+        warnings.extend(case.warnings.iter().map(|warning| {
+            of_case(case, warning.code.as_str(), format!("{}\n{}", wording::warning(warning), warning.remedy()))
+        }));
+    }
+    warnings
+}
+
+fn nothing(outcome: &Outcome) -> bool {
+    outcome.cases.is_empty()
+}
+
+fn not_green(case: &CaseRecord) -> Annotation {
+    let deciding = wording::deciding(case);
+    let mut lines = told(&deciding);
+    let others = case.diagnoses.iter().filter(|other| **other != *deciding);
+    lines.extend(others.map(|other| format!("Also: {}", wording::summary(other))));
+    let notable = case.info.changes.iter().filter(|change| change.notable);
+    lines.extend(notable.map(|change| format!("In the sandbox, not as live: {}", wording::change(change))));
+    of_case(case, &format!("{}, {}", case.verdict().name(), deciding.code), lines.join("\n"))
+}
+
+/// What a diagnosis says, without the log.
+fn told(diagnosis: &Diagnosis) -> Vec<String> {
+    wording::explain(&Diagnosis { log_tail: Vec::new(), ..diagnosis.clone() })
+}
+
+fn of_case(case: &CaseRecord, what: &str, message: String) -> Annotation {
+    let title = text::one_line(&format!("{}: {what}", case.info.name));
+    Annotation { place: case.info.declared.clone(), title, message }
+}
+
+fn of_run(title: &str, message: String) -> Annotation {
+    Annotation { place: None, title: title.to_owned(), message }
+}
+
+/// The line that GitHub reads.
+fn command(level: &str, annotation: &Annotation) -> String {
+    let mut properties = Vec::new();
+    if let Some(place) = &annotation.place {
+        properties.push(format!("file={}", property(&text::one_line(&place.file))));
+        properties.push(format!("line={}", place.line));
+    }
+    properties.push(format!("title={}", property(&annotation.title)));
+    let message: Vec<String> = text::clean(&annotation.message).lines().map(text::without_commands).collect();
+    format!("::{level} {}::{}\n", properties.join(","), data(&cut(&message.join("\n"))))
+}
+
+/// What GitHub would cut off, with a sign that it was.
+fn cut(message: &str) -> String {
+    if message.encode_utf16().count() <= MESSAGE {
+        return message.to_owned();
+    }
+    let mut room = MESSAGE - 1;
+    let fits = |c: &char| {
+        let rest = room.checked_sub(c.len_utf16());
+        room = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    message.chars().take_while(fits).chain(['…']).collect()
+}
+
+fn data(value: &str) -> String {
+    value.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(value: &str) -> String {
+    data(&text::without_commands(value)).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! The events themselves, one JSON object a line, written as they happen.
+//!
+//! The first line, which is the begin of the run, says which version the log is of. Within a version fields may be added,
+//! which a reader ignores, and none is taken away or changes its meaning. Every line is written at once and flushed: of a
+//! run that is killed at most the last line is cut. An event holds no secret: what the engine says of environment variables
+//! and logs is masked before it becomes one.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Reporter;
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::Outcome;
+
+pub mod read;
+
+/// The version that is written.
+pub const EVENTS_VERSION: u32 = 1;
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Only in the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_version: Option<u32>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// Writes them.
+pub struct EventsReporter {
+    name: String,
+    out: Box<dyn Write + Send>,
+}
+
+impl EventsReporter {
+    /// A report that is called `name` and goes to `out`.
+    pub fn new(name: String, out: Box<dyn Write + Send>) -> Self {
+        Self { name, out }
+    }
+}
+
+impl Reporter for EventsReporter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        // The log of a killed run is copied without the end that it does not have.
+        if event.fact == Fact::RunFinished && outcome.finished.is_none() {
+            return Ok(());
+        }
+        let events_version = matches!(event.fact, Fact::RunStarted { .. }).then_some(EVENTS_VERSION);
+        let mut line = serde_json::to_vec(&Line { events_version, event })?;
+        line.push(b'\n');
+        self.out.write_all(&line)?;
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

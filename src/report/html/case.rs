@@ -1,0 +1,173 @@
+//! One service in full: why it is not green, what was done when, what the sandbox changed, what was tried before.
+
+use maud::{Markup, html};
+
+use super::diagnosis;
+use super::services::{from, proof_words};
+use super::timeline::timeline;
+use super::view::{Row, View, counted, short, time};
+use crate::model::event::Change;
+use crate::model::outcome::{Attempt, Verdict};
+use crate::report::units;
+use crate::report::wording::{self, Standing};
+
+/// A case, folded unless it is bad, runs, or is the only one.
+pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
+    let open = row.is_bad() || row.standing == Standing::Running || view.rows.len() == 1;
+    html! {
+        details class=(row.classes()) open[open] {
+            summary {
+                h3 { (row.name()) }
+                " " (row.badge())
+                @if row.case.started.is_some() {
+                    " " span.took { (units::seconds(view.case_seconds(row))) }
+                }
+            }
+            // A link to something within a folded element unfolds it.
+            div.inside id={"c" (row.number)} {
+                (said(view, row))
+                (warnings(row))
+                (timeline(view, row))
+                (earlier(view, row))
+                (changes(row))
+                (facts(row))
+            }
+        }
+    }
+}
+
+/// What there is to say of how it stands.
+fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
+    let case = row.case;
+    match row.standing {
+        Standing::Waiting => html! { p.lead { "It has not begun." } },
+        Standing::Running => html! { p.lead { "It has begun and not ended." } },
+        Standing::Ended(Verdict::Skipped) => html! { p.lead { "Skipped: " (short(&wording::skip_reason(case))) } },
+        Standing::Ended(Verdict::Passed) => html! {
+            @if let Some(proof) = case.proof {
+                p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "." }
+            }
+            @if row.is_flaky() {
+                p.lead { "It was not green at once, but at attempt " (case.earlier.len() + 1) "." }
+            }
+            (diagnosis::log("Last log lines", &row.name(), &case.log_tail, view.log_cap, false, None))
+        },
+        Standing::Ended(Verdict::Failed | Verdict::Errored) => {
+            let deciding = wording::deciding(case);
+            let log = if deciding.log_tail.is_empty() { &case.log_tail } else { &deciding.log_tail };
+            let known = deciding.cause.as_ref().map(|cause| cause.line.as_str());
+            html! {
+                (diagnosis::full(&deciding))
+                (diagnosis::log("Last log lines", &row.name(), log, view.log_cap, true, known))
+                @for other in case.diagnoses.iter().filter(|other| **other != *deciding) {
+                    (diagnosis::full(other))
+                }
+            }
+        }
+    }
+}
+
+fn warnings(row: &Row<'_>) -> Markup {
+    let warnings = &row.case.warnings;
+    html! {
+        @if !warnings.is_empty() {
+            h4 { (if warnings.len() == 1 { "Warning" } else { "Warnings" }) }
+            ul.notices role="list" {
+                @for warning in warnings {
+                    (diagnosis::warning(warning))
+                }
+            }
+        }
+    }
+}
+
+/// Why there was more than one attempt. Their steps are in the timeline.
+fn earlier(view: &View<'_>, row: &Row<'_>) -> Markup {
+    let attempts = &row.case.earlier;
+    html! {
+        @if !attempts.is_empty() {
+            details.part {
+                summary { h4 { (if attempts.len() == 1 { "Earlier attempt" } else { "Earlier attempts" }) } " "
+                    span.faint { (attempts.len()) } }
+                @for (nth, attempt) in attempts.iter().enumerate() {
+                    (self::attempt(view, row, nth + 1, attempt))
+                }
+            }
+        }
+    }
+}
+
+fn attempt(view: &View<'_>, row: &Row<'_>, number: usize, attempt: &Attempt) -> Markup {
+    let heading = format!("Last log lines of attempt {number}");
+    html! {
+        p.lead {
+            b { "Attempt " (number) ": " (attempt.verdict().name()) } " after " (units::seconds(attempt.seconds()))
+        }
+        @for diagnosis in &attempt.diagnoses {
+            (diagnosis::full(diagnosis))
+        }
+        (diagnosis::log(&heading, &row.name(), &attempt.log_tail, view.log_cap / (attempt_share(number)), false, None))
+    }
+}
+
+/// A case is given one log's room for all its earlier attempts: each has half of the one before.
+fn attempt_share(number: usize) -> usize {
+    1_usize.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(usize::MAX)
+}
+
+/// What is not in the sandbox as it is live; what may matter first.
+fn changes(row: &Row<'_>) -> Markup {
+    let changes = &row.case.info.changes;
+    let (notable, plain): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|change| change.notable);
+    html! {
+        @if !changes.is_empty() {
+            details.part open[row.is_bad() && !notable.is_empty()] {
+                summary {
+                    h4 { "In the sandbox, not as live" } " "
+                    span.faint {
+                        (counted(changes.len(), "setting"))
+                        @if !notable.is_empty() { ", " (notable.len()) " may matter" }
+                    }
+                }
+                div.scroll tabindex="0" role="group" aria-label={"Changes to " (row.name())} {
+                    table.changes {
+                        caption { "Settings of " (row.name()) " that are not as live" }
+                        thead { tr { th scope="col" { "Setting" } th scope="col" { "Live" } th scope="col" { "In the sandbox" } } }
+                        tbody {
+                            @for change in notable.into_iter().chain(plain) {
+                                tr {
+                                    th scope="row" {
+                                        (short(&change.field))
+                                        @if change.notable { " " span.matters { "may matter" } }
+                                    }
+                                    td { (short(&change.live)) }
+                                    td { (short(&change.sandbox)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(row: &Row<'_>) -> Markup {
+    let info = &row.case.info;
+    let restored = row.case.restored();
+    html! {
+        dl.facts {
+            div { dt { "Image" } dd { (short(&info.image.reference)) br; code.faint { (short(&info.image.id)) } } }
+            div { dt { "Data from" } dd { (from(row)) } }
+            @if restored.files > 0 || restored.bytes > 0 {
+                div { dt { "Restored" } dd { (units::amount(restored)) } }
+            }
+            @if let Some(started) = row.case.started {
+                div { dt { "Started" } dd { (time(started)) } }
+            }
+            @if let Some(at) = &info.declared {
+                div { dt { "Declared in" } dd { code { (short(&at.file)) ":" (at.line) } } }
+            }
+        }
+    }
+}

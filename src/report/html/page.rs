@@ -1,0 +1,52 @@
+//! The page as a whole: its head, its landmarks, its order.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::view::View;
+use super::{banner, case, services};
+use crate::report::text;
+
+/// What the page may load and run: nothing. Styles stand in it.
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = include_str!("style.css");
+
+/// The page.
+pub(super) fn page(view: &View<'_>) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                title { (banner::headline(view)) " · rehearsa" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#services" { "Skip to the services" }
+                header.top { (banner::banner(view)) }
+                main {
+                    (banner::notices(view))
+                    (services::section(view))
+                    @if !view.rows.is_empty() {
+                        section aria-labelledby="details" {
+                            h2 #details { "Details" }
+                            @for row in &view.rows {
+                                (case::case(view, row))
+                            }
+                        }
+                    }
+                }
+                footer {
+                    p {
+                        "Written by rehearsa " (text::one_line(&view.outcome.version)) ". All times are UTC; sizes are decimal. "
+                        "This page loads nothing and runs no script."
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The table of all services, one row each, and the choice of which of them are shown.
+
+use maud::{Markup, html};
+
+use super::view::{Row, View, counted, short, time};
+use crate::model::check::Proof;
+use crate::model::outcome::Verdict;
+use crate::report::text;
+use crate::report::units;
+use crate::report::wording::{self, Standing};
+
+/// The section with the table.
+pub(super) fn section(view: &View<'_>) -> Markup {
+    html! {
+        section #services aria-labelledby="services-title" tabindex="-1" {
+            h2 #services-title { "Services" }
+            @if view.rows.is_empty() {
+                p.empty { (why_empty(view)) }
+            } @else {
+                (choice(view))
+                div.scroll tabindex="0" role="group" aria-label="Table of services" {
+                    table.services {
+                        caption { "All services with their results" }
+                        thead {
+                            tr {
+                                th scope="col" { "Service" }
+                                th scope="col" { "Result" }
+                                th scope="col" { "Proof" }
+                                th.number scope="col" { "Time" }
+                                th.number scope="col" { "Restored" }
+                                th scope="col" { "Data from" }
+                            }
+                        }
+                        tbody {
+                            @for row in &view.rows {
+                                (self::row(view, row))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn why_empty(view: &View<'_>) -> String {
+    match view.outcome.filtered_out {
+        0 => "There was no service to rehearse.".to_owned(),
+        count => format!("The filters left out {}; none was left to rehearse.", counted(count, "service")),
+    }
+}
+
+/// Which cases are shown: style alone does it, so that it works without a script.
+fn choice(view: &View<'_>) -> Markup {
+    let tally = &view.tally;
+    let choices: Vec<(&str, &str, usize)> = tally
+        .standings()
+        .map(|(name, count)| (name, name, count))
+        .into_iter()
+        .chain([("flaky", "passed when tried again", tally.flaky), ("warned", "with warnings", tally.warned)])
+        .filter(|(_, _, count)| *count > 0)
+        .collect();
+    html! {
+        @if view.rows.len() > 1 && choices.len() > 1 {
+            fieldset.choice {
+                legend { "Show" }
+                label { input type="radio" name="show" id="show-all" checked; span { "all " b { (view.rows.len()) } } }
+                @for (class, words, count) in choices {
+                    label {
+                        input type="radio" name="show" id={"show-" (class)};
+                        span class=(class) { (words) " " b { (count) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(view: &View<'_>, row: &Row<'_>) -> Markup {
+    let restored = row.case.restored();
+    html! {
+        tr class=(row.classes()) {
+            th scope="row" {
+                a href={"#c" (row.number)} { (row.name()) }
+                @if let Some(why) = why(row) {
+                    span.why { (text::shortened(&why, wording::QUOTED_CHARS)) }
+                }
+            }
+            td { (row.badge()) }
+            td { (proof_name(row)) }
+            td.number { @if row.case.started.is_some() { (units::seconds(view.case_seconds(row))) } @else { (nothing()) } }
+            td.number {
+                @if restored.files == 0 && restored.bytes == 0 {
+                    (nothing())
+                } @else {
+                    (units::amount(restored))
+                }
+            }
+            td.from { (from(row)) }
+        }
+    }
+}
+
+/// Where the data comes from, and from which point in time.
+pub(super) fn from(row: &Row<'_>) -> Markup {
+    html! {
+        (short(&row.case.info.source))
+        @if let Some(snapshot) = &row.case.info.snapshot {
+            " " code { (short(&snapshot.id)) }
+            @if let Some(at) = snapshot.time { " " span.faint { (time(at)) } }
+        }
+    }
+}
+
+/// What has to be known before the details are opened.
+fn why(row: &Row<'_>) -> Option<String> {
+    match row.standing {
+        Standing::Ended(Verdict::Failed | Verdict::Errored) => Some(wording::summary(&wording::deciding(row.case))),
+        Standing::Ended(Verdict::Skipped) => Some(wording::skip_reason(row.case)),
+        Standing::Ended(Verdict::Passed) if row.is_flaky() => {
+            Some(format!("only at attempt {}", row.case.earlier.len() + 1))
+        }
+        Standing::Running if !row.case.earlier.is_empty() => {
+            Some(format!("at attempt {} now", row.case.earlier.len() + 1))
+        }
+        Standing::Ended(Verdict::Passed) | Standing::Running | Standing::Waiting => None,
+    }
+}
+
+fn proof_name(row: &Row<'_>) -> Markup {
+    match (row.standing, row.case.proof) {
+        (Standing::Ended(Verdict::Passed), Some(proof)) => html! { (proof.name()) },
+        _ => nothing(),
+    }
+}
+
+/// What a proof is worth, for people.
+pub(super) fn proof_words(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Healthy => "its own healthcheck passed and went on passing",
+        Proof::Listening => "it listened on the ports that its image exposes; it has no healthcheck",
+        Proof::Running => {
+            "it started and kept running; it has neither a healthcheck nor exposed ports, so nothing was asked of it"
+        }
+    }
+}
+
+/// An empty cell, for eyes and ears.
+fn nothing() -> Markup {
+    html! { span.faint aria-hidden="true" { "–" } span.unseen { "none" } }
+}

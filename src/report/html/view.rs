@@ -1,0 +1,244 @@
+//! What the page shows, put in order: where each case stands, who comes first, and how long a log may be.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
+use crate::report::text;
+use crate::report::wording::{self, Standing};
+
+/// Bytes that the logs of all cases may have together: a browser has to open the page.
+const ALL_LOGS: usize = 16 * 1024 * 1024;
+
+/// Bytes that the log of a case may have however many cases there are.
+const LEAST_LOG: usize = 2 * 1024;
+
+/// Characters of a message: those of engines have a few lines.
+const LONGEST_MESSAGE: usize = 4000;
+
+/// A sandbox that was kept.
+pub(super) struct Kept {
+    /// Whose.
+    pub stack: String,
+    /// Commands, each with a word on what it does.
+    pub hints: Vec<(String, String)>,
+}
+
+/// A case as the page shows it.
+pub(super) struct Row<'a> {
+    /// Its place in the plan: its name in links.
+    pub number: usize,
+    /// The case.
+    pub case: &'a CaseRecord,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// How many cases stand where.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Passed.
+    pub passed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Errored.
+    pub errored: usize,
+    /// Skipped.
+    pub skipped: usize,
+    /// Begun and not ended.
+    pub running: usize,
+    /// Not begun.
+    pub waiting: usize,
+    /// Those of the passed that were not green at once.
+    pub flaky: usize,
+    /// Those of all with a warning.
+    pub warned: usize,
+}
+
+impl Tally {
+    /// The count of each standing with its name, worst first; the names are the classes of the style sheet.
+    pub(super) fn standings(&self) -> [(&'static str, usize); 6] {
+        [
+            ("failed", self.failed),
+            ("errored", self.errored),
+            ("running", self.running),
+            ("passed", self.passed),
+            ("waiting", self.waiting),
+            ("skipped", self.skipped),
+        ]
+    }
+}
+
+/// The run at a moment.
+pub(super) struct View<'a> {
+    /// The run.
+    pub outcome: &'a Outcome,
+    /// The moment: of the last event.
+    pub now: Timestamp,
+    /// Sandboxes that were kept.
+    pub kept: &'a [Kept],
+    /// The cases, what is bad first and the rest as planned.
+    pub rows: Vec<Row<'a>>,
+    /// How many stand where.
+    pub tally: Tally,
+    /// Bytes that the log of one case may have.
+    pub log_cap: usize,
+}
+
+impl<'a> View<'a> {
+    /// Of the run as it is `now`.
+    pub(super) fn new(outcome: &'a Outcome, now: Timestamp, kept: &'a [Kept]) -> Self {
+        let mut rows: Vec<Row<'_>> = outcome
+            .cases
+            .iter()
+            .enumerate()
+            .map(|(number, case)| Row { number, case, standing: Standing::of(case, outcome) })
+            .collect();
+        rows.sort_by_key(|row| rank(row.standing));
+        let tally = tally(&rows);
+        let log_cap = (ALL_LOGS / outcome.cases.len().max(1)).clamp(LEAST_LOG, text::LOG_CAP);
+        Self { outcome, now, kept, rows, tally, log_cap }
+    }
+
+    /// What the run's end means; `None` while it goes on.
+    pub(super) fn exit(&self) -> Option<ExitCode> {
+        self.outcome.finished.map(|_| self.outcome.exit_code())
+    }
+
+    /// Seconds the run took, or has taken so far.
+    pub(super) fn seconds(&self) -> f64 {
+        self.outcome.started.map_or(0.0, |start| seconds(start, self.outcome.finished.unwrap_or(self.now)))
+    }
+
+    /// Seconds a case took, or has taken so far.
+    pub(super) fn case_seconds(&self, row: &Row<'_>) -> f64 {
+        let end = row.case.finished.or(self.outcome.finished).unwrap_or(self.now);
+        row.case.started.map_or(0.0, |start| seconds(start, end))
+    }
+}
+
+impl Row<'_> {
+    /// The class of the style sheet, which is also the word for it.
+    pub(super) fn kind(&self) -> &'static str {
+        kind(self.standing)
+    }
+
+    /// It ended and is not green: unfolded, and explained.
+    pub(super) fn is_bad(&self) -> bool {
+        matches!(self.standing, Standing::Ended(Verdict::Failed | Verdict::Errored))
+    }
+
+    /// It is green, but was not at once.
+    pub(super) fn is_flaky(&self) -> bool {
+        self.standing == Standing::Ended(Verdict::Passed) && self.case.is_flaky()
+    }
+
+    /// All classes of the case: its standing, and what else it can be looked for by.
+    pub(super) fn classes(&self) -> String {
+        let mut classes = format!("case {}", self.kind());
+        if self.is_flaky() {
+            classes.push_str(" flaky");
+        }
+        if !self.case.warnings.is_empty() {
+            classes.push_str(" warned");
+        }
+        classes
+    }
+
+    /// Its name, fit to be shown.
+    pub(super) fn name(&self) -> String {
+        short(&self.case.info.name.to_string())
+    }
+
+    /// Its standing as a mark with a word.
+    pub(super) fn badge(&self) -> Markup {
+        let kind = self.kind();
+        html! { span class={"badge " (kind)} { (kind) } }
+    }
+}
+
+/// The word for where a case stands.
+fn kind(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Waiting => "waiting",
+        Standing::Running => "running",
+        Standing::Ended(verdict) => verdict.name(),
+    }
+}
+
+/// What readers look for comes first.
+fn rank(standing: Standing) -> u8 {
+    match standing {
+        Standing::Ended(Verdict::Failed) => 0,
+        Standing::Ended(Verdict::Errored) => 1,
+        Standing::Running => 2,
+        Standing::Ended(Verdict::Passed) => 3,
+        Standing::Waiting => 4,
+        Standing::Ended(Verdict::Skipped) => 5,
+    }
+}
+
+fn tally(rows: &[Row<'_>]) -> Tally {
+    let mut tally = Tally::default();
+    for row in rows {
+        let count = match row.standing {
+            Standing::Ended(Verdict::Passed) => &mut tally.passed,
+            Standing::Ended(Verdict::Failed) => &mut tally.failed,
+            Standing::Ended(Verdict::Errored) => &mut tally.errored,
+            Standing::Ended(Verdict::Skipped) => &mut tally.skipped,
+            Standing::Running => &mut tally.running,
+            Standing::Waiting => &mut tally.waiting,
+        };
+        *count += 1;
+        tally.flaky += usize::from(row.is_flaky());
+        tally.warned += usize::from(!row.case.warnings.is_empty());
+    }
+    tally
+}
+
+/// Seconds between two times, never less than none.
+pub(super) fn seconds(start: Timestamp, end: Timestamp) -> f64 {
+    end.duration_since(start).as_secs_f64().max(0.0)
+}
+
+/// A time, for people and machines. In UTC: the page is read elsewhere than it was made.
+pub(super) fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(at) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
+/// `1 service`, `2 services`.
+pub(super) fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// A title as a sentence begins: codes have theirs in small letters, to stand after a colon.
+pub(super) fn capitalized(title: &str) -> String {
+    let mut chars = title.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A foreign text in a line, of a length that can be read.
+pub(super) fn short(text: &str) -> String {
+    text::shortened(&text::one_line(text), wording::QUOTED_CHARS)
+}
+
+/// A message, whose lines stay lines, of a length that can be read.
+pub(super) fn message(message: &str) -> Markup {
+    let message = text::clean(message);
+    html! { @if !message.trim().is_empty() { p.message { (text::shortened(message.trim_end(), LONGEST_MESSAGE)) } } }
+}
+
+/// Advice: what stands between backticks is a command.
+pub(super) fn advice(text: &str) -> Markup {
+    let text = short(text);
+    let whole_pairs = text.matches('`').count().is_multiple_of(2);
+    html! {
+        @if whole_pairs {
+            @for (nth, part) in text.split('`').enumerate() {
+                @if nth % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else {
+            (text)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The end of what a log tells of a run that was killed: where each case stood.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{HumanReporter, Tone, table};
+use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::report::wording::{self, Standing};
+use crate::report::{text, units};
+
+impl HumanReporter {
+    /// Where each case stood, and that the rest is not known.
+    pub(super) fn cut_off_result(&self, outcome: &Outcome) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let [case] = outcome.cases.as_slice()
+            && matches!(Standing::of(case, outcome), Standing::Ended(_))
+        {
+            // Of a single case nothing was told yet.
+            lines.extend(self.single_result(case));
+        }
+        lines.push(String::new());
+        let names: Vec<String> = outcome.cases.iter().map(|case| text::one_line(&case.info.name.to_string())).collect();
+        let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+        for (case, name) in outcome.cases.iter().zip(&names) {
+            let blanks = " ".repeat(width - name.width());
+            lines.push(format!("{name}{blanks}  {}", self.standing(case, outcome)));
+        }
+        let ended = |verdict| {
+            outcome.cases.iter().filter(|case| Standing::of(case, outcome) == Standing::Ended(verdict)).count()
+        };
+        let (passed, failed) = (ended(Verdict::Passed), ended(Verdict::Failed));
+        let (errored, skipped) = (ended(Verdict::Errored), ended(Verdict::Skipped));
+        let open = outcome.cases.len() - passed - failed - errored - skipped;
+        lines.push(String::new());
+        lines.push(format!(
+            "Restore Simulation: cut off: {passed} passed, {failed} failed, {errored} errored, {skipped} skipped, \
+             {open} not ended"
+        ));
+        lines
+    }
+
+    fn standing(&self, case: &CaseRecord, outcome: &Outcome) -> String {
+        match Standing::of(case, outcome) {
+            Standing::Ended(Verdict::Skipped) => {
+                let headline = self.style.paint(Tone::Faint, wording::headline(Verdict::Skipped));
+                format!("{headline}: {}", wording::skip_reason(case))
+            }
+            Standing::Ended(verdict) => {
+                let headline = self.style.paint(table::tone(verdict), wording::headline(verdict));
+                format!("{headline} in {}", units::seconds(case.seconds()))
+            }
+            Standing::Running => self.style.paint(Tone::Doubtful, "not ended"),
+            Standing::Waiting => self.style.paint(Tone::Faint, "not run"),
+        }
+    }
+}

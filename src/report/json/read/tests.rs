@@ -1,0 +1,148 @@
+//! A report comes back as the run it tells of.
+
+use super::super::tests::text;
+use super::*;
+use crate::model::outcome::Verdict;
+use crate::report::sample::{self, Script};
+
+fn samples() -> Vec<Vec<Event>> {
+    vec![
+        sample::one_passed(),
+        sample::one_failed(),
+        sample::mixed(),
+        sample::left_behind(),
+        sample::interrupted(),
+        sample::hostile(),
+        sample::nothing(),
+        sample::everything(),
+        torn(),
+    ]
+}
+
+/// What the fold treats specially: a stack's steps in two cases, steps side by side, a dependency that broke, an abort before and
+/// after a step that broke, a teardown that broke late, and an attempt that had passed its checks.
+fn torn() -> Vec<Event> {
+    let (db, web, cron) = (sample::name("shop", "db"), sample::name("shop", "web"), sample::name("shop", "cron"));
+    let mut script = Script::run([&db, &web, &cron].map(sample::info).to_vec());
+    let trouble = |code, words: &str| Diagnosis::new(code, words);
+    script.begin(&db).begin(&web);
+    let network = script.open(&[&db, &web], Step::Network);
+    let (first, second) =
+        (script.open(&[&db], sample::clone_of("a")), script.open(&[&db, &web], sample::clone_of("b")));
+    script.wait(0.123).close(second, sample::restored(2, 2)).close(network, StepResult::done());
+    script.wait(0.4567).close(first, sample::restored(1, 1));
+    let aborted = trouble(Code::RunPanicked, "first");
+    script.fact(Fact::CaseAborted { case: web.clone(), diagnosis: aborted });
+    let boot = script.open(&[&db, &web], Step::Boot { service: db.clone() });
+    let broken = Diagnosis { log_tail: vec!["of db".to_owned()], ..trouble(Code::BootExited, "db exited") };
+    script.wait(1.0).close(boot, sample::broke(&broken));
+    script.step(&web, Step::Worker, 0.1, sample::broke(&trouble(Code::WorkerFailed, "second")));
+    let last = trouble(Code::OrderDependencyFailed, "third");
+    script.fact(Fact::CaseAborted { case: web.clone(), diagnosis: last });
+    script.end(&web).end(&db).begin(&cron);
+    let check = Step::Check { service: cron.clone(), check: Check::Tcp { ports: vec![80, 443] } };
+    let log_tail = vec!["fine so far".to_owned()];
+    script
+        .step(&cron, check.clone(), 0.1, StepResult::Done { amount: None, note: Some("2 probes".to_owned()) })
+        .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail })
+        .fact(Fact::CaseAborted { case: cron.clone(), diagnosis: trouble(Code::HostUnreachable, "gone") });
+    let early = script.open(&[&cron], Step::Teardown);
+    script
+        .fact(Fact::CaseRetried { case: cron.clone() })
+        .close(early, sample::broke(&trouble(Code::HostUnreachable, "cannot remove the first")))
+        .step(&cron, check, 0.1, StepResult::done())
+        .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail: Vec::new() })
+        .end(&cron);
+    let late = script.open(&[&db, &web, &cron], Step::Teardown);
+    script.wait(1.0).close(late, sample::broke(&trouble(Code::HostUnreachable, "cannot remove the second")));
+    script.fact(Fact::TimedOut { seconds: 3 });
+    script.over()
+}
+
+fn again(events: &[Event]) -> (Outcome, Outcome) {
+    let report = parse(text(events).as_bytes()).expect("a report");
+    (sample::outcome(events), sample::outcome(&super::events(&report).expect("understood")))
+}
+
+#[test]
+fn a_report_gives_the_same_run_again() {
+    for events in samples() {
+        let (original, read) = again(&events);
+        assert_eq!(fill::report(&read), fill::report(&original));
+        assert_eq!(read.exit_code(), original.exit_code());
+        assert_eq!(read.counts(), original.counts());
+        for (read, original) in read.cases.iter().zip(&original.cases) {
+            assert_eq!(read.info, original.info);
+            assert_eq!(read.diagnosis(), original.diagnosis());
+            assert_eq!(read.is_flaky(), original.is_flaky());
+        }
+    }
+}
+
+#[test]
+fn a_torn_run_is_as_torn_as_it_was() {
+    let (original, _) = again(&torn());
+    let verdicts: Vec<Verdict> = original.cases.iter().map(|case| case.verdict()).collect();
+    assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::Passed], "else the test would show little");
+    assert_eq!(original.cases[1].diagnoses.len(), 3);
+    assert_eq!(original.left_behind.len(), 2);
+    assert_eq!(original.cases[2].earlier[0].log_tail, ["fine so far"]);
+}
+
+#[test]
+fn the_report_of_a_killed_run_stays_open() {
+    let report = fill::report(&sample::outcome(&sample::killed()));
+    let events = events(&report).expect("understood");
+    assert_eq!(fill::report(&sample::outcome(&events)), report);
+    let told = told(&report, &mut 0).expect("understood");
+    assert_eq!(told.cases.iter().map(|case| case.ended).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(told.finished, None);
+}
+
+#[test]
+fn what_was_not_green_is_named() {
+    let names = |events: &[Event]| not_green(&fill::report(&sample::outcome(events)));
+    assert_eq!(names(&sample::mixed()), ["media::sonarr", "paperless::web"]);
+    assert_eq!(names(&sample::killed()), ["media::sonarr", "media::radarr"]);
+    assert_eq!(names(&sample::interrupted()), ["media::sonarr", "media::radarr"]);
+    assert_eq!(names(&sample::one_passed()), [""; 0]);
+    // The last one was never begun, which is no pass.
+    let told = names(&sample::everything());
+    assert_eq!(told.last().map(String::as_str), Some("vaultwarden"), "{told:?}");
+    assert!(!told.contains(&"watchtower".to_owned()), "what cannot be rehearsed is not asked for again: {told:?}");
+}
+
+fn refusal(text: &str) -> String {
+    match parse(text.as_bytes()) {
+        Ok(report) => events(&report).expect_err(text).to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    let whole = text(&sample::mixed());
+    assert!(refusal("").starts_with("this is no JSON report of rehearsa"));
+    assert!(refusal("{\"a\": 1}").starts_with("this is no JSON report of rehearsa"));
+    assert!(refusal(&whole[..whole.len() / 2]).starts_with("this is no JSON report of rehearsa"));
+    assert!(refusal("{\"schema_version\": 2}").starts_with("this report is of version 2"));
+    for (known, what) in [
+        ("\"boot/exited\"", "code"),
+        ("\"canary\"", "step"),
+        ("\"health\"", "check"),
+        ("\"copy\"", "strategy"),
+        ("\"healthy\"", "proof"),
+        ("\"broke\"", "result"),
+        ("\"fail\"", "meaning of no tests"),
+    ] {
+        let refusal = refusal(&whole.replace(known, "\"unheard\""));
+        assert!(refusal.starts_with(&format!("this rehearsa does not know the {what} `unheard`")), "{refusal}");
+    }
+}
+
+#[test]
+fn a_verdict_that_does_not_fit_is_refused() {
+    let forged = text(&sample::mixed()).replacen("\"verdict\": \"failed\"", "\"verdict\": \"passed\"", 1);
+    let words = "the report says that media::sonarr was passed, and what it tells of it means failed: ";
+    assert!(refusal(&forged).starts_with(words), "{}", refusal(&forged));
+}

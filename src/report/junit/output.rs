@@ -1,0 +1,68 @@
+//! What a test case tells beside its verdict: facts as names and values, and what happened in which second.
+
+use jiff::Timestamp;
+
+use super::{between, rfc3339};
+use crate::model::event::StepResult;
+use crate::model::outcome::{CaseRecord, StepRecord};
+use crate::report::text;
+use crate::report::wording::{self, StepWords};
+
+/// Where the data came from, what was restored, how long each step took (the time a real restore would take is made of
+/// these), and what the sandbox took away.
+pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
+    let restored = case.restored();
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
+    fact("source", case.info.source.clone());
+    if let Some(snapshot) = &case.info.snapshot {
+        fact("snapshot.id", snapshot.id.clone());
+        if let Some(time) = snapshot.time {
+            fact("snapshot.time", rfc3339(time));
+        }
+    }
+    fact("image.reference", case.info.image.reference.clone());
+    fact("image.id", case.info.image.id.clone());
+    fact("attempts", (case.earlier.len() + 1).to_string());
+    fact("restored.files", restored.files.to_string());
+    fact("restored.bytes", restored.bytes.to_string());
+    if let Some(proof) = case.proof {
+        fact("proof", proof.name().to_owned());
+    }
+    for (nth, record) in case.steps.iter().enumerate() {
+        let words = StepWords::of_record(record, case);
+        fact(&format!("step.{}.{}", nth + 1, words.doing), format!("{:.3}", record.seconds()));
+    }
+    for (nth, change) in case.info.changes.iter().enumerate() {
+        fact(&format!("change.{}", nth + 1), wording::change(change));
+    }
+    facts
+}
+
+/// What happened in which second, then the end of the log within `log_cap` bytes.
+pub(super) fn text(case: &CaseRecord, log_cap: usize) -> String {
+    let mut lines = timeline(&case.steps, case.attempt_started.or(case.started), case);
+    lines.extend(case.warnings.iter().map(|warning| format!("            ! {}", wording::warning(warning))));
+    if !case.log_tail.is_empty() {
+        lines.push(text::one_line(&format!("Last log lines of {}:", case.info.name)));
+        let tail = text::Tail::of(&case.log_tail, log_cap);
+        lines.extend(tail.noticed().iter().map(|line| format!("{}{line}", wording::QUOTE)));
+    }
+    lines.join("\n")
+}
+
+/// One line a step, with the seconds since `begin`.
+pub(super) fn timeline(steps: &[StepRecord], begin: Option<Timestamp>, case: &CaseRecord) -> Vec<String> {
+    let begin = begin.or(steps.first().map(|record| record.started));
+    let line = |record: &StepRecord| {
+        let mark = match &record.result {
+            Some(StepResult::Done { .. }) => "✔",
+            Some(StepResult::Broke { .. }) => "✘",
+            Some(StepResult::Stopped) | None => "-",
+        };
+        let since = begin.map_or(0.0, |begin| between(begin, record.started).as_secs_f64());
+        let words = StepWords::of_record(record, case).line(record.result.as_ref());
+        format!("{since:>9.3}s  {mark} {words} ({:.3}s)", record.seconds())
+    };
+    steps.iter().map(line).collect()
+}

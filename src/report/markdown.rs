@@ -1,0 +1,247 @@
+//! A summary in Markdown, for the page of a CI job or a message: the counts, a table with a line a service, and what is known
+//! of each that is not green.
+//!
+//! CI systems refuse a summary that is too long as a whole, so it is cut where the least is lost: the counts are always there,
+//! then the table, then the details. Foreign text is code everywhere (`inert`). A file left by a killed run says that it is
+//! unfinished.
+
+use std::io;
+
+use self::page::Page;
+use super::target::Whole;
+use super::wording::{self, Standing};
+use super::{Reporter, units};
+use crate::model::event::{CaseInfo, Event, Fact, NoTests};
+use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
+
+mod details;
+mod inert;
+mod page;
+
+use inert::code;
+
+/// Bytes that GitHub takes for the summary of a step.
+pub const CAP: usize = 1024 * 1024;
+
+/// Lost reports that are named.
+const NAMED: usize = 5;
+
+/// Writes Markdown.
+pub struct MarkdownReporter {
+    name: String,
+    target: Whole,
+}
+
+impl MarkdownReporter {
+    /// A report that is called `name` and goes to `target`.
+    pub fn new(name: String, target: Whole) -> Self {
+        Self { name, target }
+    }
+}
+
+impl Reporter for MarkdownReporter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        let last = matches!(event.fact, Fact::RunFinished);
+        let news = matches!(
+            event.fact,
+            Fact::RunStarted { .. }
+                | Fact::CaseFinished { .. }
+                | Fact::LeftBehind { .. }
+                | Fact::Interrupted { .. }
+                | Fact::TimedOut { .. }
+        );
+        self.target.update(news, last, || Ok(summary(outcome, CAP).into_bytes()))
+    }
+}
+
+/// The summary of the run as it is now, within `cap` bytes unless not even the counts fit in them.
+pub fn summary(outcome: &Outcome, cap: usize) -> String {
+    let mut page = Page::new(cap);
+    page.must(&head(outcome));
+    if outcome.cases.is_empty() {
+        return page.finish();
+    }
+    page.must("\n| service | verdict | proof | time | restored | source |\n| --- | --- | --- | ---: | ---: | --- |\n");
+    // What failed must not be crowded out by a long table.
+    let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome)));
+    page.must(&more(left, "service", "services"));
+    let troubled: Vec<&CaseRecord> = outcome.cases.iter().filter(|case| is_troubled(case, outcome)).collect();
+    if !outcome.left_behind.is_empty() {
+        page.must("\n");
+        let left = page.fill(1.0, std::iter::once(details::left_behind(&outcome.left_behind)));
+        page.must(&more(left, "block of details", "blocks of details"));
+    }
+    page.must(if troubled.is_empty() { "" } else { "\n" });
+    let left = page.fill(1.0, troubled.iter().map(|case| details::of(case)));
+    page.must(&more(left, "service that is not green", "services that are not green"));
+    let remarks: Vec<String> = outcome.cases.iter().flat_map(|case| remarks(case, outcome)).collect();
+    if !remarks.is_empty() {
+        page.must("\n### Worth knowing\n\n");
+        let left = page.fill(1.0, remarks.into_iter());
+        page.must(&more(left, "remark", "remarks"));
+    }
+    page.finish()
+}
+
+fn is_troubled(case: &CaseRecord, outcome: &Outcome) -> bool {
+    matches!(Standing::of(case, outcome), Standing::Ended(Verdict::Failed | Verdict::Errored))
+}
+
+fn more(left: usize, one: &str, many: &str) -> String {
+    match left {
+        0 => String::new(),
+        1 => format!("\n… and 1 more {one}, for which there is no room here; see the other reports.\n"),
+        left => format!("\n… and {left} more {many}, for which there is no room here; see the other reports.\n"),
+    }
+}
+
+/// What became of the run, its counts, and what concerns no single case.
+fn head(outcome: &Outcome) -> String {
+    let mut text = format!("## {}\n\n{}\n", headline(outcome), counts(outcome));
+    let mut add = |line: String| {
+        text.push_str("\n- ");
+        text.push_str(&line);
+    };
+    if outcome.finished.is_none() {
+        add("**Unfinished:** the run had not ended when this was written.".to_owned());
+    }
+    if let Some(signal) = outcome.interrupted {
+        add(format!("**Interrupted** by {}.", wording::signal_name(signal)));
+    }
+    if let Some(seconds) = outcome.timed_out {
+        let time = units::short_seconds(seconds as f64);
+        add(format!("**Timed out:** the run's time of {time} was over before its end."));
+    }
+    match outcome.left_behind.len() {
+        0 => {}
+        1 => add("**Left behind:** something could not be removed, see below.".to_owned()),
+        count => add(format!("**Left behind:** {count} times something could not be removed, see below.")),
+    }
+    for lost in outcome.lost_reports.iter().take(NAMED) {
+        add(format!("**Lost:** the {}", code(lost)));
+    }
+    if outcome.lost_reports.len() > NAMED {
+        add(format!("**Lost:** {} reports more", outcome.lost_reports.len() - NAMED));
+    }
+    if let Some(partition) = &outcome.partition {
+        add(format!("Only a part of the selected services: `{partition}`."));
+    }
+    if !outcome.engine.is_empty() {
+        let (version, engine, session) = (code(&outcome.version), code(&outcome.engine), code(&outcome.session));
+        add(format!("rehearsa {version} on {engine}, session {session}"));
+    }
+    text.push('\n');
+    text
+}
+
+fn headline(outcome: &Outcome) -> &'static str {
+    if outcome.finished.is_none() {
+        return "⏳ Restore Simulation: unfinished";
+    }
+    match outcome.exit_code() {
+        ExitCode::Passed if outcome.cases.is_empty() && outcome.no_tests == NoTests::Warn => {
+            "⚠️ Restore Simulation: nothing was selected"
+        }
+        ExitCode::Passed if outcome.cases.is_empty() => "Restore Simulation: nothing was selected",
+        ExitCode::Passed => "✅ Restore Simulation: SUCCESS",
+        ExitCode::Failed => "❌ Restore Simulation: FAILED",
+        ExitCode::Errored | ExitCode::Usage => "⚠️ Restore Simulation: ERROR",
+        ExitCode::NothingSelected => "⚠️ Restore Simulation: nothing was selected",
+        ExitCode::Interrupted | ExitCode::Terminated => "⚠️ Restore Simulation: interrupted",
+    }
+}
+
+/// `**1 passed, 1 failed, 0 errored, 2 skipped** (1 of the passed only at a later attempt, 2 filtered out) in 18.4s`.
+fn counts(outcome: &Outcome) -> String {
+    let standings = || outcome.cases.iter().map(|case| Standing::of(case, outcome));
+    let ended = |verdict| standings().filter(|standing| *standing == Standing::Ended(verdict)).count();
+    let unfinished = standings().filter(|standing| !matches!(standing, Standing::Ended(_))).count();
+    let [passed, failed, errored, skipped] =
+        [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped].map(ended);
+    let mut text = format!("**{passed} passed, {failed} failed, {errored} errored, {skipped} skipped");
+    if unfinished > 0 {
+        text.push_str(&format!(", {unfinished} not finished"));
+    }
+    text.push_str("**");
+    let mut aside = Vec::new();
+    match outcome.cases.iter().filter(|case| case.is_flaky()).count() {
+        0 => {}
+        flaky => aside.push(format!("{flaky} of the passed only at a later attempt")),
+    }
+    if outcome.filtered_out > 0 {
+        aside.push(format!("{} filtered out", outcome.filtered_out));
+    }
+    if !aside.is_empty() {
+        text.push_str(&format!(" ({})", aside.join(", ")));
+    }
+    if outcome.finished.is_some() {
+        text.push_str(&format!(" in {}", units::seconds(outcome.seconds())));
+    }
+    text
+}
+
+fn row(case: &CaseRecord, outcome: &Outcome) -> String {
+    let standing = Standing::of(case, outcome);
+    let ended = matches!(standing, Standing::Ended(_)) && case.started.is_some();
+    let told = |value: String| if ended { value } else { "-".to_owned() };
+    let proof = case.proof.filter(|_| standing == Standing::Ended(Verdict::Passed)).map_or("-", |proof| proof.name());
+    format!(
+        "| {} | {} | {proof} | {} | {} | {} |\n",
+        code(&case.info.name.to_string()),
+        label(standing, case.is_flaky()),
+        told(units::seconds(case.seconds())),
+        told(units::amount(case.restored())),
+        source(&case.info),
+    )
+}
+
+/// A verdict that is seen from afar.
+fn label(standing: Standing, flaky: bool) -> &'static str {
+    match standing {
+        Standing::Ended(Verdict::Passed) if flaky => "✅ passed (flaky)",
+        Standing::Ended(Verdict::Passed) => "✅ passed",
+        Standing::Ended(Verdict::Failed) => "❌ failed",
+        Standing::Ended(Verdict::Errored) => "⚠️ errored",
+        Standing::Ended(Verdict::Skipped) => "⏭️ skipped",
+        Standing::Running => "⏳ running",
+        Standing::Waiting => "⏳ waiting",
+    }
+}
+
+/// `live`, or the source with the snapshot and its time.
+fn source(info: &CaseInfo) -> String {
+    let mut text = code(&info.source);
+    if let Some(snapshot) = &info.snapshot {
+        text.push_str(&format!(" {}", code(&snapshot.id)));
+        if let Some(time) = snapshot.time {
+            text.push_str(&format!(" of {time:.0}"));
+        }
+    }
+    text
+}
+
+/// What is worth knowing of a case that needs no details: why it was skipped, what else was seen when it passed.
+fn remarks(case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
+    let name = code(&case.info.name.to_string());
+    let mut remarks = Vec::new();
+    match Standing::of(case, outcome) {
+        Standing::Ended(Verdict::Skipped) => {
+            remarks.push(format!("- {name} was skipped: {}\n", code(&wording::skip_reason(case))));
+        }
+        Standing::Ended(Verdict::Passed) => {
+            remarks.extend(details::earlier(case).into_iter().map(|attempt| format!("- {name}, {attempt}\n")));
+            remarks.extend(details::warnings(case).into_iter().map(|warning| format!("- {name}: {warning}\n")));
+            remarks
+                .extend(details::notable(case).into_iter().map(|change| format!("- {name}, not as live: {change}\n")));
+        }
+        _ => {}
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests;

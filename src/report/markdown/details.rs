@@ -1,0 +1,118 @@
+//! What is known of a case that is not green, folded up under one line.
+
+use super::inert::{block, code, html_code};
+use crate::model::diagnosis::Diagnosis;
+use crate::model::outcome::{CaseRecord, Verdict};
+use crate::report::{text, wording};
+
+/// Bytes of a log that a case's details quote: the summary is for the first look, and holds many cases.
+const LOG: usize = 16 * 1024;
+
+/// Lines of a message.
+const MESSAGE_LINES: usize = 20;
+
+/// Things of one kind that are listed.
+const LISTED: usize = 20;
+
+/// The details of a case.
+pub fn of(case: &CaseRecord) -> String {
+    let deciding = wording::deciding(case);
+    let mark = if case.verdict() == Verdict::Failed { "❌" } else { "⚠️" };
+    let name = html_code(&case.info.name.to_string());
+    let mut body = diagnosis(&deciding);
+    let others = case.diagnoses.iter().filter(|other| **other != *deciding);
+    body.push_str(&list("Also", others.map(|other| code(&wording::summary(other))).collect()));
+    body.push_str(&list("In the sandbox, not as live", notable(case)));
+    body.push_str(&list("Warnings", warnings(case)));
+    body.push_str(&list("Earlier attempts", earlier(case)));
+    folded(&format!("{mark} {name} {}", html_code(&wording::summary(&deciding))), &body)
+}
+
+/// What could not be removed.
+pub fn left_behind(left: &[Diagnosis]) -> String {
+    let mut body = list("What", left.iter().map(|diagnosis| code(&wording::warning(diagnosis))).collect());
+    if let Some(first) = left.first() {
+        body.push_str(&format!("\n**What to do:** {}\n", remedy(first)));
+    }
+    folded("⚠️ Left behind", &body)
+}
+
+/// Warnings about a case.
+pub fn warnings(case: &CaseRecord) -> Vec<String> {
+    case.warnings.iter().map(|warning| code(&wording::warning(warning))).collect()
+}
+
+/// What the sandbox took away or changed that may matter.
+pub fn notable(case: &CaseRecord) -> Vec<String> {
+    case.info.changes.iter().filter(|change| change.notable).map(|change| code(&wording::change(change))).collect()
+}
+
+/// The attempts before the last.
+pub fn earlier(case: &CaseRecord) -> Vec<String> {
+    let attempts = case.earlier.iter().enumerate();
+    attempts
+        .map(|(nth, attempt)| {
+            let why = attempt.diagnosis().map(wording::summary).unwrap_or_default();
+            format!("attempt {}: {}, {}", nth + 1, attempt.verdict().name(), code(&why))
+        })
+        .collect()
+}
+
+/// `summary` is HTML.
+fn folded(summary: &str, body: &str) -> String {
+    // Without the blank lines the body would be HTML too.
+    format!("<details>\n<summary>{summary}</summary>\n\n{}\n</details>\n\n", body.trim_start())
+}
+
+fn diagnosis(diagnosis: &Diagnosis) -> String {
+    let code_ = diagnosis.code;
+    let mut text = format!("**{}** (`{code_}`)\n", code_.title());
+    let message = text::clean(&diagnosis.message);
+    let lines: Vec<String> = message
+        .trim_end()
+        .lines()
+        .take(MESSAGE_LINES)
+        .map(|line| text::shortened(line, wording::QUOTED_CHARS))
+        .collect();
+    if !lines.is_empty() {
+        text.push_str(&format!("\n{}", block(lines.iter().map(String::as_str))));
+    }
+    match message.trim_end().lines().count().saturating_sub(MESSAGE_LINES) {
+        0 => {}
+        left => text.push_str(&format!("\n… and {left} more lines\n")),
+    }
+    if let Some(cause) = &diagnosis.cause {
+        let line = text::shortened(&text::one_line(&cause.line), wording::QUOTED_CHARS);
+        text.push_str(&format!("\n**Known cause:** {}\n\n{}", code(&cause.meaning), block([line.as_str()])));
+    }
+    text.push_str(&format!("\n**What it means:** {}\n", code_.cause()));
+    text.push_str(&format!("\n**What to do:** {}\n", remedy(diagnosis)));
+    let tail = text::Tail::of(&diagnosis.log_tail, LOG);
+    if !tail.lines.is_empty() {
+        let lines = tail.noticed();
+        text.push_str(&format!("\n**Last log lines:**\n\n{}", block(lines.iter().map(String::as_str))));
+    }
+    text
+}
+
+/// A code's own remedy is our text, and may have its commands in backticks; a special one may quote anything.
+fn remedy(diagnosis: &Diagnosis) -> String {
+    match &diagnosis.remedy {
+        Some(special) => code(special),
+        None => diagnosis.code.remedy().to_owned(),
+    }
+}
+
+/// A list of Markdown under a heading; nothing when there is nothing in it.
+fn list(heading: &str, items: Vec<String>) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let left = items.len().saturating_sub(LISTED);
+    let mut text = format!("\n**{heading}:**\n\n");
+    text.extend(items.into_iter().take(LISTED).map(|item| format!("- {item}\n")));
+    if left > 0 {
+        text.push_str(&format!("- … and {left} more\n"));
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! Metrics for Prometheus' node exporter, whose textfile collector reads `*.prom` files.
+//!
+//! The file tells what is known of each service, and not only what this run found out, so that an alert can ask how long ago a
+//! rehearsal last passed, and fire when there was none:
+//!
+//! - A last success stays when a later rehearsal fails; a service that never passed has 0.
+//! - A service that this run did not come to (filtered out, in another part, skipped after a signal, or gone from the host)
+//!   keeps its series as they were: it grows old, which is what an alert should see. After 90 days without a rehearsal it is
+//!   forgotten; who removes a service on purpose and does not want to wait removes its lines, or the file.
+//! - A run that is killed leaves the earlier file as it is: it is written once, at the end.
+//! - A run that is older than what the file says of a service (a report made again of recorded events) changes nothing.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use self::book::{Book, Entry, Key};
+use super::target::Whole;
+use super::wording::Standing;
+use super::{Reporter, text, units};
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+
+mod book;
+
+/// Seconds after which a service that is not rehearsed any more is forgotten.
+const MEMORY: f64 = 90.0 * 24.0 * 3600.0;
+
+/// Bytes of an earlier file that are read; what is larger is not ours.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Characters of a label.
+const LABEL: usize = 200;
+
+/// Writes it.
+pub struct PrometheusReporter {
+    name: String,
+    target: Whole,
+    earlier: Option<PathBuf>,
+}
+
+impl PrometheusReporter {
+    /// A report that is called `name` and goes to `target`, with what is known from `earlier`, which is read at the end and
+    /// may be the same file.
+    pub fn new(name: String, target: Whole, earlier: Option<PathBuf>) -> Self {
+        Self { name, target, earlier }
+    }
+}
+
+impl Reporter for PrometheusReporter {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
+        if !matches!(event.fact, Fact::RunFinished) {
+            return Ok(());
+        }
+        // Read no sooner than now: another run may have written it meanwhile.
+        let mut book = self.earlier.as_deref().map(read).unwrap_or_default();
+        take(&mut book, outcome, event.at);
+        self.target.update(true, true, || Ok(book.text().into_bytes()))
+    }
+}
+
+/// What an earlier run wrote. What cannot be read is told, and as good as not there.
+fn read(path: &Path) -> Book {
+    let lost = |why: &str| {
+        tracing::warn!("the earlier metrics in {} are lost: {why}", path.display());
+        Book::default()
+    };
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Book::default(),
+        Err(error) => return lost(&error.to_string()),
+    };
+    if !found.is_file() {
+        // Reading from a pipe would wait for its writer, who is us.
+        return Book::default();
+    }
+    if found.len() > LARGEST {
+        return lost("the file is too large to be one of ours");
+    }
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return lost(&error.to_string()),
+    };
+    let (book, strange) = Book::read(&String::from_utf8_lossy(&bytes));
+    if strange > 0 {
+        tracing::warn!(
+            "{} lines of the earlier metrics in {} are lost: they are damaged or not ours",
+            strange,
+            path.display()
+        );
+    }
+    book
+}
+
+/// Adds what a run that ended at `now` found out.
+fn take(book: &mut Book, outcome: &Outcome, now: Timestamp) {
+    let end = seconds(now);
+    for case in &outcome.cases {
+        let entry = book.entries.entry(key(case)).or_default();
+        let ended = seconds(case.finished.unwrap_or(now));
+        if entry.values.get(book::LAST_RUN).is_none_or(|earlier| *earlier <= ended) {
+            note(entry, case, outcome, ended);
+        }
+    }
+    if book.run.get(book::RUN_END).is_none_or(|earlier| *earlier <= end) {
+        book.version = text::one_line(&outcome.version);
+        book.run = [
+            (book::RUN_END, end),
+            (book::RUN_DURATION, units::thousandths(outcome.seconds())),
+            (book::RUN_EXIT, f64::from(outcome.exit_code().number())),
+        ]
+        .into();
+    }
+    let selected: Vec<Key> = outcome.cases.iter().map(key).collect();
+    book.entries.retain(|key, entry| {
+        let last = entry.values.get(book::LAST_RUN).or(entry.values.get(book::LAST_SUCCESS));
+        selected.contains(key) || last.is_some_and(|last| end - last <= MEMORY)
+    });
+}
+
+/// Notes what became of a case that ended at `ended`.
+fn note(entry: &mut Entry, case: &CaseRecord, outcome: &Outcome, ended: f64) {
+    let Standing::Ended(verdict) = Standing::of(case, outcome) else { return };
+    // Not run although it should have been: nothing is known that was not known before.
+    let put_off = verdict == Verdict::Skipped && case.info.ignored.is_none();
+    if !put_off || entry.verdict.is_none() {
+        entry.verdict = Some(verdict);
+    }
+    if case.started.is_some() {
+        let restored = case.restored();
+        entry.values.insert(book::LAST_RUN, ended);
+        entry.values.insert(book::DURATION, units::thousandths(case.seconds()));
+        entry.values.insert(book::BYTES, restored.bytes as f64);
+        entry.values.insert(book::FILES, restored.files as f64);
+        match case.info.snapshot.as_ref().and_then(|snapshot| snapshot.time) {
+            Some(time) => entry.values.insert(book::SNAPSHOT, seconds(time)),
+            None => entry.values.remove(book::SNAPSHOT),
+        };
+    }
+    if verdict == Verdict::Passed {
+        entry.values.insert(book::LAST_SUCCESS, ended);
+    } else if case.info.ignored.is_none() {
+        entry.values.entry(book::LAST_SUCCESS).or_insert(0.0);
+    }
+}
+
+fn key(case: &CaseRecord) -> Key {
+    let label = |value: &str| text::shortened(&text::one_line(value), LABEL);
+    let name = &case.info.name;
+    Key {
+        stack: label(name.stack.as_deref().unwrap_or_default()),
+        service: label(&name.service),
+        source: label(&case.info.source),
+    }
+}
+
+/// Unix time, to the millisecond.
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;

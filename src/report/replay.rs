@@ -1,0 +1,99 @@
+//! A recorded run gives the same reports again, from its log of events and from its JSON report.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::events::read;
+use super::{json, sample};
+use crate::config::forms::Form;
+use crate::config::settings::ReportTargets;
+use crate::model::event::Event;
+use crate::model::outcome::Outcome;
+
+/// The forms whose content depends on nothing but the events and their times.
+const FORMS: [Form; 5] = [Form::Junit, Form::Tap, Form::Json, Form::Ctrf, Form::Events];
+
+struct Reports {
+    outcome: Outcome,
+    texts: BTreeMap<&'static str, Vec<u8>>,
+}
+
+/// All reports of `events`, through the real thing. `cut_off`: the run was killed.
+fn reports(events: &[Event], cut_off: bool) -> Reports {
+    let dir = tempfile::tempdir().expect("a folder");
+    let files = FORMS.into_iter().map(|form| (form, dir.path().join(form.file()))).collect();
+    let targets = ReportTargets { files, ..ReportTargets::default() };
+    let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
+    let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(0.0));
+    events.iter().for_each(|event| sink.replay(event.clone()));
+    let outcome = if cut_off { dispatcher.cut_off() } else { dispatcher.finish() };
+    assert_eq!(outcome.lost_reports, Vec::<String>::new());
+    let texts = FORMS.into_iter().map(|form| (form.file(), fs::read(dir.path().join(form.file())).expect("written")));
+    Reports { outcome, texts: texts.collect() }
+}
+
+fn samples() -> Vec<Vec<Event>> {
+    vec![
+        sample::one_passed(),
+        sample::one_failed(),
+        sample::mixed(),
+        sample::left_behind(),
+        sample::interrupted(),
+        sample::hostile(),
+        sample::nothing(),
+        sample::everything(),
+    ]
+}
+
+#[test]
+fn a_log_gives_the_same_reports_to_the_byte() {
+    for events in samples() {
+        let original = reports(&events, false);
+        let log = read::read("log", &original.texts["events.jsonl"]).expect("a log");
+        assert!(log.ended);
+        let again = reports(&log.events, false);
+        assert_eq!(again.outcome, original.outcome);
+        assert_eq!(again.outcome.exit_code(), original.outcome.exit_code());
+        for (form, text) in &original.texts {
+            assert!(again.texts[form] == *text, "{form} differs");
+        }
+    }
+}
+
+#[test]
+fn a_json_report_gives_the_same_verdicts_in_every_form() {
+    for events in samples() {
+        let original = reports(&events, false);
+        let report = json::read::parse(&original.texts["report.json"]).expect("a report");
+        let again = reports(&json::read::events(&report).expect("understood"), false);
+        assert_eq!(again.outcome.exit_code(), original.outcome.exit_code());
+        assert_eq!(again.outcome.counts(), original.outcome.counts());
+        let told = |outcome: &Outcome| {
+            let cases = outcome.cases.iter();
+            cases.map(|case| (case.info.name.to_string(), case.verdict(), case.is_flaky())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&again.outcome), told(&original.outcome));
+        for form in ["report.json", "junit.xml", "report.tap", "ctrf.json"] {
+            assert!(again.texts[form] == original.texts[form], "{form} differs for {:?}", told(&original.outcome));
+        }
+    }
+}
+
+#[test]
+fn a_log_without_an_end_gives_the_reports_of_a_killed_run() {
+    let killed = sample::killed();
+    let original = reports(&killed, true);
+    assert_eq!(original.outcome.finished, None);
+    let report = json::read::parse(&original.texts["report.json"]).expect("a report");
+    assert_eq!((report.exit_code, report.finished), (None, None));
+    let verdicts: Vec<&str> = report.cases.iter().map(|case| case.verdict.as_str()).collect();
+    assert_eq!(verdicts, ["passed", "running", "waiting"]);
+    let junit = String::from_utf8(original.texts["junit.xml"].clone()).expect("UTF-8");
+    assert!(junit.contains("errors=\"1\"") && junit.contains("unfinished: ") && junit.contains("not run: "), "{junit}");
+    let tap = String::from_utf8(original.texts["report.tap"].clone()).expect("UTF-8");
+    assert!(tap.starts_with("TAP version 13\n1..3\n"), "{tap}");
+    assert!(tap.ends_with("\nBail out! the run was killed before its end\n"), "{tap}");
+    assert!(!tap.contains("not ok"), "{tap}");
+    let log = read::read("log", &original.texts["events.jsonl"]).expect("a log");
+    assert_eq!((log.events, log.ended), (killed, false), "a copy of the log has no more of an end than the log");
+}
