@@ -72,11 +72,11 @@ pub enum HealthStatus {
 const REMOVAL: Duration = Duration::from_secs(10);
 
 impl Daemon {
-    /// Containers, running ones only or all.
+    /// Containers, running ones only or all. One without a name is just being removed and is not told of.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerLine>> {
         let options = ListContainersOptionsBuilder::default().all(all).build();
         let list = self.call("list containers", "", self.docker().list_containers(Some(options))).await?;
-        let mut lines: Vec<_> = list.into_iter().map(line).collect();
+        let mut lines: Vec<_> = list.into_iter().map(line).filter(|line| !line.name.is_empty()).collect();
         lines.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(lines)
     }

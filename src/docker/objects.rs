@@ -27,7 +27,7 @@ pub struct Objects {
 pub struct Object {
     /// Its id (a volume: its name).
     pub id: String,
-    /// Its name.
+    /// Its name; of a container that the engine is just removing, and whose name is free again already, its id.
     pub name: String,
     /// What its labels say.
     pub marks: Marks,
@@ -54,8 +54,9 @@ impl Daemon {
         )?;
         Ok(Objects {
             containers: sorted(containers.into_iter().map(|container| {
-                let name = own_name(container.names.as_deref().unwrap_or_default());
-                object(container.id, name, container.labels)
+                let id = container.id.unwrap_or_default();
+                let name = name_or_id(container.names.as_deref().unwrap_or_default(), &id);
+                object(Some(id), name, container.labels)
             })),
             networks: sorted(
                 networks
@@ -73,6 +74,12 @@ impl Daemon {
     }
 }
 
+/// What a container can be asked for and removed by.
+fn name_or_id(names: &[String], id: &str) -> String {
+    let name = own_name(names);
+    if name.is_empty() { id.to_owned() } else { name }
+}
+
 fn object(id: Option<String>, name: String, labels: Option<HashMap<String, String>>) -> Object {
     Object { id: id.unwrap_or_default(), name, marks: labels::read(&labels.unwrap_or_default()) }
 }
@@ -81,4 +88,16 @@ fn sorted(objects: impl Iterator<Item = Object>) -> Vec<Object> {
     let mut objects: Vec<_> = objects.collect();
     objects.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
     objects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_has_lost_its_name_is_known_by_its_id() {
+        // Seen of an engine under load: a container whose removal is under way is listed, its name is not.
+        assert_eq!(name_or_id(&[], "0a1b"), "0a1b");
+        assert_eq!(name_or_id(&["/rehearsa-x".to_owned()], "0a1b"), "rehearsa-x");
+    }
 }
