@@ -4,6 +4,7 @@
 mod support_live;
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -139,8 +140,64 @@ fn a_pipe_on_a_read_only_mount_is_another_pipe_in_the_sandbox() {
     let ended = Run::start(&writer, &["--settle", "2s"]).end();
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     assert_eq!(logs(&reader).matches("spoke").count(), 1, "only the live one was heard");
-    let note = ended.case()["steps"].to_string();
-    assert!(note.contains("pipe(s)"), "{note}");
+}
+
+/// Connects to the socket that comes to lie in /s, says how that went, and stays.
+const CONNECTS: &str = r#"
+import os, socket, time
+while "late" not in os.listdir("/s"):
+    time.sleep(0.05)
+try:
+    socket.socket(socket.AF_UNIX).connect("/s/late")
+    outcome = "reached"
+except OSError as error:
+    outcome = "refused"
+open("/tmp/outcome", "w").write(outcome)
+print(outcome, flush=True)
+time.sleep(3600)
+"#;
+
+/// A socket is connected to whatever its mount says. This one is not there yet when the mount is looked through.
+#[test]
+fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
+    let mut live = Live::new();
+    let name = unique("connects");
+    let shared = tempfile::tempdir().expect("a folder");
+    let mount = format!("{}:/s:ro", shared.path().display());
+    let health = ["--health-cmd", "grep -q refused /tmp/outcome", "--health-interval", "1s", "--health-retries", "60"];
+    let run = ["--volume", &mount, "--user", "0", "--entrypoint", "python3", "rehearsa-fixture/notes", "-c", CONNECTS];
+    live.run(&name, &[&health[..], &run[..]].concat());
+
+    let mut rehearsal = Run::start(&name, &["--settle", "0s"]);
+    rehearsal.wait_for_step("Boot");
+    let listener = UnixListener::bind(shared.path().join("late")).expect("a socket");
+    wait_for_log(&name, "reached");
+    let ended = rehearsal.end();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    listener.set_nonblocking(true).expect("it can be asked without waiting");
+    assert!(listener.accept().is_ok(), "the live one came");
+    assert!(listener.accept().is_err(), "and nobody else");
+}
+
+/// What listens in a folder that a service only reads is dead in the sandbox; that it then fails says nothing of its data.
+#[test]
+fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
+    let mut live = Live::new();
+    let name = unique("needs");
+    let shared = tempfile::tempdir().expect("a folder");
+    let _listener = UnixListener::bind(shared.path().join("late")).expect("a socket");
+    let mount = format!("{}:/s:ro", shared.path().display());
+    let health = ["--health-cmd", "! grep -q refused /tmp/outcome", "--health-interval", "1s", "--health-retries", "1"];
+    let run = ["--volume", &mount, "--user", "0", "--entrypoint", "python3", "rehearsa-fixture/notes", "-c", CONNECTS];
+    live.run(&name, &[&health[..], &run[..]].concat());
+    wait_for_log(&name, "reached");
+
+    let ended = Run::start(&name, &["--settle", "2s"]).end();
+    let case = ended.case();
+    assert_eq!(ended.code(), Some(102), "{case:#}");
+    assert_eq!(case["diagnosis"]["code"], "sandbox/withheld", "{case:#}");
+    let message = case["diagnosis"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("late"), "{message}");
 }
 
 #[test]

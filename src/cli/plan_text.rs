@@ -87,7 +87,7 @@ fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option
 fn mount_text(plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
     let what = match plan.strategy {
         Strategy::Copy => "copied",
-        Strategy::Readonly => "read-only, as it is",
+        Strategy::Readonly => "shown read-only",
         Strategy::Overlay => "seen through an overlay",
         Strategy::Empty => "empty in the sandbox",
         Strategy::Omit => "left out",

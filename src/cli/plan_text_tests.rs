@@ -63,6 +63,8 @@ fn plan() -> (Plan, Sizes) {
         door_count: 0,
         complete: true,
         free_bytes: 0,
+        file_system: "ext4".to_owned(),
+        mounts_below: 0,
     };
     (Plan { stacks: vec![stack], filtered_out: 4 }, vec![vec![Some(scan)]])
 }

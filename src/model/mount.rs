@@ -67,7 +67,7 @@ impl Mount {
 pub enum Strategy {
     /// Copied into a new volume (the default).
     Copy,
-    /// Mounted read-only straight from where it is (the default for mounts the service itself can only read).
+    /// Not copied but shown read-only, through an overlay (the default for mounts the service itself can only read).
     Readonly,
     /// A copy-on-write view: the source is the lower layer and is never written; only right for data that rests.
     Overlay,

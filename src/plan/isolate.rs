@@ -354,7 +354,7 @@ fn mount_specs(mounts: &[MountPlan], place: &Place<'_>, changes: &mut Changes) -
         match strategy {
             Strategy::Copy | Strategy::Omit => {}
             Strategy::Readonly if mount.read_only => {}
-            Strategy::Readonly => changes.notable(&field, "read and write", "read-only, straight from the source"),
+            Strategy::Readonly => changes.notable(&field, "read and write", "read-only"),
             Strategy::Overlay => changes.quiet(&field, &mount.title(), "a copy-on-write view of it"),
             Strategy::Empty => changes.notable(&field, &mount.title(), "a new, empty volume"),
         }

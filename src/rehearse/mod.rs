@@ -6,6 +6,7 @@ mod boot;
 mod breach;
 mod cause;
 mod engine;
+mod layered;
 mod ledger;
 mod once;
 mod restore;

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::event::{Amount, Fact, Step};
-use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::event::{Fact, Step};
+use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::RestorePlan;
-use crate::model::sandbox::{MountSource, VolumeSpec};
+use crate::model::sandbox::MountSource;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind, Scan};
+use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind};
 
-use super::engine::docker_diagnosis;
-use super::ledger::Entry;
 use super::once::{Outcome, Work};
 use super::sandbox::{Prepared, unexpected, worker_diagnosis};
 use super::stack::Stack;
@@ -23,17 +21,12 @@ use super::steps::OpenStep;
 pub(super) enum Restored {
     /// A folder: this volume.
     Volume(String),
-    /// A single file, or something mounted straight from the host: this path of the engine's host.
+    /// A single file: this path of the engine's host.
     HostPath(String),
-    /// The live volume itself, to be mounted read-only.
-    LiveVolume(String),
     /// Nothing that could be mounted: a socket, a device.
     Nothing,
 }
 
-/// Entries that are looked at to see whether a read-only mount holds sockets. A socket works on a read-only mount too, and
-/// would lead out of the sandbox.
-const SOCKET_SEARCH: u64 = 200_000;
 /// Bytes that stay free where the engine keeps its volumes: live services write there.
 const KEEP_FREE: u64 = 512 * 1024 * 1024;
 
@@ -41,7 +34,7 @@ impl Restored {
     /// What a container mounts.
     pub fn source(&self) -> Option<MountSource> {
         match self {
-            Restored::Volume(name) | Restored::LiveVolume(name) => Some(MountSource::Volume(name.clone())),
+            Restored::Volume(name) => Some(MountSource::Volume(name.clone())),
             Restored::HostPath(path) => Some(MountSource::HostPath(path.clone())),
             Restored::Nothing => None,
         }
@@ -72,11 +65,11 @@ impl Stack {
             Strategy::Empty => self.leave_empty(plan, &prepared, &worker).await,
             Strategy::Copy => self.copy(plan, &prepared, &worker).await,
             Strategy::Overlay => self.overlay(index, plan, &prepared, &worker).await,
-            Strategy::Readonly => self.straight(plan, &prepared, &worker).await,
+            Strategy::Readonly => self.shown_read_only(index, plan, &prepared, &worker).await,
         }
     }
 
-    fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
+    pub(super) fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
         let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source: "live".to_owned() };
         self.common.notify.begin(plan.cases.clone(), step)
     }
@@ -108,7 +101,12 @@ impl Stack {
         }
     }
 
-    async fn copy(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
+    pub(super) async fn copy(
+        self: &Arc<Self>,
+        plan: &RestorePlan,
+        prepared: &Prepared,
+        worker: &Worker,
+    ) -> Outcome<Restored> {
         let step = self.restore_step(plan);
         let Some(from) = prepared.from.clone() else { return Ok(Restored::Volume(prepared.volume.name.clone())) };
         let job = Job::Copy { from, to: prepared.to.clone(), max_bytes: plan.max_copy, keep_free: KEEP_FREE };
@@ -132,89 +130,6 @@ impl Stack {
             Ok(Answer::Failed(failure)) => Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
             Ok(other) => Err(step.broke(unexpected("copying", &other))),
             Err(error) => Err(step.broke(worker_diagnosis(&error, &format!("copying {}", plan.mount.title())))),
-        }
-    }
-
-    /// Mounted read-only from where it is, unless something in it would lead out (a socket, a pipe, a device): then it is
-    /// copied, sockets left out, so that pipes and devices are others than the live ones.
-    async fn straight(self: &Arc<Self>, plan: &RestorePlan, prepared: &Prepared, worker: &Worker) -> Outcome<Restored> {
-        let Some(from) = prepared.from.clone() else { return Ok(Restored::Nothing) };
-        let step = self.restore_step(plan);
-        let scan = match worker.run(Job::Scan { path: from, max_entries: SOCKET_SEARCH }, |_, _| {}).await {
-            Ok(Answer::Scanned(scan)) => scan,
-            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
-            Ok(other) => return Err(step.broke(unexpected("looking through a read-only mount", &other))),
-            Err(error) => {
-                return Err(step.broke(worker_diagnosis(&error, &format!("looking through {}", plan.mount.title()))));
-            }
-        };
-        if matches!(scan.root, RootKind::Socket | RootKind::Other) {
-            step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
-            return Ok(Restored::Nothing);
-        }
-        if scan.door_count > 0 {
-            step.done_with(
-                None,
-                Some(format!(
-                    "{} socket(s), pipe(s) or device(s) in it, which lead out of a read-only mount too: copied instead",
-                    scan.door_count
-                )),
-            );
-            return self.copy(plan, prepared, worker).await;
-        }
-        step.done_with(None, Some(straight_note(&scan)));
-        Ok(match &plan.mount.origin {
-            Origin::Volume { name, .. } => Restored::LiveVolume(name.clone()),
-            Origin::Bind { source } => Restored::HostPath(source.clone()),
-            Origin::Tmpfs { .. } | Origin::Other { .. } => Restored::Nothing,
-        })
-    }
-
-    async fn overlay(
-        self: &Arc<Self>,
-        index: usize,
-        plan: &RestorePlan,
-        prepared: &Prepared,
-        worker: &Worker,
-    ) -> Outcome<Restored> {
-        let step = self.restore_step(plan);
-        let (Some(from), Some(lower)) = (prepared.from.clone(), prepared.source_path.clone()) else {
-            let message = format!(
-                "{} has no path on the engine's host, so no overlay can lie on it; use copy",
-                plan.mount.title()
-            );
-            return Err(step.broke(Diagnosis::new(Code::RestoreFailed, message)));
-        };
-        if lower.contains([',', ':', '\\']) {
-            let message = format!(
-                "{lower}: a path with a comma, colon or backslash cannot be an overlay's lower layer; use copy"
-            );
-            return Err(step.broke(Diagnosis::new(Code::RestoreFailed, message)));
-        }
-        let scan = match worker.run(Job::PrepareOverlay { from, to: prepared.to.clone() }, |_, _| {}).await {
-            Ok(Answer::OverlayReady(scan)) => scan,
-            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
-            Ok(other) => return Err(step.broke(unexpected("preparing an overlay", &other))),
-            Err(error) => {
-                return Err(
-                    step.broke(worker_diagnosis(&error, &format!("preparing an overlay on {}", plan.mount.title())))
-                );
-            }
-        };
-        let name = self.common.session.name(&self.plan.name, &format!("o{index}"));
-        let base = &prepared.volume.mountpoint;
-        let spec = VolumeSpec::Overlay { lower, upper: format!("{base}/upper"), work: format!("{base}/work") };
-        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
-        let request = {
-            let name = name.clone();
-            async move { daemon.create_volume(&name, &spec, &marks).await }
-        };
-        match self.ledger.create(Entry::Volume(name.clone()), request).await {
-            Ok(_) => {
-                step.done_with(None, Some(straight_note(&scan)));
-                Ok(Restored::Volume(name))
-            }
-            Err(error) => Err(step.broke(docker_diagnosis(&error, Code::RestoreFailed, "creating an overlay volume"))),
         }
     }
 
@@ -244,16 +159,7 @@ impl Stack {
     }
 }
 
-fn straight_note(scan: &Scan) -> String {
-    let Amount { files, .. } = scan.amount;
-    if scan.complete {
-        counted(files, "file")
-    } else {
-        format!("more than {files} files, not all looked through for sockets")
-    }
-}
-
-fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
+pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
     let title = mount.title();
     let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
     match failure {
@@ -324,7 +230,7 @@ fn shown(path: &str) -> &str {
     if path.is_empty() { "the root" } else { path }
 }
 
-fn kind_word(root: RootKind) -> &'static str {
+pub(super) fn kind_word(root: RootKind) -> &'static str {
     match root {
         RootKind::Folder => "a folder",
         RootKind::File => "a file",
@@ -333,11 +239,11 @@ fn kind_word(root: RootKind) -> &'static str {
     }
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-fn named(names: &[String], count: u64) -> String {
+pub(super) fn named(names: &[String], count: u64) -> String {
     let listed = names.join(", ");
     let more = count.saturating_sub(names.len() as u64);
     if more == 0 { listed } else { format!("{listed} and {more} more") }

@@ -47,6 +47,8 @@ pub(super) struct Prepared {
     pub volume: VolumeInfo,
     /// Path of the source on the engine's host.
     pub source_path: Option<String>,
+    /// The engine has the source mounted there only while a container uses it: its volume has another driver, or options.
+    pub mounted_on_use: bool,
 }
 
 /// A name that only a resolver outside knows.
@@ -136,10 +138,14 @@ impl Stack {
     async fn prepare(self: &Arc<Self>, index: usize, restore: &RestorePlan) -> Outcome<Prepared> {
         // What is left empty only lends its owner and mode: a volume whose driver is missing can still be replaced by that.
         let may_be_gone = restore.strategy == Strategy::Empty;
+        let mut mounted_on_use = false;
         let source_path = match &restore.mount.origin {
             Origin::Volume { name, driver } => match self.common.daemon.volume(name).await {
                 Ok(_) if may_be_gone && driver != "local" => None,
-                Ok(volume) => Some(volume.mountpoint).filter(|path| !path.is_empty()),
+                Ok(volume) => {
+                    mounted_on_use = volume.driver != "local" || !volume.options.is_empty();
+                    Some(volume.mountpoint).filter(|path| !path.is_empty())
+                }
                 Err(_) if may_be_gone => None,
                 Err(error) => return Err(source_diagnosis(&error, &restore.mount.title())),
             },
@@ -157,7 +163,7 @@ impl Stack {
             .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
         let reads = !may_be_gone || source_path.is_some();
         let from = reads.then(|| format!("/from/{index}"));
-        Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path })
+        Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path, mounted_on_use })
     }
 
     /// Starts the stack's worker with every source, read-only, and every new volume. A source whose path is gone would keep

@@ -9,6 +9,7 @@ use crate::model::event::Fact;
 use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
+use crate::plan::isolate::withheld_for_good;
 
 use super::boot::Booted;
 use super::engine::Common;
@@ -29,6 +30,8 @@ pub(super) struct Stack {
     pub services: BTreeMap<ServiceName, ServiceRun>,
     /// The secrets of all its services: one's log may show another's.
     pub mask: Mask,
+    /// What of a place, by its index, works live and is dead in the sandbox.
+    withheld: Mutex<BTreeMap<usize, String>>,
     /// Places that are still to be restored.
     pub to_restore: AtomicUsize,
     waiting: Mutex<Vec<ServiceName>>,
@@ -58,6 +61,7 @@ impl Stack {
             grounds: Once::default(),
             sandbox: Once::default(),
             mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
+            withheld: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
             services: services.collect(),
@@ -71,6 +75,18 @@ impl Stack {
     /// The plan of a service of this stack.
     pub fn plan_of(&self, name: &ServiceName) -> Option<&ServicePlan> {
         self.services.get(name).map(|run| &self.plan.services[run.index])
+    }
+
+    /// Notes that something in the place of this index works live and is dead in the sandbox.
+    pub fn withhold(&self, index: usize, what: String) {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).insert(index, what);
+    }
+
+    /// What a service works with live, and has not in the sandbox.
+    pub fn withheld_from(&self, plan: &ServicePlan) -> Vec<String> {
+        let known = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = plan.mounts.iter().filter_map(|mount| known.get(&mount.restore?).cloned());
+        withheld_for_good(&plan.service).into_iter().chain(places).collect()
     }
 
     /// Rehearses a service, and tears the sandbox down if it was the last.

@@ -16,7 +16,7 @@ use crate::model::plan::ServicePlan;
 use crate::model::sandbox::NetworkSpec;
 use crate::model::service::{Healthcheck, Restart, ServiceName};
 use crate::plan::beneficiaries;
-use crate::plan::isolate::{health_budget, own_retries, withheld_for_good};
+use crate::plan::isolate::{health_budget, own_retries};
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Job};
 
@@ -372,7 +372,7 @@ impl Stack {
     async fn failure(&self, plan: &ServicePlan, booted: &Booted, diagnosis: Diagnosis) -> Diagnosis {
         let log_tail = self.log_tail(booted, FAILURE_LOG).await;
         let cause = cause::recognise(&log_tail);
-        let withheld = withheld_for_good(&plan.service);
+        let withheld = self.withheld_from(plan);
         if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
             let message = format!(
                 "{}; the sandbox withholds what it works with live: {}",

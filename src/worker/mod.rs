@@ -24,6 +24,7 @@ pub mod listen;
 #[cfg(target_os = "linux")]
 mod meta;
 #[cfg(target_os = "linux")]
+mod mounts;
 mod open;
 pub mod overlay;
 #[cfg(target_os = "linux")]

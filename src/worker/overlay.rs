@@ -4,17 +4,14 @@ use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
 use super::copy::open_target;
-use super::job::{Stop, Ticket};
+use super::job::Stop;
 use super::meta;
 use super::open::{unreadable, unwritable};
-use super::protocol::{Failure, RootKind, Scan};
-use super::scan::{Bounds, look, open_root, scan};
-
-/// The lower layer is counted up to here: nothing of it is copied, so an exact number is not worth a long walk.
-const MAX_ENTRIES: u64 = 200_000;
+use super::protocol::{Failure, RootKind};
+use super::scan::{look, open_root};
 
 /// Makes `upper`, with the metadata of the root of `from`, and `work` in `to`.
-pub fn prepare(from: &str, to: &str, ticket: &Ticket) -> Result<Scan, Stop> {
+pub fn prepare(from: &str, to: &str) -> Result<(), Stop> {
     let (root, _) = look(from)?;
     if root != RootKind::Folder {
         return Err(Failure::WrongKind { root }.into());
@@ -33,5 +30,5 @@ pub fn prepare(from: &str, to: &str, ticket: &Ticket) -> Result<Scan, Stop> {
     let upper = openat(&target, "upper", flags, Mode::empty()).map_err(|error| unwritable("upper", error))?;
     // What the target refuses of the root's attributes is no reason not to go on: the protocol has no word for it.
     meta::apply(&upper, &stat, &xattrs).map_err(|error| unwritable("upper", error))?;
-    scan(from, Bounds { entries: MAX_ENTRIES, bytes: 0 }, ticket, true)
+    Ok(())
 }

@@ -106,8 +106,8 @@ pub enum Answer {
         /// What the source is.
         root: RootKind,
     },
-    /// An overlay's folders are ready; `lower` was scanned.
-    OverlayReady(Scan),
+    /// An overlay's folders are ready.
+    OverlayReady,
     /// What the canary met.
     Canary {
         /// What answered, for people (`172.17.0.1:22 refused the connection`); empty when nothing did.
@@ -146,7 +146,7 @@ pub struct Scan {
     pub allocated: u64,
     /// Folders.
     pub folders: u64,
-    /// What leads out of a read-only mount, too: sockets, pipes, devices. By name relative to the path, the first 20.
+    /// What leads out even of a read-only mount: sockets, pipes, devices. By name relative to the path, the first 20.
     pub doors: Vec<String>,
     /// How many of them in all.
     pub door_count: u64,
@@ -154,6 +154,10 @@ pub struct Scan {
     pub complete: bool,
     /// Bytes free on the file system of the path.
     pub free_bytes: u64,
+    /// The type of the file system that is mounted at the path (`ext4`).
+    pub file_system: String,
+    /// Other mounts below the path; their content is counted with the rest.
+    pub mounts_below: u64,
 }
 
 /// What a copy did.

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, fstatvfs, openat, statat};
 
 use super::job::{Named, Stop, Ticket, shown};
+use super::mounts::mounted_at;
 use super::open::{is_gone, open_quietly, unreadable};
-use super::protocol::{RootKind, Scan};
+use super::protocol::{Failure, RootKind, Scan};
 use super::walk::{Branch, Place, Visitor, threads, walk};
 use crate::model::event::Amount;
 
@@ -26,6 +27,10 @@ pub struct Bounds {
 /// Counts what is at `path`. With `report`, the ticket hears of every entry as work done.
 pub fn scan(path: &str, bounds: Bounds, ticket: &Ticket, report: bool) -> Result<Scan, Stop> {
     let (root, stat) = look(path)?;
+    let mounted = mounted_at(path).map_err(|error| Failure::Unreadable {
+        path: String::new(),
+        error: format!("what is mounted there cannot be found out: {error}"),
+    })?;
     let mut scan = Scan {
         root,
         amount: Amount::default(),
@@ -35,6 +40,8 @@ pub fn scan(path: &str, bounds: Bounds, ticket: &Ticket, report: bool) -> Result
         door_count: 0,
         complete: true,
         free_bytes: 0,
+        file_system: mounted.file_system,
+        mounts_below: mounted.below,
     };
     match root {
         RootKind::File => {

@@ -132,7 +132,10 @@ fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
             Answer::Copied(copy(&from, &to, max_bytes, keep_free, ticket, &())?)
         }
         Job::PrepareEmpty { from, to } => Answer::EmptyReady { root: empty::prepare(&from, &to)? },
-        Job::PrepareOverlay { from, to } => Answer::OverlayReady(overlay::prepare(&from, &to, ticket)?),
+        Job::PrepareOverlay { from, to } => {
+            overlay::prepare(&from, &to)?;
+            Answer::OverlayReady
+        }
         Job::Canary { addresses, name, patience_ms } => {
             let patience = Duration::from_millis(patience_ms);
             Answer::Canary { answered: canary(&addresses, &name, patience, ticket)? }

@@ -91,8 +91,7 @@ async fn an_overlay_is_prepared() {
         let (worker, original, target) = pair(bench).await;
         odd_things(&original);
         let answer = run(&worker, Job::PrepareOverlay { from: "/from".into(), to: "/to".into() }).await;
-        let Answer::OverlayReady(scan) = answer else { panic!("{answer:?}") };
-        assert_eq!((scan.amount.files, scan.folders), (10, 2));
+        assert_eq!(answer, Answer::OverlayReady);
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
         assert_eq!(mode(&target.join("upper")), 0o1700);
         assert!(target.join("work").is_dir());

@@ -71,8 +71,7 @@ fn an_overlay_gets_the_roots_metadata() {
     chown(from.path(), Some(999), Some(998)).unwrap();
     std::fs::set_permissions(from.path(), std::fs::Permissions::from_mode(0o2700)).unwrap();
     let (lower, volume) = (from.path().to_str().unwrap(), to.path().to_str().unwrap());
-    let scan = prepare(lower, volume, &Ticket::default()).unwrap();
-    assert_eq!(scan.amount.files, 1);
+    prepare(lower, volume).unwrap();
     let meta = |path: &Path| {
         let meta = std::fs::metadata(path).unwrap();
         (meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec())
@@ -82,6 +81,6 @@ fn an_overlay_gets_the_roots_metadata() {
     assert!(to.path().join("work").is_dir());
 
     let file = from.path().join("data");
-    let wrong = prepare(file.to_str().unwrap(), volume, &Ticket::default());
+    let wrong = prepare(file.to_str().unwrap(), volume);
     assert!(matches!(wrong, Err(Stop::Failed(Failure::WrongKind { root: RootKind::File }))), "{wrong:?}");
 }
