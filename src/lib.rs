@@ -1,6 +1,7 @@
 //! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
 //! checks that it works, reports, and removes every trace.
 
+pub mod archive;
 pub mod cli;
 pub mod config;
 pub mod discover;
@@ -10,5 +11,6 @@ pub mod model;
 pub mod plan;
 pub mod rehearse;
 pub mod report;
+pub mod source;
 pub mod trials;
 pub mod worker;

@@ -9,34 +9,43 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms it may use.
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("archive", &[]),
     ("docker", &["model"]),
-    ("worker", &["docker", "model"]),
+    ("worker", &["archive", "docker", "model"]),
+    ("source", &["archive", "model"]),
     ("config", &["model"]),
     ("discover", &["config", "docker", "model"]),
     ("plan", &["config", "model"]),
-    ("rehearse", &["docker", "model", "plan", "worker"]),
+    ("rehearse", &["docker", "model", "plan", "source", "worker"]),
     ("report", &["config", "model"]),
     ("trials", &["docker", "model", "plan", "rehearse", "report"]),
-    ("cli", &["config", "discover", "docker", "model", "plan", "rehearse", "report", "trials", "worker"]),
+    ("cli", &["config", "discover", "docker", "model", "plan", "rehearse", "report", "source", "trials", "worker"]),
     ("harness", &["cli"]),
 ];
 
 /// Each foreign crate that has one job, and the rooms where it does it.
 const HOMES: &[(&str, &[&str])] = &[
+    ("age", &["source"]),
     ("bollard", &["docker"]),
+    ("bzip2", &["archive"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("flate2", &["archive"]),
+    ("glob", &["source"]),
     ("hyper", &["docker", "worker"]),
     ("indicatif", &["report"]),
+    ("liblzma", &["archive"]),
     ("libtest_mimic", &["trials"]),
     ("maud", &["report"]),
     ("quick_junit", &["report"]),
     ("regex", &["rehearse"]),
     ("rusqlite", &["worker"]),
-    ("rustix", &["cli", "worker"]),
+    ("rustix", &["archive", "cli", "worker"]),
     ("schemars", &["report"]),
-    ("tar", &["worker"]),
+    ("tar", &["archive", "worker"]),
+    ("toml", &["config"]),
     ("tracing_subscriber", &["cli"]),
+    ("zstd", &["archive"]),
 ];
 
 /// Lines of a file that a person still reads in one sitting.

@@ -120,6 +120,7 @@ impl Settings {
             memory: memory.map(|said| said.size()).transpose()?.filter(|bytes| *bytes > 0),
             keep: flags.keep,
             strategies: strategies(flags, env)?,
+            ..defaults
         };
         Ok(Settings {
             selection: Selection {
@@ -165,6 +166,12 @@ impl Settings {
             max_copy: if explicit.max_copy { run.max_copy } else { labels.max_copy.unwrap_or(run.max_copy) },
             memory: if explicit.memory { run.memory } else { labels.memory.or(run.memory) },
             keep: run.keep,
+            source: run.source.clone(),
+            maps: run.maps.clone(),
+            allow_empty: run.allow_empty.clone(),
+            max_entries: run.max_entries,
+            max_age: run.max_age,
+            max_rto: run.max_rto,
             strategies: labels.mounts.iter().chain(&run.strategies).cloned().collect(),
         }
     }

@@ -9,6 +9,7 @@ use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
 use crate::model::partition::Partition;
 use crate::model::service::ServiceName;
+use crate::model::source::{MapRule, SourceSpec};
 
 /// What a run of `rehearsa test` or `rehearsa plan` is to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +126,18 @@ pub struct Rehearsal {
     pub strategies: Vec<StrategyRule>,
     /// Memory a service may use when it has no limit of its own, in bytes; `None`: no limit.
     pub memory: Option<u64>,
+    /// Where its data comes from; `None`: from the live service.
+    pub source: Option<SourceSpec>,
+    /// Which part of the source belongs to which mount, last match wins.
+    pub maps: Vec<MapRule>,
+    /// Mounts whose part of the source may be empty, as in [`StrategyRule::mount`].
+    pub allow_empty: Vec<String>,
+    /// Entries that an archive may have; 0 for no bound.
+    pub max_entries: u64,
+    /// The snapshot may be no older than this.
+    pub max_age: Option<Duration>,
+    /// From the beginning of the restore until the service is ready it may take no longer than this.
+    pub max_rto: Option<Duration>,
 }
 
 impl Default for Rehearsal {
@@ -136,6 +149,12 @@ impl Default for Rehearsal {
             keep: false,
             strategies: Vec::new(),
             memory: None,
+            source: None,
+            maps: Vec::new(),
+            allow_empty: Vec::new(),
+            max_entries: 20_000_000,
+            max_age: None,
+            max_rto: None,
         }
     }
 }

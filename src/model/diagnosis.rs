@@ -90,12 +90,51 @@ codes! {
     DataMetadataLost "data/metadata-lost" Warning "attributes were lost",
         "The file system that holds the copy does not take some owners, attributes or lists of rights.",
         "Keep the engine's volumes on a file system that has them; tmpfs and network file systems often lack user attributes.";
+    SourceCorrupt "source/corrupt" Failed "the backup is damaged",
+        "The archive is cut off, its compression or a header in it is broken, or it is no archive at all: what comes after the damage is lost.",
+        "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";
+    SourceLockedOut "source/locked-out" Failed "the backup cannot be decrypted",
+        "The passphrase or key that was given does not open the backup; in an emergency nobody would get at the data.",
+        "Find the right passphrase or key, and keep it where it survives the loss of this host.";
+    SourceUnreachable "source/unreachable" Errored "the backup cannot be read",
+        "The file or folder is not there or cannot be opened, so nothing can be said about it.",
+        "See that the path is right, mounted and readable for the user that runs rehearsa.";
+    SourceToolMissing "source/tool-missing" Errored "a program that the backup needs is missing",
+        "The backup can only be read with a program that is not installed here.",
+        "Install it where rehearsa runs.";
+    SourceNoSnapshot "source/no-snapshot" Failed "there is no such snapshot",
+        "The source holds no snapshot, or none that is wanted.",
+        "See that the backup job runs and where it writes; `rehearsa plan` shows what is found.";
+    SourceStale "source/stale" Failed "the newest snapshot is too old",
+        "The newest snapshot is older than max_age allows: the backup job has silently stopped, or writes elsewhere.",
+        "Look at the backup job's log and at its schedule.";
+    RestoreMountMissing "restore/mount-missing" Failed "the backup holds nothing for a mount",
+        "The service writes to this mount, and the backup has nothing that belongs to it: a restore would lose it.",
+        "Add the mount to the backup; if it is there under another name, say so with --map, and if it need not be there, with the strategy empty.";
+    RestoreEmpty "restore/empty" Failed "the backup's part for a mount is empty",
+        "The backup has a place for this mount and not one file in it; many services come up healthy on nothing.",
+        "Look at what the backup job reads: an empty folder is often a mount that was not there. If it may be empty, say allow_empty.";
+    RestoreAmbiguous "restore/ambiguous" Errored "several parts of the backup could belong to a mount",
+        "More than one path in the backup fits the mount, and rehearsa does not guess.",
+        "Say which with --map, as the message shows.";
+    RestoreIncomplete "restore/incomplete" Failed "not all of the backup came back",
+        "What was restored is not what the backup says it holds.",
+        "Look at the named files; restore from an older snapshot and compare.";
+    RestoreUnsafeEntry "restore/unsafe-entry" Failed "the backup has an entry that leads out of its place",
+        "An entry of the archive would be written outside of the volume it belongs to, or is a device: no honest backup of data has such.",
+        "Find out who wrote this archive before you unpack it anywhere; nothing was written outside of the sandbox.";
+    RestoreNotInBackup "restore/not-in-backup" Warning "a read-only mount is not in the backup",
+        "The service only reads this mount; the backup has nothing for it, so the live one was used. On a new host it would be missing.",
+        "Add it to the backup, or keep it where the stack's files are kept.";
+    RestoreTooSlow "restore/too-slow" Failed "the restore took longer than allowed",
+        "From the beginning of the restore until the service was ready it took longer than max_rto.",
+        "Look at the times of the steps in the report; raise max_rto if they are what you can live with.";
     RestoreNoSpace "restore/no-space" Errored "no room for the restored data",
         "The data is larger than the free space where the engine keeps its volumes.",
         "Free some space, or use another strategy for the mount: readonly, overlay, empty or omit.";
-    RestoreTooLarge "restore/too-large" Errored "a mount is larger than --max-copy",
-        "The mount holds more than a rehearsal may copy.",
-        "Raise --max-copy, or use another strategy for the mount: readonly, overlay, empty or omit.";
+    RestoreTooLarge "restore/too-large" Errored "there is more than may be restored",
+        "A mount or a backup holds more than a rehearsal may bring into the sandbox.",
+        "Raise the bound that the message names, or use another strategy for the mount: readonly, overlay, empty or omit.";
     RestoreUnreadable "restore/unreadable" Errored "the data could not be read",
         "Reading the source failed, so nothing can be said about it.",
         "See to the named file or volume; a failing disk shows like this.";

@@ -16,3 +16,4 @@ pub mod sample;
 pub mod sandbox;
 pub mod secret;
 pub mod service;
+pub mod source;

@@ -214,6 +214,22 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
         Failure::Unwritable { path, error } => {
             Diagnosis::new(Code::RestoreFailed, format!("writing {} of the copy of {title}: {error}", shown(path)))
         }
+        Failure::Corrupt { entry, at, error } => {
+            let after = if entry.is_empty() { String::new() } else { format!(", after the entry {entry}") };
+            Diagnosis::new(
+                Code::SourceCorrupt,
+                format!("the archive that {title} is restored from is damaged at byte {at}{after}: {error}"),
+            )
+        }
+        Failure::Unsafe { path, error } => {
+            Diagnosis::new(Code::RestoreUnsafeEntry, format!("restoring {title}: the entry {path} {error}"))
+        }
+        Failure::TooMany { max_entries } => Diagnosis::new(
+            Code::RestoreTooLarge,
+            format!(
+                "restoring {title}: the archive has more than {max_entries} entries, the bound that --max-entries sets"
+            ),
+        ),
         Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
         Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("copying {title}: {error}")),
     }

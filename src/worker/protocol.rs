@@ -52,6 +52,23 @@ pub enum Job {
         /// An empty volume of the worker.
         to: String,
     },
+    /// Takes an archive apart that comes as [`Job::Data`] under this job's number, and puts what the routes name into place.
+    /// The archive may be compressed (gzip, zstd, xz, bzip2: its content tells).
+    Unpack {
+        /// What goes where. An entry takes the route of the longest prefix.
+        routes: Vec<Route>,
+        /// Refuse a route that gets more than this; 0 for no bound.
+        max_bytes: u64,
+        /// Refuse an archive of more entries than this, the ones that are not wanted included; 0 for no bound.
+        max_entries: u64,
+        /// Leave this many bytes free on the target's file system.
+        keep_free: u64,
+    },
+    /// The next piece of the stream of the job of the same number: after the line come so many bytes. None is the end.
+    Data {
+        /// How many bytes.
+        length: u32,
+    },
     /// Tries to reach what must not be reachable.
     Canary {
         /// Addresses to try (no names).
@@ -72,6 +89,15 @@ pub enum Job {
         /// The job to stop.
         target: u64,
     },
+}
+
+/// What of an archive goes where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// A path in the archive: entries below it, without it, go to `to`. Empty: all entries.
+    pub prefix: Vec<u8>,
+    /// An empty volume of the worker. Where the prefix names a file, the file lands in it under the name `file`.
+    pub to: String,
 }
 
 /// What a worker says of a job.
@@ -101,6 +127,11 @@ pub enum Answer {
     Scanned(Scan),
     /// A copy's result.
     Copied(Copied),
+    /// What was unpacked, in the order of the routes.
+    Unpacked {
+        /// One for each route.
+        places: Vec<Unpacked>,
+    },
     /// The empty place is ready.
     EmptyReady {
         /// What the source is.
@@ -181,6 +212,21 @@ pub struct Copied {
     pub lost_metadata_count: u64,
 }
 
+/// What came to one place out of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpacked {
+    /// What the archive has at the prefix: a folder or a file; `None` when it has nothing there.
+    pub root: Option<RootKind>,
+    /// Entries (folders are not counted) and bytes of content.
+    pub amount: Amount,
+    /// Folders, the root not counted.
+    pub folders: u64,
+    /// Metadata the target's file system would not take (`user.foo on a/b: not supported`), the first 20.
+    pub lost_metadata: Vec<String>,
+    /// How many in all.
+    pub lost_metadata_count: u64,
+}
+
 /// Why a job could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
@@ -223,6 +269,27 @@ pub enum Failure {
         path: String,
         /// The system's words.
         error: String,
+    },
+    /// An archive is damaged, cut off, or none.
+    Corrupt {
+        /// The last entry before the damage, when there was one.
+        entry: String,
+        /// Where, in bytes of the archive once it is decompressed.
+        at: u64,
+        /// What is wrong.
+        error: String,
+    },
+    /// An entry of an archive would be written elsewhere than where it belongs.
+    Unsafe {
+        /// The entry.
+        path: String,
+        /// What it would do.
+        error: String,
+    },
+    /// An archive has more entries than are allowed.
+    TooMany {
+        /// How many are allowed.
+        max_entries: u64,
     },
     /// The source is neither a folder nor a file.
     WrongKind {

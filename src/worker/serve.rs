@@ -144,6 +144,7 @@ fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
             listen(&ports, ticket)?;
             Answer::Listening
         }
+        Job::Unpack { .. } | Job::Data { .. } => refused("no archive can be unpacked yet".to_owned()),
         Job::Cancel { .. } => Answer::Cancelled,
     })
 }

@@ -1,0 +1,1 @@
+//! Sources of restored data: one file a source behind one trait.
