@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bollard::{BollardRequest, errors::Error as Bollard};
 use hyper::body::Incoming;
@@ -18,7 +19,9 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::{Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::connect::host_and_port;
 
@@ -88,7 +91,7 @@ impl Place {
         match answer.await {
             Ok(response) => Ok(response),
             // What ssh said tells more than that the pipe ended.
-            Err(error) => Err(match complaint.text() {
+            Err(error) => Err(match complaint.text().await {
                 Some(text) => io::Error::new(io::ErrorKind::ConnectionAborted, text).into(),
                 None => error.into(),
             }),
@@ -123,29 +126,36 @@ fn origin_form(mut request: BollardRequest) -> BollardRequest {
 }
 
 /// What ssh wrote to its standard error, the first few kilobytes of it.
-#[derive(Clone, Default)]
-struct Complaint(Arc<Mutex<Vec<u8>>>);
+struct Complaint {
+    said: Arc<Mutex<Vec<u8>>>,
+    end: JoinHandle<()>,
+}
 
 impl Complaint {
     const LONGEST: usize = 4096;
+    /// How long its end is waited for: a master connection in the background may keep it open for hours.
+    const PATIENCE: Duration = Duration::from_secs(1);
 
-    fn collect(mut stderr: ChildStderr) -> Self {
-        let complaint = Self::default();
-        let into = complaint.clone();
-        tokio::spawn(async move {
+    fn collect(mut stderr: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let into = Arc::clone(&said);
+        let end = tokio::spawn(async move {
             let mut piece = [0; 1024];
             // Read to the end even when it is too long, or ssh would stand still.
             while let Ok(length @ 1..) = stderr.read(&mut piece).await {
-                let mut text = into.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut text = into.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = Self::LONGEST.saturating_sub(text.len());
                 text.extend_from_slice(&piece[..length.min(room)]);
             }
         });
-        complaint
+        Self { said, end }
     }
 
-    fn text(&self) -> Option<String> {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// All of it: the connection may be seen to have ended before what was said of it is read.
+    async fn text(self) -> Option<String> {
+        // Whether it ended or not, what is there is told.
+        let _ = timeout(Self::PATIENCE, self.end).await;
+        let text = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         (!lines.is_empty()).then(|| format!("ssh: {}", lines.join("; ")))
@@ -192,6 +202,8 @@ impl AsyncWrite for Pipe {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     fn arguments(place: &str) -> String {
@@ -207,6 +219,27 @@ mod tests {
             arguments("me@[fe80::1]/run/user/1000/docker.sock"),
             format!("{ask} -l me -- fe80::1 docker --host unix:///run/user/1000/docker.sock system dial-stdio")
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_said_is_heard_to_its_end() {
+        let (mut ssh, stderr) = tokio::io::duplex(64);
+        let complaint = Complaint::collect(stderr);
+        let speak = async {
+            ssh.write_all(b"Permission denied\r\n").await.expect("it is heard");
+            tokio::task::yield_now().await;
+            ssh.write_all(b"\nbye\n").await.expect("it is heard");
+            drop(ssh);
+        };
+        let (heard, ()) = tokio::join!(complaint.text(), speak);
+        assert_eq!(heard.as_deref(), Some("ssh: Permission denied; bye"));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_and_stays_is_not_waited_for_long() {
+        let (_ssh, stderr) = tokio::io::duplex(64);
+        let heard = timeout(20 * Complaint::PATIENCE, Complaint::collect(stderr).text()).await;
+        assert_eq!(heard.expect("it is given up"), None);
     }
 
     #[test]
