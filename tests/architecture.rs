@@ -43,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["archive", "cli", "worker"]),
     ("schemars", &["report"]),
     ("tar", &["archive", "worker"]),
+    ("tokio_rustls", &["docker"]),
     ("toml", &["config"]),
     ("tracing_subscriber", &["cli"]),
     ("zstd", &["archive"]),

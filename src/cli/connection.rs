@@ -58,6 +58,11 @@ impl Endpoint {
                     "see that ca.pem, cert.pem and key.pem in {} are those of this engine",
                     certs.display()
                 )),
+                // Go's words for it, which every engine has.
+                (Kind::Engine(said), Target::Tcp(_)) if said.contains("HTTP request to an HTTPS server") => Some(
+                    "this engine wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+                        .to_owned(),
+                ),
                 (Kind::Version(_), _) if self.api.is_some() => Some(
                     "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to one of these"
                         .to_owned(),
@@ -192,6 +197,14 @@ mod tests {
         let text = named.unanswered(DockerError { kind: Kind::Refused, ..unreachable() }).render(false);
         assert!(text.contains("not allowed to talk to the Docker engine"), "{text}");
         assert!(text.contains("group `docker`"), "{text}");
+    }
+
+    #[test]
+    fn an_engine_that_wants_tls_is_told_with_how_to_say_so() {
+        let named = endpoint(Some("tcp://nas:2376"), None, &[]).expect("it is right");
+        let said = Kind::Engine("Client sent an HTTP request to an HTTPS server.".to_owned());
+        let text = named.unanswered(DockerError { kind: said, source: None, ..unreachable() }).render(false);
+        assert!(text.contains("What to do: this engine wants TLS: set DOCKER_TLS_VERIFY=1"), "{text}");
     }
 
     #[test]

@@ -9,14 +9,15 @@ use std::time::Duration;
 use bollard::errors::Error as Bollard;
 use bollard::models::{SystemInfo, SystemVersion};
 use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::Uri;
+use hyper::body::Incoming;
+use hyper::{Response, Uri};
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Target, parse_version};
 use super::errors::{DockerError, Kind, Result, kind_of_io};
-use super::ssh::Place;
+use super::{ssh, tls};
 
 /// How long an ordinary call may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
@@ -108,14 +109,15 @@ impl Daemon {
     async fn try_connect(target: &Target, pinned: Option<(u16, u16)>) -> Result<Daemon> {
         let address = target.to_string();
         let failed = |error: &Bollard| DockerError::from_bollard(CONNECT, &address, FIRST_ANSWER, error);
+        let unusable = |why| DockerError::new(CONNECT, &*address, Kind::Engine(why));
         let docker = match target {
             Target::Unix(path) => unix(path, &address).await?,
             Target::Tcp(place) => {
                 Docker::connect_with_http(&format!("tcp://{place}"), UNBOUNDED, &client_version(NEWEST))
                     .map_err(|error| failed(&error))?
             }
-            Target::Tls { address: place, certs } => tls(place, certs, &address)?,
-            Target::Ssh(place) => ssh(place).map_err(|why| DockerError::new(CONNECT, &*address, Kind::Engine(why)))?,
+            Target::Tls { address: place, certs } => tls(place, certs).map_err(unusable)?,
+            Target::Ssh(place) => ssh(place).map_err(unusable)?,
         };
         // The one call without a version in its path.
         let version = match timeout(FIRST_ANSWER, docker.version()).await {
@@ -214,25 +216,21 @@ async fn unix(path: &Path, address: &str) -> Result<Docker> {
         .map_err(|error| DockerError::from_bollard(CONNECT, address, FIRST_ANSWER, &error))
 }
 
-fn tls(place: &str, certs: &Path, address: &str) -> Result<Docker> {
-    let [key, cert, ca] = ["key.pem", "cert.pem", "ca.pem"].map(|name| certs.join(name));
-    // bollard would find out about the first two in the middle of the handshake, and say nothing.
-    for file in [&ca, &cert, &key] {
-        if let Err(error) = std::fs::File::open(file) {
-            return Err(DockerError::new(
-                CONNECT,
-                address,
-                Kind::Engine(format!("cannot read {}: {error}", file.display())),
-            ));
-        }
-    }
-    Docker::connect_with_ssl(&format!("tcp://{place}"), &key, &cert, &ca, UNBOUNDED, &client_version(NEWEST))
-        .map_err(|error| DockerError::from_bollard(CONNECT, address, FIRST_ANSWER, &error))
+fn tls(place: &str, certs: &Path) -> std::result::Result<Docker, String> {
+    let place = Arc::new(tls::Place::prepare(place, certs)?);
+    carried(move |request| Arc::clone(&place).send(request))
 }
 
 fn ssh(place: &str) -> std::result::Result<Docker, String> {
-    let place = Arc::new(Place::parse(place)?);
-    let transport = move |request: BollardRequest| Arc::clone(&place).send(request);
+    let place = Arc::new(ssh::Place::parse(place)?);
+    carried(move |request| Arc::clone(&place).send(request))
+}
+
+/// Requests go by our own transport, whatever host stands in them.
+fn carried<F>(transport: impl Fn(BollardRequest) -> F + Send + Sync + 'static) -> std::result::Result<Docker, String>
+where
+    F: Future<Output = std::result::Result<Response<Incoming>, Bollard>> + Send + 'static,
+{
     Docker::connect_with_custom_transport(transport, Some("http://docker"), UNBOUNDED, &client_version(NEWEST))
         .map_err(|error| error.to_string())
 }

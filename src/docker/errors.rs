@@ -108,10 +108,6 @@ impl DockerError {
             Bollard::DockerContainerWaitError { error, .. } => Kind::Engine(one_line(error)),
             Bollard::RequestTimeoutError => return Self::new(operation, subject, Kind::Timeout(limit)),
             Bollard::SocketNotFoundError(_) => Kind::Unreachable,
-            Bollard::CertPathError { .. } | Bollard::CertMultipleKeys { .. } | Bollard::CertParseError { .. } => {
-                // These name the file themselves and have nothing below.
-                return Self::new(operation, subject, Kind::Engine(error.to_string()));
-            }
             // Taken by hand: these stand for what they hold, and a transparent error's `source()` skips it.
             Bollard::IOError { err } => return Self::connection(operation, subject, err),
             Bollard::HyperResponseError { err } => return Self::connection(operation, subject, err),
@@ -165,7 +161,7 @@ fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static)
 
 /// The error and all that lies below it. An [`io::Error`] that only wraps another is stepped into, which its own
 /// `source()` would skip.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| below(*error))
 }
 
@@ -180,8 +176,6 @@ fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
 pub(super) fn kind_of_io(error: &io::Error) -> Option<Kind> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Some(Kind::Refused),
-        // rustls reports a certificate that it or the other side does not take like this.
-        io::ErrorKind::InvalidData => Some(Kind::Refused),
         io::ErrorKind::Other => None,
         _ => Some(Kind::Unreachable),
     }

@@ -12,6 +12,7 @@ mod context;
 mod create;
 mod errors;
 mod events;
+mod http;
 mod images;
 mod inspect;
 mod inspect_host;
@@ -22,6 +23,7 @@ mod networks;
 mod objects;
 mod optout;
 mod ssh;
+mod tls;
 mod volumes;
 
 pub use attach::{Attached, Output};

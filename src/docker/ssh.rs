@@ -13,17 +13,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bollard::{BollardRequest, errors::Error as Bollard};
+use hyper::Response;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Response, Uri};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::connect::host_and_port;
+use super::http;
 
 /// Where `ssh` leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,12 +81,7 @@ impl Place {
     /// Sends one request over a connection of its own.
     pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
         let (stream, complaint) = self.dial()?;
-        let answer = async {
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection.with_upgrades());
-            sender.send_request(origin_form(request)).await
-        };
-        match answer.await {
+        match http::exchange(stream, "docker", request).await {
             Ok(response) => Ok(response),
             // What ssh said tells more than that the pipe ended.
             Err(error) => Err(match complaint.text().await {
@@ -113,16 +106,6 @@ impl Place {
         let complaint = Complaint::collect(child.stderr.take().ok_or_else(missing)?);
         Ok((Pipe { stdin: Some(stdin), stdout, _child: child }, complaint))
     }
-}
-
-/// The request as a connection wants it: path only, the host in its header.
-fn origin_form(mut request: BollardRequest) -> BollardRequest {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    if let Ok(uri) = path.parse::<Uri>() {
-        *request.uri_mut() = uri;
-    }
-    request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
-    request
 }
 
 /// What ssh wrote to its standard error, the first few kilobytes of it.
