@@ -1,5 +1,7 @@
 //! A second Docker engine of a test's own, with its data on a small disk of its own: what breaks it breaks nobody else.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,17 +17,20 @@ const SCRIPT: &str = r#"
 set -e
 if ip link show docker0 >/dev/null 2>&1; then exit 1; fi
 ip link set lo up
-cd "$1"
+dir=$1
+shift
+cd "$dir"
 mount -o loop disk data
 mkdir -p /run/docker/plugins
 mount --bind plugins /run/docker/plugins
 if [ -d /run/containerd ]; then mount -t tmpfs none /run/containerd; fi
-dockerd --config-file "$1/daemon.json" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" \
-  -H "unix://$1/docker.sock" --bridge=none --iptables=false >log 2>&1 &
+sock=unix://$dir/docker.sock
+dockerd --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" \
+  --bridge=none --iptables=false -H "$sock" "$@" >log 2>&1 &
 pid=$!
 cat >/dev/null
 set +e
-timeout 30 docker -H "unix://$1/docker.sock" ps --all --quiet | xargs -r timeout 30 docker -H "unix://$1/docker.sock" rm --force
+timeout 30 docker -H "$sock" ps --all --quiet | xargs -r timeout 30 docker -H "$sock" rm --force
 kill "$pid"
 wait "$pid"
 umount data
@@ -40,6 +45,11 @@ pub struct Engine {
 impl Engine {
     /// With this much room, for so many files, and these fixture images.
     pub fn start(mib: u64, files: u64, images: &[&str]) -> Self {
+        Self::start_with(&[], mib, files, images)
+    }
+
+    /// The same with more flags of `dockerd`.
+    pub fn start_with(flags: &[&str], mib: u64, files: u64, images: &[&str]) -> Self {
         assert!(rustix::process::geteuid().is_root(), "needs root: it mounts a disk and starts an engine on it");
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path();
@@ -52,6 +62,7 @@ impl Engine {
         run(Command::new("mkfs.ext4").args(["-q", "-m", "0", "-N", &files.to_string()]).arg(path.join("disk")));
         let process = Command::new("unshare")
             .args(["--mount", "--net", "sh", "-c", SCRIPT, "engine", &shown(path)])
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -103,6 +114,20 @@ impl Engine {
         let mut command = Command::new("docker");
         command.args(["--host", &self.host()]).args(args).stdin(Stdio::null());
         command
+    }
+
+    /// The command as one that runs in the engine's own network, where its `127.0.0.1` is.
+    pub fn beside(&self, command: &Command) -> Command {
+        let mut beside = Command::new("nsenter");
+        beside.arg(format!("--net=/proc/{}/ns/net", self.process.id()));
+        beside.arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => beside.env(key, value),
+                None => beside.env_remove(key),
+            };
+        }
+        beside
     }
 
     /// What the docker client prints; it has to succeed.

@@ -179,33 +179,6 @@ async fn an_older_version_of_the_api_can_be_insisted_on() {
     assert!(error.to_string().contains("Docker API 1.99 is asked for"), "{error}");
 }
 
-/// `REHEARSA_TEST_SSH=user@host:port cargo test --test docker_room -- --ignored ssh`
-#[tokio::test]
-#[ignore = "needs an SSH server with an engine behind it, named by REHEARSA_TEST_SSH"]
-async fn an_engine_over_ssh_is_talked_to_like_any_other() {
-    let place = std::env::var("REHEARSA_TEST_SSH").expect("REHEARSA_TEST_SSH names a server");
-    talks(&Target::Ssh(place)).await;
-}
-
-/// `REHEARSA_TEST_TLS=host:port REHEARSA_TEST_CERTS=folder cargo test --test docker_room -- --ignored tls`
-#[tokio::test]
-#[ignore = "needs an engine with TLS, named by REHEARSA_TEST_TLS, and keys in REHEARSA_TEST_CERTS"]
-async fn an_engine_over_tls_is_talked_to_like_any_other() {
-    let address = std::env::var("REHEARSA_TEST_TLS").expect("REHEARSA_TEST_TLS names an engine");
-    let certs = std::env::var_os("REHEARSA_TEST_CERTS").expect("REHEARSA_TEST_CERTS names a folder").into();
-    talks(&Target::Tls { address, certs }).await;
-}
-
-async fn talks(target: &Target) {
-    with_session(async |bench| {
-        let daemon = Daemon::connect(target, None).await.expect("it answers");
-        let there = Bench { daemon, marks: bench.marks.clone() };
-        let (code, out, err) = there.run("cat", script("cat; echo end >&2"), b"hello").await;
-        assert_eq!((code, out.as_str(), err.as_str()), (0, "hello", "end\n"));
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn ssh_says_itself_why_it_does_not_connect() {
     let error = Daemon::connect(&Target::Ssh("127.0.0.1:1".into()), None).await.expect_err("nobody");

@@ -252,15 +252,24 @@ pub struct Rehearsal {
     pub report: Value,
 }
 
-/// Rehearses the services of exactly these names, one second of settling each unless the arguments say otherwise.
-pub fn rehearse(names: &[&str], args: &[&str]) -> Rehearsal {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let json = dir.path().join("report.json");
+/// The executable under test. Settings of whoever runs the tests are not for it.
+pub fn rehearsa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    // Settings of whoever runs the tests are not for them.
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
         command.env_remove(key);
     }
+    command
+}
+
+/// Rehearses the services of exactly these names, one second of settling each unless the arguments say otherwise.
+pub fn rehearse(names: &[&str], args: &[&str]) -> Rehearsal {
+    rehearse_by(rehearsa(), names, args)
+}
+
+/// The same by a command that leads to rehearsa: with an environment of its own, or in another place.
+pub fn rehearse_by(mut command: Command, names: &[&str], args: &[&str]) -> Rehearsal {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let json = dir.path().join("report.json");
     let output = command
         .args(["test", "--exact", "--json"])
         .arg(&json)
