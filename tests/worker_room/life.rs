@@ -113,16 +113,19 @@ async fn a_worker_that_is_killed_is_told_as_stopped() {
     .await;
 }
 
-/// Where [`a_killed_client_leaves_no_worker_running`] tells its child whose session it is in.
+/// Set in the process that [`a_killed_client_leaves_no_worker_running`] starts and kills: whose session it is in.
 const SESSION: &str = "REHEARSA_TEST_SESSION";
 
 #[tokio::test]
 async fn a_killed_client_leaves_no_worker_running() {
+    if let Ok(session) = std::env::var(SESSION) {
+        return be_killed(session).await;
+    }
     with_session(async |bench| {
         image(bench).await;
         let mut events = bench.daemon.events(&bench.marks.session).await.expect("events");
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--ignored", "--exact", "life::client_that_is_killed"])
+            .args(["--exact", "life::a_killed_client_leaves_no_worker_running"])
             .env(SESSION, &bench.marks.session)
             .stdout(std::process::Stdio::null())
             .spawn()
@@ -143,10 +146,7 @@ async fn a_killed_client_leaves_no_worker_running() {
     .await;
 }
 
-#[tokio::test]
-#[ignore = "run and killed by a_killed_client_leaves_no_worker_running"]
-async fn client_that_is_killed() {
-    let Ok(session) = std::env::var(SESSION) else { return };
+async fn be_killed(session: String) {
     let daemon = rehearsa::docker::Daemon::connect(&crate::bench::target(), None).await.expect("an engine");
     let process = format!("{}.0", std::process::id());
     let marks = Marks { session, stack: "room".into(), host: "test".into(), process, expires: 4_000_000_000 };
