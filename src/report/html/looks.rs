@@ -28,22 +28,29 @@ fn complaints(browser: &mut Browser, html: &str, sight: Sight) -> Vec<String> {
     misdeeds.into_iter().chain(looks).chain(nameless).collect()
 }
 
+/// With `REHEARSA_TEST_PICTURES=FOLDER` it also makes pictures of all pages there, for people to look at.
 #[test]
 fn every_page_is_sound_on_every_screen() {
+    let pictures = std::env::var_os("REHEARSA_TEST_PICTURES").map(std::path::PathBuf::from);
     let mut browser = Browser::start();
     for (name, events) in [
         ("everything", sample::everything()),
         ("hostile", sample::hostile()),
-        ("hostile to HTML", hostile_to_html()),
+        ("hostile-to-html", hostile_to_html()),
         ("nothing", sample::nothing()),
         ("killed", sample::killed()),
-        ("one passed", sample::one_passed()),
-        ("one failed", sample::one_failed()),
+        ("one-passed", sample::one_passed()),
+        ("one-failed", sample::one_failed()),
+        ("left-behind", sample::left_behind()),
     ] {
         let html = page(&events);
         for sight in SIGHTS {
             let wrong = complaints(&mut browser, &html, sight);
             assert!(wrong.is_empty(), "{name}, {sight:?}:\n{}", wrong.join("\n"));
+            if let Some(pictures) = &pictures {
+                browser.open(&html, sight);
+                browser.picture(&pictures.join(format!("{name}-{}-{}.png", sight.width, sight.scheme)));
+            }
         }
     }
 }
@@ -148,28 +155,4 @@ fn on_a_phone_the_table_is_drawn_as_cards_but_heard_as_a_table() {
     let (phone, desk) = (heard(SIGHTS[0]), heard(DESK));
     assert_eq!(phone, desk);
     assert!(phone.iter().all(|count| *count > 0), "{phone:?}");
-}
-
-/// Pictures of all pages, for people: `cargo test --lib report::html -- --ignored`, then look into `target/html-report`.
-#[test]
-#[ignore = "judges nothing: it makes pictures to look at"]
-fn pictures() {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/html-report");
-    std::fs::create_dir_all(&dir).expect("a folder");
-    let mut browser = Browser::start();
-    for (name, events) in [
-        ("everything", sample::everything()),
-        ("hostile", hostile_to_html()),
-        ("nothing", sample::nothing()),
-        ("killed", sample::killed()),
-        ("passed", sample::one_passed()),
-        ("left-behind", sample::left_behind()),
-    ] {
-        let html = page(&events);
-        std::fs::write(dir.join(format!("{name}.html")), &html).expect("written");
-        for sight in SIGHTS {
-            browser.open(&html, sight);
-            browser.picture(&dir.join(format!("{name}-{}-{}.png", sight.width, sight.scheme)));
-        }
-    }
 }
