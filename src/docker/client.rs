@@ -222,8 +222,8 @@ fn tls(place: &str, certs: &Path) -> std::result::Result<Docker, String> {
 }
 
 fn ssh(place: &str) -> std::result::Result<Docker, String> {
-    let place = Arc::new(ssh::Place::parse(place)?);
-    carried(move |request| Arc::clone(&place).send(request))
+    let way = Arc::new(ssh::Way::to(ssh::Place::parse(place)?));
+    carried(move |request| Arc::clone(&way).send(request))
 }
 
 /// Requests go by our own transport, whatever host stands in them.

@@ -6,7 +6,7 @@
 //! `ControlMaster` for the host, as the Docker CLI's manual says.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use hyper::Response;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -31,6 +32,13 @@ pub(super) struct Place {
     port: Option<u16>,
     /// The engine's socket over there; `None` for its usual one.
     socket: Option<String>,
+}
+
+/// The way there. sshd drops connections when ten (its MaxStartups) have not logged in yet, and a call is a login.
+#[derive(Debug)]
+pub(super) struct Way {
+    place: Place,
+    logins: Semaphore,
 }
 
 impl Place {
@@ -78,19 +86,6 @@ impl Place {
         arguments
     }
 
-    /// Sends one request over a connection of its own.
-    pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
-        let (stream, complaint) = self.dial()?;
-        match http::exchange(stream, "docker", request).await {
-            Ok(response) => Ok(response),
-            // What ssh said tells more than that the pipe ended.
-            Err(error) => Err(match complaint.text().await {
-                Some(text) => io::Error::new(io::ErrorKind::ConnectionAborted, text).into(),
-                None => error.into(),
-            }),
-        }
-    }
-
     fn dial(&self) -> io::Result<(Pipe, Complaint)> {
         let mut child = Command::new("ssh")
             .args(self.arguments())
@@ -105,6 +100,38 @@ impl Place {
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let complaint = Complaint::collect(child.stderr.take().ok_or_else(missing)?);
         Ok((Pipe { stdin: Some(stdin), stdout, _child: child }, complaint))
+    }
+}
+
+impl Way {
+    /// So many log in at a time: room is left on the server for another run and for people.
+    const LOGINS: usize = 4;
+    /// An answer that takes longer is one that the engine takes its time for: the login is over.
+    const LOGIN: Duration = Duration::from_secs(5);
+
+    pub(super) fn to(place: Place) -> Self {
+        Self { place, logins: Semaphore::new(Self::LOGINS) }
+    }
+
+    /// Sends one request over a connection of its own.
+    pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
+        let login = self.logins.acquire().await.map_err(io::Error::other)?;
+        let (stream, complaint) = self.place.dial()?;
+        let mut answer = pin!(http::exchange(stream, "docker", request));
+        let early = timeout(Self::LOGIN, &mut answer).await;
+        drop(login);
+        let answer = match early {
+            Ok(answer) => answer,
+            Err(_) => answer.await,
+        };
+        match answer {
+            Ok(response) => Ok(response),
+            // What ssh said tells more than that the pipe ended.
+            Err(error) => Err(match complaint.text().await {
+                Some(text) => io::Error::new(io::ErrorKind::ConnectionAborted, text).into(),
+                None => error.into(),
+            }),
+        }
     }
 }
 

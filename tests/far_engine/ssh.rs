@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rehearsa::docker::Target;
+use rehearsa::docker::{Daemon, Target};
 
 use crate::support::{PATIENCE, rehearsa, rehearse_by, service, shown};
 use crate::{again, bench, far, itself, refused, talks};
@@ -163,6 +163,21 @@ fn a_service_is_rehearsed() {
     rehearsal.is_green("running");
     assert!(rehearsal.bytes() > 0, "{rehearsal}");
     server.is_left_alone();
+}
+
+#[tokio::test]
+async fn calls_at_once_are_not_more_than_the_server_lets_log_in() {
+    if let Some(engine) = far() {
+        let daemon = Daemon::connect(&engine, None).await.expect("it answers");
+        let calls = (0..20).map(|_| daemon.image_id(bench::IMAGE));
+        let answers = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(Some(_)))), "{answers:?}");
+        return;
+    }
+    // sshd's own setting is 10:30:100, by which the eleventh may be dropped.
+    let server = Server::start("MaxStartups 5");
+    let name = "ssh::calls_at_once_are_not_more_than_the_server_lets_log_in";
+    again(server.known_to(Command::new(itself())), name, &server.host());
 }
 
 #[test]
