@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Live, Stack, docker, rehearse, service, shown};
+use support::{Live, Rehearsal, Stack, docker, rehearse, service, shown};
 
 /// A green rehearsal by the service's own healthcheck, which asks for data that was written while it ran.
 #[track_caller]
@@ -12,6 +12,22 @@ fn comes_back_with_its_data(live: &Live) {
     let rehearsal = rehearse(&[&live.name], &[]);
     rehearsal.is_green("healthy");
     assert!(rehearsal.bytes() > 0, "{rehearsal}");
+    says_nothing_of_missing_data(&rehearsal);
+}
+
+#[track_caller]
+fn says_nothing_of_missing_data(rehearsal: &Rehearsal) {
+    assert!(!rehearsal.case()["warnings"].to_string().contains("data/nothing-restored"), "{rehearsal}");
+}
+
+/// A green rehearsal that says that it says nothing of any data.
+#[track_caller]
+fn is_green_without_data(rehearsal: &Rehearsal, why: &str) {
+    rehearsal.is_green("healthy");
+    let warnings = &rehearsal.case()["warnings"];
+    assert_eq!(warnings[0]["code"], "data/nothing-restored", "{rehearsal}");
+    assert!(warnings[0]["message"].as_str().is_some_and(|message| message.contains(why)), "{rehearsal}");
+    assert!(rehearsal.stderr.contains("! no data was restored: "), "{rehearsal}");
 }
 
 #[test]
@@ -108,6 +124,20 @@ fn a_mount_that_is_left_empty_keeps_its_owner_and_a_file_stays_a_file() {
 }
 
 #[test]
+fn a_green_service_whose_volume_is_empty_is_told_to_say_nothing_of_its_data() {
+    let live = service("broken").volume("/mounted").rehearsed_as("exec behave healthy").start();
+    let rehearsal = rehearse(&[&live.name], &[]);
+    is_green_without_data(&rehearsal, &format!("volume {} at /mounted holds none", live.first_volume()));
+}
+
+#[test]
+fn a_green_service_that_keeps_its_data_in_no_mount_is_told_so() {
+    let live =
+        service("broken").file("/state", "in the container's own layer").rehearsed_as("exec behave healthy").start();
+    is_green_without_data(&rehearse(&[&live.name], &[]), "has no volume and no writable bind mount");
+}
+
+#[test]
 fn a_read_only_bind_mount_of_a_file_stays_a_read_only_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("app.conf");
@@ -192,6 +222,7 @@ fn what_a_service_writes_on_an_overlay_never_reaches_the_live_data() {
     let rehearsal = rehearse(&[&live.name], &["--strategy", "/mounted=overlay"]);
     rehearsal.is_green("healthy");
     assert_eq!(rehearsal.restore()["strategy"], "overlay", "{rehearsal}");
+    says_nothing_of_missing_data(&rehearsal);
     assert_eq!(rehearsal.bytes(), 0, "nothing is copied: {rehearsal}");
     assert_eq!(live.exec(&["sh", "-c", "ls /mounted; cat /mounted/note"]), "note\nremembered");
 }
@@ -209,6 +240,7 @@ fn a_readonly_mount_shows_the_live_data_and_takes_no_writes() {
     rehearsal.is_green("healthy");
     assert_eq!(rehearsal.restore()["strategy"], "readonly", "{rehearsal}");
     assert_eq!(rehearsal.bytes(), 0, "nothing is copied: {rehearsal}");
+    says_nothing_of_missing_data(&rehearsal);
 }
 
 #[test]

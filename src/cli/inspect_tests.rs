@@ -86,7 +86,7 @@ fn dockers_defaults_are_filled_in() {
         "{text}"
     );
     assert!(
-        text.contains("exposes      5432/tcp\n") && text.contains("mounts       none: it keeps no data\n"),
+        text.contains("exposes      5432/tcp\n") && text.contains("mounts       none: no data comes along\n"),
         "{text}"
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan_text::{condition, place, short_id};
+use super::plan_text::{condition, short_id};
 use crate::config::duration;
 use crate::model::mount::Mount;
 use crate::model::service::{
@@ -128,10 +128,10 @@ pub fn text(view: &InspectView<'_>) -> String {
     line("environment", &view.env.join(", "));
     for (i, mount) in view.mounts.iter().enumerate() {
         let read_only = if mount.read_only { ", read-only" } else { "" };
-        line(if i == 0 { "mounts" } else { "" }, &format!("{}{read_only}", place(mount)));
+        line(if i == 0 { "mounts" } else { "" }, &format!("{}{read_only}", mount.place()));
     }
     if view.mounts.is_empty() {
-        line("mounts", "none: it keeps no data");
+        line("mounts", "none: no data comes along");
     }
     line("healthcheck", &view.healthcheck.as_ref().map_or_else(|| "none".to_owned(), healthcheck_text));
     line("exposes", &view.exposed.join(", "));

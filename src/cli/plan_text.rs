@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::plan_view::{is_too_large, size_of};
 use crate::config::duration;
 use crate::model::check::Check;
-use crate::model::mount::{Mount, Strategy};
+use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::Condition;
 use crate::rehearse::sizes::Sizes;
@@ -66,7 +66,7 @@ fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option
         let _ = writeln!(text, "  {head:<8} {}", mount_text(mount, plan.max_copy, sizes));
     }
     if plan.mounts.is_empty() {
-        text.push_str("  mounts   none: it keeps no data\n");
+        text.push_str("  mounts   none: no data comes along\n");
     }
     for (i, need) in plan.needs.iter().enumerate() {
         let head = if i == 0 { "needs" } else { "" };
@@ -100,13 +100,7 @@ fn mount_text(plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>
         };
         format!(", {at_least}{}{bound}", units::amount(scan.amount))
     });
-    format!("{}: {what}{}", place(&plan.mount), size.unwrap_or_default())
-}
-
-/// What is mounted and where; some titles say where themselves.
-pub fn place(mount: &Mount) -> String {
-    let (title, at) = (mount.title(), format!(" at {}", mount.target));
-    if title.ends_with(&at) { title } else { title + &at }
+    format!("{}: {what}{}", plan.mount.place(), size.unwrap_or_default())
 }
 
 fn checks(plan: &ServicePlan) -> String {

@@ -6,7 +6,7 @@ use super::*;
 use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Change};
-use crate::model::mount::Origin;
+use crate::model::mount::{Mount, Origin};
 use crate::model::plan::{Need, RestorePlan, StackPlan};
 use crate::model::sample;
 use crate::model::service::ServiceName;
@@ -77,7 +77,7 @@ fn a_plan_says_what_would_be_done_service_by_service() {
         "\
 media::db  (boots 1 of 2)  (only because others need it; not a test)
   image    app:1 (0123456789ab)
-  mounts   none: it keeps no data
+  mounts   none: no data comes along
   checks   keeps running, stays well for 3s
 
 media::jellyfin  (boots 2 of 2)

@@ -90,6 +90,9 @@ codes! {
     DataMetadataLost "data/metadata-lost" Warning "attributes were lost",
         "The file system that holds the copy does not take some owners, attributes or lists of rights.",
         "Keep the engine's volumes on a file system that has them; tmpfs and network file systems often lack user attributes.";
+    DataNothingRestored "data/nothing-restored" Warning "no data was restored",
+        "The service passed without a single file of data: its volumes are empty, were left empty or left out, or it has none.",
+        "See where the service keeps its data: only volumes and writable bind mounts come along. If it keeps none, its pass says that it starts, and no more.";
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or it is no archive at all: what comes after the damage is lost.",
         "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";

@@ -49,6 +49,12 @@ impl Origin {
 }
 
 impl Mount {
+    /// What is mounted and where; some titles say where themselves.
+    pub fn place(&self) -> String {
+        let (title, at) = (self.title(), format!(" at {}", self.target));
+        if title.ends_with(&at) { title } else { title + &at }
+    }
+
     /// What a person calls it: the volume's name, the host path, the target for anonymous ones.
     pub fn title(&self) -> String {
         match &self.origin {

@@ -16,6 +16,7 @@ use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::service::{NetworkMode, Service, ServiceName};
 
 use isolate::Place;
+pub use mounts::holds_data;
 
 /// What the plan is made from.
 pub struct Inputs<'a> {

@@ -74,9 +74,14 @@ pub fn is_of_the_host(source: &str) -> bool {
 
 /// Whether a service has anything to restore that it may write to, or reads from a volume.
 pub fn has_data(service: &Service) -> bool {
-    service.mounts.iter().any(|mount| match &mount.origin {
+    service.mounts.iter().any(holds_data)
+}
+
+/// Whether a service may keep data in this mount, or reads it from a volume.
+pub fn holds_data(mount: &Mount) -> bool {
+    match &mount.origin {
         Origin::Volume { .. } => true,
         Origin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
         Origin::Tmpfs { .. } | Origin::Other { .. } => false,
-    })
+    }
 }

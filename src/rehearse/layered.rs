@@ -48,6 +48,7 @@ impl Stack {
             }
             // The mount holds on to this very file, whatever takes its place.
             (RootKind::File, Origin::Bind { source }) => {
+                self.note_brought(plan, scan.amount.files);
                 step.done_with(None, Some(note(&scan)));
                 return Ok(Restored::HostPath(source.clone()));
             }
@@ -130,6 +131,7 @@ impl Stack {
         };
         match self.ledger.create(Entry::Volume(name.clone()), request).await {
             Ok(_) => {
+                self.note_brought(plan, scan.amount.files);
                 step.done_with(None, Some(note(scan)));
                 Ok(Restored::Volume(name))
             }

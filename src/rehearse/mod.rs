@@ -4,6 +4,7 @@
 
 mod boot;
 mod breach;
+mod brought;
 mod cause;
 mod engine;
 mod layered;

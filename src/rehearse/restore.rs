@@ -114,6 +114,7 @@ impl Stack {
         match answer {
             Ok(Answer::Copied(copied)) => {
                 self.warn_of(plan, &copied);
+                self.note_brought(plan, copied.amount.files);
                 let restored = match copied.root {
                     RootKind::Folder => Restored::Volume(prepared.volume.name.clone()),
                     RootKind::File => Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)),

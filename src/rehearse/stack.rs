@@ -1,7 +1,7 @@
 //! One stack's rehearsal: which services share what, and when all is torn down.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -27,6 +27,8 @@ pub(super) struct Stack {
     pub grounds: Once<Arc<Grounds>>,
     pub sandbox: Once<Arc<Sandbox>>,
     pub restored: Vec<Once<Restored>>,
+    /// Files in each of these places, once it is restored.
+    pub brought: Vec<AtomicU64>,
     pub services: BTreeMap<ServiceName, ServiceRun>,
     /// The secrets of all its services: one's log may show another's.
     pub mask: Mask,
@@ -63,6 +65,7 @@ impl Stack {
             mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
             withheld: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
+            brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
             services: services.collect(),
             plan: Arc::new(plan),
@@ -101,6 +104,7 @@ impl Stack {
         };
         match result {
             Ok((proof, log_tail)) => {
+                self.warn_of_nothing(case);
                 self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
             }
             Err(diagnosis) => {
