@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{Live, rehearse, service};
+use support::{Live, Stack, rehearse, service};
 
 fn rehearsa(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
@@ -155,6 +155,35 @@ fn an_empty_selection_means_what_was_said() {
     let (code, words) = exit(&["--no-tests", "pass"]);
     assert_eq!(code, Some(0));
     assert!(!words.contains("no-service-has-this-name"), "{words}");
+}
+
+#[test]
+fn a_filter_that_finds_nothing_beside_one_that_does_is_named() {
+    let stack = Stack::new("filter");
+    let _some = service("no-ports").of(&stack, "some").start();
+    let exit = |args: &[&str]| {
+        let output = rehearsa(&["test", "--settle", "0s"]).args(args).output().expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    // Not the whole name, and yet in no other's.
+    let part = format!("{}::", stack.name);
+    let (code, _, words) = exit(&[&part, "no-service-has-this-name"]);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("called anything with `no-service-has-this-name`"), "{words}");
+    let name = stack.service("some");
+    let exact = ["--exact", &name, "no-service-has-this-name"];
+    let (code, results, words) = exit(&exact);
+    assert_eq!((code, results.as_str()), (Some(4), ""), "{words}");
+    assert!(words.contains("error: ") && words.contains("called `no-service-has-this-name`"), "{words}");
+    assert!(!words.contains("Creating sandbox"), "{words}");
+    // Who may be missing is rehearsed where it is.
+    let (code, _, words) = exit(&[&exact[..], &["--no-tests", "warn"]].concat());
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("called `no-service-has-this-name`"), "{words}");
+    let (code, listed, words) = exit(&[&exact[..], &["--list"]].concat());
+    assert_eq!(code, Some(0), "{words}");
+    assert!(listed.contains(&name) && words.contains("called `no-service-has-this-name`"), "{words}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub struct SelectionArgs {
     /// Only services with any of these in their name (`stack::service`) [default: all that run]
     #[arg(value_name = "FILTER", display_order = 0)]
     pub filters: Vec<String>,
-    /// A FILTER must be the whole name
+    /// A FILTER must be the whole name; `test` refuses to begin when one of them finds nothing
     #[arg(long)]
     pub exact: bool,
     /// Leave out services with this in their name (may be repeated)
@@ -189,7 +189,7 @@ pub struct RunArgs {
     /// Take only what was not green in an earlier run, by its JSON report
     #[arg(long, value_name = "REPORT.json")]
     pub rerun_failed: Option<PathBuf>,
-    /// What it means when no service is selected
+    /// What it means when no service is selected, or none by one of several exact names
     #[arg(long, value_enum, value_name = "MEANING", default_value_t = NoTestsArg::Fail)]
     pub no_tests: NoTestsArg,
     /// End the run after this time; what is not done by then could not be found out [env: REHEARSA_GLOBAL_TIMEOUT]

@@ -1,4 +1,4 @@
-//! Why nothing is selected, for the person who typed the filter.
+//! Why nothing is selected, by all filters or by one of them, for the person who typed it.
 
 use crate::config::nearest::suggestion;
 use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings};
@@ -13,6 +13,19 @@ pub fn reason(services: &[Service], selection: &Selection) -> String {
             .to_owned();
     }
     taken_away(services, selection).unwrap_or_else(|| missed(services, selection))
+}
+
+/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the like
+/// take away was found before.
+pub fn missed_filters(services: &[Service], selection: &Selection) -> Vec<String> {
+    let alone = |filter: &String| Selection {
+        filters: vec![filter.clone()],
+        exact: selection.exact,
+        ignored: IgnoredMode::Include,
+        ..Selection::default()
+    };
+    let reasons = selection.filters.iter().map(alone).filter(|alone| selected(services, alone).is_empty());
+    reasons.map(|alone| reason(services, &alone)).collect()
 }
 
 /// What it means that none of these services is selected: what was asked for, except that a part of a partition may well be
@@ -131,6 +144,44 @@ mod tests {
             reason(&services(&["jellyfin"]), &exactly("x"))
                 .starts_with("The one service of this host is not called `x`;")
         );
+    }
+
+    #[test]
+    fn one_filter_of_several_that_finds_nothing_is_named() {
+        let mut there = services(&["jellyfin", "immich", "resting"]);
+        there[2].running = false;
+        let asked = |filters: &[&str]| Selection {
+            filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
+            ..Selection::default()
+        };
+        assert_eq!(missed_filters(&there, &asked(&["jelly", "immich"])), Vec::<String>::new());
+        assert_eq!(
+            missed_filters(&there, &asked(&["jellyfin", "imich"])),
+            ["None of the 3 services of this host is called anything with `imich`; did you mean `immich`?"]
+        );
+        let exact = Selection { exact: true, ..asked(&["jelly", "immich", "resting"]) };
+        assert_eq!(
+            missed_filters(&there, &exact),
+            [
+                "None of the 3 services of this host is called `jelly`; did you mean `jellyfin`?",
+                "resting is there, but it does not run."
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_taken_away_after_a_filter_found_it_is_not_missed() {
+        let there = services(&["jellyfin", "immich"]);
+        let asked = |selection| Selection { filters: vec!["jellyfin".to_owned(), "immich".to_owned()], ..selection };
+        let partition = Some(Partition { sharing: Sharing::Slice, index: 2, total: 2 });
+        for selection in [
+            Selection { skip: vec!["immich".to_owned()], ..Selection::default() },
+            Selection { partition, ..Selection::default() },
+            Selection { only: Some(vec!["jellyfin".to_owned()]), ..Selection::default() },
+            Selection { ignored: IgnoredMode::Only, ..Selection::default() },
+        ] {
+            assert_eq!(missed_filters(&there, &asked(selection)), Vec::<String>::new());
+        }
     }
 
     #[test]

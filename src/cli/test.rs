@@ -60,6 +60,9 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         })?;
         rehearsal::list(&plan, &presentation);
         // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
+        if caller == Caller::Command {
+            nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
+        }
         let missed = !args.selection.filters.is_empty() && plan.cases().next().is_none();
         let meaning = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
         return Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed });
@@ -76,6 +79,9 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         if settings.no_tests != NoTests::Pass {
             console::note(&nothing::reason(&services, &settings.selection));
         }
+    } else if caller == Caller::Command {
+        let missed = nothing::missed_filters(&services, &settings.selection);
+        refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
     let session = identity::session("");
     let session = if settings.rehearsal.keep { session.kept() } else { session };
@@ -92,6 +98,23 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         stop,
         runtime: handle,
     })
+}
+
+/// Filters that find nothing while others do: of a name that was to be exact that is a mistake, of a part of a name a note.
+fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> {
+    if missed.is_empty() || settings.no_tests == NoTests::Pass {
+        return Ok(());
+    }
+    let missed = missed.join("\n");
+    if settings.selection.exact && settings.no_tests == NoTests::Fail {
+        let failure = Failure { exit: ExitCode::NothingSelected, ..Failure::errored(missed) };
+        return Err(failure.hint(
+            "mend the name or leave it out; with `--no-tests warn` the others are rehearsed all the same. \
+             Nothing was rehearsed.",
+        ));
+    }
+    console::note(&missed);
+    Ok(())
 }
 
 struct Prepared {
@@ -143,12 +166,29 @@ pub fn interrupted(stop: &Stop) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::Selection;
 
     #[test]
     fn a_filter_that_misses_is_a_mistake_of_who_types_it_but_not_of_cargo_test() {
         assert_eq!(Caller::Command.of_nothing(NoTests::Fail, 3), NoTests::Fail);
         assert_eq!(Caller::Harness.of_nothing(NoTests::Fail, 3), NoTests::Pass);
         assert_eq!(Caller::Harness.of_nothing(NoTests::Fail, 0), NoTests::Fail, "nothing is there to rehearse");
+    }
+
+    #[test]
+    fn an_exact_name_that_is_not_there_is_refused_unless_that_may_be() {
+        let settings = |exact, no_tests| Settings {
+            selection: Selection { exact, ..Selection::default() },
+            no_tests,
+            ..Settings::default()
+        };
+        let missed = ["None of the 2 services of this host is called `x`.".to_owned()];
+        let refusal = refuse_missed(&missed, &settings(true, NoTests::Fail)).expect_err("refused");
+        assert_eq!(refusal.exit.number(), 4);
+        assert!(refusal.render(false).contains("is called `x`"), "{}", refusal.render(false));
+        assert!(refuse_missed(&missed, &settings(true, NoTests::Warn)).is_ok());
+        assert!(refuse_missed(&missed, &settings(false, NoTests::Fail)).is_ok());
+        assert!(refuse_missed(&[], &settings(true, NoTests::Fail)).is_ok());
     }
 
     #[tokio::test]
