@@ -158,6 +158,21 @@ fn an_empty_selection_means_what_was_said() {
 }
 
 #[test]
+fn what_only_looks_says_as_well_why_there_is_nothing() {
+    let stack = Stack::new("look");
+    let _some = service("no-ports").of(&stack, "some").start();
+    let (there, nobody) = (stack.service("some"), "no-service-has-this-name");
+    for command in [&["plan", "--no-sizes"][..], &["test", "--list"]] {
+        for (filters, exit) in [(&[nobody][..], 4), (&[&there, nobody], 0)] {
+            let output = rehearsa(command).args(filters).output().expect("it starts");
+            let words = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(exit), "{command:?} {filters:?}: {words}");
+            assert_eq!(words.matches(nobody).count(), 1, "{command:?} {filters:?}: {words}");
+        }
+    }
+}
+
+#[test]
 fn a_filter_that_finds_nothing_beside_one_that_does_is_named() {
     let stack = Stack::new("filter");
     let _some = service("no-ports").of(&stack, "some").start();

@@ -5,11 +5,12 @@ use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::{interrupted, unless_stopped};
-use super::{console, identity, plan_text, plan_view, rehearsal, runtime, signals};
+use super::{console, identity, nothing, plan_text, plan_view, rehearsal, runtime, signals};
 use crate::config::Environment;
 use crate::config::settings::Settings;
 use crate::discover;
 use crate::docker::Daemon;
+use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::rehearse::sizes::{self, Sizes};
@@ -19,16 +20,16 @@ use crate::rehearse::stop::Stop;
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let settings = Settings::resolve(&args.flags(), env)?;
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (plan, sizes) = runtime()?.block_on(async {
+    let (plan, services, sizes) = runtime()?.block_on(async {
         let stop = signals::listen();
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;
-        let plan = unless_stopped(&stop, async {
+        let (plan, services) = unless_stopped(&stop, async {
             let services = discover::live(&daemon).await?;
-            Ok(rehearsal::plan(services, &settings)?)
+            Ok((rehearsal::plan(services.clone(), &settings)?, services))
         })
         .await?;
         let sizes = if args.no_sizes { sizes::unknown(&plan) } else { measure(&daemon, &plan, &stop).await? };
-        Ok::<_, Failure>((plan, sizes))
+        Ok::<_, Failure>((plan, services, sizes))
     })?;
     match args.format {
         TextOrJson::Text => console::print(&plan_text::render(&plan, &sizes, settings.threads))?,
@@ -38,7 +39,13 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
             console::print(&format!("{json}\n"))?;
         }
     }
-    Ok(if plan.cases().next().is_none() { ExitCode::NothingSelected } else { ExitCode::Passed })
+    if plan.cases().next().is_some() {
+        nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
+        return Ok(ExitCode::Passed);
+    }
+    console::note(&nothing::reason(&services, &settings.selection));
+    let is_mistake = nothing::meaning(&services, &settings) == NoTests::Fail;
+    Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
 
 async fn measure(daemon: &Daemon, plan: &Plan, stop: &Stop) -> Result<Sizes, Failure> {

@@ -60,11 +60,14 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         })?;
         rehearsal::list(&plan, &presentation);
         // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
-        if caller == Caller::Command {
+        if caller == Caller::Command && plan.cases().next().is_some() {
             nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
         }
         let missed = !args.selection.filters.is_empty() && plan.cases().next().is_none();
         let meaning = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
+        if missed && meaning != NoTests::Pass {
+            console::note(&nothing::reason(&services, &settings.selection));
+        }
         return Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed });
     }
     let prepared = runtime.block_on(async {
