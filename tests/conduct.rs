@@ -173,6 +173,20 @@ fn what_only_looks_says_as_well_why_there_is_nothing() {
 }
 
 #[test]
+fn a_strategy_for_a_mount_that_is_not_there_is_told() {
+    let live = service("no-ports").volume("/mounted").start();
+    let volume = live.first_volume();
+    for command in ["test", "plan"] {
+        let args = [command, "--exact", &live.name, "--strategy", "/mouted=empty", "--strategy", "/mounted=empty"];
+        let output = rehearsa(&args).output().expect("it starts");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{command}: {words}");
+        assert_eq!(words.matches("changes nothing").count(), 1, "{command}: {words}");
+        assert!(words.contains("--strategy /mouted=empty") && words.contains(volume), "{command}: {words}");
+    }
+}
+
+#[test]
 fn a_filter_that_finds_nothing_beside_one_that_does_is_named() {
     let stack = Stack::new("filter");
     let _some = service("no-ports").of(&stack, "some").start();

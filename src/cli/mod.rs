@@ -26,6 +26,7 @@ pub mod report;
 mod rerun;
 pub mod schema;
 pub mod signals;
+mod strategies;
 pub mod test;
 
 use std::ffi::OsString;

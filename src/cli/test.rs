@@ -8,7 +8,7 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
-use super::{console, identity, nothing, rerun, runtime, signals};
+use super::{console, identity, nothing, rerun, runtime, signals, strategies};
 use crate::config::Environment;
 use crate::config::settings::Settings;
 use crate::discover::{self, Scope};
@@ -86,6 +86,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         let missed = nothing::missed_filters(&services, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
+    strategies::note_idle(&plan, &settings, args.rehearsal.strategy.len());
     let session = identity::session("");
     let session = if settings.rehearsal.keep { session.kept() } else { session };
     let handle = runtime.handle().clone();
