@@ -34,6 +34,10 @@ fn wrong_values_are_wrong_usage_before_the_engine_is_asked() {
         (&["test", "--junit", "-", "--tap", "-"], "--junit and --tap both write to standard output"),
         (&["plan", "--strategy", "/a=copi"], "did you mean `copy`?"),
         (&["test", "--max-copy", "lots"], "--max-copy: `lots` is not a size"),
+        (
+            &["test", "--memory", "5MiB"],
+            "--memory: `5MiB` is not enough for a container: Docker gives none less than 6 MiB",
+        ),
         (&["test", "-H", "gopher://x"], "gopher"),
         (&["inspect", "--docker-wait", "soon", "x"], "--docker-wait: `soon` is not a duration"),
     ] {

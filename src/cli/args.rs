@@ -155,7 +155,7 @@ pub struct RehearsalArgs {
     /// [env: REHEARSA_STRATEGY]
     #[arg(long, value_name = "[SERVICE:]MOUNT=STRATEGY")]
     pub strategy: Vec<String>,
-    /// Memory for services that have no limit of their own, as in `2GiB` [env: REHEARSA_MEMORY]
+    /// Memory for services that have no limit of their own, as in `2GiB`; 6MiB at least [env: REHEARSA_MEMORY]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
     /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it

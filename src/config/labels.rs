@@ -74,7 +74,7 @@ impl Labels {
                 TIMEOUT => found.timeout = Some(duration::parse_positive(&origin, value)?),
                 SETTLE => found.settle = Some(duration::parse(&origin, value)?),
                 MAX_COPY => found.max_copy = Some(size::parse(&origin, value)?),
-                MEMORY => found.memory = Some(size::parse(&origin, value)?).filter(|bytes| *bytes > 0),
+                MEMORY => found.memory = size::parse_memory(&origin, value)?,
                 MOUNTS => found.mounts = strategy::parse_list(&origin, value)?,
                 DEPENDS_ON => {}
                 _ => found.unknown.push(unknown(container, key)),
@@ -163,6 +163,8 @@ mod tests {
     fn a_bad_value_is_an_error_that_names_container_label_and_value() {
         let error = Labels::read("web_1", [("rehearsa.settle", "abit")]).expect_err("no duration").to_string();
         assert!(error.starts_with("label rehearsa.settle of container web_1: `abit` is not a duration"), "{error}");
+        let error = Labels::read("web_1", [("rehearsa.memory", "4m")]).expect_err("too little").to_string();
+        assert!(error.starts_with("label rehearsa.memory of container web_1: `4m` is not enough"), "{error}");
         let error = Labels::read("web_1", [("rehearsa.ignore", "perhaps")]).expect_err("no flag").to_string();
         assert_eq!(error, "label rehearsa.ignore of container web_1: `perhaps` is not `true` or `false`");
     }

@@ -117,7 +117,7 @@ impl Settings {
             timeout: timeout.map(|said| said.timeout()).transpose()?,
             settle: settle.map(|said| said.duration()).transpose()?.unwrap_or(defaults.settle),
             max_copy: max_copy.map(|said| said.size()).transpose()?.unwrap_or(defaults.max_copy),
-            memory: memory.map(|said| said.size()).transpose()?.filter(|bytes| *bytes > 0),
+            memory: memory.map(|said| said.memory()).transpose()?.flatten(),
             keep: flags.keep,
             strategies: strategies(flags, env)?,
             ..defaults
@@ -201,6 +201,10 @@ impl Said<'_> {
 
     fn size(&self) -> Result<u64, ConfigError> {
         size::parse(&self.origin, self.text)
+    }
+
+    fn memory(&self) -> Result<Option<u64>, ConfigError> {
+        size::parse_memory(&self.origin, self.text)
     }
 
     /// A number of `least` or more.

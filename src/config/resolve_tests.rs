@@ -41,6 +41,16 @@ fn every_value_of_a_rehearsal_obeys_the_same_order() {
 }
 
 #[test]
+fn memory_that_no_container_can_have_is_refused_whoever_asks_for_it() {
+    let flags = Flags { memory: Some("4MiB".to_owned()), ..Flags::default() };
+    let error = Settings::resolve(&flags, &env(&[])).expect_err("too little").to_string();
+    assert!(error.starts_with("--memory: `4MiB` is not enough") && error.contains("6 MiB"), "{error}");
+    let error =
+        Settings::resolve(&Flags::default(), &env(&[("REHEARSA_MEMORY", "1")])).expect_err("too little").to_string();
+    assert!(error.starts_with("environment variable REHEARSA_MEMORY: `1` is not enough"), "{error}");
+}
+
+#[test]
 fn rehearsas_own_threads_variable_is_heard_before_rusts() {
     let both = env(&[("RUST_TEST_THREADS", "7"), ("REHEARSA_TEST_THREADS", "3")]);
     assert_eq!(Settings::resolve(&Flags::default(), &both).expect("numbers").threads, 3);

@@ -9,6 +9,23 @@ use super::error::{ConfigError, Origin};
 /// What is said of a value that is no size.
 const EXPECTED: &str = "a size; write it as `20GiB`, `500MB` or `1.5G`";
 
+/// The least memory that Docker gives a container.
+const LEAST_MEMORY: u64 = 6 * 1024 * 1024;
+
+/// Reads a limit on memory; 0 is none. Less than a container can have would end as a service that does not start, which would say
+/// something of its data.
+pub fn parse_memory(origin: &Origin, text: &str) -> Result<Option<u64>, ConfigError> {
+    match parse(origin, text)? {
+        0 => Ok(None),
+        bytes if bytes < LEAST_MEMORY => Err(ConfigError::value(
+            origin,
+            text,
+            "enough for a container: Docker gives none less than 6 MiB (0 is no limit)",
+        )),
+        bytes => Ok(Some(bytes)),
+    }
+}
+
 /// Reads a size in bytes; `origin` is named in the error.
 pub fn parse(origin: &Origin, text: &str) -> Result<u64, ConfigError> {
     let trimmed = text.trim();
@@ -53,6 +70,23 @@ mod tests {
     fn an_error_names_the_flag_and_shows_examples() {
         let error = parse(&FLAG, "lots").expect_err("not a size").to_string();
         assert_eq!(error, "--max-copy: `lots` is not a size; write it as `20GiB`, `500MB` or `1.5G`");
+    }
+
+    #[test]
+    fn memory_is_none_or_as_much_as_a_container_needs() {
+        let memory = |text: &str| parse_memory(&Origin::Flag("--memory"), text);
+        assert_eq!(memory("0").expect("no limit"), None);
+        assert_eq!(memory("6MiB").expect("the least"), Some(6 << 20));
+        for text in ["1", "4m", "6MB", "6291455"] {
+            let error = memory(text).expect_err(text).to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "--memory: `{text}` is not enough for a container: Docker gives none less than 6 MiB (0 is no limit)"
+                )
+            );
+        }
+        assert!(memory("lots").expect_err("no size").to_string().contains("is not a size"));
     }
 
     #[test]
