@@ -67,11 +67,11 @@ fn find(name: &str) -> Result<Code, Failure> {
     })
 }
 
-/// What a severity says of the backup.
+/// What a severity says. Of a backup only as far as the data came from one: a live clone is none.
 fn meaning(severity: Severity) -> &'static str {
     match severity {
-        Severity::Failed => "the backup is bad: the service cannot be had back from this data",
-        Severity::Errored => "it could not be found out whether the backup is good",
+        Severity::Failed => "the service does not come back from this data",
+        Severity::Errored => "it could not be found out whether the service comes back from this data",
         Severity::Warning => "worth knowing; the verdict does not change",
     }
 }
@@ -126,6 +126,14 @@ mod tests {
             assert!(list().contains(&format!("{code} ")), "{code}");
         }
         assert_eq!(list().lines().count(), Code::ALL.len());
+    }
+
+    #[test]
+    fn no_verdict_blames_a_backup_that_was_not_read() {
+        for severity in [Severity::Failed, Severity::Errored, Severity::Warning] {
+            assert!(!meaning(severity).contains("backup"), "{}", meaning(severity));
+        }
+        assert!(explanation(Code::BootExited).contains("failed: the service does not come back from this data"));
     }
 
     #[test]
