@@ -228,7 +228,7 @@ impl Desk {
         } else if self.stop.is_cancelled() {
             self.engine.pass_over(name, "not run: the run was interrupted").await;
         } else if self.conduct.max_fail.is_some_and(|most| self.not_green.load(Ordering::Relaxed) >= most) {
-            let reason = format!("not run: {} before it were not green", self.not_green.load(Ordering::Relaxed));
+            let reason = after_enough(self.not_green.load(Ordering::Relaxed));
             self.engine.pass_over(name, &reason).await;
         } else {
             self.engine.begin(name);
@@ -330,6 +330,12 @@ fn arguments(display: &Display, threads: usize) -> Arguments {
     }
 }
 
+/// Why a rehearsal is not begun after so many that were not green.
+fn after_enough(not_green: usize) -> String {
+    let were = if not_green == 1 { "was" } else { "were" };
+    format!("not run: {not_green} before it {were} not green")
+}
+
 fn case_info(case: &ServicePlan) -> CaseInfo {
     CaseInfo {
         name: case.service.name.clone(),
@@ -365,5 +371,16 @@ impl SignalTeller {
         {
             self.sink.send(Fact::Interrupted { signal });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_not_green_is_no_plural() {
+        assert_eq!(after_enough(1), "not run: 1 before it was not green");
+        assert_eq!(after_enough(2), "not run: 2 before it were not green");
     }
 }

@@ -10,6 +10,7 @@ use super::exit::Failure;
 use super::{console, identity, runtime};
 use crate::config::Environment;
 use crate::docker::{Daemon, Kind, labels};
+use crate::model::counted::counted;
 use crate::model::outcome::ExitCode;
 use crate::rehearse::sweep::{self, Decision, Reach, Spared, Why};
 
@@ -152,9 +153,9 @@ fn text(cleaned: &Cleaned) -> String {
         let _ = writeln!(text, "Left {} {}: {}", left.kind, left.name, left.error);
     }
     for spared in &cleaned.spared {
-        let objects = if spared.objects == 1 { "object" } else { "objects" };
-        let (count, session, host, why) = (spared.objects, &spared.session, &spared.host, spared.why);
-        let _ = write!(text, "Left alone {count} {objects} of session {session} of {host}: {why}");
+        let (session, host, why) = (&spared.session, &spared.host, spared.why);
+        let objects = counted(spared.objects, "object");
+        let _ = write!(text, "Left alone {objects} of session {session} of {host}: {why}");
         if let Some(until) = jiff::Timestamp::from_second(spared.expires).ok().filter(|_| why != "it is running") {
             let _ = write!(text, "; it counts as gone from {until} on");
         }

@@ -90,3 +90,11 @@ fn dockers_defaults_are_filled_in() {
         "{text}"
     );
 }
+
+#[test]
+fn a_healthcheck_that_allows_no_second_failure_is_told_in_the_singular() {
+    let mut service = secretive();
+    service.healthcheck.as_mut().expect("it has one").retries = 1;
+    let text = inspect_view::text(&InspectView::of(&service));
+    assert!(text.contains("at most 5s each, one failure is too many\n"), "{text}");
+}

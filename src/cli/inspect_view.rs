@@ -154,11 +154,14 @@ pub fn text(view: &InspectView<'_>) -> String {
 fn healthcheck_text(check: &HealthcheckView) -> String {
     let show = |seconds: f64| duration::show(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let mut text = format!(
-        "{} …, every {}, at most {} each, {} failures in a row are too many",
+        "{} …, every {}, at most {} each, {}",
         check.program,
         show(check.interval_seconds),
         show(check.timeout_seconds),
-        check.retries
+        match check.retries {
+            1 => "one failure is too many".to_owned(),
+            retries => format!("{retries} failures in a row are too many"),
+        }
     );
     if check.start_period_seconds > 0.0 {
         let _ = write!(text, ", not counted for the first {}", show(check.start_period_seconds));
@@ -194,7 +197,7 @@ fn limits_text(limits: &Limits) -> String {
         parts.push(format!("on CPUs {cpus}"));
     }
     if let Some(pids) = limits.pids {
-        parts.push(format!("{pids} processes"));
+        parts.push(if pids == 1 { "1 process".to_owned() } else { format!("{pids} processes") });
     }
     parts.extend(limits.ulimits.iter().map(|limit| format!("{} {}:{}", limit.name, limit.soft, limit.hard)));
     parts.join(", ")

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::plan_view::{is_too_large, size_of};
 use crate::config::duration;
 use crate::model::check::Check;
+use crate::model::counted::counted;
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::Condition;
@@ -29,8 +30,7 @@ pub fn render(plan: &Plan, sizes: &Sizes, threads: usize) -> String {
 }
 
 fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) -> String {
-    let plural = if cases == 1 { "service" } else { "services" };
-    let mut line = format!("{cases} {plural} selected, {filtered_out} filtered out, {threads} at a time");
+    let mut line = format!("{} selected, {filtered_out} filtered out, {threads} at a time", counted(cases, "service"));
     if not_run > 0 {
         let _ = write!(line, "; {not_run} of them cannot or shall not be rehearsed");
     }

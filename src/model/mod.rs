@@ -4,6 +4,7 @@
 //! one uses none.
 
 pub mod check;
+pub mod counted;
 pub mod diagnosis;
 pub mod event;
 pub mod mask;

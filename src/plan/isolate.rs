@@ -3,6 +3,7 @@
 //! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what it
 //! knows to be harmless goes along, all else stays behind, and what stays behind is said.
 
+use crate::model::counted::counted;
 use crate::model::event::Change;
 use crate::model::mount::{Mount, Origin, Strategy};
 use crate::model::plan::{Isolated, MountPlan};
@@ -122,7 +123,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Is
     } = service;
 
     if !labels.is_empty() {
-        changes.quiet("labels", &format!("{} labels", labels.len()), "none of them");
+        changes.quiet("labels", &counted(labels.len(), "label"), "none of them");
     }
     if !published.is_empty() {
         changes.quiet("ports", &published.join(", "), "not published");

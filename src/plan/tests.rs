@@ -290,7 +290,9 @@ fn no_label_port_or_restart_policy_goes_along() {
     app.published = vec!["0.0.0.0:80->80/tcp".to_owned()];
     app.restart = Restart::Always;
     // The container to create has no place for any of them; what was there is told.
-    let fields: Vec<String> = sandboxed(&app).changes.into_iter().map(|change| change.field).collect();
+    let changes = sandboxed(&app).changes;
+    assert!(changes.iter().any(|change| change.field == "labels" && change.live == "1 label"), "{changes:?}");
+    let fields: Vec<String> = changes.into_iter().map(|change| change.field).collect();
     for field in ["labels", "ports", "restart"] {
         assert!(fields.iter().any(|f| f == field), "{field} in {fields:?}");
     }

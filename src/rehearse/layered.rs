@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Origin;
 use crate::model::plan::RestorePlan;
@@ -16,7 +17,7 @@ use crate::worker::protocol::{Answer, Job, RootKind, Scan};
 use super::engine::docker_diagnosis;
 use super::ledger::Entry;
 use super::once::Outcome;
-use super::restore::{Restored, counted, failure_diagnosis, kind_word, named};
+use super::restore::{Restored, failure_diagnosis, kind_word, named};
 use super::sandbox::{Prepared, unexpected, worker_diagnosis};
 use super::stack::Stack;
 use super::steps::OpenStep;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::mount::{Mount, Strategy};
@@ -254,10 +255,6 @@ pub(super) fn kind_word(root: RootKind) -> &'static str {
         RootKind::Socket => "a socket",
         RootKind::Other => "a device or pipe",
     }
-}
-
-pub(super) fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 pub(super) fn named(names: &[String], count: u64) -> String {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::docker::{ContainerState, HealthStatus, Kind};
 use crate::model::check::{Check, Proof};
+use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::Step;
 use crate::model::plan::ServicePlan;
@@ -93,7 +94,8 @@ impl Stack {
         match self.reach(plan, booted, &goal).await {
             Ok(()) => {
                 let restarts = booted.restarts.load(Ordering::Relaxed);
-                let note = (restarts > 0).then(|| format!("after it exited and was started again {restarts} time(s)"));
+                let note = (restarts > 0)
+                    .then(|| format!("after it exited and was started again {}", counted(restarts, "time")));
                 step.done_with(None, note);
                 Ok(proof)
             }

@@ -11,6 +11,7 @@ use self::page::Page;
 use super::target::Whole;
 use super::wording::{self, Standing};
 use super::{Reporter, units};
+use crate::model::counted::counted;
 use crate::model::event::{CaseInfo, Event, Fact, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 
@@ -125,7 +126,7 @@ fn head(outcome: &Outcome) -> String {
         add(format!("**Lost:** the {}", code(lost)));
     }
     if outcome.lost_reports.len() > NAMED {
-        add(format!("**Lost:** {} reports more", outcome.lost_reports.len() - NAMED));
+        add(format!("**Lost:** {}", counted(outcome.lost_reports.len() - NAMED, "more report")));
     }
     if let Some(partition) = &outcome.partition {
         add(format!("Only a part of the selected services: `{partition}`."));

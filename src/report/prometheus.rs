@@ -20,6 +20,7 @@ use self::book::{Book, Entry, Key};
 use super::target::Whole;
 use super::wording::Standing;
 use super::{Reporter, text, units};
+use crate::model::counted::counted;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 
@@ -90,9 +91,9 @@ fn read(path: &Path) -> Book {
     let (book, strange) = Book::read(&String::from_utf8_lossy(&bytes));
     if strange > 0 {
         tracing::warn!(
-            "{} lines of the earlier metrics in {} are lost: they are damaged or not ours",
-            strange,
-            path.display()
+            "of the earlier metrics in {}, {} not kept: damaged or not ours",
+            path.display(),
+            counted(strange, "line")
         );
     }
     book

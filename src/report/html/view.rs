@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+pub(super) use crate::model::counted::counted;
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 use crate::report::text;
 use crate::report::wording::{self, Standing};
@@ -204,11 +205,6 @@ pub(super) fn seconds(start: Timestamp, end: Timestamp) -> f64 {
 /// A time, for people and machines. In UTC: the page is read elsewhere than it was made.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
-}
-
-/// `1 service`, `2 services`.
-pub(super) fn counted(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// A title as a sentence begins: codes have theirs in small letters, to stand after a colon.
