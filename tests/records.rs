@@ -61,6 +61,21 @@ fn all_reports_go_beside_the_log_that_they_are_made_of() {
 }
 
 #[test]
+fn a_report_on_standard_output_is_beside_the_others_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let events = dir.path().join("events.jsonl");
+    std::fs::write(&events, log()).expect("written");
+    for (flag, file) in [("--json", "report.json"), ("--tap", "report.tap"), ("--events", "events.jsonl")] {
+        let args = ["report", "--from", path(&events), "--report-dir", path(dir.path()), flag, "-"];
+        let output = rehearsa(&args, b"");
+        assert_eq!(output.status.code(), Some(143), "{flag}: {}", text(&output.stderr));
+        let written = std::fs::read(dir.path().join(file)).expect(file);
+        assert!(!written.is_empty() && written == output.stdout, "{flag}: the file and standard output differ");
+    }
+    assert_eq!(std::fs::read(&events).expect("there"), log(), "the log is left alone");
+}
+
+#[test]
 fn the_log_of_a_killed_run_gives_its_reports_and_says_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let (events, json) = (dir.path().join("cut.jsonl"), dir.path().join("report.json"));

@@ -231,7 +231,8 @@ pub struct ReportArgs {
     /// Write a status badge as SVG
     #[arg(long, value_name = "PATH")]
     pub badge: Option<PathBuf>,
-    /// Write all of them into a folder, made if need be [env: REHEARSA_REPORT_DIR]
+    /// Write all of them into a folder, made if need be; also the one on standard output, but none that has a file of its own
+    /// [env: REHEARSA_REPORT_DIR]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
     /// Whose dialect of JUnit XML is written

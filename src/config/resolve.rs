@@ -258,12 +258,16 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
             "a folder; standard output takes one report, as in `--junit -`",
         ));
     }
-    let asked = |form: Form| flags.reports.get(&form).cloned();
-    let in_dir = |form: Form| dir.as_ref().map(|dir| dir.join(form.file()));
-    let files: BTreeMap<Form, PathBuf> =
-        Form::ALL.into_iter().filter_map(|form| Some((form, asked(form).or_else(|| in_dir(form))?))).collect();
-    for (form, path) in &files {
-        let Some((other, _)) = files.range(..form).find(|(_, earlier)| *earlier == path) else { continue };
+    let mut files: Vec<(Form, PathBuf)> = Vec::new();
+    for form in Form::ALL {
+        let asked = flags.reports.get(&form);
+        // A report on standard output is for a program that reads it now; the folder is asked for as a whole.
+        let in_dir = asked.is_none_or(|path| path == Path::new("-"));
+        let in_dir = dir.as_ref().filter(|_| in_dir).map(|dir| dir.join(form.file()));
+        files.extend(asked.cloned().into_iter().chain(in_dir).map(|path| (form, path)));
+    }
+    for (nth, (form, path)) in files.iter().enumerate() {
+        let Some((other, _)) = files[..nth].iter().find(|(_, earlier)| earlier == path) else { continue };
         let place = if path == Path::new("-") { "standard output".to_owned() } else { path.display().to_string() };
         let (other, flag) = (other.flag(), form.flag());
         return Err(ConfigError::Conflict {

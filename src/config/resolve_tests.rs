@@ -113,11 +113,26 @@ fn a_report_folder_holds_all_reports_and_single_flags_are_heard_first() {
         ..Flags::default()
     };
     let reports = Settings::resolve(&flags, &env(&[])).expect("paths").reports;
-    let file = |form| reports.files.get(&form).cloned();
+    let file = |wanted| reports.files.iter().find(|(form, _)| *form == wanted).map(|(_, path)| path.clone());
     assert_eq!(file(Form::Junit), Some(PathBuf::from("mine.xml")));
     assert_eq!(file(Form::Json), Some(PathBuf::from("out/report.json")));
     assert_eq!(file(Form::Tap), Some(PathBuf::from("out/report.tap")));
     assert!(!reports.take_stdout());
+}
+
+#[test]
+fn a_report_on_standard_output_is_in_the_folder_too() {
+    let flags = Flags {
+        report_dir: Some(PathBuf::from("out")),
+        reports: [(Form::Json, PathBuf::from("-"))].into(),
+        ..Flags::default()
+    };
+    let reports = Settings::resolve(&flags, &env(&[])).expect("paths").reports;
+    assert_eq!(reports.files.len(), Form::ALL.len() + 1);
+    for path in ["-", "out/report.json"] {
+        assert!(reports.files.contains(&(Form::Json, PathBuf::from(path))), "{path}: {:?}", reports.files);
+    }
+    assert!(reports.take_stdout());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The resolved settings of a run. Values have their own modules; who is heard first is resolved in `resolve`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -200,8 +199,9 @@ impl StrategyRule {
 /// Where reports go, and how some of them look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportTargets {
-    /// The file of each report that is wanted; `-` is standard output.
-    pub files: BTreeMap<Form, PathBuf>,
+    /// Each report that is wanted and its file, in the order of [`Form::ALL`]; `-` is standard output, and a form may go there beside
+    /// its file in the folder.
+    pub files: Vec<(Form, PathBuf)>,
     /// The folder that was asked for as a whole: it is made when it is not there.
     pub dir: Option<PathBuf>,
     /// Whose dialect of JUnit XML.
@@ -215,6 +215,6 @@ pub struct ReportTargets {
 impl ReportTargets {
     /// A report takes standard output, so nothing else may write there.
     pub fn take_stdout(&self) -> bool {
-        self.files.values().any(|path| path == Path::new("-"))
+        self.files.iter().any(|(_, path)| path == Path::new("-"))
     }
 }

@@ -122,17 +122,18 @@ pub fn never_began(
     reason: &str,
 ) -> Result<(), ReportError> {
     drop(open(targets, Box::new(io::sink()))?);
-    let Some(path) = targets.files.get(&Form::Tap) else { return Ok(()) };
     let stream = super::tap::never_began(targets.tap_version, reason);
-    let mut write = || {
-        if !is_stdout(path) {
-            stdout = Stream::file(path)?;
-        }
-        stdout.write_all(stream.as_bytes())?;
-        stdout.flush()
+    let write = |out: &mut dyn Write| {
+        out.write_all(stream.as_bytes())?;
+        out.flush()
     };
-    let unwritable = |source| ReportError::Unwritable { form: Form::Tap.name(), path: path.clone(), source };
-    write().map_err(unwritable)
+    for (_, path) in targets.files.iter().filter(|(form, _)| *form == Form::Tap) {
+        let written =
+            if is_stdout(path) { write(&mut stdout) } else { Stream::file(path).and_then(|mut file| write(&mut file)) };
+        let unwritable = |source| ReportError::Unwritable { form: Form::Tap.name(), path: path.clone(), source };
+        written.map_err(unwritable)?;
+    }
+    Ok(())
 }
 
 /// The reporter of a form, on standard output or in a file.
