@@ -109,6 +109,15 @@ async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
     }
 }
 
+#[test]
+fn clean_says_that_a_session_is_not_there() {
+    let mut clean = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    let output = clean.args(["clean", "--session", "no-such-session"]).output().expect("rehearsa starts");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.starts_with("There is no session no-such-session on this engine"), "{said}");
+}
+
 #[tokio::test]
 async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
     let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));

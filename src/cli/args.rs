@@ -417,7 +417,9 @@ pub struct InspectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 What a run creates bears labels that say whose it is. Removed is what belongs to a process of this host that is gone, and \
-what has expired. Runs that are still alive are left alone.")]
+what has expired. Runs that are still alive are left alone.
+
+A --session of which nothing is there, for it was removed or never was, is told and is no error (exit code 0).")]
 pub struct CleanArgs {
     /// The worker images too; the next run makes one again
     #[arg(long)]

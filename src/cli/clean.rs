@@ -60,7 +60,7 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
         clean(&daemon, args).await
     })?;
     match args.format {
-        TextOrJson::Text => console::print(&text(&cleaned))?,
+        TextOrJson::Text => console::print(&text(&cleaned, args.session.as_deref()))?,
         TextOrJson::Json => {
             let json = serde_json::to_string_pretty(&cleaned).expect("a view has string keys only, so it serializes");
             console::print(&format!("{json}\n"))?;
@@ -143,7 +143,7 @@ fn spared_line(spared: &Spared) -> SparedLine {
 }
 
 /// For people. Writing to a string cannot fail, so those results are let go.
-fn text(cleaned: &Cleaned) -> String {
+fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
     let mut text = String::new();
     let verb = if cleaned.dry_run { "Would remove" } else { "Removed" };
     for line in &cleaned.removed {
@@ -162,7 +162,17 @@ fn text(cleaned: &Cleaned) -> String {
         text.push('\n');
     }
     if text.is_empty() {
-        text.push_str("Nothing is left of earlier runs.\n");
+        match session {
+            // What was removed long ago and what never was look alike; the person knows which of the two it should be.
+            Some(session) => {
+                let _ = writeln!(
+                    text,
+                    "There is no session {session} on this engine: all of it is removed, or its id is another. \
+                     `rehearsa clean --dry-run` shows what there is."
+                );
+            }
+            None => text.push_str("Nothing is left of earlier runs.\n"),
+        }
     }
     text
 }
@@ -173,7 +183,9 @@ mod tests {
 
     #[test]
     fn nothing_to_clean_is_said() {
-        assert_eq!(text(&Cleaned::default()), "Nothing is left of earlier runs.\n");
+        assert_eq!(text(&Cleaned::default(), None), "Nothing is left of earlier runs.\n");
+        let said = text(&Cleaned::default(), Some("nosuch"));
+        assert!(said.starts_with("There is no session nosuch on this engine"), "{said}");
     }
 
     #[test]
@@ -193,7 +205,7 @@ mod tests {
             ..Cleaned::default()
         };
         assert_eq!(
-            text(&cleaned),
+            text(&cleaned, None),
             "Removed container rehearsa-1-web\n\
              Left volume rehearsa-1-data: in use\n\
              Left alone 3 objects of session s2 of nas/0: it may still run on its host; \
