@@ -138,3 +138,26 @@ fn what_an_engine_quotes_is_scrubbed_by_its_own_words() {
         assert_eq!(scrub(said), shown);
     }
 }
+
+#[test]
+fn the_readme_says_from_which_length_on() {
+    let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        format!("from {SHORTEST_NAMED} characters on when its name sounds like a secret"),
+        format!("else from {SHORTEST_UNNAMED} characters on"),
+        format!("URLs are masked from {SHORTEST_NAMED} characters on"),
+        "numbers of fewer than 6 digits".to_owned(),
+    ] {
+        assert!(readme.contains(&words), "{words}");
+    }
+    let mask = of_env(&[
+        ("A_TOKEN", "x9"),
+        ("B_TOKEN", "y8z"),
+        ("A_NOTE", "A-short"),
+        ("B_NOTE", "B-longer"),
+        ("A_PIN_SECRET", "12345"),
+        ("B_PIN_SECRET", "654321"),
+    ]);
+    assert_eq!(mask.apply("x9 y8z A-short B-longer 12345 654321"), "x9 ••• A-short ••• 12345 •••");
+    assert_eq!(of_command(&["--password", "x9", "--password", "y8z"]).apply("x9 y8z"), "x9 •••");
+}
