@@ -1,6 +1,7 @@
 //! `rehearsa demo` and `rehearsa clean` against the real engine: the demo succeeds, and whatever ends it, nothing is left.
 //! Needs a Docker engine and nothing else. Each test looks only at the objects of the processes it started.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,14 @@ async fn daemon() -> Daemon {
     let endpoint = Endpoint::resolve(&ConnectionArgs::default(), &rehearsa::cli::environment());
     let endpoint = endpoint.unwrap_or_else(|failure| panic!("{}", failure.render(false)));
     endpoint.connect().await.unwrap_or_else(|failure| panic!("{}", failure.render(false)))
+}
+
+/// The sessions of a process of which something is still there.
+async fn sessions_of(daemon: &Daemon, pid: u32) -> BTreeSet<String> {
+    let objects = daemon.objects(None).await.expect("the engine lists our objects");
+    let own = |process: &str| process.split('.').next() == Some(pid.to_string().as_str());
+    let own = sweep::in_order(&objects).filter(|(_, object)| own(&object.marks.process));
+    own.map(|(_, object)| object.marks.session.clone()).collect()
 }
 
 /// The names of what a process created and that is still there.
@@ -52,8 +61,10 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("it still runs");
 }
 
-fn clean() -> Output {
-    Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--format", "json"]).output().expect("rehearsa starts")
+/// Of one session: what else is on the engine is not this test's to remove.
+fn clean(session: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    command.args(["clean", "--session", session]).output().expect("rehearsa starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -129,14 +140,32 @@ async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
     // A call that was under way when it stopped may still come to its end.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = objects_of(&daemon, pid).await;
-    let cleaned = clean();
-    assert!(text(&cleaned.stdout).contains(&format!("\"process\": \"{pid}.")), "{}", text(&cleaned.stdout));
+    let whole = Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--dry-run", "--format", "json"]).output();
+    let whole: serde_json::Value = serde_json::from_slice(&whole.expect("rehearsa starts").stdout).expect("JSON");
+    let spared = whole["spared"].as_array().expect("it says what it spares");
+    let own = |line: &serde_json::Value| line["process"].as_str().is_some_and(|p| p.starts_with(&format!("{pid}.")));
+    assert!(spared.iter().any(own), "{whole:#}");
+    for session in sessions_of(&daemon, pid).await {
+        let cleaned = clean(&session);
+        assert_eq!(cleaned.status.code(), Some(102), "{}", text(&cleaned.stdout));
+        assert!(text(&cleaned.stderr).contains("it is running"), "{}", text(&cleaned.stderr));
+    }
     assert_eq!(objects_of(&daemon, pid).await, before, "a stopped process is a live one");
 
     signal(&child, Signal::KILL);
     child.wait().expect("it ends");
-    // The worker goes by itself once nobody talks to it; everything else is for `clean`.
-    let cleaned = clean();
-    assert_eq!(cleaned.status.code(), Some(0), "{}{}", text(&cleaned.stdout), text(&cleaned.stderr));
+    // The worker goes by itself once nobody talks to it, and any run that starts sweeps; everything else is for `clean`.
+    let started = Instant::now();
+    loop {
+        let sessions = sessions_of(&daemon, pid).await;
+        if sessions.is_empty() {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{sessions:?} stay");
+        for session in sessions {
+            let cleaned = clean(&session);
+            assert!(!text(&cleaned.stdout).contains("Left alone"), "a dead process was taken to live: {cleaned:?}");
+        }
+    }
     assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
 }

@@ -64,7 +64,11 @@ fn target() -> PathBuf {
 }
 
 fn run(target: &PathBuf, arguments: &[&str]) -> Output {
-    Command::new(target).args(arguments).env("REHEARSA_SETTLE", "0s").output().expect("the test target starts")
+    let mut command = Command::new(target);
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
+        command.env_remove(key);
+    }
+    command.args(arguments).env("REHEARSA_SETTLE", "0s").output().expect("the test target starts")
 }
 
 #[test]

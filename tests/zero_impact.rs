@@ -211,7 +211,7 @@ fn clean_leaves_a_session_alone_whose_process_lives_although_it_was_named() {
     let mut run = Run::start(&name, &["--settle", "60s"]);
     run.wait_for_step("Settle");
     let pid = run.pid();
-    let session = support_live::session_of(pid);
+    let session = support_live::sessions_of(pid).pop_first().expect("it made something");
     let before = objects_of_session(&session);
     let cleaned = rehearsa(&["clean", "--session", &session]).output().expect("rehearsa starts");
     let error = String::from_utf8_lossy(&cleaned.stderr).into_owned();

@@ -2,6 +2,7 @@
 //! Everything has a name of its own; other tests may use the same engine at the same time.
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -261,6 +262,15 @@ pub fn objects_of(pid: u32) -> Vec<String> {
     labelled("io.rehearsa.pid", |value| value.split('.').next() == Some(pid.to_string().as_str()))
 }
 
+/// The sessions of a process of which something is still there.
+pub fn sessions_of(pid: u32) -> BTreeSet<String> {
+    let format = "{{.Label \"io.rehearsa.pid\"}} {{.Label \"io.rehearsa.session\"}}";
+    let list = |list: &[&str]| docker(&[list, &["--filter", "label=io.rehearsa.pid", "--format", format]].concat());
+    let lines: String = LISTS.map(|(_, args, _)| list(args) + "\n").concat();
+    let own = lines.lines().filter_map(|line| line.strip_prefix(&format!("{pid}."))?.split_once(' '));
+    own.map(|(_, session)| session.to_owned()).collect()
+}
+
 /// What belongs to a session and is still there.
 pub fn objects_of_session(session: &str) -> Vec<String> {
     labelled("io.rehearsa.session", |value| value == session)
@@ -283,12 +293,4 @@ pub fn wait_for_log(container: &str, words: &str) {
         assert!(Instant::now() < ends, "{container} never said {words:?}: {}", logs(container));
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// The session of a process that has a network by now.
-pub fn session_of(pid: u32) -> String {
-    let format = "{{.Label \"io.rehearsa.pid\"}} {{.Label \"io.rehearsa.session\"}}";
-    let lines = docker(&["network", "ls", "--filter", "label=io.rehearsa.pid", "--format", format]);
-    let own = lines.lines().find_map(|line| line.strip_prefix(&format!("{pid}."))?.split_once(' '));
-    own.unwrap_or_else(|| panic!("no network of {pid}: {lines}")).1.to_owned()
 }
