@@ -165,6 +165,12 @@ impl CaseRecord {
         }
     }
 
+    /// It was to run and was never begun: the run was interrupted, or enough had failed before. One that is skipped because its
+    /// service says so or cannot be rehearsed is not put off: it will be skipped the next time, too.
+    pub fn put_off(&self) -> bool {
+        self.skipped.is_some() && self.info.ignored.is_none()
+    }
+
     /// The diagnosis to show: the first that decided the verdict.
     pub fn diagnosis(&self) -> Option<&Diagnosis> {
         deciding(&self.diagnoses)

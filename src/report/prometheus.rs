@@ -128,11 +128,12 @@ fn take(book: &mut Book, outcome: &Outcome, now: Timestamp) {
 /// Notes what became of a case that ended at `ended`.
 fn note(entry: &mut Entry, case: &CaseRecord, outcome: &Outcome, ended: f64) {
     let Standing::Ended(verdict) = Standing::of(case, outcome) else { return };
-    // Not run although it should have been: nothing is known that was not known before.
-    let put_off = verdict == Verdict::Skipped && case.info.ignored.is_none();
-    if !put_off || entry.verdict.is_none() {
-        entry.verdict = Some(verdict);
-    }
+    entry.verdict = match verdict {
+        // Nothing is known that was not known before, but that it is to be rehearsed: who leaves skipped services out of an
+        // alert must not leave this one out.
+        Verdict::Skipped if case.put_off() => entry.verdict.filter(|earlier| *earlier != Verdict::Skipped),
+        verdict => Some(verdict),
+    };
     if case.started.is_some() {
         let restored = case.restored();
         entry.values.insert(book::LAST_RUN, ended);

@@ -120,6 +120,16 @@ fn a_skipped_case_stays_skipped_unless_something_is_wrong() {
 }
 
 #[test]
+fn what_was_never_begun_is_put_off_and_what_is_skipped_on_purpose_is_not() {
+    let skipped = Fact::CaseSkipped { case: name("a"), reason: "why".to_owned() };
+    assert!(run(&["a"], vec![skipped]).cases[0].put_off());
+    let mut ignored = run(&["a", "b"], vec![begin("b"), proven("b"), end("b")]);
+    assert!(!ignored.cases[1].put_off());
+    ignored.cases[0] = CaseRecord::new(CaseInfo { ignored: Some("not run: so it says".to_owned()), ..info("a") });
+    assert_eq!((ignored.cases[0].verdict(), ignored.cases[0].put_off()), (Verdict::Skipped, false));
+}
+
+#[test]
 fn a_step_of_a_stack_counts_for_each_of_its_cases() {
     let amount = Amount { files: 2, bytes: 10 };
     let step = Step::Restore {

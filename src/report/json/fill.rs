@@ -103,6 +103,7 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         warnings: case.warnings.iter().map(diagnosis).collect(),
         changes: case.info.changes.iter().map(change).collect(),
         skipped: case.skipped.clone(),
+        put_off: case.put_off(),
         log_tail: case.log_tail.clone(),
     }
 }

@@ -18,9 +18,6 @@ use crate::model::service::{Image, ServiceName};
 
 mod track;
 
-/// How the reason begins for which a selected case was never begun.
-const NOT_RUN: &str = "not run: ";
-
 /// A report that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -83,10 +80,9 @@ pub fn parse(text: &[u8]) -> Result<Report, ReadError> {
 /// The names of the cases that failed, errored, did not end, or were to run and never did (the run was interrupted, or enough
 /// had failed), in the report's order: what `--rerun-failed` takes.
 pub fn not_green(report: &Report) -> Vec<String> {
-    let not_run = |case: &Case| case.skipped.as_deref().is_some_and(|reason| reason.starts_with(NOT_RUN));
     let settled = |case: &&Case| match case.verdict.as_str() {
         "passed" => true,
-        "skipped" => !not_run(case),
+        "skipped" => !case.was_put_off(),
         _ => false,
     };
     report.cases.iter().filter(|case| !settled(case)).map(|case| case.name.clone()).collect()
@@ -252,8 +248,7 @@ fn service_name(case: &Case) -> ServiceName {
 }
 
 fn info(case: &Case) -> CaseInfo {
-    // Of a case that is skipped by its service's own wish nothing is ever said.
-    let ignored = case.skipped.clone().filter(|_| case.started.is_none() && case.finished.is_none());
+    let ignored = case.skipped.clone().filter(|_| !case.was_put_off());
     let change = |change: &schema::Change| Change {
         field: change.field.clone(),
         live: change.live.clone(),

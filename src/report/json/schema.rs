@@ -148,8 +148,19 @@ pub struct Case {
     pub changes: Vec<Change>,
     /// Why it was skipped.
     pub skipped: Option<String>,
+    /// It was to run and was never begun, for that reason; the next run should take it up. False for a service that says itself
+    /// that it is skipped, or that cannot be rehearsed.
+    #[serde(default)]
+    pub put_off: bool,
     /// The service's last log lines.
     pub log_tail: Vec<String>,
+}
+
+impl Case {
+    /// It was to run and was never begun. Older reports have no word for it; but only of such a case they tell an end.
+    pub fn was_put_off(&self) -> bool {
+        self.put_off || (self.skipped.is_some() && self.finished.is_some())
+    }
 }
 
 /// An attempt that was not green and was followed by another.

@@ -112,6 +112,32 @@ fn what_was_not_green_is_named() {
     assert!(!told.contains(&"watchtower".to_owned()), "what cannot be rehearsed is not asked for again: {told:?}");
 }
 
+#[test]
+fn what_was_put_off_is_known_by_a_fact_and_not_by_its_words() {
+    let [late, own] = ["late", "own"].map(ServiceName::lone);
+    let wish = "not run: its label says so".to_owned();
+    let mut script = Script::run(vec![sample::info(&late), CaseInfo { ignored: Some(wish), ..sample::info(&own) }]);
+    // The run is killed before it says that the case is over.
+    let events = script.fact(Fact::CaseSkipped { case: late, reason: "another time".to_owned() }).killed();
+    let report = fill::report(&sample::outcome(&events));
+    assert_eq!(report.cases.iter().map(|case| case.put_off).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(not_green(&report), ["late"]);
+    let again = sample::outcome(&super::events(&report).expect("understood"));
+    assert_eq!(again.cases.iter().map(|case| case.put_off()).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn an_older_report_says_by_its_times_what_was_put_off() {
+    let mut old: serde_json::Value = serde_json::from_str(&text(&sample::everything())).expect("JSON");
+    for case in old["cases"].as_array_mut().expect("cases") {
+        case.as_object_mut().expect("a case").remove("put_off").expect("it is written today");
+    }
+    let old = parse(old.to_string().as_bytes()).expect("a report");
+    let new = fill::report(&sample::outcome(&sample::everything()));
+    assert_eq!(not_green(&old), not_green(&new));
+    assert_eq!(fill::report(&sample::outcome(&super::events(&old).expect("understood"))), new);
+}
+
 fn refusal(text: &str) -> String {
     match parse(text.as_bytes()) {
         Ok(report) => events(&report).expect_err(text).to_string(),
