@@ -186,6 +186,15 @@ codes! {
     RunTimedOut "run/timed-out" Errored "the time for the run was over",
         "The run had --global-timeout to end in, and this rehearsal was not done by then.",
         "Give it more time, more --test-threads, or share the work with --partition.";
+    RunUnfinished "run/unfinished" Errored "the run has not ended",
+        "The report was written while the run went on, or the run was killed before it could write the end.",
+        "If the run still goes on, wait for it; if it was killed, `rehearsa clean` removes what it left. Then run it again.";
+    RunNothingSelected "run/nothing-selected" Errored "nothing was rehearsed",
+        "No service of the host was selected, so the run proves nothing.",
+        "See with `rehearsa test --list` what there is; `--no-tests=pass` is for runs in which that may be.";
+    RunReportLost "run/report-lost" Errored "a report could not be written",
+        "The run went on without it; what the report should have told is known to its other reports only.",
+        "See that its place can be written to and has room. With `--events` written, `rehearsa report` makes it again.";
     RunPartMissing "run/part-missing" Errored "a part of the run is missing",
         "The work was shared out, and of one part there is no report, or one that its job could not end.",
         "See in that job's log why it ended early, run it again, and join the reports of all parts.";

@@ -1,6 +1,7 @@
-//! All reports of a run tell the same: the same names, the same verdicts, the same counts, the same exit code.
+//! All reports of a run tell the same: the same names, the same verdicts, the same counts, the same exit code; and none is green
+//! when the run is no success.
 //!
-//! To add a form: a function from its text to what it tells, and a line in [`FORMS`].
+//! To add a form: a function from its text to what it tells, a line in [`FORMS`], and what makes it green in [`is_green`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use quick_junit::{NonSuccessKind, TestCaseStatus};
 use super::sample;
 use crate::config::forms::{Form, JunitFlavor, TapVersion};
 use crate::config::settings::ReportTargets;
-use crate::model::event::Event;
+use crate::model::event::{Event, Fact};
 use crate::model::outcome::{Outcome, Verdict};
 
 /// What a report tells; `None` where its form has no word for it.
@@ -31,27 +32,44 @@ const NOT_OK: &str = "not ok";
 /// Reads a report.
 type Reader = fn(&str) -> Told;
 
-/// How each form is read. The page in Markdown is held against the outcome beside its writer, by a reader of Markdown.
-const FORMS: [(Form, Reader); 5] = [
+/// How each form is read that tells of every service. (Metrics are held against the outcome beside their writer, by a reader of
+/// theirs; a badge tells of no service.)
+const FORMS: [(Form, Reader); 7] = [
     (Form::Junit, told_by_junit),
     (Form::Tap, told_by_tap),
     (Form::Json, told_by_json),
     (Form::Events, told_by_events),
     (Form::Ctrf, told_by_ctrf),
+    (Form::Html, told_by_html),
+    (Form::Markdown, told_by_markdown),
 ];
 
-/// Runs `events` through the real thing: opened files, the dispatcher, all reporters. The outcome, and each report's text.
-fn reports(events: &[Event], junit_flavor: JunitFlavor, tap_version: TapVersion) -> (Outcome, Vec<String>) {
+/// How a run ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By itself, or because its engine broke.
+    Ended,
+    /// It was killed.
+    Killed,
+}
+
+/// Runs `events` through the real thing: opened files, the dispatcher, all reporters. The outcome, and the text of each report that
+/// there is.
+fn reports(
+    events: &[Event],
+    (junit_flavor, tap_version): (JunitFlavor, TapVersion),
+    end: End,
+) -> (Outcome, BTreeMap<Form, String>) {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |form: Form| dir.path().join(form.file());
-    let files = FORMS.iter().map(|(form, _)| (*form, path(*form))).collect();
+    let files = Form::ALL.into_iter().map(|form| (form, path(form))).collect();
     let targets = ReportTargets { files, junit_flavor, tap_version, ..ReportTargets::default() };
     let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
     let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(1.0));
     events.iter().for_each(|event| sink.send(event.fact.clone()));
-    let outcome = dispatcher.finish();
-    let read = |form: Form| std::fs::read_to_string(path(form)).expect("written");
-    (outcome, FORMS.iter().map(|(form, _)| read(*form)).collect())
+    let outcome = if end == End::Killed { dispatcher.cut_off() } else { dispatcher.finish() };
+    let texts = Form::ALL.into_iter().filter_map(|form| Some((form, std::fs::read_to_string(path(form)).ok()?)));
+    (outcome, texts.collect())
 }
 
 fn told_by_outcome(outcome: &Outcome) -> Told {
@@ -166,6 +184,97 @@ fn told_by_ctrf(json: &str) -> Told {
     Told { verdicts, counts: None, flaky: Some(flaky), exit_code: None }
 }
 
+/// What stands between `start` and `end`, each time.
+fn between<'a>(text: &'a str, start: &'a str, end: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(start).skip(1).map(move |rest| rest.split(end).next().unwrap_or_default())
+}
+
+/// The one of the verdicts' names that `words` begin with.
+fn verdict_in(words: &str) -> &'static str {
+    let known = [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped].map(Verdict::name);
+    known.into_iter().find(|known| words.starts_with(known)).unwrap_or_else(|| panic!("no verdict: {words}"))
+}
+
+/// Names and verdicts of rows, each with its name and words that begin with the verdict and may have `flaky` in them.
+fn told_by_rows<'a>(
+    rows: impl Iterator<Item = (&'a str, &'a str)>,
+    [passed, failed, errored, skipped]: [usize; 4],
+) -> Told {
+    let mut verdicts = BTreeMap::new();
+    let mut flaky = BTreeSet::new();
+    for (name, words) in rows {
+        if words.contains("flaky") {
+            flaky.insert(name.to_owned());
+        }
+        assert_eq!(verdicts.insert(name.to_owned(), verdict_in(words)), None, "names are unique");
+    }
+    let counts = Some([passed + failed + errored + skipped, passed, failed, errored, skipped]);
+    Told { verdicts, counts, flaky: Some(flaky), exit_code: None }
+}
+
+fn told_by_html(html: &str) -> Told {
+    let table = between(html, "<tbody>", "</tbody>").next().unwrap_or_default();
+    let rows = between(table, "<tr class=\"case ", "</tr>").map(|row| {
+        let link = between(row, "<a href=\"#c", "</a>").next().expect("a link");
+        (link.split_once('>').expect("a tag").1, row.split('"').next().unwrap_or_default())
+    });
+    let counts = between(html, "<ul class=\"counts\"", "</ul>").next().expect("counts");
+    let count = |verdict: Verdict| {
+        let end = format!("</b> {}", verdict.name());
+        let before = counts.split(end.as_str()).next().expect("it is counted");
+        before.rsplit("<b>").next().and_then(|count| count.parse().ok()).expect("a number")
+    };
+    let counts = [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped].map(count);
+    let exit_code = between(html, "Exit code <b>", "</b>").next().map(|code| code.parse().expect("a number"));
+    Told { exit_code, ..told_by_rows(rows, counts) }
+}
+
+fn told_by_markdown(page: &str) -> Told {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| {
+        let mut cells = row.split(" | ");
+        let (name, label) = (cells.next().unwrap_or_default(), cells.next().expect("a label"));
+        (name.strip_suffix('`').expect("a name is code"), label.split_once(' ').expect("a mark before it").1)
+    });
+    let counts = page.lines().find_map(|line| line.strip_prefix("**")).expect("counts");
+    let counts: Vec<usize> = counts.split(", ").take(4).map(leading).collect();
+    told_by_rows(rows, counts.try_into().expect("four"))
+}
+
+/// The number that `text` begins with.
+fn leading(text: &str) -> usize {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..digits].parse().unwrap_or_else(|_| panic!("no number: {text}"))
+}
+
+/// Whether who looks at this report takes the run for a success.
+fn is_green(form: Form, text: &str) -> bool {
+    let json = || serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    match form {
+        Form::Junit => {
+            let report = quick_junit::Report::deserialize_from_str(text).expect("a JUnit report");
+            report.failures + report.errors == 0
+        }
+        Form::Tap => {
+            let points = text.lines().filter(|line| line.starts_with("ok ")).count();
+            let plan = text.lines().find_map(|line| line.strip_prefix("1.."));
+            plan.is_some_and(|plan| leading(plan) == points) && !text.contains("\nBail out!")
+        }
+        Form::Json => json()["exit_code"] == 0,
+        Form::Html => text.contains("<div class=\"banner passed\"") || text.contains("<div class=\"banner skipped\""),
+        Form::Markdown => !text.lines().next().is_none_or(|headline| headline.contains(['❌', '⚠', '⏳'])),
+        Form::Events => {
+            let ended = text.lines().last().is_some_and(|line| line.contains("\"event\":\"run-finished\""));
+            ended && told_by_events(text).exit_code == Some(0)
+        }
+        Form::Ctrf => {
+            let summary = &json()["results"]["summary"];
+            summary["failed"] == 0 && summary["pending"] == 0
+        }
+        Form::Prometheus => text.lines().any(|line| line == "rehearsa_run_exit_code 0"),
+        Form::Badge => text.contains("#2e7d32"),
+    }
+}
+
 /// Asserts that a report tells what the outcome does, as far as its form has words.
 fn assert_agrees(what: &str, told: &Told, outcome: &Told) {
     let coarse = told.verdicts.values().any(|verdict| *verdict == NOT_OK);
@@ -185,28 +294,37 @@ fn assert_agrees(what: &str, told: &Told, outcome: &Told) {
 
 #[test]
 fn all_reports_tell_the_same() {
-    for events in [
-        sample::one_passed(),
-        sample::one_failed(),
-        sample::mixed(),
-        sample::left_behind(),
-        sample::interrupted(),
-        sample::everything(),
-        sample::hostile(),
-        sample::nothing(),
-        // Its engine broke: no end was sent.
-        sample::killed(),
-    ] {
-        for (flavor, version) in [(JunitFlavor::Default, TapVersion::V13), (JunitFlavor::Jenkins, TapVersion::V14)] {
-            let (outcome, texts) = reports(&events, flavor, version);
+    // Where no end was sent, the engine of the run broke.
+    for (name, events) in sample::all() {
+        for shape in [(JunitFlavor::Default, TapVersion::V13), (JunitFlavor::Jenkins, TapVersion::V14)] {
+            let (outcome, texts) = reports(&events, shape, End::Ended);
             assert_eq!(outcome.lost_reports, Vec::<String>::new());
             let expected = told_by_outcome(&outcome);
-            for ((form, told), text) in FORMS.iter().zip(&texts) {
-                let what = format!("{} ({flavor:?}, {version:?}): {text:.2000}", form.name());
+            for (form, told) in FORMS {
+                let text = &texts[&form];
+                let what = format!("{} of {name}, {shape:?}: {text:.2000}", form.name());
                 assert_agrees(&what, &told(text), &expected);
             }
         }
     }
+}
+
+#[test]
+fn a_run_that_is_no_success_is_green_in_no_form_and_a_success_in_every_one() {
+    let mut successes = 0;
+    for (name, events) in sample::all() {
+        let over = events.iter().any(|event| event.fact == Fact::RunFinished);
+        for shape in [(JunitFlavor::Default, TapVersion::V13), (JunitFlavor::Jenkins, TapVersion::V14)] {
+            let (outcome, texts) = reports(&events, shape, if over { End::Ended } else { End::Killed });
+            let success = over && outcome.exit_code().number() == 0;
+            successes += usize::from(success);
+            for form in Form::ALL {
+                let green = texts.get(&form).is_some_and(|text| is_green(form, text));
+                assert_eq!(green, success, "{} of {name}, {shape:?}: {:.3000?}", form.name(), texts.get(&form));
+            }
+        }
+    }
+    assert!(successes > 0, "else the test would show little");
 }
 
 #[test]
@@ -220,17 +338,22 @@ fn the_run_with_everything_has_every_verdict_and_a_flaky_case() {
 #[test]
 fn a_report_that_tells_otherwise_is_noticed() {
     let outcome = told_by_outcome(&sample::outcome(&sample::everything()));
-    let (_, texts) = reports(&sample::everything(), JunitFlavor::Default, TapVersion::V13);
-    let wrong = [
-        texts[0].replacen("<flakyError", "<other", 1).replacen("</flakyError>", "</other>", 1),
-        texts[1].replacen("\nok 1 -", "\nnot ok 1 -", 1),
-        texts[2].replacen("\"errored\": 2", "\"errored\": 1", 1),
-        texts[3].replacen("case-skipped", "case-finished", 1),
-        texts[4].replacen("\"rawStatus\": \"errored\"", "\"rawStatus\": \"failed\"", 1),
-    ];
-    for (((form, told), text), wrong) in FORMS.iter().zip(&texts).zip(&wrong) {
-        assert_ne!(text, wrong, "{}", form.name());
-        let told = std::panic::catch_unwind(|| assert_agrees("", &told(wrong), &outcome));
+    let shape = (JunitFlavor::Default, TapVersion::V13);
+    let (_, texts) = reports(&sample::everything(), shape, End::Ended);
+    for (form, told) in FORMS {
+        let text = &texts[&form];
+        let wrong = match form {
+            Form::Junit => text.replacen("<flakyError", "<other", 1).replacen("</flakyError>", "</other>", 1),
+            Form::Tap => text.replacen("\nok 1 -", "\nnot ok 1 -", 1),
+            Form::Json => text.replacen("\"errored\": 2", "\"errored\": 1", 1),
+            Form::Events => text.replacen("case-skipped", "case-finished", 1),
+            Form::Ctrf => text.replacen("\"rawStatus\": \"errored\"", "\"rawStatus\": \"failed\"", 1),
+            Form::Html => text.replacen("<tr class=\"case passed flaky\"", "<tr class=\"case passed\"", 1),
+            Form::Markdown => text.replacen("| ❌ failed |", "| ✅ passed |", 1),
+            Form::Prometheus | Form::Badge => unreachable!("not read here"),
+        };
+        assert_ne!(*text, wrong, "{}", form.name());
+        let told = std::panic::catch_unwind(|| assert_agrees("", &told(&wrong), &outcome));
         assert!(told.is_err(), "{}", form.name());
     }
 }

@@ -11,17 +11,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::target::Whole;
+use super::trouble::{RUN_SUITE, Trouble, troubles};
 use super::wording::{self, Standing, StepWords};
 use super::{Reporter, text};
-use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Event, Fact, StepResult};
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 
 /// The version of the format.
 const SPEC_VERSION: &str = "0.0.0";
-
-/// The suite of what concerns the run and no service.
-const RUN_SUITE: &str = "rehearsa";
 
 /// Writes it.
 pub struct CtrfReporter {
@@ -161,7 +158,7 @@ struct Step {
 /// The report as it is at the time `now`.
 fn document(outcome: &Outcome, now: Timestamp) -> Document {
     let mut tests: Vec<Test> = outcome.cases.iter().map(|case| test(case, outcome, now)).collect();
-    tests.extend(run_test(outcome));
+    tests.extend(troubles(outcome).iter().map(run_test));
     let count = |status| tests.iter().filter(|test| test.status == status).count();
     let start = outcome.started.unwrap_or(now);
     let stop = outcome.finished.unwrap_or(now);
@@ -296,14 +293,12 @@ fn step(record: &StepRecord, case: &CaseRecord) -> Step {
     Step { name, status, extra }
 }
 
-/// What concerns the run and no service, when there is something.
-fn run_test(outcome: &Outcome) -> Option<Test> {
-    let first: &Diagnosis = outcome.left_behind.first()?;
-    let of_parts = outcome.left_behind.iter().any(|diagnosis| diagnosis.code == Code::RunPartMissing);
+/// What concerns the run and no service.
+fn run_test(trouble: &Trouble<'_>) -> Test {
     let mut extra = Map::new();
-    extra.insert("code".to_owned(), first.code.as_str().into());
-    Some(Test {
-        name: if of_parts { "parts" } else { "teardown" }.to_owned(),
+    extra.insert("code".to_owned(), trouble.first.code.as_str().into());
+    Test {
+        name: trouble.kind.name().to_owned(),
         status: Status::Failed,
         raw_status: "errored",
         duration: 0,
@@ -311,8 +306,8 @@ fn run_test(outcome: &Outcome) -> Option<Test> {
         stop: None,
         suite: vec![RUN_SUITE.to_owned()],
         kind: "restore",
-        message: Some(wording::summary(first)),
-        trace: Some(outcome.left_behind.iter().flat_map(wording::explain).collect::<Vec<_>>().join("\n")),
+        message: Some(wording::summary(&trouble.first)),
+        trace: Some(trouble.explained().join("\n")),
         file_path: None,
         line: None,
         retries: 0,
@@ -321,7 +316,7 @@ fn run_test(outcome: &Outcome) -> Option<Test> {
         stdout: Vec::new(),
         steps: Vec::new(),
         extra,
-    })
+    }
 }
 
 fn between(start: Timestamp, stop: Timestamp) -> i64 {

@@ -2,13 +2,12 @@
 //!
 //! Shaped by what its consumers really read: suites are flat, names unique, times everywhere, bodies never empty, one
 //! `system-out` a case. *failure* is the backup's fault, *error* says that it could not be found out; what concerns the run and no
-//! service (something left behind, the time that was over) is an error in the suite `rehearsa`, which exists only then. A file left
-//! by a killed run lists every selected case: those that were running as errors, those that had not begun as skipped.
+//! service ([`troubles`]) is an error in the suite `rehearsa`, which exists only then. A file left by a killed run lists every selected
+//! case: those that were running as errors, those that had not begun as skipped.
 //!
 //! Jenkins' xunit plugin refuses a file that its schema does not know in every part: in its flavour a case has no attributes
 //! but name, class and time, its facts stand in its output instead of properties, and the root has no `skipped` and no time stamp.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
@@ -17,17 +16,14 @@ use jiff::Timestamp;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestSuite};
 
 use super::target::Whole;
+use super::trouble::{RUN_SUITE, Trouble, troubles};
 use super::{Reporter, text, wording};
 use crate::config::forms::JunitFlavor;
-use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome};
 
 mod case;
 mod output;
-
-/// The suite of what concerns the run and no service.
-const RUN_SUITE: &str = "rehearsa";
 
 /// Bytes of logs in a whole file, as far as each case still has [`SHORTEST_LOG`]: GitLab refuses files of more than 30 MB, and
 /// each character may become six when it is escaped.
@@ -132,18 +128,15 @@ impl<'a> Page<'a> {
         suite
     }
 
-    fn run_suite(&self, troubles: &[(&str, Vec<Cow<'_, Diagnosis>>)]) -> TestSuite {
+    fn run_suite(&self, troubles: &[Trouble<'_>]) -> TestSuite {
         let mut suite = TestSuite::new(RUN_SUITE);
         suite.extra.insert("timestamp".into(), rfc3339(self.now).into());
         suite.set_time(Duration::ZERO);
-        for (name, diagnoses) in troubles {
-            let lines: Vec<String> = diagnoses.iter().flat_map(|diagnosis| wording::explain(diagnosis)).collect();
-            let (code, message) = match diagnoses.first() {
-                Some(first) => (first.code.as_str(), wording::summary(first)),
-                None => continue,
-            };
-            let status = case::non_success(NonSuccessKind::Error, code, &message, &lines.join("\n"));
-            let mut test = TestCase::new(*name, status);
+        for trouble in troubles {
+            let (name, first) = (trouble.kind.name(), &*trouble.first);
+            let (code, message) = (first.code.as_str(), wording::summary(first));
+            let status = case::non_success(NonSuccessKind::Error, code, &message, &trouble.explained().join("\n"));
+            let mut test = TestCase::new(name, status);
             test.set_classname(format!("{RUN_SUITE}.{name}")).set_time(Duration::ZERO);
             if self.flavor == JunitFlavor::Default {
                 test.extra.insert("timestamp".into(), rfc3339(self.now).into());
@@ -171,21 +164,6 @@ fn by_stack(cases: &[CaseRecord]) -> Vec<(&str, Vec<&CaseRecord>)> {
         stacks[place].1.push(case);
     }
     stacks
-}
-
-/// What went wrong with the run and is no case's own, by the name of its test case.
-fn troubles(outcome: &Outcome) -> Vec<(&'static str, Vec<Cow<'_, Diagnosis>>)> {
-    let mut troubles = Vec::new();
-    if let Some(seconds) = outcome.timed_out {
-        let words = format!("the run had {seconds} s");
-        troubles.push(("global-timeout", vec![Cow::Owned(Diagnosis::new(Code::RunTimedOut, words))]));
-    }
-    if !outcome.left_behind.is_empty() {
-        let of_parts = outcome.left_behind.iter().any(|diagnosis| diagnosis.code == Code::RunPartMissing);
-        let name = if of_parts { "parts" } else { "teardown" };
-        troubles.push((name, outcome.left_behind.iter().map(Cow::Borrowed).collect()));
-    }
-    troubles
 }
 
 /// Without the one attribute of the root that is always written and that Jenkins' schema does not know. All that stands in the

@@ -9,6 +9,7 @@ use std::io;
 
 use self::page::Page;
 use super::target::Whole;
+use super::trouble::{Kind, Trouble, troubles};
 use super::wording::{self, Standing};
 use super::{Reporter, units};
 use crate::model::counted::counted;
@@ -107,26 +108,8 @@ fn head(outcome: &Outcome) -> String {
         text.push_str("\n- ");
         text.push_str(&line);
     };
-    if outcome.finished.is_none() {
-        add("**Unfinished:** the run had not ended when this was written.".to_owned());
-    }
-    if let Some(signal) = outcome.interrupted {
-        add(format!("**Interrupted** by {}.", wording::signal_name(signal)));
-    }
-    if let Some(seconds) = outcome.timed_out {
-        let time = units::short_seconds(seconds as f64);
-        add(format!("**Timed out:** the run's time of {time} was over before its end."));
-    }
-    match outcome.left_behind.len() {
-        0 => {}
-        1 => add("**Left behind:** something could not be removed, see below.".to_owned()),
-        count => add(format!("**Left behind:** {count} times something could not be removed, see below.")),
-    }
-    for lost in outcome.lost_reports.iter().take(NAMED) {
-        add(format!("**Lost:** the {}", code(lost)));
-    }
-    if outcome.lost_reports.len() > NAMED {
-        add(format!("**Lost:** {}", counted(outcome.lost_reports.len() - NAMED, "more report")));
+    for trouble in troubles(outcome) {
+        told(&trouble, outcome).into_iter().for_each(&mut add);
     }
     if let Some(partition) = &outcome.partition {
         add(format!("Only a part of the selected services: `{partition}`."));
@@ -137,6 +120,35 @@ fn head(outcome: &Outcome) -> String {
     }
     text.push('\n');
     text
+}
+
+/// A trouble of the run, in lines.
+fn told(trouble: &Trouble<'_>, outcome: &Outcome) -> Vec<String> {
+    let count = trouble.diagnoses().count();
+    let line = match trouble.kind {
+        Kind::Unfinished => "**Unfinished:** the run had not ended when this was written.".to_owned(),
+        Kind::Interrupted => {
+            format!("**Interrupted** by {}.", wording::signal_name(outcome.interrupted.unwrap_or_default()))
+        }
+        Kind::PartMissing => "**Part missing:** not all of the shared work is here, see below.".to_owned(),
+        Kind::LeftBehind if count == 1 => "**Left behind:** something could not be removed, see below.".to_owned(),
+        Kind::LeftBehind => format!("**Left behind:** {count} times something could not be removed, see below."),
+        Kind::TimedOut => {
+            let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
+            format!("**Timed out:** the run's time of {time} was over before its end.")
+        }
+        Kind::ReportLost => {
+            let named = trouble.diagnoses().take(NAMED);
+            let mut lines: Vec<String> = named.map(|lost| format!("**Lost:** the {}", code(&lost.message))).collect();
+            if count > NAMED {
+                lines.push(format!("**Lost:** {} reports more", count - NAMED));
+            }
+            return lines;
+        }
+        // The headline says so.
+        Kind::NothingSelected => return Vec::new(),
+    };
+    vec![line]
 }
 
 fn headline(outcome: &Outcome) -> &'static str {

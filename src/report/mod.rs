@@ -34,6 +34,7 @@ pub mod sample;
 pub mod tap;
 pub mod target;
 pub mod text;
+pub mod trouble;
 pub mod units;
 #[cfg(test)]
 mod valid;

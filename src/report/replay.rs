@@ -32,22 +32,9 @@ fn reports(events: &[Event], cut_off: bool) -> Reports {
     Reports { outcome, texts: texts.collect() }
 }
 
-fn samples() -> Vec<Vec<Event>> {
-    vec![
-        sample::one_passed(),
-        sample::one_failed(),
-        sample::mixed(),
-        sample::left_behind(),
-        sample::interrupted(),
-        sample::hostile(),
-        sample::nothing(),
-        sample::everything(),
-    ]
-}
-
 #[test]
 fn a_log_gives_the_same_reports_to_the_byte() {
-    for events in samples() {
+    for (name, events) in sample::ended() {
         let original = reports(&events, false);
         let log = read::read("log", &original.texts["events.jsonl"]).expect("a log");
         assert!(log.ended);
@@ -55,14 +42,14 @@ fn a_log_gives_the_same_reports_to_the_byte() {
         assert_eq!(again.outcome, original.outcome);
         assert_eq!(again.outcome.exit_code(), original.outcome.exit_code());
         for (form, text) in &original.texts {
-            assert!(again.texts[form] == *text, "{form} differs");
+            assert!(again.texts[form] == *text, "{name}: {form} differs");
         }
     }
 }
 
 #[test]
 fn a_json_report_gives_the_same_verdicts_in_every_form() {
-    for events in samples() {
+    for (name, events) in sample::ended() {
         let original = reports(&events, false);
         let report = json::read::parse(&original.texts["report.json"]).expect("a report");
         let again = reports(&json::read::events(&report).expect("understood"), false);
@@ -74,7 +61,7 @@ fn a_json_report_gives_the_same_verdicts_in_every_form() {
         };
         assert_eq!(told(&again.outcome), told(&original.outcome));
         for form in ["report.json", "junit.xml", "report.tap", "ctrf.json"] {
-            assert!(again.texts[form] == original.texts[form], "{form} differs for {:?}", told(&original.outcome));
+            assert!(again.texts[form] == original.texts[form], "{name}: {form} differs");
         }
     }
 }

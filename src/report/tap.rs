@@ -2,21 +2,21 @@
 //!
 //! Headed version 13 unless 14 is asked for, since `prove` fails a stream headed 14 whose subtests it does not know; the same
 //! stream headed 13 passes everywhere. The plan comes first, so a stream that was cut off is a failure to every reader.
-//! What concerns the run and no service has no test point (the plan is out already), so it ends in `Bail out!`, which every
-//! reader takes for a failure: a run that was interrupted before its end, a time for the run that was over without a red case,
-//! and anything that was left behind. So does a run without cases, unless that is allowed, and one that never began.
+//! What concerns the run and no service ([`troubles`]) has no test point (the plan is out already), so it ends in `Bail out!`,
+//! which every reader takes for a failure. So does a run without cases, unless that is allowed, and one that never began.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::trouble::{Kind, Trouble, troubles};
 use super::wording::{Standing, StepWords};
 use super::{Reporter, text, units, wording};
 use crate::config::forms::TapVersion;
-use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, NoTests, StepResult};
-use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict, is_cancelled};
+use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
 
 /// Bytes of a log in a YAML block: less than other reports have, since Perl's reader takes no scalar of more than some 32,000
@@ -65,30 +65,36 @@ impl TapReporter {
     }
 
     fn end(&mut self, outcome: &Outcome) -> io::Result<()> {
-        if outcome.finished.is_none() {
-            // From the log of a run that was killed: its own stream ended here, too.
-            return self.write(&["Bail out! the run was killed before its end".to_owned()]);
+        // From the log of a run that was killed: its own stream ended here, too.
+        if outcome.finished.is_some() {
+            for case in &outcome.cases {
+                self.point(case, outcome)?;
+            }
         }
-        for case in &outcome.cases {
-            self.point(case, outcome)?;
-        }
-        for diagnosis in &outcome.left_behind {
-            let lines: Vec<String> = wording::explain(diagnosis).iter().map(|line| comment(line)).collect();
+        // A stream without cases was given up at its begin.
+        let told = |trouble: &Trouble<'_>| trouble.kind != Kind::NothingSelected;
+        let troubles: Vec<Trouble<'_>> = troubles(outcome).into_iter().filter(told).collect();
+        for trouble in &troubles {
+            let lines: Vec<String> = trouble.explained().iter().map(|line| comment(line)).collect();
             self.write(&lines)?;
         }
-        let cut_short = outcome.interrupted.filter(|_| outcome.cases.iter().any(is_cut_short));
-        if let Some(signal) = cut_short {
-            self.write(&[format!("Bail out! interrupted by {}", wording::signal_name(signal))])
-        } else if let Some(first) = outcome.left_behind.first() {
-            let why = match first.code {
-                Code::RunPartMissing => first.code.title(),
-                _ => "something was left behind",
-            };
-            self.write(&[format!("Bail out! {why}")])
-        } else if outcome.timed_out.is_some() && outcome.cases.iter().all(is_ok) {
-            self.write(&["Bail out! the time for the run was over".to_owned()])
-        } else {
-            Ok(())
+        match troubles.first() {
+            Some(gravest) => self.write(&[format!("Bail out! {}", reason(gravest, outcome))]),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a stream is given up.
+fn reason(trouble: &Trouble<'_>, outcome: &Outcome) -> String {
+    match trouble.kind {
+        Kind::Unfinished => "the run was killed before its end".to_owned(),
+        Kind::Interrupted => {
+            format!("interrupted by {}", wording::signal_name(outcome.interrupted.unwrap_or_default()))
+        }
+        Kind::LeftBehind => "something was left behind".to_owned(),
+        Kind::PartMissing | Kind::TimedOut | Kind::ReportLost | Kind::NothingSelected => {
+            trouble.first.code.title().to_owned()
         }
     }
 }
@@ -122,15 +128,6 @@ fn head(version: TapVersion) -> &'static str {
 pub fn never_began(version: TapVersion, reason: &str) -> String {
     let reason = text::shortened(&text::one_line(reason), wording::QUOTED_CHARS);
     format!("{}\nBail out! {}\n", head(version), text::without_commands(&reason))
-}
-
-fn is_ok(case: &CaseRecord) -> bool {
-    matches!(case.verdict(), Verdict::Passed | Verdict::Skipped)
-}
-
-/// The signal came before this case was done.
-fn is_cut_short(case: &CaseRecord) -> bool {
-    is_cancelled(case) || (case.verdict() == Verdict::Errored && case.diagnoses.is_empty())
 }
 
 fn point(number: usize, case: &CaseRecord, outcome: &Outcome) -> Vec<String> {

@@ -26,24 +26,10 @@ fn objections(schema: &Path, files: &[PathBuf]) -> Option<String> {
     (!output.status.success()).then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn recorded() -> Vec<(&'static str, Vec<Event>)> {
-    vec![
-        ("one_passed", sample::one_passed()),
-        ("one_failed", sample::one_failed()),
-        ("mixed", sample::mixed()),
-        ("left_behind", sample::left_behind()),
-        ("interrupted", sample::interrupted()),
-        ("killed", sample::killed()),
-        ("hostile", sample::hostile()),
-        ("nothing", sample::nothing()),
-        ("everything", sample::everything()),
-    ]
-}
-
 /// Each recorded run in a file: at its end, and as it was at its begin.
 fn written(folder: &Path, reporter: impl Fn(Whole) -> Box<dyn Reporter>) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for (name, events) in recorded() {
+    for (name, events) in sample::all() {
         for (name, events) in
             [(name.to_owned(), &events[..]), (format!("{name}-begin"), &events[..events.len().min(3)])]
         {

@@ -10,6 +10,7 @@ use super::log;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, Location, NoTests};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict, is_cancelled};
+use crate::report::trouble::{Kind, Trouble, troubles};
 use crate::report::{Reporter, text, units, wording};
 
 /// Of each level GitHub shows ten for a step; the tenth says how many there are besides.
@@ -70,20 +71,31 @@ fn level(level: &str, annotations: Vec<Annotation>) -> String {
 fn errors(outcome: &Outcome) -> Vec<Annotation> {
     let of = |verdict| outcome.cases.iter().filter(move |case| case.verdict() == verdict && !is_cancelled(case));
     let mut errors: Vec<Annotation> = of(Verdict::Failed).chain(of(Verdict::Errored)).map(not_green).collect();
-    errors.extend(outcome.left_behind.iter().map(|left| Annotation {
-        place: None,
-        title: "Left behind".to_owned(),
-        message: told(left).join("\n"),
-    }));
-    if let Some(seconds) = outcome.timed_out {
-        let time = units::short_seconds(seconds as f64);
-        errors.push(of_run("Timed out", format!("The run's time of {time} was over before its end.")));
-    }
-    errors.extend(outcome.lost_reports.iter().map(|lost| of_run("A report is lost", text::clean(lost))));
-    if nothing(outcome) && outcome.no_tests == NoTests::Fail {
-        errors.push(of_run("Nothing was selected", "No service was selected, so nothing was rehearsed.".to_owned()));
-    }
+    errors.extend(troubles(outcome).iter().flat_map(|trouble| of_trouble(trouble, outcome)));
     errors
+}
+
+/// A trouble of the run, as errors of it. A signal is warned of, as GitHub tells it beside.
+fn of_trouble(trouble: &Trouble<'_>, outcome: &Outcome) -> Vec<Annotation> {
+    let all = |title: &str, told: fn(&Diagnosis) -> String| {
+        trouble.diagnoses().map(|diagnosis| of_run(title, told(diagnosis))).collect::<Vec<_>>()
+    };
+    match trouble.kind {
+        Kind::Interrupted => Vec::new(),
+        Kind::Unfinished => all("Unfinished", |told| text::clean(&told.message)),
+        Kind::LeftBehind => all("Left behind", |left| told(left).join("\n")),
+        Kind::PartMissing => all("A part is missing", |missing| told(missing).join("\n")),
+        Kind::TimedOut => {
+            let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
+            vec![of_run("Timed out", format!("The run's time of {time} was over before its end."))]
+        }
+        Kind::ReportLost => all("A report is lost", |lost| text::clean(&lost.message)),
+        Kind::NothingSelected => vec![nothing()],
+    }
+}
+
+fn nothing() -> Annotation {
+    of_run("Nothing was selected", "No service was selected, so nothing was rehearsed.".to_owned())
 }
 
 fn warnings(outcome: &Outcome) -> Vec<Annotation> {
@@ -94,8 +106,8 @@ fn warnings(outcome: &Outcome) -> Vec<Annotation> {
         warnings
             .push(of_run("Interrupted", format!("{signal} ended the run; rehearsals that were cancelled: {count}.")));
     }
-    if nothing(outcome) && outcome.no_tests == NoTests::Warn {
-        warnings.push(of_run("Nothing was selected", "No service was selected, so nothing was rehearsed.".to_owned()));
+    if outcome.cases.is_empty() && outcome.no_tests == NoTests::Warn {
+        warnings.push(nothing());
     }
     for case in outcome.cases.iter().filter(|case| case.is_flaky()) {
         let why = case.earlier.iter().filter_map(|attempt| attempt.diagnosis()).map(wording::summary);
@@ -109,10 +121,6 @@ fn warnings(outcome: &Outcome) -> Vec<Annotation> {
         }));
     }
     warnings
-}
-
-fn nothing(outcome: &Outcome) -> bool {
-    outcome.cases.is_empty()
 }
 
 fn not_green(case: &CaseRecord) -> Annotation {

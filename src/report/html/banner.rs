@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::view::{Kept, Tally, View, advice, capitalized, counted, message, short, time};
 use crate::model::diagnosis::Diagnosis;
 use crate::model::outcome::ExitCode;
+use crate::report::trouble::{Kind, Trouble, troubles};
 use crate::report::{units, wording};
 
 /// The result in one sentence.
@@ -127,43 +128,16 @@ fn counts(tally: &Tally) -> Markup {
 
 /// What has to be said of the run itself.
 pub(super) fn notices(view: &View<'_>) -> Markup {
-    let outcome = view.outcome;
-    let goes_on = outcome.finished.is_none();
-    let signal = outcome.interrupted.map(wording::signal_name);
-    let quiet = !goes_on
-        && signal.is_none()
-        && outcome.timed_out.is_none()
-        && outcome.left_behind.is_empty()
-        && outcome.lost_reports.is_empty()
-        && view.kept.is_empty();
+    let troubles = troubles(view.outcome);
+    // The headline says that nothing was selected, and the table why.
+    let told: Vec<_> = troubles.iter().filter(|trouble| trouble.kind != Kind::NothingSelected).collect();
     html! {
-        @if !quiet {
+        @if !told.is_empty() || !view.kept.is_empty() {
             section.notices aria-labelledby="notices" {
                 h2 #notices { "About this run" }
                 ul role="list" {
-                    @if goes_on {
-                        (notice("running", "This report was written while the run went on.", &html! {
-                            "It shows how things stood at " (time(view.now)) ". If the run is not going on any more, it was "
-                            "killed before it could write the end; then " code { "rehearsa clean" } " removes what it left."
-                        }))
-                    }
-                    @if let Some(signal) = &signal {
-                        (notice("errored", &format!("{signal} ended the run."), &html! {
-                            "What was not done by then is errored or skipped below, and says nothing of its data."
-                        }))
-                    }
-                    @if let Some(seconds) = outcome.timed_out {
-                        (notice("errored", "The time for the run was over.", &html! {
-                            "It had " (units::short_seconds(seconds as f64)) ". "
-                            "Give it more time (" code { "--global-timeout" } "), more " code { "--test-threads" }
-                            ", or share the work with " code { "--partition" } "."
-                        }))
-                    }
-                    @for diagnosis in &outcome.left_behind {
-                        (trouble(diagnosis))
-                    }
-                    @for lost in &outcome.lost_reports {
-                        (notice("errored", "A report could not be written.", &html! { (short(lost)) }))
+                    @for trouble in told {
+                        (self::trouble(view, trouble))
                     }
                     @for kept in view.kept {
                         (self::kept(kept))
@@ -174,12 +148,55 @@ pub(super) fn notices(view: &View<'_>) -> Markup {
     }
 }
 
+fn trouble(view: &View<'_>, trouble: &Trouble<'_>) -> Markup {
+    let outcome = view.outcome;
+    match trouble.kind {
+        Kind::Unfinished => notice(
+            "running",
+            "This report was written while the run went on.",
+            &html! {
+                "It shows how things stood at " (time(view.now)) ". If the run is not going on any more, it was "
+                "killed before it could write the end; then " code { "rehearsa clean" } " removes what it left."
+            },
+        ),
+        Kind::Interrupted => {
+            let signal = wording::signal_name(outcome.interrupted.unwrap_or_default());
+            notice(
+                "errored",
+                &format!("{signal} ended the run."),
+                &html! {
+                    "What was not done by then is errored or skipped below, and says nothing of its data."
+                },
+            )
+        }
+        Kind::TimedOut => notice(
+            "errored",
+            "The time for the run was over.",
+            &html! {
+                "It had " (units::short_seconds(outcome.timed_out.unwrap_or_default() as f64)) ". "
+                "Give it more time (" code { "--global-timeout" } "), more " code { "--test-threads" }
+                ", or share the work with " code { "--partition" } "."
+            },
+        ),
+        Kind::ReportLost => html! {
+            @for lost in trouble.diagnoses() {
+                (notice("errored", "A report could not be written.", &html! { (short(&lost.message)) }))
+            }
+        },
+        Kind::PartMissing | Kind::LeftBehind | Kind::NothingSelected => html! {
+            @for diagnosis in trouble.diagnoses() {
+                (broken(diagnosis))
+            }
+        },
+    }
+}
+
 fn notice(tone: &str, title: &str, body: &Markup) -> Markup {
     html! { li class={"notice " (tone)} { p { strong { (title) } " " (body) } } }
 }
 
 /// Something that broke and belongs to no case.
-fn trouble(diagnosis: &Diagnosis) -> Markup {
+fn broken(diagnosis: &Diagnosis) -> Markup {
     html! {
         li class={"notice " (wording::severity_name(diagnosis.severity()))} {
             p { strong { (capitalized(diagnosis.code.title())) } " " code { (diagnosis.code) } }

@@ -62,14 +62,7 @@ fn told(page: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_page_tells_what_the_outcome_tells() {
-    for events in [
-        sample::everything(),
-        sample::mixed(),
-        sample::one_passed(),
-        sample::one_failed(),
-        sample::interrupted(),
-        sample::nothing(),
-    ] {
+    for (_, events) in sample::ended() {
         let outcome = sample::outcome(&events);
         let expected: BTreeMap<String, String> =
             outcome.cases.iter().map(|case| (case.info.name.to_string(), case.verdict().name().to_owned())).collect();

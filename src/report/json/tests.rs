@@ -59,8 +59,7 @@ fn a_mixed_run_field_by_field() {
 
 #[test]
 fn a_report_comes_back_as_it_was() {
-    for events in [sample::mixed(), sample::left_behind(), sample::interrupted(), sample::nothing(), sample::hostile()]
-    {
+    for (_, events) in sample::ended() {
         let report: Report = serde_json::from_str(&text(&events)).expect("the schema reads what it writes");
         assert_eq!(report, fill::report(&sample::outcome(&events)));
     }

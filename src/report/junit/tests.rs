@@ -5,6 +5,7 @@ use std::process::Command;
 use quick_junit::{TestCaseStatus, XmlString};
 
 use super::*;
+use crate::model::diagnosis::Code;
 use crate::report::sample::{self, HOSTILE, Paper};
 
 fn xml(events: &[Event]) -> String {
@@ -169,7 +170,8 @@ fn a_killed_run_leaves_a_report_that_lists_every_case() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let report = parsed(&std::fs::read_to_string(&path).expect("there"));
-    assert_eq!(report.tests, 3);
+    assert_eq!(report.tests, 4, "three services, and that the run has no end");
+    assert_eq!(parts(&case(&report, "end").status).1, "run/unfinished");
     assert_eq!(parts(&case(&report, "media::jellyfin").status).0, "success");
     let (kind, _, message, _) = parts(&case(&report, "media::radarr").status);
     assert_eq!(kind, "skipped");
@@ -273,22 +275,14 @@ fn a_case_says_which_snapshot_it_was_restored_from() {
 
 #[test]
 fn jenkins_accepts_its_flavour_of_every_run_and_refuses_the_other() {
-    let runs = [
-        sample::everything(),
-        sample::hostile(),
-        sample::left_behind(),
-        sample::interrupted(),
-        sample::nothing(),
-        timed_out(),
-    ];
-    for events in &runs {
-        let xml = flavored(events, JunitFlavor::Jenkins);
-        assert_eq!(refused_by_jenkins(&xml), None, "{xml}");
+    for (name, events) in sample::ended() {
+        let xml = flavored(&events, JunitFlavor::Jenkins);
+        assert_eq!(refused_by_jenkins(&xml), None, "{name}: {xml}");
     }
     let killed = sample::outcome(&sample::killed());
     let xml = Page::new(&killed, sample::at(30.0), JunitFlavor::Jenkins).render().expect("rendered");
     assert_eq!(refused_by_jenkins(&String::from_utf8(xml).expect("UTF-8")), None);
-    let said = refused_by_jenkins(&self::xml(&runs[0])).expect("the schema is strict");
+    let said = refused_by_jenkins(&self::xml(&sample::everything())).expect("the schema is strict");
     for refused in ["'testsuites', attribute 'skipped'", "'testcase', attribute 'timestamp'", "Element 'properties'"] {
         assert!(said.contains(refused), "{refused} in {said}");
     }
@@ -306,7 +300,8 @@ fn the_jenkins_flavour_tells_the_facts_in_the_output() {
     assert!(
         xml.contains("<flakyError message=\"worker/failed: ") && xml.contains("<rerunFailure message=\"boot/exited: ")
     );
-    assert_eq!((report.tests, report.failures, report.errors), (9, 2, 3));
+    // Eight cases, the signal, and what was left behind.
+    assert_eq!((report.tests, report.failures, report.errors), (10, 2, 4));
     assert_eq!(
         report.test_suites.iter().map(|suite| suite.skipped).sum::<usize>(),
         2,
@@ -314,17 +309,9 @@ fn the_jenkins_flavour_tells_the_facts_in_the_output() {
     );
 }
 
-fn timed_out() -> Vec<Event> {
-    let mut events = sample::one_passed();
-    let end = events.pop().expect("the run's end");
-    events.push(Event { at: end.at, fact: Fact::TimedOut { seconds: 3600 } });
-    events.push(end);
-    events
-}
-
 #[test]
 fn a_run_whose_time_was_over_is_red_even_when_all_its_cases_are_green() {
-    let report = parsed(&xml(&timed_out()));
+    let report = parsed(&xml(&sample::timed_out()));
     assert_eq!((report.tests, report.errors), (2, 1));
     let (kind, ty, message, _) = parts(&case(&report, "global-timeout").status);
     assert_eq!((kind, ty, message), ("error", "run/timed-out", "run/timed-out: the run had 3600 s"));
@@ -340,7 +327,7 @@ fn names_that_look_alike_stay_apart() {
 
 #[test]
 fn no_type_is_one_that_gitlab_refuses_a_file_for() {
-    for events in [sample::everything(), sample::hostile(), sample::interrupted(), timed_out()] {
+    for (_, events) in sample::ended() {
         let xml = xml(&events);
         for element in xml.split('<').filter_map(|part| part.split_once('>')).map(|(tag, _)| tag) {
             let Some((_, ty)) = element.split_once(" type=\"") else { continue };

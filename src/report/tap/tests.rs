@@ -188,11 +188,7 @@ ok 4 - files::nextcloud
 
 #[test]
 fn a_time_that_was_over_without_a_red_case_turns_the_stream_red() {
-    let mut events = sample::one_passed();
-    let end = events.pop().expect("the run's end");
-    events.push(Event { at: end.at, fact: Fact::TimedOut { seconds: 60 } });
-    events.push(end);
-    let tap = stream(&events);
+    let tap = stream(&sample::timed_out());
     assert!(tap.ends_with("\nBail out! the time for the run was over\n"), "{tap}");
     assert!(!prove(&tap).0);
 }
@@ -207,12 +203,11 @@ fn an_interrupted_run_bails_out() {
 }
 
 #[test]
-fn a_signal_after_the_last_case_cuts_nothing_short() {
-    let mut events = sample::one_passed();
-    let end = events.pop().expect("the run's end");
-    events.push(Event { at: end.at, fact: Fact::Interrupted { signal: 15 } });
-    events.push(end);
-    assert!(prove(&stream(&events)).0);
+fn a_signal_after_the_last_case_is_red_as_the_exit_code_is() {
+    let tap = stream(&sample::interrupted_late());
+    assert!(tap.contains("\nok 1 - media::jellyfin\n"), "{tap}");
+    assert!(tap.ends_with("\nBail out! interrupted by SIGTERM\n"), "{tap}");
+    assert!(!prove(&tap).0);
 }
 
 #[test]

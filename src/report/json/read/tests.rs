@@ -5,60 +5,6 @@ use super::*;
 use crate::model::outcome::Verdict;
 use crate::report::sample::{self, Script};
 
-fn samples() -> Vec<Vec<Event>> {
-    vec![
-        sample::one_passed(),
-        sample::one_failed(),
-        sample::mixed(),
-        sample::left_behind(),
-        sample::interrupted(),
-        sample::hostile(),
-        sample::nothing(),
-        sample::everything(),
-        torn(),
-    ]
-}
-
-/// What the fold treats specially: a stack's steps in two cases, steps side by side, a dependency that broke, an abort before and
-/// after a step that broke, a teardown that broke late, and an attempt that had passed its checks.
-fn torn() -> Vec<Event> {
-    let (db, web, cron) = (sample::name("shop", "db"), sample::name("shop", "web"), sample::name("shop", "cron"));
-    let mut script = Script::run([&db, &web, &cron].map(sample::info).to_vec());
-    let trouble = |code, words: &str| Diagnosis::new(code, words);
-    script.begin(&db).begin(&web);
-    let network = script.open(&[&db, &web], Step::Network);
-    let (first, second) =
-        (script.open(&[&db], sample::clone_of("a")), script.open(&[&db, &web], sample::clone_of("b")));
-    script.wait(0.123).close(second, sample::restored(2, 2)).close(network, StepResult::done());
-    script.wait(0.4567).close(first, sample::restored(1, 1));
-    let aborted = trouble(Code::RunPanicked, "first");
-    script.fact(Fact::CaseAborted { case: web.clone(), diagnosis: aborted });
-    let boot = script.open(&[&db, &web], Step::Boot { service: db.clone() });
-    let broken = Diagnosis { log_tail: vec!["of db".to_owned()], ..trouble(Code::BootExited, "db exited") };
-    script.wait(1.0).close(boot, sample::broke(&broken));
-    script.step(&web, Step::Worker, 0.1, sample::broke(&trouble(Code::WorkerFailed, "second")));
-    let last = trouble(Code::OrderDependencyFailed, "third");
-    script.fact(Fact::CaseAborted { case: web.clone(), diagnosis: last });
-    script.end(&web).end(&db).begin(&cron);
-    let check = Step::Check { service: cron.clone(), check: Check::Tcp { ports: vec![80, 443] } };
-    let log_tail = vec!["fine so far".to_owned()];
-    script
-        .step(&cron, check.clone(), 0.1, StepResult::Done { amount: None, note: Some("2 probes".to_owned()) })
-        .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail })
-        .fact(Fact::CaseAborted { case: cron.clone(), diagnosis: trouble(Code::HostUnreachable, "gone") });
-    let early = script.open(&[&cron], Step::Teardown);
-    script
-        .fact(Fact::CaseRetried { case: cron.clone() })
-        .close(early, sample::broke(&trouble(Code::HostUnreachable, "cannot remove the first")))
-        .step(&cron, check, 0.1, StepResult::done())
-        .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail: Vec::new() })
-        .end(&cron);
-    let late = script.open(&[&db, &web, &cron], Step::Teardown);
-    script.wait(1.0).close(late, sample::broke(&trouble(Code::HostUnreachable, "cannot remove the second")));
-    script.fact(Fact::TimedOut { seconds: 3 });
-    script.over()
-}
-
 fn again(events: &[Event]) -> (Outcome, Outcome) {
     let report = parse(text(events).as_bytes()).expect("a report");
     (sample::outcome(events), sample::outcome(&super::events(&report).expect("understood")))
@@ -66,10 +12,10 @@ fn again(events: &[Event]) -> (Outcome, Outcome) {
 
 #[test]
 fn a_report_gives_the_same_run_again() {
-    for events in samples() {
+    for (name, events) in sample::ended() {
         let (original, read) = again(&events);
-        assert_eq!(fill::report(&read), fill::report(&original));
-        assert_eq!(read.exit_code(), original.exit_code());
+        assert_eq!(fill::report(&read), fill::report(&original), "{name}");
+        assert_eq!(read.exit_code(), original.exit_code(), "{name}");
         assert_eq!(read.counts(), original.counts());
         for (read, original) in read.cases.iter().zip(&original.cases) {
             assert_eq!(read.info, original.info);
@@ -81,7 +27,7 @@ fn a_report_gives_the_same_run_again() {
 
 #[test]
 fn a_torn_run_is_as_torn_as_it_was() {
-    let (original, _) = again(&torn());
+    let (original, _) = again(&sample::torn());
     let verdicts: Vec<Verdict> = original.cases.iter().map(|case| case.verdict()).collect();
     assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::Passed], "else the test would show little");
     assert_eq!(original.cases[1].diagnoses.len(), 3);
