@@ -45,7 +45,7 @@ impl Reporter for BadgeReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match event.fact {
-            Fact::RunFinished => self.target.update(true, true, || Ok(svg(outcome).into_bytes())),
+            Fact::RunFinished => self.target.update(true, true, |out| out.write_all(svg(outcome).as_bytes())),
             _ => Ok(()),
         }
     }

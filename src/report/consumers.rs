@@ -8,10 +8,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::junit::JunitReporter;
+use super::junit::Junit;
 use super::sample::{self, Paper};
 use super::tap::TapReporter;
-use super::target::Whole;
 use crate::config::forms::{JunitFlavor, TapVersion};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Counts, Outcome};
@@ -65,10 +64,7 @@ fn runs() -> Vec<(&'static str, Vec<Event>)> {
 }
 
 fn junit(events: &[Event], flavor: JunitFlavor) -> String {
-    let paper = Paper::default();
-    let target = Whole::stream(Box::new(paper.clone()));
-    sample::play(events, &mut JunitReporter::new("JUnit".to_owned(), target, flavor));
-    paper.text()
+    sample::written(events, Junit(flavor))
 }
 
 fn tap(events: &[Event], version: TapVersion) -> String {

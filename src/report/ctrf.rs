@@ -4,69 +4,73 @@
 //! `failed`, with the `rawStatus` `errored`. As in JUnit, what concerns the run and no service is a test of the suite `rehearsa`, which
 //! exists only then, and in the file of a killed run what was running counts as failed.
 
-use std::io;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::target::Whole;
+use super::rewritten::Render;
+use super::text;
 use super::trouble::{RUN_SUITE, Trouble, troubles};
 use super::wording::{self, Standing, StepWords};
-use super::{Reporter, text};
-use crate::model::event::{Event, Fact, StepResult};
+use crate::model::event::StepResult;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 
 /// The version of the format.
 const SPEC_VERSION: &str = "0.0.0";
 
-/// Writes it.
-pub struct CtrfReporter {
-    name: String,
-    target: Whole,
-}
+/// The format.
+pub struct Ctrf;
 
-impl CtrfReporter {
-    /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole) -> Self {
-        Self { name, target }
-    }
-}
-
-impl Reporter for CtrfReporter {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        let last = matches!(event.fact, Fact::RunFinished);
-        let news = matches!(
-            event.fact,
-            Fact::RunStarted { .. } | Fact::CaseStarted { .. } | Fact::CaseFinished { .. } | Fact::LeftBehind { .. }
-        );
-        self.target.update(news, last, || {
-            let mut text = serde_json::to_vec_pretty(&document(outcome, event.at))?;
-            text.push(b'\n');
-            Ok(text)
-        })
+impl Render for Ctrf {
+    fn render(&self, outcome: &Outcome, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, &document(outcome, now))?;
+        out.write_all(b"\n")
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct Document<'a> {
     report_format: &'static str,
     spec_version: &'static str,
     timestamp: String,
     generated_by: String,
-    results: Results,
+    results: Results<'a>,
 }
 
 #[derive(Serialize)]
-struct Results {
+struct Results<'a> {
     tool: Tool,
     summary: Summary,
-    tests: Vec<Test>,
+    tests: Tests<'a>,
+}
+
+/// The tests, of which each is made when it is written: there may be many.
+struct Tests<'a> {
+    outcome: &'a Outcome,
+    troubles: Vec<Trouble<'a>>,
+    now: Timestamp,
+}
+
+impl Tests<'_> {
+    fn all(&self) -> impl Iterator<Item = Test> {
+        let cases = self.outcome.cases.iter().map(|case| test(case, self.outcome, self.now));
+        cases.chain(self.troubles.iter().map(run_test))
+    }
+
+    /// Status and raw status of each.
+    fn statuses(&self) -> impl Iterator<Item = (Status, &'static str)> {
+        let cases = self.outcome.cases.iter().map(|case| status(Standing::of(case, self.outcome)));
+        cases.chain(self.troubles.iter().map(|_| TROUBLE))
+    }
+}
+
+impl Serialize for Tests<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all())
+    }
 }
 
 #[derive(Serialize)]
@@ -155,17 +159,31 @@ struct Step {
     extra: Map<String, Value>,
 }
 
+/// Status and raw status of a trouble of the run.
+const TROUBLE: (Status, &str) = (Status::Failed, "errored");
+
+/// Status and raw status of a case.
+fn status(standing: Standing) -> (Status, &'static str) {
+    match standing {
+        Standing::Ended(Verdict::Passed) => (Status::Passed, "passed"),
+        Standing::Ended(Verdict::Skipped) => (Status::Skipped, "skipped"),
+        Standing::Ended(verdict @ (Verdict::Failed | Verdict::Errored)) => (Status::Failed, verdict.name()),
+        Standing::Running => (Status::Failed, "running"),
+        Standing::Waiting => (Status::Pending, "waiting"),
+    }
+}
+
 /// The report as it is at the time `now`.
-fn document(outcome: &Outcome, now: Timestamp) -> Document {
-    let mut tests: Vec<Test> = outcome.cases.iter().map(|case| test(case, outcome, now)).collect();
-    tests.extend(troubles(outcome).iter().map(run_test));
-    let count = |status| tests.iter().filter(|test| test.status == status).count();
+fn document(outcome: &Outcome, now: Timestamp) -> Document<'_> {
+    let tests = Tests { outcome, troubles: troubles(outcome), now };
+    let count = |status| tests.statuses().filter(|(found, _)| *found == status).count();
+    let passed = outcome.cases.iter().filter(|case| Standing::of(case, outcome) == Standing::Ended(Verdict::Passed));
     let start = outcome.started.unwrap_or(now);
     let stop = outcome.finished.unwrap_or(now);
     let mut extra = Map::new();
     extra.insert("session".to_owned(), text::one_line(&outcome.session).into());
     extra.insert("engine".to_owned(), text::one_line(&outcome.engine).into());
-    extra.insert("errored".to_owned(), tests.iter().filter(|test| test.raw_status == "errored").count().into());
+    extra.insert("errored".to_owned(), tests.statuses().filter(|(_, raw)| *raw == "errored").count().into());
     extra.insert("filteredOut".to_owned(), outcome.filtered_out.into());
     if let Some(partition) = outcome.partition {
         extra.insert("partition".to_owned(), partition.to_string().into());
@@ -174,13 +192,13 @@ fn document(outcome: &Outcome, now: Timestamp) -> Document {
         extra.insert("exitCode".to_owned(), outcome.exit_code().number().into());
     }
     let summary = Summary {
-        tests: tests.len(),
+        tests: tests.statuses().count(),
         passed: count(Status::Passed),
         failed: count(Status::Failed),
         skipped: count(Status::Skipped),
         pending: count(Status::Pending),
         other: 0,
-        flaky: tests.iter().filter(|test| test.flaky).count(),
+        flaky: passed.filter(|case| case.is_flaky()).count(),
         start: start.as_millisecond(),
         stop: stop.as_millisecond(),
         duration: between(start, stop),
@@ -199,16 +217,15 @@ fn document(outcome: &Outcome, now: Timestamp) -> Document {
 fn test(case: &CaseRecord, outcome: &Outcome, now: Timestamp) -> Test {
     let standing = Standing::of(case, outcome);
     let unfinished = "unfinished: the rehearsal had begun and not ended when this report was written".to_owned();
-    let (status, raw_status, message, trace) = match standing {
-        Standing::Ended(Verdict::Passed) => (Status::Passed, "passed", None, None),
-        Standing::Ended(Verdict::Skipped) => (Status::Skipped, "skipped", Some(wording::skip_reason(case)), None),
-        Standing::Ended(verdict @ (Verdict::Failed | Verdict::Errored)) => {
+    let (status, raw_status) = status(standing);
+    let (message, trace) = match standing {
+        Standing::Ended(Verdict::Passed) | Standing::Waiting => (None, None),
+        Standing::Ended(Verdict::Skipped) => (Some(wording::skip_reason(case)), None),
+        Standing::Ended(Verdict::Failed | Verdict::Errored) => {
             let diagnosis = wording::deciding(case);
-            let (message, trace) = (wording::summary(&diagnosis), wording::explain(&diagnosis).join("\n"));
-            (Status::Failed, verdict.name(), Some(message), Some(trace))
+            (Some(wording::summary(&diagnosis)), Some(wording::explain(&diagnosis).join("\n")))
         }
-        Standing::Running => (Status::Failed, "running", Some(unfinished), None),
-        Standing::Waiting => (Status::Pending, "waiting", None, None),
+        Standing::Running => (Some(unfinished), None),
     };
     let stop = case.finished.or((standing == Standing::Running).then_some(now));
     let ended = matches!(standing, Standing::Ended(_));
@@ -297,10 +314,11 @@ fn step(record: &StepRecord, case: &CaseRecord) -> Step {
 fn run_test(trouble: &Trouble<'_>) -> Test {
     let mut extra = Map::new();
     extra.insert("code".to_owned(), trouble.first.code.as_str().into());
+    let (status, raw_status) = TROUBLE;
     Test {
         name: trouble.kind.name().to_owned(),
-        status: Status::Failed,
-        raw_status: "errored",
+        status,
+        raw_status,
         duration: 0,
         start: None,
         stop: None,

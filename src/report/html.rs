@@ -4,11 +4,12 @@
 //! forbids itself to (`page::POLICY`). Folding is `<details>`, filtering is style alone. All escaping is done by the
 //! template macro (`maud`): text gets into the page by no other way, but for the style sheet, which is ours.
 
-use std::io;
+use std::io::{self, Write};
 
-use super::Reporter;
-use super::target::Whole;
-use crate::model::event::{Event, Fact};
+use jiff::Timestamp;
+
+use super::rewritten::Render;
+use crate::model::event::Fact;
 use crate::model::outcome::Outcome;
 
 mod banner;
@@ -27,37 +28,21 @@ mod view;
 
 use view::{Kept, View};
 
-/// Writes HTML.
-pub struct HtmlReporter {
-    name: String,
-    target: Whole,
+/// HTML.
+#[derive(Default)]
+pub struct Html {
     /// Sandboxes that were kept: how to look into them is said of the run, not of a case.
     kept: Vec<Kept>,
 }
 
-impl HtmlReporter {
-    /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole) -> Self {
-        Self { name, target, kept: Vec::new() }
-    }
-}
-
-impl Reporter for HtmlReporter {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        if let Fact::SandboxKept { stack, hints } = &event.fact {
+impl Render for Html {
+    fn hear(&mut self, fact: &Fact) {
+        if let Fact::SandboxKept { stack, hints } = fact {
             self.kept.push(Kept { stack: stack.clone(), hints: hints.clone() });
         }
-        let last = matches!(event.fact, Fact::RunFinished);
-        // What a killed run was doing is worth as much as what it had done.
-        let news = !matches!(event.fact, Fact::StepProgress { .. });
-        let kept = &self.kept;
-        self.target.update(news, last, || {
-            let view = View::new(outcome, event.at, kept);
-            Ok(page::page(&view).into_string().into_bytes())
-        })
+    }
+
+    fn render(&self, outcome: &Outcome, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        page::write(&View::new(outcome, now, &self.kept), out)
     }
 }

@@ -9,17 +9,16 @@
 //! but name, class and time, its facts stand in its output instead of properties, and the root has no `skipped` and no time stamp.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestSuite};
 
-use super::target::Whole;
+use super::rewritten::Render;
 use super::trouble::{RUN_SUITE, Trouble, troubles};
-use super::{Reporter, text, wording};
+use super::{text, wording};
 use crate::config::forms::JunitFlavor;
-use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome};
 
 mod case;
@@ -31,36 +30,12 @@ const LOGS_CAP: usize = 4_000_000;
 /// Bytes of its log that a case has at least.
 const SHORTEST_LOG: usize = 1024;
 
-/// Writes JUnit XML.
-pub struct JunitReporter {
-    name: String,
-    target: Whole,
-    flavor: JunitFlavor,
-}
+/// JUnit XML.
+pub struct Junit(pub JunitFlavor);
 
-impl JunitReporter {
-    /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole, flavor: JunitFlavor) -> Self {
-        Self { name, target, flavor }
-    }
-}
-
-impl Reporter for JunitReporter {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        let last = matches!(event.fact, Fact::RunFinished);
-        let news = matches!(
-            event.fact,
-            Fact::RunStarted { .. }
-                | Fact::CaseStarted { .. }
-                | Fact::CaseFinished { .. }
-                | Fact::TimedOut { .. }
-                | Fact::LeftBehind { .. }
-        );
-        self.target.update(news, last, || Page::new(outcome, event.at, self.flavor).render())
+impl Render for Junit {
+    fn render(&self, outcome: &Outcome, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&Page::new(outcome, now, self.0).render()?)
     }
 }
 

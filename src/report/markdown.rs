@@ -5,15 +5,17 @@
 //! then the table, then the details. Foreign text is code everywhere (`inert`). A file left by a killed run says that it is
 //! unfinished.
 
-use std::io;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
 
 use self::page::Page;
-use super::target::Whole;
+use super::rewritten::Render;
 use super::trouble::{Kind, Trouble, troubles};
+use super::units;
 use super::wording::{self, Standing};
-use super::{Reporter, units};
 use crate::model::counted::counted;
-use crate::model::event::{CaseInfo, Event, Fact, NoTests};
+use crate::model::event::{CaseInfo, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 
 mod details;
@@ -28,35 +30,12 @@ pub const CAP: usize = 1024 * 1024;
 /// Lost reports that are named.
 const NAMED: usize = 5;
 
-/// Writes Markdown.
-pub struct MarkdownReporter {
-    name: String,
-    target: Whole,
-}
+/// Markdown.
+pub struct Markdown;
 
-impl MarkdownReporter {
-    /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole) -> Self {
-        Self { name, target }
-    }
-}
-
-impl Reporter for MarkdownReporter {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        let last = matches!(event.fact, Fact::RunFinished);
-        let news = matches!(
-            event.fact,
-            Fact::RunStarted { .. }
-                | Fact::CaseFinished { .. }
-                | Fact::LeftBehind { .. }
-                | Fact::Interrupted { .. }
-                | Fact::TimedOut { .. }
-        );
-        self.target.update(news, last, || Ok(summary(outcome, CAP).into_bytes()))
+impl Render for Markdown {
+    fn render(&self, outcome: &Outcome, _: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(summary(outcome, CAP).as_bytes())
     }
 }
 

@@ -29,6 +29,7 @@ pub mod open;
 pub mod prometheus;
 #[cfg(test)]
 mod replay;
+pub mod rewritten;
 #[cfg(test)]
 pub mod sample;
 pub mod tap;

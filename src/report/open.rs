@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::Reporter;
 use super::badge::BadgeReporter;
-use super::ctrf::CtrfReporter;
+use super::ctrf::Ctrf;
 use super::events::EventsReporter;
-use super::html::HtmlReporter;
-use super::json::JsonReporter;
-use super::junit::JunitReporter;
-use super::markdown::MarkdownReporter;
+use super::html::Html;
+use super::json::Json;
+use super::junit::Junit;
+use super::markdown::Markdown;
 use super::prometheus::PrometheusReporter;
+use super::rewritten::Rewritten;
 use super::tap::TapReporter;
 use super::target::{Stream, Whole};
 use crate::config::forms::Form;
@@ -149,13 +150,13 @@ fn reporter(
     let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
     let whole = || stdout.take().map_or_else(|| Whole::file(path), |out| Ok(Whole::stream(out)));
     Ok(match form {
-        Form::Junit => Box::new(JunitReporter::new(name, whole()?, targets.junit_flavor)),
-        Form::Json => Box::new(JsonReporter::new(name, whole()?)),
+        Form::Junit => Box::new(Rewritten::new(name, whole()?, Junit(targets.junit_flavor))),
+        Form::Json => Box::new(Rewritten::new(name, whole()?, Json)),
         Form::Tap => Box::new(TapReporter::new(name, stream()?, targets.tap_version)),
-        Form::Html => Box::new(HtmlReporter::new(name, whole()?)),
-        Form::Markdown => Box::new(MarkdownReporter::new(name, whole()?)),
+        Form::Html => Box::new(Rewritten::new(name, whole()?, Html::default())),
+        Form::Markdown => Box::new(Rewritten::new(name, whole()?, Markdown)),
         Form::Events => Box::new(EventsReporter::new(name, stream()?)),
-        Form::Ctrf => Box::new(CtrfReporter::new(name, whole()?)),
+        Form::Ctrf => Box::new(Rewritten::new(name, whole()?, Ctrf)),
         Form::Prometheus => {
             // The earlier file is what this one goes on from, and stays until then.
             let earlier = (!is_stdout(path)).then(|| path.to_owned());

@@ -62,7 +62,7 @@ impl Reporter for PrometheusReporter {
         // Read no sooner than now: another run may have written it meanwhile.
         let mut book = self.earlier.as_deref().map(read).unwrap_or_default();
         take(&mut book, outcome, event.at);
-        self.target.update(true, true, || Ok(book.text().into_bytes()))
+        self.target.update(true, true, |out| out.write_all(book.text().as_bytes()))
     }
 }
 

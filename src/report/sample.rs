@@ -4,6 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Reporter;
+use super::rewritten::{Render, Rewritten};
+use super::target::Whole;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
 use crate::model::mount::Strategy;
@@ -163,6 +165,20 @@ pub fn play(events: &[Event], reporter: &mut dyn Reporter) -> Outcome {
         reporter.event(event, &outcome).expect("the reporter can write");
     }
     outcome
+}
+
+/// What is written in a form to a stream, which gets it once, at the end.
+pub fn written(events: &[Event], form: impl Render) -> String {
+    let paper = Paper::default();
+    play(events, &mut Rewritten::new("report".to_owned(), Whole::stream(Box::new(paper.clone())), form));
+    paper.text()
+}
+
+/// What is written in a form of a run as it is at the time `now`.
+pub fn rendered(outcome: &Outcome, now: Timestamp, form: &impl Render) -> String {
+    let mut bytes = Vec::new();
+    form.render(outcome, now, &mut bytes).expect("a Vec takes everything");
+    String::from_utf8(bytes).expect("reports are UTF-8")
 }
 
 /// The outcome of `events`.

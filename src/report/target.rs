@@ -1,13 +1,16 @@
 //! Where reports are written: whole files that are replaced atomically, and streams that are appended to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Rewriting may take one part in this many of the time that passes.
 const SHARE: u32 = 10;
+
+/// Bytes that are written at a time.
+const BUFFER: usize = 64 * 1024;
 
 /// A report that is written as a whole, again and again while the run goes on.
 pub struct Whole {
@@ -56,16 +59,22 @@ impl Whole {
         Self { place: Place::Once(out), pace: Pace::default() }
     }
 
-    /// Writes what `render` gives, if it is `last` or the time has come for it. `news` tells that something changed that the
-    /// report should show; it is remembered until it is written.
+    /// Has it written by `render`, if this is the `last` time or the time has come for it. `news` tells that something changed that
+    /// the report should show; it is remembered until it is written.
     ///
     /// # Errors
     ///
     /// When rendering or writing fails.
-    pub fn update(&mut self, news: bool, last: bool, render: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<()> {
+    pub fn update(
+        &mut self,
+        news: bool,
+        last: bool,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
         match &mut self.place {
             Place::Once(out) if last => {
-                out.write_all(&render()?)?;
+                let mut out = BufWriter::with_capacity(BUFFER, out);
+                render(&mut out)?;
                 out.flush()
             }
             Place::Once(_) => Ok(()),
@@ -74,7 +83,7 @@ impl Whole {
                     return Ok(());
                 }
                 let begin = Instant::now();
-                replace(path, &render()?)?;
+                replace(path, render)?;
                 self.pace.written(begin.elapsed());
                 Ok(())
             }
@@ -149,11 +158,11 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Replaces `path` in one step.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = temporary(path)?;
-    file.write_all(content)?;
-    file.flush()?;
+/// Replaces `path` in one step, with what `render` writes.
+fn replace(path: &Path, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER, temporary(path)?);
+    render(&mut out)?;
+    let file = out.into_inner().map_err(IntoInnerError::into_error)?;
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 
@@ -177,12 +186,12 @@ mod tests {
         let path = dir.path().join("report");
         let mut target = Whole::file(&path).expect("opens");
         assert!(!path.exists());
-        target.update(true, false, || Ok(b"one".to_vec())).expect("written");
+        target.update(true, false, |out| out.write_all(b"one")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"one");
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o077 & !0o044, 0, "no more than readable: {mode:o}");
         assert_eq!(mode & 0o600, 0o600);
-        target.update(false, true, || Ok(b"two".to_vec())).expect("written");
+        target.update(false, true, |out| out.write_all(b"two")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"two");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing else is left there");
     }
@@ -211,8 +220,8 @@ mod tests {
     #[test]
     fn a_device_is_never_replaced() {
         let mut target = Whole::file(Path::new("/dev/null")).expect("opens");
-        target.update(true, false, || unreachable!("only at the end")).expect("nothing to do");
-        target.update(true, true, || Ok(b"x".to_vec())).expect("written");
+        target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
+        target.update(true, true, |out| out.write_all(b"x")).expect("written");
         assert!(is_special(Path::new("/dev/null")));
     }
 
@@ -223,7 +232,7 @@ mod tests {
         fs::write(&real, "old").expect("written");
         std::os::unix::fs::symlink(&real, &link).expect("linked");
         let mut target = Whole::file(&link).expect("opens");
-        target.update(true, true, || Ok(b"new".to_vec())).expect("written");
+        target.update(true, true, |out| out.write_all(b"new")).expect("written");
         assert!(fs::symlink_metadata(&link).expect("there").file_type().is_symlink());
         assert_eq!(fs::read(&real).expect("there"), b"new");
     }

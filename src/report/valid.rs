@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Reporter;
-use super::ctrf::CtrfReporter;
-use super::json::JsonReporter;
+use super::ctrf::Ctrf;
+use super::json::Json;
+use super::rewritten::Rewritten;
 use super::sample;
 use super::target::Whole;
 use crate::model::event::{Event, Fact};
@@ -51,7 +52,7 @@ fn written(folder: &Path, reporter: impl Fn(Whole) -> Box<dyn Reporter>) -> Vec<
 #[test]
 fn json_reports_fit_their_schema() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut files = written(folder.path(), |whole| Box::new(JsonReporter::new("JSON".to_owned(), whole)));
+    let mut files = written(folder.path(), |whole| Box::new(Rewritten::new("JSON".to_owned(), whole, Json)));
     // Reports of earlier versions fit the schema of today.
     files.extend([project("fixtures/reports/json-v1.json"), project("fixtures/reports/report.json")]);
     assert_eq!(objections(&project("src/report/json/report.schema.json"), &files), None);
@@ -76,7 +77,7 @@ fn a_schema_is_open_for_new_fields_and_closed_for_wrong_ones() {
 #[test]
 fn ctrf_reports_fit_its_schema() {
     let folder = tempfile::tempdir().expect("a folder");
-    let files = written(folder.path(), |whole| Box::new(CtrfReporter::new("CTRF".to_owned(), whole)));
+    let files = written(folder.path(), |whole| Box::new(Rewritten::new("CTRF".to_owned(), whole, Ctrf)));
     let schema = project("fixtures/reports/ctrf.schema.json");
     assert_eq!(objections(&schema, &files), None);
     let text = fs::read_to_string(&files[0]).expect("written");

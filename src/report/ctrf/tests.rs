@@ -3,13 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::sample::{self, HOSTILE, Paper};
+use crate::model::event::Event;
+use crate::report::sample::{self, HOSTILE};
 
 fn value(events: &[Event]) -> Value {
-    let paper = Paper::default();
-    let mut reporter = CtrfReporter::new("CTRF".to_owned(), Whole::stream(Box::new(paper.clone())));
-    sample::play(events, &mut reporter);
-    serde_json::from_str(&paper.text()).expect("JSON")
+    serde_json::from_str(&sample::written(events, Ctrf)).expect("JSON")
 }
 
 #[test]
@@ -66,7 +64,7 @@ fn what_was_left_behind_is_a_failed_test() {
 fn what_had_not_ended_is_not_green() {
     let outcome = sample::outcome(&sample::killed());
     let document = document(&outcome, sample::at(30.0));
-    let raw: Vec<&str> = document.results.tests.iter().map(|test| test.raw_status).collect();
+    let raw: Vec<&str> = document.results.tests.all().map(|test| test.raw_status).collect();
     assert_eq!(raw, ["passed", "running", "waiting", "errored"], "the last is the run itself");
     let summary = document.results.summary;
     assert_eq!((summary.passed, summary.failed, summary.pending), (1, 2, 1));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{HtmlReporter, Reporter, Whole};
+use super::Html;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{CaseInfo, Event, Fact, Step, StepResult};
 use crate::model::outcome::Outcome;
-use crate::report::sample::{self, HOSTILE, Paper, Script, at, info, name};
+use crate::report::rewritten::Render;
+use crate::report::sample::{self, HOSTILE, Script, at, info, name};
 
 /// Text that breaks naive pages.
 const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"onload=\"alert(1)\" '><img src=x onerror=alert(1)> \
@@ -16,17 +17,9 @@ const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"
 
 /// The page at the end of `events`, or at their last word.
 pub(super) fn page(events: &[Event]) -> String {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("report.html");
-    let mut reporter = HtmlReporter::new("HTML".to_owned(), Whole::file(&path).expect("opens"));
-    let mut outcome = Outcome::new();
-    for event in events {
-        outcome.apply(event);
-        // The pace of rewriting is the target's business; here the last word counts.
-        reporter.target = Whole::file(&path).expect("opens");
-        reporter.event(event, &outcome).expect("the reporter can write");
-    }
-    std::fs::read_to_string(&path).expect("written")
+    let mut html = Html::default();
+    events.iter().for_each(|event| html.hear(&event.fact));
+    sample::rendered(&sample::outcome(events), events.last().expect("some").at, &html)
 }
 
 /// [`sample::hostile`], hostile to HTML.
@@ -186,7 +179,7 @@ fn trouble_of_the_run_itself_is_told() {
 fn a_lost_report_is_told() {
     let mut outcome = sample::outcome(&sample::one_passed());
     outcome.lost_reports.push("JUnit report out/junit.xml: disk full".to_owned());
-    let page = super::page::page(&super::View::new(&outcome, at(20.0), &[])).into_string();
+    let page = sample::rendered(&outcome, at(20.0), &Html::default());
     assert!(page.contains("JUnit report out/junit.xml: disk full"));
     assert!(page.contains("The run had trouble, though no service did"));
 }
@@ -217,11 +210,9 @@ fn nothing_is_loaded_and_no_script_is_there() {
 
 #[test]
 fn on_a_stream_the_page_is_written_once() {
-    let paper = Paper::default();
-    let mut reporter = HtmlReporter::new("HTML".to_owned(), Whole::stream(Box::new(paper.clone())));
-    sample::play(&sample::mixed(), &mut reporter);
-    assert_eq!(paper.text().matches("<!DOCTYPE html>").count(), 1);
-    assert!(paper.text().ends_with("</html>"));
+    let page = sample::written(&sample::mixed(), Html::default());
+    assert_eq!(page.matches("<!DOCTYPE html>").count(), 1);
+    assert!(page.ends_with("</html>"));
 }
 
 fn many(cases: usize, log: &str) -> Outcome {
@@ -240,7 +231,7 @@ fn many(cases: usize, log: &str) -> Outcome {
 }
 
 fn size(outcome: &Outcome) -> usize {
-    super::page::page(&super::View::new(outcome, at(1e6), &[])).into_string().len()
+    sample::rendered(outcome, at(1e6), &Html::default()).len()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Fills the schema from the outcome.
 
+use serde::{Serialize, Serializer};
+
 use super::schema::{
     Amount, Attempt, Case, Cause, Change, Counts, Declared, Diagnosis, Image, Partition, Report, SCHEMA_VERSION,
     Snapshot, Step, Tool,
@@ -13,7 +15,27 @@ use crate::report::units::thousandths;
 use crate::report::wording::{self, Standing};
 
 /// The report of the run as it is now.
+#[cfg(test)]
 pub fn report(outcome: &Outcome) -> Report {
+    of(outcome, outcome.cases.iter().map(|record| case(record, outcome)).collect())
+}
+
+/// The report of the run as it is now, of which each case is made when it is written: all at once would be several times what is
+/// known of the run.
+pub fn streamed(outcome: &Outcome) -> Report<Cases<'_>> {
+    of(outcome, Cases(outcome))
+}
+
+/// The cases of a run.
+pub struct Cases<'a>(&'a Outcome);
+
+impl Serialize for Cases<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.cases.iter().map(|record| case(record, self.0)))
+    }
+}
+
+fn of<C>(outcome: &Outcome, cases: C) -> Report<C> {
     Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "rehearsa".to_owned(), version: outcome.version.clone() },
@@ -28,7 +50,7 @@ pub fn report(outcome: &Outcome) -> Report {
         threads: outcome.threads,
         partition: outcome.partition.map(part),
         no_tests: no_tests(outcome.no_tests).to_owned(),
-        cases: outcome.cases.iter().map(|case| self::case(case, outcome)).collect(),
+        cases,
         left_behind: outcome.left_behind.iter().map(diagnosis).collect(),
         interrupted: outcome.interrupted,
         timed_out: outcome.timed_out,

@@ -13,7 +13,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// The report of a run of rehearsa.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Report {
+#[schemars(rename = "Report")]
+pub struct Report<Cases = Vec<Case>> {
     /// The version of this schema: 1.
     pub schema_version: u32,
     /// Who wrote it.
@@ -44,7 +45,7 @@ pub struct Report {
     #[serde(default = "fail")]
     pub no_tests: String,
     /// Every selected case, in the plan's order.
-    pub cases: Vec<Case>,
+    pub cases: Cases,
     /// What could not be removed.
     pub left_behind: Vec<Diagnosis>,
     /// The signal that ended the run: 2 for SIGINT, 15 for SIGTERM.
@@ -300,7 +301,7 @@ pub struct Change {
 /// This schema as a JSON Schema, for programs that check or read reports. It is strict about what is there and open for what
 /// may come.
 pub fn document() -> String {
-    let schema = schemars::schema_for!(Report);
+    let schema = schemars::schema_for!(Report<Vec<Case>>);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
     text.push('\n');
     text

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::schema::Report;
 use super::*;
-use crate::report::sample::{self, HOSTILE, Paper};
+use crate::model::event::Event;
+use crate::report::Reporter;
+use crate::report::rewritten::Rewritten;
+use crate::report::sample::{self, HOSTILE};
+use crate::report::target::Whole;
 
 pub fn text(events: &[Event]) -> String {
-    let paper = Paper::default();
-    let mut reporter = JsonReporter::new("JSON".to_owned(), Whole::stream(Box::new(paper.clone())));
-    sample::play(events, &mut reporter);
-    paper.text()
+    sample::written(events, Json)
 }
 
 fn value(events: &[Event]) -> Value {
@@ -136,7 +137,7 @@ fn hostile_text_is_kept_as_it_was() {
 fn a_killed_run_leaves_a_report_without_an_exit_code() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("run.json");
-    let mut reporter = JsonReporter::new("JSON".to_owned(), Whole::file(&path).expect("opens"));
+    let mut reporter = Rewritten::new("JSON".to_owned(), Whole::file(&path).expect("opens"), Json);
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);

@@ -6,17 +6,18 @@ use quick_junit::{TestCaseStatus, XmlString};
 
 use super::*;
 use crate::model::diagnosis::Code;
+use crate::model::event::{Event, Fact};
+use crate::report::Reporter;
+use crate::report::rewritten::Rewritten;
 use crate::report::sample::{self, HOSTILE, Paper};
+use crate::report::target::Whole;
 
 fn xml(events: &[Event]) -> String {
     flavored(events, JunitFlavor::Default)
 }
 
 fn flavored(events: &[Event], flavor: JunitFlavor) -> String {
-    let paper = Paper::default();
-    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), flavor);
-    sample::play(events, &mut junit);
-    paper.text()
+    sample::written(events, Junit(flavor))
 }
 
 /// What Jenkins' schema has against it; `None` when nothing.
@@ -159,7 +160,7 @@ fn what_is_left_behind_is_an_error_of_the_run() {
 fn a_killed_run_leaves_a_report_that_lists_every_case() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    let mut junit = JunitReporter::new("JUnit".to_owned(), Whole::file(&path).expect("opens"), JunitFlavor::Default);
+    let mut junit = Rewritten::new("JUnit".to_owned(), Whole::file(&path).expect("opens"), Junit(JunitFlavor::Default));
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);
@@ -215,7 +216,7 @@ fn hostile_text_stays_text() {
 fn to_a_stream_it_is_written_once_at_the_end() {
     let paper = Paper::default();
     let mut junit =
-        JunitReporter::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), JunitFlavor::Default);
+        Rewritten::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), Junit(JunitFlavor::Default));
     let mut events = sample::mixed();
     let end = events.pop().expect("an end");
     let mut outcome = sample::play(&events, &mut junit);

@@ -5,14 +5,12 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
+use crate::model::event::{Event, Fact};
 use crate::model::service::ServiceName;
-use crate::report::sample::{self, HOSTILE, Paper};
+use crate::report::sample::{self, HOSTILE};
 
 fn page(events: &[Event]) -> String {
-    let paper = Paper::default();
-    let mut markdown = MarkdownReporter::new("Markdown".to_owned(), Whole::stream(Box::new(paper.clone())));
-    sample::play(events, &mut markdown);
-    paper.text()
+    sample::written(events, Markdown)
 }
 
 /// What GitHub's own converter makes of it, with all that GitHub has on, and HTML let through.
