@@ -1,7 +1,8 @@
 //! Reads a log of events back. What is damaged or not understood is told with its line and never passed over: a verdict
 //! could depend on it.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::EVENTS_VERSION;
 use crate::model::event::{Event, Fact};
@@ -74,21 +75,19 @@ pub fn read(file: &str, text: &[u8]) -> Result<Log, LogError> {
     if lines.is_empty() {
         return Err(wrong(None, Problem::Empty));
     }
-    let mut log = Log { events: Vec::new(), ended: false };
+    check_version(lines[0]).map_err(|problem| wrong(None, problem))?;
+    let mut log = Log { events: Vec::with_capacity(lines.len()), ended: false };
     for (nth, line) in lines.iter().enumerate() {
         let number = Some(nth + 1);
-        let value: Value = match serde_json::from_slice(line) {
-            Ok(value) => value,
-            // What a kill leaves is the begin of a line.
-            Err(error) if error.is_eof() && nth > 0 && nth + 1 == lines.len() && !log.ended => break,
-            Err(error) if nth > 0 => return Err(wrong(number, Problem::Damaged(error))),
-            Err(_) => return Err(wrong(None, Problem::NoLog)),
+        let event: Event = match serde_json::from_slice(line) {
+            Ok(event) => event,
+            Err(error) => match serde_json::from_slice::<IgnoredAny>(line) {
+                Ok(_) => return Err(wrong(number, Problem::NotUnderstood(error))),
+                // What a kill leaves is the begin of a line.
+                Err(error) if error.is_eof() && nth > 0 && nth + 1 == lines.len() && !log.ended => break,
+                Err(error) => return Err(wrong(number, Problem::Damaged(error))),
+            },
         };
-        if nth == 0 {
-            check_version(&value).map_err(|problem| wrong(None, problem))?;
-        }
-        let event: Event =
-            serde_json::from_value(value).map_err(|error| wrong(number, Problem::NotUnderstood(error)))?;
         if log.ended {
             return Err(wrong(number, Problem::AfterEnd));
         }
@@ -104,10 +103,15 @@ pub fn read(file: &str, text: &[u8]) -> Result<Log, LogError> {
     Ok(log)
 }
 
-fn check_version(first: &Value) -> Result<(), Problem> {
-    match first.get("events_version").and_then(Value::as_u64) {
-        Some(version) if version > u64::from(EVENTS_VERSION) => Err(Problem::Newer { version }),
-        Some(1..) => Ok(()),
+/// Looks whether a log begins with this line, and of which version it is: what a later one holds may not be understood.
+fn check_version(first: &[u8]) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    struct Begin {
+        events_version: u64,
+    }
+    match serde_json::from_slice(first) {
+        Ok(Begin { events_version: version }) if version > u64::from(EVENTS_VERSION) => Err(Problem::Newer { version }),
+        Ok(Begin { events_version: 1.. }) => Ok(()),
         _ => Err(Problem::NoLog),
     }
 }
