@@ -24,6 +24,6 @@ pub fn run(args: &MergeArgs, env: &Environment) -> Result<ExitCode, Failure> {
     for note in &notes {
         console::note(&format!("Note: {note}"));
     }
-    let outcome = replay::replay(Recorded { events, ended: true, steps: false }, &targets, args.color, env)?;
+    let outcome = replay::replay(Recorded { events, steps: false }, &targets, args.color, env)?;
     Ok(outcome.exit_code())
 }

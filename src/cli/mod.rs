@@ -27,6 +27,7 @@ mod rerun;
 pub mod schema;
 pub mod signals;
 mod strategies;
+pub mod tellers;
 pub mod test;
 
 use std::ffi::OsString;

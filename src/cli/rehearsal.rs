@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use super::exit::Failure;
 use super::presentation::{Presentation, Stream, TestFormat};
-use super::{console, identity};
+use super::{identity, tellers};
 use crate::config::settings::Settings;
 use crate::config::{ConfigError, labels::Labels};
 use crate::discover;
@@ -15,8 +15,8 @@ use crate::model::service::Service;
 use crate::plan::Inputs;
 use crate::rehearse::session::Session;
 use crate::rehearse::stop::Stop;
-use crate::report::human::{HumanReporter, HumanStyle};
-use crate::report::{self, Reporter};
+use crate::report;
+use crate::report::human::HumanStyle;
 use crate::trials::{self, Conduct, Display, Format};
 
 /// All that a run of rehearsals needs.
@@ -65,10 +65,8 @@ pub fn list(plan: &Plan, presentation: &Presentation) {
 /// Rehearses, and returns what the outcome means.
 pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
     let Run { daemon, info, plan, settings, presentation, session, host_addresses, stop, runtime } = run;
-    let mut reporters: Vec<Box<dyn Reporter>> = report::open(&settings.reports, Box::new(io::stdout()))
-        .map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
-    reporters.push(Box::new(HumanReporter::on_stderr(style(&presentation))));
-    reporters.extend(report::ci::reporters(settings.reports.ci.as_ref(), Box::new(io::stderr())));
+    let opened = report::open(&settings.reports, Box::new(io::stdout()));
+    let reporters = tellers::of(opened, &settings.reports, style(&presentation))?;
     let single = plan.cases().count() == 1;
     let outcome = trials::run(trials::Run {
         runtime,
@@ -93,9 +91,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
         clock: identity::timestamp,
         display: display(&presentation, single),
     });
-    for lost in &outcome.lost_reports {
-        console::note(&format!("A report is lost: {lost}"));
-    }
+    tellers::tell_of_lost(&outcome);
     Ok(outcome.exit_code())
 }
 

@@ -6,22 +6,20 @@ use std::path::{Path, PathBuf};
 use super::args::ReportArgs;
 use super::exit::Failure;
 use super::presentation::ColorWish;
-use super::{console, identity};
+use super::tellers;
 use crate::config::Environment;
 use crate::config::forms::Form;
 use crate::config::resolve::Flags;
 use crate::config::settings::ReportTargets;
 use crate::model::event::Event;
-use crate::model::outcome::{ExitCode, Outcome};
-use crate::report::human::{HumanReporter, HumanStyle};
-use crate::report::{self, Dispatcher, Reporter};
+use crate::model::outcome::Outcome;
+use crate::report;
+use crate::report::human::HumanStyle;
 
 /// A recorded run.
 pub struct Recorded {
-    /// Its events.
+    /// Its events; without an end when it was killed.
     pub events: Vec<Event>,
-    /// It came to its end.
-    pub ended: bool,
     /// Show people every step, and not only the results.
     pub steps: bool,
 }
@@ -33,8 +31,6 @@ pub fn replay(
     color: ColorWish,
     env: &Environment,
 ) -> Result<Outcome, Failure> {
-    let mut reporters: Vec<Box<dyn Reporter>> = report::open(targets, Box::new(io::stdout()))
-        .map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
     let style = HumanStyle {
         color: color.with_environment(env).applies(io::stderr().is_terminal()),
         progress: false,
@@ -42,14 +38,9 @@ pub fn replay(
         quiet: !recorded.steps,
         verbose: false,
     };
-    reporters.push(Box::new(HumanReporter::on_stderr(style)));
-    reporters.extend(report::ci::reporters(targets.ci.as_ref(), Box::new(io::stderr())));
-    let (sink, dispatcher) = Dispatcher::start(reporters, identity::timestamp);
-    recorded.events.into_iter().for_each(|event| sink.replay(event));
-    let outcome = if recorded.ended { dispatcher.finish() } else { dispatcher.cut_off() };
-    for lost in &outcome.lost_reports {
-        console::note(&format!("A report is lost: {lost}"));
-    }
+    let reporters = tellers::of(report::open_for_recorded(targets, Box::new(io::stdout())), targets, style)?;
+    let outcome = report::show_recorded(reporters, recorded.events);
+    tellers::tell_of_lost(&outcome);
     Ok(outcome)
 }
 
@@ -104,6 +95,7 @@ pub fn called(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::outcome::ExitCode;
 
     #[test]
     fn no_report_overwrites_what_it_is_made_of() {

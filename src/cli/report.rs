@@ -16,7 +16,7 @@ pub fn run(args: &RecordArgs, env: &Environment) -> Result<ExitCode, Failure> {
     let log = read(&file, &replay::read(&args.from)?);
     let Log { events, ended } =
         log.map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
-    let outcome = replay::replay(Recorded { events, ended, steps: true }, &targets, args.color, env)?;
+    let outcome = replay::replay(Recorded { events, steps: true }, &targets, args.color, env)?;
     if !ended {
         console::note(&format!(
             "{file} has no end: the run was killed, or still goes on. What it would have come to is not known."

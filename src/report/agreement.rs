@@ -64,10 +64,15 @@ fn reports(
     let path = |form: Form| dir.path().join(form.file());
     let files = Form::ALL.into_iter().map(|form| (form, path(form))).collect();
     let targets = ReportTargets { files, junit_flavor, tap_version, ..ReportTargets::default() };
-    let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
-    let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(1.0));
-    events.iter().for_each(|event| sink.send(event.fact.clone()));
-    let outcome = if end == End::Killed { dispatcher.cut_off() } else { dispatcher.finish() };
+    let outcome = if end == End::Killed {
+        let reporters = super::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
+        super::show_recorded(reporters, events.iter().cloned())
+    } else {
+        let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
+        let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(1.0));
+        events.iter().for_each(|event| sink.send(event.fact.clone()));
+        dispatcher.finish()
+    };
     let texts = Form::ALL.into_iter().filter_map(|form| Some((form, std::fs::read_to_string(path(form)).ok()?)));
     (outcome, texts.collect())
 }

@@ -19,7 +19,6 @@ enum Message {
     Event(Event),
     Record(ServiceName, SyncSender<Option<CaseRecord>>),
     End,
-    CutOff,
 }
 
 /// Where the engine sends its facts. Cheap to clone and to share between threads.
@@ -34,12 +33,6 @@ impl EventSink {
     pub fn send(&self, fact: Fact) {
         // The receiver is only gone after the end of the run, when nobody is left to hear it.
         let _ = self.sender.send(Message::Event(Event { at: (self.clock)(), fact }));
-    }
-
-    /// Sends a fact that was recorded earlier, with its own time.
-    pub fn replay(&self, event: Event) {
-        // As in `send`.
-        let _ = self.sender.send(Message::Event(event));
     }
 
     /// What is known of a case after all that was sent before this call; `None` for a case that was not selected, and
@@ -75,19 +68,8 @@ impl Dispatcher {
     /// Ends it after everything that was sent, and returns the outcome. A run that never said [`Fact::RunFinished`]
     /// (its engine broke) is ended here, so that the reports are whole.
     pub fn finish(self) -> Outcome {
-        self.end(Message::End)
-    }
-
-    /// Ends it after the recorded events of a run that was killed, and returns the outcome, which stays unfinished. The
-    /// reporters are told [`Fact::RunFinished`] at the time of the last event, so that what they write is written; from the
-    /// outcome they see that the run itself had no end.
-    pub fn cut_off(self) -> Outcome {
-        self.end(Message::CutOff)
-    }
-
-    fn end(self, message: Message) -> Outcome {
         // The thread only ends at such a message, or by a panic, which join tells.
-        let _ = self.sender.send(message);
+        let _ = self.sender.send(Message::End);
         match self.thread.join() {
             Ok(outcome) => outcome,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -95,7 +77,23 @@ impl Dispatcher {
     }
 }
 
-/// What the thread works on.
+/// Hands the events of a run that was recorded earlier to `reporters`, with their own times; the outcome. A run that was killed has
+/// no end, and its outcome stays unfinished: the reporters are told [`Fact::RunFinished`] at the time of its last event, so that what
+/// they write is written; from the outcome they see that the run itself had no end.
+pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterator<Item = Event>) -> Outcome {
+    let mut desk = Desk { reporters, outcome: Outcome::new() };
+    let mut last = Timestamp::UNIX_EPOCH;
+    for event in events {
+        last = event.at;
+        desk.take(&event);
+    }
+    if desk.outcome.finished.is_none() {
+        desk.show(&Event { at: last, fact: Fact::RunFinished });
+    }
+    desk.outcome
+}
+
+/// What events are taken to.
 struct Desk {
     reporters: Vec<Box<dyn Reporter>>,
     outcome: Outcome,
@@ -103,22 +101,14 @@ struct Desk {
 
 impl Desk {
     fn serve(mut self, receiver: &Receiver<Message>, clock: fn() -> Timestamp) -> Outcome {
-        let mut last = Timestamp::UNIX_EPOCH;
         while let Ok(message) = receiver.recv() {
             match message {
-                Message::Event(event) => {
-                    last = event.at;
-                    self.take(&event);
-                }
+                Message::Event(event) => self.take(&event),
                 Message::Record(case, answer) => {
                     // Who asked may have gone.
                     let _ = answer.send(self.outcome.case(&case).cloned());
                 }
                 Message::End => break,
-                Message::CutOff => {
-                    self.show(&Event { at: last, fact: Fact::RunFinished });
-                    return self.outcome;
-                }
             }
         }
         if self.outcome.started.is_some() && self.outcome.finished.is_none() {
@@ -248,19 +238,15 @@ mod tests {
     #[test]
     fn recorded_events_keep_their_time() {
         let (reporter, seen) = probe(None);
-        let (sink, dispatcher) = Dispatcher::start(vec![reporter], clock);
-        sample::mixed().into_iter().for_each(|event| sink.replay(event));
-        assert_eq!(dispatcher.finish(), sample::outcome(&sample::mixed()));
+        assert_eq!(show_recorded(vec![reporter], sample::mixed()), sample::outcome(&sample::mixed()));
         assert_eq!(*seen.lock().expect("unpoisoned"), sample::mixed());
     }
 
     #[test]
     fn the_reports_of_a_killed_run_are_written_and_its_outcome_stays_open() {
         let (reporter, seen) = probe(None);
-        let (sink, dispatcher) = Dispatcher::start(vec![reporter], clock);
         let killed = sample::killed();
-        killed.iter().for_each(|event| sink.replay(event.clone()));
-        assert_eq!(dispatcher.cut_off(), sample::outcome(&killed));
+        assert_eq!(show_recorded(vec![reporter], killed.clone()), sample::outcome(&killed));
         let seen = seen.lock().expect("unpoisoned");
         let last = killed.last().expect("some").at;
         assert_eq!(seen.last(), Some(&Event { at: last, fact: Fact::RunFinished }));

@@ -41,8 +41,8 @@ pub mod units;
 mod valid;
 pub mod wording;
 
-pub use dispatch::{Dispatcher, EventSink};
-pub use open::{ReportError, never_began, open};
+pub use dispatch::{Dispatcher, EventSink, show_recorded};
+pub use open::{ReportError, never_began, open, open_for_recorded};
 
 /// Something that shows a run.
 pub trait Reporter: Send {

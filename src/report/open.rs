@@ -89,6 +89,26 @@ pub enum ReportError {
 ///
 /// When two reports want the same place, or a place cannot be written.
 pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
+    opened(targets, stdout, |whole| whole)
+}
+
+/// As [`open`], for the reports of a run that is over already: what is written as a whole is written once, at the end.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_for_recorded(
+    targets: &ReportTargets,
+    stdout: Box<dyn Write + Send>,
+) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
+    opened(targets, stdout, Whole::at_the_end)
+}
+
+fn opened(
+    targets: &ReportTargets,
+    stdout: Box<dyn Write + Send>,
+    paced: fn(Whole) -> Whole,
+) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
     let wanted: Vec<(Form, &Path)> = targets.files.iter().map(|(form, path)| (*form, path.as_path())).collect();
     refuse_sharing(&wanted)?;
     if let Some(dir) = &targets.dir {
@@ -106,7 +126,7 @@ pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Ve
         let name =
             if is_stdout(path) { format!("{called} report") } else { format!("{called} report {}", path.display()) };
         let unwritable = |source| ReportError::Unwritable { form: called, path: path.to_owned(), source };
-        reporters.push(reporter(form, name, path, on_stdout, targets).map_err(unwritable)?);
+        reporters.push(reporter(form, name, path, on_stdout, targets, paced).map_err(unwritable)?);
     }
     Ok(reporters)
 }
@@ -144,11 +164,12 @@ fn reporter(
     path: &Path,
     stdout: Option<Box<dyn Write + Send>>,
     targets: &ReportTargets,
+    paced: fn(Whole) -> Whole,
 ) -> io::Result<Box<dyn Reporter>> {
     // Some grow while the run goes on, so that a reader can follow them; the others are written as a whole.
     let stdout = Cell::new(stdout);
     let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
-    let whole = || stdout.take().map_or_else(|| Whole::file(path), |out| Ok(Whole::stream(out)));
+    let whole = || stdout.take().map_or_else(|| Whole::file(path), |out| Ok(Whole::stream(out))).map(paced);
     Ok(match form {
         Form::Junit => Box::new(Rewritten::new(name, whole()?, Junit(targets.junit_flavor))),
         Form::Json => Box::new(Rewritten::new(name, whole()?, Json)),

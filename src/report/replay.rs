@@ -18,15 +18,13 @@ struct Reports {
     texts: BTreeMap<&'static str, Vec<u8>>,
 }
 
-/// All reports of `events`, through the real thing. `cut_off`: the run was killed.
-fn reports(events: &[Event], cut_off: bool) -> Reports {
+/// All reports of `events`, through the real thing.
+fn reports(events: &[Event]) -> Reports {
     let dir = tempfile::tempdir().expect("a folder");
     let files = FORMS.into_iter().map(|form| (form, dir.path().join(form.file()))).collect();
     let targets = ReportTargets { files, ..ReportTargets::default() };
-    let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
-    let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(0.0));
-    events.iter().for_each(|event| sink.replay(event.clone()));
-    let outcome = if cut_off { dispatcher.cut_off() } else { dispatcher.finish() };
+    let reporters = super::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
+    let outcome = super::show_recorded(reporters, events.iter().cloned());
     assert_eq!(outcome.lost_reports, Vec::<String>::new());
     let texts = FORMS.into_iter().map(|form| (form.file(), fs::read(dir.path().join(form.file())).expect("written")));
     Reports { outcome, texts: texts.collect() }
@@ -35,10 +33,10 @@ fn reports(events: &[Event], cut_off: bool) -> Reports {
 #[test]
 fn a_log_gives_the_same_reports_to_the_byte() {
     for (name, events) in sample::ended() {
-        let original = reports(&events, false);
+        let original = reports(&events);
         let log = read::read("log", &original.texts["events.jsonl"]).expect("a log");
         assert!(log.ended);
-        let again = reports(&log.events, false);
+        let again = reports(&log.events);
         assert_eq!(again.outcome, original.outcome);
         assert_eq!(again.outcome.exit_code(), original.outcome.exit_code());
         for (form, text) in &original.texts {
@@ -50,9 +48,9 @@ fn a_log_gives_the_same_reports_to_the_byte() {
 #[test]
 fn a_json_report_gives_the_same_verdicts_in_every_form() {
     for (name, events) in sample::ended() {
-        let original = reports(&events, false);
+        let original = reports(&events);
         let report = json::read::parse(&original.texts["report.json"]).expect("a report");
-        let again = reports(&json::read::events(&report).expect("understood"), false);
+        let again = reports(&json::read::events(&report).expect("understood"));
         assert_eq!(again.outcome.exit_code(), original.outcome.exit_code());
         assert_eq!(again.outcome.counts(), original.outcome.counts());
         let told = |outcome: &Outcome| {
@@ -69,7 +67,7 @@ fn a_json_report_gives_the_same_verdicts_in_every_form() {
 #[test]
 fn a_log_without_an_end_gives_the_reports_of_a_killed_run() {
     let killed = sample::killed();
-    let original = reports(&killed, true);
+    let original = reports(&killed);
     assert_eq!(original.outcome.finished, None);
     let report = json::read::parse(&original.texts["report.json"]).expect("a report");
     assert_eq!((report.exit_code, report.finished), (None, None));

@@ -59,6 +59,12 @@ impl Whole {
         Self { place: Place::Once(out), pace: Pace::default() }
     }
 
+    /// The same, but for a run that is over already: nobody waits for what it was like meanwhile, and only the last is written.
+    #[must_use]
+    pub fn at_the_end(self) -> Self {
+        Self { pace: Pace { only_last: true, ..self.pace }, ..self }
+    }
+
     /// Has it written by `render`, if this is the `last` time or the time has come for it. `news` tells that something changed that
     /// the report should show; it is remembered until it is written.
     ///
@@ -94,6 +100,7 @@ impl Whole {
 /// How often a report is rewritten: at once when that is cheap, and seldom enough when it is not.
 #[derive(Default)]
 struct Pace {
+    only_last: bool,
     stale: bool,
     rest_until: Option<Instant>,
 }
@@ -101,7 +108,7 @@ struct Pace {
 impl Pace {
     fn is_due(&mut self, news: bool, last: bool) -> bool {
         self.stale |= news;
-        last || (self.stale && self.rest_until.is_none_or(|until| Instant::now() >= until))
+        last || (!self.only_last && self.stale && self.rest_until.is_none_or(|until| Instant::now() >= until))
     }
 
     fn written(&mut self, cost: Duration) {
@@ -211,10 +218,22 @@ mod tests {
 
     #[test]
     fn a_report_that_was_put_off_is_written_at_a_later_event() {
-        let mut pace = Pace { stale: false, rest_until: Instant::now().checked_add(Duration::from_millis(20)) };
+        let mut pace =
+            Pace { only_last: false, stale: false, rest_until: Instant::now().checked_add(Duration::from_millis(20)) };
         assert!(!pace.is_due(true, false));
         std::thread::sleep(Duration::from_millis(30));
         assert!(pace.is_due(false, false));
+    }
+
+    #[test]
+    fn a_report_of_a_run_that_is_over_is_written_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("report");
+        let mut target = Whole::file(&path).expect("opens").at_the_end();
+        target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
+        assert!(!path.exists());
+        target.update(false, true, |out| out.write_all(b"x")).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"x");
     }
 
     #[test]

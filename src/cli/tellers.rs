@@ -1,0 +1,30 @@
+//! All that tells of a run, live or recorded: the reports that were asked for, the output for people, and the CI system.
+
+use std::io;
+
+use super::console;
+use super::exit::Failure;
+use crate::config::settings::ReportTargets;
+use crate::model::outcome::{ExitCode, Outcome};
+use crate::report::human::{HumanReporter, HumanStyle};
+use crate::report::{self, ReportError, Reporter};
+
+/// The reports that were opened for `targets`, and after them the output for people, and what the CI system is told.
+pub fn of(
+    opened: Result<Vec<Box<dyn Reporter>>, ReportError>,
+    targets: &ReportTargets,
+    style: HumanStyle,
+) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+    let mut reporters =
+        opened.map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
+    reporters.push(Box::new(HumanReporter::on_stderr(style)));
+    reporters.extend(report::ci::reporters(targets.ci.as_ref(), Box::new(io::stderr())));
+    Ok(reporters)
+}
+
+/// Tells people at the end which reports they do not have.
+pub fn tell_of_lost(outcome: &Outcome) {
+    for lost in &outcome.lost_reports {
+        console::note(&format!("A report is lost: {lost}"));
+    }
+}
