@@ -6,7 +6,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -213,13 +212,6 @@ impl Browser {
         let nodes = tree["nodes"].as_array().expect("nodes").iter();
         nodes.filter(|node| node["ignored"] == json!(false) && node["role"]["value"] == json!(role)).count()
     }
-
-    /// The whole page as a picture.
-    pub(super) fn picture(&mut self, path: &Path) {
-        let answer = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
-        let picture = decode_base64(answer["data"].as_str().expect("a picture"));
-        fs::write(path, picture).expect("written");
-    }
 }
 
 impl Drop for Browser {
@@ -231,18 +223,4 @@ impl Drop for Browser {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Standard base64, as DevTools sends pictures; there is no other use for it here.
-fn decode_base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |byte: u8| DIGITS.iter().position(|known| *known == byte).map(|value| value as u32);
-    let digits: Vec<u32> = text.bytes().filter_map(digit).collect();
-    digits
-        .chunks(4)
-        .flat_map(|group| {
-            let bits = group.iter().enumerate().fold(0, |bits, (nth, digit)| bits | digit << (18 - 6 * nth));
-            bits.to_be_bytes().into_iter().skip(1).take(group.len() * 3 / 4).collect::<Vec<u8>>()
-        })
-        .collect()
 }
