@@ -147,9 +147,9 @@ fn step(scale: &Scale, record: &StepRecord, words: &StepWords, may_run: bool, en
         li class=(kind) {
             span.what { (line) @if let Some(note) = note { span.faint { " (" (note) ")" } } }
             span.took { (took) }
-            svg role="img" height="12" {
+            svg role="img" {
                 title { "From " (begins) ", for " (took) }
-                rect x={(hundredths(left)) "%"} width={(hundredths(width)) "%"} height="12" rx="3" {}
+                rect x={(hundredths(left)) "%"} width={(hundredths(width)) "%"} {}
             }
         }
     }
