@@ -14,7 +14,6 @@ use super::rewritten::Render;
 use super::trouble::{Kind, Trouble, troubles};
 use super::units;
 use super::wording::{self, Standing};
-use crate::model::counted::counted;
 use crate::model::event::{CaseInfo, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 

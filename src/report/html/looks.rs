@@ -28,20 +28,14 @@ fn complaints(browser: &mut Browser, html: &str, sight: Sight) -> Vec<String> {
     misdeeds.into_iter().chain(looks).chain(nameless).collect()
 }
 
-/// With `REHEARSA_TEST_PICTURES=FOLDER` it also makes pictures of all pages there, for people to look at.
 #[test]
 fn every_page_is_sound_on_every_screen() {
-    let pictures = std::env::var_os("REHEARSA_TEST_PICTURES").map(std::path::PathBuf::from);
     let mut browser = Browser::start();
     for (name, events) in sample::all().into_iter().chain([("hostile_to_html", hostile_to_html())]) {
         let html = page(&events);
         for sight in SIGHTS {
             let wrong = complaints(&mut browser, &html, sight);
             assert!(wrong.is_empty(), "{name}, {sight:?}:\n{}", wrong.join("\n"));
-            if let Some(pictures) = &pictures {
-                browser.open(&html, sight);
-                browser.picture(&pictures.join(format!("{name}-{}-{}.png", sight.width, sight.scheme)));
-            }
         }
     }
 }
