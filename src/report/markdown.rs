@@ -14,6 +14,7 @@ use super::rewritten::Render;
 use super::trouble::{Kind, Trouble, troubles};
 use super::units;
 use super::wording::{self, Standing};
+use crate::model::counted::counted;
 use crate::model::event::{CaseInfo, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 
@@ -119,7 +120,7 @@ fn told(trouble: &Trouble<'_>, outcome: &Outcome) -> Vec<String> {
             let named = trouble.diagnoses().take(NAMED);
             let mut lines: Vec<String> = named.map(|lost| format!("**Lost:** the {}", code(&lost.message))).collect();
             if count > NAMED {
-                lines.push(format!("**Lost:** {} reports more", count - NAMED));
+                lines.push(format!("**Lost:** {}", counted(count - NAMED, "more report")));
             }
             return lines;
         }
