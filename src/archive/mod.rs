@@ -4,6 +4,15 @@
 //! Formats that are read: V7, ustar, GNU (long names, sparse files) and pax (with `SCHILY.xattr`, `LIBARCHIVE.xattr` and
 //! GNU's sparse files 0.0, 0.1 and 1.0), as GNU tar, BusyBox, bsdtar, Go, Python, restic and Borg write them.
 
+pub mod compression;
+pub mod error;
+mod header;
+mod pax;
+pub mod read;
+mod sparse;
+#[cfg(test)]
+mod trees;
+
 /// One entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -1,0 +1,315 @@
+//! What an archive is packed and encrypted with, told from its first bytes and never from its name, and the packing undone.
+//!
+//! Every packing may come in several members, one behind the other (`cat a.gz b.gz`, pigz, pzstd, pbzip2, appended logs):
+//! all of them are read. What follows the last one may be zeros, as tapes pad; anything else there is damage, and so is a
+//! member that ends early or does not match its checksum.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
+
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use liblzma::bufread::XzDecoder;
+use liblzma::stream::Stream;
+
+/// Read from the input at a time.
+const BUFFER: usize = 128 * 1024;
+/// Enough of a stream to tell what it is.
+pub const MAGIC: usize = 64;
+/// The longest window zstd knows: `zstd --long=31` makes such streams.
+const ZSTD_WINDOW_LOG: u32 = 31;
+/// What an xz stream may ask for: dictionaries as long as zstd's longest window.
+const XZ_MEMORY: u64 = (1 << 31) + (64 << 20);
+
+/// How a stream is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all, or in a way that is not known.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// xz.
+    Xz,
+    /// bzip2.
+    Bzip2,
+}
+
+impl Compression {
+    /// Tells it from the first bytes of a stream; [`MAGIC`] of them are enough.
+    pub fn detect(start: &[u8]) -> Compression {
+        match start {
+            [0x1f, 0x8b, 8, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            // A block of data, or the end mark of a stream that has none.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Compression::Bzip2,
+            _ => Compression::None,
+        }
+    }
+
+    /// Whether another member can start with this byte.
+    fn goes_on(self, first: u8) -> bool {
+        match self {
+            Compression::None => false,
+            Compression::Gzip => first == 0x1f,
+            Compression::Zstd => first == 0x28 || (0x50..=0x5f).contains(&first),
+            Compression::Xz => first == 0xfd,
+            Compression::Bzip2 => first == b'B',
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Compression::None => "uncompressed",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+            Compression::Xz => "xz",
+            Compression::Bzip2 => "bzip2",
+        })
+    }
+}
+
+/// How a stream is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// age, binary.
+    Age,
+    /// age, as text.
+    AgeArmored,
+    /// OpenPGP (GnuPG), binary or as text.
+    OpenPgp,
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Encryption::Age | Encryption::AgeArmored => "age",
+            Encryption::OpenPgp => "OpenPGP",
+        })
+    }
+}
+
+/// Tells from the first bytes of a stream ([`MAGIC`] of them are enough) how it is encrypted, if it is.
+pub fn detect_encryption(start: &[u8]) -> Option<Encryption> {
+    let text = start.trim_ascii_start();
+    if start.starts_with(b"age-encryption.org/v1") {
+        Some(Encryption::Age)
+    } else if text.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
+        Some(Encryption::AgeArmored)
+    } else if text.starts_with(b"-----BEGIN PGP MESSAGE-----") || is_pgp_packet(start) {
+        Some(Encryption::OpenPgp)
+    } else {
+        None
+    }
+}
+
+/// Whether this is the first packet of an encrypted OpenPGP message: a session key for somebody's key or for a passphrase,
+/// or the encrypted data itself. A single byte says little, so its length and its version have to make sense too.
+fn is_pgp_packet(start: &[u8]) -> bool {
+    const PUBLIC_KEY_SESSION: u8 = 1;
+    const PASSPHRASE_SESSION: u8 = 3;
+    const ENCRYPTED_DATA: u8 = 18;
+    let (tag, length, body) = match start {
+        // The old form: two bits say how long the length is.
+        [first @ 0x80..=0xbf, length, body @ ..] if first & 3 == 0 => ((first >> 2) & 15, usize::from(*length), body),
+        [first @ 0x80..=0xbf, high, low, body @ ..] if first & 3 == 1 => {
+            ((first >> 2) & 15, usize::from(u16::from_be_bytes([*high, *low])), body)
+        }
+        [first @ 0xc0..=0xff, length @ 0..=191, body @ ..] => (first & 63, usize::from(*length), body),
+        [first @ 0xc0..=0xff, high @ 192..=223, low, body @ ..] => {
+            (first & 63, ((usize::from(*high) - 192) << 8) + usize::from(*low) + 192, body)
+        }
+        // A piece of a length that is not known yet; at least 512 bytes of it.
+        [first @ 0xc0..=0xff, power @ 233..=254, body @ ..] => (first & 63, 1 << (power & 31), body),
+        [first @ 0xc0..=0xff, 255, a, b, c, d, body @ ..] => {
+            (first & 63, u32::from_be_bytes([*a, *b, *c, *d]) as usize, body)
+        }
+        _ => return false,
+    };
+    match (tag, body.first()) {
+        (PUBLIC_KEY_SESSION, Some(3 | 6)) => (16..=2100).contains(&length),
+        (PASSPHRASE_SESSION, Some(4..=6)) => (4..=200).contains(&length),
+        (ENCRYPTED_DATA, Some(1 | 2)) => length >= 20,
+        _ => false,
+    }
+}
+
+/// An error of the input and not of what it holds, on its way through a decoder.
+#[derive(Debug)]
+struct InputFailed(io::Error);
+
+impl fmt::Display for InputFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for InputFailed {}
+
+/// Marks the errors of the input.
+struct Input<R>(R);
+
+impl<R: Read> Read for Input<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|error| io::Error::new(error.kind(), InputFailed(error)))
+    }
+}
+
+type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>;
+
+/// Undoes the packing of `input`, whatever it is; what is not packed comes as it is.
+///
+/// A packed stream that is broken fails with `InvalidData` or `UnexpectedEof`; other errors are the input's own.
+pub fn open<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    Ok(open_known(input)?.1)
+}
+
+/// [`open`], and what it found.
+pub fn open_known<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+    let mut start = Vec::with_capacity(MAGIC);
+    (&mut input).take(MAGIC as u64).read_to_end(&mut start)?;
+    let compression = Compression::detect(&start);
+    if compression == Compression::None {
+        return Ok((compression, Box::new(BufReader::with_capacity(BUFFER, Cursor::new(start).chain(input)))));
+    }
+    let source = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(Input(input)));
+    Ok((compression, Box::new(Members { compression, state: State::Member(Member::new(compression, source)?) })))
+}
+
+/// All members of a packed stream.
+struct Members<R: Read> {
+    compression: Compression,
+    state: State<R>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
+enum State<R: Read> {
+    Member(Member<R>),
+    Done,
+    /// It was said; whoever asks again is not to take it for the end.
+    Broken,
+}
+
+enum Member<R: Read> {
+    Gzip(GzDecoder<Source<R>>),
+    Zstd(zstd::stream::read::Decoder<'static, Source<R>>),
+    Xz(XzDecoder<Source<R>>),
+    Bzip2(BzDecoder<Source<R>>),
+}
+
+impl<R: Read> Member<R> {
+    fn new(compression: Compression, source: Source<R>) -> io::Result<Member<R>> {
+        Ok(match compression {
+            Compression::None => return Err(io::Error::other("there is nothing to undo")),
+            Compression::Gzip => Member::Gzip(GzDecoder::new(source)),
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?.single_frame();
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Member::Zstd(decoder)
+            }
+            Compression::Xz => Member::Xz(XzDecoder::new_stream(source, Stream::new_stream_decoder(XZ_MEMORY, 0)?)),
+            Compression::Bzip2 => Member::Bzip2(BzDecoder::new(source)),
+        })
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Member::Gzip(decoder) => decoder.read(buf),
+            Member::Zstd(decoder) => decoder.read(buf),
+            Member::Xz(decoder) => decoder.read(buf),
+            Member::Bzip2(decoder) => decoder.read(buf),
+        }
+    }
+
+    fn into_source(self) -> Source<R> {
+        match self {
+            Member::Gzip(decoder) => decoder.into_inner(),
+            Member::Zstd(decoder) => decoder.finish(),
+            Member::Xz(decoder) => decoder.into_inner(),
+            Member::Bzip2(decoder) => decoder.into_inner(),
+        }
+    }
+}
+
+impl<R: Read> Members<R> {
+    /// The state after a member's end: another member, or the end of them all.
+    fn after(&self, mut source: Source<R>) -> io::Result<State<R>> {
+        loop {
+            let ahead = match source.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            let zeros = ahead.iter().take_while(|&&byte| byte == 0).count();
+            match ahead.get(zeros).copied() {
+                None if zeros == 0 => return Ok(State::Done),
+                None => source.consume(zeros),
+                Some(first) if self.compression.goes_on(first) => {
+                    source.consume(zeros);
+                    return Ok(State::Member(Member::new(self.compression, source)?));
+                }
+                Some(_) => {
+                    return Err(io::Error::new(ErrorKind::InvalidData, "something else follows the compressed data"));
+                }
+            }
+        }
+    }
+
+    /// What a decoder says, in our words; what the input says, in its own.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.get_ref().is_some_and(|inner| inner.is::<InputFailed>()) {
+            let inner = error.into_inner().and_then(|inner| inner.downcast::<InputFailed>().ok());
+            return inner.map_or_else(|| ErrorKind::Other.into(), |inner| inner.0);
+        }
+        if error.kind() == ErrorKind::UnexpectedEof {
+            return io::Error::new(error.kind(), format!("the {} stream ends in the middle", self.compression));
+        }
+        io::Error::new(ErrorKind::InvalidData, format!("the {} stream is damaged: {error}", self.compression))
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let member = match &mut self.state {
+                State::Member(member) => member,
+                State::Done => return Ok(0),
+                State::Broken => {
+                    let words = format!("the {} stream is damaged", self.compression);
+                    return Err(io::Error::new(ErrorKind::InvalidData, words));
+                }
+            };
+            let result = match member.read(buf) {
+                Ok(0) => {
+                    let State::Member(member) = std::mem::replace(&mut self.state, State::Broken) else {
+                        continue;
+                    };
+                    self.after(member.into_source()).map(|state| {
+                        self.state = state;
+                        0
+                    })
+                }
+                other => other,
+            };
+            match result {
+                Ok(0) => {}
+                Ok(read) => return Ok(read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.state = State::Broken;
+                    return Err(self.explain(error));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! One header block: numbers, names and the checksum, in all dialects.
+
+use std::ops::Range;
+
+use tar::Header;
+
+/// The unit of a tar archive.
+pub const BLOCK: usize = 512;
+
+/// Where POSIX has the beginning of a long name.
+const PREFIX: Range<usize> = 345..500;
+
+/// One block.
+pub type Block = [u8; BLOCK];
+
+/// Whether a block's checksum is right. Some old writers added the bytes up as signed numbers.
+pub fn is_header(block: &Block) -> bool {
+    let Some(expected) = number(&Header::from_byte_slice(block).as_old().cksum) else { return false };
+    let (mut unsigned, mut signed) = (0_i64, 0_i64);
+    for (at, &byte) in block.iter().enumerate() {
+        // The checksum itself counts as spaces.
+        let byte = if (148..156).contains(&at) { b' ' } else { byte };
+        unsigned += i64::from(byte);
+        signed += i64::from(i8::from_ne_bytes([byte]));
+    }
+    expected == unsigned || expected == signed
+}
+
+/// Reads a number field: octal digits, or binary when its first bit is set. An empty field is 0; `None` is nonsense.
+pub fn number(field: &[u8]) -> Option<i64> {
+    let (&first, rest) = field.split_first()?;
+    if first & 0x80 != 0 {
+        // The second bit is the sign: two's complement from there on.
+        let mut value = i64::from(first & 0x3f) - if first & 0x40 != 0 { 0x40 } else { 0 };
+        for &byte in rest {
+            value = value.checked_mul(256)?.checked_add(i64::from(byte))?;
+        }
+        return Some(value);
+    }
+    let start = field.iter().position(|byte| !matches!(byte, b' ' | 0)).unwrap_or(field.len());
+    let digits = &field[start..];
+    let end = digits.iter().position(|byte| matches!(byte, b' ' | 0)).unwrap_or(digits.len());
+    digits[..end].iter().try_fold(0_i64, |value, digit| match digit {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add(i64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+/// A size: a number that is not negative.
+pub fn size(field: &[u8]) -> Option<u64> {
+    number(field).and_then(|size| u64::try_from(size).ok())
+}
+
+/// An owner's number. Old systems wrote `nobody` as -2.
+pub fn id(value: i64) -> Option<u32> {
+    u32::try_from(value).ok().or_else(|| i32::try_from(value).ok().map(i32::cast_unsigned))
+}
+
+/// A text field without what follows its NUL.
+pub fn text(field: &[u8]) -> &[u8] {
+    let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
+    &field[..end]
+}
+
+/// What a header says by itself.
+#[derive(Debug)]
+pub struct Fields {
+    /// The type of its entry.
+    pub flag: u8,
+    /// Its name as written, the prefix included.
+    pub name: Vec<u8>,
+    /// What it links to, as written.
+    pub link: Vec<u8>,
+    /// Bytes that follow.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Seconds since the epoch.
+    pub mtime: i64,
+}
+
+impl Fields {
+    /// Reads them; the error says which field is nonsense.
+    pub fn read(block: &Block) -> Result<Fields, String> {
+        let header = Header::from_byte_slice(block);
+        let old = header.as_old();
+        let wrong = |what: &str| format!("a header's {what} is not a number that can be");
+        let mut name = Vec::new();
+        // GNU's dialect has times where POSIX has the name's beginning, and V7's has nothing. Writers do not agree on the
+        // version that follows the magic.
+        if block[257..263] == *b"ustar\0" && block[PREFIX.start] != 0 {
+            name.extend_from_slice(text(&block[PREFIX]));
+            name.push(b'/');
+        }
+        name.extend_from_slice(text(&old.name));
+        let owner = |field: &[u8]| number(field).and_then(id);
+        Ok(Fields {
+            flag: old.linkflag[0],
+            name,
+            link: text(&old.linkname).to_vec(),
+            size: size(&old.size).ok_or_else(|| wrong("size"))?,
+            mode: number(&old.mode).and_then(|mode| u32::try_from(mode & 0o7777).ok()).ok_or_else(|| wrong("mode"))?,
+            uid: owner(&old.uid).ok_or_else(|| wrong("owner"))?,
+            gid: owner(&old.gid).ok_or_else(|| wrong("group"))?,
+            mtime: number(&old.mtime).ok_or_else(|| wrong("time"))?,
+        })
+    }
+}

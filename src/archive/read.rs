@@ -1,0 +1,549 @@
+//! An archive, entry by entry. What it holds may have been written by anybody: everything in it is checked, nothing of it is
+//! kept but the entry at hand, and an archive that was cut off, be it exactly between two entries, is told from a whole one.
+//!
+//! ACLs that are written as text (`SCHILY.acl`) are not taken over.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+
+use super::error::{ArchiveError, ArchiveFault};
+use super::header::{self, BLOCK, Block, Fields};
+use super::pax::Extended;
+use super::sparse::{self, MapReader, Segment};
+use super::{Entry, Kind};
+
+/// Read from a stream at a time.
+const STREAM_BUFFER: usize = 128 * 1024;
+/// Read from a file at a time when contents are jumped over: little more than the next header.
+const SEEKING_BUFFER: usize = 8 * 1024;
+/// The longest extension header (a pax header, a long name).
+const MAX_EXTENSION: u64 = 1 << 20;
+/// All extension headers of one entry, with what they take themselves.
+const MAX_EXTENSIONS: u64 = 2 << 20;
+/// What extension headers that count for all entries may say: it is said again for each.
+const MAX_GLOBAL: usize = 64 * 1024;
+/// The longest path: far more than any system opens.
+const MAX_PATH: usize = 64 * 1024;
+
+/// What an archive may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries.
+    pub max_entries: u64,
+}
+
+impl Limits {
+    /// No bound.
+    pub const NONE: Limits = Limits { max_entries: u64::MAX };
+}
+
+/// Reads an archive.
+pub struct Reader<R: Read> {
+    input: BufReader<R>,
+    /// Jumps over so many bytes; returns how many there were.
+    skip: fn(&mut BufReader<R>, u64) -> io::Result<u64>,
+    /// Where the input ends, if that is known; otherwise it may have a checksum there that only shows when it is read.
+    length: Option<u64>,
+    limits: Limits,
+    position: u64,
+    entries: u64,
+    /// A block that was looked at and is still to be read.
+    ahead: Option<Block>,
+    /// What counts for all entries from here on.
+    global: Extended,
+    last: Option<Vec<u8>>,
+    /// Data of the current file that was not read, then what the block is filled up with.
+    segments: Vec<Segment>,
+    segment: usize,
+    unread: u64,
+    padding: u64,
+    ended: Option<Result<(), ArchiveError>>,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the archive that `input` is, unpacked: see [`super::compression::open`].
+    pub fn new(input: R, limits: Limits) -> Reader<R> {
+        Reader::over(BufReader::with_capacity(STREAM_BUFFER, input), limits, read_over, None)
+    }
+
+    fn over(
+        input: BufReader<R>,
+        limits: Limits,
+        skip: fn(&mut BufReader<R>, u64) -> io::Result<u64>,
+        length: Option<u64>,
+    ) -> Reader<R> {
+        Reader {
+            input,
+            skip,
+            length,
+            limits,
+            position: 0,
+            entries: 0,
+            ahead: None,
+            global: Extended::default(),
+            last: None,
+            segments: Vec::new(),
+            segment: 0,
+            unread: 0,
+            padding: 0,
+            ended: None,
+        }
+    }
+
+    /// Bytes of the archive that were read or jumped over.
+    pub fn position(&self) -> u64 {
+        self.position - self.ahead.map_or(0, |_| BLOCK as u64)
+    }
+
+    /// The next entry; `None` at the archive's end, when all of the input was seen to be whole. Content of the entry before
+    /// that was not read is jumped over.
+    #[expect(clippy::should_implement_trait, reason = "an iterator could not give out the content in between")]
+    pub fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
+        if let Some(ended) = &self.ended {
+            return ended.clone().map(|()| None);
+        }
+        let result = self.advance();
+        match &result {
+            Ok(None) => self.ended = Some(Ok(())),
+            Err(error) => self.ended = Some(Err(error.clone())),
+            Ok(Some(_)) => {}
+        }
+        result
+    }
+
+    /// The next piece of the current file's data, as much as `buf` takes, and where it belongs; `None` at its end.
+    pub fn read_piece(&mut self, buf: &mut [u8]) -> Result<Option<(u64, usize)>, ArchiveError> {
+        if let Some(Err(error)) = &self.ended {
+            return Err(error.clone());
+        }
+        let Some(segment) = self.segments.get_mut(self.segment) else { return Ok(None) };
+        let offset = segment.offset;
+        let want = buf.len().min(usize::try_from(segment.length).unwrap_or(usize::MAX));
+        segment.offset += want as u64;
+        segment.length -= want as u64;
+        if segment.length == 0 {
+            self.segment += 1;
+        }
+        let result = self.exactly(&mut buf[..want], "a file's content ends in the middle");
+        if let Err(error) = result {
+            self.ended = Some(Err(error.clone()));
+            return Err(error);
+        }
+        self.unread -= want as u64;
+        Ok(Some((offset, want)))
+    }
+
+    fn advance(&mut self) -> Result<Option<Entry>, ArchiveError> {
+        self.skip_rest()?;
+        let mut said: Option<Extended> = None;
+        let mut extensions = 0;
+        loop {
+            let Some(block) = self.header()? else {
+                if said.is_some() {
+                    return Err(self.corrupt("an extension header is followed by no entry"));
+                }
+                return Ok(None);
+            };
+            let fields = Fields::read(&block).map_err(|words| self.corrupt(words))?;
+            match fields.flag {
+                b'x' | b'X' | b'L' | b'K' | b'g' => {
+                    extensions += BLOCK as u64 + fields.size;
+                    if fields.size > MAX_EXTENSION || extensions > MAX_EXTENSIONS {
+                        let size = fields.size;
+                        return Err(self.corrupt(format!("an extension header of {size} bytes is longer than any")));
+                    }
+                    let body = self.body(fields.size)?;
+                    if fields.flag == b'g' {
+                        self.global_header(said.as_mut(), &body)?;
+                        continue;
+                    }
+                    let said = said.get_or_insert_with(|| self.global.clone());
+                    match fields.flag {
+                        b'L' => said.path = Some(header::text(&body).to_vec()),
+                        b'K' => said.link = Some(header::text(&body).to_vec()),
+                        _ => said.read(&body).map_err(|words| self.corrupt(words))?,
+                    }
+                }
+                // A volume's label.
+                b'V' => {
+                    extensions += BLOCK as u64;
+                    if extensions > MAX_EXTENSIONS {
+                        return Err(self.corrupt("it has labels without end"));
+                    }
+                    self.expect_content(fields.size)?;
+                    self.skip_rest()?;
+                }
+                _ => {
+                    let has_extension = said.is_some();
+                    let said = said.unwrap_or_else(|| self.global.clone());
+                    return self.entry(&block, fields, said, has_extension).map(Some);
+                }
+            }
+        }
+    }
+
+    /// Takes in records that count for every entry from here on, the one that has begun included.
+    fn global_header(&mut self, said: Option<&mut Extended>, body: &[u8]) -> Result<(), ArchiveError> {
+        self.global.read(body).map_err(|words| self.corrupt(words))?;
+        if self.global.bytes() > MAX_GLOBAL {
+            return Err(self.corrupt("its header for all entries says more than any"));
+        }
+        said.map_or(Ok(()), |said| said.read(body)).map_err(|words| self.corrupt(words))
+    }
+
+    /// Makes an entry of all that was said about it.
+    fn entry(
+        &mut self,
+        block: &Block,
+        fields: Fields,
+        said: Extended,
+        has_extension: bool,
+    ) -> Result<Entry, ArchiveError> {
+        let sparse_name = said.sparse.name.clone();
+        let name = sparse_name.or(said.path).unwrap_or(fields.name);
+        if name.is_empty() {
+            return Err(self.corrupt("an entry has no name"));
+        }
+        let path = self.path(&name)?;
+        self.last = Some(path.clone());
+        self.entries += 1;
+        if self.entries > self.limits.max_entries {
+            let max = self.limits.max_entries;
+            return Err(self.fault(ArchiveFault::TooMany, format!("it has more than {max} entries")));
+        }
+        if said.continued || fields.flag == b'M' {
+            return Err(self.corrupt("it goes on with a file that another volume of the archive begins with"));
+        }
+        let link = said.link.unwrap_or(fields.link);
+        let stored = said.size.unwrap_or(fields.size);
+        if i64::try_from(stored).is_err() {
+            return Err(self.corrupt(format!("a size of {stored} bytes is none")));
+        }
+        let mut entry = Entry {
+            path,
+            kind: Kind::File,
+            mode: fields.mode,
+            uid: said.uid.unwrap_or(fields.uid),
+            gid: said.gid.unwrap_or(fields.gid),
+            mtime: said.mtime.unwrap_or((fields.mtime, 0)),
+            xattrs: said.xattrs.into_iter().collect(),
+            size: 0,
+            stored: 0,
+        };
+        match fields.flag {
+            // V7 has no type for folders.
+            b'0' | 0 | b'7' if name.ends_with(b"/") && stored == 0 && !said.sparse.any() => entry.kind = Kind::Folder,
+            b'0' | 0 | b'7' | b'S' => {
+                entry.size = self.file(block, fields.flag, stored, &said.sparse)?;
+                entry.stored = self.unread;
+            }
+            b'1' => {
+                if link.is_empty() {
+                    return Err(self.corrupt("a hard link says of nothing that it is the same"));
+                }
+                entry.kind = Kind::HardLink(self.path(&link)?);
+                self.expect_surplus(stored, has_extension)?;
+            }
+            b'2' => {
+                if link.is_empty() || link.contains(&0) || link.len() > MAX_PATH {
+                    return Err(self.corrupt("a symlink does not say where it leads"));
+                }
+                entry.kind = Kind::Symlink(link);
+                self.expect_surplus(stored, has_extension)?;
+            }
+            b'3' | b'4' => {
+                entry.kind = Kind::Device;
+                self.expect_surplus(stored, has_extension)?;
+            }
+            b'5' => {
+                entry.kind = Kind::Folder;
+                self.expect_surplus(stored, has_extension)?;
+            }
+            b'6' => {
+                entry.kind = Kind::Fifo;
+                self.expect_surplus(stored, has_extension)?;
+            }
+            // A folder of an incremental backup by GNU tar, and the list of what was in it.
+            b'D' => {
+                entry.kind = Kind::Folder;
+                self.expect_content(stored)?;
+            }
+            unknown => {
+                let unknown = char::from(unknown).escape_default();
+                return Err(self.corrupt(format!("an entry is of the type ‘{unknown}’, which is not known")));
+            }
+        }
+        if entry.path.is_empty() && entry.kind != Kind::Folder {
+            return Err(
+                self.corrupt(format!("an entry that is no folder is called {}", String::from_utf8_lossy(&name)))
+            );
+        }
+        Ok(entry)
+    }
+
+    /// Prepares a file's content; returns its size.
+    fn file(
+        &mut self,
+        block: &Block,
+        flag: u8,
+        stored: u64,
+        records: &super::pax::SparseRecords,
+    ) -> Result<u64, ArchiveError> {
+        self.segments.clear();
+        self.segment = 0;
+        let mut map_bytes = 0;
+        let size = if flag == b'S' {
+            let old = sparse::old_header(block, &mut self.segments).map_err(|words| self.corrupt(words))?;
+            let (size, mut more) = old;
+            while more {
+                let block = self.block("the map of a sparse file ends in the middle")?;
+                more = sparse::old_extension(&block, &mut self.segments).map_err(|words| self.corrupt(words))?;
+            }
+            size
+        } else if records.any() {
+            let size = records.real_size.ok_or_else(|| self.corrupt("a sparse file has no size"))?;
+            match (&records.version, &records.map) {
+                (None | Some((0, _)), Some(map)) => {
+                    for segment in map {
+                        sparse::push(&mut self.segments, *segment).map_err(|words| self.corrupt(words))?;
+                    }
+                }
+                (Some((1, 0)), None) => map_bytes = self.sparse_map(stored)?,
+                _ => return Err(self.corrupt("a sparse file is in a form that is not known")),
+            }
+            size
+        } else {
+            sparse::push(&mut self.segments, Segment { offset: 0, length: stored })
+                .map_err(|words| self.corrupt(words))?;
+            stored
+        };
+        let data = stored - map_bytes;
+        sparse::check(&self.segments, size, data).map_err(|words| self.corrupt(words))?;
+        self.unread = data;
+        self.padding = data.next_multiple_of(BLOCK as u64) - data;
+        Ok(size)
+    }
+
+    /// Reads the map that comes before the data; returns its length.
+    fn sparse_map(&mut self, stored: u64) -> Result<u64, ArchiveError> {
+        let mut map = MapReader::default();
+        let mut bytes = 0;
+        loop {
+            bytes += BLOCK as u64;
+            if bytes > stored {
+                return Err(self.corrupt("the map of a sparse file is longer than the file"));
+            }
+            let block = self.block("the map of a sparse file ends in the middle")?;
+            if map.block(&block, &mut self.segments).map_err(|words| self.corrupt(words))? {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// What follows is `size` bytes that nobody wants.
+    fn expect_content(&mut self, size: u64) -> Result<(), ArchiveError> {
+        if i64::try_from(size).is_err() {
+            return Err(self.corrupt(format!("a size of {size} bytes is none")));
+        }
+        self.segments.clear();
+        self.segment = 0;
+        self.unread = size;
+        self.padding = size.next_multiple_of(BLOCK as u64) - size;
+        Ok(())
+    }
+
+    /// What has no content has a size all the same. Those who write it mean different things: pax that content follows,
+    /// others how large the file is of which this is another name. What follows tells, where it is no pax archive.
+    fn expect_surplus(&mut self, size: u64, has_extension: bool) -> Result<(), ArchiveError> {
+        self.expect_content(size)?;
+        if size == 0 || has_extension {
+            return Ok(());
+        }
+        let block = self.block("the archive ends where an entry has to follow")?;
+        if header::is_header(&block) || is_zero(&block) {
+            self.ahead = Some(block);
+            return self.expect_content(0);
+        }
+        let left = (self.unread + self.padding) - BLOCK as u64;
+        (self.unread, self.padding) = (left, 0);
+        Ok(())
+    }
+
+    /// The body of an extension header, which is known to be short.
+    fn body(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
+        let full = size.next_multiple_of(BLOCK as u64);
+        let mut body = vec![0; usize::try_from(full).unwrap_or(usize::MAX)];
+        self.exactly(&mut body, "an extension header ends in the middle")?;
+        body.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(body)
+    }
+
+    /// The next header; `None` at the end mark.
+    fn header(&mut self) -> Result<Option<Block>, ArchiveError> {
+        let is_first = self.position == 0;
+        let mut block = [0; BLOCK];
+        match self.ahead.take() {
+            Some(ahead) => block = ahead,
+            None => match self.fill(&mut block)? {
+                BLOCK => {}
+                0 if is_first => return Err(self.fault(ArchiveFault::NotAnArchive, "it is empty")),
+                short if is_first => {
+                    return Err(self.fault(ArchiveFault::NotAnArchive, format!("it is only {short} bytes long")));
+                }
+                _ => return Err(self.fault(ArchiveFault::Truncated, "its end mark is missing")),
+            },
+        }
+        if is_zero(&block) {
+            self.drain()?;
+            return Ok(None);
+        }
+        if header::is_header(&block) {
+            return Ok(Some(block));
+        }
+        self.position -= BLOCK as u64;
+        Err(if is_first {
+            self.fault(ArchiveFault::NotAnArchive, "it does not begin with an entry")
+        } else {
+            self.corrupt("something else is where an entry has to begin")
+        })
+    }
+
+    /// Reads what follows the end mark, whatever it is: only then is a packed stream known to be whole.
+    fn drain(&mut self) -> Result<(), ArchiveError> {
+        while self.length.is_none() {
+            let read = match self.input.fill_buf() {
+                Ok(ahead) => ahead.len(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.unreadable(&error)),
+            };
+            if read == 0 {
+                break;
+            }
+            self.input.consume(read);
+            self.position += read as u64;
+        }
+        Ok(())
+    }
+
+    /// Jumps over what was not read of the current entry.
+    fn skip_rest(&mut self) -> Result<(), ArchiveError> {
+        self.segments.clear();
+        self.segment = 0;
+        let want = self.unread + self.padding;
+        (self.unread, self.padding) = (0, 0);
+        let there = self.length.map_or(want, |length| want.min(length.saturating_sub(self.position)));
+        let skipped = (self.skip)(&mut self.input, there).map_err(|error| self.unreadable(&error))?;
+        self.position += skipped;
+        if skipped < want {
+            return Err(self.fault(ArchiveFault::Truncated, "a file's content ends in the middle"));
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, otherwise: &str) -> Result<Block, ArchiveError> {
+        let mut block = [0; BLOCK];
+        self.exactly(&mut block, otherwise)?;
+        Ok(block)
+    }
+
+    fn exactly(&mut self, buf: &mut [u8], otherwise: &str) -> Result<(), ArchiveError> {
+        if self.fill(buf)? < buf.len() {
+            return Err(self.fault(ArchiveFault::Truncated, otherwise));
+        }
+        Ok(())
+    }
+
+    /// Reads until `buf` is full or the input ends.
+    fn fill(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match self.input.read(&mut buf[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.unreadable(&error)),
+            }
+        }
+        self.position += filled as u64;
+        Ok(filled)
+    }
+
+    /// The path in the form of [`Entry::path`].
+    fn path(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+        if name.len() > MAX_PATH {
+            return Err(self.corrupt(format!("a path of {} bytes is longer than any", name.len())));
+        }
+        if name.contains(&0) {
+            return Err(self.corrupt("a path has a NUL in it"));
+        }
+        let mut path = Vec::with_capacity(name.len());
+        for component in name.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")) {
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+        }
+        Ok(path)
+    }
+
+    fn corrupt(&self, detail: impl Into<String>) -> ArchiveError {
+        self.fault(ArchiveFault::Corrupt, detail)
+    }
+
+    /// An error of the input, which may be one of what it holds: [`super::compression::open`] tells them apart.
+    fn unreadable(&self, error: &io::Error) -> ArchiveError {
+        let kind = match error.kind() {
+            ErrorKind::UnexpectedEof => ArchiveFault::Truncated,
+            ErrorKind::InvalidData => ArchiveFault::Corrupt,
+            _ => ArchiveFault::Io,
+        };
+        self.fault(kind, error.to_string())
+    }
+
+    fn fault(&self, kind: ArchiveFault, detail: impl Into<String>) -> ArchiveError {
+        let entry = self.last.as_ref().map(|path| match path.as_slice() {
+            b"" => ".".to_owned(),
+            path => String::from_utf8_lossy(path).into_owned(),
+        });
+        ArchiveError { kind, entry, at: self.position(), detail: detail.into() }
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Reads the archive in a file that can be jumped about in: contents that nobody asks for cost next to nothing.
+    pub fn seekable(mut input: R, limits: Limits) -> io::Result<Reader<R>> {
+        let start = input.stream_position()?;
+        let length = input.seek(SeekFrom::End(0))?.saturating_sub(start);
+        input.seek(SeekFrom::Start(start))?;
+        let jump = |input: &mut BufReader<R>, bytes: u64| {
+            input.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)?;
+            Ok(bytes)
+        };
+        Ok(Reader::over(BufReader::with_capacity(SEEKING_BUFFER, input), limits, jump, Some(length)))
+    }
+}
+
+fn is_zero(block: &Block) -> bool {
+    block.iter().all(|&byte| byte == 0)
+}
+
+/// Jumps over bytes by reading them.
+fn read_over<R: Read>(input: &mut BufReader<R>, bytes: u64) -> io::Result<u64> {
+    let mut left = bytes;
+    while left > 0 {
+        let read = match input.fill_buf() {
+            Ok(ahead) => ahead.len(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if read == 0 {
+            break;
+        }
+        let used = read.min(usize::try_from(left).unwrap_or(usize::MAX));
+        input.consume(used);
+        left -= used as u64;
+    }
+    Ok(bytes - left)
+}
+
+#[cfg(test)]
+mod tests;

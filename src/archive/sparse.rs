@@ -1,0 +1,120 @@
+//! Where the data of a file with holes belongs.
+
+use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
+
+use super::header::{self, Block};
+
+/// More pieces than this are refused: their list is all that is held of a file.
+const MAX_SEGMENTS: usize = 1_000_000;
+
+/// A piece of data in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it belongs.
+    pub offset: u64,
+    /// How long it is.
+    pub length: u64,
+}
+
+/// Adds a piece, if it lies behind the last one.
+pub fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
+    let free = segments.last().map_or(0, |last| last.offset + last.length);
+    if segment.offset < free || segment.offset.checked_add(segment.length).is_none() {
+        return Err("the pieces of a sparse file overlap".to_owned());
+    }
+    if segments.len() == MAX_SEGMENTS {
+        return Err(format!("a sparse file has more than {MAX_SEGMENTS} pieces"));
+    }
+    if segment.length > 0 {
+        segments.push(segment);
+    }
+    Ok(())
+}
+
+/// Checks that the pieces are the ones of a file of `size` bytes of which the archive holds `stored`.
+pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String> {
+    let end = segments.last().map_or(0, |last| last.offset + last.length);
+    let sum = segments.iter().map(|segment| segment.length).sum::<u64>();
+    if end > size || sum != stored {
+        return Err(format!(
+            "the pieces of a sparse file of {size} bytes are {sum} bytes and end at {end}, and the archive has {stored} of them"
+        ));
+    }
+    Ok(())
+}
+
+/// The old GNU form: the first pieces of a header, the real size and whether a block with more follows.
+pub fn old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bool), String> {
+    let header = Header::from_byte_slice(block);
+    let gnu = header.as_gnu().ok_or("a sparse file in a form that is not known")?;
+    old_pieces(&gnu.sparse, segments)?;
+    let size = header::size(&gnu.realsize).ok_or("the size of a sparse file is not a number that can be")?;
+    Ok((size, gnu.isextended[0] != 0))
+}
+
+/// The pieces of a further block, and whether yet another follows.
+pub fn old_extension(block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
+    let mut more = GnuExtSparseHeader::new();
+    more.as_mut_bytes().copy_from_slice(block);
+    old_pieces(more.sparse(), segments)?;
+    Ok(more.is_extended())
+}
+
+fn old_pieces(pieces: &[GnuSparseHeader], segments: &mut Vec<Segment>) -> Result<(), String> {
+    for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+        let numbers = header::size(&piece.offset).zip(header::size(&piece.numbytes));
+        let (offset, length) = numbers.ok_or("a piece of a sparse file has no place that can be")?;
+        push(segments, Segment { offset, length })?;
+    }
+    Ok(())
+}
+
+/// The map of version 1.0, which comes before the data: numbers, each on a line of its own.
+#[derive(Debug, Default)]
+pub struct MapReader {
+    number: Option<u64>,
+    /// Numbers still to come; `None` before the first, which says how many pieces there are.
+    left: Option<u64>,
+    offset: Option<u64>,
+}
+
+impl MapReader {
+    /// Takes in one block; true when the map is complete.
+    pub fn block(&mut self, block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
+        let wrong = || "the map of a sparse file is not made of numbers".to_owned();
+        for byte in block {
+            match byte {
+                b'0'..=b'9' => {
+                    let digit = u64::from(byte - b'0');
+                    let number = self.number.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit));
+                    self.number = Some(number.ok_or_else(wrong)?);
+                }
+                b'\n' => {
+                    let number = self.number.take().ok_or_else(wrong)?;
+                    if self.number(number, segments)? {
+                        return Ok(true);
+                    }
+                }
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(false)
+    }
+
+    fn number(&mut self, number: u64, segments: &mut Vec<Segment>) -> Result<bool, String> {
+        let Some(left) = &mut self.left else {
+            if number > MAX_SEGMENTS as u64 {
+                return Err(format!("a sparse file has more than {MAX_SEGMENTS} pieces"));
+            }
+            self.left = Some(number * 2);
+            return Ok(number == 0);
+        };
+        *left -= 1;
+        let done = *left == 0;
+        match self.offset.take() {
+            None => self.offset = Some(number),
+            Some(offset) => push(segments, Segment { offset, length: number })?,
+        }
+        Ok(done)
+    }
+}
