@@ -297,6 +297,7 @@ pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
         WorkerError::Image { .. } | WorkerError::Stopped { .. } | WorkerError::Silent(_) | WorkerError::Garbled(_) => {
             Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
         }
+        WorkerError::Source(_) => Diagnosis::new(Code::SourceUnreachable, format!("{during}: {error}")),
     }
 }
 

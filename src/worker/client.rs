@@ -1,30 +1,33 @@
 //! Starting a worker and talking to it.
 
-use std::collections::HashMap;
+mod board;
+mod stream;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 use super::image::EXECUTABLE;
-use super::protocol::{Answer, Failure, Job, Reply, Request};
+use super::protocol::{Answer, Job, Request};
 use crate::docker::{Attached, Daemon, DockerError, Output};
 use crate::model::event::Amount;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSpec, NetworkSpec, Stdin};
+use board::{Board, read};
+use stream::Frame;
 
 pub use super::image::WorkerImage;
 
 /// A worker that has said nothing of a job for so long is stuck: it reports while anything moves.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Longest line a worker may say.
-const MAX_LINE: usize = 1024 * 1024;
-/// What is kept of its standard error.
-const MAX_STDERR: usize = 4096;
+
+/// Pieces of streams that wait to be written; each is at most [`MAX_DATA`](super::protocol::MAX_DATA) long.
+const FRAMES: usize = 2;
 
 /// What a faithful copy needs and no more. Two are not among it: `SYS_ADMIN`, without which `trusted.*` attributes cannot
 /// be seen, is nearly root on the host, and an ordinary service's container does not see these attributes either;
@@ -62,6 +65,9 @@ pub enum WorkerError {
     /// Nothing was heard of it for this long.
     #[error("the worker has said nothing for {0:?}")]
     Silent(Duration),
+    /// The stream that it was to be given broke off.
+    #[error("reading what the worker was to unpack: {0}")]
+    Source(#[source] std::io::Error),
     /// It said something that is not in the protocol.
     #[error("the worker said something unexpected: {0}")]
     Garbled(String),
@@ -79,92 +85,13 @@ fn stderr_note(stderr: &str) -> String {
 pub struct Worker {
     container_id: String,
     requests: mpsc::UnboundedSender<Vec<u8>>,
+    /// Pieces of streams. Requests go first.
+    data: mpsc::Sender<Frame>,
     board: Arc<Board>,
     next_id: AtomicU64,
     silence: Duration,
-}
-
-/// Who waits for what, shared with the task that reads.
-#[derive(Debug, Default)]
-struct Board {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    waiting: HashMap<u64, Waiting>,
-    /// Set once, when nothing more will be read.
-    end: Option<End>,
-}
-
-/// How far a job is, and of how much.
-type Progress = (Amount, Option<Amount>);
-
-#[derive(Debug)]
-struct Waiting {
-    progress: watch::Sender<Progress>,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// Why nothing more will be read.
-#[derive(Debug, Clone)]
-enum End {
-    Stopped { exit_code: Option<i64>, stderr: String },
-    Garbled(String),
-}
-
-impl From<End> for WorkerError {
-    fn from(end: End) -> WorkerError {
-        match end {
-            End::Stopped { exit_code, stderr } => WorkerError::Stopped { exit_code, stderr },
-            End::Garbled(line) => WorkerError::Garbled(line),
-        }
-    }
-}
-
-impl Board {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Why nothing more comes, once that is so.
-    fn end(&self) -> WorkerError {
-        let end = self.lock().end.clone();
-        end.unwrap_or(End::Stopped { exit_code: None, stderr: String::new() }).into()
-    }
-
-    fn wait_for(&self, id: u64) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), End> {
-        let (progress, heard) = watch::channel(Default::default());
-        let (answer, answered) = oneshot::channel();
-        let mut state = self.lock();
-        if let Some(end) = &state.end {
-            return Err(end.clone());
-        }
-        state.waiting.insert(id, Waiting { progress, answer });
-        Ok((heard, answered))
-    }
-
-    fn hear(&self, line: &[u8]) -> Result<(), End> {
-        let garbled = || End::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
-        let Reply { id, answer } = serde_json::from_slice(line).map_err(|_| garbled())?;
-        let mut state = self.lock();
-        match answer {
-            Answer::Progress { amount, total } => {
-                if let Some(waiting) = state.waiting.get(&id) {
-                    waiting.progress.send_replace((amount, total));
-                }
-            }
-            // Number 0 is the greeting's; a failure under it is about a request that could not be read.
-            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(End::Garbled(error)),
-            answer => {
-                if let Some(waiting) = state.waiting.remove(&id) {
-                    // Whoever waited may have gone: that is how jobs are cancelled.
-                    let _ = waiting.answer.send(answer);
-                }
-            }
-        }
-        Ok(())
-    }
+    /// Dropped with the worker, which ends a write that nobody takes.
+    _alive: oneshot::Sender<()>,
 }
 
 impl Worker {
@@ -222,13 +149,13 @@ impl Worker {
     ) -> (Worker, oneshot::Receiver<Answer>) {
         let board = Arc::new(Board::default());
         let (_, greeting) = board.wait_for(0).expect("nothing was read yet");
-        let (requests, mut lines) = mpsc::unbounded_channel::<Vec<u8>>();
+        let (requests, lines) = mpsc::unbounded_channel();
+        let (data, frames) = mpsc::channel(FRAMES);
+        let (alive, gone) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            while let Some(line) = lines.recv().await {
-                // A broken input shows as the end of the output.
-                if input.write_all(&line).await.is_err() || input.flush().await.is_err() {
-                    break;
-                }
+            tokio::select! {
+                () = write(&mut input, lines, frames) => {}
+                _ = gone => {}
             }
             // The worker is dropped: its input ends, and so does its process.
             let _ = input.shutdown().await;
@@ -236,12 +163,10 @@ impl Worker {
         let reading = Arc::clone(&board);
         tokio::spawn(async move {
             let end = read(output, &reading, exit_code).await;
-            let mut state = reading.lock();
-            state.end = Some(end);
-            state.waiting.clear();
+            reading.close(end);
         });
         let next_id = AtomicU64::new(1);
-        (Worker { container_id, requests, board, next_id, silence }, greeting)
+        (Worker { container_id, requests, data, board, next_id, silence, _alive: alive }, greeting)
     }
 
     async fn greeted(&self, greeting: oneshot::Receiver<Answer>) -> Result<(), WorkerError> {
@@ -288,11 +213,15 @@ impl Worker {
     }
 
     fn send(&self, request: &Request) {
-        let mut line = serde_json::to_vec(request).expect("a request has string keys only");
-        line.push(b'\n');
         // The writing task ends early only when the worker's input is broken, which shows as the end of its output.
-        let _ = self.requests.send(line);
+        let _ = self.requests.send(line(request));
     }
+}
+
+fn line(request: &Request) -> Vec<u8> {
+    let mut line = serde_json::to_vec(request).expect("a request has string keys only");
+    line.push(b'\n');
+    line
 }
 
 /// A job while somebody waits for it.
@@ -305,49 +234,51 @@ struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.worker.board.lock().waiting.remove(&self.id);
+            self.worker.board.forget(self.id);
             self.worker.send(&Request { id: 0, job: Job::Cancel { target: self.id } });
         }
     }
 }
 
-/// Reads a worker's output to its end and hands out what it says.
-async fn read(
-    mut output: impl Stream<Item = crate::docker::Result<Output>> + Unpin,
-    board: &Board,
-    exit_code: impl Future<Output = Option<i64>>,
-) -> End {
-    let mut line = Vec::new();
-    let mut stderr = Vec::new();
-    while let Some(piece) = output.next().await {
-        match piece {
-            Ok(Output::Stdout(bytes)) => {
-                let mut rest = &bytes[..];
-                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                    line.extend_from_slice(&rest[..end]);
-                    rest = &rest[end + 1..];
-                    if let Err(end) = board.hear(&line) {
-                        return end;
-                    }
-                    line.clear();
-                }
-                line.extend_from_slice(rest);
-                if line.len() > MAX_LINE {
-                    return End::Garbled(format!("a line of more than {MAX_LINE} bytes"));
-                }
-            }
-            Ok(Output::Stderr(bytes)) => {
-                stderr.extend_from_slice(&bytes);
-                stderr.drain(..stderr.len().saturating_sub(MAX_STDERR));
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the worker's output broke");
-                break;
-            }
+/// Writes requests and, where there are none, pieces of streams, until the worker is dropped or its input breaks: that shows
+/// as the end of its output.
+async fn write(
+    input: &mut (impl AsyncWrite + Unpin),
+    mut lines: mpsc::UnboundedReceiver<Vec<u8>>,
+    mut frames: mpsc::Receiver<Frame>,
+) {
+    loop {
+        let written = tokio::select! {
+            biased;
+            line = lines.recv() => match line {
+                Some(line) => write_line(input, &line).await,
+                None => return,
+            },
+            Some(frame) = frames.recv() => write_frame(input, &mut lines, &frame).await,
+        };
+        if written.is_err() {
+            return;
         }
     }
-    let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
-    End::Stopped { exit_code: exit_code.await, stderr }
+}
+
+async fn write_line(input: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> std::io::Result<()> {
+    input.write_all(line).await?;
+    input.flush().await
+}
+
+async fn write_frame(
+    input: &mut (impl AsyncWrite + Unpin),
+    lines: &mut mpsc::UnboundedReceiver<Vec<u8>>,
+    frame: &Frame,
+) -> std::io::Result<()> {
+    // The request that this is a piece for was given before it, and perhaps after the look at the requests.
+    while let Ok(line) = lines.try_recv() {
+        input.write_all(&line).await?;
+    }
+    input.write_all(&frame.line).await?;
+    input.write_all(&frame.bytes).await?;
+    input.flush().await
 }
 
 /// The worker's container: it can copy faithfully and do nothing else.

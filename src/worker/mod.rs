@@ -18,6 +18,8 @@ pub mod copy;
 #[cfg(target_os = "linux")]
 pub mod empty;
 #[cfg(target_os = "linux")]
+mod feed;
+#[cfg(target_os = "linux")]
 pub mod job;
 #[cfg(target_os = "linux")]
 pub mod listen;

@@ -1,10 +1,13 @@
 //! What client and worker say to each other: one JSON object a line, requests on the worker's standard input, replies on
-//! its standard output. Client and worker are always the same build (the image is tagged by content), so there is no
+//! its standard output. One request is followed by bytes that are none of these lines: [`Job::Data`]. Client and worker are always the same build (the image is tagged by content), so there is no
 //! version to negotiate.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+
+/// Longest piece of a stream.
+pub const MAX_DATA: u32 = 1024 * 1024;
 
 /// A job for the worker, with a number that its replies bear. Jobs run at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +67,10 @@ pub enum Job {
         /// Leave this many bytes free on the target's file system.
         keep_free: u64,
     },
-    /// The next piece of the stream of the job of the same number: after the line come so many bytes. None is the end.
+    /// The next piece of the stream of the job of the same number: after the line come so many bytes. None is the end. What
+    /// comes for a job that has ended is thrown away.
     Data {
-        /// How many bytes.
+        /// How many bytes, at most [`MAX_DATA`].
         length: u32,
     },
     /// Tries to reach what must not be reachable.

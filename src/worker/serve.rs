@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use super::canary::canary;
 use super::copy::copy;
+use super::feed::{Feed, Filler, feed};
 use super::job::{Stop, Ticket};
 use super::listen::listen;
-use super::protocol::{Answer, Failure, Job, Reply, Request};
+use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
 use super::{empty, overlay};
 
@@ -25,8 +26,15 @@ const MAX_LINE: u64 = 1024 * 1024;
 /// Most jobs at a time.
 const MAX_JOBS: usize = 64;
 
+/// A running job.
+struct Running {
+    ticket: Arc<Ticket>,
+    /// Where its stream goes, if it takes one and that has not ended.
+    filler: Option<Filler>,
+}
+
 /// Running jobs by number.
-type Jobs = Arc<Mutex<BTreeMap<u64, Arc<Ticket>>>>;
+type Jobs = Arc<Mutex<BTreeMap<u64, Running>>>;
 
 /// Where replies go, one whole line at a time.
 struct Output<W>(Mutex<W>);
@@ -56,9 +64,21 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
         }
         match serde_json::from_slice::<Request>(&line) {
             Ok(Request { job: Job::Cancel { target }, .. }) => {
-                if let Some(ticket) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get(&target) {
-                    ticket.cancel();
+                if let Some(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&target) {
+                    job.ticket.cancel();
+                    // It may be waiting for its stream.
+                    job.filler = None;
                 }
+            }
+            Ok(Request { id, job: Job::Data { length } }) if length <= MAX_DATA => {
+                if pass_on(&mut input, length, id, &jobs).is_err() {
+                    return ExitCode::FAILURE;
+                }
+            }
+            // What follows it is no request.
+            Ok(Request { job: Job::Data { length }, .. }) => {
+                output.say(0, refused(format!("a piece of {length} bytes")));
+                return ExitCode::FAILURE;
             }
             Ok(request) => accept(request, &jobs, &output),
             Err(error) => output.say(0, refused(error.to_string())),
@@ -70,20 +90,46 @@ fn refused(error: String) -> Answer {
     Answer::Failed(Failure::BadRequest { error })
 }
 
+/// Reads a piece of a stream and gives it to its job. Waits for a job that has not read the pieces before it; a job that has
+/// ended, or is just about to, is not waited for.
+fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::io::Result<()> {
+    let filler = {
+        let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let filler = jobs.get_mut(&id).map(|job| &mut job.filler);
+        filler.and_then(|filler| if length == 0 { filler.take() } else { filler.clone() })
+    };
+    let mut piece = input.take(length.into());
+    let Some(filler) = filler else {
+        std::io::copy(&mut piece, &mut std::io::sink())?;
+        return Ok(());
+    };
+    let mut bytes = Vec::with_capacity(length as usize);
+    if piece.read_to_end(&mut bytes)? < length as usize {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    // Refused by a job that has stopped reading.
+    let _ = filler.send(bytes);
+    Ok(())
+}
+
 fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc<Output<W>>) {
     let Request { id, job } = request;
     let ticket = Arc::new(Ticket::default());
+    let (filler, stream) = match &job {
+        Job::Unpack { .. } => Some(feed(&ticket)).unzip(),
+        _ => (None, None),
+    };
     {
         let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if id == 0 || jobs.contains_key(&id) || jobs.len() >= MAX_JOBS {
             output.say(id, refused(format!("no place for a job {id}")));
             return;
         }
-        jobs.insert(id, Arc::clone(&ticket));
+        jobs.insert(id, Running { ticket: Arc::clone(&ticket), filler });
     }
     let (jobs, out) = (Arc::clone(jobs), Arc::clone(output));
     let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
-        let answer = supervise(id, job, &ticket, &out);
+        let answer = supervise(id, job, stream, &ticket, &out);
         // Its number is free before the client can know that it ended.
         jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         out.say(id, answer);
@@ -94,12 +140,12 @@ fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc
 }
 
 /// Does a job on a thread of its own and reports on it.
-fn supervise<W: Write>(id: u64, job: Job, ticket: &Arc<Ticket>, output: &Output<W>) -> Answer {
+fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, output: &Output<W>) -> Answer {
     let (done, end) = channel();
     let work = Arc::clone(ticket);
     let spawned = std::thread::Builder::new().spawn(move || {
         // The receiver waits for this or for the end of the thread.
-        let _ = done.send(perform(job, &work));
+        let _ = done.send(perform(job, stream, &work));
     });
     if let Err(error) = spawned {
         return refused(format!("no thread: {error}"));
@@ -123,7 +169,7 @@ fn supervise<W: Write>(id: u64, job: Job, ticket: &Arc<Ticket>, output: &Output<
     }
 }
 
-fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
+fn perform(job: Job, stream: Option<Feed>, ticket: &Ticket) -> Result<Answer, Stop> {
     Ok(match job {
         Job::Scan { path, max_entries } => {
             Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
@@ -144,7 +190,11 @@ fn perform(job: Job, ticket: &Ticket) -> Result<Answer, Stop> {
             listen(&ports, ticket)?;
             Answer::Listening
         }
-        Job::Unpack { .. } | Job::Data { .. } => refused("no archive can be unpacked yet".to_owned()),
-        Job::Cancel { .. } => Answer::Cancelled,
+        Job::Unpack { .. } => {
+            drop(stream);
+            refused("no archive can be unpacked yet".to_owned())
+        }
+        // The serving loop has seen to these.
+        Job::Data { .. } | Job::Cancel { .. } => Answer::Cancelled,
     })
 }

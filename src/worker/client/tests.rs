@@ -1,5 +1,7 @@
 //! The client against workers that the test plays, and against the real serving loop over a pipe.
 
+mod stream;
+
 use std::io::{BufReader, Read, Write};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use tokio::sync::mpsc as channel;
 use super::{SILENCE, Worker, WorkerError};
 use crate::docker::{Output, Result};
 use crate::model::event::Amount;
-use crate::worker::protocol::{Answer, Job, Reply, Request};
+use crate::worker::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request, Route};
 
 const SCAN: fn() -> Job = || Job::Scan { path: "/x".into(), max_entries: 0 };
 
@@ -267,5 +269,40 @@ fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
     // It ends although a job runs.
     say(6, Job::Listen { ports: vec![1] });
     drop(input);
+    serving.join().unwrap();
+}
+
+/// Pieces of a stream that no job takes, or that its job does not take any more, are thrown away.
+#[test]
+fn pieces_for_nobody_do_not_hold_the_serving_loop_up() {
+    let (input, requests) = mpsc::channel();
+    let (replies, output) = mpsc::channel();
+    let serving = std::thread::spawn(move || {
+        crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
+    });
+    let hear = || serde_json::from_slice::<Reply>(&output.recv().unwrap()).unwrap();
+    let say = |id, job, then: Vec<u8>| {
+        let mut line = serde_json::to_vec(&Request { id, job }).unwrap();
+        line.push(b'\n');
+        line.extend_from_slice(&then);
+        input.send(line).unwrap();
+    };
+    let data = |id| say(id, Job::Data { length: 1000 }, vec![b'\n'; 1000]);
+    assert_eq!(hear(), Reply { id: 0, answer: Answer::Ready });
+    let routes = vec![Route { prefix: Vec::new(), to: "/is/not/there".into() }];
+    say(1, Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }, Vec::new());
+    // More than its stream holds, before and after it has failed.
+    for _ in 0..50 {
+        data(1);
+    }
+    assert!(matches!(hear(), Reply { id: 1, answer: Answer::Failed(_) }));
+    data(1);
+    data(77);
+    say(1, Job::Data { length: 0 }, Vec::new());
+    say(2, Job::Scan { path: "/proc/self/fd".into(), max_entries: 0 }, Vec::new());
+    assert!(matches!(hear(), Reply { id: 2, answer: Answer::Scanned(_) }));
+    // What is longer than a piece may be cannot be told from requests any more.
+    say(2, Job::Data { length: MAX_DATA + 1 }, Vec::new());
+    assert!(matches!(hear(), Reply { id: 0, answer: Answer::Failed(Failure::BadRequest { .. }) }));
     serving.join().unwrap();
 }

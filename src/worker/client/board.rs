@@ -1,0 +1,152 @@
+//! What a worker says, and who waits for it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{oneshot, watch};
+
+use super::WorkerError;
+use crate::docker::Output;
+use crate::model::event::Amount;
+use crate::worker::protocol::{Answer, Failure, Reply};
+
+/// Longest line a worker may say.
+const MAX_LINE: usize = 1024 * 1024;
+/// What is kept of its standard error.
+const MAX_STDERR: usize = 4096;
+
+/// Who waits for what, shared with the task that reads.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: HashMap<u64, Waiting>,
+    /// Set once, when nothing more will be read.
+    end: Option<End>,
+}
+
+/// How far a job is, and of how much.
+pub(super) type Progress = (Amount, Option<Amount>);
+
+#[derive(Debug)]
+struct Waiting {
+    progress: watch::Sender<Progress>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Why nothing more will be read.
+#[derive(Debug, Clone)]
+pub(super) enum End {
+    Stopped { exit_code: Option<i64>, stderr: String },
+    Garbled(String),
+}
+
+impl From<End> for WorkerError {
+    fn from(end: End) -> WorkerError {
+        match end {
+            End::Stopped { exit_code, stderr } => WorkerError::Stopped { exit_code, stderr },
+            End::Garbled(line) => WorkerError::Garbled(line),
+        }
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing more comes, once that is so.
+    pub(super) fn end(&self) -> WorkerError {
+        let end = self.lock().end.clone();
+        end.unwrap_or(End::Stopped { exit_code: None, stderr: String::new() }).into()
+    }
+
+    /// A place for the answer to a job, and for its progress.
+    pub(super) fn wait_for(&self, id: u64) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), End> {
+        let (progress, heard) = watch::channel(Default::default());
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.lock();
+        if let Some(end) = &state.end {
+            return Err(end.clone());
+        }
+        state.waiting.insert(id, Waiting { progress, answer });
+        Ok((heard, answered))
+    }
+
+    /// Nobody waits for this job any more.
+    pub(super) fn forget(&self, id: u64) {
+        self.lock().waiting.remove(&id);
+    }
+
+    /// Nothing more will be read.
+    pub(super) fn close(&self, end: End) {
+        let mut state = self.lock();
+        state.end = Some(end);
+        state.waiting.clear();
+    }
+
+    fn hear(&self, line: &[u8]) -> Result<(), End> {
+        let garbled = || End::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
+        let Reply { id, answer } = serde_json::from_slice(line).map_err(|_| garbled())?;
+        let mut state = self.lock();
+        match answer {
+            Answer::Progress { amount, total } => {
+                if let Some(waiting) = state.waiting.get(&id) {
+                    waiting.progress.send_replace((amount, total));
+                }
+            }
+            // Number 0 is the greeting's; a failure under it is about a request that could not be read.
+            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(End::Garbled(error)),
+            answer => {
+                if let Some(waiting) = state.waiting.remove(&id) {
+                    // Whoever waited may have gone: that is how jobs are cancelled.
+                    let _ = waiting.answer.send(answer);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a worker's output to its end and hands out what it says.
+pub(super) async fn read(
+    mut output: impl Stream<Item = crate::docker::Result<Output>> + Unpin,
+    board: &Board,
+    exit_code: impl Future<Output = Option<i64>>,
+) -> End {
+    let mut line = Vec::new();
+    let mut stderr = Vec::new();
+    while let Some(piece) = output.next().await {
+        match piece {
+            Ok(Output::Stdout(bytes)) => {
+                let mut rest = &bytes[..];
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    line.extend_from_slice(&rest[..end]);
+                    rest = &rest[end + 1..];
+                    if let Err(end) = board.hear(&line) {
+                        return end;
+                    }
+                    line.clear();
+                }
+                line.extend_from_slice(rest);
+                if line.len() > MAX_LINE {
+                    return End::Garbled(format!("a line of more than {MAX_LINE} bytes"));
+                }
+            }
+            Ok(Output::Stderr(bytes)) => {
+                stderr.extend_from_slice(&bytes);
+                stderr.drain(..stderr.len().saturating_sub(MAX_STDERR));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the worker's output broke");
+                break;
+            }
+        }
+    }
+    let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
+    End::Stopped { exit_code: exit_code.await, stderr }
+}
