@@ -274,7 +274,8 @@ impl Copier<'_> {
         if changed(&before, &after) {
             self.tear(&path());
         }
-        let lost = meta::apply(&target, &before, &xattrs).map_err(|error| self.target_error(&path(), error))?;
+        let lost =
+            meta::apply(&target, &(&before).into(), &xattrs).map_err(|error| self.target_error(&path(), error))?;
         self.lose(&path(), lost);
         self.ticket.add(1, 0);
         Ok(())
@@ -319,8 +320,8 @@ impl Copier<'_> {
                     Vec::new()
                 }
             };
-            let lost =
-                meta::apply_at(folder, name, &stat, &xattrs).map_err(|error| self.target_error(&path(), error))?;
+            let lost = meta::apply_at(folder, name, &(&stat).into(), &xattrs)
+                .map_err(|error| self.target_error(&path(), error))?;
             self.lose(&path(), lost);
         }
         self.ticket.add(1, 0);
@@ -377,11 +378,12 @@ impl Visitor for Copier<'_> {
 
     fn leave(&self, branch: &Branch<Self>, target: &OwnedFd) -> Result<(), Stop> {
         let Original { stat, xattrs } = &branch.note;
-        let lost = meta::apply(target, stat, xattrs).map_err(|error| self.target_error(&branch.path(), error))?;
+        let lost =
+            meta::apply(target, &stat.into(), xattrs).map_err(|error| self.target_error(&branch.path(), error))?;
         self.lose(&branch.path(), lost);
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

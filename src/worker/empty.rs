@@ -24,11 +24,11 @@ pub fn prepare(from: &str, to: &str) -> Result<RootKind, Stop> {
     let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
     meta::forget_inherited(&target);
     if root == RootKind::Folder {
-        meta::apply(&target, &stat, &xattrs).map_err(|error| unwritable("", error))?;
+        meta::apply(&target, &(&stat).into(), &xattrs).map_err(|error| unwritable("", error))?;
     } else {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&target, "file", flags, Mode::RUSR).map_err(|error| unwritable("file", error))?;
-        meta::apply(&file, &stat, &xattrs).map_err(|error| unwritable("file", error))?;
+        meta::apply(&file, &(&stat).into(), &xattrs).map_err(|error| unwritable("file", error))?;
     }
     Ok(root)
 }

@@ -95,15 +95,18 @@ impl Named {
     pub fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.names.len() < NAMES {
-            let mut name = name();
-            if name.len() > NAME_BYTES {
-                let cut = (0..=NAME_BYTES).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
-                name.truncate(cut);
-                name.push('…');
-            }
-            self.names.push(name);
+            self.names.push(short(name()));
         }
     }
+}
+
+/// A name that is not too long for a reply, cut if need be.
+pub fn short(mut name: String) -> String {
+    if name.len() > NAME_BYTES {
+        name.truncate(name.floor_char_boundary(NAME_BYTES));
+        name.push('…');
+    }
+    name
 }
 
 /// A path for people: lossy, relative; the root itself is `.`.

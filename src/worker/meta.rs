@@ -68,7 +68,7 @@ fn read_xattrs(
     let mut xattrs = Vec::new();
     for name in names.split_inclusive(|&byte| byte == 0) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        if LEFT_OUT.contains(&name.to_bytes()) {
+        if belongs_to_the_place(name) {
             continue;
         }
         let mut value = vec![0; 256];
@@ -92,20 +92,48 @@ fn read_xattrs(
     Ok(xattrs)
 }
 
-fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw_unchecked(stat.st_uid)), Some(Gid::from_raw_unchecked(stat.st_gid)))
+/// Owner, mode and times of an entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Metadata {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, with setuid, setgid and sticky. A symlink's mean nothing and cannot be set.
+    pub mode: Option<u32>,
+    /// Time of the last access; `UTIME_OMIT` leaves it alone.
+    pub accessed: Timespec,
+    /// Time of the last change of the content; likewise.
+    pub modified: Timespec,
 }
 
-fn mode(stat: &Stat) -> Mode {
-    Mode::from_raw_mode(stat.st_mode & 0o7777)
-}
-
-#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-fn times(stat: &Stat) -> Timestamps {
-    Timestamps {
-        last_access: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as _ },
-        last_modification: Timespec { tv_sec: stat.st_mtime as i64, tv_nsec: stat.st_mtime_nsec as _ },
+impl From<&Stat> for Metadata {
+    #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+    fn from(stat: &Stat) -> Metadata {
+        let is_symlink = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        Metadata {
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: (!is_symlink).then_some(stat.st_mode & 0o7777),
+            accessed: Timespec { tv_sec: stat.st_atime as i64, tv_nsec: stat.st_atime_nsec as _ },
+            modified: Timespec { tv_sec: stat.st_mtime as i64, tv_nsec: stat.st_mtime_nsec as _ },
+        }
     }
+}
+
+impl Metadata {
+    fn owner(&self) -> (Option<Uid>, Option<Gid>) {
+        (Some(Uid::from_raw_unchecked(self.uid)), Some(Gid::from_raw_unchecked(self.gid)))
+    }
+
+    fn times(&self) -> Timestamps {
+        Timestamps { last_access: self.accessed, last_modification: self.modified }
+    }
+}
+
+/// This attribute belongs to the place and not to the data.
+pub fn belongs_to_the_place(name: &CStr) -> bool {
+    LEFT_OUT.contains(&name.to_bytes())
 }
 
 /// A file system that has no owners, modes or the like refuses with one of these; so does the kernel when a
@@ -130,23 +158,25 @@ fn note(lost: &mut Vec<Lost>, what: &str, refused: fn(Errno) -> bool, result: Re
 }
 
 /// Gives an open file or folder its metadata; what the file system refuses is returned.
-pub fn apply(target: &OwnedFd, stat: &Stat, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
+pub fn apply(target: &OwnedFd, metadata: &Metadata, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
     let mut lost = Vec::new();
-    let (uid, gid) = owner(stat);
+    let (uid, gid) = metadata.owner();
     note(&mut lost, "owner", refused, fchown(target, uid, gid))?;
     for (name, value) in xattrs {
         let result = fsetxattr(target, name, value, XattrFlags::empty());
         note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
     }
-    note(&mut lost, "mode", refused, fchmod(target, mode(stat)))?;
-    note(&mut lost, "times", refused, futimens(target, &times(stat)))?;
+    if let Some(mode) = metadata.mode {
+        note(&mut lost, "mode", refused, fchmod(target, Mode::from_raw_mode(mode)))?;
+    }
+    note(&mut lost, "times", refused, futimens(target, &metadata.times()))?;
     Ok(lost)
 }
 
 /// The same for an entry that cannot be opened.
-pub fn apply_at(folder: &OwnedFd, name: &CStr, stat: &Stat, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
+pub fn apply_at(folder: &OwnedFd, name: &CStr, metadata: &Metadata, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
     let mut lost = Vec::new();
-    let (uid, gid) = owner(stat);
+    let (uid, gid) = metadata.owner();
     note(&mut lost, "owner", refused, chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))?;
     if !xattrs.is_empty() {
         let path = through_proc(folder, name);
@@ -155,11 +185,10 @@ pub fn apply_at(folder: &OwnedFd, name: &CStr, stat: &Stat, xattrs: &Xattrs) -> 
             note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
         }
     }
-    // A symlink's mode means nothing and cannot be set.
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-        note(&mut lost, "mode", refused, chmodat(folder, name, mode(stat), AtFlags::empty()))?;
+    if let Some(mode) = metadata.mode {
+        note(&mut lost, "mode", refused, chmodat(folder, name, Mode::from_raw_mode(mode), AtFlags::empty()))?;
     }
-    note(&mut lost, "times", refused, utimensat(folder, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW))?;
+    note(&mut lost, "times", refused, utimensat(folder, name, &metadata.times(), AtFlags::SYMLINK_NOFOLLOW))?;
     Ok(lost)
 }
 

@@ -29,6 +29,6 @@ pub fn prepare(from: &str, to: &str) -> Result<(), Stop> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let upper = openat(&target, "upper", flags, Mode::empty()).map_err(|error| unwritable("upper", error))?;
     // What the target refuses of the root's attributes is no reason not to go on: the protocol has no word for it.
-    meta::apply(&upper, &stat, &xattrs).map_err(|error| unwritable("upper", error))?;
+    meta::apply(&upper, &(&stat).into(), &xattrs).map_err(|error| unwritable("upper", error))?;
     Ok(())
 }
