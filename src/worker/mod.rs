@@ -34,6 +34,8 @@ pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;
 #[cfg(target_os = "linux")]
+pub mod unpack;
+#[cfg(target_os = "linux")]
 mod walk;
 
 use std::ffi::OsString;

@@ -17,7 +17,7 @@ use super::job::{Stop, Ticket};
 use super::listen::listen;
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
-use super::{empty, overlay};
+use super::{empty, overlay, unpack};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -190,9 +190,10 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Ticket) -> Result<Answer, St
             listen(&ports, ticket)?;
             Answer::Listening
         }
-        Job::Unpack { .. } => {
-            drop(stream);
-            refused("no archive can be unpacked yet".to_owned())
+        Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
+            let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
+            let bounds = unpack::Bounds { max_bytes, max_entries, keep_free };
+            Answer::Unpacked { places: unpack::unpack(&routes, bounds, stream, ticket)? }
         }
         // The serving loop has seen to these.
         Job::Data { .. } | Job::Cancel { .. } => Answer::Cancelled,

@@ -16,7 +16,7 @@ fn tool(program: &str, args: &[&str], path: &Path) {
     assert!(status.success(), "{program} {args:?}");
 }
 
-fn odd_things(root: &Path) {
+pub(crate) fn odd_things(root: &Path) {
     std::fs::create_dir_all(root.join("deep/er")).expect("folder");
     for (name, mode) in [("setuid", 0o4711), ("secret", 0o000), ("capable", 0o755), ("acl", 0o640)] {
         let path = root.join(name);

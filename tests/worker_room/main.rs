@@ -2,6 +2,7 @@
 //! has a session of its own, sees only its own objects and leaves nothing. Needs root, and an engine on this machine: odd
 //! files are made and compared where the volumes lie.
 
+mod archives;
 #[path = "../docker_room/bench.rs"]
 #[expect(dead_code, reason = "shared with the tests of the room docker, which use more of it")]
 mod bench;

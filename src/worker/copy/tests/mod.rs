@@ -1,6 +1,6 @@
 //! Copies of odd trees, compared exhaustively. These tests make device nodes and change owners: they need root.
 
-mod compare;
+pub(in crate::worker) mod compare;
 mod live;
 mod trees;
 

@@ -1,0 +1,182 @@
+//! Archives that are streamed through a worker into volumes, with the capabilities that it has and no more.
+
+use std::io::{Error, Result as IoResult, Write};
+use std::path::Path;
+use std::process::Command;
+
+use futures_util::stream::{iter, repeat_with};
+use futures_util::{Stream, StreamExt};
+use tokio_util::bytes::Bytes;
+
+use rehearsa::model::sandbox::NetworkSpec;
+use rehearsa::worker::client::{Worker, WorkerError};
+use rehearsa::worker::protocol::{Answer, Failure, Job, RootKind, Route, Unpacked};
+
+use crate::bench::{Bench, with_session};
+use crate::copies::odd_things;
+use crate::{at, compare, run, volume, worker};
+
+/// Things as odd as an honest archive has them.
+fn honest_things(root: &Path) {
+    odd_things(root);
+    for device in ["null", "loop"] {
+        std::fs::remove_file(root.join(device)).expect("a device");
+    }
+    // GNU tar writes ACLs as text, which is not taken over.
+    let status = Command::new("setfacl").args(["-R", "-P", "-b"]).arg(root).status().expect("the tool is installed");
+    assert!(status.success());
+}
+
+/// What GNU tar makes of a tree.
+fn packed(root: &Path, name: &str) -> Vec<u8> {
+    let output = Command::new("tar")
+        .args(["--create", "--format=posix", "--xattrs", "--xattrs-include=*", "--sparse", "--numeric-owner"])
+        .arg(format!("--transform=flags=rh;s,^\\.,{name},"))
+        .arg("--directory")
+        .arg(root)
+        .arg(".")
+        .output()
+        .expect("tar is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn stream(bytes: Vec<u8>) -> impl Stream<Item = IoResult<Bytes>> + Send {
+    let pieces = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect::<Vec<_>>();
+    iter(pieces)
+}
+
+fn job(routes: &[(&str, &str)]) -> Job {
+    let routes = routes.iter().map(|(prefix, to)| Route { prefix: (*prefix).into(), to: (*to).into() }).collect();
+    Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
+}
+
+async fn unpack(worker: &Worker, routes: &[(&str, &str)], bytes: Vec<u8>) -> Vec<Unpacked> {
+    match worker.unpack(job(routes), stream(bytes), |_, _| {}).await {
+        Ok(Answer::Unpacked { places }) => places,
+        other => panic!("not unpacked: {other:?}"),
+    }
+}
+
+/// A worker with two empty volumes, and where they lie.
+async fn pair(bench: &Bench) -> (Worker, std::path::PathBuf, std::path::PathBuf) {
+    let (first, at_first) = volume(bench, "one").await;
+    let (second, at_second) = volume(bench, "two").await;
+    let mounts = vec![at("/one", &first, false), at("/two", &second, false)];
+    (worker(bench, "unpacker", mounts, NetworkSpec::None).await, at_first, at_second)
+}
+
+#[tokio::test]
+async fn an_archive_comes_back_as_it_was_however_it_is_packed() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        honest_things(&original);
+        let plain = packed(&original, "data");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).expect("memory");
+        let gzip = gzip.finish().expect("memory");
+        let zstd = zstd::encode_all(&plain[..], 1).expect("memory");
+        for (what, bytes) in [("plain", plain), ("gzip", gzip), ("zstd", zstd)] {
+            let (to, at_to) = volume(bench, what).await;
+            let worker = worker(bench, &format!("w-{what}"), vec![at("/to", &to, false)], NetworkSpec::None).await;
+            let places = unpack(&worker, &[("data", "/to")], bytes).await;
+            assert_eq!(places[0].lost_metadata, Vec::<String>::new());
+            assert_eq!((places[0].root, places[0].amount.files, places[0].folders), (Some(RootKind::Folder), 8, 2));
+            compare::same(&original, &at_to);
+            assert!(compare::allocated(&at_to.join("sparse")) < 1 << 20);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_stream_goes_to_two_volumes() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        honest_things(&original);
+        let (worker, first, second) = pair(bench).await;
+        let places = unpack(&worker, &[("deep", "/two"), ("setuid", "/one")], {
+            // A hard link leads from one to the other: it may not.
+            std::fs::remove_file(original.join("deep/er/secret too")).expect("a file");
+            std::fs::write(original.join("deep/er/x"), "x").expect("file");
+            packed(&original, ".")
+        })
+        .await;
+        assert_eq!(places[0].root, Some(RootKind::Folder));
+        assert_eq!(places[1].root, Some(RootKind::File));
+        compare::same(&original.join("deep"), &second);
+        let content = |path: &Path| std::fs::read(path).expect("a file");
+        assert_eq!(content(&first.join("file")), content(&original.join("setuid")));
+        assert_eq!(std::fs::read_dir(&first).expect("a folder").count(), 1);
+    })
+    .await;
+}
+
+/// What does not end would be waited for, if anybody waited.
+#[tokio::test]
+async fn an_early_failure_ends_the_stream() {
+    with_session(async |bench| {
+        let (worker, first, _) = pair(bench).await;
+        let endless = || repeat_with(|| Ok(Bytes::from_static(&[7; 100_000])));
+        let answer = worker.unpack(job(&[("", "/one")]), endless(), |_, _| {}).await;
+        assert!(matches!(answer, Ok(Answer::Failed(Failure::Corrupt { at: 0, .. }))), "{answer:?}");
+
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..6].copy_from_slice(b"../out");
+        header.set_size(0);
+        header.set_mode(0o644);
+        header.set_cksum();
+        let begin = iter([Ok(Bytes::copy_from_slice(header.as_bytes()))]);
+        let answer = worker.unpack(job(&[("", "/one")]), begin.chain(endless()), |_, _| {}).await;
+        let Ok(Answer::Failed(Failure::Unsafe { path, .. })) = answer else { panic!("{answer:?}") };
+        assert_eq!(path, "../out");
+        assert_eq!(std::fs::read_dir(&first).expect("a folder").count(), 0);
+
+        // The worker has thrown away what came too late, and goes on.
+        let scan = run(&worker, Job::Scan { path: "/one".into(), max_entries: 0 }).await;
+        assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_is_told_and_cancels() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        honest_things(&original);
+        let archive = packed(&original, "data");
+        let (worker, _, second) = pair(bench).await;
+        // At the very end: all of the archive came, and it is none all the same.
+        let broken = stream(archive.clone()).chain(iter([Err(Error::other("exit code 1"))]));
+        let result = worker.unpack(job(&[("data", "/one")]), broken, |_, _| {}).await;
+        assert!(matches!(&result, Err(WorkerError::Source(error)) if error.to_string() == "exit code 1"), "{result:?}");
+        unpack(&worker, &[("data", "/two")], archive).await;
+        compare::same(&original, &second);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn other_jobs_go_on_while_a_stream_comes() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        honest_things(&original);
+        let archive = packed(&original, "data");
+        let (worker, first, _) = pair(bench).await;
+        let half = archive.len() / 2;
+        let (begin, rest) = (archive[..half].to_vec(), archive[half..].to_vec());
+        // The second half comes when the scan has ended.
+        let late = futures_util::stream::once(async {
+            let scan = run(&worker, Job::Scan { path: "/two".into(), max_entries: 0 }).await;
+            assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
+            Ok(Bytes::from(rest))
+        });
+        let mut heard = 0;
+        let answer =
+            worker.unpack(job(&[("data", "/one")]), stream(begin).chain(late), |amount, _| heard = amount.files).await;
+        assert!(matches!(answer, Ok(Answer::Unpacked { .. })), "{answer:?}");
+        assert!(heard <= 8);
+        compare::same(&original, &first);
+    })
+    .await;
+}
