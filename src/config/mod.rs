@@ -13,6 +13,7 @@ pub mod partition;
 pub mod resolve;
 pub mod settings;
 pub mod size;
+pub mod source;
 pub mod strategy;
 
 pub use environment::Environment;
