@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::forms::{Ci, Form, JunitFlavor, TapVersion};
+use super::place;
 use crate::model::event::NoTests;
-use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
 use crate::model::service::ServiceName;
 use crate::model::source::{MapRule, SourceSpec};
@@ -173,26 +174,12 @@ impl StrategyRule {
     /// Whether the rule is about this mount of this service. A service may be named without its stack, a mount by its target, its
     /// volume's name, its volume's name without the compose project, or its host path.
     pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
-        self.names_service(service) && self.names_mount(service, mount)
+        self.names_service(service) && place::is_mount(&self.mount, service, mount)
     }
 
     /// Whether the rule may be about this service.
     pub fn names_service(&self, service: &ServiceName) -> bool {
-        self.service.as_deref().is_none_or(|named| named == service.service || named == service.to_string())
-    }
-
-    fn names_mount(&self, service: &ServiceName, mount: &Mount) -> bool {
-        if self.mount == mount.target {
-            return true;
-        }
-        match &mount.origin {
-            MountOrigin::Volume { name, .. } => {
-                let own = service.stack.as_deref().and_then(|stack| name.strip_prefix(stack)?.strip_prefix('_'));
-                self.mount == *name || own == Some(self.mount.as_str())
-            }
-            MountOrigin::Bind { source } => self.mount == *source,
-            MountOrigin::Tmpfs { .. } | MountOrigin::Other { .. } => false,
-        }
+        place::is_service(self.service.as_deref(), service)
     }
 }
 

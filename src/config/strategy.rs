@@ -1,10 +1,11 @@
 //! Strategies for mounts as people write them: `[SERVICE:]MOUNT=STRATEGY`.
 //!
-//! `/media=readonly`, `media::jellyfin:/cache=empty`, `jellyfin_cache=omit`, `web:/srv/data=omit`. The service ends at the last
-//! single colon (`::` belongs to the service's name); no mount is written with a colon, as Docker itself uses it to end one.
+//! `/media=readonly`, `media::jellyfin:/cache=empty`, `jellyfin_cache=omit`, `web:/srv/data=omit`. How a mount is named is read in
+//! [`place`].
 
 use super::error::{ConfigError, Origin};
 use super::nearest::suggestion;
+use super::place;
 use super::settings::StrategyRule;
 use crate::model::mount::Strategy;
 
@@ -18,39 +19,28 @@ pub fn parse(origin: &Origin, text: &str) -> Result<StrategyRule, ConfigError> {
                 .to_owned(),
         ));
     };
-    let name = name.trim().to_lowercase();
-    let Some((_, strategy)) = Strategy::NAMES.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = Strategy::NAMES.iter().map(|(known, _)| *known).collect();
-        let hint =
-            suggestion(&name, known.iter().copied()).unwrap_or_else(|| format!("there are {}", known.join(", ")));
-        return Err(error(format!("a rule with a known strategy: {hint}")));
-    };
-    let (service, mount) = split_service(place.trim());
-    if mount.is_empty() || service == Some("") {
+    let strategy = named(name).map_err(|hint| error(format!("a rule with a known strategy: {hint}")))?;
+    let Some((service, mount)) = place::parse(place) else {
         return Err(error(
             "a rule that names a mount; write it as `/media=readonly` or `jellyfin_cache=omit`".to_owned(),
         ));
+    };
+    Ok(StrategyRule { service, mount, strategy })
+}
+
+/// The strategy of this name; the error is a hint.
+pub fn named(name: &str) -> Result<Strategy, String> {
+    let name = name.trim().to_lowercase();
+    if let Some((_, strategy)) = Strategy::NAMES.iter().find(|(known, _)| *known == name) {
+        return Ok(*strategy);
     }
-    // A trailing slash is how people write folders; Docker leaves it out.
-    let mount = if mount.len() > 1 { mount.trim_end_matches('/') } else { mount };
-    Ok(StrategyRule { service: service.map(str::to_owned), mount: mount.to_owned(), strategy: *strategy })
+    let known: Vec<&str> = Strategy::NAMES.iter().map(|(known, _)| *known).collect();
+    Err(suggestion(&name, known.iter().copied()).unwrap_or_else(|| format!("there are {}", known.join(", "))))
 }
 
 /// Reads several rules with commas between them, as a label has them.
 pub fn parse_list(origin: &Origin, text: &str) -> Result<Vec<StrategyRule>, ConfigError> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| parse(origin, part)).collect()
-}
-
-/// The service, if one is named, and the mount.
-fn split_service(place: &str) -> (Option<&str>, &str) {
-    let bytes = place.as_bytes();
-    let single = (0..bytes.len())
-        .rev()
-        .find(|&i| bytes[i] == b':' && (i == 0 || bytes[i - 1] != b':') && bytes.get(i + 1) != Some(&b':'));
-    match single {
-        Some(i) => (Some(&place[..i]), &place[i + 1..]),
-        None => (None, place),
-    }
 }
 
 #[cfg(test)]
