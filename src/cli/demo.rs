@@ -150,7 +150,7 @@ impl Demo {
         self.unless_stopped()?;
         // The container that wrote the note may still be on its way out.
         let services: Vec<_> = services.into_iter().filter(|service| service.container_id == container).collect();
-        let plan = rehearsal::plan(services, &settings)?;
+        let plan = rehearsal::plan(rehearsal::with_settings(services, &settings)?, &settings);
         console::note("Now the rehearsal: would the service come back from its data?");
         Ok(Prepared { info, plan, settings })
     }

@@ -7,7 +7,7 @@ use crate::model::service::Service;
 use crate::plan::{self, Inputs};
 
 /// Why none of these services of the host is selected, and what to type instead.
-pub fn reason(services: &[Service], selection: &Selection) -> String {
+pub fn reason(services: &[(Service, Rehearsal)], selection: &Selection) -> String {
     if services.is_empty() {
         return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` brings one along."
             .to_owned();
@@ -17,7 +17,7 @@ pub fn reason(services: &[Service], selection: &Selection) -> String {
 
 /// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the like
 /// take away was found before.
-pub fn missed_filters(services: &[Service], selection: &Selection) -> Vec<String> {
+pub fn missed_filters(services: &[(Service, Rehearsal)], selection: &Selection) -> Vec<String> {
     let alone = |filter: &String| Selection {
         filters: vec![filter.clone()],
         exact: selection.exact,
@@ -30,7 +30,7 @@ pub fn missed_filters(services: &[Service], selection: &Selection) -> Vec<String
 
 /// What it means that none of these services is selected: what was asked for, except that a part of a partition may well be
 /// empty when other parts are not.
-pub fn meaning(services: &[Service], settings: &Settings) -> NoTests {
+pub fn meaning(services: &[(Service, Rehearsal)], settings: &Settings) -> NoTests {
     let selection = &settings.selection;
     let whole = Selection { partition: None, ..selection.clone() };
     let empty_part = selection.partition.is_some() && !selected(services, &whole).is_empty();
@@ -38,7 +38,7 @@ pub fn meaning(services: &[Service], settings: &Settings) -> NoTests {
 }
 
 /// What a flag beside the filters, or the service itself, keeps from being selected.
-fn taken_away(services: &[Service], selection: &Selection) -> Option<String> {
+fn taken_away(services: &[(Service, Rehearsal)], selection: &Selection) -> Option<String> {
     let any_mode = IgnoredMode::Include;
     let found = |selection: Selection| Some(selected(services, &selection)).filter(|names| !names.is_empty());
     let skips = || {
@@ -75,7 +75,7 @@ fn taken_away(services: &[Service], selection: &Selection) -> Option<String> {
             skips()
         ));
     }
-    let hidden = services.iter().find(|service| plan::is_named(selection, service))?;
+    let hidden = services.iter().map(|(service, _)| service).find(|service| plan::is_named(selection, service))?;
     let why = if hidden.running {
         format!("its label {}=true keeps it from being listed", plan::IGNORE_LABEL)
     } else {
@@ -85,8 +85,8 @@ fn taken_away(services: &[Service], selection: &Selection) -> Option<String> {
 }
 
 /// No name fits.
-fn missed(services: &[Service], selection: &Selection) -> String {
-    let names: Vec<String> = services.iter().map(|service| service.name.to_string()).collect();
+fn missed(services: &[(Service, Rehearsal)], selection: &Selection) -> String {
+    let names: Vec<String> = services.iter().map(|(service, _)| service.name.to_string()).collect();
     let of_host = if names.len() == 1 {
         "The one service of this host is not".to_owned()
     } else {
@@ -103,9 +103,11 @@ fn missed(services: &[Service], selection: &Selection) -> String {
     format!("{of_host} {how} {}; {hint}", filters.join(" or "))
 }
 
-fn selected(services: &[Service], selection: &Selection) -> Vec<String> {
-    let services = services.iter().map(|service| (service.clone(), Rehearsal::default())).collect();
-    plan::plan(Inputs { services, selection }).cases().map(|case| case.service.name.to_string()).collect()
+fn selected(services: &[(Service, Rehearsal)], selection: &Selection) -> Vec<String> {
+    plan::plan(Inputs { services: services.to_vec(), selection })
+        .cases()
+        .map(|case| case.service.name.to_string())
+        .collect()
 }
 
 /// One name, or the first and how many more.
@@ -124,8 +126,8 @@ mod tests {
     use crate::model::sample;
     use crate::model::service::ServiceName;
 
-    fn services(names: &[&str]) -> Vec<Service> {
-        names.iter().map(|name| sample::service(ServiceName::lone(*name))).collect()
+    fn services(names: &[&str]) -> Vec<(Service, Rehearsal)> {
+        names.iter().map(|name| (sample::service(ServiceName::lone(*name)), Rehearsal::default())).collect()
     }
 
     fn exactly(filter: &str) -> Selection {
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn one_filter_of_several_that_finds_nothing_is_named() {
         let mut there = services(&["jellyfin", "immich", "resting"]);
-        there[2].running = false;
+        there[2].0.running = false;
         let asked = |filters: &[&str]| Selection {
             filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
             ..Selection::default()
@@ -230,13 +232,13 @@ mod tests {
     #[test]
     fn a_service_that_hides_itself_or_does_not_run_is_not_called_missing() {
         let mut hidden = services(&["jellyfin"]);
-        hidden[0].labels = vec![(plan::IGNORE_LABEL.to_owned(), "true".to_owned())];
+        hidden[0].0.labels = vec![(plan::IGNORE_LABEL.to_owned(), "true".to_owned())];
         assert_eq!(
             reason(&hidden, &exactly("jellyfin")),
             "jellyfin is there, but its label rehearsa.ignore=true keeps it from being listed."
         );
         let mut stopped = services(&["jellyfin"]);
-        stopped[0].running = false;
+        stopped[0].0.running = false;
         assert_eq!(reason(&stopped, &exactly("jellyfin")), "jellyfin is there, but it does not run.");
     }
 }

@@ -24,8 +24,8 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let stop = signals::listen();
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;
         let (plan, services) = unless_stopped(&stop, async {
-            let services = discover::live(&daemon).await?;
-            Ok((rehearsal::plan(services.clone(), &settings)?, services))
+            let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
+            Ok((rehearsal::plan(services.clone(), &settings), services))
         })
         .await?;
         let sizes = if args.no_sizes { sizes::unknown(&plan) } else { measure(&daemon, &plan, &stop).await? };

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use super::exit::Failure;
 use super::presentation::{Presentation, Stream, TestFormat};
 use super::{identity, tellers};
-use crate::config::settings::Settings;
+use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{ConfigError, labels::Labels};
 use crate::discover;
 use crate::docker::{Daemon, DaemonInfo};
@@ -41,8 +41,8 @@ pub struct Run {
     pub runtime: tokio::runtime::Handle,
 }
 
-/// The plan for these services under these settings; labels that nobody knows are told.
-pub fn plan(services: Vec<Service>, settings: &Settings) -> Result<Plan, ConfigError> {
+/// Each service with how it is rehearsed; labels that nobody knows are told.
+pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<(Service, Rehearsal)>, ConfigError> {
     let mut with_settings = Vec::with_capacity(services.len());
     let working_dir = identity::working_dir();
     for mut service in services {
@@ -51,10 +51,15 @@ pub fn plan(services: Vec<Service>, settings: &Settings) -> Result<Plan, ConfigE
         for unknown in &labels.unknown {
             tracing::warn!("{unknown}");
         }
-        let rehearsal = settings.with_labels(&labels);
+        let rehearsal = settings.with_labels(&service, &labels)?;
         with_settings.push((service, rehearsal));
     }
-    Ok(crate::plan::plan(Inputs { services: with_settings, selection: &settings.selection }))
+    Ok(with_settings)
+}
+
+/// The plan for these services under these settings.
+pub fn plan(services: Vec<(Service, Rehearsal)>, settings: &Settings) -> Plan {
+    crate::plan::plan(Inputs { services, selection: &settings.selection })
 }
 
 /// Lists the selected services on standard output, as libtest does.
@@ -86,7 +91,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
             global_timeout: settings.global_timeout,
             slow_after: settings.slow_after,
         },
-        keep: settings.rehearsal.keep,
+        keep: settings.keep,
         reporters,
         clock: identity::timestamp,
         display: display(&presentation, single),

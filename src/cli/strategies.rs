@@ -12,7 +12,7 @@ const NAMED: usize = 12;
 /// Notes each rule of a flag that applies nowhere. Those of the environment hold for every run on the host, and may well be about
 /// services that this one has not. `flags` is how many flags there are; their rules come last.
 pub fn note_idle(plan: &Plan, settings: &Settings, flags: usize) {
-    let rules = &settings.rehearsal.strategies;
+    let rules = &settings.said.strategies;
     let of_flags = &rules[rules.len().saturating_sub(flags)..];
     of_flags.iter().filter_map(|rule| idle(plan, rule)).for_each(|words| console::note(&words));
 }

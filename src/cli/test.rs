@@ -10,7 +10,7 @@ use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
 use super::{console, identity, nothing, rerun, runtime, signals, strategies};
 use crate::config::Environment;
-use crate::config::settings::Settings;
+use crate::config::settings::{Rehearsal, Settings};
 use crate::discover::{self, Scope};
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::event::NoTests;
@@ -55,8 +55,8 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     if args.output.list {
         let (plan, services) = runtime.block_on(async {
             let daemon = endpoint.connect().await?;
-            let services = discover::live(&daemon).await?;
-            Ok::<_, Failure>((rehearsal::plan(services.clone(), &settings)?, services))
+            let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
+            Ok::<_, Failure>((rehearsal::plan(services.clone(), &settings), services))
         })?;
         rehearsal::list(&plan, &presentation);
         // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
@@ -88,7 +88,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     strategies::note_idle(&plan, &settings, args.rehearsal.strategy.len());
     let session = identity::session("");
-    let session = if settings.rehearsal.keep { session.kept() } else { session };
+    let session = if settings.keep { session.kept() } else { session };
     let handle = runtime.handle().clone();
     let host_addresses = identity::host_addresses(&endpoint.target);
     rehearsal::rehearse(Run {
@@ -125,7 +125,7 @@ struct Prepared {
     daemon: Daemon,
     info: DaemonInfo,
     plan: Plan,
-    services: Vec<Service>,
+    services: Vec<(Service, Rehearsal)>,
 }
 
 async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, Failure> {
@@ -136,8 +136,8 @@ async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, F
         discover::live_in(&daemon, Scope::Host),
         sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
     );
-    let (info, services) = (info?, services?);
-    let plan = rehearsal::plan(services.clone(), settings)?;
+    let (info, services) = (info?, rehearsal::with_settings(services?, settings)?);
+    let plan = rehearsal::plan(services.clone(), settings);
     Ok(Prepared { info, daemon, plan, services })
 }
 

@@ -1,12 +1,13 @@
 //! What a live container's `rehearsa.*` labels ask for.
 
-use std::time::Duration;
+use std::path::Path;
 
 use super::error::{ConfigError, Origin};
 use super::nearest::nearest;
-use super::settings::StrategyRule;
-use super::{duration, size, strategy};
+use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
+use super::{count, duration, map, size, strategy};
 use crate::model::service::Service;
+use crate::model::source::SourcePlace;
 
 /// All keys start with this.
 pub const PREFIX: &str = "rehearsa.";
@@ -24,29 +25,46 @@ pub const MAX_COPY: &str = "rehearsa.max-copy";
 pub const MEMORY: &str = "rehearsa.memory";
 /// As `--strategy`, several with commas between them.
 pub const MOUNTS: &str = "rehearsa.mounts";
+/// `live`, a source of the plan file, or one written out, as `tar:/srv/backups/app-*.tar.gz`.
+pub const SOURCE: &str = "rehearsa.source";
+/// As `--map`, several with commas between them.
+pub const MAP: &str = "rehearsa.map";
+/// Mounts whose part of the backup may be empty, with commas between them.
+pub const ALLOW_EMPTY: &str = "rehearsa.allow-empty";
+/// As `--max-entries`.
+pub const MAX_ENTRIES: &str = "rehearsa.max-entries";
+/// As `--max-age`.
+pub const MAX_AGE: &str = "rehearsa.max-age";
+/// As `--max-rto`.
+pub const MAX_RTO: &str = "rehearsa.max-rto";
 /// What the service depends on, for stacks whose compose does not say; read by discovery.
 pub const DEPENDS_ON: &str = "rehearsa.depends_on";
 
 /// Every key there is.
-pub const KEYS: [&str; 8] = [IGNORE, SKIP, TIMEOUT, SETTLE, MAX_COPY, MEMORY, MOUNTS, DEPENDS_ON];
+pub const KEYS: [&str; 14] = [
+    IGNORE,
+    SKIP,
+    TIMEOUT,
+    SETTLE,
+    MAX_COPY,
+    MEMORY,
+    MOUNTS,
+    SOURCE,
+    MAP,
+    ALLOW_EMPTY,
+    MAX_ENTRIES,
+    MAX_AGE,
+    MAX_RTO,
+    DEPENDS_ON,
+];
 
 /// The `rehearsa.*` labels of one container, understood.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labels {
     /// It is not seen at all.
     pub ignore: bool,
-    /// Why it is not rehearsed.
-    pub skip: Option<String>,
-    /// Time until it must be ready.
-    pub timeout: Option<Duration>,
-    /// Time it must stay well.
-    pub settle: Option<Duration>,
-    /// Bytes a mount may copy.
-    pub max_copy: Option<u64>,
-    /// Memory it may use when it has no limit of its own.
-    pub memory: Option<u64>,
-    /// Strategies for its mounts.
-    pub mounts: Vec<StrategyRule>,
+    /// What they say of its rehearsal.
+    pub wishes: Wishes,
     /// A sentence for each key that is not known, for a warning.
     pub unknown: Vec<String>,
 }
@@ -63,6 +81,7 @@ impl Labels {
         labels: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Labels, ConfigError> {
         let mut found = Labels::default();
+        let wishes = &mut found.wishes;
         for (key, value) in labels {
             if !key.starts_with(PREFIX) {
                 continue;
@@ -70,12 +89,18 @@ impl Labels {
             let origin = Origin::Label { container: container.to_owned(), key: key.to_owned() };
             match key {
                 IGNORE => found.ignore = flag(&origin, value)?,
-                SKIP => found.skip = skip(value),
-                TIMEOUT => found.timeout = Some(duration::parse_positive(&origin, value)?),
-                SETTLE => found.settle = Some(duration::parse(&origin, value)?),
-                MAX_COPY => found.max_copy = Some(size::parse(&origin, value)?),
-                MEMORY => found.memory = size::parse_memory(&origin, value)?,
-                MOUNTS => found.mounts = strategy::parse_list(&origin, value)?,
+                SKIP => wishes.skip = Some(skip(value)),
+                TIMEOUT => wishes.timeout = Some(duration::parse_positive(&origin, value)?),
+                SETTLE => wishes.settle = Some(duration::parse(&origin, value)?),
+                MAX_COPY => wishes.max_copy = Some(size::parse(&origin, value)?),
+                MEMORY => wishes.memory = Some(size::parse_memory(&origin, value)?.unwrap_or(0)),
+                MOUNTS => wishes.strategies = strategy::parse_list(&origin, value)?,
+                SOURCE => wishes.source = Some(source(&origin, value)?),
+                MAP => wishes.maps = map::parse_list(&origin, value)?,
+                ALLOW_EMPTY => wishes.allow_empty = EmptyRule::parse_list(&origin, value)?,
+                MAX_ENTRIES => wishes.max_entries = Some(count::parse(&origin, value)?),
+                MAX_AGE => wishes.max_age = Some(duration::parse(&origin, value)?),
+                MAX_RTO => wishes.max_rto = Some(duration::parse(&origin, value)?),
                 DEPENDS_ON => {}
                 _ => found.unknown.push(unknown(container, key)),
             }
@@ -93,13 +118,34 @@ fn flag(origin: &Origin, value: &str) -> Result<bool, ConfigError> {
     }
 }
 
-/// `false` and an empty value take a skip back (an override file cannot delete a label).
-fn skip(value: &str) -> Option<String> {
-    match value.trim() {
-        "" | "false" | "no" => None,
-        "true" | "yes" | "1" => Some("its label rehearsa.skip says so".to_owned()),
-        reason => Some(reason.to_owned()),
+/// `false` takes a skip back (an override file cannot delete a label).
+fn skip(value: &str) -> Skip {
+    let reason = match value.trim().to_lowercase().as_str() {
+        "false" | "no" => return Skip::No,
+        "true" | "yes" => "",
+        _ => value,
+    };
+    Skip::because(&format!("the label {SKIP}"), reason)
+}
+
+/// A label is read by whoever runs rehearsa, wherever: what is relative to a folder, or comes from a pipe, is not for it.
+fn source(origin: &Origin, value: &str) -> Result<SourceWish, ConfigError> {
+    let wish = SourceWish::read(origin, value, Path::new(""))?;
+    if let SourceWish::Backup(spec) = &wish {
+        match &spec.place {
+            SourcePlace::Dir(path) | SourcePlace::Tar(path) if path.is_relative() => {
+                let expected = "a source that a label can name: its path must begin with a slash, for nobody knows the \
+                    folder it would be relative to";
+                return Err(ConfigError::value(origin, value, expected));
+            }
+            SourcePlace::TarStdin => {
+                let expected = "a source that a label can name: standard input belongs to a command line";
+                return Err(ConfigError::value(origin, value, expected));
+            }
+            SourcePlace::Dir(_) | SourcePlace::Tar(_) | SourcePlace::DaemonDir(_) => {}
+        }
     }
+    Ok(wish)
 }
 
 /// Only what follows the prefix tells one key from another.
@@ -115,8 +161,22 @@ fn unknown(container: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
     use super::*;
-    use crate::model::mount::Strategy;
+
+    const FLAG: Origin = Origin::Flag("--flag");
+
+    #[test]
+    fn every_key_is_known_once() {
+        let names: BTreeSet<&str> = KEYS.into_iter().collect();
+        assert_eq!(names.len(), KEYS.len());
+        for key in KEYS {
+            let labels = Labels::read("c", [(key, "0")]);
+            assert!(labels.is_err() || labels.is_ok_and(|labels| labels.unknown.is_empty()), "{key}");
+        }
+    }
 
     #[test]
     fn every_known_label_is_understood() {
@@ -131,17 +191,35 @@ mod tests {
                 ("rehearsa.max-copy", "1GiB"),
                 ("rehearsa.memory", "512m"),
                 ("rehearsa.mounts", "/media=readonly,/cache=empty"),
+                ("rehearsa.source", "nightly"),
+                ("rehearsa.map", "/data=backup/data,/config=config"),
+                ("rehearsa.allow-empty", "/cache,logs"),
+                ("rehearsa.max-entries", "1000"),
+                ("rehearsa.max-age", "26h"),
+                ("rehearsa.max-rto", "10m"),
                 ("rehearsa.depends_on", "db"),
             ],
         )
         .expect("all are right");
         assert!(labels.ignore);
-        assert_eq!(labels.skip.as_deref(), Some("too large for now"));
-        assert_eq!(labels.timeout, Some(Duration::from_secs(300)));
-        assert_eq!(labels.settle, Some(Duration::ZERO));
-        assert_eq!(labels.max_copy, Some(1 << 30));
-        assert_eq!(labels.memory, Some(512 << 20));
-        assert_eq!(labels.mounts.iter().map(|r| r.strategy).collect::<Vec<_>>(), [Strategy::Readonly, Strategy::Empty]);
+        let wishes = Wishes {
+            skip: Some(Skip::Because("the label rehearsa.skip says: too large for now".to_owned())),
+            timeout: Some(Duration::from_secs(300)),
+            settle: Some(Duration::ZERO),
+            max_copy: Some(1 << 30),
+            memory: Some(512 << 20),
+            source: Some(SourceWish::Named {
+                origin: Origin::Label { container: "web_1".to_owned(), key: SOURCE.to_owned() },
+                name: "nightly".to_owned(),
+            }),
+            max_entries: Some(1000),
+            max_age: Some(Duration::from_secs(26 * 3600)),
+            max_rto: Some(Duration::from_secs(600)),
+            strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
+            maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
+            allow_empty: EmptyRule::parse_list(&FLAG, "/cache,logs").expect("mounts"),
+        };
+        assert_eq!(labels.wishes, wishes);
         assert!(labels.unknown.is_empty());
     }
 
@@ -170,9 +248,27 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_can_be_taken_back() {
-        for value in ["", "false"] {
-            assert_eq!(Labels::read("c", [("rehearsa.skip", value)]).expect("fine").skip, None);
+    fn a_skip_can_be_taken_back_and_needs_no_reason() {
+        let skip = |value| Labels::read("c", [("rehearsa.skip", value)]).expect("fine").wishes.skip;
+        assert_eq!(skip("false"), Some(Skip::No));
+        for value in ["", "true"] {
+            let told = "the label rehearsa.skip says: no reason given";
+            assert_eq!(skip(value), Some(Skip::Because(told.to_owned())), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_label_names_only_sources_that_everybody_finds() {
+        let read = |value| Labels::read("c", [("rehearsa.source", value)]);
+        assert_eq!(read("live").expect("live").wishes.source, Some(SourceWish::Live));
+        assert!(matches!(read("tar:/b/*.tar").expect("a path").wishes.source, Some(SourceWish::Backup(_))));
+        for (value, expected) in [
+            ("tar:b/a.tar", "must begin with a slash"),
+            ("dir:b", "must begin with a slash"),
+            ("tar:-", "standard input"),
+        ] {
+            let error = read(value).expect_err(value).to_string();
+            assert!(error.starts_with("label rehearsa.source of container c: ") && error.contains(expected), "{error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Precedence is written once, in [`resolve`]: flag, environment, label, default. The other modules read one kind of
 //! value each, and say in their errors who wrote it.
 
+pub mod count;
 pub mod duration;
 pub mod environment;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod settings;
 pub mod size;
 pub mod source;
 pub mod strategy;
+pub mod wishes;
 
 pub use environment::Environment;
 pub use error::{ConfigError, Origin};

@@ -12,13 +12,15 @@ use super::error::{ConfigError, Origin};
 use super::forms::{CiWish, Form, JunitFlavor, TapVersion};
 use super::labels::Labels;
 use super::settings::{
-    DEFAULT_SLOW, DEFAULT_THREADS, Explicit, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings,
-    StrategyRule,
+    DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
+use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
 use super::{duration, partition, size, strategy};
 use crate::model::event::NoTests;
+use crate::model::mount::Mount;
 use crate::model::partition::Partition;
 use crate::model::service::Service;
+use crate::model::source::SourceSpec;
 
 /// What was written on the command line, not yet understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +94,7 @@ pub const VARIABLES: [(&str, &str); 12] = [
 ];
 
 impl Settings {
-    /// Flags and environment, over the defaults; labels come in with [`Settings::for_service`].
+    /// What flags and environment say; labels and defaults come in with [`Settings::for_service`].
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<Settings, ConfigError> {
         let timeout = said(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
         let settle = said(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
@@ -106,21 +108,13 @@ impl Settings {
         let retries = said(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
         let max_fail = said(flags.max_fail.as_deref(), "--max-fail", env, &[]);
         let max_fail = max_fail.map(|said| said.count_from(1)).transpose()?;
-        let explicit = Explicit {
-            timeout: timeout.is_some(),
-            settle: settle.is_some(),
-            max_copy: max_copy.is_some(),
-            memory: memory.is_some(),
-        };
-        let defaults = Rehearsal::default();
-        let rehearsal = Rehearsal {
+        let wishes = Wishes {
             timeout: timeout.map(|said| said.timeout()).transpose()?,
-            settle: settle.map(|said| said.duration()).transpose()?.unwrap_or(defaults.settle),
-            max_copy: max_copy.map(|said| said.size()).transpose()?.unwrap_or(defaults.max_copy),
-            memory: memory.map(|said| said.memory()).transpose()?.flatten(),
-            keep: flags.keep,
+            settle: settle.map(|said| said.duration()).transpose()?,
+            max_copy: max_copy.map(|said| said.size()).transpose()?,
+            memory: memory.map(|said| said.memory()).transpose()?.map(|bytes| bytes.unwrap_or(0)),
             strategies: strategies(flags, env)?,
-            ..defaults
+            ..Wishes::default()
         };
         Ok(Settings {
             selection: Selection {
@@ -135,7 +129,8 @@ impl Settings {
                 only: None,
                 partition: partition(flags, env)?,
             },
-            rehearsal,
+            said: wishes,
+            keep: flags.keep,
             threads: threads.map(|said| said.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
             max_fail: if flags.fail_fast { Some(1) } else { max_fail },
             retries: Retries {
@@ -146,35 +141,76 @@ impl Settings {
             global_timeout: global_timeout.map(|said| said.timeout()).transpose()?,
             slow_after: slow_after.map(|said| said.timeout()).transpose()?.unwrap_or(DEFAULT_SLOW),
             reports: reports(flags, env)?,
-            explicit,
         })
     }
 
-    /// How this service is rehearsed: its labels are heard where neither a flag nor the environment said something, and its
-    /// labelled strategies come before theirs (the last match wins).
+    /// How this service is rehearsed.
     pub fn for_service(&self, service: &Service) -> Result<Rehearsal, ConfigError> {
-        Ok(self.with_labels(&Labels::of(service)?))
+        self.with_labels(service, &Labels::of(service)?)
     }
 
     /// As [`Settings::for_service`], for labels that were read already.
-    pub fn with_labels(&self, labels: &Labels) -> Rehearsal {
-        let run = &self.rehearsal;
-        let explicit = self.explicit;
-        Rehearsal {
-            timeout: if explicit.timeout { run.timeout } else { labels.timeout.or(run.timeout) },
-            settle: if explicit.settle { run.settle } else { labels.settle.unwrap_or(run.settle) },
-            max_copy: if explicit.max_copy { run.max_copy } else { labels.max_copy.unwrap_or(run.max_copy) },
-            memory: if explicit.memory { run.memory } else { labels.memory.or(run.memory) },
-            keep: run.keep,
-            source: run.source.clone(),
-            maps: run.maps.clone(),
-            allow_empty: run.allow_empty.clone(),
-            max_entries: run.max_entries,
-            max_age: run.max_age,
-            max_rto: run.max_rto,
-            strategies: labels.mounts.iter().chain(&run.strategies).cloned().collect(),
+    pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<Rehearsal, ConfigError> {
+        let heard = Heard(vec![&self.said, &labels.wishes]);
+        let defaults = Rehearsal::default();
+        let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?;
+        let empty = heard.rules(|said| &said.allow_empty);
+        Ok(Rehearsal {
+            skip: match heard.first(|said| said.skip.as_ref()) {
+                Some(Skip::Because(reason)) => Some(reason.clone()),
+                Some(Skip::No) | None => None,
+            },
+            timeout: heard.first(|said| said.timeout).or(defaults.timeout),
+            settle: heard.first(|said| said.settle).unwrap_or(defaults.settle),
+            max_copy: heard.first(|said| said.max_copy).unwrap_or(defaults.max_copy),
+            keep: self.keep,
+            strategies: heard.rules(|said| &said.strategies),
+            memory: heard.first(|said| said.memory).filter(|bytes| *bytes > 0),
+            source: source.flatten(),
+            maps: heard.rules(|said| &said.maps),
+            allow_empty: may_be_empty(service, &empty),
+            max_entries: heard.first(|said| said.max_entries).unwrap_or(defaults.max_entries),
+            max_age: heard.first(|said| said.max_age).filter(|bound| !bound.is_zero()),
+            max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
+        })
+    }
+
+    fn source(&self, wish: &SourceWish) -> Result<Option<SourceSpec>, ConfigError> {
+        match wish {
+            SourceWish::Live => Ok(None),
+            SourceWish::Backup(spec) => Ok(Some(spec.clone())),
+            SourceWish::Named { origin, name } => {
+                let expected = "a source, for there is no plan file that could know the name";
+                Err(ConfigError::value(origin, name, expected))
+            }
         }
     }
+}
+
+/// Those who say something of a service, the first heard first.
+struct Heard<'a>(Vec<&'a Wishes>);
+
+impl<'a> Heard<'a> {
+    /// What the first says who says anything.
+    fn first<T>(&self, value: impl Fn(&'a Wishes) -> Option<T>) -> Option<T> {
+        self.0.iter().find_map(|wishes| value(wishes))
+    }
+
+    /// Everybody's rules, the first heard last: the last match wins.
+    fn rules<T: Clone + 'a>(&self, rules: impl Fn(&'a Wishes) -> &'a Vec<T>) -> Vec<T> {
+        self.0.iter().rev().flat_map(|wishes| rules(wishes).iter().cloned()).collect()
+    }
+}
+
+/// The targets of the mounts whose part of a backup may be empty.
+fn may_be_empty(service: &Service, rules: &[EmptyRule]) -> Vec<String> {
+    let last = |mount: &&Mount| rules.iter().rev().find(|rule| rule.applies(&service.name, mount));
+    service
+        .mounts
+        .iter()
+        .filter(|mount| last(mount).is_some_and(|rule| rule.allowed))
+        .map(|m| m.target.clone())
+        .collect()
 }
 
 impl ReportTargets {

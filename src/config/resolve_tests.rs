@@ -1,7 +1,8 @@
 //! Tests of who is heard first.
 
 use super::*;
-use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::mount::{Origin as MountOrigin, Strategy};
+use crate::model::sample;
 use crate::model::service::ServiceName;
 
 fn env(variables: &[(&str, &str)]) -> Environment {
@@ -12,6 +13,11 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::read("c", pairs.iter().copied()).expect("the labels are right")
 }
 
+/// How a service with these labels is rehearsed.
+fn rehearsal(settings: &Settings, labels: &Labels) -> Rehearsal {
+    settings.with_labels(&sample::service(ServiceName::lone("app")), labels).expect("nothing is wrong with it")
+}
+
 #[test]
 fn flag_is_heard_before_environment_before_label_before_default() {
     let label = labels(&[("rehearsa.timeout", "4m")]);
@@ -20,7 +26,8 @@ fn flag_is_heard_before_environment_before_label_before_default() {
     let nothing = env(&[]);
 
     let timeout = |flags: &Flags, env: &Environment, labels: &Labels| {
-        Settings::resolve(flags, env).expect("all are right").with_labels(labels).timeout.map(|d| d.as_secs())
+        let settings = Settings::resolve(flags, env).expect("all are right");
+        rehearsal(&settings, labels).timeout.map(|d| d.as_secs())
     };
     assert_eq!(timeout(&flag, &variable, &label), Some(60));
     assert_eq!(timeout(&Flags::default(), &variable, &label), Some(120));
@@ -32,11 +39,12 @@ fn flag_is_heard_before_environment_before_label_before_default() {
 fn every_value_of_a_rehearsal_obeys_the_same_order() {
     let label = labels(&[("rehearsa.settle", "9s"), ("rehearsa.max-copy", "9GiB"), ("rehearsa.memory", "9MiB")]);
     let quiet = Settings::resolve(&Flags::default(), &env(&[])).expect("defaults");
-    let heard = quiet.with_labels(&label);
+    let heard = rehearsal(&quiet, &label);
     assert_eq!((heard.settle.as_secs(), heard.max_copy, heard.memory), (9, 9 << 30, Some(9 << 20)));
 
     let variables = env(&[("REHEARSA_SETTLE", "0"), ("REHEARSA_MAX_COPY", "0"), ("REHEARSA_MEMORY", "0")]);
-    let heard = Settings::resolve(&Flags::default(), &variables).expect("zeros are values").with_labels(&label);
+    let loud = Settings::resolve(&Flags::default(), &variables).expect("zeros are values");
+    let heard = rehearsal(&loud, &label);
     assert_eq!((heard.settle.as_secs(), heard.max_copy, heard.memory), (0, 0, None));
 }
 
@@ -72,7 +80,7 @@ fn no_threads_at_all_is_refused() {
 fn strategies_of_flags_come_last_and_so_win() {
     let flags = Flags { strategies: vec!["/a=copy".to_owned()], ..Flags::default() };
     let settings = Settings::resolve(&flags, &env(&[("REHEARSA_STRATEGY", "/a=omit")])).expect("rules");
-    let rehearsal = settings.with_labels(&labels(&[("rehearsa.mounts", "/a=empty")]));
+    let rehearsal = rehearsal(&settings, &labels(&[("rehearsa.mounts", "/a=empty")]));
     let order: Vec<Strategy> = rehearsal.strategies.iter().map(|rule| rule.strategy).collect();
     assert_eq!(order, [Strategy::Empty, Strategy::Omit, Strategy::Copy]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::forms::{Ci, Form, JunitFlavor, TapVersion};
 use super::place;
+use super::wishes::Wishes;
 use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
@@ -16,8 +17,10 @@ use crate::model::source::{MapRule, SourceSpec};
 pub struct Settings {
     /// Which services.
     pub selection: Selection,
-    /// How each is rehearsed.
-    pub rehearsal: Rehearsal,
+    /// What the command line and the environment say of every rehearsal.
+    pub said: Wishes,
+    /// Keep the sandbox of a failed rehearsal.
+    pub keep: bool,
     /// Rehearsals at a time.
     pub threads: usize,
     /// Stop starting rehearsals after so many that are not green.
@@ -32,21 +35,6 @@ pub struct Settings {
     pub slow_after: Duration,
     /// Report files.
     pub reports: ReportTargets,
-    /// Which values a flag or the environment set, so that labels do not overrule them.
-    pub explicit: Explicit,
-}
-
-/// Values that a flag or the environment set for the whole run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Explicit {
-    /// [`Rehearsal::timeout`].
-    pub timeout: bool,
-    /// [`Rehearsal::settle`].
-    pub settle: bool,
-    /// [`Rehearsal::max_copy`].
-    pub max_copy: bool,
-    /// [`Rehearsal::memory`].
-    pub memory: bool,
 }
 
 /// Rehearsals at a time, when nobody said.
@@ -68,7 +56,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             selection: Selection::default(),
-            rehearsal: Rehearsal::default(),
+            said: Wishes::default(),
+            keep: false,
             threads: DEFAULT_THREADS,
             max_fail: None,
             retries: Retries::default(),
@@ -76,7 +65,6 @@ impl Default for Settings {
             global_timeout: None,
             slow_after: DEFAULT_SLOW,
             reports: ReportTargets::default(),
-            explicit: Explicit::default(),
         }
     }
 }
@@ -113,6 +101,8 @@ pub enum IgnoredMode {
 /// How a service is rehearsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rehearsal {
+    /// Why it is not rehearsed, and who says so.
+    pub skip: Option<String>,
     /// Time from the start of a service's container until it must be ready; `None`: 2 minutes, or the healthcheck's own
     /// budget when that is longer.
     pub timeout: Option<Duration>,
@@ -130,7 +120,7 @@ pub struct Rehearsal {
     pub source: Option<SourceSpec>,
     /// Which part of the source belongs to which mount, last match wins.
     pub maps: Vec<MapRule>,
-    /// Mounts whose part of the source may be empty, as in [`StrategyRule::mount`].
+    /// Mounts whose part of the source may be empty, by their targets.
     pub allow_empty: Vec<String>,
     /// Entries that an archive may have; 0 for no bound.
     pub max_entries: u64,
@@ -143,6 +133,7 @@ pub struct Rehearsal {
 impl Default for Rehearsal {
     fn default() -> Self {
         Self {
+            skip: None,
             timeout: None,
             settle: Duration::from_secs(3),
             max_copy: 20 * 1024 * 1024 * 1024,

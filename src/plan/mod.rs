@@ -28,8 +28,6 @@ pub struct Inputs<'a> {
 
 /// Label with which a service asks to be left alone: not even listed.
 pub const IGNORE_LABEL: &str = "rehearsa.ignore";
-/// Label with which a service is listed, but skipped; its value is the reason.
-pub const SKIP_LABEL: &str = "rehearsa.skip";
 
 /// Whether the filters and `--skip` leave this service, whatever else speaks against it.
 pub fn is_named(selection: &Selection, service: &Service) -> bool {
@@ -44,8 +42,8 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
 
     let mut filtered_out = 0;
     let mut wanted: Vec<ServiceName> = Vec::new();
-    for (service, _) in services.iter().filter(|(service, _)| offered(service)) {
-        let ignored = not_rehearsable(service).is_some();
+    for (service, rehearsal) in services.iter().filter(|(service, _)| offered(service)) {
+        let ignored = not_rehearsable(service, rehearsal).is_some();
         let by_mode = match selection.ignored {
             IgnoredMode::Only => ignored,
             IgnoredMode::Skip | IgnoredMode::Include => true,
@@ -88,11 +86,13 @@ fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceNa
     let services: Vec<&Service> = members.iter().map(|(service, _)| service).collect();
     let order::Order { needed, cycles, mut needs, absent } = order::order(&services, wanted);
     // An ignored service is booted only where another needs it; else its places are not so much as shown to a worker.
-    let is_ignored = |service: &Service| mode == IgnoredMode::Skip && not_rehearsable(service).is_some();
-    let run: Vec<ServiceName> = services
+    let ignored = |(service, rehearsal): &(Service, Rehearsal)| {
+        not_rehearsable(service, rehearsal).filter(|_| mode == IgnoredMode::Skip)
+    };
+    let run: Vec<ServiceName> = members
         .iter()
-        .filter(|service| wanted.contains(&service.name) && !is_ignored(service))
-        .map(|service| service.name.clone())
+        .filter(|member| wanted.contains(&member.0.name) && ignored(member).is_none())
+        .map(|(service, _)| service.name.clone())
         .collect();
     let booted = order::order(&services, &run).needed;
     let restored: Vec<(&(Service, Rehearsal), bool)> =
@@ -100,14 +100,14 @@ fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceNa
     let (mut mount_plans, mut restores) = mounts::plan_mounts(&restored);
 
     let mut plans = Vec::new();
-    for (position, ((service, rehearsal), booted)) in restored.into_iter().enumerate() {
+    for (position, (member, booted)) in restored.into_iter().enumerate() {
+        let (service, rehearsal) = member;
         let mounts = std::mem::take(&mut mount_plans[position]);
         // What is not restored because nobody boots the service is no change that a sandbox makes.
         let made = |mount: &&MountPlan| booted || mount.strategy == Strategy::Omit;
         let shown: Vec<MountPlan> = mounts.iter().filter(made).cloned().collect();
         let isolated = isolate::isolate(service, &shown, &Place::preview(service, name, &services));
         let mut changes = isolated.changes;
-        let ignored = if is_ignored(service) { not_rehearsable(service) } else { None };
         let blocked = if cycles.contains(&service.name) {
             Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {} leads back to itself", service.name)))
         } else {
@@ -124,7 +124,7 @@ fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceNa
         changes.extend(order_changes(service, &services));
         plans.push(ServicePlan {
             selected: wanted.contains(&service.name),
-            ignored,
+            ignored: ignored(member),
             checks: checks(service),
             needs: needs.remove(&service.name).unwrap_or_default(),
             blocked,
@@ -188,10 +188,9 @@ fn checks(service: &Service) -> Vec<Check> {
 }
 
 /// Why a service cannot be rehearsed, or is asked not to be.
-fn not_rehearsable(service: &Service) -> Option<String> {
-    if let Some(reason) = service.label(SKIP_LABEL) {
-        let reason = if reason.is_empty() { "no reason given" } else { reason };
-        return Some(format!("the label {SKIP_LABEL} says: {reason}"));
+fn not_rehearsable(service: &Service, rehearsal: &Rehearsal) -> Option<String> {
+    if rehearsal.skip.is_some() {
+        return rehearsal.skip.clone();
     }
     let withheld = isolate::withheld_for_good(service);
     if withheld.is_empty() || mounts::has_data(service) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::isolate::{Place, isolate};
 use super::{Inputs, plan};
-use crate::config::settings::{IgnoredMode, Rehearsal, Selection, StrategyRule};
+use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings, StrategyRule};
 use crate::model::check::Check;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, Origin, Strategy};
@@ -77,7 +77,12 @@ fn in_stack(stack: &str, name: &str) -> Service {
 }
 
 fn plan_all(services: Vec<Service>, selection: &Selection) -> Plan {
-    plan(Inputs { services: services.into_iter().map(|s| (s, Rehearsal::default())).collect(), selection })
+    let settings = Settings::default();
+    let with_settings = |service: Service| {
+        let rehearsal = settings.for_service(&service).expect("its labels are right");
+        (service, rehearsal)
+    };
+    plan(Inputs { services: services.into_iter().map(with_settings).collect(), selection })
 }
 
 fn filters(filters: &[&str]) -> Selection {

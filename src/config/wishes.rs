@@ -1,0 +1,120 @@
+//! What one of those who are heard says of a service: the command line with the environment, the service's labels, or a table of
+//! the plan file. Who is heard first is resolved in [`super::resolve`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::{ConfigError, Origin};
+use super::settings::StrategyRule;
+use super::{place, source};
+use crate::model::mount::Mount;
+use crate::model::service::ServiceName;
+use crate::model::source::{MapRule, SourceSpec};
+
+/// One word on every value of a rehearsal; nothing where nothing was said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wishes {
+    /// Whether it is rehearsed at all.
+    pub skip: Option<Skip>,
+    /// Time until it must be ready.
+    pub timeout: Option<Duration>,
+    /// Time it must stay well.
+    pub settle: Option<Duration>,
+    /// Bytes a mount may copy; 0 for no bound.
+    pub max_copy: Option<u64>,
+    /// Memory it may use when it has no limit of its own; 0 for none.
+    pub memory: Option<u64>,
+    /// Where its data comes from.
+    pub source: Option<SourceWish>,
+    /// Entries that an archive may have; 0 for no bound.
+    pub max_entries: Option<u64>,
+    /// How old the snapshot may be; 0 for no bound.
+    pub max_age: Option<Duration>,
+    /// How long the way from the data to a ready service may be; 0 for no bound.
+    pub max_rto: Option<Duration>,
+    /// Strategies for mounts, last match wins.
+    pub strategies: Vec<StrategyRule>,
+    /// Parts of the backup for mounts, last match wins.
+    pub maps: Vec<MapRule>,
+    /// Whether a mount's part of the backup may be empty, last match wins.
+    pub allow_empty: Vec<EmptyRule>,
+}
+
+/// Whether a service is rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// It is, whatever those say who are heard later.
+    No,
+    /// It is not; who says so, and why.
+    Because(String),
+}
+
+impl Skip {
+    /// What is told of a service that `who` skips.
+    pub fn because(who: &str, reason: &str) -> Skip {
+        let reason = if reason.trim().is_empty() { "no reason given" } else { reason.trim() };
+        Skip::Because(format!("{who} says: {reason}"))
+    }
+}
+
+/// Where the data of a service is wanted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceWish {
+    /// The live service.
+    Live,
+    /// A source that is written out.
+    Backup(SourceSpec),
+    /// A source of the plan file.
+    Named {
+        /// Who wrote it.
+        origin: Origin,
+        /// Its name there.
+        name: String,
+    },
+}
+
+impl SourceWish {
+    /// `live`, a source written out, or a name of the plan file; relative paths are relative to `relative_to`.
+    pub fn read(origin: &Origin, text: &str, relative_to: &Path) -> Result<SourceWish, ConfigError> {
+        let text = text.trim();
+        if text == "live" {
+            return Ok(SourceWish::Live);
+        }
+        if text.is_empty() || text.contains([':', '/']) {
+            let place = source::parse(origin, text, relative_to)?;
+            return Ok(SourceWish::Backup(SourceSpec { place, snapshot: None, keys: Default::default() }));
+        }
+        Ok(SourceWish::Named { origin: origin.clone(), name: text.to_owned() })
+    }
+}
+
+/// Whether a mount's part of the backup may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmptyRule {
+    /// Only for the service of this name.
+    pub service: Option<String>,
+    /// The mount: its target, its volume's name or its host path.
+    pub mount: String,
+    /// It may.
+    pub allowed: bool,
+}
+
+impl EmptyRule {
+    /// Whether the rule is about this mount of this service.
+    pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
+        place::is_service(self.service.as_deref(), service) && place::is_mount(&self.mount, service, mount)
+    }
+
+    /// `[SERVICE:]MOUNT`: it may be empty.
+    pub fn parse(origin: &Origin, text: &str) -> Result<EmptyRule, ConfigError> {
+        let (service, mount) = place::parse(text).ok_or_else(|| {
+            ConfigError::value(origin, text, "a mount; write it as `/cache` or `media::jellyfin:/cache`")
+        })?;
+        Ok(EmptyRule { service, mount, allowed: true })
+    }
+
+    /// Several with commas between them, as a label has them.
+    pub fn parse_list(origin: &Origin, text: &str) -> Result<Vec<EmptyRule>, ConfigError> {
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| Self::parse(origin, part)).collect()
+    }
+}
