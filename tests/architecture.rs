@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["rehearse"]),
     ("rusqlite", &["worker"]),
     ("rustix", &["archive", "cli", "worker"]),
-    ("schemars", &["report"]),
+    ("schemars", &["config", "report"]),
     ("tar", &["archive", "worker"]),
     ("tokio_rustls", &["docker"]),
     ("toml", &["config"]),

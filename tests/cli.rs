@@ -48,6 +48,46 @@ fn wrong_values_are_wrong_usage_before_the_engine_is_asked() {
     }
 }
 
+/// A folder with a plan file that is wrong in two places, and what is to be said of it.
+fn wrong_plan() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wrong.toml");
+    std::fs::write(&path, "tiemout = \"2m\"\n\n[services.web]\nmemory = \"lots\"\n").expect("written");
+    let path = path.display();
+    let told = format!(
+        "error: 2 things are wrong with the plan file\n{path}:1:1: `tiemout` is no key of the plan file; did you mean \
+         `timeout`?\n{path}:4:10: memory: `lots` is not a size; write it as `20GiB`, `500MB` or `1.5G`\n"
+    );
+    (folder, told)
+}
+
+#[test]
+fn a_wrong_plan_file_is_wrong_usage_before_the_engine_is_asked() {
+    let (folder, told) = wrong_plan();
+    let path = folder.path().join("wrong.toml");
+    let path = path.to_str().expect("a path of letters");
+    for args in [&["test", "--plan", path][..], &["test", "--list", "--plan", path], &["plan", "--plan", path]] {
+        let output = rehearsa(args, &NO_ENGINE);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told.clone()), "{args:?}");
+    }
+    let output = rehearsa(&["test"], &[NO_ENGINE[0], ("REHEARSA_PLAN", path)]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
+    let output = rehearsa(&["test", "--plan", "/nonexistent.toml"], &NO_ENGINE);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--plan: there is no file /nonexistent.toml"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_plan_file_of_the_working_directory_is_found() {
+    let (folder, told) = wrong_plan();
+    std::fs::rename(folder.path().join("wrong.toml"), folder.path().join("rehearsa.toml")).expect("renamed");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    command.args(["plan", "--no-sizes"]).env_clear().envs(NO_ENGINE).current_dir(folder.path());
+    let output = command.output().expect("rehearsa starts");
+    let told = told.replace(&folder.path().join("wrong.toml").display().to_string(), "rehearsa.toml");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
+}
+
 #[test]
 fn no_engine_is_named_at_once_with_what_to_do() {
     for args in [&["test"][..], &["test", "--list"], &["plan"], &["inspect", "x"], &["clean"], &["demo"]] {

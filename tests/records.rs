@@ -204,8 +204,9 @@ fn codes_are_explained() {
 
 #[test]
 fn the_schema_is_printed_as_it_is_committed() {
-    let committed = include_str!("../src/report/json/report.schema.json");
-    for args in [&["schema"][..], &["schema", "report"]] {
+    let report = include_str!("../src/report/json/report.schema.json");
+    let plan = include_str!("../src/config/plan_file/rehearsa.schema.json");
+    for (args, committed) in [(&["schema"][..], report), (&["schema", "report"], report), (&["schema", "plan"], plan)] {
         let output = rehearsa(args, b"");
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), committed.to_owned()));
     }

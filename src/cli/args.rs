@@ -109,7 +109,7 @@ pub enum Command {
     Merge(Box<MergeArgs>),
     /// Say what a code such as `boot/exited` means and what to do
     Explain(ExplainArgs),
-    /// Print the JSON Schema of a machine-readable output
+    /// Print the JSON Schema of the JSON report or of the plan file
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -141,6 +141,9 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Rehearsal")]
 pub struct RehearsalArgs {
+    /// The plan file [default: rehearsa.toml in the working directory, when there is one] [env: REHEARSA_PLAN]
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// Time a service has to become ready [default: 2m, or what its healthcheck allows] [env: REHEARSA_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
@@ -348,8 +351,10 @@ Examples:
   rehearsa test --report-dir reports             with all reports
 
 Labels on a container say the same for that one service: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
-rehearsa.settle, rehearsa.max-copy, rehearsa.memory, rehearsa.mounts=/media=readonly,/cache=empty, \
-rehearsa.depends_on=db:service_healthy. A flag is heard before the environment, and that before a label.")]
+rehearsa.settle, rehearsa.max-copy, rehearsa.memory, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
+rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.max-entries, rehearsa.max-age, rehearsa.max-rto, \
+rehearsa.depends_on=db:service_healthy. The plan file, rehearsa.toml, says it for all services, a stack or one. A flag is heard \
+before the environment, that before a label, and that before the plan file.")]
 pub struct TestArgs {
     /// Which services.
     #[command(flatten)]

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigErrors};
 use crate::discover::DiscoverError;
 use crate::docker::{DockerError, Kind};
 use crate::model::outcome::ExitCode;
@@ -95,6 +95,12 @@ pub fn docker_hint(error: &DockerError) -> Option<String> {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self { exit: ExitCode::Usage, error: Box::new(error), hint: None }
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self { exit: ExitCode::Usage, error: Box::new(errors), hint: None }
     }
 }
 

@@ -6,8 +6,8 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::{interrupted, unless_stopped};
 use super::{console, identity, nothing, plan_text, plan_view, rehearsal, runtime, signals, strategies};
-use crate::config::Environment;
 use crate::config::settings::Settings;
+use crate::config::{Environment, PlanFile};
 use crate::discover;
 use crate::docker::Daemon;
 use crate::model::event::NoTests;
@@ -18,7 +18,8 @@ use crate::rehearse::stop::Stop;
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    let settings = Settings::resolve(&args.flags(), env)?;
+    let settings =
+        Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let (plan, services, sizes) = runtime()?.block_on(async {
         let stop = signals::listen();

@@ -41,10 +41,13 @@ pub struct Run {
     pub runtime: tokio::runtime::Handle,
 }
 
-/// Each service with how it is rehearsed; labels that nobody knows are told.
+/// Each service with how it is rehearsed; labels that nobody knows, and what the plan file names in vain, are told.
 pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<(Service, Rehearsal)>, ConfigError> {
     let mut with_settings = Vec::with_capacity(services.len());
     let working_dir = identity::working_dir();
+    for remark in settings.file.remarks(&services) {
+        tracing::warn!("{remark}");
+    }
     for mut service in services {
         service.declared = discover::declared(&service, &working_dir);
         let labels = Labels::of(&service)?;

@@ -1,13 +1,15 @@
-//! `rehearsa schema`: the JSON Schema of what programs read, on standard output.
+//! `rehearsa schema`: the JSON Schema of what programs read or write, on standard output.
 
 use super::args::{SchemaArgs, SchemaOf};
 use super::console;
 use super::exit::Failure;
+use crate::config::plan_file;
 use crate::report::json::schema;
 
 /// The command.
 pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
     match args.of {
         SchemaOf::Report => console::print(&schema::document()),
+        SchemaOf::Plan => console::print(&plan_file::schema::document()),
     }
 }

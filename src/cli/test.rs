@@ -9,8 +9,8 @@ use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
 use super::{console, identity, nothing, rerun, runtime, signals, strategies};
-use crate::config::Environment;
 use crate::config::settings::{Rehearsal, Settings};
+use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Scope};
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::event::NoTests;
@@ -43,7 +43,8 @@ impl Caller {
 
 /// The command; also what a test target of ours runs (`rehearsa::harness::main()`).
 pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) -> Result<ExitCode, Failure> {
-    let mut settings = Settings::resolve(&args.flags(), env)?;
+    let mut settings =
+        Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
     settings.selection.only = args.run.rerun_failed.as_deref().map(rerun::not_green).transpose()?;
     let presentation = Presentation::new(&args.output, &settings.reports, env);
     if args.output.bench && !args.output.test {

@@ -16,6 +16,17 @@ pub enum Origin {
         /// The label's key.
         key: String,
     },
+    /// An entry of the plan file.
+    File {
+        /// The file, as it was named.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1, in characters.
+        column: usize,
+        /// The key, when it is not said otherwise.
+        key: Option<String>,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -24,6 +35,8 @@ impl fmt::Display for Origin {
             Origin::Flag(flag) => f.write_str(flag),
             Origin::Variable(name) => write!(f, "environment variable {name}"),
             Origin::Label { container, key } => write!(f, "label {key} of container {container}"),
+            Origin::File { file, line, column, key: None } => write!(f, "{file}:{line}:{column}"),
+            Origin::File { file, line, column, key: Some(key) } => write!(f, "{file}:{line}:{column}: {key}"),
         }
     }
 }
@@ -41,6 +54,14 @@ pub enum ConfigError {
         /// What it should be, with examples; goes on after "is not".
         expected: String,
     },
+    /// An entry that cannot stand where it does.
+    #[error("{origin}: {what}")]
+    Entry {
+        /// Who wrote it.
+        origin: Origin,
+        /// What is wrong with it, and what would do.
+        what: String,
+    },
     /// Settings that cannot hold together.
     #[error("{what}")]
     Conflict {
@@ -53,5 +74,29 @@ impl ConfigError {
     /// A value that does not say what it should.
     pub fn value(origin: &Origin, value: &str, expected: impl Into<String>) -> Self {
         ConfigError::Value { origin: origin.clone(), value: value.to_owned(), expected: expected.into() }
+    }
+}
+
+/// Everything that is wrong with a plan file, in its order; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [one] => one.fmt(f),
+            several => {
+                write!(f, "{} things are wrong with the plan file", several.len())?;
+                several.iter().try_for_each(|error| write!(f, "\n{error}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }

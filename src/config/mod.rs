@@ -1,6 +1,6 @@
 //! Settings: what the user wants, resolved from flags, environment, labels and defaults.
 //!
-//! Precedence is written once, in [`resolve`]: flag, environment, label, default. The other modules read one kind of
+//! Precedence is written once, in [`resolve`]: flag, environment, label, plan file, default. The other modules read one kind of
 //! value each, and say in their errors who wrote it.
 
 pub mod count;
@@ -13,6 +13,7 @@ pub mod map;
 pub mod nearest;
 pub mod partition;
 pub mod place;
+pub mod plan_file;
 pub mod resolve;
 pub mod settings;
 pub mod size;
@@ -21,4 +22,5 @@ pub mod strategy;
 pub mod wishes;
 
 pub use environment::Environment;
-pub use error::{ConfigError, Origin};
+pub use error::{ConfigError, ConfigErrors, Origin};
+pub use plan_file::PlanFile;

@@ -1,5 +1,5 @@
-//! Who is heard first: flag, then environment, then the live container's label, then the default. Written here and
-//! nowhere else.
+//! Who is heard first: flag, then environment, then the live container's label, then the plan file (the service, its stack, the file
+//! as a whole), then the default. Written here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ use super::settings::{
     DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
 use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
-use super::{duration, partition, size, strategy};
+use super::{PlanFile, duration, partition, plan_file, size, strategy};
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
@@ -94,7 +94,13 @@ pub const VARIABLES: [(&str, &str); 12] = [
 ];
 
 impl Settings {
-    /// What flags and environment say; labels and defaults come in with [`Settings::for_service`].
+    /// The same with a plan file, which is heard after everybody else.
+    #[must_use]
+    pub fn with_file(self, file: PlanFile) -> Settings {
+        Settings { file, ..self }
+    }
+
+    /// What flags and environment say; labels, the plan file and defaults come in with [`Settings::for_service`].
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<Settings, ConfigError> {
         let timeout = said(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
         let settle = said(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
@@ -141,6 +147,7 @@ impl Settings {
             global_timeout: global_timeout.map(|said| said.timeout()).transpose()?,
             slow_after: slow_after.map(|said| said.timeout()).transpose()?.unwrap_or(DEFAULT_SLOW),
             reports: reports(flags, env)?,
+            file: PlanFile::default(),
         })
     }
 
@@ -151,7 +158,7 @@ impl Settings {
 
     /// As [`Settings::for_service`], for labels that were read already.
     pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<Rehearsal, ConfigError> {
-        let heard = Heard(vec![&self.said, &labels.wishes]);
+        let heard = Heard([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
         let defaults = Rehearsal::default();
         let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?;
         let empty = heard.rules(|said| &said.allow_empty);
@@ -179,10 +186,15 @@ impl Settings {
         match wish {
             SourceWish::Live => Ok(None),
             SourceWish::Backup(spec) => Ok(Some(spec.clone())),
-            SourceWish::Named { origin, name } => {
-                let expected = "a source, for there is no plan file that could know the name";
-                Err(ConfigError::value(origin, name, expected))
-            }
+            SourceWish::Named { origin, name } => match self.file.sources.get(name) {
+                Some(source) => Ok(Some(source.spec.clone())),
+                None if self.file.path.is_none() => {
+                    let expected = "a source, for there is no plan file that would know the name; there are `live`, \
+                        tar:FILE, dir:FOLDER and daemon:FOLDER";
+                    Err(ConfigError::value(origin, name, expected))
+                }
+                None => Err(plan_file::unknown_source(origin, name, self.file.sources.keys().map(String::as_str))),
+            },
         }
     }
 }
@@ -317,3 +329,7 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
 #[cfg(test)]
 #[path = "resolve_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "precedence_tests.rs"]
+mod precedence;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::forms::{Ci, Form, JunitFlavor, TapVersion};
 use super::place;
+use super::plan_file::PlanFile;
 use super::wishes::Wishes;
 use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Strategy};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub selection: Selection,
     /// What the command line and the environment say of every rehearsal.
     pub said: Wishes,
+    /// What the plan file says of some of them.
+    pub file: PlanFile,
     /// Keep the sandbox of a failed rehearsal.
     pub keep: bool,
     /// Rehearsals at a time.
@@ -57,6 +60,7 @@ impl Default for Settings {
         Self {
             selection: Selection::default(),
             said: Wishes::default(),
+            file: PlanFile::default(),
             keep: false,
             threads: DEFAULT_THREADS,
             max_fail: None,

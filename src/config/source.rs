@@ -21,6 +21,11 @@ const NOT_YET: [&str; 10] =
 /// What the names of archives end with.
 const ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".age", ".gpg"];
 
+/// Whether this is meant as a source, be it a wrong one, and not as a name that a plan file gives to one.
+pub fn is_written_out(text: &str) -> bool {
+    text.is_empty() || text.contains([':', '/']) || KINDS.contains(&text) || NOT_YET.contains(&text) || is_archive(text)
+}
+
 /// Reads a source; `origin` is named in the error, and relative paths are relative to the folder `relative_to`.
 pub fn parse(origin: &Origin, text: &str, relative_to: &Path) -> Result<SourcePlace, ConfigError> {
     let text = text.trim();
@@ -82,11 +87,15 @@ fn without_kind(text: &str) -> String {
     if KINDS.contains(&text) || NOT_YET.contains(&text) {
         return unknown_kind(text);
     }
-    let name = Path::new(text).file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    if ARCHIVES.iter().any(|end| name.ends_with(end)) || name.contains(".tar.") {
+    if is_archive(text) {
         return format!("a source until it says what kind; write `tar:{text}`");
     }
     format!("a source until it says what kind; write `dir:{text}` for a folder or `tar:{text}` for an archive")
+}
+
+fn is_archive(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    ARCHIVES.iter().any(|end| name.ends_with(end)) || name.contains(".tar.")
 }
 
 fn unknown_kind(kind: &str) -> String {
@@ -186,6 +195,16 @@ mod tests {
             assert!(refused(text).contains("$HOME"), "{}", refused(text));
         }
         assert!(refused("").contains("there are tar:FILE"));
+    }
+
+    #[test]
+    fn a_name_is_told_from_a_source() {
+        for text in ["tar:a", "b/c", "restic", "dir", "app.tar.gz", "backup.tgz", ""] {
+            assert!(is_written_out(text), "{text}");
+        }
+        for text in ["nightly", "off-site", "nas.home"] {
+            assert!(!is_written_out(text), "{text}");
+        }
     }
 
     #[test]

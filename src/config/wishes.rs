@@ -80,7 +80,7 @@ impl SourceWish {
         if text == "live" {
             return Ok(SourceWish::Live);
         }
-        if text.is_empty() || text.contains([':', '/']) {
+        if source::is_written_out(text) {
             let place = source::parse(origin, text, relative_to)?;
             return Ok(SourceWish::Backup(SourceSpec { place, snapshot: None, keys: Default::default() }));
         }

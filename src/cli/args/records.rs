@@ -79,10 +79,11 @@ pub struct ExplainArgs {
 Examples:
   rehearsa schema > report.schema.json
   check-jsonschema --schemafile report.schema.json report.json
+  rehearsa schema plan > rehearsa.schema.json   for an editor, which then completes the keys of rehearsa.toml
 
 Readers ignore fields that they do not know: within a version of a schema fields are added, and none is taken away.")]
 pub struct SchemaArgs {
-    /// Of which output
+    /// Of what
     #[arg(value_enum, default_value_t = SchemaOf::Report)]
     pub of: SchemaOf,
 }
@@ -93,4 +94,6 @@ pub enum SchemaOf {
     /// The JSON report (`rehearsa test --json`).
     #[default]
     Report,
+    /// The plan file (`rehearsa.toml`).
+    Plan,
 }

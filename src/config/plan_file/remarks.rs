@@ -1,0 +1,72 @@
+//! What of a plan file does not fit the host: services, stacks and mounts that are not there.
+
+use super::{Entry, PlanFile};
+use crate::config::error::{ConfigError, Origin};
+use crate::config::nearest::suggestion;
+use crate::config::place;
+use crate::model::mount::Origin as MountOrigin;
+use crate::model::service::Service;
+
+impl PlanFile {
+    /// What is named in the file and not among these services of the host.
+    pub fn remarks(&self, services: &[Service]) -> Vec<ConfigError> {
+        let mut found = Vec::new();
+        for (name, entry) in &self.services {
+            let own: Vec<&Service> = services.iter().filter(|service| service.name.to_string() == *name).collect();
+            if own.is_empty() {
+                let known: Vec<String> = services.iter().map(|service| service.name.to_string()).collect();
+                let what = format!("no service of this host is called `{name}`");
+                found.push(remark(&entry.origin, what, name, &known));
+            } else {
+                found.extend(mounts(entry, &own, &format!("{name} has no mount")));
+            }
+        }
+        for (name, entry) in &self.stacks {
+            let own: Vec<&Service> = services.iter().filter(|s| s.name.stack.as_deref() == Some(name)).collect();
+            if own.is_empty() {
+                let known: Vec<String> = services.iter().filter_map(|service| service.name.stack.clone()).collect();
+                let what = format!("no stack of this host is called `{name}`");
+                found.push(remark(&entry.origin, what, name, &known));
+            } else {
+                found.extend(mounts(entry, &own, &format!("no service of the stack {name} has a mount")));
+            }
+        }
+        found.sort_by_key(|error| match error {
+            ConfigError::Entry { origin: Origin::File { line, .. }, .. } => *line,
+            _ => 0,
+        });
+        found
+    }
+}
+
+/// The mounts of an entry that none of its services has.
+fn mounts(entry: &Entry, services: &[&Service], nobody: &str) -> Vec<ConfigError> {
+    let is_there = |named: &str| {
+        services.iter().any(|service| service.mounts.iter().any(|mount| place::is_mount(named, &service.name, mount)))
+    };
+    let missing = entry.mounts.iter().filter(|(named, _)| !is_there(named));
+    missing.map(|(named, origin)| remark(origin, format!("{nobody} `{named}`"), named, &names(services))).collect()
+}
+
+/// Every name by which a mount of these services can be written.
+fn names(services: &[&Service]) -> Vec<String> {
+    let mounts = services.iter().flat_map(|service| &service.mounts);
+    mounts
+        .flat_map(|mount| {
+            let other = match &mount.origin {
+                MountOrigin::Volume { name, .. } if !mount.origin.is_anonymous() => Some(name.clone()),
+                MountOrigin::Bind { source } => Some(source.clone()),
+                _ => None,
+            };
+            [Some(mount.target.clone()), other].into_iter().flatten()
+        })
+        .collect()
+}
+
+fn remark(origin: &Origin, what: String, wanted: &str, known: &[String]) -> ConfigError {
+    let what = match suggestion(wanted, known.iter().map(String::as_str)) {
+        Some(hint) => format!("{what}; {hint}"),
+        None => what,
+    };
+    ConfigError::Entry { origin: origin.clone(), what }
+}

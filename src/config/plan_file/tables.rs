@@ -1,0 +1,382 @@
+//! What the keys of a plan file mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::document::{Document, Field, fields};
+use super::{Entry, PlanFile, Source};
+use crate::config::error::{ConfigError, ConfigErrors, Origin};
+use crate::config::nearest::suggestion;
+use crate::config::settings::StrategyRule;
+use crate::config::wishes::{EmptyRule, Skip, SourceWish, Wishes};
+use crate::config::{count, duration, map, place, size, source, strategy};
+use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
+
+/// Keys of the file as a whole that hold for every service.
+pub const OF_ALL: [&str; 8] =
+    ["source", "timeout", "settle", "max_copy", "max_entries", "memory", "max_age", "max_rto"];
+/// The tables of the file.
+pub const TABLES: [&str; 3] = ["sources", "stacks", "services"];
+/// Keys that only a service or a stack has, beside [`OF_ALL`].
+pub const OF_SERVICE: [&str; 4] = ["skip", "egress", "checks", "mounts"];
+/// Keys of a mount.
+pub const OF_MOUNT: [&str; 3] = ["path", "strategy", "allow_empty"];
+/// Keys of a source.
+pub const OF_SOURCE: [&str; 4] = ["from", "snapshot", "passphrase", "identity"];
+/// Keys of what says where a secret is found.
+pub const OF_SECRET: [&str; 3] = ["file", "env", "command"];
+
+/// Where a secret is found, as it is written.
+const SECRETS: &str = "{ file = \"/run/secrets/backup\" }, { env = \"NAME\" } or { command = \"pass show backup\" }";
+
+/// Reads a whole file.
+pub fn read(path: &Path, text: &str, home: Option<&Path>) -> Result<PlanFile, ConfigErrors> {
+    let (document, table) = Document::parse(path, text);
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut reader = Reader { document, folder, home, sources: BTreeMap::new() };
+    let mut file = PlanFile { path: Some(path.to_path_buf()), ..PlanFile::default() };
+    if let Some(table) = &table {
+        reader.file(table, &mut file);
+    }
+    reader.document.finish(file)
+}
+
+struct Reader<'a> {
+    document: Document<'a>,
+    /// What relative paths are relative to.
+    folder: PathBuf,
+    home: Option<&'a Path>,
+    /// `None` for one that is there but wrong: it is known all the same.
+    sources: BTreeMap<String, Option<Source>>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, table: &DeTable<'_>, file: &mut PlanFile) {
+        let known: Vec<&str> = OF_ALL.iter().chain(&TABLES).copied().collect();
+        // Sources first: the others name them.
+        for field in fields(table).filter(|field| field.key == "sources") {
+            self.sources(&field);
+        }
+        for field in fields(table) {
+            match field.key {
+                "sources" => {}
+                "stacks" => file.stacks = self.entries(&field, "a stack", "[stacks.media]"),
+                "services" => file.services = self.entries(&field, "a service", "[services.\"media::jellyfin\"]"),
+                key if OF_ALL.contains(&key) => self.value(&field, &mut file.all),
+                key => {
+                    let elsewhere = if OF_SERVICE.contains(&key) {
+                        Some("below a service or a stack, as in [services.\"media::jellyfin\"]")
+                    } else if OF_SOURCE.contains(&key) {
+                        Some("below a source, as in [sources.nightly]")
+                    } else {
+                        None
+                    };
+                    self.document.unknown(&field, "the plan file", &known, elsewhere);
+                }
+            }
+        }
+        let sources = std::mem::take(&mut self.sources);
+        file.sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
+    }
+
+    fn sources(&mut self, field: &Field<'_>) {
+        let Some(table) = self.document.table(field, "[sources.nightly]") else { return };
+        for field in fields(table) {
+            let name = field.key;
+            if name == "live" {
+                self.document.error(field.key_at, "`live` is the live service itself; give this source another name");
+            } else if source::is_written_out(name) || name.contains(char::is_whitespace) {
+                let what = format!("`{name}` is no name for a source; take a word like `nightly`");
+                self.document.error(field.key_at, what);
+            }
+            let source = self.source(&field);
+            self.sources.insert(name.to_owned(), source);
+        }
+    }
+
+    fn source(&mut self, source: &Field<'_>) -> Option<Source> {
+        let example = "[sources.nightly] and below it from = \"tar:backups/app-*.tar.gz\"";
+        let table = self.document.table(source, example)?;
+        let (mut from, mut snapshot, mut keys) = (None, None, Keys::default());
+        let mut named = false;
+        for field in fields(table) {
+            match field.key {
+                "from" => {
+                    named = true;
+                    if let Some(text) = self.document.text(&field, "\"tar:backups/app-*.tar.gz\"") {
+                        let text = self.at_home(text);
+                        let origin = self.document.origin_of(&field);
+                        let place = self.document.keep(field.at, source::parse(&origin, &text, &self.folder));
+                        from = place.map(|place| (origin, place));
+                    }
+                }
+                "snapshot" => match self.document.text(&field, "a snapshot's name, or \"latest\"") {
+                    Some("") => self.document.wrong(&field, "this names no snapshot; write its name, or \"latest\""),
+                    Some("latest") | None => {}
+                    Some(name) => snapshot = Some(name.to_owned()),
+                },
+                "passphrase" => keys.passphrase = self.secret(&field),
+                "identity" => keys.identity = self.identity(&field),
+                key => {
+                    let of_service = OF_ALL.contains(&key) || OF_SERVICE.contains(&key);
+                    let elsewhere = of_service.then_some("below a service or a stack, or at the top of the file");
+                    self.document.unknown(&field, "a source", &OF_SOURCE, elsewhere);
+                }
+            }
+        }
+        if !named {
+            let what = format!(
+                "the source `{}` has no `from`; write from = \"tar:FILE\" or from = \"dir:FOLDER\"",
+                source.key
+            );
+            self.document.error(source.key_at, what);
+        }
+        let (origin, place) = from?;
+        Some(Source { origin, spec: SourceSpec { place, snapshot, keys } })
+    }
+
+    /// Whatever is wrong, what is written is not repeated: it may be the secret.
+    fn secret(&mut self, field: &Field<'_>) -> Option<SecretPlace> {
+        let Some(table) = field.value.as_table() else {
+            let what = format!("a secret is never written into the plan file; say where it is found: {SECRETS}");
+            self.document.wrong(field, what);
+            return None;
+        };
+        let mut found = Vec::new();
+        for inner in fields(table) {
+            if !OF_SECRET.contains(&inner.key) {
+                self.document.unknown(&inner, "what says where a secret is found", &OF_SECRET, None);
+                continue;
+            }
+            let place = match (inner.key, inner.value.as_str().filter(|text| !text.trim().is_empty())) {
+                (_, None) => {
+                    self.document
+                        .wrong(&inner, format!("this says nothing of where the secret is found; write {SECRETS}"));
+                    continue;
+                }
+                ("file", Some(path)) => self.path(&inner, path).map(SecretPlace::File),
+                ("env", Some(name)) if is_variable(name) => Some(SecretPlace::Env(name.to_owned())),
+                ("env", Some(_)) => {
+                    let what = "this is no name of an environment variable; the secret itself is never written into the plan file";
+                    self.document.wrong(&inner, what);
+                    None
+                }
+                (_, Some(command)) => Some(SecretPlace::Command(command.to_owned())),
+            };
+            found.push(place);
+        }
+        match found.len() {
+            1 => found.pop().flatten(),
+            0 if table.is_empty() => {
+                self.document.wrong(field, format!("this says nothing of where the secret is found; write {SECRETS}"));
+                None
+            }
+            0 => None,
+            _ => {
+                self.document.wrong(field, "only one place can be where the secret is found; keep one of the keys");
+                None
+            }
+        }
+    }
+
+    fn identity(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        let example = "the path of a file with keys, as \"~/.config/age/key.txt\"";
+        let text = self.document.text(field, example)?;
+        if text.trim().is_empty() || text.to_uppercase().contains("SECRET-KEY") || text.contains("PRIVATE KEY") {
+            self.document.wrong(field, format!("a key is never written into the plan file; write {example}"));
+            return None;
+        }
+        self.path(field, text)
+    }
+
+    fn entries(&mut self, field: &Field<'_>, what: &str, example: &str) -> BTreeMap<String, Entry> {
+        let Some(table) = self.document.table(field, example) else { return BTreeMap::new() };
+        let entries =
+            fields(table).filter_map(|field| Some((field.key.to_owned(), self.entry(&field, what, example)?)));
+        entries.collect()
+    }
+
+    fn entry(&mut self, entry: &Field<'_>, what: &str, example: &str) -> Option<Entry> {
+        let table = self.document.table(entry, example)?;
+        let mut read =
+            Entry { origin: self.document.origin(entry.key_at, None), wishes: Wishes::default(), mounts: Vec::new() };
+        for field in fields(table) {
+            match field.key {
+                "skip" => read.wishes.skip = self.skip(&field),
+                "egress" => self.egress(&field),
+                "checks" => self.checks(&field),
+                "mounts" => self.mounts(&field, &mut read),
+                key if OF_ALL.contains(&key) => self.value(&field, &mut read.wishes),
+                key => {
+                    let known: Vec<&str> = OF_ALL.iter().chain(&OF_SERVICE).copied().collect();
+                    let elsewhere = if OF_MOUNT.contains(&key) {
+                        Some("below a mount, as in [services.\"media::jellyfin\".mounts.\"/config\"]")
+                    } else if OF_SOURCE.contains(&key) {
+                        Some("below a source, as in [sources.nightly]")
+                    } else {
+                        None
+                    };
+                    self.document.unknown(&field, what, &known, elsewhere);
+                }
+            }
+        }
+        Some(read)
+    }
+
+    /// One of [`OF_ALL`].
+    fn value(&mut self, field: &Field<'_>, wishes: &mut Wishes) {
+        match field.key {
+            "source" => wishes.source = self.source_wish(field),
+            "timeout" => wishes.timeout = self.of_text(field, "\"2m\"", duration::parse_positive),
+            "settle" => wishes.settle = self.of_text(field, "\"10s\"", duration::parse),
+            "max_age" => wishes.max_age = self.of_text(field, "\"26h\"", duration::parse),
+            "max_rto" => wishes.max_rto = self.of_text(field, "\"10m\"", duration::parse),
+            "max_copy" => wishes.max_copy = self.of_text(field, "\"50GiB\"", size::parse),
+            "memory" => wishes.memory = self.of_text(field, "\"2GiB\"", size::parse),
+            "max_entries" => wishes.max_entries = self.of_text(field, "20_000_000", count::parse),
+            key => unreachable!("{key} is one of OF_ALL"),
+        }
+    }
+
+    fn of_text<T>(
+        &mut self,
+        field: &Field<'_>,
+        example: &str,
+        parse: impl Fn(&Origin, &str) -> Result<T, ConfigError>,
+    ) -> Option<T> {
+        let text = self.document.text_or_number(field, example)?;
+        let read = parse(&self.document.origin_of(field), &text);
+        self.document.keep(field.at, read)
+    }
+
+    fn source_wish(&mut self, field: &Field<'_>) -> Option<SourceWish> {
+        let text = self.document.text(field, "the name of a source, or \"live\"")?;
+        let text = self.at_home(text);
+        let read = SourceWish::read(&self.document.origin_of(field), &text, &self.folder);
+        let (origin, name) = match self.document.keep(field.at, read)? {
+            SourceWish::Named { origin, name } => (origin, name),
+            written_out => return Some(written_out),
+        };
+        match self.sources.get(&name) {
+            Some(source) => source.as_ref().map(|source| SourceWish::Backup(source.spec.clone())),
+            None => {
+                let error = unknown_source(&origin, &name, self.sources.keys().map(String::as_str));
+                self.document.keep(field.at, Err(error))
+            }
+        }
+    }
+
+    fn skip(&mut self, field: &Field<'_>) -> Option<Skip> {
+        match field.value {
+            DeValue::Boolean(false) => Some(Skip::No),
+            DeValue::String(reason) if !reason.trim().is_empty() => Some(Skip::because("the plan file", reason)),
+            _ => {
+                self.document.wrong(
+                    field,
+                    "this gives no reason; write skip = \"too large for now\", or `false` to take a skip back",
+                );
+                None
+            }
+        }
+    }
+
+    fn egress(&mut self, field: &Field<'_>) {
+        if self.document.flag(field) == Some(true) {
+            self.document
+                .wrong(field, "a way out of the sandbox is not supported yet; nothing in it reaches the outside");
+        }
+    }
+
+    fn checks(&mut self, field: &Field<'_>) {
+        let names: Option<Vec<&str>> =
+            field.value.as_array().map(|list| list.iter().filter_map(|value| value.get_ref().as_str()).collect());
+        match names {
+            Some(names) if names == ["health"] => {}
+            Some(names) => {
+                let other = names.iter().find(|name| **name != "health").map(|name| format!("; `{name}` is not known"));
+                let what = format!("there is only [\"health\"] for now{}", other.unwrap_or_default());
+                self.document.wrong(field, what);
+            }
+            None => self.document.wrong(field, "this is no list; write checks = [\"health\"]"),
+        }
+    }
+
+    fn mounts(&mut self, field: &Field<'_>, entry: &mut Entry) {
+        let Some(table) = self.document.table(field, "[services.\"media::jellyfin\".mounts.\"/config\"]") else {
+            return;
+        };
+        for field in fields(table) {
+            let mount = place::bare(field.key).to_owned();
+            if mount.is_empty() {
+                self.document.error(field.key_at, "a mount has a name: its target, its volume's name or its host path");
+            }
+            if let Some(table) = self.document.table(&field, "{ path = \"backup/config\" }") {
+                self.mount(table, &mount, &mut entry.wishes);
+            }
+            entry.mounts.push((mount, self.document.origin(field.key_at, None)));
+        }
+    }
+
+    fn mount(&mut self, table: &DeTable<'_>, mount: &str, wishes: &mut Wishes) {
+        for field in fields(table) {
+            match field.key {
+                "path" => {
+                    let Some(text) = self.document.text(&field, "a path within the backup") else { continue };
+                    match map::within(text.trim()) {
+                        Ok(path) => wishes.maps.push(MapRule { service: None, mount: mount.to_owned(), path }),
+                        Err(expected) => self.document.wrong(&field, format!("this is not a path {expected}")),
+                    }
+                }
+                "strategy" => {
+                    let Some(text) = self.document.text(&field, "\"copy\"") else { continue };
+                    match strategy::named(text) {
+                        Ok(strategy) => {
+                            wishes.strategies.push(StrategyRule { service: None, mount: mount.to_owned(), strategy });
+                        }
+                        Err(hint) => self.document.wrong(&field, format!("`{text}` is not a known strategy; {hint}")),
+                    }
+                }
+                "allow_empty" => {
+                    if let Some(allowed) = self.document.flag(&field) {
+                        wishes.allow_empty.push(EmptyRule { service: None, mount: mount.to_owned(), allowed });
+                    }
+                }
+                _ => self.document.unknown(&field, "a mount", &OF_MOUNT, None),
+            }
+        }
+    }
+
+    /// A source whose path begins with `~/`.
+    fn at_home(&self, text: &str) -> String {
+        match (text.trim().split_once(":~/"), self.home) {
+            (Some((kind, rest)), Some(home)) => format!("{kind}:{}/{rest}", home.display()),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// A path of the client, relative to the file's folder.
+    fn path(&mut self, field: &Field<'_>, text: &str) -> Option<PathBuf> {
+        match (text.strip_prefix("~/"), self.home) {
+            (Some(rest), Some(home)) => Some(home.join(rest)),
+            (Some(_), None) => {
+                self.document.wrong(field, "`~` is not known here, for HOME is not set; write the path in full");
+                None
+            }
+            (None, _) => Some(self.folder.join(text)),
+        }
+    }
+}
+
+/// A source that nobody knows.
+pub fn unknown_source<'a>(origin: &Origin, name: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
+    let known: BTreeSet<&str> = known.chain(["live"]).collect();
+    let hint = suggestion(name, known.iter().copied())
+        .unwrap_or_else(|| format!("there are {}", known.iter().copied().collect::<Vec<_>>().join(", ")));
+    ConfigError::value(origin, name, format!("a source of the plan file; {hint}"))
+}
+
+fn is_variable(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
+}

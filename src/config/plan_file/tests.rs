@@ -1,0 +1,268 @@
+//! Tests of what a plan file says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::tables::{OF_ALL, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
+use super::*;
+use crate::config::settings::StrategyRule;
+use crate::config::wishes::{EmptyRule, Skip, SourceWish};
+use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::sample;
+use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The plan files of a folder of the fixtures, with their texts.
+fn fixtures(folder: &str) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(project(folder)).expect("the fixtures are there");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the fixtures are readable").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ext| ext == "toml"));
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("a fixture is text"))).collect()
+}
+
+/// The plan files that the README shows; its other TOML is a Cargo.toml.
+fn of_readme() -> Vec<String> {
+    let readme = fs::read_to_string(project("README.md")).expect("there is a README");
+    let blocks = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest).to_owned());
+    blocks.filter(|block| !block.starts_with("[dev-dependencies]")).collect()
+}
+
+fn parse(text: &str) -> Result<PlanFile, ConfigErrors> {
+    PlanFile::parse(Path::new("plans/rehearsa.toml"), text, Some(Path::new("/home/me")))
+}
+
+#[test]
+fn every_plan_that_we_show_is_read() {
+    for (path, text) in fixtures("fixtures/plans") {
+        parse(&text).unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
+    }
+    for block in of_readme() {
+        parse(&block).unwrap_or_else(|errors| panic!("{errors} in\n{block}"));
+    }
+}
+
+#[test]
+fn whatever_is_wrong_is_told_with_line_and_column() {
+    for (path, text) in fixtures("fixtures/plans/bad") {
+        let name = path.file_name().expect("a file has a name");
+        let errors = PlanFile::parse(Path::new(name), &text, Some(Path::new("/home/me")));
+        let told = errors.expect_err(&format!("{} is wrong", path.display())).to_string();
+        let expected = fs::read_to_string(path.with_extension("stderr")).unwrap_or_default();
+        assert_eq!(format!("{told}\n"), expected, "{}", path.display());
+        assert!(
+            !told.to_lowercase().contains("plan-secret") && !told.contains("PLANSECRET"),
+            "a secret is shown: {told}"
+        );
+    }
+}
+
+/// The keys of a plan file that the fixture of all keys has not: a new key has to come into it.
+#[test]
+fn the_fixture_of_every_key_has_every_key() {
+    let text = fs::read_to_string(project("fixtures/plans/every-key.toml")).expect("the fixture is there");
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    for key in OF_ALL.iter().chain(&TABLES).chain(&OF_SERVICE).chain(&OF_MOUNT).chain(&OF_SOURCE).chain(&OF_SECRET) {
+        assert!(words.contains(key), "{key}");
+    }
+}
+
+#[test]
+fn every_key_is_understood() {
+    let text = fs::read_to_string(project("fixtures/plans/every-key.toml")).expect("the fixture is there");
+    let file = parse(&text).expect("it is right");
+    let spec = |name: &str| file.sources[name].spec.clone();
+    let nightly = SourceSpec {
+        place: SourcePlace::Tar("plans/backups/app-*.tar.gz".into()),
+        snapshot: None,
+        keys: Keys { passphrase: Some(SecretPlace::File("/run/secrets/backup".into())), identity: None },
+    };
+    assert_eq!(spec("nightly"), nightly);
+    let keys = Keys {
+        passphrase: Some(SecretPlace::Env("BACKUP_PASSPHRASE".to_owned())),
+        identity: Some("/home/me/.config/age/key.txt".into()),
+    };
+    let offsite =
+        SourceSpec { place: SourcePlace::Dir("/mnt/offsite".into()), snapshot: Some("2026-01-31".to_owned()), keys };
+    assert_eq!(spec("offsite"), offsite);
+    assert_eq!(spec("host").place, SourcePlace::DaemonDir("/srv/backup".to_owned()));
+    assert_eq!(spec("pipe").place, SourcePlace::TarStdin);
+    assert_eq!(spec("pipe").keys.passphrase, Some(SecretPlace::Command("pass show backup".to_owned())));
+
+    let all = Wishes {
+        source: Some(SourceWish::Backup(nightly)),
+        timeout: Some(Duration::from_secs(120)),
+        settle: Some(Duration::from_secs(3)),
+        max_copy: Some(20 << 30),
+        max_entries: Some(20_000_000),
+        memory: Some(2 << 30),
+        max_age: Some(Duration::from_secs(26 * 3600)),
+        max_rto: Some(Duration::from_secs(600)),
+        ..Wishes::default()
+    };
+    assert_eq!(file.all, all);
+    let stack = Wishes {
+        source: Some(SourceWish::Backup(offsite)),
+        skip: Some(Skip::Because("the plan file says: moved to another host".to_owned())),
+        ..Wishes::default()
+    };
+    assert_eq!(file.stacks["media"].wishes, stack);
+    let map = |mount: &str, path: &str| MapRule { service: None, mount: mount.to_owned(), path: path.to_owned() };
+    let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
+    let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
+    let jellyfin = Wishes {
+        source: Some(SourceWish::Live),
+        skip: Some(Skip::No),
+        timeout: Some(Duration::from_secs(300)),
+        settle: Some(Duration::from_secs(10)),
+        max_copy: Some(0),
+        max_entries: Some(0),
+        memory: Some(512 << 20),
+        max_age: Some(Duration::ZERO),
+        max_rto: Some(Duration::from_secs(1800)),
+        strategies: vec![rule("/config", Strategy::Copy)],
+        maps: vec![map("/config", "backup/jellyfin_config")],
+        allow_empty: vec![empty("/config", true)],
+    };
+    assert_eq!(file.services["media::jellyfin"].wishes, jellyfin);
+    let gitea = Wishes {
+        strategies: vec![rule("/srv/cache", Strategy::Empty)],
+        maps: vec![map("gitea_data", "")],
+        allow_empty: vec![empty("gitea_data", false)],
+        ..Wishes::default()
+    };
+    assert_eq!(file.services["gitea"].wishes, gitea);
+}
+
+#[test]
+fn the_home_folder_is_known_by_its_sign() {
+    let text = "[sources.a]\nfrom = \"tar:~/b.tar\"\npassphrase = { file = \"~/p\" }\n";
+    let spec = parse(text).expect("it is right").sources["a"].spec.clone();
+    assert_eq!(spec.place, SourcePlace::Tar("/home/me/b.tar".into()));
+    assert_eq!(spec.keys.passphrase, Some(SecretPlace::File("/home/me/p".into())));
+    let told = PlanFile::parse(Path::new("p.toml"), text, None).expect_err("no home").to_string();
+    assert!(told.contains("p.toml:2:8: from: ") && told.contains("p.toml:3:23: file: `~` is not known here"), "{told}");
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let nothing: [(&str, &str); 0] = [];
+    let told = PlanFile::find(Some(Path::new("/nonexistent/p.toml")), &nothing.into_iter().collect());
+    let told = told.expect_err("it is not there").to_string();
+    assert_eq!(
+        told,
+        "--plan: there is no file /nonexistent/p.toml; `rehearsa init --output /nonexistent/p.toml` would write one"
+    );
+    let env = [("REHEARSA_PLAN", "/nonexistent/q.toml")].into_iter().collect();
+    let told = PlanFile::find(None, &env).expect_err("it is not there").to_string();
+    assert!(told.starts_with("environment variable REHEARSA_PLAN: there is no file /nonexistent/q.toml"), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let env = Environment::default();
+    let told = PlanFile::load(folder.path(), &env).expect_err("a folder is no file").to_string();
+    assert!(told.contains("directory"), "{told}");
+    let path = folder.path().join("latin.toml");
+    fs::write(&path, b"source = \"n\xe4chtlich\"").expect("written");
+    let told = PlanFile::load(&path, &env).expect_err("no UTF-8").to_string();
+    assert_eq!(told, format!("cannot read {}: it is not UTF-8 text", path.display()));
+}
+
+#[test]
+fn what_is_not_on_the_host_is_told_with_the_nearest_name() {
+    let volume = MountOrigin::Volume { name: "media_config".to_owned(), driver: "local".to_owned() };
+    let mut jellyfin = sample::service(ServiceName::of_stack("media", "jellyfin"));
+    jellyfin.mounts = vec![Mount { target: "/config".to_owned(), origin: volume, read_only: false }];
+    let services = [jellyfin, sample::service(ServiceName::lone("gitea"))];
+    let remarks = |text: &str| {
+        let file = PlanFile::parse(Path::new("p.toml"), text, None).expect("it is right");
+        file.remarks(&services).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let fits = "[services.gitea]\n[services.\"media::jellyfin\".mounts]\n\"/config\" = {}\nconfig = {}\nmedia_config = {}\n\
+        [stacks.media.mounts.\"/config/\"]\n";
+    assert_eq!(remarks(fits), [""; 0]);
+    let wrong = "[services.jellyfin]\n[services.zebra]\n[services.\"media::jellyfin\".mounts.\"/confg\"]\n\
+        [stacks.meda]\n[stacks.media.mounts.other]\n[stacks.gitea]\n";
+    assert_eq!(
+        remarks(wrong),
+        [
+            "p.toml:1:11: no service of this host is called `jellyfin`; did you mean `media::jellyfin`?",
+            "p.toml:2:11: no service of this host is called `zebra`",
+            "p.toml:3:36: media::jellyfin has no mount `/confg`; did you mean `/config`?",
+            "p.toml:4:9: no stack of this host is called `meda`; did you mean `media`?",
+            "p.toml:5:22: no service of the stack media has a mount `other`",
+            "p.toml:6:9: no stack of this host is called `gitea`",
+        ]
+    );
+}
+
+/// The keys of a type of the schema.
+fn keys<'a>(schema: &'a Value, definition: Option<&str>) -> BTreeSet<&'a str> {
+    let object = definition.map_or(schema, |name| &schema["$defs"][name]);
+    object["properties"].as_object().expect("an object with keys").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_schema_has_the_keys_that_are_read() {
+    let schema: Value = serde_json::from_str(&schema::document()).expect("it is JSON");
+    assert_eq!(keys(&schema, None), OF_ALL.into_iter().chain(TABLES).collect());
+    assert_eq!(keys(&schema, Some("Service")), OF_ALL.into_iter().chain(OF_SERVICE).collect());
+    assert_eq!(keys(&schema, Some("Mount")), OF_MOUNT.into());
+    assert_eq!(keys(&schema, Some("Source")), OF_SOURCE.into());
+    let secrets = schema["$defs"]["Secret"]["oneOf"].as_array().expect("one of several");
+    let secrets: BTreeSet<&str> =
+        secrets.iter().flat_map(|one| one["required"].as_array().expect("one key")).filter_map(Value::as_str).collect();
+    assert_eq!(secrets, OF_SECRET.into());
+    let strategies = schema["$defs"]["Strategy"]["oneOf"].as_array().expect("one of several");
+    let strategies: Vec<&str> = strategies.iter().filter_map(|one| one["const"].as_str()).collect();
+    assert_eq!(strategies, Strategy::NAMES.map(|(name, _)| name));
+}
+
+#[test]
+fn the_committed_schema_is_that_of_today() {
+    let committed = include_str!("rehearsa.schema.json");
+    assert!(schema::document() == committed, "the schema is out of date: run ci/generate");
+}
+
+/// By the validator that others use, which `ci/setup` installs.
+#[test]
+fn a_checker_with_the_schema_takes_what_is_right_and_refuses_what_is_wrong() {
+    let tool = project("target/tools/venv/bin/check-jsonschema");
+    let fits = |path: &Path| {
+        let schema = project("src/config/plan_file/rehearsa.schema.json");
+        let output = Command::new(&tool).arg("--schemafile").arg(schema).arg(path).output();
+        let output = output.unwrap_or_else(|error| panic!("{} (ci/setup installs it): {error}", tool.display()));
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for (path, _) in fixtures("fixtures/plans") {
+        let (fits, said) = fits(&path);
+        assert!(fits, "{}: {said}", path.display());
+    }
+    for (path, _) in fixtures("fixtures/plans/bad") {
+        assert!(!fits(&path).0, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_readme_shows_what_is_really_said_of_its_plan() {
+    let readme = fs::read_to_string(project("README.md")).expect("there is a README");
+    let plan = of_readme().into_iter().find(|block| block.contains("snapshot = ")).expect("a whole plan is shown");
+    let wrong = plan.replace("snapshot = ", "snapshto = ").replace("timeout = \"5m\" ", "timeout = 120 ");
+    let told = PlanFile::parse(Path::new(NAME), &wrong, Some(Path::new("/home/me"))).expect_err("it is wrong now");
+    let told = told.to_string();
+    let told: Vec<&str> = told.lines().skip(1).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for line in told {
+        assert!(readme.contains(line), "{line}");
+    }
+}

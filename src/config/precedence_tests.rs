@@ -1,0 +1,220 @@
+//! Every key of a rehearsal, said by everybody who may say it: who is heard?
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+use crate::config::plan_file::{OF_ALL, OF_SERVICE};
+use crate::model::mount::{Mount, Origin as MountOrigin};
+use crate::model::sample;
+use crate::model::service::ServiceName;
+
+/// Where a flag of the command line goes.
+type Flag = fn(&mut Flags, String);
+
+/// A key, how each says it, and what comes of it.
+struct Key {
+    /// In the plan file; `mounts` stands for all keys of a mount.
+    name: &'static str,
+    flag: Option<Flag>,
+    variable: Option<&'static str>,
+    label: &'static str,
+    /// What is written: by the flag, the variable, the label, the service's table, its stack's, and at the top of the file. `-` where
+    /// that cannot be.
+    written: [&'static str; 6],
+    /// What is heard when all of those say it, when the first is silent, when the first two are, and so on until all are.
+    heard: [&'static str; 7],
+    shown: fn(&Rehearsal) -> String,
+}
+
+fn text(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").replace("Some(", "").replace([')', '"'], "")
+}
+
+const DURATIONS: [&str; 6] = ["1m", "2m", "3m", "'4m'", "'5m'", "'6m'"];
+const SIZES: [&str; 6] = ["1kB", "2kB", "3kB", "'4kB'", "'5kB'", "'6kB'"];
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "timeout",
+        flag: Some(|flags, text| flags.timeout = Some(text)),
+        variable: Some("REHEARSA_TIMEOUT"),
+        label: "rehearsa.timeout",
+        written: DURATIONS,
+        heard: ["60s", "120s", "180s", "240s", "300s", "360s", "None"],
+        shown: |rehearsal| text(rehearsal.timeout),
+    },
+    Key {
+        name: "settle",
+        flag: Some(|flags, text| flags.settle = Some(text)),
+        variable: Some("REHEARSA_SETTLE"),
+        label: "rehearsa.settle",
+        written: ["0", "2m", "3m", "'4m'", "'5m'", "'6m'"],
+        heard: ["0ns", "120s", "180s", "240s", "300s", "360s", "3s"],
+        shown: |rehearsal| text(rehearsal.settle),
+    },
+    Key {
+        name: "max_copy",
+        flag: Some(|flags, text| flags.max_copy = Some(text)),
+        variable: Some("REHEARSA_MAX_COPY"),
+        label: "rehearsa.max-copy",
+        written: SIZES,
+        heard: ["1000", "2000", "3000", "4000", "5000", "6000", "21474836480"],
+        shown: |rehearsal| text(rehearsal.max_copy),
+    },
+    Key {
+        name: "memory",
+        flag: Some(|flags, text| flags.memory = Some(text)),
+        variable: Some("REHEARSA_MEMORY"),
+        label: "rehearsa.memory",
+        // A limit is taken back with 0.
+        written: ["0", "2kB", "0", "'4kB'", "0", "'6kB'"],
+        heard: ["None", "2000", "None", "4000", "None", "6000", "None"],
+        shown: |rehearsal| text(rehearsal.memory),
+    },
+    Key {
+        name: "max_entries",
+        flag: None,
+        variable: None,
+        label: "rehearsa.max-entries",
+        written: ["-", "-", "3", "4", "0", "6"],
+        heard: ["3", "3", "3", "4", "0", "6", "20000000"],
+        shown: |rehearsal| text(rehearsal.max_entries),
+    },
+    Key {
+        name: "max_age",
+        flag: None,
+        variable: None,
+        label: "rehearsa.max-age",
+        written: ["-", "-", "3m", "'0'", "'5m'", "'6m'"],
+        heard: ["180s", "180s", "180s", "None", "300s", "360s", "None"],
+        shown: |rehearsal| text(rehearsal.max_age),
+    },
+    Key {
+        name: "max_rto",
+        flag: None,
+        variable: None,
+        label: "rehearsa.max-rto",
+        written: ["-", "-", "0", "'4m'", "'5m'", "'6m'"],
+        heard: ["None", "None", "None", "240s", "300s", "360s", "None"],
+        shown: |rehearsal| text(rehearsal.max_rto),
+    },
+    Key {
+        name: "source",
+        flag: None,
+        variable: None,
+        label: "rehearsa.source",
+        written: ["-", "-", "nightly", "'live'", "'dir:/5'", "'nightly'"],
+        heard: ["tar:/n", "tar:/n", "tar:/n", "None", "dir:/5", "tar:/n", "None"],
+        shown: |rehearsal| rehearsal.source.as_ref().map_or("None".to_owned(), |source| source.place.to_string()),
+    },
+    Key {
+        name: "skip",
+        flag: None,
+        variable: None,
+        label: "rehearsa.skip",
+        written: ["-", "-", "false", "'four'", "false", "-"],
+        heard: ["None", "None", "None", "the plan file says: four", "None", "None", "None"],
+        shown: |rehearsal| text(&rehearsal.skip),
+    },
+    Key {
+        name: "mounts",
+        flag: Some(|flags, text| flags.strategies = vec![text]),
+        variable: Some("REHEARSA_STRATEGY"),
+        label: "rehearsa.mounts",
+        written: [
+            "/data=copy",
+            "/data=omit",
+            "/data=empty",
+            "{ '/data' = { strategy = 'overlay' } }",
+            "{ '/data' = { strategy = 'readonly' } }",
+            "-",
+        ],
+        heard: ["Copy", "Omit", "Empty", "Overlay", "Readonly", "None", "None"],
+        shown: |rehearsal| text(rehearsal.strategies.last().map(|rule| rule.strategy)),
+    },
+    Key {
+        name: "mounts",
+        flag: None,
+        variable: None,
+        label: "rehearsa.map",
+        written: ["-", "-", "/data=3", "{ '/data' = { path = '4' } }", "{ '/data' = { path = '5' } }", "-"],
+        heard: ["3", "3", "3", "4", "5", "None", "None"],
+        shown: |rehearsal| text(rehearsal.maps.last().map(|rule| &rule.path)),
+    },
+    Key {
+        name: "mounts",
+        flag: None,
+        variable: None,
+        label: "rehearsa.allow-empty",
+        // Whoever names the mount in another way means the same mount.
+        written: ["-", "-", "/data", "{ data = { allow_empty = false } }", "{ '/data' = { allow_empty = true } }", "-"],
+        heard: ["/data", "/data", "/data", "", "/data", "", ""],
+        shown: |rehearsal| rehearsal.allow_empty.join(","),
+    },
+];
+
+fn service() -> Service {
+    let mut service = sample::service(ServiceName::of_stack("s", "app"));
+    let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+    service.mounts = vec![Mount { target: "/data".to_owned(), origin, read_only: false }];
+    service
+}
+
+/// What is heard of a key when the first `silent` of those who may say it are silent.
+fn heard(key: &Key, silent: usize) -> String {
+    let says = |nth: usize| Some(key.written[nth]).filter(|written| nth >= silent && *written != "-");
+    let mut flags = Flags::default();
+    if let (Some(set), Some(text)) = (key.flag, says(0)) {
+        set(&mut flags, text.to_owned());
+    }
+    let variable = key.variable.zip(says(1));
+    let mut service = service();
+    service.labels = says(2).map(|value| (key.label.to_owned(), value.to_owned())).into_iter().collect();
+    let line = |nth: usize| says(nth).map(|value| format!("{} = {value}\n", key.name)).unwrap_or_default();
+    let file = format!(
+        "{}[sources.nightly]\nfrom = 'tar:/n'\n[stacks.s]\n{}[stacks.other]\nskip = 'not this one'\n[services.'s::app']\n{}\
+         [services.app]\nskip = 'not this one either'\n",
+        line(5),
+        line(4),
+        line(3),
+    );
+    let file = PlanFile::parse(Path::new("p.toml"), &file, None).unwrap_or_else(|error| panic!("{error} in {file}"));
+    let settings = Settings::resolve(&flags, &variable.into_iter().collect()).expect("they are right").with_file(file);
+    (key.shown)(&settings.for_service(&service).expect("all is right"))
+}
+
+#[test]
+fn whoever_is_nearest_to_the_command_line_is_heard() {
+    for key in KEYS {
+        for (silent, expected) in key.heard.iter().enumerate() {
+            assert_eq!(heard(key, silent), *expected, "{} ({}), {silent} silent", key.name, key.label);
+        }
+    }
+}
+
+#[test]
+fn no_key_is_forgotten_here() {
+    let tried: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
+    // These two only say what holds anyway.
+    let known = OF_ALL.into_iter().chain(OF_SERVICE).filter(|key| !["egress", "checks"].contains(key));
+    assert_eq!(tried, known.collect());
+    let variables: BTreeSet<&str> = KEYS.iter().filter_map(|key| key.variable).collect();
+    let of_rehearsals =
+        ["REHEARSA_TIMEOUT", "REHEARSA_SETTLE", "REHEARSA_MAX_COPY", "REHEARSA_MEMORY", "REHEARSA_STRATEGY"];
+    assert_eq!(variables, of_rehearsals.into());
+}
+
+#[test]
+fn a_source_that_a_label_names_is_one_of_the_plan_file() {
+    let mut service = service();
+    service.labels = vec![("rehearsa.source".to_owned(), "nigthly".to_owned())];
+    let told = |settings: Settings| settings.for_service(&service).expect_err("nobody knows it").to_string();
+    let file = PlanFile::parse(Path::new("p.toml"), "[sources.nightly]\nfrom = 'tar:/n'", None).expect("it is right");
+    assert_eq!(
+        told(Settings::default().with_file(file)),
+        "label rehearsa.source of container s-app-1: `nigthly` is not a source of the plan file; did you mean `nightly`?"
+    );
+    let told = told(Settings::default());
+    assert!(told.contains("`nigthly` is not a source, for there is no plan file that would know the name"), "{told}");
+}
