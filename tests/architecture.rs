@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["rehearse"]),
     ("rusqlite", &["worker"]),
     ("rustix", &["archive", "cli", "worker"]),
-    ("schemars", &["config", "report"]),
+    ("schemars", &["config", "model", "report"]),
     ("tar", &["archive", "worker"]),
     ("tokio_rustls", &["docker"]),
     ("toml", &["config"]),

@@ -203,10 +203,16 @@ fn codes_are_explained() {
 }
 
 #[test]
-fn the_schema_is_printed_as_it_is_committed() {
+fn the_schemas_are_printed_as_they_are_committed() {
     let report = include_str!("../src/report/json/report.schema.json");
+    let events = include_str!("../src/report/events/events.schema.json");
     let plan = include_str!("../src/config/plan_file/rehearsa.schema.json");
-    for (args, committed) in [(&["schema"][..], report), (&["schema", "report"], report), (&["schema", "plan"], plan)] {
+    for (args, committed) in [
+        (&["schema"][..], report),
+        (&["schema", "report"], report),
+        (&["schema", "events"], events),
+        (&["schema", "plan"], plan),
+    ] {
         let output = rehearsa(args, b"");
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), committed.to_owned()));
     }

@@ -4,12 +4,13 @@ use super::args::{SchemaArgs, SchemaOf};
 use super::console;
 use super::exit::Failure;
 use crate::config::plan_file;
-use crate::report::json::schema;
+use crate::report::{events, json};
 
 /// The command.
 pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
     match args.of {
-        SchemaOf::Report => console::print(&schema::document()),
+        SchemaOf::Report => console::print(&json::schema::document()),
+        SchemaOf::Events => console::print(&events::schema()),
         SchemaOf::Plan => console::print(&plan_file::schema::document()),
     }
 }

@@ -1,9 +1,10 @@
 //! Checks: the questions put to a booted service, and the proof they give.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A question put to a booted service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Check {
     /// The image's or container's own healthcheck must turn healthy.
@@ -18,7 +19,7 @@ pub enum Check {
 }
 
 /// What a passed rehearsal has shown, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// The container started and kept running; nothing was asked of it.

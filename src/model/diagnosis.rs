@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a diagnosis means for the rehearsal.
@@ -217,9 +218,10 @@ impl fmt::Display for Code {
 }
 
 /// One thing that went wrong, with its evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnosis {
     /// What it is.
+    #[schemars(with = "String")]
     pub code: Code,
     /// What happened to what, in one sentence or a few lines; free of secrets.
     pub message: String,
@@ -235,7 +237,7 @@ pub struct Diagnosis {
 }
 
 /// A log line that is known to mean something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownCause {
     /// What it means.
     pub meaning: String,

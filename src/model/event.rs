@@ -1,6 +1,7 @@
 //! Events: the facts of a run, in order. Reports, the verdict and the exit code are made from these and nothing else.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Proof};
@@ -10,7 +11,7 @@ use super::partition::Partition;
 use super::service::{Image, ServiceName};
 
 /// A fact and when it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When.
     pub at: Timestamp,
@@ -20,7 +21,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Fact {
     /// The plan stands and the run begins. Sent once, first.
@@ -148,7 +149,7 @@ pub enum Fact {
 }
 
 /// What a run means in which no case is selected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoTests {
     /// It is well, and nothing is said.
@@ -161,7 +162,7 @@ pub enum NoTests {
 }
 
 /// The point in time of a source that is restored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// The source's own name for it.
     pub id: String,
@@ -170,7 +171,7 @@ pub struct Snapshot {
 }
 
 /// What is known of a case before it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseInfo {
     /// Its name.
     pub name: ServiceName,
@@ -190,7 +191,7 @@ pub struct CaseInfo {
 }
 
 /// A line of a file, relative to the working directory where that is possible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Location {
     /// Path.
     pub file: String,
@@ -199,7 +200,7 @@ pub struct Location {
 }
 
 /// Something that is not in the sandbox as it is live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The setting: `ports`, `network_mode`, `mount /var/run/docker.sock`.
     pub field: String,
@@ -212,7 +213,7 @@ pub struct Change {
 }
 
 /// Something that is done in a rehearsal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// The sandbox's network is made.
@@ -262,7 +263,7 @@ impl Step {
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Amount {
     /// Files and other entries.
     pub files: u64,
@@ -272,7 +273,7 @@ pub struct Amount {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum StepResult {
     /// Well.

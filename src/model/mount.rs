@@ -1,5 +1,6 @@
 //! Mounts: the places a service keeps or reads data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One place where a live service keeps or reads data.
@@ -68,7 +69,7 @@ impl Mount {
 }
 
 /// How a mount of the sandbox gets its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Copied into a new volume (the default).

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Location;
@@ -9,7 +10,7 @@ use super::mount::Mount;
 use super::secret::Secret;
 
 /// The name of a service and of its test case: `stack::service`, or `service` for a lone container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceName {
     /// The stack (compose project) it belongs to; a lone container has none.
     pub stack: Option<String>,
@@ -125,7 +126,7 @@ pub struct Service {
 }
 
 /// The image of a live container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// As written when the container was made.
     pub reference: String,

@@ -7,6 +7,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Reporter;
@@ -18,10 +19,11 @@ pub mod read;
 /// The version that is written.
 pub const EVENTS_VERSION: u32 = 1;
 
-/// A line of the log.
-#[derive(Serialize)]
+/// A line of the log of a run of rehearsa: something that happened, and when. The first line is the begin of the run.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 struct Line<'a> {
-    /// Only in the first.
+    /// The version of the log, in its first line: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     events_version: Option<u32>,
     #[serde(flatten)]
@@ -57,6 +59,14 @@ impl Reporter for EventsReporter {
         self.out.write_all(&line)?;
         self.out.flush()
     }
+}
+
+/// The JSON Schema of a line, for programs that check or read logs. It is strict about what is there and open for what may come.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Line<'_>);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

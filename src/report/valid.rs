@@ -1,17 +1,19 @@
 //! All recorded runs fit the schemas of the forms that have one, by a validator that others use: `check-jsonschema`, which
 //! `ci/setup` installs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Reporter;
 use super::ctrf::Ctrf;
+use super::events::EventsReporter;
 use super::json::Json;
 use super::rewritten::Rewritten;
 use super::sample;
 use super::target::Whole;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Amount, Event, Fact};
 use crate::model::outcome::Outcome;
 
 /// Where the fixtures and the tools are.
@@ -86,4 +88,59 @@ fn ctrf_reports_fit_its_schema() {
         fs::write(&path, text.replacen(from, to, 1)).expect("written");
         assert!(objections(&schema, &[path]).is_some(), "{from}");
     }
+}
+
+#[test]
+fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = project("src/report/events/events.schema.json");
+    let mut logs: Vec<String> = Vec::new();
+    for (_, events) in sample::all() {
+        let paper = sample::Paper::default();
+        sample::play(&events, &mut EventsReporter::new("events".to_owned(), Box::new(paper.clone())));
+        logs.push(paper.text());
+    }
+    // What was written first fits the schema of today.
+    logs.push(fs::read_to_string(project("fixtures/reports/events-v1.jsonl")).expect("the fixture is there"));
+    let file = |name: String, line: &str| {
+        let path = folder.path().join(format!("{name}.json"));
+        fs::write(&path, line).expect("written");
+        path
+    };
+    let lines = logs.iter().flat_map(|log| log.lines());
+    let files: Vec<PathBuf> = lines.enumerate().map(|(nth, line)| file(nth.to_string(), line)).collect();
+    assert_eq!(objections(&schema, &files), None);
+    let kinds: BTreeSet<String> = sample::all().into_iter().flat_map(|(_, events)| events).map(kind).collect();
+    let known: serde_json::Value = serde_json::from_slice(&fs::read(&schema).expect("there")).expect("JSON");
+    let known = known["oneOf"].as_array().expect("kinds").iter();
+    let known: BTreeSet<String> =
+        known.map(|kind| kind["properties"]["event"]["const"].as_str().expect("a name").to_owned()).collect();
+    let unseen: Vec<&String> = known.difference(&kinds).collect();
+    assert_eq!(unseen, ["sandbox-kept", "step-progress"], "seen below");
+    let progress = Fact::StepProgress { id: 1, amount: Amount { files: 1, bytes: 2 }, total: None };
+    let kept = Fact::SandboxKept { stack: "media".to_owned(), hints: vec![("sh".to_owned(), "look".to_owned())] };
+    for fact in [progress, kept] {
+        let event = Event { at: sample::at(0.0), fact };
+        let line = serde_json::to_string(&event).expect("it serializes");
+        assert_eq!(objections(&schema, &[file(kind(event), &line)]), None, "{line}");
+    }
+    let begin = logs[0].lines().next().expect("a begin");
+    for (from, to) in [
+        ("\"event\":\"run-started\"", "\"event\":\"run-dreamt\""),
+        ("\"session\":", "\"season\":"),
+        ("\"threads\":1", "\"threads\":\"one\""),
+        ("\"at\":\"2026-", "\"at\":\"tomorrow-"),
+    ] {
+        assert!(begin.contains(from), "{from} in {begin}");
+        let wrong = file("wrong".to_owned(), &begin.replacen(from, to, 1));
+        assert!(objections(&schema, &[wrong]).is_some(), "{to}");
+    }
+    let later = file("later".to_owned(), &begin.replacen('{', "{\"of_a_later_version\": [1], ", 1));
+    assert_eq!(objections(&schema, &[later]), None);
+}
+
+/// The name of an event's kind.
+fn kind(event: Event) -> String {
+    let value = serde_json::to_value(event).expect("it serializes");
+    value["event"].as_str().expect("it has a kind").to_owned()
 }

@@ -78,6 +78,7 @@ pub struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   rehearsa schema > report.schema.json
+  rehearsa schema events > events.schema.json
   check-jsonschema --schemafile report.schema.json report.json
   rehearsa schema plan > rehearsa.schema.json   for an editor, which then completes the keys of rehearsa.toml
 
@@ -96,4 +97,6 @@ pub enum SchemaOf {
     Report,
     /// The plan file (`rehearsa.toml`).
     Plan,
+    /// A line of the log of events (`rehearsa test --events`)
+    Events,
 }
