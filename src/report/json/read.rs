@@ -3,6 +3,8 @@
 //! The events are not those of the run, word for word: a report knows no progress, and not who was told when. But folded they give
 //! the same outcome, with its verdicts, steps, diagnoses and attempts, and so all reports can be made of a report.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -224,7 +226,7 @@ fn agrees(report: &Report, told: &Told) -> Result<(), ReadError> {
 }
 
 /// The cases by the names that steps call them by.
-struct Names(Vec<(String, ServiceName)>);
+struct Names(BTreeMap<String, ServiceName>);
 
 impl Names {
     fn of(report: &Report) -> Self {
@@ -233,8 +235,8 @@ impl Names {
 
     /// A service that is no case is a dependency: of its name only what is shown is known.
     fn find(&self, shown: &str) -> ServiceName {
-        match self.0.iter().find(|(name, _)| name == shown) {
-            Some((_, name)) => name.clone(),
+        match self.0.get(shown) {
+            Some(name) => name.clone(),
             None => match shown.split_once("::") {
                 Some((stack, service)) => ServiceName::of_stack(stack, service),
                 None => ServiceName::lone(shown),
