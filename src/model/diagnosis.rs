@@ -182,10 +182,10 @@ codes! {
         "The throw-away container that copies and looks at the data did not start, stopped or did not answer.",
         "Read the message; if the engine is another architecture than this machine, use the build for it.";
     RunCancelled "run/cancelled" Errored "the run was interrupted",
-        "A signal ended the run before this rehearsal was done.",
+        "A signal ended the run. What was not done by then was not found out.",
         "Run it again.";
     RunTimedOut "run/timed-out" Errored "the time for the run was over",
-        "The run had --global-timeout to end in, and this rehearsal was not done by then.",
+        "The run had --global-timeout to end in. What was not done by then was not found out.",
         "Give it more time, more --test-threads, or share the work with --partition.";
     RunUnfinished "run/unfinished" Errored "the run has not ended",
         "The report was written while the run went on, or the run was killed before it could write the end.",

@@ -92,6 +92,7 @@ fn what_belongs_to_no_service_is_an_error_of_the_run() {
     outcome.timed_out = Some(60);
     outcome.lost_reports.push("JUnit report x.xml: disk full\n::error::x".to_owned());
     assert_eq!(titles(&lines(&outcome)), ["error Timed out", "error A report is lost"]);
+    assert_eq!(titles(&told(&sample::part_missing())), ["error A part is missing"]);
     assert_eq!(read(&lines(&outcome))[1].2, "JUnit report x.xml: disk full\n: :error::x");
 }
 
