@@ -7,11 +7,14 @@
 pub mod compression;
 pub mod error;
 mod header;
+pub mod open;
 mod pax;
 pub mod read;
 mod sparse;
 #[cfg(test)]
 mod trees;
+pub mod write;
+pub mod xattrs;
 
 /// One entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]

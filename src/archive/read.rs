@@ -16,9 +16,9 @@ const STREAM_BUFFER: usize = 128 * 1024;
 /// Read from a file at a time when contents are jumped over: little more than the next header.
 const SEEKING_BUFFER: usize = 8 * 1024;
 /// The longest extension header (a pax header, a long name).
-const MAX_EXTENSION: u64 = 1 << 20;
+pub const MAX_EXTENSION: u64 = 1 << 20;
 /// All extension headers of one entry, with what they take themselves.
-const MAX_EXTENSIONS: u64 = 2 << 20;
+pub const MAX_EXTENSIONS: u64 = 2 << 20;
 /// What extension headers that count for all entries may say: it is said again for each.
 const MAX_GLOBAL: usize = 64 * 1024;
 /// The longest path: far more than any system opens.

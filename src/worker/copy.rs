@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::content::{Trouble, Unsupported, copy_content};
 use super::job::{Named, Stop, Ticket, shown};
 use super::meta::{self, Lost, Xattrs};
-use super::open::{is_gone, open_quietly, unreadable, unwritable, words};
+use super::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
 use super::protocol::{Copied, Failure, RootKind};
 use super::scan::{Bounds, free_bytes, look, names, open_root, scan};
 use super::walk::{Branch, Place, Visitor, threads, walk};
@@ -150,19 +150,6 @@ struct Copier<'a> {
     lost: Mutex<Named>,
     sockets: AtomicU64,
     folders: AtomicU64,
-}
-
-/// What changes when a file is written to.
-#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-fn version(stat: &Stat) -> [i64; 3] {
-    [stat.st_size as i64, stat.st_mtime as i64, stat.st_mtime_nsec as i64]
-}
-
-#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-fn changed(before: &Stat, after: &Stat) -> bool {
-    let ctime = |stat: &Stat| (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
-    // A new name for a file changes its ctime only, and is no change of the file.
-    version(before) != version(after) || (ctime(before) != ctime(after) && before.st_nlink == after.st_nlink)
 }
 
 impl Copier<'_> {

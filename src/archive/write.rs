@@ -1,0 +1,499 @@
+//! A folder, or a single file, as an archive: all that a file system knows of it is in there, as pax records where a header has
+//! no room.
+//!
+//! Somebody may be changing what is packed. Folders are opened relative to their parents and never through a symlink, and
+//! only some of them are kept open, so that no depth is too deep. A file that changes, shrinks, grows or vanishes meanwhile
+//! never harms the archive: its content is cut or filled up with zeros to the size that was announced, and it is named.
+//! Sockets are left out: they mean nothing without their process.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, major, minor, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use self::content::{Output, Piece, pieces, sparse_map};
+use self::headers::{About, TooMuch};
+use super::below;
+use super::open::{changed, is_gone, open_folder, open_quietly};
+use super::xattrs::{Xattrs, xattrs_at, xattrs_of};
+
+mod content;
+mod headers;
+
+/// Folders on the way down that stay open, beside the root.
+const MAX_OPEN: usize = 64;
+/// A `getdents` buffer.
+const LIST_BYTES: usize = 32 * 1024;
+/// Names of files that were torn that are kept.
+const NAMES: usize = 20;
+
+/// What is packed, and as what.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// Stands before every path, in the form of [`super::Entry::path`]; the root itself gets it as its path. A single file
+    /// has its own name when this is empty.
+    pub prefix: Vec<u8>,
+    /// Only what is at or below one of these paths (relative to the root) is packed, and the folders on the way to it. Empty
+    /// means everything.
+    pub wanted: Vec<Vec<u8>>,
+}
+
+/// What was packed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Entries that are no folders.
+    pub files: u64,
+    /// Folders, the root included.
+    pub folders: u64,
+    /// Bytes of content, without holes; what has several names counts once.
+    pub bytes: u64,
+    /// Sockets, which were left out.
+    pub sockets: u64,
+    /// What changed or vanished while it was packed, the first 20.
+    pub torn: Vec<String>,
+    /// How many in all.
+    pub torn_count: u64,
+}
+
+/// Why something could not be packed.
+#[derive(Debug)]
+pub enum PackError {
+    /// This of the source could not be read.
+    Unreadable {
+        /// Its path, relative to what is packed.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// What takes the archive would not.
+    Output(io::Error),
+}
+
+impl fmt::Display for PackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PackError::Unreadable { path, error } => write!(f, "{path} could not be read: {error}"),
+            PackError::Output(error) => write!(f, "the archive could not be passed on: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PackError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            PackError::Unreadable { error, .. } | PackError::Output(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for PackError {
+    fn from(error: io::Error) -> PackError {
+        PackError::Output(error)
+    }
+}
+
+/// A moment of packing: the seam through which tests change the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// It was listed and nothing was done about it yet.
+    Listed,
+    /// It was opened and looked at; its header was written, its content was not.
+    Announced,
+}
+
+/// Packs what is at `root`. A symlink there is followed, one inside never is.
+pub fn pack(root: &Path, options: &Options, out: impl Write) -> Result<Packed, PackError> {
+    pack_watched(root, options, out, &mut |_, _| {})
+}
+
+fn pack_watched(
+    root: &Path,
+    options: &Options,
+    out: impl Write,
+    watch: &mut dyn FnMut(Moment, &[u8]),
+) -> Result<Packed, PackError> {
+    let unreadable = |error: io::Error| PackError::Unreadable { path: root.display().to_string(), error };
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let source = openat(CWD, root, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+    let stat = fstat(&source).map_err(|error| unreadable(error.into()))?;
+    let mut packer = Packer {
+        out: Output::new(out),
+        options,
+        path: options.prefix.clone(),
+        packed: Packed::default(),
+        links: HashMap::new(),
+        listing: Vec::with_capacity(LIST_BYTES),
+        watch,
+    };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => packer.tree(source)?,
+        FileType::RegularFile => {
+            if packer.path.is_empty() {
+                packer.path = root.file_name().map_or_else(|| b"file".to_vec(), |name| name.as_bytes().to_vec());
+            }
+            packer.file(&source)?;
+        }
+        _ => return Err(unreadable(io::Error::other("it is neither a folder nor a file"))),
+    }
+    packer.out.finish()?;
+    Ok(packer.packed)
+}
+
+/// A folder that was packed and has folders to pack.
+struct Branch {
+    name: CString,
+    /// Which it is: by its name another one may be reached later.
+    id: (u64, u64),
+    /// Open, if it is the root or one of the last [`MAX_OPEN`].
+    source: Option<OwnedFd>,
+    /// Folders in it that are still to be packed.
+    folders: Vec<CString>,
+    /// The length of its path.
+    path: usize,
+}
+
+/// A file of several names that was packed under its first one.
+struct Link {
+    path: Vec<u8>,
+    /// Names still to come.
+    left: u64,
+}
+
+struct Packer<'a, W> {
+    out: Output<W>,
+    options: &'a Options,
+    /// Where in the archive it is at.
+    path: Vec<u8>,
+    packed: Packed,
+    links: HashMap<(u64, u64), Link>,
+    listing: Vec<u8>,
+    watch: &'a mut dyn FnMut(Moment, &[u8]),
+}
+
+/// Whether a path is to be packed.
+#[derive(PartialEq, Eq)]
+enum Want {
+    All,
+    /// Only what it leads to.
+    Way,
+    Nothing,
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+fn id(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+impl<W: Write> Packer<'_, W> {
+    /// Packs a folder and all below it.
+    fn tree(&mut self, source: OwnedFd) -> Result<(), PackError> {
+        let root = self.folder(CString::default(), source)?;
+        let mut branches = vec![root];
+        while let Some(branch) = branches.last_mut() {
+            self.path.truncate(branch.path);
+            let Some(name) = branch.folders.pop() else {
+                branches.pop();
+                continue;
+            };
+            push(&mut self.path, &name);
+            match reach(&mut branches).and_then(|parent| open_folder(parent, &name)) {
+                Ok(source) => {
+                    let branch = self.folder(name, source)?;
+                    branches.push(branch);
+                    // The root stays open: from there all others are reached.
+                    if branches.len() > MAX_OPEN + 1 {
+                        let far = branches.len() - MAX_OPEN - 1;
+                        branches[far.max(1)].source = None;
+                    }
+                }
+                Err(error) => self.source_error(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs a folder and what is in it, but for its folders.
+    fn folder(&mut self, name: CString, source: OwnedFd) -> Result<Branch, PackError> {
+        let stat = fstat(&source).map_err(|error| self.unreadable(error.into()))?;
+        let xattrs = xattrs_of(&source).map_err(|error| self.unreadable(error.into()))?;
+        self.header(b'5', &stat, &xattrs, b"", None)?;
+        self.packed.folders += 1;
+        let path = self.path.len();
+        let folders = self.list(&source)?;
+        Ok(Branch { name, id: id(&stat), source: Some(source), folders, path })
+    }
+
+    /// Packs the entries of a folder; its folders are returned.
+    fn list(&mut self, source: &OwnedFd) -> Result<Vec<CString>, PackError> {
+        let mut folders = Vec::new();
+        let mut buffer = std::mem::take(&mut self.listing);
+        let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
+        let mut listing = RawDir::new(source, spare);
+        let length = self.path.len();
+        while let Some(next) = listing.next() {
+            let entry = match next {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.source_error(error)?;
+                    break;
+                }
+            };
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            push(&mut self.path, name);
+            let kind = match entry.file_type() {
+                FileType::Unknown => statat(source, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_or(FileType::RegularFile, |stat| FileType::from_raw_mode(stat.st_mode)),
+                kind => kind,
+            };
+            match self.want() {
+                Want::Nothing => {}
+                _ if kind == FileType::Directory => folders.push(name.to_owned()),
+                Want::Way => {}
+                Want::All => self.entry(source, name, kind)?,
+            }
+            self.path.truncate(length);
+        }
+        self.listing = buffer;
+        Ok(folders)
+    }
+
+    fn want(&self) -> Want {
+        let wanted = &self.options.wanted;
+        let path = self.relative();
+        if wanted.is_empty() || wanted.iter().any(|wanted| below(path, wanted).is_some()) {
+            Want::All
+        } else if wanted.iter().any(|wanted| below(wanted, path).is_some()) {
+            Want::Way
+        } else {
+            Want::Nothing
+        }
+    }
+
+    /// Packs anything but a folder.
+    fn entry(&mut self, folder: &OwnedFd, name: &CStr, kind: FileType) -> Result<(), PackError> {
+        (self.watch)(Moment::Listed, &self.path);
+        match kind {
+            FileType::RegularFile => match open_quietly(folder, name, OFlags::empty()) {
+                Ok(source) => self.file(&source),
+                Err(error) => self.source_error(error),
+            },
+            FileType::Socket => {
+                self.packed.sockets += 1;
+                Ok(())
+            }
+            _ => match self.special(folder, name) {
+                Ok(packed) => packed,
+                Err(error) => self.source_error(error),
+            },
+        }
+    }
+
+    /// Packs a symlink, FIFO or device.
+    fn special(&mut self, folder: &OwnedFd, name: &CStr) -> Result<Result<(), PackError>, Errno> {
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let mut target = CString::default();
+        let flag = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => {
+                target = match readlinkat(folder, name, Vec::new()) {
+                    // It is something else by now.
+                    Err(Errno::INVAL) => return Err(Errno::NOENT),
+                    other => other?,
+                };
+                b'2'
+            }
+            FileType::CharacterDevice => b'3',
+            FileType::BlockDevice => b'4',
+            FileType::Fifo => b'6',
+            _ => return Err(Errno::NOENT),
+        };
+        let xattrs = xattrs_at(folder, name)?;
+        Ok(self.named(flag, &stat, &xattrs, target.to_bytes()))
+    }
+
+    /// Packs something without content, or another name of it.
+    fn named(&mut self, flag: u8, stat: &Stat, xattrs: &Xattrs, target: &[u8]) -> Result<(), PackError> {
+        if !self.another_name(stat)? {
+            self.header(flag, stat, xattrs, target, None)?;
+            self.packed.files += 1;
+        }
+        Ok(())
+    }
+
+    /// Packs a file.
+    fn file(&mut self, source: &OwnedFd) -> Result<(), PackError> {
+        let stat = fstat(source).map_err(|error| self.unreadable(error.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return self.source_error(Errno::NOENT);
+        }
+        if self.another_name(&stat)? {
+            return Ok(());
+        }
+        let xattrs = xattrs_of(source).map_err(|error| self.unreadable(error.into()))?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let pieces = pieces(source, &stat).map_err(|error| self.unreadable(error.into()))?;
+        let is_whole = match pieces {
+            None => {
+                self.header(b'0', &stat, &xattrs, b"", None)?;
+                (self.watch)(Moment::Announced, &self.path);
+                self.content(source, &[Piece { offset: 0, length: size }])?
+            }
+            Some(pieces) => {
+                let map = sparse_map(&pieces, size);
+                let stored = map.len() as u64 + pieces.iter().map(|piece| piece.length).sum::<u64>();
+                self.header(b'0', &stat, &xattrs, b"", Some(stored))?;
+                self.out.put(&map)?;
+                (self.watch)(Moment::Announced, &self.path);
+                self.content(source, &pieces)?
+            }
+        };
+        self.packed.files += 1;
+        let after = fstat(source).map_err(|error| self.unreadable(error.into()))?;
+        if !is_whole || changed(&stat, &after) {
+            self.tear();
+        }
+        Ok(())
+    }
+
+    /// Packs what a file holds at these places, exactly so much; false when it did not hold so much any more.
+    fn content(&mut self, source: &OwnedFd, pieces: &[Piece]) -> Result<bool, PackError> {
+        let mut is_whole = true;
+        for piece in pieces {
+            let copied = match self.out.copy(source, *piece)? {
+                Ok(copied) => copied,
+                // A file system that was taken away.
+                Err((copied, error)) if is_gone(error) => copied,
+                Err((_, error)) => return Err(self.unreadable(error.into())),
+            };
+            self.out.zeros(piece.length - copied)?;
+            self.packed.bytes += copied;
+            is_whole &= copied == piece.length;
+        }
+        self.out.fill_block()?;
+        Ok(is_whole)
+    }
+
+    /// Packs another name of something that was packed before; false when it was not.
+    fn another_name(&mut self, stat: &Stat) -> Result<bool, PackError> {
+        if stat.st_nlink < 2 {
+            return Ok(false);
+        }
+        let id = id(stat);
+        let Some(link) = self.links.get_mut(&id) else {
+            #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+            let left = stat.st_nlink as u64 - 1;
+            self.links.insert(id, Link { path: self.path.clone(), left });
+            return Ok(false);
+        };
+        link.left = link.left.saturating_sub(1);
+        let (is_last, target) = (link.left == 0, link.path.clone());
+        if is_last {
+            self.links.remove(&id);
+        }
+        self.header(b'1', stat, &Vec::new(), &target, None)?;
+        self.packed.files += 1;
+        Ok(true)
+    }
+
+    /// Writes a header. A sparse file has `stored` bytes in the archive.
+    #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+    fn header(
+        &mut self,
+        flag: u8,
+        stat: &Stat,
+        xattrs: &Xattrs,
+        target: &[u8],
+        stored: Option<u64>,
+    ) -> Result<(), PackError> {
+        let size = if flag == b'0' { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
+        let about = About {
+            path: &self.path,
+            flag,
+            target,
+            size: stored.unwrap_or(size),
+            real_size: stored.map(|_| size),
+            mode: stat.st_mode as u32 & 0o7777,
+            owner: (stat.st_uid, stat.st_gid),
+            mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+            device: matches!(flag, b'3' | b'4').then(|| (major(stat.st_rdev), minor(stat.st_rdev))),
+            xattrs,
+        };
+        match about.write() {
+            Ok(blocks) => Ok(self.out.put(&blocks)?),
+            Err(TooMuch) => Err(self.unreadable(io::Error::other("its attributes are too much for an archive"))),
+        }
+    }
+
+    /// Its path below the root.
+    fn relative(&self) -> &[u8] {
+        below(&self.path, &self.options.prefix).unwrap_or(&self.path)
+    }
+
+    fn shown(&self) -> String {
+        match self.relative() {
+            b"" => ".".to_owned(),
+            path => String::from_utf8_lossy(path).into_owned(),
+        }
+    }
+
+    fn tear(&mut self) {
+        self.packed.torn_count += 1;
+        if self.packed.torn.len() < NAMES {
+            let name = self.shown();
+            self.packed.torn.push(name);
+        }
+    }
+
+    /// An error of the source: gone is torn, anything else is the end.
+    fn source_error(&mut self, error: Errno) -> Result<(), PackError> {
+        if is_gone(error) {
+            self.tear();
+            return Ok(());
+        }
+        Err(self.unreadable(error.into()))
+    }
+
+    fn unreadable(&self, error: io::Error) -> PackError {
+        PackError::Unreadable { path: self.shown(), error }
+    }
+}
+
+fn push(path: &mut Vec<u8>, name: &CStr) {
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name.to_bytes());
+}
+
+/// The last branch, open: reached again by names if it was closed. Branches near it are kept open too, they are next.
+fn reach(branches: &mut [Branch]) -> Result<&OwnedFd, Errno> {
+    let last = branches.len() - 1;
+    let open = branches.iter().rposition(|branch| branch.source.is_some()).unwrap_or(0);
+    let mut passing: Option<OwnedFd> = None;
+    for at in open + 1..=last {
+        let parent = passing.as_ref().or(branches[at - 1].source.as_ref()).ok_or(Errno::NOENT)?;
+        let source = open_folder(parent, &branches[at].name)?;
+        if id(&fstat(&source)?) != branches[at].id {
+            return Err(Errno::NOENT);
+        }
+        if last - at < MAX_OPEN / 2 {
+            branches[at].source = Some(source);
+            passing = None;
+        } else {
+            passing = Some(source);
+        }
+    }
+    branches[last].source.as_ref().ok_or(Errno::NOENT)
+}
+
+#[cfg(test)]
+mod tests;

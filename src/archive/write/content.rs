@@ -1,0 +1,165 @@
+//! Content on its way into an archive: which parts of a file are data, and the buffer it passes through once.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{SeekFrom, Stat, seek};
+use rustix::io::{Errno, pread};
+
+use crate::archive::header::BLOCK;
+
+/// Written at a time.
+const BUFFER: usize = 1 << 20;
+/// Less free space than this is not read into.
+const LEAST_READ: usize = 64 * 1024;
+/// Holes in smaller files are not worth a map.
+const SMALLEST_SPARSE: u64 = 16 * 1024;
+/// More pieces than this are not told apart: what follows is packed as data, holes included.
+const MAX_PIECES: usize = 100_000;
+
+/// A piece of data in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it is.
+    pub offset: u64,
+    /// How long it is.
+    pub length: u64,
+}
+
+/// Where a file has data; `None` when that is everywhere. All but the last piece are made of whole blocks: readers do not
+/// agree on whether others are filled up.
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno> {
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    if size < SMALLEST_SPARSE || stat.st_blocks as u64 * 512 >= size {
+        return Ok(None);
+    }
+    let block = BLOCK as u64;
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let data = match seek(source, SeekFrom::Data(at)) {
+            Ok(data) if data < size => data / block * block,
+            // Nothing but a hole up to the end.
+            Ok(_) | Err(Errno::NXIO) => break,
+            // A file system that knows no holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let hole = match seek(source, SeekFrom::Hole(data.max(at))) {
+            Ok(hole) if pieces.len() < MAX_PIECES => hole.next_multiple_of(block).min(size),
+            Ok(_) | Err(Errno::NXIO) => size,
+            Err(error) => return Err(error),
+        };
+        // A hole that was filled in between is none, but it has to go on.
+        let hole = hole.max((data + block).min(size));
+        match pieces.last_mut() {
+            Some(last) if last.offset + last.length >= data => last.length = hole - last.offset,
+            _ => pieces.push(Piece { offset: data, length: hole - data }),
+        }
+        at = hole;
+    }
+    let is_dense = pieces == [Piece { offset: 0, length: size }];
+    Ok((!is_dense).then_some(pieces))
+}
+
+/// The map that comes before the data of a sparse file, version 1.0: numbers, one in a line, in whole blocks.
+pub fn sparse_map(pieces: &[Piece], size: u64) -> Vec<u8> {
+    let mut map = Vec::new();
+    // GNU tar takes the file's size from the end of the last piece, so there has to be one there.
+    let end = pieces.last().map_or(0, |last| last.offset + last.length);
+    let tail = (end < size).then_some(Piece { offset: size, length: 0 });
+    let number = |map: &mut Vec<u8>, number: u64| map.extend_from_slice(format!("{number}\n").as_bytes());
+    number(&mut map, pieces.len() as u64 + u64::from(tail.is_some()));
+    for piece in pieces.iter().chain(&tail) {
+        number(&mut map, piece.offset);
+        number(&mut map, piece.length);
+    }
+    map.resize(map.len().next_multiple_of(BLOCK), 0);
+    map
+}
+
+/// The archive on its way out: headers and small files are written together, and content is read to where it is written from.
+pub struct Output<W> {
+    inner: W,
+    buffer: Vec<u8>,
+    filled: usize,
+    written: u64,
+}
+
+impl<W: Write> Output<W> {
+    pub fn new(inner: W) -> Output<W> {
+        Output { inner, buffer: vec![0; BUFFER], filled: 0, written: 0 }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.write_all(&self.buffer[..self.filled])?;
+        self.written += self.filled as u64;
+        self.filled = 0;
+        Ok(())
+    }
+
+    /// Free space, enough to be worth a read of `want` bytes.
+    fn space(&mut self, want: u64) -> io::Result<&mut [u8]> {
+        let want = usize::try_from(want).unwrap_or(BUFFER);
+        if BUFFER - self.filled < want.min(LEAST_READ) {
+            self.flush()?;
+        }
+        let end = self.filled + want.min(BUFFER - self.filled);
+        Ok(&mut self.buffer[self.filled..end])
+    }
+
+    pub fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let space = self.space(bytes.len() as u64)?;
+            let length = space.len();
+            let (now, later) = bytes.split_at(length);
+            space.copy_from_slice(now);
+            self.filled += length;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    pub fn zeros(&mut self, mut count: u64) -> io::Result<()> {
+        while count > 0 {
+            let space = self.space(count)?;
+            let length = space.len();
+            space.fill(0);
+            self.filled += length;
+            count -= length as u64;
+        }
+        Ok(())
+    }
+
+    /// Copies a piece of a file: how much of it there was, and the error that ended it early.
+    pub fn copy(&mut self, source: &OwnedFd, piece: Piece) -> io::Result<Result<u64, (u64, Errno)>> {
+        let mut copied = 0;
+        while copied < piece.length {
+            let space = self.space(piece.length - copied)?;
+            match pread(source, space, piece.offset + copied) {
+                Ok(0) => break,
+                Ok(read) => {
+                    self.filled += read;
+                    copied += read as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Ok(Err((copied, error))),
+            }
+        }
+        Ok(Ok(copied))
+    }
+
+    /// Fills up the last block.
+    pub fn fill_block(&mut self) -> io::Result<()> {
+        let at = self.written + self.filled as u64;
+        self.zeros(at.next_multiple_of(BLOCK as u64) - at)
+    }
+
+    /// Writes the end mark and what is left.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.zeros(2 * BLOCK as u64)?;
+        self.flush()?;
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,174 @@
+//! The header of an entry, after a pax header of what it has no room for.
+
+use tar::Header;
+
+use crate::archive::header::BLOCK;
+use crate::archive::read::MAX_EXTENSION;
+use crate::archive::xattrs::Xattrs;
+
+/// What is said of an entry.
+pub struct About<'a> {
+    pub path: &'a [u8],
+    pub flag: u8,
+    /// What it links to.
+    pub target: &'a [u8],
+    /// Bytes that follow.
+    pub size: u64,
+    /// The size of a file with holes; what follows begins with its map then.
+    pub real_size: Option<u64>,
+    pub mode: u32,
+    pub owner: (u32, u32),
+    pub mtime: (i64, u32),
+    /// A device's numbers.
+    pub device: Option<(u32, u32)>,
+    pub xattrs: &'a Xattrs,
+}
+
+/// More is to be said of an entry than a reader takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooMuch;
+
+impl About<'_> {
+    /// The blocks that say it.
+    pub fn write(&self) -> Result<Vec<u8>, TooMuch> {
+        let mut path = self.path.to_vec();
+        if self.flag == b'5' {
+            path.extend_from_slice(if path.is_empty() { b"./" } else { b"/" });
+        }
+        let (mut texts, mut records) = (Vec::new(), Vec::new());
+        let mut header = Header::new_ustar();
+        let old = header.as_old_mut();
+        old.linkflag[0] = self.flag;
+        if self.real_size.is_some() {
+            // A reader that does not know sparse files is not to take this for the file.
+            let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            let name = [b"GNUSparseFile.0/", &path[start..]].concat();
+            name_field(&mut old.name, &name);
+        } else if !name_field(&mut old.name, &path) {
+            texts.push((&b"path"[..], path.as_slice()));
+        }
+        if !name_field(&mut old.linkname, self.target) {
+            texts.push((b"linkpath", self.target));
+        }
+        let mut numbers = vec![
+            (&mut old.mode[..], u64::from(self.mode), "mode"),
+            (&mut old.uid[..], self.owner.0.into(), "uid"),
+            (&mut old.gid[..], self.owner.1.into(), "gid"),
+            (&mut old.size[..], self.size, "size"),
+        ];
+        for (field, value, key) in &mut numbers {
+            if !octal(field, *value) {
+                record(&mut records, key.as_bytes(), value.to_string().as_bytes());
+            }
+        }
+        let (seconds, nanos) = self.mtime;
+        let fits = u64::try_from(seconds).is_ok_and(|seconds| octal(&mut old.mtime, seconds));
+        if !fits || nanos > 0 {
+            if !fits {
+                octal(&mut old.mtime, 0);
+            }
+            record(&mut records, b"mtime", time(seconds, nanos).as_bytes());
+        }
+        if let Some((major, minor)) = self.device
+            && let Some(ustar) = header.as_ustar_mut()
+        {
+            octal(&mut ustar.dev_major, major.into());
+            octal(&mut ustar.dev_minor, minor.into());
+        }
+        if let Some(size) = self.real_size {
+            record(&mut records, b"GNU.sparse.major", b"1");
+            record(&mut records, b"GNU.sparse.minor", b"0");
+            texts.push((b"GNU.sparse.name", &path));
+            record(&mut records, b"GNU.sparse.realsize", size.to_string().as_bytes());
+        }
+        for (name, value) in self.xattrs {
+            record(&mut records, &[b"SCHILY.xattr.".as_slice(), &escaped(name.to_bytes())].concat(), value);
+        }
+        for (key, text) in &texts {
+            record(&mut records, key, text);
+        }
+        if texts.iter().any(|(_, text)| std::str::from_utf8(text).is_err()) {
+            let mut first = Vec::new();
+            record(&mut first, b"hdrcharset", b"BINARY");
+            records.splice(..0, first);
+        }
+        header.set_cksum();
+        let mut blocks = Vec::with_capacity(3 * BLOCK);
+        if !records.is_empty() {
+            if records.len() as u64 > MAX_EXTENSION {
+                return Err(TooMuch);
+            }
+            let mut extension = Header::new_ustar();
+            let old = extension.as_old_mut();
+            old.linkflag[0] = b'x';
+            name_field(&mut old.name, b"pax_header");
+            octal(&mut old.mode, 0o644);
+            octal(&mut old.uid, 0);
+            octal(&mut old.gid, 0);
+            octal(&mut old.mtime, 0);
+            octal(&mut old.size, records.len() as u64);
+            extension.set_cksum();
+            blocks.extend_from_slice(extension.as_bytes());
+            blocks.extend_from_slice(&records);
+            blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
+        }
+        blocks.extend_from_slice(header.as_bytes());
+        Ok(blocks)
+    }
+}
+
+/// Writes as much of a name as there is room for; false when that is not all.
+fn name_field(field: &mut [u8], name: &[u8]) -> bool {
+    let length = name.len().min(field.len());
+    field[..length].copy_from_slice(&name[..length]);
+    length == name.len()
+}
+
+/// Writes a number, or 0 when there is no room for it: then it is false.
+fn octal(field: &mut [u8], value: u64) -> bool {
+    let digits = field.len() - 1;
+    let fits = value < 1 << (3 * digits);
+    let mut left = if fits { value } else { 0 };
+    for digit in field[..digits].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(left & 7).unwrap_or(0);
+        left >>= 3;
+    }
+    field[digits] = 0;
+    fits
+}
+
+/// Seconds with their fraction: nanoseconds count forward, the decimal number counts away from 0.
+fn time(seconds: i64, nanos: u32) -> String {
+    match (seconds, nanos) {
+        (_, 0) => seconds.to_string(),
+        (0.., _) => format!("{seconds}.{nanos:09}"),
+        _ => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanos),
+    }
+}
+
+/// Adds `length key=value\n`, where the length counts its own digits.
+fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let rest = key.len() + value.len() + 3;
+    let mut digits = 1;
+    while (rest + digits).to_string().len() > digits {
+        digits += 1;
+    }
+    records.extend_from_slice(format!("{} ", rest + digits).as_bytes());
+    records.extend_from_slice(key);
+    records.push(b'=');
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
+
+/// An attribute's name as GNU tar writes it: the `=` is where the value begins.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(name.len());
+    for &byte in name {
+        match byte {
+            b'%' => escaped.extend_from_slice(b"%25"),
+            b'=' => escaped.extend_from_slice(b"%3D"),
+            byte => escaped.push(byte),
+        }
+    }
+    escaped
+}
