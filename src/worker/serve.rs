@@ -143,6 +143,8 @@ fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc
 fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, output: &Output<W>) -> Answer {
     let (done, end) = channel();
     let work = Arc::clone(ticket);
+    // Whatever it does from here on is reported.
+    let mut pulse = ticket.pulse();
     let spawned = std::thread::Builder::new().spawn(move || {
         // The receiver waits for this or for the end of the thread.
         let _ = done.send(perform(job, stream, &work));
@@ -150,7 +152,6 @@ fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Tic
     if let Err(error) = spawned {
         return refused(format!("no thread: {error}"));
     }
-    let mut pulse = ticket.pulse();
     loop {
         match end.recv_timeout(REPORT) {
             Ok(Ok(answer)) => return answer,

@@ -223,86 +223,121 @@ impl Write for Replies {
     }
 }
 
-#[test]
-fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
-    let (input, requests) = mpsc::channel();
-    let (replies, output) = mpsc::channel();
-    let serving = std::thread::spawn(move || {
-        crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
-    });
-    let hear = || serde_json::from_slice::<Reply>(&output.recv().unwrap()).unwrap();
-    let say = |id, job| {
+/// A serving loop, and who talks to it.
+struct Served {
+    input: mpsc::Sender<Vec<u8>>,
+    output: mpsc::Receiver<Vec<u8>>,
+    serving: std::thread::JoinHandle<std::process::ExitCode>,
+}
+
+impl Served {
+    fn new() -> Served {
+        let (input, requests) = mpsc::channel();
+        let (replies, output) = mpsc::channel();
+        let serving = std::thread::spawn(move || {
+            crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
+        });
+        let served = Served { input, output, serving };
+        assert_eq!(served.hear(), Reply { id: 0, answer: Answer::Ready });
+        served
+    }
+
+    fn hear(&self) -> Reply {
+        serde_json::from_slice(&self.output.recv().unwrap()).unwrap()
+    }
+
+    /// The next reply that is no progress.
+    fn hear_end(&self) -> Reply {
+        loop {
+            match self.hear() {
+                Reply { answer: Answer::Progress { .. }, .. } => {}
+                end => return end,
+            }
+        }
+    }
+
+    fn say(&self, id: u64, job: Job) {
         let mut line = serde_json::to_vec(&Request { id, job }).unwrap();
         line.push(b'\n');
-        input.send(line).unwrap();
-    };
-    assert_eq!(hear(), Reply { id: 0, answer: Answer::Ready });
+        self.input.send(line).unwrap();
+    }
+
+    fn give(&self, id: u64, piece: &[u8]) {
+        self.say(id, Job::Data { length: u32::try_from(piece.len()).unwrap() });
+        if !piece.is_empty() {
+            self.input.send(piece.to_vec()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
+    let served = Served::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "x").unwrap();
-    say(4, Job::Scan { path: folder.path().to_str().unwrap().into(), max_entries: 0 });
-    let Reply { id: 4, answer: Answer::Scanned(scan) } = hear() else { panic!("not a scan") };
+    served.say(4, Job::Scan { path: folder.path().to_str().unwrap().into(), max_entries: 0 });
+    let Reply { id: 4, answer: Answer::Scanned(scan) } = served.hear() else { panic!("not a scan") };
     assert_eq!((scan.amount.files, scan.complete), (1, true));
 
-    input.send(b"{}\n".to_vec()).unwrap();
-    assert!(matches!(hear(), Reply { id: 0, answer: Answer::Failed(_) }));
+    served.input.send(b"{}\n".to_vec()).unwrap();
+    assert!(matches!(served.hear(), Reply { id: 0, answer: Answer::Failed(_) }));
 
     // A job that goes on until it is stopped; it says that it lives.
-    say(5, Job::Listen { ports: vec![1] });
-    let progress = hear();
+    served.say(5, Job::Listen { ports: vec![1] });
+    let progress = served.hear();
     assert!(matches!(progress, Reply { id: 5, answer: Answer::Progress { .. } }), "{progress:?}");
-    say(5, Job::Listen { ports: vec![1] });
-    loop {
-        match hear() {
-            Reply { id: 5, answer: Answer::Progress { .. } } => {}
-            Reply { id: 5, answer: Answer::Failed(_) } => break,
-            other => panic!("{other:?}"),
-        }
-    }
-    say(0, Job::Cancel { target: 5 });
-    loop {
-        match hear() {
-            Reply { id: 5, answer: Answer::Progress { .. } } => {}
-            Reply { id: 5, answer: Answer::Cancelled } => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    served.say(5, Job::Listen { ports: vec![1] });
+    assert!(matches!(served.hear_end(), Reply { id: 5, answer: Answer::Failed(_) }));
+    served.say(0, Job::Cancel { target: 5 });
+    assert_eq!(served.hear_end(), Reply { id: 5, answer: Answer::Cancelled });
     // It ends although a job runs.
-    say(6, Job::Listen { ports: vec![1] });
-    drop(input);
-    serving.join().unwrap();
+    served.say(6, Job::Listen { ports: vec![1] });
+    drop(served.input);
+    served.serving.join().unwrap();
+}
+
+fn unpack_to(to: &str) -> Job {
+    let routes = vec![Route { prefix: Vec::new(), to: to.to_owned() }];
+    Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
 /// Pieces of a stream that no job takes, or that its job does not take any more, are thrown away.
 #[test]
 fn pieces_for_nobody_do_not_hold_the_serving_loop_up() {
-    let (input, requests) = mpsc::channel();
-    let (replies, output) = mpsc::channel();
-    let serving = std::thread::spawn(move || {
-        crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
-    });
-    let hear = || serde_json::from_slice::<Reply>(&output.recv().unwrap()).unwrap();
-    let say = |id, job, then: Vec<u8>| {
-        let mut line = serde_json::to_vec(&Request { id, job }).unwrap();
-        line.push(b'\n');
-        line.extend_from_slice(&then);
-        input.send(line).unwrap();
-    };
-    let data = |id| say(id, Job::Data { length: 1000 }, vec![b'\n'; 1000]);
-    assert_eq!(hear(), Reply { id: 0, answer: Answer::Ready });
-    let routes = vec![Route { prefix: Vec::new(), to: "/is/not/there".into() }];
-    say(1, Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }, Vec::new());
+    let served = Served::new();
+    served.say(1, unpack_to("/is/not/there"));
     // More than its stream holds, before and after it has failed.
     for _ in 0..50 {
-        data(1);
+        served.give(1, &[b'\n'; 1000]);
     }
-    assert!(matches!(hear(), Reply { id: 1, answer: Answer::Failed(_) }));
-    data(1);
-    data(77);
-    say(1, Job::Data { length: 0 }, Vec::new());
-    say(2, Job::Scan { path: "/proc/self/fd".into(), max_entries: 0 }, Vec::new());
-    assert!(matches!(hear(), Reply { id: 2, answer: Answer::Scanned(_) }));
+    assert!(matches!(served.hear(), Reply { id: 1, answer: Answer::Failed(_) }));
+    served.give(1, &[b'\n'; 1000]);
+    served.give(77, &[b'\n'; 1000]);
+    served.give(1, &[]);
+    served.say(2, Job::Scan { path: "/is/not/there".into(), max_entries: 0 });
+    assert!(matches!(served.hear(), Reply { id: 2, answer: Answer::Failed(_) }));
     // What is longer than a piece may be cannot be told from requests any more.
-    say(2, Job::Data { length: MAX_DATA + 1 }, Vec::new());
-    assert!(matches!(hear(), Reply { id: 0, answer: Answer::Failed(Failure::BadRequest { .. }) }));
-    serving.join().unwrap();
+    served.say(2, Job::Data { length: MAX_DATA + 1 });
+    assert!(matches!(served.hear(), Reply { id: 0, answer: Answer::Failed(Failure::BadRequest { .. }) }));
+    served.serving.join().unwrap();
+}
+
+#[test]
+fn a_job_that_waits_for_its_stream_lives_and_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::new();
+    served.say(1, unpack_to(folder.path().to_str().unwrap()));
+    let mut header = tar::Header::new_gnu();
+    header.set_path("a").unwrap();
+    header.set_size(1000);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    served.give(1, header.as_bytes());
+    // The piece is answered by a sign of life, and what is missing is waited for.
+    assert!(matches!(served.hear(), Reply { id: 1, answer: Answer::Progress { .. } }));
+    served.say(0, Job::Cancel { target: 1 });
+    assert_eq!(served.hear_end(), Reply { id: 1, answer: Answer::Cancelled });
 }

@@ -83,6 +83,17 @@ async fn requests_go_before_pieces_that_wait() {
     assert_eq!(tokio::join!(unpacking, play).0.unwrap(), done());
 }
 
+/// The request that a piece is for may have come just after the look at the requests.
+#[tokio::test]
+async fn a_piece_is_never_before_its_request() {
+    let (requests, mut lines) = channel::unbounded_channel();
+    requests.send(b"request\n".to_vec()).unwrap();
+    let frame = super::super::Frame { line: b"data\n".to_vec(), bytes: Bytes::from_static(b"piece") };
+    let mut written = Vec::new();
+    super::super::write_frame(&mut written, &mut lines, &frame).await.unwrap();
+    assert_eq!(written, b"request\ndata\npiece");
+}
+
 #[tokio::test]
 async fn an_answer_ends_the_stream() {
     let (worker, mut player) = pair(SILENCE).await;
