@@ -36,7 +36,7 @@ impl fmt::Display for ArchiveError {
         match self.kind {
             ArchiveFault::NotAnArchive => return write!(f, "this is not a tar archive: {detail}"),
             ArchiveFault::Truncated => write!(f, "the archive is cut off: {detail}")?,
-            ArchiveFault::Corrupt => write!(f, "the archive is damaged: {detail}")?,
+            ArchiveFault::Corrupt => write!(f, "the archive is damaged, or of a form that is not known: {detail}")?,
             ArchiveFault::TooMany => write!(f, "the archive is too large: {detail}")?,
             ArchiveFault::Io => write!(f, "the archive could not be read: {detail}")?,
         }

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
+use super::compression::detect_encryption;
 use super::error::{ArchiveError, ArchiveFault};
 use super::header::{self, BLOCK, Block, Fields};
 use super::pax::Extended;
@@ -135,6 +136,7 @@ impl<R: Read> Reader<R> {
     fn advance(&mut self) -> Result<Option<Entry>, ArchiveError> {
         self.skip_rest()?;
         let mut said: Option<Extended> = None;
+        let mut has_pax = false;
         let mut extensions = 0;
         loop {
             let Some(block) = self.header()? else {
@@ -160,7 +162,10 @@ impl<R: Read> Reader<R> {
                     match fields.flag {
                         b'L' => said.path = Some(header::text(&body).to_vec()),
                         b'K' => said.link = Some(header::text(&body).to_vec()),
-                        _ => said.read(&body).map_err(|words| self.corrupt(words))?,
+                        _ => {
+                            has_pax = true;
+                            said.read(&body).map_err(|words| self.corrupt(words))?;
+                        }
                     }
                 }
                 // A volume's label.
@@ -173,9 +178,8 @@ impl<R: Read> Reader<R> {
                     self.skip_rest()?;
                 }
                 _ => {
-                    let has_extension = said.is_some();
                     let said = said.unwrap_or_else(|| self.global.clone());
-                    return self.entry(&block, fields, said, has_extension).map(Some);
+                    return self.entry(&block, fields, said, has_pax).map(Some);
                 }
             }
         }
@@ -191,13 +195,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Makes an entry of all that was said about it.
-    fn entry(
-        &mut self,
-        block: &Block,
-        fields: Fields,
-        said: Extended,
-        has_extension: bool,
-    ) -> Result<Entry, ArchiveError> {
+    fn entry(&mut self, block: &Block, fields: Fields, said: Extended, has_pax: bool) -> Result<Entry, ArchiveError> {
         let sparse_name = said.sparse.name.clone();
         let name = sparse_name.or(said.path).unwrap_or(fields.name);
         if name.is_empty() {
@@ -241,26 +239,26 @@ impl<R: Read> Reader<R> {
                     return Err(self.corrupt("a hard link says of nothing that it is the same"));
                 }
                 entry.kind = Kind::HardLink(self.path(&link)?);
-                self.expect_surplus(stored, has_extension)?;
+                self.expect_surplus(stored, has_pax)?;
             }
             b'2' => {
                 if link.is_empty() || link.contains(&0) || link.len() > MAX_PATH {
                     return Err(self.corrupt("a symlink does not say where it leads"));
                 }
                 entry.kind = Kind::Symlink(link);
-                self.expect_surplus(stored, has_extension)?;
+                self.expect_surplus(stored, has_pax)?;
             }
             b'3' | b'4' => {
                 entry.kind = Kind::Device;
-                self.expect_surplus(stored, has_extension)?;
+                self.expect_surplus(stored, has_pax)?;
             }
             b'5' => {
                 entry.kind = Kind::Folder;
-                self.expect_surplus(stored, has_extension)?;
+                self.expect_surplus(stored, has_pax)?;
             }
             b'6' => {
                 entry.kind = Kind::Fifo;
-                self.expect_surplus(stored, has_extension)?;
+                self.expect_surplus(stored, has_pax)?;
             }
             // A folder of an incremental backup by GNU tar, and the list of what was in it.
             b'D' => {
@@ -353,9 +351,9 @@ impl<R: Read> Reader<R> {
 
     /// What has no content has a size all the same. Those who write it mean different things: pax that content follows,
     /// others how large the file is of which this is another name. What follows tells, where it is no pax archive.
-    fn expect_surplus(&mut self, size: u64, has_extension: bool) -> Result<(), ArchiveError> {
+    fn expect_surplus(&mut self, size: u64, has_pax: bool) -> Result<(), ArchiveError> {
         self.expect_content(size)?;
-        if size == 0 || has_extension {
+        if size == 0 || has_pax {
             return Ok(());
         }
         let block = self.block("the archive ends where an entry has to follow")?;
@@ -401,7 +399,7 @@ impl<R: Read> Reader<R> {
         }
         self.position -= BLOCK as u64;
         Err(if is_first {
-            self.fault(ArchiveFault::NotAnArchive, "it does not begin with an entry")
+            self.fault(ArchiveFault::NotAnArchive, not_an_archive(&block))
         } else {
             self.corrupt("something else is where an entry has to begin")
         })
@@ -524,6 +522,26 @@ impl<R: Read + Seek> Reader<R> {
 
 fn is_zero(block: &Block) -> bool {
     block.iter().all(|&byte| byte == 0)
+}
+
+/// What a file that is no archive is instead.
+fn not_an_archive(start: &Block) -> String {
+    const KNOWN: [(&[u8], &str); 9] = [
+        (b"PK\x03\x04", "a zip file"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip file"),
+        (b"Rar!", "a RAR file"),
+        (b"\x04\x22\x4d\x18", "something packed with lz4"),
+        (b"LZIP", "something packed with lzip"),
+        (b"\x1f\x9d", "something packed with compress"),
+        (b"PGDMP", "a dump of PostgreSQL"),
+        (b"SQLite format 3\0", "a database of SQLite"),
+        (b"07070", "a cpio archive"),
+    ];
+    if let Some(encryption) = detect_encryption(start) {
+        return format!("it is encrypted ({encryption})");
+    }
+    let known = KNOWN.iter().find(|(magic, _)| start.starts_with(magic));
+    known.map_or_else(|| "it does not begin with an entry".to_owned(), |(_, what)| format!("it looks like {what}"))
 }
 
 /// Jumps over bytes by reading them.

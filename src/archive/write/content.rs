@@ -39,19 +39,20 @@ pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno
     let mut at = 0;
     while at < size {
         let data = match seek(source, SeekFrom::Data(at)) {
-            Ok(data) if data < size => data / block * block,
+            Ok(data) if data < size => data,
             // Nothing but a hole up to the end.
             Ok(_) | Err(Errno::NXIO) => break,
             // A file system that knows no holes.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let hole = match seek(source, SeekFrom::Hole(data.max(at))) {
+        let hole = match seek(source, SeekFrom::Hole(data)) {
             Ok(hole) if pieces.len() < MAX_PIECES => hole.next_multiple_of(block).min(size),
             Ok(_) | Err(Errno::NXIO) => size,
             Err(error) => return Err(error),
         };
-        // A hole that was filled in between is none, but it has to go on.
+        let data = data / block * block;
+        // Data that was taken away in between is none, but this has to go on.
         let hole = hole.max((data + block).min(size));
         match pieces.last_mut() {
             Some(last) if last.offset + last.length >= data => last.length = hole - last.offset,

@@ -197,6 +197,10 @@ fn what_has_no_content_may_say_a_size_all_the_same() {
         let pax = pax(b'x', &[("size", b"1024")]);
         let found = entries(&whole(&[pax, with_size(flag), inner, content.clone()])).expect("it is fine");
         assert_eq!(found.len(), 2, "{}", char::from(flag));
+        // A long name of GNU's does not.
+        let found =
+            entries(&whole(&[part(b'L', b"long", b"name"), with_size(flag), content.clone()])).expect("it is fine");
+        assert_eq!((found.len(), found[1].1.as_slice()), (2, &b"inner"[..]), "{}", char::from(flag));
     }
 }
 
@@ -220,6 +224,21 @@ fn types_that_are_not_known_are_named_and_not_dropped() {
     let error = fault(&whole(&[part(b'0', b"fine", b""), part(b'Z', b"strange", b"data")]));
     assert_eq!((error.kind, error.entry.as_deref()), (ArchiveFault::Corrupt, Some("strange")));
     assert!(error.to_string().contains("type ‘Z’"), "{error}");
+}
+
+#[test]
+fn what_is_no_archive_is_said_to_be_what_it_looks_like() {
+    let words = |start: &[u8]| {
+        let mut file = start.to_vec();
+        file.resize(2000, b'x');
+        let error = fault(&file);
+        assert_eq!((error.kind, error.entry.as_ref(), error.at), (ArchiveFault::NotAnArchive, None, 0));
+        error.to_string()
+    };
+    assert_eq!(words(b"PK\x03\x04"), "this is not a tar archive: it looks like a zip file");
+    assert_eq!(words(b"age-encryption.org/v1\n"), "this is not a tar archive: it is encrypted (age)");
+    assert_eq!(words(b"words"), "this is not a tar archive: it does not begin with an entry");
+    assert_eq!(fault(b"").to_string(), "this is not a tar archive: it is empty");
 }
 
 #[test]
