@@ -8,10 +8,9 @@ use rustix::io::{Errno, pread};
 
 use crate::archive::header::BLOCK;
 
-/// Written at a time.
-const BUFFER: usize = 1 << 20;
-/// Less free space than this is not read into.
-const LEAST_READ: usize = 64 * 1024;
+/// Written at a time. What a pipe holds: more makes one side wait for the other and falls out of the processor's cache, and
+/// takes twice as long.
+const BUFFER: usize = 64 * 1024;
 /// Holes in smaller files are not worth a map.
 const SMALLEST_SPARSE: u64 = 16 * 1024;
 /// More pieces than this are not told apart: what follows is packed as data, holes included.
@@ -100,10 +99,10 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Free space, enough to be worth a read of `want` bytes.
+    /// Free space for `want` bytes, or all that there can be.
     fn space(&mut self, want: u64) -> io::Result<&mut [u8]> {
         let want = usize::try_from(want).unwrap_or(BUFFER);
-        if BUFFER - self.filled < want.min(LEAST_READ) {
+        if BUFFER - self.filled < want.min(BUFFER) {
             self.flush()?;
         }
         let end = self.filled + want.min(BUFFER - self.filled);
