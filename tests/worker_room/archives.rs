@@ -8,11 +8,11 @@ use futures_util::stream::{iter, repeat_with};
 use futures_util::{Stream, StreamExt};
 use tokio_util::bytes::Bytes;
 
-use rehearsa::model::sandbox::NetworkSpec;
+use rehearsa::model::sandbox::{MountSource, NetworkSpec};
 use rehearsa::worker::client::{Worker, WorkerError};
 use rehearsa::worker::protocol::{Answer, Failure, Job, RootKind, Route, Unpacked};
 
-use crate::bench::{Bench, with_session};
+use crate::bench::{Bench, mount, with_session};
 use crate::copies::odd_things;
 use crate::{at, compare, run, volume, worker};
 
@@ -165,18 +165,62 @@ async fn other_jobs_go_on_while_a_stream_comes() {
         let (worker, first, _) = pair(bench).await;
         let half = archive.len() / 2;
         let (begin, rest) = (archive[..half].to_vec(), archive[half..].to_vec());
-        // The second half comes when the scan has ended.
+        // The second half comes when the worker was heard of the first, and the scan has ended.
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
         let late = futures_util::stream::once(async {
+            hears.recv().await;
             let scan = run(&worker, Job::Scan { path: "/two".into(), max_entries: 0 }).await;
             assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
             Ok(Bytes::from(rest))
         });
-        let mut heard = 0;
-        let answer =
-            worker.unpack(job(&[("data", "/one")]), stream(begin).chain(late), |amount, _| heard = amount.files).await;
+        let progress = move |_, _| {
+            // Once the second half has come nobody waits for it any more.
+            let _ = heard.send(());
+        };
+        let answer = worker.unpack(job(&[("data", "/one")]), stream(begin).chain(late), progress).await;
         assert!(matches!(answer, Ok(Answer::Unpacked { .. })), "{answer:?}");
-        assert!(heard <= 8);
         compare::same(&original, &first);
+    })
+    .await;
+}
+
+/// What does not fit shows on the way only: nothing says beforehand how much there is.
+#[tokio::test]
+async fn a_disk_that_has_no_room_is_told_as_that() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        for index in 0..400 {
+            std::fs::write(original.join(index.to_string()), [7; 10_000]).expect("file");
+        }
+        let archive = packed(&original, ".");
+        let small = |options: &str| MountSource::Tmpfs(options.into());
+        let mounts = vec![
+            mount("/bytes", small("size=2m"), false),
+            mount("/files", small("size=64m,nr_inodes=200"), false),
+            mount("/kept", small("size=8m"), false),
+        ];
+        let worker = worker(bench, "w", mounts, NetworkSpec::None).await;
+        let unpack = async |to: &str, keep_free| {
+            let routes = vec![Route { prefix: Vec::new(), to: to.into() }];
+            let job = Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free };
+            match worker.unpack(job, stream(archive.clone()), |_, _| {}).await {
+                Ok(Answer::Failed(failure)) => failure,
+                other => panic!("there was room: {other:?}"),
+            }
+        };
+        let files = async |path: &str| {
+            let scan = run(&worker, Job::Scan { path: path.into(), max_entries: 0 }).await;
+            let Answer::Scanned(scan) = scan else { panic!("{scan:?}") };
+            scan.amount.files
+        };
+        let failure = unpack("/bytes", 0).await;
+        assert!(matches!(failure, Failure::NoSpace { bytes, free } if free < bytes && bytes < 1 << 20), "{failure:?}");
+        assert!(files("/bytes").await > 100, "it was begun");
+        let failure = unpack("/files", 0).await;
+        assert!(matches!(failure, Failure::Full { free_files: Some(0), .. }), "{failure:?}");
+        let failure = unpack("/kept", 6 << 20).await;
+        assert!(matches!(failure, Failure::NoSpace { .. }), "{failure:?}");
+        assert!((50..250).contains(&files("/kept").await), "a quarter of the room may be taken, and is");
     })
     .await;
 }

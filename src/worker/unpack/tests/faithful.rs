@@ -166,4 +166,19 @@ fn what_the_file_system_refuses_is_told() {
     assert!(unpacked.lost_metadata[0].starts_with("nonsense.name on a: "), "{:?}", unpacked.lost_metadata);
     assert!(unpacked.lost_metadata[1].starts_with("user.no on l: "), "{:?}", unpacked.lost_metadata);
     assert_eq!(content(&field.to("a")), "x");
+    assert_eq!(rustix::fs::llistxattr(field.to("a"), &mut [0; 1000][..]).unwrap(), 0, "a label belongs to its place");
+}
+
+#[test]
+fn rights_of_an_earlier_entry_are_gone() {
+    let field = Field::new();
+    field.done(Archive::of([
+        folder("d").xattr("system.posix_acl_default", ACL),
+        file("e", ""),
+        folder("d").mode(0o750),
+        file("d/a", ""),
+    ]));
+    for path in ["d", "d/a"] {
+        assert_eq!(rustix::fs::llistxattr(field.to(path), &mut [0; 1000][..]).unwrap(), 0, "{path}");
+    }
 }
