@@ -88,6 +88,60 @@ fn the_plan_file_of_the_working_directory_is_found() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
 }
 
+/// Checks a plan file of this text in a folder with an archive `app-1.tar`, where no engine answers.
+fn check(plan: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.toml");
+    std::fs::write(&path, plan).expect("written");
+    std::fs::write(folder.path().join("app-1.tar"), "").expect("written");
+    std::fs::write(folder.path().join("empty"), "").expect("written");
+    let output = rehearsa(&["plan", "--check", "--plan", path.to_str().expect("letters")], &NO_ENGINE);
+    let shown = |bytes: &[u8]| text(bytes).replace(&format!("{}/", folder.path().display()), "");
+    (output.status.code(), shown(&output.stdout), shown(&output.stderr))
+}
+
+const NO_HOST: &str = "no Docker engine answers at unix:///nonexistent.sock (from DOCKER_HOST), so the file is not held \
+    against the host\n";
+
+#[test]
+fn a_plan_file_is_checked_without_an_engine_and_says_so() {
+    let right = "source = 'nightly'\n[sources.nightly]\nfrom = 'tar:app-*.tar'\npassphrase = { command = 'echo \
+        fixture-cli-secret' }\n[sources.far]\nfrom = 'daemon:/srv'\n[services.web]\n[stacks.media]\nsource = 'dir:.'\n";
+    let (code, stdout, stderr) = check(right);
+    let expected = "p.toml holds, as far as it can be told without the host: 2 sources, 1 stack, 1 service\n\
+        not looked into: daemon:/srv, for it is on the engine's host\n";
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), expected, NO_HOST));
+}
+
+#[test]
+fn sources_and_secrets_that_are_not_there_are_all_told() {
+    let wrong = "source = 'nightly'\n\
+        [sources.nightly]\nfrom = 'tar:web-*.tar'\npassphrase = { env = 'REHEARSA_NO_SUCH' }\nidentity = 'none.txt'\n\
+        [sources.weekly]\nfrom = 'tar:app-*.tar'\npassphrase = { command = 'echo fixture-cli-secret; exit 3' }\n\
+        [sources.offsite]\nfrom = 'dir:none'\npassphrase = { file = 'empty' }\n\
+        [services.web]\nsource = 'dir:app-1.tar'\n";
+    let (code, stdout, stderr) = check(wrong);
+    let expected = "error: 7 things are wrong with the plan file\n\
+        p.toml:3:8: from: no file fits web-*.tar\n\
+        p.toml:4:14: passphrase: the environment variable REHEARSA_NO_SUCH is not set\n\
+        p.toml:5:12: identity: the file none.txt cannot be read: No such file or directory (os error 2)\n\
+        p.toml:8:14: passphrase: its command ended with exit status: 3; try it by hand\n\
+        p.toml:10:8: from: there is no folder none\n\
+        p.toml:11:14: passphrase: the file empty has nothing in its first line\n\
+        p.toml:13:10: source: app-1.tar is no folder; write `tar:app-1.tar` for an archive\n";
+    assert_eq!((code, stdout.as_str(), stderr), (Some(2), "", format!("{NO_HOST}{expected}")));
+}
+
+#[test]
+fn no_plan_file_is_nothing_to_check() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    command.args(["plan", "--check"]).env_clear().envs(NO_ENGINE).current_dir(folder.path());
+    let output = command.output().expect("rehearsa starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no rehearsa.toml in the working directory"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn no_engine_is_named_at_once_with_what_to_do() {
     for args in [&["test"][..], &["test", "--list"], &["plan"], &["inspect", "x"], &["clean"], &["demo"]] {

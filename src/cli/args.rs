@@ -379,8 +379,12 @@ pub struct TestArgs {
 Examples:
   rehearsa plan                    every running service
   rehearsa plan media --no-sizes   a stack, without measuring its volumes
+  rehearsa plan --check            whether rehearsa.toml holds: what it names is there, and can be read
   rehearsa plan --format json      for a program")]
 pub struct PlanArgs {
+    /// Only see whether the plan file holds: its keys, its services, mounts and sources, and where its secrets are found
+    #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes"])]
+    pub check: bool,
     /// Which services.
     #[command(flatten)]
     pub selection: SelectionArgs,

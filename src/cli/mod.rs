@@ -4,6 +4,7 @@
 //! must start fast: `rehearsa worker …`, what this executable does inside a container.
 
 pub mod args;
+pub mod check;
 pub mod clean;
 pub mod completions;
 pub mod connection;
@@ -60,6 +61,7 @@ pub fn main() -> ProcessExit {
     start_logging(&cli.global, &env);
     let result = match &cli.command {
         Command::Test(args) => test::run(args, &cli.global, &env, Caller::Command),
+        Command::Plan(args) if args.check => check::run(args, &cli.global, &env),
         Command::Plan(args) => plan::run(args, &cli.global, &env),
         Command::Inspect(args) => inspect::run(args, &cli.global, &env),
         Command::Clean(args) => clean::run(args, &cli.global, &env),

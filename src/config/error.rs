@@ -81,6 +81,18 @@ impl ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
+impl ConfigErrors {
+    /// These, in the order of the file; what stands in no file comes last. `None` when nothing is wrong.
+    pub fn of(mut errors: Vec<ConfigError>) -> Option<Self> {
+        errors.sort_by_key(|error| match error {
+            ConfigError::Entry { origin: Origin::File { line, column, .. }, .. }
+            | ConfigError::Value { origin: Origin::File { line, column, .. }, .. } => (*line, *column),
+            _ => (usize::MAX, 0),
+        });
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {

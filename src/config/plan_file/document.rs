@@ -24,8 +24,8 @@ pub struct Field<'a> {
 pub struct Document<'a> {
     file: String,
     text: &'a str,
-    /// What is wrong, and where.
-    errors: Vec<(usize, ConfigError)>,
+    /// What is wrong.
+    errors: Vec<ConfigError>,
 }
 
 impl<'a> Document<'a> {
@@ -83,18 +83,18 @@ impl<'a> Document<'a> {
     /// Something is wrong at an offset.
     pub fn error(&mut self, at: usize, what: impl Into<String>) {
         let error = ConfigError::Entry { origin: self.origin(at, None), what: what.into() };
-        self.errors.push((at, error));
+        self.errors.push(error);
     }
 
     /// A field's value is wrong.
     pub fn wrong(&mut self, field: &Field<'_>, what: impl Into<String>) {
         let error = ConfigError::Entry { origin: self.origin_of(field), what: what.into() };
-        self.errors.push((field.at, error));
+        self.errors.push(error);
     }
 
-    /// The value that was read at an offset; what is wrong with it is remembered.
-    pub fn keep<T>(&mut self, at: usize, read: Result<T, ConfigError>) -> Option<T> {
-        read.map_err(|error| self.errors.push((at, error))).ok()
+    /// A value that was read; what is wrong with it is remembered.
+    pub fn keep<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        read.map_err(|error| self.errors.push(error)).ok()
     }
 
     /// A field's table.
@@ -150,12 +150,11 @@ impl<'a> Document<'a> {
     }
 
     /// What was read, unless something is wrong.
-    pub fn finish<T>(mut self, read: T) -> Result<T, ConfigErrors> {
-        if self.errors.is_empty() {
-            return Ok(read);
+    pub fn finish<T>(self, read: T) -> Result<T, ConfigErrors> {
+        match ConfigErrors::of(self.errors) {
+            None => Ok(read),
+            Some(errors) => Err(errors),
         }
-        self.errors.sort_by_key(|(at, _)| *at);
-        Err(ConfigErrors(self.errors.into_iter().map(|(_, error)| error).collect()))
     }
 }
 

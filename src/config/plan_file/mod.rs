@@ -29,6 +29,8 @@ pub struct PlanFile {
     pub path: Option<PathBuf>,
     /// Sources by their names.
     pub sources: BTreeMap<String, Source>,
+    /// Sources that are written out where a name could stand.
+    pub written_out: Vec<Source>,
     /// What holds for every service.
     pub all: Wishes,
     /// What holds for the services of a stack.
@@ -42,6 +44,10 @@ pub struct PlanFile {
 pub struct Source {
     /// The line with its place.
     pub origin: Origin,
+    /// The line that says where its passphrase is found.
+    pub passphrase: Option<Origin>,
+    /// The line with its file of private keys.
+    pub identity: Option<Origin>,
     /// The source.
     pub spec: SourceSpec,
 }

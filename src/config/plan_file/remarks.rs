@@ -1,7 +1,7 @@
 //! What of a plan file does not fit the host: services, stacks and mounts that are not there.
 
 use super::{Entry, PlanFile};
-use crate::config::error::{ConfigError, Origin};
+use crate::config::error::{ConfigError, ConfigErrors, Origin};
 use crate::config::nearest::suggestion;
 use crate::config::place;
 use crate::model::mount::Origin as MountOrigin;
@@ -31,11 +31,7 @@ impl PlanFile {
                 found.extend(mounts(entry, &own, &format!("no service of the stack {name} has a mount")));
             }
         }
-        found.sort_by_key(|error| match error {
-            ConfigError::Entry { origin: Origin::File { line, .. }, .. } => *line,
-            _ => 0,
-        });
-        found
+        ConfigErrors::of(found).map(|errors| errors.0).unwrap_or_default()
     }
 }
 

@@ -35,7 +35,7 @@ const SECRETS: &str = "{ file = \"/run/secrets/backup\" }, { env = \"NAME\" } or
 pub fn read(path: &Path, text: &str, home: Option<&Path>) -> Result<PlanFile, ConfigErrors> {
     let (document, table) = Document::parse(path, text);
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut reader = Reader { document, folder, home, sources: BTreeMap::new() };
+    let mut reader = Reader { document, folder, home, sources: BTreeMap::new(), written_out: Vec::new() };
     let mut file = PlanFile { path: Some(path.to_path_buf()), ..PlanFile::default() };
     if let Some(table) = &table {
         reader.file(table, &mut file);
@@ -50,6 +50,7 @@ struct Reader<'a> {
     home: Option<&'a Path>,
     /// `None` for one that is there but wrong: it is known all the same.
     sources: BTreeMap<String, Option<Source>>,
+    written_out: Vec<Source>,
 }
 
 impl Reader<'_> {
@@ -78,6 +79,7 @@ impl Reader<'_> {
             }
         }
         let sources = std::mem::take(&mut self.sources);
+        file.written_out = std::mem::take(&mut self.written_out);
         file.sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
     }
 
@@ -100,6 +102,7 @@ impl Reader<'_> {
         let example = "[sources.nightly] and below it from = \"tar:backups/app-*.tar.gz\"";
         let table = self.document.table(source, example)?;
         let (mut from, mut snapshot, mut keys) = (None, None, Keys::default());
+        let (mut passphrase, mut identity) = (None, None);
         let mut named = false;
         for field in fields(table) {
             match field.key {
@@ -108,7 +111,7 @@ impl Reader<'_> {
                     if let Some(text) = self.document.text(&field, "\"tar:backups/app-*.tar.gz\"") {
                         let text = self.at_home(text);
                         let origin = self.document.origin_of(&field);
-                        let place = self.document.keep(field.at, source::parse(&origin, &text, &self.folder));
+                        let place = self.document.keep(source::parse(&origin, &text, &self.folder));
                         from = place.map(|place| (origin, place));
                     }
                 }
@@ -117,8 +120,14 @@ impl Reader<'_> {
                     Some("latest") | None => {}
                     Some(name) => snapshot = Some(name.to_owned()),
                 },
-                "passphrase" => keys.passphrase = self.secret(&field),
-                "identity" => keys.identity = self.identity(&field),
+                "passphrase" => {
+                    keys.passphrase = self.secret(&field);
+                    passphrase = Some(self.document.origin_of(&field));
+                }
+                "identity" => {
+                    keys.identity = self.identity(&field);
+                    identity = Some(self.document.origin_of(&field));
+                }
                 key => {
                     let of_service = OF_ALL.contains(&key) || OF_SERVICE.contains(&key);
                     let elsewhere = of_service.then_some("below a service or a stack, or at the top of the file");
@@ -134,7 +143,7 @@ impl Reader<'_> {
             self.document.error(source.key_at, what);
         }
         let (origin, place) = from?;
-        Some(Source { origin, spec: SourceSpec { place, snapshot, keys } })
+        Some(Source { origin, passphrase, identity, spec: SourceSpec { place, snapshot, keys } })
     }
 
     /// Whatever is wrong, what is written is not repeated: it may be the secret.
@@ -248,22 +257,27 @@ impl Reader<'_> {
     ) -> Option<T> {
         let text = self.document.text_or_number(field, example)?;
         let read = parse(&self.document.origin_of(field), &text);
-        self.document.keep(field.at, read)
+        self.document.keep(read)
     }
 
     fn source_wish(&mut self, field: &Field<'_>) -> Option<SourceWish> {
         let text = self.document.text(field, "the name of a source, or \"live\"")?;
         let text = self.at_home(text);
         let read = SourceWish::read(&self.document.origin_of(field), &text, &self.folder);
-        let (origin, name) = match self.document.keep(field.at, read)? {
+        let (origin, name) = match self.document.keep(read)? {
             SourceWish::Named { origin, name } => (origin, name),
-            written_out => return Some(written_out),
+            SourceWish::Backup(spec) => {
+                let origin = self.document.origin_of(field);
+                self.written_out.push(Source { origin, passphrase: None, identity: None, spec: spec.clone() });
+                return Some(SourceWish::Backup(spec));
+            }
+            SourceWish::Live => return Some(SourceWish::Live),
         };
         match self.sources.get(&name) {
             Some(source) => source.as_ref().map(|source| SourceWish::Backup(source.spec.clone())),
             None => {
                 let error = unknown_source(&origin, &name, self.sources.keys().map(String::as_str));
-                self.document.keep(field.at, Err(error))
+                self.document.keep(Err(error))
             }
         }
     }
