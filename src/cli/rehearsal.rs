@@ -1,5 +1,6 @@
 //! From services and settings to a run: what `test` and `demo` share.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 
 use super::exit::Failure;
@@ -48,16 +49,29 @@ pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<
     for remark in settings.file.remarks(&services) {
         tracing::warn!("{remark}");
     }
+    // What is wrong with a label elsewhere is no concern of who asks for this stack.
+    let concerned: BTreeSet<String> = services
+        .iter()
+        .filter(|service| crate::plan::is_named(&settings.selection, service))
+        .map(|service| service.name.stack_name().to_owned())
+        .collect();
     for mut service in services {
         service.declared = discover::declared(&service, &working_dir);
-        let labels = Labels::of(&service)?;
-        for unknown in &labels.unknown {
-            tracing::warn!("{unknown}");
-        }
-        let rehearsal = settings.with_labels(&service, &labels)?;
+        let rehearsal = match heard(&service, settings) {
+            Err(_) if !concerned.contains(service.name.stack_name()) => Rehearsal::default(),
+            heard => heard?,
+        };
         with_settings.push((service, rehearsal));
     }
     Ok(with_settings)
+}
+
+fn heard(service: &Service, settings: &Settings) -> Result<Rehearsal, ConfigError> {
+    let labels = Labels::of(service)?;
+    for unknown in &labels.unknown {
+        tracing::warn!("{unknown}");
+    }
+    settings.with_labels(service, &labels)
 }
 
 /// The plan for these services under these settings.
@@ -128,5 +142,32 @@ fn display(presentation: &Presentation, single: bool) -> Display {
         },
         color: Some(presentation.color.applies(io::stdout().is_terminal())),
         to_file: silent.then(|| "/dev/null".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+    use crate::model::service::ServiceName;
+
+    #[test]
+    fn a_wrong_label_concerns_who_asks_for_its_stack_and_nobody_else() {
+        let mut db = sample::service(ServiceName::of_stack("shop", "db"));
+        db.labels = vec![("rehearsa.settle".to_owned(), "abit".to_owned())];
+        let services = || {
+            let app = sample::service(ServiceName::of_stack("shop", "app"));
+            vec![db.clone(), app, sample::service(ServiceName::lone("web"))]
+        };
+        let asked = |filters: &[&str]| {
+            let mut settings = Settings::default();
+            settings.selection.filters = filters.iter().map(|&filter| filter.to_owned()).collect();
+            with_settings(services(), &settings)
+        };
+        assert_eq!(asked(&["web"]).expect("no concern of it").len(), 3);
+        for filters in [&["shop::app"][..], &[]] {
+            let told = asked(filters).expect_err("it may be booted with it").to_string();
+            assert!(told.contains("rehearsa.settle of container shop-db-1"), "{told}");
+        }
     }
 }
