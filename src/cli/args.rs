@@ -9,8 +9,10 @@ use crate::config::forms::{CiWish, Form, JunitFlavor, TapVersion};
 use crate::config::resolve::Flags;
 use crate::model::event::NoTests;
 
+mod init;
 mod records;
 
+pub use init::InitArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 
 /// The whole command line.
@@ -93,6 +95,8 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Show what `test` would do, service by service; nothing is created
     Plan(Box<PlanArgs>),
+    /// Write a plan file, rehearsa.toml, for what runs on this host
+    Init(InitArgs),
     /// Show a service's configuration as read from its live container
     Inspect(InspectArgs),
     /// Remove what crashed runs left

@@ -29,9 +29,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
     let held = match services(&endpoint) {
         Ok(services) => {
-            wrong.extend(settings.file.remarks(&services));
-            // Labels may name sources of the file.
-            wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));
+            wrong.extend(on_host(&services, &settings));
             String::new()
         }
         Err(failure) if failure.exit == ExitCode::Errored => {
@@ -84,6 +82,40 @@ fn look(source: &Source, env: &Environment, wrong: &mut Vec<ConfigError>, not_lo
     }
 }
 
+/// What of the file does not fit these services, and what of their labels does not fit the file: they may name its sources.
+fn on_host(services: &[Service], settings: &Settings) -> Vec<ConfigError> {
+    let mut wrong = settings.file.remarks(services);
+    wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));
+    wrong
+}
+
 fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::sample;
+    use crate::model::service::ServiceName;
+
+    #[test]
+    fn the_host_is_held_against_the_file_and_the_file_against_the_labels() {
+        let text = "[sources.nightly]\nfrom = 'tar:-'\n[services.web]\n";
+        let file = PlanFile::parse(Path::new("p.toml"), text, None).expect("it is right");
+        let settings = Settings::default().with_file(file);
+        let app = |source: &str| {
+            let mut app = sample::service(ServiceName::lone("app"));
+            app.labels = vec![("rehearsa.source".to_owned(), source.to_owned())];
+            app
+        };
+        let wrong =
+            |service: Service| on_host(&[service], &settings).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let no_web = "p.toml:3:11: no service of this host is called `web`";
+        assert_eq!(wrong(app("nightly")), [no_web]);
+        let label = "label rehearsa.source of container app: `nigthly` is not a source of the plan file; did you mean `nightly`?";
+        assert_eq!(wrong(app("nigthly")), [no_web, label]);
+    }
 }

@@ -13,6 +13,8 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod identity;
+pub mod init;
+mod init_text;
 pub mod inspect;
 mod inspect_view;
 pub mod merge;
@@ -63,6 +65,7 @@ pub fn main() -> ProcessExit {
         Command::Test(args) => test::run(args, &cli.global, &env, Caller::Command),
         Command::Plan(args) if args.check => check::run(args, &cli.global, &env),
         Command::Plan(args) => plan::run(args, &cli.global, &env),
+        Command::Init(args) => init::run(args, &cli.global, &env),
         Command::Inspect(args) => inspect::run(args, &cli.global, &env),
         Command::Clean(args) => clean::run(args, &cli.global, &env),
         Command::Demo(args) => demo::run(args, &cli.global, &env),

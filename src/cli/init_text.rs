@@ -1,0 +1,106 @@
+//! The plan file that `rehearsa init` writes: what is known is set, what could be set stands there as a comment.
+
+use std::fmt::Write as _;
+
+use crate::model::mount::{Origin, Strategy};
+use crate::model::plan::{MountPlan, Plan, ServicePlan};
+use crate::model::service::ServiceName;
+
+/// The name that the source of the command line gets.
+pub const SOURCE: &str = "backup";
+
+/// Part of a backup that belongs to a mount, as it was found there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPart {
+    /// The service.
+    pub service: ServiceName,
+    /// The target of its mount.
+    pub mount: String,
+    /// Path within the backup; empty for all of it.
+    pub path: String,
+}
+
+/// The file for the selected services of a plan. `source` is where their backups are, if that is known; `found` what was found of
+/// them in it.
+pub fn render(plan: &Plan, source: Option<&str>, found: &[FoundPart]) -> String {
+    let mut text = head(source);
+    for case in plan.cases() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[services.{}]\n", quoted(&case.service.name.to_string()));
+        if let Some(reason) = &case.ignored {
+            let _ = writeln!(text, "# It is not rehearsed: {}", comment(reason));
+        }
+        text.push_str(&mounts(case, found));
+    }
+    text
+}
+
+fn head(source: Option<&str>) -> String {
+    let (name, backup) = match source {
+        Some(source) => (SOURCE, format!("[sources.{SOURCE}]\nfrom = {}\n", quoted(source))),
+        None => {
+            let example = "# [sources.backup]\n\
+                # from = \"tar:backups/app-*.tar.gz\"            # or dir:FOLDER, daemon:FOLDER (on the engine's host)\n";
+            ("live", example.to_owned())
+        }
+    };
+    format!(
+        "\
+# The plan file of rehearsa: how the services of this host are rehearsed, and where their backups are.
+# `rehearsa plan --check` says whether it holds; `rehearsa schema plan` prints all that can be said, for an editor.
+
+# Where the data comes from: a name below [sources], or \"live\" for a copy of what the live service has.
+source = \"{name}\"
+# timeout = \"2m\"          # time to become ready
+# settle = \"3s\"           # time it must then stay well
+# max_copy = \"20GiB\"      # the most that is restored of a mount
+# memory = \"2GiB\"         # for services that have no limit of their own
+# max_age = \"26h\"         # how old a backup may be
+# max_rto = \"10m\"         # from the backup to a ready service
+
+{backup}\
+# passphrase = {{ file = \"/run/secrets/backup\" }} # or {{ env = \"NAME\" }} or {{ command = \"pass show backup\" }}
+# identity = \"~/.config/age/key.txt\"
+
+# What stands below a service holds for it alone: all keys from above, and these.
+# skip = \"reason\"                                # listed, not rehearsed
+# mounts.\"/data\".path = \"backup/data\"            # the part of the backup that belongs to a mount; `.` is all of it
+# mounts.\"/data\".strategy = \"copy\"               # or readonly, overlay, empty, omit
+# mounts.\"/data\".allow_empty = true              # its part of the backup may be empty
+"
+    )
+}
+
+fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {
+    let mut lines = String::new();
+    for MountPlan { mount, strategy, .. } in &case.mounts {
+        if *strategy == Strategy::Omit || matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Other { .. }) {
+            continue;
+        }
+        let part = found.iter().find(|part| part.service == case.service.name && part.mount == mount.target);
+        let key = format!("mounts.{}.path", quoted(&mount.target));
+        let title = comment(&mount.title());
+        let _ = match part {
+            Some(part) => {
+                let path = if part.path.is_empty() { "." } else { &part.path };
+                writeln!(lines, "{key} = {} # {title}", quoted(path))
+            }
+            None => writeln!(lines, "# {key} = \"…\" # {title}"),
+        };
+    }
+    lines
+}
+
+/// A text as TOML writes it, as a key and as a value. JSON's way of writing one is TOML's, but for one character.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text serializes").replace('\u{7f}', "\\u007F")
+}
+
+/// A text that stays on the line of its comment.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+#[path = "init_text_tests.rs"]
+mod tests;
