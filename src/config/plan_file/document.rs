@@ -36,7 +36,7 @@ impl<'a> Document<'a> {
         let mut readable = true;
         for error in errors {
             let span = error.span().unwrap_or(text.len()..text.len());
-            let at = span.start.min(text.len());
+            let at = text.floor_char_boundary(span.start);
             if error.message() == "duplicate key" {
                 let key = text.get(span).unwrap_or("this");
                 document.error(at, format!("`{key}` is there twice; only one of the two can hold"));

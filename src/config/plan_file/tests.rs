@@ -266,3 +266,20 @@ fn the_readme_shows_what_is_really_said_of_its_plan() {
         assert!(readme.contains(line), "{line}");
     }
 }
+
+/// What editors save meanwhile, and what people paste.
+#[test]
+fn no_text_makes_the_reader_panic() {
+    let plans = fixtures("fixtures/plans").into_iter().chain(fixtures("fixtures/plans/bad"));
+    for (path, text) in plans {
+        for (at, c) in text.char_indices() {
+            for odd in ["", "\u{feff}", "ä", "\u{1f980}\r", "\"", "[", "=\n", "\0", "'''"] {
+                let _ = parse(&text[..at]);
+                let _ = parse(&format!("{}{odd}{}", &text[..at], &text[at + c.len_utf8()..]));
+            }
+        }
+        let windows = text.replace('\n', "\r\n");
+        let (own, of_windows) = (parse(&text), parse(&format!("\u{feff}{windows}")));
+        assert_eq!(own.is_ok(), of_windows.is_ok(), "{}", path.display());
+    }
+}
