@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms it may use.
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("archive", &[]),
+    ("archive", &["model"]),
     ("docker", &["model"]),
     ("worker", &["archive", "docker", "model"]),
     ("source", &["archive", "model"]),

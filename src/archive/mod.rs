@@ -11,6 +11,7 @@ pub mod open;
 mod pax;
 pub mod read;
 mod sparse;
+pub mod survey;
 #[cfg(test)]
 mod trees;
 pub mod write;

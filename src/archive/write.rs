@@ -20,9 +20,9 @@ use rustix::io::Errno;
 
 use self::content::{Output, Piece, pieces, sparse_map};
 use self::headers::{About, TooMuch};
-use super::below;
 use super::open::{changed, is_gone, open_folder, open_quietly};
 use super::xattrs::{Xattrs, xattrs_at, xattrs_of};
+use super::{Entry, Kind, below};
 
 mod content;
 mod headers;
@@ -110,14 +110,30 @@ enum Moment {
 
 /// Packs what is at `root`. A symlink there is followed, one inside never is.
 pub fn pack(root: &Path, options: &Options, out: impl Write) -> Result<Packed, PackError> {
-    pack_watched(root, options, out, &mut |_, _| {})
+    run(root, options, out, &mut |_, _| {}, None)
 }
 
+/// Tells of all that [`pack`] would pack, content unread.
+pub fn list(root: &Path, see: &mut dyn FnMut(&Entry)) -> Result<(), PackError> {
+    run(root, &Options::default(), io::sink(), &mut |_, _| {}, Some(see)).map(drop)
+}
+
+#[cfg(test)]
 fn pack_watched(
     root: &Path,
     options: &Options,
     out: impl Write,
     watch: &mut dyn FnMut(Moment, &[u8]),
+) -> Result<Packed, PackError> {
+    run(root, options, out, watch, None)
+}
+
+fn run<'a>(
+    root: &Path,
+    options: &'a Options,
+    out: impl Write,
+    watch: &'a mut dyn FnMut(Moment, &[u8]),
+    see: Option<&'a mut dyn FnMut(&Entry)>,
 ) -> Result<Packed, PackError> {
     let unreadable = |error: io::Error| PackError::Unreadable { path: root.display().to_string(), error };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -131,6 +147,7 @@ fn pack_watched(
         links: HashMap::new(),
         listing: Vec::with_capacity(LIST_BYTES),
         watch,
+        see,
     };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => packer.tree(source)?,
@@ -175,6 +192,8 @@ struct Packer<'a, W> {
     links: HashMap<(u64, u64), Link>,
     listing: Vec<u8>,
     watch: &'a mut dyn FnMut(Moment, &[u8]),
+    /// Who wants to hear of entries and not to have them: then nothing is written.
+    see: Option<&'a mut dyn FnMut(&Entry)>,
 }
 
 /// Whether a path is to be packed.
@@ -349,8 +368,8 @@ impl<W: Write> Packer<'_, W> {
             }
             Some(pieces) => {
                 let map = sparse_map(&pieces, size);
-                let stored = map.len() as u64 + pieces.iter().map(|piece| piece.length).sum::<u64>();
-                self.header(b'0', &stat, &xattrs, b"", Some(stored))?;
+                let held = pieces.iter().map(|piece| piece.length).sum::<u64>();
+                self.header(b'0', &stat, &xattrs, b"", Some((held, map.len() as u64)))?;
                 self.out.put(&map)?;
                 (self.watch)(Moment::Announced, &self.path);
                 self.content(source, &pieces)?
@@ -366,6 +385,9 @@ impl<W: Write> Packer<'_, W> {
 
     /// Packs what a file holds at these places, exactly so much; false when it did not hold so much any more.
     fn content(&mut self, source: &OwnedFd, pieces: &[Piece]) -> Result<bool, PackError> {
+        if self.see.is_some() {
+            return Ok(true);
+        }
         let mut is_whole = true;
         for piece in pieces {
             let copied = match self.out.copy(source, *piece)? {
@@ -404,7 +426,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(true)
     }
 
-    /// Writes a header. A sparse file has `stored` bytes in the archive.
+    /// Writes a header. Of a sparse file `stored` says how much of its content is in the archive, and how long the map before it is.
     #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
     fn header(
         &mut self,
@@ -412,14 +434,35 @@ impl<W: Write> Packer<'_, W> {
         stat: &Stat,
         xattrs: &Xattrs,
         target: &[u8],
-        stored: Option<u64>,
+        stored: Option<(u64, u64)>,
     ) -> Result<(), PackError> {
         let size = if flag == b'0' { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
+        if let Some(see) = &mut self.see {
+            see(&Entry {
+                path: self.path.clone(),
+                kind: match flag {
+                    b'1' => Kind::HardLink(target.to_vec()),
+                    b'2' => Kind::Symlink(target.to_vec()),
+                    b'3' | b'4' => Kind::Device,
+                    b'5' => Kind::Folder,
+                    b'6' => Kind::Fifo,
+                    _ => Kind::File,
+                },
+                mode: stat.st_mode as u32 & 0o7777,
+                uid: stat.st_uid,
+                gid: stat.st_gid,
+                mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+                xattrs: Vec::new(),
+                size,
+                stored: stored.map_or(size, |(held, _)| held),
+            });
+            return Ok(());
+        }
         let about = About {
             path: &self.path,
             flag,
             target,
-            size: stored.unwrap_or(size),
+            size: stored.map_or(size, |(held, map)| held + map),
             real_size: stored.map(|_| size),
             mode: stat.st_mode as u32 & 0o7777,
             owner: (stat.st_uid, stat.st_gid),

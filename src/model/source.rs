@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Amount;
+
 /// Where the data of a rehearsal comes from, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceSpec {
@@ -79,4 +81,71 @@ pub struct MapRule {
     pub mount: String,
     /// Path within the backup, without a leading slash; empty for all of it.
     pub path: String,
+}
+
+/// A place in a backup that may belong to a mount.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// This very path, from the top of the backup.
+    Top(Vec<u8>),
+    /// `volumes/NAME/_data` at any depth: where an engine keeps a volume.
+    VolumeData(Vec<u8>),
+}
+
+/// Whose the patterns are that found something, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// The user said it.
+    Said,
+    /// By the volume's name or the host path.
+    Name,
+    /// By the path inside the container.
+    Target,
+    /// There is one mount, and one top folder or none.
+    Only,
+}
+
+/// What is looked for in a backup for one mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Where it may be, and by which rule.
+    pub patterns: Vec<(Rule, Pattern)>,
+}
+
+/// What a part of a backup holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Entries that are no folders, and bytes of content; holes are none.
+    pub amount: Amount,
+    /// Folders, its root not counted.
+    pub folders: u64,
+    /// What is at its very path: `Some(true)` a file, `Some(false)` a folder or something else; `None` when it has no entry of
+    /// its own.
+    pub is_file: Option<bool>,
+}
+
+/// A part of a backup that fits a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// By which rule.
+    pub rule: Rule,
+    /// Its path in the backup.
+    pub path: Vec<u8>,
+    /// What it holds.
+    pub tally: Tally,
+}
+
+/// What was found in a backup in one pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// For each want, in order, the parts that fit.
+    pub candidates: Vec<Vec<Candidate>>,
+    /// The parts of the backup as people see them: its top, what a single top folder or `backup` holds, and volumes; by path.
+    pub parts: Vec<(Vec<u8>, Tally)>,
+    /// There are more parts than are listed.
+    pub more_parts: bool,
+    /// All of it.
+    pub whole: Tally,
 }

@@ -36,7 +36,7 @@ pub mod tap;
 pub mod target;
 pub mod text;
 pub mod trouble;
-pub mod units;
+pub use crate::model::units;
 #[cfg(test)]
 mod valid;
 pub mod wording;

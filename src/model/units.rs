@@ -4,7 +4,7 @@
 //! a unit one decimal is shown (`1.2 GB`), else none (`38 MB`). Durations are seconds with one decimal, from a minute on
 //! minutes and seconds, from an hour on hours and minutes.
 
-use crate::model::event::Amount;
+use super::event::Amount;
 
 const BYTE_UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -51,6 +51,11 @@ pub fn seconds(seconds: f64) -> String {
 pub fn short_seconds(value: f64) -> String {
     let text = seconds(value);
     text.strip_suffix(".0s").map_or(text.clone(), |whole| format!("{whole}s"))
+}
+
+/// `2026-11-22 03:00 UTC`.
+pub fn minute(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Seconds rounded to thousandths, for reports that machines read.

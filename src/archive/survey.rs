@@ -1,0 +1,205 @@
+//! What a backup holds for the mounts that are asked for, found out in one pass over its entries. What is kept does not grow
+//! with their number.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Entry;
+use super::Kind;
+use crate::model::source::{Candidate, Found, Pattern, Rule, Tally, Want};
+
+/// Parts that are listed by name.
+const MAX_PARTS: usize = 500;
+
+/// Counts entries as they come.
+pub struct Survey {
+    /// What is looked for from the top, by path: wants, and the rule.
+    top: HashMap<Vec<u8>, Vec<(usize, Rule)>>,
+    /// Volumes that are looked for at any depth.
+    volumes: HashMap<Vec<u8>, Vec<(usize, Rule)>>,
+    /// Where something was found: by path, an index into `tallies`.
+    known: HashMap<Vec<u8>, usize>,
+    tallies: Vec<(Vec<u8>, Tally)>,
+    parts: BTreeMap<Vec<u8>, Tally>,
+    more_parts: bool,
+    whole: Tally,
+    wants: usize,
+}
+
+impl Survey {
+    /// A survey for these wants.
+    pub fn new(wants: &[Want]) -> Survey {
+        let (mut top, mut volumes) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (index, want) in wants.iter().enumerate() {
+            for (rule, pattern) in &want.patterns {
+                match pattern {
+                    Pattern::Top(path) => top.entry(path.clone()).or_default().push((index, *rule)),
+                    Pattern::VolumeData(name) => volumes.entry(name.clone()).or_default().push((index, *rule)),
+                }
+            }
+        }
+        Survey {
+            top,
+            volumes,
+            known: HashMap::new(),
+            tallies: Vec::new(),
+            parts: BTreeMap::new(),
+            more_parts: false,
+            whole: Tally::default(),
+            wants: wants.len(),
+        }
+    }
+
+    /// Counts one entry.
+    pub fn see(&mut self, entry: &Entry) {
+        let path = entry.path.as_slice();
+        add(&mut self.whole, entry, path.is_empty());
+        // Every folder that the entry is in may be what is looked for, and so may the entry itself.
+        let mut depth = 0;
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for end in std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len())) {
+            let (prefix, itself) = (&path[..end], end == path.len());
+            if let Some(index) = self.known.get(prefix) {
+                add(&mut self.tallies[*index].1, entry, itself);
+            } else if self.top.contains_key(prefix) || self.volumes.contains_key(volume_of(prefix).unwrap_or_default())
+            {
+                let mut tally = Tally::default();
+                add(&mut tally, entry, itself);
+                self.known.insert(prefix.to_owned(), self.tallies.len());
+                self.tallies.push((prefix.to_owned(), tally));
+            }
+            if end > 0 && (depth <= 2 || volume_of(prefix).is_some()) {
+                self.part(prefix, entry, itself);
+            }
+            depth += 1;
+        }
+    }
+
+    fn part(&mut self, prefix: &[u8], entry: &Entry, itself: bool) {
+        if let Some(tally) = self.parts.get_mut(prefix) {
+            add(tally, entry, itself);
+        } else if self.parts.len() < MAX_PARTS {
+            let mut tally = Tally::default();
+            add(&mut tally, entry, itself);
+            self.parts.insert(prefix.to_owned(), tally);
+        } else {
+            self.more_parts = true;
+        }
+    }
+
+    /// What was found.
+    pub fn finish(self) -> Found {
+        let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); self.wants];
+        for (path, tally) in self.tallies {
+            let at_top = self.top.get(&path).into_iter().flatten();
+            let as_volume = volume_of(&path).and_then(|name| self.volumes.get(name)).into_iter().flatten();
+            for (want, rule) in at_top.chain(as_volume) {
+                let of_want = &mut candidates[*want];
+                match of_want.iter_mut().find(|candidate| candidate.path == path) {
+                    Some(candidate) => candidate.rule = candidate.rule.min(*rule),
+                    None => of_want.push(Candidate { rule: *rule, path: path.clone(), tally: tally.clone() }),
+                }
+            }
+        }
+        for of_want in &mut candidates {
+            of_want.sort_by(|a, b| (a.rule, &a.path).cmp(&(b.rule, &b.path)));
+        }
+        Found { candidates, parts: self.parts.into_iter().collect(), more_parts: self.more_parts, whole: self.whole }
+    }
+}
+
+/// The volume whose data an engine keeps at this path: `…/volumes/NAME/_data`.
+pub fn volume_of(path: &[u8]) -> Option<&[u8]> {
+    let mut components = path.rsplit(|byte| *byte == b'/');
+    if components.next() != Some(b"_data") {
+        return None;
+    }
+    let name = components.next()?;
+    (components.next() == Some(b"volumes")).then_some(name)
+}
+
+fn add(tally: &mut Tally, entry: &Entry, itself: bool) {
+    let is_folder = entry.kind == Kind::Folder;
+    if itself {
+        tally.is_file = Some(entry.kind == Kind::File);
+    }
+    match (is_folder, itself) {
+        (true, true) => {}
+        (true, false) => tally.folders += 1,
+        (false, _) => {
+            tally.amount.files += 1;
+            tally.amount.bytes = tally.amount.bytes.saturating_add(entry.stored);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Amount;
+
+    fn entry(path: &str, kind: Kind, stored: u64) -> Entry {
+        let path = path.as_bytes().to_vec();
+        Entry { path, kind, mode: 0o644, uid: 0, gid: 0, mtime: (0, 0), xattrs: Vec::new(), size: stored, stored }
+    }
+
+    fn survey(patterns: Vec<(Rule, Pattern)>, paths: &[&str]) -> Found {
+        let mut survey = Survey::new(&[Want { patterns }]);
+        for path in paths {
+            match path.strip_suffix('/') {
+                Some(folder) => survey.see(&entry(folder, Kind::Folder, 0)),
+                None => survey.see(&entry(path, Kind::File, 10)),
+            }
+        }
+        survey.finish()
+    }
+
+    #[test]
+    fn a_volume_is_found_at_any_depth_and_only_whole() {
+        let wanted = vec![(Rule::Name, Pattern::VolumeData(b"app_data".to_vec()))];
+        let found = survey(
+            wanted,
+            &[
+                "var/lib/docker/volumes/app_data/_data/",
+                "var/lib/docker/volumes/app_data/_data/a",
+                "var/lib/docker/volumes/app_data/_data/sub/",
+                "var/lib/docker/volumes/app_data/_data/sub/b",
+                "var/lib/docker/volumes/app_data2/_data/c",
+                "x/volumes/app_data/other/d",
+            ],
+        );
+        let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
+        assert_eq!(candidate.path, b"var/lib/docker/volumes/app_data/_data");
+        assert_eq!(candidate.tally.amount, Amount { files: 2, bytes: 20 });
+        assert_eq!((candidate.tally.folders, candidate.tally.is_file), (1, Some(false)));
+        assert_eq!(found.whole.amount.files, 4);
+        assert!(found.parts.iter().any(|(path, _)| path == b"var/lib/docker/volumes/app_data2/_data"));
+    }
+
+    #[test]
+    fn a_path_from_the_top_may_be_a_file() {
+        let wanted = vec![(Rule::Name, Pattern::Top(b"srv/app/config.yml".to_vec()))];
+        let found = survey(wanted, &["srv/app/config.yml", "srv/app/config.yml.bak"]);
+        let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
+        assert_eq!((candidate.tally.amount.files, candidate.tally.is_file), (1, Some(true)));
+    }
+
+    #[test]
+    fn the_stronger_rule_names_a_part_that_two_rules_find() {
+        let part = Pattern::Top(b"data".to_vec());
+        let found = survey(vec![(Rule::Target, part.clone()), (Rule::Name, part)], &["data/a"]);
+        assert_eq!(found.candidates[0].len(), 1);
+        assert_eq!(found.candidates[0][0].rule, Rule::Name);
+    }
+
+    #[test]
+    fn what_is_kept_does_not_grow_with_the_entries() {
+        let mut survey = Survey::new(&[]);
+        for i in 0..10_000 {
+            survey.see(&entry(&format!("d{i}/f"), Kind::File, 1));
+        }
+        let found = survey.finish();
+        assert_eq!(found.parts.len(), MAX_PARTS);
+        assert!(found.more_parts);
+        assert_eq!(found.whole.amount, Amount { files: 10_000, bytes: 10_000 });
+    }
+}
