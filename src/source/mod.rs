@@ -1,3 +1,188 @@
-//! Sources of restored data: one file a source behind one trait.
+//! Where restored data comes from: one file a source, behind one trait.
+//!
+//! A source has snapshots. It can say what is in one, entry by entry and without reading any content, and it can pour one out as
+//! a tar archive, compressed or not, whole or only the parts that are wanted. Both are done in one pass, on a thread of their
+//! own, and hold nothing in memory.
 
+mod decrypt;
+mod dir;
+mod name_time;
+mod snapshots;
+mod spool;
+mod tar;
 pub mod there;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::archive::Entry;
+use crate::archive::error::ArchiveError;
+use crate::archive::survey::Survey;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Snapshot;
+use crate::model::source::{Found, SourcePlace, SourceSpec, Want};
+
+pub use dir::Dir;
+pub use tar::Tar;
+
+/// What every source can do.
+pub trait Source {
+    /// Its snapshots, oldest first.
+    fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError>;
+
+    /// Tells of everything in a snapshot, content unread; of no more than `max_entries`, if that is not 0.
+    fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError>;
+
+    /// Writes the snapshot as a tar archive; of the parts that nobody wants it may leave out what it likes. A failure to write
+    /// is [`SourceError::Unheard`].
+    fn pour(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
+}
+
+/// A source that was opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// A folder of this machine, or several.
+    Dir(Dir),
+    /// A tar archive, or several.
+    Tar(Tar),
+}
+
+impl Opened {
+    /// Opens what is asked for. A folder on the engine's side is not for this: a worker reads it.
+    pub fn open(spec: &SourceSpec) -> Result<Opened, SourceError> {
+        match &spec.place {
+            SourcePlace::Dir(path) => Ok(Opened::Dir(Dir::open(path)?)),
+            SourcePlace::Tar(path) => Ok(Opened::Tar(Tar::open(path, &spec.keys)?)),
+            SourcePlace::TarStdin => Ok(Opened::Tar(Tar::from_stdin(&spec.keys)?)),
+            SourcePlace::DaemonDir(path) => Err(SourceError::Unreachable {
+                path: PathBuf::from(path),
+                error: io::Error::other("it lies on the engine's host, and only a worker there can read it"),
+            }),
+        }
+    }
+
+    /// The snapshot of this name, or the newest.
+    pub fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+        let mut all = self.snapshots()?;
+        match wanted {
+            None => all.pop().ok_or_else(|| SourceError::NoSnapshot("it has none".to_owned())),
+            Some(wanted) => match all.iter().find(|snapshot| snapshot.id == wanted) {
+                Some(snapshot) => Ok(snapshot.clone()),
+                None => {
+                    let newest: Vec<&str> = all.iter().rev().take(10).map(|snapshot| snapshot.id.as_str()).collect();
+                    Err(SourceError::NoSnapshot(format!(
+                        "none of its {} is called {wanted}; the newest are {}",
+                        all.len(),
+                        newest.join(", ")
+                    )))
+                }
+            },
+        }
+    }
+
+    fn inner(&self) -> &dyn Source {
+        match self {
+            Opened::Dir(dir) => dir,
+            Opened::Tar(tar) => tar,
+        }
+    }
+}
+
+impl Source for Opened {
+    fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
+        self.inner().snapshots()
+    }
+
+    fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+        self.inner().list(snapshot, max_entries, see)
+    }
+
+    fn pour(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        self.inner().pour(snapshot, wanted, out)
+    }
+}
+
+/// A snapshot of an opened source.
+#[derive(Debug)]
+pub struct Backup {
+    /// The source as it was asked for.
+    pub place: SourcePlace,
+    /// Which of its snapshots.
+    pub snapshot: Snapshot,
+    source: Opened,
+}
+
+impl Backup {
+    /// Opens the source and chooses the snapshot.
+    pub fn open(spec: &SourceSpec) -> Result<Backup, SourceError> {
+        let source = Opened::open(spec)?;
+        let snapshot = source.choose(spec.snapshot.as_deref())?;
+        Ok(Backup { place: spec.place.clone(), snapshot, source })
+    }
+
+    /// What it holds for these wants. Reads it to its end, unless it has more than `max_entries`; 0 is no bound.
+    pub fn survey(&self, wants: &[Want], max_entries: u64) -> Result<Found, SourceError> {
+        let mut survey = Survey::new(wants);
+        self.source.list(&self.snapshot, max_entries, &mut |entry| survey.see(entry))?;
+        Ok(survey.finish())
+    }
+
+    /// As [`Source::pour`].
+    pub fn pour(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        self.source.pour(&self.snapshot, wanted, out)
+    }
+}
+
+/// Why a source does not give what is asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It cannot be read.
+    #[error("reading {path}: {error}")]
+    Unreachable {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// No snapshot, or not the one that is wanted.
+    #[error("{0}")]
+    NoSnapshot(String),
+    /// It is damaged.
+    #[error("{0}")]
+    Corrupt(ArchiveError),
+    /// It is damaged in its encryption.
+    #[error("{0}")]
+    Broken(String),
+    /// It has more entries than may be looked at.
+    #[error("it has more than {0} entries, which --max-entries allows")]
+    TooMany(u64),
+    /// It is encrypted, and what was given does not open it.
+    #[error("{0}")]
+    LockedOut(String),
+    /// It is encrypted, and what shall open it cannot be had.
+    #[error("{0}")]
+    NoKey(String),
+    /// A program that is needed is not installed.
+    #[error("{0}")]
+    ToolMissing(String),
+    /// Whoever it was poured out for does not listen any more.
+    #[error("what it was read for has ended: {0}")]
+    Unheard(io::Error),
+}
+
+impl SourceError {
+    /// What it means for the restore; `place` is the source as it was asked for.
+    pub fn diagnosis(&self, place: &SourcePlace) -> Diagnosis {
+        let code = match self {
+            SourceError::Unreachable { .. } | SourceError::NoKey(_) | SourceError::Unheard(_) => {
+                Code::SourceUnreachable
+            }
+            SourceError::NoSnapshot(_) => Code::SourceNoSnapshot,
+            SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
+            SourceError::TooMany(_) => Code::RestoreTooLarge,
+            SourceError::LockedOut(_) => Code::SourceLockedOut,
+            SourceError::ToolMissing(_) => Code::SourceToolMissing,
+        };
+        Diagnosis::new(code, format!("{place}: {self}"))
+    }
+}

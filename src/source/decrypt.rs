@@ -1,0 +1,223 @@
+//! Opening what is encrypted: age by its library, OpenPGP by the `gpg` program, which has the keys.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use age::armor::ArmoredReader;
+use age::secrecy::SecretString;
+
+use super::SourceError;
+use crate::archive::compression::{Encryption, detect_encryption};
+use crate::model::secret::Secret;
+use crate::model::source::{Keys, SecretPlace};
+
+/// Bytes that show how a file is encrypted.
+const HEAD: usize = 64;
+/// What is read of a program's standard error.
+const MAX_WORDS: u64 = 64 * 1024;
+
+/// What opens encrypted files, read and at hand.
+#[derive(Debug, Clone, Default)]
+pub struct Unlocked {
+    passphrase: Option<Secret>,
+    identity: Option<PathBuf>,
+}
+
+impl Unlocked {
+    /// Fetches what `keys` names.
+    pub fn fetch(keys: &Keys) -> Result<Unlocked, SourceError> {
+        let passphrase = keys.passphrase.as_ref().map(fetch).transpose()?;
+        Ok(Unlocked { passphrase, identity: keys.identity.clone() })
+    }
+}
+
+fn fetch(place: &SecretPlace) -> Result<Secret, SourceError> {
+    let no_key = |words: String| SourceError::NoKey(format!("the passphrase cannot be had: {words}"));
+    let text = match place {
+        SecretPlace::File(path) => {
+            std::fs::read_to_string(path).map_err(|error| no_key(format!("{}: {error}", path.display())))?
+        }
+        SecretPlace::Env(name) => std::env::var(name).map_err(|error| no_key(format!("{name}: {error}")))?,
+        SecretPlace::Command(command) => {
+            let output = Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).output();
+            let output = output.map_err(|error| no_key(format!("`{command}`: {error}")))?;
+            if !output.status.success() {
+                let words = String::from_utf8_lossy(&output.stderr);
+                return Err(no_key(format!("`{command}` ended with {}: {}", output.status, words.trim())));
+            }
+            String::from_utf8(output.stdout).map_err(|_| no_key(format!("`{command}` printed no text")))?
+        }
+    };
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() { Err(no_key("its first line is empty".to_owned())) } else { Ok(Secret::new(line)) }
+}
+
+/// What was wrong with the encryption, when a read of the plain text failed for that.
+#[derive(Clone, Default)]
+pub struct Trouble(Arc<Mutex<Option<SourceError>>>);
+
+impl Trouble {
+    fn set(&self, error: SourceError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// The trouble, if there was any.
+    pub fn take(&self) -> Option<SourceError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The plain text of a file, which is at its beginning.
+pub enum Plain {
+    /// It is not encrypted.
+    File(File),
+    /// It was; the trouble may show at any read.
+    Decrypted(Box<dyn Read + Send>, Trouble),
+}
+
+/// Opens a file, whether it is encrypted or not. `path` names it in errors.
+pub fn open(mut file: File, path: &Path, keys: &Unlocked) -> Result<Plain, SourceError> {
+    let unreachable = |error| SourceError::Unreachable { path: path.to_owned(), error };
+    let mut head = Vec::with_capacity(HEAD);
+    (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreachable)?;
+    file.rewind().map_err(unreachable)?;
+    match detect_encryption(&head) {
+        None => Ok(Plain::File(file)),
+        Some(Encryption::Age | Encryption::AgeArmored) => {
+            Ok(Plain::Decrypted(open_age(file, path, keys)?, Trouble::default()))
+        }
+        Some(Encryption::OpenPgp) => {
+            let trouble = Trouble::default();
+            let reader = open_gpg(file, path, keys, trouble.clone())?;
+            Ok(Plain::Decrypted(Box::new(reader), trouble))
+        }
+    }
+}
+
+fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + Send>, SourceError> {
+    let locked_out = |words: String| SourceError::LockedOut(format!("{} is encrypted by age: {words}", path.display()));
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(BufReader::new(file)))
+        .map_err(|error| SourceError::Broken(format!("the head of {}: {error}", path.display())))?;
+    let mut identities: Vec<Box<dyn age::Identity>> = Vec::new();
+    if let Some(passphrase) = &keys.passphrase {
+        identities.push(Box::new(age::scrypt::Identity::new(SecretString::from(passphrase.reveal()))));
+    }
+    if let Some(identity) = &keys.identity {
+        let no_key = |words: String| SourceError::NoKey(format!("the identity {}: {words}", identity.display()));
+        let name = identity.to_string_lossy().into_owned();
+        let file = age::IdentityFile::from_file(name).map_err(|error| no_key(error.to_string()))?;
+        identities.extend(file.into_identities().map_err(|error| no_key(error.to_string()))?);
+    }
+    if identities.is_empty() {
+        let way = if decryptor.is_scrypt() { "--passphrase-file" } else { "--identity" };
+        return Err(SourceError::NoKey(format!(
+            "{} is encrypted by age, and nothing was given that could open it ({way})",
+            path.display()
+        )));
+    }
+    match decryptor.decrypt(identities.iter().map(AsRef::as_ref)) {
+        Ok(reader) => Ok(Box::new(reader)),
+        Err(error @ (age::DecryptError::InvalidHeader | age::DecryptError::InvalidMac | age::DecryptError::Io(_))) => {
+            Err(SourceError::Broken(format!("the head of {}: {error}", path.display())))
+        }
+        Err(error) => Err(locked_out(error.to_string())),
+    }
+}
+
+fn open_gpg(file: File, path: &Path, keys: &Unlocked, trouble: Trouble) -> Result<Gpg, SourceError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::ToolMissing(format!(
+            "{} is encrypted with OpenPGP, and the program gpg is not installed here",
+            path.display()
+        )),
+        _ => SourceError::NoKey(format!("gpg cannot be started: {error}")),
+    };
+    let mut command = Command::new("gpg");
+    command.args(["--batch", "--quiet", "--no-tty", "--yes"]);
+    // The passphrase goes through a pipe that only the two processes see. A pipe takes it whole before anybody reads.
+    let pipe = match &keys.passphrase {
+        Some(passphrase) => {
+            let (reader, mut writer) = io::pipe().map_err(failed)?;
+            writer.write_all(passphrase.reveal().as_bytes()).and_then(|()| writer.write_all(b"\n")).map_err(failed)?;
+            let name = format!("/proc/{}/fd/{}", std::process::id(), reader.as_raw_fd());
+            command.args(["--pinentry-mode", "loopback", "--passphrase-file", &name]);
+            Some(reader)
+        }
+        None => None,
+    };
+    let mut child = command
+        .arg("--decrypt")
+        .stdin(Stdio::from(file))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let output = child.stdout.take();
+    let words = child.stderr.take().map(|stderr| {
+        std::thread::spawn(move || {
+            let mut words = Vec::new();
+            let mut stderr = stderr;
+            // What cannot be read of it is missing in a message, no more.
+            let _ = (&mut stderr).take(MAX_WORDS).read_to_end(&mut words);
+            let _ = io::copy(&mut stderr, &mut io::sink());
+            String::from_utf8_lossy(&words).into_owned()
+        })
+    });
+    Ok(Gpg { child, output, words, trouble, path: path.to_owned(), passphrase: pipe })
+}
+
+/// What gpg prints, and its verdict at the end.
+struct Gpg {
+    child: Child,
+    output: Option<ChildStdout>,
+    words: Option<JoinHandle<String>>,
+    trouble: Trouble,
+    path: PathBuf,
+    /// Held open until gpg has read it.
+    passphrase: Option<io::PipeReader>,
+}
+
+impl Gpg {
+    fn verdict(&mut self) -> io::Result<()> {
+        let status = self.child.wait()?;
+        self.passphrase = None;
+        let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
+        if status.success() {
+            return Ok(());
+        }
+        let words = words.trim().lines().collect::<Vec<_>>().join("; ");
+        let message = format!("gpg on {}: {words}", self.path.display());
+        let locked = ["No secret key", "Bad passphrase", "Bad session key", "no passphrase", "No passphrase"];
+        self.trouble.set(if locked.iter().any(|known| words.contains(known)) {
+            SourceError::LockedOut(message.clone())
+        } else {
+            SourceError::Broken(message.clone())
+        });
+        Err(io::Error::other(message))
+    }
+}
+
+impl Read for Gpg {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(output) = &mut self.output else { return Ok(0) };
+        let count = output.read(buffer)?;
+        if count == 0 && !buffer.is_empty() {
+            self.output = None;
+            self.verdict()?;
+        }
+        Ok(count)
+    }
+}
+
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        // Nobody wants the rest: it may still be writing it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,139 @@
+//! Tar archives: a file, the files that fit a pattern, or standard input; compressed and encrypted as they may be.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::decrypt::{self, Plain, Unlocked};
+use super::{Source, SourceError, snapshots, spool};
+use crate::archive::Entry;
+use crate::archive::compression;
+use crate::archive::error::ArchiveFault;
+use crate::archive::read::{Limits, Reader};
+use crate::model::event::Snapshot;
+use crate::model::source::Keys;
+
+/// What the names of archives end with, when a whole folder is named.
+const ENDINGS: [&str; 6] = [".tar", ".tgz", ".tbz2", ".tbz", ".txz", ".tzst"];
+/// Bytes that are passed on at a time.
+const PIECE: usize = 256 * 1024;
+
+/// One archive or several.
+#[derive(Debug)]
+pub struct Tar {
+    place: Place,
+    keys: Unlocked,
+}
+
+#[derive(Debug)]
+enum Place {
+    Files(Vec<(Snapshot, PathBuf)>),
+    Kept(File),
+}
+
+impl Tar {
+    /// The archive at a path; those that fit the pattern in its last component; those in a folder.
+    pub fn open(path: &Path, keys: &Keys) -> Result<Tar, SourceError> {
+        let path = if path.is_dir() { path.join("*") } else { path.to_owned() };
+        let whole_folder = path.ends_with("*");
+        let files = snapshots::at(&path, |path, metadata| metadata.is_file() && (!whole_folder || is_archive(path)))?;
+        Ok(Tar { place: Place::Files(files), keys: Unlocked::fetch(keys)? })
+    }
+
+    /// The archive on standard input, all of which is read now.
+    pub fn from_stdin(keys: &Keys) -> Result<Tar, SourceError> {
+        let keys = Unlocked::fetch(keys)?;
+        Ok(Tar { place: Place::Kept(spool::keep(io::stdin().lock())?), keys })
+    }
+
+    fn plain(&self, snapshot: &Snapshot) -> Result<Plain, SourceError> {
+        let (file, path) = match &self.place {
+            Place::Files(files) => {
+                let (_, path) = files
+                    .iter()
+                    .find(|(known, _)| known.id == snapshot.id)
+                    .ok_or_else(|| SourceError::NoSnapshot(format!("there is no {}", snapshot.id)))?;
+                let file = File::open(path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                (file, path.clone())
+            }
+            Place::Kept(file) => {
+                let path = PathBuf::from("standard input");
+                // A handle of its own by name, not a clone: two stacks may read at the same time.
+                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                (file, path)
+            }
+        };
+        decrypt::open(file, &path, &self.keys)
+    }
+}
+
+impl Source for Tar {
+    fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
+        Ok(match &self.place {
+            Place::Files(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
+            Place::Kept(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
+        })
+    }
+
+    fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+        let (input, trouble): (Box<dyn Read + Send>, _) = match self.plain(snapshot)? {
+            Plain::File(file) => (Box::new(file), None),
+            Plain::Decrypted(reader, trouble) => (reader, Some(trouble)),
+        };
+        let result = list(input, max_entries, see);
+        // Why the plain text ended is the better word for what is wrong with it.
+        match trouble.and_then(|trouble| trouble.take()) {
+            Some(trouble) => Err(trouble),
+            None => result,
+        }
+    }
+
+    fn pour(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        let unreachable = |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error };
+        match self.plain(snapshot)? {
+            Plain::File(file) => pass_on(file, out, unreachable),
+            Plain::Decrypted(reader, trouble) => {
+                let result = pass_on(reader, out, unreachable);
+                trouble.take().map_or(result, Err)
+            }
+        }
+    }
+}
+
+fn list(input: Box<dyn Read + Send>, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+    let bound = if max_entries == 0 { u64::MAX } else { max_entries };
+    let plain = compression::open(input)
+        .map_err(|error| SourceError::Broken(format!("its beginning cannot be unpacked: {error}")))?;
+    let mut reader = Reader::new(plain, Limits { max_entries: bound });
+    loop {
+        match reader.next() {
+            Ok(Some(entry)) => see(&entry),
+            Ok(None) => return Ok(()),
+            Err(error) if error.kind == ArchiveFault::TooMany => return Err(SourceError::TooMany(bound)),
+            Err(error) => return Err(SourceError::Corrupt(error)),
+        }
+    }
+}
+
+fn pass_on(
+    mut input: impl Read,
+    out: &mut dyn Write,
+    unreachable: impl Fn(io::Error) -> SourceError,
+) -> Result<(), SourceError> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match input.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => out.write_all(&piece[..count]).map_err(SourceError::Unheard)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreachable(error)),
+        }
+    }
+}
+
+fn is_archive(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.contains(".tar.") || ENDINGS.iter().any(|ending| name.contains(ending))
+}
