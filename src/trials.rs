@@ -21,7 +21,7 @@ use crate::model::plan::{Plan, ServicePlan};
 use crate::model::service::ServiceName;
 use crate::rehearse::session::Session;
 use crate::rehearse::stop::Stop;
-use crate::rehearse::{Engine, Notify, Setup};
+use crate::rehearse::{Engine, Notify, Setup, Supplier};
 use crate::report::{Dispatcher, EventSink, Reporter, wording};
 
 /// The libtest kind of a case: where its data comes from.
@@ -87,6 +87,8 @@ pub struct Run {
     pub plan: Plan,
     /// Whose objects they are.
     pub session: Session,
+    /// The plan's sources, in its order.
+    pub sources: Vec<Supplier>,
     /// Addresses of the host that no sandbox may reach, as far as the client knows them.
     pub host_addresses: Vec<String>,
     /// The wish to stop.
@@ -107,7 +109,7 @@ pub struct Run {
 
 /// Prints the names of the selected cases as libtest does. Creates nothing.
 pub fn list(plan: &Plan, display: &Display) {
-    let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
+    let trials = plan.cases().map(|case| trial(case, kind(plan, case), || Ok(Completion::Completed))).collect();
     let arguments = Arguments { list: true, ..arguments(display, 1) };
     // A listing concludes nothing.
     let _ = libtest_mimic::run(&arguments, trials);
@@ -122,6 +124,7 @@ pub fn run(run: Run) -> Outcome {
         info,
         plan,
         session,
+        sources,
         host_addresses,
         stop,
         threads,
@@ -136,7 +139,7 @@ pub fn run(run: Run) -> Outcome {
         session: session.id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         engine: format!("Docker {} on {}", info.version, info.name),
-        cases: plan.cases().map(case_info).collect(),
+        cases: plan.cases().map(|case| case_info(&plan, case)).collect(),
         filtered_out: plan.filtered_out,
         threads,
         partition: conduct.partition,
@@ -171,7 +174,9 @@ pub fn run(run: Run) -> Outcome {
         let sink = sink.clone();
         Notify::new(stop.clone(), move |fact| sink.send(fact))
     };
-    let engine = Engine::new(Setup { daemon, info, plan, session, notify, keep, host_addresses, stop: stop.clone() });
+    let kinds: Vec<&str> = plan.cases().map(|case| kind(&plan, case)).collect();
+    let engine =
+        Engine::new(Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop: stop.clone() });
     let desk = Arc::new(Desk {
         engine: Arc::new(engine),
         runtime: runtime.clone(),
@@ -185,9 +190,9 @@ pub fn run(run: Run) -> Outcome {
         let _context = runtime.enter();
         desk.engine.warm_up();
     }
-    let trials = cases.iter().map(|case| {
+    let trials = cases.iter().zip(kinds).map(|(case, kind)| {
         let (desk, name) = (Arc::clone(&desk), case.service.name.clone());
-        trial(case, move || desk.rehearse(&name))
+        trial(case, kind, move || desk.rehearse(&name))
     });
     // libtest-mimic counts what was filtered out by filtering it out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
@@ -301,9 +306,13 @@ fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
     }
 }
 
-fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static) -> Trial {
+fn trial(
+    case: &ServicePlan,
+    kind: &str,
+    runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
+) -> Trial {
     Trial::ignorable_test(case.service.name.to_string(), runner)
-        .with_kind(LIVE)
+        .with_kind(kind)
         .with_ignored_flag(case.ignored.is_some())
 }
 
@@ -336,11 +345,16 @@ fn after_enough(not_green: usize) -> String {
     format!("not run: {not_green} before it {were} not green")
 }
 
-fn case_info(case: &ServicePlan) -> CaseInfo {
+/// The word for where a case's data comes from.
+fn kind(plan: &Plan, case: &ServicePlan) -> &'static str {
+    case.source.and_then(|index| plan.sources.get(index)).map_or(LIVE, |spec| spec.place.kind())
+}
+
+fn case_info(plan: &Plan, case: &ServicePlan) -> CaseInfo {
     CaseInfo {
         name: case.service.name.clone(),
-        source: LIVE.to_owned(),
-        snapshot: None,
+        source: kind(plan, case).to_owned(),
+        snapshot: case.snapshot.clone(),
         image: case.service.image.clone(),
         changes: case.changes.clone(),
         ignored: case.ignored.clone(),

@@ -62,6 +62,7 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
             daemon: demo.daemon.clone(),
             info,
             plan,
+            sources: Vec::new(),
             settings,
             presentation,
             session: identity::session(""),

@@ -30,6 +30,7 @@ mod rerun;
 pub mod schema;
 pub mod signals;
 mod strategies;
+pub mod supply;
 pub mod tellers;
 pub mod test;
 

@@ -5,7 +5,7 @@ use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::{interrupted, unless_stopped};
-use super::{console, identity, nothing, plan_text, plan_view, rehearsal, runtime, signals, strategies};
+use super::{console, identity, nothing, plan_text, plan_view, rehearsal, runtime, signals, strategies, supply};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover;
@@ -26,7 +26,9 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;
         let (plan, services) = unless_stopped(&stop, async {
             let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
-            Ok((rehearsal::plan(services.clone(), &settings), services))
+            let mut plan = rehearsal::plan(services.clone(), &settings);
+            supply::supply(&mut plan, &daemon, &stop).await?;
+            Ok((plan, services))
         })
         .await?;
         let sizes = if args.no_sizes { sizes::unknown(&plan) } else { measure(&daemon, &plan, &stop).await? };

@@ -7,7 +7,7 @@ use crate::config::duration;
 use crate::model::check::Check;
 use crate::model::counted::counted;
 use crate::model::mount::Strategy;
-use crate::model::plan::{MountPlan, Plan, ServicePlan};
+use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Condition;
 use crate::rehearse::sizes::Sizes;
 use crate::report::units;
@@ -19,7 +19,7 @@ pub fn render(plan: &Plan, sizes: &Sizes, threads: usize) -> String {
     for (i, stack) in plan.stacks.iter().enumerate() {
         for (place, service) in stack.services.iter().enumerate() {
             let order = (stack.services.len() > 1).then_some((place + 1, stack.services.len()));
-            text.push_str(&service_text(service, order, sizes.get(i)));
+            text.push_str(&service_text(plan, stack, service, order, sizes.get(i)));
             text.push('\n');
         }
     }
@@ -38,7 +38,13 @@ fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) ->
 }
 
 /// Writing to a string cannot fail, so the results of `writeln!` are let go here.
-fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option<&Vec<Option<Scan>>>) -> String {
+fn service_text(
+    whole: &Plan,
+    stack: &StackPlan,
+    plan: &ServicePlan,
+    order: Option<(usize, usize)>,
+    sizes: Option<&Vec<Option<Scan>>>,
+) -> String {
     let service = &plan.service;
     let mut text = format!("{}", service.name);
     if let Some((place, of)) = order {
@@ -49,6 +55,13 @@ fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option
     }
     text.push('\n');
     let _ = writeln!(text, "  image    {} ({})", service.image.reference, short_id(&service.image.id));
+    if let Some(source) = plan.source.and_then(|index| whole.sources.get(index)) {
+        let snapshot = plan.snapshot.as_ref().map(|snapshot| match snapshot.time {
+            Some(time) => format!(", snapshot {} of {}", snapshot.id, units::minute(time)),
+            None => format!(", snapshot {}", snapshot.id),
+        });
+        let _ = writeln!(text, "  source   {}{}", source.place, snapshot.unwrap_or_default());
+    }
     if let Some(reason) = &plan.ignored {
         let _ = writeln!(text, "  ignored  {reason}");
     }
@@ -63,7 +76,7 @@ fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option
     }
     for (i, mount) in plan.mounts.iter().enumerate() {
         let head = if i == 0 { "mounts" } else { "" };
-        let _ = writeln!(text, "  {head:<8} {}", mount_text(mount, plan.max_copy, sizes));
+        let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, mount, plan.max_copy, sizes));
     }
     if plan.mounts.is_empty() {
         text.push_str("  mounts   none: no data comes along\n");
@@ -84,7 +97,19 @@ fn service_text(plan: &ServicePlan, order: Option<(usize, usize)>, sizes: Option
     text
 }
 
-fn mount_text(plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
+fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
+    let restore = plan.restore.and_then(|index| stack.restores.get(index));
+    let from = |what: String| format!("{}: {what}", plan.mount.place());
+    match restore.map(|restore| (&restore.supply, &restore.ask)) {
+        Some((Supply::Stream { path, holds, .. }, _)) => {
+            let path =
+                if path.is_empty() { "all of it".to_owned() } else { String::from_utf8_lossy(path).into_owned() };
+            return from(format!("restored from {path}, {}", units::amount(holds.amount)));
+        }
+        Some((Supply::Tree(path), _)) => return from(format!("restored from {path}")),
+        Some((Supply::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
+        Some((Supply::Live, _)) | None => {}
+    }
     let what = match plan.strategy {
         Strategy::Copy => "copied",
         Strategy::Readonly => "shown read-only",

@@ -7,7 +7,7 @@ use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Change};
 use crate::model::mount::{Mount, Origin};
-use crate::model::plan::{Need, RestorePlan, StackPlan};
+use crate::model::plan::{Need, RestorePlan, StackPlan, Supply};
 use crate::model::sample;
 use crate::model::service::ServiceName;
 use crate::worker::protocol::RootKind;
@@ -28,6 +28,10 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         timeout: None,
         settle: Duration::from_secs(3),
         max_copy: 0,
+        source: None,
+        snapshot: None,
+        max_age: None,
+        max_rto: None,
         memory: None,
         needs: Vec::new(),
         blocked: None,
@@ -51,7 +55,14 @@ fn plan() -> (Plan, Sizes) {
         notable: true,
     }];
     jellyfin.warnings = vec![Diagnosis::new(Code::ConfigImageDrift, "app:1 is another image now")];
-    let restore = RestorePlan { mount: config, strategy: Strategy::Copy, cases: Vec::new(), max_copy: 0 };
+    let restore = RestorePlan {
+        mount: config,
+        strategy: Strategy::Copy,
+        cases: Vec::new(),
+        max_copy: 0,
+        ask: None,
+        supply: Supply::Live,
+    };
     let stack =
         StackPlan { name: "media".to_owned(), services: vec![service("db", false), jellyfin], restores: vec![restore] };
     let scan = Scan {
@@ -66,7 +77,7 @@ fn plan() -> (Plan, Sizes) {
         file_system: "ext4".to_owned(),
         mounts_below: 0,
     };
-    (Plan { stacks: vec![stack], filtered_out: 4 }, vec![vec![Some(scan)]])
+    (Plan { stacks: vec![stack], filtered_out: 4, sources: Vec::new() }, vec![vec![Some(scan)]])
 }
 
 #[test]

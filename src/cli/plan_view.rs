@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::model::check::Check;
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::Change;
+use crate::model::event::{Change, Snapshot};
 use crate::model::mount::{Origin, Strategy};
-use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
+use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
 use crate::model::service::{Condition, Image};
 use crate::rehearse::sizes::Sizes;
 use crate::worker::protocol::{RootKind, Scan};
@@ -38,6 +38,10 @@ struct ServiceView<'a> {
     name: String,
     container: &'a str,
     image: &'a Image,
+    /// Where its data comes from: `live`, or a source as it is written.
+    source: String,
+    /// The point in time of the source that would be restored; `null` for a live one.
+    snapshot: Option<&'a Snapshot>,
     /// It is a test case; else it is booted for another's sake.
     selected: bool,
     /// Why it is not rehearsed.
@@ -68,6 +72,18 @@ struct MountView<'a> {
     strategy: &'static str,
     /// `null` where nothing is restored, or where it was not measured.
     size: Option<SizeView>,
+    /// The part of the backup that is restored to it, a path in the backup; `null` where the live data is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<PartView>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartView {
+    /// Path within the backup, or on the engine's host where the backup lies there; bytes that are no text are replaced.
+    path: String,
+    /// Entries that are no folders; `null` where they are not counted.
+    files: Option<u64>,
+    bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,27 +110,35 @@ pub fn view<'a>(plan: &'a Plan, sizes: &Sizes, threads: usize) -> PlanView<'a> {
         rehearsa_version: env!("CARGO_PKG_VERSION"),
         threads,
         filtered_out: plan.filtered_out,
-        stacks: plan.stacks.iter().enumerate().map(|(i, stack)| stack_view(stack, sizes.get(i))).collect(),
+        stacks: plan.stacks.iter().enumerate().map(|(i, stack)| stack_view(plan, stack, sizes.get(i))).collect(),
     }
 }
 
-fn stack_view<'a>(stack: &'a StackPlan, sizes: Option<&Vec<Option<Scan>>>) -> StackView<'a> {
+fn stack_view<'a>(plan: &'a Plan, stack: &'a StackPlan, sizes: Option<&Vec<Option<Scan>>>) -> StackView<'a> {
     StackView {
         name: &stack.name,
-        services: stack.services.iter().map(|service| service_view(service, sizes)).collect(),
+        services: stack.services.iter().map(|service| service_view(plan, stack, service, sizes)).collect(),
     }
 }
 
-fn service_view<'a>(plan: &'a ServicePlan, sizes: Option<&Vec<Option<Scan>>>) -> ServiceView<'a> {
+fn service_view<'a>(
+    whole: &'a Plan,
+    stack: &'a StackPlan,
+    plan: &'a ServicePlan,
+    sizes: Option<&Vec<Option<Scan>>>,
+) -> ServiceView<'a> {
+    let source = plan.source.and_then(|index| whole.sources.get(index));
     let needs = plan.needs.iter();
     ServiceView {
         name: plan.service.name.to_string(),
         container: &plan.service.container_name,
         image: &plan.service.image,
+        source: source.map_or_else(|| "live".to_owned(), |spec| spec.place.to_string()),
+        snapshot: plan.snapshot.as_ref(),
         selected: plan.selected,
         ignored: plan.ignored.as_deref(),
         blocked: plan.blocked.as_ref(),
-        mounts: plan.mounts.iter().map(|mount| mount_view(mount, plan.max_copy, sizes)).collect(),
+        mounts: plan.mounts.iter().map(|mount| mount_view(stack, mount, plan.max_copy, sizes)).collect(),
         checks: &plan.checks,
         timeout_seconds: plan.timeout.map(|timeout| timeout.as_secs_f64()),
         settle_seconds: plan.settle.as_secs_f64(),
@@ -126,7 +150,22 @@ fn service_view<'a>(plan: &'a ServicePlan, sizes: Option<&Vec<Option<Scan>>>) ->
     }
 }
 
-fn mount_view<'a>(plan: &'a MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> MountView<'a> {
+fn mount_view<'a>(
+    stack: &'a StackPlan,
+    plan: &'a MountPlan,
+    max_copy: u64,
+    sizes: Option<&Vec<Option<Scan>>>,
+) -> MountView<'a> {
+    let supply = plan.restore.and_then(|index| stack.restores.get(index)).map(|restore| &restore.supply);
+    let part = match supply {
+        Some(Supply::Stream { path, holds, .. }) => Some(PartView {
+            path: String::from_utf8_lossy(path).into_owned(),
+            files: Some(holds.amount.files),
+            bytes: Some(holds.amount.bytes),
+        }),
+        Some(Supply::Tree(path)) => Some(PartView { path: path.clone(), files: None, bytes: None }),
+        Some(Supply::Live) | None => None,
+    };
     let size = size_of(plan, sizes).map(|scan| SizeView {
         root: scan.root,
         files: scan.amount.files,
@@ -140,6 +179,7 @@ fn mount_view<'a>(plan: &'a MountPlan, max_copy: u64, sizes: Option<&Vec<Option<
         read_only: plan.mount.read_only,
         strategy: plan.strategy.name(),
         size,
+        part,
     }
 }
 

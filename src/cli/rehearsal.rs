@@ -14,6 +14,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::plan::Inputs;
+use crate::rehearse::Supplier;
 use crate::rehearse::session::Session;
 use crate::rehearse::stop::Stop;
 use crate::report;
@@ -28,6 +29,8 @@ pub struct Run {
     pub info: DaemonInfo,
     /// What to do.
     pub plan: Plan,
+    /// The plan's sources, in its order.
+    pub sources: Vec<Supplier>,
     /// How.
     pub settings: Settings,
     /// How it is shown.
@@ -86,7 +89,7 @@ pub fn list(plan: &Plan, presentation: &Presentation) {
 
 /// Rehearses, and returns what the outcome means.
 pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
-    let Run { daemon, info, plan, settings, presentation, session, host_addresses, stop, runtime } = run;
+    let Run { daemon, info, plan, sources, settings, presentation, session, host_addresses, stop, runtime } = run;
     let opened = report::open(&settings.reports, Box::new(io::stdout()));
     let reporters = tellers::of(opened, &settings.reports, style(&presentation))?;
     let single = plan.cases().count() == 1;
@@ -96,6 +99,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
         info,
         plan,
         session,
+        sources,
         host_addresses,
         stop,
         threads: settings.threads,

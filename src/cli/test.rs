@@ -8,7 +8,7 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
-use super::{console, identity, nothing, rerun, runtime, signals, strategies};
+use super::{console, identity, nothing, rerun, runtime, signals, strategies, supply};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Scope};
@@ -17,6 +17,7 @@ use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
+use crate::rehearse::Supplier;
 use crate::rehearse::stop::Stop;
 use crate::rehearse::sweep;
 use crate::report;
@@ -73,10 +74,10 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
-        let prepared = unless_stopped(&stop, prepare(&endpoint, &settings)).await?;
+        let prepared = unless_stopped(&stop, prepare(&endpoint, &settings, &stop)).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, Prepared { daemon, info, plan, services }) =
+    let (stop, Prepared { daemon, info, plan, sources, services }) =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     if plan.cases().next().is_none() {
         settings.no_tests = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
@@ -96,6 +97,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         daemon,
         info,
         plan,
+        sources,
         settings,
         presentation,
         session,
@@ -126,10 +128,11 @@ struct Prepared {
     daemon: Daemon,
     info: DaemonInfo,
     plan: Plan,
+    sources: Vec<Supplier>,
     services: Vec<(Service, Rehearsal)>,
 }
 
-async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, Failure> {
+async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &Stop) -> Result<Prepared, Failure> {
     let daemon = endpoint.connect().await?;
     let host = identity::host();
     let (info, services, ()) = tokio::join!(
@@ -138,8 +141,9 @@ async fn prepare(endpoint: &Endpoint, settings: &Settings) -> Result<Prepared, F
         sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
     );
     let (info, services) = (info?, rehearsal::with_settings(services?, settings)?);
-    let plan = rehearsal::plan(services.clone(), settings);
-    Ok(Prepared { info, daemon, plan, services })
+    let mut plan = rehearsal::plan(services.clone(), settings);
+    let sources = supply::supply(&mut plan, &daemon, stop).await?;
+    Ok(Prepared { info, daemon, plan, sources, services })
 }
 
 /// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is worth more.

@@ -32,13 +32,15 @@ pub fn is_mount(named: &str, service: &ServiceName, mount: &Mount) -> bool {
         return true;
     }
     match &mount.origin {
-        Origin::Volume { name, .. } => {
-            let own = service.stack.as_deref().and_then(|stack| name.strip_prefix(stack)?.strip_prefix('_'));
-            named == *name || own == Some(named)
-        }
+        Origin::Volume { name, .. } => named == *name || short_name(service, name) == Some(named),
         Origin::Bind { source } => named == *source,
         Origin::Tmpfs { .. } | Origin::Other { .. } => false,
     }
+}
+
+/// A volume's name as its compose file has it: without the project in front.
+pub fn short_name<'a>(service: &ServiceName, volume: &'a str) -> Option<&'a str> {
+    volume.strip_prefix(service.stack.as_deref()?)?.strip_prefix('_')
 }
 
 fn split(text: &str) -> (Option<&str>, &str) {

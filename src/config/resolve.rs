@@ -15,12 +15,12 @@ use super::settings::{
     DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
 use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
-use super::{PlanFile, duration, partition, plan_file, size, strategy};
+use super::{PlanFile, duration, map, partition, plan_file, size, strategy};
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
 use crate::model::service::Service;
-use crate::model::source::SourceSpec;
+use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
 /// What was written on the command line, not yet understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +61,24 @@ pub struct Flags {
     pub max_copy: Option<String>,
     /// `--memory`.
     pub memory: Option<String>,
+    /// `--from`.
+    pub from: Option<String>,
+    /// `--snapshot`.
+    pub snapshot: Option<String>,
+    /// `--passphrase-file`.
+    pub passphrase_file: Option<PathBuf>,
+    /// `--identity`.
+    pub identity: Option<PathBuf>,
+    /// `--map`.
+    pub maps: Vec<String>,
+    /// `--allow-empty`.
+    pub allow_empty: Vec<String>,
+    /// `--max-entries`.
+    pub max_entries: Option<String>,
+    /// `--max-age`.
+    pub max_age: Option<String>,
+    /// `--max-rto`.
+    pub max_rto: Option<String>,
     /// `--keep`.
     pub keep: bool,
     /// `--strategy`.
@@ -78,7 +96,7 @@ pub struct Flags {
 }
 
 /// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
-pub const VARIABLES: [(&str, &str); 12] = [
+pub const VARIABLES: [(&str, &str); 19] = [
     ("REHEARSA_TEST_THREADS", "--test-threads"),
     ("RUST_TEST_THREADS", "--test-threads"),
     ("REHEARSA_TIMEOUT", "--timeout"),
@@ -91,6 +109,13 @@ pub const VARIABLES: [(&str, &str); 12] = [
     ("REHEARSA_GLOBAL_TIMEOUT", "--global-timeout"),
     ("REHEARSA_SLOW_AFTER", "--slow-after"),
     ("REHEARSA_PARTITION", "--partition"),
+    ("REHEARSA_FROM", "--from"),
+    ("REHEARSA_SNAPSHOT", "--snapshot"),
+    ("REHEARSA_PASSPHRASE_FILE", "--passphrase-file"),
+    ("REHEARSA_IDENTITY", "--identity"),
+    ("REHEARSA_MAX_ENTRIES", "--max-entries"),
+    ("REHEARSA_MAX_AGE", "--max-age"),
+    ("REHEARSA_MAX_RTO", "--max-rto"),
 ];
 
 impl Settings {
@@ -114,13 +139,26 @@ impl Settings {
         let retries = said(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
         let max_fail = said(flags.max_fail.as_deref(), "--max-fail", env, &[]);
         let max_fail = max_fail.map(|said| said.count_from(1)).transpose()?;
+        let max_entries = said(flags.max_entries.as_deref(), "--max-entries", env, &["REHEARSA_MAX_ENTRIES"]);
+        let max_age = said(flags.max_age.as_deref(), "--max-age", env, &["REHEARSA_MAX_AGE"]);
+        let max_rto = said(flags.max_rto.as_deref(), "--max-rto", env, &["REHEARSA_MAX_RTO"]);
         let wishes = Wishes {
             timeout: timeout.map(|said| said.timeout()).transpose()?,
             settle: settle.map(|said| said.duration()).transpose()?,
             max_copy: max_copy.map(|said| said.size()).transpose()?,
             memory: memory.map(|said| said.memory()).transpose()?.map(|bytes| bytes.unwrap_or(0)),
             strategies: strategies(flags, env)?,
-            ..Wishes::default()
+            source: source(flags, env)?,
+            max_entries: max_entries.map(|said| said.count_from(0)).transpose()?,
+            max_age: max_age.map(|said| said.duration()).transpose()?,
+            max_rto: max_rto.map(|said| said.duration()).transpose()?,
+            maps: flags.maps.iter().map(|text| map::parse(&Origin::Flag("--map"), text)).collect::<Result<_, _>>()?,
+            allow_empty: flags
+                .allow_empty
+                .iter()
+                .map(|text| EmptyRule::parse(&Origin::Flag("--allow-empty"), text))
+                .collect::<Result<_, _>>()?,
+            skip: None,
         };
         Ok(Settings {
             selection: Selection {
@@ -274,6 +312,27 @@ fn said<'a>(
     let from_env =
         || variables.iter().find_map(|&name| Some(Said { origin: Origin::Variable(name), text: env.get(name)? }));
     flag.map(|text| Said { origin: Origin::Flag(flag_name), text }).or_else(from_env)
+}
+
+/// The variable that holds a passphrase itself.
+const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
+
+/// The source of the whole run; snapshot and keys go with one that is written out. A source of the plan file has its own.
+fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceWish>, ConfigError> {
+    let path = |flag: &Option<PathBuf>, variable| flag.clone().or_else(|| env.get(variable).map(PathBuf::from));
+    let Some(from) = said(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]) else { return Ok(None) };
+    let file = path(&flags.passphrase_file, "REHEARSA_PASSPHRASE_FILE").map(SecretPlace::File);
+    let keys = Keys {
+        passphrase: file.or_else(|| env.get(PASSPHRASE).map(|_| SecretPlace::Env(PASSPHRASE.to_owned()))),
+        identity: path(&flags.identity, "REHEARSA_IDENTITY"),
+    };
+    let snapshot = said(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"]);
+    Ok(Some(match SourceWish::read(&from.origin, from.text, Path::new(""))? {
+        SourceWish::Backup(spec) => {
+            SourceWish::Backup(SourceSpec { snapshot: snapshot.map(|said| said.text.to_owned()), keys, ..spec })
+        }
+        other => other,
+    }))
 }
 
 /// The environment's rules, then the flags': the last match wins.

@@ -166,8 +166,7 @@ pub struct StrategyRule {
 }
 
 impl StrategyRule {
-    /// Whether the rule is about this mount of this service. A service may be named without its stack, a mount by its target, its
-    /// volume's name, its volume's name without the compose project, or its host path.
+    /// Whether the rule is about this mount of this service.
     pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
         self.names_service(service) && place::is_mount(&self.mount, service, mount)
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::check::Check;
-use super::event::Change;
+use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
 use super::sandbox::ContainerSpec;
 use super::service::{Condition, Service, ServiceName};
+use super::source::{SourceSpec, Tally, Want};
 
 /// What a run will do.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Plan {
     pub stacks: Vec<StackPlan>,
     /// How many services the filters left out.
     pub filtered_out: usize,
+    /// The sources that data is restored from, the live services aside.
+    pub sources: Vec<SourceSpec>,
 }
 
 /// What is done for one stack: one sandbox.
@@ -51,6 +54,14 @@ pub struct ServicePlan {
     pub max_copy: u64,
     /// Memory it may use when it has no limit of its own, in bytes.
     pub memory: Option<u64>,
+    /// Where its data comes from, as an index into [`Plan::sources`]; `None`: from the live service.
+    pub source: Option<usize>,
+    /// The point in time of the source that is restored, once that is known.
+    pub snapshot: Option<Snapshot>,
+    /// The snapshot may be no older than this.
+    pub max_age: Option<Duration>,
+    /// From the beginning of the restore until the service is ready it may take no longer than this.
+    pub max_rto: Option<Duration>,
     /// What must be up before it: services of the same plan.
     pub needs: Vec<Need>,
     /// Something that makes it impossible to rehearse it, known before it is tried.
@@ -90,6 +101,47 @@ pub struct RestorePlan {
     pub cases: Vec<ServiceName>,
     /// Bytes it may copy; 0 for no bound.
     pub max_copy: u64,
+    /// What is looked for in a backup, when its data is to come from one.
+    pub ask: Option<Ask>,
+    /// Where its data comes from.
+    pub supply: Supply,
+}
+
+/// What is looked for in a backup for one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// In which, as an index into [`Plan::sources`].
+    pub source: usize,
+    /// Where it may be.
+    pub want: Want,
+    /// A service writes to the place, so that a restore without it would lose something.
+    pub required: bool,
+    /// The part may be empty.
+    pub allow_empty: bool,
+    /// How the user would name it in a rule: `SERVICE:MOUNT`.
+    pub rule_name: String,
+    /// Entries that the backup may have; 0 for no bound.
+    pub max_entries: u64,
+}
+
+/// Where the data of a place comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Supply {
+    /// From what the live service has mounted there.
+    Live,
+    /// From this path of the engine's host, where a backup lies as it is.
+    Tree(String),
+    /// Out of a stream of entries.
+    Stream {
+        /// Of which source, as an index into [`Plan::sources`].
+        source: usize,
+        /// The part of it.
+        path: Vec<u8>,
+        /// What the part holds.
+        holds: Tally,
+        /// Entries that the backup may have; 0 for no bound.
+        max_entries: u64,
+    },
 }
 
 impl Plan {

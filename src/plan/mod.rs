@@ -3,6 +3,7 @@
 //! Pure. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share it and differ only in what comes after.
 
 pub mod isolate;
+pub mod mapping;
 mod mounts;
 mod order;
 mod select;
@@ -14,6 +15,7 @@ use crate::model::event::Change;
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::service::{NetworkMode, Service, ServiceName};
+use crate::model::source::SourceSpec;
 
 use isolate::Place;
 pub use mounts::holds_data;
@@ -65,6 +67,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
     let mut names: Vec<&str> = wanted.iter().map(ServiceName::stack_name).collect();
     names.sort_unstable();
     names.dedup();
+    let mut sources: Vec<SourceSpec> = Vec::new();
     let stacks = names
         .into_iter()
         .map(|name| {
@@ -76,13 +79,19 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
                         && wanted.iter().any(|w| w.stack_name() == name && w.stack.is_some() == service.name.stack.is_some())
                 })
                 .collect();
-            plan_stack(name, &members, &wanted, selection.ignored)
+            plan_stack(name, &members, &wanted, selection.ignored, &mut sources)
         })
         .collect();
-    Plan { stacks, filtered_out }
+    Plan { stacks, filtered_out, sources }
 }
 
-fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceName], mode: IgnoredMode) -> StackPlan {
+fn plan_stack(
+    name: &str,
+    members: &[&(Service, Rehearsal)],
+    wanted: &[ServiceName],
+    mode: IgnoredMode,
+    sources: &mut Vec<SourceSpec>,
+) -> StackPlan {
     let services: Vec<&Service> = members.iter().map(|(service, _)| service).collect();
     let order::Order { needed, cycles, mut needs, absent } = order::order(&services, wanted);
     // An ignored service is booted only where another needs it; else its places are not so much as shown to a worker.
@@ -98,6 +107,9 @@ fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceNa
     let restored: Vec<(&(Service, Rehearsal), bool)> =
         needed.iter().map(|index| (members[*index], booted.contains(index))).collect();
     let (mut mount_plans, mut restores) = mounts::plan_mounts(&restored);
+    for ((service, rehearsal), mounts) in restored.iter().map(|(member, _)| member).zip(&mount_plans) {
+        mapping::ask(service, rehearsal, mounts, &mut restores, sources);
+    }
 
     let mut plans = Vec::new();
     for (position, (member, booted)) in restored.into_iter().enumerate() {
@@ -133,6 +145,10 @@ fn plan_stack(name: &str, members: &[&(Service, Rehearsal)], wanted: &[ServiceNa
             settle: rehearsal.settle,
             max_copy: rehearsal.max_copy,
             memory: rehearsal.memory,
+            source: rehearsal.source.as_ref().and_then(|spec| sources.iter().position(|known| known == spec)),
+            snapshot: None,
+            max_age: rehearsal.max_age,
+            max_rto: rehearsal.max_rto,
             service: service.clone(),
             changes,
             mounts,

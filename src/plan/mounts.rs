@@ -2,7 +2,7 @@
 
 use crate::config::settings::{Rehearsal, StrategyRule};
 use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{MountPlan, RestorePlan};
+use crate::model::plan::{MountPlan, RestorePlan, Supply};
 use crate::model::service::Service;
 
 /// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it. Of a
@@ -41,7 +41,14 @@ fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> 
         }
         return index;
     }
-    restores.push(RestorePlan { mount: mount.clone(), strategy, cases: Vec::new(), max_copy: 0 });
+    restores.push(RestorePlan {
+        mount: mount.clone(),
+        strategy,
+        cases: Vec::new(),
+        max_copy: 0,
+        ask: None,
+        supply: Supply::Live,
+    });
     restores.len() - 1
 }
 

@@ -51,7 +51,9 @@ impl Stack {
         let (needs, sandbox) = tokio::join!(self.await_needs(plan), self.sandbox_and_restores(plan));
         needs?;
         let Ready { created, restored } = sandbox?;
-        self.still_live(plan).await?;
+        if plan.source.is_none() {
+            self.still_live(plan).await?;
+        }
 
         let step = self.common.notify.begin(beneficiaries(&self.plan, name), Step::Boot { service: name.clone() });
         let container = match created {

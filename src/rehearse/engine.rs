@@ -8,6 +8,8 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
 use crate::model::plan::{Plan, StackPlan};
 use crate::model::service::ServiceName;
+use crate::model::source::SourcePlace;
+use crate::source::Backup;
 use crate::worker::client::WorkerImage;
 
 use super::breach::Breach;
@@ -32,10 +34,21 @@ pub struct Setup {
     pub notify: Notify,
     /// Keep the sandboxes of stacks that are not green.
     pub keep: bool,
+    /// The plan's sources, in its order.
+    pub sources: Vec<Supplier>,
     /// Addresses of the host that the sandbox must not reach, as far as the client knows them.
     pub host_addresses: Vec<String>,
     /// Ends all work when somebody asks for it.
     pub stop: Stop,
+}
+
+/// A source of the plan, and what was opened of it.
+#[derive(Debug, Clone)]
+pub struct Supplier {
+    /// As it was asked for.
+    pub place: SourcePlace,
+    /// What pours it out; `None` when it lies on the engine's host, or could not be opened.
+    pub backup: Option<Arc<Backup>>,
 }
 
 /// Carries a plan out.
@@ -54,6 +67,7 @@ pub(super) struct Common {
     pub session: Session,
     pub notify: Notify,
     pub keep: bool,
+    pub sources: Vec<Supplier>,
     pub host_addresses: Vec<String>,
     pub stop: Stop,
     pub image: Once<WorkerImage>,
@@ -66,13 +80,14 @@ pub(super) struct Common {
 impl Engine {
     /// An engine for this plan. Nothing is created yet.
     pub fn new(setup: Setup) -> Self {
-        let Setup { daemon, info, plan, session, notify, keep, host_addresses, stop } = setup;
+        let Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop } = setup;
         let shared = Arc::new(Common {
             daemon,
             info,
             session,
             notify,
             keep,
+            sources,
             host_addresses,
             stop,
             image: Once::default(),

@@ -48,10 +48,10 @@ impl Stack {
                 return Ok(Restored::Nothing);
             }
             // The mount holds on to this very file, whatever takes its place.
-            (RootKind::File, Origin::Bind { source }) => {
+            (RootKind::File, Origin::Bind { .. }) if prepared.source_path.is_some() => {
                 self.note_brought(plan, scan.amount.files);
                 step.done_with(None, Some(note(&scan)));
-                return Ok(Restored::HostPath(source.clone()));
+                return Ok(Restored::HostPath(prepared.source_path.clone().unwrap_or_default()));
             }
             (RootKind::File | RootKind::Folder, _) => {}
         }

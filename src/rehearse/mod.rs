@@ -2,6 +2,7 @@
 //!
 //! It has no writer, no colour and no format: what happens is sent as events. Nothing here knows who listens.
 
+mod backup;
 mod boot;
 mod breach;
 mod brought;
@@ -9,6 +10,7 @@ mod cause;
 mod engine;
 mod layered;
 mod ledger;
+pub mod lookup;
 mod once;
 mod restore;
 mod sandbox;
@@ -22,5 +24,5 @@ mod teardown;
 mod validate;
 mod watch;
 
-pub use engine::{Engine, Setup};
+pub use engine::{Engine, Setup, Supplier};
 pub use steps::Notify;

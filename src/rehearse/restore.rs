@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::mount::{Mount, Strategy};
-use crate::model::plan::RestorePlan;
+use crate::model::plan::{RestorePlan, Supply};
 use crate::model::sandbox::MountSource;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind};
@@ -29,7 +30,7 @@ pub(super) enum Restored {
 }
 
 /// Bytes that stay free where the engine keeps its volumes: live services write there.
-const KEEP_FREE: u64 = 512 * 1024 * 1024;
+pub(super) const KEEP_FREE: u64 = 512 * 1024 * 1024;
 
 impl Restored {
     /// What a container mounts.
@@ -61,9 +62,11 @@ impl Stack {
         let Some(worker) = worker else {
             return Err(Diagnosis::new(Code::WorkerFailed, "the worker was gone before its last copy"));
         };
+        let _ = self.restore_began[index].set(Instant::now());
         match plan.strategy {
             Strategy::Omit => Ok(Restored::Nothing),
             Strategy::Empty => self.leave_empty(plan, &prepared, &worker).await,
+            _ if let Supply::Stream { source, .. } = plan.supply => self.out_of_stream(index, source).await,
             Strategy::Copy => self.copy(plan, &prepared, &worker).await,
             Strategy::Overlay => self.overlay(index, plan, &prepared, &worker).await,
             Strategy::Readonly => self.shown_read_only(index, plan, &prepared, &worker).await,
@@ -71,7 +74,11 @@ impl Stack {
     }
 
     pub(super) fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
-        let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source: "live".to_owned() };
+        let source = match (&plan.supply, &plan.ask) {
+            (Supply::Live, _) | (_, None) => "live".to_owned(),
+            (Supply::Tree(_) | Supply::Stream { .. }, Some(ask)) => self.common.sources[ask.source].place.to_string(),
+        };
+        let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source };
         self.common.notify.begin(plan.cases.clone(), step)
     }
 
@@ -145,12 +152,16 @@ impl Stack {
             );
             self.warn(plan, Diagnosis::new(Code::DataTornCopy, message));
         }
-        if copied.lost_metadata_count > 0 {
+        self.warn_of_lost(plan, &copied.lost_metadata, copied.lost_metadata_count);
+    }
+
+    pub(super) fn warn_of_lost(&self, plan: &RestorePlan, lost: &[String], count: u64) {
+        if count > 0 {
             let message = format!(
                 "{}: {} could not be kept: {}",
                 plan.mount.title(),
-                counted(copied.lost_metadata_count, "attribute"),
-                named(&copied.lost_metadata, copied.lost_metadata_count),
+                counted(count, "attribute"),
+                named(lost, count)
             );
             self.warn(plan, Diagnosis::new(Code::DataMetadataLost, message));
         }

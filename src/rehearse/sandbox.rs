@@ -9,7 +9,7 @@ use crate::docker::{DockerError, Kind, NetworkInfo, VolumeInfo, labels};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
 use crate::model::mount::{Origin, Strategy};
-use crate::model::plan::RestorePlan;
+use crate::model::plan::{RestorePlan, Supply};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
 use crate::model::service::ServiceName;
 use crate::worker::client::{Worker, WorkerError, WorkerImage};
@@ -139,7 +139,10 @@ impl Stack {
         // What is left empty only lends its owner and mode: a volume whose driver is missing can still be replaced by that.
         let may_be_gone = restore.strategy == Strategy::Empty;
         let mut mounted_on_use = false;
+        let streamed = matches!(restore.supply, Supply::Stream { .. });
         let source_path = match &restore.mount.origin {
+            _ if let Supply::Tree(path) = &restore.supply => Some(path.clone()),
+            _ if streamed && !may_be_gone => None,
             Origin::Volume { name, driver } => match self.common.daemon.volume(name).await {
                 Ok(_) if may_be_gone && driver != "local" => None,
                 Ok(volume) => {
@@ -161,7 +164,7 @@ impl Stack {
         let volume = self.ledger.create(Entry::Volume(name), request).await;
         let volume = volume
             .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
-        let reads = !may_be_gone || source_path.is_some();
+        let reads = source_path.is_some() || !may_be_gone && !streamed;
         let from = reads.then(|| format!("/from/{index}"));
         Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path, mounted_on_use })
     }
@@ -204,7 +207,11 @@ impl Stack {
         let Some(path) = missing_path(error) else { return false };
         let mut found = false;
         for (restore, place) in self.plan.restores.iter().zip(places) {
-            if place.is_ok() && matches!(&restore.mount.origin, Origin::Bind { source } if *source == path) {
+            let is_it = match (&restore.supply, &restore.mount.origin) {
+                (Supply::Tree(source), _) | (Supply::Live, Origin::Bind { source }) => *source == path,
+                _ => false,
+            };
+            if place.is_ok() && is_it {
                 found = true;
                 if restore.strategy == Strategy::Empty {
                     *place = place.clone().map(|prepared| Prepared { from: None, ..prepared });
@@ -222,7 +229,7 @@ impl Stack {
     /// is not there; such a one bears our labels, and is removed with the sandbox.
     async fn take_out_vanished(&self, places: &mut [Outcome<Prepared>]) {
         let looks = self.plan.restores.iter().zip(places).map(|(restore, place)| async move {
-            let Origin::Volume { name, .. } = &restore.mount.origin else { return };
+            let (Origin::Volume { name, .. }, Supply::Live) = (&restore.mount.origin, &restore.supply) else { return };
             if !place.as_ref().is_ok_and(|prepared| prepared.from.is_some()) {
                 return;
             }
@@ -243,6 +250,7 @@ impl Stack {
             let Ok(prepared) = prepared else { continue };
             if let Some(from) = &prepared.from {
                 let source = match &restore.mount.origin {
+                    _ if let Supply::Tree(path) = &restore.supply => MountSource::HostPath(path.clone()),
                     Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
                     Origin::Bind { source } => MountSource::HostPath(source.clone()),
                     Origin::Tmpfs { .. } | Origin::Other { .. } => continue,

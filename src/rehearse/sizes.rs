@@ -10,7 +10,7 @@ use super::stop::Stop;
 use super::sweep;
 use crate::docker::{Daemon, Kind};
 use crate::model::mount::{Origin, Strategy};
-use crate::model::plan::{Plan, RestorePlan};
+use crate::model::plan::{Plan, RestorePlan, Supply};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::worker::client::{Worker, WorkerError, WorkerImage};
 use crate::worker::protocol::{Answer, Job, Scan};
@@ -61,10 +61,11 @@ pub async fn measure(daemon: &Daemon, session: &Session, plan: &Plan, stop: &Sto
     Ok(plan.stacks.iter().map(|stack| stack.restores.iter().map(scan).collect()).collect())
 }
 
-/// Whether the restore reads its source at all.
+/// Whether the restore reads the live data at all.
 fn is_read(restore: &RestorePlan) -> bool {
     let reads = matches!(restore.strategy, Strategy::Copy | Strategy::Readonly | Strategy::Overlay);
-    reads && matches!(restore.mount.origin, Origin::Volume { .. } | Origin::Bind { .. })
+    let is_live = restore.supply == Supply::Live && restore.ask.as_ref().is_none_or(|ask| !ask.required);
+    reads && is_live && matches!(restore.mount.origin, Origin::Volume { .. } | Origin::Bind { .. })
 }
 
 /// Docker would create a volume that is not there, and a plan creates nothing.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
@@ -11,6 +12,7 @@ use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
 use crate::plan::isolate::withheld_for_good;
 
+use super::backup::Poured;
 use super::boot::Booted;
 use super::engine::Common;
 use super::ledger::Ledger;
@@ -29,6 +31,10 @@ pub(super) struct Stack {
     pub restored: Vec<Once<Restored>>,
     /// Files in each of these places, once it is restored.
     pub brought: Vec<AtomicU64>,
+    /// What came out of the sources that are poured out, by their index: for each place.
+    pub poured: Vec<Once<Arc<Poured>>>,
+    /// When the restore of each place began.
+    pub restore_began: Vec<OnceLock<Instant>>,
     pub services: BTreeMap<ServiceName, ServiceRun>,
     /// The secrets of all its services: one's log may show another's.
     pub mask: Mask,
@@ -58,7 +64,6 @@ impl Stack {
         let services =
             services.map(|(index, s)| (s.service.name.clone(), ServiceRun { index, ..ServiceRun::default() }));
         Self {
-            common,
             ledger: Arc::default(),
             grounds: Once::default(),
             sandbox: Once::default(),
@@ -67,6 +72,9 @@ impl Stack {
             to_restore: AtomicUsize::new(plan.restores.len()),
             brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
+            poured: common.sources.iter().map(|_| Once::default()).collect(),
+            restore_began: plan.restores.iter().map(|_| OnceLock::new()).collect(),
+            common,
             services: services.collect(),
             plan: Arc::new(plan),
             waiting: Mutex::new(waiting),

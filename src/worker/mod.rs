@@ -33,6 +33,7 @@ pub mod overlay;
 pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;
+mod survey;
 #[cfg(target_os = "linux")]
 pub mod unpack;
 #[cfg(target_os = "linux")]

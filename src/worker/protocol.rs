@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+use crate::model::source::{Found, Want};
 
 /// Longest piece of a stream.
 pub const MAX_DATA: u32 = 1024 * 1024;
@@ -28,6 +29,13 @@ pub enum Job {
         path: String,
         /// Stop counting after this many entries; 0 for no bound.
         max_entries: u64,
+    },
+    /// Looks through `path` for what is asked for of a backup that lies there.
+    Survey {
+        /// A mount of the worker.
+        path: String,
+        /// What is looked for.
+        wants: Vec<Want>,
     },
     /// Copies the content of `from`, its root included, into `to`.
     Copy {
@@ -129,6 +137,13 @@ pub enum Answer {
     },
     /// A scan's result.
     Scanned(Scan),
+    /// What was found in a backup.
+    Surveyed {
+        /// For each want.
+        found: Box<Found>,
+        /// When its root was changed last, in seconds since the epoch.
+        modified: i64,
+    },
     /// A copy's result.
     Copied(Copied),
     /// What was unpacked, in the order of the routes.
