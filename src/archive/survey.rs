@@ -54,9 +54,9 @@ impl Survey {
         let path = entry.path.as_slice();
         add(&mut self.whole, entry, path.is_empty());
         // Every folder that the entry is in may be what is looked for, and so may the entry itself.
-        let mut depth = 0;
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        for end in std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len())) {
+        let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
+        for (depth, end) in ends.enumerate() {
             let (prefix, itself) = (&path[..end], end == path.len());
             if let Some(index) = self.known.get(prefix) {
                 add(&mut self.tallies[*index].1, entry, itself);
@@ -70,7 +70,6 @@ impl Survey {
             if end > 0 && (depth <= 2 || volume_of(prefix).is_some()) {
                 self.part(prefix, entry, itself);
             }
-            depth += 1;
         }
     }
 

@@ -9,9 +9,11 @@ use crate::config::forms::{CiWish, Form, JunitFlavor, TapVersion};
 use crate::config::resolve::Flags;
 use crate::model::event::NoTests;
 
+mod backup;
 mod init;
 mod records;
 
+pub use backup::BackupArgs;
 pub use init::InitArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 
@@ -162,41 +164,15 @@ pub struct RehearsalArgs {
     /// [env: REHEARSA_STRATEGY]
     #[arg(long, value_name = "[SERVICE:]MOUNT=STRATEGY")]
     pub strategy: Vec<String>,
-    /// Restore from a backup instead of the live data: `tar:FILE` (or a pattern, a folder, `-` for standard input), `dir:FOLDER`,
-    /// `daemon:FOLDER` on the engine's host, or a source of the plan file [env: REHEARSA_FROM]
-    #[arg(long, value_name = "SOURCE", help_heading = "Backup")]
-    pub from: Option<String>,
-    /// The snapshot to restore, by the name `rehearsa plan` shows; the newest, if not given [env: REHEARSA_SNAPSHOT]
-    #[arg(long, value_name = "NAME", help_heading = "Backup")]
-    pub snapshot: Option<String>,
-    /// Which part of the backup belongs to a mount, as in `/config=backup/jellyfin_config`; `.` is all of it
-    #[arg(long, value_name = "[SERVICE:]MOUNT=PATH", help_heading = "Backup")]
-    pub map: Vec<String>,
-    /// The backup's part for this mount may be empty
-    #[arg(long, value_name = "[SERVICE:]MOUNT", help_heading = "Backup")]
-    pub allow_empty: Vec<String>,
-    /// File whose first line is the passphrase of an encrypted backup; REHEARSA_PASSPHRASE holds the passphrase itself
-    /// [env: REHEARSA_PASSPHRASE_FILE]
-    #[arg(long, value_name = "PATH", help_heading = "Backup")]
-    pub passphrase_file: Option<PathBuf>,
-    /// File with the age identities that open an encrypted backup [env: REHEARSA_IDENTITY]
-    #[arg(long, value_name = "PATH", help_heading = "Backup")]
-    pub identity: Option<PathBuf>,
-    /// Entries that a backup may have [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
-    #[arg(long, value_name = "N", help_heading = "Backup")]
-    pub max_entries: Option<String>,
-    /// Fail when the snapshot is older, as in `26h` [env: REHEARSA_MAX_AGE]
-    #[arg(long, value_name = "DURATION", help_heading = "Backup")]
-    pub max_age: Option<String>,
-    /// Fail when it takes longer from the beginning of the restore until the service is ready [env: REHEARSA_MAX_RTO]
-    #[arg(long, value_name = "DURATION", help_heading = "Backup")]
-    pub max_rto: Option<String>,
     /// Memory for services that have no limit of their own, as in `2GiB`; 6MiB at least [env: REHEARSA_MEMORY]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
     /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it
     #[arg(long)]
     pub keep: bool,
+    /// From which backup.
+    #[command(flatten)]
+    pub backup: BackupArgs,
     /// Rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
     #[arg(long, value_name = "N")]
     pub test_threads: Option<String>,
@@ -573,7 +549,7 @@ impl PlanArgs {
 }
 
 fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
-    Flags {
+    let mut flags = Flags {
         filters: selection.filters.clone(),
         skip: selection.skip.clone(),
         exact: selection.exact,
@@ -584,19 +560,12 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         settle: rehearsal.settle.clone(),
         max_copy: rehearsal.max_copy.clone(),
         memory: rehearsal.memory.clone(),
-        from: rehearsal.from.clone(),
-        snapshot: rehearsal.snapshot.clone(),
-        passphrase_file: rehearsal.passphrase_file.clone(),
-        identity: rehearsal.identity.clone(),
-        maps: rehearsal.map.clone(),
-        allow_empty: rehearsal.allow_empty.clone(),
-        max_entries: rehearsal.max_entries.clone(),
-        max_age: rehearsal.max_age.clone(),
-        max_rto: rehearsal.max_rto.clone(),
         keep: rehearsal.keep,
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()
-    }
+    };
+    rehearsal.backup.fill(&mut flags);
+    flags
 }
 
 #[cfg(test)]

@@ -68,44 +68,44 @@ const KEYS: &[Key] = &[
         variable: Some("REHEARSA_MEMORY"),
         label: "rehearsa.memory",
         // A limit is taken back with 0.
-        written: ["0", "2kB", "0", "'4kB'", "0", "'6kB'"],
-        heard: ["None", "2000", "None", "4000", "None", "6000", "None"],
+        written: ["0", "20MB", "0", "'40MB'", "0", "'60MB'"],
+        heard: ["None", "20000000", "None", "40000000", "None", "60000000", "None"],
         shown: |rehearsal| text(rehearsal.memory),
     },
     Key {
         name: "max_entries",
-        flag: None,
-        variable: None,
+        flag: Some(|flags, text| flags.max_entries = Some(text)),
+        variable: Some("REHEARSA_MAX_ENTRIES"),
         label: "rehearsa.max-entries",
-        written: ["-", "-", "3", "4", "0", "6"],
-        heard: ["3", "3", "3", "4", "0", "6", "20000000"],
+        written: ["1", "2", "3", "4", "0", "6"],
+        heard: ["1", "2", "3", "4", "0", "6", "20000000"],
         shown: |rehearsal| text(rehearsal.max_entries),
     },
     Key {
         name: "max_age",
-        flag: None,
-        variable: None,
+        flag: Some(|flags, text| flags.max_age = Some(text)),
+        variable: Some("REHEARSA_MAX_AGE"),
         label: "rehearsa.max-age",
-        written: ["-", "-", "3m", "'0'", "'5m'", "'6m'"],
-        heard: ["180s", "180s", "180s", "None", "300s", "360s", "None"],
+        written: ["1m", "2m", "3m", "'0'", "'5m'", "'6m'"],
+        heard: ["60s", "120s", "180s", "None", "300s", "360s", "None"],
         shown: |rehearsal| text(rehearsal.max_age),
     },
     Key {
         name: "max_rto",
-        flag: None,
-        variable: None,
+        flag: Some(|flags, text| flags.max_rto = Some(text)),
+        variable: Some("REHEARSA_MAX_RTO"),
         label: "rehearsa.max-rto",
-        written: ["-", "-", "0", "'4m'", "'5m'", "'6m'"],
-        heard: ["None", "None", "None", "240s", "300s", "360s", "None"],
+        written: ["1m", "2m", "0", "'4m'", "'5m'", "'6m'"],
+        heard: ["60s", "120s", "None", "240s", "300s", "360s", "None"],
         shown: |rehearsal| text(rehearsal.max_rto),
     },
     Key {
         name: "source",
-        flag: None,
-        variable: None,
+        flag: Some(|flags, text| flags.from = Some(text)),
+        variable: Some("REHEARSA_FROM"),
         label: "rehearsa.source",
-        written: ["-", "-", "nightly", "'live'", "'dir:/5'", "'nightly'"],
-        heard: ["tar:/n", "tar:/n", "tar:/n", "None", "dir:/5", "tar:/n", "None"],
+        written: ["tar:/1", "tar:/2", "nightly", "'live'", "'dir:/5'", "'nightly'"],
+        heard: ["tar:/1", "tar:/2", "tar:/n", "None", "dir:/5", "tar:/n", "None"],
         shown: |rehearsal| rehearsal.source.as_ref().map_or("None".to_owned(), |source| source.place.to_string()),
     },
     Key {
@@ -200,8 +200,17 @@ fn no_key_is_forgotten_here() {
     let known = OF_ALL.into_iter().chain(OF_SERVICE).filter(|key| !["egress", "checks"].contains(key));
     assert_eq!(tried, known.collect());
     let variables: BTreeSet<&str> = KEYS.iter().filter_map(|key| key.variable).collect();
-    let of_rehearsals =
-        ["REHEARSA_TIMEOUT", "REHEARSA_SETTLE", "REHEARSA_MAX_COPY", "REHEARSA_MEMORY", "REHEARSA_STRATEGY"];
+    let of_rehearsals = [
+        "REHEARSA_TIMEOUT",
+        "REHEARSA_SETTLE",
+        "REHEARSA_MAX_COPY",
+        "REHEARSA_MEMORY",
+        "REHEARSA_STRATEGY",
+        "REHEARSA_FROM",
+        "REHEARSA_MAX_ENTRIES",
+        "REHEARSA_MAX_AGE",
+        "REHEARSA_MAX_RTO",
+    ];
     assert_eq!(variables, of_rehearsals.into());
 }
 

@@ -8,6 +8,7 @@ use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 
+use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::{RestorePlan, Supply};
 use crate::model::source::Tally;
@@ -45,11 +46,10 @@ impl Stack {
         let stack = Arc::clone(self);
         let poured: Work<Arc<Poured>> =
             self.poured[source].get(|| async move { stack.pour(source).await.map(Arc::new) });
-        poured
-            .await?
-            .get(&index)
-            .cloned()
-            .unwrap_or_else(|| Err(Diagnosis::new(Code::RestoreFailed, "nothing was restored to this place")))
+        match poured.await?.get(&index) {
+            Some(restored) => restored.clone(),
+            None => Err(Diagnosis::new(Code::RestoreFailed, "nothing was restored to this place")),
+        }
     }
 
     async fn pour(self: &Arc<Self>, source: usize) -> Outcome<Poured> {
@@ -126,8 +126,7 @@ impl Stack {
         match unpacked {
             Ok(all) => {
                 for (place, unpacked) in places.into_iter().zip(all) {
-                    let index = place.index;
-                    poured.insert(index, self.settle_place(place, &unpacked, backup));
+                    self.brought(place, &unpacked, backup, poured);
                 }
             }
             Err(refusal) => {
@@ -142,29 +141,40 @@ impl Stack {
         }
     }
 
-    /// What came is held against what the backup was seen to hold.
-    fn settle_place(&self, place: Place<'_>, unpacked: &Unpacked, backup: &Backup) -> Outcome<Restored> {
-        let Place { plan, prepared, holds, step, .. } = place;
+    /// Tells what came to a place.
+    fn brought(&self, place: Place<'_>, unpacked: &Unpacked, backup: &Backup, poured: &mut Poured) {
+        let difference = difference(&place, unpacked, backup);
+        let Place { index, plan, prepared, step, .. } = place;
         self.warn_of_lost(plan, &unpacked.lost_metadata, unpacked.lost_metadata_count);
-        if unpacked.amount != holds.amount || unpacked.folders != holds.folders {
-            let message = format!(
-                "{}: {} was seen to hold {} in {} folders, and {} in {} came back; did it change meanwhile?",
-                plan.mount.title(),
-                backup.place,
-                units::amount(holds.amount),
-                holds.folders,
-                units::amount(unpacked.amount),
-                unpacked.folders
-            );
-            return Err(step.broke(Diagnosis::new(Code::RestoreIncomplete, message)));
+        if let Some(diagnosis) = difference {
+            poured.insert(index, Err(step.broke(diagnosis)));
+            return;
         }
         self.note_brought(plan, unpacked.amount.files);
         step.done_with(Some(unpacked.amount), None);
-        Ok(match unpacked.root {
+        let restored = match unpacked.root {
             Some(RootKind::File) => Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)),
             _ => Restored::Volume(prepared.volume.name),
-        })
+        };
+        poured.insert(index, Ok(restored));
     }
+}
+
+/// What came to a place is held against what the backup was seen to hold.
+fn difference(place: &Place<'_>, unpacked: &Unpacked, backup: &Backup) -> Option<Diagnosis> {
+    let Place { plan, holds, .. } = place;
+    (unpacked.amount != holds.amount || unpacked.folders != holds.folders).then(|| {
+        let message = format!(
+            "{}: {} was seen to hold {} in {}, and {} in {} came back; did it change meanwhile?",
+            plan.mount.title(),
+            backup.place,
+            units::amount(holds.amount),
+            counted(holds.folders, "folder"),
+            units::amount(unpacked.amount),
+            counted(unpacked.folders, "folder")
+        );
+        Diagnosis::new(Code::RestoreIncomplete, message)
+    })
 }
 
 /// Why nothing was unpacked.

@@ -54,25 +54,30 @@ impl Stack {
         let plan = &self.plan.services[self.services[case].index];
         let proof = self.ready(case).await?;
         let booted = self.started(case).await?;
-        self.in_time(plan)?;
+        if let Some(diagnosis) = self.too_slow(plan) {
+            return Err(diagnosis);
+        }
         self.settle(plan, &booted).await?;
         Ok((proof, self.log_tail(&booted, PROOF_LOG).await))
     }
 
-    /// Is it ready within the time that its restore may take?
-    fn in_time(&self, plan: &ServicePlan) -> Outcome<()> {
-        let Some(max_rto) = plan.max_rto else { return Ok(()) };
+    /// What is to be said when it was not ready within the time that its restore may take.
+    fn too_slow(&self, plan: &ServicePlan) -> Option<Diagnosis> {
+        let max_rto = plan.max_rto?;
         let places = plan.mounts.iter().filter_map(|mount| mount.restore);
-        let began = places.filter_map(|index| self.restore_began[index].get()).min();
-        let Some(took) = began.map(std::time::Instant::elapsed).filter(|took| *took > max_rto) else { return Ok(()) };
-        let words = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
-        let message = format!(
-            "{} was ready {} after its restore began, and max_rto allows {}",
-            plan.service.name,
-            words(took),
-            words(max_rto)
-        );
-        Err(Diagnosis::new(Code::RestoreTooSlow, message))
+        let began = places.filter_map(|index| self.restore_began[index].get()).min()?;
+        let took = began.elapsed();
+        let words =
+            |time: Duration| humantime::format_duration(Duration::from_millis(time.as_millis() as u64)).to_string();
+        (took > max_rto).then(|| {
+            let message = format!(
+                "{} was ready {} after its restore began, and max_rto allows {}",
+                plan.service.name,
+                words(took),
+                words(max_rto)
+            );
+            Diagnosis::new(Code::RestoreTooSlow, message)
+        })
     }
 
     /// The service answers; found out by the first who needs it.

@@ -9,7 +9,7 @@ mod dir;
 mod name_time;
 mod snapshots;
 mod spool;
-mod tar;
+mod tarball;
 pub mod there;
 
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ use crate::model::event::Snapshot;
 use crate::model::source::{Found, SourcePlace, SourceSpec, Want};
 
 pub use dir::Dir;
-pub use tar::Tar;
+pub use tarball::Tar;
 
 /// What every source can do.
 pub trait Source {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 pub fn in_name(name: &str) -> Option<Timestamp> {
     let bytes = name.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
-    starts.filter_map(|at| date_and_time(&bytes[at..])).last()
+    starts.rev().find_map(|at| date_and_time(&bytes[at..]))
 }
 
 fn date_and_time(text: &[u8]) -> Option<Timestamp> {

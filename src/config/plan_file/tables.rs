@@ -243,7 +243,11 @@ impl Reader<'_> {
             "max_age" => wishes.max_age = self.of_text(field, "\"26h\"", duration::parse),
             "max_rto" => wishes.max_rto = self.of_text(field, "\"10m\"", duration::parse),
             "max_copy" => wishes.max_copy = self.of_text(field, "\"50GiB\"", size::parse),
-            "memory" => wishes.memory = self.of_text(field, "\"2GiB\"", size::parse),
+            "memory" => {
+                wishes.memory = self.of_text(field, "\"2GiB\"", |origin, text| {
+                    size::parse_memory(origin, text).map(|bytes| bytes.unwrap_or(0))
+                })
+            }
             "max_entries" => wishes.max_entries = self.of_text(field, "20_000_000", count::parse),
             key => unreachable!("{key} is one of OF_ALL"),
         }

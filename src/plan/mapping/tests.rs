@@ -1,1 +1,1 @@
-
+//! Which part of a backup belongs to which mount, decided without looking at one.

@@ -1,0 +1,59 @@
+//! The flags that say from which backup is restored, and how.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::resolve::Flags;
+
+/// From which backup.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Backup")]
+pub struct BackupArgs {
+    /// Restore from a backup instead of the live data: `tar:FILE` (or a pattern, a folder, `-` for standard input), `dir:FOLDER`,
+    /// `daemon:FOLDER` on the engine's host, or a source of the plan file [env: REHEARSA_FROM]
+    #[arg(long, value_name = "SOURCE")]
+    pub from: Option<String>,
+    /// The snapshot to restore, by the name `rehearsa plan` shows; the newest, if not given [env: REHEARSA_SNAPSHOT]
+    #[arg(long, value_name = "NAME")]
+    pub snapshot: Option<String>,
+    /// Which part of the backup belongs to a mount, as in `/config=backup/jellyfin_config`; `.` is all of it
+    #[arg(long, value_name = "[SERVICE:]MOUNT=PATH")]
+    pub map: Vec<String>,
+    /// The backup's part for this mount may be empty
+    #[arg(long, value_name = "[SERVICE:]MOUNT")]
+    pub allow_empty: Vec<String>,
+    /// File whose first line is the passphrase of an encrypted backup; REHEARSA_PASSPHRASE holds the passphrase itself
+    /// [env: REHEARSA_PASSPHRASE_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub passphrase_file: Option<PathBuf>,
+    /// File with the age identities that open an encrypted backup [env: REHEARSA_IDENTITY]
+    #[arg(long, value_name = "PATH")]
+    pub identity: Option<PathBuf>,
+    /// Entries that a backup may have [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
+    #[arg(long, value_name = "N")]
+    pub max_entries: Option<String>,
+    /// Fail when the snapshot is older, as in `26h` [env: REHEARSA_MAX_AGE]
+    #[arg(long, value_name = "DURATION")]
+    pub max_age: Option<String>,
+    /// Fail when it takes longer from the beginning of the restore until the service is ready [env: REHEARSA_MAX_RTO]
+    #[arg(long, value_name = "DURATION")]
+    pub max_rto: Option<String>,
+}
+
+impl BackupArgs {
+    /// Writes what was asked for into `flags`.
+    pub fn fill(&self, flags: &mut Flags) {
+        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_age, max_rto } =
+            self.clone();
+        flags.from = from;
+        flags.snapshot = snapshot;
+        flags.maps = map;
+        flags.allow_empty = allow_empty;
+        flags.passphrase_file = passphrase_file;
+        flags.identity = identity;
+        flags.max_entries = max_entries;
+        flags.max_age = max_age;
+        flags.max_rto = max_rto;
+    }
+}
