@@ -99,9 +99,9 @@ pub enum Pattern {
 pub enum Rule {
     /// The user said it.
     Said,
-    /// By the volume's name or the host path.
+    /// By the name of the volume or the host path.
     Name,
-    /// By the path inside the container.
+    /// By the path inside the container, or by a single name that other things may have too.
     Target,
     /// There is one mount, and one top folder or none.
     Only,

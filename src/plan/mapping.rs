@@ -3,6 +3,8 @@
 //! First it is asked ([`ask`]): where would the data of a mount be in a backup, by the names that backup tools go by. Then the
 //! backup is looked through, elsewhere, in one pass. Then it is decided ([`supply`]); what is not clear is not guessed.
 
+mod choice;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,12 +19,10 @@ use crate::model::plan::{Ask, MountPlan, Plan, RestorePlan, ServicePlan, StackPl
 use crate::model::service::Service;
 use crate::model::source::{Candidate, Found, Pattern, Rule, SourcePlace, SourceSpec, Tally, Want};
 use crate::model::units;
+use choice::{Asked, Choice, SYSTEM, is_said};
 
 /// Parts of a backup that an error lists.
 const LISTED: usize = 20;
-/// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
-const SYSTEM: [&str; 12] =
-    ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 
 /// Notes what is looked for in a backup for the places that a service shows, if its data is to come from one.
 pub fn ask(
@@ -58,50 +58,62 @@ pub fn ask(
 
 /// What the user says of a mount is all that is looked for.
 fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount: &Mount) {
-    let said = rehearsal.maps.iter().rev().find(|rule| {
-        place::is_service(rule.service.as_deref(), &service.name) && place::is_mount(&rule.mount, &service.name, mount)
-    });
+    let was_said = want.patterns.iter().any(|(rule, _)| *rule == Rule::Said);
+    let said = rehearsal.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
     if let Some(rule) = said {
-        let path = rule.path.trim_matches('/').trim_start_matches("./");
-        let path = if path == "." { "" } else { path };
-        want.patterns = vec![(Rule::Said, Pattern::Top(path.as_bytes().to_vec()))];
+        let pattern = (Rule::Said, Pattern::Top(rule.path.as_bytes().to_vec()));
+        if !was_said {
+            want.patterns = vec![pattern];
+        } else if !want.patterns.contains(&pattern) {
+            want.patterns.push(pattern);
+        }
+        return;
     }
-    if want.patterns.iter().any(|(rule, _)| *rule == Rule::Said) {
+    if was_said {
         return;
     }
     let mut add = |rule, path: &str| {
-        let pattern = (rule, Pattern::Top(path.trim_matches('/').as_bytes().to_vec()));
-        if !want.patterns.contains(&pattern) && pattern.1 != Pattern::Top(Vec::new()) {
+        let path = path.trim_matches('/');
+        // A single name is that of many things, above all when it is one that every system has at its top.
+        if path.is_empty() || SYSTEM.contains(&path) {
+            return;
+        }
+        let pattern = (rule, Pattern::Top(path.as_bytes().to_vec()));
+        if !want.patterns.contains(&pattern) {
             want.patterns.push(pattern);
         }
     };
+    let last = mount.target.rsplit('/').next().unwrap_or_default();
     match &mount.origin {
         Origin::Volume { name, .. } => {
-            for name in [Some(name.as_str()), place::short_name(&service.name, name)].into_iter().flatten() {
-                add(Rule::Name, name);
-                add(Rule::Name, &format!("backup/{name}"));
-                add(Rule::Name, &format!("volumes/{name}"));
+            let short = place::short_name(&service.name, name);
+            for name in [Some(name.as_str()), short].into_iter().flatten() {
+                let is_common = name == last || Some(name) == short;
+                // As it is, and as the engine keeps it.
+                for name in [name, &format!("{name}/_data")] {
+                    add(if is_common && !name.contains('/') { Rule::Target } else { Rule::Name }, name);
+                    add(Rule::Name, &format!("backup/{name}"));
+                    add(Rule::Name, &format!("volumes/{name}"));
+                }
             }
-            want.patterns.push((Rule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
         }
         Origin::Bind { source } => {
-            add(Rule::Name, source);
-            add(Rule::Name, &format!("backup/{}", source.trim_start_matches('/')));
-            let last = source.rsplit('/').next().unwrap_or_default();
-            add(Rule::Name, &format!("backup/{last}"));
-            add(Rule::Target, last);
+            let source = source.trim_matches('/');
+            add(if source.contains('/') { Rule::Name } else { Rule::Target }, source);
+            add(Rule::Name, &format!("backup/{source}"));
+            if let Some(last) = source.rsplit('/').next().filter(|last| !last.is_empty()) {
+                add(Rule::Target, &format!("backup/{last}"));
+                add(Rule::Target, last);
+            }
         }
         Origin::Tmpfs { .. } | Origin::Other { .. } => {}
     }
-    let mut add = |path: &str| {
-        let pattern = (Rule::Target, Pattern::Top(path.trim_matches('/').as_bytes().to_vec()));
-        if pattern.1 != Pattern::Top(Vec::new()) && !want.patterns.contains(&pattern) {
-            want.patterns.push(pattern);
-        }
-    };
     // What `docker run --volumes-from` and `docker cp` leave.
-    add(&mount.target);
-    add(mount.target.rsplit('/').next().unwrap_or_default());
+    add(Rule::Target, &mount.target);
+    add(Rule::Target, last);
+    if let Origin::Volume { name, .. } = &mount.origin {
+        want.patterns.push((Rule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
+    }
 }
 
 /// What is looked for in the source of this index, in the order in which [`supply`] takes what was found.
@@ -146,20 +158,22 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
             return;
         }
     };
-    let of_source = |restore: &&RestorePlan| restore.ask.as_ref().is_some_and(|ask| ask.source == source);
-    let asked = stacks.iter().flat_map(|stack| &stack.restores).filter(of_source);
-    let required = asked.clone().filter(|restore| restore.ask.as_ref().is_some_and(|ask| ask.required)).count();
-    let mut choices: Vec<Choice> = Vec::new();
-    for (place, restore) in asked.enumerate() {
-        let candidates = std::mem::take(&mut found.candidates[place]);
-        let choice = choose(candidates);
-        let only = required == 1 && restore.ask.as_ref().is_some_and(|ask| ask.required);
-        choices.push(match choice {
-            Choice::None if only => only_part(&found).map_or(Choice::None, Choice::One),
-            choice => choice,
-        });
+    let mut asked = Vec::new();
+    let mut candidates = std::mem::take(&mut found.candidates).into_iter();
+    for (of_stack, stack) in stacks.iter().enumerate() {
+        for (index, restore) in stack.restores.iter().enumerate() {
+            let Some(ask) = restore.ask.as_ref().filter(|ask| ask.source == source) else { continue };
+            let candidates = candidates.next().unwrap_or_default();
+            asked.push(Asked { at: (of_stack, index), mount: &restore.mount, ask, candidates });
+        }
     }
-    refuse_shared(&mut choices);
+    let shown: Vec<&str> =
+        services().flat_map(|plan| &plan.service.mounts).map(|mount| mount.target.as_str()).collect();
+    let places: Vec<(usize, usize)> = asked.iter().map(|asked| asked.at).collect();
+    let mut choices = choice::choose(asked, &found, &shown);
+    if tree.is_none() {
+        choice::share_out(&places, &mut choices, stacks);
+    }
     let backup = Backup { place: &spec.place, snapshot: &snapshot, found: &found };
     let stale: Vec<_> =
         services().filter_map(|plan| Some((plan.service.name.clone(), stale(plan, &backup, now)?))).collect();
@@ -195,71 +209,10 @@ struct Backup<'a> {
     found: &'a Found,
 }
 
-#[derive(Debug)]
-enum Choice {
-    None,
-    One(Candidate),
-    /// Several fit, and the user has to say which.
-    Several(Vec<Candidate>),
-    /// The part fits another mount just as well.
-    Shared(Candidate),
-}
-
 enum Decision {
     Supplied(Supply),
     Live(Diagnosis),
     Blocked(Diagnosis),
-}
-
-/// The strongest rule decides; a part with files in it is preferred to an empty one of the same rule.
-fn choose(candidates: Vec<Candidate>) -> Choice {
-    let Some(strongest) = candidates.first().map(|first| first.rule) else { return Choice::None };
-    let (full, empty): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .filter(|candidate| candidate.rule == strongest)
-        .partition(|candidate| candidate.tally.amount.files > 0);
-    let mut fitting = if full.is_empty() { empty } else { full };
-    if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
-}
-
-/// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry of its
-/// own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more than that.
-fn only_part(found: &Found) -> Option<Candidate> {
-    let whole = || Candidate { rule: Rule::Only, path: Vec::new(), tally: found.whole.clone() };
-    let of_more = found.parts.iter().any(|(path, _)| path.ends_with(b"/_data"));
-    let tops: Vec<&(Vec<u8>, Tally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
-    if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {
-        return None;
-    }
-    if found.whole.is_file.is_some() {
-        return Some(whole());
-    }
-    match tops.as_slice() {
-        [] => None,
-        [(path, tally)] if tally.is_file != Some(true) => {
-            Some(Candidate { rule: Rule::Only, path: path.clone(), tally: tally.clone() })
-        }
-        _ => Some(whole()),
-    }
-}
-
-/// One part for two mounts is a guess for one of them, unless the user said so.
-fn refuse_shared(choices: &mut [Choice]) {
-    let paths: Vec<Option<Vec<u8>>> = choices
-        .iter()
-        .map(|choice| match choice {
-            Choice::One(candidate) if candidate.rule != Rule::Said => Some(candidate.path.clone()),
-            _ => None,
-        })
-        .collect();
-    for (index, choice) in choices.iter_mut().enumerate() {
-        let Some(path) = &paths[index] else { continue };
-        let shared =
-            paths.iter().enumerate().any(|(other, of_other)| other != index && of_other.as_ref() == Some(path));
-        if shared && let Choice::One(candidate) = std::mem::replace(choice, Choice::None) {
-            *choice = Choice::Shared(candidate);
-        }
-    }
 }
 
 fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: Option<&str>) -> Decision {
@@ -268,7 +221,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
     let what = format!("{place} (snapshot {})", snapshot.id);
     let candidate = match choice {
         Choice::One(candidate) => candidate,
-        Choice::None if ask.want.patterns.iter().any(|(rule, _)| *rule == Rule::Said) => {
+        Choice::None if is_said(ask) => {
             let said = ask.want.patterns.iter().find_map(|(_, pattern)| match pattern {
                 Pattern::Top(path) => Some(shown(path)),
                 Pattern::VolumeData(_) => None,
@@ -283,7 +236,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
                 ),
             ));
         }
-        Choice::None if !ask.required => {
+        Choice::None | Choice::Doubted(_) if !ask.required => {
             return Decision::Live(Diagnosis::new(
                 Code::RestoreNotInBackup,
                 format!("{title} (mounted read-only at {}) is not in {what}; the live one is used", mount.target),
@@ -313,6 +266,35 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
                     fitting.join("; ")
                 ),
             );
+        }
+        Choice::Doubted(candidates) => {
+            let fitting: Vec<String> = candidates.iter().map(|c| part(&c.path, &c.tally)).collect();
+            return ambiguous(
+                ask,
+                &candidates[0],
+                format!(
+                    "{title} (mounted at {}) may be {} of {what}, by a name that many things have, and the backup holds more than the mounts that are restored; {}",
+                    mount.target,
+                    fitting.join(" or "),
+                    listing(backup)
+                ),
+            );
+        }
+        Choice::Torn(candidate, other) => {
+            return Decision::Blocked(Diagnosis {
+                remedy: Some(
+                    "Map them to parts of their own, or unpack the backup on the engine's host and restore from there: --from daemon:FOLDER"
+                        .to_owned(),
+                ),
+                ..Diagnosis::new(
+                    Code::RestoreAmbiguous,
+                    format!(
+                        "{} of {what} belongs to {title} (mounted at {}), and {other} takes all or some of it; what is streamed can go to one of them only",
+                        part(&candidate.path, &candidate.tally),
+                        mount.target
+                    ),
+                )
+            });
         }
         Choice::Shared(candidate) => {
             return ambiguous(

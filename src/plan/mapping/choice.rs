@@ -1,0 +1,234 @@
+//! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green with
+//! something else in the place of its data.
+
+use crate::model::mount::{Mount, Origin};
+use crate::model::plan::{Ask, StackPlan};
+use crate::model::source::{Candidate, Found, Rule, Tally};
+
+/// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
+pub const SYSTEM: [&str; 12] =
+    ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
+/// What lies beside the data of a project and belongs to no mount.
+const OF_PROJECT: [&[u8]; 5] =
+    [b".env", b"compose.yaml", b"compose.yml", b"docker-compose.yaml", b"docker-compose.yml"];
+
+/// What was decided for a mount.
+#[derive(Debug)]
+pub enum Choice {
+    /// Nothing fits.
+    None,
+    /// This part.
+    One(Candidate),
+    /// Several fit, and the user has to say which.
+    Several(Vec<Candidate>),
+    /// These fit by a name that other things may have too, and the backup is of more than the mounts.
+    Doubted(Vec<Candidate>),
+    /// The part fits another mount just as well.
+    Shared(Candidate),
+    /// All or some of the part goes to the other mount, named here, and a stream fills one place.
+    Torn(Candidate, String),
+}
+
+/// A place that data is looked for.
+pub struct Asked<'a> {
+    /// Its stack, as an index, and its place in [`StackPlan::restores`].
+    pub at: (usize, usize),
+    /// The mount it was first seen as.
+    pub mount: &'a Mount,
+    /// What was looked for.
+    pub ask: &'a Ask,
+    /// What was found.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Decides for all of them. `shown` are the targets of all mounts of the services, whether something is looked for or not.
+pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str]) -> Vec<Choice> {
+    for asked in &mut asked {
+        let is_volume = matches!(asked.mount.origin, Origin::Volume { .. });
+        // A volume is a folder.
+        asked.candidates.retain(|c| c.rule == Rule::Said || !is_volume || c.tally.is_file != Some(true));
+        // An engine keeps what is in a volume one folder below the volume's name.
+        let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
+        asked.candidates.retain(|c| c.rule == Rule::Said || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
+    }
+    let is_of_mounts = is_of_mounts(&asked, found, shown);
+    let mut choices: Vec<Choice> =
+        asked.iter().map(|asked| of_candidates(asked.candidates.clone(), is_of_mounts)).collect();
+    let mut required = asked.iter().enumerate().filter(|(_, asked)| asked.ask.required);
+    if let (Some((place, only)), None) = (required.next(), required.next()) {
+        // What another mount has a part in was not made of this one alone.
+        let is_alone = asked.iter().enumerate().all(|(other, asked)| other == place || asked.candidates.is_empty());
+        let part = if is_alone && !is_said(only.ask) { only_part(found) } else { None };
+        let choice = &mut choices[place];
+        match part {
+            Some(part) if matches!(choice, Choice::None) => *choice = Choice::One(part),
+            Some(part) => {
+                if let Choice::Doubted(doubted) = choice
+                    && doubted.iter().all(|known| known.path != part.path)
+                {
+                    doubted.push(part);
+                }
+            }
+            None => {}
+        }
+    }
+    refuse_shared(&asked, &mut choices);
+    choices
+}
+
+/// The user said where it is.
+pub fn is_said(ask: &Ask) -> bool {
+    ask.want.patterns.iter().any(|(rule, _)| *rule == Rule::Said)
+}
+
+/// The strongest rule decides; a part with files in it is preferred to an empty one of the same rule.
+fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
+    let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
+    let (full, empty): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .filter(|candidate| candidate.rule == strongest)
+        .partition(|candidate| candidate.tally.amount.files > 0);
+    let mut fitting = if full.is_empty() { empty } else { full };
+    if strongest == Rule::Target && !is_of_mounts {
+        return Choice::Doubted(fitting);
+    }
+    if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
+}
+
+/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at `/config`, and
+/// `var/lib/mysql` that of the host.
+fn is_of_mounts(asked: &[Asked<'_>], found: &Found, shown: &[&str]) -> bool {
+    let mut taken: Vec<(&[u8], &Tally)> =
+        asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
+    let of_others = |path: &[u8]| {
+        OF_PROJECT.contains(&path) || shown.iter().any(|target| target.trim_matches('/').as_bytes() == path)
+    };
+    taken.extend(found.parts.iter().filter(|(path, _)| of_others(path)).map(|(path, tally)| (path.as_slice(), tally)));
+    // What is in another part comes behind it and was counted there.
+    taken.sort_unstable_by_key(|(path, _)| *path);
+    let mut counted: Vec<&[u8]> = Vec::new();
+    let mut files = 0;
+    for (path, tally) in taken {
+        if !counted.iter().any(|outer| inside(path, outer).is_some()) {
+            counted.push(path);
+            files += tally.amount.files;
+        }
+    }
+    files >= found.whole.amount.files
+}
+
+/// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry of its
+/// own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more than that.
+fn only_part(found: &Found) -> Option<Candidate> {
+    let part = |path: &[u8], tally: &Tally| Candidate { rule: Rule::Only, path: path.to_vec(), tally: tally.clone() };
+    let tops: Vec<&(Vec<u8>, Tally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
+    // A volume as its engine keeps it.
+    if let [(path, tally)] = tops.as_slice()
+        && path == b"_data"
+    {
+        return Some(part(path, tally));
+    }
+    let of_more = found.parts.iter().any(|(path, _)| path == b"_data" || path.ends_with(b"/_data"));
+    if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {
+        return None;
+    }
+    if found.whole.is_file.is_some() {
+        return Some(part(b"", &found.whole));
+    }
+    match tops.as_slice() {
+        [] => None,
+        [(path, tally)] if tally.is_file != Some(true) => Some(part(path, tally)),
+        // Nothing but folders: as likely those of several services.
+        _ if !found.more_parts && tops.iter().all(|(_, tally)| tally.is_file != Some(true)) => None,
+        _ => Some(part(b"", &found.whole)),
+    }
+}
+
+/// One part for two mounts is a guess for one of them, unless the user said so. Mounts that show the same are one.
+fn refuse_shared(asked: &[Asked<'_>], choices: &mut [Choice]) {
+    let taken: Vec<Option<(Rule, Vec<u8>)>> = choices
+        .iter()
+        .map(|choice| match choice {
+            Choice::One(candidate) => Some((candidate.rule, candidate.path.clone())),
+            _ => None,
+        })
+        .collect();
+    for (place, choice) in choices.iter_mut().enumerate() {
+        let Some((rule, path)) = &taken[place] else { continue };
+        let is_shared = taken.iter().enumerate().any(|(other, taken)| {
+            asked[other].mount.origin != asked[place].mount.origin && taken.as_ref().is_some_and(|(_, of)| of == path)
+        });
+        if *rule != Rule::Said
+            && is_shared
+            && let Choice::One(candidate) = std::mem::replace(choice, Choice::None)
+        {
+            *choice = Choice::Shared(candidate);
+        }
+    }
+}
+
+/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is right where the
+/// inner mount covers it anyway, and nowhere else.
+pub fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[StackPlan]) {
+    let parts: Vec<Option<Candidate>> = choices
+        .iter()
+        .map(|choice| match choice {
+            Choice::One(candidate) => Some(candidate.clone()),
+            _ => None,
+        })
+        .collect();
+    let within = |outer: usize, inner: usize| -> Option<&[u8]> {
+        let (outer_part, inner_part) = (parts[outer].as_ref()?, parts[inner].as_ref()?);
+        (outer != inner && asked[outer].0 == asked[inner].0).then(|| inside(&inner_part.path, &outer_part.path))?
+    };
+    for outer in 0..choices.len() {
+        let Some(mut candidate) = parts[outer].clone() else { continue };
+        let stack = &stacks[asked[outer].0];
+        let inner = (0..parts.len()).filter_map(|inner| Some((inner, within(outer, inner)?)));
+        let mut torn = None;
+        for (inner, rest) in inner {
+            if rest.is_empty() || !is_covered(stack, asked[outer].1, asked[inner].1, rest) {
+                torn = Some(stack.restores[asked[inner].1].mount.title());
+                break;
+            }
+            let is_direct = (0..parts.len()).all(|between| {
+                between == inner || within(between, inner).is_none() || within(outer, between).is_none()
+            });
+            if let Some(part) = parts[inner].as_ref().filter(|_| is_direct) {
+                less(&mut candidate.tally, &part.tally);
+            }
+        }
+        choices[outer] = match torn {
+            Some(other) => Choice::Torn(candidate, other),
+            None => Choice::One(candidate),
+        };
+    }
+}
+
+/// Wherever a service shows the outer place, it shows the inner one at `rest` within.
+fn is_covered(stack: &StackPlan, outer: usize, inner: usize, rest: &[u8]) -> bool {
+    stack.services.iter().all(|service| {
+        let targets = |restore| service.mounts.iter().filter(move |plan| plan.restore == Some(restore));
+        targets(outer).all(|at| {
+            targets(inner).any(|covering| {
+                let (covering, at) = (covering.mount.target.as_bytes(), at.mount.target.as_bytes());
+                inside(covering, at) == Some(rest)
+            })
+        })
+    })
+}
+
+fn less(tally: &mut Tally, inner: &Tally) {
+    tally.amount.files = tally.amount.files.saturating_sub(inner.amount.files);
+    tally.amount.bytes = tally.amount.bytes.saturating_sub(inner.amount.bytes);
+    // Its own folder too, when it has an entry.
+    tally.folders = tally.folders.saturating_sub(inner.folders + u64::from(inner.is_file == Some(false)));
+}
+
+/// What is left of `path` in `outer`; `None` when it is not in it.
+fn inside<'a>(path: &'a [u8], outer: &[u8]) -> Option<&'a [u8]> {
+    if outer.is_empty() || path == outer {
+        return Some(&path[outer.len()..]);
+    }
+    path.strip_prefix(outer)?.strip_prefix(b"/")
+}
