@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::decrypt::{self, Plain, Unlocked};
 use super::{Source, SourceError, snapshots, spool};
 use crate::archive::Entry;
-use crate::archive::compression;
+use crate::archive::compression::{self, Compression};
 use crate::archive::error::ArchiveFault;
 use crate::archive::read::{Limits, Reader};
 use crate::model::event::Snapshot;
@@ -17,6 +17,8 @@ use crate::model::source::Keys;
 const ENDINGS: [&str; 6] = [".tar", ".tgz", ".tbz2", ".tbz", ".txz", ".tzst"];
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
+/// Bytes that show how a file is compressed.
+const HEAD: usize = 512;
 
 /// One archive or several.
 #[derive(Debug)]
@@ -78,35 +80,58 @@ impl Source for Tar {
     }
 
     fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
-        let (input, trouble): (Box<dyn Read + Send>, _) = match self.plain(snapshot)? {
-            Plain::File(file) => (Box::new(file), None),
-            Plain::Decrypted(reader, trouble) => (reader, Some(trouble)),
-        };
-        let result = list(input, max_entries, see);
-        // Why the plain text ended is the better word for what is wrong with it.
-        match trouble.and_then(|trouble| trouble.take()) {
-            Some(trouble) => Err(trouble),
-            None => result,
+        let bound = if max_entries == 0 { u64::MAX } else { max_entries };
+        let limits = Limits { max_entries: bound };
+        match self.plain(snapshot)? {
+            Plain::File(mut file) => {
+                let unreachable = |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error };
+                if is_packed(&mut file).map_err(unreachable)? {
+                    list(unpacked(file, limits)?, bound, see)
+                } else {
+                    // Contents are jumped over.
+                    list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
+                }
+            }
+            Plain::Decrypted(reader, trouble) => {
+                let result = unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
+                // Why the plain text ended is the better word for what is wrong with it.
+                trouble.take().map_or(result, Err)
+            }
         }
     }
 
     fn pour(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        let unreachable = |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error };
         match self.plain(snapshot)? {
-            Plain::File(file) => pass_on(file, out, unreachable),
+            Plain::File(file) => {
+                pass_on(file, out, |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error })
+            }
             Plain::Decrypted(reader, trouble) => {
-                let result = pass_on(reader, out, unreachable);
+                let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", snapshot.id));
+                let result = pass_on(reader, out, broken);
                 trouble.take().map_or(result, Err)
             }
         }
     }
 }
 
-fn list(input: Box<dyn Read + Send>, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
-    let bound = if max_entries == 0 { u64::MAX } else { max_entries };
+/// Whether a file, which is at its beginning, is compressed.
+fn is_packed(file: &mut File) -> io::Result<bool> {
+    let mut head = Vec::with_capacity(HEAD);
+    file.take(HEAD as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(Compression::detect(&head) != Compression::None)
+}
+
+fn unpacked<'a>(
+    input: impl Read + Send + 'a,
+    limits: Limits,
+) -> Result<Reader<Box<dyn Read + Send + 'a>>, SourceError> {
     let plain = compression::open(input)
         .map_err(|error| SourceError::Broken(format!("its beginning cannot be unpacked: {error}")))?;
-    let mut reader = Reader::new(plain, Limits { max_entries: bound });
+    Ok(Reader::new(plain, limits))
+}
+
+fn list<R: Read>(mut reader: Reader<R>, bound: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
     loop {
         match reader.next() {
             Ok(Some(entry)) => see(&entry),
