@@ -13,7 +13,7 @@ pub mod read;
 mod sparse;
 pub mod survey;
 #[cfg(test)]
-mod trees;
+pub(crate) mod trees;
 pub mod write;
 pub mod xattrs;
 

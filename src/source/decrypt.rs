@@ -93,7 +93,7 @@ pub fn open(mut file: File, path: &Path, keys: &Unlocked) -> Result<Plain, Sourc
         }
         Some(Encryption::OpenPgp) => {
             let trouble = Trouble::default();
-            let reader = open_gpg(file, path, keys, trouble.clone())?;
+            let reader = open_gpg(Command::new("gpg"), file, path, keys, trouble.clone())?;
             Ok(Plain::Decrypted(Box::new(reader), trouble))
         }
     }
@@ -129,7 +129,13 @@ fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + S
     }
 }
 
-fn open_gpg(file: File, path: &Path, keys: &Unlocked, trouble: Trouble) -> Result<Gpg, SourceError> {
+fn open_gpg(
+    mut command: Command,
+    file: File,
+    path: &Path,
+    keys: &Unlocked,
+    trouble: Trouble,
+) -> Result<Gpg, SourceError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::ToolMissing(format!(
             "{} is encrypted with OpenPGP, and the program gpg is not installed here",
@@ -137,7 +143,6 @@ fn open_gpg(file: File, path: &Path, keys: &Unlocked, trouble: Trouble) -> Resul
         )),
         _ => SourceError::NoKey(format!("gpg cannot be started: {error}")),
     };
-    let mut command = Command::new("gpg");
     command.args(["--batch", "--quiet", "--no-tty", "--yes"]);
     // The passphrase goes through a pipe that only the two processes see. A pipe takes it whole before anybody reads.
     let pipe = match &keys.passphrase {
@@ -221,3 +226,6 @@ impl Drop for Gpg {
         let _ = self.child.wait();
     }
 }
+
+#[cfg(test)]
+pub mod tests;

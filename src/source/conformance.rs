@@ -1,0 +1,402 @@
+//! What every source has to hold to, whatever it is. One that joins needs a line in [`kinds`]: how a tree is backed up with it,
+//! and how the backups are opened.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::decrypt::tests::encrypted_by_age;
+use super::{Backup, Opened, Source, SourceError};
+use crate::archive::trees::{self, ALL, archived, assert_same, listing, read};
+use crate::archive::write::{Options, pack};
+use crate::archive::{Entry, Kind as What, below};
+use crate::model::event::Snapshot;
+use crate::model::source::{Candidate, Keys, Pattern, Rule, SecretPlace, SourcePlace, SourceSpec, Tally, Want};
+
+/// One kind of source.
+struct Kind {
+    name: &'static str,
+    /// Backs the tree up as a snapshot of this name.
+    keep: fn(tree: &Path, backups: &Path, name: &str),
+    /// All that were kept.
+    spec: fn(backups: &Path) -> SourceSpec,
+    /// Takes away what is needed to read the snapshot to its end.
+    spoil: fn(backups: &Path, name: &str),
+}
+
+fn kinds() -> [Kind; 5] {
+    let tars = |backups: &Path| spec(SourcePlace::Tar(backups.join("app-*")), Keys::default());
+    [
+        Kind {
+            name: "folder",
+            keep: |tree, backups, name| {
+                trees::run(Command::new("cp").arg("-a").arg(tree).arg(backups.join(name)), b"");
+            },
+            spec: |backups| spec(SourcePlace::Dir(backups.join("app-*")), Keys::default()),
+            spoil: |backups, name| fs::remove_dir_all(backups.join(name).join("vanishing")).expect("removed"),
+        },
+        Kind { name: "tar", keep: |tree, backups, name| store(backups, name, &packed(tree)), spec: tars, spoil: cut },
+        Kind {
+            name: "tar.gz",
+            keep: |tree, backups, name| store(backups, name, &through("gzip", tree)),
+            spec: tars,
+            spoil: cut,
+        },
+        Kind {
+            name: "tar.zst",
+            keep: |tree, backups, name| store(backups, name, &through("zstd", tree)),
+            spec: tars,
+            spoil: cut,
+        },
+        Kind {
+            name: "tar.age",
+            keep: |tree, backups, name| {
+                fs::write(backups.join("passphrase"), "fixture-conformance\n").expect("written");
+                store(backups, name, &encrypted_by_age("fixture-conformance", &packed(tree), false));
+            },
+            spec: |backups| {
+                let passphrase = Some(SecretPlace::File(backups.join("passphrase")));
+                spec(SourcePlace::Tar(backups.join("app-*")), Keys { passphrase, identity: None })
+            },
+            spoil: cut,
+        },
+    ]
+}
+
+fn spec(place: SourcePlace, keys: Keys) -> SourceSpec {
+    SourceSpec { place, snapshot: None, keys }
+}
+
+fn packed(tree: &Path) -> Vec<u8> {
+    let mut archive = Vec::new();
+    pack(tree, &Options::default(), &mut archive).expect("packed");
+    archive
+}
+
+fn through(program: &str, tree: &Path) -> Vec<u8> {
+    trees::run(Command::new(program).arg("-c"), &packed(tree))
+}
+
+fn store(backups: &Path, name: &str, bytes: &[u8]) {
+    fs::write(backups.join(name), bytes).expect("stored");
+}
+
+fn cut(backups: &Path, name: &str) {
+    let file = File::options().write(true).open(backups.join(name)).expect("it is there");
+    file.set_len(file.metadata().expect("its length").len() / 2).expect("cut");
+}
+
+/// Backups of a kind, kept as long as this is.
+struct Field {
+    folder: tempfile::TempDir,
+    kind: Kind,
+}
+
+const FIRST: &str = "app-2026-11-01";
+const SECOND: &str = "app-2026-11-02";
+
+impl Field {
+    /// For each kind, with one snapshot of a tree that `make` makes.
+    fn each(make: impl Fn(&Path)) -> impl Iterator<Item = Field> {
+        kinds().into_iter().map(move |kind| {
+            let field = Field { folder: tempfile::tempdir().expect("a folder"), kind };
+            fs::create_dir(field.tree()).expect("made");
+            fs::create_dir(field.backups()).expect("made");
+            make(&field.tree());
+            field.keep(FIRST);
+            field
+        })
+    }
+
+    fn tree(&self) -> std::path::PathBuf {
+        self.folder.path().join("tree")
+    }
+
+    fn backups(&self) -> std::path::PathBuf {
+        self.folder.path().join("backups")
+    }
+
+    fn keep(&self, name: &str) {
+        (self.kind.keep)(&self.tree(), &self.backups(), name);
+    }
+
+    fn open(&self) -> Opened {
+        Opened::open(&(self.kind.spec)(&self.backups())).expect("it opens")
+    }
+
+    fn newest(&self) -> (Opened, Snapshot) {
+        let opened = self.open();
+        let snapshot = opened.choose(None).expect("there is one");
+        (opened, snapshot)
+    }
+}
+
+fn listed(opened: &Opened, snapshot: &Snapshot) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    opened.list(snapshot, 0, &mut |entry| entries.push(entry.clone())).expect("it can be listed");
+    entries
+}
+
+fn poured(opened: &Opened, snapshot: &Snapshot, wanted: &[&str]) -> Vec<(Entry, Vec<u8>)> {
+    let wanted: Vec<Vec<u8>> = wanted.iter().map(|path| path.as_bytes().to_vec()).collect();
+    let mut archive = Vec::new();
+    opened.pour(snapshot, &wanted, &mut archive).expect("it can be poured out");
+    read(archive.as_slice()).expect("it is an archive")
+}
+
+fn wants(paths: &[&str]) -> Vec<Want> {
+    let want = |path: &&str| Want { patterns: vec![(Rule::Name, Pattern::Top(path.as_bytes().to_vec()))] };
+    paths.iter().map(want).collect()
+}
+
+/// All that a file system can hold, and then some.
+fn odd_tree(root: &Path) {
+    trees::make(root, ALL);
+    fs::create_dir(root.join("nothing in it")).expect("made");
+    // A path of nearly 4 KiB, which is made from below: no path may be that long at once with what stands before it.
+    let mut script = String::from("set -e; cd \"$1\"; ");
+    for _ in 0..16 {
+        let name = "deep".repeat(60);
+        script.push_str(&format!("mkdir {name}; cd {name}; "));
+    }
+    script.push_str("echo end > end");
+    trees::run(Command::new("sh").args(["-c", &script, "sh"]).arg(root), b"");
+    let sparse = File::create(root.join("sparse")).expect("made");
+    sparse.set_len(64 << 20).expect("holes");
+    sparse.write_all_at(&[b's'; 5000], 33 << 20).expect("written");
+    let dense: Vec<u8> = (0..8_u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(root.join("dense"), dense).expect("written");
+}
+
+#[test]
+fn the_newest_of_two_snapshots_is_taken_or_the_one_that_is_named() {
+    for field in Field::each(|tree| fs::write(tree.join("a"), "one").expect("written")) {
+        fs::write(field.tree().join("a"), "two and more").expect("written");
+        field.keep(SECOND);
+        let (kind, opened) = (field.kind.name, field.open());
+        let ids: Vec<String> = opened.snapshots().expect("told").into_iter().map(|snapshot| snapshot.id).collect();
+        assert_eq!(ids, [FIRST, SECOND], "{kind}");
+        for (named, content) in [(None, "two and more"), (Some(SECOND), "two and more"), (Some(FIRST), "one")] {
+            let snapshot = opened.choose(named).expect("it is there");
+            let entries = poured(&opened, &snapshot, &[]);
+            let (_, found) = entries.iter().find(|(entry, _)| entry.path == b"a").expect("it is in it");
+            assert_eq!(String::from_utf8_lossy(found), content, "{kind}");
+            let size = listed(&opened, &snapshot).iter().find(|entry| entry.path == b"a").map(|entry| entry.size);
+            assert_eq!(size, Some(content.len() as u64), "{kind}");
+        }
+        let error = opened.choose(Some("app")).expect_err("there is none of this name");
+        assert!(matches!(error, SourceError::NoSnapshot(_)), "{kind}: {error}");
+        assert!(error.to_string().contains(&format!("{SECOND}, {FIRST}")), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn what_is_told_is_what_comes_and_what_was_backed_up() {
+    for field in Field::each(odd_tree) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        let mut told = listed(&opened, &snapshot);
+        let came = poured(&opened, &snapshot, &[]);
+        let mut bare: Vec<Entry> = came.iter().map(|(entry, _)| entry.clone()).collect();
+        // Attributes are content: they need not be told.
+        for entry in told.iter_mut().chain(&mut bare) {
+            entry.xattrs.clear();
+        }
+        assert_eq!(told.len(), bare.len(), "{kind}");
+        for (told, came) in told.iter().zip(&bare) {
+            assert_eq!(told, came, "{kind}");
+        }
+        let sparse = told.iter().find(|entry| entry.path == b"sparse").expect("it is told of");
+        assert_eq!(sparse.size, 64 << 20, "{kind}");
+        assert!(sparse.stored < 1 << 20, "{kind}: {} bytes", sparse.stored);
+        assert!(told.iter().any(|entry| matches!(entry.kind, What::HardLink(_))), "{kind}");
+        assert!(told.iter().any(|entry| entry.path.len() > 3_800), "{kind}");
+        // Of the very deep ones no listing can be made by their full paths.
+        let mut found = archived(came);
+        found.retain(|path, _| !path.starts_with(b"deepdeep"));
+        fs::remove_dir_all(field.tree().join("deep".repeat(60))).expect("removed");
+        let mut expected = listing(&field.tree());
+        // Its time is that of the removal.
+        expected.insert(Vec::new(), found[&b""[..]].clone());
+        assert_same(&found, &expected);
+    }
+}
+
+#[test]
+fn what_is_counted_is_what_comes() {
+    // Of a file with names in several parts a folder's pour gives more than was counted: that is a failure, and no silent one.
+    let parts = ["folder", "folder/deeper", "empty folder", "sparse", "block", "missing", ""];
+    for field in Field::each(odd_tree) {
+        let kind = field.kind.name;
+        let backup = Backup::open(&(field.kind.spec)(&field.backups())).expect("it opens");
+        let found = backup.survey(&wants(&parts), 0).expect("it can be looked through");
+        for (part, candidates) in parts.iter().zip(&found.candidates) {
+            let mut archive = Vec::new();
+            backup.pour(&[part.as_bytes().to_vec()], &mut archive).expect("it can be poured out");
+            let mut came = Tally::default();
+            for (entry, _) in read(archive.as_slice()).expect("it is an archive") {
+                let Some(rest) = below(&entry.path, part.as_bytes()) else { continue };
+                match entry.kind {
+                    What::Folder => came.folders += u64::from(!rest.is_empty()),
+                    _ => {
+                        came.amount.files += 1;
+                        came.amount.bytes += entry.stored;
+                    }
+                }
+                if rest.is_empty() {
+                    came.is_file = Some(entry.kind == What::File);
+                }
+            }
+            let expected = Candidate { rule: Rule::Name, path: part.as_bytes().to_vec(), tally: came };
+            let expected = if *part == "missing" { vec![] } else { vec![expected] };
+            assert_eq!(candidates, &expected, "{kind}: {part}");
+        }
+        let error = backup.survey(&[], 3).expect_err("there is more");
+        assert!(matches!(error, SourceError::TooMany(3)), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn all_of_what_is_wanted_comes() {
+    for field in Field::each(|tree| trees::make(tree, ALL)) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        let all = archived(poured(&opened, &snapshot, &[]));
+        let some = archived(poured(&opened, &snapshot, &["folder/deeper", "holes", "no such part"]));
+        let mut count = 0;
+        for (path, found) in &all {
+            if below(path, b"folder/deeper").is_some() || path == b"holes" {
+                assert_eq!(some.get(path), Some(found), "{kind}");
+                count += 1;
+            }
+        }
+        assert_eq!(count, 4, "{kind}");
+    }
+}
+
+/// Takes so many bytes and is gone.
+struct Leaving {
+    room: usize,
+    refused: usize,
+}
+
+impl Write for Leaving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.room {
+            self.refused += 1;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.room -= bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn it_ends_when_nobody_listens() {
+    for field in Field::each(noise) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        for room in [0, 600_000] {
+            let mut out = Leaving { room, refused: 0 };
+            let error = opened.pour(&snapshot, &[], &mut out).expect_err("nobody listens");
+            assert!(matches!(error, SourceError::Unheard(_)), "{kind}: {error}");
+            assert_eq!(out.refused, 1, "{kind}: it does not go on");
+        }
+    }
+}
+
+/// Calls once, when the first bytes have come.
+struct Meanwhile<'a> {
+    archive: Vec<u8>,
+    then: Option<&'a dyn Fn()>,
+}
+
+impl Write for Meanwhile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.archive.extend_from_slice(bytes);
+        if let Some(then) = self.then.take() {
+            then();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// More than is read at a time, that no compression makes small, in folders of which one can be taken away.
+fn noise(tree: &Path) {
+    let mut state = 7_u64;
+    for folder in ["a", "m", "vanishing"] {
+        fs::create_dir(tree.join(folder)).expect("made");
+        for n in 0..4 {
+            let mut bytes = Vec::with_capacity(1 << 20);
+            while bytes.len() < 1 << 20 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                bytes.extend_from_slice(&(state >> 13).to_le_bytes()[..5]);
+            }
+            fs::write(tree.join(folder).join(n.to_string()), bytes).expect("written");
+        }
+    }
+}
+
+#[test]
+fn what_vanishes_meanwhile_never_makes_a_whole_archive() {
+    for field in Field::each(noise) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        let (told, backups) = (listed(&opened, &snapshot).len(), field.backups());
+        let spoil = || (field.kind.spoil)(&backups, FIRST);
+        let mut out = Meanwhile { archive: Vec::new(), then: Some(&spoil) };
+        let result = opened.pour(&snapshot, &[], &mut out);
+        // A plain file that ends early is passed on as it is: who unpacks it knows its end.
+        if result.is_ok() {
+            let came = read(out.archive.as_slice());
+            assert!(came.as_ref().map_or(true, |came| came.len() < told), "{kind}: {told} came");
+            assert!(came.is_err(), "{kind}: it looks whole");
+        }
+        assert!(out.then.is_none(), "{kind}: something came");
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_told_before_anything_is_restored() {
+    for field in Field::each(noise) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        (field.kind.spoil)(&field.backups(), FIRST);
+        let result = opened.list(&snapshot, 0, &mut |_| {});
+        match kind {
+            // What is not in a folder any more is not in the backup, as far as anybody can tell.
+            "folder" => assert!(result.is_ok(), "{kind}"),
+            _ => assert!(matches!(result, Err(SourceError::Corrupt(_) | SourceError::Broken(_))), "{kind}: {result:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_gone_cannot_be_read() {
+    for field in Field::each(|tree| fs::write(tree.join("a"), "one").expect("written")) {
+        let kind = field.kind.name;
+        let (opened, snapshot) = field.newest();
+        fs::rename(field.backups().join(FIRST), field.folder.path().join("elsewhere")).expect("moved");
+        let told = opened.list(&snapshot, 0, &mut |_| {});
+        assert!(matches!(told, Err(SourceError::Unreachable { .. })), "{kind}: {told:?}");
+        let poured = opened.pour(&snapshot, &[], &mut io::sink());
+        assert!(matches!(poured, Err(SourceError::Unreachable { .. })), "{kind}: {poured:?}");
+        // Something else is at its place.
+        match kind {
+            "folder" => fs::write(field.backups().join(FIRST), "a file").expect("written"),
+            _ => fs::create_dir(field.backups().join(FIRST)).expect("made"),
+        }
+        let told = opened.list(&snapshot, 0, &mut |_| {});
+        assert!(kind == "folder" || told.is_err(), "{kind}");
+    }
+}
