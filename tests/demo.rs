@@ -2,6 +2,7 @@
 //! Needs a Docker engine and nothing else. Each test looks only at the objects of the processes it started.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -79,29 +80,52 @@ async fn the_demo_succeeds_and_leaves_nothing_but_its_reports() {
     let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends");
     let shown = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{shown}");
-    for part in
-        ["Cloning volume rehearsa-demo-", "Booting container", "Healthcheck passed", "Restore Simulation: SUCCESS"]
-    {
-        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    let parts = [
+        "Restoring volume rehearsa-demo-",
+        "Booting container",
+        "Healthcheck passed",
+        "Restore Simulation: SUCCESS",
+        "Restore Simulation: FAILED",
+        "restore/mount-missing",
+        "This is what a bad backup looks like.",
+    ];
+    let mut rest = shown.as_str();
+    for part in parts {
+        let (_, after) = rest.split_once(part).unwrap_or_else(|| panic!("{part} is missing in:\n{shown}"));
+        rest = after;
     }
     for report in ["junit.xml", "report.json", "report.tap"] {
         let content = std::fs::read_to_string(dir.path().join(report)).expect(report);
         assert!(content.contains("rehearsa-demo-"), "{report}: {content}");
         assert!(shown.contains(report), "{report} is not shown in:\n{shown}");
+        let of_bad = std::fs::read_to_string(dir.path().join("bad-backup").join(report)).expect(report);
+        assert!(of_bad.contains("restore/mount-missing") && !content.contains("restore/mount-missing"), "{report}");
+    }
+    for folder in [dir.path().to_owned(), dir.path().join("bad-backup")] {
+        let archives = archives(&folder);
+        assert_eq!(archives.len(), 1, "{archives:?}");
     }
     assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}
+
+/// The names of the files in a folder that are no reports.
+fn archives(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("an entry"));
+    let names = files.filter(|entry| entry.path().is_file()).map(|e| e.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with('.') || name.starts_with("rehearsa-demo-")).collect()
 }
 
 /// Whether these objects show that a step was reached.
 type Reached = fn(&[String]) -> bool;
 
-/// What is there when the signal comes: the demo's own volume, its service, the sandbox.
+/// What is there when the signal comes: the demo's own volume, its service, what packs the backup, the sandbox.
 #[tokio::test]
 async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
     let daemon = daemon().await;
-    let steps: [(&str, Reached); 3] = [
+    let steps: [(&str, Reached); 4] = [
         ("the volume", |objects| objects.iter().any(|name| name.ends_with("-notes"))),
         ("the writer of the note", |objects| objects.iter().any(|name| name.ends_with("-writer"))),
+        ("the backup", |objects| objects.iter().any(|name| name.ends_with("-backup"))),
         ("the sandbox", |objects| objects.iter().any(|name| !name.starts_with("rehearsa-demo-"))),
     ];
     for (i, (what, holds)) in steps.into_iter().enumerate() {
@@ -117,6 +141,7 @@ async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
         assert_eq!(output.status.code(), Some(code), "{what}: {}", text(&output.stderr));
         assert!(asked.elapsed() < Duration::from_secs(9), "{what}: {:?}", asked.elapsed());
         assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new(), "{what}");
+        assert!(archives(dir.path()).iter().all(|name| name.ends_with("-notes.tar")), "{what}: a piece of an archive");
     }
 }
 

@@ -1,27 +1,34 @@
 //! `rehearsa demo`: the main job from end to end on any machine with Docker and nothing else: a small service from the worker
-//! image, a note in its database, a rehearsal by the same code as `rehearsa test`, its reports, and nothing left.
+//! image, a note in its database, and a backup of that; a rehearsal from the backup by the same code as `rehearsa test`, its
+//! reports, and nothing left. Then the same from a backup without the notes, which has to fail.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use futures_util::StreamExt;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
-use super::test::{engine_title, interrupted};
-use super::{console, identity, runtime, signals};
+use super::test::{engine_title, interrupted, unless_stopped};
+use super::{console, identity, runtime, signals, supply};
 use crate::config::Environment;
+use crate::config::forms::CiWish;
 use crate::config::resolve::Flags;
 use crate::config::settings::Settings;
 use crate::discover::{self, Scope};
-use crate::docker::Daemon;
+use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Output};
+use crate::model::diagnosis::Code;
 use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
 use crate::model::service::Healthcheck;
+use crate::model::source::{Keys, SourcePlace, SourceSpec};
 use crate::rehearse::session::Session;
 use crate::rehearse::stop::Stop;
 use crate::rehearse::sweep;
@@ -33,52 +40,42 @@ const PORT: &str = "8080";
 const DATA: &str = "/data";
 /// This executable in the worker image.
 const PROGRAM: &str = "/rehearsa";
+/// What is packed of a container when its volume is forgotten.
+const FORGETFUL: &str = "/etc";
 /// Time for a small container to do its work.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Lines of each report that are shown.
 const SHOWN_LINES: usize = 6;
 /// What is put into the database.
 const NOTE: &str = "Backups are hope. Rehearsa is proof.";
+/// What is said of the backup that failed.
+const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is there, of today and undamaged, and the notes are not in \
+    it:\nbetter heard from a rehearsal than from a restore.";
 
 /// The command.
 pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let reports = report_dir(args)?;
-    let settings = Settings::resolve(&Flags { report_dir: Some(reports.clone()), ..Flags::default() }, env)?;
-    let output = OutputArgs { color: args.color, ..OutputArgs::default() };
-    let presentation = Presentation::new(&output, &settings.reports, env);
     let runtime = runtime()?;
     let (stop, daemon) = runtime.block_on(async {
         let stop = signals::listen();
-        let daemon = super::test::unless_stopped(&stop, endpoint.connect()).await?;
+        let daemon = unless_stopped(&stop, endpoint.connect()).await?;
         Ok::<_, Failure>((stop, daemon))
     })?;
-    let demo = Demo { daemon, session: identity::session("demo-"), stop };
-    let started = runtime.block_on(demo.start(settings));
-    let result = started.and_then(|prepared| {
-        let Prepared { info, plan, settings } = prepared;
-        console::note("");
-        let exit = rehearsal::rehearse(Run {
-            daemon: demo.daemon.clone(),
-            info,
-            plan,
-            sources: Vec::new(),
-            settings,
-            presentation,
-            session: identity::session(""),
-            host_addresses: identity::host_addresses(&endpoint.target),
-            stop: demo.stop.clone(),
-            runtime: runtime.handle().clone(),
-        })?;
-        console::note(&shown_reports(&reports));
-        Ok(exit)
-    });
+    let demo = Demo {
+        daemon,
+        session: identity::session("demo-"),
+        stop,
+        runtime,
+        host_addresses: identity::host_addresses(&endpoint.target),
+    };
+    let result = demo.show(&reports, args, env);
     // The demo's own objects go whatever happened.
-    let removed = runtime.block_on(demo.remove());
+    let removed = demo.runtime.block_on(demo.remove());
     match (result, removed) {
         (Ok(exit), Ok(())) => {
             console::note(&format!(
-                "The demo service and its data are removed; the reports stay in {}.",
+                "The demo service and its data are removed; the backups and the reports stay in {}.",
                 reports.display()
             ));
             Ok(exit)
@@ -96,9 +93,7 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
 fn report_dir(args: &DemoArgs) -> Result<PathBuf, Failure> {
     if let Some(dir) = &args.report_dir {
         // Now rather than when the demo service runs already.
-        std::fs::create_dir_all(dir).map_err(|error| {
-            Failure::errored(format!("cannot make the folder {}: {error}", dir.display())).hint("name another one")
-        })?;
+        make_folder(dir)?;
         return Ok(dir.clone());
     }
     let folder = tempfile::Builder::new().prefix("rehearsa-demo-").tempdir();
@@ -108,10 +103,17 @@ fn report_dir(args: &DemoArgs) -> Result<PathBuf, Failure> {
     Ok(folder.keep())
 }
 
-struct Prepared {
-    info: crate::docker::DaemonInfo,
-    plan: crate::model::plan::Plan,
-    settings: Settings,
+fn make_folder(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir).map_err(|error| {
+        Failure::errored(format!("cannot make the folder {}: {error}", dir.display())).hint("name another one")
+    })
+}
+
+/// What runs and is there to be backed up.
+struct Live {
+    info: DaemonInfo,
+    image: WorkerImage,
+    container: String,
 }
 
 /// The demo's live side: one container with a volume and a network, all labelled with a session of their own.
@@ -119,6 +121,8 @@ struct Demo {
     daemon: Daemon,
     session: Session,
     stop: Stop,
+    runtime: Runtime,
+    host_addresses: Vec<String>,
 }
 
 impl Demo {
@@ -132,8 +136,88 @@ impl Demo {
         if self.stop.is_cancelled() { Err(interrupted(&self.stop)) } else { Ok(()) }
     }
 
-    /// Starts the service, writes a note, and plans its rehearsal.
-    async fn start(&self, settings: Settings) -> Result<Prepared, Failure> {
+    /// All of it, but for removing what was made.
+    fn show(&self, reports: &Path, args: &DemoArgs, env: &Environment) -> Result<ExitCode, Failure> {
+        let live = self.runtime.block_on(self.start())?;
+        let volume = self.name("-notes");
+        let archive = reports.join(format!("{volume}.tar"));
+        self.runtime.block_on(self.back_up(&live.image, Some(DATA), &format!("backup/{volume}"), &archive))?;
+        console::note(&format!("Made a backup of its volume: {}", archive.display()));
+        console::note("Now the rehearsal: would the service come back from that backup?\n");
+        let (exit, _) = self.rehearse(&live, &archive, reports, args, env)?;
+        if exit != ExitCode::Passed {
+            return Ok(exit);
+        }
+        console::note(&shown_reports(reports));
+        self.unless_stopped()?;
+
+        let reports = reports.join("bad-backup");
+        make_folder(&reports)?;
+        let archive = reports.join(format!("{volume}.tar"));
+        self.runtime.block_on(self.back_up(&live.image, None, "backup/etc", &archive))?;
+        console::note("Now a backup that somebody made of the container, and forgot the volume:");
+        match self.rehearse(&live, &archive, &reports, args, env)? {
+            (ExitCode::Failed, Some(Code::RestoreMountMissing)) => {
+                console::note(&format!("\n{BAD_BACKUP}\n"));
+                Ok(ExitCode::Passed)
+            }
+            (exit @ (ExitCode::Interrupted | ExitCode::Terminated | ExitCode::Errored), _) => Ok(exit),
+            (exit, _) => Err(Failure::errored(format!(
+                "a backup without the notes has to fail with {}, and its rehearsal ended with {}",
+                Code::RestoreMountMissing,
+                exit.number()
+            ))
+            .hint(format!("that is a mistake of rehearsa; the reports in {} say more", reports.display()))),
+        }
+    }
+
+    /// Rehearses the service from an archive; also tells why it cannot be booted from it, when that was known beforehand.
+    fn rehearse(
+        &self,
+        live: &Live,
+        archive: &Path,
+        reports: &Path,
+        args: &DemoArgs,
+        env: &Environment,
+    ) -> Result<(ExitCode, Option<Code>), Failure> {
+        // No CI system is told of a failure that has to be.
+        let flags = Flags { report_dir: Some(reports.to_owned()), ci: CiWish::None, ..Flags::default() };
+        let settings = Settings::resolve(&flags, env)?;
+        let output = OutputArgs { color: args.color, ..OutputArgs::default() };
+        let presentation = Presentation::new(&output, &settings.reports, env);
+        let source = SourceSpec { place: SourcePlace::Tar(archive.to_owned()), snapshot: None, keys: Keys::default() };
+        let (plan, sources) = self.runtime.block_on(async {
+            let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?;
+            self.unless_stopped()?;
+            // A container that wrote the note or read the volume may still be on its way out.
+            let services = services.into_iter().filter(|service| service.container_id == live.container).collect();
+            let mut services = rehearsal::with_settings(services, &settings)?;
+            // Whatever the environment says of somebody's own backups, the demo's is this one.
+            for (_, rehearsal) in &mut services {
+                rehearsal.source = Some(source.clone());
+            }
+            let mut plan = rehearsal::plan(services, &settings);
+            let sources = unless_stopped(&self.stop, supply::supply(&mut plan, &self.daemon, &self.stop)).await?;
+            Ok::<_, Failure>((plan, sources))
+        })?;
+        let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
+        let exit = rehearsal::rehearse(Run {
+            daemon: self.daemon.clone(),
+            info: live.info.clone(),
+            plan,
+            sources,
+            settings,
+            presentation,
+            session: identity::session(""),
+            host_addresses: self.host_addresses.clone(),
+            stop: self.stop.clone(),
+            runtime: self.runtime.handle().clone(),
+        })?;
+        Ok((exit, blocked))
+    }
+
+    /// Starts the service and writes a note.
+    async fn start(&self) -> Result<Live, Failure> {
         let daemon = &self.daemon;
         let info = daemon.info().await?;
         console::note(&format!("{}: nothing is pulled, nothing of this host is touched.", engine_title(&info)));
@@ -147,13 +231,7 @@ impl Demo {
         ));
         self.write_note(&image, &container).await?;
         console::note(&format!("Wrote a note into it: {NOTE}"));
-        let services = discover::live_in(daemon, Scope::Session(&self.session.id)).await?;
-        self.unless_stopped()?;
-        // The container that wrote the note may still be on its way out.
-        let services: Vec<_> = services.into_iter().filter(|service| service.container_id == container).collect();
-        let plan = rehearsal::plan(rehearsal::with_settings(services, &settings)?, &settings);
-        console::note("Now the rehearsal: would the service come back from its data?");
-        Ok(Prepared { info, plan, settings })
+        Ok(Live { info, image, container })
     }
 
     async fn start_service(&self, image: &WorkerImage) -> Result<String, Failure> {
@@ -188,23 +266,81 @@ impl Demo {
         let spec = spec(image, &command, NetworkSpec::Share(service.to_owned()));
         let id = daemon.create_container(&name, &spec, &self.session.marks(&self.name(""))).await?;
         daemon.start_container(&id).await?;
-        let until = Instant::now() + PATIENCE;
-        let state = loop {
-            let state = daemon.state(&id).await?;
-            if !state.running {
-                break state;
-            }
-            self.unless_stopped()?;
-            if Instant::now() > until {
-                return Err(Failure::errored(format!("the demo service took no note within {} s", PATIENCE.as_secs())));
-            }
-            sleep(Duration::from_millis(50)).await;
-        };
+        let state = self.ended(&id, "the demo service took no note").await?;
         if state.exit_code != 0 {
             let log = daemon.log_tail(&id, 5, 4096).await.unwrap_or_default();
             return Err(Failure::errored(format!("the demo service took no note: {}", log.join("; "))));
         }
         daemon.remove_container(&id).await?;
+        Ok(())
+    }
+
+    /// Waits for the end of a small container; `failed` is what it means when it does not come.
+    async fn ended(&self, id: &str, failed: &str) -> Result<ContainerState, Failure> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let state = self.daemon.state(id).await?;
+            if !state.running {
+                return Ok(state);
+            }
+            self.unless_stopped()?;
+            if Instant::now() > until {
+                return Err(Failure::errored(format!("{failed} within {} s", PATIENCE.as_secs())));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A container packs a folder and writes the archive to its output, as the engine may be remote. The folder is the service's
+    /// volume, mounted at `volume`, or what the container has without one. `part` is what it is in the archive.
+    async fn back_up(
+        &self,
+        image: &WorkerImage,
+        volume: Option<&str>,
+        part: &str,
+        archive: &Path,
+    ) -> Result<(), Failure> {
+        let daemon = &self.daemon;
+        let cannot = |words: String| Failure::errored(format!("cannot write {}: {words}", archive.display()));
+        let folder = archive.parent().unwrap_or(Path::new("."));
+        // It goes by itself unless it gets its name, which nothing else in the folder has.
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(error.to_string()))?;
+        let command = ["worker", "demo-backup", "--data", volume.unwrap_or(FORGETFUL), "--text", part];
+        let mut spec = spec(image, &command, NetworkSpec::None);
+        spec.stdin = Stdin::Attached;
+        let mount = |target: &str| MountSpec {
+            target: target.to_owned(),
+            source: MountSource::Volume(self.name("-notes")),
+            read_only: true,
+        };
+        spec.mounts = volume.into_iter().map(mount).collect();
+        let id = daemon.create_container(&self.name("-backup"), &spec, &self.session.marks(&self.name(""))).await?;
+        // Its input stays open as long as it runs.
+        let Attached { input, mut output } = daemon.attach(&id).await?;
+        daemon.start_container(&id).await?;
+        let until = Instant::now() + PATIENCE;
+        let mut complaints = Vec::new();
+        loop {
+            let piece = tokio::select! {
+                piece = output.next() => piece,
+                () = self.stop.cancelled() => return Err(interrupted(&self.stop)),
+                () = sleep_until(until) => {
+                    return Err(cannot(format!("it was not packed within {} s", PATIENCE.as_secs())));
+                }
+            };
+            match piece.transpose()? {
+                Some(Output::Stdout(bytes)) => file.write_all(&bytes).map_err(|error| cannot(error.to_string()))?,
+                Some(Output::Stderr(bytes)) => complaints.extend(bytes),
+                None => break,
+            }
+        }
+        drop(input);
+        let state = self.ended(&id, "the demo's volume was not packed").await?;
+        if state.exit_code != 0 {
+            return Err(cannot(String::from_utf8_lossy(&complaints).trim().to_owned()));
+        }
+        daemon.remove_container(&id).await?;
+        file.persist_noclobber(archive).map_err(|error| cannot(error.to_string()))?;
         Ok(())
     }
 

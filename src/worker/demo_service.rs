@@ -2,7 +2,7 @@
 //!
 //! `GET /health` answers 200 when the database answers, `GET /notes` lists the notes as JSON, `POST /notes` takes one as its
 //! body. Started on an empty folder it makes an empty database and is healthy, as most real services are: a boot alone
-//! proves nothing about data. The two small clients of it are in the same executable.
+//! proves nothing about data. The two small clients of it, and what makes a backup of its folder, are in the same executable.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -22,6 +22,8 @@ use rusqlite::Connection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::archive::write;
 
 /// The longest note.
 const LONGEST_NOTE: usize = 64 * 1024;
@@ -57,6 +59,32 @@ pub fn note(args: Vec<OsString>) -> ExitCode {
         let status = block_on(post_patiently(options.port, &options.text))?;
         if status == StatusCode::CREATED { Ok(()) } else { Err(format!("the service says {status}").into()) }
     })
+}
+
+/// `rehearsa worker demo-backup --data DIR --text PATH`: writes the folder to standard output as an archive, in which it is PATH.
+pub fn backup(args: Vec<OsString>) -> ExitCode {
+    let packed = Options::parse(args).and_then(|options| {
+        let mut out = std::io::stdout().lock();
+        pack(&options.data, &options.text, &mut out)?;
+        Ok(out.flush()?)
+    });
+    match packed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            // Standard output has the archive. Where nobody hears this, the exit code says it.
+            let _ = writeln!(std::io::stderr().lock(), "demo backup: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn pack(folder: &Path, part: &str, out: &mut impl std::io::Write) -> Result<(), Fault> {
+    let options = write::Options { prefix: part.as_bytes().to_vec(), ..write::Options::default() };
+    let packed = write::pack(folder, &options, out)?;
+    if packed.torn_count > 0 {
+        return Err(format!("{} changed while it was packed", packed.torn.join(", ")).into());
+    }
+    Ok(())
 }
 
 #[derive(Debug)]

@@ -53,6 +53,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some("run") => serve::serve(std::io::stdin().lock(), std::io::stdout()),
         Some("demo-service") => demo_service::main(args.collect()),
         Some("demo-health") => demo_service::health(args.collect()),
+        Some("demo-backup") => demo_service::backup(args.collect()),
         Some("demo-note") => demo_service::note(args.collect()),
         _ => ExitCode::from(USAGE),
     }
