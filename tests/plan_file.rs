@@ -77,6 +77,42 @@ fn what_init_writes_holds_on_the_host() {
     assert!(!folder.path().join("none.toml").exists());
 }
 
+/// An archive of a folder `root` with these files, by their paths.
+fn archive(folder: &Path, name: &str, files: &[&str]) {
+    for file in files {
+        let path = folder.join("root").join(file);
+        std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("made");
+        std::fs::write(path, "fixture").expect("written");
+    }
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(folder.join("root")).args(["-czf", name, "."]).current_dir(folder);
+    assert!(tar.status().expect("tar starts").success());
+    std::fs::remove_dir_all(folder.join("root")).expect("removed");
+}
+
+#[test]
+fn init_writes_down_what_it_finds_in_a_backup_and_a_rehearsal_goes_by_it() {
+    let (stack, _live, name) = live();
+    let folder = tempfile::tempdir().expect("a folder");
+    archive(folder.path(), "app.tar.gz", &["data/a", "data/b", "elsewhere/c"]);
+    printed(folder.path(), &["init", &stack.name, "--from", "tar:app.tar.gz"]);
+    let written = std::fs::read_to_string(folder.path().join("rehearsa.toml")).expect("it was written");
+    assert!(written.contains("\nmounts.\"/data\".path = \"data\" # volume "), "{written}");
+    assert!(printed(folder.path(), &["plan", "--check"]).contains("1 source, 0 stacks, 1 service"));
+    let plan = printed(folder.path(), &["plan", "--exact", &name, "--no-sizes"]);
+    assert!(plan.contains("at /data: restored from data (as said), 2 files"), "{plan}");
+    let plan = printed(folder.path(), &["plan", "--plan", "/dev/null", "--from", "tar:app.tar.gz", "--exact", &name]);
+    assert!(plan.contains("at /data: restored from data (by its path in the container), 2 files"), "{plan}");
+    printed(folder.path(), &["test", "--exact", &name, "--settle", "0s"]);
+
+    // What is not in it is left to be filled in, and said.
+    archive(folder.path(), "other.tar.gz", &["etc/d"]);
+    let output = rehearsa(folder.path(), &["init", &stack.name, "--from", "tar:other.tar.gz", "--output", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("holds nothing for volume"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("\n# mounts.\"/data\".path = \"…\""), "{}", text(&output.stdout));
+}
+
 #[test]
 fn a_plan_file_is_heard_and_what_it_names_in_vain_is_told() {
     let (stack, _live, name) = live();

@@ -1,5 +1,6 @@
-//! `rehearsa init`: writes a plan file for what runs on the host.
+//! `rehearsa init`: writes a plan file for what runs on the host, with the parts of a backup that belong to it.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,14 +8,16 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, InitArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::test::unless_stopped;
-use super::{console, identity, init_text, nothing, rehearsal, runtime, signals};
+use super::init_text::FoundPart;
+use super::test::{interrupted, unless_stopped};
+use super::{console, identity, init_text, nothing, rehearsal, runtime, signals, supply};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{ConfigError, Environment, Origin, plan_file, source};
 use crate::discover;
 use crate::model::outcome::ExitCode;
+use crate::model::plan::Plan;
 use crate::model::service::Service;
-use crate::model::source::SourcePlace;
+use crate::model::source::{Keys, SourcePlace, SourceSpec};
 
 /// The command.
 pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -24,26 +27,44 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         return Err(there_already(&path));
     }
     let source = args.from.as_deref().map(|text| source_for(text, &path)).transpose()?.flatten();
+    let spec = source.as_ref().map(|source| source.here.clone());
     let mut settings = Settings::default();
     settings.selection.filters.clone_from(&args.filters);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let services = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let (stop, daemon, services) = runtime.block_on(async {
         let stop = signals::listen();
-        unless_stopped(&stop, async { Ok(discover::live(&endpoint.connect().await?).await?) }).await
+        let (daemon, services) = unless_stopped(&stop, async {
+            let daemon = endpoint.connect().await?;
+            let services = discover::live(&daemon).await?;
+            Ok((daemon, services))
+        })
+        .await?;
+        Ok::<_, Failure>((stop, daemon, services))
     })?;
     // A label may name a source of the very file that is to be written.
     let with_settings = |service: Service| {
         let rehearsal = settings.for_service(&service).unwrap_or_default();
-        (service, rehearsal)
+        (service, Rehearsal { source: spec.clone(), ..rehearsal })
     };
     let services: Vec<(Service, Rehearsal)> = services.into_iter().map(with_settings).collect();
-    let plan = rehearsal::plan(services.clone(), &settings);
+    let mut plan = rehearsal::plan(services.clone(), &settings);
     let count = plan.cases().count();
     if count == 0 {
         console::note(&nothing::reason(&services, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    let text = init_text::render(&plan, source.as_deref(), &[]);
+    // Looking on the engine's host starts a worker, which has to go again: that asks for the wish to stop by itself.
+    runtime.block_on(supply::supply(&mut plan, &daemon, &stop))?;
+    if stop.is_cancelled() {
+        return Err(interrupted(&stop));
+    }
+    // What is not found is left to be filled in.
+    let blocked = plan.cases().filter_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.message.as_str());
+    for message in blocked.collect::<BTreeSet<_>>() {
+        console::note(message);
+    }
+    let text = init_text::render(&plan, source.as_ref().map(|source| source.written.as_str()), &found(&plan));
     if to_stdout {
         console::print(&text)?;
         return Ok(ExitCode::Passed);
@@ -55,13 +76,39 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     Ok(ExitCode::Passed)
 }
 
-/// The source as the file names it: `None` for the live service. What is relative to the working directory must be found from the
-/// file's folder too.
-fn source_for(text: &str, file: &Path) -> Result<Option<String>, Failure> {
+/// The parts of the backup that were found.
+fn found(plan: &Plan) -> Vec<FoundPart> {
+    let mut found = Vec::new();
+    for stack in &plan.stacks {
+        for service in &stack.services {
+            for mount in &service.mounts {
+                let restore = mount.restore.and_then(|index| stack.restores.get(index));
+                let Some(part) = restore.and_then(|restore| restore.part.as_ref()) else { continue };
+                // A path that is no text cannot be written down.
+                let Ok(path) = String::from_utf8(part.path.clone()) else { continue };
+                let (service, mount) = (service.service.name.clone(), mount.mount.target.clone());
+                found.push(FoundPart { service, mount, path });
+            }
+        }
+    }
+    found
+}
+
+/// The source of the command line.
+struct Source {
+    /// As it is found from the working directory.
+    here: SourceSpec,
+    /// As the file names it.
+    written: String,
+}
+
+/// `None` for the live service. What is relative to the working directory must be found from the file's folder too.
+fn source_for(text: &str, file: &Path) -> Result<Option<Source>, Failure> {
     if text.trim() == "live" {
         return Ok(None);
     }
     let place = source::parse(&Origin::Flag("--from"), text, Path::new(""))?;
+    let here = SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() };
     let beside = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
     let full = |path: PathBuf| if beside { path } else { identity::working_dir().join(path) };
     let place = match place {
@@ -69,7 +116,7 @@ fn source_for(text: &str, file: &Path) -> Result<Option<String>, Failure> {
         SourcePlace::Tar(path) => SourcePlace::Tar(full(path)),
         elsewhere @ (SourcePlace::DaemonDir(_) | SourcePlace::TarStdin) => elsewhere,
     };
-    Ok(Some(place.to_string()))
+    Ok(Some(Source { here, written: place.to_string() }))
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {

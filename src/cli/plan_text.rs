@@ -9,6 +9,7 @@ use crate::model::counted::counted;
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Condition;
+use crate::model::source::Rule;
 use crate::rehearse::sizes::Sizes;
 use crate::report::units;
 use crate::worker::protocol::Scan;
@@ -100,13 +101,14 @@ fn service_text(
 fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
     let restore = plan.restore.and_then(|index| stack.restores.get(index));
     let from = |what: String| format!("{}: {what}", plan.mount.place());
+    let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| found_by(part.rule)).unwrap_or_default();
     match restore.map(|restore| (&restore.supply, &restore.ask)) {
         Some((Supply::Stream { path, holds, .. }, _)) => {
             let path =
                 if path.is_empty() { "all of it".to_owned() } else { String::from_utf8_lossy(path).into_owned() };
-            return from(format!("restored from {path}, {}", units::amount(holds.amount)));
+            return from(format!("restored from {path}{rule}, {}", units::amount(holds.amount)));
         }
-        Some((Supply::Tree(path), _)) => return from(format!("restored from {path}")),
+        Some((Supply::Tree(path), _)) => return from(format!("restored from {path}{rule}")),
         Some((Supply::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
         Some((Supply::Live, _)) | None => {}
     }
@@ -126,6 +128,16 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
         format!(", {at_least}{}{bound}", units::amount(scan.amount))
     });
     format!("{}: {what}{}", plan.mount.place(), size.unwrap_or_default())
+}
+
+/// How a part was found: whether that is right is for a person to judge.
+fn found_by(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Said => " (as said)",
+        Rule::Name => " (by its name)",
+        Rule::Target => " (by its path in the container)",
+        Rule::Only => " (the only one)",
+    }
 }
 
 fn checks(plan: &ServicePlan) -> String {

@@ -61,6 +61,7 @@ fn plan() -> (Plan, Sizes) {
         cases: Vec::new(),
         max_copy: 0,
         ask: None,
+        part: None,
         supply: Supply::Live,
     };
     let stack =

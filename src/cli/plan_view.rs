@@ -8,6 +8,7 @@ use crate::model::event::{Change, Snapshot};
 use crate::model::mount::{Origin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
 use crate::model::service::{Condition, Image};
+use crate::model::source::Rule;
 use crate::rehearse::sizes::Sizes;
 use crate::worker::protocol::{RootKind, Scan};
 
@@ -84,6 +85,8 @@ struct PartView {
     /// Entries that are no folders; `null` where they are not counted.
     files: Option<u64>,
     bytes: Option<u64>,
+    /// By which rule it was found.
+    rule: Option<Rule>,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,14 +159,17 @@ fn mount_view<'a>(
     max_copy: u64,
     sizes: Option<&Vec<Option<Scan>>>,
 ) -> MountView<'a> {
-    let supply = plan.restore.and_then(|index| stack.restores.get(index)).map(|restore| &restore.supply);
+    let restore = plan.restore.and_then(|index| stack.restores.get(index));
+    let supply = restore.map(|restore| &restore.supply);
+    let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| part.rule);
     let part = match supply {
         Some(Supply::Stream { path, holds, .. }) => Some(PartView {
             path: String::from_utf8_lossy(path).into_owned(),
             files: Some(holds.amount.files),
             bytes: Some(holds.amount.bytes),
+            rule,
         }),
-        Some(Supply::Tree(path)) => Some(PartView { path: path.clone(), files: None, bytes: None }),
+        Some(Supply::Tree(path)) => Some(PartView { path: path.clone(), files: None, bytes: None, rule }),
         Some(Supply::Live) | None => None,
     };
     let size = size_of(plan, sizes).map(|scan| SizeView {

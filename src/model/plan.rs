@@ -7,7 +7,7 @@ use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
 use super::sandbox::ContainerSpec;
 use super::service::{Condition, Service, ServiceName};
-use super::source::{SourceSpec, Tally, Want};
+use super::source::{Rule, SourceSpec, Tally, Want};
 
 /// What a run will do.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,8 +103,19 @@ pub struct RestorePlan {
     pub max_copy: u64,
     /// What is looked for in a backup, when its data is to come from one.
     pub ask: Option<Ask>,
+    /// The part of a backup that its data comes from, when it does.
+    pub part: Option<Part>,
     /// Where its data comes from.
     pub supply: Supply,
+}
+
+/// The part of a backup that was found for a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Path within the backup; empty for all of it.
+    pub path: Vec<u8>,
+    /// By which rule.
+    pub rule: Rule,
 }
 
 /// What is looked for in a backup for one place.

@@ -15,7 +15,7 @@ use crate::config::settings::Rehearsal;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{Ask, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
+use crate::model::plan::{Ask, MountPlan, Part, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Service;
 use crate::model::source::{Candidate, Found, Pattern, Rule, SourcePlace, SourceSpec, Tally, Want};
 use crate::model::units;
@@ -186,7 +186,10 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
             let choice = choices.next().unwrap_or(Choice::None);
             let users = services.iter_mut().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
             match decide(choice, &ask, &restore.mount, &backup, tree.as_deref()) {
-                Decision::Supplied(supply) => restore.supply = supply,
+                Decision::Supplied(part, supply) => {
+                    restore.part = Some(part);
+                    restore.supply = supply;
+                }
                 Decision::Live(warning) => users.for_each(|plan| plan.warnings.push(warning.clone())),
                 Decision::Blocked(diagnosis) => users.for_each(|plan| {
                     plan.blocked.get_or_insert_with(|| diagnosis.clone());
@@ -210,7 +213,7 @@ struct Backup<'a> {
 }
 
 enum Decision {
-    Supplied(Supply),
+    Supplied(Part, Supply),
     Live(Diagnosis),
     Blocked(Diagnosis),
 }
@@ -319,7 +322,8 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             ),
         ));
     }
-    Decision::Supplied(match tree {
+    let part = Part { path: candidate.path.clone(), rule: candidate.rule };
+    let supply = match tree {
         Some(root) => Supply::Tree(below_root(root, &candidate.path)),
         None => Supply::Stream {
             source: ask.source,
@@ -327,7 +331,8 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             holds: candidate.tally,
             max_entries: ask.max_entries,
         },
-    })
+    };
+    Decision::Supplied(part, supply)
 }
 
 fn ambiguous(ask: &Ask, candidate: &Candidate, message: String) -> Decision {

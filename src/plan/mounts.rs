@@ -47,6 +47,7 @@ fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> 
         cases: Vec::new(),
         max_copy: 0,
         ask: None,
+        part: None,
         supply: Supply::Live,
     });
     restores.len() - 1

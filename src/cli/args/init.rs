@@ -10,7 +10,7 @@ use clap::Args;
 Examples:
   rehearsa init                                   every running service
   rehearsa init media --output -                  a stack, to look at
-  rehearsa init --from 'tar:backups/app-*.tar.gz' with where the backups are")]
+  rehearsa init --from 'tar:backups/app-*.tar.gz' with where the backups are, and what of them is for which mount")]
 pub struct InitArgs {
     /// Only services with any of these in their name (`stack::service`) [default: all that run]
     #[arg(value_name = "FILTER")]
