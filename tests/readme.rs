@@ -135,6 +135,18 @@ impl Stage {
         stage
     }
 
+    /// The backup that the README restores from: of the volume as it is called here.
+    fn back_up(&self, dir: &Path) {
+        let part = dir.join(format!("root/backup/jellyfin_config{}", self.suffix));
+        std::fs::create_dir_all(&part).expect("made");
+        for n in 0..400 {
+            std::fs::write(part.join(n.to_string()), [0; 4096]).expect("written");
+        }
+        let mut tar = Command::new("tar");
+        tar.arg("-czf").arg(dir.join("nightly.tar.gz")).arg("-C").arg(dir.join("root")).arg("backup");
+        assert!(tar.status().expect("tar starts").success());
+    }
+
     fn container(&self, service: &str) -> String {
         format!("readme-{service}{}", self.suffix)
     }
@@ -250,6 +262,7 @@ fn every_command_does_what_the_readme_shows() {
         std::thread::sleep(Duration::from_millis(500));
     }
     let stage = Stage::set();
+    stage.back_up(dir.path());
     let mut wrong = Vec::new();
     for example in examples(&readme()) {
         let Some(arguments) = arguments(&example.command) else { continue };
