@@ -229,6 +229,17 @@ fn files_too_large_for_octal_digits() {
 }
 
 #[test]
+fn long_names_that_are_no_text_are_said_to_be_none() {
+    for (path, is_text) in [([0xc3, 0xa4].repeat(100), true), (vec![0xff; 200], false)] {
+        let blocks = About { path: &path, ..about(0, &Vec::new()) }.write().expect("there is room");
+        let declared = blocks[512..].starts_with(b"21 hdrcharset=BINARY\n");
+        assert_eq!(declared, !is_text);
+        let entry = Reader::new(blocks.as_slice(), Limits::NONE).next().unwrap().expect("an entry");
+        assert_eq!(entry.path, path);
+    }
+}
+
+#[test]
 fn attributes_beyond_what_a_reader_takes_are_said_to_be_so() {
     let xattrs: Xattrs = (0..20).map(|at| (CString::new(format!("user.{at}")).unwrap(), vec![0; 60_000])).collect();
     assert_eq!(about(0, &xattrs).write(), Err(TooMuch));

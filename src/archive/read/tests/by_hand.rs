@@ -25,10 +25,11 @@ fn numbers_in_binary_negative_ones_and_empty_fields() {
     let mut block = head(b'0', b"n", 0);
     block[108..116].copy_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe]);
     block[116..124].fill(0);
+    block[100..108].copy_from_slice(b" \0 0755\0");
     block[136..148].copy_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfb]);
     sum(&mut block);
     let found = only(&[block.to_vec()]).0;
-    assert_eq!((found.uid, found.gid, found.mtime), (4_294_967_294, 0, (-5, 0)));
+    assert_eq!((found.uid, found.gid, found.mtime, found.mode), (4_294_967_294, 0, (-5, 0), 0o755));
 }
 
 #[test]
@@ -276,6 +277,11 @@ fn sparse_files_whose_map_is_wrong_are_damage() {
         let found = entries(&whole(&[pax(b'x', &modern), part(b'0', b"sparse", &content)]));
         assert_eq!(found.is_err(), wrong, "{}", map.escape_ascii());
     }
+    // A map that goes on where the file has ended.
+    let map = [&b"254\n"[..], &b"0\n".repeat(254)].concat();
+    let more = b"0\n".repeat(256);
+    let error = fault(&whole(&[pax(b'x', &modern), part(b'0', b"sparse", &map), more]));
+    assert!(error.detail.contains("longer than the file"), "{error}");
     let unknown = [("GNU.sparse.major", &b"2"[..]), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"9")];
     assert!(entries(&whole(&[pax(b'x', &unknown), part(b'0', b"sparse", b"")])).is_err());
     assert!(entries(&whole(&[part(b'S', b"not GNU's", b"x")])).is_err());
@@ -307,6 +313,15 @@ fn no_more_entries_than_allowed() {
     assert_eq!(count(3), Ok(()));
     let error = count(2).expect_err("it has three");
     assert_eq!((error.kind, error.entry.as_deref()), (ArchiveFault::TooMany, Some("c")));
+}
+
+#[test]
+fn content_that_is_cut_off_is_said_to_be_whether_it_is_read_or_jumped_over() {
+    let archive = whole(&[part(b'0', b"a", &[1; 1000])]);
+    for error in [fault(&archive[..900]), fault_quietly(&archive[..900])] {
+        let expected = (ArchiveFault::Truncated, Some("a"), "a file's content ends in the middle");
+        assert_eq!((error.kind, error.entry.as_deref(), error.detail.as_str()), expected);
+    }
 }
 
 #[test]
