@@ -143,7 +143,8 @@ fn open_gpg(
         )),
         _ => SourceError::NoKey(format!("gpg cannot be started: {error}")),
     };
-    command.args(["--batch", "--quiet", "--no-tty", "--yes"]);
+    // Not quiet, as it says then what is needed to open the file; in English, by which it is understood.
+    command.args(["--batch", "--no-tty", "--yes"]).env("LC_ALL", "C");
     // The passphrase goes through a pipe that only the two processes see. A pipe takes it whole before anybody reads.
     let pipe = match &keys.passphrase {
         Some(passphrase) => {
@@ -190,7 +191,7 @@ struct Gpg {
 impl Gpg {
     fn verdict(&mut self) -> io::Result<()> {
         let status = self.child.wait()?;
-        self.passphrase = None;
+        let with_passphrase = self.passphrase.take().is_some();
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         if status.success() {
             return Ok(());
@@ -198,7 +199,9 @@ impl Gpg {
         let words = words.trim().lines().collect::<Vec<_>>().join("; ");
         let message = format!("gpg on {}: {words}", self.path.display());
         let locked = ["No secret key", "Bad passphrase", "Bad session key", "no passphrase", "No passphrase"];
-        self.trouble.set(if locked.iter().any(|known| words.contains(known)) {
+        self.trouble.set(if words.contains("encrypted with 1 passphrase") && !with_passphrase {
+            SourceError::NoKey(format!("{message} (nothing was given that could open it: --passphrase-file)"))
+        } else if locked.iter().any(|known| words.contains(known)) {
             SourceError::LockedOut(message.clone())
         } else {
             SourceError::Broken(message.clone())
