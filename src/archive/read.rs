@@ -405,21 +405,26 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Reads what follows the end mark, whatever it is: only then is a packed stream known to be whole.
+    /// Reads what follows the end mark, for only then is a packed stream known to be whole. Anything but zeros there is more of
+    /// the archive, or of another: what looked like its end was damage in its middle.
     fn drain(&mut self) -> Result<(), ArchiveError> {
-        while self.length.is_none() {
-            let read = match self.input.fill_buf() {
-                Ok(ahead) => ahead.len(),
+        loop {
+            let (read, is_zero) = match self.input.fill_buf() {
+                Ok(ahead) => (ahead.len(), ahead.iter().all(|&byte| byte == 0)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.unreadable(&error)),
             };
             if read == 0 {
-                break;
+                return Ok(());
+            }
+            if !is_zero {
+                return Err(self.corrupt(
+                    "it goes on behind its end mark: a part in its middle is zeroed, or two archives are one file",
+                ));
             }
             self.input.consume(read);
             self.position += read as u64;
         }
-        Ok(())
     }
 
     /// Jumps over what was not read of the current entry.

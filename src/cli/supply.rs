@@ -65,6 +65,10 @@ async fn on_the_engines_host(
 ) -> Result<Result<Surveyed, Diagnosis>, Failure> {
     let looked = lookup::look(daemon, &identity::session("plan-"), path, wants, stop).await?;
     Ok(match looked {
+        Ok((found, _)) if found.whole.is_file == Some(true) => Err(Diagnosis::new(
+            Code::SourceUnreachable,
+            format!("{}: it is a file, and a backup that lies on the engine's host is a folder", spec.place),
+        )),
         Ok((found, time)) => {
             let id = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned();
             match &spec.snapshot {

@@ -18,6 +18,8 @@ pub struct Plan {
     pub filtered_out: usize,
     /// The sources that data is restored from, the live services aside.
     pub sources: Vec<SourceSpec>,
+    /// The volumes of all services of the host, selected or not: by their name, and by that without the project, with its stack.
+    pub volumes: Vec<(String, Option<(String, String)>)>,
 }
 
 /// What is done for one stack: one sandbox.

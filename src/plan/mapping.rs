@@ -116,6 +116,20 @@ fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount
     }
 }
 
+/// The volumes of a service, as [`Plan::volumes`] has them.
+pub fn volumes(service: &Service) -> Vec<(String, Option<(String, String)>)> {
+    let named = service.mounts.iter().filter(|mount| !mount.origin.is_anonymous());
+    named
+        .filter_map(|mount| match &mount.origin {
+            Origin::Volume { name, .. } => {
+                let short = place::short_name(&service.name, name).zip(service.name.stack.clone());
+                Some((name.clone(), short.map(|(short, stack)| (stack, short.to_owned()))))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// What is looked for in the source of this index, in the order in which [`supply`] takes what was found.
 pub fn wants(plan: &Plan, source: usize) -> Vec<Want> {
     asks(plan, source).map(|ask| ask.want.clone()).collect()
@@ -144,7 +158,7 @@ pub struct Surveyed {
 /// Decides where the data of every place comes from that is asked of the source of this index. What cannot be had keeps its
 /// services from being booted, for the reason that `surveyed` or this gives.
 pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnosis>, now: Timestamp) {
-    let Plan { stacks, sources, .. } = plan;
+    let Plan { stacks, sources, volumes, .. } = plan;
     let spec = &sources[source];
     let services = || stacks.iter().flat_map(|stack| &stack.services).filter(|plan| plan.source == Some(source));
     let Surveyed { snapshot, mut found, tree } = match surveyed {
@@ -170,7 +184,8 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
     let shown: Vec<&str> =
         services().flat_map(|plan| &plan.service.mounts).map(|mount| mount.target.as_str()).collect();
     let places: Vec<(usize, usize)> = asked.iter().map(|asked| asked.at).collect();
-    let mut choices = choice::choose(asked, &found, &shown);
+    let is_of_more = names_a_volume(&found, volumes, stacks);
+    let mut choices = choice::choose(asked, &found, &shown, is_of_more);
     if tree.is_none() {
         choice::share_out(&places, &mut choices, stacks);
     }
@@ -203,6 +218,23 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
             }
         }
     }
+}
+
+/// Whether a part of the backup bears the name of a volume: then it is of volumes by name, and none is guessed by its being alone.
+fn names_a_volume(found: &Found, volumes: &[(String, Option<(String, String)>)], stacks: &[StackPlan]) -> bool {
+    let is_called = |part: &[u8], name: &str| part == name.as_bytes();
+    found.parts.iter().any(|(path, _)| {
+        let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_top = last.len() == path.len();
+        volumes.iter().any(|(name, short)| {
+            is_called(last, name)
+                || is_top
+                    && short.as_ref().is_some_and(|(stack, short)| {
+                        let is_near = stacks.iter().any(|planned| planned.name == *stack);
+                        is_near && (is_called(last, short) || last.ends_with(format!("_{short}").as_bytes()))
+                    })
+        })
+    })
 }
 
 /// The backup as messages speak of it.
@@ -312,11 +344,11 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             );
         }
     };
-    if candidate.tally.amount.files == 0 && ask.required && !ask.allow_empty {
+    if candidate.tally.amount.bytes == 0 && ask.required && !ask.allow_empty {
         return Decision::Blocked(Diagnosis::new(
             Code::RestoreEmpty,
             format!(
-                "{} of {what}, which belongs to {title} (mounted at {}), has not one file in it",
+                "{} of {what}, which belongs to {title} (mounted at {}), has not one byte in it",
                 shown(&candidate.path),
                 mount.target
             ),

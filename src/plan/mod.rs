@@ -42,6 +42,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
     services.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let offered = |service: &Service| service.running && service.label(IGNORE_LABEL) != Some("true");
 
+    let volumes = services.iter().flat_map(|(service, _)| mapping::volumes(service)).collect();
     let mut filtered_out = 0;
     let mut wanted: Vec<ServiceName> = Vec::new();
     for (service, rehearsal) in services.iter().filter(|(service, _)| offered(service)) {
@@ -82,7 +83,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
             plan_stack(name, &members, &wanted, selection.ignored, &mut sources)
         })
         .collect();
-    Plan { stacks, filtered_out, sources }
+    Plan { stacks, filtered_out, sources, volumes }
 }
 
 fn plan_stack(

@@ -8,7 +8,6 @@ use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 
-use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::{RestorePlan, Supply};
 use crate::model::source::Tally;
@@ -163,15 +162,14 @@ impl Stack {
 /// What came to a place is held against what the backup was seen to hold.
 fn difference(place: &Place<'_>, unpacked: &Unpacked, backup: &Backup) -> Option<Diagnosis> {
     let Place { plan, holds, .. } = place;
-    (unpacked.amount != holds.amount || unpacked.folders != holds.folders).then(|| {
+    // Folders are not compared: an archive may leave them out, and they are made for what is in them.
+    (unpacked.amount != holds.amount).then(|| {
         let message = format!(
-            "{}: {} was seen to hold {} in {}, and {} in {} came back; did it change meanwhile?",
+            "{}: {} was seen to hold {}, and {} came back; did it change meanwhile?",
             plan.mount.title(),
             backup.place,
             units::amount(holds.amount),
-            counted(holds.folders, "folder"),
-            units::amount(unpacked.amount),
-            counted(unpacked.folders, "folder")
+            units::amount(unpacked.amount)
         );
         Diagnosis::new(Code::RestoreIncomplete, message)
     })

@@ -19,6 +19,14 @@ pub fn at(path: &Path, fits: impl Fn(&Path, &Metadata) -> bool) -> Result<Vec<(S
     let named = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !is_pattern(&named) || std::fs::symlink_metadata(path).is_ok() {
         let metadata = std::fs::metadata(path).map_err(|error| unreachable(path, error))?;
+        if !fits(path, &metadata) {
+            let words = if metadata.is_dir() {
+                "it is a folder; write dir:"
+            } else {
+                "it is no folder; write tar: for an archive"
+            };
+            return Err(unreachable(path, std::io::Error::other(words)));
+        }
         let named = if named.is_empty() { path.display().to_string() } else { named };
         return Ok(vec![(Snapshot { time: time(&named, &metadata), id: named }, path.to_owned())]);
     }

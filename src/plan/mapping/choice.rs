@@ -41,8 +41,8 @@ pub struct Asked<'a> {
     pub candidates: Vec<Candidate>,
 }
 
-/// Decides for all of them. `shown` are the targets of all mounts of the services, whether something is looked for or not.
-pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str]) -> Vec<Choice> {
+/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets of all mounts of the services, whether something is looked for or not.
+pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_more: bool) -> Vec<Choice> {
     for asked in &mut asked {
         let is_volume = matches!(asked.mount.origin, Origin::Volume { .. });
         // A volume is a folder.
@@ -58,7 +58,7 @@ pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str]) -> Vec<C
     if let (Some((place, only)), None) = (required.next(), required.next()) {
         // What another mount has a part in was not made of this one alone.
         let is_alone = asked.iter().enumerate().all(|(other, asked)| other == place || asked.candidates.is_empty());
-        let part = if is_alone && !is_said(only.ask) { only_part(found) } else { None };
+        let part = if is_alone && !is_of_more && !is_said(only.ask) { only_part(found) } else { None };
         let choice = &mut choices[place];
         match part {
             Some(part) if matches!(choice, Choice::None) => *choice = Choice::One(part),

@@ -272,7 +272,6 @@ impl<'a> Place<'a> {
         }
         // The name that it has already: removing it would remove the file.
         if self.look(path, name)?.is_some_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
-            self.files = self.files.saturating_sub(1);
             return Ok(());
         }
         let held = reached.folder().try_clone().map_err(|_| self.unwritable(first, Errno::MFILE))?;
@@ -296,7 +295,8 @@ impl<'a> Place<'a> {
             let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
             match unlinkat(self.chain.here(), name, flags) {
                 Ok(()) if is_folder => self.folders = self.folders.saturating_sub(1),
-                Ok(()) => self.files = self.files.saturating_sub(1),
+                // It came, and the archive's count has it.
+                Ok(()) => {}
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {
                     let what = "would take the place of a folder that is not empty".to_owned();
                     return Err(dangerous(&entry.path, what));
