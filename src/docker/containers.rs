@@ -130,9 +130,29 @@ pub(super) fn is_not_found(error: &DockerError) -> bool {
     matches!(error.kind, Kind::NotFound(_))
 }
 
-/// The engine says so in words only; the status (409) is that of any conflict.
+/// The engine says so in words only; the status (409) is that of any conflict. An engine under load also stumbles over a log that it
+/// still writes to in the folder that it removes; asked again it goes on.
 fn is_being_removed(error: &DockerError) -> bool {
-    matches!(&error.kind, Kind::Conflict(message) if message.contains("already in progress"))
+    match &error.kind {
+        Kind::Conflict(words) => words.contains("already in progress"),
+        Kind::Engine(words) => words.contains("unable to remove filesystem") && words.contains("directory not empty"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod removal_tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_that_stumbled_is_asked_for_again() {
+        let error = |kind| DockerError::new("remove container", "x", kind);
+        let stumbled = "unable to remove filesystem for x: unlinkat /c/x: directory not empty".to_owned();
+        assert!(is_being_removed(&error(Kind::Engine(stumbled))));
+        let busy = "removal of container x is already in progress".to_owned();
+        assert!(is_being_removed(&error(Kind::Conflict(busy))));
+        assert!(!is_being_removed(&error(Kind::Engine("unable to remove filesystem: read-only".to_owned()))));
+    }
 }
 
 /// The engine's name of a container, without the slash it puts in front.

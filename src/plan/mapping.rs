@@ -223,7 +223,9 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
 /// Whether a part of the backup bears the name of a volume: then it is of volumes by name, and none is guessed by its being alone.
 fn names_a_volume(found: &Found, volumes: &[(String, Option<(String, String)>)], stacks: &[StackPlan]) -> bool {
     let is_called = |part: &[u8], name: &str| part == name.as_bytes();
-    found.parts.iter().any(|(path, _)| {
+    // A file is no volume, and `_data` is what an engine calls the inside of any.
+    let is_volume = |(path, tally): &&(Vec<u8>, Tally)| tally.is_file != Some(true) && path != b"_data";
+    found.parts.iter().filter(is_volume).any(|(path, _)| {
         let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let is_top = last.len() == path.len();
         volumes.iter().any(|(name, short)| {

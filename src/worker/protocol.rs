@@ -236,7 +236,7 @@ pub struct Copied {
 pub struct Unpacked {
     /// What the archive has at the prefix: a folder or a file; `None` when it has nothing there.
     pub root: Option<RootKind>,
-    /// Entries (folders are not counted) and bytes of content.
+    /// Entries (folders are not counted) and bytes of content, as they came: what a later one replaced counts too.
     pub amount: Amount,
     /// Folders, the root not counted.
     pub folders: u64,

@@ -83,7 +83,7 @@ fn what_is_there_is_replaced_and_never_followed() {
     assert!(std::fs::symlink_metadata(field.to("folder")).unwrap().is_dir());
     assert_eq!(std::fs::read_link(field.to("link")).unwrap().to_str(), Some("elsewhere"));
     assert!(std::fs::symlink_metadata(field.to("second")).unwrap().is_file());
-    assert_eq!((unpacked.amount.files, unpacked.folders), (5, 1));
+    assert_eq!((unpacked.amount.files, unpacked.folders), (10, 1), "all that came count");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_hard_link_to_itself_does_not_lose_the_file() {
         field.done(Archive::of([file("a", "kept"), hard_link("a", "a"), hard_link("b", "a"), hard_link("b", "a")]));
     assert_eq!(content(&field.to("a")), "kept");
     assert_eq!(std::fs::metadata(field.to("b")).unwrap().nlink(), 2);
-    assert_eq!(unpacked.amount.files, 2);
+    assert_eq!(unpacked.amount.files, 4, "all that came count");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn the_later_of_two_entries_counts() {
     let mode = |path: &str| std::fs::metadata(field.to(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode("a"), mode("d")), (0o600, 0o711));
     assert_eq!(content(&field.to("d/x")), "x");
-    assert_eq!((unpacked.amount.files, unpacked.folders), (2, 1));
+    assert_eq!((unpacked.amount.files, unpacked.folders), (3, 1), "all that came count");
 }
 
 #[test]
