@@ -1,7 +1,7 @@
 //! The plan file, `rehearsa.toml`: what holds for all services, for a stack, for a service, and where backups are.
 //!
-//! [`document`] knows TOML and where in the file a thing stands, [`tables`] what the keys mean, [`remarks`] what of it does not fit
-//! the host, [`schema`] tells editors the same. Whose word counts is not decided here but in [`super::resolve`].
+//! `document` knows TOML and where in the file a thing stands, `tables` what the keys mean, `remarks` what of it does not fit
+//! the host, `schema` tells editors the same. Whose word counts is not decided here but in [`super::resolve`].
 
 mod document;
 mod remarks;

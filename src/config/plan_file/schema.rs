@@ -1,6 +1,6 @@
 //! The plan file for editors: its JSON Schema, with what they show beside each key.
 //!
-//! A mirror of [`super::tables`], which says what is wrong in words for people; the tests hold the two side by side.
+//! A mirror of the reader of its tables, which says what is wrong in words for people; the tests hold the two side by side.
 
 // The types are never made; they say what a file looks like.
 #![allow(dead_code)]
