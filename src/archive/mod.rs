@@ -35,7 +35,7 @@ pub struct Entry {
     pub mtime: (i64, u32),
     /// Extended attributes, ACLs and capabilities among them, by name.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of a file's content, holes included; 0 for what is no file.
+    /// Bytes of a file's content, holes included; of a hard link what the file holds, where that is known; else 0.
     pub size: u64,
     /// Bytes of its content that the archive holds; less than `size` where there are holes.
     pub stored: u64,

@@ -1,11 +1,10 @@
 //! What a backup holds for the mounts that are asked for, found out in one pass over its entries. What is kept does not grow
-//! with their number.
+//! with their number, files of several names in several parts aside.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Entry;
-use super::Kind;
-use crate::model::source::{Candidate, Found, Pattern, Rule, Tally, Want};
+use super::{Entry, Kind, below};
+use crate::model::source::{Candidate, Found, Pattern, Rule, Shape, Tally, Want};
 
 /// Parts that are listed by name.
 const MAX_PARTS: usize = 500;
@@ -19,6 +18,8 @@ pub struct Survey {
     /// Where something was found: by path, an index into `tallies`.
     known: HashMap<Vec<u8>, usize>,
     tallies: Vec<(Vec<u8>, Tally)>,
+    /// Files that have come to a tally, by its index, under a name other than their first, which lies elsewhere.
+    linked: HashSet<(usize, Vec<u8>)>,
     parts: BTreeMap<Vec<u8>, Tally>,
     more_parts: bool,
     whole: Tally,
@@ -42,6 +43,7 @@ impl Survey {
             volumes,
             known: HashMap::new(),
             tallies: Vec::new(),
+            linked: HashSet::new(),
             parts: BTreeMap::new(),
             more_parts: false,
             whole: Tally::default(),
@@ -58,18 +60,30 @@ impl Survey {
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
         for (depth, end) in ends.enumerate() {
             let (prefix, itself) = (&path[..end], end == path.len());
-            if let Some(index) = self.known.get(prefix) {
-                add(&mut self.tallies[*index].1, entry, itself);
-            } else if self.top.contains_key(prefix) || self.volumes.contains_key(volume_of(prefix).unwrap_or_default())
-            {
-                let mut tally = Tally::default();
-                add(&mut tally, entry, itself);
-                self.known.insert(prefix.to_owned(), self.tallies.len());
-                self.tallies.push((prefix.to_owned(), tally));
+            if self.known.contains_key(prefix) || self.is_looked_for(prefix) {
+                let index = *self.known.entry(prefix.to_owned()).or_insert_with(|| {
+                    self.tallies.push((prefix.to_owned(), Tally::default()));
+                    self.tallies.len() - 1
+                });
+                add(&mut self.tallies[index].1, entry, itself);
+                self.add_linked(index, prefix, entry);
             }
             if end > 0 && (depth <= 2 || volume_of(prefix).is_some()) {
                 self.part(prefix, entry, itself);
             }
+        }
+    }
+
+    fn is_looked_for(&self, path: &[u8]) -> bool {
+        self.top.contains_key(path) || self.volumes.contains_key(volume_of(path).unwrap_or_default())
+    }
+
+    /// A file whose first name lies outside of a part comes with the part, once: its content is the part's too.
+    fn add_linked(&mut self, index: usize, prefix: &[u8], entry: &Entry) {
+        let Kind::HardLink(first) = &entry.kind else { return };
+        if below(first, prefix).is_none() && self.linked.insert((index, first.clone())) {
+            let amount = &mut self.tallies[index].1.amount;
+            amount.bytes = amount.bytes.saturating_add(entry.size);
         }
     }
 
@@ -116,10 +130,18 @@ pub fn volume_of(path: &[u8]) -> Option<&[u8]> {
     (components.next() == Some(b"volumes")).then_some(name)
 }
 
+fn shape(kind: &Kind) -> Shape {
+    match kind {
+        Kind::Folder => Shape::Folder,
+        Kind::File | Kind::HardLink(_) => Shape::File,
+        Kind::Symlink(_) | Kind::Fifo | Kind::Device => Shape::Other,
+    }
+}
+
 fn add(tally: &mut Tally, entry: &Entry, itself: bool) {
     let is_folder = entry.kind == Kind::Folder;
     if itself {
-        tally.is_file = Some(entry.kind == Kind::File);
+        tally.root = Some(shape(&entry.kind));
     }
     match (is_folder, itself) {
         (true, true) => {}
@@ -169,7 +191,7 @@ mod tests {
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
         assert_eq!(candidate.path, b"var/lib/docker/volumes/app_data/_data");
         assert_eq!(candidate.tally.amount, Amount { files: 2, bytes: 20 });
-        assert_eq!((candidate.tally.folders, candidate.tally.is_file), (1, Some(false)));
+        assert_eq!((candidate.tally.folders, candidate.tally.root), (1, Some(Shape::Folder)));
         assert_eq!(found.whole.amount.files, 4);
         assert!(found.parts.iter().any(|(path, _)| path == b"var/lib/docker/volumes/app_data2/_data"));
     }
@@ -179,7 +201,7 @@ mod tests {
         let wanted = vec![(Rule::Name, Pattern::Top(b"srv/app/config.yml".to_vec()))];
         let found = survey(wanted, &["srv/app/config.yml", "srv/app/config.yml.bak"]);
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
-        assert_eq!((candidate.tally.amount.files, candidate.tally.is_file), (1, Some(true)));
+        assert_eq!((candidate.tally.amount.files, candidate.tally.root), (1, Some(Shape::File)));
     }
 
     #[test]

@@ -205,6 +205,13 @@ enum Want {
     Nothing,
 }
 
+/// Bytes of a file's content, without holes as far as its disk tells.
+fn content(stat: &Stat) -> u64 {
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let on_disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    if is_file { u64::try_from(stat.st_size).unwrap_or(0).min(on_disk) } else { 0 }
+}
+
 #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
 fn id(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
@@ -453,7 +460,7 @@ impl<W: Write> Packer<'_, W> {
                 gid: stat.st_gid,
                 mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
                 xattrs: Vec::new(),
-                size,
+                size: if flag == b'1' { content(stat) } else { size },
                 stored: stored.map_or(size, |(held, _)| held),
             });
             return Ok(());

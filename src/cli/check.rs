@@ -9,6 +9,7 @@ use crate::config::plan_file::{NAME, Source};
 use crate::config::settings::Settings;
 use crate::config::{ConfigError, ConfigErrors, Environment, Origin, PlanFile};
 use crate::discover;
+use crate::model::counted::counted;
 use crate::model::outcome::ExitCode;
 use crate::model::service::Service;
 use crate::source::there::{self, Found};
@@ -45,9 +46,9 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     console::print(&format!(
         "{} holds{held}: {}, {}, {}\n{}",
         path.display(),
-        count(sources.len(), "source"),
-        count(stacks.len(), "stack"),
-        count(services.len(), "service"),
+        counted(sources.len(), "source"),
+        counted(stacks.len(), "stack"),
+        counted(services.len(), "service"),
         not_looked.concat(),
     ))?;
     Ok(ExitCode::Passed)
@@ -87,10 +88,6 @@ fn on_host(services: &[Service], settings: &Settings) -> Vec<ConfigError> {
     let mut wrong = settings.file.remarks(services);
     wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));
     wrong
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 #[cfg(test)]

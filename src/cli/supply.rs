@@ -10,7 +10,7 @@ use crate::docker::Daemon;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::plan::Plan;
-use crate::model::source::{SourcePlace, SourceSpec, Want};
+use crate::model::source::{Shape, SourcePlace, SourceSpec, Want};
 use crate::plan::mapping::{self, Surveyed};
 use crate::rehearse::Supplier;
 use crate::rehearse::lookup;
@@ -65,7 +65,7 @@ async fn on_the_engines_host(
 ) -> Result<Result<Surveyed, Diagnosis>, Failure> {
     let looked = lookup::look(daemon, &identity::session("plan-"), path, wants, stop).await?;
     Ok(match looked {
-        Ok((found, _)) if found.whole.is_file == Some(true) => Err(Diagnosis::new(
+        Ok((found, _)) if found.whole.root == Some(Shape::File) => Err(Diagnosis::new(
             Code::SourceUnreachable,
             format!("{}: it is a file, and a backup that lies on the engine's host is a folder", spec.place),
         )),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin};
 use super::nearest::suggestion;
-use crate::model::source::SourcePlace;
+use crate::model::source::{SourcePlace, is_archive_name};
 
 /// The kinds there are, as each is written.
 const FORMS: &str = "tar:FILE, tar:- (standard input), dir:FOLDER, daemon:FOLDER (on the engine's host)";
@@ -18,12 +18,13 @@ const KINDS: [&str; 3] = ["tar", "dir", "daemon"];
 const NOT_YET: [&str; 10] =
     ["restic", "borg", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
-/// What the names of archives end with.
-const ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".age", ".gpg"];
-
 /// Whether this is meant as a source, be it a wrong one, and not as a name that a plan file gives to one.
 pub fn is_written_out(text: &str) -> bool {
-    text.is_empty() || text.contains([':', '/']) || KINDS.contains(&text) || NOT_YET.contains(&text) || is_archive(text)
+    text.is_empty()
+        || text.contains([':', '/'])
+        || KINDS.contains(&text)
+        || NOT_YET.contains(&text)
+        || is_archive_name(text)
 }
 
 /// Reads a source; `origin` is named in the error, and relative paths are relative to the folder `relative_to`.
@@ -87,15 +88,10 @@ fn without_kind(text: &str) -> String {
     if KINDS.contains(&text) || NOT_YET.contains(&text) {
         return unknown_kind(text);
     }
-    if is_archive(text) {
+    if is_archive_name(text) {
         return format!("a source until it says what kind; write `tar:{text}`");
     }
     format!("a source until it says what kind; write `dir:{text}` for a folder or `tar:{text}` for an archive")
-}
-
-fn is_archive(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    ARCHIVES.iter().any(|end| name.ends_with(end)) || name.contains(".tar.")
 }
 
 fn unknown_kind(kind: &str) -> String {

@@ -30,6 +30,15 @@ pub enum SourcePlace {
     TarStdin,
 }
 
+/// Whether a file's name is that of an archive, encrypted or not.
+pub fn is_archive_name(name: &str) -> bool {
+    const ENCRYPTED: [&str; 4] = [".age", ".gpg", ".pgp", ".asc"];
+    const PACKED: [&str; 11] =
+        [".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tar.zstd"];
+    let name = name.to_lowercase();
+    ENCRYPTED.iter().chain(&PACKED).any(|end| name.ends_with(end))
+}
+
 /// What opens an encrypted source. None of the secrets is in it, only where each is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Keys {
@@ -121,9 +130,20 @@ pub struct Tally {
     pub amount: Amount,
     /// Folders, its root not counted.
     pub folders: u64,
-    /// What is at its very path: `Some(true)` a file, `Some(false)` a folder or something else; `None` when it has no entry of
-    /// its own.
-    pub is_file: Option<bool>,
+    /// What is at its very path; `None` when it has no entry of its own.
+    pub root: Option<Shape>,
+}
+
+/// What an entry of a backup is, as far as a mount can be filled with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// A folder.
+    Folder,
+    /// A file.
+    File,
+    /// A symlink, a pipe, a device: no mount can be filled with it.
+    Other,
 }
 
 /// A part of a backup that fits a mount.

@@ -8,21 +8,23 @@ mod choice;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::config::place;
 use crate::config::settings::Rehearsal;
+use crate::config::{duration, place};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{Ask, MountPlan, Part, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
+use crate::model::plan::{Ask, KnownVolume, MountPlan, Part, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Service;
-use crate::model::source::{Candidate, Found, Pattern, Rule, SourcePlace, SourceSpec, Tally, Want};
+use crate::model::source::{Candidate, Found, Pattern, Rule, Shape, SourcePlace, SourceSpec, Tally, Want};
 use crate::model::units;
-use choice::{Asked, Choice, SYSTEM, is_said};
+use choice::{Asked, Choice, SYSTEM, can_fill, is_said};
 
 /// Parts of a backup that an error lists.
 const LISTED: usize = 20;
+/// A time in a name may be that of any time zone, and so may lie ahead by this much.
+const AHEAD: SignedDuration = SignedDuration::from_hours(26);
 
 /// Notes what is looked for in a backup for the places that a service shows, if its data is to come from one.
 pub fn ask(
@@ -116,18 +118,16 @@ fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount
     }
 }
 
-/// The volumes of a service, as [`Plan::volumes`] has them.
-pub fn volumes(service: &Service) -> Vec<(String, Option<(String, String)>)> {
-    let named = service.mounts.iter().filter(|mount| !mount.origin.is_anonymous());
-    named
-        .filter_map(|mount| match &mount.origin {
-            Origin::Volume { name, .. } => {
-                let short = place::short_name(&service.name, name).zip(service.name.stack.clone());
-                Some((name.clone(), short.map(|(short, stack)| (stack, short.to_owned()))))
-            }
-            _ => None,
-        })
-        .collect()
+/// The volumes of a service that have a name.
+pub fn volumes(service: &Service) -> impl Iterator<Item = KnownVolume> {
+    service.mounts.iter().filter(|mount| !mount.origin.is_anonymous()).filter_map(|mount| match &mount.origin {
+        Origin::Volume { name, .. } => Some(KnownVolume {
+            name: name.clone(),
+            short_name: place::short_name(&service.name, name).map(str::to_owned),
+            stack: service.name.stack_name().to_owned(),
+        }),
+        Origin::Bind { .. } | Origin::Tmpfs { .. } | Origin::Other { .. } => None,
+    })
 }
 
 /// What is looked for in the source of this index, in the order in which [`supply`] takes what was found.
@@ -135,12 +135,18 @@ pub fn wants(plan: &Plan, source: usize) -> Vec<Want> {
     asks(plan, source).map(|ask| ask.want.clone()).collect()
 }
 
-/// Entries that the source of this index may have for all who ask; 0 for no bound.
+/// Entries that the source of this index may have for somebody who asks; 0 for no bound. Each one's own bound is held against what
+/// was found.
 pub fn max_entries(plan: &Plan, source: usize) -> u64 {
-    asks(plan, source).map(|ask| ask.max_entries).filter(|bound| *bound > 0).min().unwrap_or(0)
+    loosest(asks(plan, source).map(|ask| ask.max_entries))
 }
 
-fn asks(plan: &Plan, source: usize) -> impl Iterator<Item = &Ask> {
+/// The loosest of some bounds, of which 0 is none.
+pub fn loosest(bounds: impl Iterator<Item = u64> + Clone) -> u64 {
+    if bounds.clone().any(|bound| bound == 0) { 0 } else { bounds.max().unwrap_or(0) }
+}
+
+fn asks(plan: &Plan, source: usize) -> impl Iterator<Item = &Ask> + Clone {
     let restores = plan.stacks.iter().flat_map(|stack| &stack.restores);
     restores.filter_map(|restore| restore.ask.as_ref()).filter(move |ask| ask.source == source)
 }
@@ -221,20 +227,16 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
 }
 
 /// Whether a part of the backup bears the name of a volume: then it is of volumes by name, and none is guessed by its being alone.
-fn names_a_volume(found: &Found, volumes: &[(String, Option<(String, String)>)], stacks: &[StackPlan]) -> bool {
-    let is_called = |part: &[u8], name: &str| part == name.as_bytes();
+fn names_a_volume(found: &Found, volumes: &[KnownVolume], stacks: &[StackPlan]) -> bool {
     // A file is no volume, and `_data` is what an engine calls the inside of any.
-    let is_volume = |(path, tally): &&(Vec<u8>, Tally)| tally.is_file != Some(true) && path != b"_data";
+    let is_volume = |(path, tally): &&(Vec<u8>, Tally)| tally.root != Some(Shape::File) && path != b"_data";
     found.parts.iter().filter(is_volume).any(|(path, _)| {
         let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let is_top = last.len() == path.len();
-        volumes.iter().any(|(name, short)| {
-            is_called(last, name)
-                || is_top
-                    && short.as_ref().is_some_and(|(stack, short)| {
-                        let is_near = stacks.iter().any(|planned| planned.name == *stack);
-                        is_near && (is_called(last, short) || last.ends_with(format!("_{short}").as_bytes()))
-                    })
+        volumes.iter().any(|volume| {
+            let is_near = || stacks.iter().any(|planned| planned.name == volume.stack);
+            let is_short = |short: &String| last == short.as_bytes() || last.ends_with(format!("_{short}").as_bytes());
+            last == volume.name.as_bytes() || is_top && volume.short_name.as_ref().is_some_and(is_short) && is_near()
         })
     })
 }
@@ -246,6 +248,15 @@ struct Backup<'a> {
     found: &'a Found,
 }
 
+impl Backup<'_> {
+    /// The source, and which of its snapshots where it has several.
+    fn what(&self) -> String {
+        let Backup { place, snapshot, .. } = self;
+        let text = place.to_string();
+        if text.ends_with(&snapshot.id) { text } else { format!("{text} (snapshot {})", snapshot.id) }
+    }
+}
+
 enum Decision {
     Supplied(Part, Supply),
     Live(Diagnosis),
@@ -254,9 +265,26 @@ enum Decision {
 
 fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: Option<&str>) -> Decision {
     let title = mount.title();
-    let Backup { place, snapshot, .. } = backup;
-    let what = format!("{place} (snapshot {})", snapshot.id);
+    let what = backup.what();
+    let Tally { amount, folders, .. } = &backup.found.whole;
+    if ask.max_entries > 0 && amount.files + folders > ask.max_entries {
+        let message = format!("{what} has more than {} entries, which --max-entries allows", ask.max_entries);
+        return Decision::Blocked(Diagnosis::new(Code::RestoreTooLarge, message));
+    }
+    let is_volume = matches!(mount.origin, Origin::Volume { .. });
     let candidate = match choice {
+        Choice::One(candidate) if !can_fill(candidate.tally.root, is_volume) => {
+            let is = if candidate.tally.root == Some(Shape::File) { "a file" } else { "a symlink, a pipe or a device" };
+            return Decision::Blocked(Diagnosis::new(
+                Code::RestoreMountMissing,
+                format!(
+                    "{} of {what}, which is said to hold {title} (mounted at {}), is {is}; {}",
+                    shown(&candidate.path),
+                    mount.target,
+                    listing(backup)
+                ),
+            ));
+        }
         Choice::One(candidate) => candidate,
         Choice::None if is_said(ask) => {
             let said = ask.want.patterns.iter().find_map(|(_, pattern)| match pattern {
@@ -421,7 +449,14 @@ fn stale(plan: &ServicePlan, backup: &Backup<'_>, now: Timestamp) -> Option<Diag
             ),
         ));
     };
-    let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+    let Ok(age) = Duration::try_from(now.duration_since(time) + AHEAD) else {
+        let message = format!(
+            "the snapshot {} of {place} says that it was made in the future ({time}), so that nobody knows how old it is",
+            snapshot.id
+        );
+        return Some(Diagnosis::new(Code::SourceStale, message));
+    };
+    let age = age.saturating_sub(AHEAD.unsigned_abs());
     (age > max_age).then(|| {
         Diagnosis::new(
             Code::SourceStale,
@@ -436,7 +471,7 @@ fn stale(plan: &ServicePlan, backup: &Backup<'_>, now: Timestamp) -> Option<Diag
 }
 
 fn words(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    duration::show(Duration::from_secs(duration.as_secs()))
 }
 
 #[cfg(test)]

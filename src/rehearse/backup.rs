@@ -12,6 +12,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::{RestorePlan, Supply};
 use crate::model::source::Tally;
 use crate::model::units;
+use crate::plan::mapping::loosest;
 use crate::source::{Backup, SourceError};
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Failure, Job, RootKind, Route, Unpacked};
@@ -90,14 +91,14 @@ impl Stack {
     }
 
     async fn fill(&self, backup: &Arc<Backup>, worker: &Worker, places: Vec<Place<'_>>, poured: &mut Poured) {
-        let strictest = |bounds: &mut dyn Iterator<Item = u64>| bounds.filter(|bound| *bound > 0).min().unwrap_or(0);
+        // Each place's own bounds were held against what the backup was seen to hold; these are for one that has changed since.
         let job = Job::Unpack {
             routes: places
                 .iter()
                 .map(|place| Route { prefix: place.path.to_vec(), to: place.prepared.to.clone() })
                 .collect(),
-            max_bytes: strictest(&mut places.iter().map(|place| place.plan.max_copy)),
-            max_entries: strictest(&mut places.iter().map(|place| place.max_entries)),
+            max_bytes: loosest(places.iter().map(|place| place.plan.max_copy)),
+            max_entries: loosest(places.iter().map(|place| place.max_entries)),
             keep_free: KEEP_FREE,
         };
         let (stream, mut end) = read_in_background(backup, places.iter().map(|place| place.path.to_vec()).collect());

@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 
-use super::SourceError;
+use super::{SourceError, secrets};
 use crate::archive::compression::{Encryption, detect_encryption};
 use crate::model::secret::Secret;
-use crate::model::source::{Keys, SecretPlace};
+use crate::model::source::Keys;
 
 /// Bytes that show how a file is encrypted.
 const HEAD: usize = 64;
@@ -31,30 +31,13 @@ pub struct Unlocked {
 impl Unlocked {
     /// Fetches what `keys` names.
     pub fn fetch(keys: &Keys) -> Result<Unlocked, SourceError> {
-        let passphrase = keys.passphrase.as_ref().map(fetch).transpose()?;
+        let passphrase = keys.passphrase.as_ref().map(|place| {
+            let secret = secrets::fetch(place, |name| std::env::var(name).ok());
+            secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be had: {words}")))
+        });
+        let passphrase = passphrase.transpose()?;
         Ok(Unlocked { passphrase, identity: keys.identity.clone() })
     }
-}
-
-fn fetch(place: &SecretPlace) -> Result<Secret, SourceError> {
-    let no_key = |words: String| SourceError::NoKey(format!("the passphrase cannot be had: {words}"));
-    let text = match place {
-        SecretPlace::File(path) => {
-            std::fs::read_to_string(path).map_err(|error| no_key(format!("{}: {error}", path.display())))?
-        }
-        SecretPlace::Env(name) => std::env::var(name).map_err(|error| no_key(format!("{name}: {error}")))?,
-        SecretPlace::Command(command) => {
-            let output = Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).output();
-            let output = output.map_err(|error| no_key(format!("`{command}`: {error}")))?;
-            if !output.status.success() {
-                let words = String::from_utf8_lossy(&output.stderr);
-                return Err(no_key(format!("`{command}` ended with {}: {}", output.status, words.trim())));
-            }
-            String::from_utf8(output.stdout).map_err(|_| no_key(format!("`{command}` printed no text")))?
-        }
-    };
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() { Err(no_key("its first line is empty".to_owned())) } else { Ok(Secret::new(line)) }
 }
 
 /// What was wrong with the encryption, when a read of the plain text failed for that.

@@ -17,7 +17,7 @@ pub struct Dir {
 impl Dir {
     /// The folder at a path; those that fit the pattern in its last component.
     pub fn open(path: &Path) -> Result<Dir, SourceError> {
-        let folders = snapshots::at(path, |_, metadata| metadata.is_dir())?;
+        let folders = snapshots::folders(path)?;
         Ok(Dir { folders })
     }
 

@@ -9,6 +9,7 @@ mod conformance;
 mod decrypt;
 mod dir;
 mod name_time;
+mod secrets;
 mod snapshots;
 mod spool;
 mod tarball;
@@ -146,6 +147,9 @@ pub enum SourceError {
         /// Why not.
         error: io::Error,
     },
+    /// It is not there, or something else is.
+    #[error("{0}")]
+    NotThere(String),
     /// No snapshot, or not the one that is wanted.
     #[error("{0}")]
     NoSnapshot(String),
@@ -176,9 +180,10 @@ impl SourceError {
     /// What it means for the restore; `place` is the source as it was asked for.
     pub fn diagnosis(&self, place: &SourcePlace) -> Diagnosis {
         let code = match self {
-            SourceError::Unreachable { .. } | SourceError::NoKey(_) | SourceError::Unheard(_) => {
-                Code::SourceUnreachable
-            }
+            SourceError::Unreachable { .. }
+            | SourceError::NotThere(_)
+            | SourceError::NoKey(_)
+            | SourceError::Unheard(_) => Code::SourceUnreachable,
             SourceError::NoSnapshot(_) => Code::SourceNoSnapshot,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::TooMany(_) => Code::RestoreTooLarge,

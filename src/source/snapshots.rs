@@ -1,6 +1,7 @@
 //! The snapshots of a source that is a path with a pattern: every file or folder that it names is one.
 
 use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,57 +9,105 @@ use jiff::{SignedDuration, Timestamp};
 use super::SourceError;
 use super::name_time::in_name;
 use crate::model::event::Snapshot;
+use crate::model::source::is_archive_name;
 
 /// A time in a name is local somewhere, and a file may be finished some hours after the time that it is named by: when both are
 /// this near, the file's own is the better one.
 const NEAR: SignedDuration = SignedDuration::from_hours(26);
 
-/// What a path names, oldest first: itself, or what fits the pattern in its last component, and of these what `fits`.
-pub fn at(path: &Path, fits: impl Fn(&Path, &Metadata) -> bool) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
-    let unreachable = |path: &Path, error| SourceError::Unreachable { path: path.to_owned(), error };
+/// The folders that a path names, oldest first: itself, or those that fit the pattern in its last component.
+pub fn folders(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
+    at(path, Kind::Folder, |_| true)
+}
+
+/// The archives that a path names, oldest first: itself, those that fit the pattern in its last component, or those in the folder
+/// that it is.
+pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
+    if path.is_dir() {
+        return match at(&path.join("*"), Kind::Archive, is_archive_name) {
+            Err(SourceError::NoSnapshot(why)) => {
+                Err(SourceError::NoSnapshot(format!("{}: {why}", Kind::Archive.not(path))))
+            }
+            found => found,
+        };
+    }
+    at(path, Kind::Archive, |_| true)
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    Archive,
+}
+
+impl Kind {
+    fn is(self, metadata: &Metadata) -> bool {
+        metadata.is_dir() == (self == Kind::Folder)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Folder => "folder",
+            Kind::Archive => "file",
+        }
+    }
+
+    /// What to say of a path at which something else is.
+    fn not(self, path: &Path) -> String {
+        let shown = path.display();
+        match self {
+            Kind::Folder => format!("{shown} is no folder; write `tar:{shown}` for an archive"),
+            Kind::Archive => format!("{shown} is a folder and no archive; write `dir:{shown}` for it"),
+        }
+    }
+}
+
+fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
+    let cannot = |kind: Kind, path: &Path, error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::NotThere(format!("there is no {} {}", kind.word(), path.display())),
+        _ => SourceError::Unreachable { path: path.to_owned(), error },
+    };
     let named = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !is_pattern(&named) || std::fs::symlink_metadata(path).is_ok() {
-        let metadata = std::fs::metadata(path).map_err(|error| unreachable(path, error))?;
-        if !fits(path, &metadata) {
-            let words = if metadata.is_dir() {
-                "it is a folder; write dir:"
-            } else {
-                "it is no folder; write tar: for an archive"
-            };
-            return Err(unreachable(path, std::io::Error::other(words)));
+    if !named.contains(['*', '?', '[']) || std::fs::symlink_metadata(path).is_ok() {
+        let metadata = std::fs::metadata(path).map_err(|error| cannot(kind, path, error))?;
+        if !kind.is(&metadata) {
+            return Err(SourceError::NotThere(kind.not(path)));
         }
         let named = if named.is_empty() { path.display().to_string() } else { named };
         return Ok(vec![(Snapshot { time: time(&named, &metadata), id: named }, path.to_owned())]);
     }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let pattern = glob::Pattern::new(&named)
-        .map_err(|error| SourceError::NoSnapshot(format!("{named} is no pattern: {error}")))?;
-    let mut found = Vec::new();
-    let mut seen = 0_usize;
-    for entry in std::fs::read_dir(folder).map_err(|error| unreachable(folder, error))? {
-        let entry = entry.map_err(|error| unreachable(folder, error))?;
+    let pattern =
+        glob::Pattern::new(&named).map_err(|error| SourceError::NotThere(format!("{named} is no pattern: {error}")))?;
+    let (mut found, mut other, mut seen) = (Vec::new(), None, 0_usize);
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot(Kind::Folder, folder, error))? {
+        let entry = entry.map_err(|error| cannot(Kind::Folder, folder, error))?;
         seen += 1;
         let name = entry.file_name().to_string_lossy().into_owned();
         // A link such as `backup-latest.tar.gz` is another name of what is there already.
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let Ok(metadata) = entry.metadata() else { continue };
-        if is_link || !pattern.matches(&name) || !fits(&entry.path(), &metadata) {
+        if is_link || !pattern.matches(&name) || !fits(&name) {
             continue;
         }
-        found.push((Snapshot { time: time(&name, &metadata), id: name }, entry.path()));
+        if kind.is(&metadata) {
+            found.push((Snapshot { time: time(&name, &metadata), id: name }, entry.path()));
+        } else {
+            other = Some(kind.not(&entry.path()));
+        }
     }
     if found.is_empty() {
-        return Err(SourceError::NoSnapshot(format!(
-            "nothing in {} fits {named} (there are {seen} other files and folders)",
-            folder.display()
-        )));
+        return Err(SourceError::NoSnapshot(other.unwrap_or_else(|| {
+            let others = match seen {
+                1 => "one other thing is".to_owned(),
+                seen => format!("{seen} other things are"),
+            };
+            format!("no {} fits {} ({others} there)", kind.word(), path.display())
+        })));
     }
     found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
     Ok(found)
-}
-
-fn is_pattern(name: &str) -> bool {
-    name.contains(['*', '?', '['])
 }
 
 fn time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
@@ -80,7 +129,7 @@ mod tests {
     }
 
     fn ids(path: &Path) -> Vec<String> {
-        at(path, |_, metadata| metadata.is_file()).unwrap().into_iter().map(|(snapshot, _)| snapshot.id).collect()
+        archives(path).unwrap().into_iter().map(|(snapshot, _)| snapshot.id).collect()
     }
 
     #[test]
@@ -101,7 +150,7 @@ mod tests {
         touch(&dir.path().join("a.tar"), 2_000);
         touch(&dir.path().join("b.tar"), 1_000);
         assert_eq!(ids(&dir.path().join("*.tar")), ["b.tar", "a.tar"]);
-        let (snapshot, _) = at(&dir.path().join("a.tar"), |_, _| true).unwrap().remove(0);
+        let (snapshot, _) = archives(&dir.path().join("a.tar")).unwrap().remove(0);
         assert_eq!(snapshot.time.unwrap().as_second(), 2_000);
     }
 
@@ -109,7 +158,7 @@ mod tests {
     fn a_pattern_that_fits_nothing_says_where_it_looked() {
         let dir = tempfile::tempdir().unwrap();
         touch(&dir.path().join("a.zip"), 1_000);
-        let error = at(&dir.path().join("*.tar"), |_, _| true).unwrap_err();
+        let error = archives(&dir.path().join("*.tar")).unwrap_err();
         assert!(matches!(error, SourceError::NoSnapshot(_)), "{error}");
         let words = error.to_string();
         assert!(words.contains(&dir.path().display().to_string()) && words.contains("1 other"), "{words}");

@@ -13,8 +13,6 @@ use crate::archive::read::{Limits, Reader};
 use crate::model::event::Snapshot;
 use crate::model::source::Keys;
 
-/// What the names of archives end with, when a whole folder is named.
-const ENDINGS: [&str; 6] = [".tar", ".tgz", ".tbz2", ".tbz", ".txz", ".tzst"];
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
 /// Bytes that show how a file is compressed.
@@ -36,9 +34,7 @@ enum Place {
 impl Tar {
     /// The archive at a path; those that fit the pattern in its last component; those in a folder.
     pub fn open(path: &Path, keys: &Keys) -> Result<Tar, SourceError> {
-        let path = if path.is_dir() { path.join("*") } else { path.to_owned() };
-        let whole_folder = path.ends_with("*");
-        let files = snapshots::at(&path, |path, metadata| metadata.is_file() && (!whole_folder || is_archive(path)))?;
+        let files = snapshots::archives(path)?;
         Ok(Tar { place: Place::Files(files), keys: Unlocked::fetch(keys)? })
     }
 
@@ -137,6 +133,7 @@ fn list<R: Read>(mut reader: Reader<R>, bound: u64, see: &mut dyn FnMut(&Entry))
             Ok(Some(entry)) => see(&entry),
             Ok(None) => return Ok(()),
             Err(error) if error.kind == ArchiveFault::TooMany => return Err(SourceError::TooMany(bound)),
+            Err(error) if error.kind == ArchiveFault::Io => return Err(SourceError::NotThere(error.to_string())),
             Err(error) => return Err(SourceError::Corrupt(error)),
         }
     }
@@ -156,9 +153,4 @@ fn pass_on(
             Err(error) => return Err(unreachable(error)),
         }
     }
-}
-
-fn is_archive(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.contains(".tar.") || ENDINGS.iter().any(|ending| name.contains(ending))
 }

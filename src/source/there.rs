@@ -3,10 +3,11 @@
 //! Each answer goes on after the words for what was looked for. A secret is looked at and never told.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use super::{SourceError, secrets, snapshots};
+use crate::model::event::Snapshot;
 use crate::model::source::{SecretPlace, SourcePlace};
 
 /// What was found of a source.
@@ -21,32 +22,28 @@ pub enum Found {
 /// Looks for a source.
 pub fn source(place: &SourcePlace) -> Result<Found, String> {
     match place {
-        SourcePlace::Dir(path) => folder(path),
-        SourcePlace::Tar(path) if fs::symlink_metadata(path).is_err() && is_pattern(path) => pattern(path),
-        SourcePlace::Tar(path) => archive(path),
+        SourcePlace::Dir(path) => is_readable(snapshots::folders(path), |path| fs::read_dir(path).map(drop)),
+        SourcePlace::Tar(path) => is_readable(snapshots::archives(path), |path| File::open(path).map(drop)),
         SourcePlace::DaemonDir(_) => Ok(Found::NotLooked("it is on the engine's host")),
         SourcePlace::TarStdin => Ok(Found::NotLooked("it is read when a rehearsal begins")),
     }
 }
 
+/// Whether the newest that was found can be opened.
+fn is_readable(
+    found: Result<Vec<(Snapshot, PathBuf)>, SourceError>,
+    open: impl Fn(&Path) -> io::Result<()>,
+) -> Result<Found, String> {
+    let found = found.map_err(|error| error.to_string())?;
+    if let Some((_, path)) = found.last() {
+        open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    }
+    Ok(Found::There)
+}
+
 /// Looks for a secret.
 pub fn secret(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
-    match place {
-        SecretPlace::File(path) => {
-            let shown = path.display();
-            let file = File::open(path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
-            match first_line(file) {
-                Ok(line) if line.is_empty() => Err(format!("the file {shown} has nothing in its first line")),
-                Ok(_) => Ok(()),
-                Err(error) => Err(format!("the file {shown} cannot be read: {error}")),
-            }
-        }
-        SecretPlace::Env(name) if variable(name).is_none() => {
-            Err(format!("the environment variable {name} is not set"))
-        }
-        SecretPlace::Env(_) => Ok(()),
-        SecretPlace::Command(command) => said(command),
-    }
+    secrets::fetch(place, variable).map(drop)
 }
 
 /// Looks for a file of private keys.
@@ -57,73 +54,6 @@ pub fn identity(path: &Path) -> Result<(), String> {
         0 => Err(format!("the file {shown} is empty")),
         _ => Ok(()),
     }
-}
-
-fn folder(path: &Path) -> Result<Found, String> {
-    let shown = path.display();
-    match fs::read_dir(path) {
-        Ok(_) => Ok(Found::There),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("there is no folder {shown}")),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(format!("{shown} is no folder; write `tar:{shown}` for an archive"))
-        }
-        Err(error) => Err(format!("the folder {shown} cannot be read: {error}")),
-    }
-}
-
-fn archive(path: &Path) -> Result<Found, String> {
-    let shown = path.display();
-    match File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(format!("{shown} is a folder and no archive; write `dir:{shown}` for it"))
-        }
-        Ok(_) => Ok(Found::There),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!("there is no file {shown}")),
-        Err(error) => Err(format!("the file {shown} cannot be read: {error}")),
-    }
-}
-
-/// One of the files has to be readable: which is the newest is found out when a rehearsal begins.
-fn pattern(path: &Path) -> Result<Found, String> {
-    let shown = path.display();
-    let folder = path.parent().unwrap_or(Path::new(""));
-    self::folder(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Only the last part is a pattern.
-    let escaped = PathBuf::from(glob::Pattern::escape(&folder.to_string_lossy())).join(name.as_ref());
-    let found = glob::glob(&escaped.to_string_lossy()).map_err(|error| format!("{shown} is no pattern: {error}"))?;
-    let mut missed = None;
-    for path in found.flatten() {
-        match archive(&path) {
-            Ok(found) => return Ok(found),
-            Err(why) => missed = Some(why),
-        }
-    }
-    Err(missed.unwrap_or_else(|| format!("no file fits {shown}")))
-}
-
-fn is_pattern(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().contains(['*', '?', '[']))
-}
-
-/// Whether the command prints something. What it prints, and what it complains of, may be the secret.
-fn said(command: &str) -> Result<(), String> {
-    let mut shell = Command::new("sh");
-    let output = shell.args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let output = output.map_err(|error| format!("the shell for its command cannot be started: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("its command ended with {}; try it by hand", output.status));
-    }
-    match first_line(output.stdout.as_slice()) {
-        Ok(line) if !line.is_empty() => Ok(()),
-        _ => Err("its command printed nothing".to_owned()),
-    }
-}
-
-fn first_line(from: impl io::Read) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    BufReader::new(from).read_until(b'\n', &mut line)?;
-    Ok(line.trim_ascii().to_vec())
 }
 
 #[cfg(test)]

@@ -61,19 +61,20 @@ impl Visitor for Looker<'_> {
     fn entry(&self, place: &Place<'_, Self>, name: &CStr, kind: FileType) -> Result<(), Stop> {
         self.ticket.beat()?;
         let path = place.branch.path_of(name);
-        let stored = match kind {
+        let (kind, stored) = match kind {
             FileType::RegularFile => match statat(&place.open.source, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => content(&stat),
+                Ok(stat) => (Kind::File, content(&stat)),
                 Err(error) if is_gone(error) => return Ok(()),
                 Err(error) => return Err(unreadable(&path, error)),
             },
             // It holds no data and is not copied.
             FileType::Socket => return Ok(()),
-            _ => 0,
+            FileType::Symlink => (Kind::Symlink(Vec::new()), 0),
+            FileType::Fifo => (Kind::Fifo, 0),
+            _ => (Kind::Device, 0),
         };
         self.ticket.add(1, stored);
-        // What else it is matters to nobody who looks for data.
-        self.see(path, Kind::File, stored);
+        self.see(path, kind, stored);
         Ok(())
     }
 

@@ -120,3 +120,47 @@ fn a_folder_that_is_not_there_is_told_on_either_side() {
         rehearse(&[&live.name], &["--from", &format!("{kind}:{path}")]).errored("source/unreachable");
     }
 }
+
+#[test]
+fn a_file_is_no_folder_on_either_side() {
+    let (live, dir) = keeper("tar -C \"$1\" -cf x.tar .");
+    let path = shown(&dir.path().join("x.tar"));
+    for kind in ["dir", "daemon"] {
+        rehearse(&[&live.name], &["--from", &format!("{kind}:{path}")]).errored("source/unreachable");
+    }
+}
+
+/// A symlink stands where the folder of the volume is looked for: what it leads to is not in the backup.
+#[test]
+fn a_symlink_is_no_volume() {
+    let (live, dir) =
+        keeper("mkdir -p volumes; cp -a \"$1\" real; ln -s ../real volumes/\"$2\"; mkdir other; touch other/a");
+    for kind in ["dir", "daemon"] {
+        let rehearsal = rehearse(&[&live.name], &["--from", &format!("{kind}:{}", shown(dir.path()))]);
+        rehearsal.failed("restore/mount-missing");
+    }
+}
+
+/// What comes after it would be lost without a word, if zeros were taken for the end.
+#[test]
+fn zeros_in_the_middle_are_damage() {
+    let (live, dir) = keeper(NOISE);
+    let whole = fs::read(dir.path().join("x.tar")).unwrap();
+    let name = whole.chunks(512).position(|block| block.starts_with(b"./noise2")).unwrap();
+    for blocks in [1, 4] {
+        let mut zeroed = whole.clone();
+        zeroed[name * 512..(name + blocks) * 512].fill(0);
+        let path = dir.path().join(format!("zeroed-{blocks}.tar"));
+        fs::write(&path, zeroed).unwrap();
+        from(&live, &path, &[]).failed("source/corrupt");
+    }
+}
+
+#[test]
+fn the_folder_of_another_volume_is_not_taken() {
+    let (other, live) = (kept().start(), kept().start());
+    let dir = folder();
+    let name = other.first_volume();
+    sh(dir.path(), "cp -a \"$1\" \"$2\"; tar -czf alone.tgz \"$2\"", &[&crate::making::data_of(name), name]);
+    from(&live, &dir.path().join("alone.tgz"), &[]).failed("restore/mount-missing");
+}

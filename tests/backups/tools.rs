@@ -38,6 +38,16 @@ fn archives_of_every_tar() {
     );
 }
 
+/// Of files alone, and with files that were appended again: the last one counts.
+#[test]
+fn archives_without_folders_and_with_what_came_later() {
+    all_green(
+        "(cd \"$1\"; find . -type f) | tar -C \"$1\" -czf files.tgz -T -; \
+         mkdir old; echo wrong >old/note; tar -C old -cf later.tar ./note; tar -C \"$1\" -rf later.tar .",
+        &["files.tgz", "later.tar"],
+    );
+}
+
 #[test]
 fn folders_of_this_machine_and_of_the_engines_host() {
     let (live, dir) = keeper("mkdir -p volumes; cp -a \"$(dirname \"$1\")\" volumes/");

@@ -3,7 +3,7 @@
 
 use crate::model::mount::{Mount, Origin};
 use crate::model::plan::{Ask, StackPlan};
-use crate::model::source::{Candidate, Found, Rule, Tally};
+use crate::model::source::{Candidate, Found, Rule, Shape, Tally};
 
 /// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
 pub const SYSTEM: [&str; 12] =
@@ -45,8 +45,7 @@ pub struct Asked<'a> {
 pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_more: bool) -> Vec<Choice> {
     for asked in &mut asked {
         let is_volume = matches!(asked.mount.origin, Origin::Volume { .. });
-        // A volume is a folder.
-        asked.candidates.retain(|c| c.rule == Rule::Said || !is_volume || c.tally.is_file != Some(true));
+        asked.candidates.retain(|c| c.rule == Rule::Said || can_fill(c.tally.root, is_volume));
         // An engine keeps what is in a volume one folder below the volume's name.
         let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
         asked.candidates.retain(|c| c.rule == Rule::Said || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
@@ -74,6 +73,15 @@ pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_mo
     }
     refuse_shared(&asked, &mut choices);
     choices
+}
+
+/// A mount is a folder or a file, and a volume is a folder. Where nothing is at the very path, something is below it.
+pub fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
+    match root {
+        None | Some(Shape::Folder) => true,
+        Some(Shape::File) => !is_volume,
+        Some(Shape::Other) => false,
+    }
 }
 
 /// The user said where it is.
@@ -132,14 +140,14 @@ fn only_part(found: &Found) -> Option<Candidate> {
     if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {
         return None;
     }
-    if found.whole.is_file.is_some() {
+    if found.whole.root.is_some() {
         return Some(part(b"", &found.whole));
     }
     match tops.as_slice() {
         [] => None,
-        [(path, tally)] if tally.is_file != Some(true) => Some(part(path, tally)),
+        [(path, tally)] if tally.root != Some(Shape::File) => Some(part(path, tally)),
         // Nothing but folders: as likely those of several services.
-        _ if !found.more_parts && tops.iter().all(|(_, tally)| tally.is_file != Some(true)) => None,
+        _ if !found.more_parts && tops.iter().all(|(_, tally)| tally.root != Some(Shape::File)) => None,
         _ => Some(part(b"", &found.whole)),
     }
 }
@@ -222,7 +230,7 @@ fn less(tally: &mut Tally, inner: &Tally) {
     tally.amount.files = tally.amount.files.saturating_sub(inner.amount.files);
     tally.amount.bytes = tally.amount.bytes.saturating_sub(inner.amount.bytes);
     // Its own folder too, when it has an entry.
-    tally.folders = tally.folders.saturating_sub(inner.folders + u64::from(inner.is_file == Some(false)));
+    tally.folders = tally.folders.saturating_sub(inner.folders + u64::from(inner.root == Some(Shape::Folder)));
 }
 
 /// What is left of `path` in `outer`; `None` when it is not in it.

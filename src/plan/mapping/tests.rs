@@ -5,7 +5,7 @@ use crate::config::settings::Selection;
 use crate::model::event::Amount;
 use crate::model::sample;
 use crate::model::service::ServiceName;
-use crate::model::source::{Keys, MapRule};
+use crate::model::source::{Keys, MapRule, Shape};
 use crate::plan::{Inputs, plan};
 
 fn volume(name: &str, target: &str) -> Mount {
@@ -59,7 +59,7 @@ fn found(wants: &[Want], paths: &[&str]) -> Found {
                 continue;
             }
             if itself {
-                tally.is_file = Some(!is_folder);
+                tally.root = Some(if is_folder { Shape::Folder } else { Shape::File });
             }
             if !is_folder {
                 tally.amount = Amount { files: tally.amount.files + 1, bytes: tally.amount.bytes + 10 };
@@ -262,6 +262,56 @@ fn a_backup_of_one_mount_needs_no_name() {
 }
 
 #[test]
+fn the_folder_of_another_services_volume_is_not_taken_for_being_alone() {
+    let plan_of = |names: &[&str], paths: &[&str]| {
+        let mount = |name: &&str| volume(&format!("{}_data", name.replace("::", "_")), "/srv/x");
+        let services = names.iter().map(|name| (service(name, vec![mount(name)]), settings())).collect();
+        let selection = Selection { filters: vec![names[0].to_owned()], exact: true, ..Selection::default() };
+        supplied_as(plan(Inputs { services, selection: &selection }), paths, None)
+    };
+    // Alone, and among others, by its full name, by its short one, and where backups and engines keep it.
+    for paths in [
+        &["two_app_data/a"][..],
+        &["./", "two_app_data/", "two_app_data/a"],
+        &["two_app_data/a", "three_app_data/b"],
+        &["backup/two_app_data/a"],
+        &["two_app_data/_data/a"],
+        &["volumes/two_app_data/_data/a"],
+    ] {
+        let plan = plan_of(&["one::app", "two::app"], paths);
+        assert_eq!(parts(&plan, "one::app"), Err(Code::RestoreMountMissing), "{paths:?}");
+    }
+    // A folder that is nobody's volume may be anything's.
+    assert_eq!(parts(&plan_of(&["one::app", "two::app"], &["old/a"]), "one::app"), Ok(vec!["old".to_owned()]));
+}
+
+#[test]
+fn what_is_no_folder_is_no_volume() {
+    let mount = || volume("stack_data", "/data");
+    let mut plan = planned(vec![(service("stack::app", vec![mount()]), settings())]);
+    let mut found = found(&wants(&plan, 0), &["stack_data", "other/a"]);
+    let symlinked = |(path, tally): &mut (Vec<u8>, Tally)| tally.root = (path == b"stack_data").then_some(Shape::Other);
+    found.parts.iter_mut().for_each(symlinked);
+    found.candidates[0].iter_mut().for_each(|candidate| candidate.tally.root = Some(Shape::Other));
+    supply(&mut plan, 0, Ok(Surveyed { snapshot: snapshot(), found, tree: None }), now());
+    assert_eq!(parts(&plan, "stack::app"), Err(Code::RestoreMountMissing));
+}
+
+#[test]
+fn each_is_held_to_its_own_bound_of_entries() {
+    let bounded = |max_entries| Rehearsal { max_entries, ..settings() };
+    let services = vec![
+        (service("one", vec![volume("x", "/data")]), bounded(2)),
+        (service("two", vec![volume("y", "/data")]), bounded(0)),
+    ];
+    let plan = planned(services);
+    assert_eq!(max_entries(&plan, 0), 0);
+    let plan = supplied_as(plan, &["x/a", "y/b", "y/c"], None);
+    assert_eq!(parts(&plan, "one"), Err(Code::RestoreTooLarge));
+    assert_eq!(parts(&plan, "two"), Ok(vec!["y".to_owned()]));
+}
+
+#[test]
 fn a_backup_of_more_is_not_taken_for_one_mount() {
     let data = || volume("stack_data", "/srv/x");
     for paths in [
@@ -350,10 +400,19 @@ fn two_services_that_share_a_volume_share_what_is_found() {
 fn what_the_user_says_is_all_that_counts() {
     let data = || service("stack::app", vec![volume("stack_data", "/data")]);
     let paths = ["./", "stack_data/a", "old/b"];
-    for (path, part) in [("old", "old"), ("", "."), ("old/b", "old/b")] {
+    for (path, part) in [("old", "old"), ("", ".")] {
         let plan = supplied(vec![(data(), mapped(&[("/data", "stack_data"), ("stack_data", path)]))], &paths);
         assert_eq!(parts(&plan, "stack::app"), Ok(vec![part.to_owned()]));
     }
+    // A volume is not filled with a file, whoever says so; a file is.
+    let plan = supplied(vec![(data(), mapped(&[("/data", "old/b")]))], &paths);
+    let blocked = of(&plan, "stack::app").blocked.clone().expect("it is no folder");
+    assert_eq!(blocked.code, Code::RestoreMountMissing);
+    assert!(blocked.message.contains("old/b of tar:app.tar, which is said to hold volume stack_data"), "{blocked:?}");
+    assert!(blocked.message.contains("is a file; it holds "), "{blocked:?}");
+    let of_file = service("app", vec![bind("/opt/app.ini", "/etc/app.ini")]);
+    let plan = supplied(vec![(of_file, mapped(&[("/etc/app.ini", "old/b")]))], &paths);
+    assert_eq!(parts(&plan, "app"), Ok(vec!["old/b".to_owned()]));
     // A rule that names nothing is not helped along by a guess.
     let plan = supplied(vec![(data(), mapped(&[("/data", "odl")]))], &paths);
     let blocked = of(&plan, "stack::app").blocked.clone().expect("it is not guessed");
@@ -395,7 +454,7 @@ fn a_missing_mount_is_told_with_what_is_there_and_what_to_say() {
     let plan = supplied(vec![(service("stack::app", mounts), settings())], &["stack_data/a", "one/b", "two/c"]);
     let blocked = of(&plan, "stack::app").blocked.clone().expect("it is missing");
     assert_eq!(blocked.code, Code::RestoreMountMissing);
-    let words = "tar:app.tar (snapshot app.tar) holds nothing for volume stack_more (mounted at /srv/y)";
+    let words = "tar:app.tar holds nothing for volume stack_more (mounted at /srv/y)";
     assert!(blocked.message.starts_with(words), "{blocked:?}");
     assert!(
         blocked.message.contains("one (1 file, 10 B); stack_data (1 file, 10 B); two (1 file, 10 B)"),
@@ -436,8 +495,12 @@ fn a_snapshot_that_is_too_old_or_of_no_known_time_is_stale() {
     let (code, message) = aged(Some(3 * day), None).expect("nobody knows its age");
     assert_eq!(code, Code::SourceStale);
     assert!(message.contains("does not say when the snapshot s was made"), "{message}");
-    // A clock that is behind the one that named it.
+    // A clock that is behind the one that named it, or one of another time zone; but not one that nobody has.
     assert_eq!(aged(Some(day), Some("2026-11-26T00:00:00Z".parse().expect("a time"))), None);
+    let (code, message) =
+        aged(Some(day), Some("2027-11-26T00:00:00Z".parse().expect("a time"))).expect("it is not made yet");
+    assert_eq!(code, Code::SourceStale);
+    assert!(message.contains("made in the future"), "{message}");
 }
 
 #[test]

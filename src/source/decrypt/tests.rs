@@ -1,6 +1,7 @@
 //! What opens, what does not, and how each is told.
 
 use super::*;
+use crate::model::source::SecretPlace;
 
 const PLAIN: &[u8] = b"plain words, more than once; ";
 

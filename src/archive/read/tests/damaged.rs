@@ -269,3 +269,24 @@ fn archives_changed_at_random_are_read_within_bounds() {
         assert!(kinds.get(kind).is_some_and(|count| *count > 10), "{kinds:?}");
     }
 }
+
+#[test]
+fn zeros_in_the_place_of_a_header_are_not_the_end() {
+    for (format, archive) in samples() {
+        let is_header = |at: &usize| archive.get(at + 257..at + 262) == Some(b"ustar");
+        for at in (0..archive.len()).step_by(BLOCK).filter(is_header) {
+            for blocks in [1, 2, 4] {
+                let mut zeroed = archive.clone();
+                let end = (at + blocks * BLOCK).min(zeroed.len());
+                zeroed[at..end].fill(0);
+                if zeroed[end..].iter().all(|byte| *byte == 0) {
+                    continue;
+                }
+                assert!(outcome(&zeroed).is_some(), "{format}: {blocks} blocks at {at}");
+                let mut reader = Reader::seekable(io::Cursor::new(&zeroed), Limits::NONE).unwrap();
+                let told = std::iter::repeat_with(|| reader.next()).find(|entry| !matches!(entry, Ok(Some(_))));
+                assert!(matches!(told, Some(Err(_))), "{format}, a file: {blocks} blocks at {at}");
+            }
+        }
+    }
+}
