@@ -5,7 +5,7 @@ use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::{interrupted, unless_stopped};
-use super::{console, identity, nothing, plan_text, plan_view, rehearsal, runtime, signals, strategies, supply};
+use super::{console, identity, idle, nothing, plan_text, plan_view, rehearsal, runtime, signals, supply};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover;
@@ -42,7 +42,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
             console::print(&format!("{json}\n"))?;
         }
     }
-    strategies::note_idle(&plan, &settings, args.rehearsal.strategy.len());
+    idle::note(&plan, &args.rehearsal);
     if plan.cases().next().is_some() {
         nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
         return Ok(ExitCode::Passed);

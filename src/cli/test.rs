@@ -8,7 +8,7 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, Run};
-use super::{console, identity, nothing, rerun, runtime, signals, strategies, supply};
+use super::{console, identity, idle, nothing, rerun, runtime, signals, supply};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Scope};
@@ -88,7 +88,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         let missed = nothing::missed_filters(&services, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
-    strategies::note_idle(&plan, &settings, args.rehearsal.strategy.len());
+    idle::note(&plan, &args.rehearsal);
     let session = identity::session("");
     let session = if settings.keep { session.kept() } else { session };
     let handle = runtime.handle().clone();

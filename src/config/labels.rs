@@ -203,6 +203,8 @@ mod tests {
         .expect("all are right");
         assert!(labels.ignore);
         let wishes = Wishes {
+            snapshot: None,
+            keys: Default::default(),
             skip: Some(Skip::Because("the label rehearsa.skip says: too large for now".to_owned())),
             timeout: Some(Duration::from_secs(300)),
             settle: Some(Duration::ZERO),

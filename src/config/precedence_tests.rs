@@ -227,3 +227,31 @@ fn a_source_that_a_label_names_is_one_of_the_plan_file() {
     let told = told(Settings::default());
     assert!(told.contains("`nigthly` is not a source, for there is no plan file that would know the name"), "{told}");
 }
+
+#[test]
+fn the_snapshot_and_the_keys_of_the_run_are_those_of_every_source() {
+    let file = "[sources.nightly]\nfrom = 'tar:/n'\nsnapshot = 'old'\npassphrase = { file = '/p' }\nidentity = '/i'\n\
+                [services.'s::app']\nsource = 'nightly'\n";
+    let of = |flags: Flags, env: &[(&str, &str)]| {
+        let file = PlanFile::parse(Path::new("p.toml"), file, None).expect("it is right");
+        let settings =
+            Settings::resolve(&flags, &env.iter().copied().collect()).expect("they are right").with_file(file);
+        settings.for_service(&service()).expect("all is right").source.expect("it has one")
+    };
+    let file_secret = |path: &str| Some(SecretPlace::File(PathBuf::from(path)));
+    let own = of(Flags::default(), &[]);
+    assert_eq!(own.snapshot.as_deref(), Some("old"));
+    assert_eq!(own.keys, Keys { passphrase: file_secret("/p"), identity: Some(PathBuf::from("/i")) });
+    let flags = Flags {
+        snapshot: Some("latest".to_owned()),
+        passphrase_file: Some(PathBuf::from("/q")),
+        identity: Some(PathBuf::from("/j")),
+        ..Flags::default()
+    };
+    let said = of(flags, &[("REHEARSA_SNAPSHOT", "older")]);
+    assert_eq!((said.snapshot, said.keys.passphrase), (None, file_secret("/q")));
+    assert_eq!(said.keys.identity, Some(PathBuf::from("/j")));
+    let heard = of(Flags::default(), &[("REHEARSA_SNAPSHOT", "older"), ("REHEARSA_PASSPHRASE", "fixture-pass")]);
+    assert_eq!(heard.snapshot.as_deref(), Some("older"));
+    assert_eq!(heard.keys.passphrase, Some(SecretPlace::Env("REHEARSA_PASSPHRASE".to_owned())));
+}

@@ -14,7 +14,7 @@ use super::labels::Labels;
 use super::settings::{
     DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
-use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
+use super::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
 use super::{PlanFile, duration, map, partition, plan_file, size, strategy};
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
@@ -149,6 +149,9 @@ impl Settings {
             memory: memory.map(|said| said.memory()).transpose()?.map(|bytes| bytes.unwrap_or(0)),
             strategies: strategies(flags, env)?,
             source: source(flags, env)?,
+            snapshot: said(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"])
+                .map(|said| SnapshotWish::read(said.text)),
+            keys: keys(flags, env),
             max_entries: max_entries.map(|said| said.count_from(0)).transpose()?,
             max_age: max_age.map(|said| said.duration()).transpose()?,
             max_rto: max_rto.map(|said| said.duration()).transpose()?,
@@ -198,7 +201,7 @@ impl Settings {
     pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<Rehearsal, ConfigError> {
         let heard = Heard([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
         let defaults = Rehearsal::default();
-        let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?;
+        let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?.flatten();
         let empty = heard.rules(|said| &said.allow_empty);
         Ok(Rehearsal {
             skip: match heard.first(|said| said.skip.as_ref()) {
@@ -211,7 +214,7 @@ impl Settings {
             keep: self.keep,
             strategies: heard.rules(|said| &said.strategies),
             memory: heard.first(|said| said.memory).filter(|bytes| *bytes > 0),
-            source: source.flatten(),
+            source: source.map(|spec| heard.wanted(spec)),
             maps: heard.rules(|said| &said.maps),
             allow_empty: may_be_empty(service, &empty),
             max_entries: heard.first(|said| said.max_entries).unwrap_or(defaults.max_entries),
@@ -244,6 +247,16 @@ impl<'a> Heard<'a> {
     /// What the first says who says anything.
     fn first<T>(&self, value: impl Fn(&'a Wishes) -> Option<T>) -> Option<T> {
         self.0.iter().find_map(|wishes| value(wishes))
+    }
+
+    /// A source, with the snapshot and the keys that are wanted of it.
+    fn wanted(&self, spec: SourceSpec) -> SourceSpec {
+        let keys = Keys {
+            passphrase: self.first(|said| said.keys.passphrase.clone()).or(spec.keys.passphrase),
+            identity: self.first(|said| said.keys.identity.clone()).or(spec.keys.identity),
+        };
+        let snapshot = self.first(|said| said.snapshot.clone());
+        SourceSpec { snapshot: snapshot.map_or(spec.snapshot, SnapshotWish::name), keys, ..spec }
     }
 
     /// Everybody's rules, the first heard last: the last match wins.
@@ -317,22 +330,20 @@ fn said<'a>(
 /// The variable that holds a passphrase itself.
 const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
 
-/// The source of the whole run; snapshot and keys go with one that is written out. A source of the plan file has its own.
+/// The source of the whole run.
 fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceWish>, ConfigError> {
+    let from = said(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]);
+    from.map(|from| SourceWish::read(&from.origin, from.text, Path::new(""))).transpose()
+}
+
+/// What opens the sources of the whole run.
+fn keys(flags: &Flags, env: &Environment) -> Keys {
     let path = |flag: &Option<PathBuf>, variable| flag.clone().or_else(|| env.get(variable).map(PathBuf::from));
-    let Some(from) = said(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]) else { return Ok(None) };
     let file = path(&flags.passphrase_file, "REHEARSA_PASSPHRASE_FILE").map(SecretPlace::File);
-    let keys = Keys {
+    Keys {
         passphrase: file.or_else(|| env.get(PASSPHRASE).map(|_| SecretPlace::Env(PASSPHRASE.to_owned()))),
         identity: path(&flags.identity, "REHEARSA_IDENTITY"),
-    };
-    let snapshot = said(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"]);
-    Ok(Some(match SourceWish::read(&from.origin, from.text, Path::new(""))? {
-        SourceWish::Backup(spec) => {
-            SourceWish::Backup(SourceSpec { snapshot: snapshot.map(|said| said.text.to_owned()), keys, ..spec })
-        }
-        other => other,
-    }))
+    }
 }
 
 /// The environment's rules, then the flags': the last match wins.

@@ -9,7 +9,7 @@ use super::settings::StrategyRule;
 use super::{place, source};
 use crate::model::mount::Mount;
 use crate::model::service::ServiceName;
-use crate::model::source::{MapRule, SourceSpec};
+use crate::model::source::{Keys, MapRule, SourceSpec};
 
 /// One word on every value of a rehearsal; nothing where nothing was said.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +26,10 @@ pub struct Wishes {
     pub memory: Option<u64>,
     /// Where its data comes from.
     pub source: Option<SourceWish>,
+    /// Which of its snapshots, whatever the source itself says.
+    pub snapshot: Option<SnapshotWish>,
+    /// What opens it, whatever the source itself says.
+    pub keys: Keys,
     /// Entries that an archive may have; 0 for no bound.
     pub max_entries: Option<u64>,
     /// How old the snapshot may be; 0 for no bound.
@@ -73,6 +77,30 @@ pub enum SourceWish {
     },
 }
 
+/// Which snapshot of a source is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotWish {
+    /// The newest.
+    Newest,
+    /// The one of this name.
+    Named(String),
+}
+
+impl SnapshotWish {
+    /// `latest`, or a snapshot's name.
+    pub fn read(text: &str) -> SnapshotWish {
+        if text == "latest" { SnapshotWish::Newest } else { SnapshotWish::Named(text.to_owned()) }
+    }
+
+    /// As a source has it.
+    pub fn name(self) -> Option<String> {
+        match self {
+            SnapshotWish::Newest => None,
+            SnapshotWish::Named(name) => Some(name),
+        }
+    }
+}
+
 impl SourceWish {
     /// `live`, a source written out, or a name of the plan file; relative paths are relative to `relative_to`.
     pub fn read(origin: &Origin, text: &str, relative_to: &Path) -> Result<SourceWish, ConfigError> {
@@ -82,7 +110,7 @@ impl SourceWish {
         }
         if source::is_written_out(text) {
             let place = source::parse(origin, text, relative_to)?;
-            return Ok(SourceWish::Backup(SourceSpec { place, snapshot: None, keys: Default::default() }));
+            return Ok(SourceWish::Backup(SourceSpec { place, snapshot: None, keys: Keys::default() }));
         }
         Ok(SourceWish::Named { origin: origin.clone(), name: text.to_owned() })
     }

@@ -56,4 +56,19 @@ impl BackupArgs {
         flags.max_age = max_age;
         flags.max_rto = max_rto;
     }
+
+    /// The flags that were given and are about backups alone, by their names.
+    pub fn given(&self) -> Vec<&'static str> {
+        let BackupArgs { snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_age, .. } = self;
+        let given = [
+            ("--snapshot", snapshot.is_some()),
+            ("--map", !map.is_empty()),
+            ("--allow-empty", !allow_empty.is_empty()),
+            ("--passphrase-file", passphrase_file.is_some()),
+            ("--identity", identity.is_some()),
+            ("--max-entries", max_entries.is_some()),
+            ("--max-age", max_age.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
 }

@@ -10,7 +10,7 @@ use super::{Entry, PlanFile, Source};
 use crate::config::error::{ConfigError, ConfigErrors, Origin};
 use crate::config::nearest::suggestion;
 use crate::config::settings::StrategyRule;
-use crate::config::wishes::{EmptyRule, Skip, SourceWish, Wishes};
+use crate::config::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
 use crate::config::{count, duration, map, place, size, source, strategy};
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
 
@@ -117,8 +117,8 @@ impl Reader<'_> {
                 }
                 "snapshot" => match self.document.text(&field, "a snapshot's name, or \"latest\"") {
                     Some("") => self.document.wrong(&field, "this names no snapshot; write its name, or \"latest\""),
-                    Some("latest") | None => {}
-                    Some(name) => snapshot = Some(name.to_owned()),
+                    Some(text) => snapshot = SnapshotWish::read(text).name(),
+                    None => {}
                 },
                 "passphrase" => {
                     keys.passphrase = self.secret(&field);

@@ -119,6 +119,8 @@ fn every_key_is_understood() {
     let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
     let jellyfin = Wishes {
+        snapshot: None,
+        keys: Default::default(),
         source: Some(SourceWish::Live),
         skip: Some(Skip::No),
         timeout: Some(Duration::from_secs(300)),
