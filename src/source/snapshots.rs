@@ -161,7 +161,7 @@ mod tests {
         let error = archives(&dir.path().join("*.tar")).unwrap_err();
         assert!(matches!(error, SourceError::NoSnapshot(_)), "{error}");
         let words = error.to_string();
-        assert!(words.contains(&dir.path().display().to_string()) && words.contains("1 other"), "{words}");
+        assert!(words.contains(&dir.path().display().to_string()) && words.contains("one other"), "{words}");
     }
 
     #[test]
