@@ -10,6 +10,7 @@ use crate::model::event::{Fact, Step};
 use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::{RestorePlan, Supply};
 use crate::model::sandbox::MountSource;
+use crate::model::units;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind};
 
@@ -174,7 +175,6 @@ impl Stack {
 
 pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
     let title = mount.title();
-    let gib = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
     match failure {
         Failure::TooLarge { bytes, max_bytes } => Diagnosis {
             remedy: Some(format!(
@@ -184,10 +184,10 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
             ..Diagnosis::new(
                 Code::RestoreTooLarge,
                 format!(
-                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was copied",
+                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was brought in",
                     mount.target,
-                    gib(*bytes),
-                    gib(*max_bytes)
+                    units::bytes(*bytes),
+                    units::bytes(*max_bytes)
                 ),
             )
         },
@@ -198,23 +198,23 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
                 format!(
                     "{title} (mounted at {}) needs {}, and {} are free where the engine keeps its volumes ({} stay free for live services)",
                     mount.target,
-                    gib(*bytes),
-                    gib(*free),
-                    gib(KEEP_FREE)
+                    units::bytes(*bytes),
+                    units::bytes(*free),
+                    units::bytes(KEEP_FREE)
                 ),
             )
         },
         Failure::Full { path, error, free, free_files } => {
             let left = match free_files {
                 Some(0) => "it has no room for one more file, however small (no inode is free)".to_owned(),
-                _ => format!("{} are free there now", gib(*free)),
+                _ => format!("{} are free there now", units::bytes(*free)),
             };
             Diagnosis {
                 remedy: Some(no_space_remedy(mount)),
                 ..Diagnosis::new(
                     Code::RestoreNoSpace,
                     format!(
-                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was copied: writing {}: {error}; {left}",
+                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was restored: writing {}: {error}; {left}",
                         mount.target,
                         shown(path)
                     ),
@@ -225,7 +225,7 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
             Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
         }
         Failure::Unwritable { path, error } => {
-            Diagnosis::new(Code::RestoreFailed, format!("writing {} of the copy of {title}: {error}", shown(path)))
+            Diagnosis::new(Code::RestoreFailed, format!("writing {} of what is restored for {title}: {error}", shown(path)))
         }
         Failure::Corrupt { entry, at, error } => {
             let after = if entry.is_empty() { String::new() } else { format!(", after the entry {entry}") };
@@ -244,7 +244,7 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
             ),
         ),
         Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
-        Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("copying {title}: {error}")),
+        Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("restoring {title}: {error}")),
     }
 }
 

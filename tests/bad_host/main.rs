@@ -179,7 +179,7 @@ fn data_that_does_not_fit_on_the_engines_disk_is_refused_before_anything_is_writ
     let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
     rehearsal.errored("restore/no-space");
     let message = rehearsal.message();
-    assert!(message.contains("volume films") && message.contains("needs 1.18 GiB"), "{rehearsal}");
+    assert!(message.contains("volume films") && message.contains("needs 1.3 GB"), "{rehearsal}");
     assert_eq!(rehearsal.bytes(), 0, "{rehearsal}");
     engine.has_nothing_left();
 }
