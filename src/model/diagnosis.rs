@@ -91,9 +91,33 @@ codes! {
     DataMetadataLost "data/metadata-lost" Warning "attributes were lost",
         "The file system that holds the copy does not take some owners, attributes or lists of rights.",
         "Keep the engine's volumes on a file system that has them; tmpfs and network file systems often lack user attributes.";
+    DataOwnership "data/ownership" Failed "files came back with another owner",
+        "The owner of a restored file is neither what the backup says nor what the live file has: the restore ran as the wrong user, or the target cannot hold owners.",
+        "Make and restore the backup as root, with numeric owners (tar --numeric-owner, rsync -a --numeric-ids).";
+    DataPermissions "data/permissions" Failed "files came back with another mode",
+        "The mode of a restored file is neither what the backup says nor what the live file has.",
+        "Make and restore the backup with modes (tar -p, rsync -a, cp -a), and look at the umask of the job.";
+    DataSqliteCorrupt "data/sqlite-corrupt" Failed "an SQLite database is damaged",
+        "SQLite's own check finds the file damaged: it was copied while it was written to, or its disk failed.",
+        "Back it up with `sqlite3 FILE \".backup COPY\"` or with the service stopped; restore from an older snapshot.";
+    DataSqliteWalMissing "data/sqlite-wal-missing" Failed "an SQLite database lacks its write-ahead log",
+        "The database is in WAL mode and came back without the `-wal` file that holds its last writes.",
+        "Back the `-wal` file up with the database, in one moment: stop the service, take a snapshot, or use `.backup`.";
+    DataVersionMismatch "data/version-mismatch" Failed "the data is of another version than the image",
+        "The data was written by another major version of the program than the image has, which cannot read it.",
+        "Pin the image to the version that the data is of, or upgrade the data by the program's own way first.";
     DataNothingRestored "data/nothing-restored" Warning "no data was restored",
         "The service passed without a single file of data: its volumes are empty, were left empty or left out, or it has none.",
         "See where the service keeps its data: only volumes and writable bind mounts come along. If it keeps none, its pass says that it starts, and no more.";
+    CheckFailed "check/failed" Failed "a check found something else",
+        "The service runs, and a check of yours did not find in it what it should.",
+        "Compare the expected and the found in the message with the live service.";
+    CheckCannotAsk "check/cannot-ask" Errored "a check could not be asked",
+        "The question itself is wrong, or what it is asked with is not there: a client that the image lacks, a query that the database refuses.",
+        "Correct the check in the plan file or the label; try it on the live service.";
+    CheckNotDataSensitive "check/not-data-sensitive" Warning "the checks pass without the data, too",
+        "The same service was booted on empty mounts, and the same checks passed: they say nothing of the data.",
+        "Add a check that only the data can pass: a query for a row, a page of a user, a file.";
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or it is no archive at all: what comes after the damage is lost.",
         "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";
