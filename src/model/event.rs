@@ -231,6 +231,11 @@ pub enum Step {
         /// From where: `live`, …
         source: String,
     },
+    /// What came back is looked through, before anything boots on it.
+    Verify {
+        /// What is looked through, for people: `volume jellyfin_config`.
+        mount: String,
+    },
     /// The container is created and started.
     Boot {
         /// Which service; in a step for another case it is a dependency.
@@ -257,7 +262,12 @@ impl Step {
     pub fn owner(&self) -> Option<&ServiceName> {
         match self {
             Step::Boot { service } | Step::Check { service, .. } | Step::Settle { service } => Some(service),
-            Step::Network | Step::Worker | Step::Canary | Step::Restore { .. } | Step::Teardown => None,
+            Step::Network
+            | Step::Worker
+            | Step::Canary
+            | Step::Restore { .. }
+            | Step::Verify { .. }
+            | Step::Teardown => None,
         }
     }
 }

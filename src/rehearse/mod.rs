@@ -22,6 +22,7 @@ pub mod stop;
 pub mod sweep;
 mod teardown;
 mod validate;
+mod verify;
 mod watch;
 
 pub use engine::{Engine, Setup, Supplier};

@@ -49,7 +49,10 @@ impl Stack {
     pub fn restored(self: &Arc<Self>, index: usize) -> Work<Restored> {
         let stack = Arc::clone(self);
         self.restored[index].get(|| async move {
-            let restored = stack.restore(index).await;
+            let restored = match stack.restore(index).await {
+                Ok(restored) => stack.verify(index, &restored).await.map(|()| restored),
+                Err(diagnosis) => Err(diagnosis),
+            };
             stack.to_restore.fetch_sub(1, Ordering::AcqRel);
             restored
         })

@@ -325,7 +325,7 @@ impl Reporter for HumanReporter {
 /// Steps of which people only want to hear when they break.
 fn is_routine(step: &Step) -> bool {
     match step {
-        Step::Worker | Step::Canary | Step::Settle { .. } | Step::Teardown => true,
+        Step::Worker | Step::Canary | Step::Verify { .. } | Step::Settle { .. } | Step::Teardown => true,
         Step::Network | Step::Restore { .. } | Step::Boot { .. } | Step::Check { .. } => false,
     }
 }

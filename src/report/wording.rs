@@ -76,6 +76,7 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
         Step::Worker => ("Starting worker".to_owned(), None),
         Step::Canary => both("Checking that the sandbox is isolated", "Sandbox is isolated"),
         Step::Restore { mount, strategy, source } => (restoring(mount, *strategy, source), None),
+        Step::Verify { mount } => both(&format!("Looking through {mount}"), &format!("Looked through {mount}")),
         Step::Boot { service } if own(service) => ("Booting container".to_owned(), None),
         Step::Boot { service } => (format!("Booting dependency {}", service.service), None),
         Step::Check { service, check } => {

@@ -149,6 +149,7 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Worker => ("worker", None),
         event::Step::Canary => ("canary", None),
         event::Step::Restore { mount, .. } => ("restore", Some(mount.clone())),
+        event::Step::Verify { mount } => ("verify", Some(mount.clone())),
         event::Step::Boot { service } => ("boot", Some(service.to_string())),
         event::Step::Check { service, .. } => ("check", Some(service.to_string())),
         event::Step::Settle { service } => ("settle", Some(service.to_string())),

@@ -317,6 +317,7 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
             let strategy = named("strategy", word, Strategy::NAMES.map(|(_, strategy)| strategy), |s| s.name())?;
             Step::Restore { mount: subject(), strategy, source: read.source.as_ref().unwrap_or(&case.source).clone() }
         }
+        "verify" => Step::Verify { mount: subject() },
         "boot" => Step::Boot { service: service() },
         "check" => {
             let check = match read.check.as_deref().unwrap_or_default() {
