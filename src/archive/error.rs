@@ -24,6 +24,8 @@ pub enum ArchiveFault {
     Corrupt,
     /// It is no tar archive at all.
     NotAnArchive,
+    /// It is something else that is known, and may be whole.
+    OtherFormat,
     /// It has more entries than are allowed.
     TooMany,
     /// It could not be read; that says nothing about the archive.
@@ -34,7 +36,9 @@ impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = &self.detail;
         match self.kind {
-            ArchiveFault::NotAnArchive => return write!(f, "this is not a tar archive: {detail}"),
+            ArchiveFault::NotAnArchive | ArchiveFault::OtherFormat => {
+                return write!(f, "this is not a tar archive: {detail}");
+            }
             ArchiveFault::Truncated => write!(f, "the archive is cut off: {detail}")?,
             ArchiveFault::Corrupt => write!(f, "the archive is damaged, or of a form that is not known: {detail}")?,
             ArchiveFault::TooMany => write!(f, "the archive is too large: {detail}")?,

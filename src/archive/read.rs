@@ -13,6 +13,9 @@ use super::sparse::{self, MapReader, Segment};
 use super::{Entry, Kind};
 
 /// Read from a stream at a time.
+/// Programs fill an archive up to a whole record, which is 10 KiB unless somebody wants it otherwise: GNU tar's largest in use are
+/// those of tapes, of up to 1 MiB.
+const MAX_PADDING: u64 = 1024 * 1024;
 const STREAM_BUFFER: usize = 128 * 1024;
 /// Read from a file at a time when contents are jumped over: little more than the next header.
 const SEEKING_BUFFER: usize = 8 * 1024;
@@ -399,7 +402,10 @@ impl<R: Read> Reader<R> {
         }
         self.position -= BLOCK as u64;
         Err(if is_first {
-            self.fault(ArchiveFault::NotAnArchive, not_an_archive(&block))
+            match other_format(&block) {
+                Some(what) => self.fault(ArchiveFault::OtherFormat, what),
+                None => self.fault(ArchiveFault::NotAnArchive, "it does not begin with an entry"),
+            }
         } else {
             self.corrupt("something else is where an entry has to begin")
         })
@@ -408,6 +414,7 @@ impl<R: Read> Reader<R> {
     /// Reads what follows the end mark, for only then is a packed stream known to be whole. Anything but zeros there is more of
     /// the archive, or of another: what looked like its end was damage in its middle.
     fn drain(&mut self) -> Result<(), ArchiveError> {
+        let end = self.position;
         loop {
             let (read, is_zero) = match self.input.fill_buf() {
                 Ok(ahead) => (ahead.len(), ahead.iter().all(|&byte| byte == 0)),
@@ -424,6 +431,11 @@ impl<R: Read> Reader<R> {
             }
             self.input.consume(read);
             self.position += read as u64;
+            if self.position - end > MAX_PADDING {
+                return Err(self.corrupt(
+                    "far more zeros follow its end mark than any program fills it up with: its end was never written, or is lost",
+                ));
+            }
         }
     }
 
@@ -530,7 +542,8 @@ fn is_zero(block: &Block) -> bool {
 }
 
 /// What a file that is no archive is instead.
-fn not_an_archive(start: &Block) -> String {
+/// What begins like this instead of an archive, if that is known.
+fn other_format(start: &Block) -> Option<String> {
     const KNOWN: [(&[u8], &str); 9] = [
         (b"PK\x03\x04", "a zip file"),
         (b"7z\xbc\xaf\x27\x1c", "a 7-Zip file"),
@@ -543,10 +556,10 @@ fn not_an_archive(start: &Block) -> String {
         (b"07070", "a cpio archive"),
     ];
     if let Some(encryption) = detect_encryption(start) {
-        return format!("it is encrypted ({encryption})");
+        return Some(format!("it is encrypted ({encryption})"));
     }
     let known = KNOWN.iter().find(|(magic, _)| start.starts_with(magic));
-    known.map_or_else(|| "it does not begin with an entry".to_owned(), |(_, what)| format!("it looks like {what}"))
+    known.map(|(_, what)| format!("it looks like {what}"))
 }
 
 /// Jumps over bytes by reading them.

@@ -106,6 +106,9 @@ codes! {
     DataVersionMismatch "data/version-mismatch" Failed "the data is of another version than the image",
         "The data was written by another major version of the program than the image has, which cannot read it.",
         "Pin the image to the version that the data is of, or upgrade the data by the program's own way first.";
+    DataUnlikeLive "data/unlike-live" Warning "what came back looks nothing like the live data",
+        "At the top of the restored mount there is not one name that the live mount has: it may be other data, or next to none of it.",
+        "Compare the part of the backup that `rehearsa plan` shows with what is live.";
     DataNothingRestored "data/nothing-restored" Warning "no data was restored",
         "The service passed without a single file of data: its volumes are empty, were left empty or left out, or it has none.",
         "See where the service keeps its data: only volumes and writable bind mounts come along. If it keeps none, its pass says that it starts, and no more.";
@@ -121,6 +124,9 @@ codes! {
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or it is no archive at all: what comes after the damage is lost.",
         "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";
+    SourceOtherFormat "source/other-format" Errored "the backup is no tar archive",
+        "The file begins as something else that is known: another kind of archive, a dump, something packed or encrypted in a way that is not read here.",
+        "Unpack it and restore from the folder (--from dir:FOLDER), or pipe it: lz4 -dc app.tar.lz4 | rehearsa test --from tar:-";
     SourceLockedOut "source/locked-out" Failed "the backup cannot be decrypted",
         "The passphrase or key that was given does not open the backup; in an emergency nobody would get at the data.",
         "Find the right passphrase or key, and keep it where it survives the loss of this host.";
@@ -133,6 +139,9 @@ codes! {
     SourceNoSnapshot "source/no-snapshot" Failed "there is no such snapshot",
         "The source holds no snapshot, or none that is wanted.",
         "See that the backup job runs and where it writes; `rehearsa plan` shows what is found.";
+    SourceSeveral "source/several" Errored "the archives are of different things",
+        "A folder or a pattern was given, and the names of what fits it differ in more than their times: the newest one may be of another service.",
+        "Write a pattern that fits the archives of one thing only, as in tar:backups/app-*.tar.gz, or name one with --snapshot.";
     SourceStale "source/stale" Failed "the newest snapshot is too old",
         "The newest snapshot is older than max_age allows: the backup job has silently stopped, or writes elsewhere.",
         "Look at the backup job's log and at its schedule.";
@@ -142,8 +151,8 @@ codes! {
     RestoreEmpty "restore/empty" Failed "the backup's part for a mount is empty",
         "The backup has a place for this mount and not one file in it; many services come up healthy on nothing.",
         "Look at what the backup job reads: an empty folder is often a mount that was not there. If it may be empty, say allow_empty.";
-    RestoreAmbiguous "restore/ambiguous" Errored "several parts of the backup could belong to a mount",
-        "More than one path in the backup fits the mount, and rehearsa does not guess.",
+    RestoreAmbiguous "restore/ambiguous" Errored "it is not clear which part of the backup belongs to a mount",
+        "More than one path in the backup fits the mount, or the one there is looks like something else, and rehearsa does not guess.",
         "Say which with --map, as the message shows.";
     RestoreIncomplete "restore/incomplete" Failed "not all of the backup came back",
         "What was restored is not what the backup says it holds.",

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::archive::Entry;
-use crate::archive::error::ArchiveError;
+use crate::archive::error::{ArchiveError, ArchiveFault};
 use crate::archive::survey::Survey;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
@@ -68,7 +68,13 @@ impl Opened {
     pub fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
         let mut all = self.snapshots()?;
         match wanted {
-            None => all.pop().ok_or_else(|| SourceError::NoSnapshot("it has none".to_owned())),
+            None => {
+                let stems = snapshots::stems(all.iter().map(|snapshot| snapshot.id.as_str()));
+                if stems.len() > 1 {
+                    return Err(SourceError::Several(all.into_iter().map(|snapshot| snapshot.id).collect()));
+                }
+                all.pop().ok_or_else(|| SourceError::NoSnapshot("it has none".to_owned()))
+            }
             Some(wanted) => match all.iter().find(|snapshot| snapshot.id == wanted) {
                 Some(snapshot) => Ok(snapshot.clone()),
                 None => {
@@ -153,6 +159,9 @@ pub enum SourceError {
     /// No snapshot, or not the one that is wanted.
     #[error("{0}")]
     NoSnapshot(String),
+    /// These are no snapshots of one thing, by their names.
+    #[error("these are not backups of one thing, so that the newest of them is no answer: {}", few(.0))]
+    Several(Vec<String>),
     /// It is damaged.
     #[error("{0}")]
     Corrupt(ArchiveError),
@@ -176,6 +185,13 @@ pub enum SourceError {
     Unheard(io::Error),
 }
 
+/// The first names of many.
+fn few(names: &[String]) -> String {
+    let more = names.len().saturating_sub(6);
+    let first = names.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
+}
+
 impl SourceError {
     /// What it means for the restore; `place` is the source as it was asked for.
     pub fn diagnosis(&self, place: &SourcePlace) -> Diagnosis {
@@ -185,6 +201,8 @@ impl SourceError {
             | SourceError::NoKey(_)
             | SourceError::Unheard(_) => Code::SourceUnreachable,
             SourceError::NoSnapshot(_) => Code::SourceNoSnapshot,
+            SourceError::Several(_) => Code::SourceSeveral,
+            SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::TooMany(_) => Code::RestoreTooLarge,
             SourceError::LockedOut(_) => Code::SourceLockedOut,

@@ -1,5 +1,6 @@
 //! The snapshots of a source that is a path with a pattern: every file or folder that it names is one.
 
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,8 +107,34 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
             format!("no {} fits {} ({others} there)", kind.word(), path.display())
         })));
     }
-    found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    // Where all names tell a time, they tell the order; files that were copied here have the times of the copy.
+    if found.iter().all(|(snapshot, _)| in_name(&snapshot.id).is_some()) {
+        found.sort_by(|(a, _), (b, _)| (in_name(&a.id), &a.id).cmp(&(in_name(&b.id), &b.id)));
+    } else {
+        found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
+    }
     Ok(found)
+}
+
+/// The names of what these are backups of: their own without numbers, days, months and endings. Several are told apart by no time.
+pub fn stems<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    ids.map(stem).collect()
+}
+
+fn stem(id: &str) -> String {
+    const OF_TIME: [&str; 19] = [
+        "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
+        "oct", "nov", "dec",
+    ];
+    const ENDINGS: [&str; 16] =
+        ["tar", "tgz", "tbz", "txz", "tzst", "gz", "zst", "zstd", "xz", "bz", "age", "gpg", "pgp", "asc", "t", "z"];
+    let lower = id.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let is_of_name = |word: &&str| {
+        let day_or_month = OF_TIME.iter().any(|time| word.starts_with(time) && word.len() <= 9);
+        !day_or_month && !ENDINGS.contains(word)
+    };
+    words.filter(is_of_name).collect::<Vec<_>>().join(" ")
 }
 
 fn time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
@@ -162,6 +189,24 @@ mod tests {
         assert!(matches!(error, SourceError::NoSnapshot(_)), "{error}");
         let words = error.to_string();
         assert!(words.contains(&dir.path().display().to_string()) && words.contains("one other"), "{words}");
+    }
+
+    #[test]
+    fn names_that_differ_in_more_than_their_times_are_of_different_things() {
+        let count = |ids: &[&str]| stems(ids.iter().copied()).len();
+        assert_eq!(count(&["app-2026-11-01.tar.gz", "app-2026-11-02T03-00.tar.zst", "app_20261103.tgz.age"]), 1);
+        assert_eq!(count(&["backup-mon.tar", "backup-Tuesday.tar", "backup-nov.tar"]), 1);
+        assert_eq!(count(&["2026-11-01", "2026-11-02"]), 1);
+        assert_eq!(count(&["app_data-2026-11-01.tar", "app_config-2026-11-01.tar"]), 2);
+    }
+
+    #[test]
+    fn names_that_all_tell_a_time_tell_the_order() {
+        let dir = tempfile::tempdir().unwrap();
+        // Times of a copy, in the wrong order, an hour or so beside those of the names.
+        touch(&dir.path().join("app-2026-11-25T13-00.tar"), 1_795_610_000);
+        touch(&dir.path().join("app-2026-11-25T08-00.tar"), 1_795_610_009);
+        assert_eq!(ids(&dir.path().join("app-*.tar")), ["app-2026-11-25T08-00.tar", "app-2026-11-25T13-00.tar"]);
     }
 
     #[test]

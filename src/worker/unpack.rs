@@ -138,7 +138,7 @@ fn broken(error: ArchiveError, max_entries: u64, ticket: &Ticket) -> Stop {
             format!("it could not be read: {detail}")
         }
         ArchiveFault::Truncated => format!("it is cut off: {detail}"),
-        ArchiveFault::NotAnArchive => format!("this is not a tar archive: {detail}"),
+        ArchiveFault::NotAnArchive | ArchiveFault::OtherFormat => format!("this is not a tar archive: {detail}"),
         ArchiveFault::Corrupt => detail,
     };
     Failure::Corrupt { entry: short(entry.unwrap_or_default()), at, error: short(error) }.into()

@@ -271,6 +271,15 @@ fn archives_changed_at_random_are_read_within_bounds() {
 }
 
 #[test]
+fn no_program_ends_an_archive_with_megabytes_of_zeros() {
+    let (_, archive) = samples().remove(0);
+    for (zeros, whole) in [(512 << 10, true), (3 << 20, false)] {
+        let longer = [archive.as_slice(), &vec![0; zeros]].concat();
+        assert_eq!(outcome(&longer).is_none(), whole, "{zeros}");
+    }
+}
+
+#[test]
 fn zeros_in_the_place_of_a_header_are_not_the_end() {
     for (format, archive) in samples() {
         let is_header = |at: &usize| archive.get(at + 257..at + 262) == Some(b"ustar");
