@@ -190,7 +190,7 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
     let shown: Vec<&str> =
         services().flat_map(|plan| &plan.service.mounts).map(|mount| mount.target.as_str()).collect();
     let places: Vec<(usize, usize)> = asked.iter().map(|asked| asked.at).collect();
-    let is_of_more = names_a_volume(&found, volumes, stacks);
+    let is_of_more = names_a_volume(&found, volumes, stacks) || bears_a_name(&snapshot.id, volumes, &asked);
     let mut choices = choice::choose(asked, &found, &shown, is_of_more);
     if tree.is_none() {
         choice::share_out(&places, &mut choices, stacks);
@@ -239,6 +239,21 @@ fn names_a_volume(found: &Found, volumes: &[KnownVolume], stacks: &[StackPlan]) 
             last == volume.name.as_bytes() || is_top && volume.short_name.as_ref().is_some_and(is_short) && is_near()
         })
     })
+}
+
+/// Whether the backup itself is called after a volume, and after none that something is looked for.
+fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[Asked<'_>]) -> bool {
+    let bears = |name: &str| {
+        snapshot.match_indices(name).any(|(at, _)| {
+            let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            !is_word(snapshot[..at].chars().next_back()) && !is_word(snapshot[at + name.len()..].chars().next())
+        })
+    };
+    let own = |name: &String| {
+        asked.iter().any(|asked| matches!(&asked.mount.origin, Origin::Volume { name: of, .. } if of == name))
+    };
+    let named: Vec<&String> = volumes.iter().map(|volume| &volume.name).filter(|name| bears(name)).collect();
+    !named.is_empty() && !named.iter().any(|name| own(name))
 }
 
 /// The backup as messages speak of it.

@@ -89,14 +89,11 @@ pub fn is_said(ask: &Ask) -> bool {
     ask.want.patterns.iter().any(|(rule, _)| *rule == Rule::Said)
 }
 
-/// The strongest rule decides; a part with files in it is preferred to an empty one of the same rule.
+/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up, and the full
+/// one a copy from another time.
 fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
-    let (full, empty): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .filter(|candidate| candidate.rule == strongest)
-        .partition(|candidate| candidate.tally.amount.files > 0);
-    let mut fitting = if full.is_empty() { empty } else { full };
+    let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
     if strongest == Rule::Target && !is_of_mounts {
         return Choice::Doubted(fitting);
     }

@@ -286,6 +286,25 @@ fn the_folder_of_another_services_volume_is_not_taken_for_being_alone() {
 }
 
 #[test]
+fn an_archive_that_bears_another_volumes_name_is_not_taken_for_being_alone() {
+    let of = |archive: &str| {
+        let services = ["one::app", "two::app"].map(|name| {
+            (service(name, vec![volume(&format!("{}_data", name.replace("::", "_")), "/srv/x")]), settings())
+        });
+        let selection = Selection { filters: vec!["one::app".to_owned()], exact: true, ..Selection::default() };
+        let mut plan = plan(Inputs { services: services.into(), selection: &selection });
+        let found = found(&wants(&plan, 0), &["./", "a"]);
+        let snapshot = Snapshot { id: archive.to_owned(), ..snapshot() };
+        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None }), now());
+        parts(&plan, "one::app")
+    };
+    assert_eq!(of("two_app_data-2026-11-25.tar.gz"), Err(Code::RestoreMountMissing));
+    for archive in ["one_app_data-2026-11-25.tar.gz", "nightly.tar", "attwo_app_database.tar"] {
+        assert_eq!(of(archive), Ok(vec![".".to_owned()]), "{archive}");
+    }
+}
+
+#[test]
 fn what_is_no_folder_is_no_volume() {
     let mount = || volume("stack_data", "/data");
     let mut plan = planned(vec![(service("stack::app", vec![mount()]), settings())]);
@@ -351,8 +370,9 @@ fn two_parts_that_fit_are_told_and_none_is_taken() {
     assert!(blocked.message.contains("backup/stack_data (1 file, 10 B); stack_data (1 file, 10 B)"), "{blocked:?}");
     let remedy = blocked.remedy.expect("what to do");
     assert_eq!(remedy, "Say which it is: --map 'stack::app:/data=backup/stack_data'");
-    // An empty one is no rival of a full one by the same rule.
-    takes(volume("stack_data", "/data"), &["stack_data/", "backup/stack_data/b"], "backup/stack_data");
+    // An empty one is a rival, too: it may be what was to be backed up, and the full one is old.
+    let old = ["volumes/stack_data/_data/", "srv/old/volumes/stack_data/_data/b"];
+    refuses(volume("stack_data", "/data"), &old, Code::RestoreAmbiguous);
     // A weaker rule is not asked when a stronger one found something.
     takes(volume("stack_data", "/data"), &["data/a", "backup/stack_data/b"], "backup/stack_data");
     refuses(volume("stack_data", "/data"), &["data/a", "backup/stack_data/"], Code::RestoreEmpty);
