@@ -182,6 +182,7 @@ mod tests {
             to: "/to/0".to_owned(),
             volume,
             source_path: path.map(str::to_owned),
+            live: None,
             mounted_on_use: false,
         }
     }

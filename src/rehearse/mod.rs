@@ -21,6 +21,7 @@ mod steps;
 pub mod stop;
 pub mod sweep;
 mod teardown;
+mod unlike;
 mod validate;
 mod verify;
 mod watch;

@@ -227,9 +227,10 @@ pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
         Failure::Unreadable { path, error } => {
             Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
         }
-        Failure::Unwritable { path, error } => {
-            Diagnosis::new(Code::RestoreFailed, format!("writing {} of what is restored for {title}: {error}", shown(path)))
-        }
+        Failure::Unwritable { path, error } => Diagnosis::new(
+            Code::RestoreFailed,
+            format!("writing {} of what is restored for {title}: {error}", shown(path)),
+        ),
         Failure::Corrupt { entry, at, error } => {
             let after = if entry.is_empty() { String::new() } else { format!(", after the entry {entry}") };
             Diagnosis::new(

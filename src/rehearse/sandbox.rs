@@ -47,6 +47,8 @@ pub(super) struct Prepared {
     pub volume: VolumeInfo,
     /// Path of the source on the engine's host.
     pub source_path: Option<String>,
+    /// Where the worker sees what the live service has there, when the data comes from elsewhere.
+    pub live: Option<String>,
     /// The engine has the source mounted there only while a container uses it: its volume has another driver, or options.
     pub mounted_on_use: bool,
 }
@@ -166,7 +168,22 @@ impl Stack {
             .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
         let reads = source_path.is_some() || !may_be_gone && !streamed;
         let from = reads.then(|| format!("/from/{index}"));
-        Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path, mounted_on_use })
+        let live = self.has_live(restore).await.then(|| format!("/live/{index}"));
+        Ok(Prepared { from, to: format!("/to/{index}"), volume, source_path, live, mounted_on_use })
+    }
+
+    /// Whether the live data can be looked at beside what comes from a backup. A volume with a driver or options of its own is not
+    /// mounted for that: it may be far away.
+    async fn has_live(&self, restore: &RestorePlan) -> bool {
+        match (&restore.supply, &restore.mount.origin) {
+            (Supply::Live, _) => false,
+            (_, Origin::Volume { name, .. }) => match self.common.daemon.volume(name).await {
+                Ok(volume) => volume.driver == "local" && volume.options.is_empty(),
+                Err(_) => false,
+            },
+            (_, Origin::Bind { .. }) => true,
+            (_, Origin::Tmpfs { .. } | Origin::Other { .. }) => false,
+        }
     }
 
     /// Starts the stack's worker with every source, read-only, and every new volume. A source whose path is gone would keep
@@ -207,6 +224,14 @@ impl Stack {
         let Some(path) = missing_path(error) else { return false };
         let mut found = false;
         for (restore, place) in self.plan.restores.iter().zip(places) {
+            // Only to be looked at beside what comes from the backup.
+            if let Ok(prepared) = place
+                && prepared.live.is_some()
+                && matches!(&restore.mount.origin, Origin::Bind { source } if *source == path)
+            {
+                prepared.live = None;
+                found = true;
+            }
             let is_it = match (&restore.supply, &restore.mount.origin) {
                 (Supply::Tree(source), _) | (Supply::Live, Origin::Bind { source }) => *source == path,
                 _ => false,
@@ -256,6 +281,14 @@ impl Stack {
                     Origin::Tmpfs { .. } | Origin::Other { .. } => continue,
                 };
                 mounts.push(MountSpec { target: from.clone(), source, read_only: true });
+            }
+            if let Some(live) = &prepared.live {
+                let source = match &restore.mount.origin {
+                    Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
+                    Origin::Bind { source } => MountSource::HostPath(source.clone()),
+                    Origin::Tmpfs { .. } | Origin::Other { .. } => continue,
+                };
+                mounts.push(MountSpec { target: live.clone(), source, read_only: true });
             }
             let to = MountSource::Volume(prepared.volume.name.clone());
             mounts.push(MountSpec { target: prepared.to.clone(), source: to, read_only: false });

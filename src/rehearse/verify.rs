@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::model::diagnosis::Diagnosis;
 use crate::model::event::Step;
 use crate::model::mount::Strategy;
 use crate::model::plan::{RestorePlan, Supply};
-use crate::worker::client::Worker;
 
 use super::once::Outcome;
 use super::restore::Restored;
@@ -17,12 +15,8 @@ use super::stack::Stack;
 pub(super) struct Place<'a> {
     /// As it is in the plan.
     pub plan: &'a RestorePlan,
-    /// Its index there.
-    pub index: usize,
     /// Where the worker sees the data: a folder or a file.
     pub path: String,
-    /// Where the worker sees what it was copied from, if it was.
-    pub from: Option<String>,
 }
 
 impl Stack {
@@ -44,18 +38,14 @@ impl Stack {
                 None => return Ok(()),
             },
         };
-        let from = prepared.from.clone().filter(|from| *from != path);
+        let Some(live) = prepared.live.clone() else { return Ok(()) };
         let step = self.common.notify.begin(plan.cases.clone(), Step::Verify { mount: plan.mount.title() });
-        match self.look_through(&Place { plan, index, path, from }, &worker).await {
-            Ok(()) => {
+        match self.unlike_live(&Place { plan, path }, &live, &worker).await {
+            None => {
                 step.done();
                 Ok(())
             }
-            Err(diagnosis) => Err(step.broke(diagnosis)),
+            Some(diagnosis) => Err(step.broke(diagnosis)),
         }
-    }
-
-    async fn look_through(self: &Arc<Self>, _place: &Place<'_>, _worker: &Worker) -> Result<(), Diagnosis> {
-        Ok(())
     }
 }

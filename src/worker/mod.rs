@@ -27,6 +27,8 @@ pub mod listen;
 mod meta;
 #[cfg(target_os = "linux")]
 mod mounts;
+#[cfg(target_os = "linux")]
+mod names;
 mod open;
 pub mod overlay;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,9 @@ use crate::model::source::{Found, Want};
 /// Longest piece of a stream.
 pub const MAX_DATA: u32 = 1024 * 1024;
 
+/// Names of a folder that are told.
+pub const MAX_NAMES: usize = 10_000;
+
 /// A job for the worker, with a number that its replies bear. Jobs run at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -36,6 +39,11 @@ pub enum Job {
         path: String,
         /// What is looked for.
         wants: Vec<Want>,
+    },
+    /// Names what is at the top of a folder.
+    Names {
+        /// A mount of the worker.
+        path: String,
     },
     /// Copies the content of `from`, its root included, into `to`.
     Copy {
@@ -137,6 +145,11 @@ pub enum Answer {
     },
     /// A scan's result.
     Scanned(Scan),
+    /// What is at the top of a folder; empty for anything else.
+    Named {
+        /// The names, the first [`MAX_NAMES`], in no order.
+        names: Vec<Vec<u8>>,
+    },
     /// What was found in a backup.
     Surveyed {
         /// For each want.

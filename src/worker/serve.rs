@@ -15,6 +15,7 @@ use super::copy::copy;
 use super::feed::{Feed, Filler, feed};
 use super::job::{Stop, Ticket};
 use super::listen::listen;
+use super::names::names;
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
 use super::survey::survey;
@@ -176,6 +177,7 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Ticket) -> Result<Answer, St
         Job::Scan { path, max_entries } => {
             Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
         }
+        Job::Names { path } => Answer::Named { names: names(&path)? },
         Job::Survey { path, wants } => survey(&path, &wants, ticket)?,
         Job::Copy { from, to, max_bytes, keep_free } => {
             Answer::Copied(copy(&from, &to, max_bytes, keep_free, ticket, &())?)

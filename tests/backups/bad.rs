@@ -55,6 +55,9 @@ fn what_is_no_archive_or_not_there_is_told() {
     fs::write(at("nothing.tar"), "").unwrap();
     from(&live, &at("dump.sql"), &[]).failed("source/corrupt");
     from(&live, &at("nothing.tar"), &[]).failed("source/corrupt");
+    // Whole as it is, perhaps, and not read here: that says nothing of the backup.
+    fs::write(at("app.lz4"), [&b"\x04\x22\x4d\x18"[..], &[b'x'; 600]].concat()).unwrap();
+    from(&live, &at("app.lz4"), &[]).errored("source/other-format");
     from(&live, &at("none.tar"), &[]).errored("source/unreachable");
     let none = from(&live, &at("none-*.tar"), &[]);
     none.failed("source/no-snapshot");
@@ -163,4 +166,28 @@ fn the_folder_of_another_volume_is_not_taken() {
     let name = other.first_volume();
     sh(dir.path(), "cp -a \"$1\" \"$2\"; tar -czf alone.tgz \"$2\"", &[&crate::making::data_of(name), name]);
     from(&live, &dir.path().join("alone.tgz"), &[]).failed("restore/mount-missing");
+}
+
+/// A service would begin anew beside it, and be healthy.
+#[test]
+fn what_is_alone_in_a_backup_and_looks_like_nothing_live_is_not_taken() {
+    let live = kept().start();
+    let dir = folder();
+    sh(dir.path(), "mkdir app; echo services: >app/compose.yml; echo x >app/README; tar -czf alone.tgz app", &[]);
+    let path = dir.path().join("alone.tgz");
+    let rehearsal = from(&live, &path, &[]);
+    rehearsal.errored("restore/ambiguous");
+    let message = rehearsal.diagnosis()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("compose.yml") && message.contains("note"), "{message}");
+    // Said so it is taken, with a warning.
+    let said = from(&live, &path, &["--map", "/mounted=app"]);
+    assert!(said.case()["warnings"].to_string().contains("data/unlike-live"), "{said}");
+}
+
+#[test]
+fn archives_of_different_things_have_no_newest() {
+    let (live, dir) = keeper("mkdir many; for of in app other; do tar -C \"$1\" -czf many/$of-2026-11-25.tgz .; done");
+    let many = dir.path().join("many");
+    from(&live, &many, &[]).errored("source/several");
+    from(&live, &many.join("app-*.tgz"), &[]).is_green("healthy");
 }
