@@ -177,6 +177,7 @@ impl Stack {
     async fn has_live(&self, restore: &RestorePlan) -> bool {
         match (&restore.supply, &restore.mount.origin) {
             (Supply::Live, _) => false,
+            _ if matches!(restore.strategy, Strategy::Empty | Strategy::Omit) => false,
             (_, Origin::Volume { name, .. }) => match self.common.daemon.volume(name).await {
                 Ok(volume) => volume.driver == "local" && volume.options.is_empty(),
                 Err(_) => false,
@@ -195,7 +196,8 @@ impl Stack {
         places: &mut [Outcome<Prepared>],
     ) -> Outcome<Worker> {
         let step = self.common.notify.begin(self.all_cases(), Step::Worker);
-        for attempt in 0..=places.len() {
+        // Twice: a place and the live mount beside it may both be gone.
+        for attempt in 0..=2 * places.len() {
             let mounts = self.worker_mounts(places);
             let name = self.common.session.name(&self.plan.name, &format!("worker{attempt}"));
             let marks = self.common.session.marks(&self.plan.name);

@@ -19,7 +19,8 @@ const LISTED: usize = 5;
 impl Stack {
     /// A part that was taken for being the only one there is refused when it looks like nothing that is live; of any other that is
     /// worth a warning. Nothing is said where nothing live can be seen.
-    pub(super) async fn unlike_live(&self, place: &Place<'_>, live: &str, worker: &Worker) -> Option<Diagnosis> {
+    pub(super) async fn unlike_live(&self, place: &Place<'_>, worker: &Worker) -> Option<Diagnosis> {
+        let live = place.live.as_deref()?;
         let (live, came) = tokio::join!(names(worker, live), names(worker, &place.path));
         let (live, came) = (live?, came?);
         if live.is_empty() || came.is_empty() || !live.is_disjoint(&came) {

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::model::diagnosis::Diagnosis;
 use crate::model::event::Step;
 use crate::model::mount::Strategy;
 use crate::model::plan::{RestorePlan, Supply};
+use crate::worker::client::Worker;
 
 use super::once::Outcome;
 use super::restore::Restored;
@@ -15,8 +17,18 @@ use super::stack::Stack;
 pub(super) struct Place<'a> {
     /// As it is in the plan.
     pub plan: &'a RestorePlan,
+    /// Its index there.
+    pub index: usize,
     /// Where the worker sees the data: a folder or a file.
     pub path: String,
+    /// Where the worker sees what it was copied from, if it was.
+    pub from: Option<String>,
+    /// Where the worker sees the new volume, which it can write to.
+    pub to: String,
+    /// The new volume, where the worker sees it; `None` when the data is shown from where it lies.
+    pub filled: Option<String>,
+    /// Where the worker sees the live mount, when the data came from elsewhere.
+    pub live: Option<String>,
 }
 
 impl Stack {
@@ -38,14 +50,24 @@ impl Stack {
                 None => return Ok(()),
             },
         };
-        let Some(live) = prepared.live.clone() else { return Ok(()) };
+        let from = prepared.from.clone().filter(|from| *from != path);
+        let filled = path.starts_with(&prepared.to).then(|| prepared.to.clone());
+        let place = Place { plan, index, path, from, to: prepared.to, filled, live: prepared.live };
         let step = self.common.notify.begin(plan.cases.clone(), Step::Verify { mount: plan.mount.title() });
-        match self.unlike_live(&Place { plan, path }, &live, &worker).await {
-            None => {
-                step.done();
+        match self.look_through(&place, &worker).await {
+            Ok(notes) => {
+                step.done_with(None, (!notes.is_empty()).then(|| notes.join("; ")));
                 Ok(())
             }
-            Some(diagnosis) => Err(step.broke(diagnosis)),
+            Err(diagnosis) => Err(step.broke(diagnosis)),
         }
+    }
+
+    /// What was found that is worth a word, when nothing is wrong.
+    async fn look_through(self: &Arc<Self>, place: &Place<'_>, worker: &Worker) -> Result<Vec<String>, Diagnosis> {
+        if let Some(diagnosis) = self.unlike_live(place, worker).await {
+            return Err(diagnosis);
+        }
+        Ok(Vec::new())
     }
 }
