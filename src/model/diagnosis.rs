@@ -103,6 +103,9 @@ codes! {
     DataSqliteWalMissing "data/sqlite-wal-missing" Failed "an SQLite database lacks its write-ahead log",
         "The database is in WAL mode and came back without the `-wal` file that holds its last writes.",
         "Back the `-wal` file up with the database, in one moment: stop the service, take a snapshot, or use `.backup`.";
+    DataSqliteWalAbsent "data/sqlite-wal-absent" Warning "an SQLite database came without a write-ahead log",
+        "The database is in WAL mode and the live one has a `-wal` file, the backup's has none. A backup made with the service stopped, or by SQLite itself, rightly has none; one made of the files of a running service lacks the last writes.",
+        "If the backup copies files while the service runs, back the `-wal` file up with the database, in one moment, or use `sqlite3 FILE \".backup COPY\"`.";
     DataVersionMismatch "data/version-mismatch" Failed "the data is of another version than the image",
         "The data was written by another major version of the program than the image has, which cannot read it.",
         "Pin the image to the version that the data is of, or upgrade the data by the program's own way first.";

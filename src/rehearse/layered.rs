@@ -181,8 +181,8 @@ mod tests {
             from: Some("/from/0".to_owned()),
             to: "/to/0".to_owned(),
             volume,
-            source_path: path.map(str::to_owned),
             live: None,
+            source_path: path.map(str::to_owned),
             mounted_on_use: false,
         }
     }

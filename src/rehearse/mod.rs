@@ -24,6 +24,7 @@ mod teardown;
 mod unlike;
 mod validate;
 mod verify;
+mod verify_sqlite;
 mod watch;
 
 pub use engine::{Engine, Setup, Supplier};

@@ -68,6 +68,8 @@ impl Stack {
         if let Some(diagnosis) = self.unlike_live(place, worker).await {
             return Err(diagnosis);
         }
-        Ok(Vec::new())
+        let mut notes = Vec::new();
+        notes.extend(self.sqlite_is_sound(place, worker).await?);
+        Ok(notes)
     }
 }

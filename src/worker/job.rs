@@ -3,11 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::protocol::Failure;
+use super::protocol::{Failure, NAMES};
 use crate::model::event::Amount;
 
-/// How many names a result carries; the rest is only counted.
-const NAMES: usize = 20;
 /// Longest name a result carries, so that a reply stays a short line.
 const NAME_BYTES: usize = 1024;
 

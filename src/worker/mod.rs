@@ -35,6 +35,8 @@ pub mod overlay;
 pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;
+#[cfg(target_os = "linux")]
+pub mod sqlite;
 mod survey;
 #[cfg(target_os = "linux")]
 pub mod unpack;

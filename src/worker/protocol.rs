@@ -9,6 +9,8 @@ use crate::model::source::{Found, Want};
 
 /// Longest piece of a stream.
 pub const MAX_DATA: u32 = 1024 * 1024;
+/// How many names a result carries; the rest is only counted.
+pub const NAMES: usize = 20;
 
 /// Names of a folder that are told.
 pub const MAX_NAMES: usize = 10_000;
@@ -88,6 +90,19 @@ pub enum Job {
     Data {
         /// How many bytes, at most [`MAX_DATA`].
         length: u32,
+    },
+    /// Puts every SQLite database at `path` to SQLite's own check, without changing anything there.
+    Sqlite {
+        /// A mount of the worker: a folder or a file.
+        path: String,
+        /// A mount that can be written to, for what SQLite has to recover first; may be `path`.
+        scratch: String,
+        /// What `path` was copied from, a mount.
+        source: Option<String>,
+        /// What the live service has there now, a mount.
+        live: Option<String>,
+        /// Leave this many bytes free on the scratch mount's file system.
+        keep_free: u64,
     },
     /// Tries to reach what must not be reachable.
     Canary {
@@ -171,6 +186,8 @@ pub enum Answer {
     },
     /// An overlay's folders are ready.
     OverlayReady,
+    /// What SQLite says of the databases.
+    Sqlite(Box<Databases>),
     /// What the canary met.
     Canary {
         /// What answered, for people (`172.17.0.1:22 refused the connection`); empty when nothing did.
@@ -257,6 +274,57 @@ pub struct Unpacked {
     pub lost_metadata: Vec<String>,
     /// How many in all.
     pub lost_metadata_count: u64,
+}
+
+/// The SQLite databases at a path, by what was found of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Databases {
+    /// How many there are.
+    pub found: u64,
+    /// How many SQLite's check finds whole.
+    pub sound: u64,
+    /// Not whole: SQLite's words.
+    pub damaged: Findings,
+    /// Not whole, and written to at their source while they were copied from there.
+    pub torn: Findings,
+    /// In WAL mode and without the log of their last writes: how that is known.
+    pub lacking: Findings,
+    /// In WAL mode and without a log, which may be right: what speaks against it.
+    pub doubtful: Findings,
+    /// With a rollback journal that had to be played back.
+    pub hot: Findings,
+    /// Whole, and with something in them that is not as their own schema says: SQLite's words.
+    pub odd: Findings,
+    /// Nothing could be found out: why.
+    pub unchecked: Findings,
+}
+
+/// The first few files of a kind and what is said of each, and how many there are in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Findings {
+    /// The first 20.
+    pub files: Vec<Finding>,
+    /// How many in all.
+    pub count: u64,
+}
+
+/// What is said of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Its name, relative to the path.
+    pub path: String,
+    /// A few lines.
+    pub words: Vec<String>,
+}
+
+impl Findings {
+    /// One more; its name and words are only made when they are kept.
+    pub fn add(&mut self, path: impl FnOnce() -> String, words: impl FnOnce() -> Vec<String>) {
+        self.count += 1;
+        if self.files.len() < NAMES {
+            self.files.push(Finding { path: path(), words: words() });
+        }
+    }
 }
 
 /// Why a job could not be done.

@@ -19,7 +19,7 @@ use super::names::names;
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
 use super::survey::survey;
-use super::{empty, overlay, unpack};
+use super::{empty, overlay, sqlite, unpack};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -172,7 +172,7 @@ fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Tic
     }
 }
 
-fn perform(job: Job, stream: Option<Feed>, ticket: &Ticket) -> Result<Answer, Stop> {
+fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>) -> Result<Answer, Stop> {
     Ok(match job {
         Job::Scan { path, max_entries } => {
             Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
@@ -186,6 +186,11 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Ticket) -> Result<Answer, St
         Job::PrepareOverlay { from, to } => {
             overlay::prepare(&from, &to)?;
             Answer::OverlayReady
+        }
+        Job::Sqlite { path, scratch, source, live, keep_free } => {
+            let (source, live) = (source.as_deref(), live.as_deref());
+            let asked = sqlite::Asked { path: &path, scratch: &scratch, source, live, keep_free };
+            Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
         }
         Job::Canary { addresses, name, patience_ms } => {
             let patience = Duration::from_millis(patience_ms);

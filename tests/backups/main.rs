@@ -9,6 +9,7 @@ mod encrypted;
 mod making;
 mod reports;
 mod services;
+mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
 mod tools;

@@ -1,0 +1,117 @@
+//! A database's files as they lie on the disk: the main file, its write-ahead log and its rollback journal.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+/// How a rollback journal begins that has not been played back or put to rest.
+const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+/// The version in every index of a write-ahead log.
+const INDEX_VERSION: u32 = 3_007_000;
+/// The index's header, twice, and how much of the log was brought into the database.
+const INDEX_BYTES: usize = 48 * 2 + 4;
+
+/// The name of a file beside the database.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// One file, as far as a writer changes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Version {
+    /// Bytes.
+    pub size: u64,
+    /// When its content changed last.
+    pub modified: (i64, i64),
+    /// When anything of it changed last; a copy's is the time of the copy.
+    pub changed: (i64, i64),
+}
+
+impl PartialEq for Version {
+    /// A copy keeps the content's time.
+    fn eq(&self, other: &Version) -> bool {
+        (self.size, self.modified) == (other.size, other.modified)
+    }
+}
+
+impl Version {
+    fn of(path: &Path) -> Option<Version> {
+        let meta = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(Version {
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+/// The files of a database; the ones beside it only when there is something in them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Files {
+    /// The database.
+    pub main: Option<Version>,
+    /// Its write-ahead log.
+    pub wal: Option<Version>,
+    /// Its rollback journal.
+    pub journal: Option<Version>,
+}
+
+impl Files {
+    /// As they are now.
+    pub fn of(path: &Path) -> Files {
+        let filled = |suffix| Version::of(&beside(path, suffix)).filter(|version| version.size > 0);
+        Files { main: Version::of(path), wal: filled("-wal"), journal: filled("-journal") }
+    }
+}
+
+/// What of a database's header matters here.
+#[derive(Debug, Clone, Copy)]
+pub struct Header {
+    /// Writers keep a write-ahead log.
+    pub wal_mode: bool,
+    /// Bytes of a page.
+    pub page_size: u64,
+}
+
+impl Header {
+    /// Reads it.
+    pub fn of(path: &Path) -> Option<Header> {
+        let mut bytes = [0; 20];
+        File::open(path).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+        let page_size = match u16::from_be_bytes([bytes[16], bytes[17]]) {
+            1 => 65_536,
+            size => size.into(),
+        };
+        Some(Header { wal_mode: bytes[18] == 2 && bytes[19] == 2, page_size })
+    }
+}
+
+/// Whether a journal lies beside the database that has to be played back.
+pub fn is_valid_journal(path: &Path) -> bool {
+    let mut bytes = [0; 8];
+    let read = File::open(beside(path, "-journal")).and_then(|file| file.read_exact_at(&mut bytes, 0));
+    read.is_ok() && bytes == JOURNAL_MAGIC
+}
+
+/// How many pages of the log were not in the database yet, as the log's index beside it says, when there is one that tells.
+pub fn frames_not_in(path: &Path) -> Option<u32> {
+    let mut bytes = [0; INDEX_BYTES];
+    File::open(beside(path, "-shm")).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+    let (first, rest) = bytes.split_at(48);
+    // A writer fills the one and then the other.
+    if first != &rest[..48] || first[12] != 1 {
+        return None;
+    }
+    let word = |at: usize| -> [u8; 4] { [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] };
+    // In the byte order of the machine that wrote it.
+    let read: fn([u8; 4]) -> u32 = match word(0) {
+        version if u32::from_le_bytes(version) == INDEX_VERSION => u32::from_le_bytes,
+        version if u32::from_be_bytes(version) == INDEX_VERSION => u32::from_be_bytes,
+        _ => return None,
+    };
+    let (in_log, brought_in) = (read(word(16)), read(word(96)));
+    in_log.checked_sub(brought_in).filter(|frames| *frames > 0)
+}
