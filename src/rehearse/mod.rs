@@ -7,6 +7,7 @@ mod boot;
 mod breach;
 mod brought;
 mod cause;
+mod complete;
 mod engine;
 mod layered;
 mod ledger;

@@ -40,6 +40,8 @@ pub(super) struct Stack {
     pub mask: Mask,
     /// What of a place, by its index, works live and is dead in the sandbox.
     withheld: Mutex<BTreeMap<usize, String>>,
+    /// What may be wrong with a place, by its index, if its services do not come up.
+    pub suspected: Mutex<BTreeMap<usize, Diagnosis>>,
     /// Places that are still to be restored.
     pub to_restore: AtomicUsize,
     waiting: Mutex<Vec<ServiceName>>,
@@ -69,6 +71,7 @@ impl Stack {
             sandbox: Once::default(),
             mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
             withheld: Mutex::default(),
+            suspected: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
             brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
@@ -113,6 +116,7 @@ impl Stack {
         match result {
             Ok((proof, log_tail)) => {
                 self.warn_of_nothing(case);
+                self.warn_of_suspicions(case);
                 self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
             }
             Err(diagnosis) => {

@@ -396,6 +396,9 @@ impl Stack {
     async fn failure(&self, plan: &ServicePlan, booted: &Booted, diagnosis: Diagnosis) -> Diagnosis {
         let log_tail = self.log_tail(booted, FAILURE_LOG).await;
         let cause = cause::recognise(&log_tail);
+        if let Some(diagnosis) = self.for_want_of_rights(plan, &diagnosis, cause.as_ref()) {
+            return Diagnosis { cause, log_tail, ..diagnosis };
+        }
         let withheld = self.withheld_from(plan);
         if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
             let message = format!(

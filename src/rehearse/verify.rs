@@ -68,6 +68,7 @@ impl Stack {
         if let Some(diagnosis) = self.unlike_live(place, worker).await {
             return Err(diagnosis);
         }
+        self.hold_against_manifest(place, worker).await?;
         let mut notes = Vec::new();
         notes.extend(self.sqlite_is_sound(place, worker).await?);
         Ok(notes)

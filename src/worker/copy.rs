@@ -4,7 +4,7 @@
 //! for the second would save the cheapest part of the work and cost memory for every entry. What changed or vanished under
 //! the copy is not an error: it is counted and named. Sockets are left out, they mean nothing without their process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,10 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::content::{Trouble, Unsupported, copy_content};
+use super::inventory::Source;
 use super::job::{Named, Stop, Ticket, shown};
 use super::meta::{self, Lost, Xattrs};
 use super::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
@@ -28,6 +30,8 @@ use crate::model::event::Amount;
 const FILE: &CStr = c"file";
 /// What a folder takes on most file systems.
 const FOLDER_BYTES: u64 = 4096;
+/// Kinds of refused metadata that are remembered.
+const MAX_REFUSED: usize = 256;
 /// Longest path given to the kernel at once.
 const PATH_BYTES: usize = 4000;
 
@@ -58,6 +62,19 @@ pub fn copy(
     ticket: &Ticket,
     witness: &dyn Witness,
 ) -> Result<Copied, Stop> {
+    copy_and_note(from, to, max_bytes, keep_free, ticket, witness).map(|(copied, _)| copied)
+}
+
+/// The same, with what is to be known when the copy is held against its source.
+pub fn copy_and_note(
+    from: &str,
+    to: &str,
+    max_bytes: u64,
+    keep_free: u64,
+    ticket: &Ticket,
+    witness: &dyn Witness,
+) -> Result<(Copied, Source), Stop> {
+    let began = now();
     let (root, stat) = look(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {
         return Err(Failure::WrongKind { root }.into());
@@ -77,6 +94,7 @@ pub fn copy(
         links: Mutex::default(),
         torn: Mutex::default(),
         lost: Mutex::default(),
+        refused: Mutex::default(),
         sockets: AtomicU64::new(0),
         folders: AtomicU64::new(0),
     };
@@ -88,7 +106,8 @@ pub fn copy(
     }
     let torn = copier.torn.into_inner().unwrap_or_else(PoisonError::into_inner);
     let lost = copier.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Copied {
+    let refused = copier.refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let copied = Copied {
         root,
         amount: ticket.amount(),
         folders: copier.folders.into_inner(),
@@ -97,7 +116,13 @@ pub fn copy(
         sockets: copier.sockets.into_inner(),
         lost_metadata: lost.names,
         lost_metadata_count: lost.count,
-    })
+    };
+    Ok((copied, Source { from: from.to_owned(), began, refused }))
+}
+
+/// Seconds since the epoch.
+fn now() -> i64 {
+    clock_gettime(ClockId::Realtime).tv_sec
 }
 
 /// Opens a volume to write to.
@@ -148,6 +173,8 @@ struct Copier<'a> {
     links: Mutex<HashMap<(u64, u64), Link>>,
     torn: Mutex<Named>,
     lost: Mutex<Named>,
+    /// Kinds of metadata that were refused anywhere.
+    refused: Mutex<BTreeSet<String>>,
     sockets: AtomicU64,
     folders: AtomicU64,
 }
@@ -160,7 +187,11 @@ impl Copier<'_> {
     fn lose(&self, path: &[u8], lost: Vec<Lost>) {
         if !lost.is_empty() {
             let mut all = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kinds = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             for Lost { what, error } in lost {
+                if kinds.len() < MAX_REFUSED && !kinds.contains(&what) {
+                    kinds.insert(what.clone());
+                }
                 all.add(|| format!("{what} on {}: {}", shown(path), words(error)));
             }
         }

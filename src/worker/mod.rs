@@ -20,6 +20,8 @@ pub mod empty;
 #[cfg(target_os = "linux")]
 mod feed;
 #[cfg(target_os = "linux")]
+pub mod inventory;
+#[cfg(target_os = "linux")]
 pub mod job;
 #[cfg(target_os = "linux")]
 pub mod listen;

@@ -104,6 +104,19 @@ pub enum Job {
         /// Leave this many bytes free on the scratch mount's file system.
         keep_free: u64,
     },
+    /// Holds what is in `path` against what should be: the entries of the archive that was unpacked there by this worker, or the
+    /// tree that it copied there. To be asked once, before anybody writes to it.
+    Inventory {
+        /// A volume of the worker that a job before this one filled.
+        path: String,
+    },
+    /// Looks at whom the entries at `path` belong to.
+    Owners {
+        /// A mount of the worker: a folder or a file.
+        path: String,
+        /// Stop after this many entries; 0 for no bound.
+        max_entries: u64,
+    },
     /// Tries to reach what must not be reachable.
     Canary {
         /// Addresses to try (no names).
@@ -179,6 +192,10 @@ pub enum Answer {
         /// One for each route.
         places: Vec<Unpacked>,
     },
+    /// How what is there differs from what should be.
+    Inventoried(Box<Inventory>),
+    /// Whom the entries belong to.
+    Owners(Owners),
     /// The empty place is ready.
     EmptyReady {
         /// What the source is.
@@ -325,6 +342,47 @@ impl Findings {
             self.files.push(Finding { path: path(), words: words() });
         }
     }
+}
+
+/// The first few differences, for people, and how many in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Few {
+    /// The first 20 (`a/b: belongs to 0:0 instead of 999:999`).
+    pub names: Vec<String>,
+    /// How many in all.
+    pub count: u64,
+}
+
+/// How what is in a volume differs from what should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// Entries that should be there, folders included.
+    pub entries: u64,
+    /// Entries that are missing, that nobody asked for, or that are of another kind, size or content.
+    pub content: Few,
+    /// Entries that belong to somebody else.
+    pub owners: Few,
+    /// Entries with another mode.
+    pub modes: Few,
+    /// Entries without an attribute, a hole or a second name.
+    pub metadata: Few,
+    /// Entries of a live source that changed since they were copied: nothing can be said of them.
+    pub changed_since: u64,
+    /// Whom it all belongs to.
+    pub belongs: Owners,
+}
+
+/// Whom entries belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owners {
+    /// User and group of the root; for a mount that is a file, the file's.
+    pub root: (u32, u32),
+    /// The root's permission bits.
+    pub root_mode: u32,
+    /// Users and how many entries each has, the root included, the one with most first.
+    pub users: Vec<(u32, u64)>,
+    /// All entries were looked at, and all users are named.
+    pub complete: bool,
 }
 
 /// Why a job could not be done.

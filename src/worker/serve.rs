@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::canary::canary;
-use super::copy::copy;
+use super::copy::copy_and_note;
 use super::feed::{Feed, Filler, feed};
+use super::inventory::owners::owners;
+use super::inventory::{Filled, Known};
 use super::job::{Stop, Ticket};
 use super::listen::listen;
 use super::names::names;
@@ -55,6 +57,7 @@ impl<W: Write> Output<W> {
 pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> ExitCode {
     let output = Arc::new(Output(Mutex::new(output)));
     let jobs = Jobs::default();
+    let filled = Arc::new(Filled::default());
     output.say(0, Answer::Ready);
     let mut line = Vec::new();
     loop {
@@ -82,7 +85,7 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
                 output.say(0, refused(format!("a piece of {length} bytes")));
                 return ExitCode::FAILURE;
             }
-            Ok(request) => accept(request, &jobs, &output),
+            Ok(request) => accept(request, &jobs, &filled, &output),
             Err(error) => output.say(0, refused(error.to_string())),
         }
     }
@@ -114,7 +117,7 @@ fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::
     Ok(())
 }
 
-fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc<Output<W>>) {
+fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, filled: &Arc<Filled>, output: &Arc<Output<W>>) {
     let Request { id, job } = request;
     let ticket = Arc::new(Ticket::default());
     let (filler, stream) = match &job {
@@ -129,9 +132,9 @@ fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc
         }
         jobs.insert(id, Running { ticket: Arc::clone(&ticket), filler });
     }
-    let (jobs, out) = (Arc::clone(jobs), Arc::clone(output));
+    let (jobs, filled, out) = (Arc::clone(jobs), Arc::clone(filled), Arc::clone(output));
     let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
-        let answer = supervise(id, job, stream, &ticket, &out);
+        let answer = supervise(id, job, stream, &ticket, &filled, &out);
         // Its number is free before the client can know that it ended.
         jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         out.say(id, answer);
@@ -142,14 +145,21 @@ fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, output: &Arc
 }
 
 /// Does a job on a thread of its own and reports on it.
-fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, output: &Output<W>) -> Answer {
+fn supervise<W: Write>(
+    id: u64,
+    job: Job,
+    stream: Option<Feed>,
+    ticket: &Arc<Ticket>,
+    filled: &Arc<Filled>,
+    output: &Output<W>,
+) -> Answer {
     let (done, end) = channel();
-    let work = Arc::clone(ticket);
+    let (work, filled) = (Arc::clone(ticket), Arc::clone(filled));
     // Whatever it does from here on is reported.
     let mut pulse = ticket.pulse();
     let spawned = std::thread::Builder::new().spawn(move || {
         // The receiver waits for this or for the end of the thread.
-        let _ = done.send(perform(job, stream, &work));
+        let _ = done.send(perform(job, stream, &work, &filled));
     });
     if let Err(error) = spawned {
         return refused(format!("no thread: {error}"));
@@ -172,7 +182,7 @@ fn supervise<W: Write>(id: u64, job: Job, stream: Option<Feed>, ticket: &Arc<Tic
     }
 }
 
-fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>) -> Result<Answer, Stop> {
+fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled) -> Result<Answer, Stop> {
     Ok(match job {
         Job::Scan { path, max_entries } => {
             Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
@@ -180,7 +190,9 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>) -> Result<Answe
         Job::Names { path } => Answer::Named { names: names(&path)? },
         Job::Survey { path, wants } => survey(&path, &wants, ticket)?,
         Job::Copy { from, to, max_bytes, keep_free } => {
-            Answer::Copied(copy(&from, &to, max_bytes, keep_free, ticket, &())?)
+            let (copied, source) = copy_and_note(&from, &to, max_bytes, keep_free, ticket, &())?;
+            filled.note(to, Known::Copied(source));
+            Answer::Copied(copied)
         }
         Job::PrepareEmpty { from, to } => Answer::EmptyReady { root: empty::prepare(&from, &to)? },
         Job::PrepareOverlay { from, to } => {
@@ -192,6 +204,11 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>) -> Result<Answe
             let asked = sqlite::Asked { path: &path, scratch: &scratch, source, live, keep_free };
             Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
         }
+        Job::Inventory { path } => match filled.inventory(&path, ticket) {
+            Some(inventory) => Answer::Inventoried(Box::new(inventory?)),
+            None => refused(format!("nothing is known of how {path} was filled")),
+        },
+        Job::Owners { path, max_entries } => Answer::Owners(owners(&path, max_entries, ticket)?),
         Job::Canary { addresses, name, patience_ms } => {
             let patience = Duration::from_millis(patience_ms);
             Answer::Canary { answered: canary(&addresses, &name, patience, ticket)? }
@@ -203,7 +220,14 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>) -> Result<Answe
         Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
             let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
             let bounds = unpack::Bounds { max_bytes, max_entries, keep_free };
-            Answer::Unpacked { places: unpack::unpack(&routes, bounds, stream, ticket)? }
+            let mut places = Vec::new();
+            for (route, (unpacked, manifest)) in
+                routes.iter().zip(unpack::unpack_and_note(&routes, bounds, stream, ticket)?)
+            {
+                filled.note(route.to.clone(), Known::Unpacked(manifest));
+                places.push(unpacked);
+            }
+            Answer::Unpacked { places }
         }
         // The serving loop has seen to these.
         Job::Data { .. } | Job::Cancel { .. } => Answer::Cancelled,

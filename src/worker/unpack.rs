@@ -1,7 +1,7 @@
 //! Takes an archive apart into volumes, whatever a stranger may have written into it: nothing is ever written outside of them.
 //!
 //! An entry goes by its path to the route of the longest prefix; the others are read and forgotten. Of what was unpacked only
-//! the folders above the current entry are remembered, so that ten million entries cost as much as ten.
+//! the folders above the current entry are remembered, and what should be there now: see [`super::inventory`].
 
 mod chain;
 mod place;
@@ -9,6 +9,7 @@ mod room;
 
 use std::io::Read;
 
+use super::inventory::manifest::Manifest;
 use super::job::{Stop, Ticket, short};
 use super::protocol::{Failure, Route, Unpacked};
 use crate::archive::error::{ArchiveError, ArchiveFault};
@@ -38,6 +39,16 @@ pub fn unpack(
     stream: impl Read + Send,
     ticket: &Ticket,
 ) -> Result<Vec<Unpacked>, Stop> {
+    Ok(unpack_and_note(routes, bounds, stream, ticket)?.into_iter().map(|(unpacked, _)| unpacked).collect())
+}
+
+/// The same, with what should be in each volume now.
+pub fn unpack_and_note(
+    routes: &[Route],
+    bounds: Bounds,
+    stream: impl Read + Send,
+    ticket: &Ticket,
+) -> Result<Vec<(Unpacked, Manifest)>, Stop> {
     for (index, route) in routes.iter().enumerate() {
         if routes[..index].iter().any(|other| other.prefix == route.prefix) {
             let prefix = String::from_utf8_lossy(&route.prefix);
@@ -158,4 +169,4 @@ impl<R: Read> Read for Watched<'_, R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -341,3 +341,34 @@ fn a_job_that_waits_for_its_stream_lives_and_can_be_stopped() {
     served.say(0, Job::Cancel { target: 1 });
     assert_eq!(served.hear_end(), Reply { id: 1, answer: Answer::Cancelled });
 }
+
+/// What a worker filled it can be asked about once; of anything else it knows nothing.
+#[test]
+fn a_volume_is_held_against_what_the_worker_brought_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["from", "copied", "unpacked"] {
+        std::fs::create_dir(path(name)).unwrap();
+    }
+    std::fs::write(path("from/file"), "x").unwrap();
+    let served = Served::new();
+    served.say(1, Job::Copy { from: path("from"), to: path("copied"), max_bytes: 0, keep_free: 0 });
+    assert!(matches!(served.hear_end(), Reply { id: 1, answer: Answer::Copied(_) }));
+    served.say(2, unpack_to(&path("unpacked")));
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_dir_all("", path("from")).unwrap();
+    served.give(2, &archive.into_inner().unwrap());
+    served.give(2, &[]);
+    assert!(matches!(served.hear_end(), Reply { id: 2, answer: Answer::Unpacked { .. } }));
+    std::fs::remove_file(path("unpacked/file")).unwrap();
+    for (id, to, missing) in [(3, "copied", 0), (4, "unpacked", 1)] {
+        served.say(id, Job::Inventory { path: path(to) });
+        let Reply { answer: Answer::Inventoried(inventory), .. } = served.hear_end() else { panic!("no inventory") };
+        assert_eq!((inventory.entries, inventory.content.count), (2, missing), "{inventory:?}");
+    }
+    served.say(5, Job::Inventory { path: path("copied") });
+    assert!(matches!(served.hear_end(), Reply { answer: Answer::Failed(Failure::BadRequest { .. }), .. }));
+    served.say(6, Job::Owners { path: path("from"), max_entries: 0 });
+    let Reply { answer: Answer::Owners(owners), .. } = served.hear_end() else { panic!("no owners") };
+    assert_eq!(owners.users.iter().map(|(_, count)| count).sum::<u64>(), 2);
+}

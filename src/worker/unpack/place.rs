@@ -16,6 +16,7 @@ use super::{Archive, Bounds, dangerous, named};
 use crate::archive::{Entry, Kind, escapes};
 use crate::model::event::Amount;
 use crate::worker::copy::open_target;
+use crate::worker::inventory::manifest::Manifest;
 use crate::worker::job::{Named, Stop, Ticket};
 use crate::worker::meta::{self, Lost, Metadata, Xattrs};
 use crate::worker::open::{unwritable, words};
@@ -37,6 +38,7 @@ pub struct Place<'a> {
     files: u64,
     folders: u64,
     lost: Named,
+    manifest: Manifest,
     ticket: &'a Ticket,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Place<'a> {
             files: 0,
             folders: 0,
             lost: Named::default(),
+            manifest: Manifest::default(),
             ticket,
         })
     }
@@ -104,11 +107,13 @@ impl<'a> Place<'a> {
             (Kind::Folder, None | Some(RootKind::Folder)) => {
                 self.root = Some(RootKind::Folder);
                 let (metadata, xattrs) = self.metadata(entry, b"");
+                self.manifest.note(entry, b"", None, &xattrs, &[]);
                 self.chain.describe_root(metadata, xattrs);
                 Ok(())
             }
             (Kind::File, None | Some(RootKind::File)) => {
                 self.root = Some(RootKind::File);
+                self.manifest.root_is_file = true;
                 self.make(entry, FILE, FILE, first, archive)
             }
             (Kind::Folder, _) => Err(dangerous(&entry.path, "is a folder here and was a file before".to_owned())),
@@ -122,28 +127,35 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// All entries came: the folders that are still open are left.
-    pub fn finish(mut self) -> Result<Unpacked, Stop> {
+    /// All entries came: the folders that are still open are left. What came, and what should be there now.
+    pub fn finish(mut self) -> Result<(Unpacked, Manifest), Stop> {
         let top = self
             .chain
             .root()
             .try_clone()
             .map_err(|error| Failure::Unwritable { path: named(b""), error: error.to_string() })?;
-        let lost = &mut self.lost;
-        let left = self.chain.finish(&mut |path, refused| note(lost, path, refused));
+        let (lost, manifest) = (&mut self.lost, &mut self.manifest);
+        let left = self.chain.finish(&mut |path, refused| {
+            manifest.forgive(path, &refused);
+            note(lost, path, refused);
+        });
         left.map_err(|Blocked { path, error }| unwritable(&top, cut(&path), error))?;
-        Ok(Unpacked {
+        let unpacked = Unpacked {
             root: self.root,
             amount: Amount { files: self.files, bytes: self.room.written() },
             folders: self.folders,
             lost_metadata: self.lost.names,
             lost_metadata_count: self.lost.count,
-        })
+        };
+        Ok((unpacked, self.manifest))
     }
 
     fn go_to(&mut self, folders: &[&[u8]], entry: &Entry) -> Result<(), Stop> {
-        let lost = &mut self.lost;
-        let gone = self.chain.go_to(folders, &mut |path, refused| note(lost, path, refused));
+        let (lost, manifest) = (&mut self.lost, &mut self.manifest);
+        let gone = self.chain.go_to(folders, &mut |path, refused| {
+            manifest.forgive(path, &refused);
+            note(lost, path, refused);
+        });
         self.folders += self.chain.take_made();
         gone.map_err(|blocked| self.blocked(blocked, entry))
     }
@@ -183,7 +195,10 @@ impl<'a> Place<'a> {
         match &entry.kind {
             Kind::Folder => return self.folder(entry, path, name),
             Kind::File => self.file(entry, path, name, archive)?,
-            Kind::HardLink(_) => self.link(entry, path, name, first.unwrap_or_default(), archive.position())?,
+            Kind::HardLink(_) => {
+                self.link(entry, path, name, first.unwrap_or_default(), archive.position())?;
+                self.manifest.note(entry, path, first, &Xattrs::new(), &[]);
+            }
             Kind::Symlink(to) => {
                 self.fresh(entry, path, name, |folder| symlinkat(&to[..], folder, name))?;
                 self.describe(entry, path, name)?;
@@ -212,6 +227,7 @@ impl<'a> Place<'a> {
             Err(error) => return Err(self.unwritable(path, error)),
         }
         let (metadata, xattrs) = self.metadata(entry, path);
+        self.manifest.note(entry, path, None, &xattrs, &[]);
         self.chain.enter(name, metadata, xattrs).map_err(|error| self.unwritable(path, error))
     }
 
@@ -237,6 +253,7 @@ impl<'a> Place<'a> {
         }
         let (metadata, xattrs) = self.metadata(entry, path);
         let lost = meta::apply(&file, &metadata, &xattrs).map_err(|error| self.unwritable(path, error))?;
+        self.manifest.note(entry, path, None, &xattrs, &lost);
         note(&mut self.lost, path, lost);
         Ok(())
     }
@@ -322,6 +339,7 @@ impl<'a> Place<'a> {
         let c_name = CString::new(name).map_err(|_| self.unwritable(path, Errno::INVAL))?;
         let lost = meta::apply_at(self.chain.here(), &c_name, &metadata, &xattrs)
             .map_err(|error| self.unwritable(path, error))?;
+        self.manifest.note(entry, path, None, &xattrs, &lost);
         note(&mut self.lost, path, lost);
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Archives of all sorts, unpacked beside a tree that must not change. These tests change owners: they need root.
 
-mod archives;
+pub(in crate::worker) mod archives;
 mod damage;
-mod faithful;
+pub(in crate::worker) mod faithful;
 mod hostile;
 mod routes;
 
