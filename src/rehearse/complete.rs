@@ -76,13 +76,9 @@ impl Stack {
         diagnosis: &Diagnosis,
         cause: Option<&KnownCause>,
     ) -> Option<Diagnosis> {
-        let about_rights = |cause: &KnownCause| {
-            let line = cause.line.to_lowercase();
-            ["permission", "ownership", "not permitted", "denied"].iter().any(|word| line.contains(word))
-        };
         if diagnosis.severity() != Severity::Failed
             || diagnosis.code == Code::BootOomKilled
-            || cause.is_some_and(|cause| !about_rights(cause))
+            || cause.is_some_and(|cause| !is_about_rights(&cause.line))
         {
             return None;
         }
@@ -99,6 +95,12 @@ impl Stack {
             self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
         }
     }
+}
+
+/// A log line that a wrong owner or mode may be behind.
+fn is_about_rights(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))
 }
 
 fn words(few: &Few) -> String {
@@ -142,8 +144,12 @@ fn suspicion(plan: &RestorePlan, restored: &Owners, live: &Owners) -> Option<Dia
     let title = plan.mount.title();
     let restored_by = |uid: u32| restored.users.iter().any(|(user, _)| *user == uid);
     let most = live.users.first().map(|(uid, _)| *uid);
+    // A volume that is new, or one of root's service, tells nothing by its own folder.
+    let of_somebody = live.root.0 != 0;
+    let same_owner = restored.root.0 == live.root.0;
     // Whom the service runs as: not root, and nowhere in what came back, all of which belongs to one.
-    let missed = [Some(live.root.0), most].into_iter().flatten().find(|&uid| uid != 0 && !restored_by(uid));
+    let candidates = [Some(live.root.0), most].into_iter().flatten();
+    let missed = candidates.filter(|_| !(of_somebody && same_owner)).find(|&uid| uid != 0 && !restored_by(uid));
     if let (Some(missed), [(only, _)], true) = (missed, &restored.users[..], restored.complete) {
         let message = format!(
             "{title}: all that came back belongs to the user {only}, and in the live mount {}; the backup was made or restored as the wrong user",
@@ -151,14 +157,14 @@ fn suspicion(plan: &RestorePlan, restored: &Owners, live: &Owners) -> Option<Dia
         );
         return Some(Diagnosis::new(Code::DataOwnership, message));
     }
-    if restored.root.0 != live.root.0 {
+    if of_somebody && !same_owner {
         let message = format!(
             "{title}: its folder itself came back as {}:{}, and the live one belongs to {}:{}",
             restored.root.0, restored.root.1, live.root.0, live.root.1
         );
         return Some(Diagnosis::new(Code::DataOwnership, message));
     }
-    (restored.root_mode != live.root_mode).then(|| {
+    (same_owner && restored.root_mode != live.root_mode).then(|| {
         let message = format!(
             "{title}: its folder itself came back with the mode {:04o}, and the live one has {:04o}",
             restored.root_mode, live.root_mode
@@ -194,6 +200,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_log_that_names_another_cause_is_believed() {
+        assert!(is_about_rights("sh: can't create /data/x: Permission denied"));
+        assert!(is_about_rights("FATAL:  data directory \"/data\" has wrong ownership"));
+        assert!(!is_about_rights("FATAL:  database files are incompatible with server"));
+        assert!(!is_about_rights("FATAL:  password authentication failed for user \"app\""));
+    }
+
     fn few(names: &[&str]) -> Few {
         Few { names: names.iter().map(|&name| name.to_owned()).collect(), count: names.len() as u64 }
     }
@@ -227,6 +241,10 @@ mod tests {
         assert_eq!(code(live(), live()), None);
         // What root owns live, root may own.
         assert_eq!(code(owned(0, &[(0, 32)]), owned(0, &[(0, 9)])), None);
+        // A live volume that is new, or was filled by another tool, is no measure.
+        assert_eq!(code(live(), owned(0, &[(0, 1)])), None);
+        assert_eq!(code(live(), Owners { root_mode: 0o700, ..owned(0, &[(0, 1)]) }), None);
+        assert_eq!(code(owned(999, &[(999, 9)]), owned(999, &[(33, 8), (999, 1)])), None);
         // Only the folder itself.
         assert_eq!(code(owned(0, &[(999, 31), (0, 1)]), live()), Some(Code::DataOwnership));
         // Most of it is another's than root's, whose folder it is.

@@ -55,8 +55,10 @@ pub fn unpack_and_note(
             return Err(Failure::BadRequest { error: format!("two routes for {prefix}") }.into());
         }
     }
-    let mut places =
-        routes.iter().map(|route| Place::open(route, bounds, ticket)).collect::<Result<Vec<Place<'_>>, Stop>>()?;
+    let mut places = routes
+        .iter()
+        .map(|route| Place::open(route, routes.len(), bounds, ticket))
+        .collect::<Result<Vec<Place<'_>>, Stop>>()?;
     let stream = compression::open(stream).map_err(|error| {
         let (entry, error) = (String::new(), error.to_string());
         stopped(ticket).unwrap_or(Failure::Corrupt { entry, at: 0, error }.into())

@@ -37,14 +37,19 @@ pub(super) const SKEW: i64 = 24 * 60 * 60;
 
 /// Compares the volume at `path` with what it was copied from.
 pub fn compare(path: &str, source: &Source, ticket: &Ticket) -> Result<Inventory, Stop> {
-    let Source { from, began, refused } = source;
+    let ours = mounted_at(&source.from).is_ok_and(|mounted| BY_OUR_CLOCK.contains(&mounted.file_system.as_str()));
+    compare_since(path, source, source.began - if ours { TICK } else { SKEW }, ticket)
+}
+
+/// The same; what changed at this time or later, in seconds since the epoch, is not compared.
+pub(super) fn compare_since(path: &str, source: &Source, since: i64, ticket: &Ticket) -> Result<Inventory, Stop> {
+    let Source { from, refused, .. } = source;
     let (root, mut stat) = look(from)?;
     let target = open_target(path)?;
-    let ours = mounted_at(from).is_ok_and(|mounted| BY_OUR_CLOCK.contains(&mounted.file_system.as_str()));
     let checker = Checker {
         ticket,
         refuses: |what: &str| refused.contains(what),
-        since: began - if ours { TICK } else { SKEW },
+        since,
         entries: AtomicU64::new(0),
         unsure: AtomicU64::new(0),
         same: Mutex::default(),

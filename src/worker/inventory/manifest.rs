@@ -13,6 +13,8 @@ use crate::worker::meta::{Lost, Xattrs};
 const MAX_NAMES: usize = 64 * 1024 * 1024;
 /// Entries that fit into the worker's memory.
 const MAX_ENTRIES: usize = 6_000_000;
+/// Attributes that fit into it; more are not compared.
+const MAX_ATTRIBUTES: usize = 8_000_000;
 /// No path is kept.
 const NO_NAME: u32 = u32::MAX;
 /// A file of which so much is holes is not expected to take its whole size.
@@ -27,7 +29,10 @@ pub struct Manifest {
     slots: Vec<Slot>,
     inodes: Vec<Expected>,
     attributes: Vec<Box<[u64]>>,
+    attribute_count: usize,
     names: Vec<u8>,
+    /// How many manifests share the memory there is; 0 is one.
+    among: usize,
     /// The archive has too many entries.
     given_up: bool,
     /// What should be there is a file and no folder.
@@ -90,13 +95,22 @@ impl Expected {
 }
 
 impl Manifest {
+    /// One of so many that are kept at a time.
+    pub fn one_of(among: usize) -> Manifest {
+        Manifest { among, ..Manifest::default() }
+    }
+
+    fn share_of(&self, all: usize) -> usize {
+        all / self.among.max(1)
+    }
+
     /// An entry was put at `path`, with these of its attributes and without what the file system refused. `first` is the path of
     /// the file that it is another name of, if it is one.
     pub fn note(&mut self, entry: &Entry, path: &[u8], first: Option<&[u8]>, xattrs: &Xattrs, lost: &[Lost]) {
         if self.given_up {
             return;
         }
-        if self.inodes.len() >= MAX_ENTRIES || self.slots.len() >= MAX_ENTRIES {
+        if self.inodes.len().max(self.slots.len()) >= self.share_of(MAX_ENTRIES) {
             *self = Manifest { given_up: true, root_is_file: self.root_is_file, ..Manifest::default() };
             return;
         }
@@ -155,9 +169,10 @@ impl Manifest {
     fn keep(&mut self, xattrs: &Xattrs, lost: &[Lost]) -> u32 {
         let taken = xattrs.iter().filter(|(name, _)| !lost.iter().any(|lost| *lost.what == *name.to_string_lossy()));
         let hashes: Box<[u64]> = taken.filter_map(|(name, value)| self.attribute(name.to_bytes(), value)).collect();
-        if hashes.is_empty() {
+        if hashes.is_empty() || self.attribute_count + hashes.len() > self.share_of(MAX_ATTRIBUTES) {
             return 0;
         }
+        self.attribute_count += hashes.len();
         if self.attributes.is_empty() {
             self.attributes.push(Box::default());
         }
@@ -185,7 +200,7 @@ impl Manifest {
     fn keep_name(&mut self, path: &[u8]) -> u32 {
         let (at, length) = (u32::try_from(self.names.len()), u16::try_from(path.len()));
         let (Ok(at), Ok(length)) = (at, length) else { return NO_NAME };
-        if self.names.len() + path.len() + 2 > MAX_NAMES {
+        if self.names.len() + path.len() + 2 > self.share_of(MAX_NAMES) {
             return NO_NAME;
         }
         self.names.extend_from_slice(&length.to_le_bytes());

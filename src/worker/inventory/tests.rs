@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::Cursor;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
+use super::copied::compare_since;
 use super::manifest::Manifest;
 use super::owners::owners;
 use super::{Filled, Known, Source};
@@ -355,18 +356,62 @@ fn what_changed_in_a_live_source_is_no_difference() {
     assert!(inventory.changed_since >= 5, "{inventory:?}");
 }
 
-/// A change is told from the copy's own moment on, and what was at rest before it is compared.
+/// A change is told by its time: what rested is compared, and what is in a folder that was moved there rested elsewhere.
 #[test]
 fn what_rested_while_the_rest_changed_is_compared() {
     let field = Field::new();
-    fs::write(field.from("rests"), "x").unwrap();
+    for (path, content) in
+        [("rests", "x"), ("changes", ""), ("moved/inside", "x"), ("other/inside", "xy"), ("d/rests", "x")]
+    {
+        fs::create_dir_all(field.from(path).parent().unwrap()).unwrap();
+        fs::write(field.from(path), content).unwrap();
+    }
     let source = field.copy();
+    let changed = |path: &str| fs::metadata(field.from(path)).unwrap().ctime();
+    // The next second must have come before a change can be told by it.
+    while changed("changes") <= changed("d/rests") {
+        fs::write(field.from("changes"), "more").unwrap();
+    }
+    fs::rename(field.from("moved"), field.from("moved away")).unwrap();
+    fs::rename(field.from("other"), field.from("moved")).unwrap();
+    fs::remove_file(field.to("changes")).unwrap();
     chown(field.to("rests"), Some(1), Some(1)).unwrap();
-    let rests = field.inventory(Known::Copied(source.clone()));
-    assert_eq!(found(&rests), [("owners", vec!["rests: belongs to 1:1 instead of 0:0".to_owned()])]);
-    // What the volume refused anywhere is asked for nowhere.
+    fs::remove_file(field.to("d/rests")).unwrap();
+    let to = text(&field.to(""));
+    let inventory = compare_since(&to, &source, changed("changes"), &Ticket::default()).unwrap();
+    let expected = [
+        ("content", vec!["d/rests: is missing".to_owned()]),
+        ("owners", vec!["rests: belongs to 1:1 instead of 0:0".to_owned()]),
+    ];
+    assert_eq!(found(&inventory), expected);
+}
+
+#[test]
+fn what_the_volume_refused_anywhere_is_asked_for_nowhere() {
+    let field = Field::new();
+    fs::write(field.from("a"), "x").unwrap();
+    let source = field.copy();
+    chown(field.to("a"), Some(1), Some(1)).unwrap();
+    let other = field.inventory(Known::Copied(source.clone()));
+    assert_eq!(found(&other), [("owners", vec!["a: belongs to 1:1 instead of 0:0".to_owned()])]);
     let refused = BTreeSet::from(["owner".to_owned()]);
     nothing(&field.inventory(Known::Copied(Source { refused, ..source })));
+}
+
+#[test]
+fn a_copy_of_a_single_file_is_compared_as_one() {
+    let field = Field::new();
+    fs::write(field.from("app.ini"), "x = 1").unwrap();
+    chown(field.from("app.ini"), Some(7), Some(8)).unwrap();
+    let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
+    let (_, source) = copy_and_note(&from, &to, 0, 0, &Ticket::default(), &()).unwrap();
+    let source = Source { began: source.began + 3 * super::copied::SKEW, ..source };
+    let inventory = field.inventory(Known::Copied(source.clone()));
+    nothing(&inventory);
+    assert_eq!((inventory.entries, inventory.belongs.root), (1, (7, 8)));
+    mode(&field.to("file"), 0o600);
+    let expected = [("modes", vec![".: has the mode 0600 instead of 0644".to_owned()])];
+    assert_eq!(found(&field.inventory(Known::Copied(source))), expected);
 }
 
 #[test]

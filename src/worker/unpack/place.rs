@@ -43,8 +43,8 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Opens the volume of a route.
-    pub fn open(route: &'a Route, bounds: Bounds, ticket: &'a Ticket) -> Result<Place<'a>, Stop> {
+    /// Opens the volume of a route, one of so many.
+    pub fn open(route: &'a Route, among: usize, bounds: Bounds, ticket: &'a Ticket) -> Result<Place<'a>, Stop> {
         let root = open_target(&route.to)?;
         meta::forget_inherited(&root);
         let mut room = Room::new(bounds);
@@ -57,7 +57,7 @@ impl<'a> Place<'a> {
             files: 0,
             folders: 0,
             lost: Named::default(),
-            manifest: Manifest::default(),
+            manifest: Manifest::one_of(among),
             ticket,
         })
     }
