@@ -219,7 +219,7 @@ impl Manifest {
     }
 
     /// How many paths there should be.
-    pub fn len(&self) -> usize {
+    pub fn paths(&self) -> usize {
         self.slots.len()
     }
 

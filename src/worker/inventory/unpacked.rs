@@ -34,7 +34,7 @@ pub fn compare(path: &str, manifest: &Manifest, ticket: &Ticket) -> Result<Inven
         manifest,
         ticket,
         names: manifest.names_of_inodes(),
-        seen: (0..manifest.len()).map(|_| AtomicBool::new(false)).collect(),
+        seen: (0..manifest.paths()).map(|_| AtomicBool::new(false)).collect(),
         same: Mutex::default(),
         findings: Findings::default(),
     };
@@ -52,7 +52,7 @@ pub fn compare(path: &str, manifest: &Manifest, ticket: &Ticket) -> Result<Inven
             findings.content(name, "is missing");
         }
     }
-    Ok(findings.inventory(manifest.len() as u64, 0, &stat))
+    Ok(findings.inventory(manifest.paths() as u64, 0, &stat))
 }
 
 struct Checker<'a> {
