@@ -24,6 +24,22 @@ pub struct ImageLine {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What an image says of itself.
+#[derive(Clone, Default)]
+pub struct ImageWords {
+    /// The variables that it gives to its containers.
+    pub env: Vec<(String, String)>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ImageWords {
+    /// A variable's value.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// A tar stream or the like, piece by piece.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Vec<u8>>> + Send + Sync>>;
 
@@ -40,6 +56,14 @@ impl Daemon {
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What an image says of itself in its configuration.
+    pub async fn image_words(&self, reference: &str) -> Result<ImageWords> {
+        let config = self.inspect_image(reference).await?.config.unwrap_or_default();
+        let env = config.env.unwrap_or_default();
+        let env = env.iter().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned()));
+        Ok(ImageWords { env: env.collect(), labels: config.labels.unwrap_or_default().into_iter().collect() })
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {

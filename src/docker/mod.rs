@@ -32,7 +32,7 @@ pub use connect::{ConnectError, ConnectInputs, Target};
 pub use containers::{ContainerLine, ContainerState, Health, HealthStatus};
 pub use errors::{DockerError, Kind, Result};
 pub use events::{ContainerEvent, ContainerHappening, EventStream};
-pub use images::{ByteStream, ImageLine};
+pub use images::{ByteStream, ImageLine, ImageWords};
 pub use networks::NetworkInfo;
 pub use objects::{Object, Objects};
 pub use volumes::VolumeInfo;

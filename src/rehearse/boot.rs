@@ -54,6 +54,7 @@ impl Stack {
         if plan.source.is_none() {
             self.still_live(plan).await?;
         }
+        self.version_fits(plan).await?;
 
         let step = self.common.notify.begin(beneficiaries(&self.plan, name), Step::Boot { service: name.clone() });
         let container = match created {

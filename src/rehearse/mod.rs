@@ -12,6 +12,7 @@ mod engine;
 mod layered;
 mod ledger;
 pub mod lookup;
+mod marks;
 mod once;
 mod restore;
 mod sandbox;
@@ -26,6 +27,7 @@ mod unlike;
 mod validate;
 mod verify;
 mod verify_sqlite;
+mod versions;
 mod watch;
 
 pub use engine::{Engine, Setup, Supplier};

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
+use crate::model::mark::Mark;
 use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
@@ -31,6 +32,8 @@ pub(super) struct Stack {
     pub restored: Vec<Once<Restored>>,
     /// Files in each of these places, once it is restored.
     pub brought: Vec<AtomicU64>,
+    /// What the data of each of these places says of itself, once it was looked through.
+    pub marks: Vec<OnceLock<Vec<Mark>>>,
     /// What came out of the sources that are poured out, by their index: for each place.
     pub poured: Vec<Once<Arc<Poured>>>,
     /// When the restore of each place began.
@@ -74,6 +77,7 @@ impl Stack {
             suspected: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
             brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
+            marks: plan.restores.iter().map(|_| OnceLock::new()).collect(),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
             poured: common.sources.iter().map(|_| Once::default()).collect(),
             restore_began: plan.restores.iter().map(|_| OnceLock::new()).collect(),

@@ -69,6 +69,7 @@ impl Stack {
             return Err(diagnosis);
         }
         self.hold_against_manifest(place, worker).await?;
+        self.note_marks(place, worker).await?;
         let mut notes = Vec::new();
         notes.extend(self.sqlite_is_sound(place, worker).await?);
         Ok(notes)

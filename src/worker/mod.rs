@@ -26,6 +26,8 @@ pub mod job;
 #[cfg(target_os = "linux")]
 pub mod listen;
 #[cfg(target_os = "linux")]
+pub mod marks;
+#[cfg(target_os = "linux")]
 mod meta;
 #[cfg(target_os = "linux")]
 mod mounts;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+use crate::model::mark::Mark;
 use crate::model::source::{Found, Want};
 
 /// Longest piece of a stream.
@@ -132,6 +133,11 @@ pub enum Job {
         /// The ports.
         ports: Vec<u16>,
     },
+    /// Looks in `path` for the files by which data says which program wrote it.
+    Marks {
+        /// A mount of the worker: a folder or a file.
+        path: String,
+    },
     /// Stops the job of this number, if it still runs.
     Cancel {
         /// The job to stop.
@@ -212,6 +218,11 @@ pub enum Answer {
     },
     /// All ports are listened on.
     Listening,
+    /// What data says of itself.
+    Marked {
+        /// Each such file.
+        marks: Vec<Mark>,
+    },
     /// The job could not be done.
     Failed(Failure),
     /// The job was stopped on request.

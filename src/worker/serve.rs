@@ -18,6 +18,7 @@ use super::inventory::{Filled, Known};
 use super::job::{Stop, Ticket};
 use super::listen::listen;
 use super::names::names;
+use super::marks::marks;
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
 use super::survey::survey;
@@ -217,6 +218,7 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
             listen(&ports, ticket)?;
             Answer::Listening
         }
+        Job::Marks { path } => Answer::Marked { marks: marks(&path, ticket)? },
         Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
             let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
             let bounds = unpack::Bounds { max_bytes, max_entries, keep_free };
