@@ -13,11 +13,11 @@ use support::{Live, Rehearsal, Wanted, rehearse, service};
 #[track_caller]
 fn told_before_the_boot(live: &Live, spoil: &str) -> Rehearsal {
     let dir = folder();
-    let make = "cp -a \"$1\" copy; tar -C copy -czf good.tgz .";
-    stopped(live, dir.path(), make, &[&data_of(live.first_volume())]);
+    let volume = live.first_volume();
+    stopped(live, dir.path(), "cp -a \"$1\" \"$2\"; tar -czf good.tgz \"$2\"", &[&data_of(volume), volume]);
     let from = |file: &str| rehearse(&[&live.name], &["--from", &tar(dir.path().join(file))]);
     from("good.tgz").is_green("healthy");
-    sh(dir.path(), &format!("cd copy; {spoil}; tar -czf ../bad.tgz ."), &[]);
+    sh(dir.path(), &format!("cd \"$1\"; {spoil}; cd ..; tar -czf bad.tgz \"$1\""), &[volume]);
     let bad = from("bad.tgz");
     bad.failed("data/version-mismatch");
     assert_eq!(bad.steps("boot"), Vec::<&serde_json::Value>::new(), "{bad}");

@@ -112,6 +112,9 @@ codes! {
     DataUnlikeLive "data/unlike-live" Warning "what came back looks nothing like the live data",
         "At the top of the restored mount there is not one name that the live mount has: it may be other data, or next to none of it.",
         "Compare the part of the backup that `rehearsa plan` shows with what is live.";
+    DataReinitialised "data/reinitialised" Failed "the service does not run on the restored data",
+        "The service came up well, and what was restored for it is gone, or lies unread beside what it began anew: it took its data for none.",
+        "See in its log why it began anew: another path for its data, a setting that is not in the backup, a store that was restored by half.";
     DataNothingRestored "data/nothing-restored" Warning "no data was restored",
         "The service passed without a single file of data: its volumes are empty, were left empty or left out, or it has none.",
         "See where the service keeps its data: only volumes and writable bind mounts come along. If it keeps none, its pass says that it starts, and no more.";

@@ -7,6 +7,7 @@ pub mod check;
 pub mod counted;
 pub mod diagnosis;
 pub mod event;
+pub mod held;
 pub mod mark;
 pub mod mask;
 pub mod mount;

@@ -19,7 +19,7 @@ use super::once::Outcome;
 use super::sandbox::{unexpected, worker_diagnosis};
 use super::stack::Stack;
 use super::verify::Place;
-use super::versions::{Name, Program, mismatch};
+use super::versions::{Mismatch, Name, Program, mismatch};
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +36,11 @@ const OOM_SCORE: i64 = 500;
 impl Stack {
     /// Notes what the data of a restored place says of itself.
     pub(super) async fn note_marks(&self, place: &Place<'_>, worker: &Worker) -> Outcome<()> {
+        // What is only read is not the home of a program's data, and may be a library of a million files.
+        let mut mounts = self.plan.services.iter().flat_map(|plan| &plan.mounts);
+        if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
+            return Ok(());
+        }
         let doing = || format!("looking for the versions in {}", place.plan.mount.title());
         let marks = match worker.run(Job::Marks { path: place.path.clone() }, |_, _| {}).await {
             Ok(Answer::Marked { marks }) => marks,
@@ -191,10 +196,7 @@ impl<'a> Marked<'a> {
 
 /// The first mark that this program does not read, unless there is data that it reads beside it: what an upgrade left behind
 /// is no harm. Of Redis all is read that is there.
-fn find<'p, 'a>(
-    places: &'p [Marked<'a>],
-    program: &Program,
-) -> Option<(&'p Marked<'a>, &'a Mark, super::versions::Mismatch)> {
+fn find<'p, 'a>(places: &'p [Marked<'a>], program: &Program) -> Option<(&'p Marked<'a>, &'a Mark, Mismatch)> {
     let mut first = None;
     for place in places {
         for mark in &place.marks {

@@ -15,6 +15,7 @@ pub mod lookup;
 mod marks;
 mod once;
 mod restore;
+mod retained;
 mod sandbox;
 pub mod session;
 pub mod sizes;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
+use crate::model::held::Held;
 use crate::model::mark::Mark;
 use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
@@ -34,6 +35,8 @@ pub(super) struct Stack {
     pub brought: Vec<AtomicU64>,
     /// What the data of each of these places says of itself, once it was looked through.
     pub marks: Vec<OnceLock<Vec<Mark>>>,
+    /// What each of these places held before its service's start, where that is looked at again.
+    pub held: Vec<OnceLock<Held>>,
     /// What came out of the sources that are poured out, by their index: for each place.
     pub poured: Vec<Once<Arc<Poured>>>,
     /// When the restore of each place began.
@@ -77,6 +80,7 @@ impl Stack {
             suspected: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
             brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
+            held: plan.restores.iter().map(|_| OnceLock::new()).collect(),
             marks: plan.restores.iter().map(|_| OnceLock::new()).collect(),
             restored: plan.restores.iter().map(|_| Once::default()).collect(),
             poured: common.sources.iter().map(|_| Once::default()).collect(),

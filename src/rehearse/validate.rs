@@ -57,7 +57,7 @@ impl Stack {
         if let Some(diagnosis) = self.too_slow(plan) {
             return Err(diagnosis);
         }
-        self.settle(plan, &booted).await?;
+        self.settle_and_retain(plan, &booted).await?;
         Ok((proof, self.log_tail(&booted, PROOF_LOG).await))
     }
 
@@ -246,7 +246,7 @@ impl Stack {
     }
 
     /// The service must stay well for a while: some servers say yes before they restart into their real self.
-    async fn settle(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<()> {
+    pub(super) async fn settle(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<()> {
         if plan.settle.is_zero() {
             return Ok(());
         }

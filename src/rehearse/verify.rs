@@ -70,6 +70,7 @@ impl Stack {
         }
         self.hold_against_manifest(place, worker).await?;
         self.note_marks(place, worker).await?;
+        self.note_held(place, worker).await?;
         let mut notes = Vec::new();
         notes.extend(self.sqlite_is_sound(place, worker).await?);
         Ok(notes)

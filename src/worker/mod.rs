@@ -20,6 +20,8 @@ pub mod empty;
 #[cfg(target_os = "linux")]
 mod feed;
 #[cfg(target_os = "linux")]
+pub mod held;
+#[cfg(target_os = "linux")]
 pub mod inventory;
 #[cfg(target_os = "linux")]
 pub mod job;
@@ -39,6 +41,8 @@ pub mod overlay;
 pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;
+#[cfg(target_os = "linux")]
+mod stores;
 #[cfg(target_os = "linux")]
 pub mod sqlite;
 mod survey;

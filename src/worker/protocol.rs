@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+use crate::model::held::{Held, Kept, Sample};
 use crate::model::mark::Mark;
 use crate::model::source::{Found, Want};
 
@@ -138,6 +139,18 @@ pub enum Job {
         /// A mount of the worker: a folder or a file.
         path: String,
     },
+    /// Notes what `path` holds.
+    Hold {
+        /// A mount of the worker: a folder or a file.
+        path: String,
+    },
+    /// Looks what of a sample is still in `path`.
+    Keep {
+        /// A mount of the worker.
+        path: String,
+        /// What was there.
+        sample: Vec<Sample>,
+    },
     /// Stops the job of this number, if it still runs.
     Cancel {
         /// The job to stop.
@@ -222,6 +235,16 @@ pub enum Answer {
     Marked {
         /// Each such file.
         marks: Vec<Mark>,
+    },
+    /// What a place holds.
+    Held {
+        /// Its files and stores.
+        held: Box<Held>,
+    },
+    /// What of it is still there.
+    Kept {
+        /// And what is gone.
+        kept: Kept,
     },
     /// The job could not be done.
     Failed(Failure),
