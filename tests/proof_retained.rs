@@ -99,7 +99,7 @@ fn redis_on_its_log_and_on_a_dump_alone_when_it_has_no_log() {
 
 fn postgres() -> Wanted {
     service("postgres")
-        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
+        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret", "--health-start-period", "60s"])
         .volume("/var/lib/postgresql/data")
         .healthy_when("pg_isready -q -h 127.0.0.1")
 }
@@ -130,7 +130,7 @@ fn postgres_after_a_crash() {
 fn mariadb_on_its_tables() {
     let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -h 127.0.0.1 -u root -e 'SELECT 1'";
     let live = service("mariadb")
-        .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret"])
+        .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret", "--health-start-period", "60s"])
         .volume("/var/lib/mysql")
         .healthy_when(client)
         .start();

@@ -35,7 +35,7 @@ fn says(rehearsal: &Rehearsal, words: &[&str]) {
 
 fn postgres() -> Wanted {
     service("postgres")
-        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
+        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret", "--health-start-period", "60s"])
         .volume("/var/lib/postgresql/data")
         .healthy_when("pg_isready -q -h 127.0.0.1")
 }
@@ -53,7 +53,7 @@ fn postgres_of_another_major_version() {
 fn mariadb_of_a_later_version() {
     let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -h 127.0.0.1 -u root -e 'SELECT 1'";
     let live = service("mariadb")
-        .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret"])
+        .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret", "--health-start-period", "60s"])
         .volume("/var/lib/mysql")
         .healthy_when(client)
         .start();

@@ -267,9 +267,10 @@ fn the_live_volume_is_not_what_the_sandbox_writes_to() {
     let live = service("broken")
         .volume("/mounted")
         .file("/mounted/note", "remembered")
+        .file("/mounted/other", "remembered too")
         .rehearsed_as("rm /mounted/note && echo x >/mounted/new && exec behave healthy; exit 9")
         .start();
     rehearse(&[&live.name], &[]).is_green("healthy");
-    assert_eq!(live.exec(&["ls", "/mounted"]), "note");
+    assert_eq!(live.exec(&["ls", "/mounted"]), "note\nother");
     assert_eq!(docker(&["volume", "inspect", "--format", "{{.Name}}", live.first_volume()]), live.first_volume());
 }

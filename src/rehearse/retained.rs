@@ -12,12 +12,13 @@
 
 use std::sync::Arc;
 
-use crate::model::counted::counted;
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Amount;
 use crate::model::held::{Held, Kept, PASSING_FOLDERS, Store, StoreKind};
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, ServicePlan, Supply};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
+use crate::model::units::amount;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Job};
 
@@ -160,17 +161,17 @@ fn loss(held: &Held, kept: &Kept) -> Option<Loss> {
     store_loss(held, kept).or_else(|| {
         let bytes: u64 = held.sample.iter().map(|sample| sample.size).sum();
         let files = held.sample.len() as u64;
-        let mostly = kept.gone.files * 2 > files && (kept.gone.bytes * 2 > bytes || bytes == 0);
         // Files without content, all of them, are signs and no data.
-        (mostly && bytes > 0).then(|| {
+        let mostly = kept.gone.files * 2 > files && kept.gone.bytes * 2 > bytes;
+        mostly.then(|| {
             let names: Vec<&str> =
                 kept.which.iter().filter_map(|at| held.names.get(*at as usize)).map(String::as_str).collect();
-            let files = counted(files, "file");
             let named = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
             Loss {
                 what: format!(
-                    "of {files} with {bytes} bytes, {} with {} bytes were deleted, emptied or replaced{named}",
-                    kept.gone.files, kept.gone.bytes
+                    "of {}, {} were deleted, emptied or replaced{named}",
+                    amount(Amount { files, bytes }),
+                    amount(kept.gone)
                 ),
                 remedy: None,
             }
@@ -258,8 +259,9 @@ fn sqlite_loss(before: &Store, held: &Held, kept: &Kept) -> Option<Loss> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
-    use crate::model::event::Amount;
     use crate::model::held::Sample;
 
     fn store(kind: StoreKind, file: &str, identity: u64) -> Store {
@@ -314,8 +316,8 @@ mod tests {
             ..store(StoreKind::Postgres, file, identity)
         };
         let old = of("15/global/pg_control", 1, "15");
-        let lost = |now: &[Store]| loss(&held(&[9, 9, 9], &[old.clone()]), &kept((0, 0), now)).is_some();
-        assert!(!lost(&[old.clone()]));
+        let lost = |now: &[Store]| loss(&held(&[9, 9, 9], from_ref(&old)), &kept((0, 0), now)).is_some();
+        assert!(!lost(from_ref(&old)));
         assert!(lost(&[of("15/global/pg_control", 2, "15")]));
         assert!(!lost(&[of("15/global/pg_control", 2, "16")]), "upgraded where it is");
         assert!(!lost(&[old.clone(), of("16/global/pg_control", 2, "16")]), "upgraded beside");
@@ -338,14 +340,14 @@ mod tests {
         let lost = |before: &[Store], now: &[Store]| loss(&held(&[9], before), &kept((0, 0), now)).is_some();
         let base = "appendonlydir/appendonly.aof.1.base.rdb";
         let incr = "appendonlydir/appendonly.aof.1.incr.aof";
-        assert!(lost(&[dump.clone()], &[dump.clone(), empty(base), empty(incr)]));
-        assert!(lost(&[dump.clone()], &[dump.clone(), empty(base), full(incr)]), "somebody has written since");
-        assert!(lost(&[dump.clone()], &[dump.clone(), empty("appendonly.aof")]));
-        assert!(!lost(&[dump.clone()], &[dump.clone(), full(base), empty(incr)]), "it was read after all");
-        assert!(!lost(&[dump.clone()], &[dump.clone()]));
+        assert!(lost(from_ref(&dump), &[dump.clone(), empty(base), empty(incr)]));
+        assert!(lost(from_ref(&dump), &[dump.clone(), empty(base), full(incr)]), "somebody has written since");
+        assert!(lost(from_ref(&dump), &[dump.clone(), empty("appendonly.aof")]));
+        assert!(!lost(from_ref(&dump), &[dump.clone(), full(base), empty(incr)]), "it was read after all");
+        assert!(!lost(from_ref(&dump), from_ref(&dump)));
         assert!(!lost(&[dump.clone(), full(base)], &[dump.clone(), empty(base)]), "the log was restored, too");
         assert!(!lost(&[Store { full: false, ..dump.clone() }], &[dump.clone(), empty(base)]));
-        assert!(!lost(&[dump.clone()], &[dump, empty("other/place/appendonlydir/a.base.rdb")]));
+        assert!(!lost(from_ref(&dump), &[dump.clone(), empty("other/place/appendonlydir/a.base.rdb")]));
     }
 
     #[test]
