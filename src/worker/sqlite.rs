@@ -14,7 +14,7 @@ use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::{Errno, pread};
 
 use self::check::{How, Verdict, quick_check};
-use self::files::{Files, Header, frames_not_in, is_valid_journal};
+use self::files::{Files, Header, frames_not_in, is_journal_of_several, is_valid_journal};
 use self::view::{NoView, View};
 use super::job::{Stop, Ticket, short, shown};
 use super::open::{is_gone, open_quietly, unreadable};
@@ -182,6 +182,10 @@ fn examine(asked: &Asked<'_>, name: &[u8], path: &Path, files: &Files, ticket: &
     let hot = is_valid_journal(path);
     if !hot && files.wal.is_none() && path.as_os_str().len() <= LONGEST_PATH {
         return quick_check(path, How::Resting, ticket);
+    }
+    if hot && is_journal_of_several(path) {
+        let why = "its rollback journal is part of a transaction over several databases";
+        return Ok(Verdict::Unclear(why.to_owned()));
     }
     let view = match View::make(asked.scratch, path, name, hot, asked.keep_free, ticket) {
         Ok(view) => view,

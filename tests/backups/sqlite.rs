@@ -1,8 +1,10 @@
 //! Backups of an application that keeps its data in SQLite. Its health says nothing of what is in the database, so only
 //! SQLite's own check tells these apart.
 
+use std::fs;
+
 use crate::making::{data_of, folder, sh, stopped, tar};
-use crate::support::{Live, Rehearsal, docker, rehearse, service, shown};
+use crate::support::{Live, Rehearsal, rehearse, service, shown};
 
 const WRITE: &str = "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/notes', b'remembered ' * 2000)";
 
@@ -51,7 +53,26 @@ fn the_log_of_a_running_service_has_to_be_in_its_backup() {
     assert_eq!(whole.steps("verify")[0]["note"], "1 SQLite database sound", "{whole}");
     // The live one has a log for as long as it runs.
     from("alone.tar").failed("data/sqlite-wal-missing");
-    docker(&["stop", "--time", "60", &live.name]);
+    // All of it is brought into the database: the live log is empty now.
+    let empty = "import sqlite3; sqlite3.connect('/data/notes.db').execute('PRAGMA wal_checkpoint(TRUNCATE)')";
+    live.exec(&["python3", "-c", empty]);
     // And this one brought the log's index along, so that nothing else is needed.
     from("no-log.tar").failed("data/sqlite-wal-missing");
+}
+
+/// As on a new host: what is live is only compared with.
+#[test]
+fn a_live_folder_that_is_gone_keeps_no_backup_from_being_rehearsed() {
+    let (live_dir, dir) = (folder(), folder());
+    let data = live_dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("note"), "kept").unwrap();
+    let live = service("broken")
+        .options(&["--volume", &format!("{}:/mounted", shown(&data))])
+        .healthy_when("[ \"$(cat /mounted/note)\" = kept ]")
+        .command(&["runs"])
+        .start();
+    sh(dir.path(), "tar -C \"$1\" -cf x.tar .", &[&shown(&data)]);
+    fs::remove_dir_all(&data).unwrap();
+    rehearse(&[&live.name], &["--from", &tar(dir.path().join("x.tar"))]).is_green("healthy");
 }

@@ -96,6 +96,17 @@ pub fn is_valid_journal(path: &Path) -> bool {
     read.is_ok() && bytes == JOURNAL_MAGIC
 }
 
+/// Whether the journal is part of a transaction over several databases: then it ends with the name of a file that only the
+/// program's own folders lead to, and whether to play it back cannot be told elsewhere.
+pub fn is_journal_of_several(path: &Path) -> bool {
+    let mut bytes = [0; 8];
+    let read = File::open(beside(path, "-journal")).and_then(|file| {
+        let end = file.metadata()?.len().saturating_sub(bytes.len() as u64);
+        file.read_exact_at(&mut bytes, end).map(|()| end)
+    });
+    read.is_ok_and(|end| end > 0) && bytes == JOURNAL_MAGIC
+}
+
 /// How many pages of the log were not in the database yet, as the log's index beside it says, when there is one that tells.
 pub fn frames_not_in(path: &Path) -> Option<u32> {
     let mut bytes = [0; INDEX_BYTES];

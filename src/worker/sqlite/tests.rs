@@ -222,6 +222,11 @@ fn a_hot_journal_is_played_back_first() {
     copied(&live, &path, &["", "-journal"]);
     let databases = of(copy.path());
     assert_eq!((databases.sound, databases.hot.count, databases.damaged.count), (1, 1, 0), "{databases:?}");
+    // Another file, which is not here, would decide whether this one is to be played back.
+    let journal = copy.path().join("app.db-journal");
+    let alone = fs::read(&journal).unwrap();
+    fs::write(&journal, [&alone[..], &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]].concat()).unwrap();
+    says(&of(copy.path()).unchecked, "several databases");
     // Without it there is nothing to be played back.
     fs::remove_file(copy.path().join("app.db-journal")).unwrap();
     let databases = of(copy.path());

@@ -150,10 +150,14 @@ impl View {
         }
         let main = self.main();
         let files = std::iter::once(main.clone()).chain(BESIDE.iter().map(|suffix| beside(&main, suffix)));
-        let mut result = files.map(|path| unlinkat(CWD, path, AtFlags::empty())).fold(Ok(()), |all, one| match one {
-            Err(error) if error != Errno::NOENT => Err(error),
-            _ => all,
-        });
+        // All are tried, whatever becomes of one.
+        let mut result = Ok(());
+        for path in files {
+            match unlinkat(CWD, path, AtFlags::empty()) {
+                Err(error) if error != Errno::NOENT => result = Err(error),
+                _ => {}
+            }
+        }
         result = result.and(unlinkat(&self.root, self.name.as_str(), AtFlags::REMOVEDIR));
         result = futimens(&self.root, &self.times).and(result);
         result.map_err(|error| unwritable(&self.root, self.name.as_bytes(), error).into())
