@@ -142,6 +142,7 @@ fn found_by(rule: Rule) -> &'static str {
 
 fn checks(plan: &ServicePlan) -> String {
     let mut parts: Vec<String> = plan.checks.iter().map(check).collect();
+    parts.extend(plan.questions.iter().map(|question| check(&question.check())));
     if !plan.settle.is_zero() {
         parts.push(format!("stays well for {}", duration::show(plan.settle)));
     }
@@ -158,6 +159,8 @@ fn check(check: &Check) -> String {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
             format!("listens on {}", ports.join(", "))
         }
+        Check::Own { name, asks, .. } if name == asks => asks.clone(),
+        Check::Own { name, asks, .. } => format!("{name} ({asks})"),
         Check::Running => "keeps running".to_owned(),
     }
 }

@@ -24,6 +24,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         ignored: None,
         changes: Vec::new(),
         mounts: Vec::new(),
+        questions: Vec::new(),
         checks: vec![Check::Running],
         timeout: None,
         settle: Duration::from_secs(3),

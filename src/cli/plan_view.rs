@@ -7,6 +7,7 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Change, Snapshot};
 use crate::model::mount::{Origin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
+use crate::model::question::Question;
 use crate::model::service::{Condition, Image};
 use crate::model::source::Rule;
 use crate::rehearse::sizes::Sizes;
@@ -52,7 +53,7 @@ struct ServiceView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<&'a Diagnosis>,
     mounts: Vec<MountView<'a>>,
-    checks: &'a [Check],
+    checks: Vec<Check>,
     /// Time to become ready; `null` for 2 minutes, or what the healthcheck allows when that is longer.
     timeout_seconds: Option<f64>,
     settle_seconds: f64,
@@ -142,7 +143,7 @@ fn service_view<'a>(
         ignored: plan.ignored.as_deref(),
         blocked: plan.blocked.as_ref(),
         mounts: plan.mounts.iter().map(|mount| mount_view(stack, mount, plan.max_copy, sizes)).collect(),
-        checks: &plan.checks,
+        checks: plan.checks.iter().cloned().chain(plan.questions.iter().map(Question::check)).collect(),
         timeout_seconds: plan.timeout.map(|timeout| timeout.as_secs_f64()),
         settle_seconds: plan.settle.as_secs_f64(),
         max_copy: plan.max_copy,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::{ConfigError, Origin};
 use super::nearest::nearest;
 use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
-use super::{count, duration, map, size, strategy};
+use super::{check, count, duration, map, size, strategy};
 use crate::model::service::Service;
 use crate::model::source::SourcePlace;
 
@@ -102,10 +102,15 @@ impl Labels {
                 MAX_AGE => wishes.max_age = Some(duration::parse(&origin, value)?),
                 MAX_RTO => wishes.max_rto = Some(duration::parse(&origin, value)?),
                 DEPENDS_ON => {}
+                key if let Some(name) = key.strip_prefix(check::PREFIX) => {
+                    wishes.questions.push(check::of_label(&origin, name, value)?);
+                }
                 _ => found.unknown.push(unknown(container, key)),
             }
         }
         found.unknown.sort();
+        // Labels have no order of their own.
+        found.wishes.questions.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 }
@@ -220,6 +225,7 @@ mod tests {
             strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
             maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
             allow_empty: EmptyRule::parse_list(&FLAG, "/cache,logs").expect("mounts"),
+            questions: Vec::new(),
         };
         assert_eq!(labels.wishes, wishes);
         assert!(labels.unknown.is_empty());

@@ -3,6 +3,7 @@
 //! Precedence is written once, in [`resolve`]: flag, environment, label, plan file, default. The other modules read one kind of
 //! value each, and say in their errors who wrote it.
 
+pub mod check;
 pub mod count;
 pub mod duration;
 pub mod environment;

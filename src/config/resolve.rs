@@ -19,6 +19,7 @@ use super::{PlanFile, duration, map, partition, plan_file, size, strategy};
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
+use crate::model::question::Question;
 use crate::model::service::Service;
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
@@ -162,6 +163,7 @@ impl Settings {
                 .map(|text| EmptyRule::parse(&Origin::Flag("--allow-empty"), text))
                 .collect::<Result<_, _>>()?,
             skip: None,
+            questions: Vec::new(),
         };
         Ok(Settings {
             selection: Selection {
@@ -220,6 +222,7 @@ impl Settings {
             max_entries: heard.first(|said| said.max_entries).unwrap_or(defaults.max_entries),
             max_age: heard.first(|said| said.max_age).filter(|bound| !bound.is_zero()),
             max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
+            questions: heard.questions(),
         })
     }
 
@@ -257,6 +260,17 @@ impl<'a> Heard<'a> {
         };
         let snapshot = self.first(|said| said.snapshot.clone());
         SourceSpec { snapshot: snapshot.map_or(spec.snapshot, SnapshotWish::name), keys, ..spec }
+    }
+
+    /// Everybody's questions, the first heard first; of two with one name the first heard counts.
+    fn questions(&self) -> Vec<Question> {
+        let mut asked: Vec<Question> = Vec::new();
+        for question in self.0.iter().flat_map(|wishes| &wishes.questions) {
+            if asked.iter().all(|earlier| earlier.name != question.name) {
+                asked.push(question.clone());
+            }
+        }
+        asked
     }
 
     /// Everybody's rules, the first heard last: the last match wins.

@@ -10,6 +10,7 @@ use super::wishes::Wishes;
 use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
+use crate::model::question::Question;
 use crate::model::service::ServiceName;
 use crate::model::source::{MapRule, SourceSpec};
 
@@ -132,6 +133,8 @@ pub struct Rehearsal {
     pub max_age: Option<Duration>,
     /// From the beginning of the restore until the service is ready it may take no longer than this.
     pub max_rto: Option<Duration>,
+    /// What its owner asks of it once it is ready.
+    pub questions: Vec<Question>,
 }
 
 impl Default for Rehearsal {
@@ -150,6 +153,7 @@ impl Default for Rehearsal {
             max_entries: 20_000_000,
             max_age: None,
             max_rto: None,
+            questions: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::error::{ConfigError, Origin};
 use super::settings::StrategyRule;
 use super::{place, source};
 use crate::model::mount::Mount;
+use crate::model::question::Question;
 use crate::model::service::ServiceName;
 use crate::model::source::{Keys, MapRule, SourceSpec};
 
@@ -42,6 +43,8 @@ pub struct Wishes {
     pub maps: Vec<MapRule>,
     /// Whether a mount's part of the backup may be empty, last match wins.
     pub allow_empty: Vec<EmptyRule>,
+    /// What is asked of it, beside what everybody else asks; of two with one name the first heard counts.
+    pub questions: Vec<Question>,
 }
 
 /// Whether a service is rehearsed.

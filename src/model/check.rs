@@ -16,6 +16,50 @@ pub enum Check {
     },
     /// The container must keep running.
     Running,
+    /// A question of the user's own.
+    Own {
+        /// What the user calls it.
+        name: String,
+        /// How it is asked.
+        how: Manner,
+        /// What is asked, for people; free of secrets.
+        asks: String,
+    },
+}
+
+/// How a question of the user's own is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manner {
+    /// A command in the service's container.
+    Exec,
+    /// A file in a mount.
+    File,
+    /// The service's log.
+    Log,
+    /// A request from inside the sandbox.
+    Http,
+    /// Ports that are listened on.
+    Tcp,
+    /// A query by the client of the service's own image.
+    Sql,
+}
+
+impl Manner {
+    /// All of them.
+    pub const ALL: [Manner; 6] = [Manner::Exec, Manner::File, Manner::Log, Manner::Http, Manner::Tcp, Manner::Sql];
+
+    /// The name in plan files, labels and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Manner::Exec => "exec",
+            Manner::File => "file",
+            Manner::Log => "log",
+            Manner::Http => "http",
+            Manner::Tcp => "tcp",
+            Manner::Sql => "sql",
+        }
+    }
 }
 
 /// What a passed rehearsal has shown, weakest first.
@@ -28,15 +72,21 @@ pub enum Proof {
     Listening,
     /// Its own healthcheck passed and went on passing.
     Healthy,
+    /// A question of the user's own was put to its data, and rightly answered.
+    DataProven,
 }
 
 impl Proof {
+    /// All of them, weakest first.
+    pub const ALL: [Proof; 4] = [Proof::Running, Proof::Listening, Proof::Healthy, Proof::DataProven];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Proof::Running => "running",
             Proof::Listening => "listening",
             Proof::Healthy => "healthy",
+            Proof::DataProven => "data-proven",
         }
     }
 }

@@ -4,6 +4,8 @@
 //! number, a path, a single lower-case word) stays readable unless its name sounds like a secret, else a log could not be read
 //! any more. Where the secret itself is not known (an engine that quotes a volume's options), [`scrub`] goes by names alone.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::secret::Secret;
 use super::service::{EnvVar, Service};
 
@@ -25,9 +27,34 @@ const BARE_NAMES: [&str; 2] = ["requirepass", "masterauth"];
 #[derive(Clone, Default)]
 pub struct Mask {
     secrets: Vec<String>,
+    /// Those that came to be known later, by any of its copies.
+    learned: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mask {
+    /// A mask for what the arguments of a command hold.
+    pub fn of_arguments(command: &[String]) -> Self {
+        let mut found = Found::default();
+        found.arguments(command.iter());
+        found.mask()
+    }
+
+    /// A mask for values that are secret, whatever they look like.
+    pub fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut found = Found::default();
+        secrets.into_iter().for_each(|secret| found.named(secret));
+        found.mask()
+    }
+
+    /// From now on these are hidden as well, by its copies too.
+    pub fn learn(&self, other: &Mask) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = other.secrets.iter().filter(|secret| !self.secrets.contains(secret));
+        learned.extend(new.cloned());
+        learned.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        learned.dedup();
+    }
+
     /// A mask for all that these services hold.
     pub fn of_services<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
         let mut found = Found::default();
@@ -44,7 +71,8 @@ impl Mask {
 
     /// `text` without the secrets.
     pub fn apply(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        self.secrets.iter().chain(learned.iter()).fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) { text.replace(secret, HIDDEN) } else { text }
         })
     }
@@ -102,7 +130,7 @@ impl Found {
         // Longer ones first, so that a secret that contains another goes whole.
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
-        Mask { secrets }
+        Mask { secrets, learned: Arc::default() }
     }
 
     fn variable(&mut self, var: &EnvVar) {

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod outcome;
 pub mod partition;
 pub mod plan;
+pub mod question;
 #[cfg(test)]
 pub mod sample;
 pub mod sandbox;

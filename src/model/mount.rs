@@ -50,6 +50,12 @@ impl Origin {
 }
 
 impl Mount {
+    /// Whether a path of the container is in it, whatever else is mounted below.
+    pub fn holds(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.target.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// What is mounted and where; some titles say where themselves.
     pub fn place(&self) -> String {
         let (title, at) = (self.title(), format!(" at {}", self.target));

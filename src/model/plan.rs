@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::check::Check;
 use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
+use super::question::Question;
 use super::sandbox::ContainerSpec;
 use super::service::{Condition, Service, ServiceName};
 use super::source::{Rule, SourceSpec, Tally, Want};
@@ -59,6 +60,8 @@ pub struct ServicePlan {
     pub mounts: Vec<MountPlan>,
     /// What is asked of it, in order.
     pub checks: Vec<Check>,
+    /// What its owner asks of it then, in order.
+    pub questions: Vec<Question>,
     /// Time from its start until it must be ready; `None`: 2 minutes, or the healthcheck's own budget when that is longer.
     pub timeout: Option<Duration>,
     /// Time it must stay well after it is ready.

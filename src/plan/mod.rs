@@ -139,6 +139,7 @@ fn plan_stack(
             selected: wanted.contains(&service.name),
             ignored: ignored(member),
             checks: checks(service),
+            questions: rehearsal.questions.clone(),
             needs: needs.remove(&service.name).unwrap_or_default(),
             blocked,
             warnings: Vec::new(),

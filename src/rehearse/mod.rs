@@ -14,6 +14,7 @@ mod ledger;
 pub mod lookup;
 mod marks;
 mod once;
+mod questions;
 mod restore;
 mod retained;
 mod sandbox;

@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often a service is started again, as its restart policy would, before it is given up.
 const RESTARTS: u32 = 3;
 /// Log lines and bytes that a diagnosis quotes.
-const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
+pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
 
@@ -52,11 +52,12 @@ impl Stack {
     /// Rehearses one selected service to its end: boots it, asks it, sees that it stays well.
     pub async fn validate(self: &Arc<Self>, case: &ServiceName) -> Outcome<(Proof, Vec<String>)> {
         let plan = &self.plan.services[self.services[case].index];
-        let proof = self.ready(case).await?;
+        let mut proof = self.ready(case).await?;
         let booted = self.started(case).await?;
         if let Some(diagnosis) = self.too_slow(plan) {
             return Err(diagnosis);
         }
+        proof = proof.max(self.question(plan, &booted).await?);
         self.settle_and_retain(plan, &booted).await?;
         Ok((proof, self.log_tail(&booted, PROOF_LOG).await))
     }
@@ -106,7 +107,8 @@ impl Stack {
 
     async fn ask(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted, check: &Check) -> Outcome<Proof> {
         let (goal, proof) = match check {
-            Check::Running => return Ok(Proof::Running),
+            // What its owner asks comes when it is ready.
+            Check::Running | Check::Own { .. } => return Ok(Proof::Running),
             Check::Health => (Goal::Healthy, Proof::Healthy),
             Check::Tcp { ports } => (Goal::Listening(ports.clone()), Proof::Listening),
         };
@@ -317,7 +319,7 @@ impl Stack {
         }
     }
 
-    async fn state(&self, booted: &Booted) -> Outcome<ContainerState> {
+    pub(super) async fn state(&self, booted: &Booted) -> Outcome<ContainerState> {
         self.common.daemon.state(&booted.container).await.map_err(|error| match error.kind {
             Kind::NotFound(_) => Diagnosis::new(
                 Code::SandboxFailed,
@@ -327,7 +329,13 @@ impl Stack {
         })
     }
 
-    async fn died(&self, plan: &ServicePlan, booted: &Booted, state: &ContainerState, code: Code) -> Diagnosis {
+    pub(super) async fn died(
+        &self,
+        plan: &ServicePlan,
+        booted: &Booted,
+        state: &ContainerState,
+        code: Code,
+    ) -> Diagnosis {
         let name = &plan.service.name;
         let seconds = booted.since.elapsed().as_secs_f64();
         let mut message = match code {
@@ -411,7 +419,7 @@ impl Stack {
         Diagnosis { cause, log_tail, ..diagnosis }
     }
 
-    async fn log_tail(&self, booted: &Booted, (lines, bytes): (usize, usize)) -> Vec<String> {
+    pub(super) async fn log_tail(&self, booted: &Booted, (lines, bytes): (usize, usize)) -> Vec<String> {
         match self.common.daemon.log_tail(&booted.container, lines, bytes).await {
             Ok(lines) => lines.iter().map(|line| self.mask.apply(line)).collect(),
             Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
@@ -427,7 +435,7 @@ enum End {
 }
 
 /// Time from the service's start until it must be ready.
-fn timeout(plan: &ServicePlan) -> Duration {
+pub(super) fn timeout(plan: &ServicePlan) -> Duration {
     plan.timeout.unwrap_or_else(|| {
         let own = plan.service.healthcheck.as_ref().map_or(0, |own: &Healthcheck| health_budget(own));
         DEFAULT_TIMEOUT.max(Duration::from_nanos(u64::try_from(own).unwrap_or(0)))

@@ -124,6 +124,10 @@ fn checking(check: &Check) -> (String, String) {
             let words = format!("Listening on {ports}");
             (words.clone(), words)
         }
+        Check::Own { name, asks, .. } => {
+            let words = if name == asks { name.clone() } else { format!("{name} ({asks})") };
+            (format!("Check: {words}"), format!("Check passed: {words}"))
+        }
         Check::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
     }
 }

@@ -26,6 +26,7 @@ use crate::model::event::Snapshot;
 use crate::model::source::{Found, SourcePlace, SourceSpec, Want};
 
 pub use dir::Dir;
+pub use secrets::fetch as fetch_secret;
 pub use tarball::Tar;
 
 /// What every source can do.

@@ -21,6 +21,7 @@ pub mod empty;
 mod feed;
 #[cfg(target_os = "linux")]
 pub mod held;
+mod http;
 #[cfg(target_os = "linux")]
 pub mod inventory;
 #[cfg(target_os = "linux")]
@@ -42,9 +43,9 @@ pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;
 #[cfg(target_os = "linux")]
-mod stores;
-#[cfg(target_os = "linux")]
 pub mod sqlite;
+#[cfg(target_os = "linux")]
+mod stores;
 mod survey;
 #[cfg(target_os = "linux")]
 pub mod unpack;

@@ -2,6 +2,8 @@
 //! its standard output. One request is followed by bytes that are none of these lines: [`Job::Data`]. Client and worker are always the same build (the image is tagged by content), so there is no
 //! version to negotiate.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
@@ -151,11 +153,42 @@ pub enum Job {
         /// What was there.
         sample: Vec<Sample>,
     },
+    /// Sends one request to a port of the worker's network namespace, on whichever loopback address takes the connection. No
+    /// redirect is followed, and no certificate is checked.
+    Http {
+        /// The request.
+        request: HttpRequest,
+    },
     /// Stops the job of this number, if it still runs.
     Cancel {
         /// The job to stop.
         target: u64,
     },
+}
+
+/// A request over HTTP. It may bear secrets, so that it is not printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// The port.
+    pub port: u16,
+    /// It speaks TLS.
+    pub tls: bool,
+    /// `GET`, …
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// All headers but those of the connection.
+    pub headers: Vec<(String, String)>,
+    /// How long to wait for the whole answer, in milliseconds.
+    pub patience_ms: u64,
+    /// How much of the body is wanted, in bytes.
+    pub most: usize,
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest").field("port", &self.port).field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// What of an archive goes where.
@@ -245,6 +278,20 @@ pub enum Answer {
     Kept {
         /// And what is gone.
         kept: Kept,
+    },
+    /// The answer to a request.
+    Http {
+        /// Its status.
+        status: u16,
+        /// The beginning of its body; what is no text is replaced.
+        body: String,
+        /// There is more of it.
+        cut: bool,
+    },
+    /// There was no answer to a request, for this reason.
+    NoHttp {
+        /// Why.
+        error: String,
     },
     /// The job could not be done.
     Failed(Failure),

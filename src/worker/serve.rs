@@ -17,12 +17,12 @@ use super::inventory::owners::owners;
 use super::inventory::{Filled, Known};
 use super::job::{Stop, Ticket};
 use super::listen::listen;
-use super::names::names;
 use super::marks::marks;
+use super::names::names;
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
 use super::scan::{Bounds, scan};
 use super::survey::survey;
-use super::{empty, held, overlay, sqlite, unpack};
+use super::{empty, held, http, overlay, sqlite, unpack};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -221,6 +221,7 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
         Job::Marks { path } => Answer::Marked { marks: marks(&path, ticket)? },
         Job::Hold { path } => Answer::Held { held: Box::new(held::held(&path, ticket)?) },
         Job::Keep { path, sample } => Answer::Kept { kept: held::kept(&path, &sample, ticket)? },
+        Job::Http { request } => http::ask(&request),
         Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
             let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
             let bounds = unpack::Bounds { max_bytes, max_entries, keep_free };

@@ -3,6 +3,7 @@
 //! `document` knows TOML and where in the file a thing stands, `tables` what the keys mean, `remarks` what of it does not fit
 //! the host, `schema` tells editors the same. Whose word counts is not decided here but in [`super::resolve`].
 
+mod checks;
 mod document;
 mod remarks;
 pub mod schema;

@@ -95,7 +95,7 @@ struct Service {
     skip: Option<Skip>,
     /// A way out of the sandbox; only `false` for now.
     egress: Option<Never>,
-    /// What is asked of it; only `["health"]` for now.
+    /// What is asked of it once it is ready, beside what Rehearsa asks anyway (`"health"`).
     checks: Option<Vec<Check>>,
     /// Its mounts, by target, volume name or host path.
     mounts: Option<BTreeMap<String, Mount>>,
@@ -153,10 +153,185 @@ struct Never(bool);
 
 /// What is asked of a service.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
+#[schemars(untagged)]
 enum Check {
+    Known(KnownCheck),
+    Exec(Box<ExecCheck>),
+    File(Box<FileCheck>),
+    Log(Box<LogCheck>),
+    Http(Box<HttpCheck>),
+    Tcp(Box<TcpCheck>),
+    Sql(Box<SqlCheck>),
+}
+
+/// What is asked anyway.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum KnownCheck {
     /// Its healthcheck passes; without one it listens, or stays up.
     Health,
+}
+
+/// A command that is run in the service's container.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ExecCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// The program and its arguments; or a text that the shell runs.
+    exec: TextOrList,
+    /// The exit code that is right; 0 if nothing is said.
+    exit: Option<TextOrNumber>,
+    /// A regular expression that the output matches.
+    stdout: Option<TextOrNumber>,
+}
+
+/// A file or folder in a mount of the service.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct FileCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// Its path in the container.
+    #[schemars(regex(pattern = "^/"))]
+    file: String,
+    /// The least that it holds: `1KiB`.
+    min_size: Option<TextOrNumber>,
+    /// Its SHA-256.
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{64}$"))]
+    sha256: Option<String>,
+    /// It was changed no longer ago than this: `26h`.
+    newer_than: Option<TextOrNumber>,
+}
+
+/// What is in the service's log.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LogCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// A regular expression that a line matches; or what matches and what does not.
+    log: TextOrLog,
+}
+
+/// A request from inside the sandbox.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HttpCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// The path: `/notes`.
+    #[schemars(regex(pattern = "^/"))]
+    http: String,
+    /// The port inside the container.
+    port: TextOrNumber,
+    /// `GET` if nothing is said.
+    method: Option<String>,
+    /// It speaks TLS; certificates are not checked.
+    tls: Option<bool>,
+    /// Headers, each a text, or where its secret is found.
+    headers: Option<BTreeMap<String, Header>>,
+    /// The user of the basic scheme.
+    #[schemars(length(min = 1))]
+    user: Option<String>,
+    /// Where its password is found; never the password itself.
+    password: Option<Secret>,
+    /// The status that is right; 200 if nothing is said.
+    status: Option<TextOrNumber>,
+    /// A text that is in the body.
+    #[schemars(length(min = 1))]
+    contains: Option<String>,
+    /// A regular expression that the body matches.
+    matches: Option<TextOrNumber>,
+    /// Values in a body of JSON by their JSON pointers: `"/0/text" = "remembered"`.
+    json: Option<BTreeMap<String, JsonValue>>,
+    /// A JSON pointer at which there is something.
+    json_exists: Option<String>,
+}
+
+/// Ports that are listened on.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TcpCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// A port, or several.
+    tcp: Ports,
+}
+
+/// A query by the client of the service's image: `psql`, `mariadb` or `mysql`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SqlCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// The query.
+    #[schemars(length(min = 1))]
+    sql: String,
+    /// The database; the one that the image's variables name if nothing is said.
+    #[schemars(length(min = 1))]
+    database: Option<String>,
+    /// The first row that is right, its columns joined by `|`.
+    value: Option<TextOrNumber>,
+    /// The fewest rows that are right; 1 if nothing is said.
+    min_rows: Option<TextOrNumber>,
+}
+
+/// A text, or a list of them.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum TextOrList {
+    Text(#[schemars(length(min = 1))] String),
+    List(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// A pattern, or a table of them.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum TextOrLog {
+    Text(#[schemars(length(min = 1))] String),
+    Table(LogPatterns),
+}
+
+/// What is asked of a log.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LogPatterns {
+    /// A regular expression that a line matches.
+    contains: Option<TextOrNumber>,
+    /// A regular expression that no line matches.
+    not_contains: Option<TextOrNumber>,
+}
+
+/// A text, or where a secret is found.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Header {
+    Text(String),
+    Found(Secret),
+}
+
+/// A text, a number, true or false.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum JsonValue {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+}
+
+/// A port, or a list of them.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Ports {
+    One(TextOrNumber),
+    Several(#[schemars(length(min = 1))] Vec<TextOrNumber>),
 }
 
 /// The schema, for editors and checkers.

@@ -43,8 +43,8 @@ pub fn read(path: &Path, text: &str, home: Option<&Path>) -> Result<PlanFile, Co
     reader.document.finish(file)
 }
 
-struct Reader<'a> {
-    document: Document<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) document: Document<'a>,
     /// What relative paths are relative to.
     folder: PathBuf,
     home: Option<&'a Path>,
@@ -147,7 +147,7 @@ impl Reader<'_> {
     }
 
     /// Whatever is wrong, what is written is not repeated: it may be the secret.
-    fn secret(&mut self, field: &Field<'_>) -> Option<SecretPlace> {
+    pub(super) fn secret(&mut self, field: &Field<'_>) -> Option<SecretPlace> {
         let Some(table) = field.value.as_table() else {
             let what = format!("a secret is never written into the plan file; say where it is found: {SECRETS}");
             self.document.wrong(field, what);
@@ -215,7 +215,7 @@ impl Reader<'_> {
             match field.key {
                 "skip" => read.wishes.skip = self.skip(&field),
                 "egress" => self.egress(&field),
-                "checks" => self.checks(&field),
+                "checks" => read.wishes.questions = self.checks(&field),
                 "mounts" => self.mounts(&field, &mut read),
                 key if OF_ALL.contains(&key) => self.value(&field, &mut read.wishes),
                 key => {
@@ -253,7 +253,7 @@ impl Reader<'_> {
         }
     }
 
-    fn of_text<T>(
+    pub(super) fn of_text<T>(
         &mut self,
         field: &Field<'_>,
         example: &str,
@@ -304,20 +304,6 @@ impl Reader<'_> {
         if self.document.flag(field) == Some(true) {
             self.document
                 .wrong(field, "a way out of the sandbox is not supported yet; nothing in it reaches the outside");
-        }
-    }
-
-    fn checks(&mut self, field: &Field<'_>) {
-        let names: Option<Vec<&str>> =
-            field.value.as_array().map(|list| list.iter().filter_map(|value| value.get_ref().as_str()).collect());
-        match names {
-            Some(names) if names == ["health"] => {}
-            Some(names) => {
-                let other = names.iter().find(|name| **name != "health").map(|name| format!("; `{name}` is not known"));
-                let what = format!("there is only [\"health\"] for now{}", other.unwrap_or_default());
-                self.document.wrong(field, what);
-            }
-            None => self.document.wrong(field, "this is no list; write checks = [\"health\"]"),
         }
     }
 

@@ -11,7 +11,9 @@ use super::tables::{OF_ALL, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
 use super::*;
 use crate::config::settings::StrategyRule;
 use crate::config::wishes::{EmptyRule, Skip, SourceWish};
+use crate::model::check::Manner;
 use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
+use crate::model::question::{Ask, HeaderValue, HttpAsk, Question};
 use crate::model::sample;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
 
@@ -75,6 +77,64 @@ fn the_fixture_of_every_key_has_every_key() {
     }
 }
 
+/// The checks of the fixture of every key.
+fn every_check() -> Vec<Question> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let exec = |command: &[&str], stdout: Option<&str>| Ask::Exec {
+        command: words(command),
+        exit: 0,
+        stdout: stdout.map(str::to_owned),
+    };
+    let log = |contains: &str, not_contains: Option<&str>| Ask::Log {
+        contains: Some(contains.to_owned()),
+        not_contains: not_contains.map(str::to_owned),
+    };
+    let token = SecretPlace::Env("NOTES_TOKEN".to_owned());
+    let http = HttpAsk {
+        method: "GET".to_owned(),
+        path: "/notes?all=1".to_owned(),
+        port: 8080,
+        tls: true,
+        headers: vec![
+            ("accept".to_owned(), HeaderValue::Text("application/json".to_owned())),
+            ("x-token".to_owned(), HeaderValue::Secret(token)),
+        ],
+        login: Some(("admin".to_owned(), SecretPlace::File("/run/secrets/notes".into()))),
+        status: 200,
+        contains: Some("remembered".to_owned()),
+        matches: Some("id.: 1".to_owned()),
+        json: vec![
+            ("/0/id".to_owned(), Some(1.into())),
+            ("/0/text".to_owned(), Some("remembered".into())),
+            ("/0/written".to_owned(), None),
+        ],
+    };
+    let sql = Ask::Sql {
+        query: "SELECT count(*) FROM notes".to_owned(),
+        database: Some("app".to_owned()),
+        value: Some("2".to_owned()),
+        min_rows: 1,
+    };
+    let file = Ask::File {
+        path: "/config/note".to_owned(),
+        min_size: Some(1024),
+        sha256: Some("0123456789abcdef".repeat(4)),
+        newer_than: Some(Duration::from_secs(26 * 3600)),
+    };
+    let named = |name: &str, ask| Question::new(Some(name.to_owned()), ask);
+    vec![
+        named("the note is there", exec(&["test", "-s", "/config/note"], None)),
+        Question::new(None, exec(&["sh", "-c", "cat /config/note | wc -l"], Some("^ *1$"))),
+        Question::new(None, file),
+        Question::new(None, log("ready in [0-9]+ s", None)),
+        named("no panic", log("ready", Some("panic"))),
+        named("the page", Ask::Http(Box::new(http))),
+        Question::new(None, Ask::Tcp { ports: vec![8080] }),
+        named("both ports", Ask::Tcp { ports: vec![80, 443] }),
+        Question::new(None, sql),
+    ]
+}
+
 #[test]
 fn every_key_is_understood() {
     let text = fs::read_to_string(project("fixtures/plans/every-key.toml")).expect("the fixture is there");
@@ -133,6 +193,7 @@ fn every_key_is_understood() {
         strategies: vec![rule("/config", Strategy::Copy)],
         maps: vec![map("/config", "backup/jellyfin_config")],
         allow_empty: vec![empty("/config", true)],
+        questions: every_check(),
     };
     assert_eq!(file.services["media::jellyfin"].wishes, jellyfin);
     let gitea = Wishes {
@@ -225,6 +286,18 @@ fn the_schema_has_the_keys_that_are_read() {
     let secrets: BTreeSet<&str> =
         secrets.iter().flat_map(|one| one["required"].as_array().expect("one key")).filter_map(Value::as_str).collect();
     assert_eq!(secrets, OF_SECRET.into());
+    for (manner, own) in super::checks::OF_MANNER {
+        let definition = match manner {
+            Manner::Exec => "ExecCheck",
+            Manner::File => "FileCheck",
+            Manner::Log => "LogCheck",
+            Manner::Http => "HttpCheck",
+            Manner::Tcp => "TcpCheck",
+            Manner::Sql => "SqlCheck",
+        };
+        assert_eq!(keys(&schema, Some(definition)), own.iter().copied().chain([manner.name(), "name"]).collect());
+    }
+    assert_eq!(keys(&schema, Some("LogPatterns")), super::checks::OF_LOG.into());
     let strategies = schema["$defs"]["Strategy"]["oneOf"].as_array().expect("one of several");
     let strategies: Vec<&str> = strategies.iter().filter_map(|one| one["const"].as_str()).collect();
     assert_eq!(strategies, Strategy::NAMES.map(|(name, _)| name));

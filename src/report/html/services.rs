@@ -137,6 +137,7 @@ fn proof_name(row: &Row<'_>) -> Markup {
 /// What a proof is worth, for people.
 pub(super) fn proof_words(proof: Proof) -> &'static str {
     match proof {
+        Proof::DataProven => "checks of its owner's own asked for its data, and it was there",
         Proof::Healthy => "its own healthcheck passed and went on passing",
         Proof::Listening => "it listened on the ports that its image exposes; it has no healthcheck",
         Proof::Running => {

@@ -144,7 +144,7 @@ fn attempt(attempt: &outcome::Attempt) -> Attempt {
 }
 
 fn step(record: &StepRecord) -> Step {
-    let (name, subject) = match &record.step {
+    let (step, subject) = match &record.step {
         event::Step::Network => ("network", None),
         event::Step::Worker => ("worker", None),
         event::Step::Canary => ("canary", None),
@@ -165,6 +165,12 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Check { check: Check::Running, .. } => (Some("running"), Vec::new()),
         _ => (None, Vec::new()),
     };
+    let (name, asks, check) = match &record.step {
+        event::Step::Check { check: Check::Own { name, how, asks }, .. } => {
+            (Some(name.clone()), Some(asks.clone()), Some(how.name()))
+        }
+        _ => (None, None, check),
+    };
     let (result, restored, note, broken) = match &record.result {
         None => (None, None, None, None),
         Some(StepResult::Done { amount, note }) => (Some("done"), *amount, note.clone(), None),
@@ -172,11 +178,13 @@ fn step(record: &StepRecord) -> Step {
         Some(StepResult::Stopped) => (Some("stopped"), None, None, None),
     };
     Step {
-        step: name.to_owned(),
+        step: step.to_owned(),
         subject,
         strategy,
         source,
         check: check.map(str::to_owned),
+        name,
+        asks,
         ports,
         started: record.started,
         finished: record.finished,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::schema::{Case, Report, SCHEMA_VERSION};
 use super::{fill, schema};
-use crate::model::check::{Check, Proof};
+use crate::model::check::{Check, Manner, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, Location, NoTests, Snapshot, Step, StepResult};
 use crate::model::mount::Strategy;
@@ -290,7 +290,7 @@ fn partition(read: &schema::Partition) -> Result<Partition, ReadError> {
 }
 
 fn proof(word: &str) -> Result<Proof, ReadError> {
-    named("proof", word, [Proof::Running, Proof::Listening, Proof::Healthy], |proof| proof.name())
+    named("proof", word, Proof::ALL, |proof| proof.name())
 }
 
 fn diagnosis(read: &schema::Diagnosis) -> Result<Diagnosis, ReadError> {
@@ -321,6 +321,11 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
         "boot" => Step::Boot { service: service() },
         "check" => {
             let check = match read.check.as_deref().unwrap_or_default() {
+                word if let Some(name) = &read.name => Check::Own {
+                    name: name.clone(),
+                    how: named("check", word, Manner::ALL, |how| how.name())?,
+                    asks: read.asks.clone().unwrap_or_default(),
+                },
                 "health" => Check::Health,
                 "tcp" => Check::Tcp { ports: read.ports.clone() },
                 "running" => Check::Running,

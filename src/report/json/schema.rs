@@ -124,7 +124,7 @@ pub struct Case {
     pub image: Image,
     /// Where the service is declared, when a file does.
     pub declared: Option<Declared>,
-    /// What was shown: `running`, `listening` or `healthy`.
+    /// What was shown: `running`, `listening`, `healthy` or `data-proven`.
     pub proof: Option<String>,
     /// When it began.
     pub started: Option<Timestamp>,
@@ -234,8 +234,15 @@ pub struct Step {
     /// From where a mount was restored: `live`, …
     #[serde(default)]
     pub source: Option<String>,
-    /// What was asked of a service: `health`, `tcp` or `running`.
+    /// What was asked of a service: `health`, `tcp` or `running`; of a check of the user's own how it was asked: `exec`, `file`,
+    /// `log`, `http`, `tcp` or `sql`.
     pub check: Option<String>,
+    /// What a check of the user's own is called; null for Rehearsa's.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What a check of the user's own asks, for people.
+    #[serde(default)]
+    pub asks: Option<String>,
     /// The ports that it had to listen on.
     #[serde(default)]
     pub ports: Vec<u16>,

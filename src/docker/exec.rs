@@ -1,0 +1,114 @@
+//! Running a command in a container.
+
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use futures_util::TryStreamExt;
+use tokio::time::sleep;
+
+use super::client::{Daemon, in_path};
+use super::errors::{DockerError, Kind, Result};
+
+/// The most that is kept of each output.
+const MOST: usize = 256 * 1024;
+/// How often a command whose output has ended is looked at until its exit code is known, and the time between two looks.
+const LOOKS: (u32, Duration) = (100, Duration::from_millis(20));
+
+/// How a command went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// It ended.
+    Ended {
+        /// Its exit code.
+        exit: i64,
+        /// What it printed, from the beginning, as far as it was kept.
+        stdout: Vec<u8>,
+        /// The same of its standard error.
+        stderr: Vec<u8>,
+    },
+    /// The engine could not start it; its words.
+    NotStarted(String),
+}
+
+impl Daemon {
+    /// Runs a command in a running container, with the environment, the user and the folder of its own process, and no input. It
+    /// takes no longer than `limit`.
+    pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran> {
+        const EXEC: &str = "run a command in container";
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.call(EXEC, id, self.docker().create_exec(in_path(EXEC, id)?, options)).await?.id;
+        let read = async {
+            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+            if let StartExecResults::Attached { mut output, .. } = self.docker().start_exec(&exec, None).await? {
+                while let Some(piece) = output.try_next().await? {
+                    match piece {
+                        LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                        LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut stdout, &message),
+                        // Nothing echoes the input, but the wire has a number for it.
+                        LogOutput::StdIn { .. } => {}
+                    }
+                }
+            }
+            Ok((stdout, stderr))
+        };
+        let (stdout, stderr) = match self.call_within(limit, EXEC, id, read).await {
+            Ok(outputs) => outputs,
+            // Newer engines refuse, older ones have the runtime's words as the output and an exit code for them.
+            Err(DockerError { kind: Kind::Engine(words) | Kind::NotFound(words), .. }) if is_of_runtime(&words) => {
+                return Ok(Ran::NotStarted(words));
+            }
+            Err(error) => return Err(error),
+        };
+        // The output may end a moment before the engine has noted the exit code.
+        for _ in 0..LOOKS.0 {
+            let state = self.call(EXEC, id, self.docker().inspect_exec(&exec)).await?;
+            if let (Some(exit), false) = (state.exit_code, state.running.unwrap_or(false)) {
+                let said = [&stdout, &stderr].map(|output| String::from_utf8_lossy(output).into_owned());
+                return Ok(match said.into_iter().find(|words| is_of_runtime(words)) {
+                    Some(words) if matches!(exit, 126 | 127) => Ran::NotStarted(words),
+                    _ => Ran::Ended { exit, stdout, stderr },
+                });
+            }
+            sleep(LOOKS.1).await;
+        }
+        Err(DockerError::new(EXEC, id, Kind::Engine("its output ended, but not the command".to_owned())))
+    }
+}
+
+/// Whether these are the words of a runtime that could not start a command.
+fn is_of_runtime(words: &str) -> bool {
+    words.contains("exec failed") || words.contains("unable to start container process")
+}
+
+/// The rest is read and let go: a command that writes to a pipe nobody reads would never end.
+fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
+    let room = MOST.saturating_sub(kept.len());
+    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST, is_of_runtime, keep};
+
+    #[test]
+    fn the_beginning_of_an_output_is_kept() {
+        let mut kept = vec![b'x'; MOST - 1];
+        keep(&mut kept, b"yz");
+        keep(&mut kept, b"z");
+        assert_eq!((kept.len(), kept.last()), (MOST, Some(&b'y')));
+    }
+
+    #[test]
+    fn a_runtime_that_could_not_start_a_command_is_known_by_its_words() {
+        let old = "OCI runtime exec failed: exec failed: container_linux.go:380: starting container process caused: exec: \
+            \"psql\": executable file not found in $PATH: unknown\r\n";
+        assert!(is_of_runtime(old));
+        assert!(!is_of_runtime("sh: 1: psql: not found"));
+    }
+}
