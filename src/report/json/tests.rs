@@ -40,6 +40,7 @@ fn a_mixed_run_field_by_field() {
         case["steps"][0],
         json!({
             "step": "restore", "subject": "volume sonarr_config", "strategy": "copy", "source": "live", "check": null,
+            "name": null, "asks": null,
             "ports": [], "started": "2026-01-02T03:04:23.4Z", "finished": "2026-01-02T03:04:25.4Z", "seconds": 2.0,
             "result": "done", "note": null,
             "amount": {"files": 1, "bytes": 1_200_000_000}, "diagnosis": null,
