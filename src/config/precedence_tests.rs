@@ -196,7 +196,7 @@ fn whoever_is_nearest_to_the_command_line_is_heard() {
 #[test]
 fn no_key_is_forgotten_here() {
     let tried: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
-    // These two only say what holds anyway.
+    // The one only says what holds anyway; what everybody asks is asked.
     let known = OF_ALL.into_iter().chain(OF_SERVICE).filter(|key| !["egress", "checks"].contains(key));
     assert_eq!(tried, known.collect());
     let variables: BTreeSet<&str> = KEYS.iter().filter_map(|key| key.variable).collect();

@@ -158,3 +158,17 @@ fn include_ignored_is_the_wider_of_the_two() {
     let flags = Flags { ignored: true, include_ignored: true, ..Flags::default() };
     assert_eq!(Settings::resolve(&flags, &env(&[])).expect("both").selection.ignored, IgnoredMode::Include);
 }
+
+#[test]
+fn everybodys_checks_are_asked_and_of_two_with_one_name_the_first_heard() {
+    let plan = "[stacks.media]\nchecks = [{ name = 'a', tcp = 1 }, { name = 'b', tcp = 2 }, { name = 'c', tcp = 3 }]\n\
+        [services.'media::app']\nchecks = [{ name = 'b', tcp = 4 }]\n";
+    let file = PlanFile::parse(Path::new("p.toml"), plan, None).expect("the plan is right");
+    let settings = Settings::resolve(&Flags::default(), &env(&[])).expect("defaults").with_file(file);
+    let service = sample::service(ServiceName::of_stack("media", "app"));
+    let label = labels(&[("rehearsa.check.a", "tcp 5")]);
+    let asked = settings.with_labels(&service, &label).expect("nothing is wrong with it").questions;
+    let words: Vec<String> =
+        asked.iter().map(|question| format!("{}: {}", question.name, question.ask.words())).collect();
+    assert_eq!(words, ["a: tcp 5", "b: tcp 4", "c: tcp 3"]);
+}

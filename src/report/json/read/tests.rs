@@ -118,3 +118,21 @@ fn a_verdict_that_does_not_fit_is_refused() {
     let words = "the report says that media::sonarr was passed, and what it tells of it means failed: ";
     assert!(refusal(&forged).starts_with(words), "{}", refusal(&forged));
 }
+
+#[test]
+fn checks_of_the_owners_own_come_back_with_their_names() {
+    let name = sample::name("media", "notes");
+    let mut script = Script::run(vec![sample::info(&name)]);
+    script.begin(&name);
+    for how in Manner::ALL {
+        let check = Check::Own { name: format!("by {}", how.name()), how, asks: "what is asked".to_owned() };
+        script.step(&name, Step::Check { service: name.clone(), check }, 0.1, StepResult::done());
+    }
+    let proven = Fact::CaseProven { case: name.clone(), proof: Proof::DataProven, log_tail: Vec::new() };
+    script.fact(proven).end(&name);
+    let (original, read) = again(&script.over());
+    let steps = |outcome: &Outcome| outcome.cases[0].steps.iter().map(|record| record.step.clone()).collect::<Vec<_>>();
+    assert_eq!(steps(&read).len(), Manner::ALL.len());
+    assert_eq!(steps(&read), steps(&original));
+    assert_eq!(read.cases[0].proof, Some(Proof::DataProven));
+}
