@@ -111,6 +111,8 @@ const PG_READY: [&str; 4] = ["pg_isready", "-q", "-h", "127.0.0.1"];
 fn postgres_that_begins_beside_its_cluster() {
     let live = postgres().options(&["--env", "PGDATA=/var/lib/postgresql/data/pg"]).start();
     live.until(&PG_READY);
+    // Something by which the backup is known to be of this mount.
+    live.exec(&["touch", "/var/lib/postgresql/data/mark"]);
     let rehearsal = from_backup(&live, "cp -a \"$1\" copy; mv copy/pg copy/db; tar -C copy -czf x.tgz .");
     rehearsal.failed("data/reinitialised");
     assert!(rehearsal.message().contains("beside db/global/pg_control"), "{rehearsal}");

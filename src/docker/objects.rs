@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use std::time::Duration;
+
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
 use crate::model::sandbox::Marks;
@@ -33,12 +35,28 @@ pub struct Object {
     pub marks: Marks,
 }
 
+/// A container that the engine is just done removing is listed for a moment without its name. It is looked again so often for such,
+/// and one that stays is told.
+const LOOKS: u32 = 20;
+const BETWEEN: Duration = Duration::from_millis(100);
+
 impl Daemon {
     /// Everything on the engine that carries the session label; with `session`, of that one only.
     ///
     /// The anonymous volumes that the engine makes for an image's undeclared `VOLUME`s carry no label. They go with their
     /// container.
     pub async fn objects(&self, session: Option<&str>) -> Result<Objects> {
+        for _ in 0..LOOKS {
+            let objects = self.listed(session).await?;
+            if objects.containers.iter().all(|container| container.name != container.id) {
+                return Ok(objects);
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        self.listed(session).await
+    }
+
+    async fn listed(&self, session: Option<&str>) -> Result<Objects> {
         let filter = with_label(match session {
             Some(session) => format!("{}={session}", labels::SESSION),
             None => labels::SESSION.to_owned(),
