@@ -170,6 +170,9 @@ pub struct RehearsalArgs {
     /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it
     #[arg(long)]
     pub keep: bool,
+    /// Boot each green service once more on empty mounts, to see whether its checks notice [env: REHEARSA_CONTROL]
+    #[arg(long)]
+    pub control: bool,
     /// From which backup.
     #[command(flatten)]
     pub backup: BackupArgs,
@@ -561,6 +564,7 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         max_copy: rehearsal.max_copy.clone(),
         memory: rehearsal.memory.clone(),
         keep: rehearsal.keep,
+        control: rehearsal.control,
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()
     };

@@ -57,6 +57,7 @@ source = \"{name}\"
 # memory = \"2GiB\"         # for services that have no limit of their own
 # max_age = \"26h\"         # how old a backup may be
 # max_rto = \"10m\"         # from the backup to a ready service
+# control = true          # boot once more without the data: do the checks notice?
 
 {backup}\
 # passphrase = {{ file = \"/run/secrets/backup\" }} # or {{ env = \"NAME\" }} or {{ command = \"pass show backup\" }}

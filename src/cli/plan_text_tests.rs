@@ -33,6 +33,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         snapshot: None,
         max_age: None,
         max_rto: None,
+        control: false,
         memory: None,
         needs: Vec::new(),
         blocked: None,

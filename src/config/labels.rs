@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::{ConfigError, Origin};
 use super::nearest::nearest;
 use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
-use super::{check, count, duration, map, size, strategy};
+use super::{check, count, duration, flag, map, size, strategy};
 use crate::model::service::Service;
 use crate::model::source::SourcePlace;
 
@@ -37,11 +37,13 @@ pub const MAX_ENTRIES: &str = "rehearsa.max-entries";
 pub const MAX_AGE: &str = "rehearsa.max-age";
 /// As `--max-rto`.
 pub const MAX_RTO: &str = "rehearsa.max-rto";
+/// As `--control`: `true` or `false`.
+pub const CONTROL: &str = "rehearsa.control";
 /// What the service depends on, for stacks whose compose does not say; read by discovery.
 pub const DEPENDS_ON: &str = "rehearsa.depends_on";
 
 /// Every key there is.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     IGNORE,
     SKIP,
     TIMEOUT,
@@ -55,6 +57,7 @@ pub const KEYS: [&str; 14] = [
     MAX_ENTRIES,
     MAX_AGE,
     MAX_RTO,
+    CONTROL,
     DEPENDS_ON,
 ];
 
@@ -88,7 +91,7 @@ impl Labels {
             }
             let origin = Origin::Label { container: container.to_owned(), key: key.to_owned() };
             match key {
-                IGNORE => found.ignore = flag(&origin, value)?,
+                IGNORE => found.ignore = flag::parse(&origin, value)?,
                 SKIP => wishes.skip = Some(skip(value)),
                 TIMEOUT => wishes.timeout = Some(duration::parse_positive(&origin, value)?),
                 SETTLE => wishes.settle = Some(duration::parse(&origin, value)?),
@@ -101,6 +104,7 @@ impl Labels {
                 MAX_ENTRIES => wishes.max_entries = Some(count::parse(&origin, value)?),
                 MAX_AGE => wishes.max_age = Some(duration::parse(&origin, value)?),
                 MAX_RTO => wishes.max_rto = Some(duration::parse(&origin, value)?),
+                CONTROL => wishes.control = Some(flag::parse(&origin, value)?),
                 DEPENDS_ON => {}
                 key if let Some(name) = key.strip_prefix(check::PREFIX) => {
                     wishes.questions.push(check::of_label(&origin, name, value)?);
@@ -112,14 +116,6 @@ impl Labels {
         // Labels have no order of their own.
         found.wishes.questions.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
-    }
-}
-
-fn flag(origin: &Origin, value: &str) -> Result<bool, ConfigError> {
-    match value.trim().to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" | "" => Ok(false),
-        _ => Err(ConfigError::value(origin, value, "`true` or `false`")),
     }
 }
 
@@ -202,6 +198,7 @@ mod tests {
                 ("rehearsa.max-entries", "1000"),
                 ("rehearsa.max-age", "26h"),
                 ("rehearsa.max-rto", "10m"),
+                ("rehearsa.control", "true"),
                 ("rehearsa.depends_on", "db"),
             ],
         )
@@ -222,6 +219,7 @@ mod tests {
             max_entries: Some(1000),
             max_age: Some(Duration::from_secs(26 * 3600)),
             max_rto: Some(Duration::from_secs(600)),
+            control: Some(true),
             strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
             maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
             allow_empty: EmptyRule::parse_list(&FLAG, "/cache,logs").expect("mounts"),

@@ -8,6 +8,7 @@ pub mod count;
 pub mod duration;
 pub mod environment;
 pub mod error;
+pub mod flag;
 pub mod forms;
 pub mod labels;
 pub mod map;

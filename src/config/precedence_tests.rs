@@ -118,6 +118,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(&rehearsal.skip),
     },
     Key {
+        name: "control",
+        flag: Some(|flags, text| flags.control = text == "true"),
+        variable: Some("REHEARSA_CONTROL"),
+        label: "rehearsa.control",
+        written: ["true", "false", "yes", "false", "true", "false"],
+        heard: ["true", "false", "true", "false", "true", "false", "false"],
+        shown: |rehearsal| rehearsal.control.to_string(),
+    },
+    Key {
         name: "mounts",
         flag: Some(|flags, text| flags.strategies = vec![text]),
         variable: Some("REHEARSA_STRATEGY"),
@@ -210,6 +219,7 @@ fn no_key_is_forgotten_here() {
         "REHEARSA_MAX_ENTRIES",
         "REHEARSA_MAX_AGE",
         "REHEARSA_MAX_RTO",
+        "REHEARSA_CONTROL",
     ];
     assert_eq!(variables, of_rehearsals.into());
 }

@@ -15,7 +15,7 @@ use super::settings::{
     DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
 use super::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
-use super::{PlanFile, duration, map, partition, plan_file, size, strategy};
+use super::{PlanFile, duration, flag, map, partition, plan_file, size, strategy};
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
@@ -80,6 +80,8 @@ pub struct Flags {
     pub max_age: Option<String>,
     /// `--max-rto`.
     pub max_rto: Option<String>,
+    /// `--control`.
+    pub control: bool,
     /// `--keep`.
     pub keep: bool,
     /// `--strategy`.
@@ -97,7 +99,8 @@ pub struct Flags {
 }
 
 /// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
-pub const VARIABLES: [(&str, &str); 19] = [
+pub const VARIABLES: [(&str, &str); 20] = [
+    ("REHEARSA_CONTROL", "--control"),
     ("REHEARSA_TEST_THREADS", "--test-threads"),
     ("RUST_TEST_THREADS", "--test-threads"),
     ("REHEARSA_TIMEOUT", "--timeout"),
@@ -162,6 +165,10 @@ impl Settings {
                 .iter()
                 .map(|text| EmptyRule::parse(&Origin::Flag("--allow-empty"), text))
                 .collect::<Result<_, _>>()?,
+            control: match said(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]) {
+                Some(said) => Some(flag::parse(&said.origin, said.text)?),
+                None => None,
+            },
             skip: None,
             questions: Vec::new(),
         };
@@ -223,6 +230,7 @@ impl Settings {
             max_age: heard.first(|said| said.max_age).filter(|bound| !bound.is_zero()),
             max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
             questions: heard.questions(),
+            control: heard.first(|said| said.control).unwrap_or(defaults.control),
         })
     }
 

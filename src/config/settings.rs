@@ -135,6 +135,8 @@ pub struct Rehearsal {
     pub max_rto: Option<Duration>,
     /// What its owner asks of it once it is ready.
     pub questions: Vec<Question>,
+    /// It is booted once more without the data, to see whether its checks notice.
+    pub control: bool,
 }
 
 impl Default for Rehearsal {
@@ -154,6 +156,7 @@ impl Default for Rehearsal {
             max_age: None,
             max_rto: None,
             questions: Vec::new(),
+            control: false,
         }
     }
 }

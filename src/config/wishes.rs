@@ -37,6 +37,8 @@ pub struct Wishes {
     pub max_age: Option<Duration>,
     /// How long the way from the data to a ready service may be; 0 for no bound.
     pub max_rto: Option<Duration>,
+    /// Whether it is booted once more without the data.
+    pub control: Option<bool>,
     /// Strategies for mounts, last match wins.
     pub strategies: Vec<StrategyRule>,
     /// Parts of the backup for mounts, last match wins.

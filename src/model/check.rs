@@ -89,4 +89,14 @@ impl Proof {
             Proof::DataProven => "data-proven",
         }
     }
+
+    /// What would show more; `None` when there is no more to show.
+    pub fn raised_by(self) -> Option<&'static str> {
+        match self {
+            Proof::Running => Some("a healthcheck, or an exposed port that it listens on"),
+            Proof::Listening => Some("a healthcheck of the image or of its compose file"),
+            Proof::Healthy => Some("a check of yours that only the data can pass: exec, sql, http or file"),
+            Proof::DataProven => None,
+        }
+    }
 }

@@ -132,7 +132,7 @@ codes! {
         "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";
     SourceOtherFormat "source/other-format" Errored "the backup is no tar archive",
         "The file begins as something else that is known: another kind of archive, a dump, something packed or encrypted in a way that is not read here.",
-        "Unpack it and restore from the folder (--from dir:FOLDER), or pipe it: lz4 -dc app.tar.lz4 | rehearsa test --from tar:-";
+        "Unpack it and restore from the folder (--from dir:FOLDER), or pipe it, as in `lz4 -dc app.tar.lz4 | rehearsa test --from tar:-`.";
     SourceLockedOut "source/locked-out" Failed "the backup cannot be decrypted",
         "The passphrase or key that was given does not open the backup; in an emergency nobody would get at the data.",
         "Find the right passphrase or key, and keep it where it survives the loss of this host.";

@@ -253,6 +253,11 @@ pub enum Step {
         /// Which service.
         service: ServiceName,
     },
+    /// It is booted once more on empty mounts, to see whether its checks notice.
+    Control {
+        /// Which service.
+        service: ServiceName,
+    },
     /// Everything is removed and looked for.
     Teardown,
 }
@@ -261,7 +266,10 @@ impl Step {
     /// The one service whose own doing the step is; for other cases it is only in the timeline.
     pub fn owner(&self) -> Option<&ServiceName> {
         match self {
-            Step::Boot { service } | Step::Check { service, .. } | Step::Settle { service } => Some(service),
+            Step::Boot { service }
+            | Step::Check { service, .. }
+            | Step::Settle { service }
+            | Step::Control { service } => Some(service),
             Step::Network
             | Step::Worker
             | Step::Canary

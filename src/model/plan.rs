@@ -78,6 +78,8 @@ pub struct ServicePlan {
     pub max_age: Option<Duration>,
     /// From the beginning of the restore until the service is ready it may take no longer than this.
     pub max_rto: Option<Duration>,
+    /// It is booted once more without the data.
+    pub control: bool,
     /// What must be up before it: services of the same plan.
     pub needs: Vec<Need>,
     /// Something that makes it impossible to rehearse it, known before it is tried.

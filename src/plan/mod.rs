@@ -151,6 +151,7 @@ fn plan_stack(
             snapshot: None,
             max_age: rehearsal.max_age,
             max_rto: rehearsal.max_rto,
+            control: rehearsal.control,
             service: service.clone(),
             changes,
             mounts,

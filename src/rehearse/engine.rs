@@ -1,6 +1,7 @@
 //! The engine: what all stacks of a run share, and the one thing that is asked of it: rehearse this service.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::docker::{Daemon, DaemonInfo, DockerError, Kind};
@@ -74,7 +75,7 @@ pub(super) struct Common {
     pub watch: Once<Arc<Watch>>,
     pub addresses: Once<Arc<Vec<String>>>,
     /// Once a sandbox was found open, nothing is booted any more, and what runs is stopped.
-    pub breach: Breach,
+    pub breach: Arc<Breach>,
 }
 
 impl Engine {
@@ -93,7 +94,7 @@ impl Engine {
             image: Once::default(),
             watch: Once::default(),
             addresses: Once::default(),
-            breach: Breach::default(),
+            breach: Arc::default(),
         });
         let mut by_case = BTreeMap::new();
         let mut stacks = Vec::new();
@@ -171,12 +172,12 @@ impl Engine {
     }
 }
 
-/// The plan for another attempt at one service: its stack under another name, in which it is the only case. What it does not
-/// need is never booted, since nobody asks for it.
-fn alone(stack: &StackPlan, case: &ServiceName, attempt: u32) -> StackPlan {
+/// The plan for another boot of one service: its stack under another name, in which it is the only case. What it does not need is
+/// never booted, since nobody asks for it.
+pub(super) fn alone(stack: &StackPlan, case: &ServiceName, suffix: impl Display) -> StackPlan {
     let mut plan = stack.clone();
     // No stack and no container can have this character in its name, so the two sandboxes are never taken for one.
-    plan.name = format!("{}@{attempt}", stack.name);
+    plan.name = format!("{}@{suffix}", stack.name);
     for service in &mut plan.services {
         service.selected &= service.service.name == *case;
     }
@@ -192,6 +193,24 @@ fn runnable(stack: &StackPlan) -> Vec<ServiceName> {
 }
 
 impl Common {
+    /// The same for a sandbox of which nothing is told but to `overhear`, and nothing is kept.
+    pub fn muted(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Common {
+        Common {
+            daemon: self.daemon.clone(),
+            info: self.info.clone(),
+            session: self.session.clone(),
+            notify: self.notify.muted(overhear),
+            keep: false,
+            sources: self.sources.clone(),
+            host_addresses: self.host_addresses.clone(),
+            stop: self.stop.clone(),
+            image: Once::default(),
+            watch: Once::default(),
+            addresses: Once::default(),
+            breach: Arc::clone(&self.breach),
+        }
+    }
+
     /// The worker image, imported if need be.
     pub fn image(self: &Arc<Self>) -> Work<WorkerImage> {
         let daemon = self.daemon.clone();

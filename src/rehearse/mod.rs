@@ -8,6 +8,7 @@ mod breach;
 mod brought;
 mod cause;
 mod complete;
+mod control;
 mod engine;
 mod layered;
 mod ledger;

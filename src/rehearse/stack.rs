@@ -125,6 +125,7 @@ impl Stack {
             Ok((proof, log_tail)) => {
                 self.warn_of_nothing(case);
                 self.warn_of_suspicions(case);
+                let proof = self.control(case, proof).await;
                 self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
             }
             Err(diagnosis) => {

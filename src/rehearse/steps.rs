@@ -30,6 +30,18 @@ impl Notify {
         (self.send)(fact);
     }
 
+    /// Tells only what is left behind: what else happens is no finding about the data. All of it is told to `overhear`.
+    pub fn muted(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Notify {
+        let send = Arc::clone(&self.send);
+        let only_left = move |fact| {
+            overhear(&fact);
+            if matches!(fact, Fact::LeftBehind { .. }) {
+                send(fact);
+            }
+        };
+        Notify { send: Arc::new(only_left), ..self.clone() }
+    }
+
     /// Everything is being stopped for another reason than a signal: from now on, too, a step that breaks counts as stopped.
     pub fn halt(&self) {
         self.halted.store(true, Ordering::SeqCst);

@@ -326,7 +326,7 @@ impl Reporter for HumanReporter {
 fn is_routine(step: &Step) -> bool {
     match step {
         Step::Worker | Step::Canary | Step::Verify { .. } | Step::Settle { .. } | Step::Teardown => true,
-        Step::Network | Step::Restore { .. } | Step::Boot { .. } | Step::Check { .. } => false,
+        Step::Network | Step::Restore { .. } | Step::Boot { .. } | Step::Check { .. } | Step::Control { .. } => false,
     }
 }
 

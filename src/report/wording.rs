@@ -101,6 +101,7 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
                 both(&format!("Dependency {name}: {doing}"), &format!("Dependency {name}: {done} {time}"))
             }
         }
+        Step::Control { .. } => both("Booting once more without the data", "Booted once more without the data"),
         Step::Teardown => both("Removing sandbox", "Removed sandbox"),
     }
 }

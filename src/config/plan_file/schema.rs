@@ -33,6 +33,8 @@ struct RehearsaToml {
     max_age: Option<TextOrNumber>,
     /// From the beginning of the restore until the service is ready: `10m`; 0 for no bound.
     max_rto: Option<TextOrNumber>,
+    /// Whether it is booted once more on empty mounts, to see whether its checks notice that the data is not there.
+    control: Option<bool>,
     /// Where backups are, by names of your own.
     sources: Option<BTreeMap<String, Source>>,
     /// What holds for the services of a stack (a Compose project).
@@ -91,6 +93,8 @@ struct Service {
     max_age: Option<TextOrNumber>,
     /// From the beginning of the restore until it is ready: `10m`; 0 for no bound.
     max_rto: Option<TextOrNumber>,
+    /// Whether it is booted once more on empty mounts, to see whether its checks notice that the data is not there.
+    control: Option<bool>,
     /// Why it is listed but not rehearsed; `false` takes back what the stack says.
     skip: Option<Skip>,
     /// A way out of the sandbox; only `false` for now.

@@ -179,6 +179,7 @@ fn every_key_is_understood() {
     let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
     let jellyfin = Wishes {
+        control: None,
         snapshot: None,
         keys: Default::default(),
         source: Some(SourceWish::Live),

@@ -45,7 +45,9 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
         Standing::Ended(Verdict::Skipped) => html! { p.lead { "Skipped: " (short(&wording::skip_reason(case))) } },
         Standing::Ended(Verdict::Passed) => html! {
             @if let Some(proof) = case.proof {
-                p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "." }
+                p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "."
+                    @if let Some(more) = proof.raised_by() { " More would be shown by " (more) "." }
+                }
             }
             @if row.is_flaky() {
                 p.lead { "It was not green at once, but at attempt " (case.earlier.len() + 1) "." }

@@ -32,7 +32,7 @@ fn kind(step: &Step) -> Kind {
         Step::Network | Step::Worker | Step::Canary => Kind::Sandbox,
         Step::Restore { .. } => Kind::Restore,
         Step::Boot { .. } => Kind::Boot,
-        Step::Verify { .. } | Step::Check { .. } | Step::Settle { .. } => Kind::Check,
+        Step::Verify { .. } | Step::Check { .. } | Step::Settle { .. } | Step::Control { .. } => Kind::Check,
         Step::Teardown => Kind::Teardown,
     }
 }

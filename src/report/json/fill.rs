@@ -114,6 +114,7 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         image: Image { reference: case.info.image.reference.clone(), id: case.info.image.id.clone() },
         declared: case.info.declared.as_ref().map(|at| Declared { file: at.file.clone(), line: at.line }),
         proof: case.proof.map(|proof| proof.name().to_owned()),
+        raised_by: case.proof.and_then(|proof| proof.raised_by()).map(str::to_owned),
         started: case.started,
         finished: case.finished,
         seconds: thousandths(case.seconds()),
@@ -153,6 +154,7 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Boot { service } => ("boot", Some(service.to_string())),
         event::Step::Check { service, .. } => ("check", Some(service.to_string())),
         event::Step::Settle { service } => ("settle", Some(service.to_string())),
+        event::Step::Control { service } => ("control", Some(service.to_string())),
         event::Step::Teardown => ("teardown", None),
     };
     let (strategy, source) = match &record.step {

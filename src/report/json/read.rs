@@ -333,6 +333,7 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
             };
             Step::Check { service: service(), check }
         }
+        "control" => Step::Control { service: service() },
         "settle" => Step::Settle { service: service() },
         "teardown" => Step::Teardown,
         word => return Err(ReadError::NotUnderstood { what: "step", word: word.to_owned() }),

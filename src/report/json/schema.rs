@@ -126,6 +126,9 @@ pub struct Case {
     pub declared: Option<Declared>,
     /// What was shown: `running`, `listening`, `healthy` or `data-proven`.
     pub proof: Option<String>,
+    /// What would show more.
+    #[serde(default)]
+    pub raised_by: Option<String>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// When it ended.
@@ -225,7 +228,7 @@ pub struct Amount {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `check`, `settle` or `teardown`.
+    /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `check`, `settle`, `control` or `teardown`.
     pub step: String,
     /// What it was done to: a mount, or the name of a service.
     pub subject: Option<String>,

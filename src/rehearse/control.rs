@@ -1,0 +1,209 @@
+//! The negative control: a green service is booted once more on empty mounts, with the same checks. Checks that pass there, too, have
+//! shown that the program starts, and nothing of its data.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::check::{Check, Proof};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::event::{Fact, Step, StepResult};
+use crate::model::mount::Strategy;
+use crate::model::plan::{StackPlan, Supply};
+use crate::model::service::ServiceName;
+
+use super::engine::alone;
+use super::once::Outcome;
+use super::stack::Stack;
+
+/// The least time that a service without its data has to come up: to begin anew takes some longer than to go on.
+const LEAST: Duration = Duration::from_secs(30);
+/// How much longer than with its data it may take.
+const LONGER: u32 = 3;
+
+impl Stack {
+    /// What is shown once the control is done, if it is asked for.
+    pub(super) async fn control(self: &Arc<Self>, case: &ServiceName, proof: Proof) -> Proof {
+        if !self.plan_of(case).is_some_and(|plan| plan.control) {
+            return proof;
+        }
+        let service = case.clone();
+        let step = self.common.notify.begin(vec![case.clone()], Step::Control { service });
+        let Some(empty) = without_data(&self.plan, case, self.took(case)) else {
+            step.done_with(None, Some("it writes to no mount: there is nothing to take away".to_owned()));
+            return proof;
+        };
+        let overheard = Arc::new(Mutex::new(Overheard::default()));
+        let (ear, of) = (Arc::clone(&overheard), case.clone());
+        let common = self.common.muted(move |fact| ear.lock().unwrap_or_else(PoisonError::into_inner).hear(&of, fact));
+        let again = Arc::new(Stack::new(Arc::new(common), empty));
+        // A stop is seen by those who made this rehearsal: what it has begun is removed in any case.
+        let result = tokio::select! {
+            biased;
+            () = self.common.stop.cancelled() => None,
+            result = again.validate(case) => Some(result.map(drop)),
+        };
+        again.tear_down(Vec::new()).await;
+        let Some(result) = result else { return proof };
+        let passed = std::mem::take(&mut overheard.lock().unwrap_or_else(PoisonError::into_inner).passed);
+        match seen(&result) {
+            Seen::Passed => {
+                step.done_with(None, Some("its checks pass there, too".to_owned()));
+                let passed = if passed.is_empty() { "that it runs".to_owned() } else { passed.join(", ") };
+                let message = format!(
+                    "{case} was booted once more with every mount that it writes to empty, and passed there, too: {passed} says \
+                     nothing of the data"
+                );
+                let diagnosis = Diagnosis::new(Code::CheckNotDataSensitive, message);
+                self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
+                proof.min(Proof::Healthy)
+            }
+            Seen::Failed(diagnosis) => {
+                let but = match passed.as_slice() {
+                    [] => String::new(),
+                    passed => format!("; {} passed all the same", passed.join(", ")),
+                };
+                step.done_with(None, Some(format!("it is noticed: {}{but}", diagnosis.code.title())));
+                proof
+            }
+            Seen::Nothing(diagnosis) => {
+                step.done_with(None, Some(format!("could not be found out: {diagnosis}")));
+                proof
+            }
+        }
+    }
+
+    /// How long the service took to come up.
+    fn took(&self, case: &ServiceName) -> Duration {
+        let places =
+            self.plan_of(case).into_iter().flat_map(|plan| plan.mounts.iter().filter_map(|mount| mount.restore));
+        let began = places.filter_map(|index| self.restore_began[index].get()).min();
+        began.map_or(Duration::ZERO, Instant::elapsed)
+    }
+}
+
+/// What was heard of the second boot.
+#[derive(Default)]
+struct Overheard {
+    /// Checks that are under way, by the number of their step.
+    open: BTreeMap<u64, String>,
+    /// Those that passed, as people call them.
+    passed: Vec<String>,
+}
+
+impl Overheard {
+    fn hear(&mut self, case: &ServiceName, fact: &Fact) {
+        match fact {
+            Fact::StepStarted { id, step: Step::Check { service, check }, .. } if service == case => {
+                self.open.insert(*id, called(check));
+            }
+            Fact::StepFinished { id, result } => {
+                if let (Some(name), StepResult::Done { .. }) = (self.open.remove(id), result) {
+                    self.passed.push(name);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn called(check: &Check) -> String {
+    match check {
+        Check::Health => "its healthcheck".to_owned(),
+        Check::Tcp { .. } => "that it listens".to_owned(),
+        Check::Running => "that it runs".to_owned(),
+        Check::Own { name, .. } => format!("the check {name}"),
+    }
+}
+
+/// What a service did without its data.
+enum Seen<'a> {
+    /// As with it.
+    Passed,
+    /// It did not come up, or a check failed.
+    Failed(&'a Diagnosis),
+    /// Nobody knows.
+    Nothing(&'a Diagnosis),
+}
+
+fn seen(result: &Outcome<()>) -> Seen<'_> {
+    match result {
+        Ok(()) => Seen::Passed,
+        Err(diagnosis) if diagnosis.severity() == Severity::Failed => Seen::Failed(diagnosis),
+        // It misses something of the host as well, and would not have come up with its data either, or would have.
+        Err(diagnosis) if diagnosis.code == Code::SandboxWithheld => Seen::Failed(diagnosis),
+        Err(diagnosis) => Seen::Nothing(diagnosis),
+    }
+}
+
+/// The stack with this service as its only case, and nothing in what its services write to; `None` when they write to nothing. What
+/// they only read, such as a configuration, stays as it is: without it few programs would begin at all.
+fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
+    let mut plan = alone(stack, case, "control");
+    let mut emptied = false;
+    for (index, restore) in plan.restores.iter_mut().enumerate() {
+        let mounts = plan.services.iter().flat_map(|service| &service.mounts);
+        let is_written = mounts.filter(|mount| mount.restore == Some(index)).any(|mount| !mount.mount.read_only);
+        if is_written && restore.strategy != Strategy::Empty {
+            emptied = true;
+            restore.strategy = Strategy::Empty;
+            restore.supply = Supply::Live;
+            restore.part = None;
+        }
+    }
+    for service in &mut plan.services {
+        for mount in &mut service.mounts {
+            if let Some(restore) = mount.restore.and_then(|index| plan.restores.get(index)) {
+                mount.strategy = restore.strategy;
+            }
+        }
+        let longest = (took * LONGER).max(LEAST);
+        service.timeout = Some(service.timeout.map_or(longest, |timeout| timeout.min(longest)));
+        service.max_rto = None;
+        service.settle = Duration::ZERO;
+    }
+    emptied.then_some(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Rehearsal, Selection};
+    use crate::model::mount::{Mount, Origin};
+    use crate::model::sample;
+    use crate::model::service::Service;
+    use crate::plan::{Inputs, plan};
+
+    fn planned(mounts: Vec<Mount>) -> StackPlan {
+        let service = Service { mounts, ..sample::service(ServiceName::of_stack("s", "app")) };
+        let selection = Selection::default();
+        plan(Inputs { services: vec![(service, Rehearsal::default())], selection: &selection }).stacks.remove(0)
+    }
+
+    fn volume(name: &str, read_only: bool) -> Mount {
+        let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+        Mount { target: format!("/{name}"), origin, read_only }
+    }
+
+    #[test]
+    fn what_is_written_to_is_emptied_and_a_configuration_stays() {
+        let case = ServiceName::of_stack("s", "app");
+        let plan = planned(vec![volume("data", false), volume("config", true)]);
+        let empty = without_data(&plan, &case, Duration::from_secs(20)).expect("there is something to take away");
+        let strategies: Vec<_> = empty.restores.iter().map(|restore| restore.strategy).collect();
+        assert_eq!(strategies, [Strategy::Empty, plan.restores[1].strategy]);
+        assert_eq!(empty.services[0].timeout, Some(Duration::from_secs(60)));
+        assert_eq!(empty.name, "s@control");
+        assert!(without_data(&planned(vec![volume("config", true)]), &case, Duration::ZERO).is_none());
+        assert!(without_data(&planned(Vec::new()), &case, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_found_out_is_no_sign_of_anything() {
+        let of = |code| Err(Diagnosis::new(code, ""));
+        assert!(matches!(seen(&Ok(())), Seen::Passed));
+        assert!(matches!(seen(&of(Code::BootExited)), Seen::Failed(_)));
+        assert!(matches!(seen(&of(Code::CheckFailed)), Seen::Failed(_)));
+        assert!(matches!(seen(&of(Code::WorkerFailed)), Seen::Nothing(_)));
+    }
+}
