@@ -1,7 +1,6 @@
 //! Everything of ours on the engine, found by label.
 
 use std::collections::HashMap;
-
 use std::time::Duration;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};

@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn what_could_not_be_found_out_is_no_sign_of_anything() {
-        let of = |code| Err(Diagnosis::new(code, ""));
+        let of = |code| Diagnosis::new(code, "");
         assert!(matches!(seen(&Ok(())), Seen::Passed));
-        assert!(matches!(seen(&of(Code::BootExited)), Seen::Failed(_)));
-        assert!(matches!(seen(&of(Code::CheckFailed)), Seen::Failed(_)));
-        assert!(matches!(seen(&of(Code::WorkerFailed)), Seen::Nothing(_)));
+        assert!(matches!(seen(&Err(of(Code::BootExited))), Seen::Failed(_)));
+        assert!(matches!(seen(&Err(of(Code::CheckFailed))), Seen::Failed(_)));
+        assert!(matches!(seen(&Err(of(Code::WorkerFailed))), Seen::Nothing(_)));
     }
 }

@@ -166,6 +166,7 @@ fn every_key_is_understood() {
         memory: Some(2 << 30),
         max_age: Some(Duration::from_secs(26 * 3600)),
         max_rto: Some(Duration::from_secs(600)),
+        control: Some(true),
         ..Wishes::default()
     };
     assert_eq!(file.all, all);
