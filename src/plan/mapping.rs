@@ -103,6 +103,9 @@ fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount
             let source = source.trim_matches('/');
             add(if source.contains('/') { Rule::Name } else { Rule::Target }, source);
             add(Rule::Name, &format!("backup/{source}"));
+            // From a folder on the way to it on, as `tar -C /srv -c app` leaves it.
+            let ends = source.match_indices('/').map(|(at, _)| &source[at + 1..]);
+            ends.filter(|end| end.contains('/')).for_each(|end| add(Rule::Name, end));
             if let Some(last) = source.rsplit('/').next().filter(|last| !last.is_empty()) {
                 add(Rule::Target, &format!("backup/{last}"));
                 add(Rule::Target, last);

@@ -48,6 +48,18 @@ pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_mo
         asked.candidates.retain(|c| c.rule == Rule::Said || can_fill(c.tally.root, is_volume));
         // An engine keeps what is in a volume one folder below the volume's name.
         let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
+        // Of a host path the whole says more than its end, and a longer end more than a shorter one.
+        if let Origin::Bind { source } = &asked.mount.origin {
+            let source = source.trim_matches('/');
+            let whole = [source.as_bytes().to_vec(), format!("backup/{source}").into_bytes()];
+            let is_less = |path: &Vec<u8>| {
+                !whole.contains(path)
+                    && paths
+                        .iter()
+                        .any(|other| whole.contains(other) || other.ends_with(&[b"/", path.as_slice()].concat()))
+            };
+            asked.candidates.retain(|c| c.rule != Rule::Name || !is_less(&c.path));
+        }
         asked.candidates.retain(|c| c.rule == Rule::Said || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
     }
     let is_of_mounts = is_of_mounts(&asked, found, shown);
@@ -132,6 +144,19 @@ fn only_part(found: &Found) -> Option<Candidate> {
         && path == b"_data"
     {
         return Some(part(path, tally));
+    }
+    // As docker-volume-backup writes it, by whatever name it was told.
+    if let [(path, tally)] = tops.as_slice()
+        && path == b"backup"
+        && tally.root != Some(Shape::File)
+    {
+        let mut below = found.parts.iter().filter(|(path, _)| {
+            path.strip_prefix(b"backup/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&b'/'))
+        });
+        return match (below.next(), below.next()) {
+            (Some((path, tally)), None) if tally.root != Some(Shape::File) => Some(part(path, tally)),
+            _ => None,
+        };
     }
     let of_more = found.parts.iter().any(|(path, _)| path == b"_data" || path.ends_with(b"/_data"));
     if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {

@@ -189,6 +189,10 @@ fn a_bind_mount_is_found_by_its_host_path() {
     ] {
         takes(data(), paths, part);
     }
+    // Of a folder on the way to it, with what lies beside it.
+    takes(data(), &["app/compose.yml", "app/data/a", "app/other/b"], "app/data");
+    // The whole path says more than its end.
+    takes(data(), &["opt/app/data/a", "app/data/b"], "opt/app/data");
     // A single file.
     let file = || bind("/opt/app/app.toml", "/etc/app.toml");
     takes(file(), &["opt/app/app.toml", "opt/app/app.toml.old"], "opt/app/app.toml");
@@ -256,6 +260,8 @@ fn a_backup_of_one_mount_needs_no_name() {
         (&["./", "a", "sub/", "sub/b"][..], "."),
         (&["whatever/", "whatever/a", "whatever/b"], "whatever"),
         (&["app.ini", "db/a", "log/b"], "."),
+        // As docker-volume-backup is told to call it.
+        (&["backup/my-app/", "backup/my-app/a"], "backup/my-app"),
     ] {
         takes(data(), paths, part);
     }
@@ -336,7 +342,6 @@ fn a_backup_of_more_is_not_taken_for_one_mount() {
     for paths in [
         &["etc/passwd", "usr/bin/a"][..],
         &["./", "etc/passwd", "app.ini"],
-        &["backup/one/a"],
         &["backup/one/a", "backup/two/b"],
         &["volumes/one/_data/a"],
         &["./", "one/_data/a", "metadata.db"],
