@@ -24,6 +24,8 @@ pub enum ArchiveFault {
     Corrupt,
     /// It is no tar archive at all.
     NotAnArchive,
+    /// It is whole, and only a part of a backup: the rest is in another archive.
+    Partial,
     /// It is something else that is known, and may be whole.
     OtherFormat,
     /// It has more entries than are allowed.
@@ -39,6 +41,7 @@ impl fmt::Display for ArchiveError {
             ArchiveFault::NotAnArchive | ArchiveFault::OtherFormat => {
                 return write!(f, "this is not a tar archive: {detail}");
             }
+            ArchiveFault::Partial => write!(f, "the archive is not all of the backup: {detail}")?,
             ArchiveFault::Truncated => write!(f, "the archive is cut off: {detail}")?,
             ArchiveFault::Corrupt => write!(f, "the archive is damaged, or of a form that is not known: {detail}")?,
             ArchiveFault::TooMany => write!(f, "the archive is too large: {detail}")?,

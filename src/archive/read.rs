@@ -266,7 +266,14 @@ impl<R: Read> Reader<R> {
             // A folder of an incremental backup by GNU tar, and the list of what was in it.
             b'D' => {
                 entry.kind = Kind::Folder;
-                self.expect_content(stored)?;
+                if stored > MAX_EXTENSION {
+                    self.expect_content(stored)?;
+                } else if let Some(name) = dumped_before(&self.body(stored)?) {
+                    let path = String::from_utf8_lossy(&entry.path).into_owned();
+                    let detail =
+                        format!("it is an incremental one, and {name} in the folder {path} is in an earlier archive");
+                    return Err(self.fault(ArchiveFault::Partial, detail));
+                }
             }
             unknown => {
                 let unknown = char::from(unknown).escape_default();
@@ -542,6 +549,12 @@ fn is_zero(block: &Block) -> bool {
 }
 
 /// What a file that is no archive is instead.
+/// The first file that the list of a folder, as GNU tar's incremental archives have it, says to be unchanged since an earlier one.
+fn dumped_before(list: &[u8]) -> Option<String> {
+    let name = list.split(|byte| *byte == 0).find_map(|record| record.strip_prefix(b"N"))?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
 /// What begins like this instead of an archive, if that is known.
 fn other_format(start: &Block) -> Option<String> {
     const KNOWN: [(&[u8], &str); 9] = [

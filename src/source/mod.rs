@@ -203,6 +203,7 @@ impl SourceError {
             | SourceError::Unheard(_) => Code::SourceUnreachable,
             SourceError::NoSnapshot(_) => Code::SourceNoSnapshot,
             SourceError::Several(_) => Code::SourceSeveral,
+            SourceError::Corrupt(error) if error.kind == ArchiveFault::Partial => Code::RestoreIncomplete,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::TooMany(_) => Code::RestoreTooLarge,

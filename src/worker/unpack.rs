@@ -152,7 +152,7 @@ fn broken(error: ArchiveError, max_entries: u64, ticket: &Ticket) -> Stop {
         }
         ArchiveFault::Truncated => format!("it is cut off: {detail}"),
         ArchiveFault::NotAnArchive | ArchiveFault::OtherFormat => format!("this is not a tar archive: {detail}"),
-        ArchiveFault::Corrupt => detail,
+        ArchiveFault::Corrupt | ArchiveFault::Partial => detail,
     };
     Failure::Corrupt { entry: short(entry.unwrap_or_default()), at, error: short(error) }.into()
 }

@@ -136,6 +136,24 @@ fn an_incremental_backup_keeps_its_folders() {
 }
 
 #[test]
+fn an_archive_of_what_changed_since_another_is_not_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    std::fs::write(tree.join("old"), "old").unwrap();
+    let incremental = format!("--listed-incremental={}", dir.path().join("snapshot").display());
+    let archived = || {
+        let mut tar = Command::new("tar");
+        run(tar.arg("-C").arg(&tree).args(["-cf", "-", &incremental, "."]), b"")
+    };
+    assert!(read(archived().as_slice()).is_ok());
+    std::fs::write(tree.join("new"), "new").unwrap();
+    let error = read(archived().as_slice()).unwrap_err();
+    assert_eq!(error.kind, ArchiveFault::Partial, "{error}");
+    assert!(error.to_string().contains("old in the folder"), "{error}");
+}
+
+#[test]
 fn labels_are_no_entries_and_single_volumes_of_several_are_refused() {
     let entries = compare(FEW, LITTLE, gnu_tar(&["--format=gnu", "--label=Backup of today"]));
     assert!(!entries.iter().any(|(entry, _)| entry.path.starts_with(b"Backup")));
