@@ -45,17 +45,6 @@ impl Daemon {
     /// The anonymous volumes that the engine makes for an image's undeclared `VOLUME`s carry no label. They go with their
     /// container.
     pub async fn objects(&self, session: Option<&str>) -> Result<Objects> {
-        for _ in 0..LOOKS {
-            let objects = self.listed(session).await?;
-            if objects.containers.iter().all(|container| container.name != container.id) {
-                return Ok(objects);
-            }
-            tokio::time::sleep(BETWEEN).await;
-        }
-        self.listed(session).await
-    }
-
-    async fn listed(&self, session: Option<&str>) -> Result<Objects> {
         let filter = with_label(match session {
             Some(session) => format!("{}={session}", labels::SESSION),
             None => labels::SESSION.to_owned(),
@@ -88,6 +77,18 @@ impl Daemon {
                     .map(|volume| object(Some(volume.name.clone()), volume.name, Some(volume.labels))),
             ),
         })
+    }
+
+    /// The same, once the engine is done with what it is just removing.
+    pub async fn objects_left(&self, session: Option<&str>) -> Result<Objects> {
+        for _ in 0..LOOKS {
+            let objects = self.objects(session).await?;
+            if objects.containers.iter().all(|container| container.name != container.id) {
+                return Ok(objects);
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        self.objects(session).await
     }
 }
 

@@ -117,7 +117,7 @@ impl Stack {
     /// What carries this stack's labels now.
     async fn left(&self) -> Result<Vec<Entry>, DockerError> {
         let Objects { containers, networks, volumes } =
-            self.common.daemon.objects(Some(&self.common.session.id)).await?;
+            self.common.daemon.objects_left(Some(&self.common.session.id)).await?;
         let mine = |stack: &str| stack == self.plan.name;
         let containers = containers.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| Entry::Container(o.name));
         let networks = networks.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| Entry::Network(o.name));

@@ -66,7 +66,7 @@ impl Bench {
         for volume in &objects.volumes {
             self.daemon.remove_volume(&volume.id).await.expect("a volume is removed");
         }
-        let left = self.daemon.objects(Some(&self.marks.session)).await.expect("objects are listed");
+        let left = self.daemon.objects_left(Some(&self.marks.session)).await.expect("objects are listed");
         assert_eq!(left, Default::default(), "something is left");
     }
 
