@@ -145,19 +145,6 @@ fn only_part(found: &Found) -> Option<Candidate> {
     {
         return Some(part(path, tally));
     }
-    // As docker-volume-backup writes it, by whatever name it was told.
-    if let [(path, tally)] = tops.as_slice()
-        && path == b"backup"
-        && tally.root != Some(Shape::File)
-    {
-        let mut below = found.parts.iter().filter(|(path, _)| {
-            path.strip_prefix(b"backup/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&b'/'))
-        });
-        return match (below.next(), below.next()) {
-            (Some((path, tally)), None) if tally.root != Some(Shape::File) => Some(part(path, tally)),
-            _ => None,
-        };
-    }
     let of_more = found.parts.iter().any(|(path, _)| path == b"_data" || path.ends_with(b"/_data"));
     if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {
         return None;
