@@ -82,7 +82,7 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
 }
 
 async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
-    let objects = daemon.objects(args.session.as_deref()).await?;
+    let objects = daemon.objects_left(args.session.as_deref()).await?;
     let Decision { remove, spared } =
         sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, Reach::Asked);
     let mut cleaned = Cleaned { schema_version: 1, dry_run: args.dry_run, ..Cleaned::default() };

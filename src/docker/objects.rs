@@ -1,14 +1,13 @@
 //! Everything of ours on the engine, found by label.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
 use crate::model::sandbox::Marks;
 
 use super::client::Daemon;
-use super::containers::{own_name, with_label};
+use super::containers::{is_not_found, own_name, with_label};
 use super::errors::Result;
 use super::labels;
 
@@ -33,11 +32,6 @@ pub struct Object {
     /// What its labels say.
     pub marks: Marks,
 }
-
-/// A container that the engine is just done removing is listed for a moment without its name. It is looked again so often for such,
-/// and one that stays is told.
-const LOOKS: u32 = 20;
-const BETWEEN: Duration = Duration::from_millis(100);
 
 impl Daemon {
     /// Everything on the engine that carries the session label; with `session`, of that one only.
@@ -79,16 +73,20 @@ impl Daemon {
         })
     }
 
-    /// The same, once the engine is done with what it is just removing.
+    /// The same, without the containers that the engine has removed and lists all the same: under load it may forget to take one
+    /// out of its list, which then has no name and cannot be asked for.
     pub async fn objects_left(&self, session: Option<&str>) -> Result<Objects> {
-        for _ in 0..LOOKS {
-            let objects = self.objects(session).await?;
-            if objects.containers.iter().all(|container| container.name != container.id) {
-                return Ok(objects);
+        let mut objects = self.objects(session).await?;
+        let mut there = Vec::with_capacity(objects.containers.len());
+        for container in objects.containers {
+            let is_ghost = container.name == container.id
+                && matches!(self.state(&container.id).await, Err(error) if is_not_found(&error));
+            if !is_ghost {
+                there.push(container);
             }
-            tokio::time::sleep(BETWEEN).await;
         }
-        self.objects(session).await
+        objects.containers = there;
+        Ok(objects)
     }
 }
 
