@@ -13,6 +13,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo run --release -- demo", "tests/demo.rs runs the demo; a release build takes minutes"),
     ("ci/test", "it runs this very test; .ci/run runs it"),
     ("cargo install --locked --path .", "it would change the user's own tools; the build it does is that of the tests"),
+    ("rehearsa test --from dump:nightly.sql.gz shop::db", "tests/dumps.rs loads such dumps into real databases"),
     ("cargo test --test restores jellyfin", "tests/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/harness_target.rs runs that target as nextest does"),
 ];

@@ -564,7 +564,7 @@ fn other_format(start: &Block) -> Option<String> {
         (b"\x04\x22\x4d\x18", "something packed with lz4"),
         (b"LZIP", "something packed with lzip"),
         (b"\x1f\x9d", "something packed with compress"),
-        (b"PGDMP", "a dump of PostgreSQL"),
+        (b"PGDMP", "a dump of PostgreSQL (which `dump:FILE` loads)"),
         (b"SQLite format 3\0", "a database of SQLite"),
         (b"07070", "a cpio archive"),
     ];

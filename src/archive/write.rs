@@ -26,6 +26,9 @@ use super::{Entry, Kind, below};
 
 mod content;
 mod headers;
+mod stream;
+
+pub use stream::{pack_stream, plain_file};
 
 /// Folders on the way down that stay open, beside the root.
 const MAX_OPEN: usize = 64;

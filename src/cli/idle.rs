@@ -73,7 +73,7 @@ fn idle(plan: &Plan, rule: &Rule) -> Option<String> {
         let behind = match &mount.origin {
             Origin::Volume { name, .. } => Some(name.as_str()),
             Origin::Bind { source } => Some(source.as_str()),
-            Origin::Tmpfs { .. } | Origin::Other { .. } => None,
+            Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => None,
         };
         [Some(mount.target.as_str()), behind].into_iter().flatten()
     });

@@ -114,7 +114,8 @@ fn source_for(text: &str, file: &Path) -> Result<Option<Source>, Failure> {
     let place = match place {
         SourcePlace::Dir(path) => SourcePlace::Dir(full(path)),
         SourcePlace::Tar(path) => SourcePlace::Tar(full(path)),
-        elsewhere @ (SourcePlace::DaemonDir(_) | SourcePlace::TarStdin) => elsewhere,
+        SourcePlace::Dump(path) => SourcePlace::Dump(full(path)),
+        elsewhere @ (SourcePlace::DaemonDir(_) | SourcePlace::TarStdin | SourcePlace::DumpStdin) => elsewhere,
     };
     Ok(Some(Source { here, written: place.to_string() }))
 }

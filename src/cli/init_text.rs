@@ -76,7 +76,9 @@ source = \"{name}\"
 fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {
     let mut lines = String::new();
     for MountPlan { mount, strategy, .. } in &case.mounts {
-        if *strategy == Strategy::Omit || matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Other { .. }) {
+        if *strategy == Strategy::Omit
+            || matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. })
+        {
             continue;
         }
         let part = found.iter().find(|part| part.service == case.service.name && part.mount == mount.target);

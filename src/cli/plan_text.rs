@@ -6,7 +6,7 @@ use super::plan_view::{is_too_large, size_of};
 use crate::config::duration;
 use crate::model::check::Check;
 use crate::model::counted::counted;
-use crate::model::mount::Strategy;
+use crate::model::mount::{Origin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Condition;
 use crate::model::source::Rule;
@@ -102,6 +102,13 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
     let restore = plan.restore.and_then(|index| stack.restores.get(index));
     let from = |what: String| format!("{}: {what}", plan.mount.place());
     let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| found_by(part.rule)).unwrap_or_default();
+    if let Origin::Dump { .. } = plan.mount.origin {
+        let holds = match restore.map(|restore| &restore.supply) {
+            Some(Supply::Stream { holds, .. }) => format!(", {}", units::bytes(holds.amount.bytes)),
+            _ => String::new(),
+        };
+        return from(format!("loaded once it takes connections{holds}"));
+    }
     match restore.map(|restore| (&restore.supply, &restore.ask)) {
         Some((Supply::Stream { path, holds, .. }, _)) => {
             let path =

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::dump::LoadWish;
 use crate::model::event::{Amount, Change};
 use crate::model::mount::{Mount, Origin};
 use crate::model::plan::{Need, RestorePlan, StackPlan, Supply};
@@ -34,6 +35,8 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         max_age: None,
         max_rto: None,
         control: false,
+        load_wish: LoadWish::default(),
+        load: None,
         memory: None,
         needs: Vec::new(),
         blocked: None,

@@ -25,12 +25,14 @@ pub async fn supply(plan: &mut Plan, daemon: &Daemon, stop: &Stop) -> Result<Vec
         let wants = mapping::wants(plan, index);
         let (surveyed, backup) = match &spec.place {
             SourcePlace::DaemonDir(path) => (on_the_engines_host(&spec, path, wants, daemon, stop).await?, None),
-            SourcePlace::Dir(_) | SourcePlace::Tar(_) | SourcePlace::TarStdin => {
-                match here(spec.clone(), wants, mapping::max_entries(plan, index)).await {
-                    Ok((surveyed, backup)) => (Ok(surveyed), Some(backup)),
-                    Err(diagnosis) => (Err(diagnosis), None),
-                }
-            }
+            SourcePlace::Dir(_)
+            | SourcePlace::Tar(_)
+            | SourcePlace::TarStdin
+            | SourcePlace::Dump(_)
+            | SourcePlace::DumpStdin => match here(spec.clone(), wants, mapping::max_entries(plan, index)).await {
+                Ok((surveyed, backup)) => (Ok(surveyed), Some(backup)),
+                Err(diagnosis) => (Err(diagnosis), None),
+            },
         };
         mapping::supply(plan, index, surveyed, identity::timestamp());
         suppliers.push(Supplier { place: spec.place, backup });
@@ -43,13 +45,14 @@ async fn here(spec: SourceSpec, wants: Vec<Want>, max_entries: u64) -> Result<(S
     let (tell, told) = oneshot::channel();
     let place = spec.place.clone();
     std::thread::spawn(move || {
-        let result = Backup::open(&spec).and_then(|backup| Ok((backup.survey(&wants, max_entries)?, backup)));
+        let result =
+            Backup::open(&spec).and_then(|backup| Ok((backup.survey(&wants, max_entries)?, backup.dump()?, backup)));
         // Nobody listens when the run was interrupted.
         let _ = tell.send(result);
     });
     match told.await {
-        Ok(Ok((found, backup))) => {
-            Ok((Surveyed { snapshot: backup.snapshot.clone(), found, tree: None }, Arc::new(backup)))
+        Ok(Ok((found, dump, backup))) => {
+            Ok((Surveyed { snapshot: backup.snapshot.clone(), found, tree: None, dump }, Arc::new(backup)))
         }
         Ok(Err(error)) => Err(error.diagnosis(&place)),
         Err(_) => Err(Diagnosis::new(Code::RunPanicked, format!("looking through {place} broke off"))),
@@ -76,7 +79,7 @@ async fn on_the_engines_host(
                     Code::SourceNoSnapshot,
                     format!("{}: its only snapshot is called {id}, not {wanted}", spec.place),
                 )),
-                _ => Ok(Surveyed { snapshot: Snapshot { id, time }, found, tree: Some(path.to_owned()) }),
+                _ => Ok(Surveyed { snapshot: Snapshot { id, time }, found, tree: Some(path.to_owned()), dump: None }),
             }
         }
         Err(words) => Err(Diagnosis::new(Code::SourceUnreachable, format!("{}: {words}", spec.place))),

@@ -39,11 +39,15 @@ pub const MAX_AGE: &str = "rehearsa.max-age";
 pub const MAX_RTO: &str = "rehearsa.max-rto";
 /// As `--control`: `true` or `false`.
 pub const CONTROL: &str = "rehearsa.control";
+/// The database that a dump is loaded into.
+pub const LOAD_DATABASE: &str = "rehearsa.load.database";
+/// The command that loads a dump, by the shell of the container.
+pub const LOAD_COMMAND: &str = "rehearsa.load.command";
 /// What the service depends on, for stacks whose compose does not say; read by discovery.
 pub const DEPENDS_ON: &str = "rehearsa.depends_on";
 
 /// Every key there is.
-pub const KEYS: [&str; 15] = [
+pub const KEYS: [&str; 17] = [
     IGNORE,
     SKIP,
     TIMEOUT,
@@ -58,6 +62,8 @@ pub const KEYS: [&str; 15] = [
     MAX_AGE,
     MAX_RTO,
     CONTROL,
+    LOAD_DATABASE,
+    LOAD_COMMAND,
     DEPENDS_ON,
 ];
 
@@ -105,6 +111,8 @@ impl Labels {
                 MAX_AGE => wishes.max_age = Some(duration::parse(&origin, value)?),
                 MAX_RTO => wishes.max_rto = Some(duration::parse(&origin, value)?),
                 CONTROL => wishes.control = Some(flag::parse(&origin, value)?),
+                LOAD_DATABASE => wishes.load.database = Some(said(&origin, value, "the name of a database")?),
+                LOAD_COMMAND => wishes.load.command = Some(said(&origin, value, "a command that loads $DUMP")?),
                 DEPENDS_ON => {}
                 key if let Some(name) = key.strip_prefix(check::PREFIX) => {
                     wishes.questions.push(check::of_label(&origin, name, value)?);
@@ -116,6 +124,14 @@ impl Labels {
         // Labels have no order of their own.
         found.wishes.questions.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+}
+
+/// A text that says something.
+fn said(origin: &Origin, value: &str, expected: &str) -> Result<String, ConfigError> {
+    match value.trim() {
+        "" => Err(ConfigError::value(origin, value, expected)),
+        value => Ok(value.to_owned()),
     }
 }
 
@@ -134,16 +150,16 @@ fn source(origin: &Origin, value: &str) -> Result<SourceWish, ConfigError> {
     let wish = SourceWish::read(origin, value, Path::new(""))?;
     if let SourceWish::Backup(spec) = &wish {
         match &spec.place {
-            SourcePlace::Dir(path) | SourcePlace::Tar(path) if path.is_relative() => {
+            SourcePlace::Dir(path) | SourcePlace::Tar(path) | SourcePlace::Dump(path) if path.is_relative() => {
                 let expected = "a source that a label can name: its path must begin with a slash, for nobody knows the \
                     folder it would be relative to";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourcePlace::TarStdin => {
+            SourcePlace::TarStdin | SourcePlace::DumpStdin => {
                 let expected = "a source that a label can name: standard input belongs to a command line";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourcePlace::Dir(_) | SourcePlace::Tar(_) | SourcePlace::DaemonDir(_) => {}
+            SourcePlace::Dir(_) | SourcePlace::Tar(_) | SourcePlace::Dump(_) | SourcePlace::DaemonDir(_) => {}
         }
     }
     Ok(wish)
@@ -166,6 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::dump::LoadWish;
 
     const FLAG: Origin = Origin::Flag("--flag");
 
@@ -199,6 +216,8 @@ mod tests {
                 ("rehearsa.max-age", "26h"),
                 ("rehearsa.max-rto", "10m"),
                 ("rehearsa.control", "true"),
+                ("rehearsa.load.database", "app"),
+                ("rehearsa.load.command", "psql -f \"$DUMP\""),
                 ("rehearsa.depends_on", "db"),
             ],
         )
@@ -220,6 +239,7 @@ mod tests {
             max_age: Some(Duration::from_secs(26 * 3600)),
             max_rto: Some(Duration::from_secs(600)),
             control: Some(true),
+            load: LoadWish { database: Some("app".to_owned()), command: Some("psql -f \"$DUMP\"".to_owned()) },
             strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
             maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
             allow_empty: EmptyRule::parse_list(&FLAG, "/cache,logs").expect("mounts"),

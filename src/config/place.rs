@@ -34,7 +34,7 @@ pub fn is_mount(named: &str, service: &ServiceName, mount: &Mount) -> bool {
     match &mount.origin {
         Origin::Volume { name, .. } => named == *name || short_name(service, name) == Some(named),
         Origin::Bind { source } => named == *source,
-        Origin::Tmpfs { .. } | Origin::Other { .. } => false,
+        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => false,
     }
 }
 

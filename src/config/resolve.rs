@@ -16,6 +16,7 @@ use super::settings::{
 };
 use super::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
 use super::{PlanFile, duration, flag, map, partition, plan_file, size, strategy};
+use crate::model::dump::LoadWish;
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
@@ -169,6 +170,7 @@ impl Settings {
                 Some(said) => Some(flag::parse(&said.origin, said.text)?),
                 None => None,
             },
+            load: LoadWish::default(),
             skip: None,
             questions: Vec::new(),
         };
@@ -231,6 +233,10 @@ impl Settings {
             max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
             questions: heard.questions(),
             control: heard.first(|said| said.control).unwrap_or(defaults.control),
+            load: LoadWish {
+                database: heard.first(|said| said.load.database.clone()),
+                command: heard.first(|said| said.load.command.clone()),
+            },
         })
     }
 
@@ -242,7 +248,7 @@ impl Settings {
                 Some(source) => Ok(Some(source.spec.clone())),
                 None if self.file.path.is_none() => {
                     let expected = "a source, for there is no plan file that would know the name; there are `live`, \
-                        tar:FILE, dir:FOLDER and daemon:FOLDER";
+                        tar:FILE, dir:FOLDER, daemon:FOLDER and dump:FILE";
                     Err(ConfigError::value(origin, name, expected))
                 }
                 None => Err(plan_file::unknown_source(origin, name, self.file.sources.keys().map(String::as_str))),

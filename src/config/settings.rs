@@ -7,6 +7,7 @@ use super::forms::{Ci, Form, JunitFlavor, TapVersion};
 use super::place;
 use super::plan_file::PlanFile;
 use super::wishes::Wishes;
+use crate::model::dump::LoadWish;
 use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
@@ -137,6 +138,8 @@ pub struct Rehearsal {
     pub questions: Vec<Question>,
     /// It is booted once more without the data, to see whether its checks notice.
     pub control: bool,
+    /// How a database dump is loaded into it.
+    pub load: LoadWish,
 }
 
 impl Default for Rehearsal {
@@ -157,6 +160,7 @@ impl Default for Rehearsal {
             max_rto: None,
             questions: Vec::new(),
             control: false,
+            load: LoadWish::default(),
         }
     }
 }

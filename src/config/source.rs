@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin};
 use super::nearest::suggestion;
-use crate::model::source::{SourcePlace, is_archive_name};
+use crate::model::source::{SourcePlace, is_archive_name, is_dump_name};
 
 /// The kinds there are, as each is written.
-const FORMS: &str = "tar:FILE, tar:- (standard input), dir:FOLDER, daemon:FOLDER (on the engine's host)";
+const FORMS: &str = "tar:FILE, tar:- (standard input), dir:FOLDER, daemon:FOLDER (on the engine's host), dump:FILE (of a database), dump:-";
 
 /// The kinds there are.
-const KINDS: [&str; 3] = ["tar", "dir", "daemon"];
+const KINDS: [&str; 4] = ["tar", "dir", "daemon", "dump"];
 
 /// Backup programs and file systems whose own format is not read yet.
 const NOT_YET: [&str; 10] =
@@ -25,6 +25,7 @@ pub fn is_written_out(text: &str) -> bool {
         || KINDS.contains(&text)
         || NOT_YET.contains(&text)
         || is_archive_name(text)
+        || is_dump_name(text)
 }
 
 /// Reads a source; `origin` is named in the error, and relative paths are relative to the folder `relative_to`.
@@ -37,14 +38,13 @@ pub fn parse(origin: &Origin, text: &str, relative_to: &Path) -> Result<SourcePl
     match kind {
         "tar" if rest == "-" => Ok(SourcePlace::TarStdin),
         "tar" => {
-            let path = path(rest).map_err(error)?;
-            if has_pattern(path.parent()) {
-                return Err(error(
-                    "an archive: a pattern may stand in the last part of the path only, as in `tar:backups/app-*.tar.gz`"
-                        .to_owned(),
-                ));
-            }
+            let path = with_pattern(rest, "an archive", "tar:backups/app-*.tar.gz").map_err(error)?;
             Ok(SourcePlace::Tar(relative_to.join(path)))
+        }
+        "dump" if rest == "-" => Ok(SourcePlace::DumpStdin),
+        "dump" => {
+            let path = with_pattern(rest, "a dump", "dump:backups/app-*.sql.gz").map_err(error)?;
+            Ok(SourcePlace::Dump(relative_to.join(path)))
         }
         "dir" => match rest.strip_prefix("daemon:") {
             Some(rest) => on_daemon(rest).map_err(error),
@@ -54,6 +54,15 @@ pub fn parse(origin: &Origin, text: &str, relative_to: &Path) -> Result<SourcePl
         // What follows may be another program's address with a password in it.
         _ => Err(ConfigError::value(origin, &format!("{kind}:…"), unknown_kind(kind))),
     }
+}
+
+/// A path in whose last part a pattern may stand.
+fn with_pattern<'a>(text: &'a str, what: &str, example: &str) -> Result<&'a Path, String> {
+    let path = path(text)?;
+    if has_pattern(path.parent()) {
+        return Err(format!("{what}: a pattern may stand in the last part of the path only, as in `{example}`"));
+    }
+    Ok(path)
 }
 
 fn path(text: &str) -> Result<&Path, String> {
@@ -87,6 +96,9 @@ fn without_kind(text: &str) -> String {
     }
     if KINDS.contains(&text) || NOT_YET.contains(&text) {
         return unknown_kind(text);
+    }
+    if is_dump_name(text) {
+        return format!("a source until it says what kind; write `dump:{text}`");
     }
     if is_archive_name(text) {
         return format!("a source until it says what kind; write `tar:{text}`");
@@ -124,6 +136,8 @@ mod tests {
     fn sources_are_read_in_all_their_forms() {
         let cases = [
             ("tar:-", SourcePlace::TarStdin),
+            ("dump:-", SourcePlace::DumpStdin),
+            ("dump:b/app-*.sql.gz", SourcePlace::Dump("/plans/b/app-*.sql.gz".into())),
             ("tar:/b/app.tar.gz", SourcePlace::Tar("/b/app.tar.gz".into())),
             ("tar:b/app-*.tar.gz", SourcePlace::Tar("/plans/b/app-*.tar.gz".into())),
             ("tar:b:c.tar", SourcePlace::Tar("/plans/b:c.tar".into())),
@@ -142,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_the_same_way() {
-        for text in ["tar:-", "tar:/b/app-*.tar.gz", "dir:/b", "daemon:/srv/b"] {
+        for text in ["tar:-", "tar:/b/app-*.tar.gz", "dir:/b", "daemon:/srv/b", "dump:/b/app.sql", "dump:-"] {
             assert_eq!(parse(&FLAG, text, Path::new("")).expect(text).to_string(), text);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::{ConfigError, Origin};
 use super::settings::StrategyRule;
 use super::{place, source};
+use crate::model::dump::LoadWish;
 use crate::model::mount::Mount;
 use crate::model::question::Question;
 use crate::model::service::ServiceName;
@@ -39,6 +40,8 @@ pub struct Wishes {
     pub max_rto: Option<Duration>,
     /// Whether it is booted once more without the data.
     pub control: Option<bool>,
+    /// How a database dump is loaded into it.
+    pub load: LoadWish,
     /// Strategies for mounts, last match wins.
     pub strategies: Vec<StrategyRule>,
     /// Parts of the backup for mounts, last match wins.

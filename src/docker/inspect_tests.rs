@@ -62,6 +62,7 @@ fn mounts_of_every_kind_are_found_once_in_the_order_of_their_targets() {
                 Origin::Volume { name, driver } => format!("{} {mode} {driver} {name}", mount.target),
                 Origin::Bind { source } => format!("{} {mode} {source}", mount.target),
                 Origin::Tmpfs { options } => format!("{} {mode} tmpfs {options}", mount.target),
+                Origin::Dump { title } => format!("{} {mode} dump {title}", mount.target),
                 Origin::Other { kind_name } => format!("{} {mode} {kind_name}", mount.target),
             }
         })

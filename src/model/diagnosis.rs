@@ -130,9 +130,9 @@ codes! {
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or it is no archive at all: what comes after the damage is lost.",
         "Restore from an older snapshot, and look at how this one was written: a full disk or a killed job cuts archives off.";
-    SourceOtherFormat "source/other-format" Errored "the backup is no tar archive",
+    SourceOtherFormat "source/other-format" Errored "the backup is of a format that is not read here",
         "The file begins as something else that is known: another kind of archive, a dump, something packed or encrypted in a way that is not read here.",
-        "Unpack it and restore from the folder (--from dir:FOLDER), or pipe it, as in `lz4 -dc app.tar.lz4 | rehearsa test --from tar:-`.";
+        "Unpack it and restore from the folder (--from dir:FOLDER), or pipe it, as in `lz4 -dc app.tar.lz4 | rehearsa test --from tar:-`. A dump of a database is loaded with --from dump:FILE.";
     SourceLockedOut "source/locked-out" Failed "the backup cannot be decrypted",
         "The passphrase or key that was given does not open the backup; in an emergency nobody would get at the data.",
         "Find the right passphrase or key, and keep it where it survives the loss of this host.";
@@ -161,8 +161,8 @@ codes! {
         "More than one path in the backup fits the mount, or the one there is looks like something else, and rehearsa does not guess.",
         "Say which with --map, as the message shows.";
     RestoreIncomplete "restore/incomplete" Failed "not all of the backup came back",
-        "What was restored is not what the backup says it holds.",
-        "Look at the named files; restore from an older snapshot and compare.";
+        "What was restored is not what the backup says it holds, or the backup itself holds less than it should.",
+        "Look at what the message names; restore from an older snapshot and compare.";
     RestoreUnsafeEntry "restore/unsafe-entry" Failed "the backup has an entry that leads out of its place",
         "An entry of the archive would be written outside of the volume it belongs to, or is a device: no honest backup of data has such.",
         "Find out who wrote this archive before you unpack it anywhere; nothing was written outside of the sandbox.";

@@ -241,6 +241,13 @@ pub enum Step {
         /// Which service; in a step for another case it is a dependency.
         service: ServiceName,
     },
+    /// A database dump is loaded into the service that was begun anew for it.
+    Load {
+        /// Which service.
+        service: ServiceName,
+        /// The dump, by its snapshot's name.
+        dump: String,
+    },
     /// A question to the booted service.
     Check {
         /// Which service.
@@ -267,6 +274,7 @@ impl Step {
     pub fn owner(&self) -> Option<&ServiceName> {
         match self {
             Step::Boot { service }
+            | Step::Load { service, .. }
             | Step::Check { service, .. }
             | Step::Settle { service }
             | Step::Control { service } => Some(service),

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod counted;
 pub mod diagnosis;
+pub mod dump;
 pub mod event;
 pub mod held;
 pub mod mark;

@@ -35,6 +35,11 @@ pub enum Origin {
         /// Mount options (`size=64m,mode=1777`).
         options: String,
     },
+    /// A database dump, which is shown to the service that it is loaded into; there is no such mount live.
+    Dump {
+        /// What people call it.
+        title: String,
+    },
     /// Something else (`npipe`, `cluster`, `image`), by the engine's word for it.
     Other {
         /// The engine's name of the kind.
@@ -69,6 +74,7 @@ impl Mount {
             Origin::Volume { name, .. } => format!("volume {name}"),
             Origin::Bind { source } => format!("bind mount {source}"),
             Origin::Tmpfs { .. } => format!("tmpfs at {}", self.target),
+            Origin::Dump { title } => format!("dump {title}"),
             Origin::Other { kind_name } => format!("{kind_name} mount at {}", self.target),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::check::Check;
+use super::dump::{Load, LoadWish};
 use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
 use super::question::Question;
@@ -80,6 +81,10 @@ pub struct ServicePlan {
     pub max_rto: Option<Duration>,
     /// It is booted once more without the data.
     pub control: bool,
+    /// What its owner says of how a dump is loaded into it.
+    pub load_wish: LoadWish,
+    /// It is filled from a dump once it runs.
+    pub load: Option<Load>,
     /// What must be up before it: services of the same plan.
     pub needs: Vec<Need>,
     /// Something that makes it impossible to rehearse it, known before it is tried.
@@ -170,6 +175,8 @@ pub enum Supply {
         holds: Tally,
         /// Entries that the backup may have; 0 for no bound.
         max_entries: u64,
+        /// The backup says nothing of the root of the place: it gets the owner and the mode that the live one has.
+        root_of_live: bool,
     },
 }
 

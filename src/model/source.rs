@@ -28,6 +28,10 @@ pub enum SourcePlace {
     Tar(PathBuf),
     /// A tar archive on standard input.
     TarStdin,
+    /// A database dump: a file, a folder of `pg_dump -Fd`, or a folder with a pattern in the last component.
+    Dump(PathBuf),
+    /// A database dump on standard input.
+    DumpStdin,
 }
 
 /// Whether a file's name is that of an archive, encrypted or not.
@@ -37,6 +41,15 @@ pub fn is_archive_name(name: &str) -> bool {
         [".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tar.zstd"];
     let name = name.to_lowercase();
     ENCRYPTED.iter().chain(&PACKED).any(|end| name.ends_with(end))
+}
+
+/// Whether a file's name is that of a database dump, packed and encrypted or not.
+pub fn is_dump_name(name: &str) -> bool {
+    const DUMPS: [&str; 6] = ["sql", "dump", "pgdump", "dmp", "rdb", "mysqldump"];
+    const AROUND: [&str; 10] = ["gz", "zst", "zstd", "xz", "bz2", "age", "gpg", "pgp", "asc", "custom"];
+    let name = name.to_lowercase();
+    let mut ends = name.rsplit('.').skip_while(|end| AROUND.contains(end));
+    ends.next().is_some_and(|end| DUMPS.contains(&end) && end.len() < name.len())
 }
 
 /// What opens an encrypted source. None of the secrets is in it, only where each is found.
@@ -66,6 +79,7 @@ impl SourcePlace {
         match self {
             SourcePlace::Dir(_) | SourcePlace::DaemonDir(_) => "dir",
             SourcePlace::Tar(_) | SourcePlace::TarStdin => "tar",
+            SourcePlace::Dump(_) | SourcePlace::DumpStdin => "dump",
         }
     }
 }
@@ -77,6 +91,8 @@ impl std::fmt::Display for SourcePlace {
             SourcePlace::DaemonDir(path) => write!(f, "daemon:{path}"),
             SourcePlace::Tar(path) => write!(f, "tar:{}", path.display()),
             SourcePlace::TarStdin => f.write_str("tar:-"),
+            SourcePlace::Dump(path) => write!(f, "dump:{}", path.display()),
+            SourcePlace::DumpStdin => f.write_str("dump:-"),
         }
     }
 }

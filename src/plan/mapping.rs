@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::loading::{self, Dumped};
 use crate::config::settings::Rehearsal;
 use crate::config::{duration, place};
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, Origin, Strategy};
 use crate::model::plan::{Ask, KnownVolume, MountPlan, Part, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
 use crate::model::service::Service;
 use crate::model::source::{Candidate, Found, Pattern, Rule, Shape, SourcePlace, SourceSpec, Tally, Want};
 use crate::model::units;
-use choice::{Asked, Choice, SYSTEM, can_fill, is_said};
+pub use choice::is_said;
+use choice::{Asked, Choice, SYSTEM, can_fill};
 
 /// Parts of a backup that an error lists.
 const LISTED: usize = 20;
@@ -111,7 +114,7 @@ fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount
                 add(Rule::Target, last);
             }
         }
-        Origin::Tmpfs { .. } | Origin::Other { .. } => {}
+        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => {}
     }
     // What `docker run --volumes-from` and `docker cp` leave.
     add(Rule::Target, &mount.target);
@@ -129,7 +132,7 @@ pub fn volumes(service: &Service) -> impl Iterator<Item = KnownVolume> {
             short_name: place::short_name(&service.name, name).map(str::to_owned),
             stack: service.name.stack_name().to_owned(),
         }),
-        Origin::Bind { .. } | Origin::Tmpfs { .. } | Origin::Other { .. } => None,
+        Origin::Bind { .. } | Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => None,
     })
 }
 
@@ -162,6 +165,8 @@ pub struct Surveyed {
     pub found: Found,
     /// Where it lies on the engine's host, when it does: what it holds is then used as it is.
     pub tree: Option<String>,
+    /// What it says of itself, when it is a database dump.
+    pub dump: Option<Dump>,
 }
 
 /// Decides where the data of every place comes from that is asked of the source of this index. What cannot be had keeps its
@@ -170,7 +175,7 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
     let Plan { stacks, sources, volumes, .. } = plan;
     let spec = &sources[source];
     let services = || stacks.iter().flat_map(|stack| &stack.services).filter(|plan| plan.source == Some(source));
-    let Surveyed { snapshot, mut found, tree } = match surveyed {
+    let Surveyed { snapshot, mut found, tree, dump } = match surveyed {
         Ok(surveyed) => surveyed,
         Err(diagnosis) => {
             for plan in stacks.iter_mut().flat_map(|stack| &mut stack.services) {
@@ -181,6 +186,24 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
             return;
         }
     };
+    if let Some(dump) = dump {
+        let dumped = Dumped { source, place: &spec.place, title: &snapshot.id, dump: &dump, holds: &found.whole };
+        let backup = Backup { place: &spec.place, snapshot: &snapshot, found: &found };
+        for stack in stacks.iter_mut() {
+            for index in 0..stack.services.len() {
+                if stack.services[index].source != Some(source) {
+                    continue;
+                }
+                loading::load(stack, index, &dumped);
+                let plan = &mut stack.services[index];
+                plan.snapshot = Some(snapshot.clone());
+                if let Some(diagnosis) = stale(plan, &backup, now) {
+                    plan.blocked.get_or_insert(diagnosis);
+                }
+            }
+        }
+        return;
+    }
     let mut asked = Vec::new();
     let mut candidates = std::mem::take(&mut found.candidates).into_iter();
     for (of_stack, stack) in stacks.iter().enumerate() {
@@ -410,6 +433,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             path: candidate.path,
             holds: candidate.tally,
             max_entries: ask.max_entries,
+            root_of_live: false,
         },
     };
     Decision::Supplied(part, supply)

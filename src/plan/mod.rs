@@ -3,6 +3,7 @@
 //! Pure. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share it and differ only in what comes after.
 
 pub mod isolate;
+pub mod loading;
 pub mod mapping;
 mod mounts;
 mod order;
@@ -152,6 +153,8 @@ fn plan_stack(
             max_age: rehearsal.max_age,
             max_rto: rehearsal.max_rto,
             control: rehearsal.control,
+            load_wish: rehearsal.load.clone(),
+            load: None,
             service: service.clone(),
             changes,
             mounts,

@@ -17,7 +17,7 @@ pub fn plan_mounts(services: &[(&(Service, Rehearsal), bool)]) -> (Vec<Vec<Mount
             let restore = match strategy {
                 Strategy::Omit => None,
                 _ if !booted => None,
-                _ if matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Other { .. }) => None,
+                _ if matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. }) => None,
                 _ => Some(place(&mut restores, mount, strategy)),
             };
             of_service.push(MountPlan { mount: mount.clone(), strategy, restore });
@@ -90,6 +90,6 @@ pub fn holds_data(mount: &Mount) -> bool {
     match &mount.origin {
         Origin::Volume { .. } => true,
         Origin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
-        Origin::Tmpfs { .. } | Origin::Other { .. } => false,
+        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => false,
     }
 }

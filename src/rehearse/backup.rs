@@ -64,7 +64,7 @@ impl Stack {
         let mut poured = Poured::new();
         let mut places = Vec::new();
         for (index, plan) in self.plan.restores.iter().enumerate() {
-            let Supply::Stream { source: of, path, holds, max_entries } = &plan.supply else { continue };
+            let Supply::Stream { source: of, path, holds, max_entries, root_of_live } = &plan.supply else { continue };
             if *of != source {
                 continue;
             }
@@ -82,12 +82,24 @@ impl Stack {
                 poured.insert(index, Err(step.broke(failure_diagnosis(&failure, &plan.mount))));
                 continue;
             }
+            if let (true, Some(live)) = (*root_of_live, prepared.live.clone()) {
+                self.root_as_live(plan, live, &prepared, &worker).await;
+            }
             places.push(Place { index, plan, prepared, path, holds, max_entries: *max_entries, step });
         }
         if !places.is_empty() {
             self.fill(&backup, &worker, places, &mut poured).await;
         }
         Ok(poured)
+    }
+
+    /// Gives the new volume the owner and mode that the live one has. Where that cannot be had it stays root's: its service may
+    /// well see to that by itself, and if not, it will say so.
+    async fn root_as_live(&self, plan: &RestorePlan, from: String, prepared: &Prepared, worker: &Worker) {
+        let answer = worker.run(Job::PrepareEmpty { from, to: prepared.to.clone() }, |_, _| {}).await;
+        if !matches!(answer, Ok(Answer::EmptyReady { .. })) {
+            tracing::debug!(?answer, mount = plan.mount.title(), "the live mount's root");
+        }
     }
 
     async fn fill(&self, backup: &Arc<Backup>, worker: &Worker, places: Vec<Place<'_>>, poured: &mut Poured) {

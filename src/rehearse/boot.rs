@@ -1,7 +1,7 @@
 //! Booting a service from the restored data, after what it depends on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
@@ -33,6 +33,15 @@ pub(super) struct Booted {
     pub since: Instant,
     /// How often it was started again, as its restart policy would have it.
     pub restarts: AtomicU32,
+    /// When its dump was loaded, if it has one.
+    pub loaded: OnceLock<Instant>,
+}
+
+impl Booted {
+    /// Since when it has its time to become ready.
+    pub fn clock(&self) -> Instant {
+        self.loaded.get().copied().unwrap_or(self.since)
+    }
 }
 
 impl Stack {
@@ -64,8 +73,13 @@ impl Stack {
                 Err(error) => return Err(step.broke(self.refused(plan, &error, "creating"))),
             },
         };
-        let booted =
-            Booted { name: self.container_name(name), container, since: Instant::now(), restarts: AtomicU32::new(0) };
+        let booted = Booted {
+            name: self.container_name(name),
+            container,
+            since: Instant::now(),
+            restarts: AtomicU32::new(0),
+            loaded: OnceLock::new(),
+        };
         let started = self.common.daemon.start_container(&booted.container).await;
         self.release_worker().await;
         match started {
@@ -109,7 +123,11 @@ impl Stack {
 
     async fn await_need(self: &Arc<Self>, plan: &ServicePlan, need: &Need) -> Outcome<()> {
         let result = match need.condition {
-            Condition::ServiceStarted => self.started(&need.service).await.map(drop),
+            Condition::ServiceStarted => match self.started(&need.service).await {
+                // Whoever needs it needs its data.
+                Ok(_) => self.loaded(&need.service).await,
+                Err(diagnosis) => Err(diagnosis),
+            },
             Condition::ServiceHealthy => self.ready(&need.service).await.map(drop),
             Condition::ServiceCompletedSuccessfully => self.completed(&need.service).await,
         };
@@ -287,7 +305,7 @@ struct Ready {
 fn can_create_early(plan: &ServicePlan) -> bool {
     !matches!(plan.service.network_mode, NetworkMode::Container { .. })
         && plan.mounts.iter().filter(|mount| mount.restore.is_some()).all(|mount| {
-            matches!(mount.mount.origin, Origin::Volume { .. })
+            matches!(mount.mount.origin, Origin::Volume { .. } | Origin::Dump { .. })
                 && matches!(mount.strategy, Strategy::Copy | Strategy::Empty)
         })
 }

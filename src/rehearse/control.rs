@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::model::check::{Check, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Fact, Step, StepResult};
-use crate::model::mount::Strategy;
-use crate::model::plan::{StackPlan, Supply};
+use crate::model::mount::{Origin, Strategy};
+use crate::model::plan::{MountPlan, StackPlan, Supply};
 use crate::model::service::ServiceName;
 
 use super::engine::alone;
@@ -141,6 +141,20 @@ fn seen(result: &Outcome<()>) -> Seen<'_> {
 fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
     let mut plan = alone(stack, case, "control");
     let mut emptied = false;
+    // What was loaded is data, too, and its place is empty to begin with.
+    for service in plan.services.iter_mut().filter(|service| service.load.is_some()) {
+        service.load = None;
+        emptied = true;
+        let is_dump = |mount: &&mut MountPlan| matches!(mount.mount.origin, Origin::Dump { .. });
+        for mount in service.mounts.iter_mut().filter(is_dump) {
+            mount.restore = None;
+            mount.strategy = Strategy::Omit;
+        }
+    }
+    for restore in plan.restores.iter_mut().filter(|restore| matches!(restore.mount.origin, Origin::Dump { .. })) {
+        restore.strategy = Strategy::Omit;
+        restore.supply = Supply::Live;
+    }
     for (index, restore) in plan.restores.iter_mut().enumerate() {
         let mounts = plan.services.iter().flat_map(|service| &service.mounts);
         let is_written = mounts.filter(|mount| mount.restore == Some(index)).any(|mount| !mount.mount.read_only);

@@ -12,6 +12,7 @@ mod control;
 mod engine;
 mod layered;
 mod ledger;
+mod load;
 pub mod lookup;
 mod marks;
 mod once;

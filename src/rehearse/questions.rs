@@ -57,7 +57,7 @@ impl Stack {
     /// Asks all that its owner wants to know of a service. All is asked, whatever is answered, so that a report tells all that is
     /// wrong.
     pub(super) async fn question(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<Proof> {
-        let deadline = Instant::from_std(booted.since) + timeout(plan);
+        let deadline = Instant::from_std(booted.clock()) + timeout(plan);
         let mut asking = Asking { plan, booted, inside: None, deadline };
         let mut proof = Proof::Running;
         let mut broken: Option<Diagnosis> = None;

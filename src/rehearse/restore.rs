@@ -79,8 +79,9 @@ impl Stack {
 
     pub(super) fn restore_step(&self, plan: &RestorePlan) -> OpenStep {
         let source = match (&plan.supply, &plan.ask) {
-            (Supply::Live, _) | (_, None) => "live".to_owned(),
-            (Supply::Tree(_) | Supply::Stream { .. }, Some(ask)) => self.common.sources[ask.source].place.to_string(),
+            (Supply::Stream { source, .. }, _) => self.common.sources[*source].place.to_string(),
+            (Supply::Tree(_), Some(ask)) => self.common.sources[ask.source].place.to_string(),
+            (Supply::Live, _) | (Supply::Tree(_), None) => "live".to_owned(),
         };
         let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source };
         self.common.notify.begin(plan.cases.clone(), step)

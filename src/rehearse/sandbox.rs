@@ -155,7 +155,7 @@ impl Stack {
                 Err(error) => return Err(source_diagnosis(&error, &restore.mount.title())),
             },
             Origin::Bind { source } => Some(source.clone()),
-            Origin::Tmpfs { .. } | Origin::Other { .. } => None,
+            Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => None,
         };
         let name = self.common.session.name(&self.plan.name, &format!("v{index}"));
         let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
@@ -183,7 +183,7 @@ impl Stack {
                 Err(_) => false,
             },
             (_, Origin::Bind { .. }) => true,
-            (_, Origin::Tmpfs { .. } | Origin::Other { .. }) => false,
+            (_, Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. }) => false,
         }
     }
 
@@ -280,7 +280,7 @@ impl Stack {
                     _ if let Supply::Tree(path) = &restore.supply => MountSource::HostPath(path.clone()),
                     Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
                     Origin::Bind { source } => MountSource::HostPath(source.clone()),
-                    Origin::Tmpfs { .. } | Origin::Other { .. } => continue,
+                    Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => continue,
                 };
                 mounts.push(MountSpec { target: from.clone(), source, read_only: true });
             }
@@ -288,7 +288,7 @@ impl Stack {
                 let source = match &restore.mount.origin {
                     Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
                     Origin::Bind { source } => MountSource::HostPath(source.clone()),
-                    Origin::Tmpfs { .. } | Origin::Other { .. } => continue,
+                    Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => continue,
                 };
                 mounts.push(MountSpec { target: live.clone(), source, read_only: true });
             }

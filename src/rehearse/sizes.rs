@@ -158,7 +158,9 @@ fn mount(place: usize, origin: &Origin) -> MountSpec {
     let source = match origin {
         Origin::Volume { name, .. } => MountSource::Volume(name.clone()),
         Origin::Bind { source } => MountSource::HostPath(source.clone()),
-        Origin::Tmpfs { .. } | Origin::Other { .. } => unreachable!("only volumes and binds are read"),
+        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => {
+            unreachable!("only volumes and binds are read")
+        }
     };
     MountSpec { target: target(place), source, read_only: true }
 }

@@ -60,6 +60,8 @@ pub(super) struct Stack {
 pub(super) struct ServiceRun {
     pub index: usize,
     pub started: Once<Arc<Booted>>,
+    /// Its dump is loaded, if it has one.
+    pub loaded: Once<()>,
     pub ready: Once<crate::model::check::Proof>,
     pub completed: Once<()>,
 }

@@ -87,12 +87,23 @@ impl Stack {
         self.services[name].ready.get(|| async move {
             let plan = &stack.plan.services[stack.services[&service].index];
             let booted = stack.started(&service).await?;
-            let mut proof = Proof::Running;
-            for check in &plan.checks {
-                proof = proof.max(stack.ask(plan, &booted, check).await?);
+            // What its owner loads it with may need it to be ready first; then its checks are asked of it once more.
+            let own_way = plan.load.as_ref().is_some_and(|load| load.wish.command.is_some());
+            if own_way {
+                stack.checked(plan, &booted).await?;
             }
-            Ok(proof)
+            stack.loaded(&service).await?;
+            stack.checked(plan, &booted).await
         })
+    }
+
+    /// All its checks pass; what that shows.
+    async fn checked(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<Proof> {
+        let mut proof = Proof::Running;
+        for check in &plan.checks {
+            proof = proof.max(self.ask(plan, booted, check).await?);
+        }
+        Ok(proof)
     }
 
     /// The service ran to its end and exited with 0.
@@ -131,7 +142,7 @@ impl Stack {
     async fn reach(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted, goal: &Goal) -> Outcome<()> {
         let mut seen = self.common.watch().await?.of(&booted.container);
         let timeout = timeout(plan);
-        let deadline = Instant::from_std(booted.since) + timeout;
+        let deadline = Instant::from_std(booted.clock()) + timeout;
         let mut handled_deaths = 0;
         loop {
             let listening = self.listening(plan, booted, goal);
@@ -167,7 +178,10 @@ impl Stack {
             }
             match (goal, now.health) {
                 (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
-                (Goal::Healthy, Some(HealthStatus::Unhealthy)) => return Ok(End::Unhealthy),
+                // What fails on an empty place may be well again once that is filled.
+                (Goal::Healthy, Some(HealthStatus::Unhealthy)) if booted.loaded.get().is_none() => {
+                    return Ok(End::Unhealthy);
+                }
                 _ => {}
             }
             tokio::select! {
@@ -182,7 +196,9 @@ impl Stack {
                     }
                     match (goal, state.health.map(|health| health.status)) {
                         (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
-                        (Goal::Healthy, Some(HealthStatus::Unhealthy)) => return Ok(End::Unhealthy),
+                        (Goal::Healthy, Some(HealthStatus::Unhealthy)) if booted.loaded.get().is_none() => {
+                            return Ok(End::Unhealthy);
+                        }
                         _ => {}
                     }
                 }

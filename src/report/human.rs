@@ -326,7 +326,12 @@ impl Reporter for HumanReporter {
 fn is_routine(step: &Step) -> bool {
     match step {
         Step::Worker | Step::Canary | Step::Verify { .. } | Step::Settle { .. } | Step::Teardown => true,
-        Step::Network | Step::Restore { .. } | Step::Boot { .. } | Step::Check { .. } | Step::Control { .. } => false,
+        Step::Network
+        | Step::Restore { .. }
+        | Step::Boot { .. }
+        | Step::Load { .. }
+        | Step::Check { .. }
+        | Step::Control { .. } => false,
     }
 }
 

@@ -79,6 +79,11 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
         Step::Verify { mount } => both(&format!("Looking through {mount}"), &format!("Looked through {mount}")),
         Step::Boot { service } if own(service) => ("Booting container".to_owned(), None),
         Step::Boot { service } => (format!("Booting dependency {}", service.service), None),
+        Step::Load { service, dump } if own(service) => both(&format!("Loading {dump}"), &format!("Loaded {dump}")),
+        Step::Load { service, dump } => {
+            let name = &service.service;
+            both(&format!("Dependency {name}: loading {dump}"), &format!("Dependency {name}: loaded {dump}"))
+        }
         Step::Check { service, check } => {
             let (doing, done) = checking(check);
             if own(service) {

@@ -8,6 +8,7 @@
 mod conformance;
 mod decrypt;
 mod dir;
+mod dump;
 mod name_time;
 mod secrets;
 mod snapshots;
@@ -21,11 +22,13 @@ use std::path::PathBuf;
 use crate::archive::Entry;
 use crate::archive::error::{ArchiveError, ArchiveFault};
 use crate::archive::survey::Survey;
+use crate::model;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::source::{Found, SourcePlace, SourceSpec, Want};
 
 pub use dir::Dir;
+pub use dump::Dump;
 pub use secrets::fetch as fetch_secret;
 pub use tarball::Tar;
 
@@ -49,6 +52,8 @@ pub enum Opened {
     Dir(Dir),
     /// A tar archive, or several.
     Tar(Tar),
+    /// A database dump, or several.
+    Dump(Dump),
 }
 
 impl Opened {
@@ -58,6 +63,8 @@ impl Opened {
             SourcePlace::Dir(path) => Ok(Opened::Dir(Dir::open(path)?)),
             SourcePlace::Tar(path) => Ok(Opened::Tar(Tar::open(path, &spec.keys)?)),
             SourcePlace::TarStdin => Ok(Opened::Tar(Tar::from_stdin(&spec.keys)?)),
+            SourcePlace::Dump(path) => Ok(Opened::Dump(Dump::open(path, &spec.keys)?)),
+            SourcePlace::DumpStdin => Ok(Opened::Dump(Dump::from_stdin(&spec.keys)?)),
             SourcePlace::DaemonDir(path) => Err(SourceError::Unreachable {
                 path: PathBuf::from(path),
                 error: io::Error::other("it lies on the engine's host, and only a worker there can read it"),
@@ -94,6 +101,7 @@ impl Opened {
         match self {
             Opened::Dir(dir) => dir,
             Opened::Tar(tar) => tar,
+            Opened::Dump(dump) => dump,
         }
     }
 }
@@ -137,6 +145,14 @@ impl Backup {
         Ok(survey.finish())
     }
 
+    /// What a database dump says of itself; `None` for a source that is none.
+    pub fn dump(&self) -> Result<Option<model::dump::Dump>, SourceError> {
+        match &self.source {
+            Opened::Dump(dump) => dump.look(&self.snapshot).map(Some),
+            Opened::Dir(_) | Opened::Tar(_) => Ok(None),
+        }
+    }
+
     /// As [`Source::pour`].
     pub fn pour(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         self.source.pour(&self.snapshot, wanted, out)
@@ -169,6 +185,12 @@ pub enum SourceError {
     /// It is damaged in its encryption.
     #[error("{0}")]
     Broken(String),
+    /// It is a database dump that is not whole.
+    #[error("{0}")]
+    Incomplete(String),
+    /// It is no database dump that is known.
+    #[error("{0}")]
+    NoDump(String),
     /// It has more entries than may be looked at.
     #[error("it has more than {0} entries, which --max-entries allows")]
     TooMany(u64),
@@ -206,10 +228,16 @@ impl SourceError {
             SourceError::Corrupt(error) if error.kind == ArchiveFault::Partial => Code::RestoreIncomplete,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
+            SourceError::Incomplete(_) => Code::RestoreIncomplete,
+            SourceError::NoDump(_) => Code::SourceOtherFormat,
             SourceError::TooMany(_) => Code::RestoreTooLarge,
             SourceError::LockedOut(_) => Code::SourceLockedOut,
             SourceError::ToolMissing(_) => Code::SourceToolMissing,
         };
-        Diagnosis::new(code, format!("{place}: {self}"))
+        let remedy = matches!(self, SourceError::Incomplete(_)).then(|| {
+            "Load an older dump, and look at how this one was written: a full disk, a killed job or a broken pipe cuts dumps off (write to another name, and rename what is whole)."
+                .to_owned()
+        });
+        Diagnosis { remedy, ..Diagnosis::new(code, format!("{place}: {self}")) }
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::SourceError;
 use super::name_time::in_name;
 use crate::model::event::Snapshot;
-use crate::model::source::is_archive_name;
+use crate::model::source::{is_archive_name, is_dump_name};
 
 /// A time in a name is local somewhere, and a file may be finished some hours after the time that it is named by: when both are
 /// this near, the file's own is the better one.
@@ -35,22 +35,46 @@ pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     at(path, Kind::Archive, |_| true)
 }
 
+/// The dumps that a path names, oldest first: itself, a file or a folder of `pg_dump -Fd`; those that fit the pattern in its last
+/// component; those in the folder that it is.
+pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
+    if path.is_dir() && !is_dump_folder(path) {
+        return match at(&path.join("*"), Kind::Dump, is_dump_name) {
+            Err(SourceError::NoSnapshot(_)) => Err(SourceError::NoSnapshot(format!(
+                "{} is a folder without a dump in it (such as app.sql.gz), and no folder of pg_dump -Fd",
+                path.display()
+            ))),
+            found => found,
+        };
+    }
+    at(path, Kind::Dump, |_| true)
+}
+
+fn is_dump_folder(path: &Path) -> bool {
+    path.join("toc.dat").exists()
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Folder,
     Archive,
+    Dump,
 }
 
 impl Kind {
-    fn is(self, metadata: &Metadata) -> bool {
-        metadata.is_dir() == (self == Kind::Folder)
+    fn is(self, path: &Path, metadata: &Metadata) -> bool {
+        match self {
+            Kind::Folder => metadata.is_dir(),
+            Kind::Archive => !metadata.is_dir(),
+            Kind::Dump => !metadata.is_dir() || is_dump_folder(path),
+        }
     }
 
     fn word(self) -> &'static str {
         match self {
             Kind::Folder => "folder",
-            Kind::Archive => "file",
+            Kind::Archive | Kind::Dump => "file",
         }
     }
 
@@ -60,6 +84,7 @@ impl Kind {
         match self {
             Kind::Folder => format!("{shown} is no folder; write `tar:{shown}` for an archive"),
             Kind::Archive => format!("{shown} is a folder and no archive; write `dir:{shown}` for it"),
+            Kind::Dump => format!("{shown} is a folder, and no folder of pg_dump -Fd"),
         }
     }
 }
@@ -72,7 +97,7 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
     let named = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !named.contains(['*', '?', '[']) || std::fs::symlink_metadata(path).is_ok() {
         let metadata = std::fs::metadata(path).map_err(|error| cannot(kind, path, error))?;
-        if !kind.is(&metadata) {
+        if !kind.is(path, &metadata) {
             return Err(SourceError::NotThere(kind.not(path)));
         }
         let named = if named.is_empty() { path.display().to_string() } else { named };
@@ -92,7 +117,7 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
         if is_link || !pattern.matches(&name) || !fits(&name) {
             continue;
         }
-        if kind.is(&metadata) {
+        if kind.is(&entry.path(), &metadata) {
             found.push((Snapshot { time: time(&name, &metadata), id: name }, entry.path()));
         } else {
             other = Some(kind.not(&entry.path()));
@@ -126,8 +151,10 @@ fn stem(id: &str) -> String {
         "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
         "oct", "nov", "dec",
     ];
-    const ENDINGS: [&str; 16] =
-        ["tar", "tgz", "tbz", "txz", "tzst", "gz", "zst", "zstd", "xz", "bz", "age", "gpg", "pgp", "asc", "t", "z"];
+    const ENDINGS: [&str; 19] = [
+        "sql", "dump", "rdb", "tar", "tgz", "tbz", "txz", "tzst", "gz", "zst", "zstd", "xz", "bz", "age", "gpg", "pgp",
+        "asc", "t", "z",
+    ];
     let lower = id.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     let is_of_name = |word: &&str| {

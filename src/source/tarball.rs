@@ -25,10 +25,60 @@ pub struct Tar {
     keys: Unlocked,
 }
 
+/// Where files lie that are read more than once.
 #[derive(Debug)]
-enum Place {
+pub enum Place {
+    /// There.
     Files(Vec<(Snapshot, PathBuf)>),
+    /// In a nameless file, into which standard input was read.
     Kept(File),
+}
+
+impl Place {
+    /// Standard input, all of which is read now.
+    pub fn from_stdin() -> Result<Place, SourceError> {
+        Ok(Place::Kept(spool::keep(io::stdin().lock())?))
+    }
+
+    /// Each file is a snapshot.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        match self {
+            Place::Files(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
+            Place::Kept(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
+        }
+    }
+
+    /// Where a snapshot lies, if it has a name.
+    pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
+        match self {
+            Place::Files(files) => {
+                files.iter().find(|(known, _)| known.id == snapshot.id).map(|(_, path)| path.as_path())
+            }
+            Place::Kept(_) => None,
+        }
+    }
+
+    /// A snapshot from its beginning, its encryption undone.
+    pub fn plain(&self, snapshot: &Snapshot, keys: &Unlocked) -> Result<Plain, SourceError> {
+        let (file, path) = match self {
+            Place::Files(_) => {
+                let path = self
+                    .path(snapshot)
+                    .ok_or_else(|| SourceError::NoSnapshot(format!("there is no {}", snapshot.id)))?
+                    .to_owned();
+                (File::open(&path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
+            }
+            Place::Kept(file) => {
+                let path = PathBuf::from("standard input");
+                // A handle of its own by name, not a clone: two stacks may read at the same time.
+                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                (file, path)
+            }
+        };
+        decrypt::open(file, &path, keys)
+    }
 }
 
 impl Tar {
@@ -41,44 +91,19 @@ impl Tar {
     /// The archive on standard input, all of which is read now.
     pub fn from_stdin(keys: &Keys) -> Result<Tar, SourceError> {
         let keys = Unlocked::fetch(keys)?;
-        Ok(Tar { place: Place::Kept(spool::keep(io::stdin().lock())?), keys })
-    }
-
-    fn plain(&self, snapshot: &Snapshot) -> Result<Plain, SourceError> {
-        let (file, path) = match &self.place {
-            Place::Files(files) => {
-                let (_, path) = files
-                    .iter()
-                    .find(|(known, _)| known.id == snapshot.id)
-                    .ok_or_else(|| SourceError::NoSnapshot(format!("there is no {}", snapshot.id)))?;
-                let file = File::open(path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                (file, path.clone())
-            }
-            Place::Kept(file) => {
-                let path = PathBuf::from("standard input");
-                // A handle of its own by name, not a clone: two stacks may read at the same time.
-                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
-                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                (file, path)
-            }
-        };
-        decrypt::open(file, &path, &self.keys)
+        Ok(Tar { place: Place::from_stdin()?, keys })
     }
 }
 
 impl Source for Tar {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
-        Ok(match &self.place {
-            Place::Files(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
-            Place::Kept(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
-        })
+        Ok(self.place.snapshots())
     }
 
     fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let bound = if max_entries == 0 { u64::MAX } else { max_entries };
         let limits = Limits { max_entries: bound };
-        match self.plain(snapshot)? {
+        match self.place.plain(snapshot, &self.keys)? {
             Plain::File(mut file) => {
                 let unreachable = |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error };
                 if is_packed(&mut file).map_err(unreachable)? {
@@ -97,7 +122,7 @@ impl Source for Tar {
     }
 
     fn pour(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        match self.plain(snapshot)? {
+        match self.place.plain(snapshot, &self.keys)? {
             Plain::File(file) => {
                 pass_on(file, out, |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error })
             }

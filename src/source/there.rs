@@ -25,7 +25,8 @@ pub fn source(place: &SourcePlace) -> Result<Found, String> {
         SourcePlace::Dir(path) => is_readable(snapshots::folders(path), |path| fs::read_dir(path).map(drop)),
         SourcePlace::Tar(path) => is_readable(snapshots::archives(path), |path| File::open(path).map(drop)),
         SourcePlace::DaemonDir(_) => Ok(Found::NotLooked("it is on the engine's host")),
-        SourcePlace::TarStdin => Ok(Found::NotLooked("it is read when a rehearsal begins")),
+        SourcePlace::Dump(path) => is_readable(snapshots::dumps(path), |path| File::open(path).map(drop)),
+        SourcePlace::TarStdin | SourcePlace::DumpStdin => Ok(Found::NotLooked("it is read when a rehearsal begins")),
     }
 }
 

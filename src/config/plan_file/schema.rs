@@ -48,8 +48,8 @@ struct RehearsaToml {
 #[schemars(deny_unknown_fields)]
 struct Source {
     /// What kind, and where: `tar:FILE` (a pattern in its last part takes the newest), `tar:-` for standard input, `dir:FOLDER`,
-    /// `daemon:FOLDER` for one on the engine's host. A relative path is relative to the folder of the plan file.
-    #[schemars(regex(pattern = "^(tar|dir|daemon):."))]
+    /// `daemon:FOLDER` for one on the engine's host, `dump:FILE` for a dump of a database. A relative path is relative to the folder of the plan file.
+    #[schemars(regex(pattern = "^(tar|dir|daemon|dump):."))]
     from: String,
     /// A snapshot by the source's name for it, or `latest`.
     #[schemars(length(min = 1))]
@@ -101,8 +101,23 @@ struct Service {
     egress: Option<Never>,
     /// What is asked of it once it is ready, beside what Rehearsa asks anyway (`"health"`).
     checks: Option<Vec<Check>>,
+    /// How a dump of a database is loaded into it, where `dump:FILE` is its source.
+    load: Option<Load>,
     /// Its mounts, by target, volume name or host path.
     mounts: Option<BTreeMap<String, Mount>>,
+}
+
+/// How a dump of a database is loaded.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Load {
+    /// The database that it goes into; else the one that the service's environment names.
+    #[schemars(length(min = 1))]
+    database: Option<String>,
+    /// The command that loads it, run by the shell of the service's container with the dump's path in `$DUMP`; else the one that is
+    /// usual for the dump.
+    #[schemars(length(min = 1))]
+    command: Option<String>,
 }
 
 /// A mount.

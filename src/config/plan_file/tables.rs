@@ -12,6 +12,7 @@ use crate::config::nearest::suggestion;
 use crate::config::settings::StrategyRule;
 use crate::config::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
 use crate::config::{count, duration, map, place, size, source, strategy};
+use crate::model::dump::LoadWish;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
 
 /// Keys of the file as a whole that hold for every service.
@@ -20,7 +21,9 @@ pub const OF_ALL: [&str; 9] =
 /// The tables of the file.
 pub const TABLES: [&str; 3] = ["sources", "stacks", "services"];
 /// Keys that only a service or a stack has, beside [`OF_ALL`].
-pub const OF_SERVICE: [&str; 4] = ["skip", "egress", "checks", "mounts"];
+pub const OF_SERVICE: [&str; 5] = ["skip", "egress", "checks", "load", "mounts"];
+/// Keys of how a database dump is loaded.
+pub const OF_LOAD: [&str; 2] = ["database", "command"];
 /// Keys of a mount.
 pub const OF_MOUNT: [&str; 3] = ["path", "strategy", "allow_empty"];
 /// Keys of a source.
@@ -216,6 +219,7 @@ impl Reader<'_> {
                 "skip" => read.wishes.skip = self.skip(&field),
                 "egress" => self.egress(&field),
                 "checks" => read.wishes.questions = self.checks(&field),
+                "load" => read.wishes.load = self.load(&field),
                 "mounts" => self.mounts(&field, &mut read),
                 key if OF_ALL.contains(&key) => self.value(&field, &mut read.wishes),
                 key => {
@@ -299,6 +303,29 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn load(&mut self, field: &Field<'_>) -> LoadWish {
+        let mut wish = LoadWish::default();
+        let Some(table) = self.document.table(field, "load = { database = \"app\" }") else { return wish };
+        for field in fields(table) {
+            let (place, example) = match field.key {
+                "database" => (&mut wish.database, "\"app\""),
+                "command" => (&mut wish.command, "\"psql -v ON_ERROR_STOP=1 -f $DUMP\""),
+                _ => {
+                    self.document.unknown(&field, "how a dump is loaded", &OF_LOAD, None);
+                    continue;
+                }
+            };
+            match self.document.text(&field, example) {
+                Some(text) if text.trim().is_empty() => {
+                    self.document.wrong(&field, format!("this is empty; write {example}"));
+                }
+                Some(text) => *place = Some(text.to_owned()),
+                None => {}
+            }
+        }
+        wish
     }
 
     fn egress(&mut self, field: &Field<'_>) {

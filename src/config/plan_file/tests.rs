@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::tables::{OF_ALL, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
+use super::tables::{OF_ALL, OF_LOAD, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
 use super::*;
 use crate::config::settings::StrategyRule;
 use crate::config::wishes::{EmptyRule, Skip, SourceWish};
 use crate::model::check::Manner;
+use crate::model::dump::LoadWish;
 use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
 use crate::model::question::{Ask, HeaderValue, HttpAsk, Question};
 use crate::model::sample;
@@ -72,7 +73,15 @@ fn whatever_is_wrong_is_told_with_line_and_column() {
 fn the_fixture_of_every_key_has_every_key() {
     let text = fs::read_to_string(project("fixtures/plans/every-key.toml")).expect("the fixture is there");
     let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    for key in OF_ALL.iter().chain(&TABLES).chain(&OF_SERVICE).chain(&OF_MOUNT).chain(&OF_SOURCE).chain(&OF_SECRET) {
+    for key in OF_ALL
+        .iter()
+        .chain(&TABLES)
+        .chain(&OF_SERVICE)
+        .chain(&OF_LOAD)
+        .chain(&OF_MOUNT)
+        .chain(&OF_SOURCE)
+        .chain(&OF_SECRET)
+    {
         assert!(words.contains(key), "{key}");
     }
 }
@@ -181,6 +190,10 @@ fn every_key_is_understood() {
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
     let jellyfin = Wishes {
         control: None,
+        load: LoadWish {
+            database: Some("app".to_owned()),
+            command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
+        },
         snapshot: None,
         keys: Default::default(),
         source: Some(SourceWish::Live),
@@ -283,6 +296,7 @@ fn the_schema_has_the_keys_that_are_read() {
     assert_eq!(keys(&schema, None), OF_ALL.into_iter().chain(TABLES).collect());
     assert_eq!(keys(&schema, Some("Service")), OF_ALL.into_iter().chain(OF_SERVICE).collect());
     assert_eq!(keys(&schema, Some("Mount")), OF_MOUNT.into());
+    assert_eq!(keys(&schema, Some("Load")), OF_LOAD.into());
     assert_eq!(keys(&schema, Some("Source")), OF_SOURCE.into());
     let secrets = schema["$defs"]["Secret"]["oneOf"].as_array().expect("one of several");
     let secrets: BTreeSet<&str> =

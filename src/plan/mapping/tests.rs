@@ -112,7 +112,7 @@ fn snapshot() -> Snapshot {
 
 fn supplied_as(mut plan: Plan, paths: &[&str], tree: Option<&str>) -> Plan {
     let found = found(&wants(&plan, 0), paths);
-    let surveyed = Surveyed { snapshot: snapshot(), found, tree: tree.map(str::to_owned) };
+    let surveyed = Surveyed { snapshot: snapshot(), found, tree: tree.map(str::to_owned), dump: None };
     supply(&mut plan, 0, Ok(surveyed), now());
     plan
 }
@@ -299,7 +299,7 @@ fn an_archive_that_bears_another_volumes_name_is_not_taken_for_being_alone() {
         let mut plan = plan(Inputs { services: services.into(), selection: &selection });
         let found = found(&wants(&plan, 0), &["./", "a"]);
         let snapshot = Snapshot { id: archive.to_owned(), ..snapshot() };
-        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None }), now());
+        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None, dump: None }), now());
         parts(&plan, "one::app")
     };
     assert_eq!(of("two_app_data-2026-11-25.tar.gz"), Err(Code::RestoreMountMissing));
@@ -316,7 +316,7 @@ fn what_is_no_folder_is_no_volume() {
     let symlinked = |(path, tally): &mut (Vec<u8>, Tally)| tally.root = (path == b"stack_data").then_some(Shape::Other);
     found.parts.iter_mut().for_each(symlinked);
     found.candidates[0].iter_mut().for_each(|candidate| candidate.tally.root = Some(Shape::Other));
-    supply(&mut plan, 0, Ok(Surveyed { snapshot: snapshot(), found, tree: None }), now());
+    supply(&mut plan, 0, Ok(Surveyed { snapshot: snapshot(), found, tree: None, dump: None }), now());
     assert_eq!(parts(&plan, "stack::app"), Err(Code::RestoreMountMissing));
 }
 
@@ -506,7 +506,7 @@ fn a_snapshot_that_is_too_old_or_of_no_known_time_is_stale() {
         let mut plan = planned(vec![(service("app", vec![volume("x", "/data")]), rehearsal)]);
         let found = found(&wants(&plan, 0), &["data/a"]);
         let snapshot = Snapshot { id: "s".to_owned(), time };
-        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None }), now());
+        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None, dump: None }), now());
         of(&plan, "app").blocked.clone().map(|blocked| (blocked.code, blocked.message))
     };
     let day = Duration::from_secs(86_400);

@@ -30,7 +30,7 @@ const KINDS: [(Kind, &str); 5] = [
 fn kind(step: &Step) -> Kind {
     match step {
         Step::Network | Step::Worker | Step::Canary => Kind::Sandbox,
-        Step::Restore { .. } => Kind::Restore,
+        Step::Restore { .. } | Step::Load { .. } => Kind::Restore,
         Step::Boot { .. } => Kind::Boot,
         Step::Verify { .. } | Step::Check { .. } | Step::Settle { .. } | Step::Control { .. } => Kind::Check,
         Step::Teardown => Kind::Teardown,

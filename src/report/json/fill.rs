@@ -152,6 +152,7 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Restore { mount, .. } => ("restore", Some(mount.clone())),
         event::Step::Verify { mount } => ("verify", Some(mount.clone())),
         event::Step::Boot { service } => ("boot", Some(service.to_string())),
+        event::Step::Load { service, .. } => ("load", Some(service.to_string())),
         event::Step::Check { service, .. } => ("check", Some(service.to_string())),
         event::Step::Settle { service } => ("settle", Some(service.to_string())),
         event::Step::Control { service } => ("control", Some(service.to_string())),
@@ -159,6 +160,7 @@ fn step(record: &StepRecord) -> Step {
     };
     let (strategy, source) = match &record.step {
         event::Step::Restore { strategy, source, .. } => (Some(strategy.name().to_owned()), Some(source.clone())),
+        event::Step::Load { dump, .. } => (None, Some(dump.clone())),
         _ => (None, None),
     };
     let (check, ports) = match &record.step {

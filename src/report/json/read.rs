@@ -319,6 +319,7 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
         }
         "verify" => Step::Verify { mount: subject() },
         "boot" => Step::Boot { service: service() },
+        "load" => Step::Load { service: service(), dump: read.source.clone().unwrap_or_default() },
         "check" => {
             let check = match read.check.as_deref().unwrap_or_default() {
                 word if let Some(name) = &read.name => Check::Own {

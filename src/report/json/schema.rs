@@ -228,7 +228,7 @@ pub struct Amount {
 /// A step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `check`, `settle`, `control` or `teardown`.
+    /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `load`, `check`, `settle`, `control` or `teardown`.
     pub step: String,
     /// What it was done to: a mount, or the name of a service.
     pub subject: Option<String>,

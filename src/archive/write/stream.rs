@@ -1,0 +1,104 @@
+//! A stream of a known length as an archive of one file.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use super::PackError;
+use super::headers::About;
+use crate::archive::header::BLOCK;
+use crate::archive::xattrs::Xattrs;
+use crate::archive::{Entry, Kind};
+
+/// Bytes that are passed on at a time.
+const PIECE: usize = 256 * 1024;
+
+/// A file of root's that everybody may read, as an entry.
+pub fn plain_file(path: &[u8], size: u64) -> Entry {
+    Entry {
+        path: path.to_vec(),
+        kind: Kind::File,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: (0, 0),
+        xattrs: Vec::new(),
+        size,
+        stored: size,
+    }
+}
+
+/// Writes an archive of this one file, whose content is what `input` has; `UnexpectedEof` when that is not just as long as the entry
+/// says.
+pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), PackError> {
+    let unreadable = |error| PackError::Unreadable { path: String::from_utf8_lossy(&entry.path).into_owned(), error };
+    let about = About {
+        path: &entry.path,
+        flag: b'0',
+        target: b"",
+        size: entry.size,
+        real_size: None,
+        mode: entry.mode,
+        owner: (entry.uid, entry.gid),
+        mtime: entry.mtime,
+        device: None,
+        xattrs: &Xattrs::new(),
+    };
+    let header = about.write().map_err(|_| unreadable(io::Error::other("its name is too long")))?;
+    out.write_all(&header)?;
+    let mut piece = vec![0; PIECE];
+    let mut written = 0;
+    loop {
+        let count = match input.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(error)),
+        };
+        written += count as u64;
+        if written > entry.size {
+            break;
+        }
+        out.write_all(&piece[..count])?;
+    }
+    if written != entry.size {
+        let words = format!("it was seen to have {} bytes, and has other ones now", entry.size);
+        return Err(unreadable(io::Error::new(ErrorKind::UnexpectedEof, words)));
+    }
+    // The rest of the last block, and the two empty ones at the end of an archive.
+    let rest = (entry.size.next_multiple_of(BLOCK as u64) - entry.size) as usize;
+    out.write_all(&vec![0; rest + 2 * BLOCK])?;
+    out.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::read::{Limits, Reader};
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for size in [0, 1, 511, 512, 513, 300_000] {
+            let content = vec![7; size];
+            let entry = plain_file(b"dump.sql", size as u64);
+            let mut out = Vec::new();
+            pack_stream(&entry, &mut content.as_slice(), &mut out).expect("it is as long as it says");
+            let mut reader = Reader::new(out.as_slice(), Limits::NONE);
+            assert_eq!(reader.next().expect("an archive"), Some(entry));
+            let mut buffer = vec![0; size + 1];
+            if size > 0 {
+                let (at, length) = reader.read_piece(&mut buffer).expect("its content").expect("there is some");
+                assert_eq!((at, &buffer[..length]), (0, &content[..length]));
+            }
+            while reader.read_piece(&mut buffer).expect("its content").is_some() {}
+            assert_eq!(reader.next().expect("an archive"), None);
+        }
+    }
+
+    #[test]
+    fn a_stream_of_another_length_is_no_whole_file() {
+        for content in ["", "123", "12345"] {
+            let error = pack_stream(&plain_file(b"f", 4), &mut content.as_bytes(), &mut Vec::new()).expect_err(content);
+            assert!(matches!(error, PackError::Unreadable { error, .. } if error.kind() == ErrorKind::UnexpectedEof));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What is run in a service's container to load a dump: by its own shell, with its own client, as its own variables say. What comes
+//! from outside comes as arguments, so that no shell reads it.
+
+use crate::model::dump::DumpProgram;
+
+/// The owner's command, which finds the dump's path in `$DUMP`.
+pub const OF_OWNER: &str = "DUMP=$1; export DUMP; exec sh -c \"$2\"";
+
+/// Which client there is.
+pub const WHICH: &str = "if command -v psql >/dev/null 2>&1; then echo psql; elif command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1; then echo mysql; fi";
+
+/// The value of a variable, or of the file that `NAME_FILE` names.
+macro_rules! secret {
+    () => {
+        "secret() { eval \"value=\\${$1-} file=\\${$1_FILE-}\"; if [ -z \"$value\" ] && [ -r \"$file\" ]; then value=$(cat \"$file\"); fi; }\n"
+    };
+}
+
+/// Who asks PostgreSQL, and with which password. `ask DATABASE …` asks by the way that `$way` says.
+macro_rules! postgres {
+    () => {
+        concat!(
+            secret!(),
+            r#"
+user=${POSTGRES_USER:-${POSTGRESQL_USERNAME:-postgres}}
+secret POSTGRES_PASSWORD
+[ -n "$value" ] || secret POSTGRESQL_PASSWORD
+if [ -n "$value" ]; then export PGPASSWORD="$value"; fi
+export PGCONNECT_TIMEOUT=10
+ask() {
+  base=$1; shift
+  if [ "$way" = tcp ]; then psql -X -w -q -h 127.0.0.1 -U "$user" -d "$base" "$@"; else psql -X -w -q -U "$user" -d "$base" "$@"; fi
+}
+"#
+        )
+    };
+}
+
+/// The same for MariaDB and MySQL.
+macro_rules! mysql {
+    () => {
+        concat!(
+            secret!(),
+            r#"
+client=
+for one in mariadb mysql; do if [ -z "$client" ] && command -v $one >/dev/null 2>&1; then client=$one; fi; done
+user=root
+for name in MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD; do [ -n "${value-}" ] || secret $name; done
+if [ -z "$value" ] && [ -n "${MARIADB_USER:-${MYSQL_USER:-}}" ]; then
+  user=${MARIADB_USER:-$MYSQL_USER}
+  for name in MARIADB_PASSWORD MYSQL_PASSWORD; do [ -n "$value" ] || secret $name; done
+fi
+if [ -n "$value" ]; then export MYSQL_PWD="$value"; fi
+ask() {
+  if [ "$way" = tcp ]; then $client -h 127.0.0.1 -u "$user" "$@"; else $client -u "$user" "$@"; fi
+}
+"#
+        )
+    };
+}
+
+/// Other programs' clients, when the one that is wanted is missing: their names, and the end of the script.
+macro_rules! without {
+    ($($client:literal)*) => {
+        concat!("for one in", $(" ", $client,)* "; do if command -v $one >/dev/null 2>&1; then echo $one; fi; done; exit 127\n")
+    };
+}
+
+const PROBE_POSTGRES: &str = concat!(
+    postgres!(),
+    "if ! command -v psql >/dev/null 2>&1; then ",
+    without!("mariadb" "mysql" "redis-server"),
+    r#"fi
+way=tcp
+if ! said=$(ask postgres -tAc 'SELECT 1' 2>&1); then
+  case $said in
+    *"starting up"* | *"shutting down"* | *"recovery mode"*) echo "$said" >&2; exit 1 ;;
+    *FATAL* | *fe_sendauth*) way= ;;
+    *) echo "$said" >&2; exit 1 ;;
+  esac
+fi
+over_tcp=$way way=socket
+if ask postgres -tAc 'SELECT 1' >/dev/null 2>&1; then echo socket; exit 0; fi
+if [ -n "$over_tcp" ]; then echo tcp; exit 0; fi
+echo "$said" >&2
+exit 1
+"#
+);
+
+const PROBE_MYSQL: &str = concat!(
+    mysql!(),
+    r#"if [ -z "$client" ]; then "#,
+    without!("psql" "redis-server"),
+    r#"fi
+way=tcp
+if ! said=$(ask -N -e 'SELECT 1' 2>&1); then
+  case $said in
+    *"ERROR 1045"* | *"ERROR 1130"* | *"ERROR 1698"*) way= ;;
+    *) echo "$said" >&2; exit 1 ;;
+  esac
+fi
+over_tcp=$way way=socket
+if ask -N -e 'SELECT 1' >/dev/null 2>&1; then echo socket; exit 0; fi
+if [ -n "$over_tcp" ]; then echo tcp; exit 0; fi
+echo "$said" >&2
+exit 1
+"#
+);
+
+/// `FILE DATABASE WAY MODE`.
+const LOAD_POSTGRES: &str = concat!(
+    postgres!(),
+    r#"
+way=$3
+base=${2:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}
+if [ -n "$2" ]; then ask postgres -c "SELECT 1" -v name="$2" -f - >/dev/null 2>&1 <<'END'
+CREATE DATABASE :"name";
+END
+fi
+case $4 in
+  cluster) ask postgres -f "$1" >/dev/null ;;
+  archive)
+    if ! command -v pg_restore >/dev/null 2>&1; then echo "there is no pg_restore" >&2; exit 127; fi
+    if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"; else pg_restore -w -U "$user" -d "$base" "$1"; fi ;;
+  *) ask "$base" -v ON_ERROR_STOP=1 -f "$1" >/dev/null ;;
+esac
+"#
+);
+
+/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP`.
+const LOAD_MYSQL: &str = concat!(
+    mysql!(),
+    r#"
+way=$3
+if [ "$4" = several ]; then
+  ask <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
+  exit
+fi
+base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
+if [ -z "$base" ]; then echo "ERROR: neither the dump nor the service names a database" >&2; exit 1; fi
+ask -e "CREATE DATABASE IF NOT EXISTS \`$base\`" >/dev/null 2>&1
+ask "$base" <"$1"
+"#
+);
+
+/// `WAY`: the roles that there are.
+pub const ROLES: &str = concat!(postgres!(), "way=$1\nask postgres -tAc 'SELECT rolname FROM pg_catalog.pg_roles'\n");
+
+/// `DATABASE WAY MODE`: `t` for each table that has a row, `f` for each that has none.
+pub const FILLED: &str = concat!(
+    postgres!(),
+    r#"
+way=$2
+tables() {
+  ask "$1" -tA <<'END'
+SELECT format('SELECT EXISTS (SELECT 1 FROM %I.%I)', schemaname, tablename)
+  FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \gexec
+END
+}
+if [ "$3" = cluster ]; then
+  ask postgres -tAc 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate' |
+    while IFS= read -r base; do tables "$base"; done
+else
+  tables "${1:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}"
+fi
+"#
+);
+
+/// Whether a connection is taken, and by which way: `socket` or `tcp`.
+pub fn probe(program: DumpProgram) -> &'static str {
+    match program {
+        DumpProgram::MySql => PROBE_MYSQL,
+        DumpProgram::Postgres | DumpProgram::Redis => PROBE_POSTGRES,
+    }
+}
+
+/// Loads the dump.
+pub fn load(program: DumpProgram) -> &'static str {
+    match program {
+        DumpProgram::MySql => LOAD_MYSQL,
+        DumpProgram::Postgres | DumpProgram::Redis => LOAD_POSTGRES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn every_script_is_one() {
+        let all = [OF_OWNER, WHICH, PROBE_POSTGRES, PROBE_MYSQL, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED];
+        for script in all {
+            let output = Command::new("sh").args(["-n", "-c", script]).output().expect("sh runs");
+            assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    #[test]
+    fn an_image_without_the_client_says_which_it_has() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (script, other) in [(PROBE_POSTGRES, "mariadb"), (PROBE_MYSQL, "psql")] {
+            let name = dir.path().join(other);
+            std::fs::write(&name, "").expect("written");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&name, mode).expect("allowed");
+            let output =
+                Command::new("/bin/sh").args(["-c", script]).env("PATH", dir.path()).output().expect("sh runs");
+            assert_eq!(output.status.code(), Some(127), "{output:?}");
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), other);
+            std::fs::remove_file(&name).expect("removed");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Database dumps: a file of pg_dump, pg_dumpall, mysqldump, mariadb-dump or Redis, packed and encrypted as it may be, a folder of
+//! `pg_dump -Fd`, those that fit a pattern, or standard input. A dump is looked through, never run, and poured out unpacked: the image
+//! that it is loaded into may have nothing to unpack it with.
+
+mod archive;
+mod sql;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::decrypt::{Plain, Unlocked};
+use super::tarball::Place;
+use super::{Source, SourceError, snapshots};
+use crate::archive::write::{self, Options, PackError};
+use crate::archive::{Entry, Kind, compression};
+use crate::model;
+use crate::model::dump::DumpFormat;
+use crate::model::event::Snapshot;
+use crate::model::source::Keys;
+
+/// The table of contents of a folder of `pg_dump -Fd`.
+const TOC: &str = "toc.dat";
+/// Bytes that show what a dump is.
+const HEAD: usize = 512;
+/// Read at a time.
+const BUFFER: usize = 256 * 1024;
+/// How a file of Redis or Valkey begins, and the mark of its end, after which there is only a checksum.
+const REDIS: [&[u8]; 2] = [b"REDIS0", b"VALKEY"];
+const REDIS_END: (u8, usize) = (0xff, 9);
+
+/// One dump or several.
+#[derive(Debug)]
+pub struct Dump {
+    place: Place,
+    keys: Unlocked,
+    /// What was seen of those that were looked through, by their names.
+    seen: Mutex<BTreeMap<String, model::dump::Dump>>,
+}
+
+impl Dump {
+    /// The dump at a path; those that fit the pattern in its last component; those in a folder.
+    pub fn open(path: &Path, keys: &Keys) -> Result<Dump, SourceError> {
+        let place = Place::Files(snapshots::dumps(path)?);
+        Ok(Dump { place, keys: Unlocked::fetch(keys)?, seen: Mutex::default() })
+    }
+
+    /// The dump on standard input, all of which is read now.
+    pub fn from_stdin(keys: &Keys) -> Result<Dump, SourceError> {
+        let keys = Unlocked::fetch(keys)?;
+        Ok(Dump { place: Place::from_stdin()?, keys, seen: Mutex::default() })
+    }
+
+    /// Looks a dump through, once. One that is not whole, or of something else, is an error.
+    pub fn look(&self, snapshot: &Snapshot) -> Result<model::dump::Dump, SourceError> {
+        let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dump) = known().get(&snapshot.id) {
+            return Ok(dump.clone());
+        }
+        let dump = match self.folder(snapshot) {
+            Some(folder) => look_into(folder)?,
+            None => self.read(snapshot, &mut |reader| look_at(reader, snapshot))?,
+        };
+        known().insert(snapshot.id.clone(), dump.clone());
+        Ok(dump)
+    }
+
+    /// The snapshot is a folder.
+    fn folder(&self, snapshot: &Snapshot) -> Option<&Path> {
+        self.place.path(snapshot).filter(|path| path.is_dir())
+    }
+
+    /// Reads a file from its beginning, its encryption and packing undone. Errors of reading are told apart by what they are about.
+    fn read<T>(
+        &self,
+        snapshot: &Snapshot,
+        read: &mut dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let broken = |error: io::Error| {
+            SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
+        };
+        match self.place.plain(snapshot, &self.keys)? {
+            Plain::File(file) => read(compression::open(file).map_err(broken)?),
+            Plain::Decrypted(reader, trouble) => {
+                let result = compression::open(reader).map_err(broken).and_then(&mut *read);
+                // Why the plain text ended is the better word for what is wrong with it.
+                trouble.take().map_or(result, Err)
+            }
+        }
+    }
+}
+
+/// What broke while a dump was read.
+fn unread(snapshot: &Snapshot, error: io::Error) -> SourceError {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("the dump {}: {error}", snapshot.id)),
+        ErrorKind::InvalidData => SourceError::Broken(format!("the dump {}: {error}", snapshot.id)),
+        _ => SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error },
+    }
+}
+
+fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<model::dump::Dump, SourceError> {
+    let mut reader = BufReader::with_capacity(BUFFER, reader);
+    let head = match reader.fill_buf() {
+        Ok(head) => head[..head.len().min(HEAD)].to_vec(),
+        Err(error) => return Err(unread(snapshot, error)),
+    };
+    let incomplete = |words: &str| SourceError::Incomplete(format!("the dump {}: {words}", snapshot.id));
+    if head.starts_with(archive::MAGIC) {
+        return look_at_archive(reader, snapshot);
+    }
+    if REDIS.iter().any(|magic| head.starts_with(magic)) {
+        let dump = model::dump::Dump::new(DumpFormat::Redis);
+        let (bytes, tail) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+        let (mark, from_end) = REDIS_END;
+        return if tail.len() == from_end && tail.first() == Some(&mark) {
+            Ok(model::dump::Dump { bytes, ..dump })
+        } else {
+            Err(incomplete(&format!("it ends after {bytes} bytes without the mark of its end")))
+        };
+    }
+    if head.get(257..262) == Some(b"ustar") && head.starts_with(TOC.as_bytes()) {
+        let dump = model::dump::Dump::new(DumpFormat::PostgresArchive);
+        let (bytes, _) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+        return Ok(model::dump::Dump { bytes, ..dump });
+    }
+    if let Some(what) = other_format(&head) {
+        let words = format!("{} is {what} and no dump that is known", snapshot.id);
+        return Err(SourceError::NoDump(words));
+    }
+    let sql::Seen { dump, lacks, of_sqlite } = sql::look(reader).map_err(|error| unread(snapshot, error))?;
+    if of_sqlite {
+        let words = format!(
+            "{} has statements for SQLite, whose service has no server to load them; restore its file instead",
+            snapshot.id
+        );
+        return Err(SourceError::NoDump(words));
+    }
+    match lacks {
+        Some(words) => Err(incomplete(&words)),
+        None => Ok(dump),
+    }
+}
+
+fn look_at_archive(
+    mut reader: BufReader<Box<dyn Read + Send + '_>>,
+    snapshot: &Snapshot,
+) -> Result<model::dump::Dump, SourceError> {
+    let mut counted = Counted { inner: &mut reader, bytes: 0 };
+    let seen = archive::look(&mut counted).map_err(|error| unread(snapshot, cut_off(error)))?;
+    let of_toc = counted.bytes;
+    let (rest, _) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+    let rows = (seen.with_rows == 0).then_some(0);
+    if seen.with_rows > 0 && rest == 0 {
+        let words = format!("the dump {}: it ends after its table of contents, and has no rows", snapshot.id);
+        return Err(SourceError::Incomplete(words));
+    }
+    Ok(model::dump::Dump { bytes: of_toc + rest, rows, ..seen.dump })
+}
+
+/// A folder has what its table of contents names.
+fn look_into(folder: &Path) -> Result<model::dump::Dump, SourceError> {
+    let shown = folder.display();
+    let unreachable = |error| SourceError::Unreachable { path: folder.to_owned(), error };
+    let toc = match File::open(folder.join(TOC)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let words = format!("{shown} is a folder without {TOC}, and so no folder of pg_dump -Fd");
+            return Err(SourceError::NoDump(words));
+        }
+        other => other.map_err(unreachable)?,
+    };
+    let seen = archive::look(BufReader::new(toc)).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("{shown}/{TOC} ends in the middle")),
+        ErrorKind::InvalidData => SourceError::Broken(format!("{shown}/{TOC}: {error}")),
+        _ => unreachable(error),
+    })?;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).map_err(unreachable)? {
+        bytes += entry.and_then(|entry| entry.metadata()).map_err(unreachable)?.len();
+    }
+    let is_there =
+        |file: &str| ["", ".gz", ".lz4", ".zst"].iter().any(|end| folder.join(format!("{file}{end}")).exists());
+    let missing: Vec<&str> = seen.files.iter().map(String::as_str).filter(|file| !is_there(file)).collect();
+    if let Some(first) = missing.first() {
+        let words = format!("{shown} lacks {} of the files that its {TOC} names, {first} among them", missing.len());
+        return Err(SourceError::Incomplete(words));
+    }
+    Ok(model::dump::Dump { bytes, rows: (seen.with_rows == 0).then_some(0), ..seen.dump })
+}
+
+fn cut_off(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle of its table of contents"),
+        _ => error,
+    }
+}
+
+/// What a file is by its first bytes, when that is no dump.
+fn other_format(head: &[u8]) -> Option<&'static str> {
+    match head {
+        _ if head.starts_with(b"SQLite format 3\0") => Some("an SQLite database"),
+        _ if head.starts_with(b"PK\x03\x04") => Some("a ZIP archive"),
+        _ if head.get(257..262) == Some(b"ustar") => Some("a tar archive (which `tar:FILE` restores)"),
+        _ if head.contains(&0) => Some("something binary"),
+        _ => None,
+    }
+}
+
+/// Reads to the end: how many bytes, and the last few of them.
+fn to_end(reader: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
+    let (mut bytes, mut tail) = (0, Vec::new());
+    let mut piece = vec![0; BUFFER];
+    loop {
+        let count = match reader.read(&mut piece) {
+            Ok(0) => return Ok((bytes, tail)),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        bytes += count as u64;
+        tail.extend_from_slice(&piece[count.saturating_sub(REDIS_END.1)..count]);
+        tail.drain(..tail.len().saturating_sub(REDIS_END.1));
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+impl Source for Dump {
+    fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
+        Ok(self.place.snapshots())
+    }
+
+    fn list(&self, snapshot: &Snapshot, _max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+        let dump = self.look(snapshot)?;
+        if let Some(folder) = self.folder(snapshot) {
+            return write::list(folder, &mut |entry| see(&within(entry, dump.format.file())))
+                .map_err(|e| failed(folder, e));
+        }
+        see(&write::plain_file(dump.format.file().as_bytes(), dump.bytes));
+        Ok(())
+    }
+
+    fn pour(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        let dump = self.look(snapshot)?;
+        let name = dump.format.file().as_bytes();
+        if let Some(folder) = self.folder(snapshot) {
+            let options = Options { prefix: name.to_vec(), wanted: Vec::new() };
+            return write::pack(folder, &options, out).map(drop).map_err(|error| failed(folder, error));
+        }
+        self.read(snapshot, &mut |mut reader| {
+            let packed = write::pack_stream(&write::plain_file(name, dump.bytes), &mut reader, &mut *out);
+            packed.map_err(|error| match error {
+                PackError::Output(error) => SourceError::Unheard(error),
+                PackError::Unreadable { error, .. } => unread(snapshot, error),
+            })
+        })
+    }
+}
+
+/// An entry of a folder, as it lies below `name`.
+fn within(entry: &Entry, name: &str) -> Entry {
+    let mut path = name.as_bytes().to_vec();
+    if !entry.path.is_empty() {
+        path.push(b'/');
+        path.extend_from_slice(&entry.path);
+    }
+    let kind = match &entry.kind {
+        Kind::HardLink(first) => Kind::HardLink([name.as_bytes(), b"/", first].concat()),
+        other => other.clone(),
+    };
+    Entry { path, kind, ..entry.clone() }
+}
+
+fn failed(folder: &Path, error: PackError) -> SourceError {
+    match error {
+        PackError::Output(error) => SourceError::Unheard(error),
+        PackError::Unreadable { path, error } => SourceError::Unreachable { path: folder.join(path), error },
+    }
+}
+
+#[cfg(test)]
+mod tests;

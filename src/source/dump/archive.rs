@@ -1,0 +1,239 @@
+//! What an archive of pg_dump says of itself: its head and its table of contents, as `pg_backup_archiver.c` writes them (versions 1.10,
+//! of PostgreSQL 8, to 1.16, of PostgreSQL 17 and later). Lengths are a stranger's: nothing is taken before it was read.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+
+use crate::model::dump::{Dump, DumpFormat};
+
+/// How every such file begins.
+pub const MAGIC: &[u8; 5] = b"PGDMP";
+/// Longest text that is read of an entry; a definition may be long, and is passed over.
+const LONGEST: u64 = 256 * 1024 * 1024;
+/// Most entries.
+const MOST_ENTRIES: i64 = 10_000_000;
+/// Names that are kept of a kind.
+const MOST_NAMES: usize = 1000;
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Seen {
+    /// What it says of itself.
+    pub dump: Dump,
+    /// Files that a folder must have beside its table of contents.
+    pub files: Vec<String>,
+    /// Tables of which it has rows, or could have.
+    pub with_rows: u64,
+}
+
+/// Reads a table of contents; `InvalidData` where it is none, `UnexpectedEof` where it ends early.
+pub fn look(input: impl Read) -> io::Result<Seen> {
+    let mut toc = Toc { input, int_size: 0, off_size: 0, version: 0 };
+    let mut magic = [0; 5];
+    toc.input.read_exact(&mut magic)?;
+    if &magic != MAGIC {
+        return Err(invalid("it does not begin as an archive of pg_dump does"));
+    }
+    let [major, minor, _revision] = toc.bytes()?;
+    toc.version = u16::from_be_bytes([major, minor]);
+    if major != 1 || minor < 10 {
+        return Err(invalid(&format!("an archive of pg_dump of version {major}.{minor}, which is not known")));
+    }
+    [toc.int_size, toc.off_size] = toc.bytes()?;
+    let [format] = toc.bytes()?;
+    if !(1..=8).contains(&toc.int_size) || !(1..=8).contains(&toc.off_size) {
+        return Err(invalid("numbers of a size that cannot be"));
+    }
+    if toc.since(15) {
+        toc.bytes::<1>()?;
+    } else {
+        toc.int()?;
+    }
+    for _ in 0..7 {
+        toc.int()?; // When it was made.
+    }
+    let database = toc.text()?;
+    toc.text()?; // The version of the server.
+    let version = toc.text()?;
+    // A folder says of itself that it is a tar archive (3): the two differ in nothing else.
+    let is_folder = matches!(format, 3 | 5);
+    let mut dump = Dump::new(if is_folder { DumpFormat::PostgresFolder } else { DumpFormat::PostgresArchive });
+    dump.databases = database.into_iter().collect();
+    dump.version = version.and_then(|version| version.split_whitespace().next().map(str::to_owned));
+    let mut seen = Seen { dump, files: Vec::new(), with_rows: 0 };
+    let mut roles = BTreeSet::new();
+    let count = toc.int()?;
+    if !(0..=MOST_ENTRIES).contains(&count) {
+        return Err(invalid("more entries than can be"));
+    }
+    for _ in 0..count {
+        toc.entry(is_folder, &mut seen, &mut roles)?;
+    }
+    seen.dump.roles = roles.into_iter().collect();
+    Ok(seen)
+}
+
+fn invalid(words: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, words)
+}
+
+struct Toc<R> {
+    input: R,
+    int_size: u8,
+    off_size: u8,
+    version: u16,
+}
+
+impl<R: Read> Toc<R> {
+    fn since(&self, minor: u8) -> bool {
+        self.version >= u16::from_be_bytes([1, minor])
+    }
+
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.input.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A sign and the number, its smallest byte first.
+    fn int(&mut self) -> io::Result<i64> {
+        let [sign] = self.bytes()?;
+        let mut value: i64 = 0;
+        for place in 0..self.int_size {
+            let [byte] = self.bytes()?;
+            value |= i64::from(byte).checked_shl(8 * u32::from(place)).unwrap_or(0);
+        }
+        Ok(if sign == 0 { value } else { value.wrapping_neg() })
+    }
+
+    /// A text; `None` where there is none. Of a long one only the beginning is kept.
+    fn text(&mut self) -> io::Result<Option<String>> {
+        const KEPT: u64 = 4096;
+        let length = self.int()?;
+        let Ok(length) = u64::try_from(length) else { return Ok(None) };
+        if length > LONGEST {
+            return Err(invalid("a text longer than can be"));
+        }
+        let mut bytes = Vec::new();
+        (&mut self.input).take(length.min(KEPT)).read_to_end(&mut bytes)?;
+        let rest = length - length.min(KEPT);
+        let passed = io::copy(&mut (&mut self.input).take(rest), &mut io::sink())?;
+        if (bytes.len() as u64) < length.min(KEPT) || passed < rest {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn entry(&mut self, is_folder: bool, seen: &mut Seen, roles: &mut BTreeSet<String>) -> io::Result<()> {
+        self.int()?; // Its number.
+        self.int()?; // Whether something was to be written for it.
+        self.text()?;
+        self.text()?; // What it is in the catalog.
+        self.text()?; // Its name.
+        let what = self.text()?.unwrap_or_default();
+        if self.since(11) {
+            self.int()?; // The section.
+        }
+        self.text()?; // Its definition,
+        self.text()?; // how to drop it,
+        self.text()?; // how its rows are read,
+        self.text()?; // its schema
+        self.text()?; // and tablespace.
+        if self.since(14) {
+            self.text()?; // How its table is kept.
+        }
+        if self.since(16) {
+            self.int()?; // What kind of table.
+        }
+        let owner = self.text()?;
+        self.text()?; // Whether it has object ids.
+        while self.text()?.is_some() {} // What it depends on.
+        if is_folder {
+            if let Some(file) = self.text()?.filter(|file| !file.is_empty() && !file.contains('/')) {
+                seen.files.push(file);
+            }
+        } else {
+            let [_state] = self.bytes()?;
+            for _ in 0..self.off_size {
+                self.bytes::<1>()?;
+            }
+        }
+        match what.as_str() {
+            "TABLE" => seen.dump.tables += 1,
+            "TABLE DATA" => seen.with_rows += 1,
+            _ => {}
+        }
+        if let Some(owner) = owner.filter(|owner| !owner.is_empty() && roles.len() < MOST_NAMES) {
+            roles.insert(owner);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A table of contents as pg_dump 15 writes it, of a table and its rows.
+    pub fn sample(format: u8, entries: &[(&str, &str)]) -> Vec<u8> {
+        fn int(out: &mut Vec<u8>, value: i32) {
+            out.push(u8::from(value < 0));
+            out.extend(value.unsigned_abs().to_le_bytes());
+        }
+        fn text(out: &mut Vec<u8>, text: Option<&str>) {
+            int(out, text.map_or(-1, |text| text.len() as i32));
+            out.extend(text.unwrap_or_default().bytes());
+        }
+        let mut out = b"PGDMP\x01\x0e\x00\x04\x08".to_vec();
+        out.push(format);
+        int(&mut out, -1);
+        (0..7).for_each(|_| int(&mut out, 1));
+        for word in ["app", "15.4 (Debian)", "15.4 (Debian)"] {
+            text(&mut out, Some(word));
+        }
+        int(&mut out, entries.len() as i32);
+        for (number, (what, owner)) in entries.iter().enumerate() {
+            int(&mut out, number as i32 + 1);
+            int(&mut out, 1);
+            for word in ["1259", "16389", "notes", what] {
+                text(&mut out, Some(word));
+            }
+            int(&mut out, 3);
+            for word in [Some("CREATE"), None, None, Some("public"), None, None, Some(owner), Some("false")] {
+                text(&mut out, word);
+            }
+            text(&mut out, Some("1"));
+            text(&mut out, None);
+            if format == 3 {
+                text(&mut out, (*what == "TABLE DATA").then_some("3350.dat"));
+            } else {
+                out.push(2);
+                out.extend([0; 8]);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_table_of_contents_tells_its_database_tables_and_owners() {
+        let bytes = sample(1, &[("TABLE", "app_owner"), ("TABLE DATA", "app_owner"), ("INDEX", "")]);
+        let seen = look(bytes.as_slice()).expect("it is whole");
+        assert_eq!(seen.dump.format, DumpFormat::PostgresArchive);
+        assert_eq!((seen.dump.databases, seen.dump.roles), (vec!["app".to_owned()], vec!["app_owner".to_owned()]));
+        assert_eq!((seen.dump.tables, seen.with_rows, seen.dump.version.as_deref()), (1, 1, Some("15.4")));
+        let folder = look(sample(3, &[("TABLE DATA", "x")]).as_slice()).expect("it is whole");
+        assert_eq!((folder.dump.format, folder.files), (DumpFormat::PostgresFolder, vec!["3350.dat".to_owned()]));
+    }
+
+    #[test]
+    fn wherever_it_is_cut_off_or_changed_it_is_told_or_read() {
+        let bytes = sample(1, &[("TABLE", "o"), ("TABLE DATA", "o")]);
+        for at in 0..bytes.len() {
+            assert!(look(&bytes[..at]).is_err(), "cut at {at}");
+            let mut changed = bytes.clone();
+            changed[at] ^= 0xff;
+            // It may be anything, and nothing breaks.
+            drop(look(changed.as_slice()));
+        }
+    }
+}

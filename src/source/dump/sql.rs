@@ -1,0 +1,398 @@
+//! What a dump of SQL statements says of itself: by whom it was written, what it brings, and whether it has its end. It is read
+//! line by line and never run; of a long line only the beginning is looked at.
+//!
+//! Comments and forms are those of pg_dump and pg_dumpall (`pg_backup_archiver.c`, `pg_dumpall.c`) and of mysqldump and mariadb-dump
+//! (`mysqldump.c`).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, BufRead};
+
+use crate::model::dump::{Dump, DumpFormat};
+
+/// Bytes of a line that are looked at.
+const LINE: usize = 4096;
+/// Lines at the beginning in which the program that wrote the dump gives its name.
+const HEAD: usize = 64;
+/// Lines at the end in which it says that it is done.
+const TAIL: usize = 12;
+/// Names that are kept of a kind.
+const MOST_NAMES: usize = 1000;
+
+/// What was seen of a dump.
+#[derive(Debug)]
+pub struct Seen {
+    /// What it says of itself.
+    pub dump: Dump,
+    /// What is wrong with it, if it is not whole.
+    pub lacks: Option<String>,
+    /// It is of a program that is not loaded from statements here.
+    pub of_sqlite: bool,
+}
+
+/// Reads a dump to its end.
+pub fn look(mut input: impl BufRead) -> io::Result<Seen> {
+    let mut scan = Scan::default();
+    let mut line = Vec::with_capacity(LINE);
+    loop {
+        line.clear();
+        let read = next_line(&mut input, &mut line)?;
+        if read == 0 {
+            return Ok(scan.finish());
+        }
+        scan.bytes += read;
+        let is_ended = line.last() == Some(&b'\n');
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        scan.line(text.strip_suffix(b"\r").unwrap_or(text));
+        scan.ends_in_a_line = !is_ended && read < LINE as u64;
+    }
+}
+
+/// Reads a line of which the first bytes are kept; how long it is. Its end is kept with it where it is near.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    let mut length = 0;
+    loop {
+        let ahead = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if ahead.is_empty() {
+            return Ok(length);
+        }
+        let end = ahead.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let taken = end.unwrap_or(ahead.len());
+        let room = LINE.saturating_sub(line.len());
+        line.extend_from_slice(&ahead[..taken.min(room)]);
+        length += taken as u64;
+        input.consume(taken);
+        if end.is_some() {
+            return Ok(length);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Scan {
+    lines: usize,
+    bytes: u64,
+    ends_in_a_line: bool,
+    writer: Option<Writer>,
+    version: Option<String>,
+    /// Databases that are made or entered.
+    places: Vec<String>,
+    /// The database that the head names.
+    of_head: Option<String>,
+    makes_database: bool,
+    tables: u64,
+    rows: u64,
+    /// Within the rows of a `COPY`.
+    copying: Option<String>,
+    needed: BTreeSet<String>,
+    made: BTreeSet<String>,
+    tail: VecDeque<String>,
+    is_sqlite: bool,
+    statements: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    PgDump,
+    PgDumpAll,
+    MySqlDump,
+}
+
+impl Scan {
+    fn line(&mut self, bytes: &[u8]) {
+        self.lines += 1;
+        if self.copying.is_some() {
+            match bytes {
+                b"\\." => self.copying = None,
+                _ => self.rows += 1,
+            }
+            return;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.as_ref();
+        if !text.trim().is_empty() {
+            if self.tail.len() == TAIL {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(text.chars().take(120).collect());
+        }
+        if let Some(comment) = text.strip_prefix("-- ") {
+            self.comment(comment);
+            return;
+        }
+        if text.starts_with("/*!") || text.starts_with("/*M!") {
+            self.writer.get_or_insert(Writer::MySqlDump);
+        }
+        self.statement(text);
+    }
+
+    fn comment(&mut self, comment: &str) {
+        if self.lines <= HEAD {
+            let writer = match comment {
+                "PostgreSQL database dump" => Some(Writer::PgDump),
+                "PostgreSQL database cluster dump" => Some(Writer::PgDumpAll),
+                _ if comment.starts_with("MySQL dump ") || comment.starts_with("MariaDB dump ") => {
+                    Some(Writer::MySqlDump)
+                }
+                _ => None,
+            };
+            // Within the dump of a cluster each database has a head of its own.
+            if self.writer != Some(Writer::PgDumpAll) {
+                self.writer = writer.or(self.writer);
+            }
+            if let Some(host) = comment.strip_prefix("Host: ")
+                && let Some((_, database)) = host.split_once("Database: ")
+                && !database.trim().is_empty()
+            {
+                self.of_head = Some(database.trim().to_owned());
+            }
+        }
+        let version = comment
+            .strip_prefix("Dumped by pg_dump version ")
+            .or_else(|| comment.strip_prefix("Server version").map(|rest| rest.trim_start_matches([':', '\t', ' '])));
+        if let Some(version) = version.filter(|_| self.version.is_none()) {
+            self.version = version.split_whitespace().next().map(str::to_owned);
+        }
+        if let Some(database) = comment.strip_prefix("Current Database: ") {
+            self.place(unquoted(database, '`'));
+        }
+    }
+
+    fn place(&mut self, database: String) {
+        if !database.is_empty() && !self.places.contains(&database) && self.places.len() < MOST_NAMES {
+            self.places.push(database);
+        }
+    }
+
+    fn statement(&mut self, text: &str) {
+        self.statements += u64::from(!text.trim().is_empty() && !text.starts_with('\\'));
+        let upper: String = text.chars().take(32).collect::<String>().to_ascii_uppercase();
+        if upper.starts_with("COPY ") && text.ends_with(" FROM stdin;") {
+            self.writer.get_or_insert(Writer::PgDump);
+            self.copying = Some(text.split(' ').nth(1).unwrap_or_default().to_owned());
+        } else if ["INSERT INTO ", "INSERT IGNORE INTO ", "REPLACE INTO "].iter().any(|word| upper.starts_with(word)) {
+            self.rows += 1;
+        } else if upper.starts_with("CREATE TABLE ") || upper.starts_with("CREATE UNLOGGED TABLE ") {
+            self.tables += 1;
+        } else if upper.starts_with("CREATE DATABASE ") {
+            self.makes_database = true;
+            let name = text["CREATE DATABASE ".len()..].trim_start_matches("/*!32312 IF NOT EXISTS*/ ");
+            self.place(name_at(name));
+        } else if upper.starts_with("CREATE ROLE ") || upper.starts_with("CREATE USER ") {
+            self.made.insert(name_at(&text["CREATE ROLE ".len()..]));
+        } else if upper.starts_with("USE ") {
+            self.place(name_at(&text["USE ".len()..]));
+        } else if upper.starts_with("PRAGMA FOREIGN_KEYS=") {
+            self.is_sqlite = true;
+        } else if let Some(rest) = text.strip_prefix("\\connect ") {
+            let rest = rest.trim_start_matches("-reuse-previous=on ");
+            let quoted = rest.trim_matches('"');
+            match quoted.strip_prefix("dbname=") {
+                Some(name) => self.place(unquoted(name, '\'')),
+                None => self.place(name_at(rest)),
+            }
+        }
+        if self.writer != Some(Writer::MySqlDump) {
+            self.roles(text);
+        }
+    }
+
+    /// Roles that something is given to.
+    fn roles(&mut self, text: &str) {
+        let of = |words: &str| text.rfind(words).map(|at| &text[at + words.len()..]);
+        let given = if text.starts_with("ALTER ") && !text.starts_with("ALTER ROLE ") {
+            of(" OWNER TO ").or_else(|| text.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE "))
+        } else if text.starts_with("GRANT ") && text.contains(" ON ") {
+            of(" TO ")
+        } else {
+            None
+        };
+        if let Some(role) = given.map(name_at)
+            && !role.is_empty()
+            && !matches!(role.as_str(), "PUBLIC" | "CURRENT_USER" | "SESSION_USER" | "CURRENT_ROLE")
+            && self.needed.len() < MOST_NAMES
+        {
+            self.needed.insert(role);
+        }
+    }
+
+    fn format(&self) -> DumpFormat {
+        match self.writer {
+            Some(Writer::PgDumpAll) => DumpFormat::PostgresCluster,
+            Some(Writer::PgDump) if self.makes_database => DumpFormat::PostgresCluster,
+            Some(Writer::PgDump) => DumpFormat::PostgresSql,
+            Some(Writer::MySqlDump) => DumpFormat::MySql,
+            None => DumpFormat::Sql,
+        }
+    }
+
+    fn finish(self) -> Seen {
+        let lacks = self.lacks();
+        let format = self.format();
+        let names_its_place = !self.places.is_empty();
+        let mut databases = self.places;
+        if let Some(database) = self.of_head.filter(|_| !names_its_place) {
+            databases.push(database);
+        }
+        // A dump of MariaDB and MySQL makes no roles that it lists here.
+        let roles = self.needed.difference(&self.made).cloned().collect();
+        let dump = Dump {
+            format,
+            version: self.version,
+            bytes: self.bytes,
+            databases,
+            names_its_place,
+            tables: self.tables,
+            rows: Some(self.rows),
+            roles,
+        };
+        Seen { dump, lacks, of_sqlite: self.is_sqlite }
+    }
+
+    fn lacks(&self) -> Option<String> {
+        if self.bytes == 0 {
+            return Some("it is empty".to_owned());
+        }
+        let end = match self.writer {
+            Some(Writer::PgDump) => "-- PostgreSQL database dump complete",
+            Some(Writer::PgDumpAll) => "-- PostgreSQL database cluster dump complete",
+            Some(Writer::MySqlDump) => "-- Dump completed",
+            None => "",
+        };
+        if let Some(table) = &self.copying {
+            return Some(format!("it ends in the middle of the rows of {table}, after {} bytes", self.bytes));
+        }
+        // What was written without comments has no mark of its end either.
+        let has_comments = self.version.is_some() || self.of_head.is_some() || self.writer == Some(Writer::PgDumpAll);
+        if !end.is_empty() && has_comments && !self.tail.iter().any(|line| line.starts_with(end)) {
+            let last = self.tail.back().map(String::as_str).unwrap_or_default();
+            return Some(format!("it ends without its last line, which would be `{end}`; the last one is `{last}`"));
+        }
+        if self.statements == 0 {
+            return Some("it has not one statement".to_owned());
+        }
+        self.ends_in_a_statement()
+    }
+
+    fn ends_in_a_statement(&self) -> Option<String> {
+        let last = self.tail.back()?.trim_end();
+        let is_whole = last.ends_with(';') || last.starts_with("--") || last.starts_with('\\') || last.ends_with("*/");
+        (self.ends_in_a_line && !is_whole).then(|| format!("it ends in the middle of a line: `{last}`"))
+    }
+}
+
+/// The first name of a text: to the next space, semicolon or comma, unless it is in quotes.
+fn name_at(text: &str) -> String {
+    let text = text.trim_start();
+    match text.chars().next() {
+        Some(quote @ ('"' | '`')) => unquoted(text, quote),
+        _ => text.split([' ', ';', ',', '\r']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What is within the quotes that a text begins with; a doubled one is one. Without quotes: to the end.
+fn unquoted(text: &str, quote: char) -> String {
+    let Some(rest) = text.trim().strip_prefix(quote) else {
+        return text.trim().trim_end_matches(';').to_owned();
+    };
+    let mut name = String::new();
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != quote {
+            name.push(c);
+        } else if chars.peek() == Some(&quote) {
+            name.push(quote);
+            chars.next();
+        } else {
+            break;
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> Seen {
+        look(text.as_bytes()).expect("bytes can be read")
+    }
+
+    const PLAIN: &str = "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 15.4\n-- Dumped by pg_dump version \
+        15.4 (Debian 15.4-1)\n\nSET lock_timeout = 0;\nCREATE TABLE public.notes (\n    text text\n);\nALTER TABLE public.notes OWNER TO \
+        \"App Owner\";\nCOPY public.notes (text) FROM stdin;\nINSERT INTO is a note\nremembered\n\\.\n\nGRANT SELECT ON TABLE \
+        public.notes TO reader;\nGRANT ALL ON TABLE public.notes TO PUBLIC;\n--\n-- PostgreSQL database dump complete\n--\n\n";
+
+    #[test]
+    fn a_dump_of_one_database_tells_its_rows_and_roles() {
+        let Seen { dump, lacks, .. } = seen(PLAIN);
+        assert_eq!(lacks, None);
+        assert_eq!(dump.format, DumpFormat::PostgresSql);
+        assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(2), Some("15.4")));
+        assert_eq!(dump.roles, ["App Owner", "reader"]);
+        assert!(dump.databases.is_empty() && !dump.names_its_place);
+        assert_eq!(dump.bytes, PLAIN.len() as u64);
+    }
+
+    #[test]
+    fn wherever_a_dump_is_cut_off_it_is_told() {
+        let end = PLAIN.find("-- PostgreSQL database dump complete").expect("it has an end");
+        let head = PLAIN.find("SET lock").expect("it has a head");
+        for at in head..end {
+            assert!(seen(&PLAIN[..at]).lacks.is_some(), "cut at {at}");
+        }
+        assert!(seen("").lacks.is_some_and(|words| words.contains("empty")));
+        assert!(seen("-- nothing\n").lacks.is_some());
+    }
+
+    #[test]
+    fn a_cluster_makes_its_roles_and_enters_its_databases() {
+        let text = "--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE app;\nALTER ROLE app WITH NOSUPERUSER;\n\\connect \
+            template1\n--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\n--\nCREATE DATABASE \"my app\" WITH \
+            TEMPLATE = template0;\nALTER DATABASE \"my app\" OWNER TO app;\n\\connect -reuse-previous=on \"dbname='my app'\"\nCREATE TABLE public.t (a \
+            integer);\nALTER TABLE public.t OWNER TO other;\nCOPY public.t (a) FROM stdin;\n1\n\\.\n--\n-- PostgreSQL database dump \
+            complete\n--\n";
+        let whole = format!("{text}--\n-- PostgreSQL database cluster dump complete\n--\n");
+        let Seen { dump, lacks, .. } = seen(&whole);
+        assert_eq!((lacks, dump.format), (None, DumpFormat::PostgresCluster));
+        assert_eq!(dump.databases, ["template1", "my app"]);
+        assert_eq!((dump.roles, dump.rows), (vec!["other".to_owned()], Some(1)));
+        assert!(seen(text).lacks.is_some_and(|words| words.contains("cluster dump complete")));
+    }
+
+    #[test]
+    fn mariadb_and_mysql_name_their_database_and_their_end() {
+        let head = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB\n--\n-- Host: \
+            localhost    Database: app\n-- ------------------------------------------------------\n-- Server version\t10.11.6-MariaDB-0\n\n/*!40101 \
+            SET @OLD=@@X */;\nCREATE TABLE `notes` (\n  `text` text\n);\n";
+        let rows = "INSERT INTO `notes` VALUES\n('remembered');\n";
+        let end = "-- Dump completed on 2026-11-25 10:00:00\n";
+        let Seen { dump, lacks, .. } = seen(&format!("{head}{rows}{end}"));
+        assert_eq!((lacks, dump.format), (None, DumpFormat::MySql));
+        assert_eq!((dump.databases, dump.names_its_place), (vec!["app".to_owned()], false));
+        assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(1), Some("10.11.6-MariaDB-0")));
+        assert!(dump.roles.is_empty());
+        assert!(seen(&format!("{head}{rows}")).lacks.is_some_and(|words| words.contains("Dump completed")));
+        assert_eq!(seen(&format!("{head}{end}")).dump.rows, Some(0));
+        let of_all = format!("{}--\n-- Current Database: `other`\n--\nUSE `other`;\n{end}", head.replace("app", ""));
+        let dump = seen(&of_all).dump;
+        assert_eq!((dump.databases, dump.names_its_place), (vec!["other".to_owned()], true));
+    }
+
+    #[test]
+    fn statements_without_a_name_are_believed_as_far_as_they_go() {
+        let Seen { dump, lacks, of_sqlite } = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+        assert_eq!((dump.format, lacks, of_sqlite), (DumpFormat::Sql, None, false));
+        assert!(seen("CREATE TABLE t (a int);\nINSERT INTO t VAL").lacks.is_some());
+        assert!(seen("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n").of_sqlite);
+    }
+
+    #[test]
+    fn a_line_without_an_end_costs_no_memory() {
+        let long = format!("INSERT INTO t VALUES ('{}');\nINSERT INTO t VALUES (1);\n", "x".repeat(10 * LINE));
+        let dump = seen(&long).dump;
+        assert_eq!((dump.rows, dump.bytes), (Some(2), long.len() as u64));
+    }
+}

@@ -1,0 +1,118 @@
+use std::fs;
+use std::process::Command;
+
+use super::*;
+use crate::archive::read::{Limits, Reader};
+use crate::model::diagnosis::Code;
+use crate::model::source::{SourcePlace, SourceSpec};
+use crate::source::Backup;
+
+const SQL: &str = "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n";
+
+fn spec(path: &Path) -> SourceSpec {
+    SourceSpec { place: SourcePlace::Dump(path.to_owned()), snapshot: None, keys: Keys::default() }
+}
+
+/// The entries of the archive that a source pours out, with their contents.
+fn poured(backup: &Backup) -> Vec<(String, Vec<u8>)> {
+    let mut archive = Vec::new();
+    backup.pour(&[Vec::new()], &mut archive).expect("it is poured out");
+    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
+    let mut found = Vec::new();
+    while let Some(entry) = reader.next().expect("an archive") {
+        let mut content = vec![0; entry.size as usize];
+        let mut buffer = vec![0; 1 << 20];
+        while let Some((at, length)) = reader.read_piece(&mut buffer).expect("its content") {
+            content[at as usize..at as usize + length].copy_from_slice(&buffer[..length]);
+        }
+        found.push((String::from_utf8(entry.path).expect("text"), content));
+    }
+    found
+}
+
+#[track_caller]
+fn refused(path: &Path, code: Code, words: &str) {
+    let error = Backup::open(&spec(path)).and_then(|backup| backup.dump().map(drop)).expect_err("refused");
+    let diagnosis = error.diagnosis(&SourcePlace::Dump(path.to_owned()));
+    assert_eq!(diagnosis.code, code, "{diagnosis}");
+    assert!(diagnosis.message.contains(words), "{diagnosis}");
+}
+
+#[test]
+fn a_packed_dump_is_poured_out_as_a_plain_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let plain = dir.path().join("app.sql");
+    fs::write(&plain, SQL).expect("written");
+    for (program, name) in [("gzip", "app.sql.gz"), ("zstd", "app.sql.zst"), ("xz", "app.sql.xz")] {
+        let packed = Command::new(program).args(["-c"]).arg(&plain).output().expect("it runs").stdout;
+        fs::write(dir.path().join(name), packed).expect("written");
+    }
+    for name in ["app.sql", "app.sql.gz", "app.sql.zst", "app.sql.xz"] {
+        let backup = Backup::open(&spec(&dir.path().join(name))).expect("it opens");
+        let dump = backup.dump().expect("it is whole").expect("it is a dump");
+        assert_eq!((dump.format, dump.rows, dump.bytes), (DumpFormat::Sql, Some(1), SQL.len() as u64), "{name}");
+        let found = backup.survey(&[], 0).expect("it is looked through");
+        assert_eq!((found.whole.amount.files, found.whole.amount.bytes), (1, SQL.len() as u64), "{name}");
+        assert_eq!(poured(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{name}");
+    }
+}
+
+#[test]
+fn the_newest_of_a_pattern_or_a_folder_is_taken() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["app-2026-11-01.sql", "app-2026-11-03.sql", "notes.txt"] {
+        fs::write(dir.path().join(name), SQL).expect("written");
+    }
+    for path in [dir.path().to_owned(), dir.path().join("app-*.sql")] {
+        assert_eq!(Backup::open(&spec(&path)).expect("it opens").snapshot.id, "app-2026-11-03.sql", "{path:?}");
+    }
+    refused(&dir.path().join("none.sql"), Code::SourceUnreachable, "there is no file");
+    fs::create_dir(dir.path().join("empty")).expect("made");
+    refused(&dir.path().join("empty"), Code::SourceNoSnapshot, "without a dump in it");
+}
+
+#[test]
+fn what_is_not_whole_or_no_dump_is_told_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).expect("written");
+        path
+    };
+    refused(&at("empty.sql", b""), Code::RestoreIncomplete, "empty");
+    let plain = at("plain.sql", "INSERT INTO t VALUES (1);\n".repeat(5000).as_bytes());
+    let packed = Command::new("gzip").arg("-c").arg(&plain).output().expect("gzip runs").stdout;
+    refused(&at("cut.sql.gz", &packed[..packed.len() / 2]), Code::RestoreIncomplete, "ends in the middle");
+    let mut flipped = packed.clone();
+    let end = flipped.len() - 8;
+    flipped[end] ^= 0xff;
+    refused(&at("flipped.sql.gz", &flipped), Code::SourceCorrupt, "damaged");
+    refused(&at("app.db", b"SQLite format 3\0\x10\0"), Code::SourceOtherFormat, "SQLite database");
+    refused(&at("lite.sql", b"PRAGMA foreign_keys=OFF;\nCOMMIT;\n"), Code::SourceOtherFormat, "SQLite");
+    refused(&at("noise.sql", b"\x01\0\x02"), Code::SourceOtherFormat, "binary");
+    refused(&at("cut.rdb", b"REDIS0011\xfa\x09"), Code::RestoreIncomplete, "mark of its end");
+    let rdb = Backup::open(&spec(&at("good.rdb", b"REDIS0011\xff\0\0\0\0\0\0\0\0"))).expect("it opens");
+    assert_eq!(rdb.dump().expect("whole").expect("a dump").format, DumpFormat::Redis);
+    let toc = archive::tests::sample(1, &[("TABLE", "o"), ("TABLE DATA", "o")]);
+    refused(&at("cut.dump", &toc[..toc.len() - 3]), Code::RestoreIncomplete, "table of contents");
+    refused(&at("rowless.dump", &toc), Code::RestoreIncomplete, "has no rows");
+}
+
+#[test]
+fn a_folder_of_pg_dump_has_the_files_that_it_names() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("app.dump");
+    fs::create_dir(&folder).expect("made");
+    fs::write(folder.join("toc.dat"), archive::tests::sample(3, &[("TABLE", "o"), ("TABLE DATA", "o")]))
+        .expect("written");
+    refused(&folder, Code::RestoreIncomplete, "3350.dat");
+    fs::write(folder.join("3350.dat.gz"), "rows").expect("written");
+    let backup = Backup::open(&spec(&folder)).expect("it opens");
+    let dump = backup.dump().expect("it is whole").expect("it is a dump");
+    assert_eq!((dump.format, dump.databases.as_slice()), (DumpFormat::PostgresFolder, &["app".to_owned()][..]));
+    let mut names: Vec<String> = poured(&backup).into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    assert_eq!(names, ["dump", "dump/3350.dat.gz", "dump/toc.dat"]);
+    let found = backup.survey(&[], 0).expect("it is looked through");
+    assert_eq!(found.whole.amount.files, 2);
+}
