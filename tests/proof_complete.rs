@@ -61,8 +61,10 @@ fn a_backup_that_is_all_of_root_fails_by_its_owner_when_the_service_cannot_use_i
     let copied = rehearse(&[&live.name], &["--from", &format!("daemon:{}", shown(&dir.path().join("copy")))]);
     copied.failed("data/ownership");
 
-    let good = from(&live, &dir.path().join("good.tar"));
+    let good = format!("tar:{}", shown(&dir.path().join("good.tar")));
+    let good = rehearse(&[&live.name], &["--from", &good, "--verify-content"]);
     good.is_green("healthy");
+    assert_eq!(good.steps("verify")[0]["note"], "contents compared: 1 file, 4 B", "{good}");
     assert!(!warned(&good, "data/metadata-lost"), "{good}");
 }
 

@@ -173,6 +173,10 @@ pub struct RehearsalArgs {
     /// Boot each green service once more on empty mounts, to see whether its checks notice [env: REHEARSA_CONTROL]
     #[arg(long)]
     pub control: bool,
+    /// Compare the content of every file that came back with the backup's, too: reads all of it once more
+    /// [env: REHEARSA_VERIFY_CONTENT]
+    #[arg(long)]
+    pub verify_content: bool,
     /// From which backup.
     #[command(flatten)]
     pub backup: BackupArgs,
@@ -565,6 +569,7 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         memory: rehearsal.memory.clone(),
         keep: rehearsal.keep,
         control: rehearsal.control,
+        verify_content: rehearsal.verify_content,
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()
     };

@@ -58,6 +58,7 @@ source = \"{name}\"
 # max_age = \"26h\"         # how old a backup may be
 # max_rto = \"10m\"         # from the backup to a ready service
 # control = true          # boot once more without the data: do the checks notice?
+# verify_content = true   # compare the content of every file that came back
 
 {backup}\
 # passphrase = {{ file = \"/run/secrets/backup\" }} # or {{ env = \"NAME\" }} or {{ command = \"pass show backup\" }}

@@ -43,11 +43,13 @@ pub const CONTROL: &str = "rehearsa.control";
 pub const LOAD_DATABASE: &str = "rehearsa.load.database";
 /// The command that loads a dump, by the shell of the container.
 pub const LOAD_COMMAND: &str = "rehearsa.load.command";
+/// As `--verify-content`: `true` or `false`.
+pub const VERIFY_CONTENT: &str = "rehearsa.verify-content";
 /// What the service depends on, for stacks whose compose does not say; read by discovery.
 pub const DEPENDS_ON: &str = "rehearsa.depends_on";
 
 /// Every key there is.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 18] = [
     IGNORE,
     SKIP,
     TIMEOUT,
@@ -64,6 +66,7 @@ pub const KEYS: [&str; 17] = [
     CONTROL,
     LOAD_DATABASE,
     LOAD_COMMAND,
+    VERIFY_CONTENT,
     DEPENDS_ON,
 ];
 
@@ -113,6 +116,7 @@ impl Labels {
                 CONTROL => wishes.control = Some(flag::parse(&origin, value)?),
                 LOAD_DATABASE => wishes.load.database = Some(said(&origin, value, "the name of a database")?),
                 LOAD_COMMAND => wishes.load.command = Some(said(&origin, value, "a command that loads $DUMP")?),
+                VERIFY_CONTENT => wishes.verify_content = Some(flag::parse(&origin, value)?),
                 DEPENDS_ON => {}
                 key if let Some(name) = key.strip_prefix(check::PREFIX) => {
                     wishes.questions.push(check::of_label(&origin, name, value)?);
@@ -218,6 +222,7 @@ mod tests {
                 ("rehearsa.control", "true"),
                 ("rehearsa.load.database", "app"),
                 ("rehearsa.load.command", "psql -f \"$DUMP\""),
+                ("rehearsa.verify-content", "yes"),
                 ("rehearsa.depends_on", "db"),
             ],
         )
@@ -240,6 +245,7 @@ mod tests {
             max_rto: Some(Duration::from_secs(600)),
             control: Some(true),
             load: LoadWish { database: Some("app".to_owned()), command: Some("psql -f \"$DUMP\"".to_owned()) },
+            verify_content: Some(true),
             strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
             maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
             allow_empty: EmptyRule::parse_list(&FLAG, "/cache,logs").expect("mounts"),

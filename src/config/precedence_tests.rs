@@ -127,6 +127,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| rehearsal.control.to_string(),
     },
     Key {
+        name: "verify_content",
+        flag: Some(|flags, text| flags.verify_content = text == "true"),
+        variable: Some("REHEARSA_VERIFY_CONTENT"),
+        label: "rehearsa.verify-content",
+        written: ["true", "false", "yes", "false", "true", "false"],
+        heard: ["true", "false", "true", "false", "true", "false", "false"],
+        shown: |rehearsal| rehearsal.verify_content.to_string(),
+    },
+    Key {
         name: "mounts",
         flag: Some(|flags, text| flags.strategies = vec![text]),
         variable: Some("REHEARSA_STRATEGY"),
@@ -220,6 +229,7 @@ fn no_key_is_forgotten_here() {
         "REHEARSA_MAX_AGE",
         "REHEARSA_MAX_RTO",
         "REHEARSA_CONTROL",
+        "REHEARSA_VERIFY_CONTENT",
     ];
     assert_eq!(variables, of_rehearsals.into());
 }

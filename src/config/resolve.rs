@@ -83,6 +83,8 @@ pub struct Flags {
     pub max_rto: Option<String>,
     /// `--control`.
     pub control: bool,
+    /// `--verify-content`.
+    pub verify_content: bool,
     /// `--keep`.
     pub keep: bool,
     /// `--strategy`.
@@ -100,8 +102,9 @@ pub struct Flags {
 }
 
 /// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
-pub const VARIABLES: [(&str, &str); 20] = [
+pub const VARIABLES: [(&str, &str); 21] = [
     ("REHEARSA_CONTROL", "--control"),
+    ("REHEARSA_VERIFY_CONTENT", "--verify-content"),
     ("REHEARSA_TEST_THREADS", "--test-threads"),
     ("RUST_TEST_THREADS", "--test-threads"),
     ("REHEARSA_TIMEOUT", "--timeout"),
@@ -147,6 +150,9 @@ impl Settings {
         let max_entries = said(flags.max_entries.as_deref(), "--max-entries", env, &["REHEARSA_MAX_ENTRIES"]);
         let max_age = said(flags.max_age.as_deref(), "--max-age", env, &["REHEARSA_MAX_AGE"]);
         let max_rto = said(flags.max_rto.as_deref(), "--max-rto", env, &["REHEARSA_MAX_RTO"]);
+        let control = said(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]);
+        let verify_content =
+            said(flags.verify_content.then_some("true"), "--verify-content", env, &["REHEARSA_VERIFY_CONTENT"]);
         let wishes = Wishes {
             timeout: timeout.map(|said| said.timeout()).transpose()?,
             settle: settle.map(|said| said.duration()).transpose()?,
@@ -166,11 +172,9 @@ impl Settings {
                 .iter()
                 .map(|text| EmptyRule::parse(&Origin::Flag("--allow-empty"), text))
                 .collect::<Result<_, _>>()?,
-            control: match said(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]) {
-                Some(said) => Some(flag::parse(&said.origin, said.text)?),
-                None => None,
-            },
             load: LoadWish::default(),
+            control: control.map(|said| said.flag()).transpose()?,
+            verify_content: verify_content.map(|said| said.flag()).transpose()?,
             skip: None,
             questions: Vec::new(),
         };
@@ -237,6 +241,7 @@ impl Settings {
                 database: heard.first(|said| said.load.database.clone()),
                 command: heard.first(|said| said.load.command.clone()),
             },
+            verify_content: heard.first(|said| said.verify_content).unwrap_or(defaults.verify_content),
         })
     }
 
@@ -332,6 +337,10 @@ impl Said<'_> {
 
     fn memory(&self) -> Result<Option<u64>, ConfigError> {
         size::parse_memory(&self.origin, self.text)
+    }
+
+    fn flag(&self) -> Result<bool, ConfigError> {
+        flag::parse(&self.origin, self.text)
     }
 
     /// A number of `least` or more.

@@ -140,6 +140,8 @@ pub struct Rehearsal {
     pub control: bool,
     /// How a database dump is loaded into it.
     pub load: LoadWish,
+    /// The content of every file that came back is compared, too.
+    pub verify_content: bool,
 }
 
 impl Default for Rehearsal {
@@ -161,6 +163,7 @@ impl Default for Rehearsal {
             questions: Vec::new(),
             control: false,
             load: LoadWish::default(),
+            verify_content: false,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Wishes {
     pub control: Option<bool>,
     /// How a database dump is loaded into it.
     pub load: LoadWish,
+    /// Whether the content of every file that came back is compared, too.
+    pub verify_content: Option<bool>,
     /// Strategies for mounts, last match wins.
     pub strategies: Vec<StrategyRule>,
     /// Parts of the backup for mounts, last match wins.

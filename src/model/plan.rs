@@ -85,6 +85,8 @@ pub struct ServicePlan {
     pub load_wish: LoadWish,
     /// It is filled from a dump once it runs.
     pub load: Option<Load>,
+    /// The content of every file that came back for it is compared, too.
+    pub verify_content: bool,
     /// What must be up before it: services of the same plan.
     pub needs: Vec<Need>,
     /// Something that makes it impossible to rehearse it, known before it is tried.
@@ -124,6 +126,8 @@ pub struct RestorePlan {
     pub cases: Vec<ServiceName>,
     /// Bytes it may copy; 0 for no bound.
     pub max_copy: u64,
+    /// The content of every file that came back is compared, too.
+    pub verify_content: bool,
     /// What is looked for in a backup, when its data is to come from one.
     pub ask: Option<Ask>,
     /// The part of a backup that its data comes from, when it does.

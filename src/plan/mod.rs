@@ -155,6 +155,7 @@ fn plan_stack(
             control: rehearsal.control,
             load_wish: rehearsal.load.clone(),
             load: None,
+            verify_content: rehearsal.verify_content,
             service: service.clone(),
             changes,
             mounts,
@@ -162,9 +163,10 @@ fn plan_stack(
     }
     for (index, restore) in restores.iter_mut().enumerate() {
         restore.cases = cases_for(&plans, index);
-        let users = plans.iter().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
+        let users = || plans.iter().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
+        restore.verify_content = users().any(|plan| plan.verify_content);
         restore.max_copy =
-            users.map(|plan| if plan.max_copy == 0 { u64::MAX } else { plan.max_copy }).min().unwrap_or(0);
+            users().map(|plan| if plan.max_copy == 0 { u64::MAX } else { plan.max_copy }).min().unwrap_or(0);
         if restore.max_copy == u64::MAX {
             restore.max_copy = 0;
         }

@@ -46,6 +46,7 @@ fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> 
         strategy,
         cases: Vec::new(),
         max_copy: 0,
+        verify_content: false,
         ask: None,
         part: None,
         supply: Supply::Live,

@@ -234,6 +234,18 @@ fn a_place_that_two_services_show_is_restored_once_and_copied_if_one_writes() {
 }
 
 #[test]
+fn contents_of_a_place_are_compared_when_one_of_its_services_wants_that() {
+    let mut asks = in_stack("s", "asks");
+    asks.mounts = vec![volume("shared", "/out", false)];
+    asks.labels = vec![("rehearsa.verify-content".to_owned(), "true".to_owned())];
+    let mut silent = in_stack("s", "silent");
+    silent.mounts = vec![volume("shared", "/in", true), volume("own", "/own", false)];
+    let planned = plan_all(vec![asks, silent], &Selection::default());
+    let compared = planned.stacks[0].restores.iter().map(|restore| restore.verify_content).collect::<Vec<_>>();
+    assert_eq!(compared, [true, false]);
+}
+
+#[test]
 fn a_lone_container_is_not_of_the_stack_whose_name_it_bears() {
     let planned = plan_all(vec![service(ServiceName::lone("web")), in_stack("web", "app")], &filters(&["web::app"]));
     assert_eq!(planned.stacks[0].services.len(), 1);

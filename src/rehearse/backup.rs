@@ -107,7 +107,11 @@ impl Stack {
         let job = Job::Unpack {
             routes: places
                 .iter()
-                .map(|place| Route { prefix: place.path.to_vec(), to: place.prepared.to.clone() })
+                .map(|place| Route {
+                    prefix: place.path.to_vec(),
+                    to: place.prepared.to.clone(),
+                    contents: place.plan.verify_content,
+                })
                 .collect(),
             max_bytes: loosest(places.iter().map(|place| place.plan.max_copy)),
             max_entries: loosest(places.iter().map(|place| place.max_entries)),

@@ -7,24 +7,33 @@ use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
 use crate::model::event::Fact;
 use crate::model::plan::{RestorePlan, ServicePlan, Supply};
 use crate::model::service::ServiceName;
+use crate::model::units;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Few, Inventory, Job, Owners};
 
 use super::restore::{failure_diagnosis, named};
 use super::sandbox::{unexpected, worker_diagnosis};
 use super::stack::Stack;
+use super::steps::OpenStep;
 use super::verify::Place;
 
 /// Entries of a live mount that are looked at to see whom most of it belongs to.
 const LIVE_ENTRIES: u64 = 20_000;
 
 impl Stack {
-    /// Holds what was brought to a place against what should be there.
-    pub(super) async fn hold_against_manifest(&self, place: &Place<'_>, worker: &Worker) -> Result<(), Diagnosis> {
-        let Some(path) = &place.filled else { return Ok(()) };
+    /// Holds what was brought to a place against what should be there; a word on the contents, where they were compared, too.
+    pub(super) async fn hold_against_manifest(
+        &self,
+        place: &Place<'_>,
+        worker: &Worker,
+        step: &OpenStep,
+    ) -> Result<Option<String>, Diagnosis> {
+        let Some(path) = &place.filled else { return Ok(None) };
         let title = place.plan.mount.title();
         let doing = || format!("looking at what came back to {title}");
-        let inventory = match worker.run(Job::Inventory { path: path.clone() }, |_, _| {}).await {
+        let contents = place.plan.verify_content;
+        let job = Job::Inventory { path: path.clone(), contents };
+        let inventory = match worker.run(job, |amount, total| step.progress(amount, total)).await {
             Ok(Answer::Inventoried(inventory)) => *inventory,
             Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &place.plan.mount)),
             Ok(other) => return Err(unexpected(&doing(), &other)),
@@ -44,7 +53,7 @@ impl Stack {
             self.common.notify.send(Fact::Warned { cases: place.plan.cases.clone(), diagnosis });
         }
         self.suspect_owners(place, &inventory.belongs, worker).await;
-        Ok(())
+        Ok(contents.then(|| of_contents(&inventory)))
     }
 
     /// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
@@ -135,6 +144,20 @@ fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
     Some(Diagnosis::new(code, message))
 }
 
+/// What was compared of the contents.
+fn of_contents(inventory: &Inventory) -> String {
+    match inventory.compared {
+        Some(compared) => {
+            let since = match inventory.changed_since {
+                0 => String::new(),
+                count => format!("; not of {} that changed at the source since", entries(count)),
+            };
+            format!("contents compared: {}{since}", units::amount(compared))
+        }
+        None => "contents were not compared: the backup has more entries than can be noted".to_owned(),
+    }
+}
+
 fn entries(count: u64) -> String {
     if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
@@ -185,6 +208,7 @@ fn whose(live: &Owners, uid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::Amount;
     use crate::model::mount::{Mount, Origin, Strategy};
 
     fn plan(supply: Supply) -> RestorePlan {
@@ -194,6 +218,7 @@ mod tests {
             strategy: Strategy::Copy,
             cases: Vec::new(),
             max_copy: 0,
+            verify_content: false,
             ask: None,
             part: None,
             supply,
@@ -230,6 +255,18 @@ mod tests {
         for part in ["volume data", "9 entries", "b: is missing and 2 more", "0:0 instead of 9:9", "0600 instead"] {
             assert!(diagnosis.message.contains(part), "{part}: {}", diagnosis.message);
         }
+    }
+
+    /// What could not be compared is not said to have been.
+    #[test]
+    fn what_was_compared_of_the_contents_is_told() {
+        let told =
+            |compared, changed_since| of_contents(&Inventory { compared, changed_since, ..Inventory::default() });
+        let amount = || Some(Amount { files: 412, bytes: 38_000_000 });
+        assert_eq!(told(amount(), 0), "contents compared: 412 files, 38 MB");
+        let live = told(amount(), 2);
+        assert_eq!(live, "contents compared: 412 files, 38 MB; not of 2 entries that changed at the source since");
+        assert!(told(None, 0).starts_with("contents were not compared: "));
     }
 
     #[test]

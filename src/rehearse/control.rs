@@ -156,6 +156,8 @@ fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option
         restore.supply = Supply::Live;
     }
     for (index, restore) in plan.restores.iter_mut().enumerate() {
+        // That was done for the first boot.
+        restore.verify_content = false;
         let mounts = plan.services.iter().flat_map(|service| &service.mounts);
         let is_written = mounts.filter(|mount| mount.restore == Some(index)).any(|mount| !mount.mount.read_only);
         if is_written && restore.strategy != Strategy::Empty {
@@ -202,10 +204,12 @@ mod tests {
     #[test]
     fn what_is_written_to_is_emptied_and_a_configuration_stays() {
         let case = ServiceName::of_stack("s", "app");
-        let plan = planned(vec![volume("data", false), volume("config", true)]);
+        let mut plan = planned(vec![volume("data", false), volume("config", true)]);
+        plan.restores[1].verify_content = true;
         let empty = without_data(&plan, &case, Duration::from_secs(20)).expect("there is something to take away");
         let strategies: Vec<_> = empty.restores.iter().map(|restore| restore.strategy).collect();
         assert_eq!(strategies, [Strategy::Empty, plan.restores[1].strategy]);
+        assert!(empty.restores.iter().all(|restore| !restore.verify_content));
         assert_eq!(empty.services[0].timeout, Some(Duration::from_secs(60)));
         assert_eq!(empty.name, "s@control");
         assert!(without_data(&planned(vec![volume("config", true)]), &case, Duration::ZERO).is_none());

@@ -12,6 +12,7 @@ use crate::worker::client::Worker;
 use super::once::Outcome;
 use super::restore::Restored;
 use super::stack::Stack;
+use super::steps::OpenStep;
 
 /// A place whose data is looked through.
 pub(super) struct Place<'a> {
@@ -54,7 +55,7 @@ impl Stack {
         let filled = path.starts_with(&prepared.to).then(|| prepared.to.clone());
         let place = Place { plan, index, path, from, to: prepared.to, filled, live: prepared.live };
         let step = self.common.notify.begin(plan.cases.clone(), Step::Verify { mount: plan.mount.title() });
-        match self.look_through(&place, &worker).await {
+        match self.look_through(&place, &worker, &step).await {
             Ok(notes) => {
                 step.done_with(None, (!notes.is_empty()).then(|| notes.join("; ")));
                 Ok(())
@@ -64,14 +65,19 @@ impl Stack {
     }
 
     /// What was found that is worth a word, when nothing is wrong.
-    async fn look_through(self: &Arc<Self>, place: &Place<'_>, worker: &Worker) -> Result<Vec<String>, Diagnosis> {
+    async fn look_through(
+        self: &Arc<Self>,
+        place: &Place<'_>,
+        worker: &Worker,
+        step: &OpenStep,
+    ) -> Result<Vec<String>, Diagnosis> {
         if let Some(diagnosis) = self.unlike_live(place, worker).await {
             return Err(diagnosis);
         }
-        self.hold_against_manifest(place, worker).await?;
+        let mut notes = Vec::new();
+        notes.extend(self.hold_against_manifest(place, worker, step).await?);
         self.note_marks(place, worker).await?;
         self.note_held(place, worker).await?;
-        let mut notes = Vec::new();
         notes.extend(self.sqlite_is_sound(place, worker).await?);
         Ok(notes)
     }

@@ -66,30 +66,37 @@ pub fn copy_content(
     } else {
         let mut at = 0;
         while at < size {
-            let data = match seek(source, SeekFrom::Data(at)) {
-                Ok(data) => data.min(size),
-                // Nothing but a hole up to the end.
-                Err(Errno::NXIO) => break,
-                // A file system that knows no holes.
-                Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
-                Err(error) => return Err(Trouble::Source(error)),
-            };
-            let hole = match seek(source, SeekFrom::Hole(data)) {
-                Ok(hole) => hole.min(size),
-                Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => size,
-                Err(error) => return Err(Trouble::Source(error)),
-            };
+            let Some((data, hole)) = next_data(source, at, size).map_err(Trouble::Source)? else { break };
             if !copy.range(data, hole)? {
                 copy.budget = 0;
                 break;
             }
-            at = hole.max(data + 1);
+            at = hole;
         }
         ftruncate(target, size).map_err(Trouble::Target)?;
         // Counted as the scan counts: blocks that hold no data of the file, but belong to it, are among what it takes.
         ticket.add(0, copy.budget);
     }
     Ok(())
+}
+
+/// Where in a file of `size` there is data at `at` or behind it, and where that ends; `None` when there is nothing but a hole.
+pub fn next_data(file: &OwnedFd, at: u64, size: u64) -> Result<Option<(u64, u64)>, Errno> {
+    let data = match seek(file, SeekFrom::Data(at)) {
+        Ok(data) if data < size => data,
+        // Nothing but a hole up to the end.
+        Ok(_) | Err(Errno::NXIO) => return Ok(None),
+        // A file system that knows no holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+        Err(error) => return Err(error),
+    };
+    let hole = match seek(file, SeekFrom::Hole(data)) {
+        Ok(hole) => hole.min(size),
+        Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => size,
+        Err(error) => return Err(error),
+    };
+    // It goes on behind here whatever the file system says of a file that is written to.
+    Ok(Some((data, hole.max(data + 1))))
 }
 
 struct Ranges<'a> {

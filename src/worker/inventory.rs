@@ -3,6 +3,7 @@
 //! What should be is noted while a volume is filled ([`Manifest`] of an archive's entries) or still to be seen beside it (the
 //! source of a copy). Whoever filled a volume is not asked what it did: the volume is walked anew.
 
+pub mod contents;
 pub mod copied;
 pub mod manifest;
 pub mod owners;
@@ -10,12 +11,14 @@ pub mod unpacked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, Stat};
 
 use super::job::{Named, Stop, Ticket, shown};
 use super::protocol::{Few, Inventory, Owners};
+use crate::model::event::Amount;
 use manifest::Manifest;
 
 /// Users that are told apart; more than these are not named.
@@ -51,12 +54,13 @@ impl Filled {
         locked(&self.0).insert(path, known);
     }
 
-    /// Holds what is at `path` against what should be; `None` when this worker has not filled it, or was asked before.
-    pub fn inventory(&self, path: &str, ticket: &Ticket) -> Option<Result<Inventory, Stop>> {
+    /// Holds what is at `path` against what should be, with the contents of files if they are asked for; `None` when this worker
+    /// has not filled it, or was asked before.
+    pub fn inventory(&self, path: &str, contents: bool, ticket: &Ticket) -> Option<Result<Inventory, Stop>> {
         let known = locked(&self.0).remove(path)?;
         Some(match known {
-            Known::Unpacked(manifest) => unpacked::compare(path, &manifest, ticket),
-            Known::Copied(source) => copied::compare(path, &source, ticket),
+            Known::Unpacked(manifest) => unpacked::compare(path, &manifest, contents, ticket),
+            Known::Copied(source) => copied::compare(path, &source, contents, ticket),
         })
     }
 }
@@ -73,10 +77,11 @@ struct Findings {
     modes: Mutex<Named>,
     metadata: Mutex<Named>,
     belongs: Mutex<Tally>,
+    compared: AtomicU64,
 }
 
 impl Findings {
-    fn inventory(self, entries: u64, changed_since: u64, root: &Stat) -> Inventory {
+    fn inventory(self, entries: u64, changed_since: u64, root: &Stat, ticket: Option<&Ticket>) -> Inventory {
         Inventory {
             entries,
             content: few(self.content),
@@ -84,12 +89,18 @@ impl Findings {
             modes: few(self.modes),
             metadata: few(self.metadata),
             changed_since,
+            compared: ticket.map(|ticket| Amount { files: self.compared.into_inner(), bytes: ticket.amount().bytes }),
             belongs: self.belongs.into_inner().unwrap_or_else(PoisonError::into_inner).owners(root, true),
         }
     }
 
     fn content(&self, path: &[u8], what: impl fmt::Display) {
         add(&self.content, path, what);
+    }
+
+    /// The content of one more file was compared.
+    fn compared(&self) {
+        self.compared.fetch_add(1, Ordering::Relaxed);
     }
 
     fn metadata(&self, path: &[u8], what: impl fmt::Display) {

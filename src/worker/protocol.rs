@@ -113,6 +113,8 @@ pub enum Job {
     Inventory {
         /// A volume of the worker that a job before this one filled.
         path: String,
+        /// The content of every file is compared, too. What was unpacked must have been noted for that ([`Route::contents`]).
+        contents: bool,
     },
     /// Looks at whom the entries at `path` belong to.
     Owners {
@@ -198,6 +200,8 @@ pub struct Route {
     pub prefix: Vec<u8>,
     /// An empty volume of the worker. Where the prefix names a file, the file lands in it under the name `file`.
     pub to: String,
+    /// Note the content of every file, so that it can be compared.
+    pub contents: bool,
 }
 
 /// What a worker says of a job.
@@ -449,6 +453,9 @@ pub struct Inventory {
     pub metadata: Few,
     /// Entries of a live source that changed since they were copied: nothing can be said of them.
     pub changed_since: u64,
+    /// Files whose content was compared and how much of it there was; `None` where that was not asked for, or where the archive
+    /// has more entries than can be noted.
+    pub compared: Option<Amount>,
     /// Whom it all belongs to.
     pub belongs: Owners,
 }

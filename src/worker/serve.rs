@@ -205,7 +205,7 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
             let asked = sqlite::Asked { path: &path, scratch: &scratch, source, live, keep_free };
             Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
         }
-        Job::Inventory { path } => match filled.inventory(&path, ticket) {
+        Job::Inventory { path, contents } => match filled.inventory(&path, contents, ticket) {
             Some(inventory) => Answer::Inventoried(Box::new(inventory?)),
             None => refused(format!("nothing is known of how {path} was filled")),
         },

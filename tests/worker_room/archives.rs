@@ -1,6 +1,7 @@
 //! Archives that are streamed through a worker into volumes, with the capabilities that it has and no more.
 
 use std::io::{Error, Result as IoResult, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -47,7 +48,8 @@ fn stream(bytes: Vec<u8>) -> impl Stream<Item = IoResult<Bytes>> + Send {
 }
 
 fn job(routes: &[(&str, &str)]) -> Job {
-    let routes = routes.iter().map(|(prefix, to)| Route { prefix: (*prefix).into(), to: (*to).into() }).collect();
+    let route = |(prefix, to): &(&str, &str)| Route { prefix: (*prefix).into(), to: (*to).into(), contents: true };
+    let routes = routes.iter().map(route).collect();
     Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
@@ -84,6 +86,35 @@ async fn an_archive_comes_back_as_it_was_however_it_is_packed() {
             assert_eq!((places[0].root, places[0].amount.files, places[0].folders), (Some(RootKind::Folder), 8, 2));
             compare::same(&original, &at_to);
             assert!(compare::allocated(&at_to.join("sparse")) < 1 << 20);
+        }
+    })
+    .await;
+}
+
+/// With the capabilities that the worker has: a file that only its owner may read is read.
+#[tokio::test]
+async fn a_byte_that_was_changed_after_it_was_unpacked_is_found() {
+    with_session(async |bench| {
+        let (_, original) = volume(bench, "original").await;
+        honest_things(&original);
+        let archive = packed(&original, "data");
+        let (worker, first, second) = pair(bench).await;
+        unpack(&worker, &[("data", "/one")], archive.clone()).await;
+        unpack(&worker, &[("data", "/two")], archive).await;
+        let changed = std::fs::File::options().write(true).open(second.join("secret")).expect("a file");
+        let modified = changed.metadata().and_then(|file| file.modified()).expect("a time");
+        changed.write_all_at(b"S", 4242).expect("written");
+        changed.set_modified(modified).expect("a time");
+        compare::same(&original, &first);
+        for (path, differences) in [("/one", 0), ("/two", 1)] {
+            let inventory = run(&worker, Job::Inventory { path: path.into(), contents: true }).await;
+            let Answer::Inventoried(inventory) = inventory else { panic!("{inventory:?}") };
+            let names = &inventory.content.names;
+            assert_eq!(names.len(), differences, "{inventory:?}");
+            assert!(names.iter().all(|name| name.ends_with("has other content than the backup")), "{names:?}");
+            // Four of some 6 kB, one of 1 GiB that is a hole, and the names of one of them once.
+            let compared = inventory.compared.expect("they were compared");
+            assert_eq!((compared.files, compared.bytes), (5, 22_000), "{inventory:?}");
         }
     })
     .await;
@@ -201,7 +232,7 @@ async fn a_disk_that_has_no_room_is_told_as_that() {
         ];
         let worker = worker(bench, "w", mounts, NetworkSpec::None).await;
         let unpack = async |to: &str, keep_free| {
-            let routes = vec![Route { prefix: Vec::new(), to: to.into() }];
+            let routes = vec![Route { prefix: Vec::new(), to: to.into(), contents: false }];
             let job = Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free };
             match worker.unpack(job, stream(archive.clone()), |_, _| {}).await {
                 Ok(Answer::Failed(failure)) => failure,

@@ -35,6 +35,8 @@ struct RehearsaToml {
     max_rto: Option<TextOrNumber>,
     /// Whether it is booted once more on empty mounts, to see whether its checks notice that the data is not there.
     control: Option<bool>,
+    /// Whether the content of every file that came back is compared with what the backup holds, which reads all of it once more.
+    verify_content: Option<bool>,
     /// Where backups are, by names of your own.
     sources: Option<BTreeMap<String, Source>>,
     /// What holds for the services of a stack (a Compose project).
@@ -95,6 +97,8 @@ struct Service {
     max_rto: Option<TextOrNumber>,
     /// Whether it is booted once more on empty mounts, to see whether its checks notice that the data is not there.
     control: Option<bool>,
+    /// Whether the content of every file that came back is compared with what the backup holds, which reads all of it once more.
+    verify_content: Option<bool>,
     /// Why it is listed but not rehearsed; `false` takes back what the stack says.
     skip: Option<Skip>,
     /// A way out of the sandbox; only `false` for now.

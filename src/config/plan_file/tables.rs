@@ -16,8 +16,18 @@ use crate::model::dump::LoadWish;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
 
 /// Keys of the file as a whole that hold for every service.
-pub const OF_ALL: [&str; 9] =
-    ["source", "timeout", "settle", "max_copy", "max_entries", "memory", "max_age", "max_rto", "control"];
+pub const OF_ALL: [&str; 10] = [
+    "source",
+    "timeout",
+    "settle",
+    "max_copy",
+    "max_entries",
+    "memory",
+    "max_age",
+    "max_rto",
+    "control",
+    "verify_content",
+];
 /// The tables of the file.
 pub const TABLES: [&str; 3] = ["sources", "stacks", "services"];
 /// Keys that only a service or a stack has, beside [`OF_ALL`].
@@ -248,6 +258,7 @@ impl Reader<'_> {
             "max_rto" => wishes.max_rto = self.of_text(field, "\"10m\"", duration::parse),
             "max_copy" => wishes.max_copy = self.of_text(field, "\"50GiB\"", size::parse),
             "control" => wishes.control = self.document.flag(field),
+            "verify_content" => wishes.verify_content = self.document.flag(field),
             "memory" => {
                 wishes.memory = self.of_text(field, "\"2GiB\"", |origin, text| {
                     size::parse_memory(origin, text).map(|bytes| bytes.unwrap_or(0))

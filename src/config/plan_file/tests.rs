@@ -176,6 +176,7 @@ fn every_key_is_understood() {
         max_age: Some(Duration::from_secs(26 * 3600)),
         max_rto: Some(Duration::from_secs(600)),
         control: Some(true),
+        verify_content: Some(true),
         ..Wishes::default()
     };
     assert_eq!(file.all, all);
@@ -194,6 +195,7 @@ fn every_key_is_understood() {
             database: Some("app".to_owned()),
             command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
         },
+        verify_content: Some(false),
         snapshot: None,
         keys: Default::default(),
         source: Some(SourceWish::Live),

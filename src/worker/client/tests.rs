@@ -297,7 +297,7 @@ fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
 }
 
 fn unpack_to(to: &str) -> Job {
-    let routes = vec![Route { prefix: Vec::new(), to: to.to_owned() }];
+    let routes = vec![Route { prefix: Vec::new(), to: to.to_owned(), contents: false }];
     Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
@@ -363,11 +363,11 @@ fn a_volume_is_held_against_what_the_worker_brought_there() {
     std::fs::remove_file(path("unpacked/file")).unwrap();
     // The archive says nothing of its root.
     for (id, to, expected) in [(3, "copied", (2, 0)), (4, "unpacked", (1, 1))] {
-        served.say(id, Job::Inventory { path: path(to) });
+        served.say(id, Job::Inventory { path: path(to), contents: false });
         let Reply { answer: Answer::Inventoried(inventory), .. } = served.hear_end() else { panic!("no inventory") };
         assert_eq!((inventory.entries, inventory.content.count), expected, "{inventory:?}");
     }
-    served.say(5, Job::Inventory { path: path("copied") });
+    served.say(5, Job::Inventory { path: path("copied"), contents: false });
     assert!(matches!(served.hear_end(), Reply { answer: Answer::Failed(Failure::BadRequest { .. }), .. }));
     served.say(6, Job::Owners { path: path("from"), max_entries: 0 });
     let Reply { answer: Answer::Owners(owners), .. } = served.hear_end() else { panic!("no owners") };

@@ -4,7 +4,7 @@
 //! counted and not compared: nobody can say any more what the copy should have found. Of a folder that was moved to where it is,
 //! nothing below is compared either.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::contents::{self, Unread};
 use super::manifest::attribute;
 use super::{Findings, Source, kind, kind_word, locked, mode, owner, size};
 use crate::worker::copy::open_target;
 use crate::worker::job::{Stop, Ticket};
 use crate::worker::meta::{self, Xattrs};
 use crate::worker::mounts::mounted_at;
-use crate::worker::open::{is_gone, unreadable};
+use crate::worker::open::{changed, is_gone, open_quietly, unreadable};
 use crate::worker::protocol::{Failure, Inventory, RootKind};
 use crate::worker::scan::{look, names, open_root};
 use crate::worker::walk::{Branch, Place, Visitor, threads, walk};
@@ -34,25 +35,42 @@ const BY_OUR_CLOCK: [&str; 11] =
 const TICK: i64 = 1;
 /// How far the clock of another machine may be off.
 pub(super) const SKEW: i64 = 24 * 60 * 60;
+/// A program that writes through memory that it mapped is noted to have written once for as long as what it wrote waits for the
+/// disk: half a minute, as kernels are set.
+const MAPPED: i64 = 2 * 60;
+/// A file system on which that is never noted.
+const IN_MEMORY: &str = "tmpfs";
 
-/// Compares the volume at `path` with what it was copied from.
-pub fn compare(path: &str, source: &Source, ticket: &Ticket) -> Result<Inventory, Stop> {
-    let ours = mounted_at(&source.from).is_ok_and(|mounted| BY_OUR_CLOCK.contains(&mounted.file_system.as_str()));
-    compare_since(path, source, source.began - if ours { TICK } else { SKEW }, ticket)
+/// When the source's entries must have changed last for a difference to mean something, in seconds since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rested {
+    /// Before this.
+    pub entry: i64,
+    /// A file before this for its content; `None`: contents are not compared.
+    pub content: Option<i64>,
 }
 
-/// The same; what changed at this time or later, in seconds since the epoch, is not compared.
-pub(super) fn compare_since(path: &str, source: &Source, since: i64, ticket: &Ticket) -> Result<Inventory, Stop> {
+/// Compares the volume at `path` with what it was copied from, with the contents of files if they are asked for.
+pub fn compare(path: &str, source: &Source, contents: bool, ticket: &Ticket) -> Result<Inventory, Stop> {
+    let file_system = mounted_at(&source.from).map(|mounted| mounted.file_system).unwrap_or_default();
+    let entry = source.began - if BY_OUR_CLOCK.contains(&file_system.as_str()) { TICK } else { SKEW };
+    let content = contents.then_some(if file_system == IN_MEMORY { i64::MIN } else { entry - MAPPED });
+    compare_since(path, source, Rested { entry, content }, ticket)
+}
+
+/// The same; what did not rest before this is not compared.
+pub(super) fn compare_since(path: &str, source: &Source, rested: Rested, ticket: &Ticket) -> Result<Inventory, Stop> {
     let Source { from, refused, .. } = source;
     let (root, mut stat) = look(from)?;
     let target = open_target(path)?;
     let checker = Checker {
         ticket,
         refuses: |what: &str| refused.contains(what),
-        since,
+        rested,
         entries: AtomicU64::new(0),
         unsure: AtomicU64::new(0),
         same: Mutex::default(),
+        read: Mutex::default(),
         findings: Findings::default(),
     };
     let target_stat = match root {
@@ -74,27 +92,31 @@ pub(super) fn compare_since(path: &str, source: &Source, since: i64, ticket: &Ti
             checker.findings.tally(&copy);
             if checker.is_sure(&stat, false) {
                 checker.same(b"", &stat, &copy);
-                let own = meta::xattrs_of(&open_root(from, root)?);
-                checker.attributes(b"", own, || meta::xattrs_at(&target, FILE))?;
+                let own = open_root(from, root)?;
+                checker.attributes(b"", meta::xattrs_of(&own), || meta::xattrs_at(&target, FILE))?;
+                checker.content(b"", [&stat, &copy], || Ok(own), || open_quietly(&target, FILE, OFlags::empty()))?;
             }
             copy
         }
         RootKind::Socket | RootKind::Other => return Err(Failure::WrongKind { root }.into()),
     };
     let Checker { entries, unsure, findings, .. } = checker;
-    Ok(findings.inventory(entries.into_inner(), unsure.into_inner(), &target_stat))
+    let compared = rested.content.map(|_| ticket);
+    Ok(findings.inventory(entries.into_inner(), unsure.into_inner(), &target_stat, compared))
 }
 
 struct Checker<'a, R> {
     ticket: &'a Ticket,
     /// The volume's file system refuses this.
     refuses: R,
-    /// What changed at this time or later may have changed since it was copied.
-    since: i64,
+    /// What changed later may have changed since it was copied.
+    rested: Rested,
     entries: AtomicU64,
     unsure: AtomicU64,
     /// Files of several names, and under which number their copies are kept.
     same: Mutex<HashMap<(u64, u64), (u64, u64)>>,
+    /// Those whose contents were compared.
+    read: Mutex<HashSet<[u64; 4]>>,
     findings: Findings,
 }
 
@@ -109,9 +131,8 @@ struct Note {
 }
 
 impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
-    #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
     fn is_fresh(&self, stat: &Stat) -> bool {
-        (stat.st_ctime as i64).max(stat.st_mtime as i64) >= self.since
+        last_change(stat) >= self.rested.entry
     }
 
     /// Whether the source's entry is as it was when it was copied; counts it.
@@ -155,6 +176,47 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         }
     }
 
+    /// Compares what a file and its copy hold, once for all their names.
+    fn content(
+        &self,
+        path: &[u8],
+        [own, copy]: [&Stat; 2],
+        source: impl FnOnce() -> Result<OwnedFd, Errno>,
+        target: impl FnOnce() -> Result<OwnedFd, Errno>,
+    ) -> Result<(), Stop> {
+        let Some(rested) = self.rested.content else { return Ok(()) };
+        let are_files = [own, copy].iter().all(|stat| kind(stat) == FileType::RegularFile);
+        let is_known = || !locked(&self.read).insert([own.st_dev, own.st_ino, copy.st_dev, copy.st_ino]);
+        // Of another size it is told already.
+        if !are_files || size(own) != size(copy) || names(own) > 1 && is_known() {
+            return Ok(());
+        }
+        if size(own) > 0 {
+            let source = match source() {
+                Ok(source) => source,
+                Err(error) if is_gone(error) => return Ok(()),
+                Err(error) => return Err(unreadable(path, error)),
+            };
+            let copied = target().map_err(|error| unreadable(path, error))?;
+            let same = match contents::same(&copied, &source, [copy, own], self.ticket) {
+                Ok(same) => same,
+                Err(Unread::Source(error)) if is_gone(error) => return Ok(()),
+                Err(Unread::Copy(error) | Unread::Source(error)) => return Err(unreadable(path, error)),
+                Err(Unread::Stop(stop)) => return Err(stop),
+            };
+            if !same {
+                let after = fstat(&source).map_err(|error| unreadable(path, error))?;
+                if last_change(own) >= rested || changed(own, &after) {
+                    self.unsure.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+                self.findings.content(path, "has other content than its source");
+            }
+        }
+        self.findings.compared();
+        Ok(())
+    }
+
     /// Compares attributes: those of the copy are only looked at when there are any.
     fn attributes(
         &self,
@@ -179,6 +241,11 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         }
         Ok(())
     }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+fn last_change(stat: &Stat) -> i64 {
+    (stat.st_ctime as i64).max(stat.st_mtime as i64)
 }
 
 impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
@@ -271,7 +338,9 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
                 self.findings.content(&path, words);
             }
         }
-        self.attributes(&path, meta::xattrs_at(source, name), || meta::xattrs_at(target, name))
+        self.attributes(&path, meta::xattrs_at(source, name), || meta::xattrs_at(target, name))?;
+        let open = |folder| open_quietly(folder, name, OFlags::empty());
+        self.content(&path, [&own, &copy], || open(source), || open(target))
     }
 
     fn gone(&self, _path: &[u8]) {}

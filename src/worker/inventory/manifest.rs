@@ -1,11 +1,12 @@
-//! What an archive says should be in a volume, kept small: some 60 bytes an entry and, as long as there are not too many, its
-//! path. It is written down as the entries are put into place, so what a later entry replaces is replaced here. Of an archive of
+//! What an archive says should be in a volume, kept small: some 60 bytes an entry (16 more where contents are compared) and, as
+//! long as there are not too many, its path. It is written down as the entries are put into place, so what a later entry replaces is replaced here. Of an archive of
 //! more entries than the worker has memory for, nothing is kept: then there is only their number and size to go by.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
+use super::contents::Digest;
 use crate::archive::{Entry, Kind};
 use crate::worker::meta::{Lost, Xattrs};
 
@@ -28,6 +29,8 @@ pub struct Manifest {
     slots_by_path: HashMap<u64, u32>,
     slots: Vec<Slot>,
     inodes: Vec<Expected>,
+    /// What stands for the content of each, as far as that is known.
+    contents: Vec<Digest>,
     attributes: Vec<Box<[u64]>>,
     attribute_count: usize,
     names: Vec<u8>,
@@ -163,6 +166,21 @@ impl Manifest {
                 _ => self.inodes[inode].attributes = 0,
             }
         }
+    }
+
+    /// The file at `path` was noted, and this stands for its content.
+    pub fn note_content(&mut self, path: &[u8], digest: Digest) {
+        let Some(slot) = self.slot(path) else { return };
+        let inode = self.slots[slot].inode as usize;
+        if self.contents.len() <= inode {
+            self.contents.resize(inode + 1, Digest::default());
+        }
+        self.contents[inode] = digest;
+    }
+
+    /// What stands for the content of the file of this number; of one that is none it says nothing.
+    pub fn content(&self, inode: usize) -> Option<&Digest> {
+        self.contents.get(inode)
     }
 
     /// Hashes of the attributes that are to be there, as an index.

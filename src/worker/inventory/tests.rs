@@ -1,6 +1,8 @@
 //! Volumes that were filled and then tampered with: exactly that is found, and nothing in one that nobody touched. These tests
 //! change owners: they need root.
 
+mod contents;
+
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::Cursor;
@@ -10,7 +12,7 @@ use std::process::Command;
 
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
-use super::copied::compare_since;
+use super::copied::{Rested, compare_since};
 use super::manifest::Manifest;
 use super::owners::owners;
 use super::{Filled, Known, Source};
@@ -46,7 +48,7 @@ impl Field {
     }
 
     fn unpack_bytes(&self, prefix: &str, archive: &[u8]) -> Manifest {
-        let route = Route { prefix: prefix.into(), to: text(&self.to("")) };
+        let route = Route { prefix: prefix.into(), to: text(&self.to("")), contents: true };
         let unpacked = unpack_and_note(&[route], Bounds::default(), Cursor::new(archive), &Ticket::default());
         unpacked.unwrap().remove(0).1
     }
@@ -65,8 +67,8 @@ impl Field {
     fn inventory(&self, known: Known) -> Inventory {
         let (filled, to) = (Filled::default(), text(&self.to("")));
         filled.note(to.clone(), known);
-        let inventory = filled.inventory(&to, &Ticket::default()).expect("it was noted").unwrap();
-        assert!(filled.inventory(&to, &Ticket::default()).is_none(), "it is asked for once");
+        let inventory = filled.inventory(&to, true, &Ticket::default()).expect("it was noted").unwrap();
+        assert!(filled.inventory(&to, true, &Ticket::default()).is_none(), "it is asked for once");
         inventory
     }
 
@@ -378,7 +380,8 @@ fn what_rested_while_the_rest_changed_is_compared() {
     chown(field.to("rests"), Some(1), Some(1)).unwrap();
     fs::remove_file(field.to("d/rests")).unwrap();
     let to = text(&field.to(""));
-    let inventory = compare_since(&to, &source, changed("changes"), &Ticket::default()).unwrap();
+    let rested = Rested { entry: changed("changes"), content: None };
+    let inventory = compare_since(&to, &source, rested, &Ticket::default()).unwrap();
     let expected = [
         ("content", vec!["d/rests: is missing".to_owned()]),
         ("owners", vec!["rests: belongs to 1:1 instead of 0:0".to_owned()]),

@@ -3,22 +3,23 @@
 //! Folders that the archive does not mention were made for what is in them and are no difference. Attributes that are there and
 //! not asked for are none either: a file system may add its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Stat, fstat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::contents::{Unread, digest};
 use super::manifest::{Expected, Is, Manifest};
 use super::{Findings, kind, kind_word, locked, mode, owner, size};
 use crate::model::counted::counted;
 use crate::worker::copy::open_target;
 use crate::worker::job::{Stop, Ticket};
 use crate::worker::meta;
-use crate::worker::open::unreadable;
+use crate::worker::open::{open_quietly, unreadable};
 use crate::worker::protocol::Inventory;
 use crate::worker::scan::{allocated, names};
 use crate::worker::walk::{Branch, Place, Visitor, threads, walk};
@@ -26,8 +27,8 @@ use crate::worker::walk::{Branch, Place, Visitor, threads, walk};
 /// The name of the file that a route which is one lands under.
 const FILE: &[u8] = b"file";
 
-/// Compares the volume at `path` with the manifest.
-pub fn compare(path: &str, manifest: &Manifest, ticket: &Ticket) -> Result<Inventory, Stop> {
+/// Compares the volume at `path` with the manifest, with the contents of files if they are asked for.
+pub fn compare(path: &str, manifest: &Manifest, contents: bool, ticket: &Ticket) -> Result<Inventory, Stop> {
     let root = open_target(path)?;
     let mut stat = fstat(&root).map_err(|error| unreadable(b"", error))?;
     let checker = Checker {
@@ -36,6 +37,8 @@ pub fn compare(path: &str, manifest: &Manifest, ticket: &Ticket) -> Result<Inven
         names: manifest.names_of_inodes(),
         seen: (0..manifest.paths()).map(|_| AtomicBool::new(false)).collect(),
         same: Mutex::default(),
+        contents,
+        read: Mutex::default(),
         findings: Findings::default(),
     };
     checker.look(b"", &stat, || meta::xattrs_of(&root))?;
@@ -52,7 +55,9 @@ pub fn compare(path: &str, manifest: &Manifest, ticket: &Ticket) -> Result<Inven
             findings.content(name, "is missing");
         }
     }
-    Ok(findings.inventory(manifest.paths() as u64, 0, &stat))
+    // Of what was too much to be noted, nothing was compared.
+    let compared = (contents && !manifest.is_given_up()).then_some(ticket);
+    Ok(findings.inventory(manifest.paths() as u64, 0, &stat, compared))
 }
 
 struct Checker<'a> {
@@ -63,6 +68,10 @@ struct Checker<'a> {
     seen: Vec<AtomicBool>,
     /// Under which number the file system keeps a file of several names.
     same: Mutex<HashMap<usize, (u64, u64)>>,
+    /// Contents are compared.
+    contents: bool,
+    /// Files of several names whose content was read: which should be there, and under which number it is.
+    read: Mutex<HashSet<(usize, u64, u64)>>,
     findings: Findings,
 }
 
@@ -72,7 +81,7 @@ impl Checker<'_> {
         path: &[u8],
         stat: &Stat,
         xattrs: impl FnOnce() -> Result<meta::Xattrs, Errno>,
-    ) -> Result<Option<&Expected>, Stop> {
+    ) -> Result<Option<(usize, &Expected)>, Stop> {
         self.ticket.add(1, 0);
         let found = kind(stat);
         let Some(slot) = self.manifest.slot(path) else {
@@ -124,7 +133,7 @@ impl Checker<'_> {
                 self.findings.metadata(path, format_args!("lacks {lost} of {}", counted(wanted.len(), "attribute")));
             }
         }
-        Ok(Some(expected))
+        Ok(Some((inode, expected)))
     }
 
     /// The names of one file lead to one file, and no other name does.
@@ -163,10 +172,17 @@ impl Visitor for Checker<'_> {
         self.ticket.beat()?;
         let (path, folder) = (place.branch.path_of(name), &place.open.source);
         let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(&path, error))?;
-        let expected = self.look(&path, &stat, || meta::xattrs_at(folder, name))?;
-        if expected.is_some_and(|expected| expected.kind == Is::Symlink && expected.size != self.leads(folder, name)) {
-            let to = readlinkat(folder, name, Vec::new()).unwrap_or_default();
-            self.findings.content(&path, format_args!("leads elsewhere, to {}", to.to_string_lossy()));
+        let Some((inode, expected)) = self.look(&path, &stat, || meta::xattrs_at(folder, name))? else { return Ok(()) };
+        match expected.kind {
+            Is::Symlink if expected.size != self.leads(folder, name) => {
+                let to = readlinkat(folder, name, Vec::new()).unwrap_or_default();
+                self.findings.content(&path, format_args!("leads elsewhere, to {}", to.to_string_lossy()));
+            }
+            // Of another size it is told already.
+            Is::File if self.contents && size(&stat) == expected.size => {
+                self.content(&path, folder, name, &stat, inode)?;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -179,6 +195,27 @@ impl Visitor for Checker<'_> {
 }
 
 impl Checker<'_> {
+    /// Compares the content of a file, once for all its names.
+    fn content(&self, path: &[u8], folder: &OwnedFd, name: &CStr, stat: &Stat, inode: usize) -> Result<(), Stop> {
+        let is_known = || !locked(&self.read).insert((inode, stat.st_dev, stat.st_ino));
+        if names(stat) > 1 && is_known() {
+            return Ok(());
+        }
+        let Some(wanted) = self.manifest.content(inode) else { return Ok(()) };
+        // An empty file holds what it should.
+        if size(stat) > 0 {
+            let file = open_quietly(folder, name, OFlags::empty()).map_err(|error| unreadable(path, error))?;
+            match digest(&file, stat, self.ticket) {
+                Ok(found) if found == *wanted => {}
+                Ok(_) => self.findings.content(path, "has other content than the backup"),
+                Err(Unread::Copy(error) | Unread::Source(error)) => return Err(unreadable(path, error)),
+                Err(Unread::Stop(stop)) => return Err(stop),
+            }
+        }
+        self.findings.compared();
+        Ok(())
+    }
+
     /// Where a symlink leads, as the manifest has it.
     fn leads(&self, folder: &OwnedFd, name: &CStr) -> u64 {
         readlinkat(folder, name, Vec::new()).map_or(0, |to| self.manifest.hash(to.as_bytes()))

@@ -16,6 +16,7 @@ use super::{Archive, Bounds, dangerous, named};
 use crate::archive::{Entry, Kind, escapes};
 use crate::model::event::Amount;
 use crate::worker::copy::open_target;
+use crate::worker::inventory::contents::Digester;
 use crate::worker::inventory::manifest::Manifest;
 use crate::worker::job::{Named, Stop, Ticket};
 use crate::worker::meta::{self, Lost, Metadata, Xattrs};
@@ -39,6 +40,8 @@ pub struct Place<'a> {
     folders: u64,
     lost: Named,
     manifest: Manifest,
+    /// Contents are noted.
+    contents: bool,
     ticket: &'a Ticket,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Place<'a> {
             folders: 0,
             lost: Named::default(),
             manifest: Manifest::one_of(among),
+            contents: route.contents,
             ticket,
         })
     }
@@ -241,9 +245,13 @@ impl<'a> Place<'a> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = self.fresh(entry, path, name, |folder| openat(folder, name, flags, Mode::RUSR | Mode::WUSR))?;
         let mut end = 0;
+        let mut digester = self.contents.then(Digester::default);
         while let Some((offset, piece)) = archive.piece()? {
             let length = piece.len() as u64;
             self.room.take(self.chain.root(), length)?;
+            if let Some(digester) = &mut digester {
+                digester.add(offset, piece);
+            }
             write(&file, piece, offset).map_err(|error| self.unwritable(path, error))?;
             end = offset + length;
             self.ticket.add(0, length);
@@ -254,6 +262,9 @@ impl<'a> Place<'a> {
         let (metadata, xattrs) = self.metadata(entry, path);
         let lost = meta::apply(&file, &metadata, &xattrs).map_err(|error| self.unwritable(path, error))?;
         self.manifest.note(entry, path, None, &xattrs, &lost);
+        if let Some(digester) = digester {
+            self.manifest.note_content(path, digester.finish());
+        }
         note(&mut self.lost, path, lost);
         Ok(())
     }

@@ -46,7 +46,8 @@ impl Field {
     }
 
     fn route(&self, prefix: &str, to: &str) -> Route {
-        Route { prefix: prefix.into(), to: self.folder.path().join(to).to_str().unwrap().to_owned() }
+        let to = self.folder.path().join(to).to_str().unwrap().to_owned();
+        Route { prefix: prefix.into(), to, contents: false }
     }
 
     /// Unpacks to these routes; whatever comes of it, the canary is as it was, and nothing lies beside it.
