@@ -103,6 +103,8 @@ fn what_cannot_be_asked_is_an_error() {
         (r#"{ exec = "no-such-program --now" }"#, "exit code 127"),
         (r#"{ sql = "SELECT 1" }"#, "neither psql nor mariadb nor mysql"),
         (r#"{ file = "/etc/passwd" }"#, "in no mount that is restored"),
+        (r#"{ sqlite = "/etc/app.db", query = "SELECT 1" }"#, "in no mount that is restored"),
+        (r#"{ sqlite = "/data/note", query = "SELECT 1 FROM notes" }"#, "it is no SQLite database"),
         (r#"{ http = "/", port = 80, headers = { x = { env = "NOT_SET_ANYWHERE" } } }"#, "NOT_SET_ANYWHERE is not set"),
     ] {
         let rehearsal = asked(&live, &[check]);
@@ -128,6 +130,58 @@ fn an_app_is_asked_over_http_and_by_its_log() {
     assert_eq!(kinds, ["http", "http", "tcp", "log"], "{rehearsal}");
     let log = rehearsal.case()["log_tail"].to_string();
     assert!(log.contains("GET /notes"), "it was asked: {rehearsal}");
+}
+
+/// The service's clone writes all the time, two rows a transaction: what is seen is what it holds now, and is never torn.
+#[test]
+fn an_sqlite_database_is_asked_while_its_service_writes_to_it() {
+    let writer = "import sqlite3 as s; d = s.connect('/data/notes.db', timeout=60)\nwhile True:\n with d:                   [d.execute(\"INSERT INTO notes (text) VALUES (hex(zeroblob(2000)))\") for _ in 'ab']";
+    let app = "python3 -S -u /opt/notes/notes.py";
+    let sandbox = format!("{app} & while ! {app} probe; do :; done; exec python3 -S -c \"$WRITER\"");
+    let script = format!("[ -e /only-live ] && exec {app}; {sandbox}");
+    let wanted = service("notes").options(&["--env", &format!("WRITER={writer}")]).script(&script);
+    let live = notes(wanted.file("/only-live", ""));
+    let rehearsal = asked(
+        &live,
+        &[
+            r#"{ name = "the note", sqlite = "/data/notes.db", query = "SELECT id, text FROM notes ORDER BY id", value = "1|remembered", min_rows = 1 }"#,
+            r#"{ name = "what it wrote", sqlite = "/data/notes.db", query = "SELECT count(*) > 100, count(*) % 2 FROM notes", value = "1|1" }"#,
+            r#"{ name = "whole", sqlite = "/data/notes.db", query = "PRAGMA integrity_check", value = "ok" }"#,
+        ],
+    );
+    rehearsal.is_green("data-proven");
+    let kinds: Vec<&str> = own(&rehearsal).iter().filter_map(|(_, step)| step["check"].as_str()).collect();
+    assert_eq!(kinds, ["sqlite"; 3], "{rehearsal}");
+}
+
+#[test]
+fn a_wrong_row_of_sqlite_is_a_failure_and_a_wrong_query_is_none() {
+    let live = notes(service("notes"));
+    let rehearsal = asked(
+        &live,
+        &[
+            r#"{ sqlite = "/data/notes.db", query = "SELECT count(*) FROM users" }"#,
+            r#"{ sqlite = "/data/notes.db", query = "DELETE FROM notes" }"#,
+            r#"{ sqlite = "/data/other.db", query = "SELECT 1" }"#,
+            r#"{ sqlite = "/data/notes.db", query = "SELECT text FROM notes", value = "forgotten" }"#,
+            r#"{ sqlite = "/data/notes.db", query = "SELECT count(*) FROM notes", value = 1 }"#,
+        ],
+    );
+    rehearsal.failed("check/failed");
+    let checks = own(&rehearsal);
+    let told: Vec<(&str, &str)> = checks[..4]
+        .iter()
+        .map(|(_, step)| ["code", "message"].map(|key| step["diagnosis"][key].as_str().unwrap_or_default()).into())
+        .collect();
+    for ((code, message), (expected, part)) in told.iter().zip([
+        ("check/cannot-ask", "no such table: users"),
+        ("check/cannot-ask", "a check only reads"),
+        ("check/failed", "expected the database /data/other.db, and it is not there"),
+        ("check/failed", "expected `forgotten`, found `remembered`"),
+    ]) {
+        assert!(*code == expected && message.contains(part), "{part}: {rehearsal}");
+    }
+    assert_eq!(checks[4].1["result"], "done", "the note is there all the same: {rehearsal}");
 }
 
 #[test]

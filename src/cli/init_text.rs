@@ -68,7 +68,7 @@ source = \"{name}\"
 # skip = \"reason\"                                # listed, not rehearsed
 # mounts.\"/data\".path = \"backup/data\"            # the part of the backup that belongs to a mount; `.` is all of it
 # mounts.\"/data\".strategy = \"copy\"               # or readonly, overlay, empty, omit
-# checks = [{{ name = \"the note is there\", exec = [\"test\", \"-s\", \"/data/note\"] }}] # or file, sql, http, tcp, log
+# checks = [{{ name = \"the note is there\", exec = [\"test\", \"-s\", \"/data/note\"] }}] # or file, sql, sqlite, http, tcp, log
 # mounts.\"/data\".allow_empty = true              # its part of the backup may be empty
 "
     )

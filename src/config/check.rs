@@ -1,7 +1,7 @@
 //! Checks of a service's owner: what the plan file and labels have in common, and the short form of a label.
 //!
-//! `rehearsa.check.NAME` is `exec COMMAND` (run by the shell), `file PATH`, `log PATTERN`, `http [METHOD] PORT/PATH [TEXT]`, `tcp PORT[,PORT]` or
-//! `sql QUERY`. What has more to say is for the plan file.
+//! `rehearsa.check.NAME` is `exec COMMAND` (run by the shell), `file PATH`, `log PATTERN`, `http [METHOD] PORT/PATH [TEXT]`, `tcp PORT[,PORT]`,
+//! `sql QUERY` or `sqlite PATH QUERY`. What has more to say is for the plan file.
 
 use regex::Regex;
 
@@ -12,6 +12,8 @@ use crate::model::question::{Ask, HttpAsk, Question};
 
 /// All labels of checks start with this.
 pub const PREFIX: &str = "rehearsa.check.";
+
+const SQLITE_EXAMPLE: &str = "sqlite /data/app.db SELECT 1 FROM notes LIMIT 1";
 
 /// The methods that ask and change nothing, and those that some services are asked with all the same.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -130,6 +132,7 @@ pub fn of_label(origin: &Origin, name: &str, value: &str) -> Result<Question, Co
             Manner::Http => "http 8080/notes remembered",
             Manner::Tcp => "tcp 5432",
             Manner::Sql => "sql SELECT 1 FROM notes LIMIT 1",
+            Manner::Sqlite => SQLITE_EXAMPLE,
         };
         return Err(wrong(format!("this asks nothing; write it as `{example}`")));
     }
@@ -143,6 +146,14 @@ pub fn of_label(origin: &Origin, name: &str, value: &str) -> Result<Question, Co
         Manner::Http => Ask::Http(Box::new(request(rest).map_err(wrong)?)),
         Manner::Tcp => Ask::Tcp { ports: rest.split(',').map(port).collect::<Result<_, _>>().map_err(wrong)? },
         Manner::Sql => Ask::Sql { query: rest.to_owned(), database: None, value: None, min_rows: 1 },
+        Manner::Sqlite => {
+            let (path, query) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let path = file(path).map_err(wrong)?;
+            if query.trim().is_empty() {
+                return Err(wrong(format!("this asks {path} nothing; write it as `{SQLITE_EXAMPLE}`")));
+            }
+            Ask::Sqlite { path, query: query.trim().to_owned(), value: None, min_rows: 1 }
+        }
     };
     Ok(Question::new(Some(name.to_owned()), ask))
 }
@@ -183,6 +194,9 @@ mod tests {
         assert_eq!(read("log ^ready"), Ok(Ask::Log { contains: Some("^ready".to_owned()), not_contains: None }));
         let sql = Ask::Sql { query: "SELECT 1".to_owned(), database: None, value: None, min_rows: 1 };
         assert_eq!(read("sql SELECT 1"), Ok(sql));
+        let (path, query) = ("/data/app.db".to_owned(), "SELECT 1 FROM notes".to_owned());
+        let sqlite = Ask::Sqlite { path, query, value: None, min_rows: 1 };
+        assert_eq!(read("sqlite  /data/app.db  SELECT 1 FROM notes"), Ok(sqlite));
         let get = plain_request(8080, "/notes".to_owned());
         assert_eq!(read("http 8080/notes"), Ok(Ask::Http(Box::new(get.clone()))));
         let text = HttpAsk { contains: Some("to be remembered".to_owned()), ..get.clone() };
@@ -198,7 +212,9 @@ mod tests {
             assert_eq!(told, format!("label rehearsa.check.note of container web_1: {expected}"));
         };
         told("exce true", "`exce` is no kind of check; did you mean `exec`?");
-        told("", "`` is no kind of check; there are exec, file, log, http, tcp, sql");
+        told("", "`` is no kind of check; there are exec, file, log, http, tcp, sql, sqlite");
+        told("sqlite data/x SELECT 1", "`data/x` is no path in a container; it begins with a slash and has no `..`");
+        told("sqlite /x", "this asks /x nothing; write it as `sqlite /data/app.db SELECT 1 FROM notes LIMIT 1`");
         told("exec", "this asks nothing; write it as `exec test -s /data/app.db`");
         told("tcp 80,0", "`0` is no port; there are 1 to 65535");
         told("log (", "`(` is no regular expression: unclosed group");

@@ -43,11 +43,14 @@ pub enum Manner {
     Tcp,
     /// A query by the client of the service's own image.
     Sql,
+    /// A query of an SQLite database in a mount.
+    Sqlite,
 }
 
 impl Manner {
     /// All of them.
-    pub const ALL: [Manner; 6] = [Manner::Exec, Manner::File, Manner::Log, Manner::Http, Manner::Tcp, Manner::Sql];
+    pub const ALL: [Manner; 7] =
+        [Manner::Exec, Manner::File, Manner::Log, Manner::Http, Manner::Tcp, Manner::Sql, Manner::Sqlite];
 
     /// The name in plan files, labels and reports.
     pub fn name(self) -> &'static str {
@@ -58,6 +61,7 @@ impl Manner {
             Manner::Http => "http",
             Manner::Tcp => "tcp",
             Manner::Sql => "sql",
+            Manner::Sqlite => "sqlite",
         }
     }
 }
@@ -95,7 +99,7 @@ impl Proof {
         match self {
             Proof::Running => Some("a healthcheck, or an exposed port that it listens on"),
             Proof::Listening => Some("a healthcheck of the image or of its compose file"),
-            Proof::Healthy => Some("a check of yours that only the data can pass: exec, sql, http or file"),
+            Proof::Healthy => Some("a check of yours that only the data can pass: exec, sql, sqlite, http or file"),
             Proof::DataProven => None,
         }
     }

@@ -67,6 +67,17 @@ pub enum Ask {
         /// So many rows at least.
         min_rows: u64,
     },
+    /// A query of an SQLite database in a mount of the service, which no client of the image is needed for.
+    Sqlite {
+        /// The database's path in the container.
+        path: String,
+        /// The query; it only reads.
+        query: String,
+        /// The first row, its columns joined by `|`.
+        value: Option<String>,
+        /// So many rows at least.
+        min_rows: u64,
+    },
 }
 
 /// A request and its answer.
@@ -131,7 +142,9 @@ impl Question {
                 });
                 Mask::of_secrets(texts)
             }
-            Ask::File { .. } | Ask::Log { .. } | Ask::Tcp { .. } | Ask::Sql { .. } => Mask::default(),
+            Ask::File { .. } | Ask::Log { .. } | Ask::Tcp { .. } | Ask::Sql { .. } | Ask::Sqlite { .. } => {
+                Mask::default()
+            }
         }
     }
 }
@@ -146,13 +159,14 @@ impl Ask {
             Ask::Http(_) => Manner::Http,
             Ask::Tcp { .. } => Manner::Tcp,
             Ask::Sql { .. } => Manner::Sql,
+            Ask::Sqlite { .. } => Manner::Sqlite,
         }
     }
 
     /// What a right answer shows.
     pub fn proof(&self) -> Proof {
         match self {
-            Ask::Exec { .. } | Ask::File { .. } | Ask::Sql { .. } => Proof::DataProven,
+            Ask::Exec { .. } | Ask::File { .. } | Ask::Sql { .. } | Ask::Sqlite { .. } => Proof::DataProven,
             Ask::Http(ask) if ask.asks_for_content() => Proof::DataProven,
             Ask::Http(_) | Ask::Tcp { .. } => Proof::Listening,
             Ask::Log { .. } => Proof::Running,
@@ -181,6 +195,7 @@ impl Ask {
                 format!("tcp {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))
             }
             Ask::Sql { query, .. } => format!("sql {query}"),
+            Ask::Sqlite { path, query, .. } => format!("sqlite {path} {query}"),
         };
         let words = scrub(&words.split_whitespace().collect::<Vec<_>>().join(" "));
         match words.char_indices().nth(SHOWN) {
@@ -217,6 +232,9 @@ mod tests {
     #[test]
     fn only_what_asks_the_data_proves_it() {
         assert_eq!(exec(&["true"]).proof(), Proof::DataProven);
+        let query = "SELECT 1".to_owned();
+        let sqlite = Ask::Sqlite { path: "/data/app.db".to_owned(), query, value: None, min_rows: 1 };
+        assert_eq!((sqlite.proof(), sqlite.words()), (Proof::DataProven, "sqlite /data/app.db SELECT 1".to_owned()));
         assert_eq!(Ask::Tcp { ports: vec![80] }.proof(), Proof::Listening);
         assert!(Proof::DataProven > Proof::Healthy);
         let ask = HttpAsk {

@@ -2,6 +2,7 @@
 //! time is over, for many services warm up after they say that they are well.
 
 mod answer;
+mod database;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use super::sandbox::{unexpected, worker_diagnosis};
 use super::stack::Stack;
 use super::validate::{FAILURE_LOG, timeout};
 use answer::Heard;
+use database::{Query, restored_mount};
 
 /// Time between two times that the same is asked.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -50,6 +52,8 @@ struct Asking<'a> {
     booted: &'a Booted,
     /// A worker in the service's network namespace, once it was needed.
     inside: Option<Arc<Worker>>,
+    /// A worker that sees the service's volumes, once it was needed.
+    reader: Option<Arc<Worker>>,
     deadline: Instant,
 }
 
@@ -58,7 +62,7 @@ impl Stack {
     /// wrong.
     pub(super) async fn question(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<Proof> {
         let deadline = Instant::from_std(booted.clock()) + timeout(plan);
-        let mut asking = Asking { plan, booted, inside: None, deadline };
+        let mut asking = Asking { plan, booted, inside: None, reader: None, deadline };
         let mut proof = Proof::Running;
         let mut broken: Option<Diagnosis> = None;
         for question in &plan.questions {
@@ -86,7 +90,7 @@ impl Stack {
                 }
             }
         }
-        if let Some(worker) = asking.inside.take() {
+        for worker in [asking.inside.take(), asking.reader.take()].into_iter().flatten() {
             self.dismiss(worker);
         }
         broken.map_or(Ok(proof), Err)
@@ -105,16 +109,19 @@ impl Stack {
         let mut times: u64 = 0;
         loop {
             times += 1;
+            let began = Instant::now();
             let heard = match self.ask_once(asking, question, request.clone()).await {
                 Ok(heard) => heard,
                 Err(diagnosis) => return Err(self.or_died(asking, diagnosis).await),
             };
-            let again = Instant::now() + PAUSE < asking.deadline;
+            // A large database that is copied to be asked is not copied without a pause.
+            let pause = if matches!(question.ask, Ask::Sqlite { .. }) { PAUSE.max(began.elapsed()) } else { PAUSE };
+            let again = Instant::now() + pause < asking.deadline;
             match heard {
                 Heard::Right => {
                     return Ok((times > 1).then(|| format!("after {}", counted(times, "time"))));
                 }
-                Heard::Wrong(_) | Heard::NotYet(_) if again => tokio::time::sleep(PAUSE).await,
+                Heard::Wrong(_) | Heard::NotYet(_) if again => tokio::time::sleep(pause).await,
                 Heard::Wrong(why) | Heard::WrongForGood(why) => {
                     let message = format!("the check `{}` of {}: {why}", question.name, asking.plan.service.name);
                     let log_tail = self.log_tail(asking.booted, FAILURE_LOG).await;
@@ -143,11 +150,8 @@ impl Stack {
                 None => Heard::Wrong("it had not ended when the time was over".to_owned()),
             },
             Ask::File { path, min_size, sha256, newer_than } => {
-                let holding = asking.plan.mounts.iter().filter(|mount| mount.mount.holds(path));
-                let nearest = holding.max_by_key(|mount| mount.mount.target.len());
-                if nearest.is_none_or(|mount| mount.restore.is_none()) {
-                    let why = format!("{path} is in no mount that is restored: what is there comes from the image");
-                    return Ok(Heard::CannotAsk(why));
+                if let Err(heard) = restored_mount(asking.plan, path) {
+                    return Ok(heard);
                 }
                 let command = answer::file_command(path, sha256.is_some());
                 match self.run(asking, &command).await? {
@@ -161,6 +165,10 @@ impl Stack {
                     Some(ran) => answer::to_sql(&ran, value.as_deref(), *min_rows, &self.mask),
                     None => Heard::NotYet("the query had not ended when the time was over".to_owned()),
                 }
+            }
+            Ask::Sqlite { path, query, value, min_rows } => {
+                let asked = Query { path, query, value: value.as_deref(), min_rows: *min_rows };
+                self.query(asking, &asked).await?
             }
             Ask::Log { contains, not_contains } => {
                 let log = self.common.daemon.log_tail(&asking.booted.container, LOG.0, LOG.1).await;

@@ -39,6 +39,8 @@ mod names;
 mod open;
 pub mod overlay;
 #[cfg(target_os = "linux")]
+mod resolve;
+#[cfg(target_os = "linux")]
 pub mod scan;
 #[cfg(target_os = "linux")]
 pub mod serve;

@@ -108,6 +108,23 @@ pub enum Job {
         /// Leave this many bytes free on the scratch mount's file system.
         keep_free: u64,
     },
+    /// Asks an SQLite database that its service may be writing to, without changing or locking anything of the service's.
+    Query {
+        /// Where the service's mounts lie as they do in its container.
+        root: String,
+        /// The database's path in the container.
+        path: String,
+        /// It is a mount by itself.
+        alone: bool,
+        /// A mount that can be written to, which is no mount of the service.
+        scratch: String,
+        /// The query.
+        query: String,
+        /// Count rows up to this number.
+        rows: u64,
+        /// Leave this many bytes free on the scratch mount's file system.
+        keep_free: u64,
+    },
     /// Holds what is in `path` against what should be: the entries of the archive that was unpacked there by this worker, or the
     /// tree that it copied there. To be asked once, before anybody writes to it.
     Inventory {
@@ -261,6 +278,11 @@ pub enum Answer {
     OverlayReady,
     /// What SQLite says of the databases.
     Sqlite(Box<Databases>),
+    /// What came of a query.
+    Queried {
+        /// What.
+        queried: Queried,
+    },
     /// What the canary met.
     Canary {
         /// What answered, for people (`172.17.0.1:22 refused the connection`); empty when nothing did.
@@ -376,6 +398,44 @@ pub struct Unpacked {
     pub lost_metadata: Vec<String>,
     /// How many in all.
     pub lost_metadata_count: u64,
+}
+
+/// What came of asking an SQLite database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "queried", rename_all = "kebab-case")]
+pub enum Queried {
+    /// Rows.
+    Rows {
+        /// The first, its columns joined by `|`.
+        first: Option<String>,
+        /// How many there are, up to the number that was asked.
+        count: u64,
+    },
+    /// There is no such file.
+    Missing {
+        /// The path in the container, where all symlinks are followed.
+        path: String,
+    },
+    /// SQLite does not take the query.
+    Refused {
+        /// Its words.
+        words: String,
+    },
+    /// The database is damaged.
+    Damaged {
+        /// SQLite's words.
+        words: String,
+    },
+    /// It was written to each time.
+    Busy {
+        /// What was seen.
+        why: String,
+    },
+    /// It cannot be asked.
+    NotAsked {
+        /// Why.
+        why: String,
+    },
 }
 
 /// The SQLite databases at a path, by what was found of them.

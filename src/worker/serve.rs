@@ -205,6 +205,11 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
             let asked = sqlite::Asked { path: &path, scratch: &scratch, source, live, keep_free };
             Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
         }
+        Job::Query { root, path, alone, scratch, query, rows, keep_free } => {
+            let (root, path, scratch, query) = (&root, &path, &scratch, &query);
+            let question = sqlite::Question { root, path, alone, scratch, query, rows, keep_free };
+            Answer::Queried { queried: sqlite::query(&question, ticket)? }
+        }
         Job::Inventory { path, contents } => match filled.inventory(&path, contents, ticket) {
             Some(inventory) => Answer::Inventoried(Box::new(inventory?)),
             None => refused(format!("nothing is known of how {path} was filled")),

@@ -1,7 +1,10 @@
-//! SQLite databases in what was restored: found by their header, put to SQLite's own check, and not changed by it in any way.
+//! SQLite databases in what was restored: found by their header, put to SQLite's own check, and not changed by it in any way. And
+//! one that its service may be writing to, which is asked something.
 
 mod check;
 mod files;
+mod query;
+mod running;
 mod view;
 
 use std::ffi::CStr;
@@ -15,6 +18,7 @@ use rustix::io::{Errno, pread};
 
 use self::check::{How, Verdict, quick_check};
 use self::files::{Files, Header, frames_not_in, is_journal_of_several, is_valid_journal};
+pub use self::running::{Question, query};
 use self::view::{NoView, View};
 use super::job::{Stop, Ticket, short, shown};
 use super::open::{is_gone, open_quietly, unreadable};

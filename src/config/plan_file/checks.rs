@@ -15,7 +15,7 @@ use crate::model::question::{Ask, HeaderValue, HttpAsk, Question};
 use crate::model::source::SecretPlace;
 
 /// Keys that say how a check is asked, and those of each beside them.
-pub const OF_MANNER: [(Manner, &[&str]); 6] = [
+pub const OF_MANNER: [(Manner, &[&str]); 7] = [
     (Manner::Exec, &["exit", "stdout"]),
     (Manner::File, &["min_size", "sha256", "newer_than"]),
     (Manner::Log, &[]),
@@ -37,6 +37,7 @@ pub const OF_MANNER: [(Manner, &[&str]); 6] = [
     ),
     (Manner::Tcp, &[]),
     (Manner::Sql, &["database", "value", "min_rows"]),
+    (Manner::Sqlite, &["query", "value", "min_rows"]),
 ];
 
 /// Keys of what is asked of a log.
@@ -125,6 +126,22 @@ impl Reader<'_> {
                 value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
                 min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
             },
+            Manner::Sqlite => {
+                let path = self.valid(&subject, "\"/data/app.db\"", file)?;
+                let Some(query) = get("query") else {
+                    self.document.error(
+                        at,
+                        "the database is not asked anything; write query = \"SELECT count(*) FROM notes\" beside it",
+                    );
+                    return None;
+                };
+                Ask::Sqlite {
+                    path,
+                    query: self.words(&query, "\"SELECT count(*) FROM notes\"")?,
+                    value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
+                    min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
+                }
+            }
             Manner::Http => Ask::Http(Box::new(self.http(table, &subject)?)),
         };
         Some(Question::new(name, ask))

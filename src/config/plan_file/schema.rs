@@ -185,6 +185,7 @@ enum Check {
     Http(Box<HttpCheck>),
     Tcp(Box<TcpCheck>),
     Sql(Box<SqlCheck>),
+    Sqlite(Box<SqliteCheck>),
 }
 
 /// What is asked anyway.
@@ -300,6 +301,25 @@ struct SqlCheck {
     /// The database; the one that the image's variables name if nothing is said.
     #[schemars(length(min = 1))]
     database: Option<String>,
+    /// The first row that is right, its columns joined by `|`.
+    value: Option<TextOrNumber>,
+    /// The fewest rows that are right; 1 if nothing is said.
+    min_rows: Option<TextOrNumber>,
+}
+
+/// A query of an SQLite database in a mount of the service; the image needs no client.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SqliteCheck {
+    /// What the check is called.
+    #[schemars(length(min = 1))]
+    name: Option<String>,
+    /// The database's path in the container.
+    #[schemars(regex(pattern = "^/"))]
+    sqlite: String,
+    /// The query, which only reads.
+    #[schemars(length(min = 1))]
+    query: String,
     /// The first row that is right, its columns joined by `|`.
     value: Option<TextOrNumber>,
     /// The fewest rows that are right; 1 if nothing is said.

@@ -124,6 +124,12 @@ fn every_check() -> Vec<Question> {
         value: Some("2".to_owned()),
         min_rows: 1,
     };
+    let sqlite = Ask::Sqlite {
+        path: "/config/notes.db".to_owned(),
+        query: "SELECT id, text FROM notes ORDER BY id".to_owned(),
+        value: Some("1|remembered".to_owned()),
+        min_rows: 2,
+    };
     let file = Ask::File {
         path: "/config/note".to_owned(),
         min_size: Some(1024),
@@ -141,6 +147,7 @@ fn every_check() -> Vec<Question> {
         Question::new(None, Ask::Tcp { ports: vec![8080] }),
         named("both ports", Ask::Tcp { ports: vec![80, 443] }),
         Question::new(None, sql),
+        named("both notes", sqlite),
     ]
 }
 
@@ -312,6 +319,7 @@ fn the_schema_has_the_keys_that_are_read() {
             Manner::Http => "HttpCheck",
             Manner::Tcp => "TcpCheck",
             Manner::Sql => "SqlCheck",
+            Manner::Sqlite => "SqliteCheck",
         };
         assert_eq!(keys(&schema, Some(definition)), own.iter().copied().chain([manner.name(), "name"]).collect());
     }

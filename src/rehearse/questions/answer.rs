@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::docker::Ran;
 use crate::model::mask::Mask;
 use crate::model::question::HttpAsk;
+use crate::worker::protocol::Queried;
 
 /// Characters of an answer that are quoted.
 const QUOTED: usize = 300;
@@ -180,9 +181,7 @@ pub(super) fn to_sql(ran: &Ran, value: Option<&str>, min_rows: u64, mask: &Mask)
         if NO_COMMAND.contains(&exit) {
             return Heard::CannotAsk(format!("the image has no client for its database: {words}"));
         }
-        return Heard::CannotAsk(format!(
-            "the database refuses the query: {words}. If it answers it live, what is asked for is not in the restored data"
-        ));
+        return refused(&words);
     }
     // Records of psql end with a zero, those of the others with their line.
     let end = if stdout.contains('\0') { '\0' } else { '\n' };
@@ -192,11 +191,35 @@ pub(super) fn to_sql(ran: &Ran, value: Option<&str>, min_rows: u64, mask: &Mask)
         // A single record of psql has no zero after it.
         text => text.split(end).map(|row| row.replace('\t', "|").trim_end_matches('\n').to_owned()).collect(),
     };
-    let count = rows.len() as u64;
+    to_rows(rows.len() as u64, rows.first().map(String::as_str), value, min_rows, mask)
+}
+
+/// The answer of an SQLite database.
+pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, mask: &Mask) -> Heard {
+    match queried {
+        Queried::Rows { first, count } => to_rows(*count, first.as_deref(), value, min_rows, mask),
+        Queried::Refused { words } => refused(&quoted(words, mask)),
+        // It is whole on the disk, as far as can be seen, and SQLite says that it is not; the service may still mend it.
+        Queried::Damaged { words } => {
+            Heard::Wrong(format!("expected a database, found one that SQLite calls damaged: {}", quoted(words, mask)))
+        }
+        Queried::Busy { why } => Heard::NotYet(why.clone()),
+        Queried::Missing { path } => Heard::WrongForGood(format!("expected the database {path}, and it is not there")),
+        Queried::NotAsked { why } => Heard::CannotAsk(quoted(why, mask)),
+    }
+}
+
+fn refused(words: &str) -> Heard {
+    Heard::CannotAsk(format!(
+        "the database refuses the query: {words}. If it answers it live, what is asked for is not in the restored data"
+    ))
+}
+
+fn to_rows(count: u64, first: Option<&str>, value: Option<&str>, min_rows: u64, mask: &Mask) -> Heard {
     if count < min_rows {
         return Heard::Wrong(format!("expected at least {min_rows} rows, found {count}"));
     }
-    match (value, rows.first()) {
+    match (value, first) {
         (None, _) => Heard::Right,
         (Some(value), Some(found)) if value == found => Heard::Right,
         (Some(value), Some(found)) => {

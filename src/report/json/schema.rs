@@ -238,7 +238,7 @@ pub struct Step {
     #[serde(default)]
     pub source: Option<String>,
     /// What was asked of a service: `health`, `tcp` or `running`; of a check of the user's own how it was asked: `exec`, `file`,
-    /// `log`, `http`, `tcp` or `sql`.
+    /// `log`, `http`, `tcp`, `sql` or `sqlite`.
     pub check: Option<String>,
     /// What a check of the user's own is called; null for Rehearsa's.
     #[serde(default)]

@@ -54,6 +54,15 @@ pub fn quick_check(path: &Path, how: How, ticket: &Arc<Ticket>) -> Result<Verdic
 }
 
 fn open(path: &Path, how: How, ticket: &Arc<Ticket>) -> rusqlite::Result<Connection> {
+    let connection = connect(path, how, ticket)?;
+    connection.collation_needed(any_collation)?;
+    // What a program's own functions decide cannot be decided here.
+    connection.execute_batch("PRAGMA ignore_check_constraints = on;")?;
+    Ok(connection)
+}
+
+/// Opens a database in a way that changes nothing of it, and so that it ends when the job is stopped.
+pub(super) fn connect(path: &Path, how: How, ticket: &Arc<Ticket>) -> rusqlite::Result<Connection> {
     let access = match how {
         How::Resting | How::WithLog => OpenFlags::SQLITE_OPEN_READ_ONLY,
         How::Recovering => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -62,12 +71,8 @@ fn open(path: &Path, how: How, ticket: &Arc<Ticket>) -> rusqlite::Result<Connect
     let mut connection = Connection::open_with_flags(uri(path, how == How::Resting), flags)?;
     let ticket = Arc::clone(ticket);
     connection.progress_handler(STEPS, Some(move || ticket.beat().is_err()))?;
-    connection.collation_needed(any_collation)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // What a program's own functions decide cannot be decided here.
-    connection.execute_batch(
-        "PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA ignore_check_constraints = on;",
-    )?;
+    connection.execute_batch("PRAGMA temp_store = memory; PRAGMA trusted_schema = off;")?;
     Ok(connection)
 }
 
@@ -168,7 +173,7 @@ fn is_odd(line: &str) -> bool {
 }
 
 /// The error says that the file is no whole database.
-fn damages(error: &Error) -> bool {
+pub(super) fn damages(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
         // A schema of a version that no SQLite ever wrote.
         || words(error) == "unsupported file format"
@@ -178,7 +183,8 @@ fn of_error(error: &Error) -> Verdict {
     if damages(error) { Verdict::Damaged(vec![words(error)]) } else { Verdict::Unclear(words(error)) }
 }
 
-fn words(error: &Error) -> String {
+/// SQLite's words for an error.
+pub(super) fn words(error: &Error) -> String {
     match error {
         Error::SqliteFailure(_, Some(words)) | Error::SqlInputError { msg: words, .. } => short(words.clone()),
         other => short(other.to_string()),
