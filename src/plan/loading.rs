@@ -65,7 +65,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
                 .get_or_insert(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreFailed, message) });
         } else if let Some(into) = into {
             let restore = &mut stack.restores[into];
-            restore.part = Some(Part { path: Vec::new(), rule: Rule::Only });
+            restore.part = Some(Part { path: Vec::new(), rule: Rule::Said });
             restore.supply = stream(dumped, true);
         }
         return;
@@ -98,9 +98,18 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
         known.cases.dedup();
         return;
     }
-    let max_copy = stack.services[index].max_copy;
+    let ServicePlan { max_copy, verify_content, .. } = stack.services[index];
     let (strategy, supply) = (Strategy::Copy, stream(dumped, false));
-    stack.restores.push(RestorePlan { mount, strategy, cases, max_copy, ask: None, part: None, supply });
+    stack.restores.push(RestorePlan {
+        mount,
+        strategy,
+        cases,
+        max_copy,
+        verify_content,
+        ask: None,
+        part: None,
+        supply,
+    });
 }
 
 fn stream(dumped: &Dumped<'_>, root_of_live: bool) -> Supply {

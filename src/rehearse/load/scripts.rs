@@ -28,8 +28,8 @@ secret POSTGRES_PASSWORD
 if [ -n "$value" ]; then export PGPASSWORD="$value"; fi
 export PGCONNECT_TIMEOUT=10
 ask() {
-  base=$1; shift
-  if [ "$way" = tcp ]; then psql -X -w -q -h 127.0.0.1 -U "$user" -d "$base" "$@"; else psql -X -w -q -U "$user" -d "$base" "$@"; fi
+  asked=$1; shift
+  if [ "$way" = tcp ]; then psql -X -w -q -h 127.0.0.1 -U "$user" -d "$asked" "$@"; else psql -X -w -q -U "$user" -d "$asked" "$@"; fi
 }
 "#
         )
