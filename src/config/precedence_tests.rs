@@ -170,6 +170,24 @@ const KEYS: &[Key] = &[
         heard: ["/data", "/data", "/data", "", "/data", "", ""],
         shown: |rehearsal| rehearsal.allow_empty.join(","),
     },
+    Key {
+        name: "load",
+        flag: None,
+        variable: None,
+        label: "rehearsa.load.database",
+        written: ["-", "-", "three", "{ database = 'four' }", "{ database = 'five' }", "-"],
+        heard: ["three", "three", "three", "four", "five", "None", "None"],
+        shown: |rehearsal| text(rehearsal.load.database.as_deref()),
+    },
+    Key {
+        name: "load",
+        flag: None,
+        variable: None,
+        label: "rehearsa.load.command",
+        written: ["-", "-", "three", "{ command = 'four' }", "{ command = 'five' }", "-"],
+        heard: ["three", "three", "three", "four", "five", "None", "None"],
+        shown: |rehearsal| text(rehearsal.load.command.as_deref()),
+    },
 ];
 
 fn service() -> Service {

@@ -17,13 +17,11 @@ use crate::model::event::Amount;
 use crate::model::held::{Held, Kept, PASSING_FOLDERS, Store, StoreKind};
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, ServicePlan, Supply};
-use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::model::units::amount;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{Answer, Job};
 
 use super::boot::Booted;
-use super::ledger::Entry;
 use super::once::Outcome;
 use super::restore::failure_diagnosis;
 use super::sandbox::{unexpected, worker_diagnosis};
@@ -54,69 +52,36 @@ impl Stack {
         }
     }
 
-    /// Lets a service settle and then sees whether what was restored for it is still there. The worker that looks is started
-    /// meanwhile.
+    /// Lets a service settle and then sees whether what was restored for it is still there. The worker that restored it looks: it
+    /// stays for that, since another container would cost more than one that sleeps.
     pub(super) async fn settle_and_retain(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Outcome<()> {
-        let places: Vec<(usize, &MountPlan)> = plan
+        self.settle(plan, booted).await?;
+        let places = plan
             .mounts
             .iter()
             .filter(|mount| !mount.mount.read_only && !is_passing(&mount.mount.target))
             .filter_map(|mount| Some((mount.restore?, mount)))
-            .filter(|(index, _)| self.held[*index].get().is_some())
-            .collect();
-        if places.is_empty() {
-            return self.settle(plan, booted).await;
-        }
-        let (settled, worker) = tokio::join!(self.settle(plan, booted), self.onlooker(plan, &places));
-        let worker = match (settled, worker) {
-            (Ok(()), Ok(worker)) => worker,
-            (Err(diagnosis), worker) => {
-                if let Ok(worker) = worker {
-                    self.dismiss(worker);
-                }
-                return Err(diagnosis);
-            }
-            (Ok(()), Err(diagnosis)) => return Err(diagnosis),
-        };
-        let mut found = Ok(());
+            .filter(|(index, _)| self.held[*index].get().is_some());
         for (index, mount) in places {
-            found = self.retained(plan, index, mount, &worker).await;
-            if found.is_err() {
-                break;
-            }
+            self.retained(plan, index, mount).await?;
         }
-        self.dismiss(worker);
-        found
+        Ok(())
     }
 
-    /// A worker that sees the sandbox's volumes of a service and can write to none of them.
-    async fn onlooker(self: &Arc<Self>, plan: &ServicePlan, places: &[(usize, &MountPlan)]) -> Outcome<Arc<Worker>> {
-        let name = self.common.session.name(&self.plan.name, &format!("look-{}", plan.service.name.service));
-        let marks = self.common.session.marks(&self.plan.name);
-        let image = self.common.image().await?;
-        let grounds = self.grounds().await?;
-        let mut mounts = Vec::new();
-        for (index, _) in places {
-            let target = seen_at(*index);
-            if mounts.iter().any(|mount: &MountSpec| mount.target == target) {
-                continue;
-            }
-            let volume = grounds.places[*index].clone()?.volume.name;
-            mounts.push(MountSpec { target, source: MountSource::Volume(volume), read_only: true });
-        }
-        self.ledger.note(Entry::Container(name.clone()));
-        let daemon = self.common.daemon.clone();
-        let started = self
-            .ledger
-            .run(async move { Worker::start(&daemon, &image, &name, mounts, NetworkSpec::None, &marks).await });
-        let doing = format!("looking whether the data of {} is still there", plan.service.name);
-        started.await.map(Arc::new).map_err(|error| worker_diagnosis(&error, &doing))
+    /// Something that was restored is looked at once more.
+    pub(super) fn looks_again(&self) -> bool {
+        self.held.iter().any(|held| held.get().is_some())
     }
 
-    async fn retained(&self, plan: &ServicePlan, index: usize, mount: &MountPlan, worker: &Worker) -> Outcome<()> {
+    async fn retained(self: &Arc<Self>, plan: &ServicePlan, index: usize, mount: &MountPlan) -> Outcome<()> {
         let Some(held) = self.held[index].get() else { return Ok(()) };
         let doing = || format!("looking whether {} is still there", mount.mount.title());
-        let job = Job::Keep { path: seen_at(index), sample: held.sample.clone() };
+        let sandbox = self.sandbox().await?;
+        let path = sandbox.places[index].clone()?.to;
+        let Some(worker) = sandbox.worker.lock().await.clone() else {
+            return Err(Diagnosis::new(Code::WorkerFailed, format!("{}: the worker was gone before that", doing())));
+        };
+        let job = Job::Keep { path, sample: held.sample.clone() };
         let kept = match worker.run(job, |_, _| {}).await {
             Ok(Answer::Kept { kept }) => kept,
             Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &mount.mount)),
@@ -141,11 +106,6 @@ impl Stack {
 fn is_passing(target: &str) -> bool {
     let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     PASSING_FOLDERS.iter().any(|folder| folder.eq_ignore_ascii_case(name))
-}
-
-/// Where the onlooker sees a place.
-fn seen_at(index: usize) -> String {
-    format!("/held/{index}")
 }
 
 /// What of a place was lost.

@@ -174,6 +174,10 @@ fn of_error(error: &Error) -> Said {
         Some(ErrorCode::AuthorizationForStatementDenied) => {
             Said::Refused("it does more than to read, and a check only reads".to_owned())
         }
+        // A function that is forbidden is told as an ordinary error.
+        _ if words(error).starts_with("not authorized") => {
+            Said::Refused("it does more than to read, and a check only reads".to_owned())
+        }
         _ if matches!(error, Error::MultipleStatement) => Said::Refused("it is more than one statement".to_owned()),
         _ if damages(error) => Said::Damaged(words(error)),
         _ => Said::Refused(words(error)),
