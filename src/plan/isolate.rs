@@ -44,8 +44,9 @@ impl Place<'static> {
     }
 }
 
-/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait.
-pub const PROBE_INTERVAL: i64 = 250_000_000;
+/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait. Each is a process that
+/// the engine starts, which costs it a tenth of a second of a processor: more often than this, and the probes would be most of the load.
+pub const PROBE_INTERVAL: i64 = 400_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 /// CPU weight of a rehearsed service; 1024 is ordinary, so a live service that wants the CPU gets it.
