@@ -68,40 +68,6 @@ fn a_backup_that_is_all_of_root_fails_by_its_owner_when_the_service_cannot_use_i
     assert!(!warned(&good, "data/metadata-lost"), "{good}");
 }
 
-#[test]
-fn a_service_that_exits_for_want_of_rights_fails_by_its_owner() {
-    let wanted = by_a_user().script("echo again >>/mounted/note || exit 9; exec behave runs");
-    let (live, dir) = writer(wanted, "tar -C \"$1\" --owner=0 --group=0 -cf root.tar .");
-    docker(&["restart", "--time", "1", &live.name]);
-    let rehearsal = from(&live, &dir.path().join("root.tar"));
-    rehearsal.failed("data/ownership");
-    for part in ["the user 1500", "exited with code 9"] {
-        assert!(rehearsal.message().contains(part), "{part}: {rehearsal}");
-    }
-    assert!(rehearsal.diagnosis()["cause"]["line"].to_string().contains("ermission denied"), "{rehearsal}");
-}
-
-#[test]
-fn a_service_that_can_live_with_another_owner_is_green_and_warned_of() {
-    let (live, dir) = writer(
-        service("broken").healthy_when("[ -w /mounted/note ]").command(&["runs"]),
-        "tar -C \"$1\" --owner=0 --group=0 -cf root.tar .",
-    );
-    let rehearsal = from(&live, &dir.path().join("root.tar"));
-    rehearsal.is_green("healthy");
-    assert!(warned(&rehearsal, "data/metadata-lost"), "{rehearsal}");
-}
-
-#[test]
-fn a_folder_that_nobody_else_may_enter_any_more_fails_by_its_mode() {
-    let (live, dir) = writer(by_a_user(), "cp -a \"$1\" data; chmod 000 data; tar -C data -cf shut.tar .");
-    let rehearsal = from(&live, &dir.path().join("shut.tar"));
-    rehearsal.failed("data/permissions");
-    for part in ["0000", "0750"] {
-        assert!(rehearsal.message().contains(part), "{part}: {rehearsal}");
-    }
-}
-
 /// What the live mount tells is of use, and nothing hangs on it.
 #[test]
 fn a_bind_mount_that_is_gone_keeps_no_backup_from_being_rehearsed() {

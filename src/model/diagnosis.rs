@@ -211,6 +211,9 @@ codes! {
     ConfigMissingFile "config/missing-file" Failed "a file the service mounts is missing",
         "The path of a bind mount does not exist on the host any more.",
         "Restore or recreate it; a service recreated now would get an empty folder in its place.";
+    ConfigMountType "config/mount-type" Failed "a folder stands where a file should, or the reverse",
+        "A mount of a single file came back as a folder, or the reverse. Docker makes an empty folder of a file that it shall mount and does not find, and the service then reads a folder.",
+        "Put the file (or the folder) back in its place, in the backup or on the host, and recreate the service.";
     HostUnreachable "host/unreachable" Errored "the engine does not answer",
         "The connection to the Docker daemon failed or broke.",
         "See that the daemon runs and DOCKER_HOST or the context is right; then run `rehearsa clean`.";

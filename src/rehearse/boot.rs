@@ -285,6 +285,10 @@ impl Stack {
             );
             return Diagnosis::new(Code::ConfigImageUnavailable, message);
         }
+        if words.contains("mount a directory onto a file") {
+            let message = format!("starting the container of {name}: {}", self.mask.apply(words));
+            return Diagnosis::new(Code::ConfigMountType, message);
+        }
         if words.contains("failed to mount local volume") || words.contains("error while mounting volume") {
             return Diagnosis::new(
                 Code::RestoreFailed,

@@ -10,6 +10,14 @@ use crate::model::diagnosis::KnownCause;
 /// before what follows from it.
 const CAUSES: &[(&str, &str)] = &[
     (
+        r"initialized with(out)? PG_CONTROL_VERSION",
+        "PostgreSQL's control file (global/pg_control) is damaged in the restored data",
+    ),
+    (
+        r"WAL file is from different database system|system identifier .* differs",
+        "the restored data is mixed of two PostgreSQL clusters: its write-ahead log belongs to another one",
+    ),
+    (
         r"database files are incompatible",
         "the data was written by another major version of PostgreSQL than the image has",
     ),
@@ -21,11 +29,31 @@ const CAUSES: &[(&str, &str)] = &[
         r"could not locate a valid checkpoint record",
         "PostgreSQL's write-ahead log (pg_wal) is missing or damaged in the restored data",
     ),
+    (
+        r"could not open directory .pg_wal.|required WAL directory .* does not exist",
+        "PostgreSQL's write-ahead log (pg_wal) is not in the restored data",
+    ),
+    (
+        r"incorrect checksum in control file|could not read file .global/pg_control.|calculated CRC checksum does not match",
+        "PostgreSQL's control file (global/pg_control) is damaged in the restored data",
+    ),
+    (
+        r"could not find the database system",
+        "PostgreSQL's control file (global/pg_control) is missing: not all of the data directory came back",
+    ),
+    (
+        r"initdb: error: directory .* exists but is not empty",
+        "the data lacks its PG_VERSION, so that the image takes it for none and would begin anew, which the rest of it prevents",
+    ),
     (r"data directory .* has wrong ownership", "the restored data belongs to another user than the service runs as"),
     (r"data directory .* has invalid permissions", "the mode of the restored data folder is too open or too strict"),
     (
         r"Upgrade after a crash is not supported",
         "MariaDB/MySQL's redo log comes from an unclean copy by another version",
+    ),
+    (
+        r"InnoDB: (File \S*ib_logfile0 was not found|ib_logfile0 is empty|Invalid log header checksum|Missing FILE_CHECKPOINT|Log file \S* is (of different size|corrupt)|Obtaining redo log encryption|The redo log)",
+        "InnoDB's redo log (ib_logfile0) is missing, damaged or of another time than the tablespaces",
     ),
     (
         r"collation version mismatch",
@@ -35,6 +63,14 @@ const CAUSES: &[(&str, &str)] = &[
         r"Bad file format reading the append only file",
         "Redis's append-only file is damaged; redis-check-aof can cut it at the damage",
     ),
+    (
+        r"[Ww]rong RDB checksum|Short read or OOM loading DB|Internal error in RDB reading",
+        "Redis's dump, or the base of its append-only log, is damaged or cut off; redis-check-rdb tells where",
+    ),
+    (
+        r"(?i)invalid AOF manifest file format|FATAL AOF MANIFEST FILE ERROR|Unable to obtain the AOF file|The AOF file .* doesn't exist",
+        "the files of Redis's append-only log (appendonlydir) are not all there, or its list of them is damaged",
+    ),
     (r"database disk image is malformed", "an SQLite file is damaged"),
     (
         r"file is not a database",
@@ -42,9 +78,17 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (r"lock file .* already exists", "a lock or pid file was copied along with the live data and stops the service"),
     (r"password authentication failed", "the credentials in the environment do not match those in the restored data"),
+    (
+        r"Access denied for user .*using password: YES",
+        "the credentials in the environment do not match those in the restored data",
+    ),
     (r"role .* does not exist", "the restored database lacks a role that the service logs in as"),
     (r"no such table", "the restored database lacks a table: an empty or older database"),
     (r"relation .* does not exist", "the restored database lacks a table: an empty or older database"),
+    (
+        r"The data file .* must be writable",
+        "the service may not write to a file: its owner or mode is not what the service's user needs",
+    ),
     (r"No space left on device", "the engine's disk, or a size-limited tmpfs, is full"),
     (
         r"(?i)could not resolve host|Temporary failure in name resolution|Name or service not known|no such host",
@@ -109,10 +153,41 @@ mod tests {
             "write: No space left on device",
             "FATAL:  lock file \"postmaster.pid\" already exists",
             "Bad file format reading the append only file: make a backup",
+            "DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 4711, but the server was compiled with",
+            "LOG:  WAL file is from different database system: WAL file database system identifier is 1, pg_control 2",
+            "FATAL:  required WAL directory \"pg_wal\" does not exist",
+            "FATAL:  incorrect checksum in control file",
+            "postgres: could not find the database system",
+            "initdb: error: directory \"/var/lib/postgresql/data\" exists but is not empty",
+            "[ERROR] InnoDB: File ./ib_logfile0 was not found",
+            "[ERROR] InnoDB: ib_logfile0 is empty, and LSN is unknown.",
+            "[ERROR] InnoDB: Invalid log header checksum",
+            "[ERROR] InnoDB: The data file './ibdata1' must be writable",
+            "[Warning] Access denied for user 'root'@'127.0.0.1' (using password: YES)",
+            "# Internal error in RDB reading offset 0, function at rdb.c:3225 -> RDB CRC error",
+            "# Wrong RDB checksum expected: (1) but got (2). Aborting now.",
+            "# Unable to obtain the AOF file appendonly.aof.2.base.rdb length. stat: No such file or directory",
+            "# Invalid AOF manifest file format",
         ];
         for sample in samples {
             assert!(recognise(&lines(sample)).is_some(), "{sample}");
         }
+    }
+
+    #[test]
+    fn another_cluster_and_a_damaged_control_file_are_told_before_what_they_lead_to() {
+        let mixed =
+            "LOG:  WAL file is from different database system\nPANIC:  could not locate a valid checkpoint record";
+        assert!(recognise(&lines(mixed)).is_some_and(|cause| cause.meaning.contains("two PostgreSQL clusters")));
+        let damaged = "FATAL:  database files are incompatible with server\n\
+                       DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 4711";
+        assert!(recognise(&lines(damaged)).is_some_and(|cause| cause.meaning.contains("pg_control")));
+    }
+
+    #[test]
+    fn a_probe_without_a_password_is_no_cause() {
+        let probe = "[Warning] Access denied for user 'root'@'127.0.0.1' (using password: NO)";
+        assert_eq!(recognise(&lines(probe)), None);
     }
 
     #[test]

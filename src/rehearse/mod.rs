@@ -15,6 +15,7 @@ mod ledger;
 mod load;
 pub mod lookup;
 mod marks;
+mod mount_kind;
 mod once;
 mod questions;
 mod restore;

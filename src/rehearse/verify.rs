@@ -71,6 +71,9 @@ impl Stack {
         worker: &Worker,
         step: &OpenStep,
     ) -> Result<Vec<String>, Diagnosis> {
+        if let Some(diagnosis) = self.of_another_kind(place, worker).await {
+            return Err(diagnosis);
+        }
         if let Some(diagnosis) = self.unlike_live(place, worker).await {
             return Err(diagnosis);
         }

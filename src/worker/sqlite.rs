@@ -229,8 +229,7 @@ fn lacks_log(asked: &Asked<'_>, name: &[u8], path: &Path, files: &Files, has_tab
         )));
     }
     let main = files.main?;
-    if let Some(source) = source {
-        let wal = source.wal?;
+    if let Some(wal) = source.and_then(|source| source.wal) {
         // A log that is younger than our copy belongs to what the service did since.
         return (wal.modified < main.changed)
             .then(|| Lack::Certain(format!("what it was copied from has one of {}", units::bytes(wal.size))));

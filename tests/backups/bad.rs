@@ -116,15 +116,6 @@ archive("device.tar", ("./device", tarfile.BLKTYPE, ""))
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_told_on_either_side() {
-    let live = kept().start();
-    let path = format!("/{}", unique("nowhere"));
-    for kind in ["dir", "daemon"] {
-        rehearse(&[&live.name], &["--from", &format!("{kind}:{path}")]).errored("source/unreachable");
-    }
-}
-
-#[test]
 fn a_file_is_no_folder_on_either_side() {
     let (live, dir) = keeper("tar -C \"$1\" -cf x.tar .");
     let path = shown(&dir.path().join("x.tar"));

@@ -9,7 +9,6 @@ mod encrypted;
 mod making;
 mod reports;
 mod services;
-mod sqlite;
 #[path = "../support/mod.rs"]
 mod support;
 mod tools;

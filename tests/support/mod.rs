@@ -86,6 +86,13 @@ impl Wanted {
         self.options(&["--health-cmd", command, "--health-interval", "1s", "--health-retries", "3"])
     }
 
+    /// With this healthcheck, which may fail for about so many seconds.
+    pub fn healthy_within(self, seconds: u32, command: &str) -> Self {
+        let retries = (seconds / 5).max(1).to_string();
+        let times = ["--health-interval", "1s", "--health-timeout", "4s", "--health-retries", &retries];
+        self.options(&["--health-cmd", command]).options(&times)
+    }
+
     /// With this command.
     pub fn command(mut self, command: &[&str]) -> Self {
         self.command = command.iter().map(|&word| word.to_owned()).collect();

@@ -346,6 +346,10 @@ fn a_backup_without_the_log_is_bad_when_nothing_is_left_without_it() {
     copied(&original, &path, &[""]);
     assert_eq!(fs::metadata(&path).unwrap().len(), 4096);
     says(&asked(copy.path(), None, Some(live.path()), 0).lacking, "single page");
+    // Also where it was copied from a folder that lacks the log itself.
+    let source = tempfile::tempdir().unwrap();
+    copied(&original, &source.path().join("app.db"), &[""]);
+    says(&asked(copy.path(), Some(source.path()), Some(live.path()), 0).lacking, "single page");
     // By itself it is an empty database, and may well be one.
     all_sound(&of(copy.path()), 1);
     // The index of the log came along, and counts what is missing.

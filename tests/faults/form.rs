@@ -1,0 +1,85 @@
+//! What a backup is made into: each kind of source, made by the programs that people make them with.
+
+use std::path::Path;
+
+use crate::making::sh;
+use crate::support::shown;
+
+/// What the data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The live service itself.
+    Live,
+    Tar,
+    TarGz,
+    TarZst,
+    TarXz,
+    /// A gzipped archive, encrypted with age to a key.
+    Age,
+    /// A gzipped archive, encrypted by gpg with a passphrase.
+    Gpg,
+    Dir,
+    Daemon,
+    /// A source that Rehearsa does not read yet.
+    Restic,
+    Borg,
+}
+
+impl Form {
+    /// As the table names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Form::Live => "live",
+            Form::Tar => "tar",
+            Form::TarGz => "tar.gz",
+            Form::TarZst => "tar.zst",
+            Form::TarXz => "tar.xz",
+            Form::Age => "tar.gz.age",
+            Form::Gpg => "tar.gz.gpg",
+            Form::Dir => "dir",
+            Form::Daemon => "daemon",
+            Form::Restic => "restic",
+            Form::Borg => "borg",
+        }
+    }
+
+    /// Makes the backup of what is in `data` below this folder, and gives the arguments that lead to it.
+    pub fn make(self, folder: &Path) -> Vec<String> {
+        let script = match self {
+            Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg => "",
+            Form::Tar => "tar -C data -cf x.tar .",
+            Form::TarGz => "tar -C data -c . | gzip -1 >x.tar.gz",
+            Form::TarZst => "tar -C data -c . | zstd -q >x.tar.zst",
+            Form::TarXz => "tar -C data -c . | xz -1 >x.tar.xz",
+            Form::Age => {
+                "age-keygen -o key 2>/dev/null; age-keygen -o other-key 2>/dev/null; \
+                 tar -C data -c . | gzip -1 | age -r \"$(age-keygen -y key)\" >x.tar.gz.age"
+            }
+            Form::Gpg => {
+                "echo fixture-backup-passphrase >key; echo fixture-wrong-passphrase >other-key; mkdir -m 700 home; \
+                 tar -C data -c . | gzip -1 | GNUPGHOME=$PWD/home gpg --batch --quiet --pinentry-mode loopback \
+                 --passphrase-file key --symmetric -o x.tar.gz.gpg"
+            }
+        };
+        sh(folder, script, &[]);
+        let from = match self.file() {
+            Some(file) => format!("tar:{}", shown(&folder.join(file))),
+            None if self == Form::Live => return Vec::new(),
+            None => format!("{}:{}", self.word(), shown(&folder.join("data"))),
+        };
+        let mut args = vec!["--from".to_owned(), from];
+        let key = shown(&folder.join("key"));
+        match self {
+            Form::Age => args.extend(["--identity".to_owned(), key]),
+            Form::Gpg => args.extend(["--passphrase-file".to_owned(), key]),
+            _ => {}
+        }
+        args
+    }
+
+    /// The archive's name in the folder, if it is one.
+    pub fn file(self) -> Option<String> {
+        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg);
+        is_archive.then(|| format!("x.{}", self.word()))
+    }
+}

@@ -1,0 +1,68 @@
+//! The live services: one of each kind, started and filled by the first trial that needs it, and what was backed up of each
+//! while it was as it should be.
+
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::kind::{KINDS, Kind};
+use crate::making::{data_of, folder, sh, stopped};
+use crate::support::{Live, Wanted};
+
+/// A live service and its undamaged data.
+pub struct Subject {
+    /// What it is.
+    pub kind: Kind,
+    /// Its container's name.
+    pub name: String,
+    /// Its volume's name.
+    pub volume: String,
+    /// Its data as it was at rest (`rest`) and while it ran (`hot`), each a folder with one of the volume's name.
+    data: tempfile::TempDir,
+}
+
+static SUBJECTS: [OnceLock<Subject>; KINDS.len()] = [const { OnceLock::new() }; KINDS.len()];
+/// What is removed in the end: what is static is never dropped.
+static LIVES: Mutex<Vec<Live>> = Mutex::new(Vec::new());
+
+/// The service of this kind.
+pub fn subject(kind: Kind) -> &'static Subject {
+    SUBJECTS[kind as usize].get_or_init(|| Subject::start(kind))
+}
+
+/// Removes all that was started.
+pub fn dismiss() {
+    LIVES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    for subject in SUBJECTS.iter().filter_map(OnceLock::get) {
+        // The folder's own drop is never run; that it went is seen by whoever looks.
+        let _ = std::fs::remove_dir_all(subject.data.path());
+    }
+}
+
+impl Subject {
+    fn start(kind: Kind) -> Self {
+        let live = kind.wanted().volume(kind.target()).start();
+        kind.seed(&live);
+        let data = folder();
+        let volume = live.first_volume().to_owned();
+        let at = data_of(&volume);
+        sh(data.path(), "mkdir hot rest; cp -a \"$1\" \"hot/$2\"", &[&at, &volume]);
+        stopped(&live, data.path(), "cp -a \"$1\" \"rest/$2\"", &[&at, &volume]);
+        kind.go_on(&live);
+        let subject = Self { kind, name: live.name.clone(), volume, data };
+        LIVES.lock().unwrap_or_else(PoisonError::into_inner).push(live);
+        subject
+    }
+
+    /// A copy of its data as `data` in this folder.
+    pub fn copy_to(&self, folder: &Path, hot: bool) {
+        let moment = if hot { "hot" } else { "rest" };
+        sh(folder, "cp -a --reflink=auto \"$1\" data", &[&crate::support::shown(&self.data.path().join(moment))]);
+    }
+
+    /// Another container on its volume, which lives by doing nothing; what is rehearsed of it runs this script.
+    pub fn instead(&self, script: &str) -> Wanted {
+        let script = format!("[ -e /only-live ] && exec sleep 100000; {script}");
+        let volume = format!("{}:{}", self.volume, self.kind.target());
+        self.kind.wanted().options(&["--volume", &volume]).script(&script).file("/only-live", "")
+    }
+}

@@ -1,0 +1,217 @@
+//! Data of PostgreSQL, MariaDB and Redis that the server cannot come up from, is not of its version, or that it begins anew
+//! beside.
+
+use Form::{Daemon, Dir, Tar, TarGz, TarZst};
+use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
+
+use crate::fault::{Fault, fault};
+use crate::form::Form;
+use crate::kind::Kind;
+
+/// Makes a cluster of its own in the folder `other`.
+const OTHER_CLUSTER: &str = "mkdir other; chown 999:999 other; docker run --rm --network none --user 999:999 \
+     --volume \"$PWD/other:/other\" --entrypoint sh rehearsa-fixture/postgres -c 'initdb -N -U postgres -D /other/db' >/dev/null; ";
+
+pub fn faults() -> Vec<Fault> {
+    [postgres(), mariadb(), redis(), of_another_version(), begun_anew()].into_iter().flatten().collect()
+}
+
+fn postgres() -> Vec<Fault> {
+    let exits = |fault: Fault, words: &'static [&'static str]| fault.failed("boot/exited", words);
+    let no_log: &[&str] = &["exited with code", "pg_wal"];
+    vec![
+        exits(fault(16, "pg_wal is empty", Postgres, Tar).data("rm -r \"$1\"/pg_wal/*"), no_log),
+        exits(fault(16, "pg_wal is not there", Postgres, Daemon).data("rm -r \"$1/pg_wal\""), &["pg_wal"]),
+        exits(
+            fault(16, "the last log is full of noise", Postgres, TarGz)
+                .data("for f in \"$1\"/pg_wal/0*; do noise \"$f\" 0 4096; done"),
+            no_log,
+        ),
+        exits(
+            fault(16, "its control file is damaged", Postgres, TarZst).data("noise \"$1/global/pg_control\" 0 1"),
+            &["control file (global/pg_control) is damaged"],
+        ),
+        exits(
+            fault(16, "its control file is missing", Postgres, Daemon).data("rm \"$1/global/pg_control\""),
+            &["could not find the database system", "(global/pg_control) is missing"],
+        ),
+        fault(9, "the file of a table is missing", Postgres, Tar)
+            .data("rm \"$1\"/base/5/1[6-9]*")
+            .failed("restore/incomplete", &[])
+            .but_today(("passed", ""), "no manifest tells of it; a check of the owner's own does"),
+        fault(9, "the file of a table is missing, and is asked for", Postgres, Dir)
+            .data("rm \"$1\"/base/5/1[6-9]*")
+            .asked()
+            .errored("check/cannot-ask", &["could not open file"]),
+        fault(9, "the file of a table is empty, and is asked for", Postgres, TarGz)
+            .data("truncate -s 0 \"$1\"/base/5/1[6-9]*")
+            .asked()
+            .failed("check/failed", &["1|kept"]),
+        exits(
+            fault(19, "the shared catalogue is of another cluster", Postgres, Tar)
+                .data(OTHER_CLUSTER)
+                .data("rm -r \"$1/global\"; cp -a other/db/global \"$1/\""),
+            &["mixed of two PostgreSQL clusters"],
+        ),
+        exits(
+            fault(19, "the log is of another cluster", Postgres, Dir)
+                .data(OTHER_CLUSTER)
+                .data("rm -r \"$1/pg_wal\"; cp -a other/db/pg_wal \"$1/\""),
+            &["mixed of two PostgreSQL clusters"],
+        ),
+        fault(22, "postmaster.pid of the live server, which it takes for its own", Postgres, Tar).hot().harmless(),
+        fault(22, "postmaster.pid names a process of the same user", Postgres, Daemon)
+            .data("printf '7\\n/var/lib/postgresql/data\\n1\\n5432\\n/run/postgresql\\n*\\n' >\"$1/postmaster.pid\"")
+            .data("chown 999:999 \"$1/postmaster.pid\"")
+            .instead(|postgres| {
+                let beside = "sleep 1000 & echo beside $!; exec docker-entrypoint.sh postgres";
+                postgres.instead(beside).options(&["--user", "999:999"])
+            })
+            .failed("boot/exited", &["lock file", "postmaster.pid"]),
+    ]
+}
+
+fn mariadb() -> Vec<Fault> {
+    let exits = |fault: Fault, words: &'static [&'static str]| fault.failed("boot/exited", words);
+    vec![
+        exits(
+            fault(20, "the redo log is full of noise", MariaDb, Tar).data("noise \"$1/ib_logfile0\" 0 2048"),
+            &["redo log"],
+        ),
+        exits(
+            fault(20, "the redo log of a running server is cut off", MariaDb, Dir)
+                .hot()
+                .data("truncate -s 12288 \"$1/ib_logfile0\""),
+            &["redo log"],
+        ),
+        fault(20, "the redo log is cut off, of a server at rest that does not need it", MariaDb, Daemon)
+            .data("cut_to \"$1/ib_logfile0\" 50")
+            .harmless(),
+        exits(fault(20, "the redo log is not there", MariaDb, Daemon).data("rm \"$1/ib_logfile0\""), &["redo log"]),
+        exits(
+            fault(20, "the redo log is empty", MariaDb, TarZst).data("truncate -s 0 \"$1/ib_logfile0\""),
+            &["redo log"],
+        ),
+        exits(
+            fault(20, "the shared tablespace is damaged", MariaDb, TarGz).data("noise \"$1/ibdata1\" 0 64"),
+            &["exited with code"],
+        ),
+        exits(
+            fault(20, "the Aria log's control file is damaged", MariaDb, Dir).data("noise \"$1/aria_log_control\" 0 1"),
+            &["exited with code"],
+        ),
+        fault(9, "the file of a table is missing", MariaDb, Daemon)
+            .data("rm \"$1/app/notes.ibd\"")
+            .failed("restore/incomplete", &[])
+            .but_today(("passed", ""), "no manifest tells of it; a check of the owner's own does"),
+        fault(9, "the folder of a database is missing, and is asked for", MariaDb, TarGz)
+            .data("rm -r \"$1/app\"")
+            .asked()
+            .errored("check/cannot-ask", &["app"]),
+    ]
+}
+
+fn redis() -> Vec<Fault> {
+    vec![
+        fault(21, "only the dump came back", Redis, Tar)
+            .data("rm -r \"$1/appendonlydir\"")
+            .failed("data/reinitialised", &["dump.rdb", "append-only"]),
+        fault(21, "only the dump came back", Redis, Daemon)
+            .data("rm -r \"$1/appendonlydir\"")
+            .failed("data/reinitialised", &["dump.rdb", "append-only"]),
+        fault(21, "the log's base is damaged", Redis, TarGz)
+            .data("flip \"$1\"/appendonlydir/*.base.rdb")
+            .failed("boot/exited", &["Redis's dump, or the base of its append-only log, is damaged"]),
+        fault(21, "the log's base is missing", Redis, TarZst)
+            .data("rm \"$1\"/appendonlydir/*.base.rdb")
+            .failed("boot/exited", &["(appendonlydir) are not all there"]),
+        fault(21, "the log's list of files is damaged", Redis, Dir)
+            .data("noise \"$1\"/appendonlydir/*.manifest 0 1")
+            .failed("boot/exited", &["its list of them is damaged"]),
+        fault(21, "the log has noise in its middle", Redis, Daemon)
+            .data("for f in \"$1\"/appendonlydir/*.incr.aof; do printf 'no command at all\\r\\n*1\\r\\n$4\\r\\nPING\\r\\n' >>\"$f\"; done")
+            .failed("boot/exited", &["append"]),
+    ]
+}
+
+fn of_another_version() -> Vec<Fault> {
+    let mismatch = |fault: Fault, words: &'static [&'static str]| fault.failed("data/version-mismatch", words);
+    vec![
+        mismatch(
+            fault(17, "of an older major version", Postgres, Tar).data("echo 14 >\"$1/PG_VERSION\""),
+            &["PostgreSQL 14", "PG_VERSION", "PostgreSQL 15.", "rehearsa-fixture/postgres"],
+        ),
+        mismatch(
+            fault(18, "of a newer major version", Postgres, Daemon).data("echo 17 >\"$1/PG_VERSION\""),
+            &["PostgreSQL 17", "PG_VERSION"],
+        ),
+        mismatch(
+            fault(18, "of a later release", MariaDb, Tar).data("printf 99.1.0-MariaDB >\"$1/mysql_upgrade_info\""),
+            &["MariaDB 99.1", "mysql_upgrade_info", "MariaDB 10."],
+        ),
+        mismatch(
+            fault(17, "of MySQL", MariaDb, Dir).data("printf 8.0.36 >\"$1/mysql_upgrade_info\""),
+            &["MySQL 8.0", "mysql_upgrade_info"],
+        ),
+        mismatch(
+            fault(18, "the dump is of a later release", Redis, TarGz)
+                .data("printf REDIS0099 | dd of=\"$1/dump.rdb\" conv=notrunc status=none"),
+            &["version 99", "dump.rdb", "Redis 7.0"],
+        ),
+        mismatch(
+            fault(18, "the log's base is of a later release", Redis, Dir)
+                .data("printf REDIS0012 | dd of=\"$(echo \"$1\"/appendonlydir/*.base.rdb)\" conv=notrunc status=none"),
+            &["version 12", "Redis 7.0"],
+        ),
+        // A service that only has the folder in its keeping does not read what is in it.
+        fault(18, "a newer dump among the pages of a site", Nginx, Tar)
+            .data("printf REDIS0099 >\"$1/dump.rdb\"")
+            .harmless(),
+    ]
+}
+
+fn begun_anew() -> Vec<Fault> {
+    let anew = |fault: Fault, words: &'static [&'static str]| fault.failed("data/reinitialised", words);
+    vec![
+        anew(
+            fault(3, "another folder is looked in for the cluster", Postgres, Tar)
+                .data("mkdir \"$1/db\"; mv \"$1\"/[!d]* \"$1/db/\"; chown 999:999 \"$1/db\"; chmod 700 \"$1/db\"; touch \"$1/base\"")
+                .instead(|postgres| {
+                    let elsewhere = &["--env", "PGDATA=/var/lib/postgresql/data/pg"];
+                    postgres.instead("exec docker-entrypoint.sh postgres").options(elsewhere)
+                }),
+            &["beside db/global/pg_control"],
+        ),
+        fault(3, "its mark is missing, and it will not begin over the rest", Postgres, Dir)
+            .data("rm \"$1/PG_VERSION\"")
+            .failed("boot/exited", &["lacks its PG_VERSION"]),
+        fault(3, "its system tables are missing, and it makes them anew", MariaDb, Tar)
+            .data("rm -r \"$1/mysql\"")
+            .failed("boot/exited", &[]),
+        anew(
+            fault(3, "the application makes its database anew", Notes, Tar)
+                .instead(|notes| {
+                    notes.instead("python3 -c \"import glob, os; [os.remove(f) for f in glob.glob('/data/*')]\"; exec python3 -S -u /opt/notes/notes.py")
+                }),
+            &["notes.db"],
+        ),
+        anew(
+            fault(3, "it empties its folder at its start", Small, TarGz).instead(|small| {
+                small.instead("rm -rf /mounted/*; echo fresh >/mounted/settings; exec behave healthy")
+            }),
+            &["library"],
+        ),
+        anew(
+            fault(3, "it writes its own over what came back", Small, Daemon).instead(|small| {
+                small.instead(
+                    "for f in library settings note; do echo fresh >/mounted/x; mv /mounted/x /mounted/$f; done; exec behave healthy",
+                )
+            }),
+            &["library"],
+        ),
+        fault(3, "another folder is looked in, and nothing known is in it", Small, Dir)
+            .instead(|small| small.instead("mkdir /mounted/new; echo fresh >/mounted/new/note; exec behave healthy"))
+            .failed("data/reinitialised", &[])
+            .but_today(("passed", ""), "what a program of its own begins beside the rest is not told from what it adds"),
+    ]
+}

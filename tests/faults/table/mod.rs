@@ -1,0 +1,19 @@
+//! The table itself. Where it grows (a source, a service), a line here is all that it needs; a class of its own goes into a file
+//! of its own.
+
+mod boot;
+mod databases;
+mod files;
+mod source;
+mod special;
+mod sqlite;
+
+use crate::fault::Fault;
+
+/// All faults, those first that take longest.
+pub fn all() -> Vec<Fault> {
+    [databases::faults(), sqlite::faults(), boot::faults(), files::faults(), source::faults()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! The backup itself: nothing of a mount in it, cut off, damaged, locked, not there, too old.
+
+use Form::{Age, Borg, Daemon, Dir, Gpg, Restic, Tar, TarGz, TarXz, TarZst};
+use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
+
+use super::special;
+use crate::fault::{Fault, fault};
+use crate::form::Form;
+use crate::kind::Kind;
+
+/// Each of these services from one kind of source or another.
+const EACH: [(Kind, Form); 7] =
+    [(Postgres, Tar), (Postgres, Daemon), (MariaDb, Dir), (Redis, TarGz), (Nginx, Daemon), (Notes, Tar), (Small, Dir)];
+
+pub fn faults() -> Vec<Fault> {
+    let mut all = Vec::new();
+    for (kind, form) in EACH {
+        all.push(
+            fault(1, "something else is in it", kind, form)
+                .data("mkdir data/srv; mv \"$1\" data/srv/photos; mkdir data/music; echo a >data/music/a")
+                .failed("restore/mount-missing", &["holds nothing for volume", "srv"]),
+        );
+        all.push(
+            fault(2, "its folder is empty", kind, form)
+                .data("find \"$1\" -mindepth 1 -delete")
+                .failed("restore/empty", &["has not one byte in it"]),
+        );
+    }
+    all.push(
+        fault(2, "its files are all empty", Small, Tar)
+            .data("find \"$1\" -type f -exec truncate -s 0 {} +")
+            .failed("restore/empty", &["has not one byte in it"]),
+    );
+    all.extend(damaged());
+    all.extend(locked());
+    all.extend(not_there());
+    all
+}
+
+fn damaged() -> Vec<Fault> {
+    let corrupt = |fault: Fault| fault.failed("source/corrupt", &["x.tar"]);
+    vec![
+        corrupt(fault(4, "cut off in the middle", Postgres, Tar).backup("cut_to \"$1\" 50")),
+        corrupt(fault(4, "cut off in the middle", MariaDb, TarGz).backup("cut_to \"$1\" 50")),
+        corrupt(fault(4, "cut off near its end", Redis, TarZst).backup("cut_to \"$1\" 95")),
+        corrupt(fault(4, "cut off in the middle", Small, TarXz).backup("cut_to \"$1\" 50")),
+        corrupt(fault(4, "cut off in its first header", Nginx, Tar).backup("truncate -s 300 \"$1\"")),
+        corrupt(fault(4, "cut off after its first entry", Small, Tar).backup("truncate -s 512 \"$1\"")),
+        corrupt(fault(4, "without a byte", Small, TarGz).backup("truncate -s 0 \"$1\"")),
+        corrupt(
+            fault(4, "zeros for a piece of it", Notes, Tar)
+                .backup("dd if=/dev/zero of=\"$1\" bs=512 seek=1 count=4 conv=notrunc status=none"),
+        ),
+        corrupt(
+            fault(4, "a dump, and no archive", Postgres, TarGz)
+                .backup("yes 'INSERT INTO notes VALUES (1);' | head -n 500 | gzip >\"$1\""),
+        ),
+        corrupt(fault(5, "a bit flipped", Postgres, TarGz).backup("flip \"$1\"")),
+        corrupt(fault(5, "a bit flipped", MariaDb, TarZst).backup("flip \"$1\"")),
+        corrupt(fault(5, "a bit flipped", Small, TarXz).backup("flip \"$1\"")),
+        corrupt(fault(5, "a bit flipped", Small, Age).backup("flip \"$1\"")),
+        corrupt(fault(5, "a bit flipped", Redis, Gpg).backup("flip \"$1\"")),
+        fault(5, "a bit flipped in a page", Nginx, Tar)
+            .data("flip \"$1/index.html\"")
+            .failed("source/corrupt", &[])
+            .but_today(("passed", ""), "a plain tar archive has no checksums of what is in it"),
+        fault(5, "a missing pack", Small, Restic)
+            .own(special::restic)
+            .failed("source/corrupt", &[])
+            .but_today(("refused", ""), "repositories of restic are not read yet"),
+        fault(5, "a flipped byte in a segment", Small, Borg)
+            .own(special::borg)
+            .failed("source/corrupt", &[])
+            .but_today(("refused", ""), "repositories of Borg are not read yet"),
+    ]
+}
+
+fn locked() -> Vec<Fault> {
+    vec![
+        fault(6, "another key", Small, Age)
+            .with(&["--identity", "@other-key"])
+            .failed("source/locked-out", &["x.tar.gz.age"]),
+        fault(6, "another passphrase", Redis, Gpg)
+            .with(&["--passphrase-file", "@other-key"])
+            .failed("source/locked-out", &["x.tar.gz.gpg"]),
+        fault(6, "the key is lost", Small, Age).backup("rm key").errored("source/unreachable", &["key"]),
+        fault(7, "the archive is gone", Small, Tar).backup("rm \"$1\"").errored("source/unreachable", &["x.tar"]),
+        fault(7, "the folder is gone", Notes, Dir).backup("rm -r data").errored("source/unreachable", &["data"]),
+        fault(7, "the folder is gone", Postgres, Daemon).backup("rm -r data").errored("source/unreachable", &["data"]),
+    ]
+}
+
+fn not_there() -> Vec<Fault> {
+    vec![
+        fault(8, "the snapshot that is asked for is not there", Notes, Tar)
+            .with(&["--snapshot", "x-2026-01-01.tar"])
+            .failed("source/no-snapshot", &["x-2026-01-01.tar"]),
+        fault(8, "no archive fits the pattern", Redis, Tar)
+            .with(&["--from", "tar:none-*.tar"])
+            .failed("source/no-snapshot", &["none-*.tar"]),
+        fault(8, "too old by its file's time", Postgres, TarZst)
+            .backup("touch -d '3 days ago' \"$1\"")
+            .with(&["--max-age", "26h"])
+            .failed("source/stale", &["3d"]),
+        fault(8, "the newest is too old by its name", Small, Tar)
+            .backup("mv \"$1\" app-2020-01-01.tar; cp -a app-2020-01-01.tar app-2019-01-01.tar")
+            .with(&["--from", "tar:app-*.tar", "--max-age", "26h"])
+            .failed("source/stale", &["2020-01-01"]),
+    ]
+}
