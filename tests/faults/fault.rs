@@ -199,7 +199,10 @@ impl Fault {
         let instead: Option<Live> = self.instead.map(|make| make(subject).start());
         let name = instead.as_ref().map_or(&subject.name, |live| &live.name);
         let mut args = Vec::new();
-        if self.form != Form::Live {
+        if self.form.is_dump() {
+            subject.copy_dumps_to(dir.path());
+            args = self.form.make(dir.path());
+        } else if self.form != Form::Live {
             subject.copy_to(dir.path(), self.hot);
             for script in &self.data {
                 let data = format!("data/{}", subject.volume);

@@ -20,6 +20,11 @@ pub enum Form {
     Gpg,
     Dir,
     Daemon,
+    /// A dump of the database, as statements.
+    Sql,
+    SqlGz,
+    /// A file of `pg_dump -Fc`.
+    Custom,
     /// A source that Rehearsa does not read yet.
     Restic,
     Borg,
@@ -37,6 +42,9 @@ impl Form {
             Form::Age => "tar.gz.age",
             Form::Gpg => "tar.gz.gpg",
             Form::Dir => "dir",
+            Form::Sql => "sql",
+            Form::SqlGz => "sql.gz",
+            Form::Custom => "dump",
             Form::Daemon => "daemon",
             Form::Restic => "restic",
             Form::Borg => "borg",
@@ -47,6 +55,9 @@ impl Form {
     pub fn make(self, folder: &Path) -> Vec<String> {
         let script = match self {
             Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg => "",
+            Form::Sql => "mv dumps/x.sql .",
+            Form::SqlGz => "gzip -1 <dumps/x.sql >x.sql.gz",
+            Form::Custom => "mv dumps/x.dump .",
             Form::Tar => "tar -C data -cf x.tar .",
             Form::TarGz => "tar -C data -c . | gzip -1 >x.tar.gz",
             Form::TarZst => "tar -C data -c . | zstd -q >x.tar.zst",
@@ -63,6 +74,7 @@ impl Form {
         };
         sh(folder, script, &[]);
         let from = match self.file() {
+            Some(file) if self.is_dump() => format!("dump:{}", shown(&folder.join(file))),
             Some(file) => format!("tar:{}", shown(&folder.join(file))),
             None if self == Form::Live => return Vec::new(),
             None => format!("{}:{}", self.word(), shown(&folder.join("data"))),
@@ -77,7 +89,12 @@ impl Form {
         args
     }
 
-    /// The archive's name in the folder, if it is one.
+    /// It is loaded into the service, and no copy of its files.
+    pub fn is_dump(self) -> bool {
+        matches!(self, Form::Sql | Form::SqlGz | Form::Custom)
+    }
+
+    /// The archive's or dump's name in the folder, if it is one.
     pub fn file(self) -> Option<String> {
         let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg);
         is_archive.then(|| format!("x.{}", self.word()))

@@ -1,5 +1,8 @@
 //! The services of the table: how each is started, what is kept in it, and what asks for that.
 
+use std::path::Path;
+
+use crate::making::sh;
 use crate::support::{Live, Wanted, service};
 
 /// A service of the table.
@@ -103,6 +106,20 @@ impl Kind {
                 live.write("/mounted/library", &"what was collected over the years\n".repeat(400));
                 live.write("/mounted/settings", "{\"theme\": \"dark\", \"since\": 2019}");
             }
+        }
+    }
+
+    /// Dumps of it, by its own programs, in `dumps` below this folder; none of those that have no server.
+    pub fn dump(self, live: &Live, folder: &Path) {
+        const MARIADB_DUMP: &str = "MYSQL_PWD=fixture-mariadb-secret mariadb-dump -h 127.0.0.1 -u root app";
+        let dumps: &[(&str, &str)] = match self {
+            Kind::Postgres => &[("pg_dump -U postgres", "x.sql"), ("pg_dump -U postgres -Fc", "x.dump")],
+            Kind::MariaDb => &[(MARIADB_DUMP, "x.sql")],
+            Kind::Redis | Kind::Nginx | Kind::Notes | Kind::Small => &[],
+        };
+        for (command, file) in dumps {
+            let script = "mkdir -p dumps; docker exec \"$1\" sh -c \"$2\" >\"dumps/$3\"";
+            sh(folder, script, &[&live.name, command, file]);
         }
     }
 

@@ -34,4 +34,5 @@ pub const ROWS: &[(u8, &str)] = &[
     (32, "a check that passes on an empty service too"),
     (33, "data keyed by the host name"),
     (34, "files changed while the live volume was being copied"),
+    (35, "a database dump that is cut off, without rows, or of another database"),
 ];

@@ -45,12 +45,18 @@ impl Subject {
         let data = folder();
         let volume = live.first_volume().to_owned();
         let at = data_of(&volume);
-        sh(data.path(), "mkdir hot rest; cp -a \"$1\" \"hot/$2\"", &[&at, &volume]);
+        kind.dump(&live, data.path());
+        sh(data.path(), "mkdir -p dumps hot rest; cp -a \"$1\" \"hot/$2\"", &[&at, &volume]);
         stopped(&live, data.path(), "cp -a \"$1\" \"rest/$2\"", &[&at, &volume]);
         kind.go_on(&live);
         let subject = Self { kind, name: live.name.clone(), volume, data };
         LIVES.lock().unwrap_or_else(PoisonError::into_inner).push(live);
         subject
+    }
+
+    /// A copy of its dumps as `dumps` in this folder.
+    pub fn copy_dumps_to(&self, folder: &Path) {
+        sh(folder, "cp -a \"$1\" dumps", &[&crate::support::shown(&self.data.path().join("dumps"))]);
     }
 
     /// A copy of its data as `data` in this folder.

@@ -39,7 +39,11 @@ impl Twin {
         let Self { kind, form, hot } = self;
         let began = Instant::now();
         let (subject, dir) = (subject(kind), folder());
-        subject.copy_to(dir.path(), hot);
+        if form.is_dump() {
+            subject.copy_dumps_to(dir.path());
+        } else {
+            subject.copy_to(dir.path(), hot);
+        }
         let args = form.make(dir.path());
         let rehearsal = rehearse_here(dir.path(), &subject.name, Some(kind.check()), &args);
         rehearsal.nothing_is_left();

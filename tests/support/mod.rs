@@ -88,8 +88,8 @@ impl Wanted {
 
     /// With this healthcheck, which may fail for about so many seconds.
     pub fn healthy_within(self, seconds: u32, command: &str) -> Self {
-        let retries = (seconds / 5).max(1).to_string();
-        let times = ["--health-interval", "1s", "--health-timeout", "4s", "--health-retries", &retries];
+        let retries = (seconds / 10).max(2).to_string();
+        let times = ["--health-interval", "2s", "--health-timeout", "4s", "--health-retries", &retries];
         self.options(&["--health-cmd", command]).options(&times)
     }
 

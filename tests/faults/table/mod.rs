@@ -3,6 +3,7 @@
 
 mod boot;
 mod databases;
+mod dumps;
 mod files;
 mod source;
 mod special;
@@ -12,7 +13,7 @@ use crate::fault::Fault;
 
 /// All faults, those first that take longest.
 pub fn all() -> Vec<Fault> {
-    [databases::faults(), sqlite::faults(), boot::faults(), files::faults(), source::faults()]
+    [databases::faults(), dumps::faults(), sqlite::faults(), boot::faults(), files::faults(), source::faults()]
         .into_iter()
         .flatten()
         .collect()
