@@ -24,6 +24,9 @@ pub enum Check {
         how: Manner,
         /// What is asked, for people; free of secrets.
         asks: String,
+        /// A right answer is one that only the data can give. Older records do not say.
+        #[serde(default)]
+        of_data: bool,
     },
 }
 

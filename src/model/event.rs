@@ -298,6 +298,41 @@ pub struct Amount {
     pub bytes: u64,
 }
 
+/// What came back, held against what should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Compared {
+    /// Entries that should be there, folders included; all of them were, and as they should be.
+    pub entries: u64,
+    /// Against what.
+    pub against: Against,
+}
+
+/// What says what should have come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// The entries of an archive.
+    Archive,
+    /// A backup that lies there as files.
+    Backup,
+    /// The live mount.
+    Live,
+}
+
+impl Against {
+    /// All of them.
+    pub const ALL: [Against; 3] = [Against::Archive, Against::Backup, Against::Live];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Against::Archive => "archive",
+            Against::Backup => "backup",
+            Against::Live => "live",
+        }
+    }
+}
+
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "kebab-case")]
@@ -308,6 +343,9 @@ pub enum StepResult {
         amount: Option<Amount>,
         /// A word on it, for people (`healthy after 3 probes`).
         note: Option<String>,
+        /// What was held against what should be, for a step that looks through what came back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compared: Option<Compared>,
     },
     /// Not well; the code's severity says whether the backup or the rehearsal is to blame.
     Broke {
@@ -321,6 +359,6 @@ pub enum StepResult {
 impl StepResult {
     /// Well, with nothing to add.
     pub fn done() -> Self {
-        StepResult::Done { amount: None, note: None }
+        StepResult::Done { amount: None, note: None, compared: None }
     }
 }

@@ -8,6 +8,7 @@ pub mod counted;
 pub mod diagnosis;
 pub mod dump;
 pub mod event;
+pub mod evidence;
 pub mod held;
 pub mod mark;
 pub mod mask;

@@ -128,7 +128,8 @@ impl Question {
 
     /// As plans and reports have it.
     pub fn check(&self) -> Check {
-        Check::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words() }
+        let of_data = self.ask.proof() == Proof::DataProven;
+        Check::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words(), of_data }
     }
 
     /// Whatever of it must not be shown when somebody says it.

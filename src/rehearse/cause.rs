@@ -38,7 +38,7 @@ const CAUSES: &[(&str, &str)] = &[
         "PostgreSQL's control file (global/pg_control) is damaged in the restored data",
     ),
     (
-        r"could not find the database system",
+        r"could not open file .*global/pg_control.*No such file",
         "PostgreSQL's control file (global/pg_control) is missing: not all of the data directory came back",
     ),
     (
@@ -52,7 +52,7 @@ const CAUSES: &[(&str, &str)] = &[
         "MariaDB/MySQL's redo log comes from an unclean copy by another version",
     ),
     (
-        r"InnoDB: (File \S*ib_logfile0 was not found|ib_logfile0 is empty|Invalid log header checksum|Missing FILE_CHECKPOINT|Log file \S* is (of different size|corrupt)|Obtaining redo log encryption|The redo log)",
+        r"InnoDB: (File \S*ib_logfile0 (was not found|is too small)|ib_logfile0 is empty|Invalid log header checksum|Missing FILE_CHECKPOINT|Log file \S* is (of different size|corrupt)|Obtaining redo log encryption|The redo log)",
         "InnoDB's redo log (ib_logfile0) is missing, damaged or of another time than the tablespaces",
     ),
     (
@@ -157,9 +157,10 @@ mod tests {
             "LOG:  WAL file is from different database system: WAL file database system identifier is 1, pg_control 2",
             "FATAL:  required WAL directory \"pg_wal\" does not exist",
             "FATAL:  incorrect checksum in control file",
-            "postgres: could not find the database system",
+            "but could not open file \"/var/lib/postgresql/data/global/pg_control\": No such file or directory",
             "initdb: error: directory \"/var/lib/postgresql/data\" exists but is not empty",
             "[ERROR] InnoDB: File ./ib_logfile0 was not found",
+            "[ERROR] InnoDB: File ./ib_logfile0 is too small",
             "[ERROR] InnoDB: ib_logfile0 is empty, and LSN is unknown.",
             "[ERROR] InnoDB: Invalid log header checksum",
             "[ERROR] InnoDB: The data file './ibdata1' must be writable",

@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
-use crate::model::event::Fact;
+use crate::model::event::{Against, Compared, Fact};
 use crate::model::plan::{RestorePlan, ServicePlan, Supply};
 use crate::model::service::ServiceName;
 use crate::model::units;
@@ -21,14 +21,15 @@ use super::verify::Place;
 const LIVE_ENTRIES: u64 = 20_000;
 
 impl Stack {
-    /// Holds what was brought to a place against what should be there; a word on the contents, where they were compared, too.
+    /// Holds what was brought to a place against what should be there; what was compared, and a word on the contents, where they were
+    /// compared, too.
     pub(super) async fn hold_against_manifest(
         &self,
         place: &Place<'_>,
         worker: &Worker,
         step: &OpenStep,
-    ) -> Result<Option<String>, Diagnosis> {
-        let Some(path) = &place.filled else { return Ok(None) };
+    ) -> Result<(Option<Compared>, Option<String>), Diagnosis> {
+        let Some(path) = &place.filled else { return Ok((None, None)) };
         let title = place.plan.mount.title();
         let doing = || format!("looking at what came back to {title}");
         let contents = place.plan.verify_content;
@@ -53,7 +54,8 @@ impl Stack {
             self.common.notify.send(Fact::Warned { cases: place.plan.cases.clone(), diagnosis });
         }
         self.suspect_owners(place, &inventory.belongs, worker).await;
-        Ok(contents.then(|| of_contents(&inventory)))
+        let compared = Compared { entries: inventory.entries, against: against(&place.plan.supply) };
+        Ok((Some(compared), contents.then(|| of_contents(&inventory))))
     }
 
     /// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
@@ -116,6 +118,15 @@ fn words(few: &Few) -> String {
     named(&few.names, few.count)
 }
 
+/// What says what should have come back.
+fn against(supply: &Supply) -> Against {
+    match supply {
+        Supply::Stream { .. } => Against::Archive,
+        Supply::Tree(_) => Against::Backup,
+        Supply::Live => Against::Live,
+    }
+}
+
 /// The worst of what differs, the rest beside it.
 fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
     let Inventory { content, owners, modes, .. } = inventory;
@@ -126,10 +137,10 @@ fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
     ];
     let mut found = kinds.into_iter().filter(|(few, ..)| few.count > 0);
     let (worst, code, what) = found.next()?;
-    let against = match plan.supply {
-        Supply::Stream { .. } => "what the backup says",
-        Supply::Tree(_) => "the backup",
-        Supply::Live => "the live mount",
+    let against = match against(&plan.supply) {
+        Against::Archive => "what the backup says",
+        Against::Backup => "the backup",
+        Against::Live => "the live mount",
     };
     let mut message = format!(
         "{}: of {} in {against}, {} came back {what}: {}",

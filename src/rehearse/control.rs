@@ -56,7 +56,7 @@ impl Stack {
                 );
                 let diagnosis = Diagnosis::new(Code::CheckNotDataSensitive, message);
                 self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
-                proof.min(Proof::Healthy)
+                self.without_checks(case).await.min(proof)
             }
             Seen::Failed(diagnosis) => {
                 let but = match passed.as_slice() {
@@ -71,6 +71,12 @@ impl Stack {
                 proof
             }
         }
+    }
+
+    /// What was shown before anybody asked for the data.
+    async fn without_checks(self: &Arc<Self>, case: &ServiceName) -> Proof {
+        // It was ready, and found so once and for all.
+        self.ready(case).await.unwrap_or(Proof::Running)
     }
 
     /// How long the service took to come up.

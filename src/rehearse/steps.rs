@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::{Amount, Fact, Step, StepResult};
+use crate::model::event::{Amount, Compared, Fact, Step, StepResult};
 use crate::model::service::ServiceName;
 
 use super::stop::Stop;
@@ -76,7 +76,12 @@ impl OpenStep {
 
     /// It ended well, with something to say.
     pub fn done_with(self, amount: Option<Amount>, note: Option<String>) {
-        self.end(StepResult::Done { amount, note });
+        self.end(StepResult::Done { amount, note, compared: None });
+    }
+
+    /// It ended well, and this was held against what should be.
+    pub fn done_comparing(self, compared: Option<Compared>, note: Option<String>) {
+        self.end(StepResult::Done { amount: None, note, compared });
     }
 
     /// It ended badly. Gives the diagnosis back.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::Step;
+use crate::model::event::{Compared, Step};
 use crate::model::mount::Strategy;
 use crate::model::plan::{RestorePlan, Supply};
 use crate::worker::client::Worker;
@@ -56,32 +56,33 @@ impl Stack {
         let place = Place { plan, index, path, from, to: prepared.to, filled, live: prepared.live };
         let step = self.common.notify.begin(plan.cases.clone(), Step::Verify { mount: plan.mount.title() });
         match self.look_through(&place, &worker, &step).await {
-            Ok(notes) => {
-                step.done_with(None, (!notes.is_empty()).then(|| notes.join("; ")));
+            Ok((compared, notes)) => {
+                step.done_comparing(compared, (!notes.is_empty()).then(|| notes.join("; ")));
                 Ok(())
             }
             Err(diagnosis) => Err(step.broke(diagnosis)),
         }
     }
 
-    /// What was found that is worth a word, when nothing is wrong.
+    /// What was held against what should be, and what was found that is worth a word, when nothing is wrong.
     async fn look_through(
         self: &Arc<Self>,
         place: &Place<'_>,
         worker: &Worker,
         step: &OpenStep,
-    ) -> Result<Vec<String>, Diagnosis> {
+    ) -> Result<(Option<Compared>, Vec<String>), Diagnosis> {
         if let Some(diagnosis) = self.of_another_kind(place, worker).await {
             return Err(diagnosis);
         }
         if let Some(diagnosis) = self.unlike_live(place, worker).await {
             return Err(diagnosis);
         }
+        let (compared, contents) = self.hold_against_manifest(place, worker, step).await?;
         let mut notes = Vec::new();
-        notes.extend(self.hold_against_manifest(place, worker, step).await?);
+        notes.extend(contents);
         self.note_marks(place, worker).await?;
         self.note_held(place, worker).await?;
         notes.extend(self.sqlite_is_sound(place, worker).await?);
-        Ok(notes)
+        Ok((compared, notes))
     }
 }

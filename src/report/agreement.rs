@@ -1,4 +1,4 @@
-//! All reports of a run tell the same: the same names, the same verdicts, the same counts, the same exit code; and none is green
+//! All reports of a run tell the same: the same names, the same verdicts and proofs, the same counts, the same exit code; and none is green
 //! when the run is no success.
 //!
 //! To add a form: a function from its text to what it tells, a line in [`FORMS`], and what makes it green in [`is_green`].
@@ -22,6 +22,8 @@ struct Told {
     counts: Option<[usize; 5]>,
     /// The passed ones that were not at an earlier attempt.
     flaky: Option<BTreeSet<String>>,
+    /// The proofs of the passed ones.
+    proofs: Option<BTreeMap<String, String>>,
     /// The exit code.
     exit_code: Option<u8>,
 }
@@ -80,7 +82,10 @@ fn reports(
 fn told_by_outcome(outcome: &Outcome) -> Told {
     let counts = outcome.counts();
     let flaky = outcome.cases.iter().filter(|case| case.is_flaky());
+    let passed = outcome.cases.iter().filter(|case| case.verdict() == Verdict::Passed);
+    let proofs = passed.filter_map(|case| Some((case.info.name.to_string(), case.proof?.name().to_owned())));
     Told {
+        proofs: Some(proofs.collect()),
         verdicts: outcome.cases.iter().map(|case| (case.info.name.to_string(), case.verdict().name())).collect(),
         counts: Some([counts.total(), counts.passed, counts.failed, counts.errored, counts.skipped]),
         flaky: Some(flaky.map(|case| case.info.name.to_string()).collect()),
@@ -119,7 +124,7 @@ fn told_by_junit(xml: &str) -> Told {
         "the root counts its suites"
     );
     let counts = Some([all, all - failed - errored - skipped, failed, errored, skipped]);
-    Told { verdicts, counts, flaky: Some(flaky), exit_code: None }
+    Told { verdicts, counts, flaky: Some(flaky), proofs: None, exit_code: None }
 }
 
 fn told_by_json(json: &str) -> Told {
@@ -132,17 +137,36 @@ fn told_by_json(json: &str) -> Told {
         verdicts: report.cases.iter().map(|case| (case.name.clone(), verdict(&case.verdict))).collect(),
         counts: Some([counts.total, counts.passed, counts.failed, counts.errored, counts.skipped]),
         flaky: None,
+        proofs: Some(
+            report
+                .cases
+                .iter()
+                .filter(|case| case.verdict == "passed")
+                .map(|case| {
+                    assert_eq!(case.evidence.len(), 5, "each level is told");
+                    let shown = |level: &str| case.evidence.iter().any(|one| one.level == level && one.shown);
+                    let proof = case.proof.clone().expect("a passed case has one");
+                    assert_eq!(shown("data-proven"), proof == "data-proven");
+                    (case.name.clone(), proof)
+                })
+                .collect(),
+        ),
         exit_code: report.exit_code,
     }
 }
 
 fn told_by_tap(tap: &str) -> Told {
     let mut verdicts = BTreeMap::new();
-    let mut flaky = BTreeSet::new();
+    let (mut flaky, mut proofs) = (BTreeSet::new(), BTreeMap::new());
     let mut last = String::new();
     for line in tap.lines() {
         if line == "  flaky: true" {
             flaky.insert(last.clone());
+        }
+        if let Some(proof) = line.strip_prefix("  proof: \"")
+            && verdicts.get(&last) == Some(&"passed")
+        {
+            proofs.insert(last.clone(), proof.trim_end_matches('"').to_owned());
         }
         let (verdict, rest) = match (line.strip_prefix("not ok "), line.strip_prefix("ok ")) {
             (Some(rest), _) => (NOT_OK, rest),
@@ -155,7 +179,7 @@ fn told_by_tap(tap: &str) -> Told {
         last = name.strip_prefix("service ").unwrap_or(name).replace("\\#", "#").replace("\\\\", "\\");
         assert_eq!(verdicts.insert(last.clone(), verdict), None, "names are unique");
     }
-    Told { verdicts, counts: None, flaky: Some(flaky), exit_code: None }
+    Told { verdicts, counts: None, flaky: Some(flaky), proofs: Some(proofs), exit_code: None }
 }
 
 fn told_by_events(lines: &str) -> Told {
@@ -173,7 +197,7 @@ fn told_by_ctrf(json: &str) -> Told {
         .filter(|test| test["suite"][0] != "rehearsa")
         .collect();
     let mut verdicts = BTreeMap::new();
-    let mut flaky = BTreeSet::new();
+    let (mut flaky, mut proofs) = (BTreeSet::new(), BTreeMap::new());
     for test in tests {
         let name = test["name"].as_str().expect("a test has a name").to_owned();
         let raw = test["rawStatus"].as_str().expect("a test has its own status");
@@ -184,9 +208,13 @@ fn told_by_ctrf(json: &str) -> Told {
         if test["flaky"] == true {
             flaky.insert(name.clone());
         }
+        if let Some(proof) = test["extra"]["proof"].as_str().filter(|_| verdict == "passed") {
+            assert_eq!(test["extra"]["evidence"].as_array().map(Vec::len), Some(5), "each level is told");
+            proofs.insert(name.clone(), proof.to_owned());
+        }
         assert_eq!(verdicts.insert(name, verdict), None, "names are unique");
     }
-    Told { verdicts, counts: None, flaky: Some(flaky), exit_code: None }
+    Told { verdicts, counts: None, flaky: Some(flaky), proofs: Some(proofs), exit_code: None }
 }
 
 /// What stands between `start` and `end`, each time.
@@ -214,7 +242,7 @@ fn told_by_rows<'a>(
         assert_eq!(verdicts.insert(name.to_owned(), verdict_in(words)), None, "names are unique");
     }
     let counts = Some([passed + failed + errored + skipped, passed, failed, errored, skipped]);
-    Told { verdicts, counts, flaky: Some(flaky), exit_code: None }
+    Told { verdicts, counts, flaky: Some(flaky), proofs: None, exit_code: None }
 }
 
 fn told_by_html(html: &str) -> Told {
@@ -235,6 +263,11 @@ fn told_by_html(html: &str) -> Told {
 }
 
 fn told_by_markdown(page: &str) -> Told {
+    let proofs = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let name = cells[0].strip_suffix('`').expect("a name is code");
+        (cells[2] != "-").then(|| (name.to_owned(), cells[2].to_owned()))
+    });
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| {
         let mut cells = row.split(" | ");
         let (name, label) = (cells.next().unwrap_or_default(), cells.next().expect("a label"));
@@ -242,7 +275,7 @@ fn told_by_markdown(page: &str) -> Told {
     });
     let counts = page.lines().find_map(|line| line.strip_prefix("**")).expect("counts");
     let counts: Vec<usize> = counts.split(", ").take(4).map(leading).collect();
-    told_by_rows(rows, counts.try_into().expect("four"))
+    Told { proofs: Some(proofs.collect()), ..told_by_rows(rows, counts.try_into().expect("four")) }
 }
 
 /// The number that `text` begins with.
@@ -292,6 +325,7 @@ fn assert_agrees(what: &str, told: &Told, outcome: &Told) {
         verdicts,
         counts: told.counts.and(outcome.counts),
         flaky: told.flaky.is_some().then(|| outcome.flaky.clone()).flatten(),
+        proofs: told.proofs.is_some().then(|| outcome.proofs.clone()).flatten(),
         exit_code: told.exit_code.and(outcome.exit_code),
     };
     assert_eq!(*told, expected, "{what}");

@@ -15,6 +15,7 @@ use super::text;
 use super::trouble::{RUN_SUITE, Trouble, troubles};
 use super::wording::{self, Standing, StepWords};
 use crate::model::event::StepResult;
+use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 
 /// The version of the format.
@@ -265,6 +266,16 @@ fn extra(case: &CaseRecord, ended: bool) -> Map<String, Value> {
     set("restored", json!({ "files": restored.files, "bytes": restored.bytes }));
     if let Some(proof) = case.proof {
         set("proof", proof.name().into());
+    }
+    if let Some(more) = evidence::raised_by(case) {
+        set("raisedBy", more.into());
+    }
+    let evidence = evidence::evidence(case).into_iter();
+    let evidence = evidence
+        .map(|one| json!({ "level": one.level.name(), "shown": one.shown, "by": text::one_line(&one.by) }))
+        .collect::<Vec<_>>();
+    if !evidence.is_empty() {
+        set("evidence", evidence.into());
     }
     if let Some(diagnosis) = case.diagnosis().filter(|_| ended) {
         set("code", diagnosis.code.as_str().into());

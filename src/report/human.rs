@@ -12,8 +12,10 @@ use unicode_width::UnicodeWidthStr;
 
 use super::wording::{self, StepWords};
 use super::{Reporter, text, units};
+use crate::model::counted::counted;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
+use crate::model::evidence;
 use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
 use crate::model::service::ServiceName;
 
@@ -242,7 +244,11 @@ impl HumanReporter {
         lines.push(format!("Restore Simulation: {headline}"));
         match verdict {
             Verdict::Skipped => lines.push(format!("Reason: {}", wording::skip_reason(case))),
-            Verdict::Passed => lines.push(format!("Time: {}", units::seconds(case.seconds()))),
+            Verdict::Passed => {
+                lines.push(format!("Time: {}", units::seconds(case.seconds())));
+                lines.extend(wording::proof(case).map(|proof| format!("Proof: {proof}")));
+                lines.extend(evidence::raised_by(case).map(|more| format!("More: {more}")));
+            }
             Verdict::Failed | Verdict::Errored => {
                 lines.push(format!("Time: {}", units::seconds(case.seconds())));
                 lines.push(String::new());
@@ -268,6 +274,10 @@ impl HumanReporter {
         let flaky = if flaky > 0 { format!(" ({flaky} of the passed only at a later attempt)") } else { String::new() };
         lines.push(format!("Restore Simulation: {counts}{flaky}{}", filtered_out(outcome)));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
+        for (proof, more, cases) in wording::more_proof(outcome.cases.iter()) {
+            let count = counted(cases.len(), "service");
+            lines.push(format!("More than {} ({count}): {more}", proof.name()));
+        }
         lines
     }
 }

@@ -27,7 +27,7 @@ use inert::code;
 /// Bytes that GitHub takes for the summary of a step.
 pub const CAP: usize = 1024 * 1024;
 
-/// Lost reports that are named.
+/// Lost reports, and services of the same proof, that are named.
 const NAMED: usize = 5;
 
 /// Markdown.
@@ -50,6 +50,15 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
     // What failed must not be crowded out by a long table.
     let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome)));
     page.must(&more(left, "service", "services"));
+    let more_proof = wording::more_proof(outcome.cases.iter().filter(|case| is_passed(case, outcome)));
+    if !more_proof.is_empty() {
+        page.must("\n");
+        let lines = more_proof.into_iter().map(|(proof, more, cases)| {
+            format!("More than *{}* ({}) would be shown by {more}.\n", proof.name(), named(&cases))
+        });
+        let left = page.fill(1.0, lines);
+        page.must(&more(left, "remark", "remarks"));
+    }
     let troubled: Vec<&CaseRecord> = outcome.cases.iter().filter(|case| is_troubled(case, outcome)).collect();
     if !outcome.left_behind.is_empty() {
         page.must("\n");
@@ -66,6 +75,19 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
         page.must(&more(left, "remark", "remarks"));
     }
     page.finish()
+}
+
+fn is_passed(case: &CaseRecord, outcome: &Outcome) -> bool {
+    Standing::of(case, outcome) == Standing::Ended(Verdict::Passed)
+}
+
+/// The names of the first few, and how many others there are.
+fn named(cases: &[&CaseRecord]) -> String {
+    let names: Vec<String> = cases.iter().take(NAMED).map(|case| code(&case.info.name.to_string())).collect();
+    match cases.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        others => format!("{} and {others} more", names.join(", ")),
+    }
 }
 
 fn is_troubled(case: &CaseRecord, outcome: &Outcome) -> bool {

@@ -55,7 +55,7 @@ pub fn clone_of(volume: &str) -> Step {
 
 /// A step's end with what was restored.
 pub fn restored(files: u64, bytes: u64) -> StepResult {
-    StepResult::Done { amount: Some(Amount { files, bytes }), note: None }
+    StepResult::Done { amount: Some(Amount { files, bytes }), note: None, compared: None }
 }
 
 /// A step's end that was not well.

@@ -16,6 +16,7 @@ use super::{Reporter, text, units, wording};
 use crate::config::forms::TapVersion;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, NoTests, StepResult};
+use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
 
@@ -211,6 +212,8 @@ fn case_fields(case: &CaseRecord) -> Vec<Field> {
     let notable = case.info.changes.iter().filter(|change| change.notable).map(wording::change);
     let mut fields = vec![
         ("proof", case.proof.map_or(Value::Null, |proof| proof.name().into())),
+        ("raised_by", evidence::raised_by(case).map_or(Value::Null, Value::from)),
+        ("evidence", lines(evidence::evidence(case).iter().map(wording::evidence_line).collect())),
         ("warnings", lines(case.warnings.iter().map(wording::warning).collect())),
         ("changes", lines(notable.collect())),
     ];

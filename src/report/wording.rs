@@ -5,9 +5,10 @@
 use std::borrow::Cow;
 
 use super::{text, units};
-use crate::model::check::Check;
+use crate::model::check::{Check, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Change, Step, StepResult};
+use crate::model::evidence::{self, Evidence, Level};
 use crate::model::mount::Strategy;
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
@@ -136,6 +137,50 @@ fn checking(check: &Check) -> (String, String) {
         }
         Check::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
     }
+}
+
+/// What a green rehearsal has shown, in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck passed)`. `None`
+/// for one that is not green.
+pub fn proof(case: &CaseRecord) -> Option<String> {
+    let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?;
+    let evidence = evidence::evidence(case);
+    let shown = |level| evidence.iter().find(|one| one.level == level && one.shown);
+    let restored = match (shown(Level::Restored), shown(Level::Complete)) {
+        (None, _) => "nothing restored".to_owned(),
+        (Some(_), complete) => {
+            let amount = case.restored();
+            let what =
+                if amount.files > 0 { format!("{} restored", units::amount(amount)) } else { "data shown".to_owned() };
+            format!("{what}{}", if complete.is_some() { " and complete" } else { "" })
+        }
+    };
+    let by = match proof {
+        Proof::Running => "it ran, and nothing was asked of it",
+        Proof::Listening => "it listened, and has no healthcheck",
+        Proof::Healthy => "its healthcheck passed",
+        Proof::DataProven => shown(Level::DataProven).map_or("its owner's checks", |one| one.by.as_str()),
+    };
+    Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
+}
+
+/// What would show more, for each proof that was had and could be more: how many have it, and what it takes.
+pub fn more_proof<'a>(cases: impl Iterator<Item = &'a CaseRecord>) -> Vec<(Proof, &'static str, Vec<&'a CaseRecord>)> {
+    let mut all: Vec<(Proof, &'static str, Vec<&CaseRecord>)> = Vec::new();
+    for case in cases.filter(|case| case.verdict() == Verdict::Passed) {
+        let (Some(proof), Some(more)) = (case.proof, evidence::raised_by(case)) else { continue };
+        match all.iter_mut().find(|(of, by, _)| (*of, *by) == (proof, more)) {
+            Some((_, _, cases)) => cases.push(case),
+            None => all.push((proof, more, vec![case])),
+        }
+    }
+    all.sort_by_key(|(proof, more, _)| (*proof, *more));
+    all
+}
+
+/// `restored: 412 files, 38 MB from the live service`, `data-proven: not shown, no check asked its data`.
+pub fn evidence_line(evidence: &Evidence) -> String {
+    let words = if evidence.shown { &evidence.by } else { &format!("not shown, {}", evidence.by) };
+    text::shortened(&text::one_line(&format!("{}: {words}", evidence.level.name())), QUOTED_CHARS)
 }
 
 /// What the result of a rehearsal is called: `Restore Simulation: SUCCESS`.

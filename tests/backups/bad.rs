@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::making::{folder, keeper, kept, sh, tar};
-use crate::support::{Live, Rehearsal, rehearse, shown, unique};
+use crate::support::{Live, Rehearsal, rehearse, shown};
 
 fn from(live: &Live, path: &Path, args: &[&str]) -> Rehearsal {
     rehearse(&[&live.name], &[&["--from", &tar(path.to_owned())], args].concat())

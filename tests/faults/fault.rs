@@ -93,11 +93,10 @@ impl Fault {
         self
     }
 
-    /// With the question of the service's owner to its data.
+    /// With the question of the service's owner to its data. A wrong answer is asked for again until the timeout.
     pub fn asked(mut self) -> Self {
         self.asked = true;
-        // A wrong answer is asked for again until then.
-        self.with(&["--timeout", "20s"])
+        self
     }
 
     /// With more arguments; `@` at the start of one is the folder of the backup.

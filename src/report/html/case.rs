@@ -7,6 +7,7 @@ use super::services::{from, proof_words};
 use super::timeline::timeline;
 use super::view::{Row, View, counted, short, time};
 use crate::model::event::Change;
+use crate::model::evidence;
 use crate::model::outcome::{Attempt, Verdict};
 use crate::report::units;
 use crate::report::wording::{self, Standing};
@@ -46,9 +47,10 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
         Standing::Ended(Verdict::Passed) => html! {
             @if let Some(proof) = case.proof {
                 p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "."
-                    @if let Some(more) = proof.raised_by() { " More would be shown by " (more) "." }
+                    @if let Some(more) = evidence::raised_by(case) { " More would be shown by " (more) "." }
                 }
             }
+            (shown(row))
             @if row.is_flaky() {
                 p.lead { "It was not green at once, but at attempt " (case.earlier.len() + 1) "." }
             }
@@ -63,6 +65,23 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
                 (diagnosis::log("Last log lines", &row.name(), log, view.log_cap, true, known))
                 @for other in case.diagnoses.iter().filter(|other| **other != *deciding) {
                     (diagnosis::full(other))
+                }
+            }
+        }
+    }
+}
+
+/// What was shown and by what, level by level.
+fn shown(row: &Row<'_>) -> Markup {
+    let evidence = evidence::evidence(row.case);
+    html! {
+        @if !evidence.is_empty() {
+            h4 { "What was shown" }
+            ol.evidence role="list" {
+                @for one in &evidence {
+                    li class=[(!one.shown).then_some("faint")] {
+                        b { (one.level.name()) } @if !one.shown { " not shown" } ": " (short(&one.by))
+                    }
                 }
             }
         }

@@ -63,6 +63,7 @@ fn the_page_tells_what_the_outcome_tells() {
         assert_eq!(told(&page), expected);
         assert!(page.contains(&format!("Exit code <b>{}</b>", outcome.exit_code().number())));
         assert!(!page.contains("while the run went on"));
+        assert_eq!(page.matches("<h4>What was shown</h4>").count(), outcome.counts().passed);
     }
 }
 

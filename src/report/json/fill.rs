@@ -3,12 +3,13 @@
 use serde::{Serialize, Serializer};
 
 use super::schema::{
-    Amount, Attempt, Case, Cause, Change, Counts, Declared, Diagnosis, Image, Partition, Report, SCHEMA_VERSION,
-    Snapshot, Step, Tool,
+    Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
+    SCHEMA_VERSION, Snapshot, Step, Tool,
 };
 use crate::model::check::Check;
 use crate::model::diagnosis;
 use crate::model::event::{self, NoTests, StepResult};
+use crate::model::evidence;
 use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::partition::{self, Sharing};
 use crate::report::units::thousandths;
@@ -114,7 +115,8 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         image: Image { reference: case.info.image.reference.clone(), id: case.info.image.id.clone() },
         declared: case.info.declared.as_ref().map(|at| Declared { file: at.file.clone(), line: at.line }),
         proof: case.proof.map(|proof| proof.name().to_owned()),
-        raised_by: case.proof.and_then(|proof| proof.raised_by()).map(str::to_owned),
+        raised_by: evidence::raised_by(case).map(str::to_owned),
+        evidence: evidence::evidence(case).into_iter().map(shown).collect(),
         started: case.started,
         finished: case.finished,
         seconds: thousandths(case.seconds()),
@@ -129,6 +131,10 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         put_off: case.put_off(),
         log_tail: case.log_tail.clone(),
     }
+}
+
+fn shown(evidence: evidence::Evidence) -> Evidence {
+    Evidence { level: evidence.level.name().to_owned(), shown: evidence.shown, by: evidence.by }
 }
 
 fn attempt(attempt: &outcome::Attempt) -> Attempt {
@@ -169,17 +175,17 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Check { check: Check::Running, .. } => (Some("running"), Vec::new()),
         _ => (None, Vec::new()),
     };
-    let (name, asks, check) = match &record.step {
-        event::Step::Check { check: Check::Own { name, how, asks }, .. } => {
-            (Some(name.clone()), Some(asks.clone()), Some(how.name()))
+    let (name, asks, of_data, check) = match &record.step {
+        event::Step::Check { check: Check::Own { name, how, asks, of_data }, .. } => {
+            (Some(name.clone()), Some(asks.clone()), *of_data, Some(how.name()))
         }
-        _ => (None, None, check),
+        _ => (None, None, false, check),
     };
-    let (result, restored, note, broken) = match &record.result {
-        None => (None, None, None, None),
-        Some(StepResult::Done { amount, note }) => (Some("done"), *amount, note.clone(), None),
-        Some(StepResult::Broke { diagnosis }) => (Some("broke"), None, None, Some(diagnosis)),
-        Some(StepResult::Stopped) => (Some("stopped"), None, None, None),
+    let (result, restored, note, compared, broken) = match &record.result {
+        None => (None, None, None, None, None),
+        Some(StepResult::Done { amount, note, compared }) => (Some("done"), *amount, note.clone(), *compared, None),
+        Some(StepResult::Broke { diagnosis }) => (Some("broke"), None, None, None, Some(diagnosis)),
+        Some(StepResult::Stopped) => (Some("stopped"), None, None, None, None),
     };
     Step {
         step: step.to_owned(),
@@ -189,6 +195,7 @@ fn step(record: &StepRecord) -> Step {
         check: check.map(str::to_owned),
         name,
         asks,
+        of_data,
         ports,
         started: record.started,
         finished: record.finished,
@@ -196,6 +203,8 @@ fn step(record: &StepRecord) -> Step {
         result: result.map(str::to_owned),
         note,
         amount: restored.map(amount),
+        compared: compared
+            .map(|compared| Compared { entries: compared.entries, against: compared.against.name().to_owned() }),
         diagnosis: broken.map(diagnosis),
     }
 }

@@ -12,7 +12,9 @@ use super::schema::{Case, Report, SCHEMA_VERSION};
 use super::{fill, schema};
 use crate::model::check::{Check, Manner, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
-use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, Location, NoTests, Snapshot, Step, StepResult};
+use crate::model::event::{
+    Against, Amount, CaseInfo, Change, Compared, Event, Fact, Location, NoTests, Snapshot, Step, StepResult,
+};
 use crate::model::mount::Strategy;
 use crate::model::outcome::Outcome;
 use crate::model::partition::{Partition, Sharing};
@@ -326,6 +328,7 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
                     name: name.clone(),
                     how: named("check", word, Manner::ALL, |how| how.name())?,
                     asks: read.asks.clone().unwrap_or_default(),
+                    of_data: read.of_data,
                 },
                 "health" => Check::Health,
                 "tcp" => Check::Tcp { ports: read.ports.clone() },
@@ -346,7 +349,13 @@ fn result(read: &schema::Step) -> Result<Option<(Timestamp, StepResult)>, ReadEr
     let amount = read.amount.map(|amount| Amount { files: amount.files, bytes: amount.bytes });
     let result = match read.result.as_deref() {
         None => return Ok(None),
-        Some("done") => StepResult::Done { amount, note: read.note.clone() },
+        Some("done") => {
+            let compared = read.compared.as_ref().map(|read| {
+                let against = named("comparison", &read.against, Against::ALL, |against| against.name())?;
+                Ok(Compared { entries: read.entries, against })
+            });
+            StepResult::Done { amount, note: read.note.clone(), compared: compared.transpose()? }
+        }
         Some("stopped") => StepResult::Stopped,
         Some("broke") => match &read.diagnosis {
             Some(found) => StepResult::Broke { diagnosis: diagnosis(found)? },

@@ -129,6 +129,10 @@ pub struct Case {
     /// What would show more.
     #[serde(default)]
     pub raised_by: Option<String>,
+    /// What a case that passed has shown, and by what: `restored`, `complete`, `booted`, `healthy` and `data-proven`, in this
+    /// order. Empty for any other case.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// When it ended.
@@ -165,6 +169,17 @@ impl Case {
     pub fn was_put_off(&self) -> bool {
         self.put_off || (self.skipped.is_some() && self.finished.is_some())
     }
+}
+
+/// Whether something was shown, and by what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// `restored`, `complete`, `booted`, `healthy` or `data-proven`.
+    pub level: String,
+    /// It was shown.
+    pub shown: bool,
+    /// By what, for people; or why not.
+    pub by: String,
 }
 
 /// An attempt that was not green and was followed by another.
@@ -225,6 +240,15 @@ pub struct Amount {
     pub bytes: u64,
 }
 
+/// Entries that were held against what should have come back; all of them were as they should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Compared {
+    /// How many, folders included.
+    pub entries: u64,
+    /// Against what: `archive`, `backup` or `live`.
+    pub against: String,
+}
+
 /// A step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
@@ -246,6 +270,9 @@ pub struct Step {
     /// What a check of the user's own asks, for people.
     #[serde(default)]
     pub asks: Option<String>,
+    /// A right answer to it is one that only the data can give.
+    #[serde(default)]
+    pub of_data: bool,
     /// The ports that it had to listen on.
     #[serde(default)]
     pub ports: Vec<u16>,
@@ -262,6 +289,9 @@ pub struct Step {
     pub note: Option<String>,
     /// What was restored.
     pub amount: Option<Amount>,
+    /// What of it was held against what should have come back.
+    #[serde(default)]
+    pub compared: Option<Compared>,
     /// What went wrong.
     pub diagnosis: Option<Diagnosis>,
 }

@@ -40,10 +40,10 @@ fn a_mixed_run_field_by_field() {
         case["steps"][0],
         json!({
             "step": "restore", "subject": "volume sonarr_config", "strategy": "copy", "source": "live", "check": null,
-            "name": null, "asks": null,
+            "name": null, "asks": null, "of_data": false,
             "ports": [], "started": "2026-01-02T03:04:23.4Z", "finished": "2026-01-02T03:04:25.4Z", "seconds": 2.0,
             "result": "done", "note": null,
-            "amount": {"files": 1, "bytes": 1_200_000_000}, "diagnosis": null,
+            "amount": {"files": 1, "bytes": 1_200_000_000}, "compared": null, "diagnosis": null,
         })
     );
     assert_eq!(case["steps"][1]["result"], "broke");
@@ -54,6 +54,13 @@ fn a_mixed_run_field_by_field() {
     assert_eq!(case["warnings"][0]["code"], "data/torn-copy");
     assert_eq!(case["changes"][0]["field"], "privileged");
     assert_eq!(report["cases"][0]["proof"], "healthy");
+    let evidence = report["cases"][0]["evidence"].as_array().expect("a case that passed has some");
+    let shown: Vec<_> =
+        evidence.iter().map(|one| (one["level"].as_str().unwrap_or(""), one["shown"] == true)).collect();
+    let levels = [("restored", true), ("complete", false), ("booted", true), ("healthy", true), ("data-proven", false)];
+    assert_eq!(shown, levels);
+    assert_eq!(evidence[0]["by"], "412 files, 38 MB from the live service");
+    assert_eq!(report["cases"][1]["evidence"], json!([]), "this one failed");
     assert_eq!(report["cases"][0]["declared"], json!({"file": "compose.yaml", "line": 7}));
     assert_eq!(report["cases"][3]["stack"], Value::Null);
     assert_eq!(report["cases"][3]["skipped"], "it needs the Docker socket");

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{between, rfc3339};
 use crate::model::event::StepResult;
+use crate::model::evidence::{self, Evidence};
 use crate::model::outcome::{CaseRecord, StepRecord};
 use crate::report::text;
 use crate::report::wording::{self, StepWords};
@@ -28,6 +29,12 @@ pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     fact("restored.bytes", restored.bytes.to_string());
     if let Some(proof) = case.proof {
         fact("proof", proof.name().to_owned());
+    }
+    if let Some(more) = evidence::raised_by(case) {
+        fact("proof.raised_by", more.to_owned());
+    }
+    for Evidence { level, shown, by } in evidence::evidence(case) {
+        fact(&format!("evidence.{}", level.name()), format!("{}: {by}", if shown { "shown" } else { "not shown" }));
     }
     for (nth, record) in case.steps.iter().enumerate() {
         let words = StepWords::of_record(record, case);

@@ -121,6 +121,9 @@ fn a_case_has_times_a_place_properties_and_one_output() {
         r#"name="restored.files" value="412""#,
         r#"name="restored.bytes" value="38000000""#,
         r#"name="proof" value="healthy""#,
+        r#"name="proof.raised_by" value="a check of yours that only the data can pass: exec, sql, sqlite, http or file""#,
+        r#"name="evidence.restored" value="shown: 412 files, 38 MB from the live service""#,
+        r#"name="evidence.data-proven" value="not shown: no check asked its data""#,
         r#"name="step.2.Cloning volume jellyfin_config" value="12.000""#,
         r#"name="change.1" value="privileged: left out (live: true)""#,
     ] {
@@ -292,7 +295,13 @@ fn the_jenkins_flavour_tells_the_facts_in_the_output() {
     let xml = flavored(&sample::everything(), JunitFlavor::Jenkins);
     let report = parsed(&xml);
     let output = case(&report, "files::nextcloud").system_out.as_ref().expect("an output").as_str();
-    for line in ["attempts = 2", "proof = listening", "restored.bytes = 900000000", "image.reference = nextcloud:1"] {
+    for line in [
+        "attempts = 2",
+        "proof = listening",
+        "evidence.data-proven = not shown: no check asked its data",
+        "restored.bytes = 900000000",
+        "image.reference = nextcloud:1",
+    ] {
         assert!(output.lines().any(|found| found == line), "{line} in {output}");
     }
     assert!(output.contains("✔ Cloning volume nextcloud_data … 20000 files, 900 MB (4.000s)"), "{output}");

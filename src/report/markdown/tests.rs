@@ -107,6 +107,7 @@ fn every_way_to_end_is_told() {
         "## ⚠️ Restore Simulation: interrupted\n",
         "**2 passed, 2 failed, 2 errored, 2 skipped** (1 of the passed only at a later attempt, 2 filtered out) in ",
         "- **Interrupted** by SIGTERM.\n",
+        "\nMore than *listening* (`files::nextcloud`",
         "- **Left behind:** something could not be removed, see below.\n",
         "- Only a part of the selected services: `slice:1/2`.\n",
         "| `files::nextcloud` | ✅ passed (flaky) | listening | ",

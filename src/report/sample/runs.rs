@@ -266,7 +266,12 @@ pub fn torn() -> Vec<Event> {
     let check = Step::Check { service: cron.clone(), check: Check::Tcp { ports: vec![80, 443] } };
     let log_tail = vec!["fine so far".to_owned()];
     script
-        .step(&cron, check.clone(), 0.1, StepResult::Done { amount: None, note: Some("2 probes".to_owned()) })
+        .step(
+            &cron,
+            check.clone(),
+            0.1,
+            StepResult::Done { amount: None, note: Some("2 probes".to_owned()), compared: None },
+        )
         .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail })
         .fact(Fact::CaseAborted { case: cron.clone(), diagnosis: trouble(Code::HostUnreachable, "gone") });
     let early = script.open(&[&cron], Step::Teardown);

@@ -1,6 +1,6 @@
 //! Services that do not come up from good data, or only seem to; what is configured beside the data.
 
-use Form::{Daemon, Dir, Live, Tar, TarGz, TarZst};
+use Form::{Daemon, Dir, Live, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
 use super::special;
@@ -62,7 +62,7 @@ fn credentials() -> Vec<Fault> {
                     .instead("exec docker-entrypoint.sh postgres")
                     .options(&["--env", "POSTGRES_PASSWORD=fixture-changed-secret", "--label", login])
             })
-            .with(&["--timeout", "20s"])
+            .with(&["--timeout", "15s"])
             .failed("check/failed", &["login", "password authentication failed"]),
         fault(25, "another password, which the healthcheck uses", MariaDb, TarGz)
             .instead(|mariadb| {
@@ -73,14 +73,6 @@ fn credentials() -> Vec<Fault> {
                     .healthy_within(20, login)
             })
             .failed("health/unhealthy", &["Access denied for user"]),
-        fault(25, "a user that the data does not have", Postgres, Daemon)
-            .instead(|postgres| {
-                postgres
-                    .instead("exec docker-entrypoint.sh postgres")
-                    .options(&["--env", "POSTGRES_USER=app"])
-                    .healthy_within(15, "psql -U $POSTGRES_USER -c 'SELECT 1' postgres")
-            })
-            .failed("health/unhealthy", &["role \"app\" does not exist"]),
     ]
 }
 
@@ -119,7 +111,7 @@ fn health() -> Vec<Fault> {
             .instead(|small| small.instead("exec behave never-healthy").options(&["--health-retries", "600"]))
             .with(&["--timeout", "2s"])
             .failed("health/timeout", &["within 2s"]),
-        fault(30, "its first page is missing", Nginx, TarZst)
+        fault(30, "its first page is missing", Nginx, TarGz)
             .data("mv \"$1/index.html\" \"$1/start.html\"")
             .failed("health/unhealthy", &["exited with 22"]),
         fault(30, "turns unhealthy after it was healthy", Small, Daemon)
@@ -139,7 +131,10 @@ fn control() -> Vec<Fault> {
         names(fault(32, "healthy without a note", Notes, Tar)),
         names(fault(32, "healthy without a key", Redis, Dir)),
         names(fault(32, "healthy without a file", Small, Daemon)),
-        fault(32, "a check that asks for the data notices", Small, Tar).asked().with(&["--control"]).harmless(),
+        fault(32, "a check that asks for the data notices", Small, Tar)
+            .asked()
+            .with(&["--timeout", "10s", "--control"])
+            .harmless(),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Data of PostgreSQL, MariaDB and Redis that the server cannot come up from, is not of its version, or that it begins anew
 //! beside.
 
-use Form::{Daemon, Dir, Tar, TarGz, TarZst};
+use Form::{Daemon, Dir, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
 use crate::fault::{Fault, fault};
@@ -28,12 +28,12 @@ fn postgres() -> Vec<Fault> {
             no_log,
         ),
         exits(
-            fault(16, "its control file is damaged", Postgres, TarZst).data("noise \"$1/global/pg_control\" 0 1"),
+            fault(16, "its control file is damaged", Postgres, TarGz).data("noise \"$1/global/pg_control\" 0 1"),
             &["control file (global/pg_control) is damaged"],
         ),
         exits(
             fault(16, "its control file is missing", Postgres, Daemon).data("rm \"$1/global/pg_control\""),
-            &["could not find the database system", "(global/pg_control) is missing"],
+            &["could not open file", "(global/pg_control) is missing"],
         ),
         fault(9, "the file of a table is missing", Postgres, Tar)
             .data("rm \"$1\"/base/5/1[6-9]*")
@@ -43,10 +43,6 @@ fn postgres() -> Vec<Fault> {
             .data("rm \"$1\"/base/5/1[6-9]*")
             .asked()
             .errored("check/cannot-ask", &["could not open file"]),
-        fault(9, "the file of a table is empty, and is asked for", Postgres, TarGz)
-            .data("truncate -s 0 \"$1\"/base/5/1[6-9]*")
-            .asked()
-            .failed("check/failed", &["1|kept"]),
         exits(
             fault(19, "the shared catalogue is of another cluster", Postgres, Tar)
                 .data(OTHER_CLUSTER)
@@ -61,11 +57,12 @@ fn postgres() -> Vec<Fault> {
         ),
         fault(22, "postmaster.pid of the live server, which it takes for its own", Postgres, Tar).hot().harmless(),
         fault(22, "postmaster.pid names a process of the same user", Postgres, Daemon)
-            .data("printf '7\\n/var/lib/postgresql/data\\n1\\n5432\\n/run/postgresql\\n*\\n' >\"$1/postmaster.pid\"")
+            .data("printf '1\\n/var/lib/postgresql/data\\n1\\n5432\\n/run/postgresql\\n*\\n' >\"$1/postmaster.pid\"")
             .data("chown 999:999 \"$1/postmaster.pid\"")
             .instead(|postgres| {
-                let beside = "sleep 1000 & echo beside $!; exec docker-entrypoint.sh postgres";
-                postgres.instead(beside).options(&["--user", "999:999"])
+                // Neither itself nor its parent is number 1.
+                let below = "(docker-entrypoint.sh postgres; exit $?) & wait $!";
+                postgres.instead(below).options(&["--user", "999:999"])
             })
             .failed("boot/exited", &["lock file", "postmaster.pid"]),
     ]
@@ -89,7 +86,7 @@ fn mariadb() -> Vec<Fault> {
             .harmless(),
         exits(fault(20, "the redo log is not there", MariaDb, Daemon).data("rm \"$1/ib_logfile0\""), &["redo log"]),
         exits(
-            fault(20, "the redo log is empty", MariaDb, TarZst).data("truncate -s 0 \"$1/ib_logfile0\""),
+            fault(20, "the redo log is empty", MariaDb, TarGz).data("truncate -s 0 \"$1/ib_logfile0\""),
             &["redo log"],
         ),
         exits(
@@ -122,7 +119,7 @@ fn redis() -> Vec<Fault> {
         fault(21, "the log's base is damaged", Redis, TarGz)
             .data("flip \"$1\"/appendonlydir/*.base.rdb")
             .failed("boot/exited", &["Redis's dump, or the base of its append-only log, is damaged"]),
-        fault(21, "the log's base is missing", Redis, TarZst)
+        fault(21, "the log's base is missing", Redis, TarGz)
             .data("rm \"$1\"/appendonlydir/*.base.rdb")
             .failed("boot/exited", &["(appendonlydir) are not all there"]),
         fault(21, "the log's list of files is damaged", Redis, Dir)
@@ -177,7 +174,8 @@ fn begun_anew() -> Vec<Fault> {
             fault(3, "another folder is looked in for the cluster", Postgres, Tar)
                 .data("mkdir \"$1/db\"; mv \"$1\"/[!d]* \"$1/db/\"; chown 999:999 \"$1/db\"; chmod 700 \"$1/db\"; touch \"$1/base\"")
                 .instead(|postgres| {
-                    let elsewhere = &["--env", "PGDATA=/var/lib/postgresql/data/pg"];
+                    let elsewhere =
+                        &["--env", "PGDATA=/var/lib/postgresql/data/pg", "--health-start-period", "60s"];
                     postgres.instead("exec docker-entrypoint.sh postgres").options(elsewhere)
                 }),
             &["beside db/global/pg_control"],

@@ -125,7 +125,8 @@ fn checks_of_the_owners_own_come_back_with_their_names() {
     let mut script = Script::run(vec![sample::info(&name)]);
     script.begin(&name);
     for how in Manner::ALL {
-        let check = Check::Own { name: format!("by {}", how.name()), how, asks: "what is asked".to_owned() };
+        let check =
+            Check::Own { name: format!("by {}", how.name()), how, asks: "what is asked".to_owned(), of_data: true };
         script.step(&name, Step::Check { service: name.clone(), check }, 0.1, StepResult::done());
     }
     let proven = Fact::CaseProven { case: name.clone(), proof: Proof::DataProven, log_tail: Vec::new() };

@@ -1,0 +1,255 @@
+//! What a green rehearsal has shown, level by level, and by what: folded from its events, as the verdict is.
+//!
+//! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that ended
+//! well and the warnings that speak against it; nothing but the events decides.
+
+use super::check::{Check, Proof};
+use super::counted::counted;
+use super::diagnosis::Code;
+use super::event::{Against, Amount, Step, StepResult};
+use super::mount::Strategy;
+use super::outcome::{CaseRecord, StepRecord, Verdict};
+use super::units;
+
+/// Checks that are named.
+const NAMED: usize = 5;
+
+/// What can be shown, in the order in which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Data came into the sandbox.
+    Restored,
+    /// All that should have come came, and as it should be.
+    Complete,
+    /// The service started on it.
+    Booted,
+    /// Its own healthcheck passed and went on passing.
+    Healthy,
+    /// A question of its owner's was put to its data, and rightly answered.
+    DataProven,
+}
+
+impl Level {
+    /// All of them, in order.
+    pub const ALL: [Level; 5] = [Level::Restored, Level::Complete, Level::Booted, Level::Healthy, Level::DataProven];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Restored => "restored",
+            Level::Complete => "complete",
+            Level::Booted => "booted",
+            Level::Healthy => "healthy",
+            Level::DataProven => "data-proven",
+        }
+    }
+}
+
+/// Whether a level was shown, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Which.
+    pub level: Level,
+    /// It was.
+    pub shown: bool,
+    /// By what, or why not.
+    pub by: String,
+}
+
+/// The evidence of each level; nothing of a case that is not green.
+pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
+    if case.verdict() != Verdict::Passed {
+        return Vec::new();
+    }
+    let of = |level| {
+        let (shown, by) = match level {
+            Level::Restored => restored(case),
+            Level::Complete => complete(case),
+            Level::Booted => booted(case),
+            Level::Healthy => healthy(case),
+            Level::DataProven => data_proven(case),
+        };
+        Evidence { level, shown, by }
+    };
+    Level::ALL.map(of).into()
+}
+
+/// What would show more than a green rehearsal did; `None` when there is no more to show.
+pub fn raised_by(case: &CaseRecord) -> Option<&'static str> {
+    let proof = case.proof?;
+    let has_mounts = case.steps.iter().any(|record| matches!(record.step, Step::Restore { .. }));
+    if has_mounts && case.verdict() == Verdict::Passed && !restored(case).0 {
+        return Some("a backup that holds something for its mounts");
+    }
+    proof.raised_by()
+}
+
+/// The steps that ended well.
+fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>, Option<&str>)> {
+    case.steps.iter().filter_map(|record| match &record.result {
+        Some(StepResult::Done { amount, note, .. }) => Some((record, *amount, note.as_deref())),
+        _ => None,
+    })
+}
+
+/// The checks of the service's own that ended well.
+fn checks(case: &CaseRecord) -> impl Iterator<Item = (&Check, Option<&str>)> {
+    done(case).filter_map(|(record, _, note)| match &record.step {
+        Step::Check { service, check } if *service == case.info.name => Some((check, note)),
+        _ => None,
+    })
+}
+
+fn is_warned(case: &CaseRecord, code: Code) -> bool {
+    case.warnings.iter().any(|warning| warning.code == code)
+}
+
+/// How many mounts are shown from where their data lies.
+fn in_place(case: &CaseRecord) -> usize {
+    let shown = done(case).filter(|(record, amount, _)| {
+        let strategy = match &record.step {
+            Step::Restore { strategy, .. } => *strategy,
+            _ => return false,
+        };
+        amount.is_none() && matches!(strategy, Strategy::Readonly | Strategy::Overlay)
+    });
+    shown.count()
+}
+
+fn restored(case: &CaseRecord) -> (bool, String) {
+    let amount = case.restored();
+    let (mut sources, mut any) = (Vec::new(), false);
+    for (record, amount, _) in done(case) {
+        let Step::Restore { source, .. } = &record.step else { continue };
+        any = true;
+        let source = if source == "live" { "the live service" } else { source.as_str() };
+        if amount.is_some_and(|amount| amount.files > 0) && !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    let in_place = in_place(case);
+    let loaded = done(case).find_map(|(record, _, note)| match &record.step {
+        Step::Load { service, dump } if *service == case.info.name => Some((dump, note)),
+        _ => None,
+    });
+    if let Some((dump, note)) = loaded {
+        let note = note.map_or_else(String::new, |note| format!(", {note}"));
+        return (true, format!("{dump} of {} was loaded{note}", sources.join(" and ")));
+    }
+    let shown_there = format!("{} shown from where the data lies", counted(in_place, "mount"));
+    match (amount.files, in_place) {
+        _ if !any => (false, "there is no mount to restore".to_owned()),
+        _ if is_warned(case, Code::DataNothingRestored) => (false, "not one file of its data was brought".to_owned()),
+        (0, 0) => (false, "not one file was brought".to_owned()),
+        (0, _) => (true, shown_there),
+        (_, 0) => (true, format!("{} from {}", units::amount(amount), sources.join(" and "))),
+        _ => (true, format!("{} from {}, {shown_there}", units::amount(amount), sources.join(" and "))),
+    }
+}
+
+fn complete(case: &CaseRecord) -> (bool, String) {
+    let (mut entries, mut against, mut notes) = (0, Vec::new(), Vec::new());
+    for record in &case.steps {
+        let (Step::Verify { .. }, Some(StepResult::Done { compared, note, .. })) = (&record.step, &record.result)
+        else {
+            continue;
+        };
+        notes.extend(note.as_deref());
+        if let Some(compared) = compared {
+            entries += compared.entries;
+            let words = match compared.against {
+                Against::Archive => "what the archive says",
+                Against::Backup => "the backup",
+                Against::Live => "the live mount",
+            };
+            if !against.contains(&words) {
+                against.push(words);
+            }
+        }
+    }
+    if !restored(case).0 {
+        return (false, "there was nothing to look through".to_owned());
+    }
+    if entries == 0 {
+        let why = if case.restored().files == 0 {
+            "what is shown from where it lies is not held against anything"
+        } else {
+            "nothing says that it was held against what should have come"
+        };
+        return (false, why.to_owned());
+    }
+    let mut by = format!(
+        "{} as in {}",
+        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
+        against.join(" and ")
+    );
+    for note in notes {
+        by.push_str("; ");
+        by.push_str(note);
+    }
+    (true, by)
+}
+
+fn booted(case: &CaseRecord) -> (bool, String) {
+    let own = |record: &StepRecord| record.step.owner() == Some(&case.info.name);
+    let started = done(case).any(|(record, ..)| matches!(record.step, Step::Boot { .. }) && own(record));
+    if !started {
+        return (false, "no start was recorded".to_owned());
+    }
+    let again = checks(case).find_map(|(check, note)| match check {
+        Check::Health | Check::Tcp { .. } | Check::Running => note,
+        Check::Own { .. } => None,
+    });
+    (true, again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}")))
+}
+
+fn healthy(case: &CaseRecord) -> (bool, String) {
+    let settled = done(case).find(|(record, ..)| {
+        matches!(record.step, Step::Settle { .. }) && record.step.owner() == Some(&case.info.name)
+    });
+    let settled = settled.map(|(record, ..)| units::short_seconds(record.seconds()));
+    if checks(case).any(|(check, _)| *check == Check::Health) {
+        let stayed = settled.map_or_else(String::new, |time| format!(" and stayed well for {time}"));
+        return (true, format!("its healthcheck passed{stayed}"));
+    }
+    let listened = checks(case).find_map(|(check, _)| match check {
+        Check::Tcp { ports } => Some(ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
+        _ => None,
+    });
+    let stayed = settled.map_or_else(String::new, |time| format!(" and stayed up for {time}"));
+    match listened {
+        Some(ports) => (false, format!("it has no healthcheck; it listened on {ports}{stayed}")),
+        None => (false, format!("it has no healthcheck and no port that is known; it ran{stayed}")),
+    }
+}
+
+fn data_proven(case: &CaseRecord) -> (bool, String) {
+    if is_warned(case, Code::CheckNotDataSensitive) {
+        return (false, "without the data it passes all its checks, too".to_owned());
+    }
+    let names: Vec<&str> = checks(case)
+        .filter_map(|(check, _)| match check {
+            Check::Own { name, of_data: true, .. } => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    if case.proof != Some(Proof::DataProven) {
+        return (false, "no check asked its data".to_owned());
+    }
+    let mut by = match names.len() {
+        // Older records do not say which.
+        0 => "checks of its owner's".to_owned(),
+        1 => format!("the check {}", names[0]),
+        count if count <= NAMED => format!("the checks {}", names.join(", ")),
+        count => format!("the checks {} and {} more", names[..NAMED].join(", "), count - NAMED),
+    };
+    let control = done(case).find_map(|(record, _, note)| note.filter(|_| matches!(record.step, Step::Control { .. })));
+    if let Some(note) = control {
+        by.push_str(&format!("; booted once more without the data: {note}"));
+    }
+    (true, by)
+}
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;
