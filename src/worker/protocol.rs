@@ -2,6 +2,8 @@
 //! its standard output. One request is followed by bytes that are none of these lines: [`Job::Data`]. Client and worker are always the same build (the image is tagged by content), so there is no
 //! version to negotiate.
 
+mod queried;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use crate::model::event::Amount;
 use crate::model::held::{Held, Kept, Sample};
 use crate::model::mark::Mark;
 use crate::model::source::{Found, Want};
+
+pub use queried::Queried;
 
 /// Longest piece of a stream.
 pub const MAX_DATA: u32 = 1024 * 1024;
@@ -398,44 +402,6 @@ pub struct Unpacked {
     pub lost_metadata: Vec<String>,
     /// How many in all.
     pub lost_metadata_count: u64,
-}
-
-/// What came of asking an SQLite database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "queried", rename_all = "kebab-case")]
-pub enum Queried {
-    /// Rows.
-    Rows {
-        /// The first, its columns joined by `|`.
-        first: Option<String>,
-        /// How many there are, up to the number that was asked.
-        count: u64,
-    },
-    /// There is no such file.
-    Missing {
-        /// The path in the container, where all symlinks are followed.
-        path: String,
-    },
-    /// SQLite does not take the query.
-    Refused {
-        /// Its words.
-        words: String,
-    },
-    /// The database is damaged.
-    Damaged {
-        /// SQLite's words.
-        words: String,
-    },
-    /// It was written to each time.
-    Busy {
-        /// What was seen.
-        why: String,
-    },
-    /// It cannot be asked.
-    NotAsked {
-        /// Why.
-        why: String,
-    },
 }
 
 /// The SQLite databases at a path, by what was found of them.
