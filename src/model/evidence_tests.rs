@@ -13,12 +13,11 @@ fn case() -> ServiceName {
     ServiceName::lone("app")
 }
 
+/// A step that ended well, with what was restored, a note and what was compared.
+type Done<'a> = (Step, Option<Amount>, Option<&'a str>, Option<Compared>);
+
 /// A rehearsal of these steps, each a second long and ended well, with this proof.
-fn of(
-    steps: Vec<(Step, Option<Amount>, Option<&str>, Option<Compared>)>,
-    warned: Option<Code>,
-    proof: Proof,
-) -> Outcome {
+fn of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
     let info = CaseInfo {
         name: case(),
         source: "tar:b.tar".to_owned(),

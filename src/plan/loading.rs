@@ -33,13 +33,13 @@ pub struct Dumped<'a> {
 pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
     let plan = &stack.services[index];
     if let Err(diagnosis) = suits(plan, dumped) {
-        stack.services[index].blocked.get_or_insert(diagnosis);
+        stack.services[index].blocked.get_or_insert(*diagnosis);
         return;
     }
     let into = match place(plan, &stack.restores, dumped) {
         Ok(into) => into,
         Err(diagnosis) => {
-            stack.services[index].blocked.get_or_insert(diagnosis);
+            stack.services[index].blocked.get_or_insert(*diagnosis);
             return;
         }
     };
@@ -123,7 +123,7 @@ fn stream(dumped: &Dumped<'_>, root_of_live: bool) -> Supply {
 }
 
 /// The dump is one that this service could be loaded from, as far as both say.
-fn suits(plan: &ServicePlan, dumped: &Dumped<'_>) -> Result<(), Diagnosis> {
+fn suits(plan: &ServicePlan, dumped: &Dumped<'_>) -> Result<(), Box<Diagnosis>> {
     let Dumped { dump, place, .. } = dumped;
     if plan.load_wish.command.is_some() {
         return Ok(());
@@ -144,7 +144,7 @@ fn suits(plan: &ServicePlan, dumped: &Dumped<'_>) -> Result<(), Diagnosis> {
     );
     let remedy = "Give the dump of the right database; if this one is to go into another, say into which: load = { database = \"NAME\" } in the plan file."
         .to_owned();
-    Err(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreIncomplete, message) })
+    Err(Box::new(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreIncomplete, message) }))
 }
 
 /// The database that a service keeps its data in, and who says so; `None` where nobody does.
@@ -165,24 +165,24 @@ pub fn database(service: &Service, wish: &LoadWish, program: Option<DumpProgram>
 }
 
 /// The place that the dump fills: what the user said, the only one, or the one where the program keeps its data.
-fn place(plan: &ServicePlan, restores: &[RestorePlan], dumped: &Dumped<'_>) -> Result<Option<usize>, Diagnosis> {
+fn place(plan: &ServicePlan, restores: &[RestorePlan], dumped: &Dumped<'_>) -> Result<Option<usize>, Box<Diagnosis>> {
     let mounts = || {
         plan.mounts.iter().filter(|mount| !mount.mount.read_only && holds_data(&mount.mount)).filter_map(|mount| {
             let index = mount.restore.filter(|_| !matches!(mount.strategy, Strategy::Empty | Strategy::Omit))?;
             Some((index, &mount.mount))
         })
     };
-    let is_said = |index: usize| restores[index].ask.as_ref().is_some_and(|ask| super::mapping::is_said(ask));
+    let is_said = |index: usize| restores[index].ask.as_ref().is_some_and(super::mapping::is_said);
     let said: Vec<usize> = mounts().map(|(index, _)| index).filter(|index| is_said(*index)).collect();
     if let [only] = said.as_slice() {
         return Ok(Some(*only));
     }
     let all: Vec<(usize, &Mount)> = mounts().collect();
     match all.as_slice() {
-        [] if dumped.dump.format == DumpFormat::Redis => Err(Diagnosis::new(
+        [] if dumped.dump.format == DumpFormat::Redis => Err(Box::new(Diagnosis::new(
             Code::RestoreMountMissing,
             format!("{} is a file of Redis, and {} has no mount that it could lie in", dumped.place, plan.service.name),
-        )),
+        ))),
         [] => Ok(None),
         [(only, _)] => Ok(Some(*only)),
         several => {
@@ -200,7 +200,7 @@ fn place(plan: &ServicePlan, restores: &[RestorePlan], dumped: &Dumped<'_>) -> R
                 named.join(", ")
             );
             let remedy = format!("Say which it is: --map '{}:{}=.'", plan.service.name, several[0].1.target);
-            Err(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
+            Err(Box::new(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) }))
         }
     }
 }

@@ -161,7 +161,7 @@ fn of_contents(inventory: &Inventory) -> String {
         Some(compared) => {
             let since = match inventory.changed_since {
                 0 => String::new(),
-                count => format!("; not of {} that changed at the source since", entries(count)),
+                count => format!("; {} changed at the source since", entries(count)),
             };
             format!("contents compared: {}{since}", units::amount(compared))
         }
@@ -276,7 +276,7 @@ mod tests {
         let amount = || Some(Amount { files: 412, bytes: 38_000_000 });
         assert_eq!(told(amount(), 0), "contents compared: 412 files, 38 MB");
         let live = told(amount(), 2);
-        assert_eq!(live, "contents compared: 412 files, 38 MB; not of 2 entries that changed at the source since");
+        assert_eq!(live, "contents compared: 412 files, 38 MB; 2 entries changed at the source since");
         assert!(told(None, 0).starts_with("contents were not compared: "));
     }
 

@@ -122,7 +122,13 @@ impl Stack {
     ) -> Outcome<Restored> {
         let step = self.restore_step(plan);
         let Some(from) = prepared.from.clone() else { return Ok(Restored::Volume(prepared.volume.name.clone())) };
-        let job = Job::Copy { from, to: prepared.to.clone(), max_bytes: plan.max_copy, keep_free: KEEP_FREE };
+        let job = Job::Copy {
+            from,
+            to: prepared.to.clone(),
+            max_bytes: plan.max_copy,
+            keep_free: KEEP_FREE,
+            contents: plan.verify_content,
+        };
         let answer = worker.run(job, |amount, total| step.progress(amount, total)).await;
         match answer {
             Ok(Answer::Copied(copied)) => {

@@ -31,6 +31,9 @@ const BUFFER: usize = 256 * 1024;
 const REDIS: [&[u8]; 2] = [b"REDIS0", b"VALKEY"];
 const REDIS_END: (u8, usize) = (0xff, 9);
 
+/// What is done with the content of a dump.
+type Reading<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
+
 /// One dump or several.
 #[derive(Debug)]
 pub struct Dump {
@@ -73,11 +76,7 @@ impl Dump {
     }
 
     /// Reads a file from its beginning, its encryption and packing undone. Errors of reading are told apart by what they are about.
-    fn read<T>(
-        &self,
-        snapshot: &Snapshot,
-        read: &mut dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError>,
-    ) -> Result<T, SourceError> {
+    fn read<T>(&self, snapshot: &Snapshot, read: &mut Reading<'_, T>) -> Result<T, SourceError> {
         let broken = |error: io::Error| {
             SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
         };

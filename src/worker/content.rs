@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{SeekFrom, Stat, copy_file_range, ftruncate, ioctl_ficlone, seek};
 use rustix::io::{Errno, pread, pwrite};
 
+use super::inventory::contents::{Digest, Digester};
 use super::job::{Stop, Ticket};
 use super::scan::{allocated, content};
 
@@ -35,23 +36,25 @@ pub struct Unsupported {
 }
 
 /// Copies what `source` held when `stat` was taken into `target`, an empty file. A file that shrinks meanwhile ends short,
-/// one that grows is cut: both are the caller's to notice.
+/// one that grows is cut: both are the caller's to notice. With `note` it returns what stands for what was read, unless the kernel
+/// copied any of it.
 pub fn copy_content(
     source: &OwnedFd,
     target: &OwnedFd,
     stat: &Stat,
     unsupported: &Unsupported,
+    note: bool,
     ticket: &Ticket,
-) -> Result<(), Trouble> {
+) -> Result<Option<Digest>, Trouble> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size == 0 {
-        return Ok(());
+        return Ok(None);
     }
     if !unsupported.reflink.load(Ordering::Relaxed) {
         match ioctl_ficlone(target, source) {
             Ok(()) => {
                 ticket.add(0, content(stat));
-                return Ok(());
+                return Ok(None);
             }
             // This file only: it may be open for swapping or be kept without checksums.
             Err(Errno::INVAL | Errno::TXTBSY | Errno::PERM) => {}
@@ -59,7 +62,8 @@ pub fn copy_content(
             Err(_) => unsupported.reflink.store(true, Ordering::Relaxed),
         }
     }
-    let mut copy = Ranges { source, target, unsupported, ticket, budget: content(stat) };
+    let digester = note.then(Digester::default);
+    let mut copy = Ranges { source, target, unsupported, ticket, budget: content(stat), digester };
     if allocated(stat) >= size {
         // Its size is its content, and what was copied has been counted.
         copy.range(0, size)?;
@@ -77,7 +81,7 @@ pub fn copy_content(
         // Counted as the scan counts: blocks that hold no data of the file, but belong to it, are among what it takes.
         ticket.add(0, copy.budget);
     }
-    Ok(())
+    Ok(copy.digester.map(Digester::finish))
 }
 
 /// Where in a file of `size` there is data at `at` or behind it, and where that ends; `None` when there is nothing but a hole.
@@ -106,6 +110,8 @@ struct Ranges<'a> {
     ticket: &'a Ticket,
     /// Bytes of content not reported yet.
     budget: u64,
+    /// Takes in what is read, as long as all of it is.
+    digester: Option<Digester>,
 }
 
 thread_local! {
@@ -138,6 +144,7 @@ impl Ranges<'_> {
                 // Nothing copied can mean the end, or a file system that pretends to know the call.
                 Ok(0) => return self.through_buffer(at, to),
                 Ok(copied) => {
+                    self.digester = None;
                     at += copied as u64;
                     self.done(copied as u64)?;
                 }
@@ -166,6 +173,9 @@ impl Ranges<'_> {
                     Err(Errno::INTR) => continue,
                     Err(error) => return Err(Trouble::Source(error)),
                 };
+                if let Some(digester) = &mut self.digester {
+                    digester.add(at, &scratch[..got]);
+                }
                 let mut written = 0;
                 while written < got {
                     match pwrite(self.target, &scratch[written..got], at + written as u64) {

@@ -17,7 +17,8 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::content::{Trouble, Unsupported, copy_content};
-use super::inventory::Source;
+use super::inventory::contents::Digest;
+use super::inventory::{Contents, Source};
 use super::job::{Named, Stop, Ticket, shown};
 use super::meta::{self, Lost, Xattrs};
 use super::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
@@ -32,6 +33,8 @@ const FILE: &CStr = c"file";
 const FOLDER_BYTES: u64 = 4096;
 /// Kinds of refused metadata that are remembered.
 const MAX_REFUSED: usize = 256;
+/// Files whose content is noted: that many fit into the worker's memory. Of the others the source is read once more.
+const MAX_CONTENTS: usize = 4_000_000;
 /// Longest path given to the kernel at once.
 const PATH_BYTES: usize = 4000;
 
@@ -62,15 +65,15 @@ pub fn copy(
     ticket: &Ticket,
     witness: &dyn Witness,
 ) -> Result<Copied, Stop> {
-    copy_and_note(from, to, max_bytes, keep_free, ticket, witness).map(|(copied, _)| copied)
+    copy_and_note(from, to, [max_bytes, keep_free], false, ticket, witness).map(|(copied, _)| copied)
 }
 
-/// The same, with what is to be known when the copy is held against its source.
+/// The same, with what is to be known when the copy is held against its source; with `contents`, also to compare what files hold.
 pub fn copy_and_note(
     from: &str,
     to: &str,
-    max_bytes: u64,
-    keep_free: u64,
+    [max_bytes, keep_free]: [u64; 2],
+    contents: bool,
     ticket: &Ticket,
     witness: &dyn Witness,
 ) -> Result<(Copied, Source), Stop> {
@@ -95,6 +98,7 @@ pub fn copy_and_note(
         torn: Mutex::default(),
         lost: Mutex::default(),
         refused: Mutex::default(),
+        contents: contents.then(Mutex::default),
         sockets: AtomicU64::new(0),
         folders: AtomicU64::new(0),
     };
@@ -117,7 +121,8 @@ pub fn copy_and_note(
         lost_metadata: lost.names,
         lost_metadata_count: lost.count,
     };
-    Ok((copied, Source { from: from.to_owned(), began, refused }))
+    let contents = copier.contents.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((copied, Source { from: from.to_owned(), began, refused, contents }))
 }
 
 /// Seconds since the epoch.
@@ -175,6 +180,8 @@ struct Copier<'a> {
     lost: Mutex<Named>,
     /// Kinds of metadata that were refused anywhere.
     refused: Mutex<BTreeSet<String>>,
+    /// What was read, by the file that it was written to; `None` where nobody asks for it.
+    contents: Option<Mutex<Contents>>,
     sockets: AtomicU64,
     folders: AtomicU64,
 }
@@ -281,8 +288,9 @@ impl Copier<'_> {
             self.ticket.add(1, 0);
             return Ok(());
         };
-        match copy_content(source, &target, &before, &self.unsupported, self.ticket) {
-            Ok(()) => {}
+        match copy_content(source, &target, &before, &self.unsupported, self.contents.is_some(), self.ticket) {
+            Ok(Some(digest)) => self.note_content(&target, digest, path)?,
+            Ok(None) => {}
             Err(Trouble::Source(error)) => self.source_error(&path(), error)?,
             Err(Trouble::Target(error)) => return Err(self.target_error(&path(), error)),
             Err(Trouble::Stop(stop)) => return Err(stop),
@@ -296,6 +304,17 @@ impl Copier<'_> {
             meta::apply(&target, &(&before).into(), &xattrs).map_err(|error| self.target_error(&path(), error))?;
         self.lose(&path(), lost);
         self.ticket.add(1, 0);
+        Ok(())
+    }
+
+    /// What was read for this file is noted, as long as there are not too many.
+    fn note_content(&self, target: &OwnedFd, digest: Digest, path: &dyn Fn() -> Vec<u8>) -> Result<(), Stop> {
+        let Some(contents) = &self.contents else { return Ok(()) };
+        let stat = fstat(target).map_err(|error| self.target_error(&path(), error))?;
+        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if contents.len() < MAX_CONTENTS {
+            contents.insert((stat.st_dev, stat.st_ino), digest);
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ pub mod manifest;
 pub mod owners;
 pub mod unpacked;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use rustix::fs::{FileType, Stat};
 use super::job::{Named, Stop, Ticket, shown};
 use super::protocol::{Few, Inventory, Owners};
 use crate::model::event::Amount;
+use contents::Digest;
 use manifest::Manifest;
 
 /// Users that are told apart; more than these are not named.
@@ -33,6 +34,9 @@ pub enum Known {
     Copied(Source),
 }
 
+/// What stands for the content of files, by device and number.
+pub type Contents = HashMap<(u64, u64), Digest>;
+
 /// What a volume was copied from.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
@@ -42,6 +46,8 @@ pub struct Source {
     pub began: i64,
     /// Metadata that the volume's file system refused, by name (`owner`, `user.foo`).
     pub refused: BTreeSet<String>,
+    /// What was read for files of the volume, as far as it was noted.
+    pub contents: Contents,
 }
 
 /// The volumes that this worker filled, by their path.

@@ -65,6 +65,8 @@ pub enum Job {
         max_bytes: u64,
         /// Leave this many bytes free on the target's file system.
         keep_free: u64,
+        /// Note what is read of the files, so that it can be compared.
+        contents: bool,
     },
     /// Gives `to` the owner, mode, times and attributes of the root of `from`, and nothing of its content. A file becomes
     /// an empty one under the name `file`.
@@ -134,7 +136,7 @@ pub enum Job {
     Inventory {
         /// A volume of the worker that a job before this one filled.
         path: String,
-        /// The content of every file is compared, too. What was unpacked must have been noted for that ([`Route::contents`]).
+        /// The content of every file is compared, too. What an archive held must have been noted for that.
         contents: bool,
     },
     /// Looks at whom the entries at `path` belong to.

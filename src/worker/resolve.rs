@@ -33,7 +33,7 @@ pub fn resolve(root: &Path, path: &Path) -> Result<Resolved, Error> {
             Ok(meta) if meta.is_symlink() => {
                 links += 1;
                 if links > LINKS {
-                    return Err(Error::new(ErrorKind::Other, "its symlinks lead round and round"));
+                    return Err(Error::other("its symlinks lead round and round"));
                 }
                 let target = next.read_link()?;
                 if target.is_absolute() {

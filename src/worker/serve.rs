@@ -190,8 +190,8 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
         }
         Job::Names { path } => Answer::Named { names: names(&path)? },
         Job::Survey { path, wants } => survey(&path, &wants, ticket)?,
-        Job::Copy { from, to, max_bytes, keep_free } => {
-            let (copied, source) = copy_and_note(&from, &to, max_bytes, keep_free, ticket, &())?;
+        Job::Copy { from, to, max_bytes, keep_free, contents } => {
+            let (copied, source) = copy_and_note(&from, &to, [max_bytes, keep_free], contents, ticket, &())?;
             filled.note(to, Known::Copied(source));
             Answer::Copied(copied)
         }

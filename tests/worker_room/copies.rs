@@ -45,7 +45,7 @@ pub(crate) fn odd_things(root: &Path) {
 }
 
 fn copy() -> Job {
-    Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 0 }
+    Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 0, contents: true }
 }
 
 async fn pair(bench: &Bench) -> (crate::Worker, std::path::PathBuf, std::path::PathBuf) {
@@ -104,7 +104,8 @@ async fn too_much_for_the_disk_is_refused() {
     with_session(async |bench| {
         let (worker, original, target) = pair(bench).await;
         std::fs::write(original.join("a"), "x").expect("file");
-        let job = Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 1 << 60 };
+        let job =
+            Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 1 << 60, contents: false };
         let answer = run(&worker, job).await;
         assert!(matches!(answer, Answer::Failed(Failure::NoSpace { .. })), "{answer:?}");
         assert_eq!(std::fs::read_dir(target).expect("a folder").count(), 0);

@@ -352,7 +352,7 @@ fn a_volume_is_held_against_what_the_worker_brought_there() {
     }
     std::fs::write(path("from/file"), "x").unwrap();
     let served = Served::new();
-    served.say(1, Job::Copy { from: path("from"), to: path("copied"), max_bytes: 0, keep_free: 0 });
+    served.say(1, Job::Copy { from: path("from"), to: path("copied"), max_bytes: 0, keep_free: 0, contents: false });
     assert!(matches!(served.hear_end(), Reply { id: 1, answer: Answer::Copied(_) }));
     served.say(2, unpack_to(&path("unpacked")));
     let mut archive = tar::Builder::new(Vec::new());

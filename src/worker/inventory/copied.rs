@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::contents::{self, Unread};
+use super::contents::{self, Unread, digest};
 use super::manifest::attribute;
-use super::{Findings, Source, kind, kind_word, locked, mode, owner, size};
+use super::{Contents, Findings, Source, kind, kind_word, locked, mode, owner, size};
 use crate::worker::copy::open_target;
 use crate::worker::job::{Stop, Ticket};
 use crate::worker::meta::{self, Xattrs};
@@ -60,7 +60,7 @@ pub fn compare(path: &str, source: &Source, contents: bool, ticket: &Ticket) -> 
 
 /// The same; what did not rest before this is not compared.
 pub(super) fn compare_since(path: &str, source: &Source, rested: Rested, ticket: &Ticket) -> Result<Inventory, Stop> {
-    let Source { from, refused, .. } = source;
+    let Source { from, refused, contents: noted, .. } = source;
     let (root, mut stat) = look(from)?;
     let target = open_target(path)?;
     let checker = Checker {
@@ -70,6 +70,7 @@ pub(super) fn compare_since(path: &str, source: &Source, rested: Rested, ticket:
         entries: AtomicU64::new(0),
         unsure: AtomicU64::new(0),
         same: Mutex::default(),
+        noted,
         read: Mutex::default(),
         findings: Findings::default(),
     };
@@ -90,12 +91,13 @@ pub(super) fn compare_since(path: &str, source: &Source, rested: Rested, ticket:
         RootKind::File => {
             let copy = statat(&target, FILE, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(b"", error))?;
             checker.findings.tally(&copy);
-            if checker.is_sure(&stat, false) {
+            let (own, sure) = (open_root(from, root)?, checker.is_sure(&stat, false));
+            if sure {
                 checker.same(b"", &stat, &copy);
-                let own = open_root(from, root)?;
                 checker.attributes(b"", meta::xattrs_of(&own), || meta::xattrs_at(&target, FILE))?;
-                checker.content(b"", [&stat, &copy], || Ok(own), || open_quietly(&target, FILE, OFlags::empty()))?;
             }
+            let open_copy = || open_quietly(&target, FILE, OFlags::empty());
+            checker.content(b"", [&stat, &copy], sure, || Ok(own), open_copy)?;
             copy
         }
         RootKind::Socket | RootKind::Other => return Err(Failure::WrongKind { root }.into()),
@@ -115,8 +117,10 @@ struct Checker<'a, R> {
     unsure: AtomicU64,
     /// Files of several names, and under which number their copies are kept.
     same: Mutex<HashMap<(u64, u64), (u64, u64)>>,
-    /// Those whose contents were compared.
-    read: Mutex<HashSet<[u64; 4]>>,
+    /// What was read for files when they were copied.
+    noted: &'a Contents,
+    /// Files of several names whose content was compared, and their copies.
+    read: Mutex<HashSet<[(u64, u64); 2]>>,
     findings: Findings,
 }
 
@@ -176,41 +180,50 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         }
     }
 
-    /// Compares what a file and its copy hold, once for all their names.
+    /// Compares what a file's copy holds, once for all its names: with what was read when it was copied, or else with the source.
     fn content(
         &self,
         path: &[u8],
         [own, copy]: [&Stat; 2],
+        sure: bool,
         source: impl FnOnce() -> Result<OwnedFd, Errno>,
         target: impl FnOnce() -> Result<OwnedFd, Errno>,
     ) -> Result<(), Stop> {
         let Some(rested) = self.rested.content else { return Ok(()) };
-        let are_files = [own, copy].iter().all(|stat| kind(stat) == FileType::RegularFile);
-        let is_known = || !locked(&self.read).insert([own.st_dev, own.st_ino, copy.st_dev, copy.st_ino]);
-        // Of another size it is told already.
-        if !are_files || size(own) != size(copy) || names(own) > 1 && is_known() {
+        let told = sure && (kind(own), size(own)) != (kind(copy), size(copy));
+        let here = (copy.st_dev, copy.st_ino);
+        let noted = self.noted.get(&here);
+        if told || kind(copy) != FileType::RegularFile || !sure && noted.is_none() {
             return Ok(());
         }
-        if size(own) > 0 {
-            let source = match source() {
-                Ok(source) => source,
-                Err(error) if is_gone(error) => return Ok(()),
-                Err(error) => return Err(unreadable(path, error)),
-            };
+        let is_known = || !locked(&self.read).insert([(own.st_dev, own.st_ino), here]);
+        if names(copy) > 1 && is_known() {
+            return Ok(());
+        }
+        if size(copy) > 0 {
             let copied = target().map_err(|error| unreadable(path, error))?;
-            let same = match contents::same(&copied, &source, [copy, own], self.ticket) {
-                Ok(same) => same,
+            let same = match noted {
+                Some(noted) => digest(&copied, copy, self.ticket).map(|found| found == *noted),
+                None => match source() {
+                    Ok(source) => {
+                        let same = contents::same(&copied, &source, [copy, own], self.ticket);
+                        let after = fstat(&source).map_err(|error| unreadable(path, error))?;
+                        let rests = last_change(own) < rested && !changed(own, &after);
+                        if !rests && matches!(same, Ok(false)) {
+                            self.unsure.fetch_add(1, Ordering::Relaxed);
+                            return Ok(());
+                        }
+                        same
+                    }
+                    Err(error) => Err(Unread::Source(error)),
+                },
+            };
+            match same {
+                Ok(true) => {}
+                Ok(false) => self.findings.content(path, "has other content than its source"),
                 Err(Unread::Source(error)) if is_gone(error) => return Ok(()),
                 Err(Unread::Copy(error) | Unread::Source(error)) => return Err(unreadable(path, error)),
                 Err(Unread::Stop(stop)) => return Err(stop),
-            };
-            if !same {
-                let after = fstat(&source).map_err(|error| unreadable(path, error))?;
-                if last_change(own) >= rested || changed(own, &after) {
-                    self.unsure.fetch_add(1, Ordering::Relaxed);
-                    return Ok(());
-                }
-                self.findings.content(path, "has other content than its source");
             }
         }
         self.findings.compared();
@@ -325,8 +338,12 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
         };
         above.matched.fetch_add(1, Ordering::Relaxed);
         self.findings.tally(&copy);
+        let open = |folder| open_quietly(folder, name, OFlags::empty());
         if !sure {
-            return Ok(());
+            return match self.rested.content {
+                Some(_) => self.content(&path(), [&own, &copy], false, || open(source), || open(target)),
+                None => Ok(()),
+            };
         }
         let path = path();
         self.same(&path, &own, &copy);
@@ -339,8 +356,7 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
             }
         }
         self.attributes(&path, meta::xattrs_at(source, name), || meta::xattrs_at(target, name))?;
-        let open = |folder| open_quietly(folder, name, OFlags::empty());
-        self.content(&path, [&own, &copy], || open(source), || open(target))
+        self.content(&path, [&own, &copy], true, || open(source), || open(target))
     }
 
     fn gone(&self, _path: &[u8]) {}

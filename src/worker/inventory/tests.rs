@@ -60,7 +60,7 @@ impl Field {
     /// Copies; the clock says that nobody has touched the source since.
     fn copy(&self) -> Source {
         let (from, to) = (text(&self.from("")), text(&self.to("")));
-        let (_, source) = copy_and_note(&from, &to, 0, 0, &Ticket::default(), &()).unwrap();
+        let (_, source) = copy_and_note(&from, &to, [0; 2], true, &Ticket::default(), &()).unwrap();
         Source { began: source.began + 3 * super::copied::SKEW, ..source }
     }
 
@@ -347,7 +347,7 @@ fn what_changed_in_a_live_source_is_no_difference() {
         fs::write(field.from(path), "x").unwrap();
     }
     let (from, to) = (text(&field.from("")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, 0, 0, &Ticket::default(), &()).unwrap();
+    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &Ticket::default(), &()).unwrap();
     fs::write(field.from("changed"), "more than it was").unwrap();
     chown(field.from("changed"), Some(8), None).unwrap();
     fs::remove_file(field.from("gone")).unwrap();
@@ -407,7 +407,7 @@ fn a_copy_of_a_single_file_is_compared_as_one() {
     fs::write(field.from("app.ini"), "x = 1").unwrap();
     chown(field.from("app.ini"), Some(7), Some(8)).unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, 0, 0, &Ticket::default(), &()).unwrap();
+    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &Ticket::default(), &()).unwrap();
     let source = Source { began: source.began + 3 * super::copied::SKEW, ..source };
     let inventory = field.inventory(Known::Copied(source.clone()));
     nothing(&inventory);

@@ -127,7 +127,8 @@ impl View {
         );
         let because = |error| NoView::Because(format!("its scratch copy could not be written: {}", words(error)));
         let target = target.map_err(because)?;
-        copy_content(&source, &target, &stat, &Unsupported::default(), ticket).map_err(|trouble| match trouble {
+        let copied = copy_content(&source, &target, &stat, &Unsupported::default(), false, ticket);
+        copied.map(drop).map_err(|trouble| match trouble {
             Trouble::Source(error) => unreadable(name, error).into(),
             Trouble::Target(error) => because(error),
             Trouble::Stop(stop) => stop.into(),

@@ -1,5 +1,6 @@
 //! What files hold, where nothing else tells that it is not what it was.
 
+use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 
 use super::*;
@@ -175,7 +176,7 @@ fn a_mount_that_is_one_file_is_compared_by_its_content_too() {
     let field = Field::new();
     fs::write(field.from("app.ini"), "x = 1").unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, 0, 0, &Ticket::default(), &()).unwrap();
+    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &Ticket::default(), &()).unwrap();
     let source = Source { began: source.began + 3 * super::super::copied::SKEW, ..source };
     write(&field.to("file"), 4, b"2");
     assert_eq!(found(&field.inventory(Known::Copied(source))), other(&["."], "its source"));
@@ -186,7 +187,8 @@ fn a_mount_that_is_one_file_is_compared_by_its_content_too() {
 fn other_content_of_what_did_not_rest_for_long_is_no_difference() {
     let field = Field::new();
     fs::write(field.from("a"), "mapped").unwrap();
-    let source = field.copy();
+    // The kernel copied it: nobody knows what it read.
+    let source = Source { contents: HashMap::new(), ..field.copy() };
     write(&field.to("a"), 0, b"M");
     let (to, changed) = (text(&field.to("")), fs::metadata(field.from("a")).unwrap().ctime());
     let since =
@@ -196,6 +198,38 @@ fn other_content_of_what_did_not_rest_for_long_is_no_difference() {
     assert_eq!(inventory.changed_since, 1);
     compared(&inventory, 0, 6);
     assert_eq!(found(&since(changed + 1).unwrap()), other(&["a"], "its source"));
+}
+
+/// What was read when it was copied is known, whatever became of the source.
+#[test]
+fn what_a_live_source_was_read_as_counts() {
+    let field = Field::new();
+    for name in ["changed", "grown", "same", "replaced"] {
+        fs::write(field.from(name), name).unwrap();
+    }
+    let (from, to) = (text(&field.from("")), text(&field.to("")));
+    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &Ticket::default(), &()).unwrap();
+    assert_eq!(source.contents.len(), 4);
+    write(&field.from("changed"), 0, b"C");
+    fs::write(field.from("grown"), "longer than it was").unwrap();
+    fs::remove_file(field.from("replaced")).unwrap();
+    symlink("grown", field.from("replaced")).unwrap();
+    nothing(&field.inventory(Known::Copied(source.clone())));
+    write(&field.to("grown"), 0, b"G");
+    write(&field.to("replaced"), 0, b"R");
+    assert_eq!(found(&field.inventory(Known::Copied(source))), other(&["grown", "replaced"], "its source"));
+}
+
+/// What is longer than a buffer is copied by the kernel, which tells nobody what it read.
+#[test]
+fn what_the_kernel_copied_is_compared_side_by_side() {
+    let field = Field::new();
+    fs::write(field.from("long"), long()).unwrap();
+    let source = field.copy();
+    let noted = source.contents.len();
+    write(&field.from("long"), 0, b"?");
+    let inventory = field.inventory(Known::Copied(Source { contents: HashMap::new(), ..source }));
+    assert_eq!(found(&inventory), other(&["long"], "its source"), "noted: {noted}");
 }
 
 /// Who does not ask for it does not pay for it.
@@ -217,7 +251,9 @@ fn contents_that_nobody_asks_for_are_neither_noted_nor_read() {
 
     let field = Field::new();
     fs::write(field.from("a"), "content").unwrap();
-    let (source, to) = (field.copy(), text(&field.to("")));
+    let (from, to) = (text(&field.from("")), text(&field.to("")));
+    let (_, source) = copy_and_note(&from, &to, [0; 2], false, &Ticket::default(), &()).unwrap();
+    assert_eq!(source.contents.len(), 0);
     write(&field.to("a"), 0, b"C");
     filled.note(to.clone(), Known::Copied(source));
     let inventory = filled.inventory(&to, false, &ticket).expect("it was noted").unwrap();
