@@ -12,6 +12,7 @@ pub fn faults() -> Vec<Fault> {
     [configuration(), credentials(), exits(), health(), control(), names()].into_iter().flatten().collect()
 }
 
+/// A variable that was not backed up cannot be tried: the environment is that of the live container, which has it.
 fn configuration() -> Vec<Fault> {
     vec![
         fault(23, "a key file is not on the host any more", Small, Live)
