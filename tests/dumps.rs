@@ -60,12 +60,13 @@ fn postgres_from_every_kind_of_dump() {
     let at = |name: &str| dir.path().join(name);
     dumped(&live, "pg_dump -U postgres app", "zstd -q", &at("app.sql.zst"));
     dumped(&live, "pg_dump -U postgres -Fc app", "cat", &at("app.dump"));
+    dumped(&live, "pg_dump -U postgres --clean app", "cat", &at("clean.sql"));
     live.exec(&["pg_dump", "-U", "postgres", "-Fd", "-f", "/tmp/folder", "app"]);
     docker(&["cp", &format!("{}:/tmp/folder", live.name), &shown(&at("folder"))]);
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "CREATE ROLE keeper; ALTER TABLE notes OWNER TO keeper"]);
     dumped(&live, "pg_dumpall -U postgres", "gzip", &at("all.sql.gz"));
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "UPDATE notes SET text = 'changed since'"]);
-    for name in ["app.sql.zst", "app.dump", "folder", "all.sql.gz"] {
+    for name in ["app.sql.zst", "clean.sql", "app.dump", "folder", "all.sql.gz"] {
         let rehearsal = from(&live.name, &at(name), &[]);
         is_loaded(&rehearsal, "data-proven");
         assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");

@@ -106,6 +106,8 @@ pub struct Dump {
     pub tables: u64,
     /// Rows that it brings; for MariaDB and MySQL statements that bring rows; `None` where that is not known before it is loaded.
     pub rows: Option<u64>,
+    /// Lines of a dump of statements that remove something before it is made: of an empty server nothing can be removed.
+    pub removals: Vec<u64>,
     /// Roles that its objects belong to or are granted to, and that it does not make itself; by name.
     pub roles: Vec<String>,
 }
@@ -121,6 +123,7 @@ impl Dump {
             names_its_place: false,
             tables: 0,
             rows: None,
+            removals: Vec::new(),
             roles: Vec::new(),
         }
     }

@@ -33,6 +33,8 @@ pub(super) struct Booted {
     pub since: Instant,
     /// How often it was started again, as its restart policy would have it.
     pub restarts: AtomicU32,
+    /// It is filled from a dump: it began anew, which takes its time, and what asks for the data is only answered later.
+    pub begins_anew: bool,
     /// When its dump was loaded, if it has one.
     pub loaded: OnceLock<Instant>,
 }
@@ -78,6 +80,7 @@ impl Stack {
             container,
             since: Instant::now(),
             restarts: AtomicU32::new(0),
+            begins_anew: plan.load.is_some(),
             loaded: OnceLock::new(),
         };
         let started = self.common.daemon.start_container(&booted.container).await;

@@ -76,7 +76,7 @@ impl Stack {
         if let Some(command) = &load.wish.command {
             let words = [load.file.as_str(), command.as_str()];
             let ran = self.in_service(plan, booted, scripts::OF_OWNER, &words, LONGEST).await?;
-            return match errors::judge(Manner::Own, &ran) {
+            return match errors::judge(Manner::Own, &[], &ran) {
                 Ok(()) => Ok(None),
                 Err(refused) => Err(self.refused_load(plan, load, booted, refused).await),
             };
@@ -91,13 +91,19 @@ impl Stack {
         let (manner, mode) = match load.dump.format {
             DumpFormat::PostgresCluster => (Manner::Tolerant, "cluster"),
             DumpFormat::PostgresArchive | DumpFormat::PostgresFolder => (Manner::Archive, "archive"),
+            // One that removes first what it makes goes on where there is nothing to remove.
+            DumpFormat::PostgresSql | DumpFormat::Sql
+                if program == DumpProgram::Postgres && !load.dump.removals.is_empty() =>
+            {
+                (Manner::Tolerant, "going-on")
+            }
             _ if load.dump.names_its_place => (Manner::Strict, "several"),
             _ => (Manner::Strict, "single"),
         };
         let of_head = load.dump.databases.first().map(String::as_str).unwrap_or_default();
         let words = [&load.file, load.wish.database.as_deref().unwrap_or_default(), &loader.way, mode, of_head];
         let ran = self.in_service(plan, booted, scripts::load(program), &words, LONGEST).await?;
-        if let Err(refused) = errors::judge(manner, &ran) {
+        if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran) {
             return Err(self.refused_load(plan, load, booted, refused).await);
         }
         self.has_rows(&loader, mode).await

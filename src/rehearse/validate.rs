@@ -179,7 +179,7 @@ impl Stack {
             match (goal, now.health) {
                 (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
                 // What fails on an empty place may be well again once that is filled.
-                (Goal::Healthy, Some(HealthStatus::Unhealthy)) if booted.loaded.get().is_none() => {
+                (Goal::Healthy, Some(HealthStatus::Unhealthy)) if !booted.begins_anew => {
                     return Ok(End::Unhealthy);
                 }
                 _ => {}
@@ -196,7 +196,7 @@ impl Stack {
                     }
                     match (goal, state.health.map(|health| health.status)) {
                         (Goal::Healthy, Some(HealthStatus::Healthy)) => return Ok(End::Reached),
-                        (Goal::Healthy, Some(HealthStatus::Unhealthy)) if booted.loaded.get().is_none() => {
+                        (Goal::Healthy, Some(HealthStatus::Unhealthy)) if !booted.begins_anew => {
                             return Ok(End::Unhealthy);
                         }
                         _ => {}

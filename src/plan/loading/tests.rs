@@ -1,3 +1,5 @@
+//! Tests of how services are filled from dumps.
+
 use super::*;
 use crate::config::settings::{Rehearsal, Selection};
 use crate::model::event::{Amount, Snapshot};

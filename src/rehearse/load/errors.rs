@@ -13,7 +13,8 @@ const LINES: usize = 6;
 pub enum Manner {
     /// By a client that stops at the first error and says so.
     Strict,
-    /// By psql, which goes on after errors: what a new server has of itself is in the dump of a whole server, too.
+    /// By psql, which goes on after errors: what a new server has of itself is in the dump of a whole server, too, and what a dump
+    /// removes before it makes it is not there.
     Tolerant,
     /// By pg_restore, which goes on after errors and says at its end that there were some.
     Archive,
@@ -34,8 +35,8 @@ pub struct Refused {
     pub remedy: Option<String>,
 }
 
-/// How it went.
-pub fn judge(manner: Manner, ran: &Ran) -> Result<(), Refused> {
+/// How it went; `removals` are the lines of the dump that remove something.
+pub fn judge(manner: Manner, removals: &[u64], ran: &Ran) -> Result<(), Refused> {
     let (exit, stderr) = match ran {
         Ran::NotStarted(words) => {
             let words = format!("its container has no shell: {words}");
@@ -45,7 +46,10 @@ pub fn judge(manner: Manner, ran: &Ran) -> Result<(), Refused> {
     };
     let errors: Vec<&str> = stderr.lines().filter(|line| is_error(line)).collect();
     let bad: Vec<&str> = match manner {
-        Manner::Tolerant => errors.iter().copied().filter(|line| !is_of_every_server(line)).collect(),
+        Manner::Tolerant => {
+            let is_bad = |line: &&str| !is_of_every_server(line) && !is_of_removal(line, removals);
+            errors.into_iter().filter(is_bad).collect()
+        }
         Manner::Strict | Manner::Archive | Manner::Own => errors,
     };
     // What psql goes on after is no failure of its own.
@@ -59,7 +63,12 @@ pub fn judge(manner: Manner, ran: &Ran) -> Result<(), Refused> {
     }
     let words = if exit == 0 { said } else { format!("{said} (exit code {exit})") };
     let roles = missing_roles(&stderr);
-    let of_newer = ["unrecognized configuration parameter", "unsupported version (", "Unknown collation"];
+    let of_newer = [
+        "unrecognized configuration parameter",
+        "invalid command \\restrict",
+        "unsupported version (",
+        "Unknown collation",
+    ];
     if of_newer.iter().any(|sign| stderr.contains(sign)) {
         let remedy = "It was written by a newer release than the service's image has: run the service from that release, or dump with the client of the older one.";
         return Err(Refused { code: Code::DataVersionMismatch, words, roles, remedy: Some(remedy.to_owned()) });
@@ -79,6 +88,12 @@ fn is_of_every_server(line: &str) -> bool {
     (line.contains("role \"") || line.contains("database \"")) && line.ends_with("already exists")
         // The role that loads it is the one that this one cannot remove.
         || line.contains("current user cannot be dropped")
+}
+
+/// What is not there cannot be removed, and need not: `psql:FILE:LINE: ERROR:  table "t" does not exist`.
+fn is_of_removal(line: &str, removals: &[u64]) -> bool {
+    let at = line.find(": ERROR:").and_then(|end| line[..end].rsplit(':').next()?.parse().ok());
+    line.ends_with("does not exist") && at.is_some_and(|at| removals.binary_search(&at).is_ok())
 }
 
 /// The names in `role "NAME" does not exist`, each once.
@@ -120,7 +135,7 @@ mod tests {
     }
 
     fn code(manner: Manner, exit: i64, stderr: &str) -> Option<Code> {
-        judge(manner, &ended(exit, stderr)).err().map(|refused| refused.code)
+        judge(manner, &[25], &ended(exit, stderr)).err().map(|refused| refused.code)
     }
 
     #[test]
@@ -132,7 +147,8 @@ mod tests {
         let newer = "psql:x:1: ERROR:  unrecognized configuration parameter \"transaction_timeout\"";
         assert_eq!(code(Manner::Strict, 3, newer), Some(Code::DataVersionMismatch));
         assert_eq!(code(Manner::Own, 1, ""), Some(Code::RestoreIncomplete));
-        let known = judge(Manner::Strict, &ended(3, "ERROR:  relation \"notes\" already exists")).expect_err("refused");
+        let known =
+            judge(Manner::Strict, &[], &ended(3, "ERROR:  relation \"notes\" already exists")).expect_err("refused");
         assert!(known.remedy.is_some_and(|remedy| remedy.contains("--clean")));
     }
 
@@ -141,6 +157,10 @@ mod tests {
         let own =
             "psql:x:14: ERROR:  role \"postgres\" already exists\npsql:x:20: ERROR:  database \"app\" already exists\n";
         assert_eq!(code(Manner::Tolerant, 0, own), None);
+        let removal = "psql:x:25: ERROR:  table \"notes\" does not exist\n";
+        assert_eq!(code(Manner::Tolerant, 0, removal), None);
+        let elsewhere = "psql:x:26: ERROR:  table \"notes\" does not exist\n";
+        assert_eq!(code(Manner::Tolerant, 0, elsewhere), Some(Code::RestoreIncomplete));
         let other = format!("{own}psql:x:30: ERROR:  relation \"notes\" already exists\n");
         assert_eq!(code(Manner::Tolerant, 0, &other), Some(Code::RestoreIncomplete));
         assert_eq!(
@@ -154,7 +174,7 @@ mod tests {
         let words = "pg_restore: error: could not execute query: ERROR:  role \"app\" does not exist\nCommand was: ALTER …\n\
             pg_restore: error: ERROR:  role \"my reader\" does not exist\nERROR:  role \"app\" does not exist\n\
             pg_restore: warning: errors ignored on restore: 3\n";
-        let refused = judge(Manner::Archive, &ended(1, words)).expect_err("refused");
+        let refused = judge(Manner::Archive, &[], &ended(1, words)).expect_err("refused");
         assert_eq!(
             (refused.code, refused.roles),
             (Code::RestoreIncomplete, vec!["app".to_owned(), "my reader".to_owned()])

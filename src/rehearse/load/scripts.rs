@@ -119,6 +119,7 @@ END
 fi
 case $4 in
   cluster) ask postgres -f "$1" >/dev/null ;;
+  going-on) ask "$base" -f "$1" >/dev/null ;;
   archive)
     if ! command -v pg_restore >/dev/null 2>&1; then echo "there is no pg_restore" >&2; exit 127; fi
     if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"; else pg_restore -w -U "$user" -d "$base" "$1"; fi ;;

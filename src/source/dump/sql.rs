@@ -17,6 +17,8 @@ const HEAD: usize = 64;
 const TAIL: usize = 12;
 /// Names that are kept of a kind.
 const MOST_NAMES: usize = 1000;
+/// Removals that are kept.
+const MOST_REMOVALS: usize = 200_000;
 
 /// What was seen of a dump.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ struct Scan {
     rows: u64,
     /// Within the rows of a `COPY`.
     copying: Option<String>,
+    removals: Vec<u64>,
     needed: BTreeSet<String>,
     made: BTreeSet<String>,
     tail: VecDeque<String>,
@@ -196,6 +199,10 @@ impl Scan {
         }
         if self.writer != Some(Writer::MySqlDump) {
             self.roles(text);
+            let removes = upper.starts_with("DROP ") || upper.starts_with("ALTER ") && text.contains(" DROP ");
+            if removes && self.removals.len() < MOST_REMOVALS {
+                self.removals.push(self.lines as u64);
+            }
         }
     }
 
@@ -246,6 +253,7 @@ impl Scan {
             names_its_place,
             tables: self.tables,
             rows: Some(self.rows),
+            removals: self.removals,
             roles,
         };
         Seen { dump, lacks, of_sqlite: self.is_sqlite }
@@ -334,6 +342,13 @@ mod tests {
         assert_eq!(dump.roles, ["App Owner", "reader"]);
         assert!(dump.databases.is_empty() && !dump.names_its_place);
         assert_eq!(dump.bytes, PLAIN.len() as u64);
+    }
+
+    #[test]
+    fn the_lines_that_remove_something_are_known() {
+        let text = "ALTER TABLE ONLY public.t DROP CONSTRAINT k;\nDROP TABLE public.t;\nCREATE TABLE public.t (a int);\nCOPY public.t (a) \
+            FROM stdin;\nDROP TABLE x\n\\.\n";
+        assert_eq!(seen(text).dump.removals, [1, 2]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Tests of dumps as a source.
+
 use std::fs;
 use std::process::Command;
 
