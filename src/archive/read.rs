@@ -548,7 +548,6 @@ fn is_zero(block: &Block) -> bool {
     block.iter().all(|&byte| byte == 0)
 }
 
-/// What a file that is no archive is instead.
 /// The first file that the list of a folder, as GNU tar's incremental archives have it, says to be unchanged since an earlier one.
 fn dumped_before(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|record| record.strip_prefix(b"N"))?;
@@ -557,7 +556,7 @@ fn dumped_before(list: &[u8]) -> Option<String> {
 
 /// What begins like this instead of an archive, if that is known.
 fn other_format(start: &Block) -> Option<String> {
-    const KNOWN: [(&[u8], &str); 9] = [
+    const KNOWN: [(&[u8], &str); 12] = [
         (b"PK\x03\x04", "a zip file"),
         (b"7z\xbc\xaf\x27\x1c", "a 7-Zip file"),
         (b"Rar!", "a RAR file"),
@@ -565,6 +564,9 @@ fn other_format(start: &Block) -> Option<String> {
         (b"LZIP", "something packed with lzip"),
         (b"\x1f\x9d", "something packed with compress"),
         (b"PGDMP", "a dump of PostgreSQL (which `dump:FILE` loads)"),
+        (b"--\n-- PostgreSQL database", "a dump of PostgreSQL (which `dump:FILE` loads)"),
+        (b"-- M", "a dump of MariaDB or MySQL (which `dump:FILE` loads)"),
+        (b"/*M!999999", "a dump of MariaDB (which `dump:FILE` loads)"),
         (b"SQLite format 3\0", "a database of SQLite"),
         (b"07070", "a cpio archive"),
     ];

@@ -242,6 +242,8 @@ fn what_is_no_archive_is_said_to_be_what_it_looks_like() {
     };
     assert_eq!(words(b"PK\x03\x04"), "this is not a tar archive: it looks like a zip file");
     assert_eq!(words(b"age-encryption.org/v1\n"), "this is not a tar archive: it is encrypted (age)");
+    let dump = "this is not a tar archive: it looks like a dump of PostgreSQL (which `dump:FILE` loads)";
+    assert_eq!(words(b"--\n-- PostgreSQL database dump\n"), dump);
     assert_eq!(words(b"words"), "this is not a tar archive: it does not begin with an entry");
     assert_eq!(fault(b"").to_string(), "this is not a tar archive: it is empty");
 }
