@@ -94,8 +94,8 @@ impl Stack {
         }
     }
 
-    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next service's start, which its removal would hold
-    /// up, and before the wait for the service, in which the engine has nothing else to do.
+    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next service's
+    /// start, which its removal would hold up, and before the wait for the service, in which the engine has nothing else to do.
     async fn release_worker(self: &Arc<Self>) {
         if self.to_restore.load(Ordering::Acquire) == 0
             && !self.looks_again()
