@@ -39,10 +39,10 @@ use std::process::ExitCode as ProcessExit;
 
 use clap::Parser;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 use crate::config::Environment;
 use crate::model::outcome::ExitCode;
@@ -130,11 +130,16 @@ pub fn start_logging(global: &Global, env: &Environment) {
         2 => "warn,rehearsa=debug",
         _ => "debug,rehearsa=trace",
     };
-    let filter = EnvFilter::new(env.get("REHEARSA_LOG").unwrap_or(level));
+    let by_verbosity = || level.parse::<Targets>().expect("the levels above are well-formed");
+    let by_variable = env.get("REHEARSA_LOG").map(str::parse::<Targets>).transpose();
+    let filter = by_variable.as_ref().ok().cloned().flatten().unwrap_or_else(by_verbosity);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = if global.verbose < 2 { lines.without_time().with_target(false).boxed() } else { lines.boxed() };
     // A second call in one process (a test harness that links us) keeps the first one's.
     let _ = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_shown)).with(lines).try_init();
+    if let Err(error) = by_variable {
+        tracing::warn!("REHEARSA_LOG is ignored: {error}; write PART=LEVEL, as in `warn,rehearsa=debug`");
+    }
 }
 
 /// The engine's client writes every request and answer to its log, and with them the variables of every container. No level

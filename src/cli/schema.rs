@@ -9,8 +9,8 @@ use crate::report::{events, json};
 /// The command.
 pub fn run(args: &SchemaArgs) -> Result<(), Failure> {
     match args.of {
-        SchemaOf::Report => console::print(&json::schema::document()),
-        SchemaOf::Events => console::print(&events::schema()),
-        SchemaOf::Plan => console::print(&plan_file::schema::document()),
+        SchemaOf::Report => console::print(json::schema::DOCUMENT),
+        SchemaOf::Events => console::print(events::SCHEMA),
+        SchemaOf::Plan => console::print(plan_file::SCHEMA),
     }
 }

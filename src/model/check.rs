@@ -1,10 +1,10 @@
 //! Checks: the questions put to a booted service, and the proof they give.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A question put to a booted service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Check {
     /// The image's or container's own healthcheck must turn healthy.
@@ -31,7 +31,8 @@ pub enum Check {
 }
 
 /// How a question of the user's own is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Manner {
     /// A command in the service's container.
@@ -70,7 +71,8 @@ impl Manner {
 }
 
 /// What a passed rehearsal has shown, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
     /// The container started and kept running; nothing was asked of it.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a diagnosis means for the rehearsal.
@@ -260,10 +259,11 @@ impl fmt::Display for Code {
 }
 
 /// One thing that went wrong, with its evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// What it is.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
     /// What happened to what, in one sentence or a few lines; free of secrets.
     pub message: String,
@@ -279,7 +279,8 @@ pub struct Diagnosis {
 }
 
 /// A log line that is known to mean something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KnownCause {
     /// What it means.
     pub meaning: String,

@@ -1,7 +1,6 @@
 //! Events: the facts of a run, in order. Reports, the verdict and the exit code are made from these and nothing else.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Proof};
@@ -11,7 +10,8 @@ use super::partition::Partition;
 use super::service::{Image, ServiceName};
 
 /// A fact and when it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// When.
     pub at: Timestamp,
@@ -21,7 +21,8 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Fact {
     /// The plan stands and the run begins. Sent once, first.
@@ -149,7 +150,8 @@ pub enum Fact {
 }
 
 /// What a run means in which no case is selected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NoTests {
     /// It is well, and nothing is said.
@@ -162,7 +164,8 @@ pub enum NoTests {
 }
 
 /// The point in time of a source that is restored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapshot {
     /// The source's own name for it.
     pub id: String,
@@ -171,7 +174,8 @@ pub struct Snapshot {
 }
 
 /// What is known of a case before it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CaseInfo {
     /// Its name.
     pub name: ServiceName,
@@ -191,7 +195,8 @@ pub struct CaseInfo {
 }
 
 /// A line of a file, relative to the working directory where that is possible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Location {
     /// Path.
     pub file: String,
@@ -200,7 +205,8 @@ pub struct Location {
 }
 
 /// Something that is not in the sandbox as it is live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The setting: `ports`, `network_mode`, `mount /var/run/docker.sock`.
     pub field: String,
@@ -213,7 +219,8 @@ pub struct Change {
 }
 
 /// Something that is done in a rehearsal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// The sandbox's network is made.
@@ -289,7 +296,8 @@ impl Step {
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Amount {
     /// Files and other entries.
     pub files: u64,
@@ -299,7 +307,8 @@ pub struct Amount {
 }
 
 /// What came back, held against what should have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
     /// Entries that should be there, folders included; all of them were, and as they should be.
     pub entries: u64,
@@ -308,7 +317,8 @@ pub struct Compared {
 }
 
 /// What says what should have come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The entries of an archive.
@@ -334,7 +344,8 @@ impl Against {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum StepResult {
     /// Well.

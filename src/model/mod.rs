@@ -9,6 +9,8 @@ pub mod diagnosis;
 pub mod dump;
 pub mod event;
 pub mod evidence;
+#[cfg(test)]
+pub mod generated;
 pub mod held;
 pub mod mark;
 pub mod mask;

@@ -1,6 +1,5 @@
 //! Mounts: the places a service keeps or reads data.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One place where a live service keeps or reads data.
@@ -81,7 +80,8 @@ impl Mount {
 }
 
 /// How a mount of the sandbox gets its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Copied into a new volume (the default).

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Location;
@@ -10,7 +9,8 @@ use super::mount::Mount;
 use super::secret::Secret;
 
 /// The name of a service and of its test case: `stack::service`, or `service` for a lone container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceName {
     /// The stack (compose project) it belongs to; a lone container has none.
     pub stack: Option<String>,
@@ -126,7 +126,8 @@ pub struct Service {
 }
 
 /// The image of a live container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Image {
     /// As written when the container was made.
     pub reference: String,

@@ -7,7 +7,6 @@
 
 use std::io::{self, Write};
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Reporter;
@@ -20,8 +19,9 @@ pub mod read;
 pub const EVENTS_VERSION: u32 = 1;
 
 /// A line of the log of a run of rehearsa: something that happened, and when. The first line is the begin of the run.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Event")]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Event"))]
 struct Line<'a> {
     /// The version of the log, in its first line: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,13 +61,9 @@ impl Reporter for EventsReporter {
     }
 }
 
-/// The JSON Schema of a line, for programs that check or read logs. It is strict about what is there and open for what may come.
-pub fn schema() -> String {
-    let schema = schemars::schema_for!(Line<'_>);
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
-    text.push('\n');
-    text
-}
+/// The JSON Schema (draft 2020-12) of a line, for programs that check or read logs. The schema demands the fields of today and
+/// allows others.
+pub const SCHEMA: &str = include_str!("events/events.schema.json");
 
 #[cfg(test)]
 mod tests;

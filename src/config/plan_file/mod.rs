@@ -6,7 +6,8 @@
 mod checks;
 mod document;
 mod remarks;
-pub mod schema;
+#[cfg(test)]
+mod schema;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,9 @@ use super::error::{ConfigError, ConfigErrors, Origin};
 use super::wishes::Wishes;
 use crate::model::service::ServiceName;
 use crate::model::source::SourceSpec;
+
+/// The plan file's JSON Schema, for editors and checkers.
+pub const SCHEMA: &str = include_str!("rehearsa.schema.json");
 
 /// The file that is read when nobody names one.
 pub const NAME: &str = "rehearsa.toml";

@@ -2,8 +2,7 @@
 //!
 //! A mirror of the reader of its tables, which says what is wrong in words for people; the tests hold the two side by side.
 
-// The types are never made; they say what a file looks like.
-#![allow(dead_code)]
+#![expect(dead_code, reason = "the types are never made: they describe the file")]
 
 use std::collections::BTreeMap;
 
@@ -377,8 +376,8 @@ enum Ports {
     Several(#[schemars(length(min = 1))] Vec<TextOrNumber>),
 }
 
-/// The schema, for editors and checkers.
-pub fn document() -> String {
+/// The schema as it follows from the types above.
+pub fn generate() -> String {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(without_null));
     let schema = settings.into_generator().into_root_schema_for::<RehearsaToml>();
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");

@@ -15,6 +15,14 @@ fn log(events: &[Event]) -> String {
     paper.text()
 }
 
+#[test]
+fn generated_schema_is_committed() {
+    let schema = schemars::schema_for!(Line<'_>);
+    let mut made = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
+    made.push('\n');
+    crate::model::generated::check("src/report/events/events.schema.json", &made);
+}
+
 fn refusal(text: &str) -> String {
     read("run.jsonl", text.as_bytes()).expect_err(text).to_string()
 }

@@ -5,15 +5,15 @@
 //! own types, so that these can change without the schema.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version that this page describes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The report of a run of rehearsa.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Report")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Report"))]
 pub struct Report<Cases = Vec<Case>> {
     /// The version of this schema: 1.
     pub schema_version: u32,
@@ -61,7 +61,8 @@ fn fail() -> String {
 }
 
 /// One part of the selected services, when several runs share the work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Partition {
     /// How they are shared out: `slice` or `hash`.
     pub kind: String,
@@ -72,7 +73,8 @@ pub struct Partition {
 }
 
 /// Who wrote the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     /// `rehearsa`.
     pub name: String,
@@ -81,7 +83,8 @@ pub struct Tool {
 }
 
 /// How many cases ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// All.
     pub total: usize,
@@ -101,7 +104,8 @@ pub struct Counts {
 }
 
 /// A rehearsal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Case {
     /// `stack::service`, or `service` for a lone container.
     pub name: String,
@@ -110,7 +114,7 @@ pub struct Case {
     /// The service's own name.
     pub service: String,
     /// `passed`, `failed`, `errored` or `skipped`; `waiting` or `running` when the report was written before its end.
-    #[schemars(extend("enum" = ["passed", "failed", "errored", "skipped", "waiting", "running"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed", "errored", "skipped", "waiting", "running"])))]
     pub verdict: String,
     /// It passed, and was not green at an earlier attempt.
     #[serde(default)]
@@ -172,7 +176,8 @@ impl Case {
 }
 
 /// Whether something was shown, and by what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// `restored`, `complete`, `booted`, `healthy` or `data-proven`.
     pub level: String,
@@ -183,10 +188,11 @@ pub struct Evidence {
 }
 
 /// An attempt that was not green and was followed by another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
     /// `failed` or `errored`.
-    #[schemars(extend("enum" = ["failed", "errored"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["failed", "errored"])))]
     pub verdict: String,
     /// When it began.
     pub started: Option<Timestamp>,
@@ -205,7 +211,8 @@ pub struct Attempt {
 }
 
 /// The point in time of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapshot {
     /// The source's own name for it.
     pub id: String,
@@ -214,7 +221,8 @@ pub struct Snapshot {
 }
 
 /// An image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Image {
     /// As written when the container was made.
     pub reference: String,
@@ -223,7 +231,8 @@ pub struct Image {
 }
 
 /// A line of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Declared {
     /// Path, relative to the working directory where that is possible.
     pub file: String,
@@ -232,7 +241,8 @@ pub struct Declared {
 }
 
 /// Files and bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Amount {
     /// Files and other entries.
     pub files: u64,
@@ -241,7 +251,8 @@ pub struct Amount {
 }
 
 /// Entries that were held against what should have come back; all of them were as they should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
     /// How many, folders included.
     pub entries: u64,
@@ -250,7 +261,8 @@ pub struct Compared {
 }
 
 /// A step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `load`, `check`, `settle`, `control` or `teardown`.
     pub step: String,
@@ -297,12 +309,13 @@ pub struct Step {
 }
 
 /// Something that went wrong or is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// Stable code: `boot/exited`. `rehearsa explain` tells more.
     pub code: String,
     /// `failed`, `errored` or `warning`.
-    #[schemars(extend("enum" = ["failed", "errored", "warning"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["failed", "errored", "warning"])))]
     pub severity: String,
     /// The code in one line.
     pub title: String,
@@ -317,7 +330,8 @@ pub struct Diagnosis {
 }
 
 /// A log line that is known to mean something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cause {
     /// What it means.
     pub meaning: String,
@@ -326,7 +340,8 @@ pub struct Cause {
 }
 
 /// Something that is not in the sandbox as it is live.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The setting.
     pub field: String,
@@ -338,11 +353,6 @@ pub struct Change {
     pub notable: bool,
 }
 
-/// This schema as a JSON Schema, for programs that check or read reports. It is strict about what is there and open for what
-/// may come.
-pub fn document() -> String {
-    let schema = schemars::schema_for!(Report<Vec<Case>>);
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema has string keys only, so it serializes");
-    text.push('\n');
-    text
-}
+/// This page as a JSON Schema (draft 2020-12), for programs that check or read reports. The schema demands the fields above and
+/// allows others.
+pub const DOCUMENT: &str = include_str!("report.schema.json");
