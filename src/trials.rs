@@ -24,9 +24,6 @@ use crate::rehearse::stop::Stop;
 use crate::rehearse::{Engine, Notify, Setup, Supplier};
 use crate::report::{Dispatcher, EventSink, Reporter, wording};
 
-/// The libtest kind of a case: where its data comes from.
-const LIVE: &str = "live";
-
 /// In the name of what the plan's filters left out, and in no service's.
 const LEFT_OUT: &str = "\0left out";
 
@@ -109,7 +106,7 @@ pub struct Run {
 
 /// Prints the names of the selected cases as libtest does. Creates nothing.
 pub fn list(plan: &Plan, display: &Display) {
-    let trials = plan.cases().map(|case| trial(case, kind(plan, case), || Ok(Completion::Completed))).collect();
+    let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
     let arguments = Arguments { list: true, ..arguments(display, 1) };
     // A listing concludes nothing.
     let _ = libtest_mimic::run(&arguments, trials);
@@ -139,7 +136,7 @@ pub fn run(run: Run) -> Outcome {
         session: session.id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         engine: format!("Docker {} on {}", info.version, info.name),
-        cases: plan.cases().map(|case| case_info(&plan, case)).collect(),
+        cases: plan.cases().map(case_info).collect(),
         filtered_out: plan.filtered_out,
         threads,
         partition: conduct.partition,
@@ -174,7 +171,6 @@ pub fn run(run: Run) -> Outcome {
         let sink = sink.clone();
         Notify::new(stop.clone(), move |fact| sink.send(fact))
     };
-    let kinds: Vec<&str> = plan.cases().map(|case| kind(&plan, case)).collect();
     let engine =
         Engine::new(Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop: stop.clone() });
     let desk = Arc::new(Desk {
@@ -190,9 +186,9 @@ pub fn run(run: Run) -> Outcome {
         let _context = runtime.enter();
         desk.engine.warm_up();
     }
-    let trials = cases.iter().zip(kinds).map(|(case, kind)| {
+    let trials = cases.iter().map(|case| {
         let (desk, name) = (Arc::clone(&desk), case.service.name.clone());
-        trial(case, kind, move || desk.rehearse(&name))
+        trial(case, move || desk.rehearse(&name))
     });
     // libtest-mimic counts what was filtered out by filtering it out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
@@ -306,13 +302,9 @@ fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
     }
 }
 
-fn trial(
-    case: &ServicePlan,
-    kind: &str,
-    runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
-) -> Trial {
+fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static) -> Trial {
     Trial::ignorable_test(case.service.name.to_string(), runner)
-        .with_kind(kind)
+        .with_kind(case.kind)
         .with_ignored_flag(case.ignored.is_some())
 }
 
@@ -345,15 +337,10 @@ fn after_enough(not_green: usize) -> String {
     format!("not run: {not_green} before it {were} not green")
 }
 
-/// The word for where a case's data comes from.
-fn kind(plan: &Plan, case: &ServicePlan) -> &'static str {
-    case.source.and_then(|index| plan.sources.get(index)).map_or(LIVE, |spec| spec.place.kind())
-}
-
-fn case_info(plan: &Plan, case: &ServicePlan) -> CaseInfo {
+fn case_info(case: &ServicePlan) -> CaseInfo {
     CaseInfo {
         name: case.service.name.clone(),
-        source: kind(plan, case).to_owned(),
+        source: case.kind.to_owned(),
         snapshot: case.snapshot.clone(),
         image: case.service.image.clone(),
         changes: case.changes.clone(),

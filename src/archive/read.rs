@@ -12,10 +12,10 @@ use super::pax::Extended;
 use super::sparse::{self, MapReader, Segment};
 use super::{Entry, Kind};
 
-/// Read from a stream at a time.
 /// Programs fill an archive up to a whole record, which is 10 KiB unless somebody wants it otherwise: GNU tar's largest in use are
 /// those of tapes, of up to 1 MiB.
 const MAX_PADDING: u64 = 1024 * 1024;
+/// Read from a stream at a time.
 const STREAM_BUFFER: usize = 128 * 1024;
 /// Read from a file at a time when contents are jumped over: little more than the next header.
 const SEEKING_BUFFER: usize = 8 * 1024;

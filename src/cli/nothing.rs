@@ -1,5 +1,6 @@
 //! Why nothing is selected, by all filters or by one of them, for the person who typed it.
 
+use crate::config::labels;
 use crate::config::nearest::suggestion;
 use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings};
 use crate::model::event::NoTests;
@@ -75,9 +76,10 @@ fn taken_away(services: &[(Service, Rehearsal)], selection: &Selection) -> Optio
             skips()
         ));
     }
-    let hidden = services.iter().map(|(service, _)| service).find(|service| plan::is_named(selection, service))?;
+    let hidden = services.iter().find(|(service, settings)| plan::is_selected(selection, &service.name, settings))?;
+    let hidden = &hidden.0;
     let why = if hidden.running {
-        format!("its label {}=true keeps it from being listed", plan::IGNORE_LABEL)
+        format!("its label {} keeps it from being listed", labels::IGNORE)
     } else {
         "it does not run".to_owned()
     };
@@ -232,10 +234,10 @@ mod tests {
     #[test]
     fn a_service_that_hides_itself_or_does_not_run_is_not_called_missing() {
         let mut hidden = services(&["jellyfin"]);
-        hidden[0].0.labels = vec![(plan::IGNORE_LABEL.to_owned(), "true".to_owned())];
+        hidden[0].1.ignore = true;
         assert_eq!(
             reason(&hidden, &exactly("jellyfin")),
-            "jellyfin is there, but its label rehearsa.ignore=true keeps it from being listed."
+            "jellyfin is there, but its label rehearsa.ignore keeps it from being listed."
         );
         let mut stopped = services(&["jellyfin"]);
         stopped[0].0.running = false;

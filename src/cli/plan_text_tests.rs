@@ -30,6 +30,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         timeout: None,
         settle: Duration::from_secs(3),
         max_copy: 0,
+        kind: "live",
         source: None,
         snapshot: None,
         max_age: None,

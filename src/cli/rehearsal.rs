@@ -55,7 +55,7 @@ pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<
     // What is wrong with a label elsewhere is no concern of who asks for this stack.
     let concerned: BTreeSet<String> = services
         .iter()
-        .filter(|service| crate::plan::is_named(&settings.selection, service))
+        .filter(|service| crate::plan::may_be_selected(&settings.selection, &service.name))
         .map(|service| service.name.stack_name().to_owned())
         .collect();
     for mut service in services {

@@ -219,6 +219,7 @@ impl Settings {
         let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?.flatten();
         let empty = heard.rules(|said| &said.allow_empty);
         Ok(Rehearsal {
+            ignore: labels.ignore,
             skip: match heard.first(|said| said.skip.as_ref()) {
                 Some(Skip::Because(reason)) => Some(reason.clone()),
                 Some(Skip::No) | None => None,

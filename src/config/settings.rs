@@ -107,6 +107,8 @@ pub enum IgnoredMode {
 /// How a service is rehearsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rehearsal {
+    /// Its label says that rehearsa shall not list it.
+    pub ignore: bool,
     /// Why it is not rehearsed, and who says so.
     pub skip: Option<String>,
     /// Time from the start of a service's container until it must be ready; `None`: 2 minutes, or the healthcheck's own
@@ -147,6 +149,7 @@ pub struct Rehearsal {
 impl Default for Rehearsal {
     fn default() -> Self {
         Self {
+            ignore: false,
             skip: None,
             timeout: None,
             settle: Duration::from_secs(3),

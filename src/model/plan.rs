@@ -71,6 +71,8 @@ pub struct ServicePlan {
     pub max_copy: u64,
     /// Memory it may use when it has no limit of its own, in bytes.
     pub memory: Option<u64>,
+    /// The libtest kind of the test case: the kind of its source, or `live`.
+    pub kind: &'static str,
     /// Where its data comes from, as an index into [`Plan::sources`]; `None`: from the live service.
     pub source: Option<usize>,
     /// The point in time of the source that is restored, once that is known.

@@ -73,7 +73,13 @@ pub enum SecretPlace {
     Command(String),
 }
 
+/// The kind of a service whose data is a clone of the live service's.
+pub const LIVE: &str = "live";
+
 impl SourcePlace {
+    /// Every kind there is.
+    pub const KINDS: [&str; 3] = ["dir", "tar", "dump"];
+
     /// The word for the kind, as it stands before test names: `[tar] media::jellyfin`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -29,30 +29,24 @@ pub struct Inputs<'a> {
     pub selection: &'a Selection,
 }
 
-/// Label with which a service asks to be left alone: not even listed.
-pub const IGNORE_LABEL: &str = "rehearsa.ignore";
-
-/// Whether the filters and `--skip` leave this service, whatever else speaks against it.
-pub fn is_named(selection: &Selection, service: &Service) -> bool {
-    select::is_selected(selection, service)
-}
+pub use select::{is_selected, may_be_selected};
 
 /// Decides everything.
 pub fn plan(inputs: Inputs<'_>) -> Plan {
     let Inputs { mut services, selection } = inputs;
     services.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    let offered = |service: &Service| service.running && service.label(IGNORE_LABEL) != Some("true");
+    let offered = |(service, rehearsal): &&(Service, Rehearsal)| service.running && !rehearsal.ignore;
 
     let volumes = services.iter().flat_map(|(service, _)| mapping::volumes(service)).collect();
     let mut filtered_out = 0;
     let mut wanted: Vec<ServiceName> = Vec::new();
-    for (service, rehearsal) in services.iter().filter(|(service, _)| offered(service)) {
+    for (service, rehearsal) in services.iter().filter(offered) {
         let ignored = not_rehearsable(service, rehearsal).is_some();
         let by_mode = match selection.ignored {
             IgnoredMode::Only => ignored,
             IgnoredMode::Skip | IgnoredMode::Include => true,
         };
-        if by_mode && select::is_selected(selection, service) {
+        if by_mode && is_selected(selection, &service.name, rehearsal) {
             wanted.push(service.name.clone());
         } else {
             filtered_out += 1;
@@ -156,6 +150,7 @@ fn plan_stack(
             load_wish: rehearsal.load.clone(),
             load: None,
             verify_content: rehearsal.verify_content,
+            kind: select::kind(rehearsal),
             service: service.clone(),
             changes,
             mounts,

@@ -15,6 +15,7 @@ use crate::model::service::{
     Attachment, Condition, Dependency, EnvVar, Healthcheck, Image, Limits, NetworkMode, Port, Privileges, Restart,
     Service, ServiceName, Setting,
 };
+use crate::model::source::{Keys, SourcePlace, SourceSpec};
 
 fn service(name: ServiceName) -> Service {
     Service {
@@ -130,6 +131,45 @@ fn exact_means_the_whole_name_also_as_listed() {
     }
     let exact = Selection { exact: true, ..filters(&["jellyfin"]) };
     assert!(names(&plan_all(services(), &exact)).is_empty());
+}
+
+/// nextest hands back what `--list` printed, and `--list` prints the kind of the service's source.
+#[test]
+fn the_kind_in_a_filter_is_that_of_the_source() {
+    let from = |place| Rehearsal {
+        source: Some(SourceSpec { place, snapshot: None, keys: Keys::default() }),
+        ..Rehearsal::default()
+    };
+    let services = vec![
+        (in_stack("media", "jellyfin"), from(SourcePlace::Tar("a.tar".into()))),
+        (in_stack("media", "sonarr"), from(SourcePlace::DaemonDir("/srv".to_owned()))),
+        (in_stack("media", "db"), from(SourcePlace::DumpStdin)),
+        (in_stack("media", "radarr"), Rehearsal::default()),
+    ];
+    let listed = ["[dump] media::db", "[tar] media::jellyfin", "[live] media::radarr", "[dir] media::sonarr"];
+    let planned = |selection: &Selection| plan(Inputs { services: services.clone(), selection });
+    let all = planned(&Selection::default());
+    let printed: Vec<String> = all.cases().map(|case| format!("[{}] {}", case.kind, case.service.name)).collect();
+    assert_eq!(printed, listed);
+    for (nth, listed) in listed.into_iter().enumerate() {
+        let exact = Selection { exact: true, ..filters(&[listed]) };
+        assert_eq!(names(&planned(&exact)), [names(&all)[nth].clone()], "{listed}");
+        assert!(SourcePlace::KINDS.contains(&all.cases().nth(nth).expect("four").kind) || nth == 2);
+    }
+    assert_eq!(names(&planned(&filters(&["[tar]"]))), ["media::jellyfin"]);
+    assert!(names(&planned(&Selection { exact: true, ..filters(&["[live] media::jellyfin"]) })).is_empty());
+}
+
+#[test]
+fn ignore_is_obeyed_however_its_yes_is_written() {
+    for yes in ["true", "yes", "on", "1", "YES"] {
+        let mut hidden = service(ServiceName::lone("hidden"));
+        hidden.labels = vec![("rehearsa.ignore".to_owned(), yes.to_owned())];
+        assert!(names(&plan_all(vec![hidden], &Selection::default())).is_empty(), "{yes}");
+    }
+    let mut shown = service(ServiceName::lone("shown"));
+    shown.labels = vec![("rehearsa.ignore".to_owned(), "no".to_owned())];
+    assert_eq!(names(&plan_all(vec![shown], &Selection::default())), ["shown"]);
 }
 
 #[test]
