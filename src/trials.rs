@@ -19,9 +19,9 @@ use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 use crate::model::partition::Partition;
 use crate::model::plan::{Plan, ServicePlan};
 use crate::model::service::ServiceName;
-use crate::rehearse::session::Session;
-use crate::rehearse::stop::Stop;
-use crate::rehearse::{Engine, Notify, Setup, Supplier};
+use crate::rehearse::sandbox::session::Session;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::{Engine, Notify, OpenedSource, Setup};
 use crate::report::{Dispatcher, EventSink, Reporter, wording};
 
 /// In the name of what the plan's filters left out, and in no service's.
@@ -55,7 +55,7 @@ pub struct Display {
 
 /// How the run as a whole goes.
 #[derive(Debug, Clone)]
-pub struct Conduct {
+pub struct RunPolicy {
     /// Start no more after so many that are not green.
     pub max_fail: Option<usize>,
     /// Attempts after the first at what errored.
@@ -73,7 +73,7 @@ pub struct Conduct {
 }
 
 /// A run that is about to begin.
-pub struct Run {
+pub struct TrialRun {
     /// The runtime that the engine works on.
     pub runtime: Handle,
     /// The engine's connection.
@@ -85,15 +85,15 @@ pub struct Run {
     /// Whose objects they are.
     pub session: Session,
     /// The plan's sources, in its order.
-    pub sources: Vec<Supplier>,
+    pub sources: Vec<OpenedSource>,
     /// Addresses of the host that no sandbox may reach, as far as the client knows them.
     pub host_addresses: Vec<String>,
     /// The wish to stop.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// Rehearsals at a time.
     pub threads: usize,
     /// How the run as a whole goes.
-    pub conduct: Conduct,
+    pub conduct: RunPolicy,
     /// Keep the sandboxes of what is not green.
     pub keep: bool,
     /// Who shows the run.
@@ -114,8 +114,8 @@ pub fn list(plan: &Plan, display: &Display) {
 
 /// Runs every selected case and says what became of it. Everything is torn down before this returns. Blocks; must not be
 /// called on the runtime's own threads.
-pub fn run(run: Run) -> Outcome {
-    let Run {
+pub fn run(run: TrialRun) -> Outcome {
+    let TrialRun {
         runtime,
         daemon,
         info,
@@ -143,7 +143,7 @@ pub fn run(run: Run) -> Outcome {
         no_tests: conduct.no_tests,
     });
     warn_beforehand(&plan, &sink);
-    let teller = SignalTeller { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
+    let teller = InterruptReporter { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
     runtime.spawn({
         let teller = teller.clone();
         async move {
@@ -173,7 +173,7 @@ pub fn run(run: Run) -> Outcome {
     };
     let engine =
         Engine::new(Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop: stop.clone() });
-    let desk = Arc::new(Desk {
+    let desk = Arc::new(TrialRunner {
         engine: Arc::new(engine),
         runtime: runtime.clone(),
         sink,
@@ -202,17 +202,17 @@ pub fn run(run: Run) -> Outcome {
 }
 
 /// What every trial needs.
-struct Desk {
+struct TrialRunner {
     engine: Arc<Engine>,
     runtime: Handle,
     sink: EventSink,
-    stop: Stop,
+    stop: StopSignal,
     turns: Semaphore,
-    conduct: Conduct,
+    conduct: RunPolicy,
     not_green: AtomicUsize,
 }
 
-impl Desk {
+impl TrialRunner {
     fn rehearse(self: &Arc<Self>, name: &ServiceName) -> Result<Completion, Failed> {
         self.runtime.block_on(self.take_turn(name));
         let Some(record) = self.sink.record(name) else {
@@ -278,7 +278,7 @@ fn is_green(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Passed | Verdict::Skipped)
 }
 
-impl Conduct {
+impl RunPolicy {
     /// Whether what became of this attempt is worth another.
     fn tries_again(&self, record: &CaseRecord) -> bool {
         match record.verdict() {
@@ -359,13 +359,13 @@ fn warn_beforehand(plan: &Plan, sink: &EventSink) {
 
 /// Tells of the signal that ended the run, once.
 #[derive(Clone)]
-struct SignalTeller {
-    stop: Stop,
+struct InterruptReporter {
+    stop: StopSignal,
     sink: EventSink,
     told: Arc<AtomicBool>,
 }
 
-impl SignalTeller {
+impl InterruptReporter {
     fn tell(&self) {
         if let Some(signal) = self.stop.signal()
             && !self.told.swap(true, Ordering::AcqRel)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rehearsa::cli::args::ConnectionArgs;
 use rehearsa::cli::connection::Endpoint;
 use rehearsa::docker::Daemon;
-use rehearsa::rehearse::sweep;
+use rehearsa::rehearse::sandbox::sweep;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything here takes on a slow machine.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Entry, Kind, below};
-use crate::model::source::{Candidate, Found, Pattern, Rule, Shape, Tally, Want};
+use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape};
 
 /// Parts that are listed by name.
 const MAX_PARTS: usize = 500;
@@ -12,23 +12,23 @@ const MAX_PARTS: usize = 500;
 /// Counts entries as they come.
 pub struct Survey {
     /// What is looked for from the top, by path: wants, and the rule.
-    top: HashMap<Vec<u8>, Vec<(usize, Rule)>>,
+    top: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
     /// Volumes that are looked for at any depth.
-    volumes: HashMap<Vec<u8>, Vec<(usize, Rule)>>,
+    volumes: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
     /// Where something was found: by path, an index into `tallies`.
     known: HashMap<Vec<u8>, usize>,
-    tallies: Vec<(Vec<u8>, Tally)>,
+    tallies: Vec<(Vec<u8>, ContentTally)>,
     /// Files that have come to a tally, by its index, under a name other than their first, which lies elsewhere.
     linked: HashSet<(usize, Vec<u8>)>,
-    parts: BTreeMap<Vec<u8>, Tally>,
+    parts: BTreeMap<Vec<u8>, ContentTally>,
     more_parts: bool,
-    whole: Tally,
+    whole: ContentTally,
     wants: usize,
 }
 
 impl Survey {
     /// A survey for these wants.
-    pub fn new(wants: &[Want]) -> Survey {
+    pub fn new(wants: &[MountQuery]) -> Survey {
         let (mut top, mut volumes) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for (index, want) in wants.iter().enumerate() {
             for (rule, pattern) in &want.patterns {
@@ -46,7 +46,7 @@ impl Survey {
             linked: HashSet::new(),
             parts: BTreeMap::new(),
             more_parts: false,
-            whole: Tally::default(),
+            whole: ContentTally::default(),
             wants: wants.len(),
         }
     }
@@ -62,7 +62,7 @@ impl Survey {
             let (prefix, itself) = (&path[..end], end == path.len());
             if self.known.contains_key(prefix) || self.is_looked_for(prefix) {
                 let index = *self.known.entry(prefix.to_owned()).or_insert_with(|| {
-                    self.tallies.push((prefix.to_owned(), Tally::default()));
+                    self.tallies.push((prefix.to_owned(), ContentTally::default()));
                     self.tallies.len() - 1
                 });
                 add(&mut self.tallies[index].1, entry, itself);
@@ -91,7 +91,7 @@ impl Survey {
         if let Some(tally) = self.parts.get_mut(prefix) {
             add(tally, entry, itself);
         } else if self.parts.len() < MAX_PARTS {
-            let mut tally = Tally::default();
+            let mut tally = ContentTally::default();
             add(&mut tally, entry, itself);
             self.parts.insert(prefix.to_owned(), tally);
         } else {
@@ -100,7 +100,7 @@ impl Survey {
     }
 
     /// What was found.
-    pub fn finish(self) -> Found {
+    pub fn finish(self) -> BackupContents {
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); self.wants];
         for (path, tally) in self.tallies {
             let at_top = self.top.get(&path).into_iter().flatten();
@@ -116,7 +116,12 @@ impl Survey {
         for of_want in &mut candidates {
             of_want.sort_by(|a, b| (a.rule, &a.path).cmp(&(b.rule, &b.path)));
         }
-        Found { candidates, parts: self.parts.into_iter().collect(), more_parts: self.more_parts, whole: self.whole }
+        BackupContents {
+            candidates,
+            parts: self.parts.into_iter().collect(),
+            more_parts: self.more_parts,
+            whole: self.whole,
+        }
     }
 }
 
@@ -138,7 +143,7 @@ fn shape(kind: &Kind) -> Shape {
     }
 }
 
-fn add(tally: &mut Tally, entry: &Entry, itself: bool) {
+fn add(tally: &mut ContentTally, entry: &Entry, itself: bool) {
     let is_folder = entry.kind == Kind::Folder;
     if itself {
         tally.root = Some(shape(&entry.kind));
@@ -163,8 +168,8 @@ mod tests {
         Entry { path, kind, mode: 0o644, uid: 0, gid: 0, mtime: (0, 0), xattrs: Vec::new(), size: stored, stored }
     }
 
-    fn survey(patterns: Vec<(Rule, Pattern)>, paths: &[&str]) -> Found {
-        let mut survey = Survey::new(&[Want { patterns }]);
+    fn survey(patterns: Vec<(MatchRule, Pattern)>, paths: &[&str]) -> BackupContents {
+        let mut survey = Survey::new(&[MountQuery { patterns }]);
         for path in paths {
             match path.strip_suffix('/') {
                 Some(folder) => survey.see(&entry(folder, Kind::Folder, 0)),
@@ -176,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_volume_is_found_at_any_depth_and_only_whole() {
-        let wanted = vec![(Rule::Name, Pattern::VolumeData(b"app_data".to_vec()))];
+        let wanted = vec![(MatchRule::Name, Pattern::VolumeData(b"app_data".to_vec()))];
         let found = survey(
             wanted,
             &[
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_path_from_the_top_may_be_a_file() {
-        let wanted = vec![(Rule::Name, Pattern::Top(b"srv/app/config.yml".to_vec()))];
+        let wanted = vec![(MatchRule::Name, Pattern::Top(b"srv/app/config.yml".to_vec()))];
         let found = survey(wanted, &["srv/app/config.yml", "srv/app/config.yml.bak"]);
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
         assert_eq!((candidate.tally.amount.files, candidate.tally.root), (1, Some(Shape::File)));
@@ -207,9 +212,9 @@ mod tests {
     #[test]
     fn the_stronger_rule_names_a_part_that_two_rules_find() {
         let part = Pattern::Top(b"data".to_vec());
-        let found = survey(vec![(Rule::Target, part.clone()), (Rule::Name, part)], &["data/a"]);
+        let found = survey(vec![(MatchRule::Target, part.clone()), (MatchRule::Name, part)], &["data/a"]);
         assert_eq!(found.candidates[0].len(), 1);
-        assert_eq!(found.candidates[0][0].rule, Rule::Name);
+        assert_eq!(found.candidates[0][0].rule, MatchRule::Name);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::presentation::{ColorWish, TestFormat};
-use crate::config::forms::{CiWish, Form, JunitFlavor, TapVersion};
+use super::presentation::{ColorChoice, TestFormat};
 use crate::config::resolve::Flags;
+use crate::config::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use crate::model::event::NoTests;
 
 mod backup;
@@ -329,8 +329,8 @@ pub struct OutputArgs {
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// Colours
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto)]
-    pub color: ColorWish,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
     /// Taken for the sake of `cargo test`; nothing is captured here, and a failure shows the service's log
     #[arg(long, visible_alias = "no-capture")]
     pub nocapture: bool,
@@ -469,8 +469,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR", help_heading = "Reports")]
     pub report_dir: Option<PathBuf>,
     /// Colours
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto, help_heading = "Output")]
-    pub color: ColorWish,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = "Output")]
+    pub color: ColorChoice,
 }
 
 /// `rehearsa completions`.
@@ -529,11 +529,11 @@ impl ReportArgs {
             TapVersionArg::V14 => TapVersion::V14,
         };
         flags.ci = match self.ci {
-            CiArg::Auto => CiWish::Auto,
-            CiArg::Github => CiWish::GitHub,
-            CiArg::Gitlab => CiWish::GitLab,
-            CiArg::Gitea => CiWish::Gitea,
-            CiArg::None => CiWish::None,
+            CiArg::Auto => CiChoice::Auto,
+            CiArg::Github => CiChoice::GitHub,
+            CiArg::Gitlab => CiChoice::GitLab,
+            CiArg::Gitea => CiChoice::Gitea,
+            CiArg::None => CiChoice::None,
         };
     }
 }

@@ -5,14 +5,14 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::unless_stopped;
 use super::{console, runtime, signals};
-use crate::config::plan_file::{NAME, Source};
+use crate::config::plan_file::{NAME, SourceEntry};
 use crate::config::settings::Settings;
-use crate::config::{ConfigError, ConfigErrors, Environment, Origin, PlanFile};
+use crate::config::{ConfigError, ConfigErrors, Environment, PlanFile, SettingOrigin};
 use crate::discover;
-use crate::model::counted::counted;
 use crate::model::outcome::ExitCode;
+use crate::model::pluralize::pluralize;
 use crate::model::service::Service;
-use crate::source::there::{self, Found};
+use crate::source::probe::{self, Presence};
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -46,9 +46,9 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     console::print(&format!(
         "{} holds{held}: {}, {}, {}\n{}",
         path.display(),
-        counted(sources.len(), "source"),
-        counted(stacks.len(), "stack"),
-        counted(services.len(), "service"),
+        pluralize(sources.len(), "source"),
+        pluralize(stacks.len(), "stack"),
+        pluralize(services.len(), "service"),
         not_looked.concat(),
     ))?;
     Ok(ExitCode::Passed)
@@ -62,22 +62,22 @@ fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
 }
 
 /// Looks for a source and for what opens it.
-fn look(source: &Source, env: &Environment, wrong: &mut Vec<ConfigError>, not_looked: &mut Vec<String>) {
-    let entry = |origin: &Origin, what: String| ConfigError::Entry { origin: origin.clone(), what };
-    match there::source(&source.spec.place) {
-        Ok(Found::There) => {}
-        Ok(Found::NotLooked(why)) => {
+fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, not_looked: &mut Vec<String>) {
+    let entry = |origin: &SettingOrigin, what: String| ConfigError::Entry { origin: origin.clone(), what };
+    match probe::source(&source.spec.place) {
+        Ok(Presence::There) => {}
+        Ok(Presence::NotLooked(why)) => {
             not_looked.push(format!("not looked into: {}, for {why}\n", source.spec.place));
         }
         Err(what) => wrong.push(entry(&source.origin, what)),
     }
     if let (Some(place), Some(origin)) = (&source.spec.keys.passphrase, &source.passphrase)
-        && let Err(what) = there::secret(place, |name| env.get(name).map(str::to_owned))
+        && let Err(what) = probe::secret(place, |name| env.get(name).map(str::to_owned))
     {
         wrong.push(entry(origin, what));
     }
     if let (Some(path), Some(origin)) = (&source.spec.keys.identity, &source.identity)
-        && let Err(what) = there::identity(path)
+        && let Err(what) = probe::identity(path)
     {
         wrong.push(entry(origin, what));
     }

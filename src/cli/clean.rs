@@ -9,10 +9,10 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::{console, identity, runtime};
 use crate::config::Environment;
-use crate::docker::{Daemon, Kind, labels};
-use crate::model::counted::counted;
+use crate::docker::{Daemon, DockerErrorKind, labels};
 use crate::model::outcome::ExitCode;
-use crate::rehearse::sweep::{self, Decision, Reach, Spared, Why};
+use crate::model::pluralize::pluralize;
+use crate::rehearse::sandbox::sweep::{self, SpareReason, Spared, SweepDecision, SweepReach};
 
 /// What a cleaning did; also what it shows to programs.
 #[derive(Debug, Default, Serialize)]
@@ -83,8 +83,8 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
 
 async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
     let objects = daemon.objects_left(args.session.as_deref()).await?;
-    let Decision { remove, spared } =
-        sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, Reach::Asked);
+    let SweepDecision { remove, spared } =
+        sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, SweepReach::Asked);
     let mut cleaned = Cleaned { schema_version: 1, dry_run: args.dry_run, ..Cleaned::default() };
     cleaned.spared = spared.iter().map(spared_line).collect();
     if args.dry_run {
@@ -99,8 +99,11 @@ async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
             removed.push(Line { kind: kind.name(), name: name.to_owned() });
         })
         .await;
-        let line =
-            |left: sweep::Left| LeftLine { kind: left.kind.name(), name: left.name, error: left.error.to_string() };
+        let line = |left: sweep::LeftObject| LeftLine {
+            kind: left.kind.name(),
+            name: left.name,
+            error: left.error.to_string(),
+        };
         cleaned.left = left.into_iter().map(line).collect();
     }
     if args.all {
@@ -116,7 +119,7 @@ async fn images(daemon: &Daemon, dry_run: bool, cleaned: &mut Cleaned) -> Result
         let removed = if dry_run { Ok(()) } else { daemon.remove_image(&image.id).await };
         match removed {
             Ok(()) => cleaned.removed.push(Line { kind: "image", name }),
-            Err(error) if matches!(error.kind, Kind::Conflict(_)) && !cleaned.spared.is_empty() => {
+            Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && !cleaned.spared.is_empty() => {
                 console::note(&format!("Left alone image {name}: a rehearsal that still runs uses it"));
             }
             Err(error) => cleaned.left.push(LeftLine { kind: "image", name, error: error.to_string() }),
@@ -135,9 +138,9 @@ fn spared_line(spared: &Spared) -> SparedLine {
         expires: marks.expires,
         objects: spared.objects,
         why: match spared.why {
-            Why::Alive => "it is running",
-            Why::OtherHost => "it may still run on its host",
-            Why::Kept => "it was kept on request",
+            SpareReason::Alive => "it is running",
+            SpareReason::OtherHost => "it may still run on its host",
+            SpareReason::Kept => "it was kept on request",
         },
     }
 }
@@ -154,7 +157,7 @@ fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
     }
     for spared in &cleaned.spared {
         let (session, host, why) = (&spared.session, &spared.host, spared.why);
-        let objects = counted(spared.objects, "object");
+        let objects = pluralize(spared.objects, "object");
         let _ = write!(text, "Left alone {objects} of session {session} of {host}: {why}");
         if let Some(until) = jiff::Timestamp::from_second(spared.expires).ok().filter(|_| why != "it is running") {
             let _ = write!(text, "; it counts as gone from {until} on");

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::args::ConnectionArgs;
 use super::exit::{Failure, docker_hint};
-use crate::config::{ConfigError, Environment, Origin, duration};
-use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, Kind, Target};
+use crate::config::values::duration;
+use crate::config::{ConfigError, Environment, SettingOrigin};
+use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, DockerErrorKind, Target};
 use crate::model::outcome::ExitCode;
 
 /// The engine does not answer where it was looked for.
@@ -52,18 +53,18 @@ impl Endpoint {
     }
 
     fn unanswered(&self, source: DockerError) -> Failure {
-        if !matches!(source.kind, Kind::Unreachable | Kind::Timeout(_)) {
+        if !matches!(source.kind, DockerErrorKind::Unreachable | DockerErrorKind::Timeout(_)) {
             let hint = match (&source.kind, &self.target) {
-                (Kind::Refused, Target::Tls { certs, .. }) => Some(format!(
+                (DockerErrorKind::Refused, Target::Tls { certs, .. }) => Some(format!(
                     "see that ca.pem, cert.pem and key.pem in {} are those of this engine",
                     certs.display()
                 )),
                 // Go's words for it, which every engine has.
-                (Kind::Engine(said), Target::Tcp(_)) if said.contains("HTTP request to an HTTPS server") => Some(
+                (DockerErrorKind::Engine(why), Target::Tcp(_)) if why.contains("HTTP request to an HTTPS server") => Some(
                     "this engine wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
                         .to_owned(),
                 ),
-                (Kind::Version(_), _) if self.api.is_some() => Some(
+                (DockerErrorKind::Version(_), _) if self.api.is_some() => Some(
                     "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to one of these"
                         .to_owned(),
                 ),
@@ -131,8 +132,8 @@ fn came_from(inputs: &ConnectInputs) -> String {
 fn wait(args: &ConnectionArgs, env: &Environment) -> Result<Option<Duration>, ConfigError> {
     let variable = "REHEARSA_DOCKER_WAIT";
     let wait = match (&args.docker_wait, env.get(variable)) {
-        (Some(text), _) => duration::parse(&Origin::Flag("--docker-wait"), text)?,
-        (None, Some(text)) => duration::parse(&Origin::Variable(variable), text)?,
+        (Some(text), _) => duration::parse(&SettingOrigin::Flag("--docker-wait"), text)?,
+        (None, Some(text)) => duration::parse(&SettingOrigin::Variable(variable), text)?,
         (None, None) => return Ok(None),
     };
     Ok(Some(wait).filter(|wait| !wait.is_zero()))
@@ -152,7 +153,7 @@ mod tests {
         DockerError {
             operation: "connect to",
             subject: "unix:///nowhere.sock".to_owned(),
-            kind: Kind::Unreachable,
+            kind: DockerErrorKind::Unreachable,
             source: Some(Box::new(cause)),
         }
     }
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn no_right_to_the_socket_is_told_apart_from_no_engine() {
         let named = endpoint(None, None, &[("DOCKER_HOST", "unix:///d.sock")]).expect("it is right");
-        let text = named.unanswered(DockerError { kind: Kind::Refused, ..unreachable() }).render(false);
+        let text = named.unanswered(DockerError { kind: DockerErrorKind::Refused, ..unreachable() }).render(false);
         assert!(text.contains("not allowed to talk to the Docker engine"), "{text}");
         assert!(text.contains("group `docker`"), "{text}");
     }
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn an_engine_that_wants_tls_is_told_with_how_to_say_so() {
         let named = endpoint(Some("tcp://nas:2376"), None, &[]).expect("it is right");
-        let said = Kind::Engine("Client sent an HTTP request to an HTTPS server.".to_owned());
+        let said = DockerErrorKind::Engine("Client sent an HTTP request to an HTTPS server.".to_owned());
         let text = named.unanswered(DockerError { kind: said, source: None, ..unreachable() }).render(false);
         assert!(text.contains("What to do: this engine wants TLS: set DOCKER_TLS_VERIFY=1"), "{text}");
     }
@@ -212,8 +213,11 @@ mod tests {
         assert_eq!(endpoint(None, None, &[]).expect("it is right").api, None);
         let pinned = endpoint(None, None, &[("DOCKER_API_VERSION", "1.41")]).expect("it is right");
         assert_eq!(pinned.api, Some((1, 41)));
-        let refusal =
-            DockerError { kind: Kind::Version("1.41 is not to be had".to_owned()), source: None, ..unreachable() };
+        let refusal = DockerError {
+            kind: DockerErrorKind::Version("1.41 is not to be had".to_owned()),
+            source: None,
+            ..unreachable()
+        };
         let text = pinned.unanswered(refusal).render(false);
         assert!(text.contains("1.41 is not to be had") && text.contains("unset DOCKER_API_VERSION"), "{text}");
         let failure = endpoint(None, None, &[("DOCKER_API_VERSION", "newest")]).expect_err("no version");

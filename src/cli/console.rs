@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::exit::Failure;
-use super::presentation::ColorWish;
+use super::presentation::ColorChoice;
 use crate::config::Environment;
 
 /// Writes to standard output. A closed pipe ends the output, not the command.
@@ -25,7 +25,7 @@ pub fn note(line: &str) {
 
 /// Says why the command failed.
 pub fn report(failure: &Failure, env: &Environment) {
-    let color = ColorWish::Auto.with_environment(env).applies(io::stderr().is_terminal());
+    let color = ColorChoice::Auto.with_environment(env).applies(io::stderr().is_terminal());
     // As in `note`.
     let _ = io::stderr().lock().write_all(failure.render(color).as_bytes());
 }

@@ -15,13 +15,13 @@ use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
-use super::rehearsal::{self, Run};
+use super::rehearsal::{self, CommandRun};
 use super::test::{engine_title, interrupted, unless_stopped};
-use super::{console, identity, runtime, signals, supply};
+use super::{console, identity, runtime, signals, survey};
 use crate::config::Environment;
-use crate::config::forms::CiWish;
 use crate::config::resolve::Flags;
 use crate::config::settings::Settings;
+use crate::config::values::report_spec::CiChoice;
 use crate::discover::{self, Scope};
 use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Output};
 use crate::model::diagnosis::Code;
@@ -29,9 +29,9 @@ use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
 use crate::model::service::Healthcheck;
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
-use crate::rehearse::session::Session;
-use crate::rehearse::stop::Stop;
-use crate::rehearse::sweep;
+use crate::rehearse::sandbox::session::Session;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::sandbox::sweep;
 use crate::worker::client::WorkerImage;
 
 /// Where the demo service listens.
@@ -120,7 +120,7 @@ struct Live {
 struct Demo {
     daemon: Daemon,
     session: Session,
-    stop: Stop,
+    stop: StopSignal,
     runtime: Runtime,
     host_addresses: Vec<String>,
 }
@@ -181,7 +181,7 @@ impl Demo {
         env: &Environment,
     ) -> Result<(ExitCode, Option<Code>), Failure> {
         // No CI system is told of a failure that has to be.
-        let flags = Flags { report_dir: Some(reports.to_owned()), ci: CiWish::None, ..Flags::default() };
+        let flags = Flags { report_dir: Some(reports.to_owned()), ci: CiChoice::None, ..Flags::default() };
         let settings = Settings::resolve(&flags, env)?;
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
         let presentation = Presentation::new(&output, &settings.reports, env);
@@ -197,11 +197,11 @@ impl Demo {
                 rehearsal.source = Some(source.clone());
             }
             let mut plan = rehearsal::plan(services, &settings);
-            let sources = unless_stopped(&self.stop, supply::supply(&mut plan, &self.daemon, &self.stop)).await?;
+            let sources = unless_stopped(&self.stop, survey::supply(&mut plan, &self.daemon, &self.stop)).await?;
             Ok::<_, Failure>((plan, sources))
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
-        let exit = rehearsal::rehearse(Run {
+        let exit = rehearsal::rehearse(CommandRun {
             daemon: self.daemon.clone(),
             info: live.info.clone(),
             plan,

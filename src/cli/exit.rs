@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use crate::config::{ConfigError, ConfigErrors};
 use crate::discover::DiscoverError;
-use crate::docker::{DockerError, Kind};
+use crate::docker::{DockerError, DockerErrorKind};
 use crate::model::outcome::ExitCode;
 use crate::worker::client::WorkerError;
 
@@ -76,18 +76,20 @@ impl Failure {
 /// What to do about an engine's refusal.
 pub fn docker_hint(error: &DockerError) -> Option<String> {
     let hint = match error.kind {
-        Kind::Unreachable => {
+        DockerErrorKind::Unreachable => {
             "see that the Docker engine still runs; `rehearsa clean` then removes what may be left of this run"
         }
-        Kind::Refused => {
+        DockerErrorKind::Refused => {
             "the user that runs rehearsa must be allowed to talk to Docker (on most systems: be in the group `docker`, \
              and log in again after joining it)"
         }
-        Kind::NoSpace => "free some space where the engine keeps its data; `docker system df` says what takes it",
-        Kind::NetworksExhausted => "`rehearsa clean` and `docker network prune` free address ranges",
-        Kind::Timeout(_) => "the engine may be overloaded; try again, or with a smaller --test-threads",
-        Kind::Version(_) => "update the one of the two that is older: the engine or rehearsa",
-        Kind::NotFound(_) | Kind::Conflict(_) | Kind::Engine(_) => return None,
+        DockerErrorKind::NoSpace => {
+            "free some space where the engine keeps its data; `docker system df` says what takes it"
+        }
+        DockerErrorKind::NetworksExhausted => "`rehearsa clean` and `docker network prune` free address ranges",
+        DockerErrorKind::Timeout(_) => "the engine may be overloaded; try again, or with a smaller --test-threads",
+        DockerErrorKind::Version(_) => "update the one of the two that is older: the engine or rehearsa",
+        DockerErrorKind::NotFound(_) | DockerErrorKind::Conflict(_) | DockerErrorKind::Engine(_) => return None,
     };
     Some(hint.to_owned())
 }
@@ -133,7 +135,7 @@ impl From<WorkerError> for Failure {
 mod tests {
     use super::*;
 
-    fn docker(kind: Kind, source: Option<&str>) -> DockerError {
+    fn docker(kind: DockerErrorKind, source: Option<&str>) -> DockerError {
         DockerError {
             operation: "create network",
             subject: "rehearsa-1".to_owned(),
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_shown_once_with_what_to_do() {
-        let failure = Failure::from(docker(Kind::NetworksExhausted, Some("could not find an available pool")));
+        let failure =
+            Failure::from(docker(DockerErrorKind::NetworksExhausted, Some("could not find an available pool")));
         assert_eq!(
             failure.render(false),
             "error: create network rehearsa-1: no free address range is left for a network\n  \
@@ -155,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_cause_that_was_said_already_is_not_said_again() {
-        let failure = Failure::from(docker(Kind::Engine("no such driver".to_owned()), Some("no such driver")));
+        let failure =
+            Failure::from(docker(DockerErrorKind::Engine("no such driver".to_owned()), Some("no such driver")));
         assert_eq!(failure.render(false), "error: create network rehearsa-1: no such driver\n");
     }
 
@@ -163,7 +167,7 @@ mod tests {
     fn an_inspection_that_fails_names_the_container_and_the_cause() {
         let failure = Failure::from(DiscoverError::Inspect {
             name: "jellyfin".to_owned(),
-            source: docker(Kind::Unreachable, None),
+            source: docker(DockerErrorKind::Unreachable, None),
         });
         let text = failure.render(false);
         assert!(text.starts_with("error: cannot read the configuration of container jellyfin\n  because: "), "{text}");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::args::{ExplainArgs, TextOrJson};
 use super::console;
 use super::exit::Failure;
-use crate::config::nearest::suggestion;
+use crate::config::values::suggest::suggestion;
 use crate::model::diagnosis::{Code, Severity};
 use crate::report::wording::severity_name;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::docker::Target;
-use crate::rehearse::session::{LIFETIME, Session};
+use crate::rehearse::sandbox::session::{LIFETIME, Session};
 
 /// Where processes can be looked at.
 const PROC: &str = "/proc";

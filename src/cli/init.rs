@@ -10,9 +10,10 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::init_text::FoundPart;
 use super::test::{interrupted, unless_stopped};
-use super::{console, identity, init_text, nothing, rehearsal, runtime, signals, supply};
+use super::{console, identity, init_text, no_match, rehearsal, runtime, signals, survey};
 use crate::config::settings::{Rehearsal, Settings};
-use crate::config::{ConfigError, Environment, Origin, plan_file, source};
+use crate::config::values::source;
+use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
 use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
@@ -51,11 +52,11 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let mut plan = rehearsal::plan(services.clone(), &settings);
     let count = plan.cases().count();
     if count == 0 {
-        console::note(&nothing::reason(&services, &settings.selection));
+        console::note(&no_match::reason(&services, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
     // Looking on the engine's host starts a worker, which has to go again: that asks for the wish to stop by itself.
-    runtime.block_on(supply::supply(&mut plan, &daemon, &stop))?;
+    runtime.block_on(survey::supply(&mut plan, &daemon, &stop))?;
     if stop.is_cancelled() {
         return Err(interrupted(&stop));
     }
@@ -95,7 +96,7 @@ fn found(plan: &Plan) -> Vec<FoundPart> {
 }
 
 /// The source of the command line.
-struct Source {
+struct InitSource {
     /// As it is found from the working directory.
     here: SourceSpec,
     /// As the file names it.
@@ -103,11 +104,11 @@ struct Source {
 }
 
 /// `None` for the live service. What is relative to the working directory must be found from the file's folder too.
-fn source_for(text: &str, file: &Path) -> Result<Option<Source>, Failure> {
+fn source_for(text: &str, file: &Path) -> Result<Option<InitSource>, Failure> {
     if text.trim() == "live" {
         return Ok(None);
     }
-    let place = source::parse(&Origin::Flag("--from"), text, Path::new(""))?;
+    let place = source::parse(&SettingOrigin::Flag("--from"), text, Path::new(""))?;
     let here = SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() };
     let beside = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
     let full = |path: PathBuf| if beside { path } else { identity::working_dir().join(path) };
@@ -117,7 +118,7 @@ fn source_for(text: &str, file: &Path) -> Result<Option<Source>, Failure> {
         SourcePlace::Dump(path) => SourcePlace::Dump(full(path)),
         elsewhere @ (SourcePlace::DaemonDir(_) | SourcePlace::TarStdin | SourcePlace::DumpStdin) => elsewhere,
     };
-    Ok(Some(Source { here, written: place.to_string() }))
+    Ok(Some(InitSource { here, written: place.to_string() }))
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {

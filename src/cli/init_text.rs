@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::mount::{Origin, Strategy};
+use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::ServiceName;
 
@@ -78,7 +78,7 @@ fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {
     let mut lines = String::new();
     for MountPlan { mount, strategy, .. } in &case.mounts {
         if *strategy == Strategy::Omit
-            || matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. })
+            || matches!(mount.origin, MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. })
         {
             continue;
         }

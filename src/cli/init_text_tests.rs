@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::config::PlanFile;
+use crate::config::overrides::SourceRef;
 use crate::config::settings::{Selection, Settings};
-use crate::config::wishes::SourceWish;
 use crate::model::mount::Mount;
 use crate::model::sample;
 use crate::model::service::Service;
@@ -13,12 +13,12 @@ use crate::model::source::SourcePlace;
 use crate::plan::{self, Inputs};
 
 fn volume(name: &str, target: &str) -> Mount {
-    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
     Mount { target: target.to_owned(), origin, read_only: false }
 }
 
 fn bind(source: &str, target: &str) -> Mount {
-    Mount { target: target.to_owned(), origin: Origin::Bind { source: source.to_owned() }, read_only: false }
+    Mount { target: target.to_owned(), origin: MountOrigin::Bind { source: source.to_owned() }, read_only: false }
 }
 
 fn services() -> Vec<Service> {
@@ -52,7 +52,7 @@ fn what_is_written_is_read_and_fits_the_host() {
     let (text, file) = written(None, &[]);
     assert_eq!(file.remarks(&services()), []);
     assert_eq!(file.services.keys().collect::<Vec<_>>(), ["media::jellyfin", "my.app"]);
-    assert_eq!(file.all.source, Some(SourceWish::Live));
+    assert_eq!(file.all.source, Some(SourceRef::Live));
     assert!(text.contains("# mounts.\"/config\".path = \"…\" # volume media_config\n"), "{text}");
     assert!(text.contains("# It is not rehearsed: the label rehearsa.skip says: too large [for now]\n"), "{text}");
     assert!(!text.contains("docker.sock"), "it holds no data:\n{text}");
@@ -69,7 +69,7 @@ fn a_source_and_what_was_found_in_it_are_set() {
     let (text, file) = written(Some("tar:/b/app \"1\"-*.tar"), &[part("/config", "backup/config"), part(odd, "")]);
     let place = SourcePlace::Tar("/b/app \"1\"-*.tar".into());
     assert_eq!(file.sources[SOURCE].spec.place, place);
-    assert!(matches!(&file.all.source, Some(SourceWish::Backup(spec)) if spec.place == place));
+    assert!(matches!(&file.all.source, Some(SourceRef::Backup(spec)) if spec.place == place));
     let maps = &file.services["media::jellyfin"].wishes.maps;
     let maps: Vec<(&str, &str)> = maps.iter().map(|rule| (rule.mount.as_str(), rule.path.as_str())).collect();
     assert_eq!(maps, [("/config", "backup/config"), (odd, "")]);

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::inspect_view::{self, InspectView};
 use super::{console, runtime};
 use crate::config::Environment;
-use crate::config::nearest::suggestion;
+use crate::config::values::suggest::suggestion;
 use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::service::Service;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::plan_text::{condition, short_id};
-use crate::config::duration;
+use crate::config::values::duration;
 use crate::model::mount::Mount;
 use crate::model::service::{
     Attachment, Dependency, Healthcheck, Image, Limits, NetworkMode, Privileges, Restart, Service, Setting,

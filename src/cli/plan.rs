@@ -5,7 +5,7 @@ use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::test::{interrupted, unless_stopped};
-use super::{console, identity, idle, nothing, plan_text, plan_view, rehearsal, runtime, signals, supply};
+use super::{console, identity, no_match, plan_text, plan_view, rehearsal, runtime, signals, survey, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover;
@@ -13,8 +13,8 @@ use crate::docker::Daemon;
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
-use crate::rehearse::sizes::{self, Sizes};
-use crate::rehearse::stop::Stop;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::survey::sizes::{self, Sizes};
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -27,7 +27,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let (plan, services) = unless_stopped(&stop, async {
             let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
             let mut plan = rehearsal::plan(services.clone(), &settings);
-            supply::supply(&mut plan, &daemon, &stop).await?;
+            survey::supply(&mut plan, &daemon, &stop).await?;
             Ok((plan, services))
         })
         .await?;
@@ -42,17 +42,17 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
             console::print(&format!("{json}\n"))?;
         }
     }
-    idle::note(&plan, &args.rehearsal);
+    unused_flags::note(&plan, &args.rehearsal);
     if plan.cases().next().is_some() {
-        nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
+        no_match::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
         return Ok(ExitCode::Passed);
     }
-    console::note(&nothing::reason(&services, &settings.selection));
-    let is_mistake = nothing::meaning(&services, &settings) == NoTests::Fail;
+    console::note(&no_match::reason(&services, &settings.selection));
+    let is_mistake = no_match::meaning(&services, &settings) == NoTests::Fail;
     Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
 
-async fn measure(daemon: &Daemon, plan: &Plan, stop: &Stop) -> Result<Sizes, Failure> {
+async fn measure(daemon: &Daemon, plan: &Plan, stop: &StopSignal) -> Result<Sizes, Failure> {
     let sizes = sizes::measure(daemon, &identity::session("plan-"), plan, stop).await?;
     if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(sizes) }
 }

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::plan_view::{is_too_large, size_of};
-use crate::config::duration;
-use crate::model::check::Check;
-use crate::model::counted::counted;
-use crate::model::mount::{Origin, Strategy};
-use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
+use crate::config::values::duration;
+use crate::model::check::CheckSummary;
+use crate::model::mount::{MountOrigin, Strategy};
+use crate::model::plan::{DataSource, MountPlan, Plan, ServicePlan, StackPlan};
+use crate::model::pluralize::pluralize;
 use crate::model::service::Condition;
-use crate::model::source::Rule;
-use crate::rehearse::sizes::Sizes;
+use crate::model::source::MatchRule;
+use crate::rehearse::survey::sizes::Sizes;
 use crate::report::units;
 use crate::worker::protocol::Scan;
 
@@ -31,7 +31,8 @@ pub fn render(plan: &Plan, sizes: &Sizes, threads: usize) -> String {
 }
 
 fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) -> String {
-    let mut line = format!("{} selected, {filtered_out} filtered out, {threads} at a time", counted(cases, "service"));
+    let mut line =
+        format!("{} selected, {filtered_out} filtered out, {threads} at a time", pluralize(cases, "service"));
     if not_run > 0 {
         let _ = write!(line, "; {not_run} of them cannot or shall not be rehearsed");
     }
@@ -102,22 +103,22 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
     let restore = plan.restore.and_then(|index| stack.restores.get(index));
     let from = |what: String| format!("{}: {what}", plan.mount.place());
     let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| found_by(part.rule)).unwrap_or_default();
-    if let Origin::Dump { .. } = plan.mount.origin {
+    if let MountOrigin::Dump { .. } = plan.mount.origin {
         let holds = match restore.map(|restore| &restore.supply) {
-            Some(Supply::Stream { holds, .. }) => format!(", {}", units::bytes(holds.amount.bytes)),
+            Some(DataSource::Archive { holds, .. }) => format!(", {}", units::bytes(holds.amount.bytes)),
             _ => String::new(),
         };
         return from(format!("loaded once it takes connections{holds}"));
     }
     match restore.map(|restore| (&restore.supply, &restore.ask)) {
-        Some((Supply::Stream { path, holds, .. }, _)) => {
+        Some((DataSource::Archive { path, holds, .. }, _)) => {
             let path =
                 if path.is_empty() { "all of it".to_owned() } else { String::from_utf8_lossy(path).into_owned() };
             return from(format!("restored from {path}{rule}, {}", units::amount(holds.amount)));
         }
-        Some((Supply::Tree(path), _)) => return from(format!("restored from {path}{rule}")),
-        Some((Supply::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
-        Some((Supply::Live, _)) | None => {}
+        Some((DataSource::HostPath(path), _)) => return from(format!("restored from {path}{rule}")),
+        Some((DataSource::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
+        Some((DataSource::Live, _)) | None => {}
     }
     let what = match plan.strategy {
         Strategy::Copy => "copied",
@@ -138,12 +139,12 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
 }
 
 /// How a part was found: whether that is right is for a person to judge.
-fn found_by(rule: Rule) -> &'static str {
+fn found_by(rule: MatchRule) -> &'static str {
     match rule {
-        Rule::Said => " (as said)",
-        Rule::Name => " (by its name)",
-        Rule::Target => " (by its path in the container)",
-        Rule::Only => " (the only one)",
+        MatchRule::Explicit => " (as said)",
+        MatchRule::Name => " (by its name)",
+        MatchRule::Target => " (by its path in the container)",
+        MatchRule::OnlyCandidate => " (the only one)",
     }
 }
 
@@ -159,16 +160,16 @@ fn checks(plan: &ServicePlan) -> String {
     parts.join(", ")
 }
 
-fn check(check: &Check) -> String {
+fn check(check: &CheckSummary) -> String {
     match check {
-        Check::Health => "its healthcheck passes".to_owned(),
-        Check::Tcp { ports } => {
+        CheckSummary::Health => "its healthcheck passes".to_owned(),
+        CheckSummary::Tcp { ports } => {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
             format!("listens on {}", ports.join(", "))
         }
-        Check::Own { name, asks, .. } if name == asks => asks.clone(),
-        Check::Own { name, asks, .. } => format!("{name} ({asks})"),
-        Check::Running => "keeps running".to_owned(),
+        CheckSummary::Own { name, asks, .. } if name == asks => asks.clone(),
+        CheckSummary::Own { name, asks, .. } => format!("{name} ({asks})"),
+        CheckSummary::Running => "keeps running".to_owned(),
     }
 }
 

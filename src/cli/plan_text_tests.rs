@@ -5,16 +5,16 @@ use std::time::Duration;
 use super::*;
 use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::dump::LoadWish;
+use crate::model::dump::LoadOptions;
 use crate::model::event::{Amount, Change};
-use crate::model::mount::{Mount, Origin};
-use crate::model::plan::{Need, RestorePlan, StackPlan, Supply};
+use crate::model::mount::{Mount, MountOrigin};
+use crate::model::plan::{DataSource, Need, RestorePlan, StackPlan};
 use crate::model::sample;
 use crate::model::service::ServiceName;
 use crate::worker::protocol::RootKind;
 
 fn volume(name: &str, target: &str) -> Mount {
-    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
     Mount { target: target.to_owned(), origin, read_only: false }
 }
 
@@ -26,7 +26,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         changes: Vec::new(),
         mounts: Vec::new(),
         questions: Vec::new(),
-        checks: vec![Check::Running],
+        checks: vec![CheckSummary::Running],
         timeout: None,
         settle: Duration::from_secs(3),
         max_copy: 0,
@@ -36,7 +36,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         max_age: None,
         max_rto: None,
         control: false,
-        load_wish: LoadWish::default(),
+        load_wish: LoadOptions::default(),
         load: None,
         verify_content: false,
         memory: None,
@@ -54,7 +54,7 @@ fn plan() -> (Plan, Sizes) {
         MountPlan { mount: volume("media_cache", "/cache"), strategy: Strategy::Omit, restore: None },
     ];
     jellyfin.needs = vec![Need { service: ServiceName::of_stack("media", "db"), condition: Condition::ServiceHealthy }];
-    jellyfin.checks = vec![Check::Health, Check::Tcp { ports: vec![80, 443] }];
+    jellyfin.checks = vec![CheckSummary::Health, CheckSummary::Tcp { ports: vec![80, 443] }];
     jellyfin.changes = vec![Change {
         field: "network_mode".to_owned(),
         live: "host".to_owned(),
@@ -70,7 +70,7 @@ fn plan() -> (Plan, Sizes) {
         verify_content: false,
         ask: None,
         part: None,
-        supply: Supply::Live,
+        supply: DataSource::Live,
     };
     let stack =
         StackPlan { name: "media".to_owned(), services: vec![service("db", false), jellyfin], restores: vec![restore] };
@@ -79,8 +79,8 @@ fn plan() -> (Plan, Sizes) {
         amount: Amount { files: 412, bytes: 38_000_000 },
         allocated: 38_100_000,
         folders: 3,
-        doors: Vec::new(),
-        door_count: 0,
+        special_files: Vec::new(),
+        special_file_count: 0,
         complete: true,
         free_bytes: 0,
         file_system: "ext4".to_owned(),
@@ -133,7 +133,7 @@ fn a_size_that_was_not_counted_to_the_end_is_a_lower_bound() {
         scan.complete = false;
     }
     assert!(render(&plan, &sizes, 2).contains("copied, more than 412 files, 38 MB"));
-    let unmeasured = crate::rehearse::sizes::unknown(&plan);
+    let unmeasured = crate::rehearse::survey::sizes::unknown(&plan);
     assert!(render(&plan, &unmeasured, 2).contains("/config: copied\n"));
 }
 

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Change, Snapshot};
-use crate::model::mount::{Origin, Strategy};
-use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan, Supply};
-use crate::model::question::Question;
+use crate::model::mount::{MountOrigin, Strategy};
+use crate::model::plan::{DataSource, MountPlan, Plan, ServicePlan, StackPlan};
+use crate::model::question::Check;
 use crate::model::service::{Condition, Image};
-use crate::model::source::Rule;
-use crate::rehearse::sizes::Sizes;
+use crate::model::source::MatchRule;
+use crate::rehearse::survey::sizes::Sizes;
 use crate::worker::protocol::{RootKind, Scan};
 
 /// Raised when a field goes or changes its meaning; new fields do not count.
@@ -53,7 +53,7 @@ struct ServiceView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<&'a Diagnosis>,
     mounts: Vec<MountView<'a>>,
-    checks: Vec<Check>,
+    checks: Vec<CheckSummary>,
     /// Time to become ready; `null` for 2 minutes, or what the healthcheck allows when that is longer.
     timeout_seconds: Option<f64>,
     settle_seconds: f64,
@@ -69,7 +69,7 @@ struct ServiceView<'a> {
 #[derive(Debug, Serialize)]
 struct MountView<'a> {
     target: &'a str,
-    origin: &'a Origin,
+    origin: &'a MountOrigin,
     read_only: bool,
     strategy: &'static str,
     /// `null` where nothing is restored, or where it was not measured.
@@ -87,7 +87,7 @@ struct PartView {
     files: Option<u64>,
     bytes: Option<u64>,
     /// By which rule it was found.
-    rule: Option<Rule>,
+    rule: Option<MatchRule>,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,7 +143,7 @@ fn service_view<'a>(
         ignored: plan.ignored.as_deref(),
         blocked: plan.blocked.as_ref(),
         mounts: plan.mounts.iter().map(|mount| mount_view(stack, mount, plan.max_copy, sizes)).collect(),
-        checks: plan.checks.iter().cloned().chain(plan.questions.iter().map(Question::check)).collect(),
+        checks: plan.checks.iter().cloned().chain(plan.questions.iter().map(Check::check)).collect(),
         timeout_seconds: plan.timeout.map(|timeout| timeout.as_secs_f64()),
         settle_seconds: plan.settle.as_secs_f64(),
         max_copy: plan.max_copy,
@@ -164,14 +164,14 @@ fn mount_view<'a>(
     let supply = restore.map(|restore| &restore.supply);
     let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| part.rule);
     let part = match supply {
-        Some(Supply::Stream { path, holds, .. }) => Some(PartView {
+        Some(DataSource::Archive { path, holds, .. }) => Some(PartView {
             path: String::from_utf8_lossy(path).into_owned(),
             files: Some(holds.amount.files),
             bytes: Some(holds.amount.bytes),
             rule,
         }),
-        Some(Supply::Tree(path)) => Some(PartView { path: path.clone(), files: None, bytes: None, rule }),
-        Some(Supply::Live) | None => None,
+        Some(DataSource::HostPath(path)) => Some(PartView { path: path.clone(), files: None, bytes: None, rule }),
+        Some(DataSource::Live) | None => None,
     };
     let size = size_of(plan, sizes).map(|scan| SizeView {
         root: scan.root,

@@ -12,7 +12,7 @@ pub struct Presentation {
     /// libtest's format.
     pub format: TestFormat,
     /// Colours.
-    pub color: ColorWish,
+    pub color: ColorChoice,
     /// Where libtest's own lines go.
     pub libtest_to: Stream,
     /// `--bench`: nothing is run, as there are no benchmarks.
@@ -37,7 +37,7 @@ pub enum TestFormat {
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ColorWish {
+pub enum ColorChoice {
     /// On a terminal.
     #[default]
     Auto,
@@ -56,14 +56,16 @@ pub enum Stream {
     Stderr,
 }
 
-impl ColorWish {
+impl ColorChoice {
     /// The flag, else NO_COLOR and CLICOLOR_FORCE (<https://no-color.org>, <https://bixense.com/clicolors>).
     #[must_use]
     pub fn with_environment(self, env: &Environment) -> Self {
         match self {
-            ColorWish::Auto if env.get("NO_COLOR").is_some() => ColorWish::Never,
-            ColorWish::Auto if env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0") => ColorWish::Always,
-            ColorWish::Auto if env.get("CLICOLOR") == Some("0") || env.get("TERM") == Some("dumb") => ColorWish::Never,
+            ColorChoice::Auto if env.get("NO_COLOR").is_some() => ColorChoice::Never,
+            ColorChoice::Auto if env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0") => ColorChoice::Always,
+            ColorChoice::Auto if env.get("CLICOLOR") == Some("0") || env.get("TERM") == Some("dumb") => {
+                ColorChoice::Never
+            }
             wish => wish,
         }
     }
@@ -71,9 +73,9 @@ impl ColorWish {
     /// Whether a stream gets colour.
     pub fn applies(self, is_terminal: bool) -> bool {
         match self {
-            ColorWish::Auto => is_terminal,
-            ColorWish::Always => true,
-            ColorWish::Never => false,
+            ColorChoice::Auto => is_terminal,
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
         }
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::forms::Form;
+    use crate::config::values::report_spec::Form;
 
     fn env(variables: &[(&str, &str)]) -> Environment {
         variables.iter().copied().collect()
@@ -106,12 +108,12 @@ mod tests {
 
     #[test]
     fn no_color_is_honoured_unless_a_flag_says_otherwise() {
-        let asked = |wish: ColorWish, variables| wish.with_environment(&env(variables));
-        assert_eq!(asked(ColorWish::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), ColorWish::Never);
-        assert_eq!(asked(ColorWish::Auto, &[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")]), ColorWish::Always);
-        assert_eq!(asked(ColorWish::Auto, &[("CLICOLOR_FORCE", "0")]), ColorWish::Auto);
-        assert_eq!(asked(ColorWish::Always, &[("NO_COLOR", "1")]), ColorWish::Always);
-        assert!(ColorWish::Auto.applies(true) && !ColorWish::Auto.applies(false));
+        let asked = |wish: ColorChoice, variables| wish.with_environment(&env(variables));
+        assert_eq!(asked(ColorChoice::Auto, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), ColorChoice::Never);
+        assert_eq!(asked(ColorChoice::Auto, &[("NO_COLOR", ""), ("CLICOLOR_FORCE", "1")]), ColorChoice::Always);
+        assert_eq!(asked(ColorChoice::Auto, &[("CLICOLOR_FORCE", "0")]), ColorChoice::Auto);
+        assert_eq!(asked(ColorChoice::Always, &[("NO_COLOR", "1")]), ColorChoice::Always);
+        assert!(ColorChoice::Auto.applies(true) && !ColorChoice::Auto.applies(false));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use super::exit::Failure;
 use super::presentation::{Presentation, Stream, TestFormat};
-use super::{identity, tellers};
+use super::{identity, reporters};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{ConfigError, labels::Labels};
 use crate::discover;
@@ -14,15 +14,15 @@ use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::plan::Inputs;
-use crate::rehearse::Supplier;
-use crate::rehearse::session::Session;
-use crate::rehearse::stop::Stop;
+use crate::rehearse::OpenedSource;
+use crate::rehearse::sandbox::session::Session;
+use crate::rehearse::sandbox::stop::StopSignal;
 use crate::report;
 use crate::report::human::HumanStyle;
-use crate::trials::{self, Conduct, Display, Format};
+use crate::trials::{self, Display, Format, RunPolicy};
 
 /// All that a run of rehearsals needs.
-pub struct Run {
+pub struct CommandRun {
     /// The engine.
     pub daemon: Daemon,
     /// What it says of itself.
@@ -30,7 +30,7 @@ pub struct Run {
     /// What to do.
     pub plan: Plan,
     /// The plan's sources, in its order.
-    pub sources: Vec<Supplier>,
+    pub sources: Vec<OpenedSource>,
     /// How.
     pub settings: Settings,
     /// How it is shown.
@@ -40,7 +40,7 @@ pub struct Run {
     /// Addresses of the engine's host as this client knows them.
     pub host_addresses: Vec<String>,
     /// The wish to stop.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// Where asynchronous work goes; the run itself blocks the calling thread.
     pub runtime: tokio::runtime::Handle,
 }
@@ -88,12 +88,13 @@ pub fn list(plan: &Plan, presentation: &Presentation) {
 }
 
 /// Rehearses, and returns what the outcome means.
-pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
-    let Run { daemon, info, plan, sources, settings, presentation, session, host_addresses, stop, runtime } = run;
+pub fn rehearse(run: CommandRun) -> Result<ExitCode, Failure> {
+    let CommandRun { daemon, info, plan, sources, settings, presentation, session, host_addresses, stop, runtime } =
+        run;
     let opened = report::open(&settings.reports, Box::new(io::stdout()));
-    let reporters = tellers::of(opened, &settings.reports, style(&presentation))?;
+    let reporters = reporters::of(opened, &settings.reports, style(&presentation))?;
     let single = plan.cases().count() == 1;
-    let outcome = trials::run(trials::Run {
+    let outcome = trials::run(trials::TrialRun {
         runtime,
         daemon,
         info,
@@ -103,7 +104,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
         host_addresses,
         stop,
         threads: settings.threads,
-        conduct: Conduct {
+        conduct: RunPolicy {
             max_fail: settings.max_fail,
             retries: settings.retries.count,
             retry_failures: settings.retries.failures,
@@ -117,7 +118,7 @@ pub fn rehearse(run: Run) -> Result<ExitCode, Failure> {
         clock: identity::timestamp,
         display: display(&presentation, single),
     });
-    tellers::tell_of_lost(&outcome);
+    reporters::tell_of_lost(&outcome);
     Ok(outcome.exit_code())
 }
 

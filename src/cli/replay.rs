@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::ReportArgs;
 use super::exit::Failure;
-use super::presentation::ColorWish;
-use super::tellers;
+use super::presentation::ColorChoice;
+use super::reporters;
 use crate::config::Environment;
-use crate::config::forms::Form;
 use crate::config::resolve::Flags;
 use crate::config::settings::ReportTargets;
+use crate::config::values::report_spec::Form;
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 use crate::report;
@@ -28,7 +28,7 @@ pub struct Recorded {
 pub fn replay(
     recorded: Recorded,
     targets: &ReportTargets,
-    color: ColorWish,
+    color: ColorChoice,
     env: &Environment,
 ) -> Result<Outcome, Failure> {
     let style = HumanStyle {
@@ -38,9 +38,9 @@ pub fn replay(
         quiet: !recorded.steps,
         verbose: false,
     };
-    let reporters = tellers::of(report::open_for_recorded(targets, Box::new(io::stdout())), targets, style)?;
+    let reporters = reporters::of(report::open_for_recorded(targets, Box::new(io::stdout())), targets, style)?;
     let outcome = report::show_recorded(reporters, recorded.events);
-    tellers::tell_of_lost(&outcome);
+    reporters::tell_of_lost(&outcome);
     Ok(outcome)
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::console;
-use crate::rehearse::stop::Stop;
+use crate::rehearse::sandbox::stop::StopSignal;
 
 /// Time to clean up after the first signal.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -24,8 +24,8 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
 /// Listens from now on. Must be called inside the runtime. The process no longer dies of these signals by itself.
-pub fn listen() -> Stop {
-    let stop = Stop::new();
+pub fn listen() -> StopSignal {
+    let stop = StopSignal::new();
     match Listener::new() {
         Ok(listener) => {
             tokio::spawn(listener.run(stop.clone()));
@@ -63,7 +63,7 @@ impl Listener {
         }
     }
 
-    async fn run(mut self, stop: Stop) {
+    async fn run(mut self, stop: StopSignal) {
         let first = self.next().await;
         debug!(signal = first, "asked to stop");
         stop.cancel(first);

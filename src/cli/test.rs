@@ -7,8 +7,8 @@ use super::args::{Global, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
-use super::rehearsal::{self, Run};
-use super::{console, identity, idle, nothing, rerun, runtime, signals, supply};
+use super::rehearsal::{self, CommandRun};
+use super::{console, identity, no_match, rerun, runtime, signals, survey, unused_flags};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Scope};
@@ -17,9 +17,9 @@ use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
-use crate::rehearse::Supplier;
-use crate::rehearse::stop::Stop;
-use crate::rehearse::sweep;
+use crate::rehearse::OpenedSource;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::sandbox::sweep;
 use crate::report;
 
 /// Who asks for a run.
@@ -63,12 +63,12 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         rehearsal::list(&plan, &presentation);
         // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
         if caller == Caller::Command && plan.cases().next().is_some() {
-            nothing::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
+            no_match::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
         }
         let missed = !args.selection.filters.is_empty() && plan.cases().next().is_none();
-        let meaning = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
+        let meaning = caller.of_nothing(no_match::meaning(&services, &settings), plan.filtered_out);
         if missed && meaning != NoTests::Pass {
-            console::note(&nothing::reason(&services, &settings.selection));
+            console::note(&no_match::reason(&services, &settings.selection));
         }
         return Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed });
     }
@@ -77,23 +77,23 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         let prepared = unless_stopped(&stop, prepare(&endpoint, &settings, &stop)).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, Prepared { daemon, info, plan, sources, services }) =
+    let (stop, PreparedRun { daemon, info, plan, sources, services }) =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     if plan.cases().next().is_none() {
-        settings.no_tests = caller.of_nothing(nothing::meaning(&services, &settings), plan.filtered_out);
+        settings.no_tests = caller.of_nothing(no_match::meaning(&services, &settings), plan.filtered_out);
         if settings.no_tests != NoTests::Pass {
-            console::note(&nothing::reason(&services, &settings.selection));
+            console::note(&no_match::reason(&services, &settings.selection));
         }
     } else if caller == Caller::Command {
-        let missed = nothing::missed_filters(&services, &settings.selection);
+        let missed = no_match::missed_filters(&services, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
-    idle::note(&plan, &args.rehearsal);
+    unused_flags::note(&plan, &args.rehearsal);
     let session = identity::session("");
     let session = if settings.keep { session.kept() } else { session };
     let handle = runtime.handle().clone();
     let host_addresses = identity::host_addresses(&endpoint.target);
-    rehearsal::rehearse(Run {
+    rehearsal::rehearse(CommandRun {
         daemon,
         info,
         plan,
@@ -124,15 +124,15 @@ fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> 
     Ok(())
 }
 
-struct Prepared {
+struct PreparedRun {
     daemon: Daemon,
     info: DaemonInfo,
     plan: Plan,
-    sources: Vec<Supplier>,
+    sources: Vec<OpenedSource>,
     services: Vec<(Service, Rehearsal)>,
 }
 
-async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &Stop) -> Result<Prepared, Failure> {
+async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal) -> Result<PreparedRun, Failure> {
     let daemon = endpoint.connect().await?;
     let host = identity::host();
     let (info, services, ()) = tokio::join!(
@@ -142,8 +142,8 @@ async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &Stop) -> Resul
     );
     let (info, services) = (info?, rehearsal::with_settings(services?, settings)?);
     let mut plan = rehearsal::plan(services.clone(), settings);
-    let sources = supply::supply(&mut plan, &daemon, stop).await?;
-    Ok(Prepared { info, daemon, plan, sources, services })
+    let sources = survey::supply(&mut plan, &daemon, stop).await?;
+    Ok(PreparedRun { info, daemon, plan, sources, services })
 }
 
 /// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is worth more.
@@ -159,7 +159,10 @@ pub fn engine_title(info: &DaemonInfo) -> String {
 }
 
 /// The work, or, when somebody asks to stop first, the failure that says so. Only for work that leaves nothing behind.
-pub async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn unless_stopped<T>(
+    stop: &StopSignal,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
         result = work => result,
         () = stop.cancelled() => Err(interrupted(stop)),
@@ -167,7 +170,7 @@ pub async fn unless_stopped<T>(stop: &Stop, work: impl Future<Output = Result<T,
 }
 
 /// The failure of a command that was asked to stop.
-pub fn interrupted(stop: &Stop) -> Failure {
+pub fn interrupted(stop: &StopSignal) -> Failure {
     let exit = if stop.signal() == Some(2) { ExitCode::Interrupted } else { ExitCode::Terminated };
     Failure { exit, ..Failure::errored("interrupted") }
 }
@@ -203,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_is_stopped_ends_with_the_signals_code() {
         for (signal, exit) in [(2, 130), (15, 143)] {
-            let stop = Stop::new();
+            let stop = StopSignal::new();
             stop.cancel(signal);
             let never = std::future::pending::<Result<(), Failure>>();
             let failure = unless_stopped(&stop, never).await.expect_err("it was stopped");

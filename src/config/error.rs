@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Who wrote a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// A flag of the command line, dashes included.
     Flag(&'static str),
     /// An environment variable.
@@ -29,14 +29,14 @@ pub enum Origin {
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Flag(flag) => f.write_str(flag),
-            Origin::Variable(name) => write!(f, "environment variable {name}"),
-            Origin::Label { container, key } => write!(f, "label {key} of container {container}"),
-            Origin::File { file, line, column, key: None } => write!(f, "{file}:{line}:{column}"),
-            Origin::File { file, line, column, key: Some(key) } => write!(f, "{file}:{line}:{column}: {key}"),
+            SettingOrigin::Flag(flag) => f.write_str(flag),
+            SettingOrigin::Variable(name) => write!(f, "environment variable {name}"),
+            SettingOrigin::Label { container, key } => write!(f, "label {key} of container {container}"),
+            SettingOrigin::File { file, line, column, key: None } => write!(f, "{file}:{line}:{column}"),
+            SettingOrigin::File { file, line, column, key: Some(key) } => write!(f, "{file}:{line}:{column}: {key}"),
         }
     }
 }
@@ -48,7 +48,7 @@ pub enum ConfigError {
     #[error("{origin}: `{value}` is not {expected}")]
     Value {
         /// Who wrote it.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What was written.
         value: String,
         /// What it should be, with examples; goes on after "is not".
@@ -58,7 +58,7 @@ pub enum ConfigError {
     #[error("{origin}: {what}")]
     Entry {
         /// Who wrote it.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What is wrong with it, and what would do.
         what: String,
     },
@@ -72,7 +72,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// A value that does not say what it should.
-    pub fn value(origin: &Origin, value: &str, expected: impl Into<String>) -> Self {
+    pub fn value(origin: &SettingOrigin, value: &str, expected: impl Into<String>) -> Self {
         ConfigError::Value { origin: origin.clone(), value: value.to_owned(), expected: expected.into() }
     }
 }
@@ -85,8 +85,8 @@ impl ConfigErrors {
     /// These, in the order of the file; what stands in no file comes last. `None` when nothing is wrong.
     pub fn of(mut errors: Vec<ConfigError>) -> Option<Self> {
         errors.sort_by_key(|error| match error {
-            ConfigError::Entry { origin: Origin::File { line, column, .. }, .. }
-            | ConfigError::Value { origin: Origin::File { line, column, .. }, .. } => (*line, *column),
+            ConfigError::Entry { origin: SettingOrigin::File { line, column, .. }, .. }
+            | ConfigError::Value { origin: SettingOrigin::File { line, column, .. }, .. } => (*line, *column),
             _ => (usize::MAX, 0),
         });
         (!errors.is_empty()).then_some(Self(errors))

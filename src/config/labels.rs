@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::error::{ConfigError, Origin};
-use super::nearest::nearest;
-use super::wishes::{EmptyRule, Skip, SourceWish, Wishes};
-use super::{check, count, duration, flag, map, size, strategy};
+use super::error::{ConfigError, SettingOrigin};
+use super::overrides::{EmptyRule, Overrides, Skip, SourceRef};
+use super::values::suggest::nearest;
+use super::values::{check, count, duration, flag, map, size, strategy};
 use crate::model::service::Service;
 use crate::model::source::SourcePlace;
 
@@ -76,7 +76,7 @@ pub struct Labels {
     /// It is not seen at all.
     pub ignore: bool,
     /// What they say of its rehearsal.
-    pub wishes: Wishes,
+    pub wishes: Overrides,
     /// A sentence for each key that is not known, for a warning.
     pub unknown: Vec<String>,
 }
@@ -98,7 +98,7 @@ impl Labels {
             if !key.starts_with(PREFIX) {
                 continue;
             }
-            let origin = Origin::Label { container: container.to_owned(), key: key.to_owned() };
+            let origin = SettingOrigin::Label { container: container.to_owned(), key: key.to_owned() };
             match key {
                 IGNORE => found.ignore = flag::parse(&origin, value)?,
                 SKIP => wishes.skip = Some(skip(value)),
@@ -132,7 +132,7 @@ impl Labels {
 }
 
 /// A text that says something.
-fn said(origin: &Origin, value: &str, expected: &str) -> Result<String, ConfigError> {
+fn said(origin: &SettingOrigin, value: &str, expected: &str) -> Result<String, ConfigError> {
     match value.trim() {
         "" => Err(ConfigError::value(origin, value, expected)),
         value => Ok(value.to_owned()),
@@ -150,9 +150,9 @@ fn skip(value: &str) -> Skip {
 }
 
 /// A label is read by whoever runs rehearsa, wherever: what is relative to a folder, or comes from a pipe, is not for it.
-fn source(origin: &Origin, value: &str) -> Result<SourceWish, ConfigError> {
-    let wish = SourceWish::read(origin, value, Path::new(""))?;
-    if let SourceWish::Backup(spec) = &wish {
+fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError> {
+    let wish = SourceRef::read(origin, value, Path::new(""))?;
+    if let SourceRef::Backup(spec) = &wish {
         match &spec.place {
             SourcePlace::Dir(path) | SourcePlace::Tar(path) | SourcePlace::Dump(path) if path.is_relative() => {
                 let expected = "a source that a label can name: its path must begin with a slash, for nobody knows the \
@@ -186,9 +186,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::dump::LoadWish;
+    use crate::model::dump::LoadOptions;
 
-    const FLAG: Origin = Origin::Flag("--flag");
+    const FLAG: SettingOrigin = SettingOrigin::Flag("--flag");
 
     #[test]
     fn every_key_is_known_once() {
@@ -228,7 +228,7 @@ mod tests {
         )
         .expect("all are right");
         assert!(labels.ignore);
-        let wishes = Wishes {
+        let wishes = Overrides {
             snapshot: None,
             keys: Default::default(),
             skip: Some(Skip::Because("the label rehearsa.skip says: too large for now".to_owned())),
@@ -236,15 +236,15 @@ mod tests {
             settle: Some(Duration::ZERO),
             max_copy: Some(1 << 30),
             memory: Some(512 << 20),
-            source: Some(SourceWish::Named {
-                origin: Origin::Label { container: "web_1".to_owned(), key: SOURCE.to_owned() },
+            source: Some(SourceRef::Named {
+                origin: SettingOrigin::Label { container: "web_1".to_owned(), key: SOURCE.to_owned() },
                 name: "nightly".to_owned(),
             }),
             max_entries: Some(1000),
             max_age: Some(Duration::from_secs(26 * 3600)),
             max_rto: Some(Duration::from_secs(600)),
             control: Some(true),
-            load: LoadWish { database: Some("app".to_owned()), command: Some("psql -f \"$DUMP\"".to_owned()) },
+            load: LoadOptions { database: Some("app".to_owned()), command: Some("psql -f \"$DUMP\"".to_owned()) },
             verify_content: Some(true),
             strategies: strategy::parse_list(&FLAG, "/media=readonly,/cache=empty").expect("rules"),
             maps: map::parse_list(&FLAG, "/data=backup/data,/config=config").expect("rules"),
@@ -292,8 +292,8 @@ mod tests {
     #[test]
     fn a_label_names_only_sources_that_everybody_finds() {
         let read = |value| Labels::read("c", [("rehearsa.source", value)]);
-        assert_eq!(read("live").expect("live").wishes.source, Some(SourceWish::Live));
-        assert!(matches!(read("tar:/b/*.tar").expect("a path").wishes.source, Some(SourceWish::Backup(_))));
+        assert_eq!(read("live").expect("live").wishes.source, Some(SourceRef::Live));
+        assert!(matches!(read("tar:/b/*.tar").expect("a path").wishes.source, Some(SourceRef::Backup(_))));
         for (value, expected) in [
             ("tar:b/a.tar", "must begin with a slash"),
             ("dir:b", "must begin with a slash"),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::plan_file::{OF_ALL, OF_SERVICE};
-use crate::model::mount::{Mount, Origin as MountOrigin};
+use crate::model::mount::{Mount, MountOrigin};
 use crate::model::sample;
 use crate::model::service::ServiceName;
 

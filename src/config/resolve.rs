@@ -8,19 +8,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::error::{ConfigError, Origin};
-use super::forms::{CiWish, Form, JunitFlavor, TapVersion};
+use super::error::{ConfigError, SettingOrigin};
 use super::labels::Labels;
+use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
 use super::settings::{
     DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
 };
-use super::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
-use super::{PlanFile, duration, flag, map, partition, plan_file, size, strategy};
-use crate::model::dump::LoadWish;
+use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
+use super::values::{duration, flag, map, partition, size, strategy};
+use super::{PlanFile, plan_file};
+use crate::model::dump::LoadOptions;
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
-use crate::model::question::Question;
+use crate::model::question::Check;
 use crate::model::service::Service;
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
@@ -98,7 +99,7 @@ pub struct Flags {
     /// `--tap-version`.
     pub tap_version: TapVersion,
     /// `--ci`.
-    pub ci: CiWish,
+    pub ci: CiChoice,
 }
 
 /// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
@@ -135,44 +136,48 @@ impl Settings {
 
     /// What flags and environment say; labels, the plan file and defaults come in with [`Settings::for_service`].
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<Settings, ConfigError> {
-        let timeout = said(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
-        let settle = said(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
-        let max_copy = said(flags.max_copy.as_deref(), "--max-copy", env, &["REHEARSA_MAX_COPY"]);
-        let memory = said(flags.memory.as_deref(), "--memory", env, &["REHEARSA_MEMORY"]);
+        let timeout = given(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
+        let settle = given(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
+        let max_copy = given(flags.max_copy.as_deref(), "--max-copy", env, &["REHEARSA_MAX_COPY"]);
+        let memory = given(flags.memory.as_deref(), "--memory", env, &["REHEARSA_MEMORY"]);
         let threads =
-            said(flags.threads.as_deref(), "--test-threads", env, &["REHEARSA_TEST_THREADS", "RUST_TEST_THREADS"]);
+            given(flags.threads.as_deref(), "--test-threads", env, &["REHEARSA_TEST_THREADS", "RUST_TEST_THREADS"]);
         let global_timeout =
-            said(flags.global_timeout.as_deref(), "--global-timeout", env, &["REHEARSA_GLOBAL_TIMEOUT"]);
-        let slow_after = said(flags.slow_after.as_deref(), "--slow-after", env, &["REHEARSA_SLOW_AFTER"]);
-        let retries = said(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
-        let max_fail = said(flags.max_fail.as_deref(), "--max-fail", env, &[]);
+            given(flags.global_timeout.as_deref(), "--global-timeout", env, &["REHEARSA_GLOBAL_TIMEOUT"]);
+        let slow_after = given(flags.slow_after.as_deref(), "--slow-after", env, &["REHEARSA_SLOW_AFTER"]);
+        let retries = given(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
+        let max_fail = given(flags.max_fail.as_deref(), "--max-fail", env, &[]);
         let max_fail = max_fail.map(|said| said.count_from(1)).transpose()?;
-        let max_entries = said(flags.max_entries.as_deref(), "--max-entries", env, &["REHEARSA_MAX_ENTRIES"]);
-        let max_age = said(flags.max_age.as_deref(), "--max-age", env, &["REHEARSA_MAX_AGE"]);
-        let max_rto = said(flags.max_rto.as_deref(), "--max-rto", env, &["REHEARSA_MAX_RTO"]);
-        let control = said(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]);
+        let max_entries = given(flags.max_entries.as_deref(), "--max-entries", env, &["REHEARSA_MAX_ENTRIES"]);
+        let max_age = given(flags.max_age.as_deref(), "--max-age", env, &["REHEARSA_MAX_AGE"]);
+        let max_rto = given(flags.max_rto.as_deref(), "--max-rto", env, &["REHEARSA_MAX_RTO"]);
+        let control = given(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]);
         let verify_content =
-            said(flags.verify_content.then_some("true"), "--verify-content", env, &["REHEARSA_VERIFY_CONTENT"]);
-        let wishes = Wishes {
+            given(flags.verify_content.then_some("true"), "--verify-content", env, &["REHEARSA_VERIFY_CONTENT"]);
+        let wishes = Overrides {
             timeout: timeout.map(|said| said.timeout()).transpose()?,
             settle: settle.map(|said| said.duration()).transpose()?,
             max_copy: max_copy.map(|said| said.size()).transpose()?,
             memory: memory.map(|said| said.memory()).transpose()?.map(|bytes| bytes.unwrap_or(0)),
             strategies: strategies(flags, env)?,
             source: source(flags, env)?,
-            snapshot: said(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"])
-                .map(|said| SnapshotWish::read(said.text)),
+            snapshot: given(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"])
+                .map(|said| SnapshotSelector::read(said.text)),
             keys: keys(flags, env),
             max_entries: max_entries.map(|said| said.count_from(0)).transpose()?,
             max_age: max_age.map(|said| said.duration()).transpose()?,
             max_rto: max_rto.map(|said| said.duration()).transpose()?,
-            maps: flags.maps.iter().map(|text| map::parse(&Origin::Flag("--map"), text)).collect::<Result<_, _>>()?,
+            maps: flags
+                .maps
+                .iter()
+                .map(|text| map::parse(&SettingOrigin::Flag("--map"), text))
+                .collect::<Result<_, _>>()?,
             allow_empty: flags
                 .allow_empty
                 .iter()
-                .map(|text| EmptyRule::parse(&Origin::Flag("--allow-empty"), text))
+                .map(|text| EmptyRule::parse(&SettingOrigin::Flag("--allow-empty"), text))
                 .collect::<Result<_, _>>()?,
-            load: LoadWish::default(),
+            load: LoadOptions::default(),
             control: control.map(|said| said.flag()).transpose()?,
             verify_content: verify_content.map(|said| said.flag()).transpose()?,
             skip: None,
@@ -214,7 +219,7 @@ impl Settings {
 
     /// As [`Settings::for_service`], for labels that were read already.
     pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<Rehearsal, ConfigError> {
-        let heard = Heard([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
+        let heard = Layers([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
         let defaults = Rehearsal::default();
         let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?.flatten();
         let empty = heard.rules(|said| &said.allow_empty);
@@ -238,7 +243,7 @@ impl Settings {
             max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
             questions: heard.questions(),
             control: heard.first(|said| said.control).unwrap_or(defaults.control),
-            load: LoadWish {
+            load: LoadOptions {
                 database: heard.first(|said| said.load.database.clone()),
                 command: heard.first(|said| said.load.command.clone()),
             },
@@ -246,11 +251,11 @@ impl Settings {
         })
     }
 
-    fn source(&self, wish: &SourceWish) -> Result<Option<SourceSpec>, ConfigError> {
+    fn source(&self, wish: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
         match wish {
-            SourceWish::Live => Ok(None),
-            SourceWish::Backup(spec) => Ok(Some(spec.clone())),
-            SourceWish::Named { origin, name } => match self.file.sources.get(name) {
+            SourceRef::Live => Ok(None),
+            SourceRef::Backup(spec) => Ok(Some(spec.clone())),
+            SourceRef::Named { origin, name } => match self.file.sources.get(name) {
                 Some(source) => Ok(Some(source.spec.clone())),
                 None if self.file.path.is_none() => {
                     let expected = "a source, for there is no plan file that would know the name; there are `live`, \
@@ -264,11 +269,11 @@ impl Settings {
 }
 
 /// Those who say something of a service, the first heard first.
-struct Heard<'a>(Vec<&'a Wishes>);
+struct Layers<'a>(Vec<&'a Overrides>);
 
-impl<'a> Heard<'a> {
+impl<'a> Layers<'a> {
     /// What the first says who says anything.
-    fn first<T>(&self, value: impl Fn(&'a Wishes) -> Option<T>) -> Option<T> {
+    fn first<T>(&self, value: impl Fn(&'a Overrides) -> Option<T>) -> Option<T> {
         self.0.iter().find_map(|wishes| value(wishes))
     }
 
@@ -279,12 +284,12 @@ impl<'a> Heard<'a> {
             identity: self.first(|said| said.keys.identity.clone()).or(spec.keys.identity),
         };
         let snapshot = self.first(|said| said.snapshot.clone());
-        SourceSpec { snapshot: snapshot.map_or(spec.snapshot, SnapshotWish::name), keys, ..spec }
+        SourceSpec { snapshot: snapshot.map_or(spec.snapshot, SnapshotSelector::name), keys, ..spec }
     }
 
     /// Everybody's questions, the first heard first; of two with one name the first heard counts.
-    fn questions(&self) -> Vec<Question> {
-        let mut asked: Vec<Question> = Vec::new();
+    fn questions(&self) -> Vec<Check> {
+        let mut asked: Vec<Check> = Vec::new();
         for question in self.0.iter().flat_map(|wishes| &wishes.questions) {
             if asked.iter().all(|earlier| earlier.name != question.name) {
                 asked.push(question.clone());
@@ -294,7 +299,7 @@ impl<'a> Heard<'a> {
     }
 
     /// Everybody's rules, the first heard last: the last match wins.
-    fn rules<T: Clone + 'a>(&self, rules: impl Fn(&'a Wishes) -> &'a Vec<T>) -> Vec<T> {
+    fn rules<T: Clone + 'a>(&self, rules: impl Fn(&'a Overrides) -> &'a Vec<T>) -> Vec<T> {
         self.0.iter().rev().flat_map(|wishes| rules(wishes).iter().cloned()).collect()
     }
 }
@@ -318,12 +323,12 @@ impl ReportTargets {
 }
 
 /// A value that somebody wrote, and who.
-struct Said<'a> {
-    origin: Origin,
+struct RawValue<'a> {
+    origin: SettingOrigin,
     text: &'a str,
 }
 
-impl Said<'_> {
+impl RawValue<'_> {
     fn duration(&self) -> Result<Duration, ConfigError> {
         duration::parse(&self.origin, self.text)
     }
@@ -354,24 +359,27 @@ impl Said<'_> {
 }
 
 /// The flag's value, else that of the first of the variables that is set.
-fn said<'a>(
+fn given<'a>(
     flag: Option<&'a str>,
     flag_name: &'static str,
     env: &'a Environment,
     variables: &[&'static str],
-) -> Option<Said<'a>> {
-    let from_env =
-        || variables.iter().find_map(|&name| Some(Said { origin: Origin::Variable(name), text: env.get(name)? }));
-    flag.map(|text| Said { origin: Origin::Flag(flag_name), text }).or_else(from_env)
+) -> Option<RawValue<'a>> {
+    let from_env = || {
+        variables
+            .iter()
+            .find_map(|&name| Some(RawValue { origin: SettingOrigin::Variable(name), text: env.get(name)? }))
+    };
+    flag.map(|text| RawValue { origin: SettingOrigin::Flag(flag_name), text }).or_else(from_env)
 }
 
 /// The variable that holds a passphrase itself.
 const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
 
 /// The source of the whole run.
-fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceWish>, ConfigError> {
-    let from = said(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]);
-    from.map(|from| SourceWish::read(&from.origin, from.text, Path::new(""))).transpose()
+fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceRef>, ConfigError> {
+    let from = given(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]);
+    from.map(|from| SourceRef::read(&from.origin, from.text, Path::new(""))).transpose()
 }
 
 /// What opens the sources of the whole run.
@@ -388,18 +396,18 @@ fn keys(flags: &Flags, env: &Environment) -> Keys {
 fn strategies(flags: &Flags, env: &Environment) -> Result<Vec<StrategyRule>, ConfigError> {
     let variable = "REHEARSA_STRATEGY";
     let mut rules = match env.get(variable) {
-        Some(list) => strategy::parse_list(&Origin::Variable(variable), list)?,
+        Some(list) => strategy::parse_list(&SettingOrigin::Variable(variable), list)?,
         None => Vec::new(),
     };
     for text in &flags.strategies {
-        rules.push(strategy::parse(&Origin::Flag("--strategy"), text)?);
+        rules.push(strategy::parse(&SettingOrigin::Flag("--strategy"), text)?);
     }
     Ok(rules)
 }
 
 /// The flag, our own variable, or the two that GitLab sets for a job with `parallel:`.
 fn partition(flags: &Flags, env: &Environment) -> Result<Option<Partition>, ConfigError> {
-    if let Some(said) = said(flags.partition.as_deref(), "--partition", env, &["REHEARSA_PARTITION"]) {
+    if let Some(said) = given(flags.partition.as_deref(), "--partition", env, &["REHEARSA_PARTITION"]) {
         return partition::parse(&said.origin, said.text).map(Some);
     }
     partition::of_ci(env)
@@ -409,7 +417,7 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
     let dir = flags.report_dir.clone().or_else(|| env.get("REHEARSA_REPORT_DIR").map(PathBuf::from));
     if dir.as_deref() == Some(Path::new("-")) {
         return Err(ConfigError::value(
-            &Origin::Flag("--report-dir"),
+            &SettingOrigin::Flag("--report-dir"),
             "-",
             "a folder; standard output takes one report, as in `--junit -`",
         ));

@@ -1,7 +1,7 @@
 //! Tests of who is heard first.
 
 use super::*;
-use crate::model::mount::{Origin as MountOrigin, Strategy};
+use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::sample;
 use crate::model::service::ServiceName;
 
@@ -99,7 +99,7 @@ fn a_rule_finds_its_mount_by_target_volume_or_host_path() {
         read_only: false,
     };
     let applies = |text: &str, mount: &Mount| {
-        strategy::parse(&Origin::Flag("--strategy"), text).expect(text).applies(&service, mount)
+        strategy::parse(&SettingOrigin::Flag("--strategy"), text).expect(text).applies(&service, mount)
     };
     for text in ["/cache=omit", "cache=omit", "media_cache=omit", "jellyfin:/cache=omit", "media::jellyfin:cache=omit"]
     {

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::forms::{Ci, Form, JunitFlavor, TapVersion};
-use super::place;
+use super::overrides::Overrides;
 use super::plan_file::PlanFile;
-use super::wishes::Wishes;
-use crate::model::dump::LoadWish;
+use super::values::place;
+use super::values::report_spec::{Ci, Form, JunitFlavor, TapVersion};
+use crate::model::dump::LoadOptions;
 use crate::model::event::NoTests;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
-use crate::model::question::Question;
+use crate::model::question::Check;
 use crate::model::service::ServiceName;
 use crate::model::source::{MapRule, SourceSpec};
 
@@ -21,7 +21,7 @@ pub struct Settings {
     /// Which services.
     pub selection: Selection,
     /// What the command line and the environment say of every rehearsal.
-    pub said: Wishes,
+    pub said: Overrides,
     /// What the plan file says of some of them.
     pub file: PlanFile,
     /// Keep the sandbox of a failed rehearsal.
@@ -61,7 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             selection: Selection::default(),
-            said: Wishes::default(),
+            said: Overrides::default(),
             file: PlanFile::default(),
             keep: false,
             threads: DEFAULT_THREADS,
@@ -137,11 +137,11 @@ pub struct Rehearsal {
     /// From the beginning of the restore until the service is ready it may take no longer than this.
     pub max_rto: Option<Duration>,
     /// What its owner asks of it once it is ready.
-    pub questions: Vec<Question>,
+    pub questions: Vec<Check>,
     /// It is booted once more without the data, to see whether its checks notice.
     pub control: bool,
     /// How a database dump is loaded into it.
-    pub load: LoadWish,
+    pub load: LoadOptions,
     /// The content of every file that came back is compared, too.
     pub verify_content: bool,
 }
@@ -165,7 +165,7 @@ impl Default for Rehearsal {
             max_rto: None,
             questions: Vec::new(),
             control: false,
-            load: LoadWish::default(),
+            load: LoadOptions::default(),
             verify_content: false,
         }
     }

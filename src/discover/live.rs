@@ -8,8 +8,8 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tracing::debug;
 
 use super::depends;
-use super::naming::{self, Place};
-use crate::docker::{ContainerLine, Daemon, DockerError, Kind, labels};
+use super::naming::{self, ComposeLabels};
+use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind, labels};
 use crate::model::service::{Condition, Dependency, NetworkMode, Service};
 
 /// How many containers are inspected at a time.
@@ -64,7 +64,7 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, 
         .map(|line| async move {
             match daemon.service(&line.id).await {
                 Ok(service) => Ok(Some((line, service))),
-                Err(DockerError { kind: Kind::NotFound(_), .. }) => {
+                Err(DockerError { kind: DockerErrorKind::NotFound(_), .. }) => {
                     debug!(container = %line.name, "went away between list and inspect");
                     Ok(None)
                 }
@@ -90,7 +90,9 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let mut running: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut depends_on: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for line in &seen {
-        let Place { stack: Some(stack), service, .. } = naming::place(&line.name, &line.labels) else { continue };
+        let ComposeLabels { stack: Some(stack), service, .. } = naming::place(&line.name, &line.labels) else {
+            continue;
+        };
         let names = depends::of_labels(&line.labels).into_iter().map(|dependency| dependency.service);
         depends_on.entry(stack.clone()).or_default().entry(service.clone()).or_default().extend(names);
         if line.running {
@@ -120,7 +122,7 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
 fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
     // The oldest first, so that of two that want one name the same one gets it in every run.
     found.sort_by(|(a, sa), (b, sb)| (&sa.created, &a.name).cmp(&(&sb.created, &b.name)));
-    let places: Vec<(&str, Place)> =
+    let places: Vec<(&str, ComposeLabels)> =
         found.iter().map(|(line, _)| (line.name.as_str(), naming::place(&line.name, &line.labels))).collect();
     let names = naming::names(&places);
     // What depends_on calls a service, to the name of its first container.

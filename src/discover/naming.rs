@@ -14,7 +14,7 @@ const SWARM_TASK: &str = "com.docker.swarm.task.name";
 
 /// Where a container stands, as its labels tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ComposeLabels {
     /// Its stack; a lone container has none.
     pub stack: Option<String>,
     /// The service it is one container of.
@@ -24,16 +24,16 @@ pub struct Place {
 }
 
 /// Where the container called `container` stands.
-pub fn place(container: &str, labels: &BTreeMap<String, String>) -> Place {
+pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabels {
     let label = |key: &str| labels.get(key).map(String::as_str).filter(|value| !value.is_empty());
-    let lone = |service: &str, number| Place { stack: None, service: service.to_owned(), number };
+    let lone = |service: &str, number| ComposeLabels { stack: None, service: service.to_owned(), number };
     if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
         // `docker compose run` makes a container for one command; it is not the stack's service.
         if label(ONEOFF).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return lone(container, 1);
         }
         let number = label(NUMBER).and_then(|text| text.parse().ok()).unwrap_or(1);
-        return Place { stack: Some(project.to_owned()), service: service.to_owned(), number };
+        return ComposeLabels { stack: Some(project.to_owned()), service: service.to_owned(), number };
     }
     if let Some(service) = label(SWARM_SERVICE) {
         // A task is called `stack_service.2.<id>`; in a global service a node's id stands for the number.
@@ -42,7 +42,7 @@ pub fn place(container: &str, labels: &BTreeMap<String, String>) -> Place {
         return match label(SWARM_STACK) {
             Some(stack) => {
                 let own = service.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(service);
-                Place { stack: Some(stack.to_owned()), service: own.to_owned(), number }
+                ComposeLabels { stack: Some(stack.to_owned()), service: own.to_owned(), number }
             }
             None => lone(service, number),
         };
@@ -54,7 +54,7 @@ pub fn place(container: &str, labels: &BTreeMap<String, String>) -> Place {
 ///
 /// The first container of a service bears the service's name, others `service-2`; what still clashes falls back to the
 /// container's own name, which the engine keeps unique.
-pub fn names(containers: &[(&str, Place)]) -> Vec<ServiceName> {
+pub fn names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
     let wanted: Vec<ServiceName> = containers.iter().map(|(_, place)| wanted(place)).collect();
     let firsts: BTreeSet<&ServiceName> =
         containers.iter().zip(&wanted).filter(|((_, place), _)| place.number <= 1).map(|(_, name)| name).collect();
@@ -78,12 +78,12 @@ pub fn names(containers: &[(&str, Place)]) -> Vec<ServiceName> {
     result.into_iter().map(|name| name.expect("every container is either a first one or a replica")).collect()
 }
 
-fn wanted(place: &Place) -> ServiceName {
+fn wanted(place: &ComposeLabels) -> ServiceName {
     let service = if place.number > 1 { format!("{}-{}", place.service, place.number) } else { place.service.clone() };
     ServiceName { stack: place.stack.clone(), service }
 }
 
-fn fallback(container: &str, place: &Place, taken: &BTreeSet<ServiceName>) -> ServiceName {
+fn fallback(container: &str, place: &ComposeLabels, taken: &BTreeSet<ServiceName>) -> ServiceName {
     let own = ServiceName { stack: place.stack.clone(), service: container.to_owned() };
     if !taken.contains(&own) {
         return own;
@@ -107,7 +107,8 @@ mod tests {
     }
 
     fn named(containers: &[(&str, BTreeMap<String, String>)]) -> Vec<String> {
-        let places: Vec<(&str, Place)> = containers.iter().map(|(name, labels)| (*name, place(name, labels))).collect();
+        let places: Vec<(&str, ComposeLabels)> =
+            containers.iter().map(|(name, labels)| (*name, place(name, labels))).collect();
         names(&places).iter().map(ToString::to_string).collect()
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Target, parse_version};
-use super::errors::{DockerError, Kind, Result, kind_of_io};
+use super::errors::{DockerError, DockerErrorKind, Result, kind_of_io};
 use super::{ssh, tls};
 
 /// How long an ordinary call may take.
@@ -95,7 +95,10 @@ impl Daemon {
                 Ok(daemon) => return Ok(daemon),
                 Err(error) => error,
             };
-            let may_pass = matches!(error.kind, Kind::Unreachable | Kind::Timeout(_) | Kind::Engine(_));
+            let may_pass = matches!(
+                error.kind,
+                DockerErrorKind::Unreachable | DockerErrorKind::Timeout(_) | DockerErrorKind::Engine(_)
+            );
             let time_left = until.is_some_and(|until| Instant::now() + pause < until);
             if !(may_pass && time_left) {
                 return Err(error);
@@ -109,7 +112,7 @@ impl Daemon {
     async fn try_connect(target: &Target, pinned: Option<(u16, u16)>) -> Result<Daemon> {
         let address = target.to_string();
         let failed = |error: &Bollard| DockerError::from_bollard(CONNECT, &address, FIRST_ANSWER, error);
-        let unusable = |why| DockerError::new(CONNECT, &*address, Kind::Engine(why));
+        let unusable = |why| DockerError::new(CONNECT, &*address, DockerErrorKind::Engine(why));
         let docker = match target {
             Target::Unix(path) => unix(path, &address).await?,
             Target::Tcp(place) => {
@@ -122,10 +125,10 @@ impl Daemon {
         // The one call without a version in its path.
         let version = match timeout(FIRST_ANSWER, docker.version()).await {
             Ok(version) => version.map_err(|error| failed(&error))?,
-            Err(_) => return Err(DockerError::new(CONNECT, &*address, Kind::Timeout(FIRST_ANSWER))),
+            Err(_) => return Err(DockerError::new(CONNECT, &*address, DockerErrorKind::Timeout(FIRST_ANSWER))),
         };
-        let (api, engine_api) =
-            agree(&version, pinned).map_err(|why| DockerError::new(CONNECT, &*address, Kind::Version(why)))?;
+        let (api, engine_api) = agree(&version, pinned)
+            .map_err(|why| DockerError::new(CONNECT, &*address, DockerErrorKind::Version(why)))?;
         let docker = docker.with_request_modifier(move |request| versioned(request, api));
         Ok(Daemon {
             inner: Arc::new(Inner {
@@ -197,7 +200,7 @@ impl Daemon {
     ) -> Result<T> {
         match timeout(limit, call).await {
             Ok(answer) => answer.map_err(|error| DockerError::from_bollard(operation, subject, limit, &error)),
-            Err(_) => Err(DockerError::new(operation, subject, Kind::Timeout(limit))),
+            Err(_) => Err(DockerError::new(operation, subject, DockerErrorKind::Timeout(limit))),
         }
     }
 }
@@ -207,22 +210,31 @@ const CONNECT: &str = "connect to";
 /// The socket is tried by hand first: bollard reports whatever is wrong with it as a missing file.
 async fn unix(path: &Path, address: &str) -> Result<Docker> {
     if let Err(error) = UnixStream::connect(path).await {
-        return Err(DockerError::caused(CONNECT, address, kind_of_io(&error).unwrap_or(Kind::Unreachable), &error));
+        return Err(DockerError::caused(
+            CONNECT,
+            address,
+            kind_of_io(&error).unwrap_or(DockerErrorKind::Unreachable),
+            &error,
+        ));
     }
     let Some(text) = path.to_str() else {
-        return Err(DockerError::new(CONNECT, address, Kind::Engine("the socket's path is not UTF-8".to_owned())));
+        return Err(DockerError::new(
+            CONNECT,
+            address,
+            DockerErrorKind::Engine("the socket's path is not UTF-8".to_owned()),
+        ));
     };
     Docker::connect_with_unix(text, UNBOUNDED, &client_version(NEWEST))
         .map_err(|error| DockerError::from_bollard(CONNECT, address, FIRST_ANSWER, &error))
 }
 
 fn tls(place: &str, certs: &Path) -> std::result::Result<Docker, String> {
-    let place = Arc::new(tls::Place::prepare(place, certs)?);
+    let place = Arc::new(tls::TlsAddress::prepare(place, certs)?);
     carried(move |request| Arc::clone(&place).send(request))
 }
 
 fn ssh(place: &str) -> std::result::Result<Docker, String> {
-    let way = Arc::new(ssh::Way::to(ssh::Place::parse(place)?));
+    let way = Arc::new(ssh::Way::to(ssh::SshAddress::parse(place)?));
     carried(move |request| Arc::clone(&way).send(request))
 }
 
@@ -290,7 +302,7 @@ pub(super) fn in_path<'a>(operation: &'static str, name: &'a str) -> Result<&'a 
     if steps && name.bytes().all(plain) {
         Ok(name)
     } else {
-        Err(DockerError::new(operation, name, Kind::NotFound("not a name the engine could know".to_owned())))
+        Err(DockerError::new(operation, name, DockerErrorKind::NotFound("not a name the engine could know".to_owned())))
     }
 }
 
@@ -343,7 +355,7 @@ mod tests {
             assert_eq!(in_path("look up", name).expect(name), name);
         }
         for name in ["", "..", "../volumes/x", "a/../b", "a?force=1", "a#b", "a%2fb", "a b", "/a"] {
-            assert!(matches!(in_path("look up", name).expect_err(name).kind, Kind::NotFound(_)), "{name}");
+            assert!(matches!(in_path("look up", name).expect_err(name).kind, DockerErrorKind::NotFound(_)), "{name}");
         }
     }
 }

@@ -189,7 +189,7 @@ pub(super) fn split(text: &str, origin: &str) -> Result<Address, ConnectError> {
         "unix" => Err(bad("names no absolute path")),
         "ssh" => {
             let place = rest.trim_end_matches('/');
-            super::ssh::Place::parse(place).map_err(|why| bad(&why))?;
+            super::ssh::SshAddress::parse(place).map_err(|why| bad(&why))?;
             Ok(Address::Ssh(place.to_owned()))
         }
         "tcp" | "http" | "https" => {

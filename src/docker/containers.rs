@@ -8,7 +8,7 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOpt
 use tokio::time::{Instant, sleep};
 
 use super::client::{Daemon, in_path};
-use super::errors::{DockerError, Kind, Result};
+use super::errors::{DockerError, DockerErrorKind, Result};
 
 /// A line of `docker ps`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,15 +127,17 @@ impl Daemon {
 
 /// There is no such object.
 pub(super) fn is_not_found(error: &DockerError) -> bool {
-    matches!(error.kind, Kind::NotFound(_))
+    matches!(error.kind, DockerErrorKind::NotFound(_))
 }
 
 /// The engine says so in words only; the status (409) is that of any conflict. An engine under load also stumbles over a log that it
 /// still writes to in the folder that it removes; asked again it goes on.
 fn is_being_removed(error: &DockerError) -> bool {
     match &error.kind {
-        Kind::Conflict(words) => words.contains("already in progress"),
-        Kind::Engine(words) => words.contains("unable to remove filesystem") && words.contains("directory not empty"),
+        DockerErrorKind::Conflict(words) => words.contains("already in progress"),
+        DockerErrorKind::Engine(words) => {
+            words.contains("unable to remove filesystem") && words.contains("directory not empty")
+        }
         _ => false,
     }
 }
@@ -148,10 +150,12 @@ mod removal_tests {
     fn a_removal_that_stumbled_is_asked_for_again() {
         let error = |kind| DockerError::new("remove container", "x", kind);
         let stumbled = "unable to remove filesystem for x: unlinkat /c/x: directory not empty".to_owned();
-        assert!(is_being_removed(&error(Kind::Engine(stumbled))));
+        assert!(is_being_removed(&error(DockerErrorKind::Engine(stumbled))));
         let busy = "removal of container x is already in progress".to_owned();
-        assert!(is_being_removed(&error(Kind::Conflict(busy))));
-        assert!(!is_being_removed(&error(Kind::Engine("unable to remove filesystem: read-only".to_owned()))));
+        assert!(is_being_removed(&error(DockerErrorKind::Conflict(busy))));
+        assert!(!is_being_removed(&error(DockerErrorKind::Engine(
+            "unable to remove filesystem: read-only".to_owned()
+        ))));
     }
 }
 

@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
-use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSource, MountSpec, NetworkSpec, Stdin};
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin};
 use crate::model::service::EnvVar;
 
 use super::client::Daemon;
@@ -25,7 +25,7 @@ impl Daemon {
     ///
     /// An image's `VOLUME` that no mount of the spec covers gets an anonymous volume from the engine. It carries no label and
     /// goes with the container.
-    pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &Marks) -> Result<String> {
+    pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &ObjectLabels) -> Result<String> {
         const CREATE: &str = "create container";
         let image_labels = self.image_label_names(&spec.image).await?;
         let body = body(spec, marks, &image_labels, self.api());
@@ -39,7 +39,7 @@ impl Daemon {
 }
 
 /// The whole request.
-fn body(spec: &ContainerSpec, marks: &Marks, image_labels: &[String], api: (u16, u16)) -> ContainerCreateBody {
+fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api: (u16, u16)) -> ContainerCreateBody {
     let attached = spec.stdin == Stdin::Attached;
     // In the network namespace of another container these are that container's, and the engine refuses to set them.
     let own_network = !matches!(spec.network, NetworkSpec::Share(_));
@@ -75,7 +75,7 @@ fn body(spec: &ContainerSpec, marks: &Marks, image_labels: &[String], api: (u16,
 }
 
 /// What it may do on the host.
-fn host_config(spec: &ContainerSpec, marks: &Marks, api: (u16, u16)) -> HostConfig {
+fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> HostConfig {
     let sandbox = matches!(spec.network, NetworkSpec::Sandbox { .. });
     let shares = matches!(spec.network, NetworkSpec::Share(_));
     let (tmpfs, mounts): (Vec<_>, Vec<_>) =
@@ -217,7 +217,7 @@ fn healthcheck(spec: &HealthcheckSpec) -> HealthConfig {
     }
 }
 
-fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &Marks, api: (u16, u16)) -> Option<Mount> {
+fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &ObjectLabels, api: (u16, u16)) -> Option<Mount> {
     let (typ, source, bind, volume) = match &mount.source {
         MountSource::Tmpfs(_) => return None,
         MountSource::Volume(name) => {

@@ -6,8 +6,8 @@ use super::*;
 use crate::model::secret::Secret;
 use crate::model::service::{Healthcheck, Ulimit};
 
-fn marks() -> Marks {
-    Marks { session: "s1".into(), stack: "media".into(), host: "nas".into(), process: "1.2".into(), expires: 3 }
+fn marks() -> ObjectLabels {
+    ObjectLabels { session: "s1".into(), stack: "media".into(), host: "nas".into(), process: "1.2".into(), expires: 3 }
 }
 
 fn spec(network: NetworkSpec) -> ContainerSpec {

@@ -20,14 +20,14 @@ pub struct DockerError {
     /// On what: a name or id; may be empty.
     pub subject: String,
     /// What came of it.
-    pub kind: Kind,
+    pub kind: DockerErrorKind,
     /// The cause below.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// How a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Kind {
+pub enum DockerErrorKind {
     /// The engine does not answer, or the connection broke.
     #[error("the Docker engine does not answer")]
     Unreachable,
@@ -68,7 +68,7 @@ impl fmt::Display for DockerError {
         }
         match &self.kind {
             // "remove volume x: not found: No such volume: x" says it three times.
-            Kind::NotFound(message) if message.is_empty() || message.trim_end().ends_with(&self.subject) => {
+            DockerErrorKind::NotFound(message) if message.is_empty() || message.trim_end().ends_with(&self.subject) => {
                 f.write_str(": not found")
             }
             kind => write!(f, ": {kind}"),
@@ -84,7 +84,7 @@ impl StdError for DockerError {
 
 impl DockerError {
     /// An error without a cause below it.
-    pub(super) fn new(operation: &'static str, subject: impl Into<String>, kind: Kind) -> Self {
+    pub(super) fn new(operation: &'static str, subject: impl Into<String>, kind: DockerErrorKind) -> Self {
         Self { operation, subject: subject.into(), kind, source: None }
     }
 
@@ -92,7 +92,7 @@ impl DockerError {
     pub(super) fn caused(
         operation: &'static str,
         subject: impl Into<String>,
-        kind: Kind,
+        kind: DockerErrorKind,
         cause: &(dyn StdError + 'static),
     ) -> Self {
         Self { operation, subject: subject.into(), kind, source: Some(Box::new(Root(root(cause).to_string()))) }
@@ -105,14 +105,14 @@ impl DockerError {
                 return Self::new(operation, subject, kind_of_answer(*status_code, message));
             }
             Bollard::DockerStreamError { error } => return Self::new(operation, subject, kind_of_answer(500, error)),
-            Bollard::DockerContainerWaitError { error, .. } => Kind::Engine(one_line(error)),
-            Bollard::RequestTimeoutError => return Self::new(operation, subject, Kind::Timeout(limit)),
-            Bollard::SocketNotFoundError(_) => Kind::Unreachable,
+            Bollard::DockerContainerWaitError { error, .. } => DockerErrorKind::Engine(one_line(error)),
+            Bollard::RequestTimeoutError => return Self::new(operation, subject, DockerErrorKind::Timeout(limit)),
+            Bollard::SocketNotFoundError(_) => DockerErrorKind::Unreachable,
             // Taken by hand: these stand for what they hold, and a transparent error's `source()` skips it.
             Bollard::IOError { err } => return Self::connection(operation, subject, err),
             Bollard::HyperResponseError { err } => return Self::connection(operation, subject, err),
             Bollard::HyperLegacyError { err } => return Self::connection(operation, subject, err),
-            other => return Self::new(operation, subject, Kind::Engine(one_line(&root(other).to_string()))),
+            other => return Self::new(operation, subject, DockerErrorKind::Engine(one_line(&root(other).to_string()))),
         };
         Self::caused(operation, subject, kind, error)
     }
@@ -120,24 +120,28 @@ impl DockerError {
     /// The connection could not be made, or broke.
     fn connection(operation: &'static str, subject: &str, error: &(dyn StdError + 'static)) -> Self {
         let kind = chain(error).find_map(|error| kind_of_io(error.downcast_ref::<io::Error>()?));
-        Self::caused(operation, subject, kind.unwrap_or(Kind::Unreachable), error)
+        Self::caused(operation, subject, kind.unwrap_or(DockerErrorKind::Unreachable), error)
     }
 
     /// What the user can do about it, when that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match &self.kind {
-            Kind::Unreachable => {
+            DockerErrorKind::Unreachable => {
                 Some("see that the engine runs and that DOCKER_HOST, --host or the Docker context is right")
             }
-            Kind::Refused if self.subject.starts_with("unix:") => {
+            DockerErrorKind::Refused if self.subject.starts_with("unix:") => {
                 Some("run as root, or as a user of the group that owns the socket (usually `docker`)")
             }
-            Kind::Refused => Some("see that the keys and certificates are the ones that this engine trusts"),
-            Kind::NetworksExhausted => Some(
+            DockerErrorKind::Refused => Some("see that the keys and certificates are the ones that this engine trusts"),
+            DockerErrorKind::NetworksExhausted => Some(
                 "`rehearsa clean` and `docker network prune` free address ranges; default-address-pools in daemon.json widens them",
             ),
-            Kind::NoSpace => Some("free some space where the engine keeps its data"),
-            Kind::NotFound(_) | Kind::Conflict(_) | Kind::Timeout(_) | Kind::Version(_) | Kind::Engine(_) => None,
+            DockerErrorKind::NoSpace => Some("free some space where the engine keeps its data"),
+            DockerErrorKind::NotFound(_)
+            | DockerErrorKind::Conflict(_)
+            | DockerErrorKind::Timeout(_)
+            | DockerErrorKind::Version(_)
+            | DockerErrorKind::Engine(_) => None,
         }
     }
 }
@@ -173,34 +177,34 @@ fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
 }
 
 /// What an I/O error of the connection means; `None` when it says nothing by itself.
-pub(super) fn kind_of_io(error: &io::Error) -> Option<Kind> {
+pub(super) fn kind_of_io(error: &io::Error) -> Option<DockerErrorKind> {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Some(Kind::Refused),
+        io::ErrorKind::PermissionDenied => Some(DockerErrorKind::Refused),
         io::ErrorKind::Other => None,
-        _ => Some(Kind::Unreachable),
+        _ => Some(DockerErrorKind::Unreachable),
     }
 }
 
 /// What the engine's answer means.
-fn kind_of_answer(status: u16, message: &str) -> Kind {
+fn kind_of_answer(status: u16, message: &str) -> DockerErrorKind {
     let message = one_line(message);
     let lower = message.to_lowercase();
     if lower.contains("non-overlapping ipv4 address pool")
         || lower.contains("predefined address pools have been fully subnetted")
     {
-        return Kind::NetworksExhausted;
+        return DockerErrorKind::NetworksExhausted;
     }
     if lower.contains("no space left on device") {
-        return Kind::NoSpace;
+        return DockerErrorKind::NoSpace;
     }
     match status {
-        404 => Kind::NotFound(message),
-        409 => Kind::Conflict(message),
+        404 => DockerErrorKind::NotFound(message),
+        409 => DockerErrorKind::Conflict(message),
         // Engines answer 403 when a network still has containers on it.
-        403 if lower.contains("active endpoints") => Kind::Conflict(message),
-        401 => Kind::Refused,
-        _ if message.is_empty() => Kind::Engine(format!("the engine answered with status {status}")),
-        _ => Kind::Engine(message),
+        403 if lower.contains("active endpoints") => DockerErrorKind::Conflict(message),
+        401 => DockerErrorKind::Refused,
+        _ if message.is_empty() => DockerErrorKind::Engine(format!("the engine answered with status {status}")),
+        _ => DockerErrorKind::Engine(message),
     }
 }
 
@@ -235,8 +239,8 @@ mod tests {
             "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
             "all predefined address pools have been fully subnetted",
         ] {
-            assert_eq!(answer(400, message).kind, Kind::NetworksExhausted);
-            assert_eq!(answer(500, message).kind, Kind::NetworksExhausted);
+            assert_eq!(answer(400, message).kind, DockerErrorKind::NetworksExhausted);
+            assert_eq!(answer(500, message).kind, DockerErrorKind::NetworksExhausted);
         }
         assert_eq!(
             full(&answer(500, "all predefined address pools have been fully subnetted")),
@@ -246,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_whatever_the_status() {
-        assert_eq!(answer(500, "mkdir /var/lib/docker/x: no space left on device").kind, Kind::NoSpace);
+        assert_eq!(answer(500, "mkdir /var/lib/docker/x: no space left on device").kind, DockerErrorKind::NoSpace);
     }
 
     #[test]
@@ -278,18 +282,18 @@ mod tests {
 
     #[test]
     fn a_network_in_use_is_a_conflict() {
-        assert!(matches!(answer(403, "network x has active endpoints").kind, Kind::Conflict(_)));
-        assert!(matches!(answer(403, "forbidden").kind, Kind::Engine(_)));
+        assert!(matches!(answer(403, "network x has active endpoints").kind, DockerErrorKind::Conflict(_)));
+        assert!(matches!(answer(403, "forbidden").kind, DockerErrorKind::Engine(_)));
     }
 
     #[test]
     fn a_broken_connection_has_its_root_as_cause_and_nothing_twice() {
         for (kind, expected) in [
-            (io::ErrorKind::ConnectionRefused, Kind::Unreachable),
-            (io::ErrorKind::NotFound, Kind::Unreachable),
-            (io::ErrorKind::BrokenPipe, Kind::Unreachable),
-            (io::ErrorKind::UnexpectedEof, Kind::Unreachable),
-            (io::ErrorKind::PermissionDenied, Kind::Refused),
+            (io::ErrorKind::ConnectionRefused, DockerErrorKind::Unreachable),
+            (io::ErrorKind::NotFound, DockerErrorKind::Unreachable),
+            (io::ErrorKind::BrokenPipe, DockerErrorKind::Unreachable),
+            (io::ErrorKind::UnexpectedEof, DockerErrorKind::Unreachable),
+            (io::ErrorKind::PermissionDenied, DockerErrorKind::Refused),
         ] {
             let error = Bollard::IOError { err: io::Error::new(kind, "below") };
             let error = DockerError::from_bollard("list", "", Duration::ZERO, &error);
@@ -306,9 +310,9 @@ mod tests {
 
     #[test]
     fn hints_fit_the_way_the_engine_is_talked_to() {
-        let socket = DockerError::new("connect to", "unix:///var/run/docker.sock", Kind::Refused);
+        let socket = DockerError::new("connect to", "unix:///var/run/docker.sock", DockerErrorKind::Refused);
         assert!(socket.hint().is_some_and(|hint| hint.contains("docker")));
-        let tls = DockerError::new("connect to", "tcp://nas:2376", Kind::Refused);
+        let tls = DockerError::new("connect to", "tcp://nas:2376", DockerErrorKind::Refused);
         assert!(tls.hint().is_some_and(|hint| hint.contains("certificates")));
         assert_eq!(answer(409, "in use").hint(), None);
     }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::client::{Daemon, LIMIT};
 use super::containers::HealthStatus;
-use super::errors::{DockerError, Kind, Result};
+use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
 
 /// Something that happened to a container.
@@ -20,12 +20,12 @@ pub struct ContainerEvent {
     /// The container's id.
     pub id: String,
     /// What.
-    pub what: ContainerHappening,
+    pub what: ContainerEventKind,
 }
 
 /// What can happen to a container, as far as a rehearsal cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContainerHappening {
+pub enum ContainerEventKind {
     /// It started.
     Started,
     /// It ended with this exit code.
@@ -54,7 +54,7 @@ impl Daemon {
     pub async fn events(&self, session: &str) -> Result<EventStream> {
         let info = self.call(LISTEN, "", self.docker().info()).await?;
         let since = info.system_time.as_deref().and_then(unix_time).ok_or_else(|| {
-            DockerError::new(LISTEN, "", Kind::Engine("the engine does not say what time it is".to_owned()))
+            DockerError::new(LISTEN, "", DockerErrorKind::Engine("the engine does not say what time it is".to_owned()))
         })?;
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
@@ -65,7 +65,7 @@ impl Daemon {
         let docker = self.docker().clone();
         tokio::spawn(async move {
             let mut events = std::pin::pin!(docker.events(Some(options)));
-            let mut seen = Seen::default();
+            let mut seen = RecentEvents::default();
             loop {
                 let item = tokio::select! {
                     item = events.next() => item,
@@ -98,9 +98,9 @@ fn unix_time(rfc3339: &str) -> Option<String> {
 
 /// An event that happens while the engine subscribes us can come twice, from its memory and live.
 #[derive(Default)]
-struct Seen(VecDeque<(Option<i64>, Option<String>, Option<String>)>);
+struct RecentEvents(VecDeque<(Option<i64>, Option<String>, Option<String>)>);
 
-impl Seen {
+impl RecentEvents {
     fn before(&mut self, message: &EventMessage) -> bool {
         let id = message.actor.as_ref().and_then(|actor| actor.id.clone());
         let this = (message.time_nano, id, message.action.clone());
@@ -126,13 +126,13 @@ fn read(message: &EventMessage) -> Option<ContainerEvent> {
     // `exec_die` and the health status are followed by more: `exec_start: /bin/sh -c …`, `health_status: healthy`.
     let (action, more) = action.split_once(':').map_or((action, ""), |(action, more)| (action, more.trim()));
     let what = match action {
-        "start" => ContainerHappening::Started,
+        "start" => ContainerEventKind::Started,
         // Without a code it is not known to have ended well.
-        "die" => ContainerHappening::Died(exit_code().unwrap_or(-1)),
-        "oom" => ContainerHappening::OutOfMemory,
-        "destroy" => ContainerHappening::Removed,
-        "exec_die" => ContainerHappening::ExecDied(exit_code().unwrap_or(-1)),
-        "health_status" => ContainerHappening::Health(match more {
+        "die" => ContainerEventKind::Died(exit_code().unwrap_or(-1)),
+        "oom" => ContainerEventKind::OutOfMemory,
+        "destroy" => ContainerEventKind::Removed,
+        "exec_die" => ContainerEventKind::ExecDied(exit_code().unwrap_or(-1)),
+        "health_status" => ContainerEventKind::Health(match more {
             "healthy" => HealthStatus::Healthy,
             "unhealthy" => HealthStatus::Unhealthy,
             "starting" => HealthStatus::Starting,
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn the_actions_that_matter_are_understood() {
         let what = |action: &str, code: Option<&str>| read(&message(action, code)).map(|event| event.what);
-        assert_eq!(what("start", None), Some(ContainerHappening::Started));
-        assert_eq!(what("die", Some("137")), Some(ContainerHappening::Died(137)));
-        assert_eq!(what("die", None), Some(ContainerHappening::Died(-1)));
-        assert_eq!(what("oom", None), Some(ContainerHappening::OutOfMemory));
-        assert_eq!(what("destroy", None), Some(ContainerHappening::Removed));
-        assert_eq!(what("exec_die", Some("1")), Some(ContainerHappening::ExecDied(1)));
-        assert_eq!(what("health_status: unhealthy", None), Some(ContainerHappening::Health(HealthStatus::Unhealthy)));
-        assert_eq!(what("health_status: healthy", None), Some(ContainerHappening::Health(HealthStatus::Healthy)));
+        assert_eq!(what("start", None), Some(ContainerEventKind::Started));
+        assert_eq!(what("die", Some("137")), Some(ContainerEventKind::Died(137)));
+        assert_eq!(what("die", None), Some(ContainerEventKind::Died(-1)));
+        assert_eq!(what("oom", None), Some(ContainerEventKind::OutOfMemory));
+        assert_eq!(what("destroy", None), Some(ContainerEventKind::Removed));
+        assert_eq!(what("exec_die", Some("1")), Some(ContainerEventKind::ExecDied(1)));
+        assert_eq!(what("health_status: unhealthy", None), Some(ContainerEventKind::Health(HealthStatus::Unhealthy)));
+        assert_eq!(what("health_status: healthy", None), Some(ContainerEventKind::Health(HealthStatus::Healthy)));
         for other in ["exec_start: /bin/sh -c curl", "attach", "create", "health_status: running", "kill"] {
             assert_eq!(what(other, None), None, "{other}");
         }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_event_counts_once() {
-        let mut seen = Seen::default();
+        let mut seen = RecentEvents::default();
         assert!(!seen.before(&message("start", None)));
         assert!(seen.before(&message("start", None)));
         assert!(!seen.before(&message("die", None)));

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
 use super::client::{Daemon, in_path};
-use super::errors::{DockerError, Kind, Result};
+use super::errors::{DockerError, DockerErrorKind, Result};
 
 /// The most that is kept of each output.
 const MOST: usize = 256 * 1024;
@@ -17,7 +17,7 @@ const LOOKS: (u32, Duration) = (100, Duration::from_millis(20));
 
 /// How a command went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ran {
+pub enum ExecOutput {
     /// It ended.
     Ended {
         /// Its exit code.
@@ -34,7 +34,7 @@ pub enum Ran {
 impl Daemon {
     /// Runs a command in a running container, with the environment, the user and the folder of its own process, and no input. It
     /// takes no longer than `limit`.
-    pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran> {
+    pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<ExecOutput> {
         const EXEC: &str = "run a command in container";
         let options = CreateExecOptions {
             attach_stdout: Some(true),
@@ -60,8 +60,10 @@ impl Daemon {
         let (stdout, stderr) = match self.call_within(limit, EXEC, id, read).await {
             Ok(outputs) => outputs,
             // Newer engines refuse, older ones have the runtime's words as the output and an exit code for them.
-            Err(DockerError { kind: Kind::Engine(words) | Kind::NotFound(words), .. }) if is_of_runtime(&words) => {
-                return Ok(Ran::NotStarted(words));
+            Err(DockerError { kind: DockerErrorKind::Engine(words) | DockerErrorKind::NotFound(words), .. })
+                if is_of_runtime(&words) =>
+            {
+                return Ok(ExecOutput::NotStarted(words));
             }
             Err(error) => return Err(error),
         };
@@ -71,13 +73,13 @@ impl Daemon {
             if let (Some(exit), false) = (state.exit_code, state.running.unwrap_or(false)) {
                 let said = [&stdout, &stderr].map(|output| String::from_utf8_lossy(output).into_owned());
                 return Ok(match said.into_iter().find(|words| is_of_runtime(words)) {
-                    Some(words) if matches!(exit, 126 | 127) => Ran::NotStarted(words),
-                    _ => Ran::Ended { exit, stdout, stderr },
+                    Some(words) if matches!(exit, 126 | 127) => ExecOutput::NotStarted(words),
+                    _ => ExecOutput::Ended { exit, stdout, stderr },
                 });
             }
             sleep(LOOKS.1).await;
         }
-        Err(DockerError::new(EXEC, id, Kind::Engine("its output ended, but not the command".to_owned())))
+        Err(DockerError::new(EXEC, id, DockerErrorKind::Engine("its output ended, but not the command".to_owned())))
     }
 }
 

@@ -26,14 +26,14 @@ pub struct ImageLine {
 
 /// What an image says of itself.
 #[derive(Clone, Default)]
-pub struct ImageWords {
+pub struct ImageMetadata {
     /// The variables that it gives to its containers.
     pub env: Vec<(String, String)>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 
-impl ImageWords {
+impl ImageMetadata {
     /// A variable's value.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -59,11 +59,11 @@ impl Daemon {
     }
 
     /// What an image says of itself in its configuration.
-    pub async fn image_words(&self, reference: &str) -> Result<ImageWords> {
+    pub async fn image_words(&self, reference: &str) -> Result<ImageMetadata> {
         let config = self.inspect_image(reference).await?.config.unwrap_or_default();
         let env = config.env.unwrap_or_default();
         let env = env.iter().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned()));
-        Ok(ImageWords { env: env.collect(), labels: config.labels.unwrap_or_default().into_iter().collect() })
+        Ok(ImageMetadata { env: env.collect(), labels: config.labels.unwrap_or_default().into_iter().collect() })
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::sandbox::Marks;
+use crate::model::sandbox::ObjectLabels;
 
 /// Session id.
 pub const SESSION: &str = "io.rehearsa.session";
@@ -21,8 +21,8 @@ pub const EXPIRES: &str = "io.rehearsa.expires";
 pub const WORKER: &str = "io.rehearsa.worker";
 
 /// The marks as labels.
-pub(super) fn write(marks: &Marks) -> HashMap<String, String> {
-    let Marks { session, stack, host, process, expires } = marks;
+pub(super) fn write(marks: &ObjectLabels) -> HashMap<String, String> {
+    let ObjectLabels { session, stack, host, process, expires } = marks;
     [(SESSION, session.clone()), (STACK, stack.clone()), (HOST, host.clone()), (PID, process.clone())]
         .into_iter()
         .chain([(EXPIRES, expires.to_string())])
@@ -31,9 +31,9 @@ pub(super) fn write(marks: &Marks) -> HashMap<String, String> {
 }
 
 /// The labels as marks. An expiry that cannot be read counts as long past.
-pub(super) fn read(labels: &HashMap<String, String>) -> Marks {
+pub(super) fn read(labels: &HashMap<String, String>) -> ObjectLabels {
     let text = |key: &str| labels.get(key).cloned().unwrap_or_default();
-    Marks {
+    ObjectLabels {
         session: text(SESSION),
         stack: text(STACK),
         host: text(HOST),
@@ -46,8 +46,8 @@ pub(super) fn read(labels: &HashMap<String, String>) -> Marks {
 mod tests {
     use super::*;
 
-    fn marks() -> Marks {
-        Marks {
+    fn marks() -> ObjectLabels {
+        ObjectLabels {
             session: "7f3a".into(),
             stack: "media".into(),
             host: "nas".into(),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 
-use crate::model::sandbox::Marks;
+use crate::model::sandbox::ObjectLabels;
 
 use super::client::{Daemon, in_path};
 use super::containers::is_not_found;
@@ -28,7 +28,7 @@ const ISOLATED_MODE: (u16, u16) = (1, 48);
 
 impl Daemon {
     /// Creates an internal network without an address of the host on it (design: isolated).
-    pub async fn create_network(&self, name: &str, marks: &Marks) -> Result<NetworkInfo> {
+    pub async fn create_network(&self, name: &str, marks: &ObjectLabels) -> Result<NetworkInfo> {
         const CREATE: &str = "create network";
         const LOOK: &str = "inspect network";
         let request = request(name, marks, self.inner.engine_api);
@@ -63,7 +63,7 @@ impl Daemon {
 }
 
 /// The request for a sandbox network.
-fn request(name: &str, marks: &Marks, engine: (u16, u16)) -> NetworkCreateRequest {
+fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreateRequest {
     // `internal` alone still gives the host an address on the bridge, through which everything that listens on the host can
     // be reached.
     let no_address: &[(&str, &str)] = if engine >= ISOLATED_MODE {
@@ -128,8 +128,8 @@ mod tests {
 
     use super::*;
 
-    fn marks() -> Marks {
-        Marks { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 }
+    fn marks() -> ObjectLabels {
+        ObjectLabels { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 }
     }
 
     #[test]

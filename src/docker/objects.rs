@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 
-use crate::model::sandbox::Marks;
+use crate::model::sandbox::ObjectLabels;
 
 use super::client::Daemon;
 use super::containers::{is_not_found, own_name, with_label};
@@ -30,7 +30,7 @@ pub struct Object {
     /// Its name; of a container that the engine is just removing, and whose name is free again already, its id.
     pub name: String,
     /// What its labels say.
-    pub marks: Marks,
+    pub marks: ObjectLabels,
 }
 
 impl Daemon {

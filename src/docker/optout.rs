@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::sandbox::Marks;
+use crate::model::sandbox::ObjectLabels;
 
 use super::labels;
 
@@ -36,7 +36,7 @@ const OPT_OUTS: &[(&str, &str)] = &[
 ];
 
 /// Every label of a container of ours: marks and opt-outs as they are, the image's own set to nothing.
-pub(super) fn labels(marks: &Marks, image_labels: &[String]) -> HashMap<String, String> {
+pub(super) fn labels(marks: &ObjectLabels, image_labels: &[String]) -> HashMap<String, String> {
     let mut all: HashMap<String, String> = image_labels.iter().map(|key| (key.clone(), String::new())).collect();
     all.extend(OPT_OUTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     all.extend(labels::write(marks));
@@ -49,8 +49,13 @@ mod tests {
 
     #[test]
     fn labels_of_the_image_lose_their_value_but_ours_win() {
-        let marks =
-            Marks { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 };
+        let marks = ObjectLabels {
+            session: "s".into(),
+            stack: "a".into(),
+            host: "h".into(),
+            process: "1.2".into(),
+            expires: 3,
+        };
         let image = ["traefik.enable", "com.docker.compose.project", "io.rehearsa.session"].map(str::to_owned);
         let labels = labels(&marks, &image);
         assert_eq!(labels["traefik.enable"], "false");

@@ -26,7 +26,7 @@ use super::http;
 
 /// Where `ssh` leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SshAddress {
     user: Option<String>,
     host: String,
     port: Option<u16>,
@@ -37,11 +37,11 @@ pub(super) struct Place {
 /// The way there. sshd drops connections when ten (its MaxStartups) have not logged in yet, and a call is a login.
 #[derive(Debug)]
 pub(super) struct Way {
-    place: Place,
+    place: SshAddress,
     logins: Semaphore,
 }
 
-impl Place {
+impl SshAddress {
     /// `[user@]host[:port][/path/of/docker.sock]`; an error says what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (login, socket) = match text.find('/') {
@@ -109,7 +109,7 @@ impl Way {
     /// An answer that takes longer is one that the engine takes its time for: the login is over.
     const LOGIN: Duration = Duration::from_secs(5);
 
-    pub(super) fn to(place: Place) -> Self {
+    pub(super) fn to(place: SshAddress) -> Self {
         Self { place, logins: Semaphore::new(Self::LOGINS) }
     }
 
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn arguments(place: &str) -> String {
-        Place::parse(place).expect(place).arguments().join(" ")
+        SshAddress::parse(place).expect(place).arguments().join(" ")
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn nothing_in_the_place_becomes_an_option_or_a_command() {
         for place in ["", "-oProxyCommand=x", "-l@nas", "me@", "nas/a;reboot", "nas/$(x)", "me:pw@nas", "a b"] {
-            assert!(Place::parse(place).is_err(), "{place}");
+            assert!(SshAddress::parse(place).is_err(), "{place}");
         }
     }
 }

@@ -24,7 +24,7 @@ use super::errors::chain;
 use super::http;
 
 /// Where TLS leads, and with which keys.
-pub(super) struct Place {
+pub(super) struct TlsAddress {
     /// `host:port`.
     address: String,
     name: ServerName<'static>,
@@ -39,7 +39,7 @@ struct Files {
     key: PathBuf,
 }
 
-impl Place {
+impl TlsAddress {
     /// `host:port` with the keys of this folder; an error says what is wrong with them.
     pub(super) fn prepare(address: &str, certs: &Path) -> Result<Self, String> {
         let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| certs.join(name));

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::RemoveVolumeOptions;
 
-use crate::model::sandbox::{Marks, VolumeSpec};
+use crate::model::sandbox::{ObjectLabels, VolumeSpec};
 
 use super::client::{Daemon, in_path};
 use super::containers::is_not_found;
-use super::errors::{DockerError, Kind, Result};
+use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
 
 /// What the engine knows of a volume.
@@ -30,14 +30,15 @@ pub struct VolumeInfo {
 impl Daemon {
     /// Creates a volume. One of this name that is there already is a conflict: the engine would hand it out as if it were
     /// new.
-    pub async fn create_volume(&self, name: &str, spec: &VolumeSpec, marks: &Marks) -> Result<VolumeInfo> {
+    pub async fn create_volume(&self, name: &str, spec: &VolumeSpec, marks: &ObjectLabels) -> Result<VolumeInfo> {
         const CREATE: &str = "create volume";
-        let request = request(name, spec, marks).map_err(|why| DockerError::new(CREATE, name, Kind::Engine(why)))?;
+        let request =
+            request(name, spec, marks).map_err(|why| DockerError::new(CREATE, name, DockerErrorKind::Engine(why)))?;
         let volume = info(self.call(CREATE, name, self.docker().create_volume(request)).await?);
         let ours = labels::write(marks).iter().all(|(key, value)| volume.labels.get(key) == Some(value));
         if !ours {
             let why = "a volume of this name is there already and is not this session's";
-            return Err(DockerError::new(CREATE, name, Kind::Conflict(why.to_owned())));
+            return Err(DockerError::new(CREATE, name, DockerErrorKind::Conflict(why.to_owned())));
         }
         Ok(volume)
     }
@@ -62,7 +63,7 @@ impl Daemon {
 }
 
 /// The request for a volume; an error says which path cannot stand in an overlay's options.
-fn request(name: &str, spec: &VolumeSpec, marks: &Marks) -> std::result::Result<VolumeCreateRequest, String> {
+fn request(name: &str, spec: &VolumeSpec, marks: &ObjectLabels) -> std::result::Result<VolumeCreateRequest, String> {
     let options = match spec {
         VolumeSpec::Plain => None,
         VolumeSpec::Overlay { lower, upper, work } => {
@@ -111,8 +112,8 @@ fn info(volume: Volume) -> VolumeInfo {
 mod tests {
     use super::*;
 
-    fn marks() -> Marks {
-        Marks { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 }
+    fn marks() -> ObjectLabels {
+        ObjectLabels { session: "s".into(), stack: "a".into(), host: "h".into(), process: "1.2".into(), expires: 3 }
     }
 
     #[test]

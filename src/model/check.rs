@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Check {
+#[cfg_attr(test, schemars(rename = "Check"))]
+pub enum CheckSummary {
     /// The image's or container's own healthcheck must turn healthy.
     Health,
     /// These TCP ports must be listened on inside the sandbox.
@@ -21,7 +22,7 @@ pub enum Check {
         /// What the user calls it.
         name: String,
         /// How it is asked.
-        how: Manner,
+        how: CheckKind,
         /// What is asked, for people; free of secrets.
         asks: String,
         /// A right answer is one that only the data can give. Older records do not say.
@@ -34,7 +35,8 @@ pub enum Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Manner {
+#[cfg_attr(test, schemars(rename = "Manner"))]
+pub enum CheckKind {
     /// A command in the service's container.
     Exec,
     /// A file in a mount.
@@ -51,21 +53,28 @@ pub enum Manner {
     Sqlite,
 }
 
-impl Manner {
+impl CheckKind {
     /// All of them.
-    pub const ALL: [Manner; 7] =
-        [Manner::Exec, Manner::File, Manner::Log, Manner::Http, Manner::Tcp, Manner::Sql, Manner::Sqlite];
+    pub const ALL: [CheckKind; 7] = [
+        CheckKind::Exec,
+        CheckKind::File,
+        CheckKind::Log,
+        CheckKind::Http,
+        CheckKind::Tcp,
+        CheckKind::Sql,
+        CheckKind::Sqlite,
+    ];
 
     /// The name in plan files, labels and reports.
     pub fn name(self) -> &'static str {
         match self {
-            Manner::Exec => "exec",
-            Manner::File => "file",
-            Manner::Log => "log",
-            Manner::Http => "http",
-            Manner::Tcp => "tcp",
-            Manner::Sql => "sql",
-            Manner::Sqlite => "sqlite",
+            CheckKind::Exec => "exec",
+            CheckKind::File => "file",
+            CheckKind::Log => "log",
+            CheckKind::Http => "http",
+            CheckKind::Tcp => "tcp",
+            CheckKind::Sql => "sql",
+            CheckKind::Sqlite => "sqlite",
         }
     }
 }

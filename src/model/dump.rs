@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::counted::counted;
+use super::pluralize::pluralize;
 use super::units;
 
 /// Where a service sees the dump that is loaded into it.
@@ -136,10 +136,10 @@ impl fmt::Display for Dump {
             write!(f, " {version}")?;
         }
         if self.tables > 0 {
-            write!(f, ", {}", counted(self.tables, "table"))?;
+            write!(f, ", {}", pluralize(self.tables, "table"))?;
         }
         if let Some(rows) = self.rows.filter(|_| self.format.program() == Some(DumpProgram::Postgres)) {
-            write!(f, ", {}", counted(rows, "row"))?;
+            write!(f, ", {}", pluralize(rows, "row"))?;
         }
         write!(f, ", {}", units::bytes(self.bytes))
     }
@@ -159,12 +159,12 @@ pub struct Load {
     /// A dump without a row is a right one.
     pub allow_empty: bool,
     /// What its owner says of it.
-    pub wish: LoadWish,
+    pub wish: LoadOptions,
 }
 
 /// What the owner of a service says of how a dump is loaded into it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoadWish {
+pub struct LoadOptions {
     /// The database that it goes into; `None`: the one that the service's environment names.
     pub database: Option<String>,
     /// The command that loads it, by the shell of the service's container, with the dump's path in `$DUMP`; `None`: the one that is

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::check::{Check, Proof};
+use super::check::{CheckSummary, Proof};
 use super::diagnosis::Diagnosis;
 use super::mount::Strategy;
 use super::partition::Partition;
@@ -260,7 +260,7 @@ pub enum Step {
         /// Which service.
         service: ServiceName,
         /// What is asked.
-        check: Check,
+        check: CheckSummary,
     },
     /// It must stay well for a while.
     Settle {

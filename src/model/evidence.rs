@@ -3,12 +3,12 @@
 //! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that ended
 //! well and the warnings that speak against it; nothing but the events decides.
 
-use super::check::{Check, Proof};
-use super::counted::counted;
+use super::check::{CheckSummary, Proof};
 use super::diagnosis::Code;
 use super::event::{Against, Amount, Step, StepResult};
 use super::mount::Strategy;
 use super::outcome::{CaseRecord, StepRecord, Verdict};
+use super::pluralize::pluralize;
 use super::units;
 
 /// Checks that are named.
@@ -93,7 +93,7 @@ fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>,
 }
 
 /// The checks of the service's own that ended well.
-fn checks(case: &CaseRecord) -> impl Iterator<Item = (&Check, Option<&str>)> {
+fn checks(case: &CaseRecord) -> impl Iterator<Item = (&CheckSummary, Option<&str>)> {
     done(case).filter_map(|(record, _, note)| match &record.step {
         Step::Check { service, check } if *service == case.info.name => Some((check, note)),
         _ => None,
@@ -136,7 +136,7 @@ fn restored(case: &CaseRecord) -> (bool, String) {
         let note = note.map_or_else(String::new, |note| format!(", {note}"));
         return (true, format!("{dump} of {} was loaded{note}", sources.join(" and ")));
     }
-    let shown_there = format!("{} shown from where the data lies", counted(in_place, "mount"));
+    let shown_there = format!("{} shown from where the data lies", pluralize(in_place, "mount"));
     match (amount.files, in_place) {
         _ if !any => (false, "there is no mount to restore".to_owned()),
         _ if is_warned(case, Code::DataNothingRestored) => (false, "not one file of its data was brought".to_owned()),
@@ -197,8 +197,8 @@ fn booted(case: &CaseRecord) -> (bool, String) {
         return (false, "no start was recorded".to_owned());
     }
     let again = checks(case).find_map(|(check, note)| match check {
-        Check::Health | Check::Tcp { .. } | Check::Running => note,
-        Check::Own { .. } => None,
+        CheckSummary::Health | CheckSummary::Tcp { .. } | CheckSummary::Running => note,
+        CheckSummary::Own { .. } => None,
     });
     (true, again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}")))
 }
@@ -208,12 +208,12 @@ fn healthy(case: &CaseRecord) -> (bool, String) {
         matches!(record.step, Step::Settle { .. }) && record.step.owner() == Some(&case.info.name)
     });
     let settled = settled.map(|(record, ..)| units::short_seconds(record.seconds()));
-    if checks(case).any(|(check, _)| *check == Check::Health) {
+    if checks(case).any(|(check, _)| *check == CheckSummary::Health) {
         let stayed = settled.map_or_else(String::new, |time| format!(" and stayed well for {time}"));
         return (true, format!("its healthcheck passed{stayed}"));
     }
     let listened = checks(case).find_map(|(check, _)| match check {
-        Check::Tcp { ports } => Some(ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
+        CheckSummary::Tcp { ports } => Some(ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
         _ => None,
     });
     let stayed = settled.map_or_else(String::new, |time| format!(" and stayed up for {time}"));
@@ -229,7 +229,7 @@ fn data_proven(case: &CaseRecord) -> (bool, String) {
     }
     let names: Vec<&str> = checks(case)
         .filter_map(|(check, _)| match check {
-            Check::Own { name, of_data: true, .. } => Some(name.as_str()),
+            CheckSummary::Own { name, of_data: true, .. } => Some(name.as_str()),
             _ => None,
         })
         .collect();

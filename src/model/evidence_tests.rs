@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::check::Manner;
+use crate::model::check::CheckKind;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{CaseInfo, Compared, Event, Fact, NoTests};
 use crate::model::outcome::Outcome;
@@ -66,11 +66,11 @@ fn restore(strategy: Strategy) -> Step {
 }
 
 fn own(name: &str, of_data: bool) -> Step {
-    let check = Check::Own { name: name.to_owned(), how: Manner::Sqlite, asks: "asks".to_owned(), of_data };
+    let check = CheckSummary::Own { name: name.to_owned(), how: CheckKind::Sqlite, asks: "asks".to_owned(), of_data };
     Step::Check { service: case(), check }
 }
 
-fn check(check: Check) -> Step {
+fn check(check: CheckSummary) -> Step {
     Step::Check { service: case(), check }
 }
 
@@ -85,7 +85,7 @@ fn each_level_says_by_what_it_was_shown() {
             (restore(Strategy::Copy), BROUGHT, None, None),
             (verify, None, Some("1 SQLite database sound"), archive),
             (Step::Boot { service: case() }, None, None, None),
-            (check(Check::Health), None, Some("after it exited and was started again 1 time"), None),
+            (check(CheckSummary::Health), None, Some("after it exited and was started again 1 time"), None),
             (own("the note", true), None, None, None),
             (own("the log", false), None, None, None),
             (Step::Settle { service: case() }, None, None, None),
@@ -111,7 +111,7 @@ fn what_was_not_shown_says_why() {
         vec![
             (restore(Strategy::Empty), None, None, None),
             (Step::Boot { service: ServiceName::lone("db") }, None, None, None),
-            (check(Check::Tcp { ports: vec![80, 443] }), None, None, None),
+            (check(CheckSummary::Tcp { ports: vec![80, 443] }), None, None, None),
         ],
         None,
         Proof::Listening,

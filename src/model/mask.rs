@@ -34,14 +34,14 @@ pub struct Mask {
 impl Mask {
     /// A mask for what the arguments of a command hold.
     pub fn of_arguments(command: &[String]) -> Self {
-        let mut found = Found::default();
+        let mut found = FoundSecrets::default();
         found.arguments(command.iter());
         found.mask()
     }
 
     /// A mask for values that are secret, whatever they look like.
     pub fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut found = Found::default();
+        let mut found = FoundSecrets::default();
         secrets.into_iter().for_each(|secret| found.named(secret));
         found.mask()
     }
@@ -57,7 +57,7 @@ impl Mask {
 
     /// A mask for all that these services hold.
     pub fn of_services<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
-        let mut found = Found::default();
+        let mut found = FoundSecrets::default();
         for service in services {
             service.env.iter().for_each(|var| found.variable(var));
             let health = service.healthcheck.iter().flat_map(|check| &check.test);
@@ -106,9 +106,9 @@ fn sound(name: &str) -> Sound {
 
 /// Secrets as they are found.
 #[derive(Default)]
-struct Found(Vec<String>);
+struct FoundSecrets(Vec<String>);
 
-impl Found {
+impl FoundSecrets {
     fn mask(self) -> Mask {
         let mut secrets = self.0;
         // Logs are masked line by line, and a service may say a value as JSON does.

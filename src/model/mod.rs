@@ -4,20 +4,19 @@
 //! one uses none.
 
 pub mod check;
-pub mod counted;
 pub mod diagnosis;
 pub mod dump;
 pub mod event;
 pub mod evidence;
+pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;
-pub mod held;
-pub mod mark;
 pub mod mask;
 pub mod mount;
 pub mod outcome;
 pub mod partition;
 pub mod plan;
+pub mod pluralize;
 pub mod question;
 #[cfg(test)]
 pub mod sample;

@@ -8,7 +8,7 @@ pub struct Mount {
     /// Absolute path inside the container.
     pub target: String,
     /// What stands behind it on the live host.
-    pub origin: Origin,
+    pub origin: MountOrigin,
     /// The service itself can only read it.
     pub read_only: bool,
 }
@@ -16,7 +16,7 @@ pub struct Mount {
 /// What a mount shows on the live host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Origin {
+pub enum MountOrigin {
     /// A named volume, or an anonymous one (its name is then 64 hex digits).
     Volume {
         /// The volume's name.
@@ -46,10 +46,10 @@ pub enum Origin {
     },
 }
 
-impl Origin {
+impl MountOrigin {
     /// The volume's name is one that the engine made up.
     pub fn is_anonymous(&self) -> bool {
-        matches!(self, Origin::Volume { name, .. } if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+        matches!(self, Self::Volume { name, .. } if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()))
     }
 }
 
@@ -69,12 +69,12 @@ impl Mount {
     /// What a person calls it: the volume's name, the host path, the target for anonymous ones.
     pub fn title(&self) -> String {
         match &self.origin {
-            Origin::Volume { .. } if self.origin.is_anonymous() => format!("anonymous volume at {}", self.target),
-            Origin::Volume { name, .. } => format!("volume {name}"),
-            Origin::Bind { source } => format!("bind mount {source}"),
-            Origin::Tmpfs { .. } => format!("tmpfs at {}", self.target),
-            Origin::Dump { title } => format!("dump {title}"),
-            Origin::Other { kind_name } => format!("{kind_name} mount at {}", self.target),
+            MountOrigin::Volume { .. } if self.origin.is_anonymous() => format!("anonymous volume at {}", self.target),
+            MountOrigin::Volume { name, .. } => format!("volume {name}"),
+            MountOrigin::Bind { source } => format!("bind mount {source}"),
+            MountOrigin::Tmpfs { .. } => format!("tmpfs at {}", self.target),
+            MountOrigin::Dump { title } => format!("dump {title}"),
+            MountOrigin::Other { kind_name } => format!("{kind_name} mount at {}", self.target),
         }
     }
 }

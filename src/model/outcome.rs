@@ -167,7 +167,7 @@ impl CaseRecord {
 
     /// It was to run and was never begun: the run was interrupted, or enough had failed before. One that is skipped because its
     /// service says so or cannot be rehearsed is not put off: it will be skipped the next time, too.
-    pub fn put_off(&self) -> bool {
+    pub fn not_started(&self) -> bool {
         self.skipped.is_some() && self.info.ignored.is_none()
     }
 

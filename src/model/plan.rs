@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::check::Check;
-use super::dump::{Load, LoadWish};
+use super::check::CheckSummary;
+use super::dump::{Load, LoadOptions};
 use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
-use super::question::Question;
+use super::question::Check;
 use super::sandbox::ContainerSpec;
 use super::service::{Condition, Service, ServiceName};
-use super::source::{Rule, SourceSpec, Tally, Want};
+use super::source::{ContentTally, MatchRule, MountQuery, SourceSpec};
 
 /// What a run will do.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,9 +60,9 @@ pub struct ServicePlan {
     /// The mounts and how each gets its data.
     pub mounts: Vec<MountPlan>,
     /// What is asked of it, in order.
-    pub checks: Vec<Check>,
+    pub checks: Vec<CheckSummary>,
     /// What its owner asks of it then, in order.
-    pub questions: Vec<Question>,
+    pub questions: Vec<Check>,
     /// Time from its start until it must be ready; `None`: 2 minutes, or the healthcheck's own budget when that is longer.
     pub timeout: Option<Duration>,
     /// Time it must stay well after it is ready.
@@ -84,7 +84,7 @@ pub struct ServicePlan {
     /// It is booted once more without the data.
     pub control: bool,
     /// What its owner says of how a dump is loaded into it.
-    pub load_wish: LoadWish,
+    pub load_wish: LoadOptions,
     /// It is filled from a dump once it runs.
     pub load: Option<Load>,
     /// The content of every file that came back for it is compared, too.
@@ -131,29 +131,29 @@ pub struct RestorePlan {
     /// The content of every file that came back is compared, too.
     pub verify_content: bool,
     /// What is looked for in a backup, when its data is to come from one.
-    pub ask: Option<Ask>,
+    pub ask: Option<BackupRequest>,
     /// The part of a backup that its data comes from, when it does.
-    pub part: Option<Part>,
+    pub part: Option<BackupPart>,
     /// Where its data comes from.
-    pub supply: Supply,
+    pub supply: DataSource,
 }
 
 /// The part of a backup that was found for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct BackupPart {
     /// Path within the backup; empty for all of it.
     pub path: Vec<u8>,
     /// By which rule.
-    pub rule: Rule,
+    pub rule: MatchRule,
 }
 
 /// What is looked for in a backup for one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct BackupRequest {
     /// In which, as an index into [`Plan::sources`].
     pub source: usize,
     /// Where it may be.
-    pub want: Want,
+    pub want: MountQuery,
     /// A service writes to the place, so that a restore without it would lose something.
     pub required: bool,
     /// The part may be empty.
@@ -166,19 +166,19 @@ pub struct Ask {
 
 /// Where the data of a place comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Supply {
+pub enum DataSource {
     /// From what the live service has mounted there.
     Live,
     /// From this path of the engine's host, where a backup lies as it is.
-    Tree(String),
+    HostPath(String),
     /// Out of a stream of entries.
-    Stream {
+    Archive {
         /// Of which source, as an index into [`Plan::sources`].
         source: usize,
         /// The part of it.
         path: Vec<u8>,
         /// What the part holds.
-        holds: Tally,
+        holds: ContentTally,
         /// Entries that the backup may have; 0 for no bound.
         max_entries: u64,
         /// The backup says nothing of the root of the place: it gets the owner and the mode that the live one has.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::check::{Check, Manner, Proof};
+use super::check::{CheckKind, CheckSummary, Proof};
 use super::mask::{HIDDEN, Mask, scrub};
 use super::source::SecretPlace;
 
@@ -12,16 +12,16 @@ const SHOWN: usize = 120;
 
 /// A question of the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct Check {
     /// What the user calls it; else what is asked.
     pub name: String,
     /// What is asked.
-    pub ask: Ask,
+    pub ask: CheckSpec,
 }
 
 /// What is asked, and what is to be answered. Patterns are regular expressions that were found to be such.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum CheckSpec {
     /// A command is run in the service's container.
     Exec {
         /// The program and its arguments.
@@ -50,7 +50,7 @@ pub enum Ask {
         not_contains: Option<String>,
     },
     /// A request from inside the sandbox.
-    Http(Box<HttpAsk>),
+    Http(Box<HttpCheck>),
     /// TCP ports are listened on.
     Tcp {
         /// The ports.
@@ -82,7 +82,7 @@ pub enum Ask {
 
 /// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpAsk {
+pub struct HttpCheck {
     /// `GET`, …
     pub method: String,
     /// The path, with a slash first; a query may follow it.
@@ -120,83 +120,89 @@ impl fmt::Debug for HeaderValue {
     }
 }
 
-impl Question {
+impl Check {
     /// A question; without a name it is called by what it asks.
-    pub fn new(name: Option<String>, ask: Ask) -> Self {
+    pub fn new(name: Option<String>, ask: CheckSpec) -> Self {
         Self { name: name.unwrap_or_else(|| ask.words()), ask }
     }
 
     /// As plans and reports have it.
-    pub fn check(&self) -> Check {
+    pub fn check(&self) -> CheckSummary {
         let of_data = self.ask.proof() == Proof::DataProven;
-        Check::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words(), of_data }
+        CheckSummary::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words(), of_data }
     }
 
     /// Whatever of it must not be shown when somebody says it.
     pub fn mask(&self) -> Mask {
         match &self.ask {
-            Ask::Exec { command, .. } => Mask::of_arguments(command),
-            Ask::Http(ask) => {
+            CheckSpec::Exec { command, .. } => Mask::of_arguments(command),
+            CheckSpec::Http(ask) => {
                 let texts = ask.headers.iter().filter_map(|(_, value)| match value {
                     HeaderValue::Text(text) => Some(text.as_str()),
                     HeaderValue::Secret(_) => None,
                 });
                 Mask::of_secrets(texts)
             }
-            Ask::File { .. } | Ask::Log { .. } | Ask::Tcp { .. } | Ask::Sql { .. } | Ask::Sqlite { .. } => {
-                Mask::default()
-            }
+            CheckSpec::File { .. }
+            | CheckSpec::Log { .. }
+            | CheckSpec::Tcp { .. }
+            | CheckSpec::Sql { .. }
+            | CheckSpec::Sqlite { .. } => Mask::default(),
         }
     }
 }
 
-impl Ask {
+impl CheckSpec {
     /// How it is asked.
-    pub fn manner(&self) -> Manner {
+    pub fn manner(&self) -> CheckKind {
         match self {
-            Ask::Exec { .. } => Manner::Exec,
-            Ask::File { .. } => Manner::File,
-            Ask::Log { .. } => Manner::Log,
-            Ask::Http(_) => Manner::Http,
-            Ask::Tcp { .. } => Manner::Tcp,
-            Ask::Sql { .. } => Manner::Sql,
-            Ask::Sqlite { .. } => Manner::Sqlite,
+            CheckSpec::Exec { .. } => CheckKind::Exec,
+            CheckSpec::File { .. } => CheckKind::File,
+            CheckSpec::Log { .. } => CheckKind::Log,
+            CheckSpec::Http(_) => CheckKind::Http,
+            CheckSpec::Tcp { .. } => CheckKind::Tcp,
+            CheckSpec::Sql { .. } => CheckKind::Sql,
+            CheckSpec::Sqlite { .. } => CheckKind::Sqlite,
         }
     }
 
     /// What a right answer shows.
     pub fn proof(&self) -> Proof {
         match self {
-            Ask::Exec { .. } | Ask::File { .. } | Ask::Sql { .. } | Ask::Sqlite { .. } => Proof::DataProven,
-            Ask::Http(ask) if ask.asks_for_content() => Proof::DataProven,
-            Ask::Http(_) | Ask::Tcp { .. } => Proof::Listening,
-            Ask::Log { .. } => Proof::Running,
+            CheckSpec::Exec { .. } | CheckSpec::File { .. } | CheckSpec::Sql { .. } | CheckSpec::Sqlite { .. } => {
+                Proof::DataProven
+            }
+            CheckSpec::Http(ask) if ask.asks_for_content() => Proof::DataProven,
+            CheckSpec::Http(_) | CheckSpec::Tcp { .. } => Proof::Listening,
+            CheckSpec::Log { .. } => Proof::Running,
         }
     }
 
     /// What is asked, for people; free of secrets.
     pub fn words(&self) -> String {
         let words = match self {
-            Ask::Exec { command, .. } => {
+            CheckSpec::Exec { command, .. } => {
                 let shell = matches!(command.as_slice(), [sh, c, _] if sh == "sh" && c == "-c");
                 let words = if shell { command[2].clone() } else { command.join(" ") };
                 format!("exec {}", Mask::of_arguments(command).apply(&words))
             }
-            Ask::File { path, .. } => format!("file {path}"),
-            Ask::Log { contains: Some(pattern), not_contains: None } => format!("log has {pattern}"),
-            Ask::Log { contains: Some(pattern), not_contains: Some(other) } => {
+            CheckSpec::File { path, .. } => format!("file {path}"),
+            CheckSpec::Log { contains: Some(pattern), not_contains: None } => format!("log has {pattern}"),
+            CheckSpec::Log { contains: Some(pattern), not_contains: Some(other) } => {
                 format!("log has {pattern} and not {other}")
             }
-            Ask::Log { not_contains, .. } => format!("log has no {}", not_contains.as_deref().unwrap_or_default()),
-            Ask::Http(ask) => {
+            CheckSpec::Log { not_contains, .. } => {
+                format!("log has no {}", not_contains.as_deref().unwrap_or_default())
+            }
+            CheckSpec::Http(ask) => {
                 let scheme = if ask.tls { "https" } else { "http" };
                 format!("{} {scheme}://localhost:{}{}", ask.method, ask.port, ask.path)
             }
-            Ask::Tcp { ports } => {
+            CheckSpec::Tcp { ports } => {
                 format!("tcp {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))
             }
-            Ask::Sql { query, .. } => format!("sql {query}"),
-            Ask::Sqlite { path, query, .. } => format!("sqlite {path} {query}"),
+            CheckSpec::Sql { query, .. } => format!("sql {query}"),
+            CheckSpec::Sqlite { path, query, .. } => format!("sqlite {path} {query}"),
         };
         let words = scrub(&words.split_whitespace().collect::<Vec<_>>().join(" "));
         match words.char_indices().nth(SHOWN) {
@@ -206,7 +212,7 @@ impl Ask {
     }
 }
 
-impl HttpAsk {
+impl HttpCheck {
     /// The body is asked for, too, and not only the status.
     pub fn asks_for_content(&self) -> bool {
         self.contains.is_some() || self.matches.is_some() || !self.json.is_empty()
@@ -217,8 +223,8 @@ impl HttpAsk {
 mod tests {
     use super::*;
 
-    fn exec(command: &[&str]) -> Ask {
-        Ask::Exec { command: command.iter().map(|&word| word.to_owned()).collect(), exit: 0, stdout: None }
+    fn exec(command: &[&str]) -> CheckSpec {
+        CheckSpec::Exec { command: command.iter().map(|&word| word.to_owned()).collect(), exit: 0, stdout: None }
     }
 
     #[test]
@@ -234,11 +240,11 @@ mod tests {
     fn only_what_asks_the_data_proves_it() {
         assert_eq!(exec(&["true"]).proof(), Proof::DataProven);
         let query = "SELECT 1".to_owned();
-        let sqlite = Ask::Sqlite { path: "/data/app.db".to_owned(), query, value: None, min_rows: 1 };
+        let sqlite = CheckSpec::Sqlite { path: "/data/app.db".to_owned(), query, value: None, min_rows: 1 };
         assert_eq!((sqlite.proof(), sqlite.words()), (Proof::DataProven, "sqlite /data/app.db SELECT 1".to_owned()));
-        assert_eq!(Ask::Tcp { ports: vec![80] }.proof(), Proof::Listening);
+        assert_eq!(CheckSpec::Tcp { ports: vec![80] }.proof(), Proof::Listening);
         assert!(Proof::DataProven > Proof::Healthy);
-        let ask = HttpAsk {
+        let ask = HttpCheck {
             method: "GET".to_owned(),
             path: "/notes".to_owned(),
             port: 80,
@@ -250,7 +256,10 @@ mod tests {
             matches: None,
             json: Vec::new(),
         };
-        assert_eq!(Ask::Http(Box::new(ask.clone())).proof(), Proof::Listening);
-        assert_eq!(Ask::Http(Box::new(HttpAsk { contains: Some("x".to_owned()), ..ask })).proof(), Proof::DataProven);
+        assert_eq!(CheckSpec::Http(Box::new(ask.clone())).proof(), Proof::Listening);
+        assert_eq!(
+            CheckSpec::Http(Box::new(HttpCheck { contains: Some("x".to_owned()), ..ask })).proof(),
+            Proof::DataProven
+        );
     }
 }

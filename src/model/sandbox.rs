@@ -157,7 +157,7 @@ pub enum VolumeSpec {
 
 /// The labels that mark an object as ours: the docker room writes and reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marks {
+pub struct ObjectLabels {
     /// Session id.
     pub session: String,
     /// Stack's name.

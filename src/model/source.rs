@@ -127,27 +127,29 @@ pub enum Pattern {
 /// Whose the patterns are that found something, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rule {
+pub enum MatchRule {
     /// The user said it.
-    Said,
+    #[serde(rename = "said")]
+    Explicit,
     /// By the name of the volume or the host path.
     Name,
     /// By the path inside the container, or by a single name that other things may have too.
     Target,
     /// There is one mount, and one top folder or none.
-    Only,
+    #[serde(rename = "only")]
+    OnlyCandidate,
 }
 
 /// What is looked for in a backup for one mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Want {
+pub struct MountQuery {
     /// Where it may be, and by which rule.
-    pub patterns: Vec<(Rule, Pattern)>,
+    pub patterns: Vec<(MatchRule, Pattern)>,
 }
 
 /// What a part of a backup holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct ContentTally {
     /// Entries that are no folders, and bytes of content; holes are none.
     pub amount: Amount,
     /// Folders, its root not counted.
@@ -172,22 +174,22 @@ pub enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// By which rule.
-    pub rule: Rule,
+    pub rule: MatchRule,
     /// Its path in the backup.
     pub path: Vec<u8>,
     /// What it holds.
-    pub tally: Tally,
+    pub tally: ContentTally,
 }
 
 /// What was found in a backup in one pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct BackupContents {
     /// For each want, in order, the parts that fit.
     pub candidates: Vec<Vec<Candidate>>,
     /// The parts of the backup as people see them: its top, what a single top folder or `backup` holds, and volumes; by path.
-    pub parts: Vec<(Vec<u8>, Tally)>,
+    pub parts: Vec<(Vec<u8>, ContentTally)>,
     /// There are more parts than are listed.
     pub more_parts: bool,
     /// All of it.
-    pub whole: Tally,
+    pub whole: ContentTally,
 }

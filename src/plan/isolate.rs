@@ -3,10 +3,10 @@
 //! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what it
 //! knows to be harmless goes along, all else stays behind, and what stays behind is said.
 
-use crate::model::counted::counted;
 use crate::model::event::Change;
-use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Isolated, MountPlan};
+use crate::model::pluralize::pluralize;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin};
 use crate::model::service::{
     Attachment, EnvVar, Healthcheck, Limits, NetworkMode, Privileges, Restart, Service, Setting,
@@ -15,7 +15,7 @@ use crate::model::service::{
 use super::mounts::is_of_the_host;
 
 /// Where the container will stand.
-pub struct Place<'a> {
+pub struct SandboxPlacement<'a> {
     /// The sandbox's network.
     pub network: String,
     /// What each restored place has become, by its index in the stack's plan; `None`: leave the mount out.
@@ -28,7 +28,7 @@ pub struct Place<'a> {
     pub default_memory: Option<i64>,
 }
 
-impl Place<'static> {
+impl SandboxPlacement<'static> {
     /// A place for looking at the changes only.
     pub fn preview(service: &Service, stack: &str, services: &[&Service]) -> Self {
         Self {
@@ -76,7 +76,7 @@ const HARMLESS_CAPABILITIES: [&str; 14] = [
 ];
 
 /// The container for a service, and what differs from the live one.
-pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Isolated {
+pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement<'_>) -> Isolated {
     let mut changes = Changes::default();
     let Service {
         name,
@@ -124,7 +124,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &Place<'_>) -> Is
     } = service;
 
     if !labels.is_empty() {
-        changes.quiet("labels", &counted(labels.len(), "label"), "none of them");
+        changes.quiet("labels", &pluralize(labels.len(), "label"), "none of them");
     }
     if !published.is_empty() {
         changes.quiet("ports", &published.join(", "), "not published");
@@ -245,7 +245,7 @@ fn network(
     service: &Service,
     mode: &NetworkMode,
     networks: &[Attachment],
-    place: &Place<'_>,
+    place: &SandboxPlacement<'_>,
     changes: &mut Changes,
 ) -> NetworkSpec {
     let aliases = networks.iter().flat_map(|attachment| attachment.aliases.iter().cloned()).collect();
@@ -278,7 +278,12 @@ fn network(
     }
 }
 
-fn with_aliases(network: NetworkSpec, service: &str, container_name: &str, place: &Place<'_>) -> NetworkSpec {
+fn with_aliases(
+    network: NetworkSpec,
+    service: &str,
+    container_name: &str,
+    place: &SandboxPlacement<'_>,
+) -> NetworkSpec {
     match network {
         NetworkSpec::Sandbox { network, mut aliases } => {
             aliases.push(service.to_owned());
@@ -334,11 +339,11 @@ fn capabilities(privileges: &Privileges, changes: &mut Changes) -> Vec<String> {
     keep.into_iter().cloned().collect()
 }
 
-fn mount_specs(mounts: &[MountPlan], place: &Place<'_>, changes: &mut Changes) -> Vec<MountSpec> {
+fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut Changes) -> Vec<MountSpec> {
     let mut specs = Vec::new();
     for MountPlan { mount, strategy, restore } in mounts {
         let field = format!("mount {}", mount.target);
-        if let Origin::Tmpfs { options } = &mount.origin {
+        if let MountOrigin::Tmpfs { options } = &mount.origin {
             if *strategy != Strategy::Omit {
                 let source = MountSource::Tmpfs(options.clone());
                 specs.push(MountSpec { target: mount.target.clone(), source, read_only: mount.read_only });
@@ -372,7 +377,7 @@ fn mount_specs(mounts: &[MountPlan], place: &Place<'_>, changes: &mut Changes) -
 /// What a service needs that no sandbox gives: sockets of the host, devices, all of the host.
 pub fn withheld_for_good(service: &Service) -> Vec<String> {
     let sockets = service.mounts.iter().filter_map(|mount| match &mount.origin {
-        Origin::Bind { source } if is_of_the_host(source) => Some(source.clone()),
+        MountOrigin::Bind { source } if is_of_the_host(source) => Some(source.clone()),
         _ => None,
     });
     let devices = service.privileges.devices.iter().map(|device| format!("device {device}"));

@@ -4,11 +4,11 @@
 //! Redis is one of the service's own files, and is put into its place before the boot.
 
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::dump::{Dump, DumpFormat, DumpProgram, LOAD_FOLDER, Load, LoadWish};
-use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{MountPlan, Part, RestorePlan, ServicePlan, StackPlan, Supply};
+use crate::model::dump::{Dump, DumpFormat, DumpProgram, LOAD_FOLDER, Load, LoadOptions};
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::plan::{BackupPart, DataSource, MountPlan, RestorePlan, ServicePlan, StackPlan};
 use crate::model::service::Service;
-use crate::model::source::{Rule, SourcePlace, Tally};
+use crate::model::source::{ContentTally, MatchRule, SourcePlace};
 
 use super::holds_data;
 
@@ -26,7 +26,7 @@ pub struct Dumped<'a> {
     /// What it says of itself.
     pub dump: &'a Dump,
     /// Its files.
-    pub holds: &'a Tally,
+    pub holds: &'a ContentTally,
 }
 
 /// Decides how a service is filled from the dump. What it writes to beside the place that the dump fills is in no dump.
@@ -65,7 +65,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
                 .get_or_insert(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreFailed, message) });
         } else if let Some(into) = into {
             let restore = &mut stack.restores[into];
-            restore.part = Some(Part { path: Vec::new(), rule: Rule::Said });
+            restore.part = Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit });
             restore.supply = stream(dumped, true);
         }
         return;
@@ -76,7 +76,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
         let shown = stack.services.iter_mut().flat_map(|plan| &mut plan.mounts);
         shown.filter(|mount| mount.restore == Some(into)).for_each(|mount| mount.strategy = Strategy::Empty);
     }
-    let origin = Origin::Dump { title: dumped.title.to_owned() };
+    let origin = MountOrigin::Dump { title: dumped.title.to_owned() };
     let mount = Mount { target: LOAD_FOLDER.to_owned(), origin, read_only: true };
     // Services that load the same see it in the same place.
     let is_it = |restore: &RestorePlan| restore.mount == mount;
@@ -91,7 +91,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
         allow_empty,
         wish: plan.load_wish.clone(),
     });
-    let cases = super::beneficiaries(stack, &stack.services[index].service.name);
+    let cases = super::dependents(stack, &stack.services[index].service.name);
     if let Some(known) = stack.restores.get_mut(at) {
         known.cases.extend(cases);
         known.cases.sort_unstable();
@@ -112,8 +112,8 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
     });
 }
 
-fn stream(dumped: &Dumped<'_>, root_of_live: bool) -> Supply {
-    Supply::Stream {
+fn stream(dumped: &Dumped<'_>, root_of_live: bool) -> DataSource {
+    DataSource::Archive {
         source: dumped.source,
         path: Vec::new(),
         holds: dumped.holds.clone(),
@@ -148,7 +148,7 @@ fn suits(plan: &ServicePlan, dumped: &Dumped<'_>) -> Result<(), Box<Diagnosis>> 
 }
 
 /// The database that a service keeps its data in, and who says so; `None` where nobody does.
-pub fn database(service: &Service, wish: &LoadWish, program: Option<DumpProgram>) -> Option<(String, String)> {
+pub fn database(service: &Service, wish: &LoadOptions, program: Option<DumpProgram>) -> Option<(String, String)> {
     if let Some(database) = &wish.database {
         return Some((database.clone(), "as `load` says".to_owned()));
     }
@@ -258,7 +258,7 @@ fn rest_is_missing(stack: &mut StackPlan, index: usize, into: Option<usize>, dum
 fn without_rows(dumped: &Dumped<'_>) -> Diagnosis {
     let what = match dumped.dump.tables {
         0 => "neither a table nor a row".to_owned(),
-        tables => format!("the schema of {} and not one row", crate::model::counted::counted(tables, "table")),
+        tables => format!("the schema of {} and not one row", crate::model::pluralize::pluralize(tables, "table")),
     };
     let message = format!("{} has {what}: the service would come back without its data", dumped.place);
     let remedy = "Look at how it is made: --schema-only (-s) and --no-data leave the rows out, and so does a wrong database. If it may have none, say --allow-empty MOUNT."

@@ -12,17 +12,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::loading::{self, Dumped};
 use crate::config::settings::Rehearsal;
-use crate::config::{duration, place};
+use crate::config::values::{duration, place};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
-use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{Ask, KnownVolume, MountPlan, Part, Plan, RestorePlan, ServicePlan, StackPlan, Supply};
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::plan::{
+    BackupPart, BackupRequest, DataSource, KnownVolume, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan,
+};
 use crate::model::service::Service;
-use crate::model::source::{Candidate, Found, Pattern, Rule, Shape, SourcePlace, SourceSpec, Tally, Want};
+use crate::model::source::{
+    BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
+};
 use crate::model::units;
 pub use choice::is_said;
-use choice::{Asked, Choice, SYSTEM, can_fill};
+use choice::{Choice, MountCandidates, SYSTEM, can_fill};
 
 /// Parts of a backup that an error lists.
 const LISTED: usize = 20;
@@ -47,9 +51,9 @@ pub fn ask(
         if *strategy == Strategy::Empty {
             continue;
         }
-        let ask = restore.ask.get_or_insert_with(|| Ask {
+        let ask = restore.ask.get_or_insert_with(|| BackupRequest {
             source,
-            want: Want::default(),
+            want: MountQuery::default(),
             required: false,
             allow_empty: false,
             rule_name: format!("{}:{}", service.name, mount.target),
@@ -62,11 +66,11 @@ pub fn ask(
 }
 
 /// What the user says of a mount is all that is looked for.
-fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount: &Mount) {
-    let was_said = want.patterns.iter().any(|(rule, _)| *rule == Rule::Said);
+fn add_patterns(want: &mut MountQuery, service: &Service, rehearsal: &Rehearsal, mount: &Mount) {
+    let was_said = want.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit);
     let said = rehearsal.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
     if let Some(rule) = said {
-        let pattern = (Rule::Said, Pattern::Top(rule.path.as_bytes().to_vec()));
+        let pattern = (MatchRule::Explicit, Pattern::Top(rule.path.as_bytes().to_vec()));
         if !was_said {
             want.patterns = vec![pattern];
         } else if !want.patterns.contains(&pattern) {
@@ -90,54 +94,56 @@ fn add_patterns(want: &mut Want, service: &Service, rehearsal: &Rehearsal, mount
     };
     let last = mount.target.rsplit('/').next().unwrap_or_default();
     match &mount.origin {
-        Origin::Volume { name, .. } => {
+        MountOrigin::Volume { name, .. } => {
             let short = place::short_name(&service.name, name);
             for name in [Some(name.as_str()), short].into_iter().flatten() {
                 let is_common = name == last || Some(name) == short;
                 // As it is, and as the engine keeps it.
                 for name in [name, &format!("{name}/_data")] {
-                    add(if is_common && !name.contains('/') { Rule::Target } else { Rule::Name }, name);
-                    add(Rule::Name, &format!("backup/{name}"));
-                    add(Rule::Name, &format!("volumes/{name}"));
+                    add(if is_common && !name.contains('/') { MatchRule::Target } else { MatchRule::Name }, name);
+                    add(MatchRule::Name, &format!("backup/{name}"));
+                    add(MatchRule::Name, &format!("volumes/{name}"));
                 }
             }
         }
-        Origin::Bind { source } => {
+        MountOrigin::Bind { source } => {
             let source = source.trim_matches('/');
-            add(if source.contains('/') { Rule::Name } else { Rule::Target }, source);
-            add(Rule::Name, &format!("backup/{source}"));
+            add(if source.contains('/') { MatchRule::Name } else { MatchRule::Target }, source);
+            add(MatchRule::Name, &format!("backup/{source}"));
             // From a folder on the way to it on, as `tar -C /srv -c app` leaves it.
             let ends = source.match_indices('/').map(|(at, _)| &source[at + 1..]);
-            ends.filter(|end| end.contains('/')).for_each(|end| add(Rule::Name, end));
+            ends.filter(|end| end.contains('/')).for_each(|end| add(MatchRule::Name, end));
             if let Some(last) = source.rsplit('/').next().filter(|last| !last.is_empty()) {
-                add(Rule::Target, &format!("backup/{last}"));
-                add(Rule::Target, last);
+                add(MatchRule::Target, &format!("backup/{last}"));
+                add(MatchRule::Target, last);
             }
         }
-        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => {}
+        MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => {}
     }
     // What `docker run --volumes-from` and `docker cp` leave.
-    add(Rule::Target, &mount.target);
-    add(Rule::Target, last);
-    if let Origin::Volume { name, .. } = &mount.origin {
-        want.patterns.push((Rule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
+    add(MatchRule::Target, &mount.target);
+    add(MatchRule::Target, last);
+    if let MountOrigin::Volume { name, .. } = &mount.origin {
+        want.patterns.push((MatchRule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
     }
 }
 
 /// The volumes of a service that have a name.
 pub fn volumes(service: &Service) -> impl Iterator<Item = KnownVolume> {
     service.mounts.iter().filter(|mount| !mount.origin.is_anonymous()).filter_map(|mount| match &mount.origin {
-        Origin::Volume { name, .. } => Some(KnownVolume {
+        MountOrigin::Volume { name, .. } => Some(KnownVolume {
             name: name.clone(),
             short_name: place::short_name(&service.name, name).map(str::to_owned),
             stack: service.name.stack_name().to_owned(),
         }),
-        Origin::Bind { .. } | Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => None,
+        MountOrigin::Bind { .. } | MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => {
+            None
+        }
     })
 }
 
 /// What is looked for in the source of this index, in the order in which [`supply`] takes what was found.
-pub fn wants(plan: &Plan, source: usize) -> Vec<Want> {
+pub fn wants(plan: &Plan, source: usize) -> Vec<MountQuery> {
     asks(plan, source).map(|ask| ask.want.clone()).collect()
 }
 
@@ -152,7 +158,7 @@ pub fn loosest(bounds: impl Iterator<Item = u64> + Clone) -> u64 {
     if bounds.clone().any(|bound| bound == 0) { 0 } else { bounds.max().unwrap_or(0) }
 }
 
-fn asks(plan: &Plan, source: usize) -> impl Iterator<Item = &Ask> + Clone {
+fn asks(plan: &Plan, source: usize) -> impl Iterator<Item = &BackupRequest> + Clone {
     let restores = plan.stacks.iter().flat_map(|stack| &stack.restores);
     restores.filter_map(|restore| restore.ask.as_ref()).filter(move |ask| ask.source == source)
 }
@@ -162,7 +168,7 @@ pub struct Surveyed {
     /// The snapshot that will be restored.
     pub snapshot: Snapshot,
     /// What it holds.
-    pub found: Found,
+    pub found: BackupContents,
     /// Where it lies on the engine's host, when it does: what it holds is then used as it is.
     pub tree: Option<String>,
     /// What it says of itself, when it is a database dump.
@@ -188,7 +194,7 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
     };
     if let Some(dump) = dump {
         let dumped = Dumped { source, place: &spec.place, title: &snapshot.id, dump: &dump, holds: &found.whole };
-        let backup = Backup { place: &spec.place, snapshot: &snapshot, found: &found };
+        let backup = BackupDescription { place: &spec.place, snapshot: &snapshot, found: &found };
         for stack in stacks.iter_mut() {
             for index in 0..stack.services.len() {
                 if stack.services[index].source != Some(source) {
@@ -210,7 +216,7 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
         for (index, restore) in stack.restores.iter().enumerate() {
             let Some(ask) = restore.ask.as_ref().filter(|ask| ask.source == source) else { continue };
             let candidates = candidates.next().unwrap_or_default();
-            asked.push(Asked { at: (of_stack, index), mount: &restore.mount, ask, candidates });
+            asked.push(MountCandidates { at: (of_stack, index), mount: &restore.mount, ask, candidates });
         }
     }
     let shown: Vec<&str> =
@@ -221,7 +227,7 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
     if tree.is_none() {
         choice::share_out(&places, &mut choices, stacks);
     }
-    let backup = Backup { place: &spec.place, snapshot: &snapshot, found: &found };
+    let backup = BackupDescription { place: &spec.place, snapshot: &snapshot, found: &found };
     let stale: Vec<_> =
         services().filter_map(|plan| Some((plan.service.name.clone(), stale(plan, &backup, now)?))).collect();
 
@@ -233,12 +239,12 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
             let choice = choices.next().unwrap_or(Choice::None);
             let users = services.iter_mut().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
             match decide(choice, &ask, &restore.mount, &backup, tree.as_deref()) {
-                Decision::Supplied(part, supply) => {
+                MountDecision::Supplied(part, supply) => {
                     restore.part = Some(part);
                     restore.supply = supply;
                 }
-                Decision::Live(warning) => users.for_each(|plan| plan.warnings.push(warning.clone())),
-                Decision::Blocked(diagnosis) => users.for_each(|plan| {
+                MountDecision::Live(warning) => users.for_each(|plan| plan.warnings.push(warning.clone())),
+                MountDecision::Blocked(diagnosis) => users.for_each(|plan| {
                     plan.blocked.get_or_insert_with(|| diagnosis.clone());
                 }),
             }
@@ -253,9 +259,9 @@ pub fn supply(plan: &mut Plan, source: usize, surveyed: Result<Surveyed, Diagnos
 }
 
 /// Whether a part of the backup bears the name of a volume: then it is of volumes by name, and none is guessed by its being alone.
-fn names_a_volume(found: &Found, volumes: &[KnownVolume], stacks: &[StackPlan]) -> bool {
+fn names_a_volume(found: &BackupContents, volumes: &[KnownVolume], stacks: &[StackPlan]) -> bool {
     // A file is no volume, and `_data` is what an engine calls the inside of any.
-    let is_volume = |(path, tally): &&(Vec<u8>, Tally)| tally.root != Some(Shape::File) && path != b"_data";
+    let is_volume = |(path, tally): &&(Vec<u8>, ContentTally)| tally.root != Some(Shape::File) && path != b"_data";
     found.parts.iter().filter(is_volume).any(|(path, _)| {
         let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let is_top = last.len() == path.len();
@@ -268,7 +274,7 @@ fn names_a_volume(found: &Found, volumes: &[KnownVolume], stacks: &[StackPlan]) 
 }
 
 /// Whether the backup itself is called after a volume, and after none that something is looked for.
-fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[Asked<'_>]) -> bool {
+fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[MountCandidates<'_>]) -> bool {
     let bears = |name: &str| {
         snapshot.match_indices(name).any(|(at, _)| {
             let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -276,47 +282,53 @@ fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[Asked<'_>]) ->
         })
     };
     let own = |name: &String| {
-        asked.iter().any(|asked| matches!(&asked.mount.origin, Origin::Volume { name: of, .. } if of == name))
+        asked.iter().any(|asked| matches!(&asked.mount.origin, MountOrigin::Volume { name: of, .. } if of == name))
     };
     let named: Vec<&String> = volumes.iter().map(|volume| &volume.name).filter(|name| bears(name)).collect();
     !named.is_empty() && !named.iter().any(|name| own(name))
 }
 
 /// The backup as messages speak of it.
-struct Backup<'a> {
+struct BackupDescription<'a> {
     place: &'a SourcePlace,
     snapshot: &'a Snapshot,
-    found: &'a Found,
+    found: &'a BackupContents,
 }
 
-impl Backup<'_> {
+impl BackupDescription<'_> {
     /// The source, and which of its snapshots where it has several.
     fn what(&self) -> String {
-        let Backup { place, snapshot, .. } = self;
+        let BackupDescription { place, snapshot, .. } = self;
         let text = place.to_string();
         if text.ends_with(&snapshot.id) { text } else { format!("{text} (snapshot {})", snapshot.id) }
     }
 }
 
-enum Decision {
-    Supplied(Part, Supply),
+enum MountDecision {
+    Supplied(BackupPart, DataSource),
     Live(Diagnosis),
     Blocked(Diagnosis),
 }
 
-fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: Option<&str>) -> Decision {
+fn decide(
+    choice: Choice,
+    ask: &BackupRequest,
+    mount: &Mount,
+    backup: &BackupDescription<'_>,
+    tree: Option<&str>,
+) -> MountDecision {
     let title = mount.title();
     let what = backup.what();
-    let Tally { amount, folders, .. } = &backup.found.whole;
+    let ContentTally { amount, folders, .. } = &backup.found.whole;
     if ask.max_entries > 0 && amount.files + folders > ask.max_entries {
         let message = format!("{what} has more than {} entries, which --max-entries allows", ask.max_entries);
-        return Decision::Blocked(Diagnosis::new(Code::RestoreTooLarge, message));
+        return MountDecision::Blocked(Diagnosis::new(Code::RestoreTooLarge, message));
     }
-    let is_volume = matches!(mount.origin, Origin::Volume { .. });
+    let is_volume = matches!(mount.origin, MountOrigin::Volume { .. });
     let candidate = match choice {
         Choice::One(candidate) if !can_fill(candidate.tally.root, is_volume) => {
             let is = if candidate.tally.root == Some(Shape::File) { "a file" } else { "a symlink, a pipe or a device" };
-            return Decision::Blocked(Diagnosis::new(
+            return MountDecision::Blocked(Diagnosis::new(
                 Code::RestoreMountMissing,
                 format!(
                     "{} of {what}, which is said to hold {title} (mounted at {}), is {is}; {}",
@@ -332,7 +344,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
                 Pattern::Top(path) => Some(shown(path)),
                 Pattern::VolumeData(_) => None,
             });
-            return Decision::Blocked(Diagnosis::new(
+            return MountDecision::Blocked(Diagnosis::new(
                 Code::RestoreMountMissing,
                 format!(
                     "{what} has no {}, which is said to hold {title} (mounted at {}); {}",
@@ -343,13 +355,13 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             ));
         }
         Choice::None | Choice::Doubted(_) if !ask.required => {
-            return Decision::Live(Diagnosis::new(
+            return MountDecision::Live(Diagnosis::new(
                 Code::RestoreNotInBackup,
                 format!("{title} (mounted read-only at {}) is not in {what}; the live one is used", mount.target),
             ));
         }
         Choice::None => {
-            return Decision::Blocked(Diagnosis {
+            return MountDecision::Blocked(Diagnosis {
                 remedy: Some(format!(
                     "If it is there under another name, say so: --map '{}=PATH/IN/THE/BACKUP'; if it may come up empty: --strategy '{}=empty'. Else add it to the backup.",
                     ask.rule_name, ask.rule_name
@@ -387,7 +399,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             );
         }
         Choice::Torn(candidate, other) => {
-            return Decision::Blocked(Diagnosis {
+            return MountDecision::Blocked(Diagnosis {
                 remedy: Some(
                     "Map them to parts of their own, or unpack the backup on the engine's host and restore from there: --from daemon:FOLDER"
                         .to_owned(),
@@ -416,7 +428,7 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
         }
     };
     if candidate.tally.amount.bytes == 0 && ask.required && !ask.allow_empty {
-        return Decision::Blocked(Diagnosis::new(
+        return MountDecision::Blocked(Diagnosis::new(
             Code::RestoreEmpty,
             format!(
                 "{} of {what}, which belongs to {title} (mounted at {}), has not one byte in it",
@@ -425,10 +437,10 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             ),
         ));
     }
-    let part = Part { path: candidate.path.clone(), rule: candidate.rule };
+    let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule };
     let supply = match tree {
-        Some(root) => Supply::Tree(below_root(root, &candidate.path)),
-        None => Supply::Stream {
+        Some(root) => DataSource::HostPath(below_root(root, &candidate.path)),
+        None => DataSource::Archive {
             source: ask.source,
             path: candidate.path,
             holds: candidate.tally,
@@ -436,12 +448,12 @@ fn decide(choice: Choice, ask: &Ask, mount: &Mount, backup: &Backup<'_>, tree: O
             root_of_live: false,
         },
     };
-    Decision::Supplied(part, supply)
+    MountDecision::Supplied(part, supply)
 }
 
-fn ambiguous(ask: &Ask, candidate: &Candidate, message: String) -> Decision {
+fn ambiguous(ask: &BackupRequest, candidate: &Candidate, message: String) -> MountDecision {
     let remedy = format!("Say which it is: --map '{}={}'", ask.rule_name, shown(&candidate.path));
-    Decision::Blocked(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
+    MountDecision::Blocked(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
 }
 
 fn below_root(root: &str, path: &[u8]) -> String {
@@ -451,12 +463,12 @@ fn below_root(root: &str, path: &[u8]) -> String {
 }
 
 /// The parts of a backup with what they hold, as the end of a sentence.
-fn listing(backup: &Backup<'_>) -> String {
-    let Found { parts, more_parts, whole, .. } = backup.found;
+fn listing(backup: &BackupDescription<'_>) -> String {
+    let BackupContents { parts, more_parts, whole, .. } = backup.found;
     let volumes = parts.iter().filter(|(path, _)| path.ends_with(b"/_data"));
     let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
     let tops = parts.iter().filter(|(path, _)| depth(path) == 0).count();
-    let named: Vec<&(Vec<u8>, Tally)> = if volumes.clone().next().is_some() {
+    let named: Vec<&(Vec<u8>, ContentTally)> = if volumes.clone().next().is_some() {
         volumes.collect()
     } else {
         // A single top folder says nothing: what is in it does.
@@ -470,7 +482,7 @@ fn listing(backup: &Backup<'_>) -> String {
     format!("it holds {}{more}", listed.join("; "))
 }
 
-fn part(path: &[u8], tally: &Tally) -> String {
+fn part(path: &[u8], tally: &ContentTally) -> String {
     format!("{} ({})", shown(path), units::amount(tally.amount))
 }
 
@@ -478,9 +490,9 @@ fn shown(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
 }
 
-fn stale(plan: &ServicePlan, backup: &Backup<'_>, now: Timestamp) -> Option<Diagnosis> {
+fn stale(plan: &ServicePlan, backup: &BackupDescription<'_>, now: Timestamp) -> Option<Diagnosis> {
     let max_age = plan.max_age?;
-    let Backup { place, snapshot, .. } = backup;
+    let BackupDescription { place, snapshot, .. } = backup;
     let Some(time) = snapshot.time else {
         return Some(Diagnosis::new(
             Code::SourceStale,

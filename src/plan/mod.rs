@@ -10,7 +10,7 @@ mod order;
 mod select;
 
 use crate::config::settings::{IgnoredMode, Rehearsal, Selection};
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Change;
 use crate::model::mount::Strategy;
@@ -18,7 +18,7 @@ use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::service::{NetworkMode, Service, ServiceName};
 use crate::model::source::SourceSpec;
 
-use isolate::Place;
+use isolate::SandboxPlacement;
 pub use mounts::holds_data;
 
 /// What the plan is made from.
@@ -114,7 +114,7 @@ fn plan_stack(
         // What is not restored because nobody boots the service is no change that a sandbox makes.
         let made = |mount: &&MountPlan| booted || mount.strategy == Strategy::Omit;
         let shown: Vec<MountPlan> = mounts.iter().filter(made).cloned().collect();
-        let isolated = isolate::isolate(service, &shown, &Place::preview(service, name, &services));
+        let isolated = isolate::isolate(service, &shown, &SandboxPlacement::preview(service, name, &services));
         let mut changes = isolated.changes;
         let blocked = if cycles.contains(&service.name) {
             Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {} leads back to itself", service.name)))
@@ -181,7 +181,7 @@ fn cases_for(plans: &[ServicePlan], restore: usize) -> Vec<ServiceName> {
 }
 
 /// The selected services of the stack for whose sake `service` is booted, itself included.
-pub fn beneficiaries(stack: &StackPlan, service: &ServiceName) -> Vec<ServiceName> {
+pub fn dependents(stack: &StackPlan, service: &ServiceName) -> Vec<ServiceName> {
     stack
         .services
         .iter()
@@ -196,14 +196,14 @@ pub fn beneficiaries(stack: &StackPlan, service: &ServiceName) -> Vec<ServiceNam
 }
 
 /// What is asked of a booted service: the strongest question that it gives an answer to.
-fn checks(service: &Service) -> Vec<Check> {
+fn checks(service: &Service) -> Vec<CheckSummary> {
     if service.healthcheck.is_some() {
-        return vec![Check::Health];
+        return vec![CheckSummary::Health];
     }
     let mut ports: Vec<u16> = service.exposed.iter().filter(|p| p.protocol == "tcp").map(|p| p.number).collect();
     ports.sort_unstable();
     ports.dedup();
-    if ports.is_empty() { vec![Check::Running] } else { vec![Check::Tcp { ports }] }
+    if ports.is_empty() { vec![CheckSummary::Running] } else { vec![CheckSummary::Tcp { ports }] }
 }
 
 /// Why a service cannot be rehearsed, or is asked not to be.

@@ -1,8 +1,8 @@
 //! How each mount gets its data, and which mounts show the same place.
 
 use crate::config::settings::{Rehearsal, StrategyRule};
-use crate::model::mount::{Mount, Origin, Strategy};
-use crate::model::plan::{MountPlan, RestorePlan, Supply};
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::plan::{DataSource, MountPlan, RestorePlan};
 use crate::model::service::Service;
 
 /// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it. Of a
@@ -17,7 +17,13 @@ pub fn plan_mounts(services: &[(&(Service, Rehearsal), bool)]) -> (Vec<Vec<Mount
             let restore = match strategy {
                 Strategy::Omit => None,
                 _ if !booted => None,
-                _ if matches!(mount.origin, Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. }) => None,
+                _ if matches!(
+                    mount.origin,
+                    MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. }
+                ) =>
+                {
+                    None
+                }
                 _ => Some(place(&mut restores, mount, strategy)),
             };
             of_service.push(MountPlan { mount: mount.clone(), strategy, restore });
@@ -49,20 +55,20 @@ fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> 
         verify_content: false,
         ask: None,
         part: None,
-        supply: Supply::Live,
+        supply: DataSource::Live,
     });
     restores.len() - 1
 }
 
 fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strategy {
-    if matches!(&mount.origin, Origin::Bind { source } if is_of_the_host(source)) {
+    if matches!(&mount.origin, MountOrigin::Bind { source } if is_of_the_host(source)) {
         return Strategy::Omit;
     }
     let rule = rules.iter().rev().find(|rule| rule.applies(&service.name, mount));
     match (rule, &mount.origin) {
-        (_, Origin::Other { .. }) => Strategy::Omit,
+        (_, MountOrigin::Other { .. }) => Strategy::Omit,
         (Some(rule), _) => rule.strategy,
-        (None, Origin::Tmpfs { .. }) => Strategy::Empty,
+        (None, MountOrigin::Tmpfs { .. }) => Strategy::Empty,
         (None, _) if mount.read_only => Strategy::Readonly,
         (None, _) => Strategy::Copy,
     }
@@ -89,8 +95,8 @@ pub fn has_data(service: &Service) -> bool {
 /// Whether a service may keep data in this mount, or reads it from a volume.
 pub fn holds_data(mount: &Mount) -> bool {
     match &mount.origin {
-        Origin::Volume { .. } => true,
-        Origin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
-        Origin::Tmpfs { .. } | Origin::Dump { .. } | Origin::Other { .. } => false,
+        MountOrigin::Volume { .. } => true,
+        MountOrigin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
+        MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => false,
     }
 }

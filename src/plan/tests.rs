@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::isolate::{Place, isolate};
+use super::isolate::{SandboxPlacement, isolate};
 use super::{Inputs, plan};
 use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings, StrategyRule};
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
-use crate::model::mount::{Mount, Origin, Strategy};
+use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Plan, StackPlan};
 use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
 use crate::model::secret::Secret;
@@ -61,12 +61,12 @@ fn service(name: ServiceName) -> Service {
 }
 
 fn volume(name: &str, target: &str, read_only: bool) -> Mount {
-    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
     Mount { target: target.to_owned(), origin, read_only }
 }
 
 fn bind(source: &str, target: &str, read_only: bool) -> Mount {
-    Mount { target: target.to_owned(), origin: Origin::Bind { source: source.to_owned() }, read_only }
+    Mount { target: target.to_owned(), origin: MountOrigin::Bind { source: source.to_owned() }, read_only }
 }
 
 fn needs(service: &str, condition: Condition) -> Dependency {
@@ -97,7 +97,7 @@ fn names(plan: &Plan) -> Vec<String> {
 /// The container for a lone service, all its mounts on new volumes.
 fn sandboxed(service: &Service) -> crate::model::plan::Isolated {
     let plan = plan_all(vec![service.clone()], &Selection::default());
-    let place = Place {
+    let place = SandboxPlacement {
         network: "sandbox".to_owned(),
         sources: &|index, _| Some(MountSource::Volume(format!("new-{index}"))),
         network_owner: None,
@@ -326,16 +326,16 @@ fn the_strongest_question_is_asked() {
     let mut app = service(ServiceName::lone("app"));
     let checks =
         |service: &Service| plan_all(vec![service.clone()], &Selection::default()).stacks[0].services[0].checks.clone();
-    assert_eq!(checks(&app), [Check::Running]);
+    assert_eq!(checks(&app), [CheckSummary::Running]);
     app.exposed = vec![
         Port { number: 443, protocol: "tcp".to_owned() },
         Port { number: 80, protocol: "tcp".to_owned() },
         Port { number: 53, protocol: "udp".to_owned() },
     ];
-    assert_eq!(checks(&app), [Check::Tcp { ports: vec![80, 443] }]);
+    assert_eq!(checks(&app), [CheckSummary::Tcp { ports: vec![80, 443] }]);
     app.healthcheck =
         Some(Healthcheck { test: vec!["CMD".to_owned()], interval: 0, timeout: 0, retries: 0, start_period: 0 });
-    assert_eq!(checks(&app), [Check::Health]);
+    assert_eq!(checks(&app), [CheckSummary::Health]);
 }
 
 // Hazards: each of these says what of the live container does not reach the sandbox.

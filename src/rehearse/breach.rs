@@ -9,11 +9,11 @@ use crate::model::diagnosis::{Code, Diagnosis};
 /// Whether a sandbox of this run is known to be open. One is enough: the next one's network is made by the same engine.
 #[derive(Default)]
 pub(super) struct Breach {
-    found: OnceLock<Found>,
+    found: OnceLock<FoundBreach>,
     told: CancellationToken,
 }
 
-struct Found {
+struct FoundBreach {
     stack: String,
     diagnosis: Diagnosis,
 }
@@ -21,13 +21,13 @@ struct Found {
 impl Breach {
     /// The sandbox of `stack` is open. A second stack may find the same at the same time; the first is remembered.
     pub fn tell(&self, stack: &str, diagnosis: &Diagnosis) {
-        let _ = self.found.set(Found { stack: stack.to_owned(), diagnosis: diagnosis.clone() });
+        let _ = self.found.set(FoundBreach { stack: stack.to_owned(), diagnosis: diagnosis.clone() });
         self.told.cancel();
     }
 
     /// What it means for `stack`, once one was found open.
     pub fn known(&self, stack: &str) -> Option<Diagnosis> {
-        let Found { stack: open, diagnosis } = self.found.get()?;
+        let FoundBreach { stack: open, diagnosis } = self.found.get()?;
         if open == stack {
             return Some(diagnosis.clone());
         }

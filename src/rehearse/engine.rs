@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::docker::{Daemon, DaemonInfo, DockerError, Kind};
+use crate::docker::{Daemon, DaemonInfo, DockerError, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
 use crate::model::plan::{Plan, StackPlan};
@@ -14,12 +14,12 @@ use crate::source::Backup;
 use crate::worker::client::WorkerImage;
 
 use super::breach::Breach;
-use super::once::{Once, Work};
-use super::session::Session;
-use super::stack::Stack;
+use super::sandbox::session::Session;
+use super::sandbox::stop::StopSignal;
+use super::sandbox::watch::Watch;
+use super::shared_task::{SharedFuture, SharedTask};
+use super::stack::StackRehearsal;
 use super::steps::Notify;
-use super::stop::Stop;
-use super::watch::Watch;
 
 /// What an engine needs.
 pub struct Setup {
@@ -36,16 +36,16 @@ pub struct Setup {
     /// Keep the sandboxes of stacks that are not green.
     pub keep: bool,
     /// The plan's sources, in its order.
-    pub sources: Vec<Supplier>,
+    pub sources: Vec<OpenedSource>,
     /// Addresses of the host that the sandbox must not reach, as far as the client knows them.
     pub host_addresses: Vec<String>,
     /// Ends all work when somebody asks for it.
-    pub stop: Stop,
+    pub stop: StopSignal,
 }
 
 /// A source of the plan, and what was opened of it.
 #[derive(Debug, Clone)]
-pub struct Supplier {
+pub struct OpenedSource {
     /// As it was asked for.
     pub place: SourcePlace,
     /// What pours it out; `None` when it lies on the engine's host, or could not be opened.
@@ -54,26 +54,26 @@ pub struct Supplier {
 
 /// Carries a plan out.
 pub struct Engine {
-    pub(super) shared: Arc<Common>,
-    stacks: Vec<Arc<Stack>>,
+    pub(super) shared: Arc<RunContext>,
+    stacks: Vec<Arc<StackRehearsal>>,
     by_case: BTreeMap<ServiceName, usize>,
     /// The stacks of further attempts.
-    again: Mutex<Vec<Arc<Stack>>>,
+    again: Mutex<Vec<Arc<StackRehearsal>>>,
 }
 
 /// What every stack's rehearsal needs.
-pub(super) struct Common {
+pub(super) struct RunContext {
     pub daemon: Daemon,
     pub info: DaemonInfo,
     pub session: Session,
     pub notify: Notify,
     pub keep: bool,
-    pub sources: Vec<Supplier>,
+    pub sources: Vec<OpenedSource>,
     pub host_addresses: Vec<String>,
-    pub stop: Stop,
-    pub image: Once<WorkerImage>,
-    pub watch: Once<Arc<Watch>>,
-    pub addresses: Once<Arc<Vec<String>>>,
+    pub stop: StopSignal,
+    pub image: SharedTask<WorkerImage>,
+    pub watch: SharedTask<Arc<Watch>>,
+    pub addresses: SharedTask<Arc<Vec<String>>>,
     /// Once a sandbox was found open, nothing is booted any more, and what runs is stopped.
     pub breach: Arc<Breach>,
 }
@@ -82,7 +82,7 @@ impl Engine {
     /// An engine for this plan. Nothing is created yet.
     pub fn new(setup: Setup) -> Self {
         let Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop } = setup;
-        let shared = Arc::new(Common {
+        let shared = Arc::new(RunContext {
             daemon,
             info,
             session,
@@ -91,9 +91,9 @@ impl Engine {
             sources,
             host_addresses,
             stop,
-            image: Once::default(),
-            watch: Once::default(),
-            addresses: Once::default(),
+            image: SharedTask::default(),
+            watch: SharedTask::default(),
+            addresses: SharedTask::default(),
             breach: Arc::default(),
         });
         let mut by_case = BTreeMap::new();
@@ -102,7 +102,7 @@ impl Engine {
             for name in runnable(&stack) {
                 by_case.insert(name, index);
             }
-            stacks.push(Arc::new(Stack::new(Arc::clone(&shared), stack)));
+            stacks.push(Arc::new(StackRehearsal::new(Arc::clone(&shared), stack)));
         }
         Self { shared, stacks, by_case, again: Mutex::default() }
     }
@@ -133,7 +133,7 @@ impl Engine {
     pub async fn rehearse_again(&self, case: &ServiceName, attempt: u32) {
         let Some(stack) = self.stack_of(case) else { return };
         self.shared.notify.send(Fact::CaseRetried { case: case.clone() });
-        let stack = Arc::new(Stack::new(Arc::clone(&self.shared), alone(&stack.plan, case, attempt)));
+        let stack = Arc::new(StackRehearsal::new(Arc::clone(&self.shared), alone(&stack.plan, case, attempt)));
         self.again.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stack));
         stack.rehearse(case).await;
     }
@@ -159,7 +159,7 @@ impl Engine {
         }
     }
 
-    fn stack_of(&self, case: &ServiceName) -> Option<&Arc<Stack>> {
+    fn stack_of(&self, case: &ServiceName) -> Option<&Arc<StackRehearsal>> {
         self.by_case.get(case).map(|index| &self.stacks[*index])
     }
 
@@ -192,37 +192,37 @@ fn runnable(stack: &StackPlan) -> Vec<ServiceName> {
     runs.map(|plan| plan.service.name.clone()).collect()
 }
 
-impl Common {
+impl RunContext {
     /// The same for a sandbox of which nothing is told but to `overhear`, and nothing is kept.
-    pub fn muted(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Common {
-        Common {
+    pub fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> RunContext {
+        RunContext {
             daemon: self.daemon.clone(),
             info: self.info.clone(),
             session: self.session.clone(),
-            notify: self.notify.muted(overhear),
+            notify: self.notify.silenced(overhear),
             keep: false,
             sources: self.sources.clone(),
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
-            image: Once::default(),
-            watch: Once::default(),
-            addresses: Once::default(),
+            image: SharedTask::default(),
+            watch: SharedTask::default(),
+            addresses: SharedTask::default(),
             breach: Arc::clone(&self.breach),
         }
     }
 
     /// The worker image, imported if need be.
-    pub fn image(self: &Arc<Self>) -> Work<WorkerImage> {
+    pub fn image(self: &Arc<Self>) -> SharedFuture<WorkerImage> {
         let daemon = self.daemon.clone();
         self.image.get(|| async move {
             WorkerImage::ensure(&daemon)
                 .await
-                .map_err(|error| super::sandbox::worker_diagnosis(&error, "the worker image"))
+                .map_err(|error| super::sandbox::worker::worker_diagnosis(&error, "the worker image"))
         })
     }
 
     /// The watch over the session's containers.
-    pub fn watch(self: &Arc<Self>) -> Work<Arc<Watch>> {
+    pub fn watch(self: &Arc<Self>) -> SharedFuture<Arc<Watch>> {
         let common = Arc::clone(self);
         self.watch.get(|| async move {
             let watch = Watch::start(&common.daemon, &common.session.id).await;
@@ -233,7 +233,7 @@ impl Common {
     }
 
     /// Every address that must not answer from inside a sandbox.
-    pub fn addresses(self: &Arc<Self>) -> Work<Arc<Vec<String>>> {
+    pub fn addresses(self: &Arc<Self>) -> SharedFuture<Arc<Vec<String>>> {
         let common = Arc::clone(self);
         self.addresses.get(|| async move {
             let networks = common.daemon.networks().await;
@@ -253,13 +253,16 @@ impl Common {
 /// A refusal of the engine as a diagnosis: what every place agrees on, else `code`.
 pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) -> Diagnosis {
     let code = match &error.kind {
-        Kind::Unreachable | Kind::Refused | Kind::Timeout(_) | Kind::Version(_) => Code::HostUnreachable,
-        Kind::NetworksExhausted => Code::SandboxNetworksExhausted,
-        Kind::NoSpace => Code::RestoreNoSpace,
-        Kind::NotFound(_) | Kind::Conflict(_) | Kind::Engine(_) => code,
+        DockerErrorKind::Unreachable
+        | DockerErrorKind::Refused
+        | DockerErrorKind::Timeout(_)
+        | DockerErrorKind::Version(_) => Code::HostUnreachable,
+        DockerErrorKind::NetworksExhausted => Code::SandboxNetworksExhausted,
+        DockerErrorKind::NoSpace => Code::RestoreNoSpace,
+        DockerErrorKind::NotFound(_) | DockerErrorKind::Conflict(_) | DockerErrorKind::Engine(_) => code,
     };
     let detail = match &error.kind {
-        Kind::NotFound(words) if !words.is_empty() => format!(": {words}"),
+        DockerErrorKind::NotFound(words) if !words.is_empty() => format!(": {words}"),
         _ => String::new(),
     };
     Diagnosis::new(code, format!("{during}: {error}{detail}"))

@@ -7,38 +7,38 @@ use std::time::Instant;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
-use crate::model::held::Held;
-use crate::model::mark::Mark;
+use crate::model::fingerprint::Fingerprint;
+use crate::model::fingerprint::VersionFile;
 use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
 use crate::plan::isolate::withheld_for_good;
 
-use super::backup::Poured;
 use super::boot::Booted;
-use super::engine::Common;
-use super::ledger::Ledger;
-use super::once::Once;
+use super::engine::RunContext;
 use super::restore::Restored;
-use super::sandbox::{Grounds, Sandbox};
-use super::stop::Stop;
+use super::restore::backup::Streamed;
+use super::sandbox::ledger::Ledger;
+use super::sandbox::stop::StopSignal;
+use super::sandbox::worker::{Sandbox, SandboxBase};
+use super::shared_task::SharedTask;
 
 /// One stack's rehearsal.
-pub(super) struct Stack {
-    pub common: Arc<Common>,
+pub(super) struct StackRehearsal {
+    pub common: Arc<RunContext>,
     pub plan: Arc<StackPlan>,
     pub ledger: Arc<Ledger>,
-    pub grounds: Once<Arc<Grounds>>,
-    pub sandbox: Once<Arc<Sandbox>>,
-    pub restored: Vec<Once<Restored>>,
+    pub grounds: SharedTask<Arc<SandboxBase>>,
+    pub sandbox: SharedTask<Arc<Sandbox>>,
+    pub restored: Vec<SharedTask<Restored>>,
     /// Files in each of these places, once it is restored.
-    pub brought: Vec<AtomicU64>,
+    pub restored_files: Vec<AtomicU64>,
     /// What the data of each of these places says of itself, once it was looked through.
-    pub marks: Vec<OnceLock<Vec<Mark>>>,
+    pub version_files: Vec<OnceLock<Vec<VersionFile>>>,
     /// What each of these places held before its service's start, where that is looked at again.
-    pub held: Vec<OnceLock<Held>>,
+    pub fingerprints: Vec<OnceLock<Fingerprint>>,
     /// What came out of the sources that are poured out, by their index: for each place.
-    pub poured: Vec<Once<Arc<Poured>>>,
+    pub streamed: Vec<SharedTask<Arc<Streamed>>>,
     /// When the restore of each place began.
     pub restore_began: Vec<OnceLock<Instant>>,
     pub services: BTreeMap<ServiceName, ServiceRun>,
@@ -59,15 +59,15 @@ pub(super) struct Stack {
 #[derive(Default)]
 pub(super) struct ServiceRun {
     pub index: usize,
-    pub started: Once<Arc<Booted>>,
+    pub started: SharedTask<Arc<Booted>>,
     /// Its dump is loaded, if it has one.
-    pub loaded: Once<()>,
-    pub ready: Once<crate::model::check::Proof>,
-    pub completed: Once<()>,
+    pub loaded: SharedTask<()>,
+    pub ready: SharedTask<crate::model::check::Proof>,
+    pub completed: SharedTask<()>,
 }
 
-impl Stack {
-    pub fn new(common: Arc<Common>, plan: StackPlan) -> Self {
+impl StackRehearsal {
+    pub fn new(common: Arc<RunContext>, plan: StackPlan) -> Self {
         let waiting = plan.services.iter().filter(|s| s.selected && s.ignored.is_none());
         let waiting = waiting.map(|s| s.service.name.clone()).collect();
         let services = plan.services.iter().enumerate();
@@ -75,17 +75,17 @@ impl Stack {
             services.map(|(index, s)| (s.service.name.clone(), ServiceRun { index, ..ServiceRun::default() }));
         Self {
             ledger: Arc::default(),
-            grounds: Once::default(),
-            sandbox: Once::default(),
+            grounds: SharedTask::default(),
+            sandbox: SharedTask::default(),
             mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
             withheld: Mutex::default(),
             suspected: Mutex::default(),
             to_restore: AtomicUsize::new(plan.restores.len()),
-            brought: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
-            held: plan.restores.iter().map(|_| OnceLock::new()).collect(),
-            marks: plan.restores.iter().map(|_| OnceLock::new()).collect(),
-            restored: plan.restores.iter().map(|_| Once::default()).collect(),
-            poured: common.sources.iter().map(|_| Once::default()).collect(),
+            restored_files: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
+            fingerprints: plan.restores.iter().map(|_| OnceLock::new()).collect(),
+            version_files: plan.restores.iter().map(|_| OnceLock::new()).collect(),
+            restored: plan.restores.iter().map(|_| SharedTask::default()).collect(),
+            streamed: common.sources.iter().map(|_| SharedTask::default()).collect(),
             restore_began: plan.restores.iter().map(|_| OnceLock::new()).collect(),
             common,
             services: services.collect(),
@@ -125,7 +125,7 @@ impl Stack {
         };
         match result {
             Ok((proof, log_tail)) => {
-                self.warn_of_nothing(case);
+                self.warn_nothing_selected(case);
                 self.warn_of_suspicions(case);
                 let proof = self.control(case, proof).await;
                 self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
@@ -164,7 +164,7 @@ impl Stack {
 }
 
 /// Why nothing more is found out once somebody asked to stop.
-pub(super) fn stopped(stop: &Stop, when: &str) -> Diagnosis {
+pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
     if stop.is_out_of_time() {
         Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run was over {when}"))
     } else {

@@ -7,7 +7,7 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Amount, Compared, Fact, Step, StepResult};
 use crate::model::service::ServiceName;
 
-use super::stop::Stop;
+use super::sandbox::stop::StopSignal;
 
 /// Where the engine sends its facts.
 #[derive(Clone)]
@@ -15,13 +15,13 @@ pub struct Notify {
     send: Arc<dyn Fn(Fact) + Send + Sync>,
     next: Arc<AtomicU64>,
     halted: Arc<AtomicBool>,
-    stop: Stop,
+    stop: StopSignal,
 }
 
 impl Notify {
     /// Facts go to `send`, in the order in which they happen. Once somebody asks to `stop`, a step that breaks only shows
     /// that everything is being removed, and counts as stopped.
-    pub fn new(stop: Stop, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
+    pub fn new(stop: StopSignal, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
         Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
     }
 
@@ -31,7 +31,7 @@ impl Notify {
     }
 
     /// Tells only what is left behind: what else happens is no finding about the data. All of it is told to `overhear`.
-    pub fn muted(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Notify {
+    pub fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Notify {
         let send = Arc::clone(&self.send);
         let only_left = move |fact| {
             overhear(&fact);

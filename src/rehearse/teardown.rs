@@ -7,18 +7,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
-use crate::docker::{DockerError, Kind, Objects};
+use crate::docker::{DockerError, DockerErrorKind, Objects};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::service::ServiceName;
 
-use super::ledger::Entry;
-use super::stack::Stack;
+use super::sandbox::ledger::LedgerEntry;
+use super::stack::StackRehearsal;
 
 /// A network or volume may be in use for a moment after its last container went.
 const TRIES: u32 = 5;
 
-impl Stack {
+impl StackRehearsal {
     /// Removes all that the ledger knows, newest first, goes on after failures, then looks by label. With `keep`, only the
     /// workers go.
     pub async fn remove_all(self: &Arc<Self>, cases: Vec<ServiceName>, keep: bool) {
@@ -81,13 +81,13 @@ impl Stack {
     }
 
     /// Containers first, all at once; then what they held.
-    async fn remove(&self, entries: Vec<Entry>) -> Vec<String> {
-        let (containers, rest): (Vec<Entry>, Vec<Entry>) =
-            entries.into_iter().partition(|entry| matches!(entry, Entry::Container(_)));
+    async fn remove(&self, entries: Vec<LedgerEntry>) -> Vec<String> {
+        let (containers, rest): (Vec<LedgerEntry>, Vec<LedgerEntry>) =
+            entries.into_iter().partition(|entry| matches!(entry, LedgerEntry::Container(_)));
         let first = join_all(containers.iter().map(|entry| self.remove_one(entry))).await;
         // An overlay holds the volume below it: newest first, one kind at a time.
-        let (networks, volumes): (Vec<Entry>, Vec<Entry>) =
-            rest.into_iter().partition(|entry| matches!(entry, Entry::Network(_)));
+        let (networks, volumes): (Vec<LedgerEntry>, Vec<LedgerEntry>) =
+            rest.into_iter().partition(|entry| matches!(entry, LedgerEntry::Network(_)));
         let second = join_all(networks.iter().chain(&volumes).map(|entry| self.remove_one(entry))).await;
         let results = containers.iter().zip(first).chain(networks.iter().chain(&volumes).zip(second));
         results
@@ -95,18 +95,18 @@ impl Stack {
             .collect()
     }
 
-    async fn remove_one(&self, entry: &Entry) -> Result<(), DockerError> {
+    async fn remove_one(&self, entry: &LedgerEntry) -> Result<(), DockerError> {
         let daemon = &self.common.daemon;
         let mut tries = 0;
         loop {
             let result = match entry {
-                Entry::Container(name) => daemon.remove_container(name).await,
-                Entry::Network(name) => daemon.remove_network(name).await,
-                Entry::Volume(name) => daemon.remove_volume(name).await,
+                LedgerEntry::Container(name) => daemon.remove_container(name).await,
+                LedgerEntry::Network(name) => daemon.remove_network(name).await,
+                LedgerEntry::Volume(name) => daemon.remove_volume(name).await,
             };
             tries += 1;
             match result {
-                Err(error) if matches!(error.kind, Kind::Conflict(_)) && tries < TRIES => {
+                Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(50 << tries)).await;
                 }
                 other => return other,
@@ -115,13 +115,14 @@ impl Stack {
     }
 
     /// What carries this stack's labels now.
-    async fn left(&self) -> Result<Vec<Entry>, DockerError> {
+    async fn left(&self) -> Result<Vec<LedgerEntry>, DockerError> {
         let Objects { containers, networks, volumes } =
             self.common.daemon.objects_left(Some(&self.common.session.id)).await?;
         let mine = |stack: &str| stack == self.plan.name;
-        let containers = containers.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| Entry::Container(o.name));
-        let networks = networks.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| Entry::Network(o.name));
-        let volumes = volumes.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| Entry::Volume(o.name));
+        let containers =
+            containers.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| LedgerEntry::Container(o.name));
+        let networks = networks.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| LedgerEntry::Network(o.name));
+        let volumes = volumes.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| LedgerEntry::Volume(o.name));
         Ok(containers.chain(networks).chain(volumes).collect())
     }
 
@@ -141,10 +142,10 @@ impl Stack {
     }
 }
 
-fn describe(entry: &Entry) -> String {
+fn describe(entry: &LedgerEntry) -> String {
     match entry {
-        Entry::Container(name) => format!("container {name}"),
-        Entry::Network(name) => format!("network {name}"),
-        Entry::Volume(name) => format!("volume {name}"),
+        LedgerEntry::Container(name) => format!("container {name}"),
+        LedgerEntry::Network(name) => format!("network {name}"),
+        LedgerEntry::Volume(name) => format!("volume {name}"),
     }
 }

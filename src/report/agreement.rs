@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 
 use super::sample;
-use crate::config::forms::{Form, JunitFlavor, TapVersion};
 use crate::config::settings::ReportTargets;
+use crate::config::values::report_spec::{Form, JunitFlavor, TapVersion};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{Outcome, Verdict};
 

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::Reporter;
-use super::target::Whole;
+use super::target::AtomicFile;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{ExitCode, Outcome};
 
@@ -28,12 +28,12 @@ const DARK: &str = "#444444";
 /// Writes it.
 pub struct BadgeReporter {
     name: String,
-    target: Whole,
+    target: AtomicFile,
 }
 
 impl BadgeReporter {
     /// A report that is called `name` and goes to `target`.
-    pub fn new(name: String, target: Whole) -> Self {
+    pub fn new(name: String, target: AtomicFile) -> Self {
         Self { name, target }
     }
 }

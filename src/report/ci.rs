@@ -8,7 +8,7 @@
 use std::io::Write;
 
 use super::Reporter;
-use crate::config::forms::Ci;
+use crate::config::values::report_spec::Ci;
 
 mod annotations;
 mod sections;

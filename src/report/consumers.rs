@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::junit::Junit;
 use super::sample::{self, Paper};
 use super::tap::TapReporter;
-use crate::config::forms::{JunitFlavor, TapVersion};
+use crate::config::values::report_spec::{JunitFlavor, TapVersion};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Counts, Outcome};
 

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::rewritten::Render;
+use super::problem::{RUN_SUITE, RunProblem, run_problems};
+use super::snapshot_file::Render;
 use super::text;
-use super::trouble::{RUN_SUITE, Trouble, troubles};
-use super::wording::{self, Standing, StepWords};
+use super::wording::{self, Progress, StepWords};
 use crate::model::event::StepResult;
 use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
@@ -51,7 +51,7 @@ struct Results<'a> {
 /// The tests, of which each is made when it is written: there may be many.
 struct Tests<'a> {
     outcome: &'a Outcome,
-    troubles: Vec<Trouble<'a>>,
+    troubles: Vec<RunProblem<'a>>,
     now: Timestamp,
 }
 
@@ -63,7 +63,7 @@ impl Tests<'_> {
 
     /// Status and raw status of each.
     fn statuses(&self) -> impl Iterator<Item = (Status, &'static str)> {
-        let cases = self.outcome.cases.iter().map(|case| status(Standing::of(case, self.outcome)));
+        let cases = self.outcome.cases.iter().map(|case| status(Progress::of(case, self.outcome)));
         cases.chain(self.troubles.iter().map(|_| TROUBLE))
     }
 }
@@ -164,21 +164,21 @@ struct Step {
 const TROUBLE: (Status, &str) = (Status::Failed, "errored");
 
 /// Status and raw status of a case.
-fn status(standing: Standing) -> (Status, &'static str) {
+fn status(standing: Progress) -> (Status, &'static str) {
     match standing {
-        Standing::Ended(Verdict::Passed) => (Status::Passed, "passed"),
-        Standing::Ended(Verdict::Skipped) => (Status::Skipped, "skipped"),
-        Standing::Ended(verdict @ (Verdict::Failed | Verdict::Errored)) => (Status::Failed, verdict.name()),
-        Standing::Running => (Status::Failed, "running"),
-        Standing::Waiting => (Status::Pending, "waiting"),
+        Progress::Ended(Verdict::Passed) => (Status::Passed, "passed"),
+        Progress::Ended(Verdict::Skipped) => (Status::Skipped, "skipped"),
+        Progress::Ended(verdict @ (Verdict::Failed | Verdict::Errored)) => (Status::Failed, verdict.name()),
+        Progress::Running => (Status::Failed, "running"),
+        Progress::Waiting => (Status::Pending, "waiting"),
     }
 }
 
 /// The report as it is at the time `now`.
 fn document(outcome: &Outcome, now: Timestamp) -> Document<'_> {
-    let tests = Tests { outcome, troubles: troubles(outcome), now };
+    let tests = Tests { outcome, troubles: run_problems(outcome), now };
     let count = |status| tests.statuses().filter(|(found, _)| *found == status).count();
-    let passed = outcome.cases.iter().filter(|case| Standing::of(case, outcome) == Standing::Ended(Verdict::Passed));
+    let passed = outcome.cases.iter().filter(|case| Progress::of(case, outcome) == Progress::Ended(Verdict::Passed));
     let start = outcome.started.unwrap_or(now);
     let stop = outcome.finished.unwrap_or(now);
     let mut extra = Map::new();
@@ -216,20 +216,20 @@ fn document(outcome: &Outcome, now: Timestamp) -> Document<'_> {
 }
 
 fn test(case: &CaseRecord, outcome: &Outcome, now: Timestamp) -> Test {
-    let standing = Standing::of(case, outcome);
+    let standing = Progress::of(case, outcome);
     let unfinished = "unfinished: the rehearsal had begun and not ended when this report was written".to_owned();
     let (status, raw_status) = status(standing);
     let (message, trace) = match standing {
-        Standing::Ended(Verdict::Passed) | Standing::Waiting => (None, None),
-        Standing::Ended(Verdict::Skipped) => (Some(wording::skip_reason(case)), None),
-        Standing::Ended(Verdict::Failed | Verdict::Errored) => {
+        Progress::Ended(Verdict::Passed) | Progress::Waiting => (None, None),
+        Progress::Ended(Verdict::Skipped) => (Some(wording::skip_reason(case)), None),
+        Progress::Ended(Verdict::Failed | Verdict::Errored) => {
             let diagnosis = wording::deciding(case);
             (Some(wording::summary(&diagnosis)), Some(wording::explain(&diagnosis).join("\n")))
         }
-        Standing::Running => (Some(unfinished), None),
+        Progress::Running => (Some(unfinished), None),
     };
-    let stop = case.finished.or((standing == Standing::Running).then_some(now));
-    let ended = matches!(standing, Standing::Ended(_));
+    let stop = case.finished.or((standing == Progress::Running).then_some(now));
+    let ended = matches!(standing, Progress::Ended(_));
     Test {
         name: text::one_line(&case.info.name.to_string()),
         status,
@@ -322,7 +322,7 @@ fn step(record: &StepRecord, case: &CaseRecord) -> Step {
 }
 
 /// What concerns the run and no service.
-fn run_test(trouble: &Trouble<'_>) -> Test {
+fn run_test(trouble: &RunProblem<'_>) -> Test {
     let mut extra = Map::new();
     extra.insert("code".to_owned(), trouble.first.code.as_str().into());
     let (status, raw_status) = TROUBLE;

@@ -60,7 +60,7 @@ impl Dispatcher {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("reports".to_owned())
-            .spawn(move || Desk { reporters, outcome: Outcome::new() }.serve(&receiver, clock))
+            .spawn(move || EventLoop { reporters, outcome: Outcome::new() }.serve(&receiver, clock))
             .expect("a thread can be started at the begin of a run");
         (EventSink { sender: sender.clone(), clock }, Dispatcher { sender, thread })
     }
@@ -81,7 +81,7 @@ impl Dispatcher {
 /// no end, and its outcome stays unfinished: the reporters are told [`Fact::RunFinished`] at the time of its last event, so that what
 /// they write is written; from the outcome they see that the run itself had no end.
 pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterator<Item = Event>) -> Outcome {
-    let mut desk = Desk { reporters, outcome: Outcome::new() };
+    let mut desk = EventLoop { reporters, outcome: Outcome::new() };
     let mut last = Timestamp::UNIX_EPOCH;
     for event in events {
         last = event.at;
@@ -94,12 +94,12 @@ pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterato
 }
 
 /// What events are taken to.
-struct Desk {
+struct EventLoop {
     reporters: Vec<Box<dyn Reporter>>,
     outcome: Outcome,
 }
 
-impl Desk {
+impl EventLoop {
     fn serve(mut self, receiver: &Receiver<Message>, clock: fn() -> Timestamp) -> Outcome {
         while let Ok(message) = receiver.recv() {
             match message {

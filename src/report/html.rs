@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::rewritten::Render;
+use super::snapshot_file::Render;
 use crate::model::event::Fact;
 use crate::model::outcome::Outcome;
 
@@ -26,19 +26,19 @@ mod tests;
 mod timeline;
 mod view;
 
-use view::{Kept, View};
+use view::{KeptSandbox, View};
 
 /// HTML.
 #[derive(Default)]
 pub struct Html {
     /// Sandboxes that were kept: how to look into them is said of the run, not of a case.
-    kept: Vec<Kept>,
+    kept: Vec<KeptSandbox>,
 }
 
 impl Render for Html {
     fn hear(&mut self, fact: &Fact) {
         if let Fact::SandboxKept { stack, hints } = fact {
-            self.kept.push(Kept { stack: stack.clone(), hints: hints.clone() });
+            self.kept.push(KeptSandbox { stack: stack.clone(), hints: hints.clone() });
         }
     }
 

@@ -12,11 +12,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::wording::{self, StepWords};
 use super::{Reporter, text, units};
-use crate::model::counted::counted;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
+use crate::model::pluralize::pluralize;
 use crate::model::service::ServiceName;
 
 mod bars;
@@ -275,7 +275,7 @@ impl HumanReporter {
         lines.push(format!("Restore Simulation: {counts}{flaky}{}", filtered_out(outcome)));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
         for (proof, more, cases) in wording::more_proof(outcome.cases.iter()) {
-            let count = counted(cases.len(), "service");
+            let count = pluralize(cases.len(), "service");
             lines.push(format!("More than {} ({count}): {more}", proof.name()));
         }
         lines

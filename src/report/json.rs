@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::rewritten::Render;
+use super::snapshot_file::Render;
 use crate::model::outcome::Outcome;
 
 pub(super) mod fill;

@@ -2,8 +2,8 @@
 //!
 //! Shaped by what its consumers really read: suites are flat, names unique, times everywhere, bodies never empty, one
 //! `system-out` a case. *failure* is the backup's fault, *error* says that it could not be found out; what concerns the run and no
-//! service ([`troubles`]) is an error in the suite `rehearsa`, which exists only then. A file left by a killed run lists every selected
-//! case: those that were running as errors, those that had not begun as skipped.
+//! service ([`run_problems`]) is an error in the suite `rehearsa`, which exists only then. A file left by a killed
+//! run lists every selected case: those that were running as errors, those that had not begun as skipped.
 //!
 //! Jenkins' xunit plugin refuses a file that its schema does not know in every part: in its flavour a case has no attributes
 //! but name, class and time, its facts stand in its output instead of properties, and the root has no `skipped` and no time stamp.
@@ -15,10 +15,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestSuite};
 
-use super::rewritten::Render;
-use super::trouble::{RUN_SUITE, Trouble, troubles};
+use super::problem::{RUN_SUITE, RunProblem, run_problems};
+use super::snapshot_file::Render;
 use super::{text, wording};
-use crate::config::forms::JunitFlavor;
+use crate::config::values::report_spec::JunitFlavor;
 use crate::model::outcome::{CaseRecord, Outcome};
 
 mod case;
@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
         for (stack, cases) in by_stack(&self.outcome.cases) {
             report.add_test_suite(self.suite(stack, &cases));
         }
-        let troubles = troubles(self.outcome);
+        let troubles = run_problems(self.outcome);
         if !troubles.is_empty() {
             report.add_test_suite(self.run_suite(&troubles));
         }
@@ -103,7 +103,7 @@ impl<'a> Page<'a> {
         suite
     }
 
-    fn run_suite(&self, troubles: &[Trouble<'_>]) -> TestSuite {
+    fn run_suite(&self, troubles: &[RunProblem<'_>]) -> TestSuite {
         let mut suite = TestSuite::new(RUN_SUITE);
         suite.extra.insert("timestamp".into(), rfc3339(self.now).into());
         suite.set_time(Duration::ZERO);

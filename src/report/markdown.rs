@@ -10,13 +10,13 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use self::page::Page;
-use super::rewritten::Render;
-use super::trouble::{Kind, Trouble, troubles};
+use super::problem::{ProblemKind, RunProblem, run_problems};
+use super::snapshot_file::Render;
 use super::units;
-use super::wording::{self, Standing};
-use crate::model::counted::counted;
+use super::wording::{self, Progress};
 use crate::model::event::{CaseInfo, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
+use crate::model::pluralize::pluralize;
 
 mod details;
 mod inert;
@@ -78,7 +78,7 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
 }
 
 fn is_passed(case: &CaseRecord, outcome: &Outcome) -> bool {
-    Standing::of(case, outcome) == Standing::Ended(Verdict::Passed)
+    Progress::of(case, outcome) == Progress::Ended(Verdict::Passed)
 }
 
 /// The names of the first few, and how many others there are.
@@ -91,7 +91,7 @@ fn named(cases: &[&CaseRecord]) -> String {
 }
 
 fn is_troubled(case: &CaseRecord, outcome: &Outcome) -> bool {
-    matches!(Standing::of(case, outcome), Standing::Ended(Verdict::Failed | Verdict::Errored))
+    matches!(Progress::of(case, outcome), Progress::Ended(Verdict::Failed | Verdict::Errored))
 }
 
 fn more(left: usize, one: &str, many: &str) -> String {
@@ -109,7 +109,7 @@ fn head(outcome: &Outcome) -> String {
         text.push_str("\n- ");
         text.push_str(&line);
     };
-    for trouble in troubles(outcome) {
+    for trouble in run_problems(outcome) {
         told(&trouble, outcome).into_iter().for_each(&mut add);
     }
     if let Some(partition) = &outcome.partition {
@@ -124,30 +124,32 @@ fn head(outcome: &Outcome) -> String {
 }
 
 /// A trouble of the run, in lines.
-fn told(trouble: &Trouble<'_>, outcome: &Outcome) -> Vec<String> {
+fn told(trouble: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
     let count = trouble.diagnoses().count();
     let line = match trouble.kind {
-        Kind::Unfinished => "**Unfinished:** the run had not ended when this was written.".to_owned(),
-        Kind::Interrupted => {
+        ProblemKind::Unfinished => "**Unfinished:** the run had not ended when this was written.".to_owned(),
+        ProblemKind::Interrupted => {
             format!("**Interrupted** by {}.", wording::signal_name(outcome.interrupted.unwrap_or_default()))
         }
-        Kind::PartMissing => "**Part missing:** not all of the shared work is here, see below.".to_owned(),
-        Kind::LeftBehind if count == 1 => "**Left behind:** something could not be removed, see below.".to_owned(),
-        Kind::LeftBehind => format!("**Left behind:** {count} times something could not be removed, see below."),
-        Kind::TimedOut => {
+        ProblemKind::PartMissing => "**Part missing:** not all of the shared work is here, see below.".to_owned(),
+        ProblemKind::LeftBehind if count == 1 => {
+            "**Left behind:** something could not be removed, see below.".to_owned()
+        }
+        ProblemKind::LeftBehind => format!("**Left behind:** {count} times something could not be removed, see below."),
+        ProblemKind::TimedOut => {
             let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
             format!("**Timed out:** the run's time of {time} was over before its end.")
         }
-        Kind::ReportLost => {
+        ProblemKind::ReportLost => {
             let named = trouble.diagnoses().take(NAMED);
             let mut lines: Vec<String> = named.map(|lost| format!("**Lost:** the {}", code(&lost.message))).collect();
             if count > NAMED {
-                lines.push(format!("**Lost:** {}", counted(count - NAMED, "more report")));
+                lines.push(format!("**Lost:** {}", pluralize(count - NAMED, "more report")));
             }
             return lines;
         }
         // The headline says so.
-        Kind::NothingSelected => return Vec::new(),
+        ProblemKind::NothingSelected => return Vec::new(),
     };
     vec![line]
 }
@@ -171,9 +173,9 @@ fn headline(outcome: &Outcome) -> &'static str {
 
 /// `**1 passed, 1 failed, 0 errored, 2 skipped** (1 of the passed only at a later attempt, 2 filtered out) in 18.4s`.
 fn counts(outcome: &Outcome) -> String {
-    let standings = || outcome.cases.iter().map(|case| Standing::of(case, outcome));
-    let ended = |verdict| standings().filter(|standing| *standing == Standing::Ended(verdict)).count();
-    let unfinished = standings().filter(|standing| !matches!(standing, Standing::Ended(_))).count();
+    let standings = || outcome.cases.iter().map(|case| Progress::of(case, outcome));
+    let ended = |verdict| standings().filter(|standing| *standing == Progress::Ended(verdict)).count();
+    let unfinished = standings().filter(|standing| !matches!(standing, Progress::Ended(_))).count();
     let [passed, failed, errored, skipped] =
         [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped].map(ended);
     let mut text = format!("**{passed} passed, {failed} failed, {errored} errored, {skipped} skipped");
@@ -199,10 +201,10 @@ fn counts(outcome: &Outcome) -> String {
 }
 
 fn row(case: &CaseRecord, outcome: &Outcome) -> String {
-    let standing = Standing::of(case, outcome);
-    let ended = matches!(standing, Standing::Ended(_)) && case.started.is_some();
+    let standing = Progress::of(case, outcome);
+    let ended = matches!(standing, Progress::Ended(_)) && case.started.is_some();
     let told = |value: String| if ended { value } else { "-".to_owned() };
-    let proof = case.proof.filter(|_| standing == Standing::Ended(Verdict::Passed)).map_or("-", |proof| proof.name());
+    let proof = case.proof.filter(|_| standing == Progress::Ended(Verdict::Passed)).map_or("-", |proof| proof.name());
     format!(
         "| {} | {} | {proof} | {} | {} | {} |\n",
         code(&case.info.name.to_string()),
@@ -214,15 +216,15 @@ fn row(case: &CaseRecord, outcome: &Outcome) -> String {
 }
 
 /// A verdict that is seen from afar.
-fn label(standing: Standing, flaky: bool) -> &'static str {
+fn label(standing: Progress, flaky: bool) -> &'static str {
     match standing {
-        Standing::Ended(Verdict::Passed) if flaky => "✅ passed (flaky)",
-        Standing::Ended(Verdict::Passed) => "✅ passed",
-        Standing::Ended(Verdict::Failed) => "❌ failed",
-        Standing::Ended(Verdict::Errored) => "⚠️ errored",
-        Standing::Ended(Verdict::Skipped) => "⏭️ skipped",
-        Standing::Running => "⏳ running",
-        Standing::Waiting => "⏳ waiting",
+        Progress::Ended(Verdict::Passed) if flaky => "✅ passed (flaky)",
+        Progress::Ended(Verdict::Passed) => "✅ passed",
+        Progress::Ended(Verdict::Failed) => "❌ failed",
+        Progress::Ended(Verdict::Errored) => "⚠️ errored",
+        Progress::Ended(Verdict::Skipped) => "⏭️ skipped",
+        Progress::Running => "⏳ running",
+        Progress::Waiting => "⏳ waiting",
     }
 }
 
@@ -242,11 +244,11 @@ fn source(info: &CaseInfo) -> String {
 fn remarks(case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
     let name = code(&case.info.name.to_string());
     let mut remarks = Vec::new();
-    match Standing::of(case, outcome) {
-        Standing::Ended(Verdict::Skipped) => {
+    match Progress::of(case, outcome) {
+        Progress::Ended(Verdict::Skipped) => {
             remarks.push(format!("- {name} was skipped: {}\n", code(&wording::skip_reason(case))));
         }
-        Standing::Ended(Verdict::Passed) => {
+        Progress::Ended(Verdict::Passed) => {
             remarks.extend(details::earlier(case).into_iter().map(|attempt| format!("- {name}, {attempt}\n")));
             remarks.extend(details::warnings(case).into_iter().map(|warning| format!("- {name}: {warning}\n")));
             remarks

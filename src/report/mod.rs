@@ -26,16 +26,16 @@ pub mod junit;
 pub mod markdown;
 pub mod merge;
 pub mod open;
+pub mod problem;
 pub mod prometheus;
 #[cfg(test)]
 mod replay;
-pub mod rewritten;
 #[cfg(test)]
 pub mod sample;
+pub mod snapshot_file;
 pub mod tap;
 pub mod target;
 pub mod text;
-pub mod trouble;
 pub use crate::model::units;
 #[cfg(test)]
 mod valid;

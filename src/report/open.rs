@@ -15,11 +15,11 @@ use super::json::Json;
 use super::junit::Junit;
 use super::markdown::Markdown;
 use super::prometheus::PrometheusReporter;
-use super::rewritten::Rewritten;
+use super::snapshot_file::SnapshotReport;
 use super::tap::TapReporter;
-use super::target::{Stream, Whole};
-use crate::config::forms::Form;
+use super::target::{AtomicFile, Stream};
 use crate::config::settings::ReportTargets;
+use crate::config::values::report_spec::Form;
 
 /// A report that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +101,13 @@ pub fn open_for_recorded(
     targets: &ReportTargets,
     stdout: Box<dyn Write + Send>,
 ) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
-    opened(targets, stdout, Whole::at_the_end)
+    opened(targets, stdout, AtomicFile::at_the_end)
 }
 
 fn opened(
     targets: &ReportTargets,
     stdout: Box<dyn Write + Send>,
-    paced: fn(Whole) -> Whole,
+    paced: fn(AtomicFile) -> AtomicFile,
 ) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
     let wanted: Vec<(Form, &Path)> = targets.files.iter().map(|(form, path)| (*form, path.as_path())).collect();
     refuse_sharing(&wanted)?;
@@ -164,24 +164,24 @@ fn reporter(
     path: &Path,
     stdout: Option<Box<dyn Write + Send>>,
     targets: &ReportTargets,
-    paced: fn(Whole) -> Whole,
+    paced: fn(AtomicFile) -> AtomicFile,
 ) -> io::Result<Box<dyn Reporter>> {
     // Some grow while the run goes on, so that a reader can follow them; the others are written as a whole.
     let stdout = Cell::new(stdout);
     let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
-    let whole = || stdout.take().map_or_else(|| Whole::file(path), |out| Ok(Whole::stream(out))).map(paced);
+    let whole = || stdout.take().map_or_else(|| AtomicFile::file(path), |out| Ok(AtomicFile::stream(out))).map(paced);
     Ok(match form {
-        Form::Junit => Box::new(Rewritten::new(name, whole()?, Junit(targets.junit_flavor))),
-        Form::Json => Box::new(Rewritten::new(name, whole()?, Json)),
+        Form::Junit => Box::new(SnapshotReport::new(name, whole()?, Junit(targets.junit_flavor))),
+        Form::Json => Box::new(SnapshotReport::new(name, whole()?, Json)),
         Form::Tap => Box::new(TapReporter::new(name, stream()?, targets.tap_version)),
-        Form::Html => Box::new(Rewritten::new(name, whole()?, Html::default())),
-        Form::Markdown => Box::new(Rewritten::new(name, whole()?, Markdown)),
+        Form::Html => Box::new(SnapshotReport::new(name, whole()?, Html::default())),
+        Form::Markdown => Box::new(SnapshotReport::new(name, whole()?, Markdown)),
         Form::Events => Box::new(EventsReporter::new(name, stream()?)),
-        Form::Ctrf => Box::new(Rewritten::new(name, whole()?, Ctrf)),
+        Form::Ctrf => Box::new(SnapshotReport::new(name, whole()?, Ctrf)),
         Form::Prometheus => {
             // The earlier file is what this one goes on from, and stays until then.
             let earlier = (!is_stdout(path)).then(|| path.to_owned());
-            let target = stdout.take().map_or_else(|| Whole::keeping(path), |out| Ok(Whole::stream(out)))?;
+            let target = stdout.take().map_or_else(|| AtomicFile::keeping(path), |out| Ok(AtomicFile::stream(out)))?;
             Box::new(PrometheusReporter::new(name, target, earlier))
         }
         Form::Badge => Box::new(BadgeReporter::new(name, whole()?)),

@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use self::book::{Book, Entry, Key};
-use super::target::Whole;
-use super::wording::Standing;
+use self::book::{Key, MetricFile, ServiceMetrics};
+use super::target::AtomicFile;
+use super::wording::Progress;
 use super::{Reporter, text, units};
-use crate::model::counted::counted;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::model::pluralize::pluralize;
 
 mod book;
 
@@ -38,14 +38,14 @@ const LABEL: usize = 200;
 /// Writes it.
 pub struct PrometheusReporter {
     name: String,
-    target: Whole,
+    target: AtomicFile,
     earlier: Option<PathBuf>,
 }
 
 impl PrometheusReporter {
     /// A report that is called `name` and goes to `target`, with what is known from `earlier`, which is read at the end and
     /// may be the same file.
-    pub fn new(name: String, target: Whole, earlier: Option<PathBuf>) -> Self {
+    pub fn new(name: String, target: AtomicFile, earlier: Option<PathBuf>) -> Self {
         Self { name, target, earlier }
     }
 }
@@ -67,19 +67,19 @@ impl Reporter for PrometheusReporter {
 }
 
 /// What an earlier run wrote. What cannot be read is told, and as good as not there.
-fn read(path: &Path) -> Book {
+fn read(path: &Path) -> MetricFile {
     let lost = |why: &str| {
         tracing::warn!("the earlier metrics in {} are lost: {why}", path.display());
-        Book::default()
+        MetricFile::default()
     };
     let found = match fs::metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Book::default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return MetricFile::default(),
         Err(error) => return lost(&error.to_string()),
     };
     if !found.is_file() {
         // Reading from a pipe would wait for its writer, who is us.
-        return Book::default();
+        return MetricFile::default();
     }
     if found.len() > LARGEST {
         return lost("the file is too large to be one of ours");
@@ -88,19 +88,19 @@ fn read(path: &Path) -> Book {
         Ok(bytes) => bytes,
         Err(error) => return lost(&error.to_string()),
     };
-    let (book, strange) = Book::read(&String::from_utf8_lossy(&bytes));
+    let (book, strange) = MetricFile::read(&String::from_utf8_lossy(&bytes));
     if strange > 0 {
         tracing::warn!(
             "of the earlier metrics in {}, {} not kept: damaged or not ours",
             path.display(),
-            counted(strange, "line")
+            pluralize(strange, "line")
         );
     }
     book
 }
 
 /// Adds what a run that ended at `now` found out.
-fn take(book: &mut Book, outcome: &Outcome, now: Timestamp) {
+fn take(book: &mut MetricFile, outcome: &Outcome, now: Timestamp) {
     let end = seconds(now);
     for case in &outcome.cases {
         let entry = book.entries.entry(key(case)).or_default();
@@ -126,12 +126,12 @@ fn take(book: &mut Book, outcome: &Outcome, now: Timestamp) {
 }
 
 /// Notes what became of a case that ended at `ended`.
-fn note(entry: &mut Entry, case: &CaseRecord, outcome: &Outcome, ended: f64) {
-    let Standing::Ended(verdict) = Standing::of(case, outcome) else { return };
+fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended: f64) {
+    let Progress::Ended(verdict) = Progress::of(case, outcome) else { return };
     entry.verdict = match verdict {
         // Nothing is known that was not known before, but that it is to be rehearsed: who leaves skipped services out of an
         // alert must not leave this one out.
-        Verdict::Skipped if case.put_off() => entry.verdict.filter(|earlier| *earlier != Verdict::Skipped),
+        Verdict::Skipped if case.not_started() => entry.verdict.filter(|earlier| *earlier != Verdict::Skipped),
         verdict => Some(verdict),
     };
     if case.started.is_some() {

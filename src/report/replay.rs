@@ -5,8 +5,8 @@ use std::fs;
 
 use super::events::read;
 use super::{json, sample};
-use crate::config::forms::Form;
 use crate::config::settings::ReportTargets;
+use crate::config::values::report_spec::Form;
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 

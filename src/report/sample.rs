@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Reporter;
-use super::rewritten::{Render, Rewritten};
-use super::target::Whole;
+use super::snapshot_file::{Render, SnapshotReport};
+use super::target::AtomicFile;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
 use crate::model::mount::Strategy;
@@ -170,7 +170,7 @@ pub fn play(events: &[Event], reporter: &mut dyn Reporter) -> Outcome {
 /// What is written in a form to a stream, which gets it once, at the end.
 pub fn written(events: &[Event], form: impl Render) -> String {
     let paper = Paper::default();
-    play(events, &mut Rewritten::new("report".to_owned(), Whole::stream(Box::new(paper.clone())), form));
+    play(events, &mut SnapshotReport::new("report".to_owned(), AtomicFile::stream(Box::new(paper.clone())), form));
     paper.text()
 }
 

@@ -2,18 +2,18 @@
 //!
 //! Headed version 13 unless 14 is asked for, since `prove` fails a stream headed 14 whose subtests it does not know; the same
 //! stream headed 13 passes everywhere. The plan comes first, so a stream that was cut off is a failure to every reader.
-//! What concerns the run and no service ([`troubles`]) has no test point (the plan is out already), so it ends in `Bail out!`,
-//! which every reader takes for a failure. So does a run without cases, unless that is allowed, and one that never began.
+//! What concerns the run and no service ([`run_problems`]) has no test point (the plan is out already), so it ends in
+//! `Bail out!`, which every reader takes for a failure. So does a run without cases, unless that is allowed, and one that never began.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::trouble::{Kind, Trouble, troubles};
-use super::wording::{Standing, StepWords};
+use super::problem::{ProblemKind, RunProblem, run_problems};
+use super::wording::{Progress, StepWords};
 use super::{Reporter, text, units, wording};
-use crate::config::forms::TapVersion;
+use crate::config::values::report_spec::TapVersion;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, NoTests, StepResult};
 use crate::model::evidence;
@@ -73,8 +73,8 @@ impl TapReporter {
             }
         }
         // A stream without cases was given up at its begin.
-        let told = |trouble: &Trouble<'_>| trouble.kind != Kind::NothingSelected;
-        let troubles: Vec<Trouble<'_>> = troubles(outcome).into_iter().filter(told).collect();
+        let told = |trouble: &RunProblem<'_>| trouble.kind != ProblemKind::NothingSelected;
+        let troubles: Vec<RunProblem<'_>> = run_problems(outcome).into_iter().filter(told).collect();
         for trouble in &troubles {
             let lines: Vec<String> = trouble.explained().iter().map(|line| comment(line)).collect();
             self.write(&lines)?;
@@ -87,14 +87,14 @@ impl TapReporter {
 }
 
 /// Why a stream is given up.
-fn reason(trouble: &Trouble<'_>, outcome: &Outcome) -> String {
+fn reason(trouble: &RunProblem<'_>, outcome: &Outcome) -> String {
     match trouble.kind {
-        Kind::Unfinished => "the run was killed before its end".to_owned(),
-        Kind::Interrupted => {
+        ProblemKind::Unfinished => "the run was killed before its end".to_owned(),
+        ProblemKind::Interrupted => {
             format!("interrupted by {}", wording::signal_name(outcome.interrupted.unwrap_or_default()))
         }
-        Kind::LeftBehind => "something was left behind".to_owned(),
-        Kind::PartMissing | Kind::TimedOut | Kind::ReportLost | Kind::NothingSelected => {
+        ProblemKind::LeftBehind => "something was left behind".to_owned(),
+        ProblemKind::PartMissing | ProblemKind::TimedOut | ProblemKind::ReportLost | ProblemKind::NothingSelected => {
             trouble.first.code.title().to_owned()
         }
     }
@@ -142,16 +142,16 @@ fn point(number: usize, case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
         }
     }
     let name = description(&name);
-    match Standing::of(case, outcome) {
-        Standing::Ended(Verdict::Passed) => {
+    match Progress::of(case, outcome) {
+        Progress::Ended(Verdict::Passed) => {
             lines.push(format!("ok {number} - {name}"));
             lines.extend(block(case.seconds(), &case_fields(case)));
         }
-        Standing::Ended(Verdict::Skipped) => {
+        Progress::Ended(Verdict::Skipped) => {
             lines.push(format!("ok {number} - {name} # SKIP {}", escaped(&wording::skip_reason(case))));
         }
         // A point is only written for a case that has ended, so any other standing cannot be green.
-        Standing::Ended(Verdict::Failed | Verdict::Errored) | Standing::Running | Standing::Waiting => {
+        Progress::Ended(Verdict::Failed | Verdict::Errored) | Progress::Running | Progress::Waiting => {
             lines.push(format!("not ok {number} - {name}"));
             let mut fields = diagnosis_fields(&wording::deciding(case));
             fields.extend(case_fields(case));
@@ -184,9 +184,9 @@ fn step(number: usize, record: &StepRecord, case: &CaseRecord) -> Vec<String> {
 }
 
 /// A key of a YAML block and its value; a list is a text of lines.
-type Field = (&'static str, Value);
+type YamlField = (&'static str, Value);
 
-fn diagnosis_fields(diagnosis: &Diagnosis) -> Vec<Field> {
+fn diagnosis_fields(diagnosis: &Diagnosis) -> Vec<YamlField> {
     let mut fields = vec![
         ("message", text::clean(&diagnosis.message).into()),
         ("code", diagnosis.code.as_str().into()),
@@ -207,7 +207,7 @@ fn attempt(attempt: &Attempt) -> String {
     format!("{} ({})", text::shortened(&words, wording::QUOTED_CHARS), units::seconds(attempt.seconds()))
 }
 
-fn case_fields(case: &CaseRecord) -> Vec<Field> {
+fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
     let lines = |lines: Vec<String>| Value::from(lines.join("\n"));
     let notable = case.info.changes.iter().filter(|change| change.notable).map(wording::change);
     let mut fields = vec![
@@ -231,7 +231,7 @@ fn case_fields(case: &CaseRecord) -> Vec<Field> {
 
 /// A YAML block after a test point; what is empty is left out. It holds nothing but one-line scalars: Perl's reader takes an
 /// entry of a list that has a colon in it for a mapping, and gives up the whole stream.
-fn block(seconds: f64, fields: &[Field]) -> Vec<String> {
+fn block(seconds: f64, fields: &[YamlField]) -> Vec<String> {
     let mut lines = vec!["  ---".to_owned(), format!("  duration_ms: {}", (seconds * 1000.0).round())];
     let filled = fields.iter().filter(|(_, value)| !value.is_null() && value != "");
     lines.extend(filled.map(|(key, value)| format!("  {key}: {}", scalar(value))));

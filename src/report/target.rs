@@ -13,19 +13,19 @@ const SHARE: u32 = 10;
 const BUFFER: usize = 64 * 1024;
 
 /// A report that is written as a whole, again and again while the run goes on.
-pub struct Whole {
-    place: Place,
+pub struct AtomicFile {
+    place: FileOrStream,
     pace: Pace,
 }
 
-enum Place {
+enum FileOrStream {
     /// A regular file: replaced atomically, so that a reader and a killed run always have a valid one.
     File(PathBuf),
     /// Standard output, a pipe, a device: written once, at the end.
     Once(Box<dyn Write + Send>),
 }
 
-impl Whole {
+impl AtomicFile {
     /// To a file; what is there from an earlier run is removed.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Whole {
     /// When it cannot be removed, or a file that is not a regular one cannot be opened.
     pub fn file(path: &Path) -> io::Result<Self> {
         let whole = Self::keeping(path)?;
-        let Place::File(path) = &whole.place else { return Ok(whole) };
+        let FileOrStream::File(path) = &whole.place else { return Ok(whole) };
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(whole),
@@ -51,12 +51,12 @@ impl Whole {
         if is_special(&path) {
             return Ok(Self::stream(Stream::file(&path)?));
         }
-        Ok(Self { place: Place::File(path), pace: Pace::default() })
+        Ok(Self { place: FileOrStream::File(path), pace: Pace::default() })
     }
 
     /// To a stream, once, at the end.
     pub fn stream(out: Box<dyn Write + Send>) -> Self {
-        Self { place: Place::Once(out), pace: Pace::default() }
+        Self { place: FileOrStream::Once(out), pace: Pace::default() }
     }
 
     /// The same, but for a run that is over already: nobody waits for what it was like meanwhile, and only the last is written.
@@ -78,13 +78,13 @@ impl Whole {
         render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         match &mut self.place {
-            Place::Once(out) if last => {
+            FileOrStream::Once(out) if last => {
                 let mut out = BufWriter::with_capacity(BUFFER, out);
                 render(&mut out)?;
                 out.flush()
             }
-            Place::Once(_) => Ok(()),
-            Place::File(path) => {
+            FileOrStream::Once(_) => Ok(()),
+            FileOrStream::File(path) => {
                 if !self.pace.is_due(news, last) {
                     return Ok(());
                 }
@@ -191,7 +191,7 @@ mod tests {
     fn a_file_is_replaced_whole_and_readable_by_others() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
-        let mut target = Whole::file(&path).expect("opens");
+        let mut target = AtomicFile::file(&path).expect("opens");
         assert!(!path.exists());
         target.update(true, false, |out| out.write_all(b"one")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"one");
@@ -229,7 +229,7 @@ mod tests {
     fn a_report_of_a_run_that_is_over_is_written_once() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
-        let mut target = Whole::file(&path).expect("opens").at_the_end();
+        let mut target = AtomicFile::file(&path).expect("opens").at_the_end();
         target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
         assert!(!path.exists());
         target.update(false, true, |out| out.write_all(b"x")).expect("written");
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_device_is_never_replaced() {
-        let mut target = Whole::file(Path::new("/dev/null")).expect("opens");
+        let mut target = AtomicFile::file(Path::new("/dev/null")).expect("opens");
         target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
         target.update(true, true, |out| out.write_all(b"x")).expect("written");
         assert!(is_special(Path::new("/dev/null")));
@@ -250,7 +250,7 @@ mod tests {
         let (real, link) = (dir.path().join("real"), dir.path().join("link"));
         fs::write(&real, "old").expect("written");
         std::os::unix::fs::symlink(&real, &link).expect("linked");
-        let mut target = Whole::file(&link).expect("opens");
+        let mut target = AtomicFile::file(&link).expect("opens");
         target.update(true, true, |out| out.write_all(b"new")).expect("written");
         assert!(fs::symlink_metadata(&link).expect("there").file_type().is_symlink());
         assert_eq!(fs::read(&real).expect("there"), b"new");

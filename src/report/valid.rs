@@ -10,9 +10,9 @@ use super::Reporter;
 use super::ctrf::Ctrf;
 use super::events::EventsReporter;
 use super::json::Json;
-use super::rewritten::Rewritten;
 use super::sample;
-use super::target::Whole;
+use super::snapshot_file::SnapshotReport;
+use super::target::AtomicFile;
 use crate::model::event::{Amount, Event, Fact};
 use crate::model::outcome::Outcome;
 
@@ -30,14 +30,14 @@ fn objections(schema: &Path, files: &[PathBuf]) -> Option<String> {
 }
 
 /// Each recorded run in a file: at its end, and as it was at its begin.
-fn written(folder: &Path, reporter: impl Fn(Whole) -> Box<dyn Reporter>) -> Vec<PathBuf> {
+fn written(folder: &Path, reporter: impl Fn(AtomicFile) -> Box<dyn Reporter>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for (name, events) in sample::all() {
         for (name, events) in
             [(name.to_owned(), &events[..]), (format!("{name}-begin"), &events[..events.len().min(3)])]
         {
             let path = folder.join(format!("{name}.json"));
-            let mut reporter = reporter(Whole::file(&path).expect("opens"));
+            let mut reporter = reporter(AtomicFile::file(&path).expect("opens"));
             let mut outcome = Outcome::new();
             for event in events {
                 outcome.apply(event);
@@ -54,7 +54,7 @@ fn written(folder: &Path, reporter: impl Fn(Whole) -> Box<dyn Reporter>) -> Vec<
 #[test]
 fn json_reports_fit_their_schema() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut files = written(folder.path(), |whole| Box::new(Rewritten::new("JSON".to_owned(), whole, Json)));
+    let mut files = written(folder.path(), |whole| Box::new(SnapshotReport::new("JSON".to_owned(), whole, Json)));
     // Reports of earlier versions fit the schema of today.
     files.extend([project("fixtures/reports/json-v1.json"), project("fixtures/reports/report.json")]);
     assert_eq!(objections(&project("src/report/json/report.schema.json"), &files), None);
@@ -79,7 +79,7 @@ fn a_schema_is_open_for_new_fields_and_closed_for_wrong_ones() {
 #[test]
 fn ctrf_reports_fit_its_schema() {
     let folder = tempfile::tempdir().expect("a folder");
-    let files = written(folder.path(), |whole| Box::new(Rewritten::new("CTRF".to_owned(), whole, Ctrf)));
+    let files = written(folder.path(), |whole| Box::new(SnapshotReport::new("CTRF".to_owned(), whole, Ctrf)));
     let schema = project("fixtures/reports/ctrf.schema.json");
     assert_eq!(objections(&schema, &files), None);
     let text = fs::read_to_string(&files[0]).expect("written");

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::{text, units};
-use crate::model::check::{Check, Proof};
+use crate::model::check::{CheckSummary, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Change, Step, StepResult};
 use crate::model::evidence::{self, Evidence, Level};
@@ -64,7 +64,7 @@ impl StepWords {
 pub fn is_healthy(case: &CaseRecord, step: &Step) -> bool {
     let Step::Settle { service } = step else { return false };
     case.steps.iter().any(|record| {
-        matches!(&record.step, Step::Check { service: checked, check: Check::Health } if checked == service)
+        matches!(&record.step, Step::Check { service: checked, check: CheckSummary::Health } if checked == service)
             && matches!(record.result, Some(StepResult::Done { .. }))
     })
 }
@@ -123,19 +123,19 @@ fn restoring(mount: &str, strategy: Strategy, source: &str) -> String {
     }
 }
 
-fn checking(check: &Check) -> (String, String) {
+fn checking(check: &CheckSummary) -> (String, String) {
     match check {
-        Check::Health => ("Healthcheck".to_owned(), "Healthcheck passed".to_owned()),
-        Check::Tcp { ports } => {
+        CheckSummary::Health => ("Healthcheck".to_owned(), "Healthcheck passed".to_owned()),
+        CheckSummary::Tcp { ports } => {
             let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
             let words = format!("Listening on {ports}");
             (words.clone(), words)
         }
-        Check::Own { name, asks, .. } => {
+        CheckSummary::Own { name, asks, .. } => {
             let words = if name == asks { name.clone() } else { format!("{name} ({asks})") };
             (format!("Check: {words}"), format!("Check passed: {words}"))
         }
-        Check::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
+        CheckSummary::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
     }
 }
 
@@ -204,7 +204,7 @@ pub fn severity_name(severity: Severity) -> &'static str {
 
 /// Where a rehearsal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Progress {
     /// It has not begun.
     Waiting,
     /// It has begun and not ended.
@@ -213,16 +213,16 @@ pub enum Standing {
     Ended(Verdict),
 }
 
-impl Standing {
+impl Progress {
     /// Of a case of this run, as it is now. When the run is over every case is.
     pub fn of(case: &CaseRecord, outcome: &Outcome) -> Self {
         let untouched = case.started.is_none() && case.diagnoses.is_empty();
         if outcome.finished.is_some() || case.finished.is_some() || (case.skipped.is_some() && untouched) {
-            Standing::Ended(case.verdict())
+            Progress::Ended(case.verdict())
         } else if case.started.is_some() {
-            Standing::Running
+            Progress::Running
         } else {
-            Standing::Waiting
+            Progress::Waiting
         }
     }
 }

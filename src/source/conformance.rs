@@ -13,7 +13,9 @@ use crate::archive::trees::{self, ALL, archived, assert_same, listing, read};
 use crate::archive::write::{Options, pack};
 use crate::archive::{Entry, Kind as What, below};
 use crate::model::event::Snapshot;
-use crate::model::source::{Candidate, Keys, Pattern, Rule, SecretPlace, Shape, SourcePlace, SourceSpec, Tally, Want};
+use crate::model::source::{
+    Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, SecretPlace, Shape, SourcePlace, SourceSpec,
+};
 
 /// One kind of source.
 struct Kind {
@@ -139,15 +141,15 @@ fn listed(opened: &Opened, snapshot: &Snapshot) -> Vec<Entry> {
     entries
 }
 
-fn poured(opened: &Opened, snapshot: &Snapshot, wanted: &[&str]) -> Vec<(Entry, Vec<u8>)> {
+fn streamed(opened: &Opened, snapshot: &Snapshot, wanted: &[&str]) -> Vec<(Entry, Vec<u8>)> {
     let wanted: Vec<Vec<u8>> = wanted.iter().map(|path| path.as_bytes().to_vec()).collect();
     let mut archive = Vec::new();
-    opened.pour(snapshot, &wanted, &mut archive).expect("it can be poured out");
+    opened.stream(snapshot, &wanted, &mut archive).expect("it can be poured out");
     read(archive.as_slice()).expect("it is an archive")
 }
 
-fn wants(paths: &[&str]) -> Vec<Want> {
-    let want = |path: &&str| Want { patterns: vec![(Rule::Name, Pattern::Top(path.as_bytes().to_vec()))] };
+fn wants(paths: &[&str]) -> Vec<MountQuery> {
+    let want = |path: &&str| MountQuery { patterns: vec![(MatchRule::Name, Pattern::Top(path.as_bytes().to_vec()))] };
     paths.iter().map(want).collect()
 }
 
@@ -180,7 +182,7 @@ fn the_newest_of_two_snapshots_is_taken_or_the_one_that_is_named() {
         assert_eq!(ids, [FIRST, SECOND], "{kind}");
         for (named, content) in [(None, "two and more"), (Some(SECOND), "two and more"), (Some(FIRST), "one")] {
             let snapshot = opened.choose(named).expect("it is there");
-            let entries = poured(&opened, &snapshot, &[]);
+            let entries = streamed(&opened, &snapshot, &[]);
             let (_, found) = entries.iter().find(|(entry, _)| entry.path == b"a").expect("it is in it");
             assert_eq!(String::from_utf8_lossy(found), content, "{kind}");
             let size = listed(&opened, &snapshot).iter().find(|entry| entry.path == b"a").map(|entry| entry.size);
@@ -198,7 +200,7 @@ fn what_is_told_is_what_comes_and_what_was_backed_up() {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
         let mut told = listed(&opened, &snapshot);
-        let came = poured(&opened, &snapshot, &[]);
+        let came = streamed(&opened, &snapshot, &[]);
         let mut bare: Vec<Entry> = came.iter().map(|(entry, _)| entry.clone()).collect();
         // Attributes are content: they need not be told.
         for entry in told.iter_mut().chain(&mut bare) {
@@ -237,8 +239,8 @@ fn what_is_counted_is_what_comes() {
         let found = backup.survey(&wants(&parts), 0).expect("it can be looked through");
         for (part, candidates) in parts.iter().zip(&found.candidates) {
             let mut archive = Vec::new();
-            backup.pour(&[part.as_bytes().to_vec()], &mut archive).expect("it can be poured out");
-            let mut came = Tally::default();
+            backup.stream(&[part.as_bytes().to_vec()], &mut archive).expect("it can be poured out");
+            let mut came = ContentTally::default();
             for (entry, _) in read(archive.as_slice()).expect("it is an archive") {
                 let Some(rest) = below(&entry.path, part.as_bytes()) else { continue };
                 match entry.kind {
@@ -256,7 +258,7 @@ fn what_is_counted_is_what_comes() {
                     });
                 }
             }
-            let expected = Candidate { rule: Rule::Name, path: part.as_bytes().to_vec(), tally: came };
+            let expected = Candidate { rule: MatchRule::Name, path: part.as_bytes().to_vec(), tally: came };
             let expected = if *part == "missing" { vec![] } else { vec![expected] };
             assert_eq!(candidates, &expected, "{kind}: {part}");
         }
@@ -270,8 +272,8 @@ fn all_of_what_is_wanted_comes() {
     for field in Field::each(|tree| trees::make(tree, ALL)) {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
-        let all = archived(poured(&opened, &snapshot, &[]));
-        let some = archived(poured(&opened, &snapshot, &["folder/deeper", "holes", "no such part"]));
+        let all = archived(streamed(&opened, &snapshot, &[]));
+        let some = archived(streamed(&opened, &snapshot, &["folder/deeper", "holes", "no such part"]));
         let mut count = 0;
         for (path, found) in &all {
             if below(path, b"folder/deeper").is_some() || path == b"holes" {
@@ -311,7 +313,7 @@ fn it_ends_when_nobody_listens() {
         let (opened, snapshot) = field.newest();
         for room in [0, 600_000] {
             let mut out = Leaving { room, refused: 0 };
-            let error = opened.pour(&snapshot, &[], &mut out).expect_err("nobody listens");
+            let error = opened.stream(&snapshot, &[], &mut out).expect_err("nobody listens");
             assert!(matches!(error, SourceError::Unheard(_)), "{kind}: {error}");
             assert_eq!(out.refused, 1, "{kind}: it does not go on");
         }
@@ -362,7 +364,7 @@ fn what_vanishes_meanwhile_never_makes_a_whole_archive() {
         let (told, backups) = (listed(&opened, &snapshot).len(), field.backups());
         let spoil = || (field.kind.spoil)(&backups, FIRST);
         let mut out = Meanwhile { archive: Vec::new(), then: Some(&spoil) };
-        let result = opened.pour(&snapshot, &[], &mut out);
+        let result = opened.stream(&snapshot, &[], &mut out);
         // A plain file that ends early is passed on as it is: who unpacks it knows its end.
         if result.is_ok() {
             let came = read(out.archive.as_slice());
@@ -396,8 +398,8 @@ fn what_is_gone_cannot_be_read() {
         fs::rename(field.backups().join(FIRST), field.folder.path().join("elsewhere")).expect("moved");
         let told = opened.list(&snapshot, 0, &mut |_| {});
         assert!(matches!(told, Err(SourceError::Unreachable { .. })), "{kind}: {told:?}");
-        let poured = opened.pour(&snapshot, &[], &mut io::sink());
-        assert!(matches!(poured, Err(SourceError::Unreachable { .. })), "{kind}: {poured:?}");
+        let streamed = opened.stream(&snapshot, &[], &mut io::sink());
+        assert!(matches!(streamed, Err(SourceError::Unreachable { .. })), "{kind}: {streamed:?}");
         // Something else is at its place.
         match kind {
             "folder" => fs::write(field.backups().join(FIRST), "a file").expect("written"),

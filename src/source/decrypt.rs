@@ -42,9 +42,9 @@ impl Unlocked {
 
 /// What was wrong with the encryption, when a read of the plain text failed for that.
 #[derive(Clone, Default)]
-pub struct Trouble(Arc<Mutex<Option<SourceError>>>);
+pub struct DecryptTrouble(Arc<Mutex<Option<SourceError>>>);
 
-impl Trouble {
+impl DecryptTrouble {
     fn set(&self, error: SourceError) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
@@ -60,7 +60,7 @@ pub enum Plain {
     /// It is not encrypted.
     File(File),
     /// It was; the trouble may show at any read.
-    Decrypted(Box<dyn Read + Send>, Trouble),
+    Decrypted(Box<dyn Read + Send>, DecryptTrouble),
 }
 
 /// Opens a file, whether it is encrypted or not. `path` names it in errors.
@@ -72,10 +72,10 @@ pub fn open(mut file: File, path: &Path, keys: &Unlocked) -> Result<Plain, Sourc
     match detect_encryption(&head) {
         None => Ok(Plain::File(file)),
         Some(Encryption::Age | Encryption::AgeArmored) => {
-            Ok(Plain::Decrypted(open_age(file, path, keys)?, Trouble::default()))
+            Ok(Plain::Decrypted(open_age(file, path, keys)?, DecryptTrouble::default()))
         }
         Some(Encryption::OpenPgp) => {
-            let trouble = Trouble::default();
+            let trouble = DecryptTrouble::default();
             let reader = open_gpg(Command::new("gpg"), file, path, keys, trouble.clone())?;
             Ok(Plain::Decrypted(Box::new(reader), trouble))
         }
@@ -117,7 +117,7 @@ fn open_gpg(
     file: File,
     path: &Path,
     keys: &Unlocked,
-    trouble: Trouble,
+    trouble: DecryptTrouble,
 ) -> Result<Gpg, SourceError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::ToolMissing(format!(
@@ -165,7 +165,7 @@ struct Gpg {
     child: Child,
     output: Option<ChildStdout>,
     words: Option<JoinHandle<String>>,
-    trouble: Trouble,
+    trouble: DecryptTrouble,
     path: PathBuf,
     /// Held open until gpg has read it.
     passphrase: Option<io::PipeReader>,

@@ -45,7 +45,7 @@ impl Source for Dir {
         if max_entries > 0 && count > max_entries { Err(SourceError::TooMany(max_entries)) } else { Ok(()) }
     }
 
-    fn pour(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+    fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         let path = self.path(snapshot)?;
         // All of it is wanted when its root is: an empty list means the same to the packer.
         let wanted = if wanted.iter().any(Vec::is_empty) { Vec::new() } else { wanted.to_vec() };

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::decrypt::{Plain, Unlocked};
-use super::tarball::Place;
+use super::tar::ArchiveFiles;
 use super::{Source, SourceError, snapshots};
 use crate::archive::write::{self, Options, PackError};
 use crate::archive::{Entry, Kind, compression};
@@ -37,7 +37,7 @@ type Reading<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceEr
 /// One dump or several.
 #[derive(Debug)]
 pub struct Dump {
-    place: Place,
+    place: ArchiveFiles,
     keys: Unlocked,
     /// What was seen of those that were looked through, by their names.
     seen: Mutex<BTreeMap<String, model::dump::Dump>>,
@@ -46,14 +46,14 @@ pub struct Dump {
 impl Dump {
     /// The dump at a path; those that fit the pattern in its last component; those in a folder.
     pub fn open(path: &Path, keys: &Keys) -> Result<Dump, SourceError> {
-        let place = Place::Files(snapshots::dumps(path)?);
+        let place = ArchiveFiles::Files(snapshots::dumps(path)?);
         Ok(Dump { place, keys: Unlocked::fetch(keys)?, seen: Mutex::default() })
     }
 
     /// The dump on standard input, all of which is read now.
     pub fn from_stdin(keys: &Keys) -> Result<Dump, SourceError> {
         let keys = Unlocked::fetch(keys)?;
-        Ok(Dump { place: Place::from_stdin()?, keys, seen: Mutex::default() })
+        Ok(Dump { place: ArchiveFiles::from_stdin()?, keys, seen: Mutex::default() })
     }
 
     /// Looks a dump through, once. One that is not whole, or of something else, is an error.
@@ -129,7 +129,7 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<mod
         let words = format!("{} is {what} and no dump that is known", snapshot.id);
         return Err(SourceError::NoDump(words));
     }
-    let sql::Seen { dump, lacks, of_sqlite } = sql::look(reader).map_err(|error| unread(snapshot, error))?;
+    let sql::SqlSummary { dump, lacks, of_sqlite } = sql::look(reader).map_err(|error| unread(snapshot, error))?;
     if of_sqlite {
         let words = format!(
             "{} has statements for SQLite, whose service has no server to load them; restore its file instead",
@@ -252,7 +252,7 @@ impl Source for Dump {
         Ok(())
     }
 
-    fn pour(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+    fn stream(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         let dump = self.look(snapshot)?;
         let name = dump.format.file().as_bytes();
         if let Some(folder) = self.folder(snapshot) {

@@ -9,12 +9,12 @@ mod conformance;
 mod decrypt;
 mod dir;
 mod dump;
-mod name_time;
+pub mod probe;
 mod secrets;
 mod snapshots;
 mod spool;
-mod tarball;
-pub mod there;
+mod tar;
+mod timestamp_from_name;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -25,12 +25,12 @@ use crate::archive::survey::Survey;
 use crate::model;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
-use crate::model::source::{Found, SourcePlace, SourceSpec, Want};
+use crate::model::source::{BackupContents, MountQuery, SourcePlace, SourceSpec};
 
+pub use self::tar::Tar;
 pub use dir::Dir;
 pub use dump::Dump;
 pub use secrets::fetch as fetch_secret;
-pub use tarball::Tar;
 
 /// What every source can do.
 pub trait Source {
@@ -42,7 +42,7 @@ pub trait Source {
 
     /// Writes the snapshot as a tar archive; of the parts that nobody wants it may leave out what it likes. A failure to write
     /// is [`SourceError::Unheard`].
-    fn pour(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
+    fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
 }
 
 /// A source that was opened.
@@ -115,8 +115,8 @@ impl Source for Opened {
         self.inner().list(snapshot, max_entries, see)
     }
 
-    fn pour(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        self.inner().pour(snapshot, wanted, out)
+    fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        self.inner().stream(snapshot, wanted, out)
     }
 }
 
@@ -139,7 +139,7 @@ impl Backup {
     }
 
     /// What it holds for these wants. Reads it to its end, unless it has more than `max_entries`; 0 is no bound.
-    pub fn survey(&self, wants: &[Want], max_entries: u64) -> Result<Found, SourceError> {
+    pub fn survey(&self, wants: &[MountQuery], max_entries: u64) -> Result<BackupContents, SourceError> {
         let mut survey = Survey::new(wants);
         self.source.list(&self.snapshot, max_entries, &mut |entry| survey.see(entry))?;
         Ok(survey.finish())
@@ -153,9 +153,9 @@ impl Backup {
         }
     }
 
-    /// As [`Source::pour`].
-    pub fn pour(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        self.source.pour(&self.snapshot, wanted, out)
+    /// As [`Source::stream`].
+    pub fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        self.source.stream(&self.snapshot, wanted, out)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::SourceError;
-use super::name_time::in_name;
+use super::timestamp_from_name::in_name;
 use crate::model::event::Snapshot;
 use crate::model::source::{is_archive_name, is_dump_name};
 

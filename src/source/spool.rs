@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::SourceError;
 
 /// All of `input` in a nameless file.
-pub fn keep(mut input: impl Read) -> Result<File, SourceError> {
+pub fn buffer_to_temp_file(mut input: impl Read) -> Result<File, SourceError> {
     let folder = std::env::temp_dir();
     let cannot = |error: io::Error| SourceError::Unreachable {
         path: PathBuf::from("standard input"),

@@ -17,8 +17,8 @@ use super::image::EXECUTABLE;
 use super::protocol::{Answer, Job, Request};
 use crate::docker::{Attached, Daemon, DockerError, Output};
 use crate::model::event::Amount;
-use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSpec, NetworkSpec, Stdin};
-use board::{Board, read};
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSpec, NetworkSpec, ObjectLabels, Stdin};
+use board::{PendingReplies, read};
 use stream::Frame;
 
 pub use super::image::WorkerImage;
@@ -87,7 +87,7 @@ pub struct Worker {
     requests: mpsc::UnboundedSender<Vec<u8>>,
     /// Pieces of streams. Requests go first.
     data: mpsc::Sender<Frame>,
-    board: Arc<Board>,
+    board: Arc<PendingReplies>,
     next_id: AtomicU64,
     silence: Duration,
     /// Dropped with the worker, which ends a write that nobody takes.
@@ -102,7 +102,7 @@ impl Worker {
         name: &str,
         mounts: Vec<MountSpec>,
         network: NetworkSpec,
-        marks: &Marks,
+        marks: &ObjectLabels,
     ) -> Result<Worker, WorkerError> {
         let id = daemon.create_container(name, &spec(image, mounts, network), marks).await?;
         let Attached { input, output } = daemon.attach(&id).await?;
@@ -147,7 +147,7 @@ impl Worker {
         exit_code: impl Future<Output = Option<i64>> + Send + 'static,
         silence: Duration,
     ) -> (Worker, oneshot::Receiver<Answer>) {
-        let board = Arc::new(Board::default());
+        let board = Arc::new(PendingReplies::default());
         let (_, greeting) = board.wait_for(0).expect("nothing was read yet");
         let (requests, lines) = mpsc::unbounded_channel();
         let (data, frames) = mpsc::channel(FRAMES);

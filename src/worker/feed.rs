@@ -4,32 +4,32 @@ use std::io::{Error, Read};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::job::Ticket;
+use super::job::JobControl;
 
 /// Pieces that wait to be read. They are at most 1 MiB long, and the worker's memory is bounded.
 const PIECES: usize = 4;
 
 /// The end at which it is filled. An empty piece is the end of the stream; dropped without one, it breaks the stream.
-pub type Filler = SyncSender<Vec<u8>>;
+pub type StreamSender = SyncSender<Vec<u8>>;
 
 /// The end that is read.
 #[derive(Debug)]
-pub struct Feed {
+pub struct StreamReader {
     pieces: Receiver<Vec<u8>>,
     piece: Vec<u8>,
     /// What of the piece was read.
     read: usize,
     ended: bool,
-    ticket: Arc<Ticket>,
+    ticket: Arc<JobControl>,
 }
 
 /// A stream for the job of this ticket.
-pub fn feed(ticket: &Arc<Ticket>) -> (Filler, Feed) {
+pub fn feed(ticket: &Arc<JobControl>) -> (StreamSender, StreamReader) {
     let (filler, pieces) = sync_channel(PIECES);
-    (filler, Feed { pieces, piece: Vec::new(), read: 0, ended: false, ticket: Arc::clone(ticket) })
+    (filler, StreamReader { pieces, piece: Vec::new(), read: 0, ended: false, ticket: Arc::clone(ticket) })
 }
 
-impl Read for Feed {
+impl Read for StreamReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.read == self.piece.len() && !self.ended {
             // Whoever reads this wants to know why it stopped, and asks the ticket.

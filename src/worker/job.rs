@@ -11,7 +11,7 @@ const NAME_BYTES: usize = 1024;
 
 /// Why work ended before its end.
 #[derive(Debug)]
-pub enum Stop {
+pub enum JobStop {
     /// It cannot be done.
     Failed(Failure),
     /// It is not wanted any more.
@@ -20,15 +20,15 @@ pub enum Stop {
     Enough,
 }
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop::Failed(failure)
+impl From<Failure> for JobStop {
+    fn from(failure: Failure) -> JobStop {
+        JobStop::Failed(failure)
     }
 }
 
 /// A running job: shared by the threads that do it and the one that reports on it.
 #[derive(Debug, Default)]
-pub struct Ticket {
+pub struct JobControl {
     cancelled: AtomicBool,
     /// Moves whenever anything was done. A job whose pulse stands still sends no progress, so that a client can tell a
     /// slow disk from a hung one.
@@ -38,16 +38,16 @@ pub struct Ticket {
     total: OnceLock<Amount>,
 }
 
-impl Ticket {
+impl JobControl {
     /// Asks the job to stop.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Called by the work every now and then: shows that it lives and learns whether to go on.
-    pub fn beat(&self) -> Result<(), Stop> {
+    pub fn beat(&self) -> Result<(), JobStop> {
         self.pulse.fetch_add(1, Ordering::Relaxed);
-        if self.cancelled.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
+        if self.cancelled.load(Ordering::Relaxed) { Err(JobStop::Cancelled) } else { Ok(()) }
     }
 
     /// A number that changes while the work goes on.

@@ -9,9 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
-use crate::model::held::{Held, Kept, Sample};
-use crate::model::mark::Mark;
-use crate::model::source::{Found, Want};
+use crate::model::fingerprint::VersionFile;
+use crate::model::fingerprint::{Fingerprint, Sample, Survivors};
+use crate::model::source::{BackupContents, MountQuery};
 
 pub use queried::Queried;
 
@@ -48,7 +48,7 @@ pub enum Job {
         /// A mount of the worker.
         path: String,
         /// What is looked for.
-        wants: Vec<Want>,
+        wants: Vec<MountQuery>,
     },
     /// Names what is at the top of a folder.
     Names {
@@ -162,17 +162,17 @@ pub enum Job {
         ports: Vec<u16>,
     },
     /// Looks in `path` for the files by which data says which program wrote it.
-    Marks {
+    VersionFiles {
         /// A mount of the worker: a folder or a file.
         path: String,
     },
     /// Notes what `path` holds.
-    Hold {
+    Fingerprint {
         /// A mount of the worker: a folder or a file.
         path: String,
     },
     /// Looks what of a sample is still in `path`.
-    Keep {
+    Compare {
         /// A mount of the worker.
         path: String,
         /// What was there.
@@ -260,7 +260,7 @@ pub enum Answer {
     /// What was found in a backup.
     Surveyed {
         /// For each want.
-        found: Box<Found>,
+        found: Box<BackupContents>,
         /// When its root was changed last, in seconds since the epoch.
         modified: i64,
     },
@@ -297,19 +297,19 @@ pub enum Answer {
     /// All ports are listened on.
     Listening,
     /// What data says of itself.
-    Marked {
+    VersionFiles {
         /// Each such file.
-        marks: Vec<Mark>,
+        marks: Vec<VersionFile>,
     },
     /// What a place holds.
-    Held {
+    Fingerprint {
         /// Its files and stores.
-        held: Box<Held>,
+        held: Box<Fingerprint>,
     },
     /// What of it is still there.
-    Kept {
+    Survivors {
         /// And what is gone.
-        kept: Kept,
+        kept: Survivors,
     },
     /// The answer to a request.
     Http {
@@ -357,9 +357,9 @@ pub struct Scan {
     /// Folders.
     pub folders: u64,
     /// What leads out even of a read-only mount: sockets, pipes, devices. By name relative to the path, the first 20.
-    pub doors: Vec<String>,
+    pub special_files: Vec<String>,
     /// How many of them in all.
-    pub door_count: u64,
+    pub special_file_count: u64,
     /// All was counted; else the bound was hit first.
     pub complete: bool,
     /// Bytes free on the file system of the path.

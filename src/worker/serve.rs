@@ -10,19 +10,20 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::canary::canary;
-use super::copy::copy_and_note;
-use super::feed::{Feed, Filler, feed};
-use super::inventory::owners::owners;
-use super::inventory::{Filled, Known};
-use super::job::{Stop, Ticket};
-use super::listen::listen;
-use super::marks::marks;
-use super::names::names;
+use super::feed::{StreamReader, StreamSender, feed};
+use super::fs::scan::{ScanBounds, scan};
+use super::job::{JobControl, JobStop};
+use super::jobs::canary::canary;
+use super::jobs::copy::copy_and_note;
+use super::jobs::inspect::inventory::owners::owners;
+use super::jobs::inspect::inventory::{Expected, FilledVolumes};
+use super::jobs::inspect::versions::marks;
+use super::jobs::inspect::{fingerprint, sqlite};
+use super::jobs::listen::listen;
+use super::jobs::names::names;
+use super::jobs::survey::survey;
+use super::jobs::{empty, http, overlay, unpack};
 use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
-use super::scan::{Bounds, scan};
-use super::survey::survey;
-use super::{empty, held, http, overlay, sqlite, unpack};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -33,9 +34,9 @@ const MAX_JOBS: usize = 64;
 
 /// A running job.
 struct Running {
-    ticket: Arc<Ticket>,
+    ticket: Arc<JobControl>,
     /// Where its stream goes, if it takes one and that has not ended.
-    filler: Option<Filler>,
+    filler: Option<StreamSender>,
 }
 
 /// Running jobs by number.
@@ -58,7 +59,7 @@ impl<W: Write> Output<W> {
 pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> ExitCode {
     let output = Arc::new(Output(Mutex::new(output)));
     let jobs = Jobs::default();
-    let filled = Arc::new(Filled::default());
+    let filled = Arc::new(FilledVolumes::default());
     output.say(0, Answer::Ready);
     let mut line = Vec::new();
     loop {
@@ -118,9 +119,14 @@ fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::
     Ok(())
 }
 
-fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, filled: &Arc<Filled>, output: &Arc<Output<W>>) {
+fn accept<W: Write + Send + 'static>(
+    request: Request,
+    jobs: &Jobs,
+    filled: &Arc<FilledVolumes>,
+    output: &Arc<Output<W>>,
+) {
     let Request { id, job } = request;
-    let ticket = Arc::new(Ticket::default());
+    let ticket = Arc::new(JobControl::default());
     let (filler, stream) = match &job {
         Job::Unpack { .. } => Some(feed(&ticket)).unzip(),
         _ => (None, None),
@@ -149,9 +155,9 @@ fn accept<W: Write + Send + 'static>(request: Request, jobs: &Jobs, filled: &Arc
 fn supervise<W: Write>(
     id: u64,
     job: Job,
-    stream: Option<Feed>,
-    ticket: &Arc<Ticket>,
-    filled: &Arc<Filled>,
+    stream: Option<StreamReader>,
+    ticket: &Arc<JobControl>,
+    filled: &Arc<FilledVolumes>,
     output: &Output<W>,
 ) -> Answer {
     let (done, end) = channel();
@@ -168,8 +174,8 @@ fn supervise<W: Write>(
     loop {
         match end.recv_timeout(REPORT) {
             Ok(Ok(answer)) => return answer,
-            Ok(Err(Stop::Failed(failure))) => return Answer::Failed(failure),
-            Ok(Err(Stop::Cancelled | Stop::Enough)) => return Answer::Cancelled,
+            Ok(Err(JobStop::Failed(failure))) => return Answer::Failed(failure),
+            Ok(Err(JobStop::Cancelled | JobStop::Enough)) => return Answer::Cancelled,
             // The thread ended without a word: it panicked, and standard error says where.
             Err(RecvTimeoutError::Disconnected) => return refused("the job broke off".to_owned()),
             Err(RecvTimeoutError::Timeout) => {
@@ -183,16 +189,21 @@ fn supervise<W: Write>(
     }
 }
 
-fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled) -> Result<Answer, Stop> {
+fn perform(
+    job: Job,
+    stream: Option<StreamReader>,
+    ticket: &Arc<JobControl>,
+    filled: &FilledVolumes,
+) -> Result<Answer, JobStop> {
     Ok(match job {
         Job::Scan { path, max_entries } => {
-            Answer::Scanned(scan(&path, Bounds { entries: max_entries, bytes: 0 }, ticket, true)?)
+            Answer::Scanned(scan(&path, ScanBounds { entries: max_entries, bytes: 0 }, ticket, true)?)
         }
         Job::Names { path } => Answer::Named { names: names(&path)? },
         Job::Survey { path, wants } => survey(&path, &wants, ticket)?,
         Job::Copy { from, to, max_bytes, keep_free, contents } => {
             let (copied, source) = copy_and_note(&from, &to, [max_bytes, keep_free], contents, ticket, &())?;
-            filled.note(to, Known::Copied(source));
+            filled.note(to, Expected::Copied(source));
             Answer::Copied(copied)
         }
         Job::PrepareEmpty { from, to } => Answer::EmptyReady { root: empty::prepare(&from, &to)? },
@@ -202,12 +213,12 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
         }
         Job::Sqlite { path, scratch, source, live, keep_free } => {
             let (source, live) = (source.as_deref(), live.as_deref());
-            let asked = sqlite::Asked { path: &path, scratch: &scratch, source, live, keep_free };
+            let asked = sqlite::SqliteSearch { path: &path, scratch: &scratch, source, live, keep_free };
             Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
         }
         Job::Query { root, path, alone, scratch, query, rows, keep_free } => {
             let (root, path, scratch, query) = (&root, &path, &scratch, &query);
-            let question = sqlite::Question { root, path, alone, scratch, query, rows, keep_free };
+            let question = sqlite::SqliteQuery { root, path, alone, scratch, query, rows, keep_free };
             Answer::Queried { queried: sqlite::query(&question, ticket)? }
         }
         Job::Inventory { path, contents } => match filled.inventory(&path, contents, ticket) {
@@ -223,18 +234,18 @@ fn perform(job: Job, stream: Option<Feed>, ticket: &Arc<Ticket>, filled: &Filled
             listen(&ports, ticket)?;
             Answer::Listening
         }
-        Job::Marks { path } => Answer::Marked { marks: marks(&path, ticket)? },
-        Job::Hold { path } => Answer::Held { held: Box::new(held::held(&path, ticket)?) },
-        Job::Keep { path, sample } => Answer::Kept { kept: held::kept(&path, &sample, ticket)? },
+        Job::VersionFiles { path } => Answer::VersionFiles { marks: marks(&path, ticket)? },
+        Job::Fingerprint { path } => Answer::Fingerprint { held: Box::new(fingerprint::held(&path, ticket)?) },
+        Job::Compare { path, sample } => Answer::Survivors { kept: fingerprint::kept(&path, &sample, ticket)? },
         Job::Http { request } => http::ask(&request),
         Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
             let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
-            let bounds = unpack::Bounds { max_bytes, max_entries, keep_free };
+            let bounds = unpack::UnpackBounds { max_bytes, max_entries, keep_free };
             let mut places = Vec::new();
             for (route, (unpacked, manifest)) in
                 routes.iter().zip(unpack::unpack_and_note(&routes, bounds, stream, ticket)?)
             {
-                filled.note(route.to.clone(), Known::Unpacked(manifest));
+                filled.note(route.to.clone(), Expected::Unpacked(manifest));
                 places.push(unpacked);
             }
             Answer::Unpacked { places }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use rehearsa::docker::{
-    Attached, ConnectInputs, ContainerEvent, ContainerHappening, Daemon, EventStream, Output, Target,
+    Attached, ConnectInputs, ContainerEvent, ContainerEventKind, Daemon, EventStream, Output, Target,
 };
-use rehearsa::model::sandbox::{ContainerSpec, HealthcheckSpec, Marks, MountSource, MountSpec, NetworkSpec, Stdin};
+use rehearsa::model::sandbox::{
+    ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin,
+};
 
 /// The image of all containers here.
 pub const IMAGE: &str = "rehearsa-fixture/tiny:latest";
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One test's place.
 pub struct Bench {
     pub daemon: Daemon,
-    pub marks: Marks,
+    pub marks: ObjectLabels,
 }
 
 /// The engine that the environment names.
@@ -38,7 +40,7 @@ pub async fn with_session(test: impl AsyncFnOnce(&Bench)) {
         daemon.image_id(IMAGE).await.expect("the engine knows its images").is_some(),
         "{IMAGE} is missing: build the fixture images first"
     );
-    let marks = Marks {
+    let marks = ObjectLabels {
         session: format!("room{}x{number}", std::process::id()),
         stack: "room".into(),
         host: "test".into(),
@@ -120,7 +122,7 @@ pub async fn talk(attached: &mut Attached, input: &[u8]) -> (String, String) {
 }
 
 /// The next event of this container that `wanted` takes.
-pub async fn wait_for<T>(events: &mut EventStream, id: &str, wanted: impl Fn(&ContainerHappening) -> Option<T>) -> T {
+pub async fn wait_for<T>(events: &mut EventStream, id: &str, wanted: impl Fn(&ContainerEventKind) -> Option<T>) -> T {
     loop {
         let ContainerEvent { id: whose, what } = events.next().await.expect("events go on").expect("an event");
         if whose == id
@@ -134,7 +136,7 @@ pub async fn wait_for<T>(events: &mut EventStream, id: &str, wanted: impl Fn(&Co
 /// The exit code, once it has ended.
 pub async fn died(events: &mut EventStream, id: &str) -> i64 {
     wait_for(events, id, |what| match what {
-        ContainerHappening::Died(code) => Some(*code),
+        ContainerEventKind::Died(code) => Some(*code),
         _ => None,
     })
     .await

@@ -1,6 +1,6 @@
 //! Containers: made, started, talked to, listened to, removed.
 
-use rehearsa::docker::{ContainerHappening, HealthStatus, Kind};
+use rehearsa::docker::{ContainerEventKind, DockerErrorKind, HealthStatus};
 use rehearsa::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin, VolumeSpec};
 use rehearsa::model::service::Healthcheck;
 use tokio::io::AsyncWriteExt;
@@ -41,12 +41,12 @@ async fn a_life_is_told_from_start_to_removal() {
     with_session(async |bench| {
         let mut events = bench.daemon.events(&bench.marks.session).await.expect("events");
         let id = bench.started("short", &script("exit 7")).await;
-        wait_for(&mut events, &id, |what| (*what == ContainerHappening::Started).then_some(())).await;
+        wait_for(&mut events, &id, |what| (*what == ContainerEventKind::Started).then_some(())).await;
         assert_eq!(died(&mut events, &id).await, 7);
         let state = bench.daemon.state(&id).await.expect("a state");
         assert_eq!((state.running, state.exit_code, state.health), (false, 7, None));
         bench.daemon.remove_container(&id).await.expect("removed");
-        wait_for(&mut events, &id, |what| (*what == ContainerHappening::Removed).then_some(())).await;
+        wait_for(&mut events, &id, |what| (*what == ContainerEventKind::Removed).then_some(())).await;
     })
     .await;
 }
@@ -58,7 +58,7 @@ async fn nothing_that_happens_right_after_listening_is_missed() {
             let id = bench.create(&format!("quick{round}"), &script("true")).await;
             let mut events = bench.daemon.events(&bench.marks.session).await.expect("events");
             bench.daemon.start_container(&id).await.expect("it starts");
-            wait_for(&mut events, &id, |what| (*what == ContainerHappening::Started).then_some(())).await;
+            wait_for(&mut events, &id, |what| (*what == ContainerEventKind::Started).then_some(())).await;
             assert_eq!(died(&mut events, &id).await, 0);
         }
     })
@@ -95,7 +95,7 @@ async fn health_is_told_when_it_changes() {
         let mut attached = bench.daemon.attach(&id).await.expect("attached");
         bench.daemon.start_container(&id).await.expect("it starts");
         for wanted in [HealthStatus::Healthy, HealthStatus::Unhealthy] {
-            wait_for(&mut events, &id, |what| (*what == ContainerHappening::Health(wanted)).then_some(())).await;
+            wait_for(&mut events, &id, |what| (*what == ContainerEventKind::Health(wanted)).then_some(())).await;
             if wanted == HealthStatus::Healthy {
                 attached.input.write_all(b"now\n").await.expect("written");
             }
@@ -150,8 +150,8 @@ async fn removing_what_is_not_there_is_success() {
         daemon.remove_network(&name).await.expect("no network");
         daemon.remove_volume(&name).await.expect("no volume");
         daemon.remove_image(&name).await.expect("no image");
-        assert!(matches!(daemon.state(&name).await.expect_err("no state").kind, Kind::NotFound(_)));
-        assert!(matches!(daemon.volume(&name).await.expect_err("no volume").kind, Kind::NotFound(_)));
+        assert!(matches!(daemon.state(&name).await.expect_err("no state").kind, DockerErrorKind::NotFound(_)));
+        assert!(matches!(daemon.volume(&name).await.expect_err("no volume").kind, DockerErrorKind::NotFound(_)));
         assert_eq!(
             daemon.state(&name).await.expect_err("no state").to_string(),
             format!("inspect container {name}: not found")

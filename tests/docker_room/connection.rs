@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rehearsa::docker::{ContainerHappening, Daemon, Kind, Target};
+use rehearsa::docker::{ContainerEventKind, Daemon, DockerErrorKind, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Notify;
@@ -87,7 +87,7 @@ async fn what_happens_before_the_engine_has_subscribed_us_is_not_missed() {
         let mut events = daemon.events(&bench.marks.session).await.expect("events");
         let id = bench.started("early", &script("sleep 60")).await;
         hold.notify_one();
-        wait_for(&mut events, &id, |what| (*what == ContainerHappening::Started).then_some(())).await;
+        wait_for(&mut events, &id, |what| (*what == ContainerEventKind::Started).then_some(())).await;
     })
     .await;
 }
@@ -117,7 +117,7 @@ fn serve(socket: &Path) {
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_named_with_the_reason() {
     let error = Daemon::connect(&Target::Unix("/nonexistent/docker.sock".into()), None).await.expect_err("nobody");
-    assert_eq!(error.kind, Kind::Unreachable);
+    assert_eq!(error.kind, DockerErrorKind::Unreachable);
     assert_eq!(error.to_string(), "connect to unix:///nonexistent/docker.sock: the Docker engine does not answer");
     let cause = std::error::Error::source(&error).expect("a cause");
     assert_eq!(cause.to_string(), "No such file or directory (os error 2)");
@@ -125,7 +125,7 @@ async fn an_engine_that_is_not_there_is_named_with_the_reason() {
 
     let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
     let error = Daemon::connect(&Target::Tcp(format!("127.0.0.1:{port}")), None).await.expect_err("nobody");
-    assert_eq!(error.kind, Kind::Unreachable);
+    assert_eq!(error.kind, DockerErrorKind::Unreachable);
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert!(cause.contains("Connection refused"), "{cause}");
 }
@@ -134,7 +134,7 @@ async fn an_engine_that_is_not_there_is_named_with_the_reason() {
 async fn waiting_ends_with_the_last_error() {
     let missing = Target::Unix("/nonexistent/docker.sock".into());
     let error = Daemon::connect(&missing, Some(Duration::from_millis(300))).await.expect_err("nobody");
-    assert_eq!(error.kind, Kind::Unreachable);
+    assert_eq!(error.kind, DockerErrorKind::Unreachable);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_connection_that_breaks_is_the_engine_not_answering() {
         }
     });
     let error = Daemon::connect(&Target::Tcp(format!("127.0.0.1:{port}")), None).await.expect_err("it hangs up");
-    assert_eq!(error.kind, Kind::Unreachable, "{error:?}");
+    assert_eq!(error.kind, DockerErrorKind::Unreachable, "{error:?}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn an_older_version_of_the_api_can_be_insisted_on() {
 #[tokio::test]
 async fn ssh_says_itself_why_it_does_not_connect() {
     let error = Daemon::connect(&Target::Ssh("127.0.0.1:1".into()), None).await.expect_err("nobody");
-    assert_eq!(error.kind, Kind::Unreachable, "{error:?}");
+    assert_eq!(error.kind, DockerErrorKind::Unreachable, "{error:?}");
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert!(cause.starts_with("ssh: ") && cause.contains("refused"), "{cause}");
 }

@@ -1,6 +1,6 @@
 //! Volumes and mounts.
 
-use rehearsa::docker::Kind;
+use rehearsa::docker::DockerErrorKind;
 use rehearsa::model::sandbox::{ContainerSpec, MountSource, VolumeSpec};
 
 use crate::bench::{Bench, mount, script, seen, with_session};
@@ -31,7 +31,7 @@ async fn a_volume_that_is_there_already_is_not_handed_out_as_new() {
         with_session(async |bench| {
             let error =
                 bench.daemon.create_volume(&name, &VolumeSpec::Plain, &bench.marks).await.expect_err("it is taken");
-            assert!(matches!(error.kind, Kind::Conflict(_)), "{error}");
+            assert!(matches!(error.kind, DockerErrorKind::Conflict(_)), "{error}");
         })
         .await;
         owner.daemon.volume(&name).await.expect("it is still there");
@@ -58,7 +58,7 @@ async fn anonymous_volumes_go_with_their_container() {
         let name = seen(&id, "(index .Mounts 0).Name").as_str().expect("a name").to_owned();
         bench.daemon.volume(&name).await.expect("the image declares a volume");
         bench.daemon.remove_container(&id).await.expect("removed");
-        assert!(matches!(bench.daemon.volume(&name).await.expect_err("gone").kind, Kind::NotFound(_)));
+        assert!(matches!(bench.daemon.volume(&name).await.expect_err("gone").kind, DockerErrorKind::NotFound(_)));
     })
     .await;
 }

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use rehearsa::docker::ContainerHappening;
-use rehearsa::model::sandbox::{Marks, NetworkSpec};
+use rehearsa::docker::ContainerEventKind;
+use rehearsa::model::sandbox::{NetworkSpec, ObjectLabels};
 use rehearsa::worker::client::{Worker, WorkerError, WorkerImage};
 use rehearsa::worker::protocol::{Answer, Job};
 
@@ -138,7 +138,7 @@ async fn a_killed_client_leaves_no_worker_running() {
             assert!(child.try_wait().expect("a child").is_none(), "the child ended early");
             tokio::task::yield_now().await;
         };
-        wait_for(&mut events, &id, |what| matches!(what, ContainerHappening::Started).then_some(())).await;
+        wait_for(&mut events, &id, |what| matches!(what, ContainerEventKind::Started).then_some(())).await;
         child.kill().expect("SIGKILL");
         child.wait().expect("it is dead");
         died(&mut events, &id).await;
@@ -149,7 +149,7 @@ async fn a_killed_client_leaves_no_worker_running() {
 async fn be_killed(session: String) {
     let daemon = rehearsa::docker::Daemon::connect(&crate::bench::target(), None).await.expect("an engine");
     let process = format!("{}.0", std::process::id());
-    let marks = Marks { session, stack: "room".into(), host: "test".into(), process, expires: 4_000_000_000 };
+    let marks = ObjectLabels { session, stack: "room".into(), host: "test".into(), process, expires: 4_000_000_000 };
     let bench = Bench { daemon, marks };
     let worker = worker(&bench, "orphan", vec![], NetworkSpec::None).await;
     let _ = run(&worker, endless()).await;

@@ -6,7 +6,7 @@ mod archives;
 #[path = "../docker_room/bench.rs"]
 #[expect(dead_code, reason = "shared with the tests of the room docker, which use more of it")]
 mod bench;
-#[path = "../../src/worker/copy/tests/compare.rs"]
+#[path = "../../src/worker/jobs/copy/tests/compare.rs"]
 mod compare;
 mod copies;
 mod life;

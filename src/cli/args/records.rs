@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ColorWish, ReportArgs, TextOrJson};
+use super::{ColorChoice, ReportArgs, TextOrJson};
 
 /// `rehearsa report`.
 #[derive(Debug, Clone, Args)]
@@ -26,8 +26,8 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub reports: ReportArgs,
     /// Colours
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto, help_heading = "Output")]
-    pub color: ColorWish,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = "Output")]
+    pub color: ColorChoice,
 }
 
 /// `rehearsa merge`.
@@ -48,8 +48,8 @@ pub struct MergeArgs {
     #[command(flatten)]
     pub reports: ReportArgs,
     /// Colours
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWish::Auto, help_heading = "Output")]
-    pub color: ColorWish,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = "Output")]
+    pub color: ColorChoice,
 }
 
 /// `rehearsa explain`.

@@ -5,22 +5,22 @@
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::document::{Field, fields};
+use super::document::{TomlField, fields};
 use super::tables::Reader;
-use crate::config::check::{file, method, path, pattern, plain_request, pointer, port, sha256, shell};
-use crate::config::nearest::suggestion;
-use crate::config::{duration, size};
-use crate::model::check::Manner;
-use crate::model::question::{Ask, HeaderValue, HttpAsk, Question};
+use crate::config::values::check::{file, method, path, pattern, plain_request, pointer, port, sha256, shell};
+use crate::config::values::suggest::suggestion;
+use crate::config::values::{duration, size};
+use crate::model::check::CheckKind;
+use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::source::SecretPlace;
 
 /// Keys that say how a check is asked, and those of each beside them.
-pub const OF_MANNER: [(Manner, &[&str]); 7] = [
-    (Manner::Exec, &["exit", "stdout"]),
-    (Manner::File, &["min_size", "sha256", "newer_than"]),
-    (Manner::Log, &[]),
+pub const OF_MANNER: [(CheckKind, &[&str]); 7] = [
+    (CheckKind::Exec, &["exit", "stdout"]),
+    (CheckKind::File, &["min_size", "sha256", "newer_than"]),
+    (CheckKind::Log, &[]),
     (
-        Manner::Http,
+        CheckKind::Http,
         &[
             "port",
             "method",
@@ -35,9 +35,9 @@ pub const OF_MANNER: [(Manner, &[&str]); 7] = [
             "json_exists",
         ],
     ),
-    (Manner::Tcp, &[]),
-    (Manner::Sql, &["database", "value", "min_rows"]),
-    (Manner::Sqlite, &["query", "value", "min_rows"]),
+    (CheckKind::Tcp, &[]),
+    (CheckKind::Sql, &["database", "value", "min_rows"]),
+    (CheckKind::Sqlite, &["query", "value", "min_rows"]),
 ];
 
 /// Keys of what is asked of a log.
@@ -47,12 +47,12 @@ const EXAMPLE: &str = "{ exec = [\"test\", \"-s\", \"/data/app.db\"] }";
 
 impl Reader<'_> {
     /// The checks of a service or a stack.
-    pub(super) fn checks(&mut self, field: &Field<'_>) -> Vec<Question> {
+    pub(super) fn checks(&mut self, field: &TomlField<'_>) -> Vec<Check> {
         let Some(list) = field.value.as_array() else {
             self.document.wrong(field, format!("this is no list; write checks = [{EXAMPLE}]"));
             return Vec::new();
         };
-        let mut read: Vec<Question> = Vec::new();
+        let mut read: Vec<Check> = Vec::new();
         for item in list.iter() {
             let at = item.span().start;
             let question = match item.get_ref() {
@@ -78,11 +78,11 @@ impl Reader<'_> {
         read
     }
 
-    fn check(&mut self, table: &DeTable<'_>, at: usize) -> Option<Question> {
-        let is_manner = |key: &str| Manner::ALL.into_iter().find(|manner| manner.name() == key);
-        let manners: Vec<Manner> = fields(table).filter_map(|field| is_manner(field.key)).collect();
+    fn check(&mut self, table: &DeTable<'_>, at: usize) -> Option<Check> {
+        let is_manner = |key: &str| CheckKind::ALL.into_iter().find(|manner| manner.name() == key);
+        let manners: Vec<CheckKind> = fields(table).filter_map(|field| is_manner(field.key)).collect();
         let [manner] = manners.as_slice() else {
-            let kinds = Manner::ALL.map(Manner::name);
+            let kinds = CheckKind::ALL.map(CheckKind::name);
             let near = fields(table).find_map(|field| suggestion(field.key, kinds).map(|hint| (field, hint)));
             match near {
                 _ if manners.len() > 1 => self.document.error(at, "a check asks one thing; make several of this one"),
@@ -106,27 +106,27 @@ impl Reader<'_> {
         let name = get("name").and_then(|field| self.words(&field, "\"the note is there\""));
         let subject = get(manner.name())?;
         let ask = match manner {
-            Manner::Exec => Ask::Exec {
+            CheckKind::Exec => CheckSpec::Exec {
                 command: self.command(&subject)?,
                 exit: get("exit").and_then(|field| self.number(&field, "0")).unwrap_or(0),
                 stdout: get("stdout").and_then(|field| self.valid(&field, "\"^1$\"", pattern)),
             },
-            Manner::File => Ask::File {
+            CheckKind::File => CheckSpec::File {
                 path: self.valid(&subject, "\"/data/app.db\"", file)?,
                 min_size: get("min_size").and_then(|field| self.of_text(&field, "\"1KiB\"", size::parse)),
                 sha256: get("sha256").and_then(|field| self.valid(&field, "the SHA-256 of the file", sha256)),
                 newer_than: get("newer_than")
                     .and_then(|field| self.of_text(&field, "\"26h\"", duration::parse_positive)),
             },
-            Manner::Log => self.log(&subject)?,
-            Manner::Tcp => Ask::Tcp { ports: self.ports(&subject)? },
-            Manner::Sql => Ask::Sql {
+            CheckKind::Log => self.log(&subject)?,
+            CheckKind::Tcp => CheckSpec::Tcp { ports: self.ports(&subject)? },
+            CheckKind::Sql => CheckSpec::Sql {
                 query: self.words(&subject, "\"SELECT count(*) FROM notes\"")?,
                 database: get("database").and_then(|field| self.words(&field, "\"app\"")),
                 value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
                 min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
             },
-            Manner::Sqlite => {
+            CheckKind::Sqlite => {
                 let path = self.valid(&subject, "\"/data/app.db\"", file)?;
                 let Some(query) = get("query") else {
                     self.document.error(
@@ -135,25 +135,25 @@ impl Reader<'_> {
                     );
                     return None;
                 };
-                Ask::Sqlite {
+                CheckSpec::Sqlite {
                     path,
                     query: self.words(&query, "\"SELECT count(*) FROM notes\"")?,
                     value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
                     min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
                 }
             }
-            Manner::Http => Ask::Http(Box::new(self.http(table, &subject)?)),
+            CheckKind::Http => CheckSpec::Http(Box::new(self.http(table, &subject)?)),
         };
-        Some(Question::new(name, ask))
+        Some(Check::new(name, ask))
     }
 
     /// A pattern that is in it, or a table that says what is in it and what is not.
-    fn log(&mut self, subject: &Field<'_>) -> Option<Ask> {
+    fn log(&mut self, subject: &TomlField<'_>) -> Option<CheckSpec> {
         const PATTERN: &str = "\"ready\"";
         let Some(table) = subject.value.as_table() else {
             let contains = self.words(subject, PATTERN)?;
             let contains = self.told(subject.at, pattern(&contains))?;
-            return Some(Ask::Log { contains: Some(contains), not_contains: None });
+            return Some(CheckSpec::Log { contains: Some(contains), not_contains: None });
         };
         let (mut contains, mut not_contains) = (None, None);
         for field in fields(table) {
@@ -171,10 +171,10 @@ impl Reader<'_> {
                 .wrong(subject, "this asks nothing; write log = \"ready\", or log = { not_contains = \"panic\" }");
             return None;
         }
-        Some(Ask::Log { contains, not_contains })
+        Some(CheckSpec::Log { contains, not_contains })
     }
 
-    fn http(&mut self, table: &DeTable<'_>, subject: &Field<'_>) -> Option<HttpAsk> {
+    fn http(&mut self, table: &DeTable<'_>, subject: &TomlField<'_>) -> Option<HttpCheck> {
         let target = self.valid(subject, "\"/notes\"", path)?;
         let mut ask = plain_request(0, target);
         let (mut user, mut password) = (None, None);
@@ -239,7 +239,7 @@ impl Reader<'_> {
         }
     }
 
-    fn header(&mut self, field: &Field<'_>) -> Option<HeaderValue> {
+    fn header(&mut self, field: &TomlField<'_>) -> Option<HeaderValue> {
         let name_is_clean = field.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !name_is_clean || field.key.is_empty() {
             self.document.error(field.key_at, format!("`{}` is no name of a header", field.key));
@@ -258,7 +258,7 @@ impl Reader<'_> {
         }
     }
 
-    fn command(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+    fn command(&mut self, field: &TomlField<'_>) -> Option<Vec<String>> {
         if field.value.as_str().is_some() {
             return self.words(field, EXAMPLE).map(|text| shell(&text));
         }
@@ -276,12 +276,12 @@ impl Reader<'_> {
         }
     }
 
-    fn ports(&mut self, field: &Field<'_>) -> Option<Vec<u16>> {
+    fn ports(&mut self, field: &TomlField<'_>) -> Option<Vec<u16>> {
         let Some(list) = field.value.as_array() else { return self.valid(field, "5432", port).map(|port| vec![port]) };
         let mut ports = Vec::new();
         for item in list.iter() {
             let at = item.span().start;
-            let field = Field { key: field.key, key_at: field.key_at, value: item.get_ref(), at };
+            let field = TomlField { key: field.key, key_at: field.key_at, value: item.get_ref(), at };
             ports.push(self.valid(&field, "5432", port)?);
         }
         if ports.is_empty() {
@@ -292,7 +292,7 @@ impl Reader<'_> {
     }
 
     /// A value of JSON, for which a text, a number and a flag are enough.
-    fn value_of(&mut self, field: &Field<'_>) -> Option<Value> {
+    fn value_of(&mut self, field: &TomlField<'_>) -> Option<Value> {
         let value = match field.value {
             DeValue::String(text) => Some(Value::from(text.as_ref())),
             DeValue::Boolean(flag) => Some(Value::from(*flag)),
@@ -306,7 +306,7 @@ impl Reader<'_> {
         value
     }
 
-    fn number<T: std::str::FromStr>(&mut self, field: &Field<'_>, example: &str) -> Option<T> {
+    fn number<T: std::str::FromStr>(&mut self, field: &TomlField<'_>, example: &str) -> Option<T> {
         let text = self.document.text_or_number(field, example)?;
         let number = text.replace('_', "").parse().ok();
         if number.is_none() {
@@ -316,7 +316,12 @@ impl Reader<'_> {
     }
 
     /// A text or a number that passes.
-    fn valid<T>(&mut self, field: &Field<'_>, example: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    fn valid<T>(
+        &mut self,
+        field: &TomlField<'_>,
+        example: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = self.document.text_or_number(field, example)?;
         match read(&text) {
             Ok(value) => Some(value),
@@ -331,12 +336,12 @@ impl Reader<'_> {
         read.map_err(|why| self.document.error(at, why)).ok()
     }
 
-    fn text_of(&mut self, field: &Field<'_>, example: &str) -> Option<String> {
+    fn text_of(&mut self, field: &TomlField<'_>, example: &str) -> Option<String> {
         self.document.text(field, example).map(str::to_owned)
     }
 
     /// A text that says something.
-    fn words(&mut self, field: &Field<'_>, example: &str) -> Option<String> {
+    fn words(&mut self, field: &TomlField<'_>, example: &str) -> Option<String> {
         let text = self.text_of(field, example)?;
         if text.trim().is_empty() {
             self.document.wrong(field, format!("this is empty; write {example}"));

@@ -5,11 +5,11 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::error::{ConfigError, ConfigErrors, Origin};
-use crate::config::nearest::suggestion;
+use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
+use crate::config::values::suggest::suggestion;
 
 /// A key, its value, and the offset of each in the text.
-pub struct Field<'a> {
+pub struct TomlField<'a> {
     /// The key.
     pub key: &'a str,
     /// Where the key stands.
@@ -64,10 +64,10 @@ impl<'a> Document<'a> {
     }
 
     /// Who wrote what stands at an offset.
-    pub fn origin(&self, at: usize, key: Option<&str>) -> Origin {
+    pub fn origin(&self, at: usize, key: Option<&str>) -> SettingOrigin {
         let before = &self.text[..at];
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Origin::File {
+        SettingOrigin::File {
             file: self.file.clone(),
             line: before.matches('\n').count() + 1,
             column: before[start..].chars().count() + 1,
@@ -76,7 +76,7 @@ impl<'a> Document<'a> {
     }
 
     /// Who wrote a field's value.
-    pub fn origin_of(&self, field: &Field<'_>) -> Origin {
+    pub fn origin_of(&self, field: &TomlField<'_>) -> SettingOrigin {
         self.origin(field.at, Some(field.key))
     }
 
@@ -87,7 +87,7 @@ impl<'a> Document<'a> {
     }
 
     /// A field's value is wrong.
-    pub fn wrong(&mut self, field: &Field<'_>, what: impl Into<String>) {
+    pub fn wrong(&mut self, field: &TomlField<'_>, what: impl Into<String>) {
         let error = ConfigError::Entry { origin: self.origin_of(field), what: what.into() };
         self.errors.push(error);
     }
@@ -98,7 +98,7 @@ impl<'a> Document<'a> {
     }
 
     /// A field's table.
-    pub fn table<'v>(&mut self, field: &Field<'v>, example: &str) -> Option<&'v DeTable<'v>> {
+    pub fn table<'v>(&mut self, field: &TomlField<'v>, example: &str) -> Option<&'v DeTable<'v>> {
         let table = field.value.as_table();
         if table.is_none() {
             self.wrong(field, format!("this is {}, not a table; write {example}", kind(field.value)));
@@ -107,7 +107,7 @@ impl<'a> Document<'a> {
     }
 
     /// A field's text.
-    pub fn text<'v>(&mut self, field: &Field<'v>, example: &str) -> Option<&'v str> {
+    pub fn text<'v>(&mut self, field: &TomlField<'v>, example: &str) -> Option<&'v str> {
         let text = field.value.as_str();
         if text.is_none() {
             self.wrong(field, format!("this is {}, not a text; write {example}", kind(field.value)));
@@ -116,7 +116,7 @@ impl<'a> Document<'a> {
     }
 
     /// A field's text, or its number as text: `0` is as good as `"0"`.
-    pub fn text_or_number(&mut self, field: &Field<'_>, example: &str) -> Option<String> {
+    pub fn text_or_number(&mut self, field: &TomlField<'_>, example: &str) -> Option<String> {
         match field.value {
             DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
             DeValue::String(text) => Some(text.to_string()),
@@ -128,7 +128,7 @@ impl<'a> Document<'a> {
     }
 
     /// A field's `true` or `false`.
-    pub fn flag(&mut self, field: &Field<'_>) -> Option<bool> {
+    pub fn flag(&mut self, field: &TomlField<'_>) -> Option<bool> {
         let flag = field.value.as_bool();
         if flag.is_none() {
             self.wrong(field, format!("this is {}; write `true` or `false`", kind(field.value)));
@@ -137,7 +137,7 @@ impl<'a> Document<'a> {
     }
 
     /// A key that a table does not have. `elsewhere` is where it would be right.
-    pub fn unknown(&mut self, field: &Field<'_>, table: &str, known: &[&str], elsewhere: Option<&str>) {
+    pub fn unknown(&mut self, field: &TomlField<'_>, table: &str, known: &[&str], elsewhere: Option<&str>) {
         let hint = match elsewhere {
             Some(place) => format!("it belongs {place}"),
             None if field.value.is_table() && (table == "a service" || table == "a stack") => {
@@ -159,8 +159,8 @@ impl<'a> Document<'a> {
 }
 
 /// The fields of a table.
-pub fn fields<'v>(table: &'v DeTable<'v>) -> impl Iterator<Item = Field<'v>> {
-    table.iter().map(|(key, value): (&Spanned<_>, &Spanned<_>)| Field {
+pub fn fields<'v>(table: &'v DeTable<'v>) -> impl Iterator<Item = TomlField<'v>> {
+    table.iter().map(|(key, value): (&Spanned<_>, &Spanned<_>)| TomlField {
         key: key.get_ref(),
         key_at: key.span().start,
         value: value.get_ref(),

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 pub use tables::{OF_ALL, OF_SERVICE, unknown_source};
 
 use super::environment::Environment;
-use super::error::{ConfigError, ConfigErrors, Origin};
-use super::wishes::Wishes;
+use super::error::{ConfigError, ConfigErrors, SettingOrigin};
+use super::overrides::Overrides;
 use crate::model::service::ServiceName;
 use crate::model::source::SourceSpec;
 
@@ -33,47 +33,47 @@ pub struct PlanFile {
     /// Where it is; `None` when there is none.
     pub path: Option<PathBuf>,
     /// Sources by their names.
-    pub sources: BTreeMap<String, Source>,
+    pub sources: BTreeMap<String, SourceEntry>,
     /// Sources that are written out where a name could stand.
-    pub written_out: Vec<Source>,
+    pub written_out: Vec<SourceEntry>,
     /// What holds for every service.
-    pub all: Wishes,
+    pub all: Overrides,
     /// What holds for the services of a stack.
-    pub stacks: BTreeMap<String, Entry>,
+    pub stacks: BTreeMap<String, ServiceEntry>,
     /// What holds for a service, by its full name.
-    pub services: BTreeMap<String, Entry>,
+    pub services: BTreeMap<String, ServiceEntry>,
 }
 
 /// A source and where it is written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct SourceEntry {
     /// The line with its place.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
     /// The line that says where its passphrase is found.
-    pub passphrase: Option<Origin>,
+    pub passphrase: Option<SettingOrigin>,
     /// The line with its file of private keys.
-    pub identity: Option<Origin>,
+    pub identity: Option<SettingOrigin>,
     /// The source.
     pub spec: SourceSpec,
 }
 
 /// What is said of a service or a stack.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct ServiceEntry {
     /// Its heading.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
     /// What is said.
-    pub wishes: Wishes,
+    pub wishes: Overrides,
     /// The mounts that are named, and where.
-    pub mounts: Vec<(String, Origin)>,
+    pub mounts: Vec<(String, SettingOrigin)>,
 }
 
 impl PlanFile {
     /// The file that was named by a flag or by REHEARSA_PLAN, else [`NAME`] in the working directory when there is one.
     pub fn find(flag: Option<&Path>, env: &Environment) -> Result<PlanFile, ConfigErrors> {
         let named = match (flag, env.get("REHEARSA_PLAN")) {
-            (Some(path), _) => Some((Origin::Flag("--plan"), path.to_path_buf())),
-            (None, Some(path)) => Some((Origin::Variable("REHEARSA_PLAN"), PathBuf::from(path))),
+            (Some(path), _) => Some((SettingOrigin::Flag("--plan"), path.to_path_buf())),
+            (None, Some(path)) => Some((SettingOrigin::Variable("REHEARSA_PLAN"), PathBuf::from(path))),
             (None, None) => None,
         };
         match named {
@@ -102,7 +102,7 @@ impl PlanFile {
     }
 
     /// What is said of a service, the narrowest first.
-    pub fn wishes(&self, service: &ServiceName) -> impl Iterator<Item = &Wishes> {
+    pub fn wishes(&self, service: &ServiceName) -> impl Iterator<Item = &Overrides> {
         let own = self.services.get(&service.to_string());
         let stack = service.stack.as_ref().and_then(|stack| self.stacks.get(stack));
         [own, stack].into_iter().flatten().map(|entry| &entry.wishes).chain([&self.all])

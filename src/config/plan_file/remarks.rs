@@ -1,10 +1,10 @@
 //! What of a plan file does not fit the host: services, stacks and mounts that are not there.
 
-use super::{Entry, PlanFile};
-use crate::config::error::{ConfigError, ConfigErrors, Origin};
-use crate::config::nearest::suggestion;
-use crate::config::place;
-use crate::model::mount::Origin as MountOrigin;
+use super::{PlanFile, ServiceEntry};
+use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
+use crate::config::values::place;
+use crate::config::values::suggest::suggestion;
+use crate::model::mount::MountOrigin;
 use crate::model::service::Service;
 
 impl PlanFile {
@@ -36,7 +36,7 @@ impl PlanFile {
 }
 
 /// The mounts of an entry that none of its services has.
-fn mounts(entry: &Entry, services: &[&Service], nobody: &str) -> Vec<ConfigError> {
+fn mounts(entry: &ServiceEntry, services: &[&Service], nobody: &str) -> Vec<ConfigError> {
     let is_there = |named: &str| {
         services.iter().any(|service| service.mounts.iter().any(|mount| place::is_mount(named, &service.name, mount)))
     };
@@ -59,7 +59,7 @@ fn names(services: &[&Service]) -> Vec<String> {
         .collect()
 }
 
-fn remark(origin: &Origin, what: String, wanted: &str, known: &[String]) -> ConfigError {
+fn remark(origin: &SettingOrigin, what: String, wanted: &str, known: &[String]) -> ConfigError {
     let what = match suggestion(wanted, known.iter().map(String::as_str)) {
         Some(hint) => format!("{what}; {hint}"),
         None => what,

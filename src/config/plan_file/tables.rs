@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::document::{Document, Field, fields};
-use super::{Entry, PlanFile, Source};
-use crate::config::error::{ConfigError, ConfigErrors, Origin};
-use crate::config::nearest::suggestion;
+use super::document::{Document, TomlField, fields};
+use super::{PlanFile, ServiceEntry, SourceEntry};
+use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
+use crate::config::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
 use crate::config::settings::StrategyRule;
-use crate::config::wishes::{EmptyRule, Skip, SnapshotWish, SourceWish, Wishes};
-use crate::config::{count, duration, map, place, size, source, strategy};
-use crate::model::dump::LoadWish;
+use crate::config::values::suggest::suggestion;
+use crate::config::values::{count, duration, map, place, size, source, strategy};
+use crate::model::dump::LoadOptions;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
 
 /// Keys of the file as a whole that hold for every service.
@@ -62,8 +62,8 @@ pub(super) struct Reader<'a> {
     folder: PathBuf,
     home: Option<&'a Path>,
     /// `None` for one that is there but wrong: it is known all the same.
-    sources: BTreeMap<String, Option<Source>>,
-    written_out: Vec<Source>,
+    sources: BTreeMap<String, Option<SourceEntry>>,
+    written_out: Vec<SourceEntry>,
 }
 
 impl Reader<'_> {
@@ -96,7 +96,7 @@ impl Reader<'_> {
         file.sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
     }
 
-    fn sources(&mut self, field: &Field<'_>) {
+    fn sources(&mut self, field: &TomlField<'_>) {
         let Some(table) = self.document.table(field, "[sources.nightly]") else { return };
         for field in fields(table) {
             let name = field.key;
@@ -111,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&mut self, source: &Field<'_>) -> Option<Source> {
+    fn source(&mut self, source: &TomlField<'_>) -> Option<SourceEntry> {
         let example = "[sources.nightly] and below it from = \"tar:backups/app-*.tar.gz\"";
         let table = self.document.table(source, example)?;
         let (mut from, mut snapshot, mut keys) = (None, None, Keys::default());
@@ -130,7 +130,7 @@ impl Reader<'_> {
                 }
                 "snapshot" => match self.document.text(&field, "a snapshot's name, or \"latest\"") {
                     Some("") => self.document.wrong(&field, "this names no snapshot; write its name, or \"latest\""),
-                    Some(text) => snapshot = SnapshotWish::read(text).name(),
+                    Some(text) => snapshot = SnapshotSelector::read(text).name(),
                     None => {}
                 },
                 "passphrase" => {
@@ -156,11 +156,11 @@ impl Reader<'_> {
             self.document.error(source.key_at, what);
         }
         let (origin, place) = from?;
-        Some(Source { origin, passphrase, identity, spec: SourceSpec { place, snapshot, keys } })
+        Some(SourceEntry { origin, passphrase, identity, spec: SourceSpec { place, snapshot, keys } })
     }
 
     /// Whatever is wrong, what is written is not repeated: it may be the secret.
-    pub(super) fn secret(&mut self, field: &Field<'_>) -> Option<SecretPlace> {
+    pub(super) fn secret(&mut self, field: &TomlField<'_>) -> Option<SecretPlace> {
         let Some(table) = field.value.as_table() else {
             let what = format!("a secret is never written into the plan file; say where it is found: {SECRETS}");
             self.document.wrong(field, what);
@@ -203,7 +203,7 @@ impl Reader<'_> {
         }
     }
 
-    fn identity(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+    fn identity(&mut self, field: &TomlField<'_>) -> Option<PathBuf> {
         let example = "the path of a file with keys, as \"~/.config/age/key.txt\"";
         let text = self.document.text(field, example)?;
         if text.trim().is_empty() || text.to_uppercase().contains("SECRET-KEY") || text.contains("PRIVATE KEY") {
@@ -213,17 +213,20 @@ impl Reader<'_> {
         self.path(field, text)
     }
 
-    fn entries(&mut self, field: &Field<'_>, what: &str, example: &str) -> BTreeMap<String, Entry> {
+    fn entries(&mut self, field: &TomlField<'_>, what: &str, example: &str) -> BTreeMap<String, ServiceEntry> {
         let Some(table) = self.document.table(field, example) else { return BTreeMap::new() };
         let entries =
             fields(table).filter_map(|field| Some((field.key.to_owned(), self.entry(&field, what, example)?)));
         entries.collect()
     }
 
-    fn entry(&mut self, entry: &Field<'_>, what: &str, example: &str) -> Option<Entry> {
+    fn entry(&mut self, entry: &TomlField<'_>, what: &str, example: &str) -> Option<ServiceEntry> {
         let table = self.document.table(entry, example)?;
-        let mut read =
-            Entry { origin: self.document.origin(entry.key_at, None), wishes: Wishes::default(), mounts: Vec::new() };
+        let mut read = ServiceEntry {
+            origin: self.document.origin(entry.key_at, None),
+            wishes: Overrides::default(),
+            mounts: Vec::new(),
+        };
         for field in fields(table) {
             match field.key {
                 "skip" => read.wishes.skip = self.skip(&field),
@@ -249,7 +252,7 @@ impl Reader<'_> {
     }
 
     /// One of [`OF_ALL`].
-    fn value(&mut self, field: &Field<'_>, wishes: &mut Wishes) {
+    fn value(&mut self, field: &TomlField<'_>, wishes: &mut Overrides) {
         match field.key {
             "source" => wishes.source = self.source_wish(field),
             "timeout" => wishes.timeout = self.of_text(field, "\"2m\"", duration::parse_positive),
@@ -271,30 +274,30 @@ impl Reader<'_> {
 
     pub(super) fn of_text<T>(
         &mut self,
-        field: &Field<'_>,
+        field: &TomlField<'_>,
         example: &str,
-        parse: impl Fn(&Origin, &str) -> Result<T, ConfigError>,
+        parse: impl Fn(&SettingOrigin, &str) -> Result<T, ConfigError>,
     ) -> Option<T> {
         let text = self.document.text_or_number(field, example)?;
         let read = parse(&self.document.origin_of(field), &text);
         self.document.keep(read)
     }
 
-    fn source_wish(&mut self, field: &Field<'_>) -> Option<SourceWish> {
+    fn source_wish(&mut self, field: &TomlField<'_>) -> Option<SourceRef> {
         let text = self.document.text(field, "the name of a source, or \"live\"")?;
         let text = self.at_home(text);
-        let read = SourceWish::read(&self.document.origin_of(field), &text, &self.folder);
+        let read = SourceRef::read(&self.document.origin_of(field), &text, &self.folder);
         let (origin, name) = match self.document.keep(read)? {
-            SourceWish::Named { origin, name } => (origin, name),
-            SourceWish::Backup(spec) => {
+            SourceRef::Named { origin, name } => (origin, name),
+            SourceRef::Backup(spec) => {
                 let origin = self.document.origin_of(field);
-                self.written_out.push(Source { origin, passphrase: None, identity: None, spec: spec.clone() });
-                return Some(SourceWish::Backup(spec));
+                self.written_out.push(SourceEntry { origin, passphrase: None, identity: None, spec: spec.clone() });
+                return Some(SourceRef::Backup(spec));
             }
-            SourceWish::Live => return Some(SourceWish::Live),
+            SourceRef::Live => return Some(SourceRef::Live),
         };
         match self.sources.get(&name) {
-            Some(source) => source.as_ref().map(|source| SourceWish::Backup(source.spec.clone())),
+            Some(source) => source.as_ref().map(|source| SourceRef::Backup(source.spec.clone())),
             None => {
                 let error = unknown_source(&origin, &name, self.sources.keys().map(String::as_str));
                 self.document.keep(Err(error))
@@ -302,7 +305,7 @@ impl Reader<'_> {
         }
     }
 
-    fn skip(&mut self, field: &Field<'_>) -> Option<Skip> {
+    fn skip(&mut self, field: &TomlField<'_>) -> Option<Skip> {
         match field.value {
             DeValue::Boolean(false) => Some(Skip::No),
             DeValue::String(reason) if !reason.trim().is_empty() => Some(Skip::because("the plan file", reason)),
@@ -316,8 +319,8 @@ impl Reader<'_> {
         }
     }
 
-    fn load(&mut self, field: &Field<'_>) -> LoadWish {
-        let mut wish = LoadWish::default();
+    fn load(&mut self, field: &TomlField<'_>) -> LoadOptions {
+        let mut wish = LoadOptions::default();
         let Some(table) = self.document.table(field, "load = { database = \"app\" }") else { return wish };
         for field in fields(table) {
             let (place, example) = match field.key {
@@ -339,14 +342,14 @@ impl Reader<'_> {
         wish
     }
 
-    fn egress(&mut self, field: &Field<'_>) {
+    fn egress(&mut self, field: &TomlField<'_>) {
         if self.document.flag(field) == Some(true) {
             self.document
                 .wrong(field, "a way out of the sandbox is not supported yet; nothing in it reaches the outside");
         }
     }
 
-    fn mounts(&mut self, field: &Field<'_>, entry: &mut Entry) {
+    fn mounts(&mut self, field: &TomlField<'_>, entry: &mut ServiceEntry) {
         let Some(table) = self.document.table(field, "[services.\"media::jellyfin\".mounts.\"/config\"]") else {
             return;
         };
@@ -362,7 +365,7 @@ impl Reader<'_> {
         }
     }
 
-    fn mount(&mut self, table: &DeTable<'_>, mount: &str, wishes: &mut Wishes) {
+    fn mount(&mut self, table: &DeTable<'_>, mount: &str, wishes: &mut Overrides) {
         for field in fields(table) {
             match field.key {
                 "path" => {
@@ -400,7 +403,7 @@ impl Reader<'_> {
     }
 
     /// A path of the client, relative to the file's folder.
-    fn path(&mut self, field: &Field<'_>, text: &str) -> Option<PathBuf> {
+    fn path(&mut self, field: &TomlField<'_>, text: &str) -> Option<PathBuf> {
         match (text.strip_prefix("~/"), self.home) {
             (Some(rest), Some(home)) => Some(home.join(rest)),
             (Some(_), None) => {
@@ -413,7 +416,7 @@ impl Reader<'_> {
 }
 
 /// A source that nobody knows.
-pub fn unknown_source<'a>(origin: &Origin, name: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
+pub fn unknown_source<'a>(origin: &SettingOrigin, name: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
     let known: BTreeSet<&str> = known.chain(["live"]).collect();
     let hint = suggestion(name, known.iter().copied())
         .unwrap_or_else(|| format!("there are {}", known.iter().copied().collect::<Vec<_>>().join(", ")));

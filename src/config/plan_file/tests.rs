@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::tables::{OF_ALL, OF_LOAD, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
 use super::*;
+use crate::config::overrides::{EmptyRule, Skip, SourceRef};
 use crate::config::settings::StrategyRule;
-use crate::config::wishes::{EmptyRule, Skip, SourceWish};
-use crate::model::check::Manner;
-use crate::model::dump::LoadWish;
-use crate::model::mount::{Mount, Origin as MountOrigin, Strategy};
-use crate::model::question::{Ask, HeaderValue, HttpAsk, Question};
+use crate::model::check::CheckKind;
+use crate::model::dump::LoadOptions;
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
 
@@ -87,19 +87,19 @@ fn the_fixture_of_every_key_has_every_key() {
 }
 
 /// The checks of the fixture of every key.
-fn every_check() -> Vec<Question> {
+fn every_check() -> Vec<Check> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    let exec = |command: &[&str], stdout: Option<&str>| Ask::Exec {
+    let exec = |command: &[&str], stdout: Option<&str>| CheckSpec::Exec {
         command: words(command),
         exit: 0,
         stdout: stdout.map(str::to_owned),
     };
-    let log = |contains: &str, not_contains: Option<&str>| Ask::Log {
+    let log = |contains: &str, not_contains: Option<&str>| CheckSpec::Log {
         contains: Some(contains.to_owned()),
         not_contains: not_contains.map(str::to_owned),
     };
     let token = SecretPlace::Env("NOTES_TOKEN".to_owned());
-    let http = HttpAsk {
+    let http = HttpCheck {
         method: "GET".to_owned(),
         path: "/notes?all=1".to_owned(),
         port: 8080,
@@ -118,35 +118,35 @@ fn every_check() -> Vec<Question> {
             ("/0/written".to_owned(), None),
         ],
     };
-    let sql = Ask::Sql {
+    let sql = CheckSpec::Sql {
         query: "SELECT count(*) FROM notes".to_owned(),
         database: Some("app".to_owned()),
         value: Some("2".to_owned()),
         min_rows: 1,
     };
-    let sqlite = Ask::Sqlite {
+    let sqlite = CheckSpec::Sqlite {
         path: "/config/notes.db".to_owned(),
         query: "SELECT id, text FROM notes ORDER BY id".to_owned(),
         value: Some("1|remembered".to_owned()),
         min_rows: 2,
     };
-    let file = Ask::File {
+    let file = CheckSpec::File {
         path: "/config/note".to_owned(),
         min_size: Some(1024),
         sha256: Some("0123456789abcdef".repeat(4)),
         newer_than: Some(Duration::from_secs(26 * 3600)),
     };
-    let named = |name: &str, ask| Question::new(Some(name.to_owned()), ask);
+    let named = |name: &str, ask| Check::new(Some(name.to_owned()), ask);
     vec![
         named("the note is there", exec(&["test", "-s", "/config/note"], None)),
-        Question::new(None, exec(&["sh", "-c", "cat /config/note | wc -l"], Some("^ *1$"))),
-        Question::new(None, file),
-        Question::new(None, log("ready in [0-9]+ s", None)),
+        Check::new(None, exec(&["sh", "-c", "cat /config/note | wc -l"], Some("^ *1$"))),
+        Check::new(None, file),
+        Check::new(None, log("ready in [0-9]+ s", None)),
         named("no panic", log("ready", Some("panic"))),
-        named("the page", Ask::Http(Box::new(http))),
-        Question::new(None, Ask::Tcp { ports: vec![8080] }),
-        named("both ports", Ask::Tcp { ports: vec![80, 443] }),
-        Question::new(None, sql),
+        named("the page", CheckSpec::Http(Box::new(http))),
+        Check::new(None, CheckSpec::Tcp { ports: vec![8080] }),
+        named("both ports", CheckSpec::Tcp { ports: vec![80, 443] }),
+        Check::new(None, sql),
         named("both notes", sqlite),
     ]
 }
@@ -173,8 +173,8 @@ fn every_key_is_understood() {
     assert_eq!(spec("pipe").place, SourcePlace::TarStdin);
     assert_eq!(spec("pipe").keys.passphrase, Some(SecretPlace::Command("pass show backup".to_owned())));
 
-    let all = Wishes {
-        source: Some(SourceWish::Backup(nightly)),
+    let all = Overrides {
+        source: Some(SourceRef::Backup(nightly)),
         timeout: Some(Duration::from_secs(120)),
         settle: Some(Duration::from_secs(3)),
         max_copy: Some(20 << 30),
@@ -184,28 +184,28 @@ fn every_key_is_understood() {
         max_rto: Some(Duration::from_secs(600)),
         control: Some(true),
         verify_content: Some(true),
-        ..Wishes::default()
+        ..Overrides::default()
     };
     assert_eq!(file.all, all);
-    let stack = Wishes {
-        source: Some(SourceWish::Backup(offsite)),
+    let stack = Overrides {
+        source: Some(SourceRef::Backup(offsite)),
         skip: Some(Skip::Because("the plan file says: moved to another host".to_owned())),
-        ..Wishes::default()
+        ..Overrides::default()
     };
     assert_eq!(file.stacks["media"].wishes, stack);
     let map = |mount: &str, path: &str| MapRule { service: None, mount: mount.to_owned(), path: path.to_owned() };
     let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
-    let jellyfin = Wishes {
+    let jellyfin = Overrides {
         control: None,
-        load: LoadWish {
+        load: LoadOptions {
             database: Some("app".to_owned()),
             command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
         },
         verify_content: Some(false),
         snapshot: None,
         keys: Default::default(),
-        source: Some(SourceWish::Live),
+        source: Some(SourceRef::Live),
         skip: Some(Skip::No),
         timeout: Some(Duration::from_secs(300)),
         settle: Some(Duration::from_secs(10)),
@@ -220,11 +220,11 @@ fn every_key_is_understood() {
         questions: every_check(),
     };
     assert_eq!(file.services["media::jellyfin"].wishes, jellyfin);
-    let gitea = Wishes {
+    let gitea = Overrides {
         strategies: vec![rule("/srv/cache", Strategy::Empty)],
         maps: vec![map("gitea_data", "")],
         allow_empty: vec![empty("gitea_data", false)],
-        ..Wishes::default()
+        ..Overrides::default()
     };
     assert_eq!(file.services["gitea"].wishes, gitea);
 }
@@ -313,13 +313,13 @@ fn the_schema_has_the_keys_that_are_read() {
     assert_eq!(secrets, OF_SECRET.into());
     for (manner, own) in super::checks::OF_MANNER {
         let definition = match manner {
-            Manner::Exec => "ExecCheck",
-            Manner::File => "FileCheck",
-            Manner::Log => "LogCheck",
-            Manner::Http => "HttpCheck",
-            Manner::Tcp => "TcpCheck",
-            Manner::Sql => "SqlCheck",
-            Manner::Sqlite => "SqliteCheck",
+            CheckKind::Exec => "ExecCheck",
+            CheckKind::File => "FileCheck",
+            CheckKind::Log => "LogCheck",
+            CheckKind::Http => "HttpCheck",
+            CheckKind::Tcp => "TcpCheck",
+            CheckKind::Sql => "SqlCheck",
+            CheckKind::Sqlite => "SqliteCheck",
         };
         assert_eq!(keys(&schema, Some(definition)), own.iter().copied().chain([manner.name(), "name"]).collect());
     }

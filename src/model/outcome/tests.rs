@@ -1,7 +1,7 @@
 //! The judge's rules, one by one.
 
 use super::*;
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::service::Image;
 
 fn name(service: &str) -> ServiceName {
@@ -74,7 +74,7 @@ fn verdict(outcome: &Outcome, case: &str) -> Verdict {
 
 #[test]
 fn a_case_is_never_green_without_a_proof() {
-    let step = Step::Check { service: name("a"), check: Check::Health };
+    let step = Step::Check { service: name("a"), check: CheckSummary::Health };
     let facts = vec![begin("a"), open(1, &["a"], step), done(1, None), end("a"), Fact::RunFinished];
     let outcome = run(&["a"], facts);
     assert_eq!(verdict(&outcome, "a"), Verdict::Errored, "steps that went well are no proof");
@@ -122,11 +122,11 @@ fn a_skipped_case_stays_skipped_unless_something_is_wrong() {
 #[test]
 fn what_was_never_begun_is_put_off_and_what_is_skipped_on_purpose_is_not() {
     let skipped = Fact::CaseSkipped { case: name("a"), reason: "why".to_owned() };
-    assert!(run(&["a"], vec![skipped]).cases[0].put_off());
+    assert!(run(&["a"], vec![skipped]).cases[0].not_started());
     let mut ignored = run(&["a", "b"], vec![begin("b"), proven("b"), end("b")]);
-    assert!(!ignored.cases[1].put_off());
+    assert!(!ignored.cases[1].not_started());
     ignored.cases[0] = CaseRecord::new(CaseInfo { ignored: Some("not run: so it says".to_owned()), ..info("a") });
-    assert_eq!((ignored.cases[0].verdict(), ignored.cases[0].put_off()), (Verdict::Skipped, false));
+    assert_eq!((ignored.cases[0].verdict(), ignored.cases[0].not_started()), (Verdict::Skipped, false));
 }
 
 #[test]

@@ -7,12 +7,12 @@ use crate::model::plan::Plan;
 use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
-use crate::model::source::{Found, Keys, MapRule, SourceSpec};
+use crate::model::source::{BackupContents, Keys, MapRule, SourceSpec};
 use crate::plan::mapping::{Surveyed, supply};
 use crate::plan::{Inputs, plan};
 
 fn volume(name: &str, target: &str, read_only: bool) -> Mount {
-    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
     Mount { target: target.to_owned(), origin, read_only }
 }
 
@@ -31,8 +31,13 @@ fn loaded_by(service: Service, rehearsal: Rehearsal, dump: Dump) -> Plan {
     let selection = Selection::default();
     let mut plan = plan(Inputs { services: vec![(service, Rehearsal { source, ..rehearsal })], selection: &selection });
     let snapshot = Snapshot { id: "app.sql".to_owned(), time: Some("2026-11-22T00:00:00Z".parse().expect("a time")) };
-    let whole = Tally { amount: Amount { files: 1, bytes: 100 }, ..Tally::default() };
-    let surveyed = Surveyed { snapshot, found: Found { whole, ..Found::default() }, tree: None, dump: Some(dump) };
+    let whole = ContentTally { amount: Amount { files: 1, bytes: 100 }, ..ContentTally::default() };
+    let surveyed = Surveyed {
+        snapshot,
+        found: BackupContents { whole, ..BackupContents::default() },
+        tree: None,
+        dump: Some(dump),
+    };
     supply(&mut plan, 0, Ok(surveyed), "2026-11-25T00:00:00Z".parse().expect("a time"));
     plan
 }
@@ -65,7 +70,7 @@ fn the_only_mount_is_left_empty_and_the_dump_is_shown_beside_it() {
     assert_eq!((restores[0].strategy, services[0].mounts[0].strategy), (Strategy::Empty, Strategy::Empty));
     assert_eq!(services[0].mounts[1].mount.target, LOAD_FOLDER);
     assert!(services[0].mounts[1].mount.read_only);
-    assert!(matches!(&restores[1].supply, Supply::Stream { root_of_live: false, .. }), "{:?}", restores[1]);
+    assert!(matches!(&restores[1].supply, DataSource::Archive { root_of_live: false, .. }), "{:?}", restores[1]);
     assert_eq!(restores[1].cases, [ServiceName::of_stack("shop", "db")]);
 }
 
@@ -82,7 +87,7 @@ fn a_dump_of_another_database_is_not_loaded() {
     assert_eq!(of(&loaded(db(&[]), of_database("other"))).blocked, None);
     assert_eq!(of(&loaded(db(&[("MARIADB_DATABASE", "app")]), dump(DumpFormat::MySql))).blocked, None);
     // Who says where it goes is believed.
-    let wish = LoadWish { database: Some("other".to_owned()), command: None };
+    let wish = LoadOptions { database: Some("other".to_owned()), command: None };
     let rehearsal = Rehearsal { load: wish, ..Rehearsal::default() };
     let plan = loaded_by(db(&[("MARIADB_DATABASE", "app")]), rehearsal, of_database("other"));
     assert_eq!(of(&plan).blocked, None);
@@ -132,7 +137,7 @@ fn a_dump_of_redis_is_put_into_its_place_before_the_boot() {
     let rdb = || Dump { rows: None, ..dump(DumpFormat::Redis) };
     let plan = loaded(redis(&["redis-server"]), rdb());
     assert_eq!((&of(&plan).blocked, &of(&plan).load), (&None, &None));
-    assert!(matches!(&plan.stacks[0].restores[0].supply, Supply::Stream { root_of_live: true, .. }));
+    assert!(matches!(&plan.stacks[0].restores[0].supply, DataSource::Archive { root_of_live: true, .. }));
     blocked(&loaded(redis(&["redis-server", "--dbfilename", "other.rdb"]), rdb()), Code::RestoreFailed, "other.rdb");
     blocked(&loaded(service(Vec::new(), &[]), rdb()), Code::RestoreMountMissing, "no mount");
 }

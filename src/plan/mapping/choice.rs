@@ -1,9 +1,9 @@
 //! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green with
 //! something else in the place of its data.
 
-use crate::model::mount::{Mount, Origin};
-use crate::model::plan::{Ask, StackPlan};
-use crate::model::source::{Candidate, Found, Rule, Shape, Tally};
+use crate::model::mount::{Mount, MountOrigin};
+use crate::model::plan::{BackupRequest, StackPlan};
+use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape};
 
 /// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
 pub const SYSTEM: [&str; 12] =
@@ -30,26 +30,31 @@ pub enum Choice {
 }
 
 /// A place that data is looked for.
-pub struct Asked<'a> {
+pub struct MountCandidates<'a> {
     /// Its stack, as an index, and its place in [`StackPlan::restores`].
     pub at: (usize, usize),
     /// The mount it was first seen as.
     pub mount: &'a Mount,
     /// What was looked for.
-    pub ask: &'a Ask,
+    pub ask: &'a BackupRequest,
     /// What was found.
     pub candidates: Vec<Candidate>,
 }
 
 /// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets of all mounts of the services, whether something is looked for or not.
-pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_more: bool) -> Vec<Choice> {
+pub fn choose(
+    mut asked: Vec<MountCandidates<'_>>,
+    found: &BackupContents,
+    shown: &[&str],
+    is_of_more: bool,
+) -> Vec<Choice> {
     for asked in &mut asked {
-        let is_volume = matches!(asked.mount.origin, Origin::Volume { .. });
-        asked.candidates.retain(|c| c.rule == Rule::Said || can_fill(c.tally.root, is_volume));
+        let is_volume = matches!(asked.mount.origin, MountOrigin::Volume { .. });
+        asked.candidates.retain(|c| c.rule == MatchRule::Explicit || can_fill(c.tally.root, is_volume));
         // An engine keeps what is in a volume one folder below the volume's name.
         let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
         // Of a host path the whole says more than its end, and a longer end more than a shorter one.
-        if let Origin::Bind { source } = &asked.mount.origin {
+        if let MountOrigin::Bind { source } = &asked.mount.origin {
             let source = source.trim_matches('/');
             let whole = [source.as_bytes().to_vec(), format!("backup/{source}").into_bytes()];
             let is_less = |path: &Vec<u8>| {
@@ -58,9 +63,11 @@ pub fn choose(mut asked: Vec<Asked<'_>>, found: &Found, shown: &[&str], is_of_mo
                         .iter()
                         .any(|other| whole.contains(other) || other.ends_with(&[b"/", path.as_slice()].concat()))
             };
-            asked.candidates.retain(|c| c.rule != Rule::Name || !is_less(&c.path));
+            asked.candidates.retain(|c| c.rule != MatchRule::Name || !is_less(&c.path));
         }
-        asked.candidates.retain(|c| c.rule == Rule::Said || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
+        asked
+            .candidates
+            .retain(|c| c.rule == MatchRule::Explicit || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
     }
     let is_of_mounts = is_of_mounts(&asked, found, shown);
     let mut choices: Vec<Choice> =
@@ -97,8 +104,8 @@ pub fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
 }
 
 /// The user said where it is.
-pub fn is_said(ask: &Ask) -> bool {
-    ask.want.patterns.iter().any(|(rule, _)| *rule == Rule::Said)
+pub fn is_said(ask: &BackupRequest) -> bool {
+    ask.want.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit)
 }
 
 /// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up, and the full
@@ -106,7 +113,7 @@ pub fn is_said(ask: &Ask) -> bool {
 fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
     let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
-    if strongest == Rule::Target && !is_of_mounts {
+    if strongest == MatchRule::Target && !is_of_mounts {
         return Choice::Doubted(fitting);
     }
     if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
@@ -114,8 +121,8 @@ fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
 
 /// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at `/config`, and
 /// `var/lib/mysql` that of the host.
-fn is_of_mounts(asked: &[Asked<'_>], found: &Found, shown: &[&str]) -> bool {
-    let mut taken: Vec<(&[u8], &Tally)> =
+fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[&str]) -> bool {
+    let mut taken: Vec<(&[u8], &ContentTally)> =
         asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
     let of_others = |path: &[u8]| {
         OF_PROJECT.contains(&path) || shown.iter().any(|target| target.trim_matches('/').as_bytes() == path)
@@ -136,9 +143,13 @@ fn is_of_mounts(asked: &[Asked<'_>], found: &Found, shown: &[&str]) -> bool {
 
 /// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry of its
 /// own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more than that.
-fn only_part(found: &Found) -> Option<Candidate> {
-    let part = |path: &[u8], tally: &Tally| Candidate { rule: Rule::Only, path: path.to_vec(), tally: tally.clone() };
-    let tops: Vec<&(Vec<u8>, Tally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
+fn only_part(found: &BackupContents) -> Option<Candidate> {
+    let part = |path: &[u8], tally: &ContentTally| Candidate {
+        rule: MatchRule::OnlyCandidate,
+        path: path.to_vec(),
+        tally: tally.clone(),
+    };
+    let tops: Vec<&(Vec<u8>, ContentTally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
     // A volume as its engine keeps it.
     if let [(path, tally)] = tops.as_slice()
         && path == b"_data"
@@ -162,8 +173,8 @@ fn only_part(found: &Found) -> Option<Candidate> {
 }
 
 /// One part for two mounts is a guess for one of them, unless the user said so. Mounts that show the same are one.
-fn refuse_shared(asked: &[Asked<'_>], choices: &mut [Choice]) {
-    let taken: Vec<Option<(Rule, Vec<u8>)>> = choices
+fn refuse_shared(asked: &[MountCandidates<'_>], choices: &mut [Choice]) {
+    let taken: Vec<Option<(MatchRule, Vec<u8>)>> = choices
         .iter()
         .map(|choice| match choice {
             Choice::One(candidate) => Some((candidate.rule, candidate.path.clone())),
@@ -175,7 +186,7 @@ fn refuse_shared(asked: &[Asked<'_>], choices: &mut [Choice]) {
         let is_shared = taken.iter().enumerate().any(|(other, taken)| {
             asked[other].mount.origin != asked[place].mount.origin && taken.as_ref().is_some_and(|(_, of)| of == path)
         });
-        if *rule != Rule::Said
+        if *rule != MatchRule::Explicit
             && is_shared
             && let Choice::One(candidate) = std::mem::replace(choice, Choice::None)
         {
@@ -235,7 +246,7 @@ fn is_covered(stack: &StackPlan, outer: usize, inner: usize, rest: &[u8]) -> boo
     })
 }
 
-fn less(tally: &mut Tally, inner: &Tally) {
+fn less(tally: &mut ContentTally, inner: &ContentTally) {
     tally.amount.files = tally.amount.files.saturating_sub(inner.amount.files);
     tally.amount.bytes = tally.amount.bytes.saturating_sub(inner.amount.bytes);
     // Its own folder too, when it has an entry.

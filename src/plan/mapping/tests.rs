@@ -9,12 +9,12 @@ use crate::model::source::{Keys, MapRule, Shape};
 use crate::plan::{Inputs, plan};
 
 fn volume(name: &str, target: &str) -> Mount {
-    let origin = Origin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
     Mount { target: target.to_owned(), origin, read_only: false }
 }
 
 fn bind(source: &str, target: &str) -> Mount {
-    Mount { target: target.to_owned(), origin: Origin::Bind { source: source.to_owned() }, read_only: false }
+    Mount { target: target.to_owned(), origin: MountOrigin::Bind { source: source.to_owned() }, read_only: false }
 }
 
 fn read_only(mount: Mount) -> Mount {
@@ -47,9 +47,9 @@ fn planned(services: Vec<(Service, Rehearsal)>) -> Plan {
 }
 
 /// What a look through a backup finds: `x/` is a folder, `./` its root, anything else a file of 10 bytes.
-fn found(wants: &[Want], paths: &[&str]) -> Found {
+fn found(wants: &[MountQuery], paths: &[&str]) -> BackupContents {
     let tally = |part: &str| {
-        let mut tally = Tally::default();
+        let mut tally = ContentTally::default();
         for path in paths {
             let is_folder = path.ends_with('/');
             let path = path.trim_end_matches('/');
@@ -83,7 +83,7 @@ fn found(wants: &[Want], paths: &[&str]) -> Found {
             part == end || part.ends_with(&format!("/{end}"))
         }
     };
-    let of_want = |want: &Want| {
+    let of_want = |want: &MountQuery| {
         let candidate = |part: &String| {
             let rules = want.patterns.iter().filter(|(_, pattern)| fits(pattern, part)).map(|(rule, _)| *rule);
             Some(Candidate { rule: rules.min()?, path: part.clone().into_bytes(), tally: tally(part) })
@@ -94,7 +94,7 @@ fn found(wants: &[Want], paths: &[&str]) -> Found {
     };
     let depth = |part: &str| part.matches('/').count();
     let is_part = |part: &&String| !part.is_empty() && (depth(part) <= 2 || part.ends_with("/_data"));
-    Found {
+    BackupContents {
         candidates: wants.iter().map(of_want).collect(),
         parts: all.iter().filter(is_part).map(|part| (part.clone().into_bytes(), tally(part))).collect(),
         more_parts: false,
@@ -135,9 +135,9 @@ fn parts(plan: &Plan, name: &str) -> Result<Vec<String>, Code> {
     let stack = plan.stacks.iter().find(|stack| stack.services.iter().any(|plan| std::ptr::eq(plan, of)));
     let restores = &stack.expect("it is in a stack").restores;
     let shown = |mount: &MountPlan| match &restores[mount.restore?].supply {
-        Supply::Live => Some("live".to_owned()),
-        Supply::Tree(path) => Some(path.clone()),
-        Supply::Stream { path, .. } => Some(shown(path)),
+        DataSource::Live => Some("live".to_owned()),
+        DataSource::HostPath(path) => Some(path.clone()),
+        DataSource::Archive { path, .. } => Some(shown(path)),
     };
     Ok(of.mounts.iter().filter_map(shown).collect())
 }
@@ -313,7 +313,8 @@ fn what_is_no_folder_is_no_volume() {
     let mount = || volume("stack_data", "/data");
     let mut plan = planned(vec![(service("stack::app", vec![mount()]), settings())]);
     let mut found = found(&wants(&plan, 0), &["stack_data", "other/a"]);
-    let symlinked = |(path, tally): &mut (Vec<u8>, Tally)| tally.root = (path == b"stack_data").then_some(Shape::Other);
+    let symlinked =
+        |(path, tally): &mut (Vec<u8>, ContentTally)| tally.root = (path == b"stack_data").then_some(Shape::Other);
     found.parts.iter_mut().for_each(symlinked);
     found.candidates[0].iter_mut().for_each(|candidate| candidate.tally.root = Some(Shape::Other));
     supply(&mut plan, 0, Ok(Surveyed { snapshot: snapshot(), found, tree: None, dump: None }), now());
@@ -550,7 +551,7 @@ fn a_mount_within_another_takes_its_part_of_the_stream() {
     let plan = supplied(vec![(service("app", mounts("/x/sub")), settings())], &paths);
     assert_eq!(parts(&plan, "app").map(|parts| parts.len()), Ok(3));
     for restore in &plan.stacks[0].restores {
-        let Supply::Stream { holds, path, .. } = &restore.supply else { panic!("{restore:?}") };
+        let DataSource::Archive { holds, path, .. } = &restore.supply else { panic!("{restore:?}") };
         assert_eq!((holds.amount.files, holds.amount.bytes, holds.folders), (1, 10, 0), "{}", shown(path));
     }
     // Elsewhere the outer one would lack it.

@@ -7,7 +7,7 @@ use crate::report::sample::{self, Paper};
 
 fn badge(events: &[Event]) -> String {
     let paper = Paper::default();
-    sample::play(events, &mut BadgeReporter::new("badge".to_owned(), Whole::stream(Box::new(paper.clone()))));
+    sample::play(events, &mut BadgeReporter::new("badge".to_owned(), AtomicFile::stream(Box::new(paper.clone()))));
     paper.text()
 }
 
@@ -73,6 +73,9 @@ fn a_run_that_was_killed_has_no_badge() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("badge.svg");
     std::fs::write(&path, "green").expect("written");
-    sample::play(&sample::killed(), &mut BadgeReporter::new("badge".to_owned(), Whole::file(&path).expect("opens")));
+    sample::play(
+        &sample::killed(),
+        &mut BadgeReporter::new("badge".to_owned(), AtomicFile::file(&path).expect("opens")),
+    );
     assert!(!path.exists());
 }

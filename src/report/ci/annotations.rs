@@ -10,7 +10,7 @@ use super::log;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, Location, NoTests};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict, is_cancelled};
-use crate::report::trouble::{Kind, Trouble, troubles};
+use crate::report::problem::{ProblemKind, RunProblem, run_problems};
 use crate::report::{Reporter, text, units, wording};
 
 /// Of each level GitHub shows ten for a step; the tenth says how many there are besides.
@@ -71,26 +71,26 @@ fn level(level: &str, annotations: Vec<Annotation>) -> String {
 fn errors(outcome: &Outcome) -> Vec<Annotation> {
     let of = |verdict| outcome.cases.iter().filter(move |case| case.verdict() == verdict && !is_cancelled(case));
     let mut errors: Vec<Annotation> = of(Verdict::Failed).chain(of(Verdict::Errored)).map(not_green).collect();
-    errors.extend(troubles(outcome).iter().flat_map(|trouble| of_trouble(trouble, outcome)));
+    errors.extend(run_problems(outcome).iter().flat_map(|trouble| of_trouble(trouble, outcome)));
     errors
 }
 
 /// A trouble of the run, as errors of it. A signal is warned of, as GitHub tells it beside.
-fn of_trouble(trouble: &Trouble<'_>, outcome: &Outcome) -> Vec<Annotation> {
+fn of_trouble(trouble: &RunProblem<'_>, outcome: &Outcome) -> Vec<Annotation> {
     let all = |title: &str, told: fn(&Diagnosis) -> String| {
         trouble.diagnoses().map(|diagnosis| of_run(title, told(diagnosis))).collect::<Vec<_>>()
     };
     match trouble.kind {
-        Kind::Interrupted => Vec::new(),
-        Kind::Unfinished => all("Unfinished", |told| text::clean(&told.message)),
-        Kind::LeftBehind => all("Left behind", |left| told(left).join("\n")),
-        Kind::PartMissing => all("A part is missing", |missing| told(missing).join("\n")),
-        Kind::TimedOut => {
+        ProblemKind::Interrupted => Vec::new(),
+        ProblemKind::Unfinished => all("Unfinished", |told| text::clean(&told.message)),
+        ProblemKind::LeftBehind => all("Left behind", |left| told(left).join("\n")),
+        ProblemKind::PartMissing => all("A part is missing", |missing| told(missing).join("\n")),
+        ProblemKind::TimedOut => {
             let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
             vec![of_run("Timed out", format!("The run's time of {time} was over before its end."))]
         }
-        Kind::ReportLost => all("A report is lost", |lost| text::clean(&lost.message)),
-        Kind::NothingSelected => vec![nothing()],
+        ProblemKind::ReportLost => all("A report is lost", |lost| text::clean(&lost.message)),
+        ProblemKind::NothingSelected => vec![nothing()],
     }
 }
 

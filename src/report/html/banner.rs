@@ -2,23 +2,23 @@
 
 use maud::{Markup, html};
 
-use super::view::{Kept, Tally, View, advice, capitalized, counted, message, short, time};
+use super::view::{CaseTally, KeptSandbox, View, advice, capitalized, message, pluralize, short, time};
 use crate::model::diagnosis::Diagnosis;
 use crate::model::outcome::ExitCode;
-use crate::report::trouble::{Kind, Trouble, troubles};
+use crate::report::problem::{ProblemKind, RunProblem, run_problems};
 use crate::report::{units, wording};
 
 /// The result in one sentence.
 pub(super) fn headline(view: &View<'_>) -> String {
-    let Tally { passed, failed, errored, running, waiting, .. } = view.tally;
+    let CaseTally { passed, failed, errored, running, waiting, .. } = view.tally;
     let total = view.rows.len();
     let of_all = |count: usize| match (count, total) {
         (1, 1) => "The service".to_owned(),
         (count, total) if count == total => format!("All {total} services"),
-        (count, total) => format!("{count} of {}", counted(total, "service")),
+        (count, total) => format!("{count} of {}", pluralize(total, "service")),
     };
     let Some(exit) = view.exit() else {
-        return format!("Rehearsing: {} of {} done", total - running - waiting, counted(total, "service"));
+        return format!("Rehearsing: {} of {} done", total - running - waiting, pluralize(total, "service"));
     };
     match exit {
         ExitCode::Interrupted | ExitCode::Terminated => {
@@ -91,7 +91,7 @@ pub(super) fn banner(view: &View<'_>) -> Markup {
                     (fact("Partition", &html! { (partition) }))
                 }
                 @if outcome.filtered_out > 0 {
-                    (fact("Filtered out", &html! { (counted(outcome.filtered_out, "service")) }))
+                    (fact("Filtered out", &html! { (pluralize(outcome.filtered_out, "service")) }))
                 }
             }
         }
@@ -103,7 +103,7 @@ fn fact(term: &str, value: &Markup) -> Markup {
 }
 
 /// The counts as numbers, and as a bar of their shares.
-fn counts(tally: &Tally) -> Markup {
+fn counts(tally: &CaseTally) -> Markup {
     let always = ["passed", "failed", "errored", "skipped"];
     let shown = || tally.standings().into_iter().filter(|(name, count)| *count > 0 || always.contains(name));
     let filled = || tally.standings().into_iter().filter(|(_, count)| *count > 0);
@@ -128,9 +128,9 @@ fn counts(tally: &Tally) -> Markup {
 
 /// What has to be said of the run itself.
 pub(super) fn notices(view: &View<'_>) -> Markup {
-    let troubles = troubles(view.outcome);
+    let troubles = run_problems(view.outcome);
     // The headline says that nothing was selected, and the table why.
-    let told: Vec<_> = troubles.iter().filter(|trouble| trouble.kind != Kind::NothingSelected).collect();
+    let told: Vec<_> = troubles.iter().filter(|trouble| trouble.kind != ProblemKind::NothingSelected).collect();
     html! {
         @if !told.is_empty() || !view.kept.is_empty() {
             section.notices aria-labelledby="notices" {
@@ -148,10 +148,10 @@ pub(super) fn notices(view: &View<'_>) -> Markup {
     }
 }
 
-fn trouble(view: &View<'_>, trouble: &Trouble<'_>) -> Markup {
+fn trouble(view: &View<'_>, trouble: &RunProblem<'_>) -> Markup {
     let outcome = view.outcome;
     match trouble.kind {
-        Kind::Unfinished => notice(
+        ProblemKind::Unfinished => notice(
             "running",
             "This report was written while the run went on.",
             &html! {
@@ -159,7 +159,7 @@ fn trouble(view: &View<'_>, trouble: &Trouble<'_>) -> Markup {
                 "killed before it could write the end; then " code { "rehearsa clean" } " removes what it left."
             },
         ),
-        Kind::Interrupted => {
+        ProblemKind::Interrupted => {
             let signal = wording::signal_name(outcome.interrupted.unwrap_or_default());
             notice(
                 "errored",
@@ -169,7 +169,7 @@ fn trouble(view: &View<'_>, trouble: &Trouble<'_>) -> Markup {
                 },
             )
         }
-        Kind::TimedOut => notice(
+        ProblemKind::TimedOut => notice(
             "errored",
             "The time for the run was over.",
             &html! {
@@ -178,12 +178,12 @@ fn trouble(view: &View<'_>, trouble: &Trouble<'_>) -> Markup {
                 ", or share the work with " code { "--partition" } "."
             },
         ),
-        Kind::ReportLost => html! {
+        ProblemKind::ReportLost => html! {
             @for lost in trouble.diagnoses() {
                 (notice("errored", "A report could not be written.", &html! { (short(&lost.message)) }))
             }
         },
-        Kind::PartMissing | Kind::LeftBehind | Kind::NothingSelected => html! {
+        ProblemKind::PartMissing | ProblemKind::LeftBehind | ProblemKind::NothingSelected => html! {
             @for diagnosis in trouble.diagnoses() {
                 (broken(diagnosis))
             }
@@ -206,7 +206,7 @@ fn broken(diagnosis: &Diagnosis) -> Markup {
     }
 }
 
-fn kept(kept: &Kept) -> Markup {
+fn kept(kept: &KeptSandbox) -> Markup {
     html! {
         li.notice.running {
             p { strong { "The sandbox of " (short(&kept.stack)) " is kept." } }

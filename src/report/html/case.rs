@@ -5,16 +5,16 @@ use maud::{Markup, html};
 use super::diagnosis;
 use super::services::{from, proof_words};
 use super::timeline::timeline;
-use super::view::{Row, View, counted, short, time};
+use super::view::{Row, View, pluralize, short, time};
 use crate::model::event::Change;
 use crate::model::evidence;
 use crate::model::outcome::{Attempt, Verdict};
 use crate::report::units;
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 
 /// A case, folded unless it is bad, runs, or is the only one.
 pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
-    let open = row.is_bad() || row.standing == Standing::Running || view.rows.len() == 1;
+    let open = row.is_bad() || row.standing == Progress::Running || view.rows.len() == 1;
     html! {
         details class=(row.classes()) open[open] {
             summary {
@@ -41,10 +41,10 @@ pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
 fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
     let case = row.case;
     match row.standing {
-        Standing::Waiting => html! { p.lead { "It has not begun." } },
-        Standing::Running => html! { p.lead { "It has begun and not ended." } },
-        Standing::Ended(Verdict::Skipped) => html! { p.lead { "Skipped: " (short(&wording::skip_reason(case))) } },
-        Standing::Ended(Verdict::Passed) => html! {
+        Progress::Waiting => html! { p.lead { "It has not begun." } },
+        Progress::Running => html! { p.lead { "It has begun and not ended." } },
+        Progress::Ended(Verdict::Skipped) => html! { p.lead { "Skipped: " (short(&wording::skip_reason(case))) } },
+        Progress::Ended(Verdict::Passed) => html! {
             @if let Some(proof) = case.proof {
                 p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "."
                     @if let Some(more) = evidence::raised_by(case) { " More would be shown by " (more) "." }
@@ -56,7 +56,7 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
             }
             (diagnosis::log("Last log lines", &row.name(), &case.log_tail, view.log_cap, false, None))
         },
-        Standing::Ended(Verdict::Failed | Verdict::Errored) => {
+        Progress::Ended(Verdict::Failed | Verdict::Errored) => {
             let deciding = wording::deciding(case);
             let log = if deciding.log_tail.is_empty() { &case.log_tail } else { &deciding.log_tail };
             let known = deciding.cause.as_ref().map(|cause| cause.line.as_str());
@@ -146,7 +146,7 @@ fn changes(row: &Row<'_>) -> Markup {
                 summary {
                     h4 { "In the sandbox, not as live" } " "
                     span.faint {
-                        (counted(changes.len(), "setting"))
+                        (pluralize(changes.len(), "setting"))
                         @if !notable.is_empty() { ", " (notable.len()) " may matter" }
                     }
                 }

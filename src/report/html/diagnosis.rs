@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::view::{advice, capitalized, counted, message, short};
+use super::view::{advice, capitalized, message, pluralize, short};
 use crate::model::diagnosis::Diagnosis;
 use crate::report::{text, wording};
 
@@ -48,7 +48,7 @@ pub(super) fn log(heading: &str, service: &str, log: &[String], cap: usize, open
     let is_known = |line: &str| known.as_deref().is_some_and(|known| known == line.trim());
     html! {
         details.log open[open] {
-            summary { (heading) " " span.faint { (counted(tail.lines.len(), "line")) } }
+            summary { (heading) " " span.faint { (pluralize(tail.lines.len(), "line")) } }
             pre tabindex="0" role="group" aria-label={ (heading) " of " (service) } {
                 @if let Some(notice) = tail.notice() {
                     i { (notice) } "\n"

@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::view::{Row, View, counted, short, time};
+use super::view::{Row, View, pluralize, short, time};
 use crate::model::check::Proof;
 use crate::model::outcome::Verdict;
 use crate::report::text;
 use crate::report::units;
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 
 /// The section with the table.
 pub(super) fn section(view: &View<'_>) -> Markup {
@@ -46,7 +46,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 fn why_empty(view: &View<'_>) -> String {
     match view.outcome.filtered_out {
         0 => "There was no service to rehearse.".to_owned(),
-        count => format!("The filters left out {}; none was left to rehearse.", counted(count, "service")),
+        count => format!("The filters left out {}; none was left to rehearse.", pluralize(count, "service")),
     }
 }
 
@@ -115,21 +115,21 @@ pub(super) fn from(row: &Row<'_>) -> Markup {
 /// What has to be known before the details are opened.
 fn why(row: &Row<'_>) -> Option<String> {
     match row.standing {
-        Standing::Ended(Verdict::Failed | Verdict::Errored) => Some(wording::summary(&wording::deciding(row.case))),
-        Standing::Ended(Verdict::Skipped) => Some(wording::skip_reason(row.case)),
-        Standing::Ended(Verdict::Passed) if row.is_flaky() => {
+        Progress::Ended(Verdict::Failed | Verdict::Errored) => Some(wording::summary(&wording::deciding(row.case))),
+        Progress::Ended(Verdict::Skipped) => Some(wording::skip_reason(row.case)),
+        Progress::Ended(Verdict::Passed) if row.is_flaky() => {
             Some(format!("only at attempt {}", row.case.earlier.len() + 1))
         }
-        Standing::Running if !row.case.earlier.is_empty() => {
+        Progress::Running if !row.case.earlier.is_empty() => {
             Some(format!("at attempt {} now", row.case.earlier.len() + 1))
         }
-        Standing::Ended(Verdict::Passed) | Standing::Running | Standing::Waiting => None,
+        Progress::Ended(Verdict::Passed) | Progress::Running | Progress::Waiting => None,
     }
 }
 
 fn proof_name(row: &Row<'_>) -> Markup {
     match (row.standing, row.case.proof) {
-        (Standing::Ended(Verdict::Passed), Some(proof)) => html! { (proof.name()) },
+        (Progress::Ended(Verdict::Passed), Some(proof)) => html! { (proof.name()) },
         _ => nothing(),
     }
 }

@@ -8,8 +8,8 @@ use super::Html;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{CaseInfo, Event, Fact, Step, StepResult};
 use crate::model::outcome::Outcome;
-use crate::report::rewritten::Render;
 use crate::report::sample::{self, HOSTILE, Script, at, info, name};
+use crate::report::snapshot_file::Render;
 
 /// Text that breaks naive pages.
 const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"onload=\"alert(1)\" '><img src=x onerror=alert(1)> \

@@ -10,7 +10,7 @@ use super::view::{Row, View, seconds, short};
 use crate::model::event::StepResult;
 use crate::model::outcome::StepRecord;
 use crate::report::units;
-use crate::report::wording::{self, Standing, StepWords};
+use crate::report::wording::{self, Progress, StepWords};
 
 /// Seconds between two ticks of the axis: the least that gives no more than [`MOST_TICKS`].
 const TICKS: [f64; 19] = [
@@ -88,7 +88,7 @@ pub(super) fn timeline(view: &View<'_>, row: &Row<'_>) -> Markup {
             }
             ol role="list" {
                 @for step in &case.steps {
-                    (self::step(&scale, step, &words(row, step, true), row.standing == Standing::Running, end_of_open))
+                    (self::step(&scale, step, &words(row, step, true), row.standing == Progress::Running, end_of_open))
                 }
             }
         }

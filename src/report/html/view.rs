@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-pub(super) use crate::model::counted::counted;
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
+pub(super) use crate::model::pluralize::pluralize;
 use crate::report::text;
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 
 /// Bytes that the logs of all cases may have together: a browser has to open the page.
 const ALL_LOGS: usize = 16 * 1024 * 1024;
@@ -18,7 +18,7 @@ const LEAST_LOG: usize = 2 * 1024;
 const LONGEST_MESSAGE: usize = 4000;
 
 /// A sandbox that was kept.
-pub(super) struct Kept {
+pub(super) struct KeptSandbox {
     /// Whose.
     pub stack: String,
     /// Commands, each with a word on what it does.
@@ -32,12 +32,12 @@ pub(super) struct Row<'a> {
     /// The case.
     pub case: &'a CaseRecord,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: Progress,
 }
 
 /// How many cases stand where.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct CaseTally {
     /// Passed.
     pub passed: usize,
     /// Failed.
@@ -56,7 +56,7 @@ pub(super) struct Tally {
     pub warned: usize,
 }
 
-impl Tally {
+impl CaseTally {
     /// The count of each standing with its name, worst first; the names are the classes of the style sheet.
     pub(super) fn standings(&self) -> [(&'static str, usize); 6] {
         [
@@ -77,23 +77,23 @@ pub(super) struct View<'a> {
     /// The moment: of the last event.
     pub now: Timestamp,
     /// Sandboxes that were kept.
-    pub kept: &'a [Kept],
+    pub kept: &'a [KeptSandbox],
     /// The cases, what is bad first and the rest as planned.
     pub rows: Vec<Row<'a>>,
     /// How many stand where.
-    pub tally: Tally,
+    pub tally: CaseTally,
     /// Bytes that the log of one case may have.
     pub log_cap: usize,
 }
 
 impl<'a> View<'a> {
     /// Of the run as it is `now`.
-    pub(super) fn new(outcome: &'a Outcome, now: Timestamp, kept: &'a [Kept]) -> Self {
+    pub(super) fn new(outcome: &'a Outcome, now: Timestamp, kept: &'a [KeptSandbox]) -> Self {
         let mut rows: Vec<Row<'_>> = outcome
             .cases
             .iter()
             .enumerate()
-            .map(|(number, case)| Row { number, case, standing: Standing::of(case, outcome) })
+            .map(|(number, case)| Row { number, case, standing: Progress::of(case, outcome) })
             .collect();
         rows.sort_by_key(|row| rank(row.standing));
         let tally = tally(&rows);
@@ -126,12 +126,12 @@ impl Row<'_> {
 
     /// It ended and is not green: unfolded, and explained.
     pub(super) fn is_bad(&self) -> bool {
-        matches!(self.standing, Standing::Ended(Verdict::Failed | Verdict::Errored))
+        matches!(self.standing, Progress::Ended(Verdict::Failed | Verdict::Errored))
     }
 
     /// It is green, but was not at once.
     pub(super) fn is_flaky(&self) -> bool {
-        self.standing == Standing::Ended(Verdict::Passed) && self.case.is_flaky()
+        self.standing == Progress::Ended(Verdict::Passed) && self.case.is_flaky()
     }
 
     /// All classes of the case: its standing, and what else it can be looked for by.
@@ -159,36 +159,36 @@ impl Row<'_> {
 }
 
 /// The word for where a case stands.
-fn kind(standing: Standing) -> &'static str {
+fn kind(standing: Progress) -> &'static str {
     match standing {
-        Standing::Waiting => "waiting",
-        Standing::Running => "running",
-        Standing::Ended(verdict) => verdict.name(),
+        Progress::Waiting => "waiting",
+        Progress::Running => "running",
+        Progress::Ended(verdict) => verdict.name(),
     }
 }
 
 /// What readers look for comes first.
-fn rank(standing: Standing) -> u8 {
+fn rank(standing: Progress) -> u8 {
     match standing {
-        Standing::Ended(Verdict::Failed) => 0,
-        Standing::Ended(Verdict::Errored) => 1,
-        Standing::Running => 2,
-        Standing::Ended(Verdict::Passed) => 3,
-        Standing::Waiting => 4,
-        Standing::Ended(Verdict::Skipped) => 5,
+        Progress::Ended(Verdict::Failed) => 0,
+        Progress::Ended(Verdict::Errored) => 1,
+        Progress::Running => 2,
+        Progress::Ended(Verdict::Passed) => 3,
+        Progress::Waiting => 4,
+        Progress::Ended(Verdict::Skipped) => 5,
     }
 }
 
-fn tally(rows: &[Row<'_>]) -> Tally {
-    let mut tally = Tally::default();
+fn tally(rows: &[Row<'_>]) -> CaseTally {
+    let mut tally = CaseTally::default();
     for row in rows {
         let count = match row.standing {
-            Standing::Ended(Verdict::Passed) => &mut tally.passed,
-            Standing::Ended(Verdict::Failed) => &mut tally.failed,
-            Standing::Ended(Verdict::Errored) => &mut tally.errored,
-            Standing::Ended(Verdict::Skipped) => &mut tally.skipped,
-            Standing::Running => &mut tally.running,
-            Standing::Waiting => &mut tally.waiting,
+            Progress::Ended(Verdict::Passed) => &mut tally.passed,
+            Progress::Ended(Verdict::Failed) => &mut tally.failed,
+            Progress::Ended(Verdict::Errored) => &mut tally.errored,
+            Progress::Ended(Verdict::Skipped) => &mut tally.skipped,
+            Progress::Running => &mut tally.running,
+            Progress::Waiting => &mut tally.waiting,
         };
         *count += 1;
         tally.flaky += usize::from(row.is_flaky());

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{HumanReporter, Tone, table};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 use crate::report::{text, units};
 
 impl HumanReporter {
@@ -12,7 +12,7 @@ impl HumanReporter {
     pub(super) fn cut_off_result(&self, outcome: &Outcome) -> Vec<String> {
         let mut lines = Vec::new();
         if let [case] = outcome.cases.as_slice()
-            && matches!(Standing::of(case, outcome), Standing::Ended(_))
+            && matches!(Progress::of(case, outcome), Progress::Ended(_))
         {
             // Of a single case nothing was told yet.
             lines.extend(self.single_result(case));
@@ -25,7 +25,7 @@ impl HumanReporter {
             lines.push(format!("{name}{blanks}  {}", self.standing(case, outcome)));
         }
         let ended = |verdict| {
-            outcome.cases.iter().filter(|case| Standing::of(case, outcome) == Standing::Ended(verdict)).count()
+            outcome.cases.iter().filter(|case| Progress::of(case, outcome) == Progress::Ended(verdict)).count()
         };
         let (passed, failed) = (ended(Verdict::Passed), ended(Verdict::Failed));
         let (errored, skipped) = (ended(Verdict::Errored), ended(Verdict::Skipped));
@@ -39,17 +39,17 @@ impl HumanReporter {
     }
 
     fn standing(&self, case: &CaseRecord, outcome: &Outcome) -> String {
-        match Standing::of(case, outcome) {
-            Standing::Ended(Verdict::Skipped) => {
+        match Progress::of(case, outcome) {
+            Progress::Ended(Verdict::Skipped) => {
                 let headline = self.style.paint(Tone::Faint, wording::headline(Verdict::Skipped));
                 format!("{headline}: {}", wording::skip_reason(case))
             }
-            Standing::Ended(verdict) => {
+            Progress::Ended(verdict) => {
                 let headline = self.style.paint(table::tone(verdict), wording::headline(verdict));
                 format!("{headline} in {}", units::seconds(case.seconds()))
             }
-            Standing::Running => self.style.paint(Tone::Doubtful, "not ended"),
-            Standing::Waiting => self.style.paint(Tone::Faint, "not run"),
+            Progress::Running => self.style.paint(Tone::Doubtful, "not ended"),
+            Progress::Waiting => self.style.paint(Tone::Faint, "not run"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use indicatif::{ProgressDrawTarget, TermLike};
 
 use super::*;
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
 use crate::model::event::CaseInfo;
 use crate::report::sample::{self, Paper};
@@ -184,9 +184,9 @@ fn checks_and_dependencies_have_their_words() {
     let mut script = sample::Script::run(vec![info]);
     let tcp = |service: &ServiceName, ports: &[u16]| Step::Check {
         service: service.clone(),
-        check: Check::Tcp { ports: ports.to_vec() },
+        check: CheckSummary::Tcp { ports: ports.to_vec() },
     };
-    let running = Step::Check { service: app.clone(), check: Check::Running };
+    let running = Step::Check { service: app.clone(), check: CheckSummary::Running };
     script
         .begin(&app)
         .step(&app, Step::Boot { service: db.clone() }, 0.5, StepResult::done())

@@ -6,14 +6,14 @@ use super::schema::{
     Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
     SCHEMA_VERSION, Snapshot, Step, Tool,
 };
-use crate::model::check::Check;
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis;
 use crate::model::event::{self, NoTests, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::partition::{self, Sharing};
 use crate::report::units::thousandths;
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 
 /// The report of the run as it is now.
 #[cfg(test)]
@@ -82,34 +82,34 @@ fn part(partition: partition::Partition) -> Partition {
 fn counts(outcome: &Outcome) -> Counts {
     let mut counts = Counts { total: outcome.cases.len(), ..Counts::default() };
     for case in &outcome.cases {
-        match Standing::of(case, outcome) {
-            Standing::Ended(Verdict::Passed) => {
+        match Progress::of(case, outcome) {
+            Progress::Ended(Verdict::Passed) => {
                 counts.passed += 1;
                 counts.flaky += usize::from(case.is_flaky());
             }
-            Standing::Ended(Verdict::Failed) => counts.failed += 1,
-            Standing::Ended(Verdict::Errored) => counts.errored += 1,
-            Standing::Ended(Verdict::Skipped) => counts.skipped += 1,
-            Standing::Waiting | Standing::Running => counts.unfinished += 1,
+            Progress::Ended(Verdict::Failed) => counts.failed += 1,
+            Progress::Ended(Verdict::Errored) => counts.errored += 1,
+            Progress::Ended(Verdict::Skipped) => counts.skipped += 1,
+            Progress::Waiting | Progress::Running => counts.unfinished += 1,
         }
     }
     counts
 }
 
 fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
-    let standing = Standing::of(case, outcome);
-    let decided = matches!(standing, Standing::Ended(Verdict::Failed | Verdict::Errored));
+    let standing = Progress::of(case, outcome);
+    let decided = matches!(standing, Progress::Ended(Verdict::Failed | Verdict::Errored));
     Case {
         name: case.info.name.to_string(),
         stack: case.info.name.stack.clone(),
         service: case.info.name.service.clone(),
         verdict: match standing {
-            Standing::Ended(verdict) => verdict.name(),
-            Standing::Waiting => "waiting",
-            Standing::Running => "running",
+            Progress::Ended(verdict) => verdict.name(),
+            Progress::Waiting => "waiting",
+            Progress::Running => "running",
         }
         .to_owned(),
-        flaky: standing == Standing::Ended(Verdict::Passed) && case.is_flaky(),
+        flaky: standing == Progress::Ended(Verdict::Passed) && case.is_flaky(),
         source: case.info.source.clone(),
         snapshot: case.info.snapshot.as_ref().map(|at| Snapshot { id: at.id.clone(), time: at.time }),
         image: Image { reference: case.info.image.reference.clone(), id: case.info.image.id.clone() },
@@ -128,7 +128,7 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         warnings: case.warnings.iter().map(diagnosis).collect(),
         changes: case.info.changes.iter().map(change).collect(),
         skipped: case.skipped.clone(),
-        put_off: case.put_off(),
+        put_off: case.not_started(),
         log_tail: case.log_tail.clone(),
     }
 }
@@ -170,13 +170,13 @@ fn step(record: &StepRecord) -> Step {
         _ => (None, None),
     };
     let (check, ports) = match &record.step {
-        event::Step::Check { check: Check::Tcp { ports }, .. } => (Some("tcp"), ports.clone()),
-        event::Step::Check { check: Check::Health, .. } => (Some("health"), Vec::new()),
-        event::Step::Check { check: Check::Running, .. } => (Some("running"), Vec::new()),
+        event::Step::Check { check: CheckSummary::Tcp { ports }, .. } => (Some("tcp"), ports.clone()),
+        event::Step::Check { check: CheckSummary::Health, .. } => (Some("health"), Vec::new()),
+        event::Step::Check { check: CheckSummary::Running, .. } => (Some("running"), Vec::new()),
         _ => (None, Vec::new()),
     };
     let (name, asks, of_data, check) = match &record.step {
-        event::Step::Check { check: Check::Own { name, how, asks, of_data }, .. } => {
+        event::Step::Check { check: CheckSummary::Own { name, how, asks, of_data }, .. } => {
             (Some(name.clone()), Some(asks.clone()), *of_data, Some(how.name()))
         }
         _ => (None, None, false, check),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::schema::{Case, Report, SCHEMA_VERSION};
 use super::{fill, schema};
-use crate::model::check::{Check, Manner, Proof};
+use crate::model::check::{CheckKind, CheckSummary, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{
     Against, Amount, CaseInfo, Change, Compared, Event, Fact, Location, NoTests, Snapshot, Step, StepResult,
@@ -324,15 +324,15 @@ fn step(read: &schema::Step, case: &Case, names: &Names) -> Result<Step, ReadErr
         "load" => Step::Load { service: service(), dump: read.source.clone().unwrap_or_default() },
         "check" => {
             let check = match read.check.as_deref().unwrap_or_default() {
-                word if let Some(name) = &read.name => Check::Own {
+                word if let Some(name) = &read.name => CheckSummary::Own {
                     name: name.clone(),
-                    how: named("check", word, Manner::ALL, |how| how.name())?,
+                    how: named("check", word, CheckKind::ALL, |how| how.name())?,
                     asks: read.asks.clone().unwrap_or_default(),
                     of_data: read.of_data,
                 },
-                "health" => Check::Health,
-                "tcp" => Check::Tcp { ports: read.ports.clone() },
-                "running" => Check::Running,
+                "health" => CheckSummary::Health,
+                "tcp" => CheckSummary::Tcp { ports: read.ports.clone() },
+                "running" => CheckSummary::Running,
                 word => return Err(ReadError::NotUnderstood { what: "check", word: word.to_owned() }),
             };
             Step::Check { service: service(), check }

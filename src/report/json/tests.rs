@@ -9,9 +9,9 @@ use super::*;
 use crate::model::event::Event;
 use crate::model::generated;
 use crate::report::Reporter;
-use crate::report::rewritten::Rewritten;
 use crate::report::sample::{self, HOSTILE};
-use crate::report::target::Whole;
+use crate::report::snapshot_file::SnapshotReport;
+use crate::report::target::AtomicFile;
 
 pub fn text(events: &[Event]) -> String {
     sample::written(events, Json)
@@ -148,7 +148,7 @@ fn hostile_text_is_kept_as_it_was() {
 fn a_killed_run_leaves_a_report_without_an_exit_code() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("run.json");
-    let mut reporter = Rewritten::new("JSON".to_owned(), Whole::file(&path).expect("opens"), Json);
+    let mut reporter = SnapshotReport::new("JSON".to_owned(), AtomicFile::file(&path).expect("opens"), Json);
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use quick_junit::{FlakyOrRerun, NonSuccessKind, TestCase, TestCaseStatus, TestRerun};
 
 use super::{Page, attribute, between, body, output, property, rfc3339};
-use crate::config::forms::JunitFlavor;
+use crate::config::values::report_spec::JunitFlavor;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::outcome::{Attempt, CaseRecord, Verdict};
-use crate::report::wording::{self, Standing};
+use crate::report::wording::{self, Progress};
 
 impl Page<'_> {
     pub(super) fn test_case(&self, case: &CaseRecord) -> TestCase {
@@ -48,16 +48,16 @@ impl Page<'_> {
     }
 
     fn status(&self, case: &CaseRecord) -> TestCaseStatus {
-        match Standing::of(case, self.outcome) {
-            Standing::Ended(Verdict::Passed) => TestCaseStatus::success(),
-            Standing::Ended(Verdict::Skipped) => skipped(&wording::skip_reason(case)),
-            Standing::Ended(Verdict::Failed) => decided(case, NonSuccessKind::Failure),
-            Standing::Ended(Verdict::Errored) => decided(case, NonSuccessKind::Error),
-            Standing::Running => {
+        match Progress::of(case, self.outcome) {
+            Progress::Ended(Verdict::Passed) => TestCaseStatus::success(),
+            Progress::Ended(Verdict::Skipped) => skipped(&wording::skip_reason(case)),
+            Progress::Ended(Verdict::Failed) => decided(case, NonSuccessKind::Failure),
+            Progress::Ended(Verdict::Errored) => decided(case, NonSuccessKind::Error),
+            Progress::Running => {
                 let words = "unfinished: the rehearsal had begun and not ended when this report was written";
                 non_success(NonSuccessKind::Error, "unfinished", words, words)
             }
-            Standing::Waiting => skipped("not run: the run had not come to it when this report was written"),
+            Progress::Waiting => skipped("not run: the run had not come to it when this report was written"),
         }
     }
 }

@@ -8,9 +8,9 @@ use super::*;
 use crate::model::diagnosis::Code;
 use crate::model::event::{Event, Fact};
 use crate::report::Reporter;
-use crate::report::rewritten::Rewritten;
 use crate::report::sample::{self, HOSTILE, Paper};
-use crate::report::target::Whole;
+use crate::report::snapshot_file::SnapshotReport;
+use crate::report::target::AtomicFile;
 
 fn xml(events: &[Event]) -> String {
     flavored(events, JunitFlavor::Default)
@@ -163,7 +163,8 @@ fn what_is_left_behind_is_an_error_of_the_run() {
 fn a_killed_run_leaves_a_report_that_lists_every_case() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    let mut junit = Rewritten::new("JUnit".to_owned(), Whole::file(&path).expect("opens"), Junit(JunitFlavor::Default));
+    let mut junit =
+        SnapshotReport::new("JUnit".to_owned(), AtomicFile::file(&path).expect("opens"), Junit(JunitFlavor::Default));
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);
@@ -216,8 +217,11 @@ fn hostile_text_stays_text() {
 #[test]
 fn to_a_stream_it_is_written_once_at_the_end() {
     let paper = Paper::default();
-    let mut junit =
-        Rewritten::new("JUnit".to_owned(), Whole::stream(Box::new(paper.clone())), Junit(JunitFlavor::Default));
+    let mut junit = SnapshotReport::new(
+        "JUnit".to_owned(),
+        AtomicFile::stream(Box::new(paper.clone())),
+        Junit(JunitFlavor::Default),
+    );
     let mut events = sample::mixed();
     let end = events.pop().expect("an end");
     let mut outcome = sample::play(&events, &mut junit);

@@ -1,9 +1,9 @@
 //! What is known of a case that is not green, folded up under one line.
 
 use super::inert::{block, code, html_code};
-use crate::model::counted::counted;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::outcome::{CaseRecord, Verdict};
+use crate::model::pluralize::pluralize;
 use crate::report::{text, wording};
 
 /// Bytes of a log that a case's details quote: the summary is for the first look, and holds many cases.
@@ -80,7 +80,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
     }
     match message.trim_end().lines().count().saturating_sub(MESSAGE_LINES) {
         0 => {}
-        left => text.push_str(&format!("\n… and {}\n", counted(left, "more line"))),
+        left => text.push_str(&format!("\n… and {}\n", pluralize(left, "more line"))),
     }
     if let Some(cause) = &diagnosis.cause {
         let line = text::shortened(&text::one_line(&cause.line), wording::QUOTED_CHARS);

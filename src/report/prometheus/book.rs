@@ -68,7 +68,7 @@ pub struct Key {
 
 /// What is known of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Entry {
+pub struct ServiceMetrics {
     /// The values of its metrics, by their names.
     pub values: BTreeMap<&'static str, f64>,
     /// The verdict of its last rehearsal.
@@ -77,16 +77,16 @@ pub struct Entry {
 
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Book {
+pub struct MetricFile {
     /// Of each service.
-    pub entries: BTreeMap<Key, Entry>,
+    pub entries: BTreeMap<Key, ServiceMetrics>,
     /// Of the run.
     pub run: BTreeMap<&'static str, f64>,
     /// Who wrote it.
     pub version: String,
 }
 
-impl Book {
+impl MetricFile {
     /// In Prometheus' text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -214,12 +214,12 @@ fn braced(text: &str) -> Option<(BTreeMap<String, String>, &str)> {
 mod tests {
     use super::*;
 
-    fn book() -> Book {
-        let mut book = Book { version: "0.1 \"x\" \\n".to_owned(), ..Book::default() };
+    fn book() -> MetricFile {
+        let mut book = MetricFile { version: "0.1 \"x\" \\n".to_owned(), ..MetricFile::default() };
         for (stack, service) in [("media", "jelly\"fin"), ("", "a\\n\nb"), ("x}", ",y=\"")] {
             let key = Key { stack: stack.to_owned(), service: service.to_owned(), source: "live".to_owned() };
             let values = [(LAST_RUN, 1_767_323_063.4), (LAST_SUCCESS, 0.0), (BYTES, 18_446_744_073_709_551_615.0)];
-            book.entries.insert(key, Entry { values: values.into(), verdict: Some(Verdict::Errored) });
+            book.entries.insert(key, ServiceMetrics { values: values.into(), verdict: Some(Verdict::Errored) });
         }
         book.run = [(RUN_END, 1.5), (RUN_EXIT, 101.0)].into();
         book
@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let text = book().text();
-        assert_eq!(Book::read(&text), (book(), 0), "{text}");
-        assert_eq!(Book::read(""), (Book::default(), 0));
+        assert_eq!(MetricFile::read(&text), (book(), 0), "{text}");
+        assert_eq!(MetricFile::read(""), (MetricFile::default(), 0));
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
         let text = book().text();
         // Cut off anywhere, it is read without a panic and says nothing that was not there.
         for cut in (0..text.len()).filter(|cut| text.is_char_boundary(*cut)) {
-            let (found, strange) = Book::read(&text[..cut]);
+            let (found, strange) = MetricFile::read(&text[..cut]);
             assert!(strange <= 1, "{cut}");
             assert!(found.entries.len() <= 3);
         }
@@ -250,7 +250,7 @@ mod tests {
             "node_load1 3",
             "\u{fffd}\u{fffd}",
         ] {
-            assert_eq!(Book::read(strange), (Book::default(), 1), "{strange}");
+            assert_eq!(MetricFile::read(strange), (MetricFile::default(), 1), "{strange}");
         }
     }
 }

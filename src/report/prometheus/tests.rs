@@ -29,7 +29,7 @@ impl Place {
     /// Plays a run, so many days after the first.
     fn run(&self, events: &[Event], days: i64) -> String {
         let path = self.path();
-        let target = Whole::keeping(&path).expect("opens");
+        let target = AtomicFile::keeping(&path).expect("opens");
         let mut reporter = PrometheusReporter::new("Prometheus".to_owned(), target, Some(path.clone()));
         let later = |event: &Event| Event { at: event.at + SignedDuration::from_hours(24 * days), ..event.clone() };
         sample::play(&events.iter().map(later).collect::<Vec<_>>(), &mut reporter);
@@ -49,7 +49,7 @@ fn failing(services: &[&str]) -> Vec<Event> {
 
 /// The value of a metric of a service.
 fn value(text: &str, metric: &str, service: &str) -> Option<f64> {
-    let (book, strange) = Book::read(text);
+    let (book, strange) = MetricFile::read(text);
     assert_eq!(strange, 0, "{text}");
     let mut found = book.entries.iter().filter(|(key, _)| key.service == service);
     let entry = found.next()?.1;
@@ -58,7 +58,7 @@ fn value(text: &str, metric: &str, service: &str) -> Option<f64> {
 }
 
 fn verdict(text: &str, service: &str) -> Option<Verdict> {
-    let (book, _) = Book::read(text);
+    let (book, _) = MetricFile::read(text);
     book.entries.iter().find(|(key, _)| key.service == service)?.1.verdict
 }
 
@@ -145,7 +145,7 @@ fn prometheus_reads_every_run_as_it_was_meant() {
         assert!(found.values().all(|(kind, _)| kind == "gauge"), "{found:?}");
         assert_eq!(found["rehearsa_run_exit_code"].1[0]["value"], f64::from(outcome.exit_code().number()));
         let states = found.get("rehearsa_rehearsal_verdict").map(|(_, samples)| samples.as_slice()).unwrap_or_default();
-        let judged: Vec<_> = outcome.cases.iter().filter(|case| !case.put_off()).collect();
+        let judged: Vec<_> = outcome.cases.iter().filter(|case| !case.not_started()).collect();
         assert_eq!(states.len(), 4 * judged.len());
         for case in judged {
             let of_case = |sample: &&serde_json::Value| {

@@ -1,7 +1,7 @@
 //! The recorded runs.
 
 use super::{Script, at, broke, clone_of, exited, info, name, notable, restored};
-use crate::model::check::{Check, Proof};
+use crate::model::check::{CheckSummary, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{CaseInfo, Change, Event, Fact, Location, Snapshot, Step, StepResult};
 use crate::model::partition::{Partition, Sharing};
@@ -42,7 +42,7 @@ pub fn pass(script: &mut Script, case: &ServiceName) {
         .step(case, Step::Network, 0.2, StepResult::done())
         .step(case, Step::Canary, 0.3, StepResult::done())
         .step(case, Step::Boot { service: service() }, 1.1, StepResult::done())
-        .step(case, Step::Check { service: service(), check: Check::Health }, 1.3, StepResult::done())
+        .step(case, Step::Check { service: service(), check: CheckSummary::Health }, 1.3, StepResult::done())
         .step(case, Step::Settle { service: service() }, 3.0, StepResult::done())
         .fact(Fact::CaseProven { case: service(), proof: Proof::Healthy, log_tail: vec!["ready".to_owned()] })
         .end(case);
@@ -263,7 +263,7 @@ pub fn torn() -> Vec<Event> {
     let last = trouble(Code::OrderDependencyFailed, "third");
     script.fact(Fact::CaseAborted { case: web.clone(), diagnosis: last });
     script.end(&web).wait(0.1).end(&db).begin(&cron);
-    let check = Step::Check { service: cron.clone(), check: Check::Tcp { ports: vec![80, 443] } };
+    let check = Step::Check { service: cron.clone(), check: CheckSummary::Tcp { ports: vec![80, 443] } };
     let log_tail = vec!["fine so far".to_owned()];
     script
         .step(

@@ -54,7 +54,7 @@ impl Field {
     /// As [`Field::opened`], by a gpg whose home is in this field.
     fn opened_by_gpg(&self, bytes: &[u8], keys: &Unlocked) -> Result<Vec<u8>, String> {
         let path = self.store(bytes);
-        let trouble = Trouble::default();
+        let trouble = DecryptTrouble::default();
         let file = File::open(&path).expect("it is there");
         let mut reader = open_gpg(self.gpg(), file, &path, keys, trouble.clone()).map_err(|error| kind(&error))?;
         drained(&mut reader, &trouble)
@@ -88,7 +88,7 @@ impl Drop for Field {
     }
 }
 
-fn drained(reader: &mut dyn Read, trouble: &Trouble) -> Result<Vec<u8>, String> {
+fn drained(reader: &mut dyn Read, trouble: &DecryptTrouble) -> Result<Vec<u8>, String> {
     let mut found = Vec::new();
     match reader.read_to_end(&mut found) {
         Ok(_) => Ok(found),
@@ -216,7 +216,7 @@ fn without_gpg_it_is_said_what_is_missing() {
     let path = field.store(b"");
     let file = File::open(&path).expect("it is there");
     let command = Command::new(field.folder.path().join("no-such-program"));
-    let error = open_gpg(command, file, &path, &Unlocked::default(), Trouble::default()).map(drop);
+    let error = open_gpg(command, file, &path, &Unlocked::default(), DecryptTrouble::default()).map(drop);
     assert!(kind(&error.expect_err("it is not there")).starts_with("no tool: "));
 }
 

@@ -17,7 +17,7 @@ const MOST_NAMES: usize = 1000;
 
 /// What was seen.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ArchiveSummary {
     /// What it says of itself.
     pub dump: Dump,
     /// Files that a folder must have beside its table of contents.
@@ -27,7 +27,7 @@ pub struct Seen {
 }
 
 /// Reads a table of contents; `InvalidData` where it is none, `UnexpectedEof` where it ends early.
-pub fn look(input: impl Read) -> io::Result<Seen> {
+pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
     let mut toc = Toc { input, int_size: 0, off_size: 0, version: 0 };
     let mut magic = [0; 5];
     toc.input.read_exact(&mut magic)?;
@@ -60,7 +60,7 @@ pub fn look(input: impl Read) -> io::Result<Seen> {
     let mut dump = Dump::new(if is_folder { DumpFormat::PostgresFolder } else { DumpFormat::PostgresArchive });
     dump.databases = database.into_iter().collect();
     dump.version = version.and_then(|version| version.split_whitespace().next().map(str::to_owned));
-    let mut seen = Seen { dump, files: Vec::new(), with_rows: 0 };
+    let mut seen = ArchiveSummary { dump, files: Vec::new(), with_rows: 0 };
     let mut roles = BTreeSet::new();
     let count = toc.int()?;
     if !(0..=MOST_ENTRIES).contains(&count) {
@@ -124,7 +124,7 @@ impl<R: Read> Toc<R> {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn entry(&mut self, is_folder: bool, seen: &mut Seen, roles: &mut BTreeSet<String>) -> io::Result<()> {
+    fn entry(&mut self, is_folder: bool, seen: &mut ArchiveSummary, roles: &mut BTreeSet<String>) -> io::Result<()> {
         self.int()?; // Its number.
         self.int()?; // Whether something was to be written for it.
         self.text()?;

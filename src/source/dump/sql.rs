@@ -22,7 +22,7 @@ const MOST_REMOVALS: usize = 200_000;
 
 /// What was seen of a dump.
 #[derive(Debug)]
-pub struct Seen {
+pub struct SqlSummary {
     /// What it says of itself.
     pub dump: Dump,
     /// What is wrong with it, if it is not whole.
@@ -32,7 +32,7 @@ pub struct Seen {
 }
 
 /// Reads a dump to its end.
-pub fn look(mut input: impl BufRead) -> io::Result<Seen> {
+pub fn look(mut input: impl BufRead) -> io::Result<SqlSummary> {
     let mut scan = Scan::default();
     let mut line = Vec::with_capacity(LINE);
     loop {
@@ -235,7 +235,7 @@ impl Scan {
         }
     }
 
-    fn finish(self) -> Seen {
+    fn finish(self) -> SqlSummary {
         let lacks = self.lacks();
         let format = self.format();
         let names_its_place = !self.places.is_empty();
@@ -256,7 +256,7 @@ impl Scan {
             removals: self.removals,
             roles,
         };
-        Seen { dump, lacks, of_sqlite: self.is_sqlite }
+        SqlSummary { dump, lacks, of_sqlite: self.is_sqlite }
     }
 
     fn lacks(&self) -> Option<String> {
@@ -324,7 +324,7 @@ fn unquoted(text: &str, quote: char) -> String {
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> Seen {
+    fn seen(text: &str) -> SqlSummary {
         look(text.as_bytes()).expect("bytes can be read")
     }
 
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_dump_of_one_database_tells_its_rows_and_roles() {
-        let Seen { dump, lacks, .. } = seen(PLAIN);
+        let SqlSummary { dump, lacks, .. } = seen(PLAIN);
         assert_eq!(lacks, None);
         assert_eq!(dump.format, DumpFormat::PostgresSql);
         assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(2), Some("15.4")));
@@ -370,7 +370,7 @@ mod tests {
             integer);\nALTER TABLE public.t OWNER TO other;\nCOPY public.t (a) FROM stdin;\n1\n\\.\n--\n-- PostgreSQL database dump \
             complete\n--\n";
         let whole = format!("{text}--\n-- PostgreSQL database cluster dump complete\n--\n");
-        let Seen { dump, lacks, .. } = seen(&whole);
+        let SqlSummary { dump, lacks, .. } = seen(&whole);
         assert_eq!((lacks, dump.format), (None, DumpFormat::PostgresCluster));
         assert_eq!(dump.databases, ["template1", "my app"]);
         assert_eq!((dump.roles, dump.rows), (vec!["other".to_owned()], Some(1)));
@@ -384,7 +384,7 @@ mod tests {
             SET @OLD=@@X */;\nCREATE TABLE `notes` (\n  `text` text\n);\n";
         let rows = "INSERT INTO `notes` VALUES\n('remembered');\n";
         let end = "-- Dump completed on 2026-11-25 10:00:00\n";
-        let Seen { dump, lacks, .. } = seen(&format!("{head}{rows}{end}"));
+        let SqlSummary { dump, lacks, .. } = seen(&format!("{head}{rows}{end}"));
         assert_eq!((lacks, dump.format), (None, DumpFormat::MySql));
         assert_eq!((dump.databases, dump.names_its_place), (vec!["app".to_owned()], false));
         assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(1), Some("10.11.6-MariaDB-0")));
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn statements_without_a_name_are_believed_as_far_as_they_go() {
-        let Seen { dump, lacks, of_sqlite } = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+        let SqlSummary { dump, lacks, of_sqlite } = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
         assert_eq!((dump.format, lacks, of_sqlite), (DumpFormat::Sql, None, false));
         assert!(seen("CREATE TABLE t (a int);\nINSERT INTO t VAL").lacks.is_some());
         assert!(seen("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n").of_sqlite);

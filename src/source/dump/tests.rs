@@ -16,9 +16,9 @@ fn spec(path: &Path) -> SourceSpec {
 }
 
 /// The entries of the archive that a source pours out, with their contents.
-fn poured(backup: &Backup) -> Vec<(String, Vec<u8>)> {
+fn streamed(backup: &Backup) -> Vec<(String, Vec<u8>)> {
     let mut archive = Vec::new();
-    backup.pour(&[Vec::new()], &mut archive).expect("it is poured out");
+    backup.stream(&[Vec::new()], &mut archive).expect("it is poured out");
     let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
     let mut found = Vec::new();
     while let Some(entry) = reader.next().expect("an archive") {
@@ -55,7 +55,7 @@ fn a_packed_dump_is_poured_out_as_a_plain_file() {
         assert_eq!((dump.format, dump.rows, dump.bytes), (DumpFormat::Sql, Some(1), SQL.len() as u64), "{name}");
         let found = backup.survey(&[], 0).expect("it is looked through");
         assert_eq!((found.whole.amount.files, found.whole.amount.bytes), (1, SQL.len() as u64), "{name}");
-        assert_eq!(poured(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{name}");
+        assert_eq!(streamed(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{name}");
     }
 }
 
@@ -112,7 +112,7 @@ fn a_folder_of_pg_dump_has_the_files_that_it_names() {
     let backup = Backup::open(&spec(&folder)).expect("it opens");
     let dump = backup.dump().expect("it is whole").expect("it is a dump");
     assert_eq!((dump.format, dump.databases.as_slice()), (DumpFormat::PostgresFolder, &["app".to_owned()][..]));
-    let mut names: Vec<String> = poured(&backup).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = streamed(&backup).into_iter().map(|(name, _)| name).collect();
     names.sort();
     assert_eq!(names, ["dump", "dump/3350.dat.gz", "dump/toc.dat"]);
     let found = backup.survey(&[], 0).expect("it is looked through");

@@ -18,7 +18,7 @@ const MAX_STDERR: usize = 4096;
 
 /// Who waits for what, shared with the task that reads.
 #[derive(Debug, Default)]
-pub(super) struct Board {
+pub(super) struct PendingReplies {
     state: Mutex<State>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Board {
 struct State {
     waiting: HashMap<u64, Waiting>,
     /// Set once, when nothing more will be read.
-    end: Option<End>,
+    end: Option<OutputEnd>,
 }
 
 /// How far a job is, and of how much.
@@ -40,21 +40,21 @@ struct Waiting {
 
 /// Why nothing more will be read.
 #[derive(Debug, Clone)]
-pub(super) enum End {
+pub(super) enum OutputEnd {
     Stopped { exit_code: Option<i64>, stderr: String },
     Garbled(String),
 }
 
-impl From<End> for WorkerError {
-    fn from(end: End) -> WorkerError {
+impl From<OutputEnd> for WorkerError {
+    fn from(end: OutputEnd) -> WorkerError {
         match end {
-            End::Stopped { exit_code, stderr } => WorkerError::Stopped { exit_code, stderr },
-            End::Garbled(line) => WorkerError::Garbled(line),
+            OutputEnd::Stopped { exit_code, stderr } => WorkerError::Stopped { exit_code, stderr },
+            OutputEnd::Garbled(line) => WorkerError::Garbled(line),
         }
     }
 }
 
-impl Board {
+impl PendingReplies {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,11 +62,14 @@ impl Board {
     /// Why nothing more comes, once that is so.
     pub(super) fn end(&self) -> WorkerError {
         let end = self.lock().end.clone();
-        end.unwrap_or(End::Stopped { exit_code: None, stderr: String::new() }).into()
+        end.unwrap_or(OutputEnd::Stopped { exit_code: None, stderr: String::new() }).into()
     }
 
     /// A place for the answer to a job, and for its progress.
-    pub(super) fn wait_for(&self, id: u64) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), End> {
+    pub(super) fn wait_for(
+        &self,
+        id: u64,
+    ) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), OutputEnd> {
         let (progress, heard) = watch::channel(Default::default());
         let (answer, answered) = oneshot::channel();
         let mut state = self.lock();
@@ -83,14 +86,14 @@ impl Board {
     }
 
     /// Nothing more will be read.
-    pub(super) fn close(&self, end: End) {
+    pub(super) fn close(&self, end: OutputEnd) {
         let mut state = self.lock();
         state.end = Some(end);
         state.waiting.clear();
     }
 
-    fn hear(&self, line: &[u8]) -> Result<(), End> {
-        let garbled = || End::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
+    fn hear(&self, line: &[u8]) -> Result<(), OutputEnd> {
+        let garbled = || OutputEnd::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
         let Reply { id, answer } = serde_json::from_slice(line).map_err(|_| garbled())?;
         let mut state = self.lock();
         match answer {
@@ -100,7 +103,7 @@ impl Board {
                 }
             }
             // Number 0 is the greeting's; a failure under it is about a request that could not be read.
-            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(End::Garbled(error)),
+            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(OutputEnd::Garbled(error)),
             answer => {
                 if let Some(waiting) = state.waiting.remove(&id) {
                     // Whoever waited may have gone: that is how jobs are cancelled.
@@ -115,9 +118,9 @@ impl Board {
 /// Reads a worker's output to its end and hands out what it says.
 pub(super) async fn read(
     mut output: impl Stream<Item = crate::docker::Result<Output>> + Unpin,
-    board: &Board,
+    board: &PendingReplies,
     exit_code: impl Future<Output = Option<i64>>,
-) -> End {
+) -> OutputEnd {
     let mut line = Vec::new();
     let mut stderr = Vec::new();
     while let Some(piece) = output.next().await {
@@ -134,7 +137,7 @@ pub(super) async fn read(
                 }
                 line.extend_from_slice(rest);
                 if line.len() > MAX_LINE {
-                    return End::Garbled(format!("a line of more than {MAX_LINE} bytes"));
+                    return OutputEnd::Garbled(format!("a line of more than {MAX_LINE} bytes"));
                 }
             }
             Ok(Output::Stderr(bytes)) => {
@@ -148,5 +151,5 @@ pub(super) async fn read(
         }
     }
     let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
-    End::Stopped { exit_code: exit_code.await, stderr }
+    OutputEnd::Stopped { exit_code: exit_code.await, stderr }
 }

@@ -69,7 +69,7 @@ fn what_was_put_off_is_known_by_a_fact_and_not_by_its_words() {
     assert_eq!(report.cases.iter().map(|case| case.put_off).collect::<Vec<_>>(), [true, false]);
     assert_eq!(not_green(&report), ["late"]);
     let again = sample::outcome(&super::events(&report).expect("understood"));
-    assert_eq!(again.cases.iter().map(|case| case.put_off()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(again.cases.iter().map(|case| case.not_started()).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]
@@ -124,16 +124,20 @@ fn checks_of_the_owners_own_come_back_with_their_names() {
     let name = sample::name("media", "notes");
     let mut script = Script::run(vec![sample::info(&name)]);
     script.begin(&name);
-    for how in Manner::ALL {
-        let check =
-            Check::Own { name: format!("by {}", how.name()), how, asks: "what is asked".to_owned(), of_data: true };
+    for how in CheckKind::ALL {
+        let check = CheckSummary::Own {
+            name: format!("by {}", how.name()),
+            how,
+            asks: "what is asked".to_owned(),
+            of_data: true,
+        };
         script.step(&name, Step::Check { service: name.clone(), check }, 0.1, StepResult::done());
     }
     let proven = Fact::CaseProven { case: name.clone(), proof: Proof::DataProven, log_tail: Vec::new() };
     script.fact(proven).end(&name);
     let (original, read) = again(&script.over());
     let steps = |outcome: &Outcome| outcome.cases[0].steps.iter().map(|record| record.step.clone()).collect::<Vec<_>>();
-    assert_eq!(steps(&read).len(), Manner::ALL.len());
+    assert_eq!(steps(&read).len(), CheckKind::ALL.len());
     assert_eq!(steps(&read), steps(&original));
     assert_eq!(read.cases[0].proof, Some(Proof::DataProven));
 }

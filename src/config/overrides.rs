@@ -1,0 +1,158 @@
+//! What one of those who are heard says of a service: the command line with the environment, the service's labels, or a table of
+//! the plan file. Who is heard first is resolved in [`super::resolve`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::{ConfigError, SettingOrigin};
+use super::settings::StrategyRule;
+use super::values::{place, source};
+use crate::model::dump::LoadOptions;
+use crate::model::mount::Mount;
+use crate::model::question::Check;
+use crate::model::service::ServiceName;
+use crate::model::source::{Keys, MapRule, SourceSpec};
+
+/// One word on every value of a rehearsal; nothing where nothing was said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Whether it is rehearsed at all.
+    pub skip: Option<Skip>,
+    /// Time until it must be ready.
+    pub timeout: Option<Duration>,
+    /// Time it must stay well.
+    pub settle: Option<Duration>,
+    /// Bytes a mount may copy; 0 for no bound.
+    pub max_copy: Option<u64>,
+    /// Memory it may use when it has no limit of its own; 0 for none.
+    pub memory: Option<u64>,
+    /// Where its data comes from.
+    pub source: Option<SourceRef>,
+    /// Which of its snapshots, whatever the source itself says.
+    pub snapshot: Option<SnapshotSelector>,
+    /// What opens it, whatever the source itself says.
+    pub keys: Keys,
+    /// Entries that an archive may have; 0 for no bound.
+    pub max_entries: Option<u64>,
+    /// How old the snapshot may be; 0 for no bound.
+    pub max_age: Option<Duration>,
+    /// How long the way from the data to a ready service may be; 0 for no bound.
+    pub max_rto: Option<Duration>,
+    /// Whether it is booted once more without the data.
+    pub control: Option<bool>,
+    /// How a database dump is loaded into it.
+    pub load: LoadOptions,
+    /// Whether the content of every file that came back is compared, too.
+    pub verify_content: Option<bool>,
+    /// Strategies for mounts, last match wins.
+    pub strategies: Vec<StrategyRule>,
+    /// Parts of the backup for mounts, last match wins.
+    pub maps: Vec<MapRule>,
+    /// Whether a mount's part of the backup may be empty, last match wins.
+    pub allow_empty: Vec<EmptyRule>,
+    /// What is asked of it, beside what everybody else asks; of two with one name the first heard counts.
+    pub questions: Vec<Check>,
+}
+
+/// Whether a service is rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skip {
+    /// It is, whatever those say who are heard later.
+    No,
+    /// It is not; who says so, and why.
+    Because(String),
+}
+
+impl Skip {
+    /// What is told of a service that `who` skips.
+    pub fn because(who: &str, reason: &str) -> Skip {
+        let reason = if reason.trim().is_empty() { "no reason given" } else { reason.trim() };
+        Skip::Because(format!("{who} says: {reason}"))
+    }
+}
+
+/// Where the data of a service is wanted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceRef {
+    /// The live service.
+    Live,
+    /// A source that is written out.
+    Backup(SourceSpec),
+    /// A source of the plan file.
+    Named {
+        /// Who wrote it.
+        origin: SettingOrigin,
+        /// Its name there.
+        name: String,
+    },
+}
+
+/// Which snapshot of a source is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotSelector {
+    /// The newest.
+    Newest,
+    /// The one of this name.
+    Named(String),
+}
+
+impl SnapshotSelector {
+    /// `latest`, or a snapshot's name.
+    pub fn read(text: &str) -> SnapshotSelector {
+        if text == "latest" { SnapshotSelector::Newest } else { SnapshotSelector::Named(text.to_owned()) }
+    }
+
+    /// As a source has it.
+    pub fn name(self) -> Option<String> {
+        match self {
+            SnapshotSelector::Newest => None,
+            SnapshotSelector::Named(name) => Some(name),
+        }
+    }
+}
+
+impl SourceRef {
+    /// `live`, a source written out, or a name of the plan file; relative paths are relative to `relative_to`.
+    pub fn read(origin: &SettingOrigin, text: &str, relative_to: &Path) -> Result<SourceRef, ConfigError> {
+        let text = text.trim();
+        if text == "live" {
+            return Ok(SourceRef::Live);
+        }
+        if source::is_written_out(text) {
+            let place = source::parse(origin, text, relative_to)?;
+            return Ok(SourceRef::Backup(SourceSpec { place, snapshot: None, keys: Keys::default() }));
+        }
+        Ok(SourceRef::Named { origin: origin.clone(), name: text.to_owned() })
+    }
+}
+
+/// Whether a mount's part of the backup may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmptyRule {
+    /// Only for the service of this name.
+    pub service: Option<String>,
+    /// The mount: its target, its volume's name or its host path.
+    pub mount: String,
+    /// It may.
+    pub allowed: bool,
+}
+
+impl EmptyRule {
+    /// Whether the rule is about this mount of this service.
+    pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
+        place::is_service(self.service.as_deref(), service) && place::is_mount(&self.mount, service, mount)
+    }
+
+    /// `[SERVICE:]MOUNT`: it may be empty.
+    pub fn parse(origin: &SettingOrigin, text: &str) -> Result<EmptyRule, ConfigError> {
+        let (service, mount) = place::parse(text).ok_or_else(|| {
+            ConfigError::value(origin, text, "a mount; write it as `/cache` or `media::jellyfin:/cache`")
+        })?;
+        Ok(EmptyRule { service, mount, allowed: true })
+    }
+
+    /// Several with commas between them, as a label has them.
+    pub fn parse_list(origin: &SettingOrigin, text: &str) -> Result<Vec<EmptyRule>, ConfigError> {
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| Self::parse(origin, part)).collect()
+    }
+}

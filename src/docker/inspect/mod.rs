@@ -1,0 +1,326 @@
+//! A live container as a service.
+//!
+//! The engine's structures are taken apart field by field, without `..`: a field that a new bollard brings does not compile
+//! until it has been given a place in the service, put among its `other` settings, or named here as of no account. Other
+//! settings are told by name and value, so nothing that may hold a secret goes there.
+
+mod host;
+mod mounts;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bollard::models::{
+    ContainerConfig, ContainerInspectResponse, ContainerState, HealthConfig, HostConfigCgroupnsModeEnum, SystemInfo,
+    SystemInfoCgroupVersionEnum as CgroupVersion,
+};
+
+use crate::model::mask::{HIDDEN, Mask, scrub, sounds_secret};
+use crate::model::service::{EnvVar, Healthcheck, Image, NetworkMode, Port, Service, ServiceName, Setting};
+
+use super::client::Daemon;
+use super::containers::plain_name;
+use super::errors::Result;
+use host::Host;
+
+impl Daemon {
+    /// A live container as a service. Its name is the container's; discovery gives it its place in a stack.
+    pub async fn service(&self, id: &str) -> Result<Service> {
+        let container = self.inspect(id).await?;
+        let defaults = Defaults::of(self.system_info().await?);
+        Ok(service(container, &defaults))
+    }
+}
+
+/// What this engine gives to a container that does not ask for anything: not worth telling.
+#[derive(Debug, Clone)]
+pub(super) struct Defaults {
+    pub(super) cgroupns: HostConfigCgroupnsModeEnum,
+    pub(super) log_driver: String,
+    pub(super) runtime: String,
+}
+
+impl Defaults {
+    fn of(info: &SystemInfo) -> Self {
+        Self {
+            cgroupns: match info.cgroup_version {
+                Some(CgroupVersion::_2) => HostConfigCgroupnsModeEnum::PRIVATE,
+                _ => HostConfigCgroupnsModeEnum::HOST,
+            },
+            log_driver: info.logging_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
+            runtime: info.default_runtime.clone().unwrap_or_else(|| "runc".to_owned()),
+        }
+    }
+}
+
+/// Settings without a place of their own in the service, as far as they are set.
+#[derive(Debug, Default)]
+pub(super) struct Others(pub(super) Vec<Setting>);
+
+impl Others {
+    pub(super) fn note(&mut self, field: impl Into<String>, value: impl fmt::Display) {
+        self.0.push(Setting { field: field.into(), value: value.to_string() });
+    }
+
+    pub(super) fn number(&mut self, field: &str, value: Option<i64>) {
+        if let Some(value) = value.filter(|value| *value != 0) {
+            self.note(field, value);
+        }
+    }
+
+    pub(super) fn text(&mut self, field: &str, value: Option<String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.note(field, value);
+        }
+    }
+
+    pub(super) fn flag(&mut self, field: &str, value: Option<bool>) {
+        if value == Some(true) {
+            self.note(field, true);
+        }
+    }
+
+    pub(super) fn list<T>(&mut self, field: &str, values: Option<Vec<T>>, show: impl Fn(T) -> String) {
+        let values: Vec<String> = values.unwrap_or_default().into_iter().map(show).collect();
+        if !values.is_empty() {
+            self.note(field, values.join(", "));
+        }
+    }
+
+    pub(super) fn map(&mut self, field: &str, values: Option<impl IntoIterator<Item = (String, String)>>) {
+        let values: BTreeMap<_, _> = values.into_iter().flatten().collect();
+        self.list(field, Some(values.into_iter().collect()), |(key, value)| match sounds_secret(&key) {
+            true => format!("{key}={HIDDEN}"),
+            false => format!("{key}={}", scrub(&value)),
+        });
+    }
+}
+
+/// The whole container.
+pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) -> Service {
+    let ContainerInspectResponse {
+        id,
+        created,
+        path: _, // entrypoint and command again
+        args: _,
+        state,
+        image: image_id,
+        resolv_conf_path: _, // files the engine made for it
+        hostname_path: _,
+        hosts_path: _,
+        log_path: _,
+        name,
+        restart_count: _,
+        driver: _, // how the engine stores its layers
+        platform: _,
+        image_manifest_descriptor: _,
+        mount_label: _, // SELinux, made up by the engine
+        process_label: _,
+        app_armor_profile: _, // what comes of security_opt
+        exec_ids: _,
+        host_config,
+        graph_driver: _,
+        storage: _,
+        size_rw: _,
+        size_root_fs: _,
+        mounts: points,
+        config,
+        network_settings,
+    } = container;
+    let container_id = id.unwrap_or_default();
+    let container_name = plain_name(&name.unwrap_or_default());
+    let mut other = Others::default();
+    let Config {
+        hostname,
+        domainname,
+        user,
+        exposed,
+        tty,
+        open_stdin,
+        env,
+        command,
+        healthcheck,
+        reference,
+        workdir,
+        entrypoint,
+        network_disabled,
+        labels,
+        stop_signal,
+        stop_timeout,
+        shell,
+    } = read_config(config.unwrap_or_default(), &mut other);
+    let Host {
+        network_mode,
+        published,
+        extra_hosts,
+        mut links,
+        limits,
+        sysctls,
+        read_only_root,
+        init,
+        shm_size,
+        restart,
+        privileges,
+        group_add,
+        tmpfs,
+        mounts: wanted,
+    } = host::read(host_config.unwrap_or_default(), defaults, &mut other);
+    let network_mode = if network_disabled { NetworkMode::None } else { network_mode };
+    let networks =
+        host::read_networks(network_settings.unwrap_or_default(), &network_mode, &container_id, &mut links, &mut other);
+    let mounts = mounts::read(points.unwrap_or_default(), tmpfs, wanted, &mut other);
+    let mut other = other.0;
+    other.sort_by(|a, b| a.field.cmp(&b.field));
+    let service = Service {
+        name: ServiceName::lone(container_name.clone()),
+        container_id,
+        container_name,
+        running: is_running(state),
+        created: created.unwrap_or_default(),
+        image: Image { reference, id: image_id.unwrap_or_default() },
+        entrypoint,
+        command,
+        env,
+        user,
+        group_add,
+        workdir,
+        hostname,
+        domainname,
+        tty,
+        open_stdin,
+        shell,
+        stop_signal,
+        stop_timeout,
+        healthcheck,
+        mounts,
+        exposed,
+        published,
+        network_mode,
+        networks,
+        extra_hosts,
+        links,
+        limits,
+        sysctls,
+        read_only_root,
+        init,
+        shm_size,
+        restart,
+        privileges,
+        other: Vec::new(),
+        depends_on: Vec::new(), // labels know, discovery reads them
+        labels,
+        declared: None, // the engine does not know
+    };
+    // These are shown, and may say again what is secret elsewhere.
+    let mask = Mask::of_services([&service]);
+    other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
+    Service { other, ..service }
+}
+
+fn is_running(state: Option<ContainerState>) -> bool {
+    state.and_then(|state| state.running).unwrap_or_default()
+}
+
+/// What a container's `Config` says. The image's defaults are merged into it already, so this is what the container has.
+struct Config {
+    hostname: String,
+    domainname: String,
+    user: String,
+    exposed: Vec<Port>,
+    tty: bool,
+    open_stdin: bool,
+    env: Vec<EnvVar>,
+    command: Option<Vec<String>>,
+    healthcheck: Option<Healthcheck>,
+    reference: String,
+    workdir: String,
+    entrypoint: Option<Vec<String>>,
+    network_disabled: bool,
+    labels: Vec<(String, String)>,
+    stop_signal: Option<String>,
+    stop_timeout: Option<i64>,
+    shell: Option<Vec<String>>,
+}
+
+fn read_config(config: ContainerConfig, other: &mut Others) -> Config {
+    let ContainerConfig {
+        hostname,
+        domainname,
+        user,
+        attach_stdin: _, // how it was started, not what it is
+        attach_stdout: _,
+        attach_stderr: _,
+        exposed_ports,
+        tty,
+        open_stdin,
+        stdin_once: _,
+        env,
+        cmd,
+        healthcheck,
+        args_escaped: _, // Windows
+        image,
+        volumes: _, // what came of them stands among the mounts
+        working_dir,
+        entrypoint,
+        network_disabled,
+        on_build: _, // for images built from this one
+        labels,
+        stop_signal,
+        stop_timeout,
+        shell,
+    } = config;
+    let mut exposed: Vec<Port> = exposed_ports.unwrap_or_default().iter().filter_map(|port| parse_port(port)).collect();
+    exposed.sort();
+    let mut labels: Vec<_> = labels.unwrap_or_default().into_iter().collect();
+    labels.sort();
+    let full = |words: Option<Vec<String>>| words.filter(|words| !words.is_empty());
+    Config {
+        hostname: hostname.unwrap_or_default(),
+        domainname: domainname.unwrap_or_default(),
+        user: user.unwrap_or_default(),
+        exposed,
+        tty: tty.unwrap_or_default(),
+        open_stdin: open_stdin.unwrap_or_default(),
+        env: env.unwrap_or_default().iter().map(|line| parse_env(line)).collect(),
+        command: full(cmd),
+        healthcheck: healthcheck.and_then(|healthcheck| read_healthcheck(healthcheck, other)),
+        reference: image.unwrap_or_default(),
+        workdir: working_dir.unwrap_or_default(),
+        // Always said: a container that has none may have been made from an image that has one.
+        entrypoint: Some(entrypoint.unwrap_or_default()),
+        network_disabled: network_disabled.unwrap_or_default(),
+        labels,
+        stop_signal: stop_signal.filter(|signal| !signal.is_empty()),
+        stop_timeout,
+        shell: full(shell),
+    }
+}
+
+fn read_healthcheck(healthcheck: HealthConfig, other: &mut Others) -> Option<Healthcheck> {
+    let HealthConfig { test, interval, timeout, retries, start_period, start_interval } = healthcheck;
+    let test = test.filter(|test| test.first().is_some_and(|word| word != "NONE"))?;
+    other.number("Healthcheck.StartInterval", start_interval);
+    Some(Healthcheck {
+        test,
+        interval: interval.unwrap_or_default(),
+        timeout: timeout.unwrap_or_default(),
+        retries: retries.unwrap_or_default(),
+        start_period: start_period.unwrap_or_default(),
+    })
+}
+
+/// `80/tcp`; the protocol may be left out.
+fn parse_port(text: &str) -> Option<Port> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some(Port { number: number.parse().ok()?, protocol: protocol.to_ascii_lowercase() })
+}
+
+fn parse_env(line: &str) -> EnvVar {
+    match line.split_once('=') {
+        Some((name, value)) => EnvVar { name: name.to_owned(), value: Some(crate::model::secret::Secret::new(value)) },
+        None => EnvVar { name: line.to_owned(), value: None },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Is everything there, and does it belong to whom it should? What came back is held against what the backup says, and, where
+//! the backup itself may be of the wrong user, against the live mount.
+
+use std::sync::PoisonError;
+
+use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
+use crate::model::event::{Against, Compared, Fact};
+use crate::model::plan::{DataSource, RestorePlan, ServicePlan};
+use crate::model::service::ServiceName;
+use crate::model::units;
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Few, Inventory, Job, Owners};
+
+use super::RestoredMount;
+use crate::rehearse::restore::{failure_diagnosis, named};
+use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::steps::OpenStep;
+
+/// Entries of a live mount that are looked at to see whom most of it belongs to.
+const LIVE_ENTRIES: u64 = 20_000;
+
+impl StackRehearsal {
+    /// Holds what was brought to a place against what should be there; what was compared, and a word on the contents, where they were
+    /// compared, too.
+    pub(in crate::rehearse) async fn compare_with_manifest(
+        &self,
+        place: &RestoredMount<'_>,
+        worker: &Worker,
+        step: &OpenStep,
+    ) -> Result<(Option<Compared>, Option<String>), Diagnosis> {
+        let Some(path) = &place.filled else { return Ok((None, None)) };
+        let title = place.plan.mount.title();
+        let doing = || format!("looking at what came back to {title}");
+        let contents = place.plan.verify_content;
+        let job = Job::Inventory { path: path.clone(), contents };
+        let inventory = match worker.run(job, |amount, total| step.progress(amount, total)).await {
+            Ok(Answer::Inventoried(inventory)) => *inventory,
+            Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &place.plan.mount)),
+            Ok(other) => return Err(unexpected(&doing(), &other)),
+            Err(error) => return Err(worker_diagnosis(&error, &doing())),
+        };
+        tracing::debug!(%title, entries = inventory.entries, changed_since = inventory.changed_since, "inventory");
+        if let Some(diagnosis) = difference(place.plan, &inventory) {
+            return Err(diagnosis);
+        }
+        if inventory.metadata.count > 0 {
+            let message = format!(
+                "{title}: {} came back without all that belongs to it: {}",
+                entries(inventory.metadata.count),
+                words(&inventory.metadata)
+            );
+            let diagnosis = Diagnosis::new(Code::DataMetadataLost, message);
+            self.common.notify.send(Fact::Warned { cases: place.plan.cases.clone(), diagnosis });
+        }
+        self.suspect_owners(place, &inventory.belongs, worker).await;
+        let compared = Compared { entries: inventory.entries, against: against(&place.plan.supply) };
+        Ok((Some(compared), contents.then(|| of_contents(&inventory))))
+    }
+
+    /// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
+    /// many change owners when they start. Nothing fails here, whatever cannot be looked at.
+    async fn suspect_owners(&self, place: &RestoredMount<'_>, restored: &Owners, worker: &Worker) {
+        let Some(path) = place.live.clone() else { return };
+        let live = match worker.run(Job::Owners { path, max_entries: LIVE_ENTRIES }, |_, _| {}).await {
+            Ok(Answer::Owners(live)) => live,
+            other => {
+                tracing::debug!(?other, "the live mount cannot be looked at");
+                return;
+            }
+        };
+        if let Some(diagnosis) = suspicion(place.plan, restored, &live) {
+            self.suspected.lock().unwrap_or_else(PoisonError::into_inner).insert(place.index, diagnosis);
+        }
+    }
+
+    /// What was suspected of the places of a service.
+    fn suspicions(&self, plan: &ServicePlan) -> Vec<Diagnosis> {
+        let known = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.mounts.iter().filter_map(|mount| known.get(&mount.restore?).cloned()).collect()
+    }
+
+    /// Why a service did not come up, when its data belongs to another than live and its log names no other cause.
+    pub(in crate::rehearse) fn lacks_permission(
+        &self,
+        plan: &ServicePlan,
+        diagnosis: &Diagnosis,
+        cause: Option<&KnownCause>,
+    ) -> Option<Diagnosis> {
+        if diagnosis.severity() != Severity::Failed
+            || diagnosis.code == Code::BootOomKilled
+            || cause.is_some_and(|cause| !is_about_rights(&cause.line))
+        {
+            return None;
+        }
+        let suspicion = self.suspicions(plan).into_iter().next()?;
+        let message = format!("{}, and {}", suspicion.message, diagnosis.message);
+        Some(Diagnosis::new(suspicion.code, message))
+    }
+
+    /// A word on what was suspected of a service that came up all the same.
+    pub(in crate::rehearse) fn warn_of_suspicions(&self, case: &ServiceName) {
+        for suspicion in self.plan_of(case).map(|plan| self.suspicions(plan)).unwrap_or_default() {
+            let message = format!("{}; {case} came up all the same", suspicion.message);
+            let diagnosis = Diagnosis::new(Code::DataMetadataLost, message);
+            self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
+        }
+    }
+}
+
+/// A log line that a wrong owner or mode may be behind.
+fn is_about_rights(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))
+}
+
+fn words(few: &Few) -> String {
+    named(&few.names, few.count)
+}
+
+/// What says what should have come back.
+fn against(supply: &DataSource) -> Against {
+    match supply {
+        DataSource::Archive { .. } => Against::Archive,
+        DataSource::HostPath(_) => Against::Backup,
+        DataSource::Live => Against::Live,
+    }
+}
+
+/// The worst of what differs, the rest beside it.
+fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
+    let Inventory { content, owners, modes, .. } = inventory;
+    let kinds = [
+        (content, Code::RestoreIncomplete, "missing or not as they were"),
+        (owners, Code::DataOwnership, "with another owner"),
+        (modes, Code::DataPermissions, "with another mode"),
+    ];
+    let mut found = kinds.into_iter().filter(|(few, ..)| few.count > 0);
+    let (worst, code, what) = found.next()?;
+    let against = match against(&plan.supply) {
+        Against::Archive => "what the backup says",
+        Against::Backup => "the backup",
+        Against::Live => "the live mount",
+    };
+    let mut message = format!(
+        "{}: of {} in {against}, {} came back {what}: {}",
+        plan.mount.title(),
+        entries(inventory.entries),
+        worst.count,
+        words(worst)
+    );
+    for (few, _, what) in found {
+        message.push_str(&format!("; {} {what}: {}", few.count, words(few)));
+    }
+    Some(Diagnosis::new(code, message))
+}
+
+/// What was compared of the contents.
+fn of_contents(inventory: &Inventory) -> String {
+    match inventory.compared {
+        Some(compared) => {
+            let since = match inventory.changed_since {
+                0 => String::new(),
+                count => format!("; {} changed at the source since", entries(count)),
+            };
+            format!("contents compared: {}{since}", units::amount(compared))
+        }
+        None => "contents were not compared: the backup has more entries than can be noted".to_owned(),
+    }
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+/// What in whom the restored data belongs to would keep a service from working that runs on the live data.
+fn suspicion(plan: &RestorePlan, restored: &Owners, live: &Owners) -> Option<Diagnosis> {
+    let title = plan.mount.title();
+    let restored_by = |uid: u32| restored.users.iter().any(|(user, _)| *user == uid);
+    let most = live.users.first().map(|(uid, _)| *uid);
+    // A volume that is new, or one of root's service, tells nothing by its own folder.
+    let of_somebody = live.root.0 != 0;
+    let same_owner = restored.root.0 == live.root.0;
+    // Whom the service runs as: not root, and nowhere in what came back, all of which belongs to one.
+    let candidates = [Some(live.root.0), most].into_iter().flatten();
+    let missed = candidates.filter(|_| !(of_somebody && same_owner)).find(|&uid| uid != 0 && !restored_by(uid));
+    if let (Some(missed), [(only, _)], true) = (missed, &restored.users[..], restored.complete) {
+        let message = format!(
+            "{title}: all that came back belongs to the user {only}, and in the live mount {}; the backup was made or restored as the wrong user",
+            whose(live, missed)
+        );
+        return Some(Diagnosis::new(Code::DataOwnership, message));
+    }
+    if of_somebody && !same_owner {
+        let message = format!(
+            "{title}: its folder itself came back as {}:{}, and the live one belongs to {}:{}",
+            restored.root.0, restored.root.1, live.root.0, live.root.1
+        );
+        return Some(Diagnosis::new(Code::DataOwnership, message));
+    }
+    (same_owner && restored.root_mode != live.root_mode).then(|| {
+        let message = format!(
+            "{title}: its folder itself came back with the mode {:04o}, and the live one has {:04o}",
+            restored.root_mode, live.root_mode
+        );
+        Diagnosis::new(Code::DataPermissions, message)
+    })
+}
+
+fn whose(live: &Owners, uid: u32) -> String {
+    let count = live.users.iter().find(|(user, _)| *user == uid).map_or(0, |(_, count)| *count);
+    let (verb, root) = (
+        if count == 1 { "belongs" } else { "belong" },
+        if live.root.0 == uid { ", its folder among them" } else { "" },
+    );
+    format!("{} {verb} to the user {uid}{root}", entries(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Amount;
+    use crate::model::mount::{Mount, MountOrigin, Strategy};
+
+    fn plan(supply: DataSource) -> RestorePlan {
+        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+        RestorePlan {
+            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
+            strategy: Strategy::Copy,
+            cases: Vec::new(),
+            max_copy: 0,
+            verify_content: false,
+            ask: None,
+            part: None,
+            supply,
+        }
+    }
+
+    #[test]
+    fn a_log_that_names_another_cause_is_believed() {
+        assert!(is_about_rights("sh: can't create /data/x: Permission denied"));
+        assert!(is_about_rights("FATAL:  data directory \"/data\" has wrong ownership"));
+        assert!(!is_about_rights("FATAL:  database files are incompatible with server"));
+        assert!(!is_about_rights("FATAL:  password authentication failed for user \"app\""));
+    }
+
+    fn few(names: &[&str]) -> Few {
+        Few { names: names.iter().map(|&name| name.to_owned()).collect(), count: names.len() as u64 }
+    }
+
+    fn owned(root: u32, users: &[(u32, u64)]) -> Owners {
+        Owners { root: (root, root), root_mode: 0o755, users: users.to_vec(), complete: true }
+    }
+
+    #[test]
+    fn the_worst_difference_gives_the_code_and_the_others_are_named() {
+        let clean = Inventory { entries: 9, metadata: few(&["a: lacks it"]), ..Inventory::default() };
+        assert_eq!(difference(&plan(DataSource::Live), &clean), None);
+        let modes = Inventory { modes: few(&["a: has the mode 0600 instead of 0644"]), ..clean };
+        assert_eq!(difference(&plan(DataSource::Live), &modes).map(|d| d.code), Some(Code::DataPermissions));
+        let owners = Inventory { owners: few(&["a: belongs to 0:0 instead of 9:9"]), ..modes };
+        assert_eq!(difference(&plan(DataSource::Live), &owners).map(|d| d.code), Some(Code::DataOwnership));
+        let all = Inventory { content: Few { names: vec!["b: is missing".to_owned()], count: 3 }, ..owners };
+        let diagnosis = difference(&plan(DataSource::Live), &all).expect("a difference");
+        assert_eq!(diagnosis.code, Code::RestoreIncomplete);
+        for part in ["volume data", "9 entries", "b: is missing and 2 more", "0:0 instead of 9:9", "0600 instead"] {
+            assert!(diagnosis.message.contains(part), "{part}: {}", diagnosis.message);
+        }
+    }
+
+    /// What could not be compared is not said to have been.
+    #[test]
+    fn what_was_compared_of_the_contents_is_told() {
+        let told =
+            |compared, changed_since| of_contents(&Inventory { compared, changed_since, ..Inventory::default() });
+        let amount = || Some(Amount { files: 412, bytes: 38_000_000 });
+        assert_eq!(told(amount(), 0), "contents compared: 412 files, 38 MB");
+        let live = told(amount(), 2);
+        assert_eq!(live, "contents compared: 412 files, 38 MB; 2 entries changed at the source since");
+        assert!(told(None, 0).starts_with("contents were not compared: "));
+    }
+
+    #[test]
+    fn data_that_is_all_of_one_other_user_is_suspected() {
+        let code =
+            |restored: Owners, live: Owners| suspicion(&plan(DataSource::Live), &restored, &live).map(|d| d.code);
+        let live = || owned(999, &[(999, 30), (0, 2)]);
+        assert_eq!(code(owned(0, &[(0, 32)]), live()), Some(Code::DataOwnership));
+        assert_eq!(code(owned(1000, &[(1000, 32)]), live()), Some(Code::DataOwnership));
+        assert_eq!(code(live(), live()), None);
+        // What root owns live, root may own.
+        assert_eq!(code(owned(0, &[(0, 32)]), owned(0, &[(0, 9)])), None);
+        // A live volume that is new, or was filled by another tool, is no measure.
+        assert_eq!(code(live(), owned(0, &[(0, 1)])), None);
+        assert_eq!(code(live(), Owners { root_mode: 0o700, ..owned(0, &[(0, 1)]) }), None);
+        assert_eq!(code(owned(999, &[(999, 9)]), owned(999, &[(33, 8), (999, 1)])), None);
+        // Only the folder itself.
+        assert_eq!(code(owned(0, &[(999, 31), (0, 1)]), live()), Some(Code::DataOwnership));
+        // Most of it is another's than root's, whose folder it is.
+        assert_eq!(code(owned(0, &[(0, 9)]), owned(0, &[(999, 8), (0, 1)])), Some(Code::DataOwnership));
+        let strict = Owners { root_mode: 0o700, ..live() };
+        assert_eq!(code(live(), strict), Some(Code::DataPermissions));
+        // Too many users to know.
+        let unknown = Owners { complete: false, ..owned(999, &[(1, 5)]) };
+        assert_eq!(code(unknown, live()), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! A mount of a single file comes back as a file, and one of a folder as a folder. Docker makes a folder of what it shall mount
+//! and does not find, so that a file that is missing comes back as an empty folder, and nobody is told.
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::mount::{Mount, MountOrigin};
+use crate::model::plan::DataSource;
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Job, RootKind, Scan};
+
+use super::RestoredMount;
+use crate::rehearse::restore::kind_word;
+use crate::rehearse::stack::StackRehearsal;
+
+/// Ends of names that files have and folders do not.
+const OF_FILES: [&str; 22] = [
+    "cfg",
+    "cnf",
+    "conf",
+    "crt",
+    "env",
+    "htpasswd",
+    "ini",
+    "js",
+    "json",
+    "key",
+    "lua",
+    "pem",
+    "php",
+    "properties",
+    "py",
+    "sh",
+    "sql",
+    "toml",
+    "txt",
+    "xml",
+    "yaml",
+    "yml",
+];
+
+impl StackRehearsal {
+    /// Holds what a bind mount is against what it is live. Nothing is said of what cannot be looked at.
+    pub(in crate::rehearse) async fn kind_mismatch(
+        &self,
+        place: &RestoredMount<'_>,
+        worker: &Worker,
+    ) -> Option<Diagnosis> {
+        let MountOrigin::Bind { .. } = place.plan.mount.origin else { return None };
+        let came = look(worker, &place.path).await?;
+        let live = match &place.live {
+            Some(live) => Some(look(worker, live).await?),
+            None => None,
+        };
+        mismatch(&place.plan.mount, &place.plan.supply, &came, live.as_ref())
+    }
+}
+
+async fn look(worker: &Worker, path: &str) -> Option<Scan> {
+    match worker.run(Job::Scan { path: path.to_owned(), max_entries: 1 }, |_, _| {}).await {
+        Ok(Answer::Scanned(scan)) => Some(scan),
+        // It only helps to see.
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>) -> Option<Diagnosis> {
+    let Mount { target, .. } = mount;
+    let title = mount.title();
+    if *supply == DataSource::Live {
+        return (is_empty_folder(came) && is_named_as_a_file(mount)).then(|| {
+            let message = format!(
+                "{title}, which is mounted at {target}, is an empty folder on the host and has the name of a file: Docker makes such a \
+                 folder in place of a file that is not there"
+            );
+            Diagnosis { remedy: Some(remedy(mount)), ..Diagnosis::new(Code::ConfigMountType, message) }
+        });
+    }
+    let live = live?;
+    let (came, was) = match (came.root, live.root) {
+        (RootKind::Folder, RootKind::File) => (came.root, live.root),
+        // What the engine made for want of the file is no measure of what is in the backup.
+        (RootKind::File, RootKind::Folder) if !is_empty_folder(live) => (came.root, live.root),
+        _ => return None,
+    };
+    let message = format!(
+        "{title}, which is mounted at {target}, came back from the backup as {}, and is {} on the host",
+        kind_word(came),
+        kind_word(was)
+    );
+    Some(Diagnosis::new(Code::ConfigMountType, message))
+}
+
+fn remedy(mount: &Mount) -> String {
+    format!(
+        "Remove the empty folder, put the file in its place, and recreate the service. If {} is to be an empty folder, leave it out: \
+         --strategy '{0}=empty'.",
+        mount.target
+    )
+}
+
+fn is_empty_folder(scan: &Scan) -> bool {
+    scan.root == RootKind::Folder && scan.amount.files == 0 && scan.folders == 0
+}
+
+/// By both of its names: on the host and in the container.
+fn is_named_as_a_file(mount: &Mount) -> bool {
+    let MountOrigin::Bind { source } = &mount.origin else { return false };
+    [source, &mount.target].into_iter().all(|path| {
+        let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        name.rsplit_once('.').is_some_and(|(_, end)| OF_FILES.contains(&end.to_ascii_lowercase().as_str()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Amount;
+
+    fn scan(root: RootKind, files: u64) -> Scan {
+        Scan {
+            root,
+            amount: Amount { files, bytes: files },
+            allocated: 0,
+            folders: 0,
+            special_files: Vec::new(),
+            special_file_count: 0,
+            complete: true,
+            free_bytes: 0,
+            file_system: "ext4".to_owned(),
+            mounts_below: 0,
+        }
+    }
+
+    fn bind(source: &str, target: &str) -> Mount {
+        let origin = MountOrigin::Bind { source: source.to_owned() };
+        Mount { target: target.to_owned(), origin, read_only: false }
+    }
+
+    #[test]
+    fn what_came_as_another_kind_than_live_is_told() {
+        use RootKind::{File, Folder};
+        let mount = bind("/srv/app", "/app");
+        let of_backup = DataSource::HostPath("/backup".to_owned());
+        let told = |came, live| mismatch(&mount, &of_backup, &came, Some(&live)).is_some();
+        assert!(told(scan(Folder, 1), scan(File, 1)));
+        assert!(told(scan(Folder, 0), scan(File, 1)));
+        assert!(told(scan(File, 1), scan(Folder, 1)));
+        assert!(!told(scan(File, 1), scan(Folder, 0)), "the live one is what is wrong");
+        assert!(!told(scan(File, 1), scan(File, 1)));
+        assert!(!told(scan(Folder, 1), scan(Folder, 0)));
+        assert_eq!(mismatch(&mount, &of_backup, &scan(Folder, 1), None), None);
+    }
+
+    #[test]
+    fn an_empty_folder_with_the_name_of_a_file_was_made_by_the_engine() {
+        let told = |source, target, files| {
+            mismatch(&bind(source, target), &DataSource::Live, &scan(RootKind::Folder, files), None).is_some()
+        };
+        assert!(told("/srv/app.conf", "/etc/app/default.conf", 0));
+        assert!(told("/srv/.env", "/app/.env", 0));
+        assert!(!told("/srv/app.conf", "/etc/app/default.conf", 1));
+        assert!(!told("/srv/conf.d", "/etc/app/conf.d", 0));
+        assert!(!told("/srv/app", "/etc/app.conf", 0));
+        assert!(!told("/srv/uploads", "/app/uploads", 0));
+    }
+}

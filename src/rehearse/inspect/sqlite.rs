@@ -1,0 +1,196 @@
+//! SQLite databases in what came back: SQLite's own check decides, before a service can repair, overwrite or hide anything.
+
+use std::sync::Arc;
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Fact;
+use crate::model::mount::Strategy;
+use crate::model::plan::DataSource;
+use crate::model::pluralize::pluralize;
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Databases, Findings, Job};
+
+use super::RestoredMount;
+use crate::rehearse::restore::{KEEP_FREE, failure_diagnosis};
+use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::stack::StackRehearsal;
+
+impl StackRehearsal {
+    /// Checks the SQLite databases of a place; what is to be said of them when they are well.
+    pub(in crate::rehearse) async fn sqlite_is_sound(
+        self: &Arc<Self>,
+        place: &RestoredMount<'_>,
+        worker: &Worker,
+    ) -> Result<Option<String>, Diagnosis> {
+        let RestoredMount { plan, path, to, from, .. } = place;
+        // The live data itself, only shown: nothing came back, and its disk is not to be kept busy.
+        if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
+            return Ok(None);
+        }
+        let job = Job::Sqlite {
+            path: path.clone(),
+            scratch: to.clone(),
+            source: from.clone(),
+            live: place.live.clone(),
+            keep_free: KEEP_FREE,
+        };
+        let doing = || format!("checking the SQLite databases of {}", plan.mount.title());
+        let databases = match worker.run(job, |_, _| {}).await {
+            Ok(Answer::Sqlite(databases)) => databases,
+            Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &plan.mount)),
+            Ok(other) => return Err(unexpected(&doing(), &other)),
+            Err(error) => return Err(worker_diagnosis(&error, &doing())),
+        };
+        let title = plan.mount.title();
+        for diagnosis in warnings(&title, &databases) {
+            self.common.notify.send(Fact::Warned { cases: plan.cases.clone(), diagnosis });
+        }
+        match failure(&title, &databases) {
+            Some(diagnosis) => Err(diagnosis),
+            None => Ok(note(&databases)),
+        }
+    }
+}
+
+/// What makes the backup unusable.
+fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
+    let Databases { damaged, lacking, .. } = databases;
+    let without_log = || {
+        format!(
+            "{title}: {} in WAL mode came back without the -wal file, and so without the last writes: {}",
+            count(lacking),
+            listed(lacking)
+        )
+    };
+    if damaged.count > 0 {
+        let of = if databases.found > 1 { format!(" (of {})", databases.found) } else { String::new() };
+        let mut message = format!("{title}: SQLite finds {}{of} damaged: {}", count(damaged), listed(damaged));
+        if lacking.count > 0 {
+            message.push('\n');
+            message.push_str(&without_log());
+        }
+        return Some(Diagnosis::new(Code::DataSqliteCorrupt, message));
+    }
+    (lacking.count > 0).then(|| Diagnosis::new(Code::DataSqliteWalMissing, without_log()))
+}
+
+/// What is worth knowing.
+fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
+    let Databases { torn, hot, doubtful, .. } = databases;
+    let mut warnings = Vec::new();
+    let mut warn = |code, findings: &Findings, words: &str| {
+        if findings.count > 0 {
+            let message = format!("{title}: {} {words}: {}", count(findings), listed(findings));
+            warnings.push(Diagnosis::new(code, message));
+        }
+    };
+    warn(
+        Code::DataTornCopy,
+        torn,
+        "written to by the live service during the copy, whose copy SQLite finds damaged (the live one need not be)",
+    );
+    warn(Code::DataTornCopy, hot, "in the middle of a write, which SQLite takes back by the rollback journal");
+    warn(
+        Code::DataSqliteWalAbsent,
+        doubtful,
+        "in WAL mode without a -wal file, which is right only if it was backed up at rest or by SQLite itself",
+    );
+    warnings
+}
+
+/// `2 SQLite databases sound; …`.
+fn note(databases: &Databases) -> Option<String> {
+    let mut parts = Vec::new();
+    if databases.sound > 0 {
+        parts.push(format!("{} sound", pluralize(databases.sound, "SQLite database")));
+    }
+    if databases.odd.count > 0 {
+        parts.push(format!("rows that break their own tables' rules in {}", listed(&databases.odd)));
+    }
+    if databases.unchecked.count > 0 {
+        parts.push(format!("{} not checked: {}", count(&databases.unchecked), listed(&databases.unchecked)));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn count(findings: &Findings) -> String {
+    pluralize(findings.count, "SQLite database")
+}
+
+/// `a.db (words; more words), b.db and 3 more`.
+fn listed(findings: &Findings) -> String {
+    let files: Vec<String> = findings
+        .files
+        .iter()
+        .map(|finding| match finding.words.join("; ") {
+            words if words.is_empty() => finding.path.clone(),
+            words => format!("{} ({words})", finding.path),
+        })
+        .collect();
+    let more = findings.count.saturating_sub(files.len() as u64);
+    let listed = files.join(", ");
+    if more == 0 { listed } else { format!("{listed} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(names: &[&str], words: &str) -> Findings {
+        let mut findings = Findings::default();
+        for name in names {
+            findings.add(|| (*name).to_owned(), || vec![words.to_owned()]);
+        }
+        findings
+    }
+
+    #[test]
+    fn damage_is_told_before_a_missing_log_and_both_are_told() {
+        let databases = Databases {
+            found: 3,
+            sound: 1,
+            damaged: findings(&["a.db"], "page 3 is never used"),
+            lacking: findings(&["b.db"], "it is a single page"),
+            ..Databases::default()
+        };
+        let diagnosis = failure("volume v", &databases).expect("it is bad");
+        assert_eq!(diagnosis.code, Code::DataSqliteCorrupt);
+        assert_eq!(
+            diagnosis.message,
+            "volume v: SQLite finds 1 SQLite database (of 3) damaged: a.db (page 3 is never used)\nvolume v: 1 SQLite \
+             database in WAL mode came back without the -wal file, and so without the last writes: b.db (it is a single page)"
+        );
+        let databases = Databases { damaged: Findings::default(), ..databases };
+        assert_eq!(failure("volume v", &databases).expect("it is bad").code, Code::DataSqliteWalMissing);
+    }
+
+    #[test]
+    fn twenty_files_are_named_and_the_others_counted() {
+        let names: Vec<String> = (0..25).map(|number| format!("{number}.db")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let databases = Databases { found: 25, damaged: findings(&names, "x"), ..Databases::default() };
+        let message = failure("volume v", &databases).expect("it is bad").message;
+        assert!(
+            message.contains("25 SQLite databases (of 25)") && message.ends_with("19.db (x) and 5 more"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_may_be_right_only_warns() {
+        let databases = Databases {
+            found: 4,
+            sound: 3,
+            torn: findings(&["t.db"], "x"),
+            hot: findings(&["h.db"], "x"),
+            doubtful: findings(&["d.db"], "x"),
+            unchecked: findings(&["u.db"], "no room"),
+            ..Databases::default()
+        };
+        assert!(failure("volume v", &databases).is_none());
+        let codes: Vec<Code> = warnings("volume v", &databases).iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, [Code::DataTornCopy, Code::DataTornCopy, Code::DataSqliteWalAbsent]);
+        let note = note(&databases).expect("there is something to say");
+        assert_eq!(note, "3 SQLite databases sound; 1 SQLite database not checked: u.db (no room)");
+    }
+}

@@ -1,0 +1,441 @@
+//! Data of another version than the image is told before the boot: a program that finds such data may spoil it, and at best
+//! ends with words that only its friends understand.
+//!
+//! What the image has is said by its environment and labels. Where they say nothing, or say that it does not fit, the program
+//! itself is asked for its version, in a container of its own. What cannot be found out is no mismatch.
+
+use std::time::Duration;
+
+use crate::docker::ImageMetadata;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::fingerprint::{VersionFile, VersionFileKind};
+use crate::model::plan::{DataSource, MountPlan, ServicePlan};
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin};
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Job};
+
+use super::RestoredMount;
+use super::versions::{Mismatch, Program, ProgramName, mismatch};
+use crate::rehearse::sandbox::ledger::LedgerEntry;
+use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::stack::StackRehearsal;
+
+/// How long a program may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often its container is looked at, beside its events.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Lines and bytes of what it says.
+const WORDS: (usize, usize) = (50, 16 * 1024);
+/// Enough for a server that only says its version.
+const MEMORY: i64 = 512 * 1024 * 1024;
+const PIDS: i64 = 64;
+const CPU_SHARES: i64 = 256;
+const OOM_SCORE: i64 = 500;
+
+impl StackRehearsal {
+    /// Notes what the data of a restored place says of itself.
+    pub(in crate::rehearse) async fn note_version_files(
+        &self,
+        place: &RestoredMount<'_>,
+        worker: &Worker,
+    ) -> Diagnosed<()> {
+        // What is only read is not the home of a program's data, and may be a library of a million files.
+        let mut mounts = self.plan.services.iter().flat_map(|plan| &plan.mounts);
+        if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
+            return Ok(());
+        }
+        let doing = || format!("looking for the versions in {}", place.plan.mount.title());
+        let marks = match worker.run(Job::VersionFiles { path: place.path.clone() }, |_, _| {}).await {
+            Ok(Answer::VersionFiles { marks }) => marks,
+            Ok(Answer::Failed(failure)) => {
+                tracing::debug!(?failure, place = place.plan.mount.title(), "no marks could be looked for");
+                return Ok(());
+            }
+            Ok(other) => return Err(unexpected(&doing(), &other)),
+            Err(error) => return Err(worker_diagnosis(&error, &doing())),
+        };
+        // A place is restored once.
+        let _ = self.version_files[place.index].set(marks);
+        Ok(())
+    }
+
+    /// Whether the data that was restored for a service is of a version that its image is known not to read.
+    pub(in crate::rehearse) async fn version_fits(&self, plan: &ServicePlan) -> Diagnosed<()> {
+        for kind in [VersionFileKind::Postgres, VersionFileKind::MySql, VersionFileKind::Redis] {
+            if let Some(diagnosis) = self.mismatch_diagnosis(plan, kind).await {
+                return Err(diagnosis);
+            }
+        }
+        Ok(())
+    }
+
+    async fn mismatch_diagnosis(&self, plan: &ServicePlan, kind: VersionFileKind) -> Option<Diagnosis> {
+        let places: Vec<MarkedMount<'_>> = plan.mounts.iter().filter_map(|mount| self.marked(mount, kind)).collect();
+        if places.is_empty() {
+            return None;
+        }
+        let image = &plan.service.image;
+        let words = match self.common.daemon.image_words(&image.id).await {
+            Ok(words) => words,
+            Err(error) => {
+                tracing::debug!(%error, image = image.reference, "what the image says of itself");
+                ImageMetadata::default()
+            }
+        };
+        if upgrades_by_itself(kind, &words) {
+            return None;
+        }
+        let own = plan.service.env.iter().find(|var| var.name == "PGDATA").and_then(|var| var.value.as_ref());
+        let home = own.map(|value| value.reveal().to_owned()).or_else(|| words.var("PGDATA").map(str::to_owned));
+        let places: Vec<MarkedMount<'_>> =
+            places.into_iter().filter_map(|place| place.at_home(home.as_deref())).collect();
+        let told = declared_version(kind, &words);
+        let doubtful = told.as_ref().is_none_or(|program| find(&places, program).is_some());
+        // A live service runs on its data: a version need not be found out for it.
+        if !doubtful || places.is_empty() || told.is_none() && places.iter().all(|place| place.live) {
+            return None;
+        }
+        let asked = self.ask_version(plan, kind).await;
+        let (program, by) = match (asked.as_slice(), told) {
+            ([], Some(told)) => (told, "by what the image says of itself"),
+            ([program], _) => (program.clone(), "by its own word"),
+            // With several versions in it, it can bring the data from one to another.
+            _ => return None,
+        };
+        let (place, mark, found) = find(&places, &program)?;
+        let message = format!(
+            "{} was not started, so that its data stays as it was restored: {} is of {} ({} says {}), and the image {} has {program} ({by}): {}",
+            plan.service.name,
+            place.mount.mount.title(),
+            found.data,
+            mark.file,
+            mark.says,
+            image.reference,
+            found.why,
+        );
+        Some(Diagnosis { remedy: Some(found.remedy), ..Diagnosis::new(Code::DataVersionMismatch, message) })
+    }
+
+    /// The marks of a kind in what a service has mounted. What it cannot write to is not the home of its data.
+    fn marked<'a>(&'a self, mount: &'a MountPlan, kind: VersionFileKind) -> Option<MarkedMount<'a>> {
+        let index = mount.restore.filter(|_| !mount.mount.read_only)?;
+        let marks: Vec<&VersionFile> =
+            self.version_files.get(index)?.get()?.iter().filter(|mark| mark.kind == kind).collect();
+        let live = matches!(self.plan.restores[index].supply, DataSource::Live);
+        (!marks.is_empty()).then_some(MarkedMount { mount, marks, live })
+    }
+
+    /// Asks the programs in a service's image for their versions. None is known when it has none, or none that could be asked.
+    async fn ask_version(&self, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
+        let hint = format!("version-{}-{}", program_word(kind), plan.service.name.service);
+        let name = self.common.session.name(&self.plan.name, &hint);
+        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
+        let spec = version_probe(&plan.service.image.id, kind);
+        let request = {
+            let name = name.clone();
+            async move { daemon.create_container(&name, &spec, &marks).await }
+        };
+        let id = match self.ledger.create(LedgerEntry::Container(name), request).await {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::debug!(%error, service = %plan.service.name, "asking for a version");
+                return Vec::new();
+            }
+        };
+        let lines = tokio::time::timeout(PATIENCE, self.words_of(&id)).await.ok().flatten();
+        let daemon = self.common.daemon.clone();
+        self.ledger.in_background(async move {
+            if let Err(error) = daemon.remove_container(&id).await {
+                tracing::debug!(%error, "removing a container that was asked for its version; teardown tries again");
+            }
+        });
+        let mut found: Vec<Program> = Vec::new();
+        for program in lines.unwrap_or_default().iter().filter_map(|line| parse_version_line(line)) {
+            if program.name.marks() == kind && !found.contains(&program) {
+                found.push(program);
+            }
+        }
+        tracing::debug!(service = %plan.service.name, ?found, "asked for its version");
+        found
+    }
+
+    /// Starts a container, waits for its end, and gives what it said.
+    async fn words_of(&self, id: &str) -> Option<Vec<String>> {
+        let daemon = &self.common.daemon;
+        let mut seen = self.common.watch().await.ok()?.of(id);
+        daemon.start_container(id).await.ok()?;
+        while daemon.state(id).await.ok()?.running {
+            tokio::select! {
+                Ok(()) = seen.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+        daemon.log_tail(id, WORDS.0, WORDS.1).await.ok()
+    }
+}
+
+/// A mount with the marks in it.
+struct MarkedMount<'a> {
+    mount: &'a MountPlan,
+    marks: Vec<&'a VersionFile>,
+    /// What is in it was copied from the live service.
+    live: bool,
+}
+
+impl<'a> MarkedMount<'a> {
+    /// Where PostgreSQL's data is, is known from `PGDATA`: what lies elsewhere is somebody else's, or of another time.
+    fn at_home(self, home: Option<&str>) -> Option<Self> {
+        let (Some(home), VersionFileKind::Postgres) = (home, self.marks[0].kind) else { return Some(self) };
+        let target = self.mount.mount.target.trim_end_matches('/');
+        let below = home.trim_end_matches('/').strip_prefix(target)?;
+        if !below.is_empty() && !below.starts_with('/') {
+            return None;
+        }
+        let file = format!("{below}/PG_VERSION");
+        let own: Vec<&'a VersionFile> =
+            self.marks.iter().copied().filter(|m| m.file == file.trim_start_matches('/')).collect();
+        // With none there, the service would begin anew beside the others.
+        Some(if own.is_empty() { self } else { Self { marks: own, ..self } })
+    }
+}
+
+/// The first mark that this program does not read, unless there is data that it reads beside it: what an upgrade left behind
+/// is no harm. Of Redis all is read that is there.
+fn find<'p, 'a>(
+    places: &'p [MarkedMount<'a>],
+    program: &Program,
+) -> Option<(&'p MarkedMount<'a>, &'a VersionFile, Mismatch)> {
+    let mut first = None;
+    for place in places {
+        for mark in &place.marks {
+            match mismatch(mark, program) {
+                Some(found) if first.is_none() => first = Some((place, *mark, found)),
+                None if mark.kind == VersionFileKind::Postgres => return None,
+                _ => {}
+            }
+        }
+    }
+    first
+}
+
+fn program_word(kind: VersionFileKind) -> &'static str {
+    match kind {
+        VersionFileKind::Postgres => "postgres",
+        VersionFileKind::MySql => "mysql",
+        VersionFileKind::Redis => "redis",
+    }
+}
+
+/// Images that are made for bringing data from one version to another: pgautoupgrade, and those that hold two servers.
+fn upgrades_by_itself(kind: VersionFileKind, words: &ImageMetadata) -> bool {
+    kind == VersionFileKind::Postgres && ["PGTARGET", "PGBINOLD"].iter().any(|name| words.var(name).is_some())
+}
+
+/// What an image says of itself: the variables of the official images, else a label whose title names the program.
+fn declared_version(kind: VersionFileKind, words: &ImageMetadata) -> Option<Program> {
+    let variables: &[(ProgramName, &str)] = match kind {
+        VersionFileKind::Postgres => &[(ProgramName::Postgres, "PG_MAJOR"), (ProgramName::Postgres, "PG_VERSION")],
+        VersionFileKind::MySql => &[
+            (ProgramName::MariaDb, "MARIADB_VERSION"),
+            (ProgramName::MariaDb, "MARIADB_MAJOR"),
+            (ProgramName::MySql, "MYSQL_VERSION"),
+            (ProgramName::MySql, "MYSQL_MAJOR"),
+        ],
+        VersionFileKind::Redis => &[(ProgramName::Valkey, "VALKEY_VERSION"), (ProgramName::Redis, "REDIS_VERSION")],
+    };
+    let by_variable = variables.iter().find_map(|(name, variable)| Program::new(*name, words.var(variable)?));
+    by_variable.or_else(|| {
+        let title = words.labels.get("org.opencontainers.image.title")?.to_ascii_lowercase();
+        let name = match title.as_str() {
+            "postgres" | "postgresql" => ProgramName::Postgres,
+            "mariadb" | "mariadb database" | "mariadb server" => ProgramName::MariaDb,
+            "mysql" | "mysql server" => ProgramName::MySql,
+            "redis" => ProgramName::Redis,
+            "valkey" => ProgramName::Valkey,
+            _ => return None,
+        };
+        let version = words.labels.get("org.opencontainers.image.version")?;
+        Program::new(name, version).filter(|program| program.name.marks() == kind)
+    })
+}
+
+/// Every server of a kind that an image may have says its version. Debian's are not in the path.
+fn script(kind: VersionFileKind) -> String {
+    let programs = match kind {
+        VersionFileKind::Postgres => {
+            "postgres /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /usr/libexec/postgresql*/postgres \
+             /usr/local/pgsql*/bin/postgres /opt/bitnami/postgresql/bin/postgres"
+        }
+        VersionFileKind::MySql => {
+            "mariadbd mysqld /usr/sbin/mariadbd /usr/sbin/mysqld /usr/libexec/mariadbd /usr/libexec/mysqld \
+             /opt/bitnami/*/sbin/mariadbd /opt/bitnami/*/bin/mysqld"
+        }
+        VersionFileKind::Redis => {
+            "redis-server valkey-server /opt/redis-stack/bin/redis-server /opt/bitnami/*/bin/redis-server"
+        }
+    };
+    format!("for program in {programs}; do \"$program\" --version; done 2>/dev/null; exit 0")
+}
+
+/// A program, by the line with which it answers to `--version`.
+fn parse_version_line(line: &str) -> Option<Program> {
+    let word = |text: &str| text.split_whitespace().next().unwrap_or("").to_owned();
+    if let Some(rest) = line.strip_prefix("postgres (PostgreSQL) ") {
+        return Program::new(ProgramName::Postgres, &word(rest));
+    }
+    if let Some(rest) = line.strip_prefix("Redis server v=") {
+        return Program::new(ProgramName::Redis, &word(rest));
+    }
+    if let Some(rest) = line.strip_prefix("Valkey server v=") {
+        return Program::new(ProgramName::Valkey, &word(rest));
+    }
+    let (program, rest) = line.split_once(" Ver ")?;
+    let is_server = ["mysqld", "mariadbd"].iter().any(|name| program.trim().ends_with(name));
+    let name = if rest.to_ascii_lowercase().contains("mariadb") { ProgramName::MariaDb } else { ProgramName::MySql };
+    is_server.then(|| Program::new(name, &word(rest))).flatten()
+}
+
+/// A container of the service's image that says its version and can do nothing else: no network, no mount, nothing to write to.
+fn version_probe(image: &str, kind: VersionFileKind) -> ContainerSpec {
+    ContainerSpec {
+        image: image.to_owned(),
+        entrypoint: Some(vec!["sh".to_owned()]),
+        command: Some(vec!["-c".to_owned(), script(kind)]),
+        env: Vec::new(),
+        user: String::new(),
+        group_add: Vec::new(),
+        workdir: "/".to_owned(),
+        hostname: String::new(),
+        domainname: String::new(),
+        tty: false,
+        stdin: Stdin::Closed,
+        shell: None,
+        stop_signal: None,
+        stop_timeout: Some(0),
+        healthcheck: HealthcheckSpec::Disabled,
+        mounts: Vec::new(),
+        network: NetworkSpec::None,
+        extra_hosts: Vec::new(),
+        memory: Some(MEMORY),
+        memory_swap: None,
+        nano_cpus: None,
+        cpu_shares: Some(CPU_SHARES),
+        cpu_period: None,
+        cpu_quota: None,
+        cpuset_cpus: None,
+        pids: Some(PIDS),
+        oom_score_adj: OOM_SCORE,
+        ulimits: Vec::new(),
+        sysctls: Vec::new(),
+        cap_add: Vec::new(),
+        cap_drop: vec!["ALL".to_owned()],
+        no_new_privileges: true,
+        read_only_root: true,
+        init: None,
+        shm_size: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mount::{Mount, MountOrigin, Strategy};
+
+    fn words(env: &[&str], labels: &[(&str, &str)]) -> ImageMetadata {
+        let env = env.iter().filter_map(|line| line.split_once('='));
+        ImageMetadata {
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn images_say_what_they_have_in_their_environment_or_their_labels() {
+        const TITLE: &str = "org.opencontainers.image.title";
+        const VERSION: &str = "org.opencontainers.image.version";
+        let shown = |kind, words: &ImageMetadata| declared_version(kind, words).map(|program| program.to_string());
+        for (kind, env, labels, expected) in [
+            (
+                VersionFileKind::Postgres,
+                &["PG_MAJOR=15", "PG_VERSION=15.4-1.pgdg110+1"][..],
+                &[][..],
+                Some("PostgreSQL 15"),
+            ),
+            (VersionFileKind::Postgres, &["PG_VERSION=15.4-1"], &[], Some("PostgreSQL 15.4-1")),
+            (VersionFileKind::MySql, &["MARIADB_VERSION=1:11.4.2+maria~ubu"], &[], Some("MariaDB 11.4.2+maria~ubu")),
+            (VersionFileKind::MySql, &["MYSQL_MAJOR=8.0"], &[], Some("MySQL 8.0")),
+            (VersionFileKind::Redis, &["VALKEY_VERSION=8.0.1"], &[], Some("Valkey 8.0.1")),
+            (VersionFileKind::Redis, &[], &[(TITLE, "redis"), (VERSION, "7.2.4")], Some("Redis 7.2.4")),
+            // The version of something else.
+            (VersionFileKind::Redis, &["PG_MAJOR=15"], &[(TITLE, "shop"), (VERSION, "7.2.4")], None),
+            (VersionFileKind::Redis, &[], &[(TITLE, "postgresql"), (VERSION, "16.2.0")], None),
+            (VersionFileKind::Redis, &["REDIS_VERSION=latest"], &[(VERSION, "7.2.4")], None),
+        ] {
+            assert_eq!(shown(kind, &words(env, labels)).as_deref(), expected, "{env:?} {labels:?}");
+        }
+        assert!(upgrades_by_itself(VersionFileKind::Postgres, &words(&["PGTARGET=17"], &[])));
+        assert!(!upgrades_by_itself(VersionFileKind::Redis, &words(&["PGTARGET=17"], &[])));
+    }
+
+    #[test]
+    fn programs_are_understood_by_their_answers() {
+        for (line, expected) in [
+            ("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)", Some("PostgreSQL 15.20")),
+            (
+                "mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64",
+                Some("MariaDB 10.11.19-MariaDB-0+deb12u1"),
+            ),
+            ("/usr/sbin/mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)", Some("MySQL 8.0.36")),
+            ("mysql  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)", None),
+            ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc", Some("Redis 7.0.15")),
+            ("Valkey server v=8.0.1 sha=00000000:0", Some("Valkey 8.0.1")),
+            ("KeyDB server v=6.3.4 sha=0", None),
+            ("sh: redis-server: not found", None),
+        ] {
+            assert_eq!(parse_version_line(line).map(|program| program.to_string()).as_deref(), expected, "{line}");
+        }
+    }
+
+    fn mount(target: &str) -> MountPlan {
+        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+        let mount = Mount { target: target.to_owned(), origin, read_only: false };
+        MountPlan { mount, strategy: Strategy::Copy, restore: Some(0) }
+    }
+
+    fn mark(kind: VersionFileKind, file: &str, says: &str) -> VersionFile {
+        VersionFile { kind, file: file.to_owned(), says: says.to_owned() }
+    }
+
+    /// The file of the mark that is found not to fit, with `PGDATA` and the image's version.
+    fn found(target: &str, marks: &[VersionFile], home: Option<&str>, program: (ProgramName, &str)) -> Option<String> {
+        let mount = mount(target);
+        let place = MarkedMount { mount: &mount, marks: marks.iter().collect(), live: false };
+        let places: Vec<MarkedMount<'_>> = place.at_home(home).into_iter().collect();
+        let program = Program::new(program.0, program.1).expect("a version");
+        find(&places, &program).map(|(_, mark, _)| mark.file.clone())
+    }
+
+    #[test]
+    fn only_the_data_that_the_server_starts_on_counts() {
+        let (pg, image) = (VersionFileKind::Postgres, (ProgramName::Postgres, "16"));
+        let both = [mark(pg, "15/docker/PG_VERSION", "15"), mark(pg, "16/docker/PG_VERSION", "16")];
+        assert_eq!(found("/var/lib/postgresql", &both, None, image), None, "an upgrade left the old one");
+        let home = Some("/var/lib/postgresql/16/docker");
+        assert_eq!(found("/var/lib/postgresql", &both, home, image), None);
+        let old = Some("15/docker/PG_VERSION".to_owned());
+        assert_eq!(found("/var/lib/postgresql", &both[..1], home, image), old);
+        assert_eq!(found("/backups", &both[..1], home, image), None, "it is not where the server looks");
+        let own = [mark(pg, "PG_VERSION", "15"), mark(pg, "old/PG_VERSION", "16")];
+        assert_eq!(found("/pg", &own, Some("/pg/"), image), Some("PG_VERSION".to_owned()));
+        assert_eq!(found("/pg", &own, Some("/pgdata"), image), None);
+    }
+
+    #[test]
+    fn of_redis_every_file_is_read() {
+        let marks =
+            [mark(VersionFileKind::Redis, "dump.rdb", "REDIS0009"), mark(VersionFileKind::Redis, "a.aof", "REDIS0012")];
+        assert_eq!(found("/data", &marks, None, (ProgramName::Redis, "7.0.15")), Some("a.aof".to_owned()));
+        assert_eq!(found("/data", &marks, None, (ProgramName::Redis, "7.4.0")), None);
+    }
+}

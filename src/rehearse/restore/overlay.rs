@@ -1,0 +1,219 @@
+//! Places that are not copied: what is below is the live data itself, what the sandbox sees is an overlay on it.
+//!
+//! A read-only mount is no wall for what is not a file: a socket on it can be connected to and a pipe written to, whoever
+//! listens at the other end. In an overlay they are other sockets and pipes, at whose other end is nobody: a connection is
+//! refused. That holds for those, too, which appear while the rehearsal runs.
+
+use std::sync::Arc;
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::mount::MountOrigin;
+use crate::model::plan::RestorePlan;
+use crate::model::pluralize::pluralize;
+use crate::model::sandbox::VolumeSpec;
+use crate::worker::client::Worker;
+use crate::worker::protocol::{Answer, Job, RootKind, Scan};
+
+use super::{Restored, failure_diagnosis, kind_word, named};
+use crate::rehearse::engine::docker_diagnosis;
+use crate::rehearse::sandbox::ledger::LedgerEntry;
+use crate::rehearse::sandbox::worker::{PreparedVolume, unexpected, worker_diagnosis};
+use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::steps::OpenStep;
+
+/// Entries that are looked at to count what a mount holds and to name what in it is no file.
+const MAX_ENTRIES: u64 = 200_000;
+/// File systems that compare names in their own way, on which the kernel lays no overlay.
+const NO_LOWER: [&str; 5] = ["vfat", "msdos", "exfat", "cifs", "smb3"];
+
+impl StackRehearsal {
+    /// Shown read-only, through an overlay where one can be, else as a copy.
+    pub(in crate::rehearse) async fn shown_read_only(
+        self: &Arc<Self>,
+        index: usize,
+        plan: &RestorePlan,
+        prepared: &PreparedVolume,
+        worker: &Worker,
+    ) -> Diagnosed<Restored> {
+        let Some(from) = prepared.from.clone() else { return Ok(Restored::Nothing) };
+        let step = self.restore_step(plan);
+        let scan = match self.look(plan, from, worker).await {
+            Ok(scan) => scan,
+            Err(diagnosis) => return Err(step.broke(diagnosis)),
+        };
+        match (scan.root, &plan.mount.origin) {
+            (RootKind::Socket | RootKind::Other, _) => {
+                step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
+                return Ok(Restored::Nothing);
+            }
+            // The mount holds on to this very file, whatever takes its place.
+            (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
+                self.note_restored_files(plan, scan.amount.files);
+                step.done_with(None, Some(note(&scan)));
+                return Ok(Restored::HostPath(prepared.source_path.clone().unwrap_or_default()));
+            }
+            (RootKind::File | RootKind::Folder, _) => {}
+        }
+        if scan.special_file_count > 0 {
+            let special_files = named(&scan.special_files, scan.special_file_count);
+            self.withhold(index, format!("what listens outside at {special_files} in {}", plan.mount.title()));
+        }
+        match obstacle(prepared, &scan) {
+            Some(obstacle) => {
+                step.done_with(None, Some(format!("copied instead: {obstacle}")));
+                self.copy(plan, prepared, worker).await
+            }
+            None => self.mount_overlay(index, plan, prepared, worker, &scan, step).await,
+        }
+    }
+
+    /// Shown through an overlay that can be written to, as was asked for.
+    pub(in crate::rehearse) async fn overlay(
+        self: &Arc<Self>,
+        index: usize,
+        plan: &RestorePlan,
+        prepared: &PreparedVolume,
+        worker: &Worker,
+    ) -> Diagnosed<Restored> {
+        let step = self.restore_step(plan);
+        let cannot = |why: &str| {
+            let message = format!("no overlay can be laid on {}: {why}; use copy", plan.mount.title());
+            Diagnosis::new(Code::RestoreFailed, message)
+        };
+        let Some(from) = prepared.from.clone() else {
+            return Err(step.broke(cannot("it has no path on the engine's host")));
+        };
+        let scan = match self.look(plan, from, worker).await {
+            Ok(scan) => scan,
+            Err(diagnosis) => return Err(step.broke(diagnosis)),
+        };
+        match obstacle(prepared, &scan) {
+            Some(obstacle) => Err(step.broke(cannot(&obstacle))),
+            None => self.mount_overlay(index, plan, prepared, worker, &scan, step).await,
+        }
+    }
+
+    async fn look(&self, plan: &RestorePlan, path: String, worker: &Worker) -> Diagnosed<Scan> {
+        let doing = || format!("looking through {}", plan.mount.title());
+        match worker.run(Job::Scan { path, max_entries: MAX_ENTRIES }, |_, _| {}).await {
+            Ok(Answer::Scanned(scan)) => Ok(scan),
+            Ok(Answer::Failed(failure)) => Err(failure_diagnosis(&failure, &plan.mount)),
+            Ok(other) => Err(unexpected(&doing(), &other)),
+            Err(error) => Err(worker_diagnosis(&error, &doing())),
+        }
+    }
+
+    async fn mount_overlay(
+        &self,
+        index: usize,
+        plan: &RestorePlan,
+        prepared: &PreparedVolume,
+        worker: &Worker,
+        scan: &Scan,
+        step: OpenStep,
+    ) -> Diagnosed<Restored> {
+        let doing = || format!("preparing an overlay on {}", plan.mount.title());
+        let from = prepared.from.clone().unwrap_or_default();
+        match worker.run(Job::PrepareOverlay { from, to: prepared.to.clone() }, |_, _| {}).await {
+            Ok(Answer::OverlayReady) => {}
+            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
+            Ok(other) => return Err(step.broke(unexpected(&doing(), &other))),
+            Err(error) => return Err(step.broke(worker_diagnosis(&error, &doing()))),
+        }
+        let name = self.common.session.name(&self.plan.name, &format!("o{index}"));
+        let base = &prepared.volume.mountpoint;
+        let lower = prepared.source_path.clone().unwrap_or_default();
+        let spec = VolumeSpec::Overlay { lower, upper: format!("{base}/upper"), work: format!("{base}/work") };
+        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
+        let request = {
+            let name = name.clone();
+            async move { daemon.create_volume(&name, &spec, &marks).await }
+        };
+        match self.ledger.create(LedgerEntry::Volume(name.clone()), request).await {
+            Ok(_) => {
+                self.note_restored_files(plan, scan.amount.files);
+                step.done_with(None, Some(note(scan)));
+                Ok(Restored::Volume(name))
+            }
+            Err(error) => Err(step.broke(docker_diagnosis(&error, Code::RestoreFailed, "creating an overlay volume"))),
+        }
+    }
+}
+
+/// Why no overlay can lie on this place, or would not show what is in it.
+fn obstacle(prepared: &PreparedVolume, scan: &Scan) -> Option<String> {
+    let Some(path) = &prepared.source_path else {
+        return Some("it has no path on the engine's host".to_owned());
+    };
+    if path.contains([',', ':', '\\']) {
+        return Some(format!("its path has a comma, a colon or a backslash: {path}"));
+    }
+    if prepared.mounted_on_use {
+        return Some("it is there only while its volume driver has it mounted".to_owned());
+    }
+    if scan.mounts_below > 0 {
+        return Some(format!("{} in it, which an overlay does not show", pluralize(scan.mounts_below, "other mount")));
+    }
+    NO_LOWER.contains(&scan.file_system.as_str()).then(|| format!("it lies on {}", scan.file_system))
+}
+
+fn note(scan: &Scan) -> String {
+    let files = scan.amount.files;
+    if scan.complete { pluralize(files, "file") } else { format!("more than {files} files") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::docker::VolumeInfo;
+    use crate::model::event::Amount;
+
+    fn place(path: Option<&str>) -> PreparedVolume {
+        let volume = VolumeInfo {
+            name: "v".to_owned(),
+            driver: "local".to_owned(),
+            mountpoint: "/volumes/v".to_owned(),
+            options: Default::default(),
+            labels: Default::default(),
+        };
+        PreparedVolume {
+            from: Some("/from/0".to_owned()),
+            to: "/to/0".to_owned(),
+            volume,
+            live: None,
+            source_path: path.map(str::to_owned),
+            mounted_on_use: false,
+        }
+    }
+
+    fn scan(file_system: &str, mounts_below: u64) -> Scan {
+        Scan {
+            root: RootKind::Folder,
+            amount: Amount::default(),
+            allocated: 0,
+            folders: 0,
+            special_files: Vec::new(),
+            special_file_count: 0,
+            complete: true,
+            free_bytes: 0,
+            file_system: file_system.to_owned(),
+            mounts_below,
+        }
+    }
+
+    #[test]
+    fn an_overlay_lies_on_what_it_would_show_whole() {
+        assert_eq!(obstacle(&place(Some("/srv/media")), &scan("ext4", 0)), None);
+        let on_use = PreparedVolume { mounted_on_use: true, ..place(Some("/srv/media")) };
+        for (place, scan) in [
+            (place(None), scan("ext4", 0)),
+            (place(Some("/srv/a,b")), scan("ext4", 0)),
+            (place(Some("/srv/media")), scan("ext4", 1)),
+            (place(Some("/srv/media")), scan("cifs", 0)),
+            (on_use, scan("nfs4", 0)),
+        ] {
+            assert!(obstacle(&place, &scan).is_some(), "{place:?} {scan:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The ledger: every object is noted before the engine is asked for it, so that teardown knows of it even when the
+//! answer never came.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use crate::docker::DockerError;
+
+/// A kind of object and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerEntry {
+    /// A container.
+    Container(String),
+    /// A network.
+    Network(String),
+    /// A volume.
+    Volume(String),
+}
+
+/// What a sandbox has asked the engine for.
+#[derive(Default)]
+pub struct Ledger {
+    entries: Mutex<Vec<LedgerEntry>>,
+    creating: TaskTracker,
+}
+
+impl Ledger {
+    /// Notes `entry`, then asks for it. The request goes on if the asker goes away, and [`Ledger::settled`] waits for it:
+    /// else an object could appear after everything was removed.
+    pub async fn create<T, F>(&self, entry: LedgerEntry, request: F) -> Result<T, DockerError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DockerError>> + Send + 'static,
+    {
+        self.note(entry);
+        self.run(request).await
+    }
+
+    /// Runs a request that may make an object which was noted before; see [`Ledger::create`]. After [`Ledger::settled`]
+    /// nothing is asked for any more, and the asker waits forever: nobody needs what it works for.
+    pub async fn run<T, F>(&self, request: F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let Some(task) = self.begin(request) else { return std::future::pending().await };
+        match task.await {
+            Ok(result) => result,
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        }
+    }
+
+    /// Starts a request, unless it is too late for it.
+    fn begin<T, F>(&self, request: F) -> Option<JoinHandle<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let _not_closing = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.creating.is_closed()).then(|| self.creating.spawn(request))
+    }
+
+    /// Does something that teardown must wait for, while other things go on.
+    pub fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.creating.spawn(work);
+    }
+
+    /// Notes an object that somebody else is about to ask for.
+    pub fn note(&self, entry: LedgerEntry) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// Waits until no request is under way. No further one is made.
+    pub async fn settled(&self) {
+        {
+            let _not_beginning = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            self.creating.close();
+        }
+        self.creating.wait().await;
+    }
+
+    /// Everything noted, newest first, and forgets it.
+    pub fn take(&self) -> Vec<LedgerEntry> {
+        let mut entries = std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner));
+        entries.reverse();
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_under_way_is_waited_for_and_none_begins_after_that() {
+        let ledger = std::sync::Arc::new(Ledger::default());
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let first = ledger.begin(async move { gone.await.is_ok() }).expect("nothing is settled yet");
+        let mut settled = std::pin::pin!(ledger.settled());
+        assert!(futures_util::poll!(settled.as_mut()).is_pending(), "it waits for the first");
+        assert!(ledger.begin(async {}).is_none(), "too late");
+        go.send(()).expect("it is awaited");
+        settled.await;
+        assert!(first.await.expect("no panic"));
+    }
+}

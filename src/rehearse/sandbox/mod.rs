@@ -1,0 +1,8 @@
+//! The sandbox: what is created for a rehearsal, the record of it, and how all of it is removed.
+
+pub(super) mod ledger;
+pub mod session;
+pub mod stop;
+pub mod sweep;
+pub(super) mod watch;
+pub(super) mod worker;

@@ -1,0 +1,55 @@
+//! Work that is done once, whoever asks for it and however often.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+
+use crate::model::diagnosis::{Code, Diagnosis};
+
+/// What the work gives: a value, or why not.
+pub type Diagnosed<T> = Result<T, Diagnosis>;
+
+/// Work that was started; awaiting it again gives the same result.
+pub type SharedFuture<T> = Shared<BoxFuture<'static, Diagnosed<T>>>;
+
+/// Work that is started by the first who asks and whose result all get. It runs as a task of its own: that an asker goes
+/// away neither stops nor repeats it.
+pub struct SharedTask<T: Clone> {
+    shared: Mutex<Option<SharedFuture<T>>>,
+}
+
+impl<T: Clone> Default for SharedTask<T> {
+    fn default() -> Self {
+        Self { shared: Mutex::new(None) }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
+    /// The result, working for it with `work` if nobody has yet.
+    pub fn get<F>(&self, work: impl FnOnce() -> F) -> SharedFuture<T>
+    where
+        F: Future<Output = Diagnosed<T>> + Send + 'static,
+    {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared
+            .get_or_insert_with(|| {
+                let task = tokio::spawn(work());
+                async move {
+                    match task.await {
+                        Ok(result) => result,
+                        Err(broken) => Err(Diagnosis::new(Code::RunPanicked, broken.to_string())),
+                    }
+                }
+                .boxed()
+                .shared()
+            })
+            .clone()
+    }
+
+    /// The result, if somebody has asked for it.
+    pub fn started(&self) -> Option<SharedFuture<T>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,53 @@
+//! Finding out what a backup holds that lies on the engine's host: a worker looks, which sees it read-only.
+
+use jiff::Timestamp;
+
+use crate::docker::Daemon;
+use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
+use crate::model::source::{BackupContents, MountQuery};
+use crate::rehearse::sandbox::session::Session;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::sandbox::sweep;
+use crate::worker::client::{Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::{Answer, Failure, Job};
+
+/// Where the worker sees the folder.
+const TARGET: &str = "/backup";
+
+/// What a folder of the engine's host holds for these wants, and when it was changed last; or why that cannot be found out.
+/// Removes its worker.
+pub async fn look(
+    daemon: &Daemon,
+    session: &Session,
+    path: &str,
+    wants: Vec<MountQuery>,
+    stop: &StopSignal,
+) -> Result<Result<(BackupContents, Option<Timestamp>), String>, WorkerError> {
+    let image = WorkerImage::ensure(daemon).await?;
+    let mounts =
+        vec![MountSpec { target: TARGET.to_owned(), source: MountSource::HostPath(path.to_owned()), read_only: true }];
+    let name = format!("rehearsa-{}-lookup", session.id);
+    let answer = match Worker::start(daemon, &image, &name, mounts, NetworkSpec::None, &session.marks("plan")).await {
+        Ok(worker) => {
+            let job = Job::Survey { path: TARGET.to_owned(), wants };
+            tokio::select! {
+                answer = worker.run(job, |_, _| {}) => answer,
+                () = stop.cancelled() => Ok(Answer::Cancelled),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    if let Some(left) = sweep::remove_session(daemon, &session.id).await?.into_iter().next() {
+        return Err(left.error.into());
+    }
+    Ok(match answer {
+        Ok(Answer::Surveyed { found, modified }) => Ok((*found, Timestamp::from_second(modified).ok())),
+        Ok(Answer::Failed(Failure::Unreadable { path: inside, error })) => {
+            Err(format!("reading {path}/{inside} on the engine's host: {error}"))
+        }
+        Ok(other) => Err(format!("looking through {path}: {other:?}")),
+        // A path that is not there is the engine's refusal to mount it.
+        Err(WorkerError::Docker(error)) => Err(format!("the engine cannot mount {path} of its host: {error}")),
+        Err(error) => return Err(error),
+    })
+}

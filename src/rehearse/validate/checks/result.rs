@@ -1,0 +1,344 @@
+//! What an answer is worth: right, wrong, or none.
+
+use std::time::Duration;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::docker::ExecOutput;
+use crate::model::mask::Mask;
+use crate::model::question::HttpCheck;
+use crate::worker::protocol::Queried;
+
+/// Characters of an answer that are quoted.
+const QUOTED: usize = 300;
+/// Ends of a command that say that there is no such command.
+const NO_COMMAND: [i64; 2] = [126, 127];
+/// What clients say while a database does not take connections, or no more.
+const NO_CONNECTION: [&str; 9] = [
+    "could not connect",
+    "connection to server",
+    "the database system is",
+    "terminating connection",
+    "ERROR 2002",
+    "ERROR 2003",
+    "ERROR 2006",
+    "ERROR 2013",
+    "ERROR 1040",
+];
+
+/// Asks the client that the image has, as the service's own variables say. What comes with the query is an argument, so that no
+/// shell reads it.
+const SQL: &str = r#"
+secret() { eval "value=\${$1-} file=\${$1_FILE-}"; if [ -z "$value" ] && [ -r "$file" ]; then value=$(cat "$file"); fi; }
+if command -v psql >/dev/null 2>&1; then
+  user=${POSTGRES_USER:-postgres}
+  secret POSTGRES_PASSWORD
+  if [ -n "$value" ]; then export PGPASSWORD="$value"; fi
+  exec psql -X -w -q -v ON_ERROR_STOP=1 -U "$user" -d "${2:-${POSTGRES_DB:-$user}}" -t -A -0 -c "$1"
+fi
+for client in mariadb mysql; do
+  if command -v $client >/dev/null 2>&1; then
+    user=root
+    secret MARIADB_ROOT_PASSWORD
+    if [ -z "$value" ]; then secret MYSQL_ROOT_PASSWORD; fi
+    if [ -z "$value" ] && [ -n "${MARIADB_USER:-${MYSQL_USER:-}}" ]; then
+      user=${MARIADB_USER:-$MYSQL_USER}
+      secret MARIADB_PASSWORD
+      if [ -z "$value" ]; then secret MYSQL_PASSWORD; fi
+    fi
+    if [ -n "$value" ]; then export MYSQL_PWD="$value"; fi
+    exec $client -u "$user" -N -B -e "$1" "${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-mysql}}}"
+  fi
+done
+echo "there is neither psql nor mariadb nor mysql" >&2
+exit 127
+"#;
+
+/// Says size, time of the last change and the time now of a file, and its hash when that is wanted.
+const FILE: &str = r#"
+[ -e "$1" ] || [ -h "$1" ] || { echo missing; exit 0; }
+stat -L -c '%s %Y' "$1" || exit 1
+date +%s
+[ -z "$2" ] || sha256sum < "$1"
+"#;
+
+/// What was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CheckResult {
+    /// What should be.
+    Pass,
+    /// Something else, which may change.
+    Fail(String),
+    /// Something else, which no time heals.
+    FailFinal(String),
+    /// Nothing, which may change.
+    Retry(String),
+    /// The question makes no sense, or there is nothing to ask it with.
+    Invalid(String),
+}
+
+/// The command of a query.
+pub(super) fn sql_command(query: &str, database: Option<&str>) -> Vec<String> {
+    ["sh", "-c", SQL, "sh", query, database.unwrap_or_default()].map(str::to_owned).to_vec()
+}
+
+/// The command that looks at a file.
+pub(super) fn file_command(path: &str, hash: bool) -> Vec<String> {
+    ["sh", "-c", FILE, "sh", path, if hash { "hash" } else { "" }].map(str::to_owned).to_vec()
+}
+
+/// What a file is.
+pub(super) fn to_file(
+    ran: &ExecOutput,
+    min_size: Option<u64>,
+    sha256: Option<&str>,
+    newer_than: Option<Duration>,
+    mask: &Mask,
+) -> CheckResult {
+    let (exit, stdout, stderr) = match ran {
+        ExecOutput::NotStarted(words) => {
+            return CheckResult::Invalid(format!(
+                "the image has no shell to look at files with: {}",
+                quoted(words, mask)
+            ));
+        }
+        ExecOutput::Ended { exit, stdout, stderr } => {
+            (*exit, String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
+        }
+    };
+    let words: Vec<&str> = stdout.split_whitespace().collect();
+    let (size, age, hash) = match words.as_slice() {
+        _ if exit != 0 => {
+            return CheckResult::Invalid(format!("the file cannot be looked at: {}", quoted(&stderr, mask)));
+        }
+        ["missing"] => return CheckResult::FailFinal("expected the file, and it is not there".to_owned()),
+        [size, changed, now, rest @ ..] => {
+            let [size, changed, now] = [size, changed, now].map(|word| word.parse::<i64>().unwrap_or(0));
+            (size, now - changed, rest.first().copied())
+        }
+        _ => return CheckResult::Invalid(format!("what looks at files said: {}", quoted(&stdout, mask))),
+    };
+    if let Some(least) = min_size.filter(|least| u64::try_from(size).unwrap_or(0) < *least) {
+        return CheckResult::FailFinal(format!("expected at least {least} bytes, found {size}"));
+    }
+    if let Some(most) = newer_than.filter(|most| age > i64::try_from(most.as_secs()).unwrap_or(i64::MAX)) {
+        let age = Duration::from_secs(age.unsigned_abs());
+        let (most, age) = (humantime::format_duration(most), humantime::format_duration(age));
+        return CheckResult::FailFinal(format!("expected a change no longer ago than {most}, found one {age} ago"));
+    }
+    match sha256 {
+        Some(expected) if hash != Some(expected) => {
+            let found = hash.unwrap_or("none");
+            CheckResult::FailFinal(format!("expected the SHA-256 {expected}, found {found}"))
+        }
+        _ => CheckResult::Pass,
+    }
+}
+
+/// How a command went.
+pub(super) fn to_exec(ran: &ExecOutput, exit: i64, pattern: Option<&str>, mask: &Mask) -> CheckResult {
+    let (found, stdout, stderr) = match ran {
+        ExecOutput::NotStarted(words) => {
+            let words = quoted(words, mask);
+            return CheckResult::Invalid(format!("the command cannot be run in the service's container: {words}"));
+        }
+        ExecOutput::Ended { exit, stdout, stderr } => {
+            (*exit, String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
+        }
+    };
+    let said = match (stdout.trim(), stderr.trim()) {
+        ("", "") => " and said nothing".to_owned(),
+        (output, "") | ("", output) => format!(" and said: {}", quoted(output, mask)),
+        (output, error) => format!(" and said: {}; on standard error: {}", quoted(output, mask), quoted(error, mask)),
+    };
+    if found != exit && NO_COMMAND.contains(&found) {
+        return CheckResult::Invalid(format!("the command ended with exit code {found}{said}"));
+    }
+    if found != exit {
+        return CheckResult::Fail(format!("expected exit code {exit}, found {found}: the command ended{said}"));
+    }
+    match pattern.map(Regex::new) {
+        None => CheckResult::Pass,
+        Some(Err(error)) => CheckResult::Invalid(error.to_string()),
+        Some(Ok(pattern)) if pattern.is_match(stdout.trim_end_matches(['\r', '\n'])) => CheckResult::Pass,
+        Some(Ok(pattern)) => {
+            CheckResult::Fail(format!("expected output that matches `{pattern}`, found that it ended{said}"))
+        }
+    }
+}
+
+/// The answer to a query.
+pub(super) fn to_sql(ran: &ExecOutput, value: Option<&str>, min_rows: u64, mask: &Mask) -> CheckResult {
+    let (exit, stdout, stderr) = match ran {
+        ExecOutput::NotStarted(words) => {
+            return CheckResult::Invalid(format!(
+                "the image has no shell to ask its client with: {}",
+                quoted(words, mask)
+            ));
+        }
+        ExecOutput::Ended { exit, stdout, stderr } => {
+            (*exit, String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr))
+        }
+    };
+    if exit != 0 {
+        let words = quoted(stderr.trim(), mask);
+        if NO_CONNECTION.iter().any(|sign| stderr.contains(sign)) {
+            return CheckResult::Retry(format!("the database takes no connection: {words}"));
+        }
+        if NO_COMMAND.contains(&exit) {
+            return CheckResult::Invalid(format!("the image has no client for its database: {words}"));
+        }
+        return refused(&words);
+    }
+    // Records of psql end with a zero, those of the others with their line.
+    let end = if stdout.contains('\0') { '\0' } else { '\n' };
+    let text = stdout.strip_suffix(end).unwrap_or(&stdout);
+    let rows: Vec<String> = match text {
+        "" if stdout.is_empty() => Vec::new(),
+        // A single record of psql has no zero after it.
+        text => text.split(end).map(|row| row.replace('\t', "|").trim_end_matches('\n').to_owned()).collect(),
+    };
+    to_rows(rows.len() as u64, rows.first().map(String::as_str), value, min_rows, mask)
+}
+
+/// The answer of an SQLite database.
+pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, mask: &Mask) -> CheckResult {
+    match queried {
+        Queried::Rows { first, count } => to_rows(*count, first.as_deref(), value, min_rows, mask),
+        Queried::Refused { words } => refused(&quoted(words, mask)),
+        // It is whole on the disk, as far as can be seen, and SQLite says that it is not; the service may still mend it.
+        Queried::Damaged { words } => CheckResult::Fail(format!(
+            "expected a database, found one that SQLite calls damaged: {}",
+            quoted(words, mask)
+        )),
+        Queried::Busy { why } => CheckResult::Retry(why.clone()),
+        Queried::Missing { path } => {
+            CheckResult::FailFinal(format!("expected the database {path}, and it is not there"))
+        }
+        Queried::NotAsked { why } => CheckResult::Invalid(quoted(why, mask)),
+    }
+}
+
+fn refused(words: &str) -> CheckResult {
+    CheckResult::Invalid(format!(
+        "the database refuses the query: {words}. If it answers it live, what is asked for is not in the restored data"
+    ))
+}
+
+fn to_rows(count: u64, first: Option<&str>, value: Option<&str>, min_rows: u64, mask: &Mask) -> CheckResult {
+    if count < min_rows {
+        return CheckResult::Fail(format!("expected at least {min_rows} rows, found {count}"));
+    }
+    match (value, first) {
+        (None, _) => CheckResult::Pass,
+        (Some(value), Some(found)) if value == found => CheckResult::Pass,
+        (Some(value), Some(found)) => {
+            CheckResult::Fail(format!("expected `{}`, found `{}`", quoted(value, mask), quoted(found, mask)))
+        }
+        (Some(value), None) => CheckResult::Fail(format!("expected `{}`, found no row", quoted(value, mask))),
+    }
+}
+
+/// What is in a log.
+pub(super) fn to_log(log: &[String], contains: Option<&str>, not_contains: Option<&str>, mask: &Mask) -> CheckResult {
+    if let Some(pattern) = not_contains {
+        match Regex::new(pattern) {
+            Err(error) => return CheckResult::Invalid(error.to_string()),
+            Ok(regex) => {
+                if let Some(line) = log.iter().find(|line| regex.is_match(line)) {
+                    let line = quoted(line, mask);
+                    return CheckResult::FailFinal(format!("expected no line that matches `{pattern}`, found: {line}"));
+                }
+            }
+        }
+    }
+    match contains.map(Regex::new) {
+        None => CheckResult::Pass,
+        Some(Err(error)) => CheckResult::Invalid(error.to_string()),
+        Some(Ok(regex)) if log.iter().any(|line| regex.is_match(line)) => CheckResult::Pass,
+        Some(Ok(regex)) => CheckResult::Fail(format!(
+            "expected a line of its log that matches `{regex}`, found none in {} lines",
+            log.len()
+        )),
+    }
+}
+
+/// The answer to a request.
+pub(super) fn to_http(ask: &HttpCheck, status: u16, body: &str, cut: bool, mask: &Mask) -> CheckResult {
+    let said = quoted(body.trim(), mask);
+    if status != ask.status {
+        return CheckResult::Fail(format!("expected status {}, found {status}: {said}", ask.status));
+    }
+    if let Some(text) = ask.contains.as_ref().filter(|text| !body.contains(text.as_str())) {
+        return CheckResult::Fail(format!("expected a body with `{text}`, found: {said}"));
+    }
+    match ask.matches.as_deref().map(Regex::new) {
+        Some(Err(error)) => return CheckResult::Invalid(error.to_string()),
+        Some(Ok(regex)) if !regex.is_match(body) => {
+            return CheckResult::Fail(format!("expected a body that matches `{regex}`, found: {said}"));
+        }
+        _ => {}
+    }
+    if ask.json.is_empty() {
+        return CheckResult::Pass;
+    }
+    let json: Value = match serde_json::from_str(body) {
+        Ok(json) => json,
+        Err(_) if cut => return CheckResult::Invalid("the body is too long to be read as JSON".to_owned()),
+        Err(error) => return CheckResult::Fail(format!("expected a body of JSON ({error}), found: {said}")),
+    };
+    for (pointer, expected) in &ask.json {
+        let found = json.pointer(pointer);
+        match (found, expected) {
+            (Some(found), Some(expected)) if is_same(found, expected) => {}
+            (Some(_), None) => {}
+            (Some(found), Some(expected)) => {
+                let found = quoted(&found.to_string(), mask);
+                return CheckResult::Fail(format!("expected {expected} at `{pointer}` of the body, found {found}"));
+            }
+            (None, _) => {
+                return CheckResult::Fail(format!("expected something at `{pointer}` of the body, found: {said}"));
+            }
+        }
+    }
+    CheckResult::Pass
+}
+
+/// 1 is 1.0.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
+}
+
+/// `port 80` or `ports 80, 443`.
+pub(super) fn ports(ports: &[u16]) -> String {
+    let words = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    if ports.len() == 1 { format!("port {words}") } else { format!("ports {words}") }
+}
+
+/// The beginning of foreign text, without secrets: masked first, so that no half of one is left at the end.
+fn quoted(text: &str, mask: &Mask) -> String {
+    let text: String = mask.apply(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match text.char_indices().nth(QUOTED) {
+        _ if text.trim().is_empty() => "nothing".to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.trim_end().to_owned(),
+    }
+}
+
+/// Base64 with padding, as the basic scheme of HTTP has it.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for piece in bytes.chunks(3) {
+        let bits = piece.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - piece.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= piece.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Whether a source, and what opens it, can be found at all; nothing of a backup is read.
+//!
+//! Each answer goes on after the words for what was looked for. A secret is looked at and never told.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{SourceError, secrets, snapshots};
+use crate::model::event::Snapshot;
+use crate::model::source::{SecretPlace, SourcePlace};
+
+/// What was found of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    There,
+    /// Only a rehearsal can tell, for the reason given.
+    NotLooked(&'static str),
+}
+
+/// Looks for a source.
+pub fn source(place: &SourcePlace) -> Result<Presence, String> {
+    match place {
+        SourcePlace::Dir(path) => is_readable(snapshots::folders(path), |path| fs::read_dir(path).map(drop)),
+        SourcePlace::Tar(path) => is_readable(snapshots::archives(path), |path| File::open(path).map(drop)),
+        SourcePlace::DaemonDir(_) => Ok(Presence::NotLooked("it is on the engine's host")),
+        SourcePlace::Dump(path) => is_readable(snapshots::dumps(path), |path| File::open(path).map(drop)),
+        SourcePlace::TarStdin | SourcePlace::DumpStdin => Ok(Presence::NotLooked("it is read when a rehearsal begins")),
+    }
+}
+
+/// Whether the newest that was found can be opened.
+fn is_readable(
+    found: Result<Vec<(Snapshot, PathBuf)>, SourceError>,
+    open: impl Fn(&Path) -> io::Result<()>,
+) -> Result<Presence, String> {
+    let found = found.map_err(|error| error.to_string())?;
+    if let Some((_, path)) = found.last() {
+        open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    }
+    Ok(Presence::There)
+}
+
+/// Looks for a secret.
+pub fn secret(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    secrets::fetch(place, variable).map(drop)
+}
+
+/// Looks for a file of private keys.
+pub fn identity(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let length = File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+    match length.map_err(|error| format!("the file {shown} cannot be read: {error}"))? {
+        0 => Err(format!("the file {shown} is empty")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_found_where_they_are() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // A folder whose name looks like a pattern is none.
+        let folder = dir.path().join("odd[1]*");
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join("app-1.tar"), "").expect("written");
+        fs::write(folder.join("b[2].tar"), "").expect("written");
+        for place in [
+            SourcePlace::Dir(folder.clone()),
+            SourcePlace::Tar(folder.join("app-1.tar")),
+            SourcePlace::Tar(folder.join("app-*.tar")),
+            SourcePlace::Tar(folder.join("b[2].tar")),
+        ] {
+            assert_eq!(source(&place), Ok(Presence::There), "{place}");
+        }
+        for place in [SourcePlace::TarStdin, SourcePlace::DaemonDir("/srv".to_owned())] {
+            assert!(matches!(source(&place), Ok(Presence::NotLooked(_))), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("app.tar"), "").expect("written");
+        fs::create_dir(at("folder.tar")).expect("made");
+        for (place, expected) in [
+            (SourcePlace::Dir(at("none")), "there is no folder "),
+            (SourcePlace::Dir(at("app.tar")), "is no folder; write `tar:"),
+            (SourcePlace::Tar(at("none.tar")), "there is no file "),
+            (SourcePlace::Tar(at("folder.tar")), "is a folder and no archive; write `dir:"),
+            (SourcePlace::Tar(at("fold*.tar")), "is a folder and no archive; write `dir:"),
+            (SourcePlace::Tar(at("none-*.tar")), "no file fits "),
+            (SourcePlace::Tar(at("none/app-*.tar")), "there is no folder "),
+        ] {
+            let told = source(&place).expect_err("it is not there");
+            assert!(told.contains(expected), "{place}: {told}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_looked_for_and_never_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("full"), "fixture-there-secret\n").expect("written");
+        fs::write(at("empty"), "\nfixture-there-secret\n").expect("written");
+        let variable = |name: &str| (name == "SET").then(|| "fixture-there-secret".to_owned());
+        let command = |text: &str| SecretPlace::Command(text.to_owned());
+        for place in [
+            SecretPlace::File(at("full")),
+            SecretPlace::Env("SET".to_owned()),
+            command("echo fixture-there-secret; exit 0"),
+        ] {
+            assert_eq!(secret(&place, variable), Ok(()), "{place:?}");
+        }
+        for (place, expected) in [
+            (SecretPlace::File(at("none")), "cannot be read: No such file"),
+            (SecretPlace::File(dir.path().to_path_buf()), "cannot be read"),
+            (SecretPlace::File(at("empty")), "has nothing in its first line"),
+            (SecretPlace::Env("UNSET".to_owned()), "the environment variable UNSET is not set"),
+            (command("echo fixture-there-secret; exit 3"), "its command ended with exit status: 3"),
+            (command("true"), "its command printed nothing"),
+        ] {
+            let told = secret(&place, variable).expect_err("it is not there");
+            assert!(told.contains(expected) && !told.contains("fixture-there"), "{told}");
+        }
+        assert_eq!(identity(&at("full")), Ok(()));
+        fs::write(at("nothing"), "").expect("written");
+        assert!(identity(&at("nothing")).expect_err("empty").contains("is empty"));
+        assert!(identity(&at("none")).expect_err("not there").contains("cannot be read"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The file system as the worker sees it: walking, opening, metadata and content, without following what leads out.
+
+#[cfg(target_os = "linux")]
+pub(super) mod content;
+#[cfg(target_os = "linux")]
+pub(super) mod meta;
+#[cfg(target_os = "linux")]
+pub(super) mod mounts;
+pub(super) mod open;
+#[cfg(target_os = "linux")]
+pub(super) mod resolve;
+#[cfg(target_os = "linux")]
+pub mod scan;
+#[cfg(target_os = "linux")]
+pub(super) mod walk;

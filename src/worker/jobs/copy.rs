@@ -1,0 +1,443 @@
+//! A faithful copy of a tree whose owner may be changing it.
+//!
+//! Two walks: one that counts, so that nothing is written when it would not fit, and one that copies. Remembering the first
+//! for the second would save the cheapest part of the work and cost memory for every entry. What changed or vanished under
+//! the copy is not an error: it is counted and named. Sockets are left out, they mean nothing without their process.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
+};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::inspect::inventory::contents::Digest;
+use super::inspect::inventory::{Contents, CopySource};
+use crate::model::event::Amount;
+use crate::worker::fs::content::{CopyTrouble, Unsupported, copy_content};
+use crate::worker::fs::meta::{self, Lost, Xattrs};
+use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
+use crate::worker::fs::scan::{ScanBounds, free_bytes, look, names, open_root, scan};
+use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
+use crate::worker::job::{JobControl, JobStop, Named, shown};
+use crate::worker::protocol::{Copied, Failure, RootKind};
+
+/// The name under which a mount that is a file lands in its volume.
+const FILE: &CStr = c"file";
+/// What a folder takes on most file systems.
+const FOLDER_BYTES: u64 = 4096;
+/// Kinds of refused metadata that are remembered.
+const MAX_REFUSED: usize = 256;
+/// Files whose content is noted: that many fit into the worker's memory. Of the others the source is read once more.
+const MAX_CONTENTS: usize = 4_000_000;
+/// Longest path given to the kernel at once.
+const PATH_BYTES: usize = 4000;
+
+/// Hears where a copy is: the seam through which tests change the source at a chosen moment.
+pub trait CopyObserver: Sync {
+    /// This file was opened and looked at; nothing of it was read yet.
+    fn opened(&self, _path: &[u8]) {}
+    /// This entry was listed and nothing was done about it yet.
+    fn listed(&self, _path: &[u8]) {}
+    /// Whether anybody listens; paths are only made if so.
+    fn listens(&self) -> bool {
+        true
+    }
+}
+
+impl CopyObserver for () {
+    fn listens(&self) -> bool {
+        false
+    }
+}
+
+/// Copies what is at `from` into the folder `to`.
+pub fn copy(
+    from: &str,
+    to: &str,
+    max_bytes: u64,
+    keep_free: u64,
+    ticket: &JobControl,
+    witness: &dyn CopyObserver,
+) -> Result<Copied, JobStop> {
+    copy_and_note(from, to, [max_bytes, keep_free], false, ticket, witness).map(|(copied, _)| copied)
+}
+
+/// The same, with what is to be known when the copy is held against its source; with `contents`, also to compare what files hold.
+pub fn copy_and_note(
+    from: &str,
+    to: &str,
+    [max_bytes, keep_free]: [u64; 2],
+    contents: bool,
+    ticket: &JobControl,
+    witness: &dyn CopyObserver,
+) -> Result<(Copied, CopySource), JobStop> {
+    let began = now();
+    let (root, stat) = look(from)?;
+    if !matches!(root, RootKind::Folder | RootKind::File) {
+        return Err(Failure::WrongKind { root }.into());
+    }
+    let target = open_target(to)?;
+    let total = measure(from, &target, max_bytes, keep_free, ticket)?;
+    ticket.set_total(total);
+
+    let source = open_root(from, root)?;
+    let stat = if root == RootKind::Folder { fstat(&source).map_err(|error| unreadable(b"", error))? } else { stat };
+    meta::forget_inherited(&target);
+    let copier = Copier {
+        ticket,
+        witness,
+        unsupported: Unsupported::default(),
+        top: target.try_clone().map_err(|error| unwritable_io(&error))?,
+        links: Mutex::default(),
+        torn: Mutex::default(),
+        lost: Mutex::default(),
+        refused: Mutex::default(),
+        contents: contents.then(Mutex::default),
+        sockets: AtomicU64::new(0),
+        folders: AtomicU64::new(0),
+    };
+    if root == RootKind::Folder {
+        let xattrs = meta::xattrs_of(&source).map_err(|error| unreadable(b"", error))?;
+        walk(&copier, threads(), source, target, Original { stat, xattrs })?;
+    } else {
+        copier.file_mount(&source, &target)?;
+    }
+    let torn = copier.torn.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lost = copier.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let refused = copier.refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let copied = Copied {
+        root,
+        amount: ticket.amount(),
+        folders: copier.folders.into_inner(),
+        torn: torn.names,
+        torn_count: torn.count,
+        sockets: copier.sockets.into_inner(),
+        lost_metadata: lost.names,
+        lost_metadata_count: lost.count,
+    };
+    let contents = copier.contents.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((copied, CopySource { from: from.to_owned(), began, refused, contents }))
+}
+
+/// Seconds since the epoch.
+fn now() -> i64 {
+    clock_gettime(ClockId::Realtime).tv_sec
+}
+
+/// Opens a volume to write to.
+pub fn open_target(to: &str) -> Result<OwnedFd, JobStop> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, to, flags, Mode::empty())
+        .map_err(|error| Failure::Unwritable { path: shown(b""), error: words(error) }.into())
+}
+
+fn unwritable_io(error: &std::io::Error) -> JobStop {
+    Failure::Unwritable { path: shown(b""), error: error.to_string() }.into()
+}
+
+/// How much there is; an error when it is too much or does not fit.
+fn measure(
+    from: &str,
+    target: &OwnedFd,
+    max_bytes: u64,
+    keep_free: u64,
+    ticket: &JobControl,
+) -> Result<Amount, JobStop> {
+    let found = scan(from, ScanBounds { entries: 0, bytes: max_bytes }, ticket, false)?;
+    let total = found.amount;
+    if max_bytes > 0 && total.bytes > max_bytes {
+        return Err(Failure::TooLarge { bytes: total.bytes, max_bytes }.into());
+    }
+    let room = found.allocated.saturating_add(found.folders * FOLDER_BYTES);
+    let bytes = room.saturating_add(keep_free);
+    let free = free_bytes(target)?;
+    if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
+}
+
+/// A folder's metadata, for when its content is there.
+#[derive(Debug)]
+struct Original {
+    stat: Stat,
+    xattrs: Xattrs,
+}
+
+/// A file of several names that was copied under its first one.
+struct Link {
+    path: Vec<u8>,
+    /// Names still to come.
+    left: u64,
+    version: [i64; 3],
+}
+
+struct Copier<'a> {
+    ticket: &'a JobControl,
+    witness: &'a dyn CopyObserver,
+    unsupported: Unsupported,
+    /// The target's root.
+    top: OwnedFd,
+    links: Mutex<HashMap<(u64, u64), Link>>,
+    torn: Mutex<Named>,
+    lost: Mutex<Named>,
+    /// Kinds of metadata that were refused anywhere.
+    refused: Mutex<BTreeSet<String>>,
+    /// What was read, by the file that it was written to; `None` where nobody asks for it.
+    contents: Option<Mutex<Contents>>,
+    sockets: AtomicU64,
+    folders: AtomicU64,
+}
+
+impl Copier<'_> {
+    fn tear(&self, path: &[u8]) {
+        self.torn.lock().unwrap_or_else(PoisonError::into_inner).add(|| shown(path));
+    }
+
+    fn lose(&self, path: &[u8], lost: Vec<Lost>) {
+        if !lost.is_empty() {
+            let mut all = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kinds = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            for Lost { what, error } in lost {
+                if kinds.len() < MAX_REFUSED && !kinds.contains(&what) {
+                    kinds.insert(what.clone());
+                }
+                all.add(|| format!("{what} on {}: {}", shown(path), words(error)));
+            }
+        }
+    }
+
+    /// An error of the source: gone is torn, anything else ends the job.
+    fn source_error(&self, path: &[u8], error: Errno) -> Result<(), JobStop> {
+        if is_gone(error) {
+            self.tear(path);
+            Ok(())
+        } else {
+            Err(unreadable(path, error))
+        }
+    }
+
+    fn target_error(&self, path: &[u8], error: Errno) -> JobStop {
+        unwritable(&self.top, path, error).into()
+    }
+
+    /// Makes an entry, or only another name for it when it was made before: then there is nothing more to do.
+    fn make<T>(
+        &self,
+        folder: &OwnedFd,
+        name: &CStr,
+        path: &dyn Fn() -> Vec<u8>,
+        stat: &Stat,
+        make: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<Option<T>, JobStop> {
+        let make = || make().map_err(|error| self.target_error(&path(), error));
+        if names(stat) < 2 {
+            return make().map(Some);
+        }
+        // The lock is held over the making: a second name must find the first one there. Content comes later, outside.
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (stat.st_dev, stat.st_ino);
+        let Some(link) = links.get_mut(&key) else {
+            let made = make()?;
+            links.insert(key, Link { path: path(), left: names(stat) - 1, version: version(stat) });
+            return Ok(Some(made));
+        };
+        match self.link(&link.path, folder, name) {
+            Ok(()) => {}
+            // A file system with no or not so many links: a copy of its own then.
+            Err(error @ (Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS)) => {
+                self.lose(&path(), vec![Lost { what: "hard link".to_owned(), error }]);
+                return make().map(Some);
+            }
+            Err(error) => return Err(self.target_error(&path(), error)),
+        }
+        // Written to since the first name was copied, or another file that got the number of a deleted one.
+        if link.version != version(stat) {
+            self.tear(&path());
+        }
+        link.left = link.left.saturating_sub(1);
+        if link.left == 0 {
+            links.remove(&key);
+        }
+        Ok(None)
+    }
+
+    /// Another name for what is at `first`, which may be a longer path than the kernel takes at once.
+    fn link(&self, first: &[u8], folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        let mut at: Option<OwnedFd> = None;
+        let mut rest = first;
+        while rest.len() > PATH_BYTES {
+            let cut = rest[..PATH_BYTES].iter().rposition(|&byte| byte == b'/').expect("no name is this long");
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            at = Some(openat(at.as_ref().unwrap_or(&self.top), &rest[..cut], flags, Mode::empty())?);
+            rest = &rest[cut + 1..];
+        }
+        linkat(at.as_ref().unwrap_or(&self.top), rest, folder, name, AtFlags::empty())
+    }
+
+    /// Copies a regular file, open as `source`.
+    fn regular(
+        &self,
+        source: &OwnedFd,
+        folder: &OwnedFd,
+        name: &CStr,
+        path: &dyn Fn() -> Vec<u8>,
+    ) -> Result<(), JobStop> {
+        let before = fstat(source).map_err(|error| unreadable(&path(), error))?;
+        if FileType::from_raw_mode(before.st_mode) != FileType::RegularFile {
+            self.tear(&path());
+            return Ok(());
+        }
+        if self.witness.listens() {
+            self.witness.opened(&path());
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let create = || openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
+        let Some(target) = self.make(folder, name, path, &before, create)? else {
+            self.ticket.add(1, 0);
+            return Ok(());
+        };
+        match copy_content(source, &target, &before, &self.unsupported, self.contents.is_some(), self.ticket) {
+            Ok(Some(digest)) => self.note_content(&target, digest, path)?,
+            Ok(None) => {}
+            Err(CopyTrouble::Source(error)) => self.source_error(&path(), error)?,
+            Err(CopyTrouble::Target(error)) => return Err(self.target_error(&path(), error)),
+            Err(CopyTrouble::Stop(stop)) => return Err(stop),
+        }
+        let xattrs = meta::xattrs_of(source).map_err(|error| unreadable(&path(), error))?;
+        let after = fstat(source).map_err(|error| unreadable(&path(), error))?;
+        if changed(&before, &after) {
+            self.tear(&path());
+        }
+        let lost =
+            meta::apply(&target, &(&before).into(), &xattrs).map_err(|error| self.target_error(&path(), error))?;
+        self.lose(&path(), lost);
+        self.ticket.add(1, 0);
+        Ok(())
+    }
+
+    /// What was read for this file is noted, as long as there are not too many.
+    fn note_content(&self, target: &OwnedFd, digest: Digest, path: &dyn Fn() -> Vec<u8>) -> Result<(), JobStop> {
+        let Some(contents) = &self.contents else { return Ok(()) };
+        let stat = fstat(target).map_err(|error| self.target_error(&path(), error))?;
+        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if contents.len() < MAX_CONTENTS {
+            contents.insert((stat.st_dev, stat.st_ino), digest);
+        }
+        Ok(())
+    }
+
+    /// Copies a symlink, FIFO or device.
+    fn special(&self, place: &VisitedFolder<'_, Self>, name: &CStr) -> Result<(), JobStop> {
+        let path = || place.branch.path_of(name);
+        let (source, folder) = (&place.open.source, &place.open.target);
+        let stat = match statat(source, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(error) => return self.source_error(&path(), error),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let made = match kind {
+            FileType::Symlink => match readlinkat(source, name, Vec::new()) {
+                Ok(to) => self.make(folder, name, &path, &stat, || symlinkat(to.as_c_str(), folder, name))?,
+                // It is something else by now.
+                Err(Errno::INVAL) => return self.source_error(&path(), Errno::NOENT),
+                Err(error) => return self.source_error(&path(), error),
+            },
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
+                let make = || match mknodat(folder, name, kind, Mode::RUSR | Mode::WUSR, stat.st_rdev) {
+                    Err(error @ (Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL)) => {
+                        self.lose(&path(), vec![Lost { what: "special file".to_owned(), error }]);
+                        Ok(false)
+                    }
+                    other => other.map(|()| true),
+                };
+                match self.make(folder, name, &path, &stat, make)? {
+                    Some(false) => return Ok(()),
+                    made => made.map(|_| ()),
+                }
+            }
+            _ => return self.source_error(&path(), Errno::NOENT),
+        };
+        if made.is_some() {
+            let xattrs = match meta::xattrs_at(source, name) {
+                Ok(xattrs) => xattrs,
+                Err(error) => {
+                    self.source_error(&path(), error)?;
+                    Vec::new()
+                }
+            };
+            let lost = meta::apply_at(folder, name, &(&stat).into(), &xattrs)
+                .map_err(|error| self.target_error(&path(), error))?;
+            self.lose(&path(), lost);
+        }
+        self.ticket.add(1, 0);
+        Ok(())
+    }
+
+    /// A mount that is a single file lands in its volume under a fixed name.
+    fn file_mount(&self, source: &OwnedFd, target: &OwnedFd) -> Result<(), JobStop> {
+        self.regular(source, target, FILE, &Vec::new)
+    }
+}
+
+impl Visitor for Copier<'_> {
+    type Target = OwnedFd;
+    type Note = Original;
+
+    fn enter(
+        &self,
+        parent: &VisitedFolder<'_, Self>,
+        name: &CStr,
+        source: &OwnedFd,
+    ) -> Result<(OwnedFd, Original), JobStop> {
+        self.ticket.beat()?;
+        let path = || parent.branch.path_of(name);
+        let stat = fstat(source).map_err(|error| unreadable(&path(), error))?;
+        let xattrs = meta::xattrs_of(source).map_err(|error| unreadable(&path(), error))?;
+        mkdirat(&parent.open.target, name, Mode::RWXU).map_err(|error| self.target_error(&path(), error))?;
+        let target = self.reopen(&parent.open.target, name)?;
+        self.folders.fetch_add(1, Ordering::Relaxed);
+        Ok((target, Original { stat, xattrs }))
+    }
+
+    fn reopen(&self, parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, JobStop> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(parent, name, flags, Mode::empty()).map_err(|error| self.target_error(name.to_bytes(), error))
+    }
+
+    fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop> {
+        self.ticket.beat()?;
+        if self.witness.listens() {
+            self.witness.listed(&place.branch.path_of(name));
+        }
+        match kind {
+            FileType::RegularFile => match open_quietly(&place.open.source, name, OFlags::empty()) {
+                Ok(source) => self.regular(&source, &place.open.target, name, &|| place.branch.path_of(name)),
+                Err(error) => self.source_error(&place.branch.path_of(name), error),
+            },
+            FileType::Socket => {
+                self.sockets.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            _ => self.special(place, name),
+        }
+    }
+
+    fn gone(&self, path: &[u8]) {
+        self.tear(path);
+    }
+
+    fn leave(&self, branch: &Branch<Self>, target: &OwnedFd) -> Result<(), JobStop> {
+        let Original { stat, xattrs } = &branch.note;
+        let lost =
+            meta::apply(target, &stat.into(), xattrs).map_err(|error| self.target_error(&branch.path(), error))?;
+        self.lose(&branch.path(), lost);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(in crate::worker) mod tests;

@@ -1,0 +1,133 @@
+//! Stores that are known by their files, and what tells one of them from another that took its place.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{OFlags, Statx};
+
+use super::fingerprint::{identity, read_at};
+use crate::model::fingerprint::{Store, StoreKind};
+use crate::worker::fs::open::open_quietly;
+use crate::worker::job::shown;
+
+/// Of a dump, what comes before its first key is no longer than this.
+const DUMP_HEAD: usize = 4096;
+/// A page of an SQLite database is 512 bytes at least; its first has the header and the first table of all.
+const SQLITE_HEAD: usize = 512;
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// The store that a file is, if it is one.
+pub fn store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> Option<Store> {
+    let read = |name: &CStr, bytes: usize| {
+        let file = open_quietly(folder, name, OFlags::empty()).ok()?;
+        read_at(&file, bytes, 0)
+    };
+    let make = |kind, identity, full, version| {
+        Some(Store { kind, file: shown(path), identity, size: stat.stx_size, full, version })
+    };
+    let own = identity(stat);
+    let word = name.to_bytes();
+    match word {
+        b"pg_control" if path.ends_with(b"global/pg_control") => {
+            // It begins with the number that initdb gave to the cluster.
+            let system: [u8; 8] = read(name, 8)?.try_into().ok()?;
+            let version = read(c"../PG_VERSION", 16).unwrap_or_default();
+            let version = String::from_utf8_lossy(&version).trim().to_owned();
+            make(StoreKind::Postgres, u64::from_le_bytes(system), true, version)
+        }
+        b"ibdata1" => make(StoreKind::MySql, own, true, String::new()),
+        b"dump.rdb" => make(StoreKind::RedisDump, own, has_keys(&read(name, DUMP_HEAD)?)?, String::new()),
+        _ if word.ends_with(b".base.rdb") || word.ends_with(b".aof") => {
+            let head = read(name, DUMP_HEAD)?;
+            // Without a dump at its beginning it is a list of commands.
+            let full = has_keys(&head).unwrap_or(!head.is_empty());
+            make(StoreKind::RedisLog, own, full, String::new())
+        }
+        _ if stat.stx_size >= SQLITE_HEAD as u64 && may_be_sqlite(word) => {
+            let head = read(name, SQLITE_HEAD)?;
+            head.starts_with(SQLITE_MAGIC).then(|| make(StoreKind::Sqlite, own, has_tables(&head), String::new()))?
+        }
+        _ => None,
+    }
+}
+
+/// By its name: a place may have a million files, and each would have to be opened.
+fn may_be_sqlite(name: &[u8]) -> bool {
+    let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default().to_ascii_lowercase();
+    [&b"db"[..], b"db3", b"sqlite", b"sqlite3", b"sqlitedb", b"s3db"].contains(&&ending[..])
+}
+
+/// Whether an SQLite database has tables or anything else: its first page is the root of the list of them.
+fn has_tables(head: &[u8]) -> bool {
+    // The header of the page follows that of the file: its type, and at 3 how many entries it has. An inner page has pages
+    // below it.
+    match (head.get(100), head.get(103..105)) {
+        (Some(0x0d), Some(cells)) => cells != [0, 0],
+        _ => true,
+    }
+}
+
+/// Whether a dump of Redis or Valkey has keys or functions; `None` for what is no dump. What cannot be followed has some.
+fn has_keys(head: &[u8]) -> Option<bool> {
+    const AUXILIARY: u8 = 0xfa;
+    const END: u8 = 0xff;
+    let mut rest = head.strip_prefix(b"REDIS").and_then(|rest| rest.get(4..));
+    if rest.is_none() {
+        rest = head.strip_prefix(b"VALKEY").and_then(|rest| rest.get(3..));
+    }
+    let mut rest = rest?;
+    loop {
+        match rest.split_first() {
+            Some((&AUXILIARY, fields)) => match skip_string(fields).and_then(skip_string) {
+                Some(after) => rest = after,
+                None => return Some(true),
+            },
+            Some((&END, _)) => return Some(false),
+            _ => return Some(true),
+        }
+    }
+}
+
+/// What follows a string of a dump; `None` when it is written in another way than those at the beginning are.
+fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = bytes.split_first()?;
+    let low = usize::from(first & 0x3f);
+    match first >> 6 {
+        0 => rest.get(low..),
+        1 => rest.get(1..)?.get((low << 8) + usize::from(*rest.first()?)..),
+        // A number in one, two or four bytes.
+        3 if low < 3 => rest.get(1 << low..),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUX: &[u8] = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime\xc2abcd";
+
+    #[test]
+    fn a_dump_without_keys_ends_where_the_first_would_be() {
+        let with = |end: &[u8]| has_keys(&[AUX, end].concat());
+        assert_eq!(with(b"\xff12345678"), Some(false));
+        assert_eq!(with(b"\xfe\x00\xfb\x01\x00\x00\x04note\x04kept"), Some(true));
+        assert_eq!(with(b"\xf5\x04code"), Some(true), "functions are data, too");
+        assert_eq!(with(b"\xfa\x08aof-base\xc0\x01\xff"), Some(false));
+        assert_eq!(has_keys(b"VALKEY080\xff"), Some(false));
+        assert_eq!(has_keys(b"*2\r\n$6\r\nSELECT\r\n"), None);
+        assert_eq!(has_keys(b"REDIS0010\xfa\xc3"), Some(true), "what is not understood is taken for data");
+    }
+
+    #[test]
+    fn an_sqlite_database_has_tables_when_its_first_page_lists_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        let base = rusqlite::Connection::open(&path).unwrap();
+        let head = || std::fs::read(&path).unwrap()[..SQLITE_HEAD].to_vec();
+        base.execute_batch("PRAGMA user_version = 1").unwrap();
+        assert!(!has_tables(&head()));
+        base.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
+        assert!(has_tables(&head()));
+    }
+}

@@ -1,0 +1,391 @@
+//! A copy, held against what it was copied from, which somebody may have changed since.
+//!
+//! Whatever is done to an entry, its kernel notes the time. What was changed since the copy began, as far as that clock tells, is
+//! counted and not compared: nobody can say any more what the copy should have found. Of a folder that was moved to where it is,
+//! nothing below is compared either.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::contents::{self, Unread, digest};
+use super::manifest::attribute;
+use super::{Contents, CopySource, Findings, kind, kind_word, locked, mode, owner, size};
+use crate::worker::fs::meta::{self, Xattrs};
+use crate::worker::fs::mounts::mounted_at;
+use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable};
+use crate::worker::fs::scan::{look, names, open_root};
+use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
+use crate::worker::job::{JobControl, JobStop};
+use crate::worker::jobs::copy::open_target;
+use crate::worker::protocol::{Failure, Inventory, RootKind};
+
+/// The name under which a mount that is a file lands in its volume.
+const FILE: &CStr = c"file";
+/// File systems that note the time of every change, a move included, by this kernel's own clock.
+const BY_OUR_CLOCK: [&str; 11] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs"];
+/// The kernel notes times by a clock that moves a few times a second.
+const TICK: i64 = 1;
+/// How far the clock of another machine may be off.
+pub(super) const SKEW: i64 = 24 * 60 * 60;
+/// A program that writes through memory that it mapped is noted to have written once for as long as what it wrote waits for the
+/// disk: half a minute, as kernels are set.
+const MAPPED: i64 = 2 * 60;
+/// A file system on which that is never noted.
+const IN_MEMORY: &str = "tmpfs";
+
+/// When the source's entries must have changed last for a difference to mean something, in seconds since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnchangedSince {
+    /// Before this.
+    pub entry: i64,
+    /// A file before this for its content; `None`: contents are not compared.
+    pub content: Option<i64>,
+}
+
+/// Compares the volume at `path` with what it was copied from, with the contents of files if they are asked for.
+pub fn compare(path: &str, source: &CopySource, contents: bool, ticket: &JobControl) -> Result<Inventory, JobStop> {
+    let file_system = mounted_at(&source.from).map(|mounted| mounted.file_system).unwrap_or_default();
+    let entry = source.began - if BY_OUR_CLOCK.contains(&file_system.as_str()) { TICK } else { SKEW };
+    let content = contents.then_some(if file_system == IN_MEMORY { i64::MIN } else { entry - MAPPED });
+    compare_since(path, source, UnchangedSince { entry, content }, ticket)
+}
+
+/// The same; what did not rest before this is not compared.
+pub(super) fn compare_since(
+    path: &str,
+    source: &CopySource,
+    rested: UnchangedSince,
+    ticket: &JobControl,
+) -> Result<Inventory, JobStop> {
+    let CopySource { from, refused, contents: noted, .. } = source;
+    let (root, mut stat) = look(from)?;
+    let target = open_target(path)?;
+    let checker = Checker {
+        ticket,
+        refuses: |what: &str| refused.contains(what),
+        rested,
+        entries: AtomicU64::new(0),
+        unsure: AtomicU64::new(0),
+        same: Mutex::default(),
+        noted,
+        read: Mutex::default(),
+        findings: Findings::default(),
+    };
+    let target_stat = match root {
+        RootKind::Folder => {
+            let top = open_root(from, root)?;
+            stat = fstat(&top).map_err(|error| unreadable(b"", error))?;
+            let copy = fstat(&target).map_err(|error| unreadable(b"", error))?;
+            checker.findings.tally(&copy);
+            if checker.is_sure(&stat, false) {
+                checker.same(b"", &stat, &copy);
+                checker.attributes(b"", meta::xattrs_of(&top), || meta::xattrs_of(&target))?;
+            }
+            let note = Note { fresh: checker.is_fresh(&stat), below: false, matched: AtomicU64::new(0) };
+            walk(&checker, threads(), top, Some(target), note)?;
+            copy
+        }
+        RootKind::File => {
+            let copy = statat(&target, FILE, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(b"", error))?;
+            checker.findings.tally(&copy);
+            let (own, sure) = (open_root(from, root)?, checker.is_sure(&stat, false));
+            if sure {
+                checker.same(b"", &stat, &copy);
+                checker.attributes(b"", meta::xattrs_of(&own), || meta::xattrs_at(&target, FILE))?;
+            }
+            let open_copy = || open_quietly(&target, FILE, OFlags::empty());
+            checker.content(b"", [&stat, &copy], sure, || Ok(own), open_copy)?;
+            copy
+        }
+        RootKind::Socket | RootKind::Other => return Err(Failure::WrongKind { root }.into()),
+    };
+    let Checker { entries, unsure, findings, .. } = checker;
+    let compared = rested.content.map(|_| ticket);
+    Ok(findings.inventory(entries.into_inner(), unsure.into_inner(), &target_stat, compared))
+}
+
+struct Checker<'a, R> {
+    ticket: &'a JobControl,
+    /// The volume's file system refuses this.
+    refuses: R,
+    /// What changed later may have changed since it was copied.
+    rested: UnchangedSince,
+    entries: AtomicU64,
+    unsure: AtomicU64,
+    /// Files of several names, and under which number their copies are kept.
+    same: Mutex<HashMap<(u64, u64), (u64, u64)>>,
+    /// What was read for files when they were copied.
+    noted: &'a Contents,
+    /// Files of several names whose content was compared, and their copies.
+    read: Mutex<HashSet<[(u64, u64); 2]>>,
+    findings: Findings,
+}
+
+/// A folder of the source.
+struct Note {
+    /// It changed since it was copied.
+    fresh: bool,
+    /// It, or one above it, was moved to where it is since then.
+    below: bool,
+    /// Entries whose copy was found.
+    matched: AtomicU64,
+}
+
+impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
+    fn is_fresh(&self, stat: &Stat) -> bool {
+        last_change(stat) >= self.rested.entry
+    }
+
+    /// Whether the source's entry is as it was when it was copied; counts it.
+    fn is_sure(&self, stat: &Stat, below: bool) -> bool {
+        self.ticket.add(1, 0);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        let sure = !below && !self.is_fresh(stat);
+        if !sure {
+            self.unsure.fetch_add(1, Ordering::Relaxed);
+        }
+        sure
+    }
+
+    /// Compares what a stat tells of an entry and its copy.
+    fn same(&self, path: &[u8], own: &Stat, copy: &Stat) {
+        if kind(own) != kind(copy) {
+            let words = format_args!("is {} instead of {}", kind_word(kind(copy)), kind_word(kind(own)));
+            return self.findings.content(path, words);
+        }
+        match kind(own) {
+            FileType::RegularFile if size(own) != size(copy) => {
+                let words = format_args!("has {} B instead of {} B", size(copy), size(own));
+                self.findings.content(path, words);
+            }
+            FileType::CharacterDevice | FileType::BlockDevice if own.st_rdev != copy.st_rdev => {
+                self.findings.content(path, "is another device");
+            }
+            _ => {}
+        }
+        if !(self.refuses)("owner") {
+            self.findings.owner(path, owner(copy), owner(own));
+        }
+        if kind(own) != FileType::Symlink && !(self.refuses)("mode") {
+            self.findings.mode(path, mode(copy), mode(own));
+        }
+        if kind(own) != FileType::Directory && names(own) > 1 && !(self.refuses)("hard link") {
+            let here = (copy.st_dev, copy.st_ino);
+            if *locked(&self.same).entry((own.st_dev, own.st_ino)).or_insert(here) != here {
+                self.findings.metadata(path, "is a file of its own instead of one of several names of one");
+            }
+        }
+    }
+
+    /// Compares what a file's copy holds, once for all its names: with what was read when it was copied, or else with the source.
+    fn content(
+        &self,
+        path: &[u8],
+        [own, copy]: [&Stat; 2],
+        sure: bool,
+        source: impl FnOnce() -> Result<OwnedFd, Errno>,
+        target: impl FnOnce() -> Result<OwnedFd, Errno>,
+    ) -> Result<(), JobStop> {
+        let Some(rested) = self.rested.content else { return Ok(()) };
+        let told = sure && (kind(own), size(own)) != (kind(copy), size(copy));
+        let here = (copy.st_dev, copy.st_ino);
+        let noted = self.noted.get(&here);
+        if told || kind(copy) != FileType::RegularFile || !sure && noted.is_none() {
+            return Ok(());
+        }
+        let is_known = || !locked(&self.read).insert([(own.st_dev, own.st_ino), here]);
+        if names(copy) > 1 && is_known() {
+            return Ok(());
+        }
+        if size(copy) > 0 {
+            let copied = target().map_err(|error| unreadable(path, error))?;
+            let same = match noted {
+                Some(noted) => digest(&copied, copy, self.ticket).map(|found| found == *noted),
+                None => match source() {
+                    Ok(source) => {
+                        let same = contents::same(&copied, &source, [copy, own], self.ticket);
+                        let after = fstat(&source).map_err(|error| unreadable(path, error))?;
+                        let rests = last_change(own) < rested && !changed(own, &after);
+                        if !rests && matches!(same, Ok(false)) {
+                            self.unsure.fetch_add(1, Ordering::Relaxed);
+                            return Ok(());
+                        }
+                        same
+                    }
+                    Err(error) => Err(Unread::Source(error)),
+                },
+            };
+            match same {
+                Ok(true) => {}
+                Ok(false) => self.findings.content(path, "has other content than its source"),
+                Err(Unread::Source(error)) if is_gone(error) => return Ok(()),
+                Err(Unread::Copy(error) | Unread::Source(error)) => return Err(unreadable(path, error)),
+                Err(Unread::Stop(stop)) => return Err(stop),
+            }
+        }
+        self.findings.compared();
+        Ok(())
+    }
+
+    /// Compares attributes: those of the copy are only looked at when there are any.
+    fn attributes(
+        &self,
+        path: &[u8],
+        own: Result<Xattrs, Errno>,
+        copy: impl FnOnce() -> Result<Xattrs, Errno>,
+    ) -> Result<(), JobStop> {
+        let own = match own {
+            Ok(own) if own.is_empty() => return Ok(()),
+            Ok(own) => own,
+            Err(error) if is_gone(error) => return Ok(()),
+            Err(error) => return Err(unreadable(path, error)),
+        };
+        let copy = copy().map_err(|error| unreadable(path, error))?;
+        for (name, value) in &own {
+            let kept = |value| attribute(name.to_bytes(), value);
+            let found = copy.iter().find(|(other, _)| other == name).and_then(|(_, value)| kept(value));
+            let shown = name.to_string_lossy();
+            if kept(value).is_some() && found != kept(value) && !(self.refuses)(&shown) {
+                self.findings.metadata(path, format_args!("lacks {shown}, or has another"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+fn last_change(stat: &Stat) -> i64 {
+    (stat.st_ctime as i64).max(stat.st_mtime as i64)
+}
+
+impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
+    /// The copy of a folder, unless it is missing.
+    type Target = Option<OwnedFd>;
+    type Note = Note;
+
+    fn enter(
+        &self,
+        parent: &VisitedFolder<'_, Self>,
+        name: &CStr,
+        source: &OwnedFd,
+    ) -> Result<(Option<OwnedFd>, Note), JobStop> {
+        self.ticket.beat()?;
+        let (path, above) = (parent.branch.path_of(name), &parent.branch.note);
+        let own = fstat(source).map_err(|error| unreadable(&path, error))?;
+        let fresh = self.is_fresh(&own);
+        let note = Note { fresh, below: above.below || fresh && above.fresh, matched: AtomicU64::new(0) };
+        let Some(folder) = &parent.open.target else { return Ok((None, note)) };
+        let sure = self.is_sure(&own, note.below);
+        let copy = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(copy) => copy,
+            Err(error) if is_gone(error) => {
+                if sure {
+                    self.findings.content(&path, "is missing, with all that is in it");
+                }
+                return Ok((None, note));
+            }
+            Err(error) => return Err(unreadable(&path, error)),
+        };
+        above.matched.fetch_add(1, Ordering::Relaxed);
+        self.findings.tally(&copy);
+        let target = match self.reopen(&parent.open.target, name) {
+            Ok(target) => target,
+            Err(_) if kind(&copy) != FileType::Directory => None,
+            Err(stop) => return Err(stop),
+        };
+        if sure {
+            self.same(&path, &own, &copy);
+            if let Some(target) = &target {
+                self.attributes(&path, meta::xattrs_of(source), || meta::xattrs_of(target))?;
+            }
+        }
+        Ok((target, note))
+    }
+
+    fn reopen(&self, parent: &Option<OwnedFd>, name: &CStr) -> Result<Option<OwnedFd>, JobStop> {
+        let Some(parent) = parent else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(parent, name, flags, Mode::empty()) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(error) if is_gone(error) => Ok(None),
+            Err(error) => Err(unreadable(name.to_bytes(), error)),
+        }
+    }
+
+    fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, listed: FileType) -> Result<(), JobStop> {
+        self.ticket.beat()?;
+        let Some(target) = &place.open.target else { return Ok(()) };
+        // Sockets are not copied.
+        if listed == FileType::Socket {
+            return Ok(());
+        }
+        let path = || place.branch.path_of(name);
+        let (source, above) = (&place.open.source, &place.branch.note);
+        let own = match statat(source, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(own) => own,
+            Err(error) if is_gone(error) => return Ok(()),
+            Err(error) => return Err(unreadable(&path(), error)),
+        };
+        let sure = self.is_sure(&own, above.below);
+        let copy = match statat(target, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(copy) => copy,
+            Err(error) if is_gone(error) => {
+                let special = !matches!(kind(&own), FileType::RegularFile | FileType::Symlink);
+                if sure && !(special && (self.refuses)("special file")) {
+                    self.findings.content(&path(), "is missing");
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(unreadable(&path(), error)),
+        };
+        above.matched.fetch_add(1, Ordering::Relaxed);
+        self.findings.tally(&copy);
+        let open = |folder| open_quietly(folder, name, OFlags::empty());
+        if !sure {
+            return match self.rested.content {
+                Some(_) => self.content(&path(), [&own, &copy], false, || open(source), || open(target)),
+                None => Ok(()),
+            };
+        }
+        let path = path();
+        self.same(&path, &own, &copy);
+        if kind(&own) == FileType::Symlink && kind(&copy) == FileType::Symlink {
+            let leads = |folder| readlinkat(folder, name, Vec::new()).map_err(|error| unreadable(&path, error));
+            let (own, copy) = (leads(source)?, leads(target)?);
+            if own != copy {
+                let words = format_args!("leads to {} instead of {}", copy.to_string_lossy(), own.to_string_lossy());
+                self.findings.content(&path, words);
+            }
+        }
+        self.attributes(&path, meta::xattrs_at(source, name), || meta::xattrs_at(target, name))?;
+        self.content(&path, [&own, &copy], true, || open(source), || open(target))
+    }
+
+    fn gone(&self, _path: &[u8]) {}
+
+    fn leave(&self, branch: &Branch<Self>, target: &Option<OwnedFd>) -> Result<(), JobStop> {
+        let (Some(target), false) = (target, branch.note.fresh || branch.note.below) else { return Ok(()) };
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
+        // Opened anew: whoever listed it before has come to its end.
+        let folder = openat(target, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let folder = folder.map_err(|error| unreadable(&branch.path(), error))?;
+        let (mut listing, mut found) = (RawDir::new(&folder, &mut buffer), 0);
+        while let Some(entry) = listing.next() {
+            let entry = entry.map_err(|error| unreadable(&branch.path(), error))?;
+            found += u64::from(!matches!(entry.file_name().to_bytes(), b"." | b".."));
+        }
+        let extra = found.saturating_sub(branch.note.matched.load(Ordering::Relaxed));
+        if extra > 0 {
+            self.findings.content(&branch.path(), format_args!("holds {extra} that its source does not"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Asking a database that a service may be writing to. Nothing of the service's is changed or locked, so that nobody says
+//! when it rests: signs of a write are looked for before and after, and what was heard in between counts only when there are none.
+//!
+//! - A write-ahead log is only appended to until all of it is in the database, and then begun anew with another header. A copy of
+//!   the database and then of the log, with the same header before and after, is one that SQLite can read: what of the database was
+//!   copied in the middle of a checkpoint is in the log, too.
+//! - A database without one is only written to while its rollback journal lies beside it, and each transaction counts a number
+//!   in the header up. What was read between two looks with the same number and no journal was read at rest.
+//! - A transaction that has begun to write is seen by its journal, which puts a copy of both back to what was before.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::LONGEST_PATH;
+use super::check::How;
+use super::files::{Files, Header, beside, is_journal_of_several, is_valid_journal};
+use super::query::{QueryResult, ask};
+use super::view::{NoView, View};
+use crate::worker::fs::resolve::{Resolved, resolve};
+use crate::worker::fs::scan::look;
+use crate::worker::job::{JobControl, JobStop, short};
+use crate::worker::protocol::{Queried, RootKind};
+
+/// How often it is tried to find a database at rest, and the time between two tries.
+const TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(20);
+/// The part of a database's header that a transaction changes.
+const HEADER: usize = 100;
+/// The header of a write-ahead log.
+const LOG_HEADER: usize = 32;
+
+/// What is to be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct SqliteQuery<'a> {
+    /// Where the service's mounts lie as they do in its container.
+    pub root: &'a str,
+    /// The database's path in the container.
+    pub path: &'a str,
+    /// It is a mount by itself, so that what lies beside it in the container cannot be seen.
+    pub alone: bool,
+    /// A folder of ours; what is made in it is removed again.
+    pub scratch: &'a str,
+    /// The query.
+    pub query: &'a str,
+    /// Count rows up to this number.
+    pub rows: u64,
+    /// Leave this many bytes free where `scratch` lies.
+    pub keep_free: u64,
+}
+
+/// Asks it.
+pub fn query(question: &SqliteQuery<'_>, ticket: &Arc<JobControl>) -> Result<Queried, JobStop> {
+    let path = match resolve(Path::new(question.root), Path::new(question.path)) {
+        Ok(Resolved::There(path)) => path,
+        Ok(Resolved::Missing(path)) => return Ok(Queried::Missing { path: short(path.display().to_string()) }),
+        Err(error) => return Ok(Queried::NotAsked { why: format!("its path cannot be followed: {error}") }),
+    };
+    match look(&path.display().to_string())?.0 {
+        RootKind::File => {}
+        RootKind::Folder => return Ok(Queried::NotAsked { why: "it is a folder".to_owned() }),
+        RootKind::Socket | RootKind::Other => return Ok(Queried::NotAsked { why: "it is no file".to_owned() }),
+    }
+    if question.alone && Header::of(&path).is_some_and(|header| header.wal_mode) {
+        let why =
+            "it is in WAL mode and a mount by itself, so that its log, which lies beside the mount, cannot be read";
+        return Ok(Queried::NotAsked { why: why.to_owned() });
+    }
+    let mut why = String::new();
+    for turn in 0..TRIES {
+        if turn > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        let before = Signs::of(&path);
+        let said = match once(question, &path, &before, ticket)? {
+            Ok(said) => said,
+            Err(NoAnswer::Never(why)) => return Ok(Queried::NotAsked { why }),
+            Err(NoAnswer::NotNow(reason)) => {
+                why = reason;
+                continue;
+            }
+        };
+        if before.still(&Signs::of(&path)) {
+            return Ok(match said {
+                QueryResult::Rows { first, count } => Queried::Rows { first, count },
+                QueryResult::Refused(words) => Queried::Refused { words },
+                QueryResult::NoDatabase(words) => {
+                    Queried::NotAsked { why: format!("it is no SQLite database: {words}") }
+                }
+                QueryResult::Damaged(words) => Queried::Damaged { words },
+            });
+        }
+        "it is written to all the time".clone_into(&mut why);
+    }
+    Ok(Queried::Busy { why })
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    Never(String),
+    NotNow(String),
+}
+
+/// Asks it once, in a view when SQLite has to put things together first.
+fn once(
+    question: &SqliteQuery<'_>,
+    path: &Path,
+    signs: &Signs,
+    ticket: &Arc<JobControl>,
+) -> Result<Result<QueryResult, NoAnswer>, JobStop> {
+    let SqliteQuery { query, rows, .. } = *question;
+    let has_log = signs.files.wal.is_some();
+    if !signs.hot && !has_log && path.as_os_str().len() <= LONGEST_PATH {
+        return ask(path, How::Resting, query, rows, ticket).map(Ok);
+    }
+    if signs.hot && is_journal_of_several(path) {
+        let why = "it is in the middle of a transaction over several databases";
+        return Ok(Err(NoAnswer::NotNow(why.to_owned())));
+    }
+    let view = match View::make(question.scratch, path, question.path.as_bytes(), signs.hot, question.keep_free, ticket)
+    {
+        Ok(view) => view,
+        Err(NoView::Stop(stop)) => return Err(stop),
+        Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
+    };
+    let how = match (signs.hot, has_log) {
+        (true, _) => How::Recovering,
+        (false, true) => How::WithLog,
+        (false, false) => How::Resting,
+    };
+    let said = ask(&view.main(), how, query, rows, ticket);
+    view.remove()?;
+    said.map(Ok)
+}
+
+/// By what a write is seen.
+#[derive(Debug, PartialEq)]
+struct Signs {
+    /// Read before the rest.
+    header: Option<[u8; HEADER]>,
+    log: Option<[u8; LOG_HEADER]>,
+    files: Files,
+    /// A journal lies beside it.
+    hot: bool,
+    /// The header once more, read after the rest: a transaction begins with the journal and ends without it.
+    header_again: Option<[u8; HEADER]>,
+}
+
+impl Signs {
+    fn of(path: &Path) -> Self {
+        let header = begin(path);
+        let log = begin(&beside(path, "-wal"));
+        let files = Files::of(path);
+        let hot = is_valid_journal(path);
+        Self { header, log, files, hot, header_again: begin(path) }
+    }
+
+    /// What was read between these signs and those was whole.
+    fn still(&self, after: &Self) -> bool {
+        match (self.files.wal, after.files.wal) {
+            (Some(_), Some(_)) => self.log.is_some() && self.log == after.log,
+            (None, None) => self == after && self.header == self.header_again,
+            _ => false,
+        }
+    }
+}
+
+fn begin<const BYTES: usize>(path: &Path) -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    File::open(path).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+#[path = "running_tests.rs"]
+mod tests;

@@ -1,0 +1,19 @@
+//! The worker's jobs: one file a job.
+
+#[cfg(target_os = "linux")]
+pub mod canary;
+#[cfg(target_os = "linux")]
+pub mod copy;
+pub mod demo_service;
+#[cfg(target_os = "linux")]
+pub mod empty;
+pub(super) mod http;
+pub mod inspect;
+#[cfg(target_os = "linux")]
+pub mod listen;
+#[cfg(target_os = "linux")]
+pub(super) mod names;
+pub mod overlay;
+pub(super) mod survey;
+#[cfg(target_os = "linux")]
+pub mod unpack;

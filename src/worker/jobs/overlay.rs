@@ -1,0 +1,34 @@
+//! The folders of an overlay over data that does not change.
+
+use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
+use rustix::io::Errno;
+
+use super::copy::open_target;
+use crate::worker::fs::meta;
+use crate::worker::fs::open::{unreadable, unwritable};
+use crate::worker::fs::scan::{look, open_root};
+use crate::worker::job::JobStop;
+use crate::worker::protocol::{Failure, RootKind};
+
+/// Makes `upper`, with the metadata of the root of `from`, and `work` in `to`.
+pub fn prepare(from: &str, to: &str) -> Result<(), JobStop> {
+    let (root, _) = look(from)?;
+    if root != RootKind::Folder {
+        return Err(Failure::WrongKind { root }.into());
+    }
+    let lower = open_root(from, root)?;
+    let stat = fstat(&lower).map_err(|error| unreadable(b"", error))?;
+    let xattrs = meta::xattrs_of(&lower).map_err(|error| unreadable(b"", error))?;
+    let target = open_target(to)?;
+    meta::forget_inherited(&target);
+    let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
+
+    for name in ["work", "upper"] {
+        mkdirat(&target, name, Mode::RWXU).map_err(|error| unwritable(name, error))?;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let upper = openat(&target, "upper", flags, Mode::empty()).map_err(|error| unwritable("upper", error))?;
+    // What the target refuses of the root's attributes is no reason not to go on: the protocol has no word for it.
+    meta::apply(&upper, &(&stat).into(), &xattrs).map_err(|error| unwritable("upper", error))?;
+    Ok(())
+}

@@ -1,0 +1,418 @@
+//! The volume of a route, and how entries are put into it.
+
+use std::ffi::CString;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Stat, Timespec, ftruncate, linkat, mkdirat, mknodat, openat, readlinkat, statat,
+    symlinkat, unlinkat,
+};
+use rustix::io::{Errno, pwrite};
+
+use super::chain::{Blocked, Chain, OMIT};
+use super::room::Room;
+use super::{Archive, UnpackBounds, dangerous, named};
+use crate::archive::{Entry, Kind, escapes};
+use crate::model::event::Amount;
+use crate::worker::fs::meta::{self, Lost, Metadata, Xattrs};
+use crate::worker::fs::open::{unwritable, words};
+use crate::worker::job::{JobControl, JobStop, Named};
+use crate::worker::jobs::copy::open_target;
+use crate::worker::jobs::inspect::inventory::contents::Digester;
+use crate::worker::jobs::inspect::inventory::manifest::Manifest;
+use crate::worker::protocol::{Failure, RootKind, Route, Unpacked};
+
+/// The name under which a route that is a file lands in its volume.
+const FILE: &[u8] = b"file";
+/// Longest path: what the kernel takes at once, and with it every program that is to find the file again.
+const MAX_PATH: usize = 4096;
+/// Longest part of a path that is shown.
+const SHOWN: usize = 1024;
+
+/// The volume of a route.
+pub struct RouteVolume<'a> {
+    prefix: &'a [u8],
+    chain: Chain,
+    room: Room,
+    root: Option<RootKind>,
+    files: u64,
+    folders: u64,
+    lost: Named,
+    manifest: Manifest,
+    /// Contents are noted.
+    contents: bool,
+    ticket: &'a JobControl,
+}
+
+impl<'a> RouteVolume<'a> {
+    /// Opens the volume of a route, one of so many.
+    pub fn open(
+        route: &'a Route,
+        among: usize,
+        bounds: UnpackBounds,
+        ticket: &'a JobControl,
+    ) -> Result<RouteVolume<'a>, JobStop> {
+        let root = open_target(&route.to)?;
+        meta::forget_inherited(&root);
+        let mut room = Room::new(bounds);
+        room.expect(&root, 0)?;
+        Ok(RouteVolume {
+            prefix: &route.prefix,
+            chain: Chain::new(root),
+            room,
+            root: None,
+            files: 0,
+            folders: 0,
+            lost: Named::default(),
+            manifest: Manifest::one_of(among),
+            contents: route.contents,
+            ticket,
+        })
+    }
+
+    /// Puts an entry into the volume at `path`, the root where that is empty. `first` is where the file is that it is another
+    /// name of, if it is one.
+    pub fn put(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        first: Option<&[u8]>,
+        archive: &mut Archive<'_, impl Read>,
+    ) -> Result<(), JobStop> {
+        if escapes(path) {
+            return Err(dangerous(
+                &entry.path,
+                "has .. in its path, which leads out of the folder above it".to_owned(),
+            ));
+        }
+        if path.is_empty() {
+            return self.put_root(entry, first, archive);
+        }
+        if path.len() > MAX_PATH {
+            return Err(self.unwritable(path, Errno::NAMETOOLONG));
+        }
+        if self.root == Some(RootKind::File) {
+            return Err(dangerous(
+                &entry.path,
+                format!("would be written through {}, which is a file", self.shown_root()),
+            ));
+        }
+        self.root = Some(RootKind::Folder);
+        let parts = path.split(|&byte| byte == b'/').collect::<Vec<_>>();
+        let (name, folders) = parts.split_last().expect("a path has a component");
+        self.go_to(folders, entry)?;
+        self.make(entry, path, name, first, archive)
+    }
+
+    /// The entry that is the root itself.
+    fn put_root(
+        &mut self,
+        entry: &Entry,
+        first: Option<&[u8]>,
+        archive: &mut Archive<'_, impl Read>,
+    ) -> Result<(), JobStop> {
+        match (&entry.kind, self.root) {
+            (Kind::Folder, None | Some(RootKind::Folder)) => {
+                self.root = Some(RootKind::Folder);
+                let (metadata, xattrs) = self.metadata(entry, b"");
+                self.manifest.note(entry, b"", None, &xattrs, &[]);
+                self.chain.describe_root(metadata, xattrs);
+                Ok(())
+            }
+            (Kind::File, None | Some(RootKind::File)) => {
+                self.root = Some(RootKind::File);
+                self.manifest.root_is_file = true;
+                self.make(entry, FILE, FILE, first, archive)
+            }
+            (Kind::Folder, _) => Err(dangerous(&entry.path, "is a folder here and was a file before".to_owned())),
+            (Kind::File, _) => Err(dangerous(&entry.path, "is a file here and was a folder before".to_owned())),
+            (Kind::HardLink(_), _) => {
+                Err(dangerous(&entry.path, "is another name of itself or of a folder".to_owned()))
+            }
+            (Kind::Symlink(_) | Kind::Fifo | Kind::Device, _) => {
+                Err(Failure::WrongKind { root: RootKind::Other }.into())
+            }
+        }
+    }
+
+    /// All entries came: the folders that are still open are left. What came, and what should be there now.
+    pub fn finish(mut self) -> Result<(Unpacked, Manifest), JobStop> {
+        let top = self
+            .chain
+            .root()
+            .try_clone()
+            .map_err(|error| Failure::Unwritable { path: named(b""), error: error.to_string() })?;
+        let (lost, manifest) = (&mut self.lost, &mut self.manifest);
+        let left = self.chain.finish(&mut |path, refused| {
+            manifest.mark_unsupported(path, &refused);
+            note(lost, path, refused);
+        });
+        left.map_err(|Blocked { path, error }| unwritable(&top, cut(&path), error))?;
+        let unpacked = Unpacked {
+            root: self.root,
+            amount: Amount { files: self.files, bytes: self.room.written() },
+            folders: self.folders,
+            lost_metadata: self.lost.names,
+            lost_metadata_count: self.lost.count,
+        };
+        Ok((unpacked, self.manifest))
+    }
+
+    fn go_to(&mut self, folders: &[&[u8]], entry: &Entry) -> Result<(), JobStop> {
+        let (lost, manifest) = (&mut self.lost, &mut self.manifest);
+        let gone = self.chain.go_to(folders, &mut |path, refused| {
+            manifest.mark_unsupported(path, &refused);
+            note(lost, path, refused);
+        });
+        self.folders += self.chain.take_made();
+        gone.map_err(|blocked| self.blocked(blocked, entry))
+    }
+
+    /// A folder above an entry cannot be gone into.
+    fn blocked(&self, Blocked { path, error }: Blocked, entry: &Entry) -> JobStop {
+        match error {
+            Errno::LOOP | Errno::NOTDIR => dangerous(
+                &entry.path,
+                format!("would be written through {}, which is no folder but {}", named(&path), self.found(&path)),
+            ),
+            error => self.unwritable(&path, error),
+        }
+    }
+
+    /// What is at a path whose last component could not be gone into.
+    fn found(&self, path: &[u8]) -> String {
+        let parts = path.split(|&byte| byte == b'/').collect::<Vec<_>>();
+        let Some((name, folders)) = parts.split_last() else { return "the root".to_owned() };
+        let Ok(parent) = self.chain.reach(folders) else { return "something else".to_owned() };
+        match readlinkat(parent.folder(), *name, Vec::new()) {
+            Ok(to) => format!("a symlink to {}", named(to.as_bytes())),
+            Err(_) => "a file".to_owned(),
+        }
+    }
+
+    /// Makes an entry in the current folder.
+    fn make(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        name: &[u8],
+        first: Option<&[u8]>,
+        archive: &mut Archive<'_, impl Read>,
+    ) -> Result<(), JobStop> {
+        self.room.expect(self.chain.root(), entry.stored)?;
+        match &entry.kind {
+            Kind::Folder => return self.folder(entry, path, name),
+            Kind::File => self.file(entry, path, name, archive)?,
+            Kind::HardLink(_) => {
+                self.link(entry, path, name, first.unwrap_or_default(), archive.position())?;
+                self.manifest.note(entry, path, first, &Xattrs::new(), &[]);
+            }
+            Kind::Symlink(to) => {
+                self.fresh(entry, path, name, |folder| symlinkat(&to[..], folder, name))?;
+                self.describe(entry, path, name)?;
+            }
+            Kind::Fifo => {
+                let mode = Mode::RUSR | Mode::WUSR;
+                self.fresh(entry, path, name, |folder| mknodat(folder, name, FileType::Fifo, mode, 0))?;
+                self.describe(entry, path, name)?;
+            }
+            Kind::Device => return Err(dangerous(&entry.path, "is a device".to_owned())),
+        }
+        self.files += 1;
+        self.ticket.add(1, 0);
+        Ok(())
+    }
+
+    fn folder(&mut self, entry: &Entry, path: &[u8], name: &[u8]) -> Result<(), JobStop> {
+        let mkdir = |folder: &OwnedFd| mkdirat(folder, name, Mode::RWXU);
+        match mkdir(self.chain.here()) {
+            Ok(()) => self.folders += 1,
+            Err(Errno::EXIST) if self.look(path, name)?.is_some_and(|stat| kind(&stat) == FileType::Directory) => {}
+            Err(Errno::EXIST) => {
+                self.fresh(entry, path, name, mkdir)?;
+                self.folders += 1;
+            }
+            Err(error) => return Err(self.unwritable(path, error)),
+        }
+        let (metadata, xattrs) = self.metadata(entry, path);
+        self.manifest.note(entry, path, None, &xattrs, &[]);
+        self.chain.enter(name, metadata, xattrs).map_err(|error| self.unwritable(path, error))
+    }
+
+    fn file(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        name: &[u8],
+        archive: &mut Archive<'_, impl Read>,
+    ) -> Result<(), JobStop> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = self.fresh(entry, path, name, |folder| openat(folder, name, flags, Mode::RUSR | Mode::WUSR))?;
+        let mut end = 0;
+        let mut digester = self.contents.then(Digester::default);
+        while let Some((offset, piece)) = archive.piece()? {
+            let length = piece.len() as u64;
+            self.room.take(self.chain.root(), length)?;
+            if let Some(digester) = &mut digester {
+                digester.add(offset, piece);
+            }
+            write(&file, piece, offset).map_err(|error| self.unwritable(path, error))?;
+            end = offset + length;
+            self.ticket.add(0, length);
+        }
+        if end < entry.size {
+            ftruncate(&file, entry.size).map_err(|error| self.unwritable(path, error))?;
+        }
+        let (metadata, xattrs) = self.metadata(entry, path);
+        let lost = meta::apply(&file, &metadata, &xattrs).map_err(|error| self.unwritable(path, error))?;
+        self.manifest.note(entry, path, None, &xattrs, &lost);
+        if let Some(digester) = digester {
+            self.manifest.note_content(path, digester.finish());
+        }
+        note(&mut self.lost, path, lost);
+        Ok(())
+    }
+
+    /// Makes another name of the file at `first`.
+    fn link(&mut self, entry: &Entry, path: &[u8], name: &[u8], first: &[u8], at: u64) -> Result<(), JobStop> {
+        let Kind::HardLink(target) = &entry.kind else { return Ok(()) };
+        let another = |what: String| dangerous(&entry.path, format!("is another name of {}, {what}", named(target)));
+        let missing = || Failure::Corrupt {
+            entry: named(&entry.path),
+            at,
+            error: format!("it is another name of {}, which the archive does not hold before it", named(target)),
+        };
+        let parts = first.split(|&byte| byte == b'/').collect::<Vec<_>>();
+        let (last, folders) = parts.split_last().expect("a path has a component");
+        let reached = match self.chain.reach(folders) {
+            Ok(reached) => reached,
+            Err(Blocked { path: through, error: Errno::LOOP | Errno::NOTDIR }) => {
+                let what = self.found(&through);
+                return Err(another(format!("which leads through {}, no folder but {what}", named(&through))));
+            }
+            Err(Blocked { error: Errno::NOENT, .. }) => return Err(missing().into()),
+            Err(Blocked { path, error }) => return Err(self.unwritable(&path, error)),
+        };
+        let stat = match statat(reached.folder(), *last, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Err(missing().into()),
+            Err(error) => return Err(self.unwritable(first, error)),
+        };
+        // The volume was empty: what is there was written by this job.
+        if !matches!(kind(&stat), FileType::RegularFile | FileType::Symlink) {
+            return Err(another("which is neither a file nor a symlink".to_owned()));
+        }
+        // The name that it has already: removing it would remove the file.
+        if self.look(path, name)?.is_some_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
+            return Ok(());
+        }
+        let held = reached.folder().try_clone().map_err(|_| self.unwritable(first, Errno::MFILE))?;
+        self.fresh(entry, path, name, |folder| linkat(&held, *last, folder, name, AtFlags::empty()))
+    }
+
+    /// Makes an entry where nothing is; what is there, of an earlier entry of the same path, is removed first.
+    fn fresh<T>(
+        &mut self,
+        entry: &Entry,
+        path: &[u8],
+        name: &[u8],
+        make: impl Fn(&OwnedFd) -> Result<T, Errno>,
+    ) -> Result<T, JobStop> {
+        match make(self.chain.here()) {
+            Err(Errno::EXIST) => {}
+            other => return other.map_err(|error| self.unwritable(path, error)),
+        }
+        if let Some(there) = self.look(path, name)? {
+            let is_folder = kind(&there) == FileType::Directory;
+            let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+            match unlinkat(self.chain.here(), name, flags) {
+                Ok(()) if is_folder => self.folders = self.folders.saturating_sub(1),
+                // It came, and the archive's count has it.
+                Ok(()) => {}
+                Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                    let what = "would take the place of a folder that is not empty".to_owned();
+                    return Err(dangerous(&entry.path, what));
+                }
+                Err(error) => return Err(self.unwritable(path, error)),
+            }
+        }
+        make(self.chain.here()).map_err(|error| self.unwritable(path, error))
+    }
+
+    /// What is at this name of the current folder.
+    fn look(&self, path: &[u8], name: &[u8]) -> Result<Option<Stat>, JobStop> {
+        match statat(self.chain.here(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.unwritable(path, error)),
+        }
+    }
+
+    /// Gives what cannot be opened its metadata.
+    fn describe(&mut self, entry: &Entry, path: &[u8], name: &[u8]) -> Result<(), JobStop> {
+        let (metadata, xattrs) = self.metadata(entry, path);
+        let c_name = CString::new(name).map_err(|_| self.unwritable(path, Errno::INVAL))?;
+        let lost = meta::apply_at(self.chain.here(), &c_name, &metadata, &xattrs)
+            .map_err(|error| self.unwritable(path, error))?;
+        self.manifest.note(entry, path, None, &xattrs, &lost);
+        note(&mut self.lost, path, lost);
+        Ok(())
+    }
+
+    fn metadata(&mut self, entry: &Entry, path: &[u8]) -> (Metadata, Xattrs) {
+        let (seconds, nanoseconds) = entry.mtime;
+        // Numbers above have meanings of their own for the kernel.
+        let modified = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.min(999_999_999).into() };
+        let mode = (!matches!(entry.kind, Kind::Symlink(_))).then_some(entry.mode & 0o7777);
+        let metadata = Metadata { uid: entry.uid, gid: entry.gid, mode, accessed: OMIT, modified };
+        let mut xattrs = Xattrs::new();
+        for (name, value) in &entry.xattrs {
+            match CString::new(&name[..]) {
+                Ok(name) if meta::belongs_to_the_place(&name) => {}
+                Ok(name) => xattrs.push((name, value.clone())),
+                Err(_) => {
+                    let what = String::from_utf8_lossy(name).into_owned();
+                    note(&mut self.lost, path, vec![Lost { what, error: Errno::INVAL }]);
+                }
+            }
+        }
+        (metadata, xattrs)
+    }
+
+    fn shown_root(&self) -> String {
+        named(self.prefix)
+    }
+
+    fn unwritable(&self, path: &[u8], error: Errno) -> JobStop {
+        unwritable(self.chain.root(), cut(path), error).into()
+    }
+}
+
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+/// As much of a path as is shown.
+fn cut(path: &[u8]) -> &[u8] {
+    &path[..path.len().min(SHOWN)]
+}
+
+fn write(file: &OwnedFd, piece: &[u8], offset: u64) -> Result<(), Errno> {
+    let mut written = 0;
+    while written < piece.len() {
+        match pwrite(file, &piece[written..], offset + written as u64) {
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Metadata that the file system refused.
+fn note(lost: &mut Named, path: &[u8], refused: Vec<Lost>) {
+    for Lost { what, error } in refused {
+        lost.add(|| format!("{what} on {}: {}", named(path), words(error)));
+    }
+}

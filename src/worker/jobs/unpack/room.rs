@@ -1,0 +1,70 @@
+//! How much may be written to a place.
+
+use std::os::fd::OwnedFd;
+
+use super::UnpackBounds;
+use crate::worker::fs::scan::free_bytes;
+use crate::worker::job::JobStop;
+use crate::worker::protocol::Failure;
+
+/// Written without another look at what is free.
+const UNSEEN: u64 = 64 * 1024 * 1024;
+/// What an entry takes on most file systems beside its content.
+const ENTRY_BYTES: u64 = 4096;
+
+/// How much may be written to a place.
+#[derive(Debug)]
+pub struct Room {
+    bounds: UnpackBounds,
+    written: u64,
+    /// What may be written until the next look.
+    unseen: u64,
+}
+
+impl Room {
+    /// As much as the bounds allow.
+    pub fn new(bounds: UnpackBounds) -> Room {
+        Room { bounds, written: 0, unseen: 0 }
+    }
+
+    /// Bytes of content written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// An entry is about to be made whose content is said to be of so many bytes: what cannot fit is not begun. Nothing is
+    /// set aside for it, since what an archive says need not be so.
+    pub fn expect(&mut self, top: &OwnedFd, bytes: u64) -> Result<(), JobStop> {
+        self.check(bytes)?;
+        self.look(top, bytes.saturating_add(ENTRY_BYTES))?;
+        self.unseen = self.unseen.saturating_sub(ENTRY_BYTES);
+        Ok(())
+    }
+
+    /// Content is about to be written.
+    pub fn take(&mut self, top: &OwnedFd, bytes: u64) -> Result<(), JobStop> {
+        self.check(bytes)?;
+        self.look(top, bytes)?;
+        self.unseen = self.unseen.saturating_sub(bytes);
+        self.written += bytes;
+        Ok(())
+    }
+
+    fn check(&self, more: u64) -> Result<(), JobStop> {
+        let (bytes, max_bytes) = (self.written.saturating_add(more), self.bounds.max_bytes);
+        if max_bytes > 0 && bytes > max_bytes { Err(Failure::TooLarge { bytes, max_bytes }.into()) } else { Ok(()) }
+    }
+
+    fn look(&mut self, top: &OwnedFd, more: u64) -> Result<(), JobStop> {
+        if more <= self.unseen {
+            return Ok(());
+        }
+        let free = free_bytes(top)?;
+        let bytes = more.saturating_add(self.bounds.keep_free);
+        if bytes > free {
+            return Err(Failure::NoSpace { bytes, free }.into());
+        }
+        self.unseen = (free - self.bounds.keep_free).min(UNSEEN);
+        Ok(())
+    }
+}
