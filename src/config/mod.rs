@@ -3,7 +3,6 @@
 //! Precedence is written once, in [`resolve`]: flag, environment, label, plan file, default. The other modules read one kind of
 //! value each, and say in their errors who wrote it.
 
-pub mod environment;
 pub mod error;
 pub mod labels;
 pub mod overrides;
@@ -12,6 +11,6 @@ pub mod resolve;
 pub mod settings;
 pub mod values;
 
-pub use environment::Environment;
+pub use crate::model::environment::Environment;
 pub use error::{ConfigError, ConfigErrors, SettingOrigin};
 pub use plan_file::PlanFile;

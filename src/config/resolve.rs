@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::environment::Environment;
 use super::error::{ConfigError, SettingOrigin};
 use super::labels::Labels;
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
@@ -18,6 +17,7 @@ use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use super::values::{duration, flag, map, partition, size, strategy};
 use super::{PlanFile, plan_file};
 use crate::model::dump::LoadOptions;
+use crate::model::environment::Environment;
 use crate::model::event::NoTests;
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod diagnosis;
 pub mod dump;
+pub mod environment;
 pub mod event;
 pub mod evidence;
 pub mod fingerprint;

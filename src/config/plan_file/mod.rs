@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 pub use tables::{OF_ALL, OF_SERVICE, unknown_source};
 
-use super::environment::Environment;
 use super::error::{ConfigError, ConfigErrors, SettingOrigin};
 use super::overrides::Overrides;
+use crate::model::environment::Environment;
 use crate::model::service::ServiceName;
 use crate::model::source::SourceSpec;
 

@@ -1,7 +1,7 @@
 //! Reads partitions: `slice:1/3`, `hash:2/5`.
 
-use crate::config::environment::Environment;
 use crate::config::error::{ConfigError, SettingOrigin};
+use crate::model::environment::Environment;
 use crate::model::partition::{Partition, Sharing};
 
 const WANTED: &str = "a partition such as `slice:1/3` or `hash:2/5`, counted from 1";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::environment::Environment;
+use crate::model::environment::Environment;
 
 /// A form of report that is written to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The environment as a value: only `cli` reads the real one.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Environment variables. An empty one counts as not set, as CI systems set what they do not know to nothing.
 #[derive(Clone, Default)]
@@ -9,12 +10,22 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// The value of a variable that is set to something.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.get_or_empty(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that is set, be it to nothing.
+    pub fn get_or_empty(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// The variables whose name starts with `prefix`, by name.
     pub fn names_starting_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+
+    /// The folder for temporary files: `TMPDIR`, else `/tmp`.
+    pub fn temp_dir(&self) -> PathBuf {
+        PathBuf::from(self.get("TMPDIR").unwrap_or("/tmp"))
     }
 }
 
@@ -24,7 +35,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     }
 }
 
-// Values may be secrets of whoever started us.
+// Values may be secrets of whoever started rehearsa.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
