@@ -7,9 +7,9 @@ use libtest_mimic::Failed;
 
 use crate::form::Form;
 use crate::kind::Kind;
-use crate::making::{folder, sh};
 use crate::record::{Line, record};
 use crate::subject::{Subject, subject};
+use crate::support::backup::{folder, sh};
 use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse_by, shown};
 
 /// How a rehearsal ends.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::making::sh;
+use crate::support::backup::sh;
 use crate::support::shown;
 
 /// What the data comes from.

@@ -8,17 +8,9 @@
 //! One live service of each kind is started for all trials, by the first that needs it. Backups are damaged as copies; each trial
 //! is one rehearsal, which never touches what is live, so that all of them run side by side.
 
-#[path = "../bad_host/engine.rs"]
-mod engine;
 mod fault;
 mod form;
 mod kind;
-#[allow(dead_code, reason = "each test program uses a part")]
-#[path = "../backups/making.rs"]
-mod making;
-#[allow(dead_code, reason = "each test program uses a part")]
-#[path = "../bad_host/proxy.rs"]
-mod proxy;
 mod record;
 mod rows;
 mod subject;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::kind::{KINDS, Kind};
-use crate::making::{data_of, folder, sh, stopped};
+use crate::support::backup::{data_of, folder, sh, stopped};
 use crate::support::{Live, Wanted};
 
 /// A live service and its undamaged data.

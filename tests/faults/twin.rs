@@ -8,9 +8,9 @@ use libtest_mimic::Failed;
 use crate::fault::{Fault, is_about_the_live, rehearse_here};
 use crate::form::Form;
 use crate::kind::Kind;
-use crate::making::folder;
 use crate::record::{Line, record};
 use crate::subject::subject;
+use crate::support::backup::folder;
 
 /// An undamaged backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

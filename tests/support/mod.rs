@@ -3,6 +3,12 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod backup;
+pub mod bench;
+pub mod engine;
+pub mod proxy;
+pub mod run;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};

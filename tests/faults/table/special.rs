@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::engine::Engine;
-use crate::making::{data_of, kept, sh, tar};
-use crate::proxy::{Proxy, Then};
+use crate::support::backup::{data_of, kept, sh, tar};
+use crate::support::engine::Engine;
+use crate::support::proxy::{Proxy, Then};
 use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse, service, shown};
 
 /// An archive with a note and entries that no honest backup has.

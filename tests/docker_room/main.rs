@@ -1,9 +1,0 @@
-//! The room `docker` against a real engine. Each test has a session of its own, sees only its own objects and leaves nothing.
-//!
-//! The image is `rehearsa-fixture/tiny`: BusyBox, a `VOLUME /data`, files in `/www`, an entry point and a healthcheck.
-
-mod bench;
-mod boot;
-mod connection;
-mod isolation;
-mod storage;

@@ -1,0 +1,238 @@
+//! A host that fails a rehearsal: the engine goes away, its disk is full, a volume's driver is missing, the live container
+//! vanishes in the middle. Each is told for what it is, and nothing is left but what could not be removed without an engine.
+//! Needs root, a Docker engine on this machine and the fixture images; what would harm others happens on a second engine.
+
+mod plugin;
+
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use self::plugin::Plugin;
+use crate::support::engine::Engine;
+use crate::support::proxy::{Proxy, Then};
+use crate::support::{PATIENCE, docker, rehearse, service, unique};
+
+/// `docker` where a failure is expected or does not matter.
+fn try_docker(args: &[&str]) -> Output {
+    Command::new("docker").args(args).output().expect("the docker client starts")
+}
+
+/// A request that creates the container whose name ends like this.
+fn creates(line: &str, container: &str) -> bool {
+    line.starts_with("POST ") && line.contains("/containers/create?") && line.contains(container)
+}
+
+fn starts_a_container(line: &str) -> bool {
+    line.starts_with("POST ") && line.ends_with("/start HTTP/1.1")
+}
+
+#[test]
+fn an_engine_that_goes_away_in_the_middle_is_an_error_and_clean_removes_what_is_left() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let starts = AtomicU32::new(0);
+    // The first container that is started is the worker, the second the service.
+    let proxy = Proxy::start(move |line| {
+        let second = starts_a_container(line) && starts.fetch_add(1, Ordering::SeqCst) == 1;
+        if second { Then::Die } else { Then::Forward }
+    });
+    let started = Instant::now();
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+    assert!(started.elapsed() < Duration::from_secs(60), "it hung: {:?}\n{rehearsal}", started.elapsed());
+    assert_eq!(rehearsal.code, Some(102), "{rehearsal}");
+    assert_eq!(rehearsal.case()["verdict"], "errored", "{rehearsal}");
+    assert_eq!(rehearsal.diagnosis()["code"], "host/unreachable", "{rehearsal}");
+    assert!(rehearsal.stderr.contains("rehearsa clean"), "{rehearsal}");
+
+    let session = rehearsal.report["session"].as_str().expect("a report names its session");
+    // Somebody else's run may sweep it away at this moment, so that it is there is only known from what the run says.
+    assert!(rehearsal.stderr.contains("is left: the sandbox of"), "{rehearsal}");
+    let cleaned = Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--session", session]).output();
+    let cleaned = cleaned.expect("rehearsa starts");
+    assert_eq!(cleaned.status.code(), Some(0), "{}", String::from_utf8_lossy(&cleaned.stderr));
+    rehearsal.nothing_is_left();
+}
+
+#[test]
+fn the_version_of_the_api_that_is_asked_for_is_spoken() {
+    let lines = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&lines);
+    let proxy = Proxy::start(move |line| {
+        seen.lock().expect("no panic").push(line.to_owned());
+        Then::Forward
+    });
+    let list = |version: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+        command.args(["test", "--list", "--host", &proxy.host(), "--docker-wait", "60s"]);
+        command.env("DOCKER_API_VERSION", version).output().expect("rehearsa starts")
+    };
+    let listed = list("1.40");
+    assert_eq!(listed.status.code(), Some(0), "{}", String::from_utf8_lossy(&listed.stderr));
+    let spoken = std::mem::take(&mut *lines.lock().expect("no panic"));
+    let versioned: Vec<&String> = spoken.iter().filter(|line| !line.contains(" /version ")).collect();
+    assert!(!versioned.is_empty() && versioned.iter().all(|line| line.contains(" /v1.40/")), "{spoken:?}");
+
+    let started = Instant::now();
+    let refused = list("1.999");
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(102), "{message}");
+    assert!(
+        message.contains("Docker API 1.999 is asked for") && message.contains("unset DOCKER_API_VERSION"),
+        "{message}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(10), "waiting changes nothing about it");
+}
+
+#[test]
+fn a_live_container_that_is_removed_with_its_volume_before_the_copy_has_vanished() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let (name, volume) = (live.name.clone(), live.first_volume().to_owned());
+    let gone = AtomicBool::new(false);
+    // After the volume was looked at, before the engine mounts it: the engine would make an empty one in its place.
+    let proxy = Proxy::start(move |line| {
+        if creates(line, "-worker0") && !gone.swap(true, Ordering::SeqCst) {
+            docker(&["rm", "--force", &name]);
+            docker(&["volume", "rm", &volume]);
+        }
+        Then::Forward
+    });
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+    rehearsal.errored("host/service-vanished");
+    assert!(rehearsal.message().contains(live.first_volume()), "{rehearsal}");
+    assert!(!try_docker(&["volume", "inspect", live.first_volume()]).status.success(), "it was made anew and stays");
+}
+
+#[test]
+fn a_live_container_that_is_removed_with_its_volume_before_the_sandbox_has_vanished() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let (name, volume) = (live.name.clone(), live.first_volume().to_owned());
+    let proxy = Proxy::start(move |line| {
+        if line.starts_with("GET ") && line.contains("/volumes/") {
+            try_docker(&["rm", "--force", &name]);
+            try_docker(&["volume", "rm", &volume]);
+        }
+        Then::Forward
+    });
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+    rehearsal.errored("host/service-vanished");
+    assert!(rehearsal.message().contains(live.first_volume()), "{rehearsal}");
+    assert!(!try_docker(&["volume", "inspect", live.first_volume()]).status.success());
+}
+
+#[test]
+fn a_live_container_that_is_removed_during_the_copy_has_vanished() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let (name, gone) = (live.name.clone(), AtomicBool::new(false));
+    // The worker holds the volume by now, so that the data stays readable to the end.
+    let proxy = Proxy::start(move |line| {
+        if starts_a_container(line) && !gone.swap(true, Ordering::SeqCst) {
+            docker(&["rm", "--force", "--volumes", &name]);
+        }
+        Then::Forward
+    });
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+    rehearsal.errored("host/service-vanished");
+    assert!(rehearsal.message().contains(&live.name), "{rehearsal}");
+}
+
+/// A container goes on with an image that was removed by force while it stood still.
+#[test]
+fn a_service_whose_image_is_gone_cannot_be_had_back() {
+    let tag = format!("{}:1", unique("gone"));
+    let seed = service("broken").command(&["healthy"]).start();
+    docker(&["commit", "--change", &format!("LABEL seed={tag}"), &seed.name, &tag]);
+    let live = service("broken").image(&tag).command(&["healthy"]).start();
+    docker(&["stop", "--time", "0", &live.name]);
+    docker(&["rmi", "--force", &tag]);
+    docker(&["start", &live.name]);
+    let rehearsal = rehearse(&[&live.name], &[]);
+    rehearsal.failed("config/image-unavailable");
+    assert!(rehearsal.message().contains(&tag), "{rehearsal}");
+}
+
+#[test]
+fn a_volume_whose_driver_is_gone_is_an_error_that_names_it() {
+    let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
+    let plugin = Plugin::start(&engine.plugins(), "faraway", &engine.path().join("plugin-data"));
+    engine.docker(&["volume", "create", "--driver", "faraway", "notes"]);
+    let create = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "notes:/data"];
+    engine.docker(&[&create[..], &["rehearsa-fixture/broken", "healthy"]].concat());
+    plugin.vanish();
+    let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
+    rehearsal.errored("config/volume-driver");
+    assert!(rehearsal.message().contains("volume notes"), "{rehearsal}");
+    engine.has_nothing_left();
+}
+
+/// The engine's disk holds the live data and its images, and then less than what the data takes and what stays free.
+#[test]
+fn data_that_does_not_fit_on_the_engines_disk_is_refused_before_anything_is_written() {
+    let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
+    let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "films:/data"];
+    engine.docker(&[&run[..], &["rehearsa-fixture/broken", "healthy"]].concat());
+    engine.docker(&["exec", "app", "fallocate", "-l", "700M", "/data/film"]);
+    let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
+    rehearsal.errored("restore/no-space");
+    let message = rehearsal.message();
+    assert!(message.contains("volume films") && message.contains("needs 1.3 GB"), "{rehearsal}");
+    assert_eq!(rehearsal.bytes(), 0, "{rehearsal}");
+    engine.has_nothing_left();
+}
+
+/// There is room for every byte, but not for so many files: the same error of the kernel, after the copy has begun.
+#[test]
+fn a_disk_that_fills_up_during_the_copy_is_no_space_too() {
+    let engine = Engine::start(2048, 2800, &["rehearsa-fixture/broken"]);
+    let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "many:/data"];
+    engine.docker(&[&run[..], &["rehearsa-fixture/broken", "healthy"]].concat());
+    engine.docker(&["exec", "app", "sh", "-c", "cd /data && seq 1500 | xargs touch"]);
+    let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
+    rehearsal.errored("restore/no-space");
+    let message = rehearsal.message();
+    assert!(message.contains("filled up while volume many") && message.contains("no inode is free"), "{rehearsal}");
+    engine.has_nothing_left();
+}
+
+/// The host gets the address of one sandbox's gateway while another sandbox runs.
+#[test]
+fn a_sandbox_that_is_found_open_stops_those_that_run() {
+    let running = service("broken").command(&["healthy"]).start();
+    let open = service("broken").command(&["healthy"]).start();
+    let (running_name, open_name, opened) = (running.name.clone(), open.name.clone(), AtomicBool::new(false));
+    let proxy = Proxy::start(move |line| {
+        if creates(line, &format!("{open_name}-worker0")) && !opened.swap(true, Ordering::SeqCst) {
+            let booted = format!("name={running_name}-s-{running_name}");
+            let started = Instant::now();
+            while docker(&["ps", "--quiet", "--filter", &booted]).is_empty() {
+                assert!(started.elapsed() < PATIENCE, "{running_name} is never booted");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            open_a_way_out(&open_name);
+        }
+        Then::Forward
+    });
+    let names = [running.name.as_str(), open.name.as_str()];
+    let rehearsal = rehearse(&names, &["--host", &proxy.host(), "--settle", "60s", "--test-threads", "2"]);
+    assert_eq!(rehearsal.code, Some(102), "{rehearsal}");
+    for case in rehearsal.cases() {
+        assert_eq!(case["verdict"], "errored", "{rehearsal}");
+        assert_eq!(case["diagnosis"]["code"], "sandbox/not-isolated", "{rehearsal}");
+    }
+    let stopped = rehearsal.cases().iter().find(|case| case["name"] == names[0]).expect("it is a case");
+    let steps = stopped["steps"].as_array().expect("a case has steps");
+    assert!(steps.iter().any(|step| step["step"] == "boot"), "it ran when the other was found open: {rehearsal}");
+    rehearsal.nothing_is_left();
+}
+
+/// The host takes the address of the gateway of `stack`'s sandbox, as if the engine had given it.
+fn open_a_way_out(stack: &str) {
+    let network = docker(&["network", "ls", "--quiet", "--no-trunc", "--filter", &format!("name={stack}-net")]);
+    let subnet = docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", &network]);
+    let (base, length) = subnet.split_once('/').expect("a subnet");
+    let gateway = format!("{}.1/{length}", base.rsplit_once('.').expect("an IPv4 subnet").0);
+    let bridge = format!("br-{}", &network[..12]);
+    let added =
+        Command::new("ip").args(["address", "add", &gateway, "dev", &bridge]).output().expect("ip is installed");
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+}

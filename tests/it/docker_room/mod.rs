@@ -1,0 +1,8 @@
+//! The room `docker` against a real engine. Each test has a session of its own, sees only its own objects and leaves nothing.
+//!
+//! The image is `rehearsa-fixture/tiny`: BusyBox, a `VOLUME /data`, files in `/www`, an entry point and a healthcheck.
+
+mod boot;
+mod connection;
+mod isolation;
+mod storage;

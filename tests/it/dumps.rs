@@ -1,0 +1,181 @@
+//! Services that are filled from database dumps: by the real programs' dumps, loaded by the image's own client. What is wrong with a
+//! dump is in the fault table. Needs root, a Docker engine on this machine and the fixture images.
+
+#[allow(dead_code, reason = "each test program uses a part")]
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::backup::folder;
+use crate::support::{Live, Rehearsal, Stack, Wanted, docker, rehearse, service, shown};
+
+/// What a program in the service prints, packed by `pack`, as a file.
+#[track_caller]
+fn dumped(live: &Live, command: &str, pack: &str, file: &Path) {
+    let output = Command::new("sh")
+        .args(["-c", &format!("docker exec \"$1\" sh -c \"$2\" | {pack} >\"$3\""), "sh", &live.name, command])
+        .arg(file)
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(file.metadata().expect("it was written").len() > 0, "{command}");
+}
+
+fn from(name: &str, file: &Path, args: &[&str]) -> Rehearsal {
+    let from = format!("dump:{}", shown(file));
+    rehearse(&[name], &[&["--from", from.as_str()], args].concat())
+}
+
+#[track_caller]
+fn is_loaded(rehearsal: &Rehearsal, proof: &str) {
+    rehearsal.is_green(proof);
+    assert_eq!(rehearsal.case()["source"], "dump", "{rehearsal}");
+    assert_eq!(rehearsal.steps("load").len(), 1, "{rehearsal}");
+    assert!(!rehearsal.case()["warnings"].to_string().contains("nothing-restored"), "{rehearsal}");
+}
+
+const PG_WRITE: &str =
+    "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('remembered'); CREATE TABLE none (a int)";
+
+/// Its healthcheck looks at the data, so that it is not healthy on an empty place.
+fn postgres() -> Wanted {
+    let query = "SELECT text FROM notes";
+    service("postgres")
+        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret", "--env", "POSTGRES_DB=app"])
+        .options(&["--label", "rehearsa.check.note=sql SELECT text FROM notes", "--health-start-period", "60s"])
+        .volume("/var/lib/postgresql/data")
+        .healthy_when(&format!("[ \"$(psql -U postgres -d app -tAc '{query}')\" = remembered ]"))
+}
+
+#[test]
+fn postgres_from_every_kind_of_dump() {
+    let live = postgres().start();
+    live.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", PG_WRITE]);
+    let dir = folder();
+    let at = |name: &str| dir.path().join(name);
+    dumped(&live, "pg_dump -U postgres app", "zstd -q", &at("app.sql.zst"));
+    dumped(&live, "pg_dump -U postgres -Fc app", "cat", &at("app.dump"));
+    dumped(&live, "pg_dump -U postgres --clean app", "cat", &at("clean.sql"));
+    live.exec(&["pg_dump", "-U", "postgres", "-Fd", "-f", "/tmp/folder", "app"]);
+    docker(&["cp", &format!("{}:/tmp/folder", live.name), &shown(&at("folder"))]);
+    live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "CREATE ROLE keeper; ALTER TABLE notes OWNER TO keeper"]);
+    dumped(&live, "pg_dumpall -U postgres", "gzip", &at("all.sql.gz"));
+    live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "UPDATE notes SET text = 'changed since'"]);
+    for name in ["app.sql.zst", "clean.sql", "app.dump", "folder", "all.sql.gz"] {
+        let rehearsal = from(&live.name, &at(name), &[]);
+        is_loaded(&rehearsal, "data-proven");
+        assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");
+    }
+    // What was loaded is the data, and without it the check notices.
+    let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "20s"]);
+    is_loaded(&control, "data-proven");
+    let note = control.steps("control")[0]["note"].as_str().unwrap_or_default().to_owned();
+    assert!(note.starts_with("it is noticed"), "{control}");
+    assert_eq!(live.exec(&["psql", "-U", "postgres", "-d", "app", "-tAc", "SELECT text FROM notes"]), "changed since");
+}
+
+#[test]
+fn mariadb_from_one_database_and_from_all() {
+    let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -u root";
+    let live = service("mariadb")
+        .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret", "--env", "MARIADB_DATABASE=app"])
+        .options(&["--health-start-period", "60s"])
+        .volume("/var/lib/mysql")
+        .healthy_when(&format!("[ \"$({client} -N -e 'SELECT text FROM app.notes')\" = remembered ]"))
+        .start();
+    live.until(&["sh", "-c", &format!("{client} -h 127.0.0.1 -e 'SELECT 1'")]);
+    let write = "CREATE TABLE app.notes (text TEXT); INSERT INTO app.notes VALUES (\"remembered\")";
+    live.exec(&["sh", "-c", &format!("{client} -e '{write}'")]);
+    let dir = folder();
+    let (one, all) = (dir.path().join("app.sql"), dir.path().join("all.sql.gz"));
+    let program = "MYSQL_PWD=fixture-mariadb-secret mariadb-dump -u root";
+    dumped(&live, &format!("{program} app"), "cat", &one);
+    dumped(&live, &format!("{program} --all-databases"), "gzip", &all);
+    live.exec(&["sh", "-c", &format!("{client} -e 'UPDATE app.notes SET text = \"changed since\"'")]);
+    is_loaded(&from(&live.name, &one, &[]), "healthy");
+    is_loaded(&from(&live.name, &all, &[]), "healthy");
+}
+
+#[test]
+fn redis_from_its_dump_which_it_ignores_beside_an_append_only_log() {
+    let healthy = "[ \"$(redis-cli get note)\" = remembered ]";
+    let redis = |append: &str| {
+        service("redis").volume("/data").healthy_when(healthy).command(&[
+            "redis-server",
+            "--dir",
+            "/data",
+            "--protected-mode",
+            "no",
+            "--appendonly",
+            append,
+        ])
+    };
+    let live = redis("no").start();
+    live.until(&["redis-cli", "set", "note", "remembered"]);
+    live.exec(&["redis-cli", "save"]);
+    let dir = folder();
+    let file = dir.path().join("app.rdb");
+    docker(&["cp", &format!("{}:/data/dump.rdb", live.name), &shown(&file)]);
+    live.until(&["redis-cli", "set", "note", "changed since"]);
+    let good = from(&live.name, &file, &[]);
+    good.is_green("healthy");
+    assert_eq!(good.case()["restored"]["files"], 1, "{good}");
+
+    let with_log = redis("yes").healthy_when("redis-cli ping").start();
+    from(&with_log.name, &file, &[]).failed("data/reinitialised");
+}
+
+/// A service that only waits for the other's start must still find its data.
+#[test]
+fn dependents_are_booted_after_the_dump_was_loaded() {
+    let stack = Stack::new("dump");
+    let db = postgres().of(&stack, "db").start();
+    db.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    db.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", PG_WRITE]);
+    let dir = folder();
+    let file = dir.path().join("app.sql");
+    dumped(&db, "pg_dump -U postgres app", "cat", &file);
+    let ask = "PGPASSWORD=fixture-postgres-secret psql -h db -U postgres -d app -tAc 'SELECT text FROM notes' | grep -qx remembered";
+    let _app = service("postgres")
+        .of(&stack, "app")
+        .depends_on("db:service_started:false")
+        .options(&["--health-cmd", "true", "--health-interval", "1s", "--tmpfs", "/var/lib/postgresql/data"])
+        .script(&format!("{ask} || exit 9; exec sleep 1000000"))
+        .start();
+    let plan = dir.path().join("rehearsa.toml");
+    let service = stack.service("db");
+    std::fs::write(&plan, format!("[services.\"{service}\"]\nsource = \"dump:app.sql\"\n")).expect("written");
+    let rehearsal = rehearse(&[&stack.service("app")], &["--plan", &shown(&plan)]);
+    rehearsal.is_green("healthy");
+    assert_eq!(rehearsal.steps("load").len(), 1, "{rehearsal}");
+}
+
+/// The owner's own command, into a database that the service does not make by itself.
+#[test]
+fn a_dump_is_loaded_as_its_owner_says() {
+    let live = service("postgres")
+        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
+        .volume("/var/lib/postgresql/data")
+        .healthy_when("pg_isready -q -h 127.0.0.1")
+        .start();
+    live.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    live.exec(&["psql", "-qU", "postgres", "-c", PG_WRITE]);
+    let dir = folder();
+    dumped(&live, "pg_dump -U postgres postgres", "cat", &dir.path().join("app.sql"));
+    let plan = dir.path().join("rehearsa.toml");
+    let with = |load: &str, database: &str| {
+        let check = format!(
+            "checks = [{{ sql = \"SELECT text FROM notes\", database = \"{database}\", value = \"remembered\" }}]"
+        );
+        let text = format!("[services.{}]\nsource = \"dump:app.sql\"\nload = {load}\n{check}\n", live.name);
+        std::fs::write(&plan, text).expect("written");
+        rehearse(&[&live.name], &["--plan", &shown(&plan)])
+    };
+    is_loaded(&with("{ database = \"other name\" }", "other name"), "data-proven");
+    let command = "{ command = \"createdb -U postgres own && psql -qU postgres -d own -v ON_ERROR_STOP=1 -f $DUMP\" }";
+    is_loaded(&with(command, "own"), "data-proven");
+    let failed = with("{ command = \"cat $DUMP >/dev/null; echo no luck >&2; exit 3\" }", "own");
+    failed.failed("restore/incomplete");
+    assert!(failed.message().contains("no luck (exit code 3)"), "{failed}");
+}

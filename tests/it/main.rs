@@ -1,0 +1,30 @@
+//! Everything that talks to an engine, as one program: the tests share the machine's processors, and no program waits for the last
+//! test of another. Needs root, a Docker engine on this machine and the fixture images (`ci/fixtures`).
+//!
+//! Other tests use the same engine at the same time. A test makes objects with names of its own, looks at no others, and knows that a
+//! run beside it may sweep away what a dead run of its own has left.
+
+mod backups;
+mod bad_host;
+mod broken;
+mod checks;
+mod conduct;
+mod control;
+mod demo;
+mod docker_room;
+mod dumps;
+mod far_engine;
+mod harness_target;
+mod interrupted;
+mod isolation;
+mod plan_file;
+mod proof_complete;
+mod proof_retained;
+mod readme;
+mod redaction;
+mod services;
+mod stacks;
+#[path = "../support/mod.rs"]
+mod support;
+mod worker_room;
+mod zero_impact;

@@ -1,0 +1,135 @@
+//! No secret of a live service is in anything that rehearsa says: not on its screen, not in its log at any level, not in any
+//! report. Needs a Docker engine with the fixture images.
+//!
+//! Secrets are planted where people have them (variables, arguments, a healthcheck, labels, addresses), and the services do
+//! what services do: they say them, in their log and as their healthcheck's output.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{Live, service};
+
+/// Where each secret is planted, so that one that gets out says where from.
+const SECRETS: [&str; 12] = [
+    "fixture-Env-named-secret",
+    "fixture-Env-plain-secret",
+    "fixture-Env-url-secret",
+    "fixture-Env-line1-secret",
+    "fixture-Env-line2-secret",
+    "fixture-Arg-flag-secret",
+    "fixture-Arg-next-secret",
+    "fixture-Arg-url-secret",
+    "fixture-Arg-shell-secret",
+    "fixture-Health-secret",
+    "fixture-Label-secret",
+    "fixture-Label-url-secret",
+];
+
+/// What the live services may not keep from being said: it shows that they did speak.
+const SPOKEN: &str = "spoken";
+
+/// A service that says all it knows in its log, and then does `then`.
+fn talkative(then: &str) -> Live {
+    let variables = "$APP_PASSWORD $BANNER $DATABASE_URL $TLS_PRIVATE_KEY";
+    let labels = "fixture-Label-secret fixture-Label-url-secret";
+    let say = format!(
+        "{SPOKEN} {variables} $0 $*; echo {{\\\"password\\\":\\\"$APP_PASSWORD\\\"}} >&2; export -p; echo \"$TLS_PRIVATE_KEY\"; echo {labels}"
+    );
+    let script = format!(
+        "[ -e /only-live ] && exec behave healthy; export SHELL_TOKEN=fixture-Arg-shell-secret; echo {say}; echo $SHELL_TOKEN; {then}"
+    );
+    service("broken")
+        .options(&["--env", "APP_PASSWORD=fixture-Env-named-secret"])
+        .options(&["--env", "BANNER=fixture-Env-plain-secret"])
+        .options(&["--env", "DATABASE_URL=postgres://app:fixture-Env-url-secret@db:5432/app"])
+        .options(&["--env", "TLS_PRIVATE_KEY=fixture-Env-line1-secret\nfixture-Env-line2-secret"])
+        .options(&["--label", "backup.password=fixture-Label-secret"])
+        .options(&["--label", "backup.target=sftp://backup:fixture-Label-url-secret@nas/x"])
+        .healthy_when("[ -e /only-live ] || { echo probe --token=fixture-Health-secret $APP_PASSWORD; exit 1; }")
+        .options(&["--entrypoint", "sh"])
+        .command(&[
+            "-c",
+            &script,
+            "--password=fixture-Arg-flag-secret",
+            "--requirepass",
+            "fixture-Arg-next-secret",
+            "redis://cache:fixture-Arg-url-secret@cache/0",
+        ])
+        .file("/only-live", "")
+        .start()
+}
+
+fn rehearsa(args: &[&str], log: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
+        command.env_remove(key);
+    }
+    command.envs(log.map(|log| ("REHEARSA_LOG", log))).args(args).output().expect("rehearsa starts")
+}
+
+/// Everything that it said, by where.
+fn said(output: &Output, reports: Option<&Path>) -> Vec<(String, Vec<u8>)> {
+    let mut said = vec![("stdout".to_owned(), output.stdout.clone()), ("stderr".to_owned(), output.stderr.clone())];
+    for entry in reports.into_iter().flat_map(|dir| std::fs::read_dir(dir).expect("the reports are there")) {
+        let path = entry.expect("the reports are there").path();
+        said.push((path.display().to_string(), std::fs::read(&path).expect("a report can be read")));
+    }
+    said
+}
+
+fn holds(text: &[u8], part: &str) -> bool {
+    text.windows(part.len()).any(|at| at == part.as_bytes())
+}
+
+#[track_caller]
+fn nothing_leaked(what: &str, said: &[(String, Vec<u8>)]) {
+    for (place, text) in said {
+        for secret in SECRETS {
+            let shown = String::from_utf8_lossy(text);
+            let line = shown.lines().find(|line| line.contains(secret)).unwrap_or_default();
+            assert!(!holds(text, secret), "{what}: {secret} is in {place}: {line}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_report_or_log_at_any_level() {
+    let exits = talkative("exit 3");
+    let unhealthy = talkative("behave never-healthy");
+    for (level, log) in [("", None), ("-v", None), ("-vv", None), ("-vvv", None), ("-v", Some("trace,bollard=trace"))] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let reports = dir.path().to_str().expect("temporary paths are UTF-8");
+        let mut args = vec!["test", "--exact", "--settle", "0s", "--retries", "1", "--retry-failures"];
+        args.extend(["--report-dir", reports, &exits.name, &unhealthy.name]);
+        args.extend(Some(level).filter(|level| !level.is_empty()));
+        let output = rehearsa(&args, log);
+        let said = said(&output, Some(dir.path()));
+        let what = format!("rehearsa test {level} {log:?}");
+        assert_eq!(output.status.code(), Some(101), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.len() > 4, "{what}: reports are written: {:?}", said.iter().map(|(place, _)| place));
+        let events = said.iter().find(|(place, _)| place.ends_with("events.jsonl")).expect("the events are kept");
+        let spoken = String::from_utf8_lossy(&events.1);
+        assert!(spoken.contains(SPOKEN) && spoken.contains("probe --token="), "{what}: they did speak: {spoken}");
+        assert!(spoken.contains("APP_PASSWORD='•••'"), "{what}: {spoken}");
+        nothing_leaked(&what, &said);
+    }
+}
+
+#[test]
+fn no_secret_is_in_the_plan_or_the_inspection() {
+    let live = talkative("exit 3");
+    for level in ["-v", "-vvv"] {
+        for args in [
+            &["plan", "--exact", live.name.as_str()][..],
+            &["plan", "--exact", "--format", "json", &live.name],
+            &["inspect", &live.name],
+            &["inspect", "--format", "json", &live.name],
+            &["test", "--list", "--exact", &live.name],
+        ] {
+            let output = rehearsa(&[args, &[level]].concat(), Some("trace").filter(|_| level == "-vvv"));
+            assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(holds(&output.stdout, &live.name), "{args:?}");
+            nothing_leaked(&format!("{args:?} {level}"), &said(&output, None));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The room `worker` against a real engine: the executable of this build, shipped into it and run next to data. Each test
+//! has a session of its own, sees only its own objects and leaves nothing. Needs root, and an engine on this machine: odd
+//! files are made and compared where the volumes lie.
+
+mod archives;
+#[path = "../../../src/worker/jobs/copy/tests/compare.rs"]
+mod compare;
+mod copies;
+mod life;
+mod network;
+
+use std::path::Path;
+
+use rehearsa::model::event::Amount;
+use rehearsa::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
+use rehearsa::worker::client::{Worker, WorkerImage};
+use rehearsa::worker::protocol::{Answer, Job};
+
+use crate::support::bench::Bench;
+
+/// The image of the executable under test.
+async fn image(bench: &Bench) -> WorkerImage {
+    WorkerImage::ensure_of(&bench.daemon, Path::new(env!("CARGO_BIN_EXE_rehearsa"))).await.expect("the worker image")
+}
+
+async fn worker(bench: &Bench, what: &str, mounts: Vec<MountSpec>, network: NetworkSpec) -> Worker {
+    let image = image(bench).await;
+    Worker::start(&bench.daemon, &image, &bench.name(what), mounts, network, &bench.marks).await.expect("a worker")
+}
+
+/// Runs a job whose progress nobody looks at.
+async fn run(worker: &Worker, job: Job) -> Answer {
+    worker.run(job, |_: Amount, _: Option<Amount>| {}).await.expect("an answer")
+}
+
+/// A new volume: its name and where it lies.
+async fn volume(bench: &Bench, what: &str) -> (String, std::path::PathBuf) {
+    let volume =
+        bench.daemon.create_volume(&bench.name(what), &VolumeSpec::Plain, &bench.marks).await.expect("a volume");
+    let path = std::path::PathBuf::from(volume.mountpoint);
+    assert!(path.is_dir(), "the engine is on this machine and the test may look at its data");
+    (volume.name, path)
+}
+
+fn at(target: &str, volume: &str, read_only: bool) -> MountSpec {
+    crate::support::bench::mount(target, MountSource::Volume(volume.to_owned()), read_only)
+}

@@ -1,0 +1,101 @@
+//! The canary and the listener, in networks of the engine.
+
+use std::process::Command;
+
+use rehearsa::model::sandbox::{ContainerSpec, NetworkSpec};
+use rehearsa::worker::protocol::{Answer, Job};
+
+use super::{run, worker};
+use crate::support::bench::{Bench, script, with_session};
+
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("docker runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+/// Every address of this host and of the engine's networks, as far as they are known.
+async fn live_addresses(bench: &Bench) -> Vec<String> {
+    let networks = bench.daemon.networks().await.expect("networks");
+    let mut addresses: Vec<String> = networks.into_iter().flat_map(|network| network.gateways).collect();
+    let output = Command::new("hostname").arg("-I").output().expect("hostname runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    addresses.extend(text.split_whitespace().map(str::to_owned));
+    addresses.retain(|address| address.parse::<std::net::IpAddr>().is_ok());
+    assert!(!addresses.is_empty());
+    addresses
+}
+
+async fn canary(bench: &Bench, network: &str) -> Vec<String> {
+    let network = NetworkSpec::Sandbox { network: network.to_owned(), aliases: vec!["canary".into()] };
+    let worker = worker(bench, "canary", vec![], network).await;
+    let job = Job::Canary { addresses: live_addresses(bench).await, name: "example.com".into(), patience_ms: 300 };
+    match run(&worker, job).await {
+        Answer::Canary { answered } => answered,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nothing_answers_in_a_sandbox() {
+    with_session(async |bench| {
+        let network = bench.daemon.create_network(&bench.name("net"), &bench.marks).await.expect("a network");
+        assert_eq!(canary(bench, &network.name).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+/// The canary can fail: in a network such as people have, it meets the host.
+#[tokio::test]
+async fn the_host_answers_in_an_ordinary_network() {
+    with_session(async |bench| {
+        let name = bench.name("open");
+        docker(&["network", "create", &name]);
+        let answered = std::panic::AssertUnwindSafe(canary(bench, &name));
+        let answered = futures_util::FutureExt::catch_unwind(answered).await;
+        docker(&["rm", "-f", &bench.name("canary")]);
+        docker(&["network", "rm", &name]);
+        let answered = answered.expect("the canary answers");
+        assert!(answered.iter().any(|answer| answer.contains("ARP")), "{answered:?}");
+        assert!(answered.iter().any(|answer| answer.contains("connection")), "{answered:?}");
+    })
+    .await;
+}
+
+/// `internal` alone is not isolation: the gateway is the host.
+#[tokio::test]
+async fn the_host_answers_in_a_network_that_is_only_internal() {
+    with_session(async |bench| {
+        let name = bench.name("internal");
+        docker(&["network", "create", "--internal", &name]);
+        let answered = std::panic::AssertUnwindSafe(canary(bench, &name));
+        let answered = futures_util::FutureExt::catch_unwind(answered).await;
+        docker(&["rm", "-f", &bench.name("canary")]);
+        docker(&["network", "rm", &name]);
+        let answered = answered.expect("the canary answers");
+        assert!(answered.iter().any(|answer| answer.contains("connection")), "{answered:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ports_are_waited_for_in_the_services_own_namespace() {
+    with_session(async |bench| {
+        let network = bench.daemon.create_network(&bench.name("net"), &bench.marks).await.expect("a network");
+        let sandbox = NetworkSpec::Sandbox { network: network.name, aliases: vec!["service".into()] };
+        // Listens only once it is told to, so that the wait is one.
+        let service = ContainerSpec {
+            network: sandbox,
+            ..script("mkfifo /tmp/go; cat /tmp/go; nc -l -p 8080 & httpd -f -p 127.0.0.1:9090 & wait")
+        };
+        let id = bench.started("service", &service).await;
+        let worker = worker(bench, "listener", vec![], NetworkSpec::Share(id.clone())).await;
+        let listen = run(&worker, Job::Listen { ports: vec![8080, 9090] });
+        tokio::pin!(listen);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut listen).await;
+        assert!(early.is_err(), "nothing listens yet: {early:?}");
+        docker(&["exec", &id, "sh", "-c", "until [ -p /tmp/go ]; do :; done; echo > /tmp/go"]);
+        assert_eq!(listen.await, Answer::Listening);
+    })
+    .await;
+}

@@ -1,0 +1,232 @@
+//! The commands that work on records, as programs: `report`, `merge`, `explain`, `schema`. Needs no Docker.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn rehearsa(args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("rehearsa starts");
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().expect("it is piped").write_all(input);
+    child.wait_with_output().expect("it ends")
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports").join(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("rehearsa writes UTF-8")
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn log() -> Vec<u8> {
+    std::fs::read(fixture("events-v1.jsonl")).expect("the fixture is there")
+}
+
+#[test]
+fn a_recorded_run_gives_its_reports_and_its_exit_code_again() {
+    let output = rehearsa(&["report", "--from", path(&fixture("events-v1.jsonl")), "--json", "-"], b"");
+    assert_eq!(output.status.code(), Some(143));
+    assert_eq!(text(&output.stdout), std::fs::read_to_string(fixture("report.json")).expect("the fixture is there"));
+    let told = text(&output.stderr);
+    assert!(told.contains("Restore Simulation: 2 passed, 2 failed, 2 errored, 2 skipped"), "{told}");
+    let piped = rehearsa(&["report", "--from", "-", "--json", "-"], &log());
+    assert_eq!((piped.status.code(), piped.stdout), (Some(143), output.stdout));
+}
+
+#[test]
+fn all_reports_go_beside_the_log_that_they_are_made_of() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let events = dir.path().join("events.jsonl");
+    std::fs::write(&events, log()).expect("written");
+    let output = rehearsa(&["report", "--from", path(&events), "--report-dir", path(dir.path())], b"");
+    assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
+    for form in ["junit.xml", "report.json", "report.tap", "ctrf.json"] {
+        assert!(dir.path().join(form).exists(), "{form}");
+    }
+    assert_eq!(std::fs::read(&events).expect("there"), log(), "the log is left alone");
+}
+
+#[test]
+fn a_report_on_standard_output_is_beside_the_others_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let events = dir.path().join("events.jsonl");
+    std::fs::write(&events, log()).expect("written");
+    for (flag, file) in [("--json", "report.json"), ("--tap", "report.tap"), ("--events", "events.jsonl")] {
+        let args = ["report", "--from", path(&events), "--report-dir", path(dir.path()), flag, "-"];
+        let output = rehearsa(&args, b"");
+        assert_eq!(output.status.code(), Some(143), "{flag}: {}", text(&output.stderr));
+        let written = std::fs::read(dir.path().join(file)).expect(file);
+        assert!(!written.is_empty() && written == output.stdout, "{flag}: the file and standard output differ");
+    }
+    assert_eq!(std::fs::read(&events).expect("there"), log(), "the log is left alone");
+}
+
+#[test]
+fn the_log_of_a_killed_run_gives_its_reports_and_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (events, json) = (dir.path().join("cut.jsonl"), dir.path().join("report.json"));
+    std::fs::write(&events, &log()[..6000]).expect("written");
+    let output = rehearsa(&["report", "--from", path(&events), "--json", path(&json), "--tap", "-"], b"");
+    assert_eq!(output.status.code(), Some(102));
+    assert!(text(&output.stderr).contains("cut.jsonl has no end: the run was killed"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).ends_with("Bail out! the run was killed before its end\n"));
+    let report: Value = serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("JSON");
+    assert_eq!((&report["exit_code"], &report["cases"][2]["verdict"]), (&Value::Null, &"running".into()));
+}
+
+#[test]
+fn a_log_that_cannot_be_used_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (events, json) = (dir.path().join("bad.jsonl"), dir.path().join("report.json"));
+    let mut damaged: Vec<String> = text(&log()).lines().map(str::to_owned).collect();
+    damaged[6].truncate(40);
+    for (content, expected) in [
+        (damaged.join("\n"), "bad.jsonl, line 7: this line is damaged"),
+        (String::new(), "bad.jsonl: the file is empty"),
+        (
+            text(&log()).replacen("\"events_version\":1", "\"events_version\":9", 1),
+            "bad.jsonl: this log is of version 9",
+        ),
+    ] {
+        std::fs::write(&events, content).expect("written");
+        std::fs::write(&json, "of yesterday").expect("written");
+        let output = rehearsa(&["report", "--from", path(&events), "--json", path(&json)], b"");
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+        assert_eq!(std::fs::read_to_string(&json).expect("there"), "of yesterday", "{expected}");
+    }
+    let missing = rehearsa(&["report", "--from", path(&dir.path().join("none"))], b"");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("cannot read "));
+}
+
+/// The sample as another part of the same run, with one green case.
+fn other_part(dir: &Path, part: u64) -> PathBuf {
+    let sample = std::fs::read(fixture("report.json")).expect("the fixture is there");
+    let mut report: Value = serde_json::from_slice(&sample).expect("JSON");
+    report["partition"]["part"] = part.into();
+    let mut case = report["cases"][0].take();
+    case["name"] = "music::navidrome".into();
+    case["stack"] = "music".into();
+    case["service"] = "navidrome".into();
+    case["steps"] = Value::Array(Vec::new());
+    report["cases"] = Value::Array(vec![case]);
+    report["left_behind"] = Value::Array(Vec::new());
+    report["interrupted"] = Value::Null;
+    let path = dir.join(format!("{part}.json"));
+    std::fs::write(&path, report.to_string()).expect("written");
+    path
+}
+
+#[test]
+fn the_reports_of_two_jobs_become_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (first, second) = (fixture("report.json"), other_part(dir.path(), 2));
+    let output = rehearsa(&["merge", path(&second), path(&first), "--json", "-"], b"");
+    assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["counts"]["total"], &report["counts"]["passed"]), (&9.into(), &3.into()));
+    assert_eq!(report["cases"][1]["name"], "music::navidrome", "slices are dealt out in turn");
+    assert!(text(&output.stderr).contains("Restore Simulation: 3 passed, 2 failed, 2 errored, 2 skipped"));
+}
+
+#[test]
+fn a_missing_part_is_no_success_and_is_told_in_every_report() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let second = other_part(dir.path(), 2);
+    let out = dir.path().join("out");
+    let output = rehearsa(&["merge", path(&second), "--report-dir", path(&out)], b"");
+    assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
+    let words = "there is no report of part slice:1/2";
+    assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    for form in ["junit.xml", "report.json", "report.tap", "ctrf.json", "events.jsonl"] {
+        let report = std::fs::read_to_string(out.join(form)).expect("written");
+        assert!(report.contains(words) && report.contains("run/part-missing"), "{form}: {report}");
+    }
+    let tap = std::fs::read_to_string(out.join("report.tap")).expect("written");
+    assert!(tap.ends_with("\nBail out! a part of the run is missing\n"), "{tap}");
+    let junit = std::fs::read_to_string(out.join("junit.xml")).expect("written");
+    assert!(junit.contains("<testcase name=\"parts\" classname=\"rehearsa.parts\""), "{junit}");
+    let again = rehearsa(&["report", "--from", path(&out.join("events.jsonl"))], b"");
+    assert_eq!(again.status.code(), Some(102));
+}
+
+#[test]
+fn reports_that_do_not_belong_together_are_refused_and_nothing_is_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (first, junit) = (fixture("report.json"), dir.path().join("junit.xml"));
+    let same_part = other_part(dir.path(), 1);
+    let no_report = fixture("ctrf.schema.json");
+    for (files, expected) in [
+        ([path(&first), path(&same_part)], "are both of part slice:1/2"),
+        ([path(&first), path(&no_report)], "ctrf.schema.json: this is no JSON report of rehearsa"),
+        ([path(&first), "/nonexistent.json"], "cannot read /nonexistent.json"),
+    ] {
+        let output = rehearsa(&["merge", files[0], files[1], "--junit", path(&junit)], b"");
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+        assert!(!junit.exists(), "{expected}");
+    }
+    assert_eq!(rehearsa(&["merge"], b"").status.code(), Some(2));
+}
+
+#[test]
+fn codes_are_explained() {
+    let output = rehearsa(&["explain", "restore/no-space"], b"");
+    assert_eq!(output.status.code(), Some(0));
+    let shown = text(&output.stdout);
+    for part in ["restore/no-space: no room", "could not be found out", "What it means:", "What to do:"] {
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    }
+    let list = rehearsa(&["explain", "--list", "--format", "json"], b"");
+    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let codes = list["codes"].as_array().expect("a list");
+    assert!(codes.iter().any(|code| code["code"] == "restore/no-space" && code["severity"] == "errored"));
+    let unknown = rehearsa(&["explain", "restore/nospace"], b"");
+    assert_eq!((unknown.status.code(), text(&unknown.stdout)), (Some(2), String::new()));
+    assert!(text(&unknown.stderr).contains("`restore/no-space`"), "{}", text(&unknown.stderr));
+    assert_eq!(rehearsa(&["explain"], b"").status.code(), Some(2));
+}
+
+#[test]
+fn the_schemas_are_printed_as_they_are_committed() {
+    let report = include_str!("../../src/report/json/report.schema.json");
+    let events = include_str!("../../src/report/events/events.schema.json");
+    let plan = include_str!("../../src/config/plan_file/rehearsa.schema.json");
+    for (args, committed) in [
+        (&["schema"][..], report),
+        (&["schema", "report"], report),
+        (&["schema", "events"], events),
+        (&["schema", "plan"], plan),
+    ] {
+        let output = rehearsa(args, b"");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), committed.to_owned()));
+    }
+}
+
+#[test]
+fn newcomers_find_examples() {
+    for (command, example) in [
+        ("report", "rehearsa report --from events.jsonl --html run.html"),
+        ("merge", "rehearsa merge 1.json 2.json --junit junit.xml"),
+        ("explain", "rehearsa explain boot/exited"),
+        ("schema", "rehearsa schema > report.schema.json"),
+    ] {
+        let shown = text(&rehearsa(&[command, "--help"], b"").stdout);
+        assert!(shown.contains("Examples:") && shown.contains(example), "{command}:\n{shown}");
+    }
+}
