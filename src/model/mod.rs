@@ -20,6 +20,7 @@ pub mod plan;
 pub mod pluralize;
 pub mod question;
 #[cfg(test)]
+#[path = "tests/sample.rs"]
 pub mod sample;
 pub mod sandbox;
 pub mod secret;

@@ -13,18 +13,17 @@ use crate::model::event::Fact;
 use crate::model::outcome::Outcome;
 
 mod banner;
-#[cfg(test)]
-mod browser;
 mod case;
 mod diagnosis;
-#[cfg(test)]
-mod looks;
 mod page;
 mod services;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod view;
+
+#[doc(hidden)]
+pub use page::POLICY;
 
 use view::{KeptSandbox, View};
 

@@ -10,12 +10,8 @@ use std::io;
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 
-#[cfg(test)]
-mod agreement;
 pub mod badge;
 pub mod ci;
-#[cfg(test)]
-mod consumers;
 pub mod ctrf;
 pub mod dispatch;
 pub mod events;
@@ -29,16 +25,13 @@ pub mod open;
 pub mod problem;
 pub mod prometheus;
 #[cfg(test)]
-mod replay;
-#[cfg(test)]
+#[path = "../../tests/support/recorded/mod.rs"]
 pub mod sample;
 pub mod snapshot_file;
 pub mod tap;
 pub mod target;
 pub mod text;
 pub use crate::model::units;
-#[cfg(test)]
-mod valid;
 pub mod wording;
 
 pub use dispatch::{Dispatcher, EventSink, show_recorded};

@@ -259,6 +259,3 @@ fn description(words: &str) -> String {
 fn escaped(words: &str) -> String {
     text::without_commands(words).replace('\\', "\\\\").replace('#', "\\#")
 }
-
-#[cfg(test)]
-mod tests;

@@ -226,7 +226,7 @@ pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[Str
         let plan = format!("[services.\"{name}\"]\nchecks = [{check}]\n");
         std::fs::write(folder.join("rehearsa.toml"), plan).expect("written");
     }
-    let mut command = rehearsa();
+    let mut command = rehearsa(&[]);
     command.current_dir(folder).env("GNUPGHOME", folder.join("home"));
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
     // The last word counts: what is said twice is what a fault wants otherwise.
@@ -238,6 +238,10 @@ pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[Str
     }
     if !args.contains(&"--timeout") {
         args.extend(["--timeout", "60s"]);
+    }
+    // What a service does to its data, or what becomes of it, may take a moment after it is ready.
+    if !args.contains(&"--settle") {
+        args.extend(["--settle", "1s"]);
     }
     rehearse_by(command, &[name], &args)
 }

@@ -25,7 +25,7 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
-    args.test_threads = args.test_threads.or_else(threads);
+    args.test_threads = args.test_threads.or_else(support::threads);
     let faults = table::all();
     record::begin();
     let twins = twin::of(&faults).into_iter().map(|twin| Trial::test(twin.name(), move || twin.stays_green()));
@@ -34,10 +34,4 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&args, twins.into_iter().chain(faults).collect());
     subject::dismiss();
     conclusion.exit_code()
-}
-
-/// As libtest has it; without a word two for each processor, for most of a rehearsal is waiting.
-fn threads() -> Option<usize> {
-    let said = std::env::var("RUST_TEST_THREADS").ok().and_then(|said| said.parse().ok());
-    said.or_else(|| std::thread::available_parallelism().ok().map(|processors| processors.get() * 2))
 }

@@ -1,7 +1,7 @@
 //! What cannot be brought back is red, with the right reason, and nothing of it is left.
 //! Needs a Docker engine with the fixture images. Each live service is well; only what is booted from its data breaks.
 
-use crate::support::{docker, rehearse, service, shown, unique};
+use crate::support::{Stack, docker, rehearse, service, shown, unique};
 
 #[test]
 fn a_service_that_exits_fails_with_its_exit_code_and_the_end_of_its_log() {
@@ -127,7 +127,7 @@ fn a_bind_mount_whose_source_is_gone_is_a_missing_file() {
 /// The engine keeps the image of a running container, but not that of one that has ended.
 #[test]
 fn a_dependency_whose_image_is_gone_is_named_with_it() {
-    let stack = support::Stack::new("image");
+    let stack = Stack::new("image");
     let tag = format!("{}:1", unique("gone"));
     let seed = service("broken").command(&["healthy"]).start();
     docker(&["commit", "--change", &format!("LABEL seed={tag}"), &seed.name, &tag]);

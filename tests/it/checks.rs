@@ -15,7 +15,7 @@ fn asked(live: &Live, checks: &[&str]) -> Rehearsal {
     let plan = format!("[services.\"{}\"]\nchecks = [\n{}\n]\n", live.name, checks.join(",\n"));
     std::fs::write(folder.path().join("rehearsa.toml"), &plan).expect("written");
     let reports = folder.path().join("reports");
-    let mut command = rehearsa();
+    let mut command = rehearsa(&[]);
     command.current_dir(folder.path()).env("CHECK_PASSWORD", SECRET);
     // Wrong answers are asked for again until then.
     let args = ["--timeout", "8s", "--settle", "0s", "--verbose", "--report-dir", &shown(&reports)];
@@ -261,7 +261,7 @@ fn slow(live: &Live, check: &str) -> Rehearsal {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = format!("[services.\"{}\"]\nchecks = [{check}]\n", live.name);
     std::fs::write(folder.path().join("rehearsa.toml"), plan).expect("written");
-    let mut command = rehearsa();
+    let mut command = rehearsa(&[]);
     command.current_dir(folder.path());
     rehearse_by(command, &[&live.name], &["--timeout", "30s"])
 }
@@ -273,10 +273,10 @@ fn a_label_asks_too_and_the_plan_shows_it() {
         .file("/data/note", "remembered\n")
         .options(&["--label", "rehearsa.check.note=exec grep -qx remembered /data/note"])
         .start();
-    let plan = rehearsa().args(["plan", "--exact", "--no-sizes", &live.name]).output().expect("rehearsa starts");
+    let plan = rehearsa(&["plan", "--exact", "--no-sizes", &live.name]).output().expect("rehearsa starts");
     let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
     assert!(plan.contains("note (exec grep -qx remembered /data/note)"), "{plan}");
-    let rehearsal = rehearse_by(rehearsa(), &[&live.name], &[]);
+    let rehearsal = rehearse_by(rehearsa(&[]), &[&live.name], &[]);
     rehearsal.is_green("data-proven");
     assert_eq!(own(&rehearsal)[0].0, "note", "{rehearsal}");
 }

@@ -3,19 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::support::{Live, Stack, rehearse, service};
+use crate::support::{Live, Stack, rehearsa, rehearse, service};
 use serde_json::Value;
-
-fn rehearsa(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
-        command.env_remove(key);
-    }
-    command.args(args);
-    command
-}
 
 /// Runs it and hands each event over as it comes; the exit code, and all events.
 fn follow(args: &[&str], mut each: impl FnMut(&Value)) -> (Option<i32>, Vec<Value>) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rehearsa::cli::args::ConnectionArgs;
@@ -12,8 +12,7 @@ use rehearsa::docker::Daemon;
 use rehearsa::rehearse::sandbox::sweep;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longer than anything here takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{PATIENCE, rehearsa, text};
 
 async fn daemon() -> Daemon {
     let endpoint = Endpoint::resolve(&ConnectionArgs::default(), &rehearsa::cli::environment());
@@ -49,8 +48,7 @@ async fn wait_for(daemon: &Daemon, pid: u32, what: &str, holds: impl Fn(&[String
 }
 
 fn start_demo(dir: &tempfile::TempDir) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_rehearsa"))
-        .args(["demo", "--report-dir"])
+    rehearsa(&["demo", "--report-dir"])
         .arg(dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -64,12 +62,7 @@ fn signal(child: &Child, signal: Signal) {
 
 /// Of one session: what else is on the engine is not this test's to remove.
 fn clean(session: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    command.args(["clean", "--session", session]).output().expect("rehearsa starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    rehearsa(&["clean", "--session", session]).output().expect("rehearsa starts")
 }
 
 #[tokio::test]
@@ -147,8 +140,7 @@ async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
 
 #[test]
 fn clean_says_that_a_session_is_not_there() {
-    let mut clean = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    let output = clean.args(["clean", "--session", "no-such-session"]).output().expect("rehearsa starts");
+    let output = rehearsa(&["clean", "--session", "no-such-session"]).output().expect("rehearsa starts");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
     assert!(said.starts_with("There is no session no-such-session on this engine"), "{said}");
@@ -165,7 +157,7 @@ async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
     // A call that was under way when it stopped may still come to its end.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = objects_of(&daemon, pid).await;
-    let whole = Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--dry-run", "--format", "json"]).output();
+    let whole = rehearsa(&["clean", "--dry-run", "--format", "json"]).output();
     let whole: serde_json::Value = serde_json::from_slice(&whole.expect("rehearsa starts").stdout).expect("JSON");
     let spared = whole["spared"].as_array().expect("it says what it spares");
     let own = |line: &serde_json::Value| line["process"].as_str().is_some_and(|p| p.starts_with(&format!("{pid}.")));

@@ -4,32 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A live container that goes when the test ends, however it ends.
-struct Live(String);
-
-impl Live {
-    fn start(what: &str, image: &str, command: &[&str]) -> Self {
-        let live = Self(format!("harness-target-{what}-{}", std::process::id()));
-        let output = Command::new("docker")
-            .args(["run", "--detach", "--network", "none", "--name", &live.0, image])
-            .args(command)
-            .output()
-            .expect("docker starts");
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        live
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        // Whether it went is seen by whoever looks; a panic in here would hide the first one.
-        let _ = Command::new("docker").args(["rm", "--force", "--volumes", &self.0]).output();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::support::{Live, service, text};
 
 /// The executable of `examples/restores.rs`. Cargo builds examples only when all targets are tested, so it is asked here.
 fn target() -> PathBuf {
@@ -74,8 +49,8 @@ fn run(target: &PathBuf, arguments: &[&str]) -> Output {
 #[test]
 fn cargo_test_and_nextest_list_and_run_services() {
     let target = target();
-    let sound = Live::start("sound", "rehearsa-fixture/tiny", &[]);
-    let broken = Live::start("broken", "rehearsa-fixture/broken", &["never-healthy"]);
+    let sound = service("tiny").options(&["--network", "none"]).start();
+    let broken = service("broken").options(&["--network", "none"]).command(&["never-healthy"]).start();
 
     // nextest: a list of all, a list of the ignored, then one process a test.
     let listed = run(&target, &["--list", "--format", "terse"]);
@@ -83,14 +58,15 @@ fn cargo_test_and_nextest_list_and_run_services() {
     assert_eq!(listed.status.code(), Some(0), "{said}");
     assert!(lines.lines().all(|line| line.ends_with(": test")), "nothing but tests is listed:\n{lines}");
     let listed_name = |live: &Live| {
-        let line = lines.lines().find(|line| line.contains(&live.0)).unwrap_or_else(|| panic!("not listed:\n{lines}"));
+        let line =
+            lines.lines().find(|line| line.contains(&live.name)).unwrap_or_else(|| panic!("not listed:\n{lines}"));
         line.trim_end_matches(": test").to_owned()
     };
     let (sound_name, broken_name) = (listed_name(&sound), listed_name(&broken));
 
     let ignored = run(&target, &["--list", "--format", "terse", "--ignored"]);
     assert_eq!(ignored.status.code(), Some(0), "{}", text(&ignored.stderr));
-    assert!(!text(&ignored.stdout).contains("harness-target-"), "{}", text(&ignored.stdout));
+    assert!(!text(&ignored.stdout).contains(&sound.name), "{}", text(&ignored.stdout));
 
     let passed = run(&target, &[&sound_name, "--exact", "--nocapture"]);
     assert_eq!(passed.status.code(), Some(0), "{}{}", text(&passed.stdout), text(&passed.stderr));
@@ -103,13 +79,14 @@ fn cargo_test_and_nextest_list_and_run_services() {
     assert!(text(&failed.stderr).contains("health/unhealthy"), "{}", text(&failed.stderr));
 
     // cargo test: filters as typed, more than one, and what it passes on after `--`.
-    let both = run(&target, &[&sound.0, &broken.0, "--skip", "target-broken", "--test-threads", "1", "--show-output"]);
+    let both =
+        run(&target, &[&sound.name, &broken.name, "--skip", &broken.name, "--test-threads", "1", "--show-output"]);
     assert_eq!(both.status.code(), Some(0), "{}{}", text(&both.stdout), text(&both.stderr));
     assert!(text(&both.stdout).contains("running 1 test"), "{}", text(&both.stdout));
 
     // `cargo test FILTER` gives every test target the same filter: a miss is nobody's mistake there.
     for arguments in
-        [&["no-service-has-this-name"][..], &[&sound.0, "--ignored"], &["no-service-has-this-name", "--list"]]
+        [&["no-service-has-this-name"][..], &[&sound.name, "--ignored"], &["no-service-has-this-name", "--list"]]
     {
         let missed = run(&target, arguments);
         let (lines, said) = (text(&missed.stdout), text(&missed.stderr));

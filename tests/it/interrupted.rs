@@ -1,25 +1,37 @@
 //! A rehearsal that is ended by a signal, at whatever step: the right exit code, valid reports, nothing left, and the live
 //! service untouched. Needs a Docker engine and the fixture images (`ci/fixtures`).
 
-use crate::support::run::{
-    Live, PATIENCE, Run, inspect, objects_of, objects_of_session, rehearsa, sessions_of, unique,
-};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// The steps as the debug lines name them, in the order they come.
-const STEPS: [&str; 8] = ["Network", "Worker", "Canary", "Restore", "Boot", "Check", "Settle", "Teardown"];
+use crate::support::objects::{Objects, objects_of, objects_of_session, sessions_of};
+use crate::support::run::{Ended, Run};
+use crate::support::{PATIENCE, inspect, rehearsa, unique, wait_for_log};
+
+/// A test for each step of a rehearsal, in the order they come, which does this at its begin.
+macro_rules! at_each_step {
+    ($does:expr) => {
+        at_each_step!($does; network worker canary restore boot check settle teardown);
+    };
+    ($does:expr; $($step:ident)*) => {
+        $(#[test]
+        fn $step() {
+            let at: fn(&str) = $does;
+            at(stringify!($step));
+        })*
+    };
+}
 
 /// A live service whose own healthcheck is not due while the test runs: nothing about it changes by itself.
-fn service(live: &mut Live, what: &str) -> String {
+fn service(live: &mut Objects, what: &str) -> String {
     let (name, volume) = (unique(what), unique("data"));
     live.volume(&volume);
     live.run(&name, &["--volume", &format!("{volume}:/data"), "--health-interval", "1h", "rehearsa-fixture/notes"]);
-    crate::support::run::wait_for_log(&name, "listening on port");
+    wait_for_log(&name, "listening on port");
     name
 }
 
-fn assert_reports(ended: &crate::support::run::Ended, service: &str, code: i64, at: &str) {
+fn assert_reports(ended: &Ended, service: &str, code: i64, at: &str) {
     let json = ended.json();
     assert_eq!(json["exit_code"], code, "{at}: {json:#}");
     assert_eq!(json["cases"][0]["name"], service, "{at}: {json:#}");
@@ -32,48 +44,45 @@ fn assert_reports(ended: &crate::support::run::Ended, service: &str, code: i64, 
     assert_eq!(cases.filter(|case| case.name.as_str() == service).count(), 1, "{at}: {junit}");
 }
 
-fn a_signal_at_each_step(signal: Signal, code: i32) {
-    let mut live = Live::new();
+/// The exit code is the signal's, the reports are valid, and nothing is left.
+fn a_signal_at(step: &str, signal: Signal, code: i32) {
+    let mut live = Objects::new();
     let name = service(&mut live, "signalled");
     let before = inspect("container", &name);
-    for step in STEPS {
-        let mut run = Run::start(&name, &[]);
-        run.wait_for_step(step);
-        let pid = run.pid();
-        run.signal(signal);
-        let ended = run.end();
-        assert_eq!(ended.code(), Some(code), "{step}: {}", ended.stderr);
-        assert_eq!(objects_of(pid), Vec::<String>::new(), "{step}: {}", ended.stderr);
-        assert_eq!(objects_of_session(&ended.session()), Vec::<String>::new(), "{step}: {}", ended.stderr);
-        assert_reports(&ended, &name, code.into(), step);
-        // At the last step the verdict is known already, and stays.
-        if step != "Teardown" {
-            assert_eq!(ended.case()["diagnosis"]["code"], "run/cancelled", "{step}: {:#}", ended.case());
-        }
-        assert_eq!(inspect("container", &name), before, "{step}: the live container is as it was");
+    let mut run = Run::start(&name, &[]);
+    run.wait_for_step(step);
+    let pid = run.pid();
+    run.signal(signal);
+    let ended = run.end();
+    assert_eq!(ended.code(), Some(code), "{}", ended.stderr);
+    assert_eq!(objects_of(pid), Vec::<String>::new(), "{}", ended.stderr);
+    assert_eq!(objects_of_session(&ended.session()), Vec::<String>::new(), "{}", ended.stderr);
+    assert_reports(&ended, &name, code.into(), step);
+    // At the last step the verdict is known already, and stays.
+    if step != "teardown" {
+        assert_eq!(ended.case()["diagnosis"]["code"], "run/cancelled", "{:#}", ended.case());
     }
+    assert_eq!(inspect("container", &name), before, "the live container is as it was");
 }
 
-#[test]
-fn sigint_at_any_step_exits_with_130_and_leaves_only_valid_reports() {
-    a_signal_at_each_step(Signal::INT, 130);
+mod sigint_exits_with_130_and_leaves_only_valid_reports {
+    at_each_step!(|step| super::a_signal_at(step, super::Signal::INT, 130));
 }
 
-#[test]
-fn sigterm_at_any_step_exits_with_143_and_leaves_only_valid_reports() {
-    a_signal_at_each_step(Signal::TERM, 143);
+mod sigterm_exits_with_143_and_leaves_only_valid_reports {
+    at_each_step!(|step| super::a_signal_at(step, super::Signal::TERM, 143));
 }
 
 #[test]
 fn a_second_signal_changes_neither_the_exit_code_of_the_first_nor_what_is_left() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let name = service(&mut live, "signalled-twice");
     let before = inspect("container", &name);
     let mut run = Run::start(&name, &[]);
-    run.wait_for_step("Settle");
+    run.wait_for_step("settle");
     let pid = run.pid();
     run.signal(Signal::INT);
-    run.wait_for_step("Teardown");
+    run.wait_for_step("teardown");
     run.signal(Signal::TERM);
     let ended = run.end();
     assert_eq!(ended.code(), Some(130), "{}", ended.stderr);
@@ -106,25 +115,26 @@ fn clean_up_after(pid: u32) {
     }
 }
 
-#[test]
-fn clean_removes_what_a_run_left_that_was_killed_at_any_step() {
-    let mut live = Live::new();
+/// `rehearsa clean` removes what is left.
+fn killed_at(step: &str) {
+    let mut live = Objects::new();
     let name = service(&mut live, "killed");
     let before = inspect("container", &name);
-    let mut killed = Vec::new();
-    for step in STEPS {
-        let mut run = Run::start(&name, &[]);
-        run.wait_for_step(step);
-        let pid = run.pid();
-        run.signal(Signal::KILL);
-        let ended = run.end();
-        assert_eq!(ended.code(), None, "{step}: it was killed");
-        if matches!(step, "Boot" | "Check" | "Settle") {
-            // Somebody else may sweep at this moment, but hardly in each of these three.
-            killed.push((step, objects_of(pid).len()));
-        }
-        clean_up_after(pid);
-        assert_eq!(inspect("container", &name), before, "{step}: the live container is as it was");
+    let mut run = Run::start(&name, &[]);
+    run.wait_for_step(step);
+    let pid = run.pid();
+    // What is left of a dead process, any run that starts may sweep away: what there is to clean is seen while it still lives.
+    run.signal(Signal::STOP);
+    if matches!(step, "boot" | "check" | "settle") {
+        assert_ne!(objects_of(pid), Vec::<String>::new(), "there is something to clean");
     }
-    assert!(killed.iter().any(|(_, left)| *left > 0), "there was never anything to clean: {killed:?}");
+    run.signal(Signal::KILL);
+    let ended = run.end();
+    assert_eq!(ended.code(), None, "it was killed");
+    clean_up_after(pid);
+    assert_eq!(inspect("container", &name), before, "the live container is as it was");
+}
+
+mod clean_removes_what_a_killed_run_left {
+    at_each_step!(super::killed_at);
 }

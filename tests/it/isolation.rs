@@ -6,7 +6,9 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::run::{Live, Run, docker, inspect, logs, objects_of_session, unique, wait_for_log};
+use crate::support::objects::{Objects, objects_of_session};
+use crate::support::run::Run;
+use crate::support::{docker, inspect, logs, rehearsa, unique, wait_for_log};
 use serde_json::Value;
 
 /// A TCP listener on every address of this host that counts who comes.
@@ -69,7 +71,7 @@ echo isolated"#
 #[test]
 fn a_rehearsed_service_reaches_its_peer_but_neither_the_host_nor_anything_live_nor_a_name_outside() {
     let listener = Listener::open();
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (project, network) = (unique("isolated"), unique("net"));
     let (peer, service, outsider) = (unique("peer"), unique("service"), unique("outsider"));
     live.network(&network);
@@ -126,7 +128,7 @@ fn a_rehearsed_service_reaches_its_peer_but_neither_the_host_nor_anything_live_n
 /// A pipe is written to whatever its mount says, and whoever reads it live would hear the sandbox.
 #[test]
 fn a_pipe_on_a_read_only_mount_is_another_pipe_in_the_sandbox() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (reader, writer, volume) = (unique("reader"), unique("writer"), unique("pipe"));
     live.volume(&volume);
     let (shared, read_only) = (format!("{volume}:/s"), format!("{volume}:/s:ro"));
@@ -158,7 +160,7 @@ time.sleep(3600)
 /// A socket is connected to whatever its mount says. This one is not there yet when the mount is looked through.
 #[test]
 fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let name = unique("connects");
     let shared = tempfile::tempdir().expect("a folder");
     let mount = format!("{}:/s:ro", shared.path().display());
@@ -167,7 +169,7 @@ fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
     live.run(&name, &[&health[..], &run[..]].concat());
 
     let mut rehearsal = Run::start(&name, &["--settle", "0s"]);
-    rehearsal.wait_for_step("Boot");
+    rehearsal.wait_for_step("boot");
     let listener = UnixListener::bind(shared.path().join("late")).expect("a socket");
     wait_for_log(&name, "reached");
     let ended = rehearsal.end();
@@ -180,7 +182,7 @@ fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
 /// What listens in a folder that a service only reads is dead in the sandbox; that it then fails says nothing of its data.
 #[test]
 fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let name = unique("needs");
     let shared = tempfile::tempdir().expect("a folder");
     let _listener = UnixListener::bind(shared.path().join("late")).expect("a socket");
@@ -200,7 +202,7 @@ fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
 
 #[test]
 fn a_service_that_works_the_docker_socket_only_is_ignored_with_the_reason() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let name = unique("agent");
     live.run(&name, &["--volume", "/var/run/docker.sock:/var/run/docker.sock", "rehearsa-fixture/no-ports"]);
     let ended = Run::start(&name, &[]).end();
@@ -209,15 +211,15 @@ fn a_service_that_works_the_docker_socket_only_is_ignored_with_the_reason() {
     assert_eq!(case["verdict"], "skipped", "{case:#}");
     assert!(case["skipped"].as_str().is_some_and(|reason| reason.contains("/var/run/docker.sock")), "{case:#}");
     assert_eq!(case["steps"], Value::Array(Vec::new()), "nothing was done");
-    assert!(!ended.stderr.contains("step started"), "{}", ended.stderr);
-    let listed = crate::support::run::rehearsa(&["test", "--exact", &name]).output().expect("rehearsa starts");
+    assert!(ended.events.iter().all(|event| event["event"] != "step-started"), "{:#?}", ended.events);
+    let listed = rehearsa(&["test", "--exact", &name]).output().expect("rehearsa starts");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains(&format!("{name} ... ignored")), "{listed}");
 }
 
 #[test]
 fn a_service_with_the_hosts_namespaces_a_device_and_a_capability_is_rehearsed_without_them_and_the_report_says_so() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (name, volume) = (unique("mighty"), unique("mighty-data"));
     live.volume(&volume);
     // Succeeds only in a container of its own kind: its own network, its own processes, the usual capabilities. (Where tests

@@ -20,7 +20,6 @@ mod isolation;
 mod plan_file;
 mod proof_complete;
 mod proof_retained;
-mod readme;
 mod redaction;
 mod services;
 mod stacks;

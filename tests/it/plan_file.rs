@@ -4,26 +4,18 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{Live, Stack, service};
+use crate::support::{Live, Stack, rehearsa, service, text};
 use serde_json::Value;
 
-/// Runs rehearsa in a folder, with nothing of the settings of whoever runs the tests.
-fn rehearsa(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
-        command.env_remove(key);
-    }
-    command.args(args).current_dir(folder).output().expect("rehearsa starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Runs rehearsa in a folder.
+fn run(folder: &Path, args: &[&str]) -> Output {
+    rehearsa(args).current_dir(folder).output().expect("rehearsa starts")
 }
 
 /// What rehearsa prints to standard output when all is well.
 #[track_caller]
 fn printed(folder: &Path, args: &[&str]) -> String {
-    let output = rehearsa(folder, args);
+    let output = run(folder, args);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("WARN"), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)
@@ -55,7 +47,7 @@ fn what_init_writes_holds_on_the_host() {
     assert_eq!(told, "rehearsa.toml holds: 0 sources, 0 stacks, 1 service\n");
 
     // Nobody's file is lost.
-    let output = rehearsa(folder.path(), &["init", &stack.name]);
+    let output = run(folder.path(), &["init", &stack.name]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("rehearsa.toml is there already"), "{}", text(&output.stderr));
     std::fs::write(folder.path().join("app.tar"), "").expect("written");
@@ -70,7 +62,7 @@ fn what_init_writes_holds_on_the_host() {
     printed(folder.path(), &["init", &stack.name, "--from", "tar:app.tar", "--output", "etc/plan.toml"]);
     assert!(printed(folder.path(), &["plan", "--check", "--plan", "etc/plan.toml"]).contains("etc/plan.toml holds"));
 
-    let output = rehearsa(folder.path(), &["init", "nobody-is-called-that", "--output", "none.toml"]);
+    let output = run(folder.path(), &["init", "nobody-is-called-that", "--output", "none.toml"]);
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     assert!(!folder.path().join("none.toml").exists());
 }
@@ -105,7 +97,7 @@ fn init_writes_down_what_it_finds_in_a_backup_and_a_rehearsal_goes_by_it() {
 
     // What is not in it is left to be filled in, and said.
     archive(folder.path(), "other.tar.gz", &["etc/d"]);
-    let output = rehearsa(folder.path(), &["init", &stack.name, "--from", "tar:other.tar.gz", "--output", "-"]);
+    let output = run(folder.path(), &["init", &stack.name, "--from", "tar:other.tar.gz", "--output", "-"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("holds nothing for volume"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("\n# mounts.\"/data\".path = \"…\""), "{}", text(&output.stdout));
@@ -125,9 +117,9 @@ fn a_plan_file_is_heard_and_what_it_names_in_vain_is_told() {
 
     let wrong = format!("[services.\"{}::webb\"]\n[services.\"{name}\".mounts.\"/dta\"]\npath = \"x\"\n", stack.name);
     std::fs::write(&file, wrong).expect("written");
-    let output = rehearsa(folder.path(), &["test", "--list", "--exact", &name]);
+    let output = run(folder.path(), &["test", "--list", "--exact", &name]);
     assert_eq!(output.status.code(), Some(0), "a warning is no error: {}", text(&output.stderr));
-    let output_of_check = rehearsa(folder.path(), &["plan", "--check"]);
+    let output_of_check = run(folder.path(), &["plan", "--check"]);
     assert_eq!(output_of_check.status.code(), Some(2));
     for told in [text(&output.stderr), text(&output_of_check.stderr)] {
         // Other tests' services have names that are near, too.

@@ -9,7 +9,7 @@ use crate::support::{Live, Rehearsal, Wanted, rehearse, service};
 fn from_backup(live: &Live, make: &str) -> Rehearsal {
     let dir = folder();
     stopped(live, dir.path(), make, &[&data_of(live.first_volume()), live.first_volume()]);
-    rehearse(&[&live.name], &["--from", &tar(dir.path().join("x.tgz"))])
+    rehearse(&[&live.name], &["--settle", "1s", "--from", &tar(dir.path().join("x.tgz"))])
 }
 
 const ALL: &str = "cp -a \"$1\" \"$2\"; tar -czf x.tgz \"$2\"";

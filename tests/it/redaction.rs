@@ -5,9 +5,9 @@
 //! what services do: they say them, in their log and as their healthcheck's output.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::support::{Live, service};
+use crate::support::{Live, rehearsa, service};
 
 /// Where each secret is planted, so that one that gets out says where from.
 const SECRETS: [&str; 12] = [
@@ -59,12 +59,8 @@ fn talkative(then: &str) -> Live {
         .start()
 }
 
-fn rehearsa(args: &[&str], log: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {
-        command.env_remove(key);
-    }
-    command.envs(log.map(|log| ("REHEARSA_LOG", log))).args(args).output().expect("rehearsa starts")
+fn run(args: &[&str], log: Option<&str>) -> Output {
+    rehearsa(args).envs(log.map(|log| ("REHEARSA_LOG", log))).output().expect("rehearsa starts")
 }
 
 /// Everything that it said, by where.
@@ -102,7 +98,7 @@ fn no_secret_is_in_any_report_or_log_at_any_level() {
         let mut args = vec!["test", "--exact", "--settle", "0s", "--retries", "1", "--retry-failures"];
         args.extend(["--report-dir", reports, &exits.name, &unhealthy.name]);
         args.extend(Some(level).filter(|level| !level.is_empty()));
-        let output = rehearsa(&args, log);
+        let output = run(&args, log);
         let said = said(&output, Some(dir.path()));
         let what = format!("rehearsa test {level} {log:?}");
         assert_eq!(output.status.code(), Some(101), "{what}: {}", String::from_utf8_lossy(&output.stderr));
@@ -126,7 +122,7 @@ fn no_secret_is_in_the_plan_or_the_inspection() {
             &["inspect", "--format", "json", &live.name],
             &["test", "--list", "--exact", &live.name],
         ] {
-            let output = rehearsa(&[args, &[level]].concat(), Some("trace").filter(|_| level == "-vvv"));
+            let output = run(&[args, &[level]].concat(), Some("trace").filter(|_| level == "-vvv"));
             assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
             assert!(holds(&output.stdout, &live.name), "{args:?}");
             nothing_leaked(&format!("{args:?} {level}"), &said(&output, None));

@@ -1,9 +1,9 @@
 //! What a rehearsal does to the live service: nothing. And what a sandbox has of the live container: nothing by which
 //! anybody could take it for the live one. Needs a Docker engine and the fixture images (`ci/fixtures`).
 
-use crate::support::run::{
-    Ended, Live, Run, docker, inspect, logs, objects_of_session, rehearsa, tree, unique, wait_for_log,
-};
+use crate::support::objects::{Objects, objects_of_session, sessions_of, tree};
+use crate::support::run::{Ended, Run};
+use crate::support::{docker, inspect, logs, rehearsa, unique, wait_for_log};
 use serde_json::{Value, json};
 
 /// All that is known of a live service and its data.
@@ -37,7 +37,7 @@ fn assert_green(ended: &Ended, files: u64) {
 
 #[test]
 fn a_green_rehearsal_of_an_sqlite_service_changes_nothing_about_it() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (name, volume) = (unique("notes"), unique("notes-data"));
     live.volume(&volume);
     live.run(&name, &["--volume", &format!("{volume}:/data"), "--health-interval", "1h", "rehearsa-fixture/notes"]);
@@ -57,7 +57,7 @@ fn a_green_rehearsal_of_an_sqlite_service_changes_nothing_about_it() {
 
 #[test]
 fn a_green_rehearsal_of_redis_changes_nothing_about_it_and_never_connects_to_it() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (name, volume) = (unique("redis"), unique("redis-data"));
     live.volume(&volume);
     live.run(&name, &["--volume", &format!("{volume}:/data"), "--health-interval", "1h", "rehearsa-fixture/redis"]);
@@ -88,7 +88,7 @@ fn printed_clean(stderr: &str) -> Vec<String> {
 
 #[test]
 fn the_clone_carries_nothing_by_which_others_act_on_the_live_container() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (name, image, project) = (unique("proxied"), unique("image"), unique("stack"));
     live.image(
         &image,
@@ -172,7 +172,7 @@ fn the_clone_carries_nothing_by_which_others_act_on_the_live_container() {
 
 #[test]
 fn a_kept_sandbox_outlives_the_next_run_and_goes_with_the_printed_command() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let (name, other, volume) = (unique("kept"), unique("other"), unique("kept-data"));
     live.volume(&volume);
     live.run(&name, &["--volume", &format!("{volume}:/data"), "rehearsa-fixture/broken", "never-healthy"]);
@@ -204,14 +204,14 @@ fn a_kept_sandbox_outlives_the_next_run_and_goes_with_the_printed_command() {
 
 #[test]
 fn clean_leaves_a_session_alone_whose_process_lives_although_it_was_named() {
-    let mut live = Live::new();
+    let mut live = Objects::new();
     let name = unique("lives");
     live.run(&name, &["--health-interval", "1h", "rehearsa-fixture/notes"]);
     wait_for_log(&name, "listening on port");
     let mut run = Run::start(&name, &["--settle", "60s"]);
-    run.wait_for_step("Settle");
+    run.wait_for_step("settle");
     let pid = run.pid();
-    let session = crate::support::run::sessions_of(pid).pop_first().expect("it made something");
+    let session = sessions_of(pid).pop_first().expect("it made something");
     let before = objects_of_session(&session);
     let cleaned = rehearsa(&["clean", "--session", &session]).output().expect("rehearsa starts");
     let error = String::from_utf8_lossy(&cleaned.stderr).into_owned();

@@ -1,13 +1,14 @@
 //! The command line as a program: what it prints where, and how it ends. Needs no Docker.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
+use crate::support::rehearsa;
+
 /// Runs rehearsa with nothing of the caller's environment that could change what it does.
-fn rehearsa(args: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    command.args(args).env_clear().env("HOME", "/nonexistent");
-    command.envs(env.iter().copied());
+fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = rehearsa(args);
+    command.env_clear().env("HOME", "/nonexistent").envs(env.iter().copied());
     command.output().expect("rehearsa starts")
 }
 
@@ -19,7 +20,7 @@ const NO_ENGINE: [(&str, &str); 1] = [("DOCKER_HOST", "unix:///nonexistent.sock"
 
 #[test]
 fn an_unknown_flag_is_wrong_usage() {
-    let output = rehearsa(&["test", "--tiemout", "2m"], &[]);
+    let output = run(&["test", "--tiemout", "2m"], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stdout), "");
     let message = text(&output.stderr);
@@ -41,7 +42,7 @@ fn wrong_values_are_wrong_usage_before_the_engine_is_asked() {
         (&["test", "-H", "gopher://x"], "gopher"),
         (&["inspect", "--docker-wait", "soon", "x"], "--docker-wait: `soon` is not a duration"),
     ] {
-        let output = rehearsa(args, &NO_ENGINE);
+        let output = run(args, &NO_ENGINE);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
         assert!(message.contains(expected), "{args:?}: {message}");
@@ -67,12 +68,12 @@ fn a_wrong_plan_file_is_wrong_usage_before_the_engine_is_asked() {
     let path = folder.path().join("wrong.toml");
     let path = path.to_str().expect("a path of letters");
     for args in [&["test", "--plan", path][..], &["test", "--list", "--plan", path], &["plan", "--plan", path]] {
-        let output = rehearsa(args, &NO_ENGINE);
+        let output = run(args, &NO_ENGINE);
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told.clone()), "{args:?}");
     }
-    let output = rehearsa(&["test"], &[NO_ENGINE[0], ("REHEARSA_PLAN", path)]);
+    let output = run(&["test"], &[NO_ENGINE[0], ("REHEARSA_PLAN", path)]);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
-    let output = rehearsa(&["test", "--plan", "/nonexistent.toml"], &NO_ENGINE);
+    let output = run(&["test", "--plan", "/nonexistent.toml"], &NO_ENGINE);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--plan: there is no file /nonexistent.toml"), "{}", text(&output.stderr));
 }
@@ -81,8 +82,8 @@ fn a_wrong_plan_file_is_wrong_usage_before_the_engine_is_asked() {
 fn the_plan_file_of_the_working_directory_is_found() {
     let (folder, told) = wrong_plan();
     std::fs::rename(folder.path().join("wrong.toml"), folder.path().join("rehearsa.toml")).expect("renamed");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    command.args(["plan", "--no-sizes"]).env_clear().envs(NO_ENGINE).current_dir(folder.path());
+    let mut command = rehearsa(&["plan", "--no-sizes"]);
+    command.env_clear().envs(NO_ENGINE).current_dir(folder.path());
     let output = command.output().expect("rehearsa starts");
     let told = told.replace(&folder.path().join("wrong.toml").display().to_string(), "rehearsa.toml");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
@@ -95,7 +96,7 @@ fn check(plan: &str) -> (Option<i32>, String, String) {
     std::fs::write(&path, plan).expect("written");
     std::fs::write(folder.path().join("app-1.tar"), "").expect("written");
     std::fs::write(folder.path().join("empty"), "").expect("written");
-    let output = rehearsa(&["plan", "--check", "--plan", path.to_str().expect("letters")], &NO_ENGINE);
+    let output = run(&["plan", "--check", "--plan", path.to_str().expect("letters")], &NO_ENGINE);
     let shown = |bytes: &[u8]| text(bytes).replace(&format!("{}/", folder.path().display()), "");
     (output.status.code(), shown(&output.stdout), shown(&output.stderr))
 }
@@ -135,8 +136,8 @@ fn sources_and_secrets_that_are_not_there_are_all_told() {
 #[test]
 fn no_plan_file_is_nothing_to_check() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-    command.args(["plan", "--check"]).env_clear().envs(NO_ENGINE).current_dir(folder.path());
+    let mut command = rehearsa(&["plan", "--check"]);
+    command.env_clear().envs(NO_ENGINE).current_dir(folder.path());
     let output = command.output().expect("rehearsa starts");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("no rehearsa.toml in the working directory"), "{}", text(&output.stderr));
@@ -146,7 +147,7 @@ fn no_plan_file_is_nothing_to_check() {
 fn no_engine_is_named_at_once_with_what_to_do() {
     for args in [&["test"][..], &["test", "--list"], &["plan"], &["inspect", "x"], &["clean"], &["demo"]] {
         let started = Instant::now();
-        let output = rehearsa(args, &NO_ENGINE);
+        let output = run(args, &NO_ENGINE);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(102), "{args:?}: {message}");
         assert!(
@@ -163,7 +164,7 @@ fn no_engine_is_named_at_once_with_what_to_do() {
 #[test]
 fn waiting_for_an_engine_ends_when_the_time_is_over() {
     let started = Instant::now();
-    let output = rehearsa(&["test", "--docker-wait", "500ms"], &NO_ENGINE);
+    let output = run(&["test", "--docker-wait", "500ms"], &NO_ENGINE);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(102));
     assert!(message.contains("not even after 500ms"), "{message}");
@@ -172,7 +173,7 @@ fn waiting_for_an_engine_ends_when_the_time_is_over() {
 
 #[test]
 fn rehearsa_alone_and_help_are_the_same_friendly_text() {
-    let help = rehearsa(&["--help"], &[]);
+    let help = run(&["--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
     let shown = text(&help.stdout);
     for part in
@@ -180,14 +181,14 @@ fn rehearsa_alone_and_help_are_the_same_friendly_text() {
     {
         assert!(shown.contains(part), "{part} is missing in:\n{shown}");
     }
-    let alone = rehearsa(&[], &[]);
+    let alone = run(&[], &[]);
     assert_eq!(alone.status.code(), Some(0));
     assert!(format!("{}{}", text(&alone.stdout), text(&alone.stderr)).contains("rehearsa demo"));
 }
 
 #[test]
 fn help_of_test_is_in_groups() {
-    let shown = text(&rehearsa(&["test", "--help"], &[]).stdout);
+    let shown = text(&run(&["test", "--help"], &[]).stdout);
     for part in
         ["Selection:", "Rehearsal:", "Reports:", "Output:", "Connection:", "Examples:", "--fail-fast", "rehearsa.skip"]
     {
@@ -197,7 +198,7 @@ fn help_of_test_is_in_groups() {
 
 #[test]
 fn the_version_is_the_crates() {
-    let output = rehearsa(&["--version"], &[]);
+    let output = run(&["--version"], &[]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout), format!("rehearsa {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -205,20 +206,19 @@ fn the_version_is_the_crates() {
 #[test]
 fn every_shell_gets_its_completions() {
     for shell in ["bash", "zsh", "fish"] {
-        let output = rehearsa(&["completions", shell], &[]);
+        let output = run(&["completions", shell], &[]);
         assert_eq!(output.status.code(), Some(0), "{shell}");
         let script = text(&output.stdout);
         assert!(script.contains("rehearsa") && script.contains("include-ignored"), "{shell}: {script}");
     }
-    assert_eq!(rehearsa(&["completions", "abacus"], &[]).status.code(), Some(2));
+    assert_eq!(run(&["completions", "abacus"], &[]).status.code(), Some(2));
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_crash() {
     use std::io::Read;
     use std::process::Stdio;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
-        .args(["completions", "zsh"])
+    let mut child = rehearsa(&["completions", "zsh"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -233,7 +233,7 @@ fn a_reader_that_goes_away_is_no_crash() {
 
 #[test]
 fn an_unknown_worker_verb_is_refused() {
-    assert_eq!(rehearsa(&["worker", "dance"], &[]).status.code(), Some(2));
+    assert_eq!(run(&["worker", "dance"], &[]).status.code(), Some(2));
 }
 
 #[test]
@@ -241,8 +241,7 @@ fn a_signal_ends_the_wait_for_an_engine_with_its_own_code() {
     use rustix::process::{Pid, Signal, kill_process};
     use std::process::Stdio;
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
-            .args(["test", "--docker-wait", "60s"])
+        let mut child = rehearsa(&["test", "--docker-wait", "60s"])
             .env("DOCKER_HOST", "unix:///nonexistent.sock")
             .stderr(Stdio::piped())
             .spawn()

@@ -2,13 +2,15 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-fn rehearsa(args: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rehearsa"))
-        .args(args)
+use crate::support::rehearsa;
+
+/// Runs rehearsa with this input and an empty environment.
+fn run(args: &[&str], input: &[u8]) -> Output {
+    let mut child = rehearsa(args)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -38,12 +40,12 @@ fn log() -> Vec<u8> {
 
 #[test]
 fn a_recorded_run_gives_its_reports_and_its_exit_code_again() {
-    let output = rehearsa(&["report", "--from", path(&fixture("events-v1.jsonl")), "--json", "-"], b"");
+    let output = run(&["report", "--from", path(&fixture("events-v1.jsonl")), "--json", "-"], b"");
     assert_eq!(output.status.code(), Some(143));
     assert_eq!(text(&output.stdout), std::fs::read_to_string(fixture("report.json")).expect("the fixture is there"));
     let told = text(&output.stderr);
     assert!(told.contains("Restore Simulation: 2 passed, 2 failed, 2 errored, 2 skipped"), "{told}");
-    let piped = rehearsa(&["report", "--from", "-", "--json", "-"], &log());
+    let piped = run(&["report", "--from", "-", "--json", "-"], &log());
     assert_eq!((piped.status.code(), piped.stdout), (Some(143), output.stdout));
 }
 
@@ -52,7 +54,7 @@ fn all_reports_go_beside_the_log_that_they_are_made_of() {
     let dir = tempfile::tempdir().expect("a folder");
     let events = dir.path().join("events.jsonl");
     std::fs::write(&events, log()).expect("written");
-    let output = rehearsa(&["report", "--from", path(&events), "--report-dir", path(dir.path())], b"");
+    let output = run(&["report", "--from", path(&events), "--report-dir", path(dir.path())], b"");
     assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
     for form in ["junit.xml", "report.json", "report.tap", "ctrf.json"] {
         assert!(dir.path().join(form).exists(), "{form}");
@@ -67,7 +69,7 @@ fn a_report_on_standard_output_is_beside_the_others_too() {
     std::fs::write(&events, log()).expect("written");
     for (flag, file) in [("--json", "report.json"), ("--tap", "report.tap"), ("--events", "events.jsonl")] {
         let args = ["report", "--from", path(&events), "--report-dir", path(dir.path()), flag, "-"];
-        let output = rehearsa(&args, b"");
+        let output = run(&args, b"");
         assert_eq!(output.status.code(), Some(143), "{flag}: {}", text(&output.stderr));
         let written = std::fs::read(dir.path().join(file)).expect(file);
         assert!(!written.is_empty() && written == output.stdout, "{flag}: the file and standard output differ");
@@ -80,7 +82,7 @@ fn the_log_of_a_killed_run_gives_its_reports_and_says_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let (events, json) = (dir.path().join("cut.jsonl"), dir.path().join("report.json"));
     std::fs::write(&events, &log()[..6000]).expect("written");
-    let output = rehearsa(&["report", "--from", path(&events), "--json", path(&json), "--tap", "-"], b"");
+    let output = run(&["report", "--from", path(&events), "--json", path(&json), "--tap", "-"], b"");
     assert_eq!(output.status.code(), Some(102));
     assert!(text(&output.stderr).contains("cut.jsonl has no end: the run was killed"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).ends_with("Bail out! the run was killed before its end\n"));
@@ -104,12 +106,12 @@ fn a_log_that_cannot_be_used_writes_nothing() {
     ] {
         std::fs::write(&events, content).expect("written");
         std::fs::write(&json, "of yesterday").expect("written");
-        let output = rehearsa(&["report", "--from", path(&events), "--json", path(&json)], b"");
+        let output = run(&["report", "--from", path(&events), "--json", path(&json)], b"");
         assert_eq!(output.status.code(), Some(2), "{expected}");
         assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
         assert_eq!(std::fs::read_to_string(&json).expect("there"), "of yesterday", "{expected}");
     }
-    let missing = rehearsa(&["report", "--from", path(&dir.path().join("none"))], b"");
+    let missing = run(&["report", "--from", path(&dir.path().join("none"))], b"");
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("cannot read "));
 }
@@ -136,7 +138,7 @@ fn other_part(dir: &Path, part: u64) -> PathBuf {
 fn the_reports_of_two_jobs_become_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let (first, second) = (fixture("report.json"), other_part(dir.path(), 2));
-    let output = rehearsa(&["merge", path(&second), path(&first), "--json", "-"], b"");
+    let output = run(&["merge", path(&second), path(&first), "--json", "-"], b"");
     assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&report["counts"]["total"], &report["counts"]["passed"]), (&9.into(), &3.into()));
@@ -149,7 +151,7 @@ fn a_missing_part_is_no_success_and_is_told_in_every_report() {
     let dir = tempfile::tempdir().expect("a folder");
     let second = other_part(dir.path(), 2);
     let out = dir.path().join("out");
-    let output = rehearsa(&["merge", path(&second), "--report-dir", path(&out)], b"");
+    let output = run(&["merge", path(&second), "--report-dir", path(&out)], b"");
     assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
     let words = "there is no report of part slice:1/2";
     assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
@@ -161,7 +163,7 @@ fn a_missing_part_is_no_success_and_is_told_in_every_report() {
     assert!(tap.ends_with("\nBail out! a part of the run is missing\n"), "{tap}");
     let junit = std::fs::read_to_string(out.join("junit.xml")).expect("written");
     assert!(junit.contains("<testcase name=\"parts\" classname=\"rehearsa.parts\""), "{junit}");
-    let again = rehearsa(&["report", "--from", path(&out.join("events.jsonl"))], b"");
+    let again = run(&["report", "--from", path(&out.join("events.jsonl"))], b"");
     assert_eq!(again.status.code(), Some(102));
 }
 
@@ -176,30 +178,30 @@ fn reports_that_do_not_belong_together_are_refused_and_nothing_is_written() {
         ([path(&first), path(&no_report)], "ctrf.schema.json: this is no JSON report of rehearsa"),
         ([path(&first), "/nonexistent.json"], "cannot read /nonexistent.json"),
     ] {
-        let output = rehearsa(&["merge", files[0], files[1], "--junit", path(&junit)], b"");
+        let output = run(&["merge", files[0], files[1], "--junit", path(&junit)], b"");
         assert_eq!(output.status.code(), Some(2), "{expected}");
         assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
         assert!(!junit.exists(), "{expected}");
     }
-    assert_eq!(rehearsa(&["merge"], b"").status.code(), Some(2));
+    assert_eq!(run(&["merge"], b"").status.code(), Some(2));
 }
 
 #[test]
 fn codes_are_explained() {
-    let output = rehearsa(&["explain", "restore/no-space"], b"");
+    let output = run(&["explain", "restore/no-space"], b"");
     assert_eq!(output.status.code(), Some(0));
     let shown = text(&output.stdout);
     for part in ["restore/no-space: no room", "could not be found out", "What it means:", "What to do:"] {
         assert!(shown.contains(part), "{part} is missing in:\n{shown}");
     }
-    let list = rehearsa(&["explain", "--list", "--format", "json"], b"");
+    let list = run(&["explain", "--list", "--format", "json"], b"");
     let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
     let codes = list["codes"].as_array().expect("a list");
     assert!(codes.iter().any(|code| code["code"] == "restore/no-space" && code["severity"] == "errored"));
-    let unknown = rehearsa(&["explain", "restore/nospace"], b"");
+    let unknown = run(&["explain", "restore/nospace"], b"");
     assert_eq!((unknown.status.code(), text(&unknown.stdout)), (Some(2), String::new()));
     assert!(text(&unknown.stderr).contains("`restore/no-space`"), "{}", text(&unknown.stderr));
-    assert_eq!(rehearsa(&["explain"], b"").status.code(), Some(2));
+    assert_eq!(run(&["explain"], b"").status.code(), Some(2));
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn the_schemas_are_printed_as_they_are_committed() {
         (&["schema", "events"], events),
         (&["schema", "plan"], plan),
     ] {
-        let output = rehearsa(args, b"");
+        let output = run(args, b"");
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), committed.to_owned()));
     }
 }
@@ -226,7 +228,7 @@ fn newcomers_find_examples() {
         ("explain", "rehearsa explain boot/exited"),
         ("schema", "rehearsa schema > report.schema.json"),
     ] {
-        let shown = text(&rehearsa(&[command, "--help"], b"").stdout);
+        let shown = text(&run(&[command, "--help"], b"").stdout);
         assert!(shown.contains("Examples:") && shown.contains(example), "{command}:\n{shown}");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -332,25 +331,6 @@ fn the_schema_has_the_keys_that_are_read() {
 #[test]
 fn generated_schema_is_committed() {
     crate::model::generated::check("src/config/plan_file/rehearsa.schema.json", &schema::generate());
-}
-
-/// By the validator that others use, which `ci/setup` installs.
-#[test]
-fn a_checker_with_the_schema_takes_what_is_right_and_refuses_what_is_wrong() {
-    let tool = project("target/tools/venv/bin/check-jsonschema");
-    let fits = |path: &Path| {
-        let schema = project("src/config/plan_file/rehearsa.schema.json");
-        let output = Command::new(&tool).arg("--schemafile").arg(schema).arg(path).output();
-        let output = output.unwrap_or_else(|error| panic!("{} (ci/setup installs it): {error}", tool.display()));
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    for (path, _) in fixtures("fixtures/plans") {
-        let (fits, said) = fits(&path);
-        assert!(fits, "{}: {said}", path.display());
-    }
-    for (path, _) in fixtures("fixtures/plans/bad") {
-        assert!(!fits(&path).0, "{}", path.display());
-    }
 }
 
 #[test]

@@ -1,6 +1,4 @@
-//! What the badge shows, and that it is an image.
-
-use std::process::Command;
+//! What the badge shows.
 
 use super::*;
 use crate::report::sample::{self, Paper};
@@ -43,22 +41,6 @@ fn it_is_told_to_those_who_do_not_see_it() {
     let spoken = "restores: 1 of 3 rehearsals passed on 2026-01-02 (UTC), 1 failed, of a part of the services";
     assert!(svg.contains(&format!("role=\"img\" aria-label=\"{spoken}\">")), "{svg}");
     assert!(svg.contains(&format!("<title>{spoken}</title>")), "{svg}");
-}
-
-#[test]
-fn it_is_well_formed_and_holds_nothing_from_elsewhere() {
-    let dir = tempfile::tempdir().expect("a folder");
-    for events in
-        [sample::one_passed(), sample::everything(), sample::hostile(), sample::nothing(), sample::interrupted()]
-    {
-        let svg = badge(&events);
-        let path = dir.path().join("badge.svg");
-        std::fs::write(&path, &svg).expect("written");
-        let output = Command::new("xmllint").arg("--noout").arg(&path).output().expect("xmllint is installed");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(svg.matches("http").count(), 1, "only the name space: {svg}");
-        assert!(!svg.contains("href") && !svg.contains("<style") && !svg.contains("<script"), "{svg}");
-    }
 }
 
 #[test]

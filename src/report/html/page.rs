@@ -9,7 +9,7 @@ use super::{banner, case, services};
 use crate::report::text;
 
 /// What the page may load and run: nothing. Styles stand in it.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 const STYLE: &str = include_str!("style.css");
 

@@ -2,44 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::Html;
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::event::{CaseInfo, Event, Fact, Step, StepResult};
 use crate::model::outcome::Outcome;
-use crate::report::sample::{self, HOSTILE, Script, at, info, name};
-use crate::report::snapshot_file::Render;
-
-/// Text that breaks naive pages.
-const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"onload=\"alert(1)\" '><img src=x onerror=alert(1)> \
-    &lt; {{7*7}} javascript:alert(1) <!-- \u{202e}\u{1b}[31m";
-
-/// The page at the end of `events`, or at their last word.
-pub(super) fn page(events: &[Event]) -> String {
-    let mut html = Html::default();
-    events.iter().for_each(|event| html.hear(&event.fact));
-    sample::rendered(&sample::outcome(events), events.last().expect("some").at, &html)
-}
-
-/// [`sample::hostile`], hostile to HTML.
-pub(super) fn hostile_to_html() -> Vec<Event> {
-    fn replace(value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                for harmless in [HOSTILE, "3proxy", "b\\ck", "nas", "sha256:0123456789abcdef"] {
-                    *text = text.replace(harmless, EVIL);
-                }
-            }
-            Value::Array(values) => values.iter_mut().for_each(replace),
-            Value::Object(fields) => fields.values_mut().for_each(replace),
-            _ => {}
-        }
-    }
-    let mut value = serde_json::to_value(sample::hostile()).expect("events serialize");
-    replace(&mut value);
-    serde_json::from_value(value).expect("still events")
-}
+use crate::report::sample::html::{hostile_to_html, page};
+use crate::report::sample::{self, Script, at, info, name};
 
 /// The services of the table, with their results.
 fn told(page: &str) -> BTreeMap<String, String> {

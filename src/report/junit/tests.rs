@@ -1,6 +1,4 @@
-//! What is in the document, and that it is one.
-
-use std::process::Command;
+//! What is in the document.
 
 use quick_junit::{TestCaseStatus, XmlString};
 
@@ -20,29 +18,8 @@ fn flavored(events: &[Event], flavor: JunitFlavor) -> String {
     sample::written(events, Junit(flavor))
 }
 
-/// What Jenkins' schema has against it; `None` when nothing.
-fn refused_by_jenkins(xml: &str) -> Option<String> {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reports/junit-jenkins.xsd");
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    std::io::Write::write_all(&mut file, xml.as_bytes()).expect("written");
-    let output = Command::new("xmllint")
-        .args(["--noout", "--schema", schema])
-        .arg(file.path())
-        .output()
-        .expect("xmllint is installed (libxml2-utils)");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (!output.status.success()).then_some(said)
-}
-
 fn parsed(xml: &str) -> Report {
     Report::deserialize_from_str(xml).expect("a JUnit report")
-}
-
-/// The strictest reader of XML at hand.
-fn assert_well_formed(path: &std::path::Path) {
-    let output =
-        Command::new("xmllint").arg("--noout").arg(path).output().expect("xmllint is installed (libxml2-utils)");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn case<'a>(report: &'a Report, name: &str) -> &'a TestCase {
@@ -170,7 +147,7 @@ fn a_killed_run_leaves_a_report_that_lists_every_case() {
         outcome.apply(&event);
         junit.event(&event, &outcome).expect("written");
         // Never anything but a whole document.
-        assert_well_formed(&path);
+        parsed(&std::fs::read_to_string(&path).expect("there"));
     }
     let report = parsed(&std::fs::read_to_string(&path).expect("there"));
     assert_eq!(report.tests, 4, "three services, and that the run has no end");
@@ -191,10 +168,6 @@ fn a_killed_run_leaves_a_report_that_lists_every_case() {
 #[test]
 fn hostile_text_stays_text() {
     let xml = xml(&sample::hostile());
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("junit.xml");
-    std::fs::write(&path, &xml).expect("written");
-    assert_well_formed(&path);
     assert!(!xml.contains(['\u{1b}', '\0', '\u{ffff}', '\r']));
     assert!(!xml.contains("[[ATTACHMENT|"), "nobody attaches a file because a log says so");
     assert!(xml.len() < 200_000, "the log is capped: {}", xml.len());
@@ -276,21 +249,6 @@ fn a_case_says_which_snapshot_it_was_restored_from() {
         r#"name="snapshot.time" value="2026-01-01T03:04:05.000Z""#,
     ] {
         assert_eq!(xml.matches(&format!("<property {property}/>")).count(), 1, "{property} in {xml}");
-    }
-}
-
-#[test]
-fn jenkins_accepts_its_flavour_of_every_run_and_refuses_the_other() {
-    for (name, events) in sample::ended() {
-        let xml = flavored(&events, JunitFlavor::Jenkins);
-        assert_eq!(refused_by_jenkins(&xml), None, "{name}: {xml}");
-    }
-    let killed = sample::outcome(&sample::killed());
-    let xml = Page::new(&killed, sample::at(30.0), JunitFlavor::Jenkins).render().expect("rendered");
-    assert_eq!(refused_by_jenkins(&String::from_utf8(xml).expect("UTF-8")), None);
-    let said = refused_by_jenkins(&self::xml(&sample::everything())).expect("the schema is strict");
-    for refused in ["'testsuites', attribute 'skipped'", "'testcase', attribute 'timestamp'", "Element 'properties'"] {
-        assert!(said.contains(refused), "{refused} in {said}");
     }
 }
 
@@ -384,9 +342,6 @@ fn hostile_names_stay_text() {
         assert_eq!(suite.test_cases[0].name.as_str(), format!("{shown}::{shown}"));
         for tag in xml.split('<').filter_map(|part| part.split_once('>')).map(|(tag, _)| tag) {
             assert!(!tag.contains('\n'), "{tag}");
-        }
-        if flavor == JunitFlavor::Jenkins {
-            assert_eq!(refused_by_jenkins(&xml), None);
         }
     }
 }

@@ -1,8 +1,4 @@
-//! What is known after one run and after several, read by Prometheus' own library.
-
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
+//! What is known after one run and after several, read by the reader that the next run has.
 
 use jiff::SignedDuration;
 
@@ -10,7 +6,7 @@ use super::*;
 use crate::model::event::CaseInfo;
 use crate::model::service::ServiceName;
 use crate::report::json;
-use crate::report::sample::{self, HOSTILE};
+use crate::report::sample;
 
 /// A folder with the metrics of several runs.
 struct Place {
@@ -67,33 +63,6 @@ fn since(days: i64, run: f64) -> Option<f64> {
     Some(seconds(sample::at(0.0)) + (days * 86_400) as f64 + run)
 }
 
-/// As Prometheus' own library for Python reads it: type and samples of each metric.
-fn parsed(text: &str) -> BTreeMap<String, (String, Vec<serde_json::Value>)> {
-    const SCRIPT: &str = "
-import json, sys
-from prometheus_client.parser import text_string_to_metric_families as families
-found = {}
-for family in families(sys.stdin.buffer.read().decode()):
-    assert family.name not in found and family.documentation, family
-    samples = [dict(s.labels, value=s.value) for s in family.samples]
-    keys = [json.dumps(dict(s.labels), sort_keys=True) for s in family.samples]
-    assert len(keys) == len(set(keys)), 'a series twice'
-    found[family.name] = (family.type, samples)
-print(json.dumps(found))
-";
-    // The system's Python, which has Debian's packages, whatever else is first in PATH.
-    let mut child = Command::new("/usr/bin/python3")
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 is installed");
-    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "python3-prometheus-client reads it: {text}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
 #[test]
 fn one_run_reads_like_this() {
     assert_eq!(
@@ -134,44 +103,6 @@ rehearsa_run_exit_code 0
 rehearsa_build_info{version=\"0.1.0\"} 1
 "
     );
-}
-
-#[test]
-fn prometheus_reads_every_run_as_it_was_meant() {
-    for events in [sample::everything(), sample::hostile(), sample::interrupted(), sample::nothing()] {
-        let outcome = sample::outcome(&events);
-        let text = Place::new().run(&events, 0);
-        let found = parsed(&text);
-        assert!(found.values().all(|(kind, _)| kind == "gauge"), "{found:?}");
-        assert_eq!(found["rehearsa_run_exit_code"].1[0]["value"], f64::from(outcome.exit_code().number()));
-        let states = found.get("rehearsa_rehearsal_verdict").map(|(_, samples)| samples.as_slice()).unwrap_or_default();
-        let judged: Vec<_> = outcome.cases.iter().filter(|case| !case.not_started()).collect();
-        assert_eq!(states.len(), 4 * judged.len());
-        for case in judged {
-            let of_case = |sample: &&serde_json::Value| {
-                sample["service"] == case.info.name.service
-                    && sample["stack"] == case.info.name.stack.clone().unwrap_or_default()
-            };
-            let on: Vec<_> = states.iter().filter(of_case).filter(|sample| sample["value"] == 1.0).collect();
-            assert_eq!(on.len(), 1);
-            assert_eq!(on[0]["verdict"], case.verdict().name());
-        }
-    }
-    let found = parsed(&Place::new().run(&sample::everything(), 0));
-    let snapshots = &found["rehearsa_rehearsal_snapshot_timestamp_seconds"].1;
-    assert_eq!((snapshots.len(), &snapshots[0]["source"]), (1, &"restic".into()));
-    assert_eq!(snapshots[0]["value"], seconds(sample::at(-86_400.0)));
-}
-
-#[test]
-fn labels_hold_any_text() {
-    let evil = ServiceName::of_stack(HOSTILE, "a\\b\"c}d,e=\"f\ng");
-    let mut script = sample::Script::run(vec![CaseInfo { source: HOSTILE.to_owned(), ..sample::info(&evil) }]);
-    sample::pass(&mut script, &evil);
-    let found = parsed(&Place::new().run(&script.over(), 0));
-    let sample = &found["rehearsa_rehearsal_last_success_timestamp_seconds"].1[0];
-    assert_eq!(sample["service"], "a\\b\"c}d,e=\"f g");
-    assert_eq!(sample["stack"], text::one_line(HOSTILE));
 }
 
 #[test]
@@ -280,7 +211,6 @@ fn a_damaged_earlier_file_is_replaced_by_what_is_known() {
         let text = place.run(&sample::one_passed(), 1);
         assert_eq!(value(&text, book::LAST_SUCCESS, "jellyfin"), since(1, 18.4));
         assert_eq!(value(&text, book::LAST_SUCCESS, "sonarr").is_some(), damaged.starts_with(b"# HELP"));
-        parsed(&text);
     }
     assert_eq!(fs::read_dir(place.dir.path()).expect("listed").count(), 1, "nothing else is left there");
 }

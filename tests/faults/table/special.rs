@@ -209,7 +209,7 @@ pub fn file_for_folder_in_backup(folder: &Path) -> Rehearsal {
 
 /// A source that is no source yet: rehearsa does not begin.
 fn unread(place: &str) -> Rehearsal {
-    let output = rehearsa().args(["test", "--from", place, "trial-nobody"]).output().expect("rehearsa starts");
+    let output = rehearsa(&["test", "--from", place, "trial-nobody"]).output().expect("rehearsa starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (code, stdout, stderr) = (output.status.code(), text(&output.stdout), text(&output.stderr));
     // When it is one, here is the place for real damage.

@@ -11,7 +11,7 @@ const PASSPHRASE: &str = "fixture-backup-passphrase";
 
 /// rehearsa with a keyring of the test's own.
 fn with_home(home: &Path) -> Command {
-    let mut command = rehearsa();
+    let mut command = rehearsa(&[]);
     command.env("GNUPGHOME", home);
     command
 }
@@ -61,7 +61,7 @@ fn age_opens_with_the_identity_and_with_nothing_else() {
          tar -C \"$1\" -cz . | age -a -r \"$(age-keygen -y right)\" >armoured.tgz.age",
     );
     let run = |file: &str, args: &[&str]| {
-        rehearse_by(rehearsa(), &[&live.name], &[&["--from", &tar(dir.path().join(file))], args].concat())
+        rehearse_by(rehearsa(&[]), &[&live.name], &[&["--from", &tar(dir.path().join(file))], args].concat())
     };
     let (right, wrong) = (shown(&dir.path().join("right")), shown(&dir.path().join("wrong")));
     run("x.tgz.age", &["--identity", &right]).is_green("healthy");
@@ -79,7 +79,7 @@ fn age_opens_with_the_passphrase_and_with_nothing_else() {
          cat right right | script -qec 'age -p -o x.tgz.age x.tgz' /dev/null >/dev/null; test -s x.tgz.age",
     );
     let run = |args: &[&str]| {
-        rehearse_by(rehearsa(), &[&live.name], &[&["--from", &tar(dir.path().join("x.tgz.age"))], args].concat())
+        rehearse_by(rehearsa(&[]), &[&live.name], &[&["--from", &tar(dir.path().join("x.tgz.age"))], args].concat())
     };
     run(&["--passphrase-file", &shown(&dir.path().join("right"))]).is_green("healthy");
     run(&["--passphrase-file", &shown(&dir.path().join("wrong"))]).failed("source/locked-out");

@@ -24,7 +24,7 @@ fn a_plan_shows_the_part_that_belongs_to_a_mount() {
     let (live, dir) = keeper("mkdir backup; cp -a \"$1\" \"backup/$2\"; mkdir backup/other; tar -czf x.tgz backup");
     let from = tar(dir.path().join("x.tgz"));
     let plan = |format: &[&str]| {
-        let output = rehearsa().args(["plan", "--exact", &live.name, "--from", &from]).args(format).output().unwrap();
+        let output = rehearsa(&["plan", "--exact", &live.name, "--from", &from]).args(format).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };

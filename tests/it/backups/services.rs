@@ -139,7 +139,7 @@ fn a_stack_comes_back_from_one_archive_of_all_its_volumes() {
     db.write("/mounted/note", "changed since");
     let names = [stack.service("app"), stack.service("db")];
     // From standard input there is one pass only over what comes.
-    let mut command = crate::support::rehearsa();
+    let mut command = crate::support::rehearsa(&[]);
     command.stdin(std::fs::File::open(dir.path().join("backup.tar.gz")).expect("it was made"));
     let rehearsal = crate::support::rehearse_by(command, &[&names[0], &names[1]], &["--from", "tar:-"]);
     assert_eq!(rehearsal.code, Some(0), "{rehearsal}");

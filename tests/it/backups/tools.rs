@@ -61,7 +61,7 @@ fn folders_of_this_machine_and_of_the_engines_host() {
 #[test]
 fn what_comes_on_standard_input() {
     let (live, dir) = keeper("tar -C \"$1\" -czf x.tgz .");
-    let mut command = rehearsa();
+    let mut command = rehearsa(&[]);
     command.stdin(std::fs::File::open(dir.path().join("x.tgz")).expect("it was made"));
     rehearse_by(command, &[&live.name], &["--from", "tar:-"]).is_green("healthy");
 }

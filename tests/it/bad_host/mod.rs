@@ -4,7 +4,7 @@
 
 mod plugin;
 
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -12,12 +12,7 @@ use std::time::{Duration, Instant};
 use self::plugin::Plugin;
 use crate::support::engine::Engine;
 use crate::support::proxy::{Proxy, Then};
-use crate::support::{PATIENCE, docker, rehearse, service, unique};
-
-/// `docker` where a failure is expected or does not matter.
-fn try_docker(args: &[&str]) -> Output {
-    Command::new("docker").args(args).output().expect("the docker client starts")
-}
+use crate::support::{PATIENCE, docker, rehearsa, rehearse, run_docker, service, unique};
 
 /// A request that creates the container whose name ends like this.
 fn creates(line: &str, container: &str) -> bool {
@@ -48,7 +43,7 @@ fn an_engine_that_goes_away_in_the_middle_is_an_error_and_clean_removes_what_is_
     let session = rehearsal.report["session"].as_str().expect("a report names its session");
     // Somebody else's run may sweep it away at this moment, so that it is there is only known from what the run says.
     assert!(rehearsal.stderr.contains("is left: the sandbox of"), "{rehearsal}");
-    let cleaned = Command::new(env!("CARGO_BIN_EXE_rehearsa")).args(["clean", "--session", session]).output();
+    let cleaned = rehearsa(&["clean", "--session", session]).output();
     let cleaned = cleaned.expect("rehearsa starts");
     assert_eq!(cleaned.status.code(), Some(0), "{}", String::from_utf8_lossy(&cleaned.stderr));
     rehearsal.nothing_is_left();
@@ -63,8 +58,7 @@ fn the_version_of_the_api_that_is_asked_for_is_spoken() {
         Then::Forward
     });
     let list = |version: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
-        command.args(["test", "--list", "--host", &proxy.host(), "--docker-wait", "60s"]);
+        let mut command = rehearsa(&["test", "--list", "--host", &proxy.host(), "--docker-wait", "60s"]);
         command.env("DOCKER_API_VERSION", version).output().expect("rehearsa starts")
     };
     let listed = list("1.40");
@@ -100,7 +94,7 @@ fn a_live_container_that_is_removed_with_its_volume_before_the_copy_has_vanished
     let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
     rehearsal.errored("host/service-vanished");
     assert!(rehearsal.message().contains(live.first_volume()), "{rehearsal}");
-    assert!(!try_docker(&["volume", "inspect", live.first_volume()]).status.success(), "it was made anew and stays");
+    assert!(!run_docker(&["volume", "inspect", live.first_volume()]).status.success(), "it was made anew and stays");
 }
 
 #[test]
@@ -109,15 +103,15 @@ fn a_live_container_that_is_removed_with_its_volume_before_the_sandbox_has_vanis
     let (name, volume) = (live.name.clone(), live.first_volume().to_owned());
     let proxy = Proxy::start(move |line| {
         if line.starts_with("GET ") && line.contains("/volumes/") {
-            try_docker(&["rm", "--force", &name]);
-            try_docker(&["volume", "rm", &volume]);
+            run_docker(&["rm", "--force", &name]);
+            run_docker(&["volume", "rm", &volume]);
         }
         Then::Forward
     });
     let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
     rehearsal.errored("host/service-vanished");
     assert!(rehearsal.message().contains(live.first_volume()), "{rehearsal}");
-    assert!(!try_docker(&["volume", "inspect", live.first_volume()]).status.success());
+    assert!(!run_docker(&["volume", "inspect", live.first_volume()]).status.success());
 }
 
 #[test]

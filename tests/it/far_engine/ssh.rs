@@ -73,7 +73,7 @@ impl Server {
     /// What a rehearsal says that does not get to the engine by this server.
     #[track_caller]
     fn refuses(&self) -> String {
-        refused(self.known_to(rehearsa()), &["--host", &self.host()])
+        refused(self.known_to(rehearsa(&[])), &["--host", &self.host()])
     }
 
     /// Waits until nobody is connected: each connection is a child of the server.
@@ -163,7 +163,7 @@ fn a_service_is_rehearsed() {
         panic!("this test wants an engine behind a Unix socket")
     };
     let host = server.host() + &shown(&socket);
-    let rehearsal = rehearse_by(server.known_to(rehearsa()), &[&live.name], &["--host", &host]);
+    let rehearsal = rehearse_by(server.known_to(rehearsa(&[])), &[&live.name], &["--host", &host]);
     rehearsal.is_green("running");
     assert!(rehearsal.bytes() > 0, "{rehearsal}");
     server.is_left_alone();
@@ -217,6 +217,6 @@ fn a_host_without_docker_is_told_from_one_that_lets_nobody_in() {
 fn an_engine_that_does_not_run_over_there_is_named() {
     let server = Server::start("");
     let host = server.host() + "/nonexistent/docker.sock";
-    let said = refused(server.known_to(rehearsa()), &["--host", &host]);
+    let said = refused(server.known_to(rehearsa(&[])), &["--host", &host]);
     assert!(said.contains("dial unix /nonexistent/docker.sock: connect: no such file"), "{said}");
 }

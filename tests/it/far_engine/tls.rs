@@ -46,7 +46,7 @@ impl Guarded {
     /// What a rehearsal says that does not get to the engine with these keys.
     #[track_caller]
     fn refuses(&self, keys: &Path) -> String {
-        refused(self.known_to(&rehearsa(), keys), &[])
+        refused(self.known_to(&rehearsa(&[]), keys), &[])
     }
 }
 
@@ -119,7 +119,7 @@ fn a_service_is_rehearsed() {
     guarded.engine.docker(&[&run[..], &["rehearsa-fixture/no-ports"]].concat());
     guarded.engine.docker(&["exec", "live", "sh", "-c", "echo remembered >/data/note"]);
 
-    let rehearsal = rehearse_by(guarded.known_to(&rehearsa(), &guarded.certs.right()), &["live"], &[]);
+    let rehearsal = rehearse_by(guarded.known_to(&rehearsa(&[]), &guarded.certs.right()), &["live"], &[]);
     rehearsal.is_green("running");
     assert!(rehearsal.bytes() > 0, "{rehearsal}");
 
@@ -148,14 +148,14 @@ fn what_keeps_the_two_apart_is_named() {
 
     // Neither is the system's word taken for it, nor a certificate of another host.
     let mut command =
-        guarded.known_to(&rehearsa(), &guarded.certs.folder(["other-ca.pem", "client.pem", "client.key"]));
+        guarded.known_to(&rehearsa(&[]), &guarded.certs.folder(["other-ca.pem", "client.pem", "client.key"]));
     command.env("SSL_CERT_FILE", guarded.certs.dir.path().join("ca.pem"));
     assert!(refused(command, &[]).contains("is not signed by"));
-    let mut command = guarded.known_to(&rehearsa(), &guarded.certs.right());
+    let mut command = guarded.known_to(&rehearsa(&[]), &guarded.certs.right());
     command.env("DOCKER_HOST", HOST.replace("127.0.0.1", "localhost"));
     assert!(refused(command, &[]).contains("certificate not valid for name \"localhost\""));
 
-    let mut command = guarded.known_to(&rehearsa(), &guarded.certs.right());
+    let mut command = guarded.known_to(&rehearsa(&[]), &guarded.certs.right());
     command.env_remove("DOCKER_TLS_VERIFY").env_remove("DOCKER_CERT_PATH").env("DOCKER_HOST", HOST);
     let said = refused(command, &["--host", HOST]);
     assert!(said.contains("this engine wants TLS: set DOCKER_TLS_VERIFY=1"), "{said}");

@@ -48,7 +48,7 @@ fn copy() -> Job {
     Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 0, contents: true }
 }
 
-async fn pair(bench: &Bench) -> (crate::Worker, std::path::PathBuf, std::path::PathBuf) {
+async fn pair(bench: &Bench) -> (super::Worker, std::path::PathBuf, std::path::PathBuf) {
     let (from, original) = volume(bench, "from").await;
     let (to, target) = volume(bench, "to").await;
     let mounts = vec![at("/from", &from, true), at("/to", &to, false)];

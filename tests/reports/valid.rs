@@ -1,4 +1,4 @@
-//! All recorded runs fit the schemas of the forms that have one, by a validator that others use: `check-jsonschema`, which
+//! All recorded runs fit the schemas of the forms that have one, and all plan files theirs, by a validator that others use: `check-jsonschema`, which
 //! `ci/setup` installs.
 
 use std::collections::BTreeSet;
@@ -6,15 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Reporter;
-use super::ctrf::Ctrf;
-use super::events::EventsReporter;
-use super::json::Json;
-use super::sample;
-use super::snapshot_file::SnapshotReport;
-use super::target::AtomicFile;
-use crate::model::event::{Amount, Event, Fact};
-use crate::model::outcome::Outcome;
+use crate::support::recorded as sample;
+use rehearsa::model::event::{Amount, Event, Fact};
+use rehearsa::model::outcome::Outcome;
+use rehearsa::report::Reporter;
+use rehearsa::report::ctrf::Ctrf;
+use rehearsa::report::events::EventsReporter;
+use rehearsa::report::json::Json;
+use rehearsa::report::snapshot_file::SnapshotReport;
+use rehearsa::report::target::AtomicFile;
 
 /// Where the fixtures and the tools are.
 fn project(path: &str) -> PathBuf {
@@ -137,6 +137,25 @@ fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
     }
     let later = file("later".to_owned(), &begin.replacen('{', "{\"of_a_later_version\": [1], ", 1));
     assert_eq!(objections(&schema, &[later]), None);
+}
+
+/// The plan files of a folder of the fixtures.
+fn plan_files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(project(folder)).expect("the fixtures are there");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the fixtures are readable").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ext| ext == "toml"));
+    assert!(!paths.is_empty());
+    paths
+}
+
+#[test]
+fn the_schema_of_plan_files_takes_what_is_right_and_refuses_what_is_wrong() {
+    let schema = project("src/config/plan_file/rehearsa.schema.json");
+    assert_eq!(objections(&schema, &plan_files("fixtures/plans")), None);
+    for wrong in plan_files("fixtures/plans/bad") {
+        let shown = wrong.display().to_string();
+        assert!(objections(&schema, &[wrong]).is_some(), "{shown}");
+    }
 }
 
 /// The name of an event's kind.

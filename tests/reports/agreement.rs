@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 
-use super::sample;
-use crate::config::settings::ReportTargets;
-use crate::config::values::report_spec::{Form, JunitFlavor, TapVersion};
-use crate::model::event::{Event, Fact};
-use crate::model::outcome::{Outcome, Verdict};
+use crate::support::recorded as sample;
+use rehearsa::config::settings::ReportTargets;
+use rehearsa::config::values::report_spec::{Form, JunitFlavor, TapVersion};
+use rehearsa::model::event::{Event, Fact};
+use rehearsa::model::outcome::{Outcome, Verdict};
 
 /// What a report tells; `None` where its form has no word for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +67,11 @@ fn reports(
     let files = Form::ALL.into_iter().map(|form| (form, path(form))).collect();
     let targets = ReportTargets { files, junit_flavor, tap_version, ..ReportTargets::default() };
     let outcome = if end == End::Killed {
-        let reporters = super::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
-        super::show_recorded(reporters, events.iter().cloned())
+        let reporters = rehearsa::report::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
+        rehearsa::report::show_recorded(reporters, events.iter().cloned())
     } else {
-        let reporters = super::open(&targets, Box::new(std::io::sink())).expect("opens");
-        let (sink, dispatcher) = super::Dispatcher::start(reporters, || sample::at(1.0));
+        let reporters = rehearsa::report::open(&targets, Box::new(std::io::sink())).expect("opens");
+        let (sink, dispatcher) = rehearsa::report::Dispatcher::start(reporters, || sample::at(1.0));
         events.iter().for_each(|event| sink.send(event.fact.clone()));
         dispatcher.finish()
     };
@@ -128,7 +128,7 @@ fn told_by_junit(xml: &str) -> Told {
 }
 
 fn told_by_json(json: &str) -> Told {
-    let report: super::json::schema::Report = serde_json::from_str(json).expect("a JSON report");
+    let report: rehearsa::report::json::schema::Report = serde_json::from_str(json).expect("a JSON report");
     let verdicts = [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped];
     let verdict = |name: &str| verdicts.map(Verdict::name).into_iter().find(|known| *known == name).expect("known");
     let counts = report.counts;

@@ -1,11 +1,11 @@
 //! The recorded runs.
 
 use super::{Script, at, broke, clone_of, exited, info, name, notable, restored};
-use crate::model::check::{CheckSummary, Proof};
-use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
-use crate::model::event::{CaseInfo, Change, Event, Fact, Location, Snapshot, Step, StepResult};
-use crate::model::partition::{Partition, Sharing};
-use crate::model::service::ServiceName;
+use rehearsa::model::check::{CheckSummary, Proof};
+use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
+use rehearsa::model::event::{CaseInfo, Change, Event, Fact, Location, Snapshot, Step, StepResult};
+use rehearsa::model::partition::{Partition, Sharing};
+use rehearsa::model::service::ServiceName;
 
 /// Every recorded run with its name.
 pub fn all() -> Vec<(&'static str, Vec<Event>)> {

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::junit::Junit;
-use super::sample::{self, Paper};
-use super::tap::TapReporter;
-use crate::config::values::report_spec::{JunitFlavor, TapVersion};
-use crate::model::event::{Event, Fact};
-use crate::model::outcome::{CaseRecord, Counts, Outcome};
+use crate::support::recorded::{self as sample, Paper};
+use rehearsa::config::values::report_spec::{JunitFlavor, TapVersion};
+use rehearsa::model::event::{Event, Fact};
+use rehearsa::model::outcome::{CaseRecord, Counts, Outcome};
+use rehearsa::report::junit::Junit;
+use rehearsa::report::tap::TapReporter;
 
 /// What is printed of a JUnit report by junitparser, and of a TAP stream by tappy.
 const JUNITPARSER: &str = "

@@ -30,7 +30,7 @@ const ARGUMENTS: [&str; 9] = [
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub struct Sight {
     /// Pixels.
     pub width: u32,
     /// `light` or `dark`.
@@ -38,7 +38,7 @@ pub(super) struct Sight {
 }
 
 /// A running browser with one page.
-pub(super) struct Browser {
+pub struct Browser {
     child: Child,
     input: ChildStdin,
     messages: Receiver<Value>,
@@ -52,7 +52,7 @@ pub(super) struct Browser {
 
 impl Browser {
     /// Starts it.
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let log = File::create(dir.path().join("log")).expect("a file");
         let mut child = Command::new("sh")
@@ -90,7 +90,7 @@ impl Browser {
     }
 
     /// Calls a method and waits for its answer.
-    pub(super) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         let mut message = json!({"id": id, "method": method, "params": params});
@@ -127,7 +127,7 @@ impl Browser {
     }
 
     /// Opens a page as a file, as people do with an artifact; everything that is said from now on is about it.
-    pub(super) fn open(&mut self, html: &str, sight: Sight) {
+    pub fn open(&mut self, html: &str, sight: Sight) {
         let path = self.dir.path().join("report.html");
         fs::write(&path, html).expect("written");
         let phone = sight.width < 500;
@@ -147,7 +147,7 @@ impl Browser {
     }
 
     /// What a script in the page gives.
-    pub(super) fn evaluate(&mut self, script: &str) -> Value {
+    pub fn evaluate(&mut self, script: &str) -> Value {
         let params = json!({"expression": script, "returnByValue": true, "awaitPromise": true});
         let mut answer = self.call("Runtime.evaluate", params);
         assert!(answer["exceptionDetails"].is_null(), "{script}: {}", answer["exceptionDetails"]);
@@ -155,7 +155,7 @@ impl Browser {
     }
 
     /// Presses a key.
-    pub(super) fn press(&mut self, key: &str, code: u32) {
+    pub fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
             let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
             self.call("Input.dispatchKeyEvent", params);
@@ -163,7 +163,7 @@ impl Browser {
     }
 
     /// What the page did that a report must not: messages on the console, requests, exceptions, dialogs.
-    pub(super) fn misdeeds(&mut self) -> Vec<String> {
+    pub fn misdeeds(&mut self) -> Vec<String> {
         // The answer comes after everything that happened before it.
         self.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))");
         let address = self.address();
@@ -185,7 +185,7 @@ impl Browser {
     }
 
     /// Nodes of the accessibility tree that have a role which needs a name, and no name.
-    pub(super) fn nameless(&mut self) -> Vec<String> {
+    pub fn nameless(&mut self) -> Vec<String> {
         let named = [
             "DisclosureTriangle",
             "button",
@@ -207,7 +207,7 @@ impl Browser {
     }
 
     /// How many nodes of the accessibility tree have this role.
-    pub(super) fn count_of(&mut self, role: &str) -> usize {
+    pub fn count_of(&mut self, role: &str) -> usize {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let nodes = tree["nodes"].as_array().expect("nodes").iter();
         nodes.filter(|node| node["ignored"] == json!(false) && node["role"]["value"] == json!(role)).count()

@@ -2,8 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use super::*;
-use crate::report::sample::{self, Paper};
+use rehearsa::config::values::report_spec::TapVersion;
+use rehearsa::model::event::{Event, Fact};
+use rehearsa::report::tap::{TapReporter, never_began};
+
+use crate::support::recorded::{self as sample, Paper};
 
 fn stream(events: &[Event]) -> String {
     headed(TapVersion::V13, events)
@@ -124,8 +127,8 @@ fn a_step_that_goes_on_after_its_case_makes_nothing_red() {
     let case = sample::name("a", "b");
     let mut script = sample::Script::run(vec![sample::info(&case)]);
     script.begin(&case);
-    let id = script.open(&[&case], crate::model::event::Step::Teardown);
-    let proof = crate::model::check::Proof::Running;
+    let id = script.open(&[&case], rehearsa::model::event::Step::Teardown);
+    let proof = rehearsa::model::check::Proof::Running;
     script.fact(Fact::CaseProven { case: case.clone(), proof, log_tail: Vec::new() }).end(&case);
     let tap = stream(&script.close(id, StepResult::done()).over());
     assert!(tap.contains("\n    ok 1 - Removing sandbox # SKIP not ended yet\nok 1 - a::b\n"), "{tap}");
@@ -220,7 +223,7 @@ fn a_signal_after_the_last_case_is_red_as_the_exit_code_is() {
 fn what_was_left_behind_turns_the_stream_red() {
     let mut events = sample::one_passed();
     let end = events.pop().expect("the run's end");
-    let diagnosis = Diagnosis::new(crate::model::diagnosis::Code::SandboxLeftBehind, "volume x");
+    let diagnosis = Diagnosis::new(rehearsa::model::diagnosis::Code::SandboxLeftBehind, "volume x");
     events.push(Event { at: end.at, fact: Fact::LeftBehind { diagnosis } });
     events.push(end);
     let tap = stream(&events);
@@ -271,8 +274,8 @@ fn a_log_of_nothing_but_escapes_is_not_too_long_for_perl() {
     for filling in ["#", "\"", "\\", "a: b\n- c: d\n"] {
         let mut script = sample::Script::run(vec![sample::info(&case)]);
         let log_tail = vec![filling.repeat(100_000)];
-        let diagnosis = Diagnosis { log_tail, ..Diagnosis::new(crate::model::diagnosis::Code::BootExited, "x") };
-        let step = crate::model::event::Step::Boot { service: case.clone() };
+        let diagnosis = Diagnosis { log_tail, ..Diagnosis::new(rehearsa::model::diagnosis::Code::BootExited, "x") };
+        let step = rehearsa::model::event::Step::Boot { service: case.clone() };
         let tap = stream(&script.begin(&case).step(&case, step, 1.0, sample::broke(&diagnosis)).end(&case).over());
         let (green, said) = prove(&tap);
         assert!(!green && said.contains("Failed 1/1 subtests") && !said.contains("Parse errors"), "{filling:?}");
@@ -291,7 +294,7 @@ fn each_point_is_written_when_its_case_ends() {
 
 #[test]
 fn hostile_names_make_no_lines_directives_or_commands() {
-    let name = crate::model::service::ServiceName::of_stack(sample::HOSTILE, sample::HOSTILE);
+    let name = rehearsa::model::service::ServiceName::of_stack(sample::HOSTILE, sample::HOSTILE);
     let mut script = sample::Script::run(vec![sample::info(&name)]);
     sample::pass(&mut script, &name);
     let tap = stream(&script.over());

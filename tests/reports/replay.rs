@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::events::read;
-use super::{json, sample};
-use crate::config::settings::ReportTargets;
-use crate::config::values::report_spec::Form;
-use crate::model::event::Event;
-use crate::model::outcome::Outcome;
+use rehearsa::report::events::read;
+use rehearsa::report::json;
+
+use crate::support::recorded as sample;
+use rehearsa::config::settings::ReportTargets;
+use rehearsa::config::values::report_spec::Form;
+use rehearsa::model::event::Event;
+use rehearsa::model::outcome::Outcome;
 
 /// The forms whose content depends on nothing but the events and their times.
 const FORMS: [Form; 5] = [Form::Junit, Form::Tap, Form::Json, Form::Ctrf, Form::Events];
@@ -23,8 +25,8 @@ fn reports(events: &[Event]) -> Reports {
     let dir = tempfile::tempdir().expect("a folder");
     let files = FORMS.into_iter().map(|form| (form, dir.path().join(form.file()))).collect();
     let targets = ReportTargets { files, ..ReportTargets::default() };
-    let reporters = super::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
-    let outcome = super::show_recorded(reporters, events.iter().cloned());
+    let reporters = rehearsa::report::open_for_recorded(&targets, Box::new(std::io::sink())).expect("opens");
+    let outcome = rehearsa::report::show_recorded(reporters, events.iter().cloned());
     assert_eq!(outcome.lost_reports, Vec::<String>::new());
     let texts = FORMS.into_iter().map(|form| (form.file(), fs::read(dir.path().join(form.file())).expect("written")));
     Reports { outcome, texts: texts.collect() }

@@ -3,15 +3,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Reporter;
-use super::snapshot_file::{Render, SnapshotReport};
-use super::target::AtomicFile;
-use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
-use crate::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
-use crate::model::mount::Strategy;
-use crate::model::outcome::Outcome;
-use crate::model::service::{Image, ServiceName};
+use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
+use rehearsa::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
+use rehearsa::model::mount::Strategy;
+use rehearsa::model::outcome::Outcome;
+use rehearsa::model::service::{Image, ServiceName};
+use rehearsa::report::Reporter;
+use rehearsa::report::snapshot_file::{Render, SnapshotReport};
+use rehearsa::report::target::AtomicFile;
 
+pub mod html;
 mod runs;
 
 pub use runs::{

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::browser::{Browser, Sight};
-use super::tests::{hostile_to_html, page};
-use crate::report::sample;
+use crate::browser::{Browser, Sight};
+use crate::support::recorded as sample;
+use crate::support::recorded::html::{hostile_to_html, page};
 
 /// The least phone and a desk, by day and by night, and the least screen on which the table is drawn as one.
 const SIGHTS: [Sight; 5] = [
@@ -62,7 +62,7 @@ fn a_page_that_is_not_sound_is_found_out() {
         }
     }
     // Without the policy a script runs and an image is asked for: the policy is what keeps them out.
-    let lawless = html.replace(super::page::POLICY, "default-src *; script-src 'unsafe-inline'");
+    let lawless = html.replace(rehearsa::report::html::POLICY, "default-src *; script-src 'unsafe-inline'");
     let harmed = lawless.replacen("<main>", "<main><script>console.error(1)</script><img src='x.png' alt='x'>", 1);
     let wrong = complaints(&mut browser, &harmed, DESK);
     assert!(wrong.iter().any(|found| found.starts_with("console: [")), "{wrong:?}");

@@ -1,0 +1,108 @@
+//! Runs every command of README.md and of the pages in docs/: those in `console` blocks (after `$ `) with the output shown below
+//! them, those in `sh` blocks, and those of the CI snippets. Each is a trial of its own, in a folder of its own; what a `console`
+//! block shows in a row is one. Needs a Docker engine and the fixture images (`ci/fixtures`).
+//!
+//! The services that the pages speak of are started here, as `media::jellyfin` and `media::subtitles`. A command that could
+//! reach others is run with `--list`, so that no service of the host is rehearsed by its owner's `cargo test`.
+
+mod pages;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::{ExitCode, Output};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use pages::{Example, Page, alike, arguments, pages};
+use support::{rehearsa, text};
+
+/// Commands that are not run here, and what runs them instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cargo run --release -- demo", "tests/it/demo.rs runs the demo; a release build takes minutes"),
+    ("ci/test", "it runs this very test; .ci/run runs it"),
+    ("cargo install --locked --path .", "it would change the user's own tools; the build it does is that of the tests"),
+    ("rehearsa test --from dump:nightly.sql.gz shop::db", "tests/it/dumps.rs loads such dumps into real databases"),
+    ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
+    ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
+];
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    args.test_threads = args.test_threads.or_else(support::threads);
+    let mut trials = vec![
+        Trial::test("every command is either run here or said to be run elsewhere", nothing_is_forgotten),
+        Trial::test("commands are found in every kind of block", || {
+            pages::commands_are_found_in_every_kind_of_block();
+            Ok(())
+        }),
+    ];
+    for Page { name, text } in pages() {
+        for examples in pages::examples(&text) {
+            let run_here: Vec<Example> = examples.into_iter().filter(|example| !is_elsewhere(example)).collect();
+            if let Some(first) = run_here.first() {
+                trials.push(Trial::test(format!("{name}: {}", first.command), move || are_as_shown(&run_here)));
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&args, trials);
+    stage::dismiss();
+    conclusion.exit_code()
+}
+
+fn is_elsewhere(example: &Example) -> bool {
+    ELSEWHERE.iter().any(|(command, _)| *command == example.command)
+}
+
+fn nothing_is_forgotten() -> Result<(), Failed> {
+    let examples: Vec<Example> = pages().iter().flat_map(|page| pages::examples(&page.text)).flatten().collect();
+    assert!(examples.len() > 20, "the pages have commands: {examples:?}");
+    for example in &examples {
+        let run = is_elsewhere(example) || arguments(&example.command).is_some();
+        assert!(run, "nothing runs `{}`", example.command);
+    }
+    for (command, _) in ELSEWHERE {
+        assert!(examples.iter().any(|example| example.command == *command), "no page has `{command}` any more");
+    }
+    Ok(())
+}
+
+/// Runs commands one after another in a folder of their own and compares.
+fn are_as_shown(examples: &[Example]) -> Result<(), Failed> {
+    let stage = stage::stage();
+    let dir = stage.folder();
+    for example in examples {
+        let arguments = arguments(&example.command).ok_or_else(|| format!("nothing runs `{}`", example.command))?;
+        is_as_shown(example, &arguments, stage.suffix(), dir.path())?;
+    }
+    Ok(())
+}
+
+fn is_as_shown(example: &Example, arguments: &[String], suffix: &str, dir: &Path) -> Result<(), Failed> {
+    let output = run(arguments, dir);
+    let all = format!("{}{}", text(&output.stderr), text(&output.stdout));
+    let printed: Vec<String> = all.replace(suffix, "").lines().map(alike).collect();
+    let missing: Vec<&String> = example.shown.iter().filter(|line| !printed.contains(&alike(line))).collect();
+    let (command, exit, code) = (&example.command, example.exit, output.status.code());
+    if code != Some(exit) || !missing.is_empty() {
+        return Err(format!("`{command}` ended with {code:?}, not {exit}; not printed: {missing:#?}\n{all}").into());
+    }
+    let is_report = |flag: &str| matches!(flag, "--junit" | "--json" | "--tap" | "--html" | "--report-dir");
+    let reports = arguments.windows(2).filter(|pair| is_report(&pair[0]) && pair[1] != "-").map(|pair| &pair[1]);
+    for report in reports.filter(|_| !arguments.contains(&"--list".to_owned())) {
+        assert!(dir.join(report).exists(), "`{command}` wrote no {report}\n{all}");
+    }
+    Ok(())
+}
+
+fn run(arguments: &[String], dir: &Path) -> Output {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = rehearsa(&arguments);
+    command.current_dir(dir).env("NO_COLOR", "1");
+    if arguments[0] == "test" {
+        // Three seconds for each command are of no use here; where a page asks for a settle window, it is a flag.
+        command.env("REHEARSA_SETTLE", "0s");
+    }
+    command.output().expect("rehearsa starts")
+}

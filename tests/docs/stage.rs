@@ -1,0 +1,111 @@
+//! The live services that the pages speak of, and the folder in which their commands are run.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use crate::run;
+use crate::support::objects::Objects;
+use crate::support::{PATIENCE, docker, shown, text};
+
+/// What all trials share: made by the first that needs it.
+pub struct Stage {
+    suffix: String,
+    /// What is in every folder: the backup, and the reports of a run.
+    dir: tempfile::TempDir,
+}
+
+static STAGE: OnceLock<Stage> = OnceLock::new();
+/// What is removed in the end: what is static is never dropped.
+static OBJECTS: Mutex<Option<Objects>> = Mutex::new(None);
+
+/// The stage, with its services running.
+pub fn stage() -> &'static Stage {
+    STAGE.get_or_init(Stage::set)
+}
+
+/// Removes all that was started.
+pub fn dismiss() {
+    OBJECTS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(stage) = STAGE.get() {
+        // The folder's own drop is never run; that it went is seen by whoever looks.
+        let _ = std::fs::remove_dir_all(stage.dir.path());
+    }
+}
+
+impl Stage {
+    fn set() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        wait_for_the_names(dir.path());
+        let stage = Self { suffix: format!("-{}", std::process::id()), dir };
+        let volume = format!("jellyfin_config{}", stage.suffix);
+        {
+            let mut held = OBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
+            let objects = held.get_or_insert_default();
+            objects.volume(&volume);
+            let mount = format!("{volume}:/data");
+            stage.start(objects, "jellyfin", &["--volume", &mount, "rehearsa-fixture/tiny"]);
+            stage.start(objects, "subtitles", &["rehearsa-fixture/broken", "never-healthy"]);
+        }
+        let notes = "for n in $(seq 400); do head -c 4096 /dev/zero >/data/$n; done";
+        docker(&["exec", &stage.container("jellyfin"), "sh", "-c", notes]);
+        stage.back_up();
+        let reports = ["test", "--exact", "media::jellyfin", "--report-dir", "reports"].map(str::to_owned);
+        let output = run(&reports, stage.dir.path());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        stage
+    }
+
+    /// What the names of objects have here that they do not have on the pages.
+    pub fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    /// A folder with the backup that the pages restore from, and with the reports that they read.
+    pub fn folder(&self) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let from = format!("{}/.", shown(self.dir.path()));
+        let copied = Command::new("cp").args(["-a", &from]).arg(folder.path()).status();
+        assert!(copied.expect("cp starts").success());
+        folder
+    }
+
+    /// Of the volume as it is called here.
+    fn back_up(&self) {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let part = root.path().join(format!("backup/jellyfin_config{}", self.suffix));
+        std::fs::create_dir_all(&part).expect("made");
+        for n in 0..400 {
+            std::fs::write(part.join(n.to_string()), [0; 4096]).expect("written");
+        }
+        let mut tar = Command::new("tar");
+        tar.arg("-czf").arg(self.dir.path().join("nightly.tar.gz")).arg("-C").arg(root.path()).arg("backup");
+        assert!(tar.status().expect("tar starts").success());
+    }
+
+    fn container(&self, service: &str) -> String {
+        format!("readme-{service}{}", self.suffix)
+    }
+
+    fn start(&self, objects: &mut Objects, service: &str, rest: &[&str]) {
+        let label = format!("com.docker.compose.service={service}");
+        let labels = ["--label", "com.docker.compose.project=media", "--label", &label];
+        objects.run(&self.container(service), &[&["--network", "none"], &labels[..], rest].concat());
+    }
+}
+
+/// Another run of these trials on the same engine has services of the same names; those of whoever works at this machine must
+/// not be rehearsed with them.
+fn wait_for_the_names(dir: &Path) {
+    let started = Instant::now();
+    let list = ["test", "--list", "--format", "terse", "media", "jellyfin", "subtitles"].map(str::to_owned);
+    loop {
+        let taken = text(&run(&list, dir).stdout);
+        if taken.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "the trials need the names of services that run already:\n{taken}");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,17 @@
+//! Reports as others see them: all forms of a run tell the same, and the programs that people read them with (a browser, xmllint,
+//! `prove`, GitHub's converter, Prometheus' library, Python readers; `ci/setup` installs them) accept and understand them. A reader that
+//! is missing fails its test. Needs no Docker.
+
+mod agreement;
+mod badge;
+mod browser;
+mod consumers;
+mod junit;
+mod looks;
+mod markdown;
+mod prometheus;
+mod replay;
+#[path = "../support/mod.rs"]
+mod support;
+mod tap;
+mod valid;
