@@ -13,6 +13,7 @@ pub mod read;
 mod sparse;
 pub mod survey;
 #[cfg(test)]
+#[path = "../../tests/support/trees.rs"]
 pub(crate) mod trees;
 pub mod write;
 pub mod xattrs;

@@ -26,7 +26,7 @@ pub const MAX_EXTENSIONS: u64 = 2 << 20;
 /// What extension headers that count for all entries may say: it is said again for each.
 const MAX_GLOBAL: usize = 64 * 1024;
 /// The longest path: far more than any system opens.
-const MAX_PATH: usize = 64 * 1024;
+pub const MAX_PATH: usize = 64 * 1024;
 
 /// What an archive may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

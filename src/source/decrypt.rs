@@ -112,7 +112,8 @@ fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + S
     }
 }
 
-fn open_gpg(
+/// The plain text of a file, by this `gpg`.
+pub fn open_gpg(
     mut command: Command,
     file: File,
     path: &Path,
@@ -161,7 +162,7 @@ fn open_gpg(
 }
 
 /// What gpg prints, and its verdict at the end.
-struct Gpg {
+pub struct Gpg {
     child: Child,
     output: Option<ChildStdout>,
     words: Option<JoinHandle<String>>,
@@ -214,4 +215,4 @@ impl Drop for Gpg {
 }
 
 #[cfg(test)]
-pub mod tests;
+mod tests;

@@ -4,9 +4,8 @@
 //! a tar archive, compressed or not, whole or only the parts that are wanted. Both are done in one pass, on a thread of their
 //! own, and hold nothing in memory.
 
-#[cfg(test)]
-mod conformance;
-mod decrypt;
+#[doc(hidden)]
+pub mod decrypt;
 mod dir;
 mod dump;
 pub mod probe;

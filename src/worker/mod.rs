@@ -11,7 +11,8 @@ pub mod jobs;
 pub mod protocol;
 
 #[cfg(target_os = "linux")]
-mod feed;
+#[doc(hidden)]
+pub mod feed;
 #[cfg(target_os = "linux")]
 pub mod job;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use rehearsa::config::values::report_spec::TapVersion;
-use rehearsa::model::event::{Event, Fact};
+use rehearsa::model::diagnosis::{Code, Diagnosis};
+use rehearsa::model::event::{Event, Fact, NoTests, StepResult};
 use rehearsa::report::tap::{TapReporter, never_began};
 
 use crate::support::recorded::{self as sample, Paper};
@@ -223,7 +224,7 @@ fn a_signal_after_the_last_case_is_red_as_the_exit_code_is() {
 fn what_was_left_behind_turns_the_stream_red() {
     let mut events = sample::one_passed();
     let end = events.pop().expect("the run's end");
-    let diagnosis = Diagnosis::new(rehearsa::model::diagnosis::Code::SandboxLeftBehind, "volume x");
+    let diagnosis = Diagnosis::new(Code::SandboxLeftBehind, "volume x");
     events.push(Event { at: end.at, fact: Fact::LeftBehind { diagnosis } });
     events.push(end);
     let tap = stream(&events);
@@ -274,7 +275,7 @@ fn a_log_of_nothing_but_escapes_is_not_too_long_for_perl() {
     for filling in ["#", "\"", "\\", "a: b\n- c: d\n"] {
         let mut script = sample::Script::run(vec![sample::info(&case)]);
         let log_tail = vec![filling.repeat(100_000)];
-        let diagnosis = Diagnosis { log_tail, ..Diagnosis::new(rehearsa::model::diagnosis::Code::BootExited, "x") };
+        let diagnosis = Diagnosis { log_tail, ..Diagnosis::new(Code::BootExited, "x") };
         let step = rehearsa::model::event::Step::Boot { service: case.clone() };
         let tap = stream(&script.begin(&case).step(&case, step, 1.0, sample::broke(&diagnosis)).end(&case).over());
         let (green, said) = prove(&tap);

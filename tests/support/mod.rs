@@ -4,8 +4,12 @@
 //! rehearsa is asked for exact names.
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
+pub mod archives;
 pub mod backup;
 pub mod bench;
+pub mod compare;
+pub mod cuts;
+pub mod encrypted;
 pub mod engine;
 mod live;
 pub mod objects;
@@ -13,6 +17,7 @@ pub mod proxy;
 pub mod recorded;
 mod rehearsal;
 pub mod run;
+pub mod trees;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -5,8 +5,6 @@ use crate::archive::header::Fields;
 
 mod bombs;
 mod by_hand;
-mod damaged;
-mod tools;
 
 /// A header with a right checksum.
 fn head(flag: u8, name: &[u8], size: u64) -> Block {

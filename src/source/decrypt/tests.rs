@@ -2,30 +2,15 @@
 
 use super::*;
 use crate::model::source::SecretPlace;
+use encrypted::{encrypted_by_age, encrypted_for};
+
+#[path = "../../../tests/support/encrypted.rs"]
+mod encrypted;
 
 const PLAIN: &[u8] = b"plain words, more than once; ";
 
 fn plain() -> Vec<u8> {
     PLAIN.repeat(10_000)
-}
-
-/// Bytes encrypted with a passphrase, with little work: a test has no secrets.
-pub fn encrypted_by_age(passphrase: &str, plain: &[u8], armored: bool) -> Vec<u8> {
-    let mut recipient = age::scrypt::Recipient::new(SecretString::from(passphrase));
-    recipient.set_work_factor(10);
-    encrypted_for(&recipient, plain, armored)
-}
-
-fn encrypted_for(recipient: &dyn age::Recipient, plain: &[u8], armored: bool) -> Vec<u8> {
-    use age::armor::{ArmoredWriter, Format};
-    let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient)).expect("a recipient");
-    let mut bytes = Vec::new();
-    let format = if armored { Format::AsciiArmor } else { Format::Binary };
-    let armor = ArmoredWriter::wrap_output(&mut bytes, format).expect("armor");
-    let mut writer = encryptor.wrap_output(armor).expect("a head");
-    writer.write_all(plain).expect("encrypted");
-    writer.finish().and_then(ArmoredWriter::finish).expect("an end");
-    bytes
 }
 
 struct Field {
@@ -49,42 +34,6 @@ impl Field {
         let opened = open(File::open(&path).expect("it is there"), &path, keys).map_err(|error| kind(&error))?;
         let Plain::Decrypted(mut reader, trouble) = opened else { return Err("it is not encrypted".to_owned()) };
         drained(&mut reader, &trouble)
-    }
-
-    /// As [`Field::opened`], by a gpg whose home is in this field.
-    fn opened_by_gpg(&self, bytes: &[u8], keys: &Unlocked) -> Result<Vec<u8>, String> {
-        let path = self.store(bytes);
-        let trouble = DecryptTrouble::default();
-        let file = File::open(&path).expect("it is there");
-        let mut reader = open_gpg(self.gpg(), file, &path, keys, trouble.clone()).map_err(|error| kind(&error))?;
-        drained(&mut reader, &trouble)
-    }
-
-    fn gpg(&self) -> Command {
-        use std::os::unix::fs::PermissionsExt;
-        let home = self.folder.path().join("gpg");
-        std::fs::create_dir_all(&home).expect("made");
-        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("private");
-        let mut command = Command::new("gpg");
-        command.env("GNUPGHOME", home);
-        command
-    }
-
-    fn encrypted_by_gpg(&self, passphrase: &str) -> Vec<u8> {
-        let mut command = self.gpg();
-        command.args(["--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", passphrase]);
-        crate::archive::trees::run(command.args(["--compress-algo", "none", "--symmetric"]), &plain())
-    }
-}
-
-impl Drop for Field {
-    fn drop(&mut self) {
-        // Its agent, if it started one, goes by itself when its home is gone; there is nothing to be done if it does not.
-        let _ = Command::new("gpgconf")
-            .args(["--kill", "all"])
-            .env("GNUPGHOME", self.folder.path().join("gpg"))
-            .stderr(Stdio::null())
-            .status();
     }
 }
 
@@ -187,27 +136,6 @@ fn a_damaged_or_cut_age_file_is_told_from_a_wrong_key() {
     is(field.opened(&damaged(bytes.len() - 1000), &keys), "read: ");
     is(field.opened(&bytes[..bytes.len() - 1000], &keys), "read: ");
     is(field.opened(&bytes[..bytes.len() / 2], &keys), "read: ");
-}
-
-#[test]
-fn gpg_opens_with_the_passphrase_and_no_other() {
-    let field = Field::new();
-    let bytes = field.encrypted_by_gpg("fixture-pass one");
-    assert!(matches!(detect_encryption(&bytes), Some(Encryption::OpenPgp)));
-    assert!(field.opened_by_gpg(&bytes, &by_passphrase("fixture-pass one")).as_deref() == Ok(&plain()));
-    is(field.opened_by_gpg(&bytes, &by_passphrase("fixture-pass two")), "locked out: gpg on ");
-}
-
-#[test]
-fn a_damaged_or_cut_gpg_file_is_told() {
-    let field = Field::new();
-    let keys = by_passphrase("fixture-pass");
-    let bytes = field.encrypted_by_gpg("fixture-pass");
-    let mut damaged = bytes.clone();
-    let at = bytes.len() / 2;
-    damaged[at] ^= 1;
-    is(field.opened_by_gpg(&damaged, &keys), "broken: gpg on ");
-    is(field.opened_by_gpg(&bytes[..at], &keys), "broken: gpg on ");
 }
 
 #[test]

@@ -41,25 +41,6 @@ fn refused(path: &Path, code: Code, words: &str) {
 }
 
 #[test]
-fn a_packed_dump_is_poured_out_as_a_plain_file() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let plain = dir.path().join("app.sql");
-    fs::write(&plain, SQL).expect("written");
-    for (program, name) in [("gzip", "app.sql.gz"), ("zstd", "app.sql.zst"), ("xz", "app.sql.xz")] {
-        let packed = Command::new(program).args(["-c"]).arg(&plain).output().expect("it runs").stdout;
-        fs::write(dir.path().join(name), packed).expect("written");
-    }
-    for name in ["app.sql", "app.sql.gz", "app.sql.zst", "app.sql.xz"] {
-        let backup = Backup::open(&spec(&dir.path().join(name))).expect("it opens");
-        let dump = backup.dump().expect("it is whole").expect("it is a dump");
-        assert_eq!((dump.format, dump.rows, dump.bytes), (DumpFormat::Sql, Some(1), SQL.len() as u64), "{name}");
-        let found = backup.survey(&[], 0).expect("it is looked through");
-        assert_eq!((found.whole.amount.files, found.whole.amount.bytes), (1, SQL.len() as u64), "{name}");
-        assert_eq!(streamed(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{name}");
-    }
-}
-
-#[test]
 fn the_newest_of_a_pattern_or_a_folder_is_taken() {
     let dir = tempfile::tempdir().expect("a folder");
     for name in ["app-2026-11-01.sql", "app-2026-11-03.sql", "notes.txt"] {

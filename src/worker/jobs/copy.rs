@@ -438,6 +438,3 @@ impl Visitor for Copier<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-pub(in crate::worker) mod tests;

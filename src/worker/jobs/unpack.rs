@@ -169,6 +169,3 @@ impl<R: Read> Read for Watched<'_, R> {
         self.stream.read(buffer)
     }
 }
-
-#[cfg(test)]
-pub(in crate::worker) mod tests;

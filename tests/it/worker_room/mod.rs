@@ -3,8 +3,6 @@
 //! files are made and compared where the volumes lie.
 
 mod archives;
-#[path = "../../../src/worker/jobs/copy/tests/compare.rs"]
-mod compare;
 mod copies;
 mod life;
 mod network;
@@ -17,6 +15,7 @@ use rehearsa::worker::client::{Worker, WorkerImage};
 use rehearsa::worker::protocol::{Answer, Job};
 
 use crate::support::bench::Bench;
+use crate::support::compare;
 
 /// The image of the executable under test.
 async fn image(bench: &Bench) -> WorkerImage {

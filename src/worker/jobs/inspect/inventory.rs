@@ -195,6 +195,3 @@ fn kind_word(kind: FileType) -> &'static str {
         _ => "a device",
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -34,7 +34,7 @@ const BY_OUR_CLOCK: [&str; 11] =
 /// The kernel notes times by a clock that moves a few times a second.
 const TICK: i64 = 1;
 /// How far the clock of another machine may be off.
-pub(super) const SKEW: i64 = 24 * 60 * 60;
+pub const SKEW: i64 = 24 * 60 * 60;
 /// A program that writes through memory that it mapped is noted to have written once for as long as what it wrote waits for the
 /// disk: half a minute, as kernels are set.
 const MAPPED: i64 = 2 * 60;
@@ -43,7 +43,8 @@ const IN_MEMORY: &str = "tmpfs";
 
 /// When the source's entries must have changed last for a difference to mean something, in seconds since the epoch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct UnchangedSince {
+#[doc(hidden)]
+pub struct UnchangedSince {
     /// Before this.
     pub entry: i64,
     /// A file before this for its content; `None`: contents are not compared.
@@ -59,7 +60,8 @@ pub fn compare(path: &str, source: &CopySource, contents: bool, ticket: &JobCont
 }
 
 /// The same; what did not rest before this is not compared.
-pub(super) fn compare_since(
+#[doc(hidden)]
+pub fn compare_since(
     path: &str,
     source: &CopySource,
     rested: UnchangedSince,

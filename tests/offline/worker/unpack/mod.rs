@@ -1,8 +1,7 @@
 //! Archives of all sorts, unpacked beside a tree that must not change. These tests change owners: they need root.
 
-pub(in crate::worker) mod archives;
 mod damage;
-pub(in crate::worker) mod faithful;
+pub mod faithful;
 mod hostile;
 mod routes;
 
@@ -11,11 +10,12 @@ use std::io::Cursor;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{UnpackBounds, unpack};
-use crate::worker::job::{JobControl, JobStop};
-use crate::worker::jobs::copy::tests::compare;
-use crate::worker::protocol::{Failure, Route, Unpacked};
-use archives::Archive;
+use rehearsa::worker::job::{JobControl, JobStop};
+use rehearsa::worker::jobs::unpack::{UnpackBounds, unpack};
+use rehearsa::worker::protocol::{Failure, Route, Unpacked};
+
+use crate::support::archives::{self, Archive};
+use crate::support::compare;
 
 /// Two empty volumes and, beside them, a tree that must stay as it is. On the disk that the tests are built on: `/tmp` may be
 /// memory, which keeps other things.

@@ -12,17 +12,18 @@ use std::process::Command;
 
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
-use super::copied::{UnchangedSince, compare_since};
-use super::manifest::Manifest;
-use super::owners::owners;
-use super::{CopySource, Expected, FilledVolumes};
-use crate::archive::trees;
-use crate::worker::job::JobControl;
-use crate::worker::jobs::copy::copy_and_note;
-use crate::worker::jobs::unpack::tests::archives::{self, Archive, Made, file, folder, hard_link, pack};
-use crate::worker::jobs::unpack::tests::faithful::{ACL, odd};
-use crate::worker::jobs::unpack::{UnpackBounds, unpack_and_note};
-use crate::worker::protocol::{Few, Inventory, Route};
+use rehearsa::worker::job::JobControl;
+use rehearsa::worker::jobs::copy::copy_and_note;
+use rehearsa::worker::jobs::inspect::inventory::copied::{SKEW, UnchangedSince, compare_since};
+use rehearsa::worker::jobs::inspect::inventory::manifest::Manifest;
+use rehearsa::worker::jobs::inspect::inventory::owners::owners;
+use rehearsa::worker::jobs::inspect::inventory::{CopySource, Expected, FilledVolumes};
+use rehearsa::worker::protocol::{Few, Inventory, Route};
+
+use super::unpack::faithful::{ACL, odd};
+use crate::support::archives::{self, Archive, Made, file, folder, hard_link, pack};
+use crate::support::trees;
+use rehearsa::worker::jobs::unpack::{UnpackBounds, unpack_and_note};
 
 /// A volume and a folder beside it. On the disk that the tests are built on: `/tmp` may be memory, which keeps other things.
 struct Field {
@@ -61,7 +62,7 @@ impl Field {
     fn copy(&self) -> CopySource {
         let (from, to) = (text(&self.from("")), text(&self.to("")));
         let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
-        CopySource { began: source.began + 3 * super::copied::SKEW, ..source }
+        CopySource { began: source.began + 3 * SKEW, ..source }
     }
 
     fn inventory(&self, known: Expected) -> Inventory {
@@ -408,7 +409,7 @@ fn a_copy_of_a_single_file_is_compared_as_one() {
     chown(field.from("app.ini"), Some(7), Some(8)).unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
     let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
-    let source = CopySource { began: source.began + 3 * super::copied::SKEW, ..source };
+    let source = CopySource { began: source.began + 3 * SKEW, ..source };
     let inventory = field.inventory(Expected::Copied(source.clone()));
     nothing(&inventory);
     assert_eq!((inventory.entries, inventory.belongs.root), (1, (7, 8)));

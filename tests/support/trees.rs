@@ -1,5 +1,7 @@
 //! Trees with everything that a file system can hold, and what is to be found of them in an archive.
 
+#![allow(dead_code, reason = "unit tests use a part, and the programs in tests/ another")]
+
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
@@ -14,10 +16,10 @@ use rustix::fs::{
     utimensat,
 };
 
-use super::compression::open;
-use super::error::ArchiveError;
-use super::read::{Limits, Reader};
-use super::{Entry, Kind};
+use rehearsa::archive::compression::open;
+use rehearsa::archive::error::ArchiveError;
+use rehearsa::archive::read::{Limits, Reader};
+use rehearsa::archive::{Entry, Kind};
 
 /// What a tree is to have, beside what every format can hold.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::Pair;
-use crate::worker::job::JobControl;
-use crate::worker::jobs::copy::{CopyObserver, copy};
-use crate::worker::protocol::Copied;
+use rehearsa::worker::job::JobControl;
+use rehearsa::worker::jobs::copy::{CopyObserver, copy};
+use rehearsa::worker::protocol::Copied;
 
 /// Does something once, when the copy is at a place.
 struct Meddler<F> {

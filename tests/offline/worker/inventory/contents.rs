@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 
 use super::*;
-use crate::worker::jobs::inspect::inventory::contents::{Digest, Digester};
+use rehearsa::worker::jobs::inspect::inventory::contents::{Digest, Digester};
 
 /// Longer than what is read at a time, and no multiple of a block.
 const LONG: usize = 600_001;
@@ -177,7 +177,7 @@ fn a_mount_that_is_one_file_is_compared_by_its_content_too() {
     fs::write(field.from("app.ini"), "x = 1").unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
     let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
-    let source = CopySource { began: source.began + 3 * super::super::copied::SKEW, ..source };
+    let source = CopySource { began: source.began + 3 * SKEW, ..source };
     write(&field.to("file"), 4, b"2");
     assert_eq!(found(&field.inventory(Expected::Copied(source))), other(&["."], "its source"));
 }

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use super::archives::{Archive, device, fifo, file, folder, hard_link, symlink};
 use super::*;
+use crate::support::archives::{Archive, device, fifo, file, folder, hard_link, symlink};
 
 #[test]
 fn an_absolute_name_lands_inside() {

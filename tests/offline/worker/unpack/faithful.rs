@@ -5,20 +5,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, utimensat};
 
-use super::archives::{Archive, Made, file, folder, pack};
 use super::*;
+use crate::support::archives::{Archive, Made, file, folder, pack};
 
 fn xattr(path: &Path, name: &str, value: &[u8]) {
     rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
 /// An ACL as the kernel takes it: one more user may read and write.
-pub(in crate::worker) const ACL: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x06\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x06\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+pub const ACL: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x06\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x06\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
 /// `cap_net_raw=ep`.
 const CAPABILITY: &[u8] = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// A tree of odd things.
-pub(in crate::worker) fn odd(root: &Path) {
+pub fn odd(root: &Path) {
     std::fs::create_dir_all(root.join("deep/er/and deeper")).unwrap();
     std::fs::create_dir_all(root.join("empty")).unwrap();
     std::fs::create_dir_all(root.join("closed")).unwrap();

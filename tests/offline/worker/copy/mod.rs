@@ -1,6 +1,5 @@
 //! Copies of odd trees, compared exhaustively. These tests make device nodes and change owners: they need root.
 
-pub(in crate::worker) mod compare;
 mod live;
 mod trees;
 
@@ -13,10 +12,12 @@ use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, makedev, mknodat, utimensat};
 
-use super::copy;
-use crate::model::event::Amount;
-use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{Copied, Failure, RootKind};
+use rehearsa::model::event::Amount;
+use rehearsa::worker::job::{JobControl, JobStop};
+use rehearsa::worker::jobs::copy::copy;
+use rehearsa::worker::protocol::{Copied, Failure, RootKind};
+
+use crate::support::compare;
 
 /// A source and an empty target on the disk that the tests are built on: `/tmp` may be memory, which keeps other things.
 struct Pair {
@@ -316,10 +317,10 @@ fn paths_longer_than_the_kernel_takes_are_copied() {
     let name = CString::new("d".repeat(40)).unwrap();
     let open = |parent: &std::os::fd::OwnedFd| {
         rustix::fs::mkdirat(parent, &name, Mode::RWXU).unwrap();
-        crate::worker::fs::open::open_folder(parent, &name).unwrap()
+        rehearsa::archive::open::open_folder(parent, &name).unwrap()
     };
     let mut at =
-        crate::worker::fs::open::open_folder(&std::fs::File::open(pair.folder.path()).unwrap().into(), c"from")
+        rehearsa::archive::open::open_folder(&std::fs::File::open(pair.folder.path()).unwrap().into(), c"from")
             .unwrap();
     let flags = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
     for level in 0..400 {

@@ -1,9 +1,9 @@
 //! Which part of an archive goes where.
 
-use super::archives::{Archive, device, file, folder, hard_link, symlink};
 use super::*;
-use crate::model::event::Amount;
-use crate::worker::protocol::RootKind;
+use crate::support::archives::{Archive, device, file, folder, hard_link, symlink};
+use rehearsa::model::event::Amount;
+use rehearsa::worker::protocol::RootKind;
 
 #[test]
 fn entries_go_to_the_longest_prefix_and_others_nowhere() {

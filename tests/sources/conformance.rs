@@ -7,15 +7,15 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::decrypt::tests::encrypted_by_age;
-use super::{Backup, Opened, Source, SourceError};
-use crate::archive::trees::{self, ALL, archived, assert_same, listing, read};
-use crate::archive::write::{Options, pack};
-use crate::archive::{Entry, Kind as What, below};
-use crate::model::event::Snapshot;
-use crate::model::source::{
+use crate::support::encrypted::encrypted_by_age;
+use crate::support::trees::{self, ALL, archived, assert_same, listing, read};
+use rehearsa::archive::write::{Options, pack};
+use rehearsa::archive::{Entry, Kind as What, below};
+use rehearsa::model::event::Snapshot;
+use rehearsa::model::source::{
     Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, SecretPlace, Shape, SourcePlace, SourceSpec,
 };
+use rehearsa::source::{Backup, Opened, Source, SourceError};
 
 /// One kind of source.
 struct Kind {
@@ -144,7 +144,7 @@ fn listed(opened: &Opened, snapshot: &Snapshot) -> Vec<Entry> {
 fn streamed(opened: &Opened, snapshot: &Snapshot, wanted: &[&str]) -> Vec<(Entry, Vec<u8>)> {
     let wanted: Vec<Vec<u8>> = wanted.iter().map(|path| path.as_bytes().to_vec()).collect();
     let mut archive = Vec::new();
-    opened.stream(snapshot, &wanted, &mut archive).expect("it can be poured out");
+    opened.stream(snapshot, &wanted, &mut archive).expect("it can be read");
     read(archive.as_slice()).expect("it is an archive")
 }
 
@@ -239,7 +239,7 @@ fn what_is_counted_is_what_comes() {
         let found = backup.survey(&wants(&parts), 0).expect("it can be looked through");
         for (part, candidates) in parts.iter().zip(&found.candidates) {
             let mut archive = Vec::new();
-            backup.stream(&[part.as_bytes().to_vec()], &mut archive).expect("it can be poured out");
+            backup.stream(&[part.as_bytes().to_vec()], &mut archive).expect("it can be read");
             let mut came = ContentTally::default();
             for (entry, _) in read(archive.as_slice()).expect("it is an archive") {
                 let Some(rest) = below(&entry.path, part.as_bytes()) else { continue };

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::*;
-use crate::archive::trees::{ALL, FEW, Listing, Oddities, archived, assert_same, listing, make, read, read_all, run};
+use rehearsa::archive::error::ArchiveFault;
+use rehearsa::archive::read::{Limits, Reader};
+use rehearsa::archive::{Entry, Kind};
+
+use crate::support::trees::{ALL, FEW, Listing, Oddities, archived, assert_same, listing, make, read, read_all, run};
 
 /// What a format keeps of an entry, beside what all of them do.
 #[derive(Clone, Copy)]

@@ -1,0 +1,6 @@
+//! What every source of backups has to hold to. Needs the programs that make them (`ci/setup` installs them), and no Docker.
+
+mod conformance;
+mod dumps;
+#[path = "../support/mod.rs"]
+mod support;
