@@ -140,15 +140,15 @@ fn what_an_engine_quotes_is_scrubbed_by_its_own_words() {
 }
 
 #[test]
-fn the_readme_says_from_which_length_on() {
-    let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+fn the_safety_page_says_from_which_length_on() {
+    let page = include_str!("../../docs/safety.md").split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
         format!("from {SHORTEST_NAMED} characters on when its name sounds like a secret"),
         format!("else from {SHORTEST_UNNAMED} characters on"),
         format!("URLs are masked from {SHORTEST_NAMED} characters on"),
         "numbers of fewer than 6 digits".to_owned(),
     ] {
-        assert!(readme.contains(&words), "{words}");
+        assert!(page.contains(&words), "{words}");
     }
     let mask = of_env(&[
         ("A_TOKEN", "x9"),

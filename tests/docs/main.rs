@@ -20,6 +20,10 @@ use support::{rehearsa, text};
 
 /// Commands that are not run here, and what runs them instead.
 const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        stage::BACK_UP,
+        "tests/docs/stage.rs makes the backup by it that the other commands restore from, with an image that is here",
+    ),
     ("cargo run --release -- demo", "tests/it/demo.rs runs the demo; a release build takes minutes"),
     ("ci/test", "it runs this very test; .ci/run runs it"),
     ("cargo install --locked --path .", "it would change the user's own tools; the build it does is that of the tests"),

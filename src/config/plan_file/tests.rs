@@ -31,11 +31,19 @@ fn fixtures(folder: &str) -> Vec<(PathBuf, String)> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("a fixture is text"))).collect()
 }
 
-/// The plan files that the README shows; its other TOML is a Cargo.toml.
-fn of_readme() -> Vec<String> {
-    let readme = fs::read_to_string(project("README.md")).expect("there is a README");
-    let blocks = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest).to_owned());
-    blocks.filter(|block| !block.starts_with("[dev-dependencies]")).collect()
+/// The plan files in README.md and docs/. The other TOML there is a Cargo.toml.
+fn of_pages() -> Vec<String> {
+    let docs = fs::read_dir(project("docs")).expect("docs/ is there").map(|entry| entry.expect("an entry").path());
+    let mut pages: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    pages.push(project("README.md"));
+    let mut plans = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(page).expect("a page is text");
+        let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest).to_owned());
+        plans.extend(blocks.filter(|block| !block.starts_with("[dev-dependencies]")));
+    }
+    assert!(plans.len() >= 3, "the pages show plan files: {plans:?}");
+    plans
 }
 
 fn parse(text: &str) -> Result<PlanFile, ConfigErrors> {
@@ -47,7 +55,7 @@ fn every_plan_that_we_show_is_read() {
     for (path, text) in fixtures("fixtures/plans") {
         parse(&text).unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
     }
-    for block in of_readme() {
+    for block in of_pages() {
         parse(&block).unwrap_or_else(|errors| panic!("{errors} in\n{block}"));
     }
 }
@@ -334,16 +342,16 @@ fn generated_schema_is_committed() {
 }
 
 #[test]
-fn the_readme_shows_what_is_really_said_of_its_plan() {
-    let readme = fs::read_to_string(project("README.md")).expect("there is a README");
-    let plan = of_readme().into_iter().find(|block| block.contains("snapshot = ")).expect("a whole plan is shown");
+fn the_page_shows_what_is_really_said_of_its_plan() {
+    let page = fs::read_to_string(project("docs/settings.md")).expect("there is a page of the settings");
+    let plan = of_pages().into_iter().find(|block| block.contains("snapshot = ")).expect("a whole plan is shown");
     let wrong = plan.replace("snapshot = ", "snapshto = ").replace("timeout = \"5m\" ", "timeout = 120 ");
     let told = PlanFile::parse(Path::new(NAME), &wrong, Some(Path::new("/home/me"))).expect_err("it is wrong now");
     let told = told.to_string();
     let told: Vec<&str> = told.lines().skip(1).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     for line in told {
-        assert!(readme.contains(line), "{line}");
+        assert!(page.contains(line), "{line}");
     }
 }
 
