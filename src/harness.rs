@@ -13,6 +13,8 @@
 //! flags. A filter that finds no service here is no failure, as it is with every other target of `cargo test FILTER`.
 //! The test executable ships itself to the engine as its worker, so nothing else needs to be installed.
 
+#![warn(missing_docs)]
+
 use std::process::ExitCode;
 
 /// Runs as `rehearsa test` with this process's arguments, and says how it ended.

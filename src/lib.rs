@@ -1,20 +1,30 @@
 //! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
 //! checks that it works, reports, and removes every trace.
+//!
+//! What the library offers is [`harness`]. The rooms below belong to the program and to its tests: they change without notice.
 
-// Unit tests share recorded runs and odd trees with the programs in tests/, where this library has a name.
-#[cfg(test)]
-extern crate self as rehearsa;
-
+#[doc(hidden)]
 pub mod archive;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod config;
+#[doc(hidden)]
 pub mod discover;
+#[doc(hidden)]
 pub mod docker;
 pub mod harness;
+#[doc(hidden)]
 pub mod model;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod rehearse;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
 pub mod trials;
+#[doc(hidden)]
 pub mod worker;
