@@ -12,17 +12,15 @@ use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, FormatSetting, 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::docker::{Daemon, DaemonInfo};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{CaseInfo, Fact, NoTests};
-use crate::model::outcome::{CaseRecord, Outcome, Verdict};
+use crate::model::outcome::{CaseRecord, Verdict};
 use crate::model::partition::Partition;
 use crate::model::plan::{Plan, ServicePlan};
 use crate::model::service::ServiceName;
-use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
-use crate::rehearse::{Engine, Notify, OpenedSource, Setup};
-use crate::report::{Dispatcher, EventSink, Reporter, wording};
+use crate::rehearse::{Engine, RunContext};
+use crate::report::{EventSink, wording};
 
 /// In the name of what the plan's filters left out, and in no service's.
 const LEFT_OUT: &str = "\0left out";
@@ -56,52 +54,22 @@ pub struct Display {
 /// How the run as a whole goes.
 #[derive(Debug, Clone)]
 pub struct RunPolicy {
-    /// Start no more after so many that are not green.
+    /// Rehearsals at a time.
+    pub threads: usize,
+    /// Start no more rehearsals after so many that are not green.
     pub max_fail: Option<usize>,
-    /// Attempts after the first at what errored.
+    /// Attempts after the first at a rehearsal that errored.
     pub retries: u32,
-    /// At what failed, too.
+    /// Repeat failed rehearsals as well.
     pub retry_failures: bool,
     /// The part of the selected services that the plan holds.
     pub partition: Option<Partition>,
     /// What it means when there is no case.
     pub no_tests: NoTests,
-    /// The time for all of it.
+    /// Time for the whole run.
     pub global_timeout: Option<Duration>,
-    /// A rehearsal that takes longer is worth a line.
+    /// A rehearsal is reported as slow each time it has taken this long again.
     pub slow_after: Duration,
-}
-
-/// A run that is about to begin.
-pub struct TrialRun {
-    /// The runtime that the engine works on.
-    pub runtime: Handle,
-    /// The engine's connection.
-    pub daemon: Daemon,
-    /// What it says of itself.
-    pub info: DaemonInfo,
-    /// What is to be done.
-    pub plan: Plan,
-    /// Whose objects they are.
-    pub session: Session,
-    /// The plan's sources, in its order.
-    pub sources: Vec<OpenedSource>,
-    /// Addresses of the host that no sandbox may reach, as far as the client knows them.
-    pub host_addresses: Vec<String>,
-    /// The wish to stop.
-    pub stop: StopSignal,
-    /// Rehearsals at a time.
-    pub threads: usize,
-    /// How the run as a whole goes.
-    pub conduct: RunPolicy,
-    /// Keep the sandboxes of what is not green.
-    pub keep: bool,
-    /// Who shows the run.
-    pub reporters: Vec<Box<dyn Reporter>>,
-    /// The time of events.
-    pub clock: fn() -> jiff::Timestamp,
-    /// How libtest-mimic shows itself.
-    pub display: Display,
 }
 
 /// Prints the names of the selected cases as libtest does. Creates nothing.
@@ -112,93 +80,75 @@ pub fn list(plan: &Plan, display: &Display) {
     let _ = libtest_mimic::run(&arguments, trials);
 }
 
-/// Runs every selected case and says what became of it. Everything is torn down before this returns. Blocks; must not be
-/// called on the runtime's own threads.
-pub fn run(run: TrialRun) -> Outcome {
-    let TrialRun {
-        runtime,
-        daemon,
-        info,
-        plan,
-        session,
-        sources,
-        host_addresses,
-        stop,
-        threads,
-        conduct,
-        keep,
-        reporters,
-        clock,
-        display,
-    } = run;
-    let (sink, dispatcher) = Dispatcher::start(reporters, clock);
-    sink.send(Fact::RunStarted {
-        session: session.id.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        engine: format!("Docker {} on {}", info.version, info.name),
-        cases: plan.cases().map(case_info).collect(),
-        filtered_out: plan.filtered_out,
-        threads,
-        partition: conduct.partition,
-        no_tests: conduct.no_tests,
-    });
+/// Runs every selected case; the facts go to `sink`, to which `context` sends its own. Everything is torn down before this
+/// returns. Blocks, and must not be called on the runtime's own threads.
+pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &Display) {
+    let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
+    sink.send(run_started(&context, &plan, &policy));
     warn_beforehand(&plan, &sink);
-    let teller = InterruptReporter { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
+    let interrupts = InterruptReporter { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
     runtime.spawn({
-        let teller = teller.clone();
+        let interrupts = interrupts.clone();
         async move {
-            teller.stop.cancelled().await;
-            teller.tell();
+            interrupts.stop.cancelled().await;
+            interrupts.tell();
         }
     });
-
-    if let Some(time) = conduct.global_timeout {
-        let (stop, sink) = (stop.clone(), sink.clone());
-        runtime.spawn(async move {
-            tokio::time::sleep(time).await;
-            stop.time_out();
-            if stop.is_out_of_time() {
-                sink.send(Fact::TimedOut { seconds: time.as_secs() });
-                tokio::time::sleep(GRACE).await;
-                stop.end_grace();
-            }
-        });
+    if let Some(time) = policy.global_timeout {
+        runtime.spawn(end_after(time, stop.clone(), sink.clone()));
     }
 
     let cases: Vec<ServicePlan> = plan.cases().cloned().collect();
     let filtered_out = plan.filtered_out;
-    let notify = {
-        let sink = sink.clone();
-        Notify::new(stop.clone(), move |fact| sink.send(fact))
-    };
-    let engine =
-        Engine::new(Setup { daemon, info, plan, session, notify, keep, sources, host_addresses, stop: stop.clone() });
-    let desk = Arc::new(TrialRunner {
-        engine: Arc::new(engine),
+    let runner = Arc::new(TrialRunner {
+        engine: Arc::new(Engine::new(context, plan)),
         runtime: runtime.clone(),
         sink,
         stop,
         turns: Semaphore::new(threads.max(1)),
-        conduct,
+        policy,
         not_green: AtomicUsize::new(0),
     });
     {
         let _context = runtime.enter();
-        desk.engine.warm_up();
+        runner.engine.warm_up();
     }
     let trials = cases.iter().map(|case| {
-        let (desk, name) = (Arc::clone(&desk), case.service.name.clone());
-        trial(case, move || desk.rehearse(&name))
+        let (runner, name) = (Arc::clone(&runner), case.service.name.clone());
+        trial(case, move || runner.rehearse(&name))
     });
     // libtest-mimic counts what was filtered out by filtering it out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
-    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..arguments(&display, threads) };
-    // What became of the trials is in the events.
+    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..arguments(display, threads) };
+    // The verdicts are in the events.
     let _ = libtest_mimic::run(&arguments, trials.chain(left_out).collect());
-    runtime.block_on(desk.engine.finish());
-    teller.tell();
-    desk.sink.send(Fact::RunFinished);
-    dispatcher.finish()
+    runtime.block_on(runner.engine.finish());
+    interrupts.tell();
+    runner.sink.send(Fact::RunFinished);
+}
+
+fn run_started(context: &RunContext, plan: &Plan, policy: &RunPolicy) -> Fact {
+    Fact::RunStarted {
+        session: context.session.id.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: format!("Docker {} on {}", context.info.version, context.info.name),
+        cases: plan.cases().map(case_info).collect(),
+        filtered_out: plan.filtered_out,
+        threads: policy.threads,
+        partition: policy.partition,
+        no_tests: policy.no_tests,
+    }
+}
+
+/// Ends the run when its time is over, and the cleaning up when that takes too long.
+async fn end_after(time: Duration, stop: StopSignal, sink: EventSink) {
+    tokio::time::sleep(time).await;
+    stop.time_out();
+    if stop.is_out_of_time() {
+        sink.send(Fact::TimedOut { seconds: time.as_secs() });
+        tokio::time::sleep(GRACE).await;
+        stop.end_grace();
+    }
 }
 
 /// What every trial needs.
@@ -208,7 +158,7 @@ struct TrialRunner {
     sink: EventSink,
     stop: StopSignal,
     turns: Semaphore,
-    conduct: RunPolicy,
+    policy: RunPolicy,
     not_green: AtomicUsize,
 }
 
@@ -228,7 +178,7 @@ impl TrialRunner {
             self.engine.abort(name, diagnosis).await;
         } else if self.stop.is_cancelled() {
             self.engine.pass_over(name, "not run: the run was interrupted").await;
-        } else if self.conduct.max_fail.is_some_and(|most| self.not_green.load(Ordering::Relaxed) >= most) {
+        } else if self.policy.max_fail.is_some_and(|most| self.not_green.load(Ordering::Relaxed) >= most) {
             let reason = after_enough(self.not_green.load(Ordering::Relaxed));
             self.engine.pass_over(name, &reason).await;
         } else {
@@ -245,7 +195,7 @@ impl TrialRunner {
 
     /// The first attempt, and those after it that are allowed.
     async fn attempts(&self, name: &ServiceName) {
-        for attempt in 1..=self.conduct.retries.saturating_add(1) {
+        for attempt in 1..=self.policy.retries.saturating_add(1) {
             // A task of its own, so that a panic is known and what it leaves is torn down.
             let (engine, case) = (Arc::clone(&self.engine), name.clone());
             let task = self.runtime.spawn(async move {
@@ -258,7 +208,7 @@ impl TrialRunner {
                 self.engine.abort(name, Diagnosis::new(Code::RunPanicked, broken.to_string())).await;
             }
             let record = self.sink.record(name);
-            if !record.is_some_and(|record| self.conduct.tries_again(&record)) || self.stop.is_cancelled() {
+            if !record.is_some_and(|record| self.policy.tries_again(&record)) || self.stop.is_cancelled() {
                 return;
             }
         }
@@ -267,8 +217,8 @@ impl TrialRunner {
     async fn tell_slowness(&self, name: &ServiceName) -> Infallible {
         let mut waited = Duration::ZERO;
         loop {
-            tokio::time::sleep(self.conduct.slow_after).await;
-            waited += self.conduct.slow_after;
+            tokio::time::sleep(self.policy.slow_after).await;
+            waited += self.policy.slow_after;
             self.sink.send(Fact::CaseSlow { case: name.clone(), seconds: waited.as_secs() });
         }
     }

@@ -15,7 +15,7 @@ use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
-use super::rehearsal::{self, CommandRun};
+use super::rehearsal::{self, RunEvents};
 use super::test::{engine_title, interrupted, unless_stopped};
 use super::{console, identity, runtime, signals, survey};
 use crate::config::Environment;
@@ -32,6 +32,7 @@ use crate::model::source::{Keys, SourcePlace, SourceSpec};
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
+use crate::rehearse::{RunContext, RunResources};
 use crate::worker::client::WorkerImage;
 
 /// Where the demo service listens.
@@ -201,19 +202,21 @@ impl Demo {
             Ok::<_, Failure>((plan, sources))
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
-        let exit = rehearsal::rehearse(CommandRun {
+        let events = RunEvents::start(&settings, &presentation)?;
+        let context = RunContext {
+            runtime: self.runtime.handle().clone(),
             daemon: self.daemon.clone(),
             info: live.info.clone(),
-            plan,
-            sources,
-            settings,
-            presentation,
             session: identity::session(""),
+            notify: events.notify(&self.stop),
+            keep: settings.keep,
+            sources,
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
-            runtime: self.runtime.handle().clone(),
-        })?;
-        Ok((exit, blocked))
+            environment: env.clone(),
+            resources: RunResources::default(),
+        };
+        Ok((rehearsal::rehearse(context, plan, &settings, &presentation, events), blocked))
     }
 
     /// Starts the service and writes a note.

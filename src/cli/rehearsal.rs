@@ -9,41 +9,15 @@ use super::{identity, reporters};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{ConfigError, labels::Labels};
 use crate::discover;
-use crate::docker::{Daemon, DaemonInfo};
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::plan::Inputs;
-use crate::rehearse::OpenedSource;
-use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
-use crate::report;
+use crate::rehearse::{Notify, RunContext};
 use crate::report::human::HumanStyle;
+use crate::report::{self, Dispatcher, EventSink};
 use crate::trials::{self, Display, Format, RunPolicy};
-
-/// All that a run of rehearsals needs.
-pub struct CommandRun {
-    /// The engine.
-    pub daemon: Daemon,
-    /// What it says of itself.
-    pub info: DaemonInfo,
-    /// What to do.
-    pub plan: Plan,
-    /// The plan's sources, in its order.
-    pub sources: Vec<OpenedSource>,
-    /// How.
-    pub settings: Settings,
-    /// How it is shown.
-    pub presentation: Presentation,
-    /// Whose objects they are.
-    pub session: Session,
-    /// Addresses of the engine's host as this client knows them.
-    pub host_addresses: Vec<String>,
-    /// The wish to stop.
-    pub stop: StopSignal,
-    /// Where asynchronous work goes; the run itself blocks the calling thread.
-    pub runtime: tokio::runtime::Handle,
-}
 
 /// Each service with how it is rehearsed; labels that nobody knows, and what the plan file names in vain, are told.
 pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<(Service, Rehearsal)>, ConfigError> {
@@ -87,39 +61,55 @@ pub fn list(plan: &Plan, presentation: &Presentation) {
     trials::list(plan, &display(presentation, false));
 }
 
-/// Rehearses, and returns what the outcome means.
-pub fn rehearse(run: CommandRun) -> Result<ExitCode, Failure> {
-    let CommandRun { daemon, info, plan, sources, settings, presentation, session, host_addresses, stop, runtime } =
-        run;
-    let opened = report::open(&settings.reports, Box::new(io::stdout()));
-    let reporters = reporters::of(opened, &settings.reports, style(&presentation))?;
+/// The events of a run, on their way to its reports.
+pub struct RunEvents {
+    sink: EventSink,
+    dispatcher: Dispatcher,
+}
+
+impl RunEvents {
+    /// Opens the reports, which show every event from now on.
+    pub fn start(settings: &Settings, presentation: &Presentation) -> Result<Self, Failure> {
+        let opened = report::open(&settings.reports, Box::new(io::stdout()));
+        let reporters = reporters::of(opened, &settings.reports, style(presentation))?;
+        let (sink, dispatcher) = Dispatcher::start(reporters, identity::timestamp);
+        Ok(Self { sink, dispatcher })
+    }
+
+    /// Hands the facts of the engine to the reports.
+    pub fn notify(&self, stop: &StopSignal) -> Notify {
+        let sink = self.sink.clone();
+        Notify::new(stop.clone(), move |fact| sink.send(fact))
+    }
+}
+
+/// Rehearses, and returns what the outcome means. `context` sends its facts to `events`.
+pub fn rehearse(
+    context: RunContext,
+    plan: Plan,
+    settings: &Settings,
+    presentation: &Presentation,
+    events: RunEvents,
+) -> ExitCode {
+    let RunEvents { sink, dispatcher } = events;
     let single = plan.cases().count() == 1;
-    let outcome = trials::run(trials::TrialRun {
-        runtime,
-        daemon,
-        info,
-        plan,
-        session,
-        sources,
-        host_addresses,
-        stop,
-        threads: settings.threads,
-        conduct: RunPolicy {
-            max_fail: settings.max_fail,
-            retries: settings.retries.count,
-            retry_failures: settings.retries.failures,
-            partition: settings.selection.partition,
-            no_tests: settings.no_tests,
-            global_timeout: settings.global_timeout,
-            slow_after: settings.slow_after,
-        },
-        keep: settings.keep,
-        reporters,
-        clock: identity::timestamp,
-        display: display(&presentation, single),
-    });
+    trials::run(context, plan, policy(settings), sink, &display(presentation, single));
+    let outcome = dispatcher.finish();
     reporters::tell_of_lost(&outcome);
-    Ok(outcome.exit_code())
+    outcome.exit_code()
+}
+
+fn policy(settings: &Settings) -> RunPolicy {
+    RunPolicy {
+        threads: settings.threads,
+        max_fail: settings.max_fail,
+        retries: settings.retries.count,
+        retry_failures: settings.retries.failures,
+        partition: settings.selection.partition,
+        no_tests: settings.no_tests,
+        global_timeout: settings.global_timeout,
+        slow_after: settings.slow_after,
+    }
 }
 
 fn style(presentation: &Presentation) -> HumanStyle {

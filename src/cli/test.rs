@@ -7,7 +7,7 @@ use super::args::{Global, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::presentation::Presentation;
-use super::rehearsal::{self, CommandRun};
+use super::rehearsal::{self, RunEvents};
 use super::{console, identity, no_match, rerun, runtime, signals, survey, unused_flags};
 use crate::config::settings::{Rehearsal, Settings};
 use crate::config::{Environment, PlanFile};
@@ -17,9 +17,9 @@ use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
-use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
+use crate::rehearse::{OpenedSource, RunContext, RunResources};
 use crate::report;
 
 /// Who asks for a run.
@@ -90,21 +90,21 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     unused_flags::note(&plan, &args.rehearsal);
     let session = identity::session("");
-    let session = if settings.keep { session.kept() } else { session };
-    let handle = runtime.handle().clone();
-    let host_addresses = identity::host_addresses(&endpoint.target);
-    rehearsal::rehearse(CommandRun {
+    let events = RunEvents::start(&settings, &presentation)?;
+    let context = RunContext {
+        runtime: runtime.handle().clone(),
         daemon,
         info,
-        plan,
+        session: if settings.keep { session.kept() } else { session },
+        notify: events.notify(&stop),
+        keep: settings.keep,
         sources,
-        settings,
-        presentation,
-        session,
-        host_addresses,
+        host_addresses: identity::host_addresses(&endpoint.target),
         stop,
-        runtime: handle,
-    })
+        environment: env.clone(),
+        resources: RunResources::default(),
+    };
+    Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
 }
 
 /// Filters that find nothing while others do: of a name that was to be exact that is a mistake, of a part of a name a note.

@@ -4,6 +4,8 @@
 
 mod boot;
 mod breach;
+mod context;
+mod diagnose;
 mod engine;
 mod inspect;
 mod restore;
@@ -15,5 +17,6 @@ pub mod survey;
 mod teardown;
 mod validate;
 
-pub use engine::{Engine, OpenedSource, Setup};
+pub use context::{OpenedSource, RunContext, RunResources};
+pub use engine::Engine;
 pub use steps::Notify;

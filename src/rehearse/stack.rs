@@ -15,7 +15,7 @@ use crate::model::service::ServiceName;
 use crate::plan::isolate::withheld_for_good;
 
 use super::boot::Booted;
-use super::engine::RunContext;
+use super::context::RunContext;
 use super::restore::Restored;
 use super::restore::backup::Streamed;
 use super::sandbox::ledger::Ledger;
@@ -120,7 +120,7 @@ impl StackRehearsal {
             () = self.common.stop.cancelled() => {
                 Err(stopped(&self.common.stop, "during this rehearsal"))
             }
-            diagnosis = self.common.breach.heard(&self.plan.name) => Err(diagnosis),
+            diagnosis = self.common.breach().heard(&self.plan.name) => Err(diagnosis),
             result = self.validate(case) => result,
         };
         match result {
@@ -156,7 +156,7 @@ impl StackRehearsal {
             return;
         }
         // What runs in a sandbox that may be open is not kept running.
-        let open = self.common.breach.known(&self.plan.name).is_some();
+        let open = self.common.breach().known(&self.plan.name).is_some();
         let keep = self.common.keep && self.not_green.load(Ordering::Relaxed);
         let keep = keep && !open && !self.common.stop.is_cancelled();
         self.remove_all(cases, keep).await;

@@ -76,7 +76,7 @@ impl StackRehearsal {
     pub fn grounds(self: &Arc<Self>) -> SharedFuture<Arc<SandboxBase>> {
         let stack = Arc::clone(self);
         self.grounds.get(|| async move {
-            if let Some(diagnosis) = stack.common.breach.known(&stack.plan.name) {
+            if let Some(diagnosis) = stack.common.breach().known(&stack.plan.name) {
                 return Err(diagnosis);
             }
             let (network, places) = tokio::join!(stack.make_network(), stack.prepare_all());
@@ -321,7 +321,7 @@ impl StackRehearsal {
                 );
                 let diagnosis = step.broke(Diagnosis::new(Code::SandboxNotIsolated, message));
                 self.common.notify.halt();
-                self.common.breach.tell(&self.plan.name, &diagnosis);
+                self.common.breach().tell(&self.plan.name, &diagnosis);
                 Err(diagnosis)
             }
             Ok(other) => Err(step.broke(unexpected("the canary", &other))),

@@ -285,9 +285,10 @@ impl StackRehearsal {
     }
 
     async fn secret(&self, place: &SecretPlace) -> Result<String, String> {
-        let place = place.clone();
+        let (place, environment) = (place.clone(), self.common.environment.clone());
+        let variable = move |name: &str| environment.get(name).map(str::to_owned);
         // A command may take its time.
-        let found = tokio::task::spawn_blocking(move || fetch_secret(&place, |name| std::env::var(name).ok())).await;
+        let found = tokio::task::spawn_blocking(move || fetch_secret(&place, variable)).await;
         let secret = found.map_err(|error| error.to_string())??;
         self.mask.learn(&Mask::of_secrets([secret.reveal()]));
         Ok(secret.reveal().to_owned())

@@ -1,0 +1,129 @@
+//! What every part of a run shares: the connection, the session, the sources, the wish to stop, and what is made once.
+//!
+//! `cli` fills a [`RunContext`] and moves it down; nothing below reads the process's environment or its clock.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::docker::{Daemon, DaemonInfo};
+use crate::model::diagnosis::Code;
+use crate::model::environment::Environment;
+use crate::model::event::Fact;
+use crate::model::source::SourcePlace;
+use crate::source::Backup;
+use crate::worker::client::WorkerImage;
+
+use super::breach::Breach;
+use super::diagnose::docker_diagnosis;
+use super::sandbox::session::Session;
+use super::sandbox::stop::StopSignal;
+use super::sandbox::watch::Watch;
+use super::shared_task::{SharedFuture, SharedTask};
+use super::steps::Notify;
+
+/// Everything that a run has besides its plan and its policy.
+pub struct RunContext {
+    /// The runtime that the engine works on.
+    pub runtime: Handle,
+    /// The connection to the Docker daemon.
+    pub daemon: Daemon,
+    /// What the daemon says of itself.
+    pub info: DaemonInfo,
+    /// Labels and names for every object that the run creates.
+    pub session: Session,
+    /// Receives the facts of the run.
+    pub notify: Notify,
+    /// Keep the sandboxes of stacks that are not green.
+    pub keep: bool,
+    /// The sources of the plan, in the order of `Plan::sources`.
+    pub sources: Vec<OpenedSource>,
+    /// Addresses of the host that no sandbox may reach, as far as the client knows them.
+    pub host_addresses: Vec<String>,
+    /// Ends all work when somebody asks for it.
+    pub stop: StopSignal,
+    /// The environment of the process: secrets of checks may be in it.
+    pub environment: Environment,
+    /// What the run makes once, when it is first needed.
+    pub resources: RunResources,
+}
+
+/// What a run makes once: the worker image, the watch over its containers, the addresses to keep out of reach.
+#[derive(Default)]
+pub struct RunResources {
+    image: SharedTask<WorkerImage>,
+    watch: SharedTask<Arc<Watch>>,
+    addresses: SharedTask<Arc<Vec<String>>>,
+    breach: Arc<Breach>,
+}
+
+/// A source of the plan with its reader.
+#[derive(Debug, Clone)]
+pub struct OpenedSource {
+    /// The source as it was asked for.
+    pub place: SourcePlace,
+    /// Reader for the archive. `None`: the data is a folder on the engine's host, or opening failed (the plan then says
+    /// why).
+    pub backup: Option<Arc<Backup>>,
+}
+
+impl RunContext {
+    /// A context for a second boot (`control`): its facts go to `overhear` only, and its sandbox is never kept.
+    pub(super) fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> RunContext {
+        RunContext {
+            runtime: self.runtime.clone(),
+            daemon: self.daemon.clone(),
+            info: self.info.clone(),
+            session: self.session.clone(),
+            notify: self.notify.silenced(overhear),
+            keep: false,
+            sources: self.sources.clone(),
+            host_addresses: self.host_addresses.clone(),
+            stop: self.stop.clone(),
+            environment: self.environment.clone(),
+            resources: RunResources { breach: Arc::clone(&self.resources.breach), ..RunResources::default() },
+        }
+    }
+
+    /// Knows whether a sandbox of this run was found open; then nothing is booted any more, and what runs is stopped.
+    pub(super) fn breach(&self) -> &Breach {
+        &self.resources.breach
+    }
+
+    /// The worker image, imported if need be.
+    pub(super) fn image(&self) -> SharedFuture<WorkerImage> {
+        let daemon = self.daemon.clone();
+        self.resources.image.get(|| async move {
+            WorkerImage::ensure(&daemon)
+                .await
+                .map_err(|error| super::sandbox::worker::worker_diagnosis(&error, "the worker image"))
+        })
+    }
+
+    /// The watch over the session's containers.
+    pub(super) fn watch(&self) -> SharedFuture<Arc<Watch>> {
+        let (daemon, session) = (self.daemon.clone(), self.session.id.clone());
+        self.resources.watch.get(|| async move {
+            let watch = Watch::start(&daemon, &session).await;
+            watch
+                .map(Arc::new)
+                .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "watching the sandbox's containers"))
+        })
+    }
+
+    /// Every address that must not answer from inside a sandbox.
+    pub(super) fn addresses(&self) -> SharedFuture<Arc<Vec<String>>> {
+        let (daemon, mut addresses) = (self.daemon.clone(), self.host_addresses.clone());
+        self.resources.addresses.get(|| async move {
+            let networks = daemon.networks().await;
+            let networks =
+                networks.map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "listing the networks"))?;
+            // Our own networks' gateways come and go with other stacks; each sandbox tries its own.
+            let others = networks.into_iter().filter(|network| !network.name.starts_with("rehearsa-"));
+            addresses.extend(others.flat_map(|network| network.gateways));
+            addresses.sort_unstable();
+            addresses.dedup();
+            Ok(Arc::new(addresses))
+        })
+    }
+}
