@@ -3,6 +3,10 @@
 //!
 //! What the library offers is [`harness`]. The rooms below belong to the program and to its tests: they change without notice.
 
+// Unit tests share recorded runs and odd trees with the programs in tests/, where this library has a name.
+#[cfg(test)]
+extern crate self as rehearsa;
+
 #[doc(hidden)]
 pub mod archive;
 #[doc(hidden)]
