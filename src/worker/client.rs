@@ -4,22 +4,23 @@ mod board;
 mod stream;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::Stream;
+use futures_util::stream::empty;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
-use tokio::time::{Instant, sleep_until};
+use tokio_util::bytes::Bytes;
 
 use super::image::EXECUTABLE;
-use super::protocol::{Answer, Job, Request};
+use super::protocol::{Answer, Failure, Message, Request, UnpackJob, WorkerJob};
 use crate::docker::{Attached, Daemon, DockerError, Output};
 use crate::model::event::Amount;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSpec, NetworkSpec, ObjectLabels, Stdin};
 use board::{PendingReplies, read};
-use stream::Frame;
+use stream::{Frame, Outbox};
 
 pub use super::image::WorkerImage;
 
@@ -75,6 +76,23 @@ pub enum WorkerError {
 
 fn stderr_note(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
+}
+
+/// Why a job has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The worker could not do the job.
+    #[error("{0}")]
+    Failed(Failure),
+    /// The job was stopped on request.
+    #[error("the job was stopped")]
+    Cancelled,
+    /// The worker failed, or could not be reached any more.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The answer is one to another job.
+    #[error("unexpected answer {0:?}")]
+    Unexpected(Box<Answer>),
 }
 
 /// A started worker; cheap to share behind an `Arc`: jobs may run at the same time.
@@ -146,7 +164,7 @@ impl Worker {
         output: impl Stream<Item = crate::docker::Result<Output>> + Send + Unpin + 'static,
         exit_code: impl Future<Output = Option<i64>> + Send + 'static,
         silence: Duration,
-    ) -> (Worker, oneshot::Receiver<Answer>) {
+    ) -> (Worker, oneshot::Receiver<Message>) {
         let board = Arc::new(PendingReplies::default());
         let (_, greeting) = board.wait_for(0).expect("nothing was read yet");
         let (requests, lines) = mpsc::unbounded_channel();
@@ -169,9 +187,9 @@ impl Worker {
         (Worker { container_id, requests, data, board, next_id, silence, _alive: alive }, greeting)
     }
 
-    async fn greeted(&self, greeting: oneshot::Receiver<Answer>) -> Result<(), WorkerError> {
+    async fn greeted(&self, greeting: oneshot::Receiver<Message>) -> Result<(), WorkerError> {
         match tokio::time::timeout(self.silence, greeting).await {
-            Ok(Ok(Answer::Ready)) => Ok(()),
+            Ok(Ok(Message::Ready)) => Ok(()),
             Ok(Ok(other)) => Err(WorkerError::Garbled(format!("{other:?} as a greeting"))),
             Ok(Err(_)) => Err(self.board.end()),
             Err(_) => Err(WorkerError::Silent(self.silence)),
@@ -183,33 +201,32 @@ impl Worker {
         &self.container_id
     }
 
-    /// Gives it a job and waits for the answer that ends it; `progress` hears of the rest. If the future is dropped, the
-    /// job is cancelled.
-    pub async fn run(
+    /// Gives the worker a job and waits for the answer. If the future is dropped, the job is cancelled.
+    pub async fn run<J: WorkerJob>(&self, job: J) -> Result<J::Answer, JobError> {
+        self.run_with_progress(job, |_, _| {}).await
+    }
+
+    /// As [`run`](Self::run); `progress` hears how far the job is.
+    pub async fn run_with_progress<J: WorkerJob>(
         &self,
-        job: Job,
-        mut progress: impl FnMut(Amount, Option<Amount>) + Send,
-    ) -> Result<Answer, WorkerError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (mut heard, mut answered) = self.board.wait_for(id)?;
-        let mut running = Running { worker: self, id, ended: false };
-        self.send(&Request { id, job });
-        let mut deadline = Instant::now() + self.silence;
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut answered => {
-                    running.ended = true;
-                    return answer.map_err(|_| self.board.end());
-                }
-                Ok(()) = heard.changed() => {
-                    let (amount, total) = *heard.borrow_and_update();
-                    progress(amount, total);
-                    deadline = Instant::now() + self.silence;
-                }
-                () = sleep_until(deadline) => return Err(WorkerError::Silent(self.silence)),
-            }
-        }
+        job: J,
+        progress: impl FnMut(Amount, Option<Amount>) + Send,
+    ) -> Result<J::Answer, JobError> {
+        let no_stream = empty::<std::io::Result<Bytes>>();
+        answer_of::<J>(self.converse(job.into_job(), Outbox::Done, no_stream, progress).await?)
+    }
+
+    /// Gives the worker an archive to unpack and waits for the answer; `progress` hears how far the job is. The stream is
+    /// not read to its end when the answer comes before. When it breaks, or the future is dropped, the job is cancelled.
+    ///
+    /// What waits to be sent is bounded: the stream is read as fast as the worker takes it.
+    pub async fn unpack(
+        &self,
+        job: UnpackJob,
+        stream: impl Stream<Item = std::io::Result<Bytes>> + Send,
+        progress: impl FnMut(Amount, Option<Amount>) + Send,
+    ) -> Result<<UnpackJob as WorkerJob>::Answer, JobError> {
+        answer_of::<UnpackJob>(self.converse(job.into_job(), Outbox::Empty, stream, progress).await?)
     }
 
     fn send(&self, request: &Request) {
@@ -224,6 +241,18 @@ fn line(request: &Request) -> Vec<u8> {
     line
 }
 
+/// The answer to a job of this type.
+fn answer_of<J: WorkerJob>(message: Message) -> Result<J::Answer, JobError> {
+    match message {
+        Message::Done(answer) => J::from_answer(answer).map_err(|other| JobError::Unexpected(Box::new(other))),
+        Message::Failed(failure) => Err(JobError::Failed(failure)),
+        Message::Cancelled => Err(JobError::Cancelled),
+        Message::Ready | Message::Progress { .. } => {
+            Err(WorkerError::Garbled(format!("{message:?} as the end of a job")).into())
+        }
+    }
+}
+
 /// A job while somebody waits for it.
 struct Running<'a> {
     worker: &'a Worker,
@@ -235,7 +264,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.worker.board.forget(self.id);
-            self.worker.send(&Request { id: 0, job: Job::Cancel { target: self.id } });
+            self.worker.send(&Request::Cancel { id: self.id });
         }
     }
 }

@@ -23,7 +23,11 @@ use super::jobs::listen::listen;
 use super::jobs::names::names;
 use super::jobs::survey::survey;
 use super::jobs::{empty, http, overlay, unpack};
-use super::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request};
+use super::protocol::{
+    Answer, CanaryJob, CompareJob, CopyJob, Failure, FingerprintJob, HttpJob, InventoryJob, Job, ListenJob, MAX_DATA,
+    Message, NamesJob, OwnersJob, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SqliteJob,
+    SurveyJob, UnpackJob, VersionFilesJob, WorkerJob,
+};
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -46,8 +50,8 @@ type Jobs = Arc<Mutex<BTreeMap<u64, Running>>>;
 struct Output<W>(Mutex<W>);
 
 impl<W: Write> Output<W> {
-    fn say(&self, id: u64, answer: Answer) {
-        let mut line = serde_json::to_vec(&Reply { id, answer }).expect("a reply has string keys only");
+    fn say(&self, id: u64, message: Message) {
+        let mut line = serde_json::to_vec(&Reply { id, message }).expect("a reply has string keys only");
         line.push(b'\n');
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody reads any more: then the input ends as well, and with it the process.
@@ -60,7 +64,7 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
     let output = Arc::new(Output(Mutex::new(output)));
     let jobs = Jobs::default();
     let filled = Arc::new(FilledVolumes::default());
-    output.say(0, Answer::Ready);
+    output.say(0, Message::Ready);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -70,31 +74,31 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
             Ok(_) => {}
         }
         match serde_json::from_slice::<Request>(&line) {
-            Ok(Request { job: Job::Cancel { target }, .. }) => {
-                if let Some(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&target) {
+            Ok(Request::Cancel { id }) => {
+                if let Some(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
                     job.ticket.cancel();
-                    // It may be waiting for its stream.
+                    // The job may be waiting for its stream.
                     job.filler = None;
                 }
             }
-            Ok(Request { id, job: Job::Data { length } }) if length <= MAX_DATA => {
+            Ok(Request::Data { id, length }) if length <= MAX_DATA => {
                 if pass_on(&mut input, length, id, &jobs).is_err() {
                     return ExitCode::FAILURE;
                 }
             }
             // What follows it is no request.
-            Ok(Request { job: Job::Data { length }, .. }) => {
+            Ok(Request::Data { length, .. }) => {
                 output.say(0, refused(format!("a piece of {length} bytes")));
                 return ExitCode::FAILURE;
             }
-            Ok(request) => accept(request, &jobs, &filled, &output),
+            Ok(Request::Start { id, job }) => accept(id, job, &jobs, &filled, &output),
             Err(error) => output.say(0, refused(error.to_string())),
         }
     }
 }
 
-fn refused(error: String) -> Answer {
-    Answer::Failed(Failure::BadRequest { error })
+fn refused(error: String) -> Message {
+    Message::Failed(Failure::BadRequest { error })
 }
 
 /// Reads a piece of a stream and gives it to its job. Waits for a job that has not read the pieces before it; a job that has
@@ -120,15 +124,15 @@ fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::
 }
 
 fn accept<W: Write + Send + 'static>(
-    request: Request,
+    id: u64,
+    job: Job,
     jobs: &Jobs,
     filled: &Arc<FilledVolumes>,
     output: &Arc<Output<W>>,
 ) {
-    let Request { id, job } = request;
     let ticket = Arc::new(JobControl::default());
     let (filler, stream) = match &job {
-        Job::Unpack { .. } => Some(feed(&ticket)).unzip(),
+        Job::Unpack(_) => Some(feed(&ticket)).unzip(),
         _ => (None, None),
     };
     {
@@ -141,10 +145,10 @@ fn accept<W: Write + Send + 'static>(
     }
     let (jobs, filled, out) = (Arc::clone(jobs), Arc::clone(filled), Arc::clone(output));
     let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
-        let answer = supervise(id, job, stream, &ticket, &filled, &out);
+        let end = supervise(id, job, stream, &ticket, &filled, &out);
         // Its number is free before the client can know that it ended.
         jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        out.say(id, answer);
+        out.say(id, end);
     });
     if let Err(error) = spawned {
         output.say(id, refused(format!("no thread: {error}")));
@@ -159,7 +163,7 @@ fn supervise<W: Write>(
     ticket: &Arc<JobControl>,
     filled: &Arc<FilledVolumes>,
     output: &Output<W>,
-) -> Answer {
+) -> Message {
     let (done, end) = channel();
     let (work, filled) = (Arc::clone(ticket), Arc::clone(filled));
     // Whatever it does from here on is reported.
@@ -173,16 +177,16 @@ fn supervise<W: Write>(
     }
     loop {
         match end.recv_timeout(REPORT) {
-            Ok(Ok(answer)) => return answer,
-            Ok(Err(JobStop::Failed(failure))) => return Answer::Failed(failure),
-            Ok(Err(JobStop::Cancelled | JobStop::Enough)) => return Answer::Cancelled,
+            Ok(Ok(answer)) => return Message::Done(answer),
+            Ok(Err(JobStop::Failed(failure))) => return Message::Failed(failure),
+            Ok(Err(JobStop::Cancelled | JobStop::Enough)) => return Message::Cancelled,
             // The thread ended without a word: it panicked, and standard error says where.
             Err(RecvTimeoutError::Disconnected) => return refused("the job broke off".to_owned()),
             Err(RecvTimeoutError::Timeout) => {
                 let now = ticket.pulse();
                 if now != pulse {
                     pulse = now;
-                    output.say(id, Answer::Progress { amount: ticket.amount(), total: ticket.total() });
+                    output.say(id, Message::Progress { amount: ticket.amount(), total: ticket.total() });
                 }
             }
         }
@@ -195,51 +199,43 @@ fn perform(
     ticket: &Arc<JobControl>,
     filled: &FilledVolumes,
 ) -> Result<Answer, JobStop> {
+    let bad_request = |error: String| JobStop::Failed(Failure::BadRequest { error });
     Ok(match job {
-        Job::Scan { path, max_entries } => {
-            Answer::Scanned(scan(&path, ScanBounds { entries: max_entries, bytes: 0 }, ticket, true)?)
+        Job::Scan(ScanJob { path, max_entries }) => {
+            let bounds = ScanBounds { entries: max_entries, bytes: 0 };
+            ScanJob::into_answer(scan(&path, bounds, ticket, true)?)
         }
-        Job::Names { path } => Answer::Named { names: names(&path)? },
-        Job::Survey { path, wants } => survey(&path, &wants, ticket)?,
-        Job::Copy { from, to, max_bytes, keep_free, contents } => {
+        Job::Names(job) => NamesJob::into_answer(names(&job.path)?),
+        Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, ticket)?),
+        Job::Copy(CopyJob { from, to, max_bytes, keep_free, contents }) => {
             let (copied, source) = copy_and_note(&from, &to, [max_bytes, keep_free], contents, ticket, &())?;
             filled.note(to, Expected::Copied(source));
-            Answer::Copied(copied)
+            CopyJob::into_answer(copied)
         }
-        Job::PrepareEmpty { from, to } => Answer::EmptyReady { root: empty::prepare(&from, &to)? },
-        Job::PrepareOverlay { from, to } => {
-            overlay::prepare(&from, &to)?;
-            Answer::OverlayReady
-        }
-        Job::Sqlite { path, scratch, source, live, keep_free } => {
+        Job::PrepareEmpty(job) => PrepareEmptyJob::into_answer(empty::prepare(&job.from, &job.to)?),
+        Job::PrepareOverlay(job) => PrepareOverlayJob::into_answer(overlay::prepare(&job.from, &job.to)?),
+        Job::Sqlite(SqliteJob { path, scratch, source, live, keep_free }) => {
             let (source, live) = (source.as_deref(), live.as_deref());
             let asked = sqlite::SqliteSearch { path: &path, scratch: &scratch, source, live, keep_free };
-            Answer::Sqlite(Box::new(sqlite::check(asked, ticket)?))
+            SqliteJob::into_answer(sqlite::check(asked, ticket)?)
         }
-        Job::Query { root, path, alone, scratch, query, rows, keep_free } => {
-            let (root, path, scratch, query) = (&root, &path, &scratch, &query);
-            let question = sqlite::SqliteQuery { root, path, alone, scratch, query, rows, keep_free };
-            Answer::Queried { queried: sqlite::query(&question, ticket)? }
-        }
-        Job::Inventory { path, contents } => match filled.inventory(&path, contents, ticket) {
-            Some(inventory) => Answer::Inventoried(Box::new(inventory?)),
-            None => refused(format!("nothing is known of how {path} was filled")),
+        Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, ticket)?),
+        Job::Inventory(InventoryJob { path, contents }) => match filled.inventory(&path, contents, ticket) {
+            Some(inventory) => InventoryJob::into_answer(inventory?),
+            None => return Err(bad_request(format!("nothing is known of how {path} was filled"))),
         },
-        Job::Owners { path, max_entries } => Answer::Owners(owners(&path, max_entries, ticket)?),
-        Job::Canary { addresses, name, patience_ms } => {
+        Job::Owners(job) => OwnersJob::into_answer(owners(&job.path, job.max_entries, ticket)?),
+        Job::Canary(CanaryJob { addresses, name, patience_ms }) => {
             let patience = Duration::from_millis(patience_ms);
-            Answer::Canary { answered: canary(&addresses, &name, patience, ticket)? }
+            CanaryJob::into_answer(canary(&addresses, &name, patience, ticket)?)
         }
-        Job::Listen { ports } => {
-            listen(&ports, ticket)?;
-            Answer::Listening
-        }
-        Job::VersionFiles { path } => Answer::VersionFiles { marks: marks(&path, ticket)? },
-        Job::Fingerprint { path } => Answer::Fingerprint { held: Box::new(fingerprint::held(&path, ticket)?) },
-        Job::Compare { path, sample } => Answer::Survivors { kept: fingerprint::kept(&path, &sample, ticket)? },
-        Job::Http { request } => http::ask(&request),
-        Job::Unpack { routes, max_bytes, max_entries, keep_free } => {
-            let Some(stream) = stream else { return Ok(refused("there is no stream".to_owned())) };
+        Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, ticket)?),
+        Job::VersionFiles(job) => VersionFilesJob::into_answer(marks(&job.path, ticket)?),
+        Job::Fingerprint(job) => FingerprintJob::into_answer(fingerprint::held(&job.path, ticket)?),
+        Job::Compare(job) => CompareJob::into_answer(fingerprint::kept(&job.path, &job.sample, ticket)?),
+        Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
+        Job::Unpack(UnpackJob { routes, max_bytes, max_entries, keep_free }) => {
+            let Some(stream) = stream else { return Err(bad_request("there is no stream".to_owned())) };
             let bounds = unpack::UnpackBounds { max_bytes, max_entries, keep_free };
             let mut places = Vec::new();
             for (route, (unpacked, manifest)) in
@@ -248,9 +244,7 @@ fn perform(
                 filled.note(route.to.clone(), Expected::Unpacked(manifest));
                 places.push(unpacked);
             }
-            Answer::Unpacked { places }
+            UnpackJob::into_answer(places)
         }
-        // The serving loop has seen to these.
-        Job::Data { .. } | Job::Cancel { .. } => Answer::Cancelled,
     })
 }

@@ -9,11 +9,10 @@ use crate::model::plan::{DataSource, RestorePlan, ServicePlan};
 use crate::model::service::ServiceName;
 use crate::model::units;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Few, Inventory, Job, Owners};
+use crate::worker::protocol::{Few, Inventory, InventoryJob, Owners, OwnersJob};
 
 use super::RestoredMount;
-use crate::rehearse::restore::{failure_diagnosis, named};
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::restore::{mount_diagnosis, named};
 use crate::rehearse::stack::StackRehearsal;
 use crate::rehearse::steps::OpenStep;
 
@@ -33,13 +32,9 @@ impl StackRehearsal {
         let title = place.plan.mount.title();
         let doing = || format!("looking at what came back to {title}");
         let contents = place.plan.verify_content;
-        let job = Job::Inventory { path: path.clone(), contents };
-        let inventory = match worker.run(job, |amount, total| step.progress(amount, total)).await {
-            Ok(Answer::Inventoried(inventory)) => *inventory,
-            Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &place.plan.mount)),
-            Ok(other) => return Err(unexpected(&doing(), &other)),
-            Err(error) => return Err(worker_diagnosis(&error, &doing())),
-        };
+        let job = InventoryJob { path: path.clone(), contents };
+        let inventory = worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
+        let inventory = inventory.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
         tracing::debug!(%title, entries = inventory.entries, changed_since = inventory.changed_since, "inventory");
         if let Some(diagnosis) = difference(place.plan, &inventory) {
             return Err(diagnosis);
@@ -62,10 +57,10 @@ impl StackRehearsal {
     /// many change owners when they start. Nothing fails here, whatever cannot be looked at.
     async fn suspect_owners(&self, place: &RestoredMount<'_>, restored: &Owners, worker: &Worker) {
         let Some(path) = place.live.clone() else { return };
-        let live = match worker.run(Job::Owners { path, max_entries: LIVE_ENTRIES }, |_, _| {}).await {
-            Ok(Answer::Owners(live)) => live,
-            other => {
-                tracing::debug!(?other, "the live mount cannot be looked at");
+        let live = match worker.run(OwnersJob { path, max_entries: LIVE_ENTRIES }).await {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::debug!(%error, "the live mount cannot be looked at");
                 return;
             }
         };

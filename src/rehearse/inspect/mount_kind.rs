@@ -5,7 +5,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::DataSource;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job, RootKind, Scan};
+use crate::worker::protocol::{RootKind, Scan, ScanJob};
 
 use super::RestoredMount;
 use crate::rehearse::restore::kind_word;
@@ -55,11 +55,8 @@ impl StackRehearsal {
 }
 
 async fn look(worker: &Worker, path: &str) -> Option<Scan> {
-    match worker.run(Job::Scan { path: path.to_owned(), max_entries: 1 }, |_, _| {}).await {
-        Ok(Answer::Scanned(scan)) => Some(scan),
-        // It only helps to see.
-        Ok(_) | Err(_) => None,
-    }
+    // What cannot be looked at is not compared.
+    worker.run(ScanJob { path: path.to_owned(), max_entries: 1 }).await.ok()
 }
 
 fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>) -> Option<Diagnosis> {

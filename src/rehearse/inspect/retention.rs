@@ -19,12 +19,11 @@ use crate::model::mount::Strategy;
 use crate::model::plan::{DataSource, MountPlan, ServicePlan};
 use crate::model::units::amount;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job};
+use crate::worker::protocol::{CompareJob, FingerprintJob};
 
 use super::RestoredMount;
 use crate::rehearse::boot::Booted;
-use crate::rehearse::restore::failure_diagnosis;
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::restore::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack::StackRehearsal;
 
@@ -42,18 +41,13 @@ impl StackRehearsal {
             return Ok(());
         }
         let doing = || format!("noting what {} holds", place.plan.mount.title());
-        match worker.run(Job::Fingerprint { path: place.path.clone() }, |_, _| {}).await {
-            Ok(Answer::Fingerprint { held }) => {
-                if !held.sample.is_empty() {
-                    // A place is restored once.
-                    let _ = self.fingerprints[place.index].set(*held);
-                }
-                Ok(())
-            }
-            Ok(Answer::Failed(failure)) => Err(failure_diagnosis(&failure, &place.plan.mount)),
-            Ok(other) => Err(unexpected(&doing(), &other)),
-            Err(error) => Err(worker_diagnosis(&error, &doing())),
+        let held = worker.run(FingerprintJob { path: place.path.clone() }).await;
+        let held = held.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
+        if !held.sample.is_empty() {
+            // A place is restored once.
+            let _ = self.fingerprints[place.index].set(held);
         }
+        Ok(())
     }
 
     /// Lets a service settle and then sees whether what was restored for it is still there. The worker that restored it looks: it
@@ -89,13 +83,8 @@ impl StackRehearsal {
         let Some(worker) = sandbox.worker.lock().await.clone() else {
             return Err(Diagnosis::new(Code::WorkerFailed, format!("{}: the worker was gone before that", doing())));
         };
-        let job = Job::Compare { path, sample: held.sample.clone() };
-        let kept = match worker.run(job, |_, _| {}).await {
-            Ok(Answer::Survivors { kept }) => kept,
-            Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &mount.mount)),
-            Ok(other) => return Err(unexpected(&doing(), &other)),
-            Err(error) => return Err(worker_diagnosis(&error, &doing())),
-        };
+        let job = CompareJob { path, sample: held.sample.clone() };
+        let kept = worker.run(job).await.map_err(|error| mount_diagnosis(&error, &mount.mount, &doing()))?;
         match loss(held, &kept) {
             None => Ok(()),
             Some(Loss { what, remedy }) => {

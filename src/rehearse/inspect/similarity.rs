@@ -8,7 +8,7 @@ use crate::model::event::Fact;
 use crate::model::pluralize::pluralize;
 use crate::model::source::MatchRule;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job};
+use crate::worker::protocol::NamesJob;
 
 use super::RestoredMount;
 use crate::rehearse::stack::StackRehearsal;
@@ -68,11 +68,9 @@ impl StackRehearsal {
 
 /// What is at the top of a folder; what every file system has there is nothing.
 async fn names(worker: &Worker, path: &str) -> Option<BTreeSet<Vec<u8>>> {
-    match worker.run(Job::Names { path: path.to_owned() }, |_, _| {}).await {
-        Ok(Answer::Named { names }) => Some(names.into_iter().filter(|name| name != b"lost+found").collect()),
-        // It only helps to see.
-        Ok(_) | Err(_) => None,
-    }
+    // What cannot be looked at is not compared.
+    let names = worker.run(NamesJob { path: path.to_owned() }).await.ok()?;
+    Some(names.into_iter().filter(|name| name != b"lost+found").collect())
 }
 
 fn listed(names: &BTreeSet<Vec<u8>>) -> String {

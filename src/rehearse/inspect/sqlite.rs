@@ -8,11 +8,10 @@ use crate::model::mount::Strategy;
 use crate::model::plan::DataSource;
 use crate::model::pluralize::pluralize;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Databases, Findings, Job};
+use crate::worker::protocol::{Databases, Findings, SqliteJob};
 
 use super::RestoredMount;
-use crate::rehearse::restore::{KEEP_FREE, failure_diagnosis};
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::restore::{KEEP_FREE, mount_diagnosis};
 use crate::rehearse::stack::StackRehearsal;
 
 impl StackRehearsal {
@@ -27,7 +26,7 @@ impl StackRehearsal {
         if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
             return Ok(None);
         }
-        let job = Job::Sqlite {
+        let job = SqliteJob {
             path: path.clone(),
             scratch: to.clone(),
             source: from.clone(),
@@ -35,12 +34,8 @@ impl StackRehearsal {
             keep_free: KEEP_FREE,
         };
         let doing = || format!("checking the SQLite databases of {}", plan.mount.title());
-        let databases = match worker.run(job, |_, _| {}).await {
-            Ok(Answer::Sqlite(databases)) => databases,
-            Ok(Answer::Failed(failure)) => return Err(failure_diagnosis(&failure, &plan.mount)),
-            Ok(other) => return Err(unexpected(&doing(), &other)),
-            Err(error) => return Err(worker_diagnosis(&error, &doing())),
-        };
+        let databases = worker.run(job).await;
+        let databases = databases.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))?;
         let title = plan.mount.title();
         for diagnosis in warnings(&title, &databases) {
             self.common.notify.send(Fact::Warned { cases: plan.cases.clone(), diagnosis });

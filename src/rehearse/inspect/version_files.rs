@@ -11,13 +11,13 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::fingerprint::{VersionFile, VersionFileKind};
 use crate::model::plan::{DataSource, MountPlan, ServicePlan};
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin};
-use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job};
+use crate::worker::client::{JobError, Worker};
+use crate::worker::protocol::VersionFilesJob;
 
 use super::RestoredMount;
 use super::versions::{Mismatch, Program, ProgramName, mismatch};
 use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::sandbox::worker::job_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack::StackRehearsal;
 
@@ -46,14 +46,13 @@ impl StackRehearsal {
             return Ok(());
         }
         let doing = || format!("looking for the versions in {}", place.plan.mount.title());
-        let marks = match worker.run(Job::VersionFiles { path: place.path.clone() }, |_, _| {}).await {
-            Ok(Answer::VersionFiles { marks }) => marks,
-            Ok(Answer::Failed(failure)) => {
-                tracing::debug!(?failure, place = place.plan.mount.title(), "no marks could be looked for");
+        let marks = match worker.run(VersionFilesJob { path: place.path.clone() }).await {
+            Ok(marks) => marks,
+            Err(JobError::Failed(failure)) => {
+                tracing::debug!(%failure, place = place.plan.mount.title(), "no marks could be looked for");
                 return Ok(());
             }
-            Ok(other) => return Err(unexpected(&doing(), &other)),
-            Err(error) => return Err(worker_diagnosis(&error, &doing())),
+            Err(error) => return Err(job_diagnosis(&error, &doing())),
         };
         // A place is restored once.
         let _ = self.version_files[place.index].set(marks);

@@ -14,11 +14,11 @@ use crate::model::source::ContentTally;
 use crate::model::units;
 use crate::plan::mapping::loosest;
 use crate::source::{Backup, SourceError};
-use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Failure, Job, RootKind, Route, Unpacked};
+use crate::worker::client::{JobError, Worker};
+use crate::worker::protocol::{Failure, PrepareEmptyJob, RootKind, Route, UnpackJob, Unpacked};
 
-use super::{KEEP_FREE, Restored, failure_diagnosis};
-use crate::rehearse::sandbox::worker::{PreparedVolume, unexpected, worker_diagnosis};
+use super::{KEEP_FREE, Restored, failure_diagnosis, mount_diagnosis};
+use crate::rehearse::sandbox::worker::PreparedVolume;
 use crate::rehearse::shared_task::{Diagnosed, SharedFuture};
 use crate::rehearse::stack::StackRehearsal;
 use crate::rehearse::steps::OpenStep;
@@ -102,9 +102,8 @@ impl StackRehearsal {
     /// Gives the new volume the owner and mode that the live one has. Where that cannot be had it stays root's: its service may
     /// well see to that by itself, and if not, it will say so.
     async fn root_as_live(&self, plan: &RestorePlan, from: String, prepared: &PreparedVolume, worker: &Worker) {
-        let answer = worker.run(Job::PrepareEmpty { from, to: prepared.to.clone() }, |_, _| {}).await;
-        if !matches!(answer, Ok(Answer::EmptyReady { .. })) {
-            tracing::debug!(?answer, mount = plan.mount.title(), "the live mount's root");
+        if let Err(error) = worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
+            tracing::debug!(%error, mount = plan.mount.title(), "the live mount's root");
         }
     }
 
@@ -116,7 +115,7 @@ impl StackRehearsal {
         streamed: &mut Streamed,
     ) {
         // Each place's own bounds were held against what the backup was seen to hold; these are for one that has changed since.
-        let job = Job::Unpack {
+        let job = UnpackJob {
             routes: places
                 .iter()
                 .map(|place| Route {
@@ -144,12 +143,8 @@ impl StackRehearsal {
         };
         let unpacked = match (broken, answer) {
             (Some(diagnosis), _) => Err(Refusal::Of(diagnosis)),
-            (None, Ok(Answer::Unpacked { places })) => Ok(places),
-            (None, Ok(Answer::Failed(failure))) => Err(Refusal::By(failure)),
-            (None, Ok(other)) => Err(Refusal::Of(unexpected("unpacking", &other))),
-            (None, Err(error)) => {
-                Err(Refusal::Of(worker_diagnosis(&error, &format!("restoring from {}", backup.place))))
-            }
+            (None, Ok(unpacked)) => Ok(unpacked),
+            (None, Err(error)) => Err(Refusal::By(error)),
         };
         match unpacked {
             Ok(all) => {
@@ -161,7 +156,9 @@ impl StackRehearsal {
                 for place in places {
                     let diagnosis = match &refusal {
                         Refusal::Of(diagnosis) => diagnosis.clone(),
-                        Refusal::By(failure) => failure_diagnosis(failure, &place.plan.mount),
+                        Refusal::By(error) => {
+                            mount_diagnosis(error, &place.plan.mount, &format!("restoring from {}", backup.place))
+                        }
                     };
                     streamed.insert(place.index, Err(place.step.broke(diagnosis)));
                 }
@@ -207,7 +204,7 @@ fn difference(place: &UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup) ->
 /// Why nothing was unpacked.
 enum Refusal {
     Of(Diagnosis),
-    By(Failure),
+    By(JobError),
 }
 
 /// Pours a backup out on a thread of its own: it may wait for a disk or a program, and is let go when nobody listens. How it

@@ -15,10 +15,10 @@ use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::pluralize::pluralize;
 use crate::model::sandbox::MountSource;
 use crate::model::units;
-use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Copied, Failure, Job, RootKind};
+use crate::worker::client::{JobError, Worker};
+use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKind};
 
-use super::sandbox::worker::{PreparedVolume, unexpected, worker_diagnosis};
+use super::sandbox::worker::{PreparedVolume, job_diagnosis};
 use super::shared_task::{Diagnosed, SharedFuture};
 use super::stack::StackRehearsal;
 use super::steps::OpenStep;
@@ -99,22 +99,23 @@ impl StackRehearsal {
             step.done_with(None, Some("the live one cannot be looked at, so its owner is root".to_owned()));
             return Ok(Restored::Volume(prepared.volume.name.clone()));
         };
-        match worker.run(Job::PrepareEmpty { from, to: prepared.to.clone() }, |_, _| {}).await {
-            Ok(Answer::EmptyReady { root: RootKind::File }) => {
+        match worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
+            Ok(RootKind::File) => {
                 step.done();
                 Ok(Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)))
             }
-            Ok(Answer::EmptyReady { .. }) => {
+            Ok(_) => {
                 step.done();
                 Ok(Restored::Volume(prepared.volume.name.clone()))
             }
-            Ok(Answer::Failed(Failure::WrongKind { root })) => {
+            Err(JobError::Failed(Failure::WrongKind { root })) => {
                 step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
                 Ok(Restored::Nothing)
             }
-            Ok(Answer::Failed(failure)) => Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
-            Ok(other) => Err(step.broke(unexpected("leaving a mount empty", &other))),
-            Err(error) => Err(step.broke(worker_diagnosis(&error, &format!("leaving {} empty", plan.mount.title())))),
+            Err(error) => {
+                let doing = format!("leaving {} empty", plan.mount.title());
+                Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing)))
+            }
         }
     }
 
@@ -126,16 +127,16 @@ impl StackRehearsal {
     ) -> Diagnosed<Restored> {
         let step = self.restore_step(plan);
         let Some(from) = prepared.from.clone() else { return Ok(Restored::Volume(prepared.volume.name.clone())) };
-        let job = Job::Copy {
+        let job = CopyJob {
             from,
             to: prepared.to.clone(),
             max_bytes: plan.max_copy,
             keep_free: KEEP_FREE,
             contents: plan.verify_content,
         };
-        let answer = worker.run(job, |amount, total| step.progress(amount, total)).await;
+        let answer = worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
         match answer {
-            Ok(Answer::Copied(copied)) => {
+            Ok(copied) => {
                 self.warn_of(plan, &copied);
                 self.note_restored_files(plan, copied.amount.files);
                 let restored = match copied.root {
@@ -147,13 +148,14 @@ impl StackRehearsal {
                 Ok(restored)
             }
             // A socket or a device holds no data: it is left out, and the report says so.
-            Ok(Answer::Failed(Failure::WrongKind { root })) => {
+            Err(JobError::Failed(Failure::WrongKind { root })) => {
                 step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
                 Ok(Restored::Nothing)
             }
-            Ok(Answer::Failed(failure)) => Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
-            Ok(other) => Err(step.broke(unexpected("copying", &other))),
-            Err(error) => Err(step.broke(worker_diagnosis(&error, &format!("copying {}", plan.mount.title())))),
+            Err(error) => {
+                let doing = format!("copying {}", plan.mount.title());
+                Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing)))
+            }
         }
     }
 
@@ -187,6 +189,15 @@ impl StackRehearsal {
     }
 }
 
+/// Why a job about a mount has no answer.
+pub(super) fn mount_diagnosis(error: &JobError, mount: &Mount, during: &str) -> Diagnosis {
+    match error {
+        JobError::Failed(failure) => failure_diagnosis(failure, mount),
+        other => job_diagnosis(other, during),
+    }
+}
+
+/// Why the worker could not restore a mount, or look at what came back.
 pub(super) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
     let title = mount.title();
     match failure {

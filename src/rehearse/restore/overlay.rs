@@ -12,12 +12,12 @@ use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::model::sandbox::VolumeSpec;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job, RootKind, Scan};
+use crate::worker::protocol::{PrepareOverlayJob, RootKind, Scan, ScanJob};
 
-use super::{Restored, failure_diagnosis, kind_word, named};
+use super::{Restored, kind_word, mount_diagnosis, named};
 use crate::rehearse::engine::docker_diagnosis;
 use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::{PreparedVolume, unexpected, worker_diagnosis};
+use crate::rehearse::sandbox::worker::PreparedVolume;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack::StackRehearsal;
 use crate::rehearse::steps::OpenStep;
@@ -96,12 +96,8 @@ impl StackRehearsal {
 
     async fn look(&self, plan: &RestorePlan, path: String, worker: &Worker) -> Diagnosed<Scan> {
         let doing = || format!("looking through {}", plan.mount.title());
-        match worker.run(Job::Scan { path, max_entries: MAX_ENTRIES }, |_, _| {}).await {
-            Ok(Answer::Scanned(scan)) => Ok(scan),
-            Ok(Answer::Failed(failure)) => Err(failure_diagnosis(&failure, &plan.mount)),
-            Ok(other) => Err(unexpected(&doing(), &other)),
-            Err(error) => Err(worker_diagnosis(&error, &doing())),
-        }
+        let scan = worker.run(ScanJob { path, max_entries: MAX_ENTRIES }).await;
+        scan.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))
     }
 
     async fn mount_overlay(
@@ -115,11 +111,8 @@ impl StackRehearsal {
     ) -> Diagnosed<Restored> {
         let doing = || format!("preparing an overlay on {}", plan.mount.title());
         let from = prepared.from.clone().unwrap_or_default();
-        match worker.run(Job::PrepareOverlay { from, to: prepared.to.clone() }, |_, _| {}).await {
-            Ok(Answer::OverlayReady) => {}
-            Ok(Answer::Failed(failure)) => return Err(step.broke(failure_diagnosis(&failure, &plan.mount))),
-            Ok(other) => return Err(step.broke(unexpected(&doing(), &other))),
-            Err(error) => return Err(step.broke(worker_diagnosis(&error, &doing()))),
+        if let Err(error) = worker.run(PrepareOverlayJob { from, to: prepared.to.clone() }).await {
+            return Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing())));
         }
         let name = self.common.session.name(&self.plan.name, &format!("o{index}"));
         let base = &prepared.volume.mountpoint;

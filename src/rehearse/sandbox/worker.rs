@@ -12,8 +12,8 @@ use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
 use crate::model::service::ServiceName;
-use crate::worker::client::{Worker, WorkerError, WorkerImage};
-use crate::worker::protocol::{Answer, Job};
+use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::CanaryJob;
 
 use super::ledger::LedgerEntry;
 use crate::rehearse::engine::docker_diagnosis;
@@ -307,13 +307,13 @@ impl StackRehearsal {
             Err(diagnosis) => return Err(step.broke(diagnosis)),
         };
         addresses.extend(network.gateways.iter().cloned());
-        let job = Job::Canary { addresses, name: OUTSIDE_NAME.to_owned(), patience_ms: CANARY_PATIENCE_MS };
-        match worker.run(job, |_, _| {}).await {
-            Ok(Answer::Canary { answered }) if answered.is_empty() => {
+        let job = CanaryJob { addresses, name: OUTSIDE_NAME.to_owned(), patience_ms: CANARY_PATIENCE_MS };
+        match worker.run(job).await {
+            Ok(answered) if answered.is_empty() => {
                 step.done();
                 Ok(())
             }
-            Ok(Answer::Canary { answered }) => {
+            Ok(answered) => {
                 let message = format!(
                     "from inside the sandbox network {}, which must lead nowhere: {}; no service was booted in it",
                     network.name,
@@ -324,15 +324,19 @@ impl StackRehearsal {
                 self.common.breach().tell(&self.plan.name, &diagnosis);
                 Err(diagnosis)
             }
-            Ok(other) => Err(step.broke(unexpected("the canary", &other))),
-            Err(error) => Err(step.broke(worker_diagnosis(&error, "the canary"))),
+            Err(error) => Err(step.broke(job_diagnosis(&error, "the canary"))),
         }
     }
 }
 
-/// The worker answered something that is no answer to this job.
-pub(in crate::rehearse) fn unexpected(job: &str, answer: &Answer) -> Diagnosis {
-    Diagnosis::new(Code::WorkerFailed, format!("{job}: unexpected answer {answer:?}"))
+/// Why a job that is about no mount has no answer.
+pub(in crate::rehearse) fn job_diagnosis(error: &JobError, during: &str) -> Diagnosis {
+    match error {
+        JobError::Worker(error) => worker_diagnosis(error, during),
+        JobError::Failed(_) | JobError::Cancelled | JobError::Unexpected(_) => {
+            Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
+        }
+    }
 }
 
 /// A worker's failure as a diagnosis.

@@ -8,8 +8,8 @@ use crate::model::source::{BackupContents, MountQuery};
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
-use crate::worker::client::{Worker, WorkerError, WorkerImage};
-use crate::worker::protocol::{Answer, Failure, Job};
+use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::{Failure, SurveyJob, Surveyed};
 
 /// Where the worker sees the folder.
 const TARGET: &str = "/backup";
@@ -29,25 +29,27 @@ pub async fn look(
     let name = format!("rehearsa-{}-lookup", session.id);
     let answer = match Worker::start(daemon, &image, &name, mounts, NetworkSpec::None, &session.marks("plan")).await {
         Ok(worker) => {
-            let job = Job::Survey { path: TARGET.to_owned(), wants };
+            let job = SurveyJob { path: TARGET.to_owned(), wants };
             tokio::select! {
-                answer = worker.run(job, |_, _| {}) => answer,
-                () = stop.cancelled() => Ok(Answer::Cancelled),
+                answer = worker.run(job) => answer,
+                () = stop.cancelled() => Err(JobError::Cancelled),
             }
         }
-        Err(error) => Err(error),
+        Err(error) => Err(JobError::Worker(error)),
     };
     if let Some(left) = sweep::remove_session(daemon, &session.id).await?.into_iter().next() {
         return Err(left.error.into());
     }
     Ok(match answer {
-        Ok(Answer::Surveyed { found, modified }) => Ok((*found, Timestamp::from_second(modified).ok())),
-        Ok(Answer::Failed(Failure::Unreadable { path: inside, error })) => {
+        Ok(Surveyed { found, modified }) => Ok((found, Timestamp::from_second(modified).ok())),
+        Err(JobError::Failed(Failure::Unreadable { path: inside, error })) => {
             Err(format!("reading {path}/{inside} on the engine's host: {error}"))
         }
-        Ok(other) => Err(format!("looking through {path}: {other:?}")),
         // A path that is not there is the engine's refusal to mount it.
-        Err(WorkerError::Docker(error)) => Err(format!("the engine cannot mount {path} of its host: {error}")),
-        Err(error) => return Err(error),
+        Err(JobError::Worker(WorkerError::Docker(error))) => {
+            Err(format!("the engine cannot mount {path} of its host: {error}"))
+        }
+        Err(JobError::Worker(error)) => return Err(error),
+        Err(other) => Err(format!("looking through {path}: {other}")),
     })
 }

@@ -12,8 +12,8 @@ use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
-use crate::worker::client::{Worker, WorkerError, WorkerImage};
-use crate::worker::protocol::{Answer, Job, Scan};
+use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::{Scan, ScanJob};
 
 /// Entries after which counting stops: a plan is to be had soon.
 const MOST_ENTRIES: u64 = 1_000_000;
@@ -131,8 +131,8 @@ impl Counting<'_> {
             .map(|(place, _)| {
                 let worker = &worker;
                 async move {
-                    let job = Job::Scan { path: target(*place), max_entries: MOST_ENTRIES };
-                    (*place, worker.run(job, |_, _| {}).await)
+                    let job = ScanJob { path: target(*place), max_entries: MOST_ENTRIES };
+                    (*place, worker.run(job).await)
                 }
             })
             .buffer_unordered(AT_A_TIME)
@@ -143,11 +143,12 @@ impl Counting<'_> {
         };
         let mut counted = BTreeMap::new();
         for (place, answer) in scans {
-            match answer? {
-                Answer::Scanned(scan) => {
+            match answer {
+                Ok(scan) => {
                     counted.insert(place, scan);
                 }
-                other => debug!("no size of source {place}: {other:?}"),
+                Err(JobError::Worker(error)) => return Err(error),
+                Err(error) => debug!("no size of source {place}: {error}"),
             }
         }
         Ok(counted)

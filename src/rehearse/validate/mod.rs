@@ -23,14 +23,14 @@ use crate::model::service::{Healthcheck, Restart, ServiceName};
 use crate::plan::dependents;
 use crate::plan::isolate::{health_budget, own_retries};
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job};
+use crate::worker::protocol::ListenJob;
 
 use super::boot::Booted;
 
 use super::engine::docker_diagnosis;
 use super::sandbox::ledger::LedgerEntry;
 use super::sandbox::watch::ContainerHistory;
-use super::sandbox::worker::{unexpected, worker_diagnosis};
+use super::sandbox::worker::{job_diagnosis, worker_diagnosis};
 use super::shared_task::{Diagnosed, SharedFuture};
 use super::stack::StackRehearsal;
 
@@ -233,13 +233,9 @@ impl StackRehearsal {
                 };
             }
         };
-        let answer = worker.run(Job::Listen { ports: ports.clone() }, |_, _| {}).await;
+        let answer = worker.run(ListenJob { ports: ports.clone() }).await;
         self.dismiss(worker);
-        match answer {
-            Ok(Answer::Listening) => Ok(()),
-            Ok(other) => Err(unexpected("looking for the ports", &other)),
-            Err(error) => Err(worker_diagnosis(&error, "looking for the ports")),
-        }
+        answer.map_err(|error| job_diagnosis(&error, "looking for the ports"))
     }
 
     /// The service exited while it should have come up. Its restart policy may give it another try.

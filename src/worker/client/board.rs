@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use super::WorkerError;
 use crate::docker::Output;
 use crate::model::event::Amount;
-use crate::worker::protocol::{Answer, Failure, Reply};
+use crate::worker::protocol::{Failure, Message, Reply};
 
 /// Longest line a worker may say.
 const MAX_LINE: usize = 1024 * 1024;
@@ -35,7 +35,7 @@ pub(super) type Progress = (Amount, Option<Amount>);
 #[derive(Debug)]
 struct Waiting {
     progress: watch::Sender<Progress>,
-    answer: oneshot::Sender<Answer>,
+    end: oneshot::Sender<Message>,
 }
 
 /// Why nothing more will be read.
@@ -69,15 +69,15 @@ impl PendingReplies {
     pub(super) fn wait_for(
         &self,
         id: u64,
-    ) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Answer>), OutputEnd> {
+    ) -> Result<(watch::Receiver<Progress>, oneshot::Receiver<Message>), OutputEnd> {
         let (progress, heard) = watch::channel(Default::default());
-        let (answer, answered) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
         let mut state = self.lock();
         if let Some(end) = &state.end {
             return Err(end.clone());
         }
-        state.waiting.insert(id, Waiting { progress, answer });
-        Ok((heard, answered))
+        state.waiting.insert(id, Waiting { progress, end });
+        Ok((heard, ended))
     }
 
     /// Nobody waits for this job any more.
@@ -94,20 +94,20 @@ impl PendingReplies {
 
     fn hear(&self, line: &[u8]) -> Result<(), OutputEnd> {
         let garbled = || OutputEnd::Garbled(String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned());
-        let Reply { id, answer } = serde_json::from_slice(line).map_err(|_| garbled())?;
+        let Reply { id, message } = serde_json::from_slice(line).map_err(|_| garbled())?;
         let mut state = self.lock();
-        match answer {
-            Answer::Progress { amount, total } => {
+        match message {
+            Message::Progress { amount, total } => {
                 if let Some(waiting) = state.waiting.get(&id) {
                     waiting.progress.send_replace((amount, total));
                 }
             }
             // Number 0 is the greeting's; a failure under it is about a request that could not be read.
-            Answer::Failed(Failure::BadRequest { error }) if id == 0 => return Err(OutputEnd::Garbled(error)),
-            answer => {
+            Message::Failed(Failure::BadRequest { error }) if id == 0 => return Err(OutputEnd::Garbled(error)),
+            end => {
                 if let Some(waiting) = state.waiting.remove(&id) {
                     // Whoever waited may have gone: that is how jobs are cancelled.
-                    let _ = waiting.answer.send(answer);
+                    let _ = waiting.end.send(end);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Giving a worker a job that takes a stream.
+//! The conversation about one job: its request, the pieces of its stream, its progress and its end.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use tokio_util::bytes::Bytes;
 
 use super::{Running, Worker, WorkerError, line};
 use crate::model::event::Amount;
-use crate::worker::protocol::{Answer, Job, MAX_DATA, Request};
+use crate::worker::protocol::{Job, MAX_DATA, Message, Request};
 
 /// A piece of a stream on its way.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ pub(super) struct Frame {
 impl Frame {
     fn new(id: u64, bytes: Bytes) -> Frame {
         let length = u32::try_from(bytes.len()).expect("it was cut to what a frame holds");
-        Frame { line: line(&Request { id, job: Job::Data { length } }), bytes }
+        Frame { line: line(&Request::Data { id, length }), bytes }
     }
 }
 
 /// What is to be sent.
-enum Outbox {
+pub(super) enum Outbox {
     /// Nothing: the source is waited for.
     Empty,
     /// This much of a piece of the source.
@@ -59,31 +59,29 @@ impl Silence {
 }
 
 impl Worker {
-    /// Gives it a job that takes a stream, the stream, and waits for the answer that ends the job; `progress` hears of the
-    /// rest. The stream is not read to its end when the answer comes before. When it breaks, or the future is dropped, the job
-    /// is cancelled.
-    ///
-    /// What waits to be sent is bounded: the stream is read as fast as the worker takes it.
-    pub async fn unpack(
+    /// Gives the worker a job, and its stream where it takes one (`outbox` is `Empty` then, else `Done`), and waits for the
+    /// message that ends the job. When the stream breaks, or the future is dropped, the job is cancelled.
+    pub(super) async fn converse(
         &self,
         job: Job,
+        mut outbox: Outbox,
         stream: impl Stream<Item = std::io::Result<Bytes>> + Send,
         mut progress: impl FnMut(Amount, Option<Amount>) + Send,
-    ) -> Result<Answer, WorkerError> {
+    ) -> Result<Message, WorkerError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (mut heard, mut answered) = self.board.wait_for(id)?;
+        let (mut heard, mut ended) = self.board.wait_for(id)?;
         let mut running = Running { worker: self, id, ended: false };
-        self.send(&Request { id, job });
+        self.send(&Request::Start { id, job });
         let mut stream = pin!(stream);
-        let mut outbox = Outbox::Empty;
         let mut silence = Silence { patience: self.silence, deadline: None };
+        silence.ends(!matches!(outbox, Outbox::Empty));
         loop {
             let deadline = silence.deadline;
             tokio::select! {
                 biased;
-                answer = &mut answered => {
+                end = &mut ended => {
                     running.ended = true;
-                    return answer.map_err(|_| self.board.end());
+                    return end.map_err(|_| self.board.end());
                 }
                 Ok(()) = heard.changed() => {
                     let (amount, total) = *heard.borrow_and_update();

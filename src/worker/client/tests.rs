@@ -11,12 +11,29 @@ use futures_util::stream::{BoxStream, once, pending};
 use tokio::io::{AsyncBufReadExt, DuplexStream};
 use tokio::sync::mpsc as channel;
 
-use super::{SILENCE, Worker, WorkerError};
+use super::{JobError, SILENCE, Worker, WorkerError};
 use crate::docker::{Output, Result};
 use crate::model::event::Amount;
-use crate::worker::protocol::{Answer, Failure, Job, MAX_DATA, Reply, Request, Route};
+use crate::worker::protocol::{
+    Answer, CanaryJob, CopyJob, Failure, InventoryJob, ListenJob, MAX_DATA, Message, OwnersJob, Reply, Request, Route,
+    ScanJob, UnpackJob, WorkerJob,
+};
 
-const SCAN: fn() -> Job = || Job::Scan { path: "/x".into(), max_entries: 0 };
+fn listen() -> ListenJob {
+    ListenJob { ports: vec![1] }
+}
+
+fn canary() -> CanaryJob {
+    CanaryJob { addresses: Vec::new(), name: "x".into(), patience_ms: 1 }
+}
+
+fn start(id: u64, job: impl WorkerJob) -> Request {
+    Request::Start { id, job: job.into_job() }
+}
+
+fn done<J: WorkerJob>(answer: J::Answer) -> Message {
+    Message::Done(J::into_answer(answer))
+}
 
 /// The worker's end of the line.
 struct Player {
@@ -33,8 +50,8 @@ impl Player {
         self.output.as_ref().unwrap().send(Ok(Output::Stderr(text.into()))).unwrap();
     }
 
-    fn answers(&self, id: u64, answer: Answer) {
-        self.says(&line(id, answer));
+    fn answers(&self, id: u64, message: Message) {
+        self.says(&line(id, message));
     }
 
     async fn hears(&mut self) -> Request {
@@ -42,8 +59,8 @@ impl Player {
     }
 }
 
-fn line(id: u64, answer: Answer) -> Vec<u8> {
-    let mut line = serde_json::to_vec(&Reply { id, answer }).unwrap();
+fn line(id: u64, message: Message) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&Reply { id, message }).unwrap();
     line.push(b'\n');
     line
 }
@@ -55,7 +72,7 @@ async fn pair(silence: Duration) -> (Worker, Player) {
     let (worker, greeting) = Worker::over("id".into(), input, output, async { Some(137) }, silence);
     let requests = tokio::io::BufReader::new(theirs).lines();
     let player = Player { requests, output: Some(sender) };
-    player.answers(0, Answer::Ready);
+    player.answers(0, Message::Ready);
     worker.greeted(greeting).await.unwrap();
     (worker, player)
 }
@@ -69,22 +86,21 @@ async fn jobs_run_at_the_same_time_and_get_their_own_answers() {
     let (worker, mut player) = pair(SILENCE).await;
     let play = async {
         let (first, second) = (player.hears().await, player.hears().await);
-        assert_eq!((first.id, second.id), (1, 2));
-        player.answers(2, Answer::Progress { amount: amount(7), total: Some(amount(9)) });
-        player.answers(1, Answer::Listening);
+        assert_eq!((first, second), (start(1, listen()), start(2, canary())));
+        player.answers(2, Message::Progress { amount: amount(7), total: Some(amount(9)) });
+        player.answers(1, done::<ListenJob>(()));
         // In pieces, as a network delivers it.
-        let line = line(2, Answer::Canary { answered: vec!["x".into()] });
+        let line = line(2, done::<CanaryJob>(vec!["x".into()]));
         for piece in line.chunks(5) {
             player.says(piece);
             tokio::task::yield_now().await;
         }
     };
     let mut heard = Vec::new();
-    let listen = worker.run(Job::Listen { ports: vec![1] }, |_, _| {});
-    let scan = worker.run(SCAN(), |amount, total| heard.push((amount, total)));
-    let (listening, scanned, ()) = tokio::join!(listen, scan, play);
-    assert_eq!(listening.unwrap(), Answer::Listening);
-    assert_eq!(scanned.unwrap(), Answer::Canary { answered: vec!["x".into()] });
+    let canary = worker.run_with_progress(canary(), |amount, total| heard.push((amount, total)));
+    let (listening, answered, ()) = tokio::join!(worker.run(listen()), canary, play);
+    listening.unwrap();
+    assert_eq!(answered.unwrap(), ["x"]);
     assert!(heard.len() <= 1, "only the latest progress matters: {heard:?}");
 }
 
@@ -92,38 +108,60 @@ async fn jobs_run_at_the_same_time_and_get_their_own_answers() {
 async fn progress_is_heard() {
     let (worker, mut player) = pair(SILENCE).await;
     let (heard, mut hears) = channel::unbounded_channel();
-    let run = worker.run(SCAN(), move |amount, total| heard.send((amount, total)).unwrap());
+    let run = worker.run_with_progress(listen(), move |amount, total| heard.send((amount, total)).unwrap());
     let play = async {
         player.hears().await;
         for files in 1..4 {
-            player.answers(1, Answer::Progress { amount: amount(files), total: None });
+            player.answers(1, Message::Progress { amount: amount(files), total: None });
             assert_eq!(hears.recv().await, Some((amount(files), None)));
         }
-        player.answers(1, Answer::Cancelled);
+        player.answers(1, Message::Cancelled);
     };
-    assert_eq!(tokio::join!(run, play).0.unwrap(), Answer::Cancelled);
+    let result = tokio::join!(run, play).0;
+    assert!(matches!(result, Err(JobError::Cancelled)), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_answer_to_another_job_and_a_failure_are_told_apart() {
+    let (worker, mut player) = pair(SILENCE).await;
+    let play = async {
+        player.hears().await;
+        player.answers(1, done::<CanaryJob>(vec!["x".into()]));
+        player.hears().await;
+        player.answers(2, Message::Failed(Failure::BadRequest { error: "no room".into() }));
+        player.hears().await;
+        player.answers(3, Message::Ready);
+    };
+    let jobs = async { (worker.run(listen()).await, worker.run(listen()).await, worker.run(listen()).await) };
+    let ((other, failed, odd), ()) = tokio::join!(jobs, play);
+    let other = other.unwrap_err();
+    assert!(matches!(&other, JobError::Unexpected(answer) if matches!(**answer, Answer::Canary(_))), "{other:?}");
+    assert_eq!(other.to_string(), r#"unexpected answer Canary(["x"])"#);
+    assert_eq!(failed.unwrap_err().to_string(), "the worker refused the job: no room");
+    assert!(matches!(odd, Err(JobError::Worker(WorkerError::Garbled(_)))), "{odd:?}");
 }
 
 #[tokio::test]
 async fn a_dropped_job_is_cancelled() {
     let (worker, mut player) = pair(SILENCE).await;
     {
-        let run = worker.run(SCAN(), |_, _| {});
+        let run = worker.run(listen());
         tokio::select! {
             biased;
             _ = run => panic!("nobody answered"),
-            request = player.hears() => assert_eq!(request.id, 1),
+            request = player.hears() => assert_eq!(request, start(1, listen())),
         }
     }
-    assert_eq!(player.hears().await.job, Job::Cancel { target: 1 });
+    assert_eq!(player.hears().await, Request::Cancel { id: 1 });
     // Its late answer is nobody's.
-    player.answers(1, Answer::Cancelled);
-    let (answer, request) = tokio::join!(worker.run(SCAN(), |_, _| {}), async {
+    player.answers(1, Message::Cancelled);
+    let (answer, request) = tokio::join!(worker.run(listen()), async {
         let request = player.hears().await;
-        player.answers(request.id, Answer::Listening);
+        player.answers(2, done::<ListenJob>(()));
         request
     });
-    assert_eq!((answer.unwrap(), request.id), (Answer::Listening, 2));
+    answer.unwrap();
+    assert_eq!(request, start(2, listen()));
 }
 
 #[tokio::test]
@@ -135,11 +173,13 @@ async fn the_end_of_the_output_is_told_with_exit_code_and_last_words() {
         player.complains("\npanicked: out of cheese\n");
         player.output = None;
     };
-    let (result, ()) = tokio::join!(worker.run(SCAN(), |_, _| {}), play);
-    let Err(WorkerError::Stopped { exit_code: Some(137), stderr }) = result else { panic!("{result:?}") };
+    let (result, ()) = tokio::join!(worker.run(listen()), play);
+    let Err(JobError::Worker(WorkerError::Stopped { exit_code: Some(137), stderr })) = result else {
+        panic!("{result:?}")
+    };
     assert!(stderr.len() <= 4096 && stderr.ends_with("panicked: out of cheese"));
-    let later = worker.run(SCAN(), |_, _| {}).await;
-    assert!(matches!(later, Err(WorkerError::Stopped { .. })), "{later:?}");
+    let later = worker.run(listen()).await;
+    assert!(matches!(later, Err(JobError::Worker(WorkerError::Stopped { .. }))), "{later:?}");
 }
 
 #[tokio::test]
@@ -149,8 +189,8 @@ async fn what_is_not_of_the_protocol_is_garbled() {
         player.hears().await;
         player.says(b"Hello from your shell\n");
     };
-    let (result, ()) = tokio::join!(worker.run(SCAN(), |_, _| {}), play);
-    let Err(WorkerError::Garbled(text)) = result else { panic!("{result:?}") };
+    let (result, ()) = tokio::join!(worker.run(listen()), play);
+    let Err(JobError::Worker(WorkerError::Garbled(text))) = result else { panic!("{result:?}") };
     assert_eq!(text, "Hello from your shell");
 }
 
@@ -160,18 +200,18 @@ async fn an_endless_line_is_garbled() {
     for _ in 0..20 {
         player.says(&[b'x'; 100_000]);
     }
-    let result = worker.run(SCAN(), |_, _| {}).await;
-    assert!(matches!(result, Err(WorkerError::Garbled(_))), "{result:?}");
+    let result = worker.run(listen()).await;
+    assert!(matches!(result, Err(JobError::Worker(WorkerError::Garbled(_)))), "{result:?}");
 }
 
 #[tokio::test]
 async fn silence_ends_the_wait() {
     let silence = Duration::from_millis(30);
     let (worker, mut player) = pair(silence).await;
-    let result = worker.run(SCAN(), |_, _| {}).await;
-    assert!(matches!(result, Err(WorkerError::Silent(of)) if of == silence), "{result:?}");
+    let result = worker.run(listen()).await;
+    assert!(matches!(result, Err(JobError::Worker(WorkerError::Silent(of))) if of == silence), "{result:?}");
     player.hears().await;
-    assert_eq!(player.hears().await.job, Job::Cancel { target: 1 });
+    assert_eq!(player.hears().await, Request::Cancel { id: 1 });
 }
 
 #[tokio::test]
@@ -238,7 +278,7 @@ impl Served {
             crate::worker::serve::serve(BufReader::new(Pipe(requests, Vec::new())), Replies(replies))
         });
         let served = Served { input, output, serving };
-        assert_eq!(served.hear(), Reply { id: 0, answer: Answer::Ready });
+        assert_eq!(served.hear(), Reply { id: 0, message: Message::Ready });
         served
     }
 
@@ -250,20 +290,24 @@ impl Served {
     fn hear_end(&self) -> Reply {
         loop {
             match self.hear() {
-                Reply { answer: Answer::Progress { .. }, .. } => {}
+                Reply { message: Message::Progress { .. }, .. } => {}
                 end => return end,
             }
         }
     }
 
-    fn say(&self, id: u64, job: Job) {
-        let mut line = serde_json::to_vec(&Request { id, job }).unwrap();
+    fn start(&self, id: u64, job: impl WorkerJob) {
+        self.say(&start(id, job));
+    }
+
+    fn say(&self, request: &Request) {
+        let mut line = serde_json::to_vec(request).unwrap();
         line.push(b'\n');
         self.input.send(line).unwrap();
     }
 
     fn give(&self, id: u64, piece: &[u8]) {
-        self.say(id, Job::Data { length: u32::try_from(piece.len()).unwrap() });
+        self.say(&Request::Data { id, length: u32::try_from(piece.len()).unwrap() });
         if !piece.is_empty() {
             self.input.send(piece.to_vec()).unwrap();
         }
@@ -275,50 +319,50 @@ fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
     let served = Served::new();
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "x").unwrap();
-    served.say(4, Job::Scan { path: folder.path().to_str().unwrap().into(), max_entries: 0 });
-    let Reply { id: 4, answer: Answer::Scanned(scan) } = served.hear() else { panic!("not a scan") };
+    served.start(4, ScanJob { path: folder.path().to_str().unwrap().into(), max_entries: 0 });
+    let Reply { id: 4, message: Message::Done(Answer::Scan(scan)) } = served.hear() else { panic!("not a scan") };
     assert_eq!((scan.amount.files, scan.complete), (1, true));
 
     served.input.send(b"{}\n".to_vec()).unwrap();
-    assert!(matches!(served.hear(), Reply { id: 0, answer: Answer::Failed(_) }));
+    assert!(matches!(served.hear(), Reply { id: 0, message: Message::Failed(_) }));
 
     // A job that goes on until it is stopped; it says that it lives.
-    served.say(5, Job::Listen { ports: vec![1] });
+    served.start(5, listen());
     let progress = served.hear();
-    assert!(matches!(progress, Reply { id: 5, answer: Answer::Progress { .. } }), "{progress:?}");
-    served.say(5, Job::Listen { ports: vec![1] });
-    assert!(matches!(served.hear_end(), Reply { id: 5, answer: Answer::Failed(_) }));
-    served.say(0, Job::Cancel { target: 5 });
-    assert_eq!(served.hear_end(), Reply { id: 5, answer: Answer::Cancelled });
+    assert!(matches!(progress, Reply { id: 5, message: Message::Progress { .. } }), "{progress:?}");
+    served.start(5, listen());
+    assert!(matches!(served.hear_end(), Reply { id: 5, message: Message::Failed(_) }));
+    served.say(&Request::Cancel { id: 5 });
+    assert_eq!(served.hear_end(), Reply { id: 5, message: Message::Cancelled });
     // It ends although a job runs.
-    served.say(6, Job::Listen { ports: vec![1] });
+    served.start(6, listen());
     drop(served.input);
     served.serving.join().unwrap();
 }
 
-fn unpack_to(to: &str) -> Job {
+fn unpack_to(to: &str) -> UnpackJob {
     let routes = vec![Route { prefix: Vec::new(), to: to.to_owned(), contents: false }];
-    Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
+    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
 /// Pieces of a stream that no job takes, or that its job does not take any more, are thrown away.
 #[test]
 fn pieces_for_nobody_do_not_hold_the_serving_loop_up() {
     let served = Served::new();
-    served.say(1, unpack_to("/is/not/there"));
+    served.start(1, unpack_to("/is/not/there"));
     // More than its stream holds, before and after it has failed.
     for _ in 0..50 {
         served.give(1, &[b'\n'; 1000]);
     }
-    assert!(matches!(served.hear(), Reply { id: 1, answer: Answer::Failed(_) }));
+    assert!(matches!(served.hear(), Reply { id: 1, message: Message::Failed(_) }));
     served.give(1, &[b'\n'; 1000]);
     served.give(77, &[b'\n'; 1000]);
     served.give(1, &[]);
-    served.say(2, Job::Scan { path: "/is/not/there".into(), max_entries: 0 });
-    assert!(matches!(served.hear(), Reply { id: 2, answer: Answer::Failed(_) }));
+    served.start(2, ScanJob { path: "/is/not/there".into(), max_entries: 0 });
+    assert!(matches!(served.hear(), Reply { id: 2, message: Message::Failed(_) }));
     // What is longer than a piece may be cannot be told from requests any more.
-    served.say(2, Job::Data { length: MAX_DATA + 1 });
-    assert!(matches!(served.hear(), Reply { id: 0, answer: Answer::Failed(Failure::BadRequest { .. }) }));
+    served.say(&Request::Data { id: 2, length: MAX_DATA + 1 });
+    assert!(matches!(served.hear(), Reply { id: 0, message: Message::Failed(Failure::BadRequest { .. }) }));
     served.serving.join().unwrap();
 }
 
@@ -326,7 +370,7 @@ fn pieces_for_nobody_do_not_hold_the_serving_loop_up() {
 fn a_job_that_waits_for_its_stream_lives_and_can_be_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let served = Served::new();
-    served.say(1, unpack_to(folder.path().to_str().unwrap()));
+    served.start(1, unpack_to(folder.path().to_str().unwrap()));
     let mut header = tar::Header::new_gnu();
     header.set_path("a").unwrap();
     header.set_size(1000);
@@ -337,9 +381,9 @@ fn a_job_that_waits_for_its_stream_lives_and_can_be_stopped() {
     header.set_cksum();
     served.give(1, header.as_bytes());
     // The piece is answered by a sign of life, and what is missing is waited for.
-    assert!(matches!(served.hear(), Reply { id: 1, answer: Answer::Progress { .. } }));
-    served.say(0, Job::Cancel { target: 1 });
-    assert_eq!(served.hear_end(), Reply { id: 1, answer: Answer::Cancelled });
+    assert!(matches!(served.hear(), Reply { id: 1, message: Message::Progress { .. } }));
+    served.say(&Request::Cancel { id: 1 });
+    assert_eq!(served.hear_end(), Reply { id: 1, message: Message::Cancelled });
 }
 
 /// What a worker filled it can be asked about once; of anything else it knows nothing.
@@ -352,24 +396,26 @@ fn a_volume_is_held_against_what_the_worker_brought_there() {
     }
     std::fs::write(path("from/file"), "x").unwrap();
     let served = Served::new();
-    served.say(1, Job::Copy { from: path("from"), to: path("copied"), max_bytes: 0, keep_free: 0, contents: false });
-    assert!(matches!(served.hear_end(), Reply { id: 1, answer: Answer::Copied(_) }));
-    served.say(2, unpack_to(&path("unpacked")));
+    served.start(1, CopyJob { from: path("from"), to: path("copied"), max_bytes: 0, keep_free: 0, contents: false });
+    assert!(matches!(served.hear_end(), Reply { id: 1, message: Message::Done(Answer::Copy(_)) }));
+    served.start(2, unpack_to(&path("unpacked")));
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_dir_all("", path("from")).unwrap();
     served.give(2, &archive.into_inner().unwrap());
     served.give(2, &[]);
-    assert!(matches!(served.hear_end(), Reply { id: 2, answer: Answer::Unpacked { .. } }));
+    assert!(matches!(served.hear_end(), Reply { id: 2, message: Message::Done(Answer::Unpack(_)) }));
     std::fs::remove_file(path("unpacked/file")).unwrap();
     // The archive says nothing of its root.
     for (id, to, expected) in [(3, "copied", (2, 0)), (4, "unpacked", (1, 1))] {
-        served.say(id, Job::Inventory { path: path(to), contents: false });
-        let Reply { answer: Answer::Inventoried(inventory), .. } = served.hear_end() else { panic!("no inventory") };
+        served.start(id, InventoryJob { path: path(to), contents: false });
+        let Reply { message: Message::Done(Answer::Inventory(inventory)), .. } = served.hear_end() else {
+            panic!("no inventory")
+        };
         assert_eq!((inventory.entries, inventory.content.count), expected, "{inventory:?}");
     }
-    served.say(5, Job::Inventory { path: path("copied"), contents: false });
-    assert!(matches!(served.hear_end(), Reply { answer: Answer::Failed(Failure::BadRequest { .. }), .. }));
-    served.say(6, Job::Owners { path: path("from"), max_entries: 0 });
-    let Reply { answer: Answer::Owners(owners), .. } = served.hear_end() else { panic!("no owners") };
+    served.start(5, InventoryJob { path: path("copied"), contents: false });
+    assert!(matches!(served.hear_end(), Reply { message: Message::Failed(Failure::BadRequest { .. }), .. }));
+    served.start(6, OwnersJob { path: path("from"), max_entries: 0 });
+    let Reply { message: Message::Done(Answer::Owners(owners)), .. } = served.hear_end() else { panic!("no owners") };
     assert_eq!(owners.users.iter().map(|(_, count)| count).sum::<u64>(), 2);
 }

@@ -18,12 +18,12 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature,
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as Rustls, SignatureScheme};
 
-use crate::worker::protocol::{Answer, HttpRequest};
+use crate::worker::protocol::{HttpJob, HttpResponse};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sends it and waits for the answer, once.
-pub fn ask(request: &HttpRequest) -> Answer {
+/// Sends the request and waits for the response, once. The error says why there was none.
+pub fn ask(request: &HttpJob) -> Result<HttpResponse, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = runtime.map_err(Fault::from).and_then(|runtime| {
         let patience = Duration::from_millis(request.patience_ms);
@@ -34,10 +34,10 @@ pub fn ask(request: &HttpRequest) -> Answer {
             }
         })
     });
-    answer.unwrap_or_else(|error| Answer::NoHttp { error: chain(error.as_ref()) })
+    answer.map_err(|error| chain(error.as_ref()))
 }
 
-async fn exchange(request: &HttpRequest) -> Result<Answer, Fault> {
+async fn exchange(request: &HttpJob) -> Result<HttpResponse, Fault> {
     let stream = connect(request.port).await?;
     if !request.tls {
         return over(stream, request).await;
@@ -69,8 +69,8 @@ async fn connect(port: u16) -> Result<TcpStream, Fault> {
 
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: &HttpRequest,
-) -> Result<Answer, Fault> {
+    request: &HttpJob,
+) -> Result<HttpResponse, Fault> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
         // The request itself hears of a broken connection.
@@ -98,11 +98,11 @@ async fn over(
             }
         }
     }
-    Ok(Answer::Http { status, body: String::from_utf8_lossy(&kept).into_owned(), cut })
+    Ok(HttpResponse { status, body: String::from_utf8_lossy(&kept).into_owned(), cut })
 }
 
 /// The name that is asked for, without a port.
-fn host(request: &HttpRequest) -> &str {
+fn host(request: &HttpJob) -> &str {
     let said = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     said.map_or("localhost", |(_, value)| value.split(':').next().unwrap_or(value))
 }
@@ -166,10 +166,10 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
-    use super::{Answer, HttpRequest, ask};
+    use super::{HttpJob, HttpResponse, ask};
 
     /// Answers one request with these bytes; gives what was asked.
-    fn answered(answer: &'static [u8], most: usize) -> (Answer, String) {
+    fn answered(answer: &'static [u8], most: usize) -> (Result<HttpResponse, String>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
@@ -187,8 +187,8 @@ mod tests {
         (answer, server.join().unwrap())
     }
 
-    fn request(port: u16, most: usize) -> HttpRequest {
-        HttpRequest {
+    fn request(port: u16, most: usize) -> HttpJob {
+        HttpJob {
             port,
             tls: false,
             method: "GET".to_owned(),
@@ -203,7 +203,7 @@ mod tests {
     fn a_request_is_sent_and_its_answer_told() {
         let answer = b"HTTP/1.1 404 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
         let (answer, asked) = answered(answer, 100);
-        assert_eq!(answer, Answer::Http { status: 404, body: "hi".to_owned(), cut: false });
+        assert_eq!(answer, Ok(HttpResponse { status: 404, body: "hi".to_owned(), cut: false }));
         assert!(asked.starts_with("GET /a?b=c HTTP/1.1\r\n") && asked.contains("host: localhost:"), "{asked}");
         assert!(asked.contains("x-token: fixture-Http-secret\r\n"), "{asked}");
     }
@@ -211,19 +211,16 @@ mod tests {
     #[test]
     fn only_so_much_of_a_body_is_read() {
         let (answer, _) = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 900000000\r\n\r\nabcdef", 3);
-        assert_eq!(answer, Answer::Http { status: 200, body: "abc".to_owned(), cut: true });
+        assert_eq!(answer, Ok(HttpResponse { status: 200, body: "abc".to_owned(), cut: true }));
     }
 
     #[test]
     fn what_gives_no_answer_says_why() {
         let (answer, _) = answered(b"SSH-2.0-x\r\n", 3);
-        assert!(matches!(&answer, Answer::NoHttp { error } if error.contains("invalid HTTP")), "{answer:?}");
+        assert!(matches!(&answer, Err(error) if error.contains("invalid HTTP")), "{answer:?}");
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let answer = ask(&request(port, 3));
-        assert!(
-            matches!(&answer, Answer::NoHttp { error } if error.contains("nothing takes a connection")),
-            "{answer:?}"
-        );
+        assert!(matches!(&answer, Err(error) if error.contains("nothing takes a connection")), "{answer:?}");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use crate::worker::fs::open::{is_gone, unreadable};
 use crate::worker::fs::scan::{content, look, open_root};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{Answer, RootKind};
+use crate::worker::protocol::{RootKind, Surveyed};
 
 /// Looks through all of `path`.
-pub fn survey(path: &str, wants: &[MountQuery], ticket: &JobControl) -> Result<Answer, JobStop> {
+pub fn survey(path: &str, wants: &[MountQuery], ticket: &JobControl) -> Result<Surveyed, JobStop> {
     let (root, stat) = look(path)?;
     let looker = Looker { survey: Mutex::new(Survey::new(wants)), ticket };
     match root {
@@ -28,7 +28,7 @@ pub fn survey(path: &str, wants: &[MountQuery], ticket: &JobControl) -> Result<A
         RootKind::Socket | RootKind::Other => {}
     }
     let found = looker.survey.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-    Ok(Answer::Surveyed { found: Box::new(found), modified: stat.st_mtime })
+    Ok(Surveyed { found, modified: stat.st_mtime })
 }
 
 struct Looker<'a> {
@@ -99,8 +99,8 @@ mod tests {
         std::fs::write(data.join("sub/a"), "12345").unwrap();
         std::os::unix::fs::symlink("a", data.join("sub/b")).unwrap();
         let wants = [MountQuery { patterns: vec![(MatchRule::Name, Pattern::VolumeData(b"app_data".to_vec()))] }];
-        let answer = survey(dir.path().to_str().unwrap(), &wants, &JobControl::default()).unwrap();
-        let Answer::Surveyed { found, modified } = answer else { panic!("{answer:?}") };
+        let Surveyed { found, modified } =
+            survey(dir.path().to_str().unwrap(), &wants, &JobControl::default()).unwrap();
         assert!(modified > 0);
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
         assert_eq!(candidate.path, b"volumes/app_data/_data");

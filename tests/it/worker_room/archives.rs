@@ -10,8 +10,8 @@ use futures_util::{Stream, StreamExt};
 use tokio_util::bytes::Bytes;
 
 use rehearsa::model::sandbox::{MountSource, NetworkSpec};
-use rehearsa::worker::client::{Worker, WorkerError};
-use rehearsa::worker::protocol::{Answer, Failure, Job, RootKind, Route, Unpacked};
+use rehearsa::worker::client::{JobError, Worker, WorkerError};
+use rehearsa::worker::protocol::{Failure, InventoryJob, RootKind, Route, ScanJob, UnpackJob, Unpacked};
 
 use super::copies::odd_things;
 use super::{at, compare, run, volume, worker};
@@ -47,17 +47,14 @@ fn stream(bytes: Vec<u8>) -> impl Stream<Item = IoResult<Bytes>> + Send {
     iter(pieces)
 }
 
-fn job(routes: &[(&str, &str)]) -> Job {
+fn job(routes: &[(&str, &str)]) -> UnpackJob {
     let route = |(prefix, to): &(&str, &str)| Route { prefix: (*prefix).into(), to: (*to).into(), contents: true };
     let routes = routes.iter().map(route).collect();
-    Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
+    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
 async fn unpack(worker: &Worker, routes: &[(&str, &str)], bytes: Vec<u8>) -> Vec<Unpacked> {
-    match worker.unpack(job(routes), stream(bytes), |_, _| {}).await {
-        Ok(Answer::Unpacked { places }) => places,
-        other => panic!("not unpacked: {other:?}"),
-    }
+    worker.unpack(job(routes), stream(bytes), |_, _| {}).await.expect("unpacked")
 }
 
 /// A worker with two empty volumes, and where they lie.
@@ -107,8 +104,7 @@ async fn a_byte_that_was_changed_after_it_was_unpacked_is_found() {
         changed.set_modified(modified).expect("a time");
         compare::same(&original, &first);
         for (path, differences) in [("/one", 0), ("/two", 1)] {
-            let inventory = run(&worker, Job::Inventory { path: path.into(), contents: true }).await;
-            let Answer::Inventoried(inventory) = inventory else { panic!("{inventory:?}") };
+            let inventory = run(&worker, InventoryJob { path: path.into(), contents: true }).await;
             let names = &inventory.content.names;
             assert_eq!(names.len(), differences, "{inventory:?}");
             assert!(names.iter().all(|name| name.ends_with("has other content than the backup")), "{names:?}");
@@ -150,7 +146,7 @@ async fn an_early_failure_ends_the_stream() {
         let (worker, first, _) = pair(bench).await;
         let endless = || repeat_with(|| Ok(Bytes::from_static(&[7; 100_000])));
         let answer = worker.unpack(job(&[("", "/one")]), endless(), |_, _| {}).await;
-        assert!(matches!(answer, Ok(Answer::Failed(Failure::Corrupt { at: 0, .. }))), "{answer:?}");
+        assert!(matches!(answer, Err(JobError::Failed(Failure::Corrupt { at: 0, .. }))), "{answer:?}");
 
         let mut header = tar::Header::new_gnu();
         header.as_old_mut().name[..6].copy_from_slice(b"../out");
@@ -159,13 +155,12 @@ async fn an_early_failure_ends_the_stream() {
         header.set_cksum();
         let begin = iter([Ok(Bytes::copy_from_slice(header.as_bytes()))]);
         let answer = worker.unpack(job(&[("", "/one")]), begin.chain(endless()), |_, _| {}).await;
-        let Ok(Answer::Failed(Failure::Unsafe { path, .. })) = answer else { panic!("{answer:?}") };
+        let Err(JobError::Failed(Failure::Unsafe { path, .. })) = answer else { panic!("{answer:?}") };
         assert_eq!(path, "../out");
         assert_eq!(std::fs::read_dir(&first).expect("a folder").count(), 0);
 
         // The worker has thrown away what came too late, and goes on.
-        let scan = run(&worker, Job::Scan { path: "/one".into(), max_entries: 0 }).await;
-        assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
+        run(&worker, ScanJob { path: "/one".into(), max_entries: 0 }).await;
     })
     .await;
 }
@@ -180,7 +175,8 @@ async fn a_source_that_breaks_is_told_and_cancels() {
         // At the very end: all of the archive came, and it is none all the same.
         let broken = stream(archive.clone()).chain(iter([Err(Error::other("exit code 1"))]));
         let result = worker.unpack(job(&[("data", "/one")]), broken, |_, _| {}).await;
-        assert!(matches!(&result, Err(WorkerError::Source(error)) if error.to_string() == "exit code 1"), "{result:?}");
+        let Err(JobError::Worker(WorkerError::Source(error))) = result else { panic!("{result:?}") };
+        assert_eq!(error.to_string(), "exit code 1");
         unpack(&worker, &[("data", "/two")], archive).await;
         compare::same(&original, &second);
     })
@@ -200,8 +196,7 @@ async fn other_jobs_go_on_while_a_stream_comes() {
         let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
         let late = futures_util::stream::once(async {
             hears.recv().await;
-            let scan = run(&worker, Job::Scan { path: "/two".into(), max_entries: 0 }).await;
-            assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
+            run(&worker, ScanJob { path: "/two".into(), max_entries: 0 }).await;
             Ok(Bytes::from(rest))
         });
         let progress = move |_, _| {
@@ -209,7 +204,7 @@ async fn other_jobs_go_on_while_a_stream_comes() {
             let _ = heard.send(());
         };
         let answer = worker.unpack(job(&[("data", "/one")]), stream(begin).chain(late), progress).await;
-        assert!(matches!(answer, Ok(Answer::Unpacked { .. })), "{answer:?}");
+        answer.expect("unpacked");
         compare::same(&original, &first);
     })
     .await;
@@ -233,17 +228,13 @@ async fn a_disk_that_has_no_room_is_told_as_that() {
         let worker = worker(bench, "w", mounts, NetworkSpec::None).await;
         let unpack = async |to: &str, keep_free| {
             let routes = vec![Route { prefix: Vec::new(), to: to.into(), contents: false }];
-            let job = Job::Unpack { routes, max_bytes: 0, max_entries: 0, keep_free };
+            let job = UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free };
             match worker.unpack(job, stream(archive.clone()), |_, _| {}).await {
-                Ok(Answer::Failed(failure)) => failure,
+                Err(JobError::Failed(failure)) => failure,
                 other => panic!("there was room: {other:?}"),
             }
         };
-        let files = async |path: &str| {
-            let scan = run(&worker, Job::Scan { path: path.into(), max_entries: 0 }).await;
-            let Answer::Scanned(scan) = scan else { panic!("{scan:?}") };
-            scan.amount.files
-        };
+        let files = async |path: &str| run(&worker, ScanJob { path: path.into(), max_entries: 0 }).await.amount.files;
         let failure = unpack("/bytes", 0).await;
         assert!(matches!(failure, Failure::NoSpace { bytes, free } if free < bytes && bytes < 1 << 20), "{failure:?}");
         assert!(files("/bytes").await > 100, "it was begun");

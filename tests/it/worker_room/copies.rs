@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use rehearsa::model::sandbox::NetworkSpec;
-use rehearsa::worker::protocol::{Answer, Failure, Job, RootKind};
+use rehearsa::worker::protocol::{CopyJob, Failure, PrepareOverlayJob, RootKind, ScanJob};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, makedev, mknodat, utimensat};
 
-use super::{at, compare, run, volume, worker};
+use super::{at, compare, failure, run, volume, worker};
 use crate::support::bench::{Bench, with_session};
 
 fn tool(program: &str, args: &[&str], path: &Path) {
@@ -44,8 +44,8 @@ pub(crate) fn odd_things(root: &Path) {
     }
 }
 
-fn copy() -> Job {
-    Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 0, contents: true }
+fn copy() -> CopyJob {
+    CopyJob { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 0, contents: true }
 }
 
 async fn pair(bench: &Bench) -> (super::Worker, std::path::PathBuf, std::path::PathBuf) {
@@ -60,15 +60,14 @@ async fn a_volume_is_copied_exactly() {
     with_session(async |bench| {
         let (worker, original, target) = pair(bench).await;
         odd_things(&original);
-        let Answer::Copied(copied) = run(&worker, copy()).await else { panic!("not copied") };
+        let copied = run(&worker, copy()).await;
         assert_eq!(copied.lost_metadata, Vec::<String>::new());
         assert_eq!((copied.root, copied.amount.files, copied.folders), (RootKind::Folder, 10, 2));
         assert!(copied.amount.bytes < 1 << 20, "holes are not content");
         compare::same(&original, &target);
         assert!(compare::allocated(&target.join("sparse")) < 1 << 20);
 
-        let scan = run(&worker, Job::Scan { path: "/to".into(), max_entries: 0 }).await;
-        let Answer::Scanned(scan) = scan else { panic!("{scan:?}") };
+        let scan = run(&worker, ScanJob { path: "/to".into(), max_entries: 0 }).await;
         assert_eq!((scan.amount, scan.folders), (copied.amount, copied.folders));
     })
     .await;
@@ -78,9 +77,9 @@ async fn a_volume_is_copied_exactly() {
 async fn the_source_cannot_be_written() {
     with_session(async |bench| {
         let (worker, _, _) = pair(bench).await;
-        let backwards = Job::PrepareOverlay { from: "/to".into(), to: "/from".into() };
-        let answer = run(&worker, backwards).await;
-        assert!(matches!(answer, Answer::Failed(Failure::Unwritable { .. })), "{answer:?}");
+        let backwards = PrepareOverlayJob { from: "/to".into(), to: "/from".into() };
+        let failure = failure(&worker, backwards).await;
+        assert!(matches!(failure, Failure::Unwritable { .. }), "{failure:?}");
     })
     .await;
 }
@@ -90,8 +89,7 @@ async fn an_overlay_is_prepared() {
     with_session(async |bench| {
         let (worker, original, target) = pair(bench).await;
         odd_things(&original);
-        let answer = run(&worker, Job::PrepareOverlay { from: "/from".into(), to: "/to".into() }).await;
-        assert_eq!(answer, Answer::OverlayReady);
+        run(&worker, PrepareOverlayJob { from: "/from".into(), to: "/to".into() }).await;
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
         assert_eq!(mode(&target.join("upper")), 0o1700);
         assert!(target.join("work").is_dir());
@@ -104,10 +102,9 @@ async fn too_much_for_the_disk_is_refused() {
     with_session(async |bench| {
         let (worker, original, target) = pair(bench).await;
         std::fs::write(original.join("a"), "x").expect("file");
-        let job =
-            Job::Copy { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 1 << 60, contents: false };
-        let answer = run(&worker, job).await;
-        assert!(matches!(answer, Answer::Failed(Failure::NoSpace { .. })), "{answer:?}");
+        let job = CopyJob { from: "/from".into(), to: "/to".into(), max_bytes: 0, keep_free: 1 << 60, contents: false };
+        let failure = failure(&worker, job).await;
+        assert!(matches!(failure, Failure::NoSpace { .. }), "{failure:?}");
         assert_eq!(std::fs::read_dir(target).expect("a folder").count(), 0);
     })
     .await;
@@ -124,8 +121,8 @@ async fn a_disk_that_fills_up_is_told_as_that() {
         let small = rehearsa::model::sandbox::MountSource::Tmpfs("size=1800k,nr_inodes=200".into());
         let mounts = vec![at("/from", &from, true), crate::support::bench::mount("/to", small, false)];
         let worker = worker(bench, "copier", mounts, NetworkSpec::None).await;
-        let answer = run(&worker, copy()).await;
-        assert!(matches!(answer, Answer::Failed(Failure::Full { free_files: Some(0), .. })), "{answer:?}");
+        let failure = failure(&worker, copy()).await;
+        assert!(matches!(failure, Failure::Full { free_files: Some(0), .. }), "{failure:?}");
     })
     .await;
 }

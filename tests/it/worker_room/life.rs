@@ -4,15 +4,15 @@ use std::process::Command;
 
 use rehearsa::docker::ContainerEventKind;
 use rehearsa::model::sandbox::{NetworkSpec, ObjectLabels};
-use rehearsa::worker::client::{Worker, WorkerError, WorkerImage};
-use rehearsa::worker::protocol::{Answer, Job};
+use rehearsa::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use rehearsa::worker::protocol::{ListenJob, ScanJob};
 
 use super::{image, run, worker};
 use crate::support::bench::{Bench, died, seen, wait_for, with_session};
 
 /// A job that goes on for ever: nothing listens there.
-fn endless() -> Job {
-    Job::Listen { ports: vec![1] }
+fn endless() -> ListenJob {
+    ListenJob { ports: vec![1] }
 }
 
 #[tokio::test]
@@ -92,8 +92,7 @@ async fn a_dropped_job_is_stopped_and_the_worker_goes_on() {
                 () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
             }
         }
-        let scan = run(&worker, Job::Scan { path: "/".into(), max_entries: 1 }).await;
-        assert!(matches!(scan, Answer::Scanned(_)), "{scan:?}");
+        run(&worker, ScanJob { path: "/".into(), max_entries: 1 }).await;
     })
     .await;
 }
@@ -107,8 +106,9 @@ async fn a_worker_that_is_killed_is_told_as_stopped() {
             let output = Command::new("docker").args(["kill", &id]).output().expect("docker runs");
             assert!(output.status.success());
         };
-        let (answer, ()) = tokio::join!(worker.run(endless(), |_, _| {}), kill);
-        assert!(matches!(answer, Err(WorkerError::Stopped { exit_code: Some(137), .. })), "{answer:?}");
+        let (answer, ()) = tokio::join!(worker.run(endless()), kill);
+        let Err(JobError::Worker(error)) = answer else { panic!("{answer:?}") };
+        assert!(matches!(error, WorkerError::Stopped { exit_code: Some(137), .. }), "{error:?}");
     })
     .await;
 }

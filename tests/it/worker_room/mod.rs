@@ -9,10 +9,9 @@ mod network;
 
 use std::path::Path;
 
-use rehearsa::model::event::Amount;
 use rehearsa::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
-use rehearsa::worker::client::{Worker, WorkerImage};
-use rehearsa::worker::protocol::{Answer, Job};
+use rehearsa::worker::client::{JobError, Worker, WorkerImage};
+use rehearsa::worker::protocol::{Failure, WorkerJob};
 
 use crate::support::bench::Bench;
 use crate::support::compare;
@@ -27,9 +26,18 @@ async fn worker(bench: &Bench, what: &str, mounts: Vec<MountSpec>, network: Netw
     Worker::start(&bench.daemon, &image, &bench.name(what), mounts, network, &bench.marks).await.expect("a worker")
 }
 
-/// Runs a job whose progress nobody looks at.
-async fn run(worker: &Worker, job: Job) -> Answer {
-    worker.run(job, |_: Amount, _: Option<Amount>| {}).await.expect("an answer")
+/// Runs a job to its answer.
+async fn run<J: WorkerJob>(worker: &Worker, job: J) -> J::Answer {
+    worker.run(job).await.expect("an answer")
+}
+
+/// Runs a job that the worker cannot do, and gives why.
+async fn failure<J: WorkerJob>(worker: &Worker, job: J) -> Failure {
+    match worker.run(job).await {
+        Err(JobError::Failed(failure)) => failure,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("the job was done"),
+    }
 }
 
 /// A new volume: its name and where it lies.

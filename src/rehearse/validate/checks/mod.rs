@@ -21,13 +21,13 @@ use crate::model::sandbox::NetworkSpec;
 use crate::model::source::SecretPlace;
 use crate::source::fetch_secret;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, HttpRequest, Job};
+use crate::worker::protocol::{HttpJob, HttpResponse, ListenJob};
 
 use super::{FAILURE_LOG, timeout};
 use crate::rehearse::boot::Booted;
 use crate::rehearse::engine::docker_diagnosis;
 use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::sandbox::worker::{job_diagnosis, worker_diagnosis};
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack::StackRehearsal;
 use result::CheckResult;
@@ -149,7 +149,7 @@ impl StackRehearsal {
         self: &Arc<Self>,
         asking: &mut Asking<'_>,
         question: &Check,
-        request: Option<HttpRequest>,
+        request: Option<HttpJob>,
     ) -> Diagnosed<CheckResult> {
         Ok(match &question.ask {
             CheckSpec::Exec { command, exit, stdout } => match self.run(asking, command).await? {
@@ -187,22 +187,20 @@ impl StackRehearsal {
                     return Ok(CheckResult::Invalid("there is no request".to_owned()));
                 };
                 let worker = self.inside(asking).await?;
-                match worker.run(Job::Http { request }, |_, _| {}).await {
-                    Ok(Answer::Http { status, body, cut }) => result::to_http(ask, status, &body, cut, &self.mask),
-                    Ok(Answer::NoHttp { error }) => {
+                match worker.run(request).await {
+                    Ok(Ok(HttpResponse { status, body, cut })) => result::to_http(ask, status, &body, cut, &self.mask),
+                    Ok(Err(error)) => {
                         CheckResult::Fail(format!("expected status {}, got no answer: {error}", ask.status))
                     }
-                    Ok(other) => return Err(unexpected("asking over HTTP", &other)),
-                    Err(error) => return Err(worker_diagnosis(&error, "asking over HTTP")),
+                    Err(error) => return Err(job_diagnosis(&error, "asking over HTTP")),
                 }
             }
             CheckSpec::Tcp { ports } => {
                 let worker = self.inside(asking).await?;
-                let listening = worker.run(Job::Listen { ports: ports.clone() }, |_, _| {});
+                let listening = worker.run(ListenJob { ports: ports.clone() });
                 match tokio::time::timeout(TCP_PATIENCE, listening).await {
-                    Ok(Ok(Answer::Listening)) => CheckResult::Pass,
-                    Ok(Ok(other)) => return Err(unexpected("looking for the ports", &other)),
-                    Ok(Err(error)) => return Err(worker_diagnosis(&error, "looking for the ports")),
+                    Ok(Ok(())) => CheckResult::Pass,
+                    Ok(Err(error)) => return Err(job_diagnosis(&error, "looking for the ports")),
                     Err(_) => CheckResult::Fail(format!(
                         "expected the TCP {} to be listened on, and not all are",
                         result::ports(ports)
@@ -258,7 +256,7 @@ impl StackRehearsal {
     }
 
     /// The request with its secrets, which nobody says from now on.
-    async fn request(&self, ask: &HttpCheck) -> Result<HttpRequest, String> {
+    async fn request(&self, ask: &HttpCheck) -> Result<HttpJob, String> {
         let mut headers = Vec::new();
         for (name, value) in &ask.headers {
             let value = match value {
@@ -273,7 +271,7 @@ impl StackRehearsal {
             self.mask.learn(&Mask::of_secrets([login.as_str()]));
             headers.push(("authorization".to_owned(), format!("Basic {login}")));
         }
-        Ok(HttpRequest {
+        Ok(HttpJob {
             port: ask.port,
             tls: ask.tls,
             method: ask.method.clone(),

@@ -11,11 +11,11 @@ use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
 use crate::rehearse::engine::docker_diagnosis;
 use crate::rehearse::restore::KEEP_FREE;
 use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::{unexpected, worker_diagnosis};
+use crate::rehearse::sandbox::worker::{job_diagnosis, worker_diagnosis};
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack::StackRehearsal;
-use crate::worker::client::Worker;
-use crate::worker::protocol::{Answer, Job, Queried};
+use crate::worker::client::{JobError, Worker};
+use crate::worker::protocol::{Queried, QueryJob};
 
 use super::result::{self, CheckResult};
 use super::{Asking, LEAST};
@@ -55,7 +55,7 @@ impl StackRehearsal {
             None => false,
         };
         let worker = self.reader(asking).await?;
-        let job = Job::Query {
+        let job = QueryJob {
             root: ROOT.to_owned(),
             path: asked.path.to_owned(),
             alone,
@@ -66,9 +66,9 @@ impl StackRehearsal {
         };
         let limit = asking.deadline.saturating_duration_since(Instant::now()).max(LEAST);
         let doing = || format!("asking the database {} of {}", asked.path, asking.plan.service.name);
-        match tokio::time::timeout(limit, worker.run(job, |_, _| {})).await {
+        match tokio::time::timeout(limit, worker.run(job)).await {
             Err(_) => Ok(CheckResult::Retry("the query had not ended when the time was over".to_owned())),
-            Ok(Ok(Answer::Queried { queried })) => {
+            Ok(Ok(queried)) => {
                 // A symlink may lead to where nobody but the image has put anything.
                 if let Queried::Missing { path } = &queried
                     && let Err(heard) = restored_mount(asking.plan, path)
@@ -77,9 +77,8 @@ impl StackRehearsal {
                 }
                 Ok(result::to_sqlite(&queried, asked.value, asked.min_rows, &self.mask))
             }
-            Ok(Ok(Answer::Failed(failure))) => Ok(CheckResult::Invalid(format!("it cannot be read: {failure:?}"))),
-            Ok(Ok(other)) => Err(unexpected(&doing(), &other)),
-            Ok(Err(error)) => Err(worker_diagnosis(&error, &doing())),
+            Ok(Err(JobError::Failed(failure))) => Ok(CheckResult::Invalid(format!("it cannot be read: {failure}"))),
+            Ok(Err(error)) => Err(job_diagnosis(&error, &doing())),
         }
     }
 

@@ -13,12 +13,12 @@ use tokio_util::bytes::Bytes;
 use super::*;
 use crate::worker::protocol::MAX_DATA;
 
-fn unpack() -> Job {
-    Job::Unpack { routes: Vec::new(), max_bytes: 0, max_entries: 0, keep_free: 0 }
+fn unpack() -> UnpackJob {
+    UnpackJob { routes: Vec::new(), max_bytes: 0, max_entries: 0, keep_free: 0 }
 }
 
-fn done() -> Answer {
-    Answer::Unpacked { places: Vec::new() }
+fn unpacked() -> Message {
+    done::<UnpackJob>(Vec::new())
 }
 
 fn pieces(all: &[&'static [u8]]) -> impl Stream<Item = IoResult<Bytes>> + Send + use<> {
@@ -29,7 +29,7 @@ impl Player {
     /// The next frame; `None` when it is the end of the stream.
     async fn receives(&mut self) -> Option<Vec<u8>> {
         let request = self.hears().await;
-        let Request { id: 1, job: Job::Data { length } } = request else { panic!("{request:?}") };
+        let Request::Data { id: 1, length } = request else { panic!("{request:?}") };
         let mut bytes = vec![0; length as usize];
         self.requests.get_mut().read_exact(&mut bytes).await.unwrap();
         (length > 0).then_some(bytes)
@@ -41,15 +41,15 @@ async fn a_stream_comes_in_frames_and_with_an_end() {
     let (worker, mut player) = pair(SILENCE).await;
     let long: &'static [u8] = vec![7; MAX_DATA as usize + 5].leak();
     let play = async {
-        assert_eq!(player.hears().await, Request { id: 1, job: unpack() });
+        assert_eq!(player.hears().await, start(1, unpack()));
         assert_eq!(player.receives().await.as_deref(), Some(&b"{\n}"[..]));
         assert_eq!(player.receives().await.as_deref(), Some(&long[..MAX_DATA as usize]));
         assert_eq!(player.receives().await.as_deref(), Some(&long[..5]));
         assert_eq!(player.receives().await, None);
-        player.answers(1, done());
+        player.answers(1, unpacked());
     };
     let (answer, ()) = tokio::join!(worker.unpack(unpack(), pieces(&[b"{\n}", b"", long]), |_, _| {}), play);
-    assert_eq!(answer.unwrap(), done());
+    assert_eq!(answer.unwrap(), []);
 }
 
 #[tokio::test]
@@ -58,15 +58,15 @@ async fn requests_go_before_pieces_that_wait() {
     let endless = repeat_with(|| Ok(Bytes::from_static(&[0; 100_000])));
     let unpacking = worker.unpack(unpack(), endless, |_, _| {});
     let play = async {
-        assert_eq!(player.hears().await.id, 1);
+        assert_eq!(player.hears().await, start(1, unpack()));
         // The pipe is full, and so is what waits before it.
-        let scan = worker.run(SCAN(), |_, _| {});
+        let listening = worker.run(listen());
         let play = async {
             let mut pieces = 0;
             loop {
                 let request = player.hears().await;
-                let Job::Data { length } = request.job else {
-                    assert_eq!(request, Request { id: 2, job: SCAN() });
+                let Request::Data { id: 1, length } = request else {
+                    assert_eq!(request, start(2, listen()));
                     break;
                 };
                 let mut bytes = vec![0; length as usize];
@@ -75,12 +75,12 @@ async fn requests_go_before_pieces_that_wait() {
             }
             // The one that was being written.
             assert!(pieces <= 1, "{pieces} pieces went first");
-            player.answers(2, Answer::Listening);
+            player.answers(2, done::<ListenJob>(()));
         };
-        assert_eq!(tokio::join!(scan, play).0.unwrap(), Answer::Listening);
-        player.answers(1, done());
+        tokio::join!(listening, play).0.unwrap();
+        player.answers(1, unpacked());
     };
-    assert_eq!(tokio::join!(unpacking, play).0.unwrap(), done());
+    assert_eq!(tokio::join!(unpacking, play).0.unwrap(), []);
 }
 
 /// The request that a piece is for may have come just after the look at the requests.
@@ -103,12 +103,12 @@ async fn an_answer_ends_the_stream() {
         Ok(Bytes::from_static(b"x"))
     });
     let play = async {
-        assert_eq!(player.hears().await.id, 1);
+        assert_eq!(player.hears().await, start(1, unpack()));
         assert_eq!(player.receives().await.as_deref(), Some(&b"x"[..]));
-        player.answers(1, Answer::Failed(crate::worker::protocol::Failure::TooMany { max_entries: 1 }));
+        player.answers(1, Message::Failed(Failure::TooMany { max_entries: 1 }));
     };
     let (answer, ()) = tokio::join!(worker.unpack(unpack(), endless, |_, _| {}), play);
-    assert!(matches!(answer, Ok(Answer::Failed(_))), "{answer:?}");
+    assert!(matches!(answer, Err(JobError::Failed(Failure::TooMany { .. }))), "{answer:?}");
     dropped.close();
     assert!(dropped.try_recv().is_err(), "the source is let go");
 }
@@ -131,7 +131,7 @@ async fn what_waits_to_be_sent_is_bounded() {
     let asked = asked.load(Ordering::Relaxed);
     assert!((1..=6).contains(&asked), "{asked} pieces of 1 MB in memory");
     drop(unpacking);
-    assert_eq!(player.hears().await.id, 1);
+    assert_eq!(player.hears().await, start(1, unpack()));
 }
 
 #[tokio::test]
@@ -139,15 +139,15 @@ async fn a_source_that_breaks_cancels_the_job() {
     let (worker, mut player) = pair(SILENCE).await;
     let broken = iter([Ok(Bytes::from_static(b"x")), Err(Error::other("restic: no such snapshot"))]);
     let result = worker.unpack(unpack(), broken, |_, _| {}).await;
-    let Err(error @ WorkerError::Source(_)) = &result else { panic!("{result:?}") };
+    let Err(error @ JobError::Worker(WorkerError::Source(_))) = &result else { panic!("{result:?}") };
     assert_eq!(error.to_string(), "reading what the worker was to unpack: restic: no such snapshot");
-    assert_eq!(player.hears().await.id, 1);
+    assert_eq!(player.hears().await, start(1, unpack()));
     // The piece that came before may have been overtaken, or not.
     loop {
         let request = player.hears().await;
-        match request.job {
-            Job::Cancel { target: 1 } => break,
-            Job::Data { length: 1 } => assert_eq!(player.requests.get_mut().read_u8().await.unwrap(), b'x'),
+        match request {
+            Request::Cancel { id: 1 } => break,
+            Request::Data { id: 1, length: 1 } => assert_eq!(player.requests.get_mut().read_u8().await.unwrap(), b'x'),
             other => panic!("{other:?}"),
         }
     }
@@ -171,16 +171,16 @@ async fn a_slow_source_is_no_silence() {
     let play = async {
         player.hears().await;
         assert_eq!(player.receives().await.as_deref(), Some(&b"early"[..]));
-        player.answers(1, Answer::Progress { amount: amount(1), total: None });
+        player.answers(1, Message::Progress { amount: amount(1), total: None });
         hears.recv().await;
         tokio::time::sleep(SHORT * 3).await;
         go.send(()).unwrap();
         assert_eq!(player.receives().await.as_deref(), Some(&b"late"[..]));
-        player.answers(1, done());
+        player.answers(1, unpacked());
     };
     let progress = move |_, _| heard.send(()).unwrap();
     let (answer, ()) = tokio::join!(worker.unpack(unpack(), source, progress), play);
-    assert_eq!(answer.unwrap(), done());
+    assert_eq!(answer.unwrap(), []);
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_worker_that_takes_and_says_nothing_is_silent() {
     let (worker, _player) = pair(Duration::from_millis(30)).await;
     let then_nothing = pieces(&[b"x"]).chain(pending());
     let result = worker.unpack(unpack(), then_nothing, |_, _| {}).await;
-    assert!(matches!(result, Err(WorkerError::Silent(_))), "{result:?}");
+    assert!(matches!(result, Err(JobError::Worker(WorkerError::Silent(_)))), "{result:?}");
 }
 
 /// It spoke once while pieces were waiting for it, and then took no more.
@@ -199,13 +199,13 @@ async fn a_worker_that_stops_taking_is_silent() {
     let (heard, mut hears) = channel::unbounded_channel();
     let play = async {
         player.hears().await;
-        player.answers(1, Answer::Progress { amount: amount(1), total: None });
+        player.answers(1, Message::Progress { amount: amount(1), total: None });
         hears.recv().await;
         pending::<()>().next().await
     };
     tokio::select! {
         result = worker.unpack(unpack(), endless, move |_, _| heard.send(()).unwrap()) => {
-            assert!(matches!(result, Err(WorkerError::Silent(_))), "{result:?}");
+            assert!(matches!(result, Err(JobError::Worker(WorkerError::Silent(_)))), "{result:?}");
         }
         _ = play => unreachable!("it waits for ever"),
     }

@@ -18,7 +18,7 @@ use rustix::io::{Errno, pread};
 
 use self::check::{How, SqliteVerdict, quick_check};
 use self::files::{Files, Header, frames_not_in, is_journal_of_several, is_valid_journal};
-pub use self::running::{SqliteQuery, query};
+pub use self::running::query;
 use self::view::{NoView, View};
 use crate::model::pluralize::pluralize;
 use crate::model::units;

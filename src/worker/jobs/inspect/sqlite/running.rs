@@ -22,7 +22,7 @@ use super::view::{NoView, View};
 use crate::worker::fs::resolve::{Resolved, resolve};
 use crate::worker::fs::scan::look;
 use crate::worker::job::{JobControl, JobStop, short};
-use crate::worker::protocol::{Queried, RootKind};
+use crate::worker::protocol::{Queried, QueryJob, RootKind};
 
 /// How often it is tried to find a database at rest, and the time between two tries.
 const TRIES: usize = 5;
@@ -32,28 +32,9 @@ const HEADER: usize = 100;
 /// The header of a write-ahead log.
 const LOG_HEADER: usize = 32;
 
-/// What is to be asked.
-#[derive(Debug, Clone, Copy)]
-pub struct SqliteQuery<'a> {
-    /// Where the service's mounts lie as they do in its container.
-    pub root: &'a str,
-    /// The database's path in the container.
-    pub path: &'a str,
-    /// It is a mount by itself, so that what lies beside it in the container cannot be seen.
-    pub alone: bool,
-    /// A folder of ours; what is made in it is removed again.
-    pub scratch: &'a str,
-    /// The query.
-    pub query: &'a str,
-    /// Count rows up to this number.
-    pub rows: u64,
-    /// Leave this many bytes free where `scratch` lies.
-    pub keep_free: u64,
-}
-
-/// Asks it.
-pub fn query(question: &SqliteQuery<'_>, ticket: &Arc<JobControl>) -> Result<Queried, JobStop> {
-    let path = match resolve(Path::new(question.root), Path::new(question.path)) {
+/// Asks a database that its service may be writing to. What the job makes in its scratch folder is removed again.
+pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, JobStop> {
+    let path = match resolve(Path::new(&question.root), Path::new(&question.path)) {
         Ok(Resolved::There(path)) => path,
         Ok(Resolved::Missing(path)) => return Ok(Queried::Missing { path: short(path.display().to_string()) }),
         Err(error) => return Ok(Queried::NotAsked { why: format!("its path cannot be followed: {error}") }),
@@ -105,12 +86,12 @@ enum NoAnswer {
 
 /// Asks it once, in a view when SQLite has to put things together first.
 fn once(
-    question: &SqliteQuery<'_>,
+    question: &QueryJob,
     path: &Path,
     signs: &Signs,
     ticket: &Arc<JobControl>,
 ) -> Result<Result<QueryResult, NoAnswer>, JobStop> {
-    let SqliteQuery { query, rows, .. } = *question;
+    let (query, rows) = (question.query.as_str(), question.rows);
     let has_log = signs.files.wal.is_some();
     if !signs.hot && !has_log && path.as_os_str().len() <= LONGEST_PATH {
         return ask(path, How::Resting, query, rows, ticket).map(Ok);
@@ -119,12 +100,12 @@ fn once(
         let why = "it is in the middle of a transaction over several databases";
         return Ok(Err(NoAnswer::NotNow(why.to_owned())));
     }
-    let view = match View::make(question.scratch, path, question.path.as_bytes(), signs.hot, question.keep_free, ticket)
-    {
-        Ok(view) => view,
-        Err(NoView::Stop(stop)) => return Err(stop),
-        Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
-    };
+    let view =
+        match View::make(&question.scratch, path, question.path.as_bytes(), signs.hot, question.keep_free, ticket) {
+            Ok(view) => view,
+            Err(NoView::Stop(stop)) => return Err(stop),
+            Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
+        };
     let how = match (signs.hot, has_log) {
         (true, _) => How::Recovering,
         (false, true) => How::WithLog,

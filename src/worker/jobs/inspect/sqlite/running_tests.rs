@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 use rustix::fs::{AtFlags, CWD, statat};
 
-use super::{SqliteQuery, query};
+use super::query;
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::Queried;
+use crate::worker::protocol::{Queried, QueryJob};
 
 /// A service's `/data` and a scratch folder, as a worker sees them.
 struct Service {
@@ -41,8 +41,9 @@ impl Service {
         rows: u64,
         ticket: &Arc<JobControl>,
     ) -> Result<Queried, JobStop> {
-        let [root, scratch] = [&self.root, &self.scratch].map(|folder| folder.path().to_str().unwrap());
-        let question = SqliteQuery { root, path, alone, scratch, query: text, rows, keep_free: 0 };
+        let [root, scratch] = [&self.root, &self.scratch].map(|folder| folder.path().to_str().unwrap().to_owned());
+        let (path, text) = (path.to_owned(), text.to_owned());
+        let question = QueryJob { root, path, alone, scratch, query: text, rows, keep_free: 0 };
         let answer = query(&question, ticket);
         assert_eq!(fs::read_dir(self.scratch.path()).unwrap().count(), 0, "something is left");
         answer

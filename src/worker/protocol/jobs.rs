@@ -1,0 +1,290 @@
+//! The jobs that a worker can do: one struct a job, and a table that says what each is answered with.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::{Copied, Databases, HttpResponse, Inventory, Owners, Queried, RootKind, Scan, Surveyed, Unpacked};
+use crate::model::fingerprint::{Fingerprint, Sample, Survivors, VersionFile};
+use crate::model::source::MountQuery;
+
+/// A job, and the type of its answer.
+pub trait WorkerJob: Sized {
+    /// What the worker answers when the job is done.
+    type Answer;
+
+    /// The job as it goes over the wire.
+    fn into_job(self) -> Job;
+
+    /// The answer as it goes over the wire.
+    fn into_answer(answer: Self::Answer) -> Answer;
+
+    /// The answer as it came over the wire; given back when it answers another job.
+    fn from_answer(answer: Answer) -> Result<Self::Answer, Answer>;
+}
+
+macro_rules! jobs {
+    ($($name:ident($job:ident) -> $answer:ty;)*) => {
+        /// Any job.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "job", rename_all = "kebab-case")]
+        pub enum Job {
+            $(#[doc = concat!("See [`", stringify!($job), "`].")] $name($job),)*
+        }
+
+        /// The answer to any job.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "of", content = "answer", rename_all = "kebab-case")]
+        pub enum Answer {
+            $(#[doc = concat!("Answers [`", stringify!($job), "`].")] $name(Box<$answer>),)*
+        }
+
+        $(impl WorkerJob for $job {
+            type Answer = $answer;
+
+            fn into_job(self) -> Job {
+                Job::$name(self)
+            }
+
+            fn into_answer(answer: $answer) -> Answer {
+                Answer::$name(Box::new(answer))
+            }
+
+            fn from_answer(answer: Answer) -> Result<$answer, Answer> {
+                match answer {
+                    Answer::$name(answer) => Ok(*answer),
+                    other => Err(other),
+                }
+            }
+        })*
+    };
+}
+
+jobs! {
+    Scan(ScanJob) -> Scan;
+    Survey(SurveyJob) -> Surveyed;
+    Names(NamesJob) -> Vec<Vec<u8>>;
+    Copy(CopyJob) -> Copied;
+    PrepareEmpty(PrepareEmptyJob) -> RootKind;
+    PrepareOverlay(PrepareOverlayJob) -> ();
+    Unpack(UnpackJob) -> Vec<Unpacked>;
+    Inventory(InventoryJob) -> Inventory;
+    Owners(OwnersJob) -> Owners;
+    VersionFiles(VersionFilesJob) -> Vec<VersionFile>;
+    Fingerprint(FingerprintJob) -> Fingerprint;
+    Compare(CompareJob) -> Survivors;
+    Sqlite(SqliteJob) -> Databases;
+    Query(QueryJob) -> Queried;
+    Canary(CanaryJob) -> Vec<String>;
+    Listen(ListenJob) -> ();
+    Http(HttpJob) -> Result<HttpResponse, String>;
+}
+
+/// Walks a tree and counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanJob {
+    /// A mount of the worker: a folder or a file.
+    pub path: String,
+    /// Stop counting after this many entries; 0 for no bound.
+    pub max_entries: u64,
+}
+
+/// Looks for the data of mounts in a backup that lies in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyJob {
+    /// A mount of the worker.
+    pub path: String,
+    /// What is looked for.
+    pub wants: Vec<MountQuery>,
+}
+
+/// Lists the names at the top of a folder, at most [`MAX_NAMES`](super::MAX_NAMES), in no order. Anything else than a
+/// folder has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamesJob {
+    /// A mount of the worker.
+    pub path: String,
+}
+
+/// Copies the content of `from`, its root included, into `to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyJob {
+    /// A mount of the worker: a folder, or a file.
+    pub from: String,
+    /// An empty volume of the worker. A file lands in it under the name `file`.
+    pub to: String,
+    /// Refuse, before anything is written, when there are more bytes than this; 0 for no bound.
+    pub max_bytes: u64,
+    /// Leave this many bytes free on the target's file system.
+    pub keep_free: u64,
+    /// Note what is read of the files, so that an [`InventoryJob`] can compare it.
+    pub contents: bool,
+}
+
+/// Gives `to` the owner, mode, times and attributes of the root of `from`, and nothing of its content. A file becomes an
+/// empty one under the name `file`. The answer says what the root of `from` is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareEmptyJob {
+    /// A mount of the worker: a folder or a file.
+    pub from: String,
+    /// An empty volume of the worker.
+    pub to: String,
+}
+
+/// Makes the folders of an overlay in `to`: `upper` with the owner, mode, times and attributes of `from`, and `work`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrepareOverlayJob {
+    /// The overlay's lower layer, a mount of the worker.
+    pub from: String,
+    /// An empty volume of the worker.
+    pub to: String,
+}
+
+/// Takes apart an archive that comes as a stream, and puts what the routes name into place. The archive may be compressed
+/// (gzip, zstd, xz, bzip2: its content tells). The answer has one element for each route, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpackJob {
+    /// What goes where. An entry takes the route of the longest prefix.
+    pub routes: Vec<Route>,
+    /// Refuse a route that gets more bytes than this; 0 for no bound.
+    pub max_bytes: u64,
+    /// Refuse an archive of more entries than this, the ones that are not wanted included; 0 for no bound.
+    pub max_entries: u64,
+    /// Leave this many bytes free on the target's file system.
+    pub keep_free: u64,
+}
+
+/// What of an archive goes where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// A path in the archive: entries below it, without it, go to `to`. Empty: all entries.
+    pub prefix: Vec<u8>,
+    /// An empty volume of the worker. Where the prefix names a file, the file lands in it under the name `file`.
+    pub to: String,
+    /// Note the content of every file, so that an [`InventoryJob`] can compare it.
+    pub contents: bool,
+}
+
+/// Compares what is in a volume with what should be: the entries of the archive that this worker unpacked there, or the
+/// tree that it copied there. To be run once, before anybody writes to the volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryJob {
+    /// A volume of the worker that an earlier job filled.
+    pub path: String,
+    /// Compare the content of every file, too. What an archive held must have been noted for that.
+    pub contents: bool,
+}
+
+/// Looks at whom entries belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnersJob {
+    /// A mount of the worker: a folder or a file.
+    pub path: String,
+    /// Stop after this many entries; 0 for no bound.
+    pub max_entries: u64,
+}
+
+/// Looks for the files by which data says which program wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionFilesJob {
+    /// A mount of the worker: a folder or a file.
+    pub path: String,
+}
+
+/// Notes what a tree holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingerprintJob {
+    /// A mount of the worker: a folder or a file.
+    pub path: String,
+}
+
+/// Looks what of a fingerprint's sample is still there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompareJob {
+    /// A mount of the worker.
+    pub path: String,
+    /// What was there.
+    pub sample: Vec<Sample>,
+}
+
+/// Puts every SQLite database of a tree to SQLite's own check, without changing anything there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteJob {
+    /// A mount of the worker: a folder or a file.
+    pub path: String,
+    /// A mount that can be written to, for what SQLite has to recover first; may be `path`.
+    pub scratch: String,
+    /// What `path` was copied from, a mount.
+    pub source: Option<String>,
+    /// What the live service has there now, a mount.
+    pub live: Option<String>,
+    /// Leave this many bytes free on the scratch mount's file system.
+    pub keep_free: u64,
+}
+
+/// Asks an SQLite database that its service may be writing to, without changing or locking anything of the service's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryJob {
+    /// Where the service's mounts lie as they do in its container.
+    pub root: String,
+    /// The database's path in the container.
+    pub path: String,
+    /// The database is a mount by itself.
+    pub alone: bool,
+    /// A mount that can be written to, which is no mount of the service.
+    pub scratch: String,
+    /// The query.
+    pub query: String,
+    /// Count rows up to this number.
+    pub rows: u64,
+    /// Leave this many bytes free on the scratch mount's file system.
+    pub keep_free: u64,
+}
+
+/// Tries to reach what must not be reachable. The answer lists what answered, for people (`172.17.0.1:22 refused the
+/// connection`); empty when nothing did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CanaryJob {
+    /// Addresses to try (no names).
+    pub addresses: Vec<String>,
+    /// A name that only an outside resolver knows.
+    pub name: String,
+    /// How long to wait for an answer, in milliseconds.
+    pub patience_ms: u64,
+}
+
+/// Waits until all these TCP ports are listened on in the worker's network namespace. Looks at the kernel's socket tables;
+/// no connection is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenJob {
+    /// The ports.
+    pub ports: Vec<u16>,
+}
+
+/// Sends one request to a port of the worker's network namespace, on whichever loopback address takes the connection. No
+/// redirect is followed, and no certificate is checked. The error says why there was no response.
+///
+/// The request may bear secrets, so it is not printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpJob {
+    /// The port.
+    pub port: u16,
+    /// The port speaks TLS.
+    pub tls: bool,
+    /// `GET`, …
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// All headers but those of the connection.
+    pub headers: Vec<(String, String)>,
+    /// How long to wait for the whole response, in milliseconds.
+    pub patience_ms: u64,
+    /// How much of the body is wanted, in bytes.
+    pub most: usize,
+}
+
+impl fmt::Debug for HttpJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpJob").field("port", &self.port).field("method", &self.method).finish_non_exhaustive()
+    }
+}
