@@ -358,44 +358,14 @@ impl Demo {
     }
 }
 
-/// A small container of the worker image with no rights at all.
-fn spec(image: &WorkerImage, command: &[&str], network: NetworkSpec) -> ContainerSpec {
+/// A small container of the worker image with no rights at all. It stands for somebody's live service, so it has an
+/// ordinary share of the processor and of the time to stop.
+fn spec(image: &WorkerImage, args: &[&str], network: NetworkSpec) -> ContainerSpec {
     ContainerSpec {
-        image: image.tag.clone(),
-        entrypoint: Some(vec![PROGRAM.to_owned()]),
-        command: Some(command.iter().map(|word| (*word).to_owned()).collect()),
-        env: Vec::new(),
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: String::new(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
-        stdin: Stdin::Closed,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: None,
-        healthcheck: HealthcheckSpec::Disabled,
-        mounts: Vec::new(),
         network,
-        extra_hosts: Vec::new(),
-        memory: Some(256 << 20),
-        memory_swap: None,
-        nano_cpus: None,
+        stop_timeout: None,
         cpu_shares: None,
-        cpu_period: None,
-        cpu_quota: None,
-        cpuset_cpus: None,
-        pids: Some(64),
-        oom_score_adj: 500,
-        ulimits: Vec::new(),
-        sysctls: Vec::new(),
-        cap_add: Vec::new(),
-        cap_drop: vec!["ALL".to_owned()],
-        no_new_privileges: true,
-        read_only_root: true,
-        init: None,
-        shm_size: None,
+        ..ContainerSpec::locked_down(&image.tag, PROGRAM, args)
     }
 }
 

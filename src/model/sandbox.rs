@@ -81,6 +81,51 @@ pub struct ContainerSpec {
     pub shm_size: Option<i64>,
 }
 
+impl ContainerSpec {
+    /// A small container of ours that runs one command of an image and can do nothing else: no capability, no network, no
+    /// mount, nothing to write to, and the first to be killed when the host runs out of memory. Whoever needs more says so
+    /// on top of this.
+    pub fn locked_down(image: &str, program: &str, args: &[&str]) -> ContainerSpec {
+        ContainerSpec {
+            image: image.to_owned(),
+            entrypoint: Some(vec![program.to_owned()]),
+            command: Some(args.iter().map(|&arg| arg.to_owned()).collect()),
+            env: Vec::new(),
+            user: String::new(),
+            group_add: Vec::new(),
+            workdir: "/".to_owned(),
+            hostname: String::new(),
+            domainname: String::new(),
+            tty: false,
+            stdin: Stdin::Closed,
+            shell: None,
+            stop_signal: None,
+            stop_timeout: Some(0),
+            healthcheck: HealthcheckSpec::Disabled,
+            mounts: Vec::new(),
+            network: NetworkSpec::None,
+            extra_hosts: Vec::new(),
+            memory: Some(256 << 20),
+            memory_swap: None,
+            nano_cpus: None,
+            cpu_shares: Some(256),
+            cpu_period: None,
+            cpu_quota: None,
+            cpuset_cpus: None,
+            pids: Some(64),
+            oom_score_adj: 500,
+            ulimits: Vec::new(),
+            sysctls: Vec::new(),
+            cap_add: Vec::new(),
+            cap_drop: vec!["ALL".to_owned()],
+            no_new_privileges: true,
+            read_only_root: true,
+            init: None,
+            shm_size: None,
+        }
+    }
+}
+
 /// Standard input of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {

@@ -18,7 +18,7 @@ use super::image::EXECUTABLE;
 use super::protocol::{Answer, Failure, Message, Request, UnpackJob, WorkerJob};
 use crate::docker::{Attached, Daemon, DockerError, Output};
 use crate::model::event::Amount;
-use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSpec, NetworkSpec, ObjectLabels, Stdin};
+use crate::model::sandbox::{ContainerSpec, MountSpec, NetworkSpec, ObjectLabels, Stdin};
 use board::{PendingReplies, read};
 use stream::{Frame, Outbox};
 
@@ -34,12 +34,10 @@ const FRAMES: usize = 2;
 /// be seen, is nearly root on the host, and an ordinary service's container does not see these attributes either;
 /// `DAC_READ_SEARCH` would let a file of the host be opened by its handle, and reading needs only `DAC_OVERRIDE`.
 const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"];
-/// Relative CPU weight: a quarter of an ordinary container's.
-const CPU_SHARES: i64 = 256;
+/// Most memory of the worker's container, in bytes.
 const MEMORY: i64 = 1024 * 1024 * 1024;
+/// Most threads and processes of the worker's container.
 const PIDS: i64 = 256;
-/// Sooner killed than anything live.
-const OOM_SCORE: i64 = 500;
 
 /// The worker did not do its job for a reason of its own.
 #[derive(Debug, thiserror::Error)]
@@ -313,41 +311,14 @@ async fn write_frame(
 /// The worker's container: it can copy faithfully and do nothing else.
 fn spec(image: &WorkerImage, mounts: Vec<MountSpec>, network: NetworkSpec) -> ContainerSpec {
     ContainerSpec {
-        image: image.tag.clone(),
-        entrypoint: Some(vec![EXECUTABLE.to_owned()]),
-        command: Some(vec!["worker".to_owned(), "run".to_owned()]),
-        env: Vec::new(),
         user: "0:0".to_owned(),
-        group_add: Vec::new(),
-        workdir: "/".to_owned(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
         stdin: Stdin::Attached,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: Some(0),
-        healthcheck: HealthcheckSpec::Disabled,
         mounts,
         network,
-        extra_hosts: Vec::new(),
         memory: Some(MEMORY),
-        memory_swap: None,
-        nano_cpus: None,
-        cpu_shares: Some(CPU_SHARES),
-        cpu_period: None,
-        cpu_quota: None,
-        cpuset_cpus: None,
         pids: Some(PIDS),
-        oom_score_adj: OOM_SCORE,
-        ulimits: Vec::new(),
-        sysctls: Vec::new(),
         cap_add: CAPABILITIES.map(str::to_owned).into(),
-        cap_drop: vec!["ALL".to_owned()],
-        no_new_privileges: true,
-        read_only_root: true,
-        init: None,
-        shm_size: None,
+        ..ContainerSpec::locked_down(&image.tag, EXECUTABLE, &["worker", "run"])
     }
 }
 

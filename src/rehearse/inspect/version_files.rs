@@ -10,7 +10,7 @@ use crate::docker::ImageMetadata;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::fingerprint::{VersionFile, VersionFileKind};
 use crate::model::plan::{DataSource, MountPlan, ServicePlan};
-use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin};
+use crate::model::sandbox::ContainerSpec;
 use crate::worker::client::{JobError, Worker};
 use crate::worker::protocol::VersionFilesJob;
 
@@ -27,11 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Lines and bytes of what it says.
 const WORDS: (usize, usize) = (50, 16 * 1024);
-/// Enough for a server that only says its version.
+/// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
-const PIDS: i64 = 64;
-const CPU_SHARES: i64 = 256;
-const OOM_SCORE: i64 = 500;
 
 impl StackRehearsal {
     /// Notes what the data of a restored place says of itself.
@@ -295,45 +292,9 @@ fn parse_version_line(line: &str) -> Option<Program> {
     is_server.then(|| Program::new(name, &word(rest))).flatten()
 }
 
-/// A container of the service's image that says its version and can do nothing else: no network, no mount, nothing to write to.
+/// A container of the service's image that says its version and can do nothing else.
 fn version_probe(image: &str, kind: VersionFileKind) -> ContainerSpec {
-    ContainerSpec {
-        image: image.to_owned(),
-        entrypoint: Some(vec!["sh".to_owned()]),
-        command: Some(vec!["-c".to_owned(), script(kind)]),
-        env: Vec::new(),
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: "/".to_owned(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
-        stdin: Stdin::Closed,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: Some(0),
-        healthcheck: HealthcheckSpec::Disabled,
-        mounts: Vec::new(),
-        network: NetworkSpec::None,
-        extra_hosts: Vec::new(),
-        memory: Some(MEMORY),
-        memory_swap: None,
-        nano_cpus: None,
-        cpu_shares: Some(CPU_SHARES),
-        cpu_period: None,
-        cpu_quota: None,
-        cpuset_cpus: None,
-        pids: Some(PIDS),
-        oom_score_adj: OOM_SCORE,
-        ulimits: Vec::new(),
-        sysctls: Vec::new(),
-        cap_add: Vec::new(),
-        cap_drop: vec!["ALL".to_owned()],
-        no_new_privileges: true,
-        read_only_root: true,
-        init: None,
-        shm_size: None,
-    }
+    ContainerSpec { memory: Some(MEMORY), ..ContainerSpec::locked_down(image, "sh", &["-c", &script(kind)]) }
 }
 
 #[cfg(test)]
