@@ -11,13 +11,14 @@ use super::exit::Failure;
 use super::init_text::FoundPart;
 use super::test::{interrupted, unless_stopped};
 use super::{console, identity, init_text, no_match, rehearsal, runtime, signals, survey};
-use crate::config::settings::{Rehearsal, Settings};
+use crate::config::settings::Settings;
 use crate::config::values::source;
 use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
 use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
 
 /// The command.
@@ -46,9 +47,9 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     // A label may name a source of the very file that is to be written.
     let with_settings = |service: Service| {
         let rehearsal = settings.for_service(&service).unwrap_or_default();
-        (service, Rehearsal { source: spec.clone(), ..rehearsal })
+        (service, ServiceSettings { source: spec.clone(), ..rehearsal })
     };
-    let services: Vec<(Service, Rehearsal)> = services.into_iter().map(with_settings).collect();
+    let services: Vec<(Service, ServiceSettings)> = services.into_iter().map(with_settings).collect();
     let mut plan = rehearsal::plan(services.clone(), &settings);
     let count = plan.cases().count();
     if count == 0 {

@@ -1,14 +1,15 @@
 //! Why nothing is selected, by all filters or by one of them, for the person who typed it.
 
 use crate::config::labels;
-use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings};
+use crate::config::settings::{IgnoredMode, Selection, Settings};
 use crate::config::values::suggest::suggestion;
 use crate::model::event::NoTests;
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::plan::{self, Inputs};
 
 /// Why none of these services of the host is selected, and what to type instead.
-pub fn reason(services: &[(Service, Rehearsal)], selection: &Selection) -> String {
+pub fn reason(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
     if services.is_empty() {
         return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` brings one along."
             .to_owned();
@@ -18,7 +19,7 @@ pub fn reason(services: &[(Service, Rehearsal)], selection: &Selection) -> Strin
 
 /// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the like
 /// take away was found before.
-pub fn missed_filters(services: &[(Service, Rehearsal)], selection: &Selection) -> Vec<String> {
+pub fn missed_filters(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
     let alone = |filter: &String| Selection {
         filters: vec![filter.clone()],
         exact: selection.exact,
@@ -31,7 +32,7 @@ pub fn missed_filters(services: &[(Service, Rehearsal)], selection: &Selection) 
 
 /// What it means that none of these services is selected: what was asked for, except that a part of a partition may well be
 /// empty when other parts are not.
-pub fn meaning(services: &[(Service, Rehearsal)], settings: &Settings) -> NoTests {
+pub fn meaning(services: &[(Service, ServiceSettings)], settings: &Settings) -> NoTests {
     let selection = &settings.selection;
     let whole = Selection { partition: None, ..selection.clone() };
     let empty_part = selection.partition.is_some() && !selected(services, &whole).is_empty();
@@ -39,7 +40,7 @@ pub fn meaning(services: &[(Service, Rehearsal)], settings: &Settings) -> NoTest
 }
 
 /// What a flag beside the filters, or the service itself, keeps from being selected.
-fn taken_away(services: &[(Service, Rehearsal)], selection: &Selection) -> Option<String> {
+fn taken_away(services: &[(Service, ServiceSettings)], selection: &Selection) -> Option<String> {
     let any_mode = IgnoredMode::Include;
     let found = |selection: Selection| Some(selected(services, &selection)).filter(|names| !names.is_empty());
     let skips = || {
@@ -87,7 +88,7 @@ fn taken_away(services: &[(Service, Rehearsal)], selection: &Selection) -> Optio
 }
 
 /// No name fits.
-fn missed(services: &[(Service, Rehearsal)], selection: &Selection) -> String {
+fn missed(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
     let names: Vec<String> = services.iter().map(|(service, _)| service.name.to_string()).collect();
     let of_host = if names.len() == 1 {
         "The one service of this host is not".to_owned()
@@ -105,7 +106,7 @@ fn missed(services: &[(Service, Rehearsal)], selection: &Selection) -> String {
     format!("{of_host} {how} {}; {hint}", filters.join(" or "))
 }
 
-fn selected(services: &[(Service, Rehearsal)], selection: &Selection) -> Vec<String> {
+fn selected(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
     plan::plan(Inputs { services: services.to_vec(), selection })
         .cases()
         .map(|case| case.service.name.to_string())
@@ -128,8 +129,8 @@ mod tests {
     use crate::model::sample;
     use crate::model::service::ServiceName;
 
-    fn services(names: &[&str]) -> Vec<(Service, Rehearsal)> {
-        names.iter().map(|name| (sample::service(ServiceName::lone(*name)), Rehearsal::default())).collect()
+    fn services(names: &[&str]) -> Vec<(Service, ServiceSettings)> {
+        names.iter().map(|name| (sample::service(ServiceName::lone(*name)), ServiceSettings::default())).collect()
     }
 
     fn exactly(filter: &str) -> Selection {

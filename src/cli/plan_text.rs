@@ -78,7 +78,7 @@ fn service_text(
     }
     for (i, mount) in plan.mounts.iter().enumerate() {
         let head = if i == 0 { "mounts" } else { "" };
-        let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, mount, plan.max_copy, sizes));
+        let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, mount, plan.settings.max_copy, sizes));
     }
     if plan.mounts.is_empty() {
         text.push_str("  mounts   none: no data comes along\n");
@@ -150,11 +150,11 @@ fn found_by(rule: MatchRule) -> &'static str {
 
 fn checks(plan: &ServicePlan) -> String {
     let mut parts: Vec<String> = plan.checks.iter().map(check).collect();
-    parts.extend(plan.questions.iter().map(|question| check(&question.check())));
-    if !plan.settle.is_zero() {
-        parts.push(format!("stays well for {}", duration::show(plan.settle)));
+    parts.extend(plan.settings.checks.iter().map(|question| check(&question.check())));
+    if !plan.settings.settle.is_zero() {
+        parts.push(format!("stays well for {}", duration::show(plan.settings.settle)));
     }
-    if let Some(timeout) = plan.timeout {
+    if let Some(timeout) = plan.settings.timeout {
         parts.push(format!("ready within {}", duration::show(timeout)));
     }
     parts.join(", ")

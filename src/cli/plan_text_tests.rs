@@ -1,16 +1,14 @@
 //! Tests of the plan as people and programs see it.
 
-use std::time::Duration;
-
 use super::*;
 use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::dump::LoadOptions;
 use crate::model::event::{Amount, Change};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{DataSource, Need, RestorePlan, StackPlan};
 use crate::model::sample;
 use crate::model::service::ServiceName;
+use crate::model::settings::ServiceSettings;
 use crate::worker::protocol::RootKind;
 
 fn volume(name: &str, target: &str) -> Mount {
@@ -25,21 +23,12 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         ignored: None,
         changes: Vec::new(),
         mounts: Vec::new(),
-        questions: Vec::new(),
         checks: vec![CheckSummary::Running],
-        timeout: None,
-        settle: Duration::from_secs(3),
-        max_copy: 0,
+        settings: ServiceSettings { max_copy: 0, ..ServiceSettings::default() },
         kind: "live",
         source: None,
         snapshot: None,
-        max_age: None,
-        max_rto: None,
-        control: false,
-        load_wish: LoadOptions::default(),
         load: None,
-        verify_content: false,
-        memory: None,
         needs: Vec::new(),
         blocked: None,
         warnings: Vec::new(),
@@ -140,7 +129,7 @@ fn a_size_that_was_not_counted_to_the_end_is_a_lower_bound() {
 #[test]
 fn a_mount_that_is_too_large_is_told_before_anything_is_tried() {
     let (mut plan, sizes) = plan();
-    plan.stacks[0].services[1].max_copy = 1_000_000;
+    plan.stacks[0].services[1].settings.max_copy = 1_000_000;
     let text = render(&plan, &sizes, 2);
     assert!(text.contains("copied, 412 files, 38 MB (too large: --max-copy is 1.0 MB)\n"), "{text}");
     plan.stacks[0].services[1].mounts[0].strategy = Strategy::Readonly;

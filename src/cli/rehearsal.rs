@@ -6,12 +6,13 @@ use std::io::{self, IsTerminal};
 use super::exit::Failure;
 use super::presentation::{Presentation, Stream, TestFormat};
 use super::{identity, reporters};
-use crate::config::settings::{Rehearsal, Settings};
+use crate::config::settings::Settings;
 use crate::config::{ConfigError, labels::Labels};
 use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::plan::Inputs;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Notify, RunContext};
@@ -20,7 +21,10 @@ use crate::report::{self, Dispatcher, EventSink};
 use crate::trials::{self, Display, Format, RunPolicy};
 
 /// Each service with how it is rehearsed; labels that nobody knows, and what the plan file names in vain, are told.
-pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<(Service, Rehearsal)>, ConfigError> {
+pub fn with_settings(
+    services: Vec<Service>,
+    settings: &Settings,
+) -> Result<Vec<(Service, ServiceSettings)>, ConfigError> {
     let mut with_settings = Vec::with_capacity(services.len());
     let working_dir = identity::working_dir();
     for remark in settings.file.remarks(&services) {
@@ -35,7 +39,7 @@ pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<
     for mut service in services {
         service.declared = discover::declared(&service, &working_dir);
         let rehearsal = match heard(&service, settings) {
-            Err(_) if !concerned.contains(service.name.stack_name()) => Rehearsal::default(),
+            Err(_) if !concerned.contains(service.name.stack_name()) => ServiceSettings::default(),
             heard => heard?,
         };
         with_settings.push((service, rehearsal));
@@ -43,7 +47,7 @@ pub fn with_settings(services: Vec<Service>, settings: &Settings) -> Result<Vec<
     Ok(with_settings)
 }
 
-fn heard(service: &Service, settings: &Settings) -> Result<Rehearsal, ConfigError> {
+fn heard(service: &Service, settings: &Settings) -> Result<ServiceSettings, ConfigError> {
     let labels = Labels::of(service)?;
     for unknown in &labels.unknown {
         tracing::warn!("{unknown}");
@@ -52,7 +56,7 @@ fn heard(service: &Service, settings: &Settings) -> Result<Rehearsal, ConfigErro
 }
 
 /// The plan for these services under these settings.
-pub fn plan(services: Vec<(Service, Rehearsal)>, settings: &Settings) -> Plan {
+pub fn plan(services: Vec<(Service, ServiceSettings)>, settings: &Settings) -> Plan {
     crate::plan::plan(Inputs { services, selection: &settings.selection })
 }
 

@@ -9,7 +9,7 @@ use super::exit::Failure;
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
 use super::{console, identity, no_match, rerun, runtime, signals, survey, unused_flags};
-use crate::config::settings::{Rehearsal, Settings};
+use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Scope};
 use crate::docker::{Daemon, DaemonInfo};
@@ -17,6 +17,7 @@ use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
 use crate::rehearse::{OpenedSource, RunContext, RunResources};
@@ -129,7 +130,7 @@ struct PreparedRun {
     info: DaemonInfo,
     plan: Plan,
     sources: Vec<OpenedSource>,
-    services: Vec<(Service, Rehearsal)>,
+    services: Vec<(Service, ServiceSettings)>,
 }
 
 async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal) -> Result<PreparedRun, Failure> {

@@ -93,10 +93,11 @@ fn idle(plan: &Plan, rule: &MountRule) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::args::BackupArgs;
-    use crate::config::settings::{Rehearsal, Selection};
+    use crate::config::settings::Selection;
     use crate::model::mount::Mount;
     use crate::model::sample;
     use crate::model::service::{Service, ServiceName};
+    use crate::model::settings::ServiceSettings;
     use crate::model::source::{Keys, SourcePlace, SourceSpec};
     use crate::plan::{Inputs, plan};
 
@@ -108,7 +109,10 @@ mod tests {
     fn of(mounts: Vec<Mount>, source: Option<SourceSpec>) -> Plan {
         let service = Service { mounts, ..sample::service(ServiceName::of_stack("media", "jellyfin")) };
         let selection = Selection::default();
-        plan(Inputs { services: vec![(service, Rehearsal { source, ..Rehearsal::default() })], selection: &selection })
+        plan(Inputs {
+            services: vec![(service, ServiceSettings { source, ..ServiceSettings::default() })],
+            selection: &selection,
+        })
     }
 
     fn said(mounts: Vec<Mount>, rule: &str) -> Option<String> {

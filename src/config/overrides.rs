@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::{ConfigError, SettingOrigin};
-use super::settings::StrategyRule;
 use super::values::{place, source};
 use crate::model::dump::LoadOptions;
 use crate::model::mount::Mount;
 use crate::model::question::Check;
 use crate::model::service::ServiceName;
+use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SourceSpec};
 
 /// One word on every value of a rehearsal; nothing where nothing was said.

@@ -24,7 +24,7 @@ struct Key {
     written: [&'static str; 6],
     /// What is heard when all of those say it, when the first is silent, when the first two are, and so on until all are.
     heard: [&'static str; 7],
-    shown: fn(&Rehearsal) -> String,
+    shown: fn(&ServiceSettings) -> String,
 }
 
 fn text(value: impl std::fmt::Debug) -> String {

@@ -10,9 +10,7 @@ use std::time::Duration;
 use super::error::{ConfigError, SettingOrigin};
 use super::labels::Labels;
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
-use super::settings::{
-    DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, Rehearsal, ReportTargets, Retries, Selection, Settings, StrategyRule,
-};
+use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
 use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use super::values::{duration, flag, map, partition, size, strategy};
 use super::{PlanFile, plan_file};
@@ -23,6 +21,7 @@ use crate::model::mount::Mount;
 use crate::model::partition::Partition;
 use crate::model::question::Check;
 use crate::model::service::Service;
+use crate::model::settings::{ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
 /// What was written on the command line, not yet understood.
@@ -213,17 +212,17 @@ impl Settings {
     }
 
     /// How this service is rehearsed.
-    pub fn for_service(&self, service: &Service) -> Result<Rehearsal, ConfigError> {
+    pub fn for_service(&self, service: &Service) -> Result<ServiceSettings, ConfigError> {
         self.with_labels(service, &Labels::of(service)?)
     }
 
     /// As [`Settings::for_service`], for labels that were read already.
-    pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<Rehearsal, ConfigError> {
+    pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<ServiceSettings, ConfigError> {
         let heard = Layers([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
-        let defaults = Rehearsal::default();
+        let defaults = ServiceSettings::default();
         let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?.flatten();
         let empty = heard.rules(|said| &said.allow_empty);
-        Ok(Rehearsal {
+        Ok(ServiceSettings {
             ignore: labels.ignore,
             skip: match heard.first(|said| said.skip.as_ref()) {
                 Some(Skip::Because(reason)) => Some(reason.clone()),
@@ -232,7 +231,6 @@ impl Settings {
             timeout: heard.first(|said| said.timeout).or(defaults.timeout),
             settle: heard.first(|said| said.settle).unwrap_or(defaults.settle),
             max_copy: heard.first(|said| said.max_copy).unwrap_or(defaults.max_copy),
-            keep: self.keep,
             strategies: heard.rules(|said| &said.strategies),
             memory: heard.first(|said| said.memory).filter(|bytes| *bytes > 0),
             source: source.map(|spec| heard.wanted(spec)),
@@ -241,7 +239,7 @@ impl Settings {
             max_entries: heard.first(|said| said.max_entries).unwrap_or(defaults.max_entries),
             max_age: heard.first(|said| said.max_age).filter(|bound| !bound.is_zero()),
             max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
-            questions: heard.questions(),
+            checks: heard.questions(),
             control: heard.first(|said| said.control).unwrap_or(defaults.control),
             load: LoadOptions {
                 database: heard.first(|said| said.load.database.clone()),

@@ -14,7 +14,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 }
 
 /// How a service with these labels is rehearsed.
-fn rehearsal(settings: &Settings, labels: &Labels) -> Rehearsal {
+fn rehearsal(settings: &Settings, labels: &Labels) -> ServiceSettings {
     settings.with_labels(&sample::service(ServiceName::lone("app")), labels).expect("nothing is wrong with it")
 }
 
@@ -167,7 +167,7 @@ fn everybodys_checks_are_asked_and_of_two_with_one_name_the_first_heard() {
     let settings = Settings::resolve(&Flags::default(), &env(&[])).expect("defaults").with_file(file);
     let service = sample::service(ServiceName::of_stack("media", "app"));
     let label = labels(&[("rehearsa.check.a", "tcp 5")]);
-    let asked = settings.with_labels(&service, &label).expect("nothing is wrong with it").questions;
+    let asked = settings.with_labels(&service, &label).expect("nothing is wrong with it").checks;
     let words: Vec<String> =
         asked.iter().map(|question| format!("{}: {}", question.name, question.ask.words())).collect();
     assert_eq!(words, ["a: tcp 5", "b: tcp 4", "c: tcp 3"]);

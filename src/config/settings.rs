@@ -5,15 +5,9 @@ use std::time::Duration;
 
 use super::overrides::Overrides;
 use super::plan_file::PlanFile;
-use super::values::place;
 use super::values::report_spec::{Ci, Form, JunitFlavor, TapVersion};
-use crate::model::dump::LoadOptions;
 use crate::model::event::NoTests;
-use crate::model::mount::{Mount, Strategy};
 use crate::model::partition::Partition;
-use crate::model::question::Check;
-use crate::model::service::ServiceName;
-use crate::model::source::{MapRule, SourceSpec};
 
 /// What a run of `rehearsa test` or `rehearsa plan` is to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,96 +96,6 @@ pub enum IgnoredMode {
     Only,
     /// They are run like the others.
     Include,
-}
-
-/// How a service is rehearsed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rehearsal {
-    /// Its label says that rehearsa shall not list it.
-    pub ignore: bool,
-    /// Why it is not rehearsed, and who says so.
-    pub skip: Option<String>,
-    /// Time from the start of a service's container until it must be ready; `None`: 2 minutes, or the healthcheck's own
-    /// budget when that is longer.
-    pub timeout: Option<Duration>,
-    /// Time a service must stay well after it is ready.
-    pub settle: Duration,
-    /// Bytes a mount may copy; 0 for no bound.
-    pub max_copy: u64,
-    /// Keep the sandbox of a failed rehearsal.
-    pub keep: bool,
-    /// Strategies for mounts, last match wins.
-    pub strategies: Vec<StrategyRule>,
-    /// Memory a service may use when it has no limit of its own, in bytes; `None`: no limit.
-    pub memory: Option<u64>,
-    /// Where its data comes from; `None`: from the live service.
-    pub source: Option<SourceSpec>,
-    /// Which part of the source belongs to which mount, last match wins.
-    pub maps: Vec<MapRule>,
-    /// Mounts whose part of the source may be empty, by their targets.
-    pub allow_empty: Vec<String>,
-    /// Entries that an archive may have; 0 for no bound.
-    pub max_entries: u64,
-    /// The snapshot may be no older than this.
-    pub max_age: Option<Duration>,
-    /// From the beginning of the restore until the service is ready it may take no longer than this.
-    pub max_rto: Option<Duration>,
-    /// What its owner asks of it once it is ready.
-    pub questions: Vec<Check>,
-    /// It is booted once more without the data, to see whether its checks notice.
-    pub control: bool,
-    /// How a database dump is loaded into it.
-    pub load: LoadOptions,
-    /// The content of every file that came back is compared, too.
-    pub verify_content: bool,
-}
-
-impl Default for Rehearsal {
-    fn default() -> Self {
-        Self {
-            ignore: false,
-            skip: None,
-            timeout: None,
-            settle: Duration::from_secs(3),
-            max_copy: 20 * 1024 * 1024 * 1024,
-            keep: false,
-            strategies: Vec::new(),
-            memory: None,
-            source: None,
-            maps: Vec::new(),
-            allow_empty: Vec::new(),
-            max_entries: 20_000_000,
-            max_age: None,
-            max_rto: None,
-            questions: Vec::new(),
-            control: false,
-            load: LoadOptions::default(),
-            verify_content: false,
-        }
-    }
-}
-
-/// A strategy asked for a mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StrategyRule {
-    /// Only for the service of this name.
-    pub service: Option<String>,
-    /// The mount: its target, its volume's name or its host path.
-    pub mount: String,
-    /// What is asked for.
-    pub strategy: Strategy,
-}
-
-impl StrategyRule {
-    /// Whether the rule is about this mount of this service.
-    pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
-        self.names_service(service) && place::is_mount(&self.mount, service, mount)
-    }
-
-    /// Whether the rule may be about this service.
-    pub fn names_service(&self, service: &ServiceName) -> bool {
-        place::is_service(self.service.as_deref(), service)
-    }
 }
 
 /// Where reports go, and how some of them look.

@@ -25,5 +25,6 @@ pub mod sample;
 pub mod sandbox;
 pub mod secret;
 pub mod service;
+pub mod settings;
 pub mod source;
 pub mod units;

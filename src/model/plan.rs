@@ -1,14 +1,12 @@
 //! The plan: everything decided before anything is created.
 
-use std::time::Duration;
-
 use super::check::CheckSummary;
-use super::dump::{Load, LoadOptions};
+use super::dump::Load;
 use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
-use super::question::Check;
 use super::sandbox::ContainerSpec;
 use super::service::{Condition, Service, ServiceName};
+use super::settings::ServiceSettings;
 use super::source::{ContentTally, MatchRule, MountQuery, SourceSpec};
 
 /// What a run will do.
@@ -61,34 +59,16 @@ pub struct ServicePlan {
     pub mounts: Vec<MountPlan>,
     /// What is asked of it, in order.
     pub checks: Vec<CheckSummary>,
-    /// What its owner asks of it then, in order.
-    pub questions: Vec<Check>,
-    /// Time from its start until it must be ready; `None`: 2 minutes, or the healthcheck's own budget when that is longer.
-    pub timeout: Option<Duration>,
-    /// Time it must stay well after it is ready.
-    pub settle: Duration,
-    /// Bytes a mount of it may copy; 0 for no bound.
-    pub max_copy: u64,
-    /// Memory it may use when it has no limit of its own, in bytes.
-    pub memory: Option<u64>,
+    /// The settings that hold for the service.
+    pub settings: ServiceSettings,
     /// The libtest kind of the test case: the kind of its source, or `live`.
     pub kind: &'static str,
     /// Where its data comes from, as an index into [`Plan::sources`]; `None`: from the live service.
     pub source: Option<usize>,
-    /// The point in time of the source that is restored, once that is known.
+    /// The point in time of the source that is restored; `None`: not known, or from the live service.
     pub snapshot: Option<Snapshot>,
-    /// The snapshot may be no older than this.
-    pub max_age: Option<Duration>,
-    /// From the beginning of the restore until the service is ready it may take no longer than this.
-    pub max_rto: Option<Duration>,
-    /// It is booted once more without the data.
-    pub control: bool,
-    /// What its owner says of how a dump is loaded into it.
-    pub load_wish: LoadOptions,
-    /// It is filled from a dump once it runs.
+    /// How the service is filled from a database dump once it runs; `None`: it is not.
     pub load: Option<Load>,
-    /// The content of every file that came back for it is compared, too.
-    pub verify_content: bool,
     /// What must be up before it: services of the same plan.
     pub needs: Vec<Need>,
     /// Something that makes it impossible to rehearse it, known before it is tried.

@@ -8,6 +8,7 @@ use crate::model::dump::{Dump, DumpFormat, DumpProgram, LOAD_FOLDER, Load, LoadO
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{BackupPart, DataSource, MountPlan, RestorePlan, ServicePlan, StackPlan};
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::model::source::{ContentTally, MatchRule, SourcePlace};
 
 use super::holds_data;
@@ -89,7 +90,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
         file: format!("{LOAD_FOLDER}/{}", dumped.dump.format.file()),
         into,
         allow_empty,
-        wish: plan.load_wish.clone(),
+        wish: plan.settings.load.clone(),
     });
     let cases = super::dependents(stack, &stack.services[index].service.name);
     if let Some(known) = stack.restores.get_mut(at) {
@@ -98,7 +99,7 @@ pub fn load(stack: &mut StackPlan, index: usize, dumped: &Dumped<'_>) {
         known.cases.dedup();
         return;
     }
-    let ServicePlan { max_copy, verify_content, .. } = stack.services[index];
+    let ServiceSettings { max_copy, verify_content, .. } = stack.services[index].settings;
     let (strategy, supply) = (Strategy::Copy, stream(dumped, false));
     stack.restores.push(RestorePlan {
         mount,
@@ -125,10 +126,10 @@ fn stream(dumped: &Dumped<'_>, root_of_live: bool) -> DataSource {
 /// The dump is one that this service could be loaded from, as far as both say.
 fn suits(plan: &ServicePlan, dumped: &Dumped<'_>) -> Result<(), Box<Diagnosis>> {
     let Dumped { dump, place, .. } = dumped;
-    if plan.load_wish.command.is_some() {
+    if plan.settings.load.command.is_some() {
         return Ok(());
     }
-    let Some((database, whence)) = database(&plan.service, &plan.load_wish, dump.format.program()) else {
+    let Some((database, whence)) = database(&plan.service, &plan.settings.load, dump.format.program()) else {
         return Ok(());
     };
     let named: Vec<&String> = dump.databases.iter().filter(|name| !OF_CLUSTER.contains(&name.as_str())).collect();

@@ -11,7 +11,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::loading::{self, Dumped};
-use crate::config::settings::Rehearsal;
 use crate::config::values::{duration, place};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::Dump;
@@ -21,6 +20,7 @@ use crate::model::plan::{
     BackupPart, BackupRequest, DataSource, KnownVolume, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan,
 };
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 use crate::model::source::{
     BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
 };
@@ -36,7 +36,7 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(26);
 /// Notes what is looked for in a backup for the places that a service shows, if its data is to come from one.
 pub fn ask(
     service: &Service,
-    rehearsal: &Rehearsal,
+    rehearsal: &ServiceSettings,
     mounts: &[MountPlan],
     restores: &mut [RestorePlan],
     sources: &mut Vec<SourceSpec>,
@@ -66,7 +66,7 @@ pub fn ask(
 }
 
 /// What the user says of a mount is all that is looked for.
-fn add_patterns(want: &mut MountQuery, service: &Service, rehearsal: &Rehearsal, mount: &Mount) {
+fn add_patterns(want: &mut MountQuery, service: &Service, rehearsal: &ServiceSettings, mount: &Mount) {
     let was_said = want.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit);
     let said = rehearsal.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
     if let Some(rule) = said {
@@ -491,7 +491,7 @@ fn shown(path: &[u8]) -> String {
 }
 
 fn stale(plan: &ServicePlan, backup: &BackupDescription<'_>, now: Timestamp) -> Option<Diagnosis> {
-    let max_age = plan.max_age?;
+    let max_age = plan.settings.max_age?;
     let BackupDescription { place, snapshot, .. } = backup;
     let Some(time) = snapshot.time else {
         return Some(Diagnosis::new(

@@ -9,13 +9,14 @@ mod mounts;
 mod order;
 mod select;
 
-use crate::config::settings::{IgnoredMode, Rehearsal, Selection};
+use crate::config::settings::{IgnoredMode, Selection};
 use crate::model::check::CheckSummary;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Change;
 use crate::model::mount::Strategy;
 use crate::model::plan::{MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::service::{NetworkMode, Service, ServiceName};
+use crate::model::settings::ServiceSettings;
 use crate::model::source::SourceSpec;
 
 use isolate::SandboxPlacement;
@@ -24,7 +25,7 @@ pub use mounts::holds_data;
 /// What the plan is made from.
 pub struct Inputs<'a> {
     /// Every service of the host, with the settings that hold for it.
-    pub services: Vec<(Service, Rehearsal)>,
+    pub services: Vec<(Service, ServiceSettings)>,
     /// Which of them are wanted.
     pub selection: &'a Selection,
 }
@@ -35,7 +36,7 @@ pub use select::{is_selected, may_be_selected};
 pub fn plan(inputs: Inputs<'_>) -> Plan {
     let Inputs { mut services, selection } = inputs;
     services.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    let offered = |(service, rehearsal): &&(Service, Rehearsal)| service.running && !rehearsal.ignore;
+    let offered = |(service, rehearsal): &&(Service, ServiceSettings)| service.running && !rehearsal.ignore;
 
     let volumes = services.iter().flat_map(|(service, _)| mapping::volumes(service)).collect();
     let mut filtered_out = 0;
@@ -67,7 +68,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
     let stacks = names
         .into_iter()
         .map(|name| {
-            let members: Vec<&(Service, Rehearsal)> = services
+            let members: Vec<&(Service, ServiceSettings)> = services
                 .iter()
                 .filter(|(service, _)| {
                     service.name.stack_name() == name
@@ -83,7 +84,7 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
 
 fn plan_stack(
     name: &str,
-    members: &[&(Service, Rehearsal)],
+    members: &[&(Service, ServiceSettings)],
     wanted: &[ServiceName],
     mode: IgnoredMode,
     sources: &mut Vec<SourceSpec>,
@@ -91,7 +92,7 @@ fn plan_stack(
     let services: Vec<&Service> = members.iter().map(|(service, _)| service).collect();
     let order::Order { needed, cycles, mut needs, absent } = order::order(&services, wanted);
     // An ignored service is booted only where another needs it; else its places are not so much as shown to a worker.
-    let ignored = |(service, rehearsal): &(Service, Rehearsal)| {
+    let ignored = |(service, rehearsal): &(Service, ServiceSettings)| {
         not_rehearsable(service, rehearsal).filter(|_| mode == IgnoredMode::Skip)
     };
     let run: Vec<ServiceName> = members
@@ -100,7 +101,7 @@ fn plan_stack(
         .map(|(service, _)| service.name.clone())
         .collect();
     let booted = order::order(&services, &run).needed;
-    let restored: Vec<(&(Service, Rehearsal), bool)> =
+    let restored: Vec<(&(Service, ServiceSettings), bool)> =
         needed.iter().map(|index| (members[*index], booted.contains(index))).collect();
     let (mut mount_plans, mut restores) = mounts::plan_mounts(&restored);
     for ((service, rehearsal), mounts) in restored.iter().map(|(member, _)| member).zip(&mount_plans) {
@@ -134,22 +135,13 @@ fn plan_stack(
             selected: wanted.contains(&service.name),
             ignored: ignored(member),
             checks: checks(service),
-            questions: rehearsal.questions.clone(),
             needs: needs.remove(&service.name).unwrap_or_default(),
             blocked,
             warnings: Vec::new(),
-            timeout: rehearsal.timeout,
-            settle: rehearsal.settle,
-            max_copy: rehearsal.max_copy,
-            memory: rehearsal.memory,
+            settings: rehearsal.clone(),
             source: rehearsal.source.as_ref().and_then(|spec| sources.iter().position(|known| known == spec)),
             snapshot: None,
-            max_age: rehearsal.max_age,
-            max_rto: rehearsal.max_rto,
-            control: rehearsal.control,
-            load_wish: rehearsal.load.clone(),
             load: None,
-            verify_content: rehearsal.verify_content,
             kind: select::kind(rehearsal),
             service: service.clone(),
             changes,
@@ -159,9 +151,9 @@ fn plan_stack(
     for (index, restore) in restores.iter_mut().enumerate() {
         restore.cases = cases_for(&plans, index);
         let users = || plans.iter().filter(|plan| plan.mounts.iter().any(|mount| mount.restore == Some(index)));
-        restore.verify_content = users().any(|plan| plan.verify_content);
-        restore.max_copy =
-            users().map(|plan| if plan.max_copy == 0 { u64::MAX } else { plan.max_copy }).min().unwrap_or(0);
+        restore.verify_content = users().any(|plan| plan.settings.verify_content);
+        let bounds = users().map(|plan| plan.settings.max_copy);
+        restore.max_copy = bounds.map(|bound| if bound == 0 { u64::MAX } else { bound }).min().unwrap_or(0);
         if restore.max_copy == u64::MAX {
             restore.max_copy = 0;
         }
@@ -207,7 +199,7 @@ fn checks(service: &Service) -> Vec<CheckSummary> {
 }
 
 /// Why a service cannot be rehearsed, or is asked not to be.
-fn not_rehearsable(service: &Service, rehearsal: &Rehearsal) -> Option<String> {
+fn not_rehearsable(service: &Service, rehearsal: &ServiceSettings) -> Option<String> {
     if rehearsal.skip.is_some() {
         return rehearsal.skip.clone();
     }

@@ -1,13 +1,13 @@
 //! How each mount gets its data, and which mounts show the same place.
 
-use crate::config::settings::{Rehearsal, StrategyRule};
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{DataSource, MountPlan, RestorePlan};
 use crate::model::service::Service;
+use crate::model::settings::{ServiceSettings, StrategyRule};
 
 /// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it. Of a
 /// service that is not booted (the flag beside it) nothing is restored.
-pub fn plan_mounts(services: &[(&(Service, Rehearsal), bool)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
+pub fn plan_mounts(services: &[(&(Service, ServiceSettings), bool)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
     let mut restores: Vec<RestorePlan> = Vec::new();
     let mut plans = Vec::new();
     for ((service, rehearsal), booted) in services {

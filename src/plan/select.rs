@@ -1,12 +1,13 @@
 //! Which services are wanted: libtest's rules for filters.
 
-use crate::config::settings::{Rehearsal, Selection};
+use crate::config::settings::Selection;
 use crate::model::service::ServiceName;
+use crate::model::settings::ServiceSettings;
 use crate::model::source::{LIVE, SourcePlace};
 
 /// Whether the filters select the service of this name. As with libtest-mimic, a filter may also be written with the kind in
 /// front (`[tar] media::jellyfin`), which is how `--list` prints the name and how nextest hands it back.
-pub fn is_selected(selection: &Selection, name: &ServiceName, rehearsal: &Rehearsal) -> bool {
+pub fn is_selected(selection: &Selection, name: &ServiceName, rehearsal: &ServiceSettings) -> bool {
     selects(selection, name, &[kind(rehearsal)])
 }
 
@@ -16,7 +17,7 @@ pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
 }
 
 /// The libtest kind of a service: where its data comes from.
-pub fn kind(rehearsal: &Rehearsal) -> &'static str {
+pub fn kind(rehearsal: &ServiceSettings) -> &'static str {
     rehearsal.source.as_ref().map_or(LIVE, |spec| spec.place.kind())
 }
 

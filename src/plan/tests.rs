@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::isolate::{SandboxPlacement, isolate};
 use super::{Inputs, plan};
-use crate::config::settings::{IgnoredMode, Rehearsal, Selection, Settings, StrategyRule};
+use crate::config::settings::{IgnoredMode, Selection, Settings};
 use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -15,6 +15,7 @@ use crate::model::service::{
     Attachment, Condition, Dependency, EnvVar, Healthcheck, Image, Limits, NetworkMode, Port, Privileges, Restart,
     Service, ServiceName, Setting,
 };
+use crate::model::settings::{ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
 
 fn service(name: ServiceName) -> Service {
@@ -136,15 +137,15 @@ fn exact_means_the_whole_name_also_as_listed() {
 /// nextest hands back what `--list` printed, and `--list` prints the kind of the service's source.
 #[test]
 fn the_kind_in_a_filter_is_that_of_the_source() {
-    let from = |place| Rehearsal {
+    let from = |place| ServiceSettings {
         source: Some(SourceSpec { place, snapshot: None, keys: Keys::default() }),
-        ..Rehearsal::default()
+        ..ServiceSettings::default()
     };
     let services = vec![
         (in_stack("media", "jellyfin"), from(SourcePlace::Tar("a.tar".into()))),
         (in_stack("media", "sonarr"), from(SourcePlace::DaemonDir("/srv".to_owned()))),
         (in_stack("media", "db"), from(SourcePlace::DumpStdin)),
-        (in_stack("media", "radarr"), Rehearsal::default()),
+        (in_stack("media", "radarr"), ServiceSettings::default()),
     ];
     let listed = ["[dump] media::db", "[tar] media::jellyfin", "[live] media::radarr", "[dir] media::sonarr"];
     let planned = |selection: &Selection| plan(Inputs { services: services.clone(), selection });
@@ -302,13 +303,13 @@ fn strategies_follow_the_rules_and_host_places_are_never_mounted() {
         bind("/dev/dri", "/dev/dri", false),
         bind("/", "/host", true),
     ];
-    let rehearsal = Rehearsal {
+    let rehearsal = ServiceSettings {
         strategies: vec![
             StrategyRule { service: None, mount: "/cache".to_owned(), strategy: Strategy::Empty },
             StrategyRule { service: Some("other".to_owned()), mount: "/config".to_owned(), strategy: Strategy::Omit },
             StrategyRule { service: None, mount: "/sock".to_owned(), strategy: Strategy::Readonly },
         ],
-        ..Rehearsal::default()
+        ..ServiceSettings::default()
     };
     let planned = plan(Inputs { services: vec![(app, rehearsal)], selection: &Selection::default() });
     let by_target: BTreeMap<&str, Strategy> =

@@ -9,10 +9,10 @@ use super::document::{Document, TomlField, fields};
 use super::{PlanFile, ServiceEntry, SourceEntry};
 use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
 use crate::config::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
-use crate::config::settings::StrategyRule;
 use crate::config::values::suggest::suggestion;
 use crate::config::values::{count, duration, map, place, size, source, strategy};
 use crate::model::dump::LoadOptions;
+use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
 
 /// Keys of the file as a whole that hold for every service.

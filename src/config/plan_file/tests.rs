@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::tables::{OF_ALL, OF_LOAD, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
 use super::*;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
-use crate::config::settings::StrategyRule;
 use crate::model::check::CheckKind;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
+use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
 
 fn project(path: &str) -> PathBuf {

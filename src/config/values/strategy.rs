@@ -6,8 +6,9 @@
 use super::place;
 use super::suggest::suggestion;
 use crate::config::error::{ConfigError, SettingOrigin};
-use crate::config::settings::StrategyRule;
-use crate::model::mount::Strategy;
+use crate::model::mount::{Mount, Strategy};
+use crate::model::service::ServiceName;
+use crate::model::settings::StrategyRule;
 
 /// Reads one rule; `origin` is named in the error.
 pub fn parse(origin: &SettingOrigin, text: &str) -> Result<StrategyRule, ConfigError> {
@@ -41,6 +42,18 @@ pub fn named(name: &str) -> Result<Strategy, String> {
 /// Reads several rules with commas between them, as a label has them.
 pub fn parse_list(origin: &SettingOrigin, text: &str) -> Result<Vec<StrategyRule>, ConfigError> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| parse(origin, part)).collect()
+}
+
+impl StrategyRule {
+    /// Whether the rule is about this mount of this service.
+    pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
+        self.names_service(service) && place::is_mount(&self.mount, service, mount)
+    }
+
+    /// Whether the rule may be about this service.
+    pub fn names_service(&self, service: &ServiceName) -> bool {
+        place::is_service(self.service.as_deref(), service)
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Tests of how services are filled from dumps.
 
 use super::*;
-use crate::config::settings::{Rehearsal, Selection};
+use crate::config::settings::Selection;
 use crate::model::event::{Amount, Snapshot};
 use crate::model::plan::Plan;
 use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
+use crate::model::settings::ServiceSettings;
 use crate::model::source::{BackupContents, Keys, MapRule, SourceSpec};
 use crate::plan::mapping::{Surveyed, supply};
 use crate::plan::{Inputs, plan};
@@ -25,11 +26,12 @@ fn dump(format: DumpFormat) -> Dump {
     Dump { bytes: 100, tables: 1, rows: Some(2), ..Dump::new(format) }
 }
 
-fn loaded_by(service: Service, rehearsal: Rehearsal, dump: Dump) -> Plan {
+fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
     let place = SourcePlace::Dump("/b/app.sql".into());
     let source = Some(SourceSpec { place, snapshot: None, keys: Keys::default() });
     let selection = Selection::default();
-    let mut plan = plan(Inputs { services: vec![(service, Rehearsal { source, ..rehearsal })], selection: &selection });
+    let mut plan =
+        plan(Inputs { services: vec![(service, ServiceSettings { source, ..rehearsal })], selection: &selection });
     let snapshot = Snapshot { id: "app.sql".to_owned(), time: Some("2026-11-22T00:00:00Z".parse().expect("a time")) };
     let whole = ContentTally { amount: Amount { files: 1, bytes: 100 }, ..ContentTally::default() };
     let surveyed = Surveyed {
@@ -43,7 +45,7 @@ fn loaded_by(service: Service, rehearsal: Rehearsal, dump: Dump) -> Plan {
 }
 
 fn loaded(service: Service, dump: Dump) -> Plan {
-    loaded_by(service, Rehearsal::default(), dump)
+    loaded_by(service, ServiceSettings::default(), dump)
 }
 
 fn of(plan: &Plan) -> &ServicePlan {
@@ -88,7 +90,7 @@ fn a_dump_of_another_database_is_not_loaded() {
     assert_eq!(of(&loaded(db(&[("MARIADB_DATABASE", "app")]), dump(DumpFormat::MySql))).blocked, None);
     // Who says where it goes is believed.
     let wish = LoadOptions { database: Some("other".to_owned()), command: None };
-    let rehearsal = Rehearsal { load: wish, ..Rehearsal::default() };
+    let rehearsal = ServiceSettings { load: wish, ..ServiceSettings::default() };
     let plan = loaded_by(db(&[("MARIADB_DATABASE", "app")]), rehearsal, of_database("other"));
     assert_eq!(of(&plan).blocked, None);
 }
@@ -99,7 +101,7 @@ fn a_dump_without_a_row_is_none_unless_that_may_be() {
     let bare = |tables| Dump { rows: Some(0), tables, ..dump(DumpFormat::MySql) };
     blocked(&loaded(data(), bare(3)), Code::RestoreIncomplete, "schema of 3 tables");
     blocked(&loaded(data(), bare(0)), Code::RestoreIncomplete, "neither a table nor a row");
-    let rehearsal = Rehearsal { allow_empty: vec!["/var/lib/mysql".to_owned()], ..Rehearsal::default() };
+    let rehearsal = ServiceSettings { allow_empty: vec!["/var/lib/mysql".to_owned()], ..ServiceSettings::default() };
     assert_eq!(of(&loaded_by(data(), rehearsal, bare(3))).blocked, None);
 }
 
@@ -122,7 +124,7 @@ fn of_several_mounts_the_programs_home_is_filled_and_the_rest_is_missing() {
     let map = MapRule { service: None, mount: "/b".to_owned(), path: String::new() };
     let plan = loaded_by(
         service(strange(), &[]),
-        Rehearsal { maps: vec![map], ..Rehearsal::default() },
+        ServiceSettings { maps: vec![map], ..ServiceSettings::default() },
         dump(DumpFormat::MySql),
     );
     blocked(&plan, Code::RestoreMountMissing, "volume a");

@@ -32,17 +32,20 @@ fn service(name: &str, mounts: Vec<Mount>) -> Service {
     Service { mounts, ..sample::service(named(name)) }
 }
 
-fn settings() -> Rehearsal {
+fn settings() -> ServiceSettings {
     let place = SourcePlace::Tar(PathBuf::from("app.tar"));
-    Rehearsal { source: Some(SourceSpec { place, snapshot: None, keys: Keys::default() }), ..Rehearsal::default() }
+    ServiceSettings {
+        source: Some(SourceSpec { place, snapshot: None, keys: Keys::default() }),
+        ..ServiceSettings::default()
+    }
 }
 
-fn mapped(rules: &[(&str, &str)]) -> Rehearsal {
+fn mapped(rules: &[(&str, &str)]) -> ServiceSettings {
     let rule = |(mount, path): &(&str, &str)| MapRule { service: None, mount: (*mount).into(), path: (*path).into() };
-    Rehearsal { maps: rules.iter().map(rule).collect(), ..settings() }
+    ServiceSettings { maps: rules.iter().map(rule).collect(), ..settings() }
 }
 
-fn planned(services: Vec<(Service, Rehearsal)>) -> Plan {
+fn planned(services: Vec<(Service, ServiceSettings)>) -> Plan {
     plan(Inputs { services, selection: &Selection::default() })
 }
 
@@ -117,7 +120,7 @@ fn supplied_as(mut plan: Plan, paths: &[&str], tree: Option<&str>) -> Plan {
     plan
 }
 
-fn supplied(services: Vec<(Service, Rehearsal)>, paths: &[&str]) -> Plan {
+fn supplied(services: Vec<(Service, ServiceSettings)>, paths: &[&str]) -> Plan {
     supplied_as(planned(services), paths, None)
 }
 
@@ -207,8 +210,8 @@ fn the_path_in_the_container_counts_when_all_of_the_backup_is_of_mounts() {
     assert_eq!(app(mounts(), &paths), Ok(expected.clone()));
     // What is not restored is known by its target too.
     let rule =
-        crate::config::settings::StrategyRule { service: None, mount: "/cache".to_owned(), strategy: Strategy::Empty };
-    let with_cache = Rehearsal { strategies: vec![rule], ..settings() };
+        crate::model::settings::StrategyRule { service: None, mount: "/cache".to_owned(), strategy: Strategy::Empty };
+    let with_cache = ServiceSettings { strategies: vec![rule], ..settings() };
     let all = [mounts(), vec![volume("x3", "/cache")]].concat();
     let plan = supplied(vec![(service("app", all), with_cache)], &["var/lib/app/a", "etc/app/b", "cache/c"]);
     assert_eq!(parts(&plan, "app"), Ok([expected, vec!["live".to_owned()]].concat()));
@@ -323,7 +326,7 @@ fn what_is_no_folder_is_no_volume() {
 
 #[test]
 fn each_is_held_to_its_own_bound_of_entries() {
-    let bounded = |max_entries| Rehearsal { max_entries, ..settings() };
+    let bounded = |max_entries| ServiceSettings { max_entries, ..settings() };
     let services = vec![
         (service("one", vec![volume("x", "/data")]), bounded(2)),
         (service("two", vec![volume("y", "/data")]), bounded(0)),
@@ -458,7 +461,7 @@ fn an_empty_part_is_a_failure_unless_it_may_be_empty() {
     assert_eq!(parts(&plan, "stack::app"), Err(Code::RestoreEmpty));
     let plan = supplied(vec![(data(), mapped(&[("/data", "stack_data")]))], &paths);
     assert_eq!(parts(&plan, "stack::app"), Err(Code::RestoreEmpty));
-    let allowed = Rehearsal { allow_empty: vec!["/data".to_owned()], ..settings() };
+    let allowed = ServiceSettings { allow_empty: vec!["/data".to_owned()], ..settings() };
     let plan = supplied(vec![(data(), allowed)], &paths);
     assert_eq!(parts(&plan, "stack::app"), Ok(vec!["stack_data".to_owned()]));
 }
@@ -491,9 +494,9 @@ fn a_missing_mount_is_told_with_what_is_there_and_what_to_say() {
 
 #[test]
 fn a_mount_that_is_left_empty_asks_for_nothing() {
-    let rule = |strategy| crate::config::settings::StrategyRule { service: None, mount: "/data".to_owned(), strategy };
+    let rule = |strategy| crate::model::settings::StrategyRule { service: None, mount: "/data".to_owned(), strategy };
     for strategy in [Strategy::Empty, Strategy::Omit] {
-        let rehearsal = Rehearsal { strategies: vec![rule(strategy)], ..settings() };
+        let rehearsal = ServiceSettings { strategies: vec![rule(strategy)], ..settings() };
         let plan = supplied(vec![(service("app", vec![volume("data", "/data")]), rehearsal)], &["data/a"]);
         assert!(plan.stacks[0].restores.iter().all(|restore| restore.ask.is_none()));
         assert!(of(&plan, "app").blocked.is_none());
@@ -503,7 +506,7 @@ fn a_mount_that_is_left_empty_asks_for_nothing() {
 #[test]
 fn a_snapshot_that_is_too_old_or_of_no_known_time_is_stale() {
     let aged = |max_age, time: Option<Timestamp>| {
-        let rehearsal = Rehearsal { max_age, ..settings() };
+        let rehearsal = ServiceSettings { max_age, ..settings() };
         let mut plan = planned(vec![(service("app", vec![volume("x", "/data")]), rehearsal)]);
         let found = found(&wants(&plan, 0), &["data/a"]);
         let snapshot = Snapshot { id: "s".to_owned(), time };
@@ -567,7 +570,7 @@ fn a_mount_within_another_takes_its_part_of_the_stream() {
 
 #[test]
 fn a_source_that_cannot_be_read_stops_only_those_that_need_it() {
-    let live = Rehearsal { source: None, ..settings() };
+    let live = ServiceSettings { source: None, ..settings() };
     let mut plan = planned(vec![
         (service("one", vec![volume("x", "/data")]), settings()),
         (service("two", vec![volume("y", "/data")]), live),

@@ -269,7 +269,7 @@ impl StackRehearsal {
 
     /// A service without a limit of its own may use half of the host's memory, so that a live service never runs short.
     fn default_memory(&self, plan: &ServicePlan) -> Option<i64> {
-        match plan.memory {
+        match plan.settings.memory {
             Some(bytes) => i64::try_from(bytes).ok().filter(|bytes| *bytes > 0),
             None => Some(self.common.info.memory / 2).filter(|bytes| *bytes > 0),
         }

@@ -24,7 +24,7 @@ const LONGER: u32 = 3;
 impl StackRehearsal {
     /// What is shown once the control is done, if it is asked for.
     pub(in crate::rehearse) async fn control(self: &Arc<Self>, case: &ServiceName, proof: Proof) -> Proof {
-        if !self.plan_of(case).is_some_and(|plan| plan.control) {
+        if !self.plan_of(case).is_some_and(|plan| plan.settings.control) {
             return proof;
         }
         let service = case.clone();
@@ -181,9 +181,9 @@ fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option
             }
         }
         let longest = (took * LONGER).max(LEAST);
-        service.timeout = Some(service.timeout.map_or(longest, |timeout| timeout.min(longest)));
-        service.max_rto = None;
-        service.settle = Duration::ZERO;
+        service.settings.timeout = Some(service.settings.timeout.map_or(longest, |timeout| timeout.min(longest)));
+        service.settings.max_rto = None;
+        service.settings.settle = Duration::ZERO;
     }
     emptied.then_some(plan)
 }
@@ -191,16 +191,17 @@ fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::{Rehearsal, Selection};
+    use crate::config::settings::Selection;
     use crate::model::mount::{Mount, MountOrigin};
     use crate::model::sample;
     use crate::model::service::Service;
+    use crate::model::settings::ServiceSettings;
     use crate::plan::{Inputs, plan};
 
     fn planned(mounts: Vec<Mount>) -> StackPlan {
         let service = Service { mounts, ..sample::service(ServiceName::of_stack("s", "app")) };
         let selection = Selection::default();
-        plan(Inputs { services: vec![(service, Rehearsal::default())], selection: &selection }).stacks.remove(0)
+        plan(Inputs { services: vec![(service, ServiceSettings::default())], selection: &selection }).stacks.remove(0)
     }
 
     fn volume(name: &str, read_only: bool) -> Mount {
@@ -217,7 +218,7 @@ mod tests {
         let strategies: Vec<_> = empty.restores.iter().map(|restore| restore.strategy).collect();
         assert_eq!(strategies, [Strategy::Empty, plan.restores[1].strategy]);
         assert!(empty.restores.iter().all(|restore| !restore.verify_content));
-        assert_eq!(empty.services[0].timeout, Some(Duration::from_secs(60)));
+        assert_eq!(empty.services[0].settings.timeout, Some(Duration::from_secs(60)));
         assert_eq!(empty.name, "s@control");
         assert!(without_data(&planned(vec![volume("config", true)]), &case, Duration::ZERO).is_none());
         assert!(without_data(&planned(Vec::new()), &case, Duration::ZERO).is_none());

@@ -68,7 +68,7 @@ impl StackRehearsal {
 
     /// What is to be said when it was not ready within the time that its restore may take.
     fn too_slow(&self, plan: &ServicePlan) -> Option<Diagnosis> {
-        let max_rto = plan.max_rto?;
+        let max_rto = plan.settings.max_rto?;
         let places = plan.mounts.iter().filter_map(|mount| mount.restore);
         let began = places.filter_map(|index| self.restore_began[index].get()).min()?;
         let took = began.elapsed();
@@ -265,7 +265,7 @@ impl StackRehearsal {
 
     /// The service must stay well for a while: some servers say yes before they restart into their real self.
     pub(super) async fn settle(self: &Arc<Self>, plan: &ServicePlan, booted: &Booted) -> Diagnosed<()> {
-        if plan.settle.is_zero() {
+        if plan.settings.settle.is_zero() {
             return Ok(());
         }
         let step = Step::Settle { service: plan.service.name.clone() };
@@ -282,7 +282,7 @@ impl StackRehearsal {
                 seen.wait_for(|now| now.deaths > before.deaths || now.health == Some(HealthStatus::Unhealthy));
             tokio::select! {
                 _ = stopped => {}
-                () = tokio::time::sleep(plan.settle) => {}
+                () = tokio::time::sleep(plan.settings.settle) => {}
             }
             let state = self.state(booted).await?;
             Ok(if state.running { None } else { Some(state) })
@@ -356,8 +356,11 @@ impl StackRehearsal {
         let seconds = booted.since.elapsed().as_secs_f64();
         let mut message = match code {
             Code::BootOomKilled => {
-                let limit =
-                    plan.service.limits.memory.or_else(|| plan.memory.and_then(|bytes| i64::try_from(bytes).ok()));
+                let limit = plan
+                    .service
+                    .limits
+                    .memory
+                    .or_else(|| plan.settings.memory.and_then(|bytes| i64::try_from(bytes).ok()));
                 let limit = limit.map_or_else(
                     || "the sandbox's limit".to_owned(),
                     |bytes| format!("its limit of {} MiB", bytes >> 20),
@@ -452,7 +455,7 @@ enum WaitEnd {
 
 /// Time from the service's start until it must be ready.
 pub(super) fn timeout(plan: &ServicePlan) -> Duration {
-    plan.timeout.unwrap_or_else(|| {
+    plan.settings.timeout.unwrap_or_else(|| {
         let own = plan.service.healthcheck.as_ref().map_or(0, |own: &Healthcheck| health_budget(own));
         DEFAULT_TIMEOUT.max(Duration::from_nanos(u64::try_from(own).unwrap_or(0)))
     })

@@ -69,7 +69,7 @@ impl StackRehearsal {
         let mut asking = Asking { plan, booted, inside: None, reader: None, deadline };
         let mut proof = Proof::Running;
         let mut broken: Option<Diagnosis> = None;
-        for question in &plan.questions {
+        for question in &plan.settings.checks {
             let name = plan.service.name.clone();
             let step = Step::Check { service: name.clone(), check: question.check() };
             let step = self.common.notify.begin(vec![name], step);
