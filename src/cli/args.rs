@@ -109,7 +109,7 @@ pub enum Command {
     ///
     /// The same verdicts, the same exit code, in any form. Nothing is rehearsed, and no Docker is needed.
     Report(Box<RecordArgs>),
-    /// Join the JSON reports of parallel jobs into one result
+    /// Join the records of parallel jobs into one result
     ///
     /// One table, one exit code, and any report of the whole. No Docker is needed.
     Merge(Box<MergeArgs>),
@@ -205,8 +205,8 @@ pub struct RunArgs {
     /// REHEARSA_PARTITION; default: CI_NODE_INDEX and CI_NODE_TOTAL]
     #[arg(long, value_name = "KIND:PART/PARTS")]
     pub partition: Option<String>,
-    /// Take only what was not green in an earlier run, by its JSON report
-    #[arg(long, value_name = "REPORT.json")]
+    /// Take only what was not green in an earlier run, by its record, its JSON report or the folder of its reports
+    #[arg(long, value_name = "REPORT")]
     pub rerun_failed: Option<PathBuf>,
     /// What it means when no service is selected, or none by one of several exact names
     #[arg(long, value_enum, value_name = "MEANING", default_value_t = NoTestsArg::Fail)]

@@ -1,26 +1,25 @@
-//! `rehearsa merge`: the JSON reports of parallel jobs become one result.
+//! `rehearsa merge`: the records of parallel jobs become one result.
+
+use std::path::PathBuf;
 
 use super::args::MergeArgs;
 use super::console;
 use super::exit::Failure;
-use super::replay::{self, Recorded};
+use super::replay::{self, RecordInFolder, Recorded};
 use crate::config::Environment;
 use crate::model::outcome::ExitCode;
-use crate::report::json::read;
-use crate::report::json::schema::Report;
-use crate::report::merge::{Joined, join};
+use crate::report::merge::{MergedRun, merge};
 
 /// The command.
 pub fn run(args: &MergeArgs, env: &Environment) -> Result<ExitCode, Failure> {
-    let targets = replay::targets(&args.reports, &args.files, env)?;
-    let mut reports: Vec<(String, Report)> = Vec::with_capacity(args.files.len());
-    for path in &args.files {
-        let file = replay::called(path);
-        let report = read::parse(&replay::read(path)?);
-        let report = report.map_err(|error| Failure::usage(format!("{file}: {error}")))?;
-        reports.push((file, report));
+    let files: Vec<PathBuf> = args.records.iter().map(|path| replay::record_file(path)).collect();
+    let targets = replay::targets(&args.reports, &files, RecordInFolder::Refuse, env)?;
+    // All records are read before anything is written.
+    let mut records = Vec::with_capacity(files.len());
+    for file in &files {
+        records.push((replay::called(file), replay::read_record(file)?));
     }
-    let Joined { events, notes } = join(&reports).map_err(|error| Failure::usage(error.to_string()))?;
+    let MergedRun { events, notes } = merge(records).map_err(|error| Failure::usage(error.to_string()))?;
     for note in &notes {
         console::note(&format!("Note: {note}"));
     }

@@ -1,4 +1,4 @@
-//! Recorded events through the real reporters: what `report` and `merge` share.
+//! Hands the recorded events of a run to the reporters: what `report` and `merge` share.
 
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use crate::config::resolve::Flags;
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
 use crate::model::event::Event;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{ExitCode, Outcome};
 use crate::report;
+use crate::report::events::read::{self, RecordProblem, RunRecord};
 use crate::report::human::HumanStyle;
 
 /// A recorded run.
@@ -44,14 +45,29 @@ pub fn replay(
     Ok(outcome)
 }
 
-/// Where the reports go. None may overwrite what they are made of; the log that a folder of reports holds already is left there.
-pub fn targets(args: &ReportArgs, sources: &[PathBuf], env: &Environment) -> Result<ReportTargets, Failure> {
+/// What becomes of a record that is read, where all reports go into its folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RecordInFolder {
+    /// It is left there: it is the record of the run that is shown.
+    Keep,
+    /// That is refused: the run that is shown has another record.
+    Refuse,
+}
+
+/// Where the reports go. None may overwrite a record that it is made of (`sources`).
+pub fn targets(
+    args: &ReportArgs,
+    sources: &[PathBuf],
+    in_folder: RecordInFolder,
+    env: &Environment,
+) -> Result<ReportTargets, Failure> {
     let mut flags = Flags::default();
     args.add_to(&mut flags);
     let mut targets = ReportTargets::resolve(&flags, env)?;
     let is_source = |path: &Path| sources.iter().any(|source| is_same(source, path));
     // Standard output may be asked for beside the folder; only a file that was named itself is meant to be written.
-    if args.events.as_deref().is_none_or(|path| path == Path::new("-")) {
+    let is_named = args.events.as_deref().is_some_and(|path| path != Path::new("-"));
+    if in_folder == RecordInFolder::Keep && !is_named {
         targets.files.retain(|(form, path)| *form != Form::Events || !is_source(path));
     }
     match targets.files.iter().find(|(_, path)| is_source(path)) {
@@ -75,6 +91,29 @@ fn is_same(source: &Path, target: &Path) -> bool {
     }
 }
 
+/// The file of the record that a person means by `path`: in a folder of reports its `events.jsonl`.
+pub fn record_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(Form::Events.file()) } else { path.to_owned() }
+}
+
+/// The record in the file `path`; `-` is standard input.
+pub fn read_record(path: &Path) -> Result<RunRecord, Failure> {
+    read::read(&called(path), &read(path)?).map_err(|error| {
+        let hint = matches!(error.problem, RecordProblem::JsonReport).then(|| what_instead_of_report(path));
+        Failure { exit: ExitCode::Usage, error: Box::new(error), hint }
+    })
+}
+
+/// What to give instead of the JSON report `path`.
+fn what_instead_of_report(path: &Path) -> String {
+    let record = path.with_file_name(Form::Events.file());
+    if path != Path::new("-") && record.is_file() {
+        format!("give the record of that run instead: {}", record.display())
+    } else {
+        "give the record of that run instead: the events.jsonl that --report-dir or --events wrote".to_owned()
+    }
+}
+
 /// The whole file at `path`; `-` is standard input.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
@@ -87,7 +126,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// What people call a source.
+/// What people call a file that is read.
 pub fn called(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
@@ -95,7 +134,6 @@ pub fn called(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::outcome::ExitCode;
 
     #[test]
     fn no_report_overwrites_what_it_is_made_of() {
@@ -105,16 +143,33 @@ mod tests {
         let sources = [log.clone()];
         let env = Environment::default();
         let onto = ReportArgs { json: Some(dir.path().join(".").join("events.jsonl")), ..ReportArgs::default() };
-        let refusal = targets(&onto, &sources, &env).expect_err("refused");
+        let targets = |args, in_folder| targets(args, &sources, in_folder, &env);
+        let refusal = targets(&onto, RecordInFolder::Keep).expect_err("refused");
         assert_eq!(refusal.exit, ExitCode::Usage);
         assert!(refusal.render(false).contains("the JSON report would overwrite "), "{}", refusal.render(false));
         let events = ReportArgs { events: Some(log), ..ReportArgs::default() };
-        assert!(targets(&events, &sources, &env).is_err());
-        // All reports into the folder of the log: the log is there already.
+        assert!(targets(&events, RecordInFolder::Keep).is_err());
+        // All reports into the folder of the record: the record is there already, unless it is one of several.
         let all = ReportArgs { report_dir: Some(dir.path().to_owned()), ..ReportArgs::default() };
-        let targets = targets(&all, &sources, &env).expect("fine");
-        assert_eq!(targets.files.len(), Form::ALL.len() - 1);
-        assert!(targets.files.iter().all(|(form, _)| *form != Form::Events));
+        let kept = targets(&all, RecordInFolder::Keep).expect("fine");
+        assert_eq!(kept.files.len(), Form::ALL.len() - 1);
+        assert!(kept.files.iter().all(|(form, _)| *form != Form::Events));
+        assert!(targets(&all, RecordInFolder::Refuse).is_err());
+    }
+
+    #[test]
+    fn instead_of_a_report_the_record_beside_it_is_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (report, record) = (dir.path().join("report.json"), dir.path().join("events.jsonl"));
+        std::fs::write(&report, "{\"schema_version\": 1, \"cases\": []}").expect("written");
+        let refusal = || read_record(&report).expect_err("refused").render(false);
+        let words = format!("error: {}: this is the JSON report of a run, not its record", report.display());
+        assert!(refusal().starts_with(&words), "{}", refusal());
+        assert!(refusal().contains("the events.jsonl that --report-dir or --events wrote"), "{}", refusal());
+        std::fs::write(&record, "").expect("written");
+        assert!(refusal().ends_with(&format!("instead: {}\n", record.display())), "{}", refusal());
+        assert_eq!(record_file(dir.path()), record);
+        assert_eq!(record_file(&report), report);
     }
 
     #[test]

@@ -238,8 +238,8 @@ codes! {
         "The run went on without it; what the report should have told is known to its other reports only.",
         "See that its place can be written to and has room. With `--events` written, `rehearsa report` makes it again.";
     RunPartMissing "run/part-missing" Errored "a part of the run is missing",
-        "The work was shared out, and of one part there is no report, or one that its job could not end.",
-        "See in that job's log why it ended early, run it again, and join the reports of all parts.";
+        "Several jobs shared the work. One part has no record, or a record that its job did not finish.",
+        "See in that job's log why it ended early, run it again, and merge the records of all parts.";
     RunPanicked "run/panicked" Errored "rehearsa itself failed",
         "A defect in rehearsa.",
         "Please report it with the message.";

@@ -10,7 +10,6 @@ use super::snapshot_file::Render;
 use crate::model::outcome::Outcome;
 
 pub(super) mod fill;
-pub mod read;
 pub mod schema;
 
 /// JSON.

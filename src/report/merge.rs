@@ -1,223 +1,276 @@
-//! Joins the JSON reports of jobs that shared the work into the events of one run.
+//! Joins the records of jobs that shared the work into the events of one run.
 //!
-//! Nothing is taken for granted: a part of which there is no report, and what a killed job did not end, could not be found out; a
-//! part or a case that is there twice is a mistake of whoever gave the reports.
+//! Nothing is assumed: a part without a record, and a rehearsal that a killed job did not finish, count as errored. A
+//! part or a case that two records tell of is refused.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::json::read::{ReadError, Told, in_time, told};
-use super::json::schema::Report;
+use super::events::read::RunRecord;
+use super::wording::Progress;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{CaseInfo, Event, Fact, NoTests};
+use crate::model::outcome::Outcome;
 use crate::model::partition::{Partition, Sharing};
 use crate::model::service::ServiceName;
 
 /// Missing parts that are named one by one.
 const NAMED_PARTS: usize = 10;
 
-/// The run that the reports tell of together.
+/// The run that several records tell of together.
 #[derive(Debug)]
-pub struct Joined {
-    /// Its events.
+pub struct MergedRun {
+    /// Its events, from its begin to its end.
     pub events: Vec<Event>,
-    /// What the person who joins them should know.
+    /// What the person who merges should know: killed jobs, differing versions.
     pub notes: Vec<String>,
 }
 
-/// Reports that cannot be joined.
+/// Records that cannot be merged.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// One cannot be used by itself.
-    #[error("{file}: {source}")]
-    Unusable {
-        /// Its file.
-        file: String,
-        /// Why.
-        source: ReadError,
-    },
-    /// A part that is there twice.
+    /// Two records of one part.
     #[error("{first} and {second} are both of part {part}; give each part once")]
     PartTwice {
-        /// A file.
+        /// One record.
         first: String,
-        /// Another.
+        /// The other record.
         second: String,
-        /// The part.
+        /// The part of both.
         part: Partition,
     },
     /// Parts of different runs.
-    #[error("{first} is of part {one} and {second} of part {other}: they are not parts of one run")]
-    OtherParts {
-        /// A file.
+    #[error(
+        "{first} is of part {first_part} and {second} of part {second_part}: they are not parts of one run; give the \
+         records of one run"
+    )]
+    DifferentRuns {
+        /// One record.
         first: String,
         /// Its part.
-        one: Partition,
-        /// Another.
+        first_part: Partition,
+        /// The other record.
         second: String,
         /// Its part.
-        other: Partition,
+        second_part: Partition,
     },
-    /// A case that is there twice.
-    #[error("{first} and {second} both tell of {case}; give reports of different services, each once")]
+    /// A case in two records, or twice in one.
+    #[error("{first} and {second} both tell of {case}; give records of different services, each once")]
     CaseTwice {
-        /// A file.
+        /// One record.
         first: String,
-        /// Another; or the same.
+        /// The other record, or the same.
         second: String,
         /// The case.
         case: ServiceName,
     },
 }
 
-/// A report with its file and what it tells.
-struct Part<'a> {
-    file: &'a str,
-    report: &'a Report,
-    told: Told,
+/// One job that shared the work.
+struct Job {
+    /// What people call its record.
+    file: String,
+    events: Vec<Event>,
+    /// Its own outcome: what it began with, and how far each of its cases came.
+    outcome: Outcome,
 }
 
-/// Joins `reports`, each with what people call its file. The order in which they are given does not matter when they are parts.
+impl Job {
+    fn new((file, record): (String, RunRecord)) -> Self {
+        Self { file, outcome: record.outcome(), events: record.events }
+    }
+
+    fn was_killed(&self) -> bool {
+        self.outcome.finished.is_none()
+    }
+
+    /// The events of its cases. Cases that a killed job left open end as errored, at the job's last event.
+    fn into_case_events(self, numbers: &mut StepNumbers) -> Vec<Event> {
+        let last = self.events.iter().map(|event| event.at).max().unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut events: Vec<Event> = self.events.into_iter().filter(|event| is_of_cases(&event.fact)).collect();
+        numbers.renumber(&mut events);
+        let is_open = |case: &&_| !matches!(Progress::of(case, &self.outcome), Progress::Ended(_));
+        for record in self.outcome.cases.iter().filter(is_open) {
+            let case = &record.info.name;
+            let words = format!("{} ends before this rehearsal did: its job was killed", self.file);
+            let diagnosis = Diagnosis::new(Code::RunCancelled, words);
+            events.push(Event { at: last, fact: Fact::CaseAborted { case: case.clone(), diagnosis } });
+            events.push(Event { at: last, fact: Fact::CaseFinished { case: case.clone() } });
+        }
+        events
+    }
+}
+
+/// Step numbers that are unique in the merged run: each job counts its own steps from 1.
+#[derive(Default)]
+struct StepNumbers {
+    last: u64,
+}
+
+impl StepNumbers {
+    /// Numbers the steps of one job's events anew.
+    fn renumber(&mut self, events: &mut [Event]) {
+        let mut numbers: BTreeMap<u64, u64> = BTreeMap::new();
+        for event in events {
+            let (Fact::StepStarted { id, .. } | Fact::StepProgress { id, .. } | Fact::StepFinished { id, .. }) =
+                &mut event.fact
+            else {
+                continue;
+            };
+            *id = *numbers.entry(*id).or_insert_with(|| {
+                self.last += 1;
+                self.last
+            });
+        }
+    }
+}
+
+/// Merges `records`, each with what people call its file. Parts may be given in any order.
 ///
 /// # Errors
 ///
-/// When one cannot be used, or two do not belong together.
-pub fn join(reports: &[(String, Report)]) -> Result<Joined, MergeError> {
-    let mut ids = 0;
-    let mut parts = Vec::new();
-    let mut reports: Vec<&(String, Report)> = reports.iter().collect();
-    reports.sort_by_key(|(_, report)| report.partition.as_ref().map(|partition| partition.part));
-    for (file, report) in reports {
-        let told = told(report, &mut ids).map_err(|source| MergeError::Unusable { file: file.clone(), source })?;
-        parts.push(Part { file, report, told });
-    }
-    refuse_strangers(&parts)?;
-    refuse_doubles(&parts)?;
-    let missing = missing(&parts);
-    let mut notes = versions(&parts);
-    let started = parts.iter().map(|part| part.told.started).min().unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut events = vec![Event { at: started, fact: begin(&parts) }];
-    events.extend(in_time(parts.iter().flat_map(tracks)));
-    let ends = parts.iter().filter_map(|part| part.told.finished);
-    let end = ends.chain(events.iter().map(|event| event.at)).max().unwrap_or(started);
-    let mut run: Vec<Fact> = Vec::new();
-    for part in parts.iter().filter(|part| part.told.finished.is_none()) {
-        notes.push(format!("{} has no end: the job that wrote it was killed", part.file));
-        run.push(killed(part.file));
-    }
-    run.extend(together(&parts));
-    run.extend(missing.map(|diagnosis| Fact::LeftBehind { diagnosis }));
-    run.push(Fact::RunFinished);
-    events.extend(run.into_iter().map(|fact| Event { at: end, fact }));
-    Ok(Joined { events, notes })
+/// When two records do not belong together.
+pub fn merge(records: Vec<(String, RunRecord)>) -> Result<MergedRun, MergeError> {
+    let mut jobs: Vec<Job> = records.into_iter().map(Job::new).collect();
+    jobs.sort_by_key(|job| job.outcome.partition.map(|partition| partition.index));
+    refuse_foreign_parts(&jobs)?;
+    refuse_repeated_cases(&jobs)?;
+    let started = jobs.iter().filter_map(|job| job.outcome.started).min().unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut events = vec![Event { at: started, fact: run_started(&jobs) }];
+    let mut notes = note_versions(&jobs);
+    let killed = jobs.iter().filter(|job| job.was_killed());
+    notes.extend(killed.map(|job| format!("{} has no end: the job that wrote it was killed", job.file)));
+    let closing = closing_facts(&jobs);
+    let ends: Vec<Timestamp> = jobs.iter().filter_map(|job| job.outcome.finished).collect();
+    let mut numbers = StepNumbers::default();
+    events.extend(in_time(jobs.into_iter().map(|job| job.into_case_events(&mut numbers))));
+    let end = ends.into_iter().chain(events.iter().map(|event| event.at)).max().unwrap_or(started);
+    events.extend(closing.into_iter().map(|fact| Event { at: end, fact }));
+    Ok(MergedRun { events, notes })
 }
 
-fn begin(parts: &[Part<'_>]) -> Fact {
-    let strings = |of: fn(&Report) -> &str| {
-        let mut distinct: Vec<&str> = Vec::new();
-        for part in parts {
-            let value = of(part.report);
-            if !distinct.contains(&value) {
-                distinct.push(value);
-            }
-        }
-        distinct.join(", ")
-    };
-    // Every part sees the same host, and leaves out the same services.
-    let filtered_out = |shared: bool| {
-        parts.iter().filter(move |part| part.told.partition.is_some() == shared).map(|part| part.report.filtered_out)
+/// The begin of the merged run.
+fn run_started(jobs: &[Job]) -> Fact {
+    // Jobs that shared the work see one host and leave out the same services; other jobs each leave out their own.
+    let filtered_out = |is_part: bool| {
+        let jobs = jobs.iter().filter(move |job| job.outcome.partition.is_some() == is_part);
+        jobs.map(|job| job.outcome.filtered_out)
     };
     let strictest = [NoTests::Fail, NoTests::Warn, NoTests::Pass];
-    let no_tests = strictest.into_iter().find(|meaning| parts.iter().any(|part| part.told.no_tests == *meaning));
+    let no_tests = strictest.into_iter().find(|meaning| jobs.iter().any(|job| job.outcome.no_tests == *meaning));
     Fact::RunStarted {
-        session: strings(|report| &report.session),
-        version: strings(|report| &report.tool.version),
-        engine: strings(|report| &report.engine),
-        cases: cases(parts),
+        session: list_distinct(jobs.iter().map(|job| &*job.outcome.session)),
+        version: list_distinct(jobs.iter().map(|job| &*job.outcome.version)),
+        engine: list_distinct(jobs.iter().map(|job| &*job.outcome.engine)),
+        cases: order_cases(jobs),
         filtered_out: filtered_out(true).max().unwrap_or(0) + filtered_out(false).sum::<usize>(),
-        threads: parts.iter().map(|part| part.report.threads).sum(),
+        threads: jobs.iter().map(|job| job.outcome.threads).sum(),
         partition: None,
         no_tests: no_tests.unwrap_or_default(),
     }
 }
 
-/// All cases, in the plan's order where it is known: slices were dealt out in turn.
-fn cases(parts: &[Part<'_>]) -> Vec<CaseInfo> {
-    let dealt = parts.iter().all(|part| part.told.partition.is_some_and(|part| part.sharing == Sharing::Slice));
+/// The different ones of `values`, in order, separated by commas.
+fn list_distinct<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct.join(", ")
+}
+
+/// All cases, in the plan's order where it is known: slices deal the cases out in turn.
+fn order_cases(jobs: &[Job]) -> Vec<CaseInfo> {
+    let are_slices = jobs.iter().all(|job| job.outcome.partition.is_some_and(|part| part.sharing == Sharing::Slice));
     let mut placed: Vec<((usize, usize), &CaseInfo)> = Vec::new();
-    for (nth, part) in parts.iter().enumerate() {
-        for (position, case) in part.told.cases.iter().enumerate() {
-            placed.push((if dealt { (position, nth) } else { (nth, position) }, &case.info));
+    for (nth, job) in jobs.iter().enumerate() {
+        for (position, case) in job.outcome.cases.iter().enumerate() {
+            placed.push((if are_slices { (position, nth) } else { (nth, position) }, &case.info));
         }
     }
     placed.sort_by_key(|(place, _)| *place);
     placed.into_iter().map(|(_, info)| info.clone()).collect()
 }
 
-/// What is told of each case. What a killed job left open ended with the last that is known of the job.
-fn tracks(part: &Part<'_>) -> Vec<Vec<Event>> {
-    let known = part.told.cases.iter().flat_map(|case| &case.events).map(|event| event.at);
-    let last = known.max().unwrap_or(part.told.started);
-    let cases = part.told.cases.iter().map(|case| {
-        let mut events = case.events.clone();
-        if !case.ended {
-            let words = format!("{} ends before this rehearsal did: its job was killed", part.file);
-            let (case, diagnosis) = (case.info.name.clone(), Diagnosis::new(Code::RunCancelled, words));
-            events.push(Event { at: last, fact: Fact::CaseAborted { case: case.clone(), diagnosis } });
-            events.push(Event { at: last, fact: Fact::CaseFinished { case } });
+/// The last facts of the merged run: what concerns the whole of a job, missing parts, and the end. They stand at the
+/// end because a signal that ended one job did not end the others.
+fn closing_facts(jobs: &[Job]) -> Vec<Fact> {
+    let killed = jobs.iter().filter(|job| job.was_killed());
+    let mut facts: Vec<Fact> = killed.map(|job| job_was_killed(&job.file)).collect();
+    for event in jobs.iter().flat_map(|job| &job.events).filter(|event| is_of_run(&event.fact)) {
+        // The fold keeps the last signal that it is told of; of two jobs the first one counts.
+        let is_known = facts.iter().any(|earlier| match (earlier, &event.fact) {
+            (Fact::Interrupted { .. }, Fact::Interrupted { .. }) => true,
+            (Fact::TimedOut { .. }, Fact::TimedOut { .. }) => true,
+            (earlier, fact) => earlier == fact,
+        });
+        if !is_known {
+            facts.push(event.fact.clone());
         }
-        events
-    });
-    cases.collect()
+    }
+    facts.extend(find_missing_parts(jobs).map(|diagnosis| Fact::LeftBehind { diagnosis }));
+    facts.push(Fact::RunFinished);
+    facts
 }
 
-/// That a job was killed.
-fn killed(file: &str) -> Fact {
+/// Concerns the whole run of a job.
+fn is_of_run(fact: &Fact) -> bool {
+    matches!(fact, Fact::Interrupted { .. } | Fact::TimedOut { .. } | Fact::LeftBehind { .. })
+}
+
+/// Concerns cases, and neither the whole run nor its begin and end.
+fn is_of_cases(fact: &Fact) -> bool {
+    !is_of_run(fact) && !matches!(fact, Fact::RunStarted { .. } | Fact::RunFinished)
+}
+
+fn job_was_killed(file: &str) -> Fact {
     let words = format!("{file} has no end: its job was killed, and may have left something behind");
     let remedy = "Run that job again; `rehearsa clean` removes what it may have left.".to_owned();
     let diagnosis = Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RunPartMissing, words) };
     Fact::LeftBehind { diagnosis }
 }
 
-/// What concerns the runs and no case: each once, so that of two signals the first is told.
-fn together(parts: &[Part<'_>]) -> Vec<Fact> {
-    let mut facts: Vec<Fact> = Vec::new();
-    for fact in parts.iter().flat_map(|part| &part.told.run) {
-        let told = facts.iter().any(|earlier| match (earlier, fact) {
-            (Fact::Interrupted { .. }, Fact::Interrupted { .. }) => true,
-            (Fact::TimedOut { .. }, Fact::TimedOut { .. }) => true,
-            (earlier, fact) => earlier == fact,
-        });
-        if !told {
-            facts.push(fact.clone());
+/// One sequence of several, by time. Each keeps its own order, even where its clock went back.
+fn in_time(tracks: impl Iterator<Item = Vec<Event>>) -> Vec<Event> {
+    let mut timed: Vec<(Timestamp, Event)> = Vec::new();
+    for track in tracks {
+        let mut latest = Timestamp::MIN;
+        for event in track {
+            latest = latest.max(event.at);
+            timed.push((latest, event));
         }
     }
-    facts
+    timed.sort_by_key(|(at, _)| *at);
+    timed.into_iter().map(|(_, event)| event).collect()
 }
 
-fn refuse_strangers(parts: &[Part<'_>]) -> Result<(), MergeError> {
-    let shared: Vec<(&str, Partition)> =
-        parts.iter().filter_map(|part| Some((part.file, part.told.partition?))).collect();
-    for pair in shared.windows(2) {
-        let [(first, one), (second, other)] = pair else { continue };
+/// Refuses parts that are given twice or belong to different runs.
+fn refuse_foreign_parts(jobs: &[Job]) -> Result<(), MergeError> {
+    let parts: Vec<(&str, Partition)> =
+        jobs.iter().filter_map(|job| Some((job.file.as_str(), job.outcome.partition?))).collect();
+    for pair in parts.windows(2) {
+        let [(first, first_part), (second, second_part)] = pair else { continue };
         let (first, second) = ((*first).to_owned(), (*second).to_owned());
-        if one == other {
-            return Err(MergeError::PartTwice { first, second, part: *one });
+        let (first_part, second_part) = (*first_part, *second_part);
+        if first_part == second_part {
+            return Err(MergeError::PartTwice { first, second, part: first_part });
         }
-        if (one.sharing, one.total) != (other.sharing, other.total) {
-            return Err(MergeError::OtherParts { first, one: *one, second, other: *other });
+        if (first_part.sharing, first_part.total) != (second_part.sharing, second_part.total) {
+            return Err(MergeError::DifferentRuns { first, first_part, second, second_part });
         }
     }
     Ok(())
 }
 
-fn refuse_doubles(parts: &[Part<'_>]) -> Result<(), MergeError> {
-    let mut told: BTreeMap<&ServiceName, &str> = BTreeMap::new();
-    for part in parts {
-        for case in &part.told.cases {
-            if let Some(first) = told.insert(&case.info.name, part.file) {
-                let (first, second) = (first.to_owned(), part.file.to_owned());
+fn refuse_repeated_cases(jobs: &[Job]) -> Result<(), MergeError> {
+    let mut files: BTreeMap<&ServiceName, &str> = BTreeMap::new();
+    for job in jobs {
+        for case in &job.outcome.cases {
+            if let Some(first) = files.insert(&case.info.name, &job.file) {
+                let (first, second) = (first.to_owned(), job.file.clone());
                 return Err(MergeError::CaseTwice { first, second, case: case.info.name.clone() });
             }
         }
@@ -225,38 +278,39 @@ fn refuse_doubles(parts: &[Part<'_>]) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// The parts of which no report was given.
-fn missing(parts: &[Part<'_>]) -> Option<Diagnosis> {
-    let there: Vec<Partition> = parts.iter().filter_map(|part| part.told.partition).collect();
-    let any = *there.first()?;
-    let lost = any.total.saturating_sub(there.len() as u64);
-    if lost == 0 {
+/// The parts without a record; `None` when all are there, and when the jobs are no parts.
+fn find_missing_parts(jobs: &[Job]) -> Option<Diagnosis> {
+    let present: Vec<Partition> = jobs.iter().filter_map(|job| job.outcome.partition).collect();
+    let any = *present.first()?;
+    let count = any.total.saturating_sub(present.len() as u64);
+    if count == 0 {
         return None;
     }
-    let absent = (1..=any.total).filter(|index| there.iter().all(|part| part.index != *index));
+    let absent = (1..=any.total).filter(|index| present.iter().all(|part| part.index != *index));
     let named = absent.take(NAMED_PARTS).map(|index| Partition { index, ..any }.to_string());
     let mut names = named.collect::<Vec<_>>().join(", ");
-    if lost > NAMED_PARTS as u64 {
-        names.push_str(&format!(" and {} more", lost - NAMED_PARTS as u64));
+    if count > NAMED_PARTS as u64 {
+        names.push_str(&format!(" and {} more", count - NAMED_PARTS as u64));
     }
-    let words = if lost == 1 {
-        format!("there is no report of part {names}")
+    let words = if count == 1 {
+        format!("there is no record of part {names}")
     } else {
-        format!("there are no reports of the parts {names}")
+        format!("there are no records of the parts {names}")
     };
     Some(Diagnosis::new(Code::RunPartMissing, words))
 }
 
-fn versions(parts: &[Part<'_>]) -> Vec<String> {
+/// A note when different versions of Rehearsa wrote the records.
+fn note_versions(jobs: &[Job]) -> Vec<String> {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for part in parts {
-        files.entry(&part.report.tool.version).or_default().push(part.file);
+    for job in jobs {
+        files.entry(&job.outcome.version).or_default().push(&job.file);
     }
     if files.len() < 2 {
         return Vec::new();
     }
-    let told: Vec<String> = files.iter().map(|(version, files)| format!("{version} ({})", files.join(", "))).collect();
-    vec![format!("the reports are of different versions of rehearsa: {}", told.join(", "))]
+    let list: Vec<String> = files.iter().map(|(version, files)| format!("{version} ({})", files.join(", "))).collect();
+    vec![format!("the records are of different versions of rehearsa: {}", list.join(", "))]
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn a_log_that_cannot_be_used_writes_nothing() {
         (String::new(), "bad.jsonl: the file is empty"),
         (
             text(&log()).replacen("\"events_version\":1", "\"events_version\":9", 1),
-            "bad.jsonl: this log is of version 9",
+            "bad.jsonl: this record is of version 9",
         ),
     ] {
         std::fs::write(&events, content).expect("written");
@@ -116,28 +116,36 @@ fn a_log_that_cannot_be_used_writes_nothing() {
     assert!(text(&missing.stderr).contains("cannot read "));
 }
 
-/// The sample as another part of the same run, with one green case.
+/// The record of part `part` of the same run, with one green case.
 fn other_part(dir: &Path, part: u64) -> PathBuf {
-    let sample = std::fs::read(fixture("report.json")).expect("the fixture is there");
-    let mut report: Value = serde_json::from_slice(&sample).expect("JSON");
-    report["partition"]["part"] = part.into();
-    let mut case = report["cases"][0].take();
-    case["name"] = "music::navidrome".into();
-    case["stack"] = "music".into();
-    case["service"] = "navidrome".into();
-    case["steps"] = Value::Array(Vec::new());
-    report["cases"] = Value::Array(vec![case]);
-    report["left_behind"] = Value::Array(Vec::new());
-    report["interrupted"] = Value::Null;
-    let path = dir.join(format!("{part}.json"));
-    std::fs::write(&path, report.to_string()).expect("written");
+    let case = serde_json::json!({"stack": "music", "service": "navidrome"});
+    let mut events: Vec<Value> =
+        text(&log()).lines().map(|line| serde_json::from_str(line).expect("a line is an event")).collect();
+    let mut begin = events.remove(0);
+    begin["partition"]["index"] = part.into();
+    let mut info = begin["cases"][0].take();
+    info["name"] = case.clone();
+    begin["cases"] = Value::Array(vec![info]);
+    let of_case =
+        |event: &&Value| ["case-started", "case-proven", "case-finished"].iter().any(|e| event["event"] == *e);
+    let of_first = events.iter().filter(of_case).take(3).cloned().map(|mut event| {
+        event["case"] = case.clone();
+        event
+    });
+    let end = events.last().cloned().expect("the end of the run");
+    let lines: Vec<String> = [begin].into_iter().chain(of_first).chain([end]).map(|event| event.to_string()).collect();
+    let path = dir.join(format!("{part}.jsonl"));
+    std::fs::write(&path, lines.join("\n") + "\n").expect("written");
     path
 }
 
 #[test]
-fn the_reports_of_two_jobs_become_one() {
+fn the_records_of_two_jobs_become_one_run() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (first, second) = (fixture("report.json"), other_part(dir.path(), 2));
+    let (first, second) = (dir.path().join("job"), other_part(dir.path(), 2));
+    std::fs::create_dir(&first).expect("made");
+    std::fs::write(first.join("events.jsonl"), log()).expect("written");
+    // A record is given as its file or as the folder of reports that holds it.
     let output = run(&["merge", path(&second), path(&first), "--json", "-"], b"");
     assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -153,7 +161,7 @@ fn a_missing_part_is_no_success_and_is_told_in_every_report() {
     let out = dir.path().join("out");
     let output = run(&["merge", path(&second), "--report-dir", path(&out)], b"");
     assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
-    let words = "there is no report of part slice:1/2";
+    let words = "there is no record of part slice:1/2";
     assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
     for form in ["junit.xml", "report.json", "report.tap", "ctrf.json", "events.jsonl"] {
         let report = std::fs::read_to_string(out.join(form)).expect("written");
@@ -163,20 +171,24 @@ fn a_missing_part_is_no_success_and_is_told_in_every_report() {
     assert!(tap.ends_with("\nBail out! a part of the run is missing\n"), "{tap}");
     let junit = std::fs::read_to_string(out.join("junit.xml")).expect("written");
     assert!(junit.contains("<testcase name=\"parts\" classname=\"rehearsa.parts\""), "{junit}");
-    let again = run(&["report", "--from", path(&out.join("events.jsonl"))], b"");
-    assert_eq!(again.status.code(), Some(102));
+    // The merged run has a record of its own.
+    for record in [out.join("events.jsonl"), out] {
+        let again = run(&["report", "--from", path(&record)], b"");
+        assert_eq!(again.status.code(), Some(102));
+    }
 }
 
 #[test]
-fn reports_that_do_not_belong_together_are_refused_and_nothing_is_written() {
+fn records_that_do_not_belong_together_are_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (first, junit) = (fixture("report.json"), dir.path().join("junit.xml"));
+    let (first, junit) = (fixture("events-v1.jsonl"), dir.path().join("junit.xml"));
     let same_part = other_part(dir.path(), 1);
-    let no_report = fixture("ctrf.schema.json");
+    let no_record = fixture("ctrf.schema.json");
     for (files, expected) in [
         ([path(&first), path(&same_part)], "are both of part slice:1/2"),
-        ([path(&first), path(&no_report)], "ctrf.schema.json: this is no JSON report of rehearsa"),
-        ([path(&first), "/nonexistent.json"], "cannot read /nonexistent.json"),
+        ([path(&first), path(&no_record)], "ctrf.schema.json: this is not the record of a run"),
+        ([path(&first), "/nonexistent.jsonl"], "cannot read /nonexistent.jsonl"),
+        ([path(&first), "/"], "cannot read /events.jsonl"),
     ] {
         let output = run(&["merge", files[0], files[1], "--junit", path(&junit)], b"");
         assert_eq!(output.status.code(), Some(2), "{expected}");
@@ -184,6 +196,30 @@ fn reports_that_do_not_belong_together_are_refused_and_nothing_is_written() {
         assert!(!junit.exists(), "{expected}");
     }
     assert_eq!(run(&["merge"], b"").status.code(), Some(2));
+}
+
+#[test]
+fn instead_of_a_json_report_its_record_is_asked_for() {
+    let report = fixture("report.json");
+    for command in [&["merge"][..], &["report", "--from"]] {
+        let output = run(&[command, &[path(&report)]].concat(), b"");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
+        let words = text(&output.stderr);
+        assert!(words.contains("report.json: this is the JSON report of a run, not its record"), "{words}");
+        assert!(words.contains("What to do: give the record of that run instead: the events.jsonl"), "{words}");
+    }
+}
+
+#[test]
+fn no_part_is_overwritten_by_the_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let record = dir.path().join("events.jsonl");
+    std::fs::write(&record, log()).expect("written");
+    let output = run(&["merge", path(dir.path()), "--report-dir", path(dir.path())], b"");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the event report would overwrite "), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read(&record).expect("there"), log());
+    assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
 }
 
 #[test]
@@ -224,7 +260,7 @@ fn the_schemas_are_printed_as_they_are_committed() {
 fn newcomers_find_examples() {
     for (command, example) in [
         ("report", "rehearsa report --from events.jsonl --html run.html"),
-        ("merge", "rehearsa merge 1.json 2.json --junit junit.xml"),
+        ("merge", "rehearsa merge 1.jsonl 2.jsonl --junit junit.xml"),
         ("explain", "rehearsa explain boot/exited"),
         ("schema", "rehearsa schema > report.schema.json"),
     ] {

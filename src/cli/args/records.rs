@@ -13,14 +13,15 @@ Examples:
   rehearsa test --events events.jsonl                   record a run
   rehearsa report --from events.jsonl                   show it again
   rehearsa report --from events.jsonl --html run.html   a report that was not asked for then
+  rehearsa report --from reports --junit junit.xml      from the folder of an earlier --report-dir
   rehearsa report --from events.jsonl --report-dir out  all reports
   zcat events.jsonl.gz | rehearsa report --from -       from standard input
 
-The exit code is that of the recorded run. The log of a run that was killed gives the reports of a killed run and exit code \
-102. A log that is damaged is refused with exit code 2, and nothing is written.")]
+The exit code is that of the recorded run. The record of a run that was killed gives the reports of a killed run and exit \
+code 102. A damaged record is refused with exit code 2, and nothing is written.")]
 pub struct RecordArgs {
-    /// The recorded events; `-` is standard input
-    #[arg(long, value_name = "EVENTS.jsonl")]
+    /// The record of the run (events.jsonl), or the folder of its reports; `-` is standard input
+    #[arg(long, value_name = "RECORD")]
     pub from: PathBuf,
     /// Report files.
     #[command(flatten)]
@@ -34,16 +35,17 @@ pub struct RecordArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  rehearsa test --partition slice:1/2 --json 1.json   in one job
-  rehearsa test --partition slice:2/2 --json 2.json   in another, at the same time
-  rehearsa merge 1.json 2.json --junit junit.xml      in a third, when both are over
+  rehearsa test --partition slice:1/2 --events 1.jsonl   in one job
+  rehearsa test --partition slice:2/2 --events 2.jsonl   in another, at the same time
+  rehearsa merge 1.jsonl 2.jsonl --junit junit.xml       in a third, when both are over
+  rehearsa merge jobs/* --report-dir all                 from the report folders of the jobs
 
-The exit code is that of all rehearsals together. A part of which there is no report, and what a killed job did not end, could \
-not be found out: exit code 102. A part or a service that is there twice is refused with exit code 2.")]
+The exit code is that of all rehearsals together. A part without a record, and a rehearsal that a killed job did not finish, \
+could not be found out: exit code 102. A part or a service that is there twice is refused with exit code 2.")]
 pub struct MergeArgs {
-    /// The JSON reports, as `rehearsa test --json` wrote them
-    #[arg(value_name = "REPORT.json", required = true)]
-    pub files: Vec<PathBuf>,
+    /// The records of the jobs (events.jsonl), or the report folders that hold them
+    #[arg(value_name = "RECORD", required = true)]
+    pub records: Vec<PathBuf>,
     /// Report files.
     #[command(flatten)]
     pub reports: ReportArgs,
@@ -97,6 +99,6 @@ pub enum SchemaOf {
     Report,
     /// The plan file (`rehearsa.toml`).
     Plan,
-    /// A line of the log of events (`rehearsa test --events`)
+    /// A line of the record of a run (`rehearsa test --events`)
     Events,
 }

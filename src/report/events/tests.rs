@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::read::{Log, read};
+use super::read::{RunRecord, read};
 use super::*;
 use crate::model::outcome::Verdict;
+use crate::report::json::fill;
 use crate::report::sample::{self, Paper};
 
 fn log(events: &[Event]) -> String {
@@ -44,7 +45,7 @@ fn a_line_an_event_and_the_first_tells_the_version() {
 fn what_was_written_is_read_back() {
     for events in [sample::everything(), sample::hostile(), sample::nothing(), sample::left_behind()] {
         let read = read("run.jsonl", log(&events).as_bytes()).expect("a log");
-        assert_eq!(read, Log { events, ended: true });
+        assert_eq!(read, RunRecord { events, ended: true });
     }
 }
 
@@ -78,12 +79,12 @@ fn fields_that_nobody_knows_are_ignored() {
 #[test]
 fn a_log_without_its_end_is_read_as_far_as_it_goes() {
     let whole = log(&sample::killed());
-    assert_eq!(read("x", whole.as_bytes()).expect("a log"), Log { events: sample::killed(), ended: false });
+    assert_eq!(read("x", whole.as_bytes()).expect("a log"), RunRecord { events: sample::killed(), ended: false });
     let all = sample::killed();
     let last_begin = whole.trim_end().rfind('\n').expect("several lines") + 1;
     for cut in last_begin + 1..whole.len() - 1 {
         let log = read("x", &whole.as_bytes()[..cut]).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
-        assert_eq!(log, Log { events: all[..all.len() - 1].to_vec(), ended: false }, "cut at {cut}");
+        assert_eq!(log, RunRecord { events: all[..all.len() - 1].to_vec(), ended: false }, "cut at {cut}");
     }
 }
 
@@ -105,12 +106,19 @@ fn damage_is_told_with_its_line() {
 #[test]
 fn what_is_no_log_of_one_run_is_refused() {
     let whole = log(&sample::one_passed());
-    assert_eq!(refusal(""), "run.jsonl: the file is empty, so it tells of no run");
+    assert_eq!(refusal(""), "run.jsonl: the file is empty, so it is not the record of a run");
     assert_eq!(refusal("\n"), refusal(""));
     for other in ["{}", "<testsuites>", &whole[..40], whole.split_once('\n').expect("lines").1] {
-        assert!(refusal(other).starts_with("run.jsonl: this is no log of events"), "{other}: {}", refusal(other));
+        assert!(
+            refusal(other).starts_with("run.jsonl: this is not the record of a run; "),
+            "{other}: {}",
+            refusal(other)
+        );
     }
-    assert!(refusal(&whole.replacen("version\":1", "version\":2", 1)).contains("this log is of version 2"));
+    assert!(refusal(&whole.replacen("version\":1", "version\":2", 1)).contains("this record is of version 2"));
+    let report = serde_json::to_string_pretty(&fill::report(&sample::outcome(&sample::mixed()))).expect("JSON");
+    assert_eq!(refusal(&report), "run.jsonl: this is the JSON report of a run, not its record");
+    assert!(refusal(&report[..report.len() / 2]).starts_with("run.jsonl: this is not the record of a run; "));
     let count = whole.lines().count();
     assert!(refusal(&format!("{whole}{whole}")).contains(&format!("line {}: ", count + 1)));
     let ended = whole.lines().last().expect("some");

@@ -9,7 +9,7 @@ use crate::model::event::{Step, StepResult};
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::report::{text, units, wording};
 
-/// What time is spent on.
+/// What a step spends its time on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sandbox,
@@ -81,16 +81,10 @@ fn row(case: &CaseRecord, kinds: &[(Kind, &str)]) -> Row {
 }
 
 fn total(outcome: &Outcome, kinds: &[(Kind, &str)]) -> Row {
-    // A step of a whole stack is in the record of each of its cases and counts once. In a run that was read from a report its number
-    // is not the same in all of them, but everything else is.
+    // A step of a whole stack is in the record of each of its cases and counts once.
     let mut seen = BTreeSet::new();
-    let mut steps: Vec<StepRecord> = Vec::new();
-    for case in &outcome.cases {
-        let stack = case.info.name.stack_name();
-        let mut is_new =
-            |record: &&StepRecord| seen.insert((stack, format!("{:?}", record.step), record.started, record.finished));
-        steps.extend(case.steps.iter().filter(&mut is_new).cloned());
-    }
+    let all = outcome.cases.iter().flat_map(|case| &case.steps);
+    let steps: Vec<StepRecord> = all.filter(|record| seen.insert(record.id)).cloned().collect();
     let bytes: u64 = steps
         .iter()
         .filter_map(|record| match &record.result {

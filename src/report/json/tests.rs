@@ -113,11 +113,15 @@ fn a_retried_case_has_its_attempts() {
 fn a_report_of_the_first_release_is_still_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports/json-v1.json");
     let old = std::fs::read(path).expect("the fixture is there");
-    let old = read::events(&read::parse(&old).expect("read")).expect("understood");
-    let (old, new) = (sample::outcome(&old), sample::outcome(&sample::left_behind()));
-    // What it did not say yet: the rehearsals at a time.
-    assert_eq!(fill::report(&old), Report { threads: 0, ..fill::report(&new) });
-    assert_eq!(old.exit_code(), new.exit_code());
+    let old: Report = serde_json::from_slice(&old).expect("the fields that came later have defaults");
+    // What the first release did not say yet.
+    let mut new = fill::report(&sample::outcome(&sample::left_behind()));
+    new.threads = 0;
+    for case in &mut new.cases {
+        (case.raised_by, case.evidence) = (None, Vec::new());
+        case.steps.iter_mut().for_each(|step| (step.finished, step.source) = (None, None));
+    }
+    assert_eq!(old, new);
 }
 
 #[test]

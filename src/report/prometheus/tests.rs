@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use super::*;
 use crate::model::event::CaseInfo;
 use crate::model::service::ServiceName;
-use crate::report::json;
 use crate::report::sample;
 
 /// A folder with the metrics of several runs.
@@ -169,10 +168,6 @@ fn a_service_that_is_put_off_is_never_told_as_skipped() {
     let own_wish = CaseInfo { ignored: Some("why".to_owned()), ..sample::info(&late) };
     assert_eq!(verdict(&place.run(&sample::Script::run(vec![own_wish]).over(), 1), "late"), Some(Verdict::Skipped));
     assert_eq!(verdict(&place.run(&put_off, 2), "late"), None, "its label is gone");
-    // Told from the JSON report, it is the same.
-    let report = json::fill::report(&sample::outcome(&put_off));
-    let text = Place::new().run(&json::read::events(&report).expect("understood"), 0);
-    assert_eq!((verdict(&text, "late"), value(&text, book::LAST_SUCCESS, "late")), (None, Some(0.0)));
 }
 
 #[test]

@@ -121,9 +121,9 @@ fn passed_but(fact: Fact) -> Vec<Event> {
     events
 }
 
-/// One case that passes, and another part of which there is no report.
+/// One case that passes, and another part without a record.
 pub fn part_missing() -> Vec<Event> {
-    let diagnosis = Diagnosis::new(Code::RunPartMissing, "there is no report of part slice:2/2");
+    let diagnosis = Diagnosis::new(Code::RunPartMissing, "there is no record of part slice:2/2");
     passed_but(Fact::LeftBehind { diagnosis })
 }
 
