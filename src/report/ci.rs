@@ -1,9 +1,9 @@
-//! What a CI system is told in its own way, besides the reports that were asked for.
+//! What a CI system gets in its own format, beside the reports that were asked for.
 //!
-//! GitHub gets annotations in the log, and a summary and outputs of the step in its files; Gitea takes only the
-//! latter; GitLab gets foldable sections in the log. All that goes to the log goes to standard error after what people
-//! are told: standard output is the machine's, and the systems read both. Foreign text in the log needs no fence around it (as
-//! GitHub's `stop-commands`), since every line of it is defused where it is written.
+//! GitHub gets annotations in the log, and a summary and outputs in the step's files. Gitea gets the summary and the
+//! outputs. GitLab gets foldable sections in the log. Lines for the log go to standard error, after the output for
+//! people: standard output is for programs, and the CI systems read both. Foreign text in the log needs no
+//! `stop-commands` of GitHub around it, because every line is made harmless where it is written.
 
 use std::io::Write;
 
@@ -11,6 +11,7 @@ use super::Reporter;
 use crate::config::values::report_spec::Ci;
 
 mod annotations;
+mod job_log;
 mod sections;
 mod step_files;
 
@@ -18,7 +19,7 @@ use annotations::AnnotationReporter;
 use sections::SectionReporter;
 use step_files::{OutputReporter, SummaryReporter};
 
-/// The reporters for this CI system, to be called after the one for people; `log` is where the lines of the job's log go.
+/// The reporters for this CI system; they come after the reporter for people. `log` takes the lines for the job's log.
 pub fn reporters(ci: Option<&Ci>, log: Box<dyn Write + Send>) -> Vec<Box<dyn Reporter>> {
     let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
     match ci {
@@ -37,14 +38,6 @@ pub fn reporters(ci: Option<&Ci>, log: Box<dyn Write + Send>) -> Vec<Box<dyn Rep
         }
     }
     reporters
-}
-
-/// Writes to the log of a job. Who closed it has read enough.
-fn log(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,22 @@
-//! Annotations for GitHub Actions: `::error file=,line=,title=::message`, written at the end of the run, so that the few that
-//! GitHub shows are those that matter most.
+//! Annotations for GitHub Actions (`::error file=,line=,title=::message`), written at the end of the run, so that the
+//! few that GitHub shows are the important ones.
 //!
-//! What is failed comes before what is errored, and both before what concerns the run. Services that a signal cancelled are
-//! told in one warning: GitHub's own word on the cancelled job stands beside it. The log of a service is not repeated here.
+//! Failed services come first, then errored ones, then problems of the run. Services that a signal cancelled share one
+//! warning, because GitHub reports the cancelled job itself. Logs of services are not repeated here.
 
 use std::io::{self, Write};
 
-use super::log;
+use super::job_log::write_log;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, Location, NoTests};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict, is_cancelled};
 use crate::report::problem::{ProblemKind, RunProblem, run_problems};
 use crate::report::{Reporter, text, units, wording};
 
-/// Of each level GitHub shows ten for a step; the tenth says how many there are besides.
+/// Annotations of one level; GitHub shows ten for a step, and the tenth says how many more there are.
 const MOST: usize = 9;
 
-/// UTF-16 code units of a message that GitHub shows.
+/// UTF-16 code units of a message that GitHub shows; it cuts off the rest.
 const MESSAGE: usize = 4096;
 
 /// Writes annotations.
@@ -38,7 +38,7 @@ impl Reporter for AnnotationReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match event.fact {
-            Fact::RunFinished => log(&mut *self.log, &lines(outcome)),
+            Fact::RunFinished => write_log(&mut *self.log, &lines(outcome)),
             _ => Ok(()),
         }
     }
@@ -71,16 +71,16 @@ fn level(level: &str, annotations: Vec<Annotation>) -> String {
 fn errors(outcome: &Outcome) -> Vec<Annotation> {
     let of = |verdict| outcome.cases.iter().filter(move |case| case.verdict() == verdict && !is_cancelled(case));
     let mut errors: Vec<Annotation> = of(Verdict::Failed).chain(of(Verdict::Errored)).map(not_green).collect();
-    errors.extend(run_problems(outcome).iter().flat_map(|trouble| of_trouble(trouble, outcome)));
+    errors.extend(run_problems(outcome).iter().flat_map(|problem| of_problem(problem, outcome)));
     errors
 }
 
-/// A trouble of the run, as errors of it. A signal is warned of, as GitHub tells it beside.
-fn of_trouble(trouble: &RunProblem<'_>, outcome: &Outcome) -> Vec<Annotation> {
+/// Errors for a problem of the run. A signal gets a warning instead, because GitHub reports the cancelled job itself.
+fn of_problem(problem: &RunProblem<'_>, outcome: &Outcome) -> Vec<Annotation> {
     let all = |title: &str, told: fn(&Diagnosis) -> String| {
-        trouble.diagnoses().map(|diagnosis| of_run(title, told(diagnosis))).collect::<Vec<_>>()
+        problem.diagnoses().map(|diagnosis| of_run(title, told(diagnosis))).collect::<Vec<_>>()
     };
-    match trouble.kind {
+    match problem.kind {
         ProblemKind::Interrupted => Vec::new(),
         ProblemKind::Unfinished => all("Unfinished", |told| text::clean(&told.message)),
         ProblemKind::LeftBehind => all("Left behind", |left| told(left).join("\n")),
@@ -133,7 +133,7 @@ fn not_green(case: &CaseRecord) -> Annotation {
     of_case(case, &format!("{}, {}", case.verdict().name(), deciding.code), lines.join("\n"))
 }
 
-/// What a diagnosis says, without the log.
+/// The lines of a diagnosis, without the log.
 fn told(diagnosis: &Diagnosis) -> Vec<String> {
     wording::explain(&Diagnosis { log_tail: Vec::new(), ..diagnosis.clone() })
 }
@@ -159,7 +159,7 @@ fn command(level: &str, annotation: &Annotation) -> String {
     format!("::{level} {}::{}\n", properties.join(","), data(&cut(&message.join("\n"))))
 }
 
-/// What GitHub would cut off, with a sign that it was.
+/// `message` as long as GitHub shows it, with an ellipsis where it was cut.
 fn cut(message: &str) -> String {
     if message.encode_utf16().count() <= MESSAGE {
         return message.to_owned();

@@ -1,18 +1,19 @@
-//! Foldable sections for GitLab's log: one a rehearsal with all its steps and its log, after what people are told.
+//! Foldable sections for GitLab's log: one for each rehearsal, with its steps and its log, after the output for
+//! people.
 //!
-//! A section is opened and closed by terminal codes of GitLab's own; text from elsewhere cannot hold any, as it is clean.
+//! GitLab's own terminal codes open and close a section. Foreign text cannot contain them, because it is cleaned.
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::log;
+use super::job_log::write_log;
 use crate::model::event::{Event, Fact, StepResult};
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord};
 use crate::report::wording::{self, StepWords};
 use crate::report::{Reporter, text, units};
 
-/// Bytes of service logs in all sections together: GitLab cuts the log of a job at 4 MiB, and ours is not all of it.
+/// Bytes of service logs in all sections together: GitLab cuts the log of a job at 4 MiB, and others write there, too.
 const LOGS: usize = 1024 * 1024;
 
 /// Writes sections.
@@ -34,7 +35,7 @@ impl Reporter for SectionReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match event.fact {
-            Fact::RunFinished => log(&mut *self.log, &sections(outcome)),
+            Fact::RunFinished => write_log(&mut *self.log, &sections(outcome)),
             _ => Ok(()),
         }
     }
@@ -58,7 +59,8 @@ fn section(case: &CaseRecord, name: &str, room: usize) -> String {
     let header = text::without_commands(&text::one_line(&header));
     let body: String = body(case, room).iter().map(|line| format!("{}\n", text::without_commands(line))).collect();
     format!(
-        "\u{1b}[0Ksection_start:{begin}:{name}[collapsed=true]\r\u{1b}[0K{header}\n{body}\u{1b}[0Ksection_end:{end}:{name}\r\u{1b}[0K\n"
+        "\u{1b}[0Ksection_start:{begin}:{name}[collapsed=true]\r\u{1b}[0K{header}\n{body}\
+         \u{1b}[0Ksection_end:{end}:{name}\r\u{1b}[0K\n"
     )
 }
 
@@ -105,7 +107,8 @@ mod tests {
         paper.text()
     }
 
-    /// What GitLab makes of a log: its sections with name, seconds and lines. Its marks are known by the codes around them.
+    /// How GitLab reads a log: sections with name, seconds and lines. Codes around the marks tell them from other
+    /// text.
     fn read(log: &str) -> Vec<(String, i64, Vec<String>)> {
         let mut sections: Vec<(String, i64, Vec<String>)> = Vec::new();
         let mut open: Option<(String, i64)> = None;

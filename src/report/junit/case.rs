@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use quick_junit::{FlakyOrRerun, NonSuccessKind, TestCase, TestCaseStatus, TestRerun};
 
-use super::{Page, attribute, between, body, output, property, rfc3339};
+use super::output;
+use super::page::Page;
+use super::values::{attribute, between, body, property, rfc3339};
 use crate::config::values::report_spec::JunitFlavor;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::outcome::{Attempt, CaseRecord, Verdict};
@@ -62,7 +64,7 @@ impl Page<'_> {
     }
 }
 
-/// An attempt that was not green.
+/// An earlier attempt that was not green.
 fn rerun(attempt: &Attempt, case: &CaseRecord) -> TestRerun {
     let unsaid = || Diagnosis::new(Code::RunPanicked, "the attempt ended without a word on it");
     let diagnosis = attempt.diagnosis().cloned().unwrap_or_else(unsaid);
@@ -73,7 +75,8 @@ fn rerun(attempt: &Attempt, case: &CaseRecord) -> TestRerun {
     let mut lines = wording::explain(&diagnosis);
     lines.extend(output::timeline(&attempt.steps, attempt.started, case));
     let mut rerun = TestRerun::new(kind);
-    // The schema wants a type on each. All is in the one text: some readers take every `system-out` below a case for its own.
+    // The schema wants a type on each. All lines are in one text, because some readers take any `system-out` below a
+    // case for the case's own.
     rerun
         .set_type(diagnosis.code.as_str())
         .set_message(attribute(&wording::summary(&diagnosis)))

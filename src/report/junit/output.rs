@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{between, rfc3339};
+use super::values::{between, rfc3339};
 use crate::model::event::StepResult;
 use crate::model::evidence::{self, Evidence};
 use crate::model::outcome::{CaseRecord, StepRecord};

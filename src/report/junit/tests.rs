@@ -9,6 +9,7 @@ use crate::report::Reporter;
 use crate::report::sample::{self, HOSTILE, Paper};
 use crate::report::snapshot_file::SnapshotReport;
 use crate::report::target::AtomicFile;
+use crate::report::text;
 
 fn xml(events: &[Event]) -> String {
     flavored(events, JunitFlavor::Default)

@@ -1,0 +1,37 @@
+//! Values of JUnit XML: foreign text made fit for attributes and bodies, times and durations.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quick_junit::Property;
+
+use crate::report::text;
+
+/// A name with a value, both fit for attributes.
+pub(super) fn property(name: &str, value: &str) -> Property {
+    Property::new(attribute(name), attribute(value))
+}
+
+/// Fit for an attribute: one line (line feeds would be written as they are and read as blanks).
+pub(super) fn attribute(value: &str) -> String {
+    without_attachments(text::one_line(value))
+}
+
+/// Fit for a body: clean, and with no word that makes GitLab or Jenkins attach a file.
+pub(super) fn body(value: &str) -> String {
+    without_attachments(text::clean(value))
+}
+
+fn without_attachments(value: String) -> String {
+    if value.contains("[[ATTACHMENT|") { value.replace("[[ATTACHMENT|", "[[ATTACHMENT |") } else { value }
+}
+
+/// The time between; zero if the clock went back.
+pub(super) fn between(begin: Timestamp, end: Timestamp) -> Duration {
+    Duration::try_from(end.duration_since(begin)).unwrap_or_default()
+}
+
+/// A time with milliseconds.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
