@@ -1,8 +1,8 @@
 //! A status badge as SVG: `restores 12/12 · 2026-11-22`, in the colour of the run's verdict.
 //!
-//! It says how many of the rehearsals that were to be run passed, and when, since an old success says little. The earlier badge
-//! is removed when the run begins, and the new one is written at its end: a run that was killed shows none, rather than the
-//! success of the week before. It holds nothing from elsewhere, and its texts keep their widths whatever font draws them.
+//! The badge shows how many of the rehearsals passed, and the date, since an old success says little. The earlier
+//! badge is removed when the run begins, and the new one is written at the end: after a killed run there is none,
+//! instead of last week's success. The badge contains no foreign text, and its texts keep their widths in any font.
 
 use std::io;
 
@@ -15,7 +15,7 @@ const LABEL: &str = "restores";
 
 const HEIGHT: usize = 20;
 
-/// Beside each text, in pixels.
+/// Space beside each text, in pixels.
 const MARGIN: usize = 6;
 
 // White text on these has a contrast of at least 4.5 to 1.
@@ -25,7 +25,7 @@ const AMBER: &str = "#a84f00";
 const GREY: &str = "#616161";
 const DARK: &str = "#444444";
 
-/// Writes it.
+/// Writes the badge.
 pub struct BadgeReporter {
     name: String,
     target: AtomicFile,
@@ -51,10 +51,10 @@ impl Reporter for BadgeReporter {
     }
 }
 
-/// What the badge says, and in which colour. Every character is ours, so that none of them must be escaped.
+/// Text and colour of the badge. Both texts are made here, so no character needs escaping.
 struct Message {
     text: String,
-    /// For those who hear it.
+    /// The text for screen readers.
     spoken: String,
     color: &'static str,
 }
@@ -101,7 +101,8 @@ fn svg(outcome: &Outcome) -> String {
     let spoken = format!("{LABEL}: {spoken}");
     format!(
         "\
-<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"{HEIGHT}\" viewBox=\"0 0 {all} {HEIGHT}\" role=\"img\" aria-label=\"{spoken}\">
+<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"{HEIGHT}\" viewBox=\"0 0 {all} {HEIGHT}\" \
+     role=\"img\" aria-label=\"{spoken}\">
   <title>{spoken}</title>
   <clipPath id=\"round\"><rect width=\"{all}\" height=\"{HEIGHT}\" rx=\"3\"/></clipPath>
   <g clip-path=\"url(#round)\">

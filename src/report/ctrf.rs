@@ -1,8 +1,8 @@
 //! The Common Test Report Format (<https://ctrf.io>), rewritten while the run goes on.
 //!
-//! Its schema is strict: what is only Rehearsa's is in `extra`. It knows no status for what could not be found out: that is
-//! `failed`, with the `rawStatus` `errored`. As in JUnit, what concerns the run and no service is a test of the suite `rehearsa`, which
-//! exists only then, and in the file of a killed run what was running counts as failed.
+//! The schema is strict: what only Rehearsa knows is in `extra`. The format has no status for *errored*: such a test
+//! is `failed`, with the `rawStatus` `errored`. As in JUnit, a problem of the run is a test of the suite `rehearsa`,
+//! which exists only if there is one; and in the file of a killed run, a rehearsal that was running counts as failed.
 
 use std::io::{self, Write};
 
@@ -48,23 +48,23 @@ struct Results<'a> {
     tests: Tests<'a>,
 }
 
-/// The tests, of which each is made when it is written: there may be many.
+/// The tests. Each is made when it is written, since there may be many.
 struct Tests<'a> {
     outcome: &'a Outcome,
-    troubles: Vec<RunProblem<'a>>,
+    problems: Vec<RunProblem<'a>>,
     now: Timestamp,
 }
 
 impl Tests<'_> {
     fn all(&self) -> impl Iterator<Item = Test> {
         let cases = self.outcome.cases.iter().map(|case| test(case, self.outcome, self.now));
-        cases.chain(self.troubles.iter().map(run_test))
+        cases.chain(self.problems.iter().map(run_test))
     }
 
     /// Status and raw status of each.
     fn statuses(&self) -> impl Iterator<Item = (Status, &'static str)> {
         let cases = self.outcome.cases.iter().map(|case| status(Progress::of(case, self.outcome)));
-        cases.chain(self.troubles.iter().map(|_| TROUBLE))
+        cases.chain(self.problems.iter().map(|_| PROBLEM))
     }
 }
 
@@ -160,8 +160,8 @@ struct Step {
     extra: Map<String, Value>,
 }
 
-/// Status and raw status of a trouble of the run.
-const TROUBLE: (Status, &str) = (Status::Failed, "errored");
+/// Status and raw status of a problem of the run.
+const PROBLEM: (Status, &str) = (Status::Failed, "errored");
 
 /// Status and raw status of a case.
 fn status(standing: Progress) -> (Status, &'static str) {
@@ -176,7 +176,7 @@ fn status(standing: Progress) -> (Status, &'static str) {
 
 /// The report as it is at the time `now`.
 fn document(outcome: &Outcome, now: Timestamp) -> Document<'_> {
-    let tests = Tests { outcome, troubles: run_problems(outcome), now };
+    let tests = Tests { outcome, problems: run_problems(outcome), now };
     let count = |status| tests.statuses().filter(|(found, _)| *found == status).count();
     let passed = outcome.cases.iter().filter(|case| Progress::of(case, outcome) == Progress::Ended(Verdict::Passed));
     let start = outcome.started.unwrap_or(now);
@@ -321,13 +321,13 @@ fn step(record: &StepRecord, case: &CaseRecord) -> Step {
     Step { name, status, extra }
 }
 
-/// What concerns the run and no service.
-fn run_test(trouble: &RunProblem<'_>) -> Test {
+/// A problem of the run, as a test.
+fn run_test(problem: &RunProblem<'_>) -> Test {
     let mut extra = Map::new();
-    extra.insert("code".to_owned(), trouble.first.code.as_str().into());
-    let (status, raw_status) = TROUBLE;
+    extra.insert("code".to_owned(), problem.first.code.as_str().into());
+    let (status, raw_status) = PROBLEM;
     Test {
-        name: trouble.kind.name().to_owned(),
+        name: problem.kind.name().to_owned(),
         status,
         raw_status,
         duration: 0,
@@ -335,8 +335,8 @@ fn run_test(trouble: &RunProblem<'_>) -> Test {
         stop: None,
         suite: vec![RUN_SUITE.to_owned()],
         kind: "restore",
-        message: Some(wording::summary(&trouble.first)),
-        trace: Some(trouble.explained().join("\n")),
+        message: Some(wording::summary(&problem.first)),
+        trace: Some(problem.explained().join("\n")),
         file_path: None,
         line: None,
         retries: 0,

@@ -1,6 +1,6 @@
-//! The one consumer of events: it orders them, folds them into the outcome and hands each to all reporters.
+//! The one consumer of events: orders them, folds them into the outcome and hands each to all reporters.
 //!
-//! It decides nothing; [`Outcome`] does. A reporter that fails or panics is dropped with one warning, and noted in
+//! Only [`Outcome`] judges. A reporter that fails or panics is dropped with one warning and noted in
 //! [`Outcome::lost_reports`].
 
 use std::any::Any;
@@ -29,14 +29,14 @@ pub struct EventSink {
 }
 
 impl EventSink {
-    /// Sends a fact, stamped with the time of now. After [`Dispatcher::finish`] facts go nowhere.
+    /// Sends a fact, stamped with the current time. After [`Dispatcher::finish`] facts are dropped.
     pub fn send(&self, fact: Fact) {
-        // The receiver is only gone after the end of the run, when nobody is left to hear it.
+        // The receiver goes only after the end of the run, when no reporter is left.
         let _ = self.sender.send(Message::Event(Event { at: (self.clock)(), fact }));
     }
 
-    /// What is known of a case after all that was sent before this call; `None` for a case that was not selected, and
-    /// after [`Dispatcher::finish`]. Waits for the reporters to have seen those events.
+    /// The record of a case after all events that were sent before this call; waits until the reporters have seen
+    /// them. `None` for a case that was not selected, and after [`Dispatcher::finish`].
     pub fn record(&self, case: &ServiceName) -> Option<CaseRecord> {
         let (answer, answered) = sync_channel(1);
         self.sender.send(Message::Record(case.clone(), answer)).ok()?;
@@ -51,7 +51,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts it with these reporters, in their order; `clock` stamps the events.
+    /// Starts the thread with these reporters, in their order; `clock` stamps the events.
     ///
     /// # Panics
     ///
@@ -65,10 +65,10 @@ impl Dispatcher {
         (EventSink { sender: sender.clone(), clock }, Dispatcher { sender, thread })
     }
 
-    /// Ends it after everything that was sent, and returns the outcome. A run that never said [`Fact::RunFinished`]
-    /// (its engine broke) is ended here, so that the reports are whole.
+    /// Ends the thread after all events that were sent, and returns the outcome. If [`Fact::RunFinished`] was never
+    /// sent (the engine broke), the run is ended here, so that the reports are whole.
     pub fn finish(self) -> Outcome {
-        // The thread only ends at such a message, or by a panic, which join tells.
+        // The thread ends only at this message, or by a panic, which `join` returns.
         let _ = self.sender.send(Message::End);
         match self.thread.join() {
             Ok(outcome) => outcome,
@@ -77,23 +77,23 @@ impl Dispatcher {
     }
 }
 
-/// Hands the events of a run that was recorded earlier to `reporters`, with their own times; the outcome. A run that was killed has
-/// no end, and its outcome stays unfinished: the reporters are told [`Fact::RunFinished`] at the time of its last event, so that what
-/// they write is written; from the outcome they see that the run itself had no end.
+/// Hands the events of a recorded run to `reporters`, with their own times; returns the outcome. The outcome of a
+/// killed run stays unfinished. The reporters get [`Fact::RunFinished`] at the time of its last event nevertheless,
+/// so that they write their files; the outcome shows them that the run itself had no end.
 pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterator<Item = Event>) -> Outcome {
-    let mut desk = EventLoop { reporters, outcome: Outcome::new() };
+    let mut event_loop = EventLoop { reporters, outcome: Outcome::new() };
     let mut last = Timestamp::UNIX_EPOCH;
     for event in events {
         last = event.at;
-        desk.take(&event);
+        event_loop.take(&event);
     }
-    if desk.outcome.finished.is_none() {
-        desk.show(&Event { at: last, fact: Fact::RunFinished });
+    if event_loop.outcome.finished.is_none() {
+        event_loop.show(&Event { at: last, fact: Fact::RunFinished });
     }
-    desk.outcome
+    event_loop.outcome
 }
 
-/// What events are taken to.
+/// Folds the events and shows them to the reporters.
 struct EventLoop {
     reporters: Vec<Box<dyn Reporter>>,
     outcome: Outcome,
@@ -105,7 +105,7 @@ impl EventLoop {
             match message {
                 Message::Event(event) => self.take(&event),
                 Message::Record(case, answer) => {
-                    // Who asked may have gone.
+                    // The thread that asked may have ended.
                     let _ = answer.send(self.outcome.case(&case).cloned());
                 }
                 Message::End => break,
@@ -126,12 +126,12 @@ impl EventLoop {
         let outcome = &self.outcome;
         let mut lost = Vec::new();
         self.reporters.retain_mut(|reporter| {
-            let trouble = match catch_unwind(AssertUnwindSafe(|| reporter.event(event, outcome))) {
+            let problem = match catch_unwind(AssertUnwindSafe(|| reporter.event(event, outcome))) {
                 Ok(Ok(())) => return true,
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
             };
-            let lost_report = format!("{}: {trouble}", reporter.name());
+            let lost_report = format!("{}: {problem}", reporter.name());
             tracing::warn!("lost a report, the run goes on without it: {lost_report}");
             lost.push(lost_report);
             false
@@ -154,7 +154,7 @@ mod tests {
     use crate::model::outcome::{ExitCode, Verdict};
     use crate::report::sample;
 
-    /// Notes what it gets; breaks at the third event in the given way.
+    /// Notes the events it gets; breaks at the third event in the given way.
     struct Probe {
         seen: Arc<Mutex<Vec<Event>>>,
         breaks: Option<fn() -> io::Result<()>>,

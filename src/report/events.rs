@@ -1,9 +1,9 @@
-//! The events themselves, one JSON object a line, written as they happen.
+//! The record of a run: its events, one JSON object a line, written as they happen.
 //!
-//! The first line, which is the begin of the run, says which version the log is of. Within a version fields may be added,
-//! which a reader ignores, and none is taken away or changes its meaning. Every line is written at once and flushed: of a
-//! run that is killed at most the last line is cut. An event holds no secret: what the engine says of environment variables
-//! and logs is masked before it becomes one.
+//! The first line is the begin of the run and has the version of the record. Within a version, fields may be added,
+//! which readers ignore; none is taken away or changes its meaning. Every line is written at once and flushed: a kill
+//! cuts at most the last line. Events hold no secrets: values of environment variables are masked before an event is
+//! made.
 
 use std::io::{self, Write};
 
@@ -18,19 +18,20 @@ pub mod read;
 /// The version that is written.
 pub const EVENTS_VERSION: u32 = 1;
 
-/// A line of the log of a run of rehearsa: something that happened, and when. The first line is the begin of the run.
+/// A line of the record of a run of rehearsa: something that happened, and when. The first line is the begin of the
+/// run.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Event"))]
 struct Line<'a> {
-    /// The version of the log, in its first line: 1.
+    /// The version of the record, in its first line: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     events_version: Option<u32>,
     #[serde(flatten)]
     event: &'a Event,
 }
 
-/// Writes them.
+/// Writes the events.
 pub struct EventsReporter {
     name: String,
     out: Box<dyn Write + Send>,
@@ -49,7 +50,7 @@ impl Reporter for EventsReporter {
     }
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        // The log of a killed run is copied without the end that it does not have.
+        // The record of a killed run has no end, and so has its copy.
         if event.fact == Fact::RunFinished && outcome.finished.is_none() {
             return Ok(());
         }
@@ -61,8 +62,8 @@ impl Reporter for EventsReporter {
     }
 }
 
-/// The JSON Schema (draft 2020-12) of a line, for programs that check or read logs. The schema demands the fields of today and
-/// allows others.
+/// The JSON Schema (draft 2020-12) of a line, for programs that check or read records. The schema demands the fields
+/// of today and allows others.
 pub const SCHEMA: &str = include_str!("events/events.schema.json");
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! HTML: one page for a browser, with nothing outside of it and no script in it.
+//! HTML: one page for a browser that loads nothing and has no script.
 //!
-//! It is looked at from a CI system's artifacts, from a mail or from a folder, so it asks no network for anything and
-//! forbids itself to (`page::POLICY`). Folding is `<details>`, filtering is style alone. All escaping is done by the
-//! template macro (`maud`): text gets into the page by no other way, but for the style sheet, which is ours.
+//! People open the page from a CI system's artifacts, a mail or a folder, so its policy (`page::POLICY`) forbids all
+//! loading. Folding is `<details>`; filtering needs style only. The template macro (`maud`) escapes all text; only the
+//! style sheet, which is a constant, gets into the page without it.
 
 use std::io::{self, Write};
 
@@ -30,7 +30,7 @@ use view::{KeptSandbox, View};
 /// HTML.
 #[derive(Default)]
 pub struct Html {
-    /// Sandboxes that were kept: how to look into them is said of the run, not of a case.
+    /// Sandboxes that were kept: the outcome does not have them.
     kept: Vec<KeptSandbox>,
 }
 

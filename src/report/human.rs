@@ -1,7 +1,7 @@
 //! For people, on standard error: a line a step, and what became of it at the end.
 //!
-//! One case is told as on the first page of the manual; several have their names before each line and a table at the end.
-//! Foreign text is quoted after a bar, so that no log can move the cursor or command a CI system.
+//! A single case needs no name before its lines. Several cases have their names before each line and a table at the
+//! end. Foreign text is quoted after a bar, so that no log can move the cursor or command a CI system.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -32,7 +32,7 @@ const SIGN_OF_LIFE: f64 = 60.0;
 /// Names longer than this do not move the lines of the others.
 const NAME_COLUMN: usize = 32;
 
-/// Tells people what happens.
+/// Writes the output for people.
 pub struct HumanReporter {
     out: Box<dyn Write + Send>,
     style: HumanStyle,
@@ -79,7 +79,7 @@ impl HumanReporter {
         let out = &mut self.out;
         let written = self.bars.aside(|| out.write_all(text.as_bytes()).and_then(|()| out.flush()));
         match written {
-            // `rehearsa test 2>&1 | head`: whoever read it has read enough.
+            // `rehearsa test 2>&1 | head`: the reader has read enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.deaf = true;
                 Ok(())
@@ -88,7 +88,8 @@ impl HumanReporter {
         }
     }
 
-    /// What stands before the lines about these cases: nothing when there is only one, else the case, or the stack of all.
+    /// What stands before the lines about these cases: the case, or the stack of all; nothing in a run of a single
+    /// case.
     fn prefix(&self, cases: &[ServiceName]) -> String {
         let name = match cases {
             _ if self.single => return String::new(),
@@ -151,7 +152,7 @@ impl HumanReporter {
 
     fn case_finished(&mut self, case: &CaseRecord) -> io::Result<()> {
         if self.single {
-            // Told at the end of the run, after what its teardown has to say.
+            // The result comes at the end of the run, after the teardown.
             return Ok(());
         }
         let verdict = case.verdict();
@@ -189,7 +190,7 @@ impl HumanReporter {
         changes.map(|change| format!("{mark} Not as live: {}", wording::change(change))).collect()
     }
 
-    /// All that is known of a case that is not green.
+    /// The diagnoses of a case that is not green, and what the sandbox changed.
     fn details(&self, case: &CaseRecord) -> Vec<String> {
         let deciding = wording::deciding(case);
         let mut lines = wording::explain(&deciding);

@@ -1,9 +1,8 @@
-//! A summary in Markdown, for the page of a CI job or a message: the counts, a table with a line a service, and what is known
-//! of each that is not green.
+//! A summary in Markdown, for the page of a CI job or a message: the counts, a table of the services, and the details
+//! of those that are not green.
 //!
-//! CI systems refuse a summary that is too long as a whole, so it is cut where the least is lost: the counts are always there,
-//! then the table, then the details. Foreign text is code everywhere (`inert`). A file left by a killed run says that it is
-//! unfinished.
+//! CI systems refuse a whole summary that is too long, so it is cut: the counts are always there, then the table,
+//! then the details. Foreign text is code everywhere (`inert`). The file of a killed run says that it is unfinished.
 
 use std::io::{self, Write};
 
@@ -59,14 +58,14 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
         let left = page.fill(1.0, lines);
         page.must(&more(left, "remark", "remarks"));
     }
-    let troubled: Vec<&CaseRecord> = outcome.cases.iter().filter(|case| is_troubled(case, outcome)).collect();
+    let problemd: Vec<&CaseRecord> = outcome.cases.iter().filter(|case| is_problemd(case, outcome)).collect();
     if !outcome.left_behind.is_empty() {
         page.must("\n");
         let left = page.fill(1.0, std::iter::once(details::left_behind(&outcome.left_behind)));
         page.must(&more(left, "block of details", "blocks of details"));
     }
-    page.must(if troubled.is_empty() { "" } else { "\n" });
-    let left = page.fill(1.0, troubled.iter().map(|case| details::of(case)));
+    page.must(if problemd.is_empty() { "" } else { "\n" });
+    let left = page.fill(1.0, problemd.iter().map(|case| details::of(case)));
     page.must(&more(left, "service that is not green", "services that are not green"));
     let remarks: Vec<String> = outcome.cases.iter().flat_map(|case| remarks(case, outcome)).collect();
     if !remarks.is_empty() {
@@ -90,7 +89,7 @@ fn named(cases: &[&CaseRecord]) -> String {
     }
 }
 
-fn is_troubled(case: &CaseRecord, outcome: &Outcome) -> bool {
+fn is_problemd(case: &CaseRecord, outcome: &Outcome) -> bool {
     matches!(Progress::of(case, outcome), Progress::Ended(Verdict::Failed | Verdict::Errored))
 }
 
@@ -109,8 +108,8 @@ fn head(outcome: &Outcome) -> String {
         text.push_str("\n- ");
         text.push_str(&line);
     };
-    for trouble in run_problems(outcome) {
-        told(&trouble, outcome).into_iter().for_each(&mut add);
+    for problem in run_problems(outcome) {
+        told(&problem, outcome).into_iter().for_each(&mut add);
     }
     if let Some(partition) = &outcome.partition {
         add(format!("Only a part of the selected services: `{partition}`."));
@@ -123,10 +122,10 @@ fn head(outcome: &Outcome) -> String {
     text
 }
 
-/// A trouble of the run, in lines.
-fn told(trouble: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
-    let count = trouble.diagnoses().count();
-    let line = match trouble.kind {
+/// A problem of the run, as lines.
+fn told(problem: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
+    let count = problem.diagnoses().count();
+    let line = match problem.kind {
         ProblemKind::Unfinished => "**Unfinished:** the run had not ended when this was written.".to_owned(),
         ProblemKind::Interrupted => {
             format!("**Interrupted** by {}.", wording::signal_name(outcome.interrupted.unwrap_or_default()))
@@ -141,7 +140,7 @@ fn told(trouble: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
             format!("**Timed out:** the run's time of {time} was over before its end.")
         }
         ProblemKind::ReportLost => {
-            let named = trouble.diagnoses().take(NAMED);
+            let named = problem.diagnoses().take(NAMED);
             let mut lines: Vec<String> = named.map(|lost| format!("**Lost:** the {}", code(&lost.message))).collect();
             if count > NAMED {
                 lines.push(format!("**Lost:** {}", pluralize(count - NAMED, "more report")));

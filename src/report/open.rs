@@ -1,5 +1,5 @@
-//! Opens the reports that were asked for, before anything is started: a report that cannot be written is told at once, and
-//! not after an hour of rehearsals.
+//! Opens the reports that were asked for, before anything is started: a report that cannot be written is an error at
+//! once, not after an hour of rehearsals.
 
 use std::cell::Cell;
 use std::fs;
@@ -43,7 +43,11 @@ pub enum ReportError {
         path: PathBuf,
     },
     /// There is no folder to write it in.
-    #[error("cannot write the {form} report {}: there is no folder {}; create it first", path.display(), folder.display())]
+    #[error(
+        "cannot write the {form} report {}: there is no folder {}; create it first",
+        path.display(),
+        folder.display()
+    )]
     NoFolder {
         /// The form.
         form: &'static str,
@@ -69,7 +73,7 @@ pub enum ReportError {
         /// Where it should go.
         path: PathBuf,
     },
-    /// The system does not let us.
+    /// The system refuses the place.
     #[error("cannot write the {form} report {}; choose a place that can be written to", path.display())]
     Unwritable {
         /// The form.
@@ -82,8 +86,9 @@ pub enum ReportError {
     },
 }
 
-/// Opens the reports; the one that goes to `-` gets `stdout`. What an earlier run left at their places is removed, so that it
-/// cannot pass for this run's report if this one comes to nothing; only metrics stay, as they tell of all runs so far.
+/// Opens the reports; the one that goes to `-` gets `stdout`. Reports of an earlier run at their places are removed,
+/// so that none of them passes for this run's report if this run never writes one. Metrics stay: they are of all runs
+/// so far.
 ///
 /// # Errors
 ///
@@ -92,7 +97,7 @@ pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Ve
     opened(targets, stdout, |whole| whole)
 }
 
-/// As [`open`], for the reports of a run that is over already: what is written as a whole is written once, at the end.
+/// As [`open`], for a recorded run: snapshot files are written once, at the end.
 ///
 /// # Errors
 ///
@@ -114,7 +119,7 @@ fn opened(
     if let Some(dir) = &targets.dir {
         fs::create_dir_all(dir).map_err(|source| ReportError::Folder { folder: dir.clone(), source })?;
     }
-    // All are looked at before the first is touched.
+    // All places are checked before the first is changed.
     for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
         check_place(form.name(), path)?;
     }
@@ -131,8 +136,8 @@ fn opened(
     Ok(reporters)
 }
 
-/// For a run that never began: what an earlier run left at the places of the reports is removed, and TAP says why there is
-/// nothing, since its readers wait for a stream.
+/// For a run that never began: removes the reports of an earlier run at their places, and writes the reason to TAP,
+/// whose readers wait for a stream.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! What keeps a run from being a success and belongs to no case: it was interrupted, something was left behind, …
+//! Problems of the run that belong to no case: it was interrupted, something was left behind, …
 //!
-//! Every form tells every trouble in its own way (a test of its own, a `Bail out!`, a line at the top), so that a run that is no
-//! success is green in none of them. Each asks for the [`ProblemKind`] without a rest, so that a new one is
-//! forgotten nowhere.
+//! Every report shows every problem in its own way (a test, a `Bail out!`, a line at the top), so that a run that is
+//! no success is green in none of them. Each report matches [`ProblemKind`] without a wildcard, so that the compiler
+//! finds those that do not know a new kind.
 
 use std::borrow::Cow;
 
@@ -11,21 +11,21 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::NoTests;
 use crate::model::outcome::Outcome;
 
-/// The suite of what concerns the run and no service, in the forms that have suites. It exists only when there is a trouble.
+/// The suite of the problems of the run, in reports that have suites. It exists only if there is a problem.
 pub const RUN_SUITE: &str = "rehearsa";
 
-/// Which trouble it is.
+/// The kinds of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
     /// The run goes on, or was killed.
     Unfinished,
     /// A signal ended it.
     Interrupted,
-    /// Of a part of the shared work there is no report.
+    /// A part of the shared work has no record.
     PartMissing,
-    /// Something could not be removed, or broke after the cases it concerned were over.
+    /// Something could not be removed, or broke after its cases were over.
     LeftBehind,
-    /// Its time was over before its end.
+    /// The run's time was over before its end.
     TimedOut,
     /// A report could not be written.
     ReportLost,
@@ -34,7 +34,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Its name where it is a test among tests.
+    /// The name of the test that stands for the problem.
     pub fn name(self) -> &'static str {
         match self {
             ProblemKind::Unfinished => "end",
@@ -48,14 +48,14 @@ impl ProblemKind {
     }
 }
 
-/// A trouble, with all that is known of it.
+/// A problem of the run, with all its diagnoses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunProblem<'a> {
-    /// Which.
+    /// Its kind.
     pub kind: ProblemKind,
-    /// The first thing that is known of it.
+    /// The first diagnosis.
     pub first: Cow<'a, Diagnosis>,
-    /// What else is known.
+    /// Further diagnoses.
     pub more: Vec<Cow<'a, Diagnosis>>,
 }
 
@@ -64,28 +64,28 @@ impl<'a> RunProblem<'a> {
         Self { kind, first: Cow::Owned(Diagnosis::new(code, message)), more: Vec::new() }
     }
 
-    /// Of these diagnoses; nothing when there are none.
+    /// The problem of these diagnoses; `None` when there are none.
     fn of_all(kind: ProblemKind, mut diagnoses: impl Iterator<Item = Cow<'a, Diagnosis>>) -> Option<Self> {
         Some(Self { kind, first: diagnoses.next()?, more: diagnoses.collect() })
     }
 
-    /// All that is known of it, in order.
+    /// All diagnoses, in order.
     pub fn diagnoses(&self) -> impl Iterator<Item = &Diagnosis> {
         std::iter::once(&*self.first).chain(self.more.iter().map(|diagnosis| &**diagnosis))
     }
 
-    /// It in full, as lines.
+    /// All diagnoses in full, as lines.
     pub fn explained(&self) -> Vec<String> {
         self.diagnoses().flat_map(wording::explain).collect()
     }
 }
 
-/// The troubles of the run as it is now, the gravest first; none in a run that can be a success. Its exit code says the same, but for
-/// a run that has not ended, which has none.
+/// The problems of the run as it is now, the gravest first; none in a run that can be a success. They agree with the
+/// exit code; only a run that has not ended has no exit code.
 pub fn run_problems(outcome: &Outcome) -> Vec<RunProblem<'_>> {
-    let mut troubles = Vec::new();
+    let mut problems = Vec::new();
     if outcome.finished.is_none() {
-        troubles.push(RunProblem::of(
+        problems.push(RunProblem::of(
             ProblemKind::Unfinished,
             Code::RunUnfinished,
             "the run had not ended when this was written",
@@ -93,23 +93,23 @@ pub fn run_problems(outcome: &Outcome) -> Vec<RunProblem<'_>> {
     }
     if let Some(signal) = outcome.interrupted {
         let words = format!("{} ended the run", wording::signal_name(signal));
-        troubles.push(RunProblem::of(ProblemKind::Interrupted, Code::RunCancelled, words));
+        problems.push(RunProblem::of(ProblemKind::Interrupted, Code::RunCancelled, words));
     }
     let left = || outcome.left_behind.iter().map(Cow::Borrowed);
     let is_part = |diagnosis: &Cow<'_, Diagnosis>| diagnosis.code == Code::RunPartMissing;
-    troubles.extend(RunProblem::of_all(ProblemKind::PartMissing, left().filter(is_part)));
-    troubles.extend(RunProblem::of_all(ProblemKind::LeftBehind, left().filter(|diagnosis| !is_part(diagnosis))));
+    problems.extend(RunProblem::of_all(ProblemKind::PartMissing, left().filter(is_part)));
+    problems.extend(RunProblem::of_all(ProblemKind::LeftBehind, left().filter(|diagnosis| !is_part(diagnosis))));
     if let Some(seconds) = outcome.timed_out {
-        troubles.push(RunProblem::of(ProblemKind::TimedOut, Code::RunTimedOut, format!("the run had {seconds} s")));
+        problems.push(RunProblem::of(ProblemKind::TimedOut, Code::RunTimedOut, format!("the run had {seconds} s")));
     }
     let lost = outcome.lost_reports.iter();
     let lost = lost.map(|lost| Cow::Owned(Diagnosis::new(Code::RunReportLost, lost.clone())));
-    troubles.extend(RunProblem::of_all(ProblemKind::ReportLost, lost));
+    problems.extend(RunProblem::of_all(ProblemKind::ReportLost, lost));
     if outcome.cases.is_empty() && outcome.no_tests == NoTests::Fail {
         let words = format!("no service was selected ({} filtered out)", outcome.filtered_out);
-        troubles.push(RunProblem::of(ProblemKind::NothingSelected, Code::RunNothingSelected, words));
+        problems.push(RunProblem::of(ProblemKind::NothingSelected, Code::RunNothingSelected, words));
     }
-    troubles
+    problems
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn a_run_without_trouble_and_without_red_cases_is_a_success_and_no_other_is() {
+    fn a_run_without_problem_and_without_red_cases_is_a_success_and_no_other_is() {
         let mut kinds: Vec<ProblemKind> = Vec::new();
         for (name, events) in sample::all() {
             let outcome = sample::outcome(&events);
@@ -127,7 +127,7 @@ mod tests {
             let red = outcome.cases.iter().any(|case| matches!(case.verdict(), Verdict::Failed | Verdict::Errored));
             let success = outcome.finished.is_some() && outcome.exit_code() == ExitCode::Passed;
             assert_eq!(success, found.is_empty() && !red, "{name}: {found:?}");
-            kinds.extend(found.iter().map(|trouble| trouble.kind));
+            kinds.extend(found.iter().map(|problem| problem.kind));
         }
         let mut lost = sample::outcome(&sample::one_passed());
         lost.lost_reports.push("JUnit report: disk full".to_owned());
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_and_what_is_left_are_two_troubles() {
+    fn what_is_missing_and_what_is_left_are_two_problems() {
         let mut outcome = sample::outcome(&sample::one_passed());
         let left = |code, words: &str| Diagnosis::new(code, words);
         outcome.left_behind = vec![
@@ -154,8 +154,8 @@ mod tests {
             left(Code::SandboxLeftBehind, "a network"),
         ];
         let found = run_problems(&outcome);
-        let words = |trouble: &RunProblem<'_>| trouble.diagnoses().map(|told| told.message.clone()).collect::<Vec<_>>();
-        let told: Vec<_> = found.iter().map(|trouble| (trouble.kind, words(trouble))).collect();
+        let words = |problem: &RunProblem<'_>| problem.diagnoses().map(|told| told.message.clone()).collect::<Vec<_>>();
+        let told: Vec<_> = found.iter().map(|problem| (problem.kind, words(problem))).collect();
         let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             told,

@@ -1,14 +1,14 @@
 //! Metrics for Prometheus' node exporter, whose textfile collector reads `*.prom` files.
 //!
-//! The file tells what is known of each service, and not only what this run found out, so that an alert can ask how long ago a
+//! The file holds what is known of each service from all runs so far, so that an alert can ask how long ago a
 //! rehearsal last passed, and fire when there was none:
 //!
-//! - A last success stays when a later rehearsal fails; a service that never passed has 0.
-//! - A service that this run did not come to (filtered out, in another part, skipped after a signal, or gone from the host)
-//!   keeps its series as they were: it grows old, which is what an alert should see. After 90 days without a rehearsal it is
-//!   forgotten; who removes a service on purpose and does not want to wait removes its lines, or the file.
-//! - A run that is killed leaves the earlier file as it is: it is written once, at the end.
-//! - A run that is older than what the file says of a service (a report made again of recorded events) changes nothing.
+//! - The last success stays when a later rehearsal fails; a service that never passed has 0.
+//! - A service that this run did not rehearse (filtered out, in another part, skipped after a signal, or gone from
+//!   the host) keeps its series: they grow old, which is what an alert should see. After 90 days without a rehearsal
+//!   they are dropped. To drop a service sooner, remove its lines or the file.
+//! - The file is written once, at the end: a killed run leaves the earlier file.
+//! - A run that is older than the file's last run of a service (a report made again from a record) changes nothing.
 
 use std::fs;
 use std::io;
@@ -26,16 +26,16 @@ use crate::model::pluralize::pluralize;
 
 mod book;
 
-/// Seconds after which a service that is not rehearsed any more is forgotten.
+/// Seconds after which a service that is not rehearsed any more is dropped.
 const MEMORY: f64 = 90.0 * 24.0 * 3600.0;
 
-/// Bytes of an earlier file that are read; what is larger is not ours.
+/// The largest earlier file that is read, in bytes: Rehearsa writes no larger one.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// Characters of a label.
+/// The longest label, in characters.
 const LABEL: usize = 200;
 
-/// Writes it.
+/// Writes the metrics.
 pub struct PrometheusReporter {
     name: String,
     target: AtomicFile,
@@ -43,8 +43,8 @@ pub struct PrometheusReporter {
 }
 
 impl PrometheusReporter {
-    /// A report that is called `name` and goes to `target`, with what is known from `earlier`, which is read at the end and
-    /// may be the same file.
+    /// A report that is called `name` and goes to `target`. The metrics of earlier runs are read from `earlier` at
+    /// the end; it may be the same file.
     pub fn new(name: String, target: AtomicFile, earlier: Option<PathBuf>) -> Self {
         Self { name, target, earlier }
     }
@@ -59,14 +59,14 @@ impl Reporter for PrometheusReporter {
         if !matches!(event.fact, Fact::RunFinished) {
             return Ok(());
         }
-        // Read no sooner than now: another run may have written it meanwhile.
+        // Not read earlier: another run may have written the file meanwhile.
         let mut book = self.earlier.as_deref().map(read).unwrap_or_default();
         take(&mut book, outcome, event.at);
         self.target.update(true, true, |out| out.write_all(book.text().as_bytes()))
     }
 }
 
-/// What an earlier run wrote. What cannot be read is told, and as good as not there.
+/// The metrics of earlier runs. A file that cannot be read gives a warning and no metrics.
 fn read(path: &Path) -> MetricFile {
     let lost = |why: &str| {
         tracing::warn!("the earlier metrics in {} are lost: {why}", path.display());
@@ -78,7 +78,7 @@ fn read(path: &Path) -> MetricFile {
         Err(error) => return lost(&error.to_string()),
     };
     if !found.is_file() {
-        // Reading from a pipe would wait for its writer, who is us.
+        // Reading from a pipe would wait for its writer, which is this process.
         return MetricFile::default();
     }
     if found.len() > LARGEST {
@@ -99,7 +99,7 @@ fn read(path: &Path) -> MetricFile {
     book
 }
 
-/// Adds what a run that ended at `now` found out.
+/// Adds the results of a run that ended at `now`.
 fn take(book: &mut MetricFile, outcome: &Outcome, now: Timestamp) {
     let end = seconds(now);
     for case in &outcome.cases {
@@ -125,12 +125,12 @@ fn take(book: &mut MetricFile, outcome: &Outcome, now: Timestamp) {
     });
 }
 
-/// Notes what became of a case that ended at `ended`.
+/// Adds the result of a case that ended at `ended` (Unix seconds).
 fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended: f64) {
     let Progress::Ended(verdict) = Progress::of(case, outcome) else { return };
     entry.verdict = match verdict {
-        // Nothing is known that was not known before, but that it is to be rehearsed: who leaves skipped services out of an
-        // alert must not leave this one out.
+        // This run found out nothing about the service, except that it is to be rehearsed: an alert that leaves out
+        // skipped services must not leave out this one.
         Verdict::Skipped if case.not_started() => entry.verdict.filter(|earlier| *earlier != Verdict::Skipped),
         verdict => Some(verdict),
     };

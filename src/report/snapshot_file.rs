@@ -1,7 +1,7 @@
-//! Reports that are written as a whole, and rewritten while the run goes on: what the forms that are made so have in common.
+//! Reports that are written as whole files and rewritten while the run goes on.
 //!
-//! After every event that can change a report the whole of it is written beside the old one and takes its place, as often as that
-//! costs little. So what a killed run leaves is complete and valid. A form only says how it is written.
+//! After an event that can change a report, the whole report is written beside the old one and replaces it, as often
+//! as that costs little. So a killed run leaves complete and valid files. A form only implements [`Render`].
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::model::outcome::Outcome;
 
 /// A form of report that is written as a whole.
 pub trait Render: Send {
-    /// Hears of what happens: for what the outcome does not keep.
+    /// Takes each fact, for a form that shows more than the outcome keeps.
     fn hear(&mut self, _fact: &Fact) {}
 
     /// Writes the report of the run as it is at the time `now`.
@@ -51,7 +51,7 @@ impl<F: Render> Reporter for SnapshotReport<F> {
     }
 }
 
-/// It can change a report. How far a step is, none of them tells; what a killed run was doing is worth as much as what it had done.
+/// Whether a fact can change a report. All can, except a step's progress: no report shows that.
 fn is_news(fact: &Fact) -> bool {
     !matches!(fact, Fact::StepProgress { .. })
 }

@@ -1,9 +1,11 @@
-//! TAP, streamed: a test point a service, written and flushed when its rehearsal ends, led by a subtest of its steps.
+//! TAP, streamed: one test point for each service, written and flushed when its rehearsal ends, after a subtest of
+//! its steps.
 //!
-//! Headed version 13 unless 14 is asked for, since `prove` fails a stream headed 14 whose subtests it does not know; the same
-//! stream headed 13 passes everywhere. The plan comes first, so a stream that was cut off is a failure to every reader.
-//! What concerns the run and no service ([`run_problems`]) has no test point (the plan is out already), so it ends in
-//! `Bail out!`, which every reader takes for a failure. So does a run without cases, unless that is allowed, and one that never began.
+//! The head says version 13 unless 14 is asked for: `prove` fails a stream headed 14 whose subtests it does not know,
+//! and every reader takes the same stream headed 13. The plan comes first, so every reader takes a cut stream for a
+//! failure. A problem of the run ([`run_problems`]) cannot have a test point, because the plan is out already. The
+//! stream ends in `Bail out!` instead, which every reader takes for a failure. So does the stream of a run without
+//! cases, unless that is allowed, and of a run that never began.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -20,8 +22,8 @@ use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
 
-/// Bytes of a log in a YAML block: less than other reports have, since Perl's reader takes no scalar of more than some 32,000
-/// characters, escapes counted.
+/// Bytes of a log in a YAML block. Other reports have more, but Perl's reader refuses scalars of more than about
+/// 32,000 characters, counted with escapes.
 const LOG_CAP: usize = 8 * 1024;
 
 /// Streams TAP.
@@ -66,36 +68,36 @@ impl TapReporter {
     }
 
     fn end(&mut self, outcome: &Outcome) -> io::Result<()> {
-        // From the log of a run that was killed: its own stream ended here, too.
+        // From the record of a killed run: its own stream ended here, too.
         if outcome.finished.is_some() {
             for case in &outcome.cases {
                 self.point(case, outcome)?;
             }
         }
-        // A stream without cases was given up at its begin.
-        let told = |trouble: &RunProblem<'_>| trouble.kind != ProblemKind::NothingSelected;
-        let troubles: Vec<RunProblem<'_>> = run_problems(outcome).into_iter().filter(told).collect();
-        for trouble in &troubles {
-            let lines: Vec<String> = trouble.explained().iter().map(|line| comment(line)).collect();
+        // A stream without cases had its `Bail out!` at the begin.
+        let told = |problem: &RunProblem<'_>| problem.kind != ProblemKind::NothingSelected;
+        let problems: Vec<RunProblem<'_>> = run_problems(outcome).into_iter().filter(told).collect();
+        for problem in &problems {
+            let lines: Vec<String> = problem.explained().iter().map(|line| comment(line)).collect();
             self.write(&lines)?;
         }
-        match troubles.first() {
+        match problems.first() {
             Some(gravest) => self.write(&[format!("Bail out! {}", reason(gravest, outcome))]),
             None => Ok(()),
         }
     }
 }
 
-/// Why a stream is given up.
-fn reason(trouble: &RunProblem<'_>, outcome: &Outcome) -> String {
-    match trouble.kind {
+/// The reason after `Bail out!`.
+fn reason(problem: &RunProblem<'_>, outcome: &Outcome) -> String {
+    match problem.kind {
         ProblemKind::Unfinished => "the run was killed before its end".to_owned(),
         ProblemKind::Interrupted => {
             format!("interrupted by {}", wording::signal_name(outcome.interrupted.unwrap_or_default()))
         }
         ProblemKind::LeftBehind => "something was left behind".to_owned(),
         ProblemKind::PartMissing | ProblemKind::TimedOut | ProblemKind::ReportLost | ProblemKind::NothingSelected => {
-            trouble.first.code.title().to_owned()
+            problem.first.code.title().to_owned()
         }
     }
 }
@@ -125,7 +127,7 @@ fn head(version: TapVersion) -> &'static str {
     }
 }
 
-/// A whole stream for a run that never began: a reader shall not take silence for anything.
+/// A whole stream for a run that never began, so that no reader takes silence for success.
 pub fn never_began(version: TapVersion, reason: &str) -> String {
     let reason = text::shortened(&text::one_line(reason), wording::QUOTED_CHARS);
     format!("{}\nBail out! {}\n", head(version), text::without_commands(&reason))
@@ -222,15 +224,15 @@ fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
         fields.push(("attempts", (case.earlier.len() + 1).into()));
         fields.push(("earlier", lines(case.earlier.iter().map(attempt).collect())));
     }
-    // The log of a service that is well says nothing that a reader of TAP needs.
+    // Readers of TAP do not need the log of a service that passed.
     if case.verdict() != Verdict::Passed {
         fields.push(("log", lines(text::Tail::of(&case.log_tail, LOG_CAP).noticed())));
     }
     fields
 }
 
-/// A YAML block after a test point; what is empty is left out. It holds nothing but one-line scalars: Perl's reader takes an
-/// entry of a list that has a colon in it for a mapping, and gives up the whole stream.
+/// A YAML block after a test point, without empty fields. All values are one-line scalars: Perl's reader takes a list
+/// entry with a colon for a mapping, and gives up the whole stream.
 fn block(seconds: f64, fields: &[YamlField]) -> Vec<String> {
     let mut lines = vec!["  ---".to_owned(), format!("  duration_ms: {}", (seconds * 1000.0).round())];
     let filled = fields.iter().filter(|(_, value)| !value.is_null() && value != "");

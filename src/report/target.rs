@@ -26,7 +26,7 @@ enum FileOrStream {
 }
 
 impl AtomicFile {
-    /// To a file; what is there from an earlier run is removed.
+    /// Writes to the file `path`; removes the file of an earlier run.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl AtomicFile {
         }
     }
 
-    /// To a file; what is there from an earlier run stays until something is written.
+    /// Writes to the file `path`; the file of an earlier run stays until something is written.
     ///
     /// # Errors
     ///
@@ -54,19 +54,19 @@ impl AtomicFile {
         Ok(Self { place: FileOrStream::File(path), pace: Pace::default() })
     }
 
-    /// To a stream, once, at the end.
+    /// Writes to a stream, once, at the end.
     pub fn stream(out: Box<dyn Write + Send>) -> Self {
         Self { place: FileOrStream::Once(out), pace: Pace::default() }
     }
 
-    /// The same, but for a run that is over already: nobody waits for what it was like meanwhile, and only the last is written.
+    /// For a recorded run: only the last state is written.
     #[must_use]
     pub fn at_the_end(self) -> Self {
         Self { pace: Pace { only_last: true, ..self.pace }, ..self }
     }
 
-    /// Has it written by `render`, if this is the `last` time or the time has come for it. `news` tells that something changed that
-    /// the report should show; it is remembered until it is written.
+    /// Writes the report by `render`, if this is the `last` time or a rewrite is due. `news`: something changed that
+    /// the report should show; this is remembered until the report is written.
     ///
     /// # Errors
     ///
@@ -136,14 +136,14 @@ impl Stream {
     }
 }
 
-/// Finds out whether a report can be written at `path`, and leaves no trace.
+/// Checks that a report can be written at `path`, and leaves no trace.
 ///
 /// # Errors
 ///
 /// When it cannot.
 pub fn try_place(path: &Path) -> io::Result<()> {
     if is_special(path) {
-        // Opening a pipe would wait for its reader: a special file is believed in until it is opened.
+        // Opening a pipe would wait for its reader, so special files are not checked.
         return Ok(());
     }
     if path.exists() {
@@ -160,7 +160,7 @@ pub fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// It exists and is neither a regular file nor a folder. Replacing `/dev/null` would be a disaster.
+/// `path` exists and is neither a regular file nor a folder, so it must not be replaced: think of `/dev/null`.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
@@ -173,8 +173,8 @@ fn replace(path: &Path, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 
-/// A file beside `path`, since only there it can be renamed to it; with the rights of an ordinary file, because reports are
-/// read by other users than the one who runs this.
+/// A new file beside `path`, because a rename works only within a file system. Other users may read it, as they read
+/// reports.
 fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
     tempfile::Builder::new()
         .prefix(".rehearsa-")

@@ -1,16 +1,16 @@
 //! Foreign text (logs, messages, names) made fit to be shown: no terminal codes, no control characters, no commands to
 //! whoever reads the output, and no more of it than a reader can take.
 //!
-//! It changes the look, never the words. What a *format* must escape (`<`, `#`, quotes) is the format's business.
+//! This changes the look of a text, never its words. Each format escapes its own characters (`<`, `#`, quotes) itself.
 
 /// Bytes of a log that a report holds for one case. The tail is kept: services say what is wrong last.
 pub const LOG_CAP: usize = 64 * 1024;
 
-/// Stands for a character that cannot be shown.
+/// Replaces a character that cannot be shown.
 const UNSHOWABLE: char = '\u{FFFD}';
 
-/// `text` without terminal codes and control characters; line feeds stay, tabs become blanks, what else cannot be shown
-/// becomes `U+FFFD`. The result may go into XML 1.0.
+/// `text` without terminal codes and control characters; line feeds stay, tabs become blanks, what else cannot be
+/// shown becomes `U+FFFD`. The result may go into XML 1.0.
 pub fn clean(text: &str) -> String {
     // Most text is like this, and a report cleans a lot of it.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
@@ -97,7 +97,8 @@ fn escape_length(text: &str) -> usize {
     }
 }
 
-/// `line` so that no CI system takes it for a command: `::error::` at its start, `##[add-mask]` or `##vso[…]` anywhere.
+/// `line` changed so that no CI system takes it for a command: `::error::` at its start, `##[add-mask]` or `##vso[…]`
+/// anywhere.
 pub fn without_commands(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut rest = line;

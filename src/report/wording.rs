@@ -1,6 +1,6 @@
-//! The words that all reports share: how a step is called, what a verdict is called, how a diagnosis is explained.
+//! The words that all reports share: for steps, verdicts and diagnoses.
 //!
-//! All text that leaves here is [`text::clean`]; commands to CI systems are left to the forms that people see.
+//! All returned text is [`text::clean`]. Reports that CI systems show make commands in it harmless themselves.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::model::mount::Strategy;
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
 
-/// Stands before every line of foreign text, so that it cannot be taken for ours or for a command.
+/// Stands before every line of foreign text, so that no reader takes it for Rehearsa's text or for a command.
 pub const QUOTE: &str = "  │ ";
 
 /// Lines of a log that an explanation quotes.
@@ -22,7 +22,7 @@ pub const QUOTED_LINES: usize = 20;
 /// Characters of a quoted line.
 pub const QUOTED_CHARS: usize = 500;
 
-/// How a step is called while it runs, or when it broke, and when it is done.
+/// The words for a step: while it runs or when it broke, and when it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepWords {
     /// `Booting container`.
@@ -139,8 +139,8 @@ fn checking(check: &CheckSummary) -> (String, String) {
     }
 }
 
-/// What a green rehearsal has shown, in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck passed)`. `None`
-/// for one that is not green.
+/// What a green rehearsal has shown, in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck
+/// passed)`. `None` for a rehearsal that is not green.
 pub fn proof(case: &CaseRecord) -> Option<String> {
     let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?;
     let evidence = evidence::evidence(case);
@@ -163,7 +163,7 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
     Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
 }
 
-/// What would show more, for each proof that was had and could be more: how many have it, and what it takes.
+/// What would show more, for each proof below the highest: the proof, what it takes, and the cases that have it.
 pub fn more_proof<'a>(cases: impl Iterator<Item = &'a CaseRecord>) -> Vec<(Proof, &'static str, Vec<&'a CaseRecord>)> {
     let mut all: Vec<(Proof, &'static str, Vec<&CaseRecord>)> = Vec::new();
     for case in cases.filter(|case| case.verdict() == Verdict::Passed) {
@@ -214,7 +214,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Of a case of this run, as it is now. When the run is over every case is.
+    /// The progress of a case of this run. When the run is over, every case has ended.
     pub fn of(case: &CaseRecord, outcome: &Outcome) -> Self {
         let untouched = case.started.is_none() && case.diagnoses.is_empty();
         if outcome.finished.is_some() || case.finished.is_some() || (case.skipped.is_some() && untouched) {
@@ -227,8 +227,8 @@ impl Progress {
     }
 }
 
-/// What decided against a case that ended as failed or errored. There is always something: a case of which nothing was
-/// said is an error.
+/// The diagnosis that decided about a case that failed or errored. A case without one gets `run/panicked`: no event
+/// said how it ended.
 pub fn deciding(case: &CaseRecord) -> Cow<'_, Diagnosis> {
     match case.diagnosis() {
         Some(diagnosis) => Cow::Borrowed(diagnosis),
@@ -249,8 +249,8 @@ pub fn summary(diagnosis: &Diagnosis) -> String {
     format!("{}: {message}", diagnosis.code)
 }
 
-/// A diagnosis in full: code and title, what happened, the known cause with the line that shows it, what it means, what to
-/// do, and the last log lines. Never empty.
+/// A diagnosis in full: code and title, what happened, the known cause with the line that shows it, what it means,
+/// what to do, and the last log lines. Never empty.
 pub fn explain(diagnosis: &Diagnosis) -> Vec<String> {
     let code = diagnosis.code;
     let mut lines = vec![format!("{code}: {}", code.title())];
@@ -277,7 +277,7 @@ fn quoted_log(log: &[String]) -> Vec<String> {
     std::iter::once(heading).chain(tail.lines[from..].iter().map(|line| quoted(line))).collect()
 }
 
-/// A foreign line, of which the end is kept when it is too long.
+/// A foreign line; of a line that is too long the end is kept.
 fn quoted(line: &str) -> String {
     let length = line.chars().count();
     if length <= QUOTED_CHARS {
@@ -308,7 +308,7 @@ pub fn warning(diagnosis: &Diagnosis) -> String {
     text::shortened(&words, QUOTED_CHARS)
 }
 
-/// Why a case is not green, in full: for the harness, whose `failures:` section shows it. `None` for a green or skipped one.
+/// Why a case is not green, in full, for the `failures:` section of the harness. `None` for a green or skipped case.
 pub fn failure_text(case: &CaseRecord) -> Option<String> {
     match case.verdict() {
         Verdict::Passed | Verdict::Skipped => None,

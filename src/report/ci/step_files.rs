@@ -1,8 +1,8 @@
 //! The files that GitHub and Gitea give a step: one for its summary, one for its outputs.
 //!
-//! Other commands of the step write there too, so ours is added at the end. A job that is cancelled is killed seconds later,
-//! whether all is removed by then or not: the summary is written when the signal comes, and once more, in its own place, when
-//! the run ends.
+//! Other commands of the step write to these files, too, so Rehearsa appends. A cancelled job is killed after some
+//! seconds, even if the clean-up is not done: the summary is written when the signal comes and replaced when the run
+//! ends.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -17,7 +17,7 @@ use crate::report::{Reporter, markdown, text};
 pub struct SummaryReporter {
     name: String,
     path: PathBuf,
-    /// Where in the file it is.
+    /// The bytes of the file that hold this summary; `None` before the first writing.
     own: Option<Range<u64>>,
 }
 
@@ -29,7 +29,7 @@ impl SummaryReporter {
 
     fn write(&mut self, outcome: &Outcome, last: bool) -> io::Result<()> {
         if !is_regular(&self.path) {
-            // What went into a pipe cannot be taken back.
+            // What went into a pipe cannot be replaced.
             let text = markdown::summary(outcome, markdown::CAP);
             return if last { appending(&self.path)?.write_all(text.as_bytes()) } else { Ok(()) };
         }
@@ -58,7 +58,7 @@ impl Reporter for SummaryReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match event.fact {
-            // A file that cannot be written is told now, not after hours.
+            // A file that cannot be written is reported now, not after hours.
             Fact::RunStarted { .. } => appending(&self.path).map(drop),
             Fact::Interrupted { .. } => self.write(outcome, false),
             Fact::RunFinished => self.write(outcome, true),

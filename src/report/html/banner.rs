@@ -47,7 +47,7 @@ fn tone(view: &View<'_>) -> &'static str {
     }
 }
 
-/// What an exit code says.
+/// An exit code in words.
 fn meaning(exit: ExitCode) -> &'static str {
     match exit {
         ExitCode::Passed => "every service passed, or was skipped with a reason",
@@ -80,7 +80,10 @@ pub(super) fn banner(view: &View<'_>) -> Markup {
                 @if let Some(started) = outcome.started {
                     (fact("Started", &time(started)))
                 }
-                (fact(if outcome.finished.is_some() { "Took" } else { "So far" }, &html! { (units::seconds(view.seconds())) }))
+                (fact(
+                    if outcome.finished.is_some() { "Took" } else { "So far" },
+                    &html! { (units::seconds(view.seconds())) },
+                ))
                 (fact("Engine", &html! { (short(&outcome.engine)) }))
                 (fact("rehearsa", &html! { (short(&outcome.version)) }))
                 (fact("Session", &html! { (short(&outcome.session)) }))
@@ -126,18 +129,18 @@ fn counts(tally: &CaseTally) -> Markup {
     }
 }
 
-/// What has to be said of the run itself.
+/// A problem of the run, as a notice.
 pub(super) fn notices(view: &View<'_>) -> Markup {
-    let troubles = run_problems(view.outcome);
+    let problems = run_problems(view.outcome);
     // The headline says that nothing was selected, and the table why.
-    let told: Vec<_> = troubles.iter().filter(|trouble| trouble.kind != ProblemKind::NothingSelected).collect();
+    let told: Vec<_> = problems.iter().filter(|problem| problem.kind != ProblemKind::NothingSelected).collect();
     html! {
         @if !told.is_empty() || !view.kept.is_empty() {
             section.notices aria-labelledby="notices" {
                 h2 #notices { "About this run" }
                 ul role="list" {
-                    @for trouble in told {
-                        (self::trouble(view, trouble))
+                    @for problem in told {
+                        (self::problem(view, problem))
                     }
                     @for kept in view.kept {
                         (self::kept(kept))
@@ -148,9 +151,9 @@ pub(super) fn notices(view: &View<'_>) -> Markup {
     }
 }
 
-fn trouble(view: &View<'_>, trouble: &RunProblem<'_>) -> Markup {
+fn problem(view: &View<'_>, problem: &RunProblem<'_>) -> Markup {
     let outcome = view.outcome;
-    match trouble.kind {
+    match problem.kind {
         ProblemKind::Unfinished => notice(
             "running",
             "This report was written while the run went on.",
@@ -179,12 +182,12 @@ fn trouble(view: &View<'_>, trouble: &RunProblem<'_>) -> Markup {
             },
         ),
         ProblemKind::ReportLost => html! {
-            @for lost in trouble.diagnoses() {
+            @for lost in problem.diagnoses() {
                 (notice("errored", "A report could not be written.", &html! { (short(&lost.message)) }))
             }
         },
         ProblemKind::PartMissing | ProblemKind::LeftBehind | ProblemKind::NothingSelected => html! {
-            @for diagnosis in trouble.diagnoses() {
+            @for diagnosis in problem.diagnoses() {
                 (broken(diagnosis))
             }
         },

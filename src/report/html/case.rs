@@ -12,7 +12,7 @@ use crate::model::outcome::{Attempt, Verdict};
 use crate::report::units;
 use crate::report::wording::{self, Progress};
 
-/// A case, folded unless it is bad, runs, or is the only one.
+/// A case; folded, unless it is not green, still runs, or is the only one.
 pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
     let open = row.is_bad() || row.standing == Progress::Running || view.rows.len() == 1;
     html! {
@@ -37,7 +37,7 @@ pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
     }
 }
 
-/// What there is to say of how it stands.
+/// The body of a case, by where it stands.
 fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
     let case = row.case;
     match row.standing {
@@ -131,7 +131,8 @@ fn attempt(view: &View<'_>, row: &Row<'_>, number: usize, attempt: &Attempt) -> 
     }
 }
 
-/// A case is given one log's room for all its earlier attempts: each has half of the one before.
+/// Bytes of an earlier attempt's log. All earlier attempts of a case share the room of one log: each has half of the
+/// next.
 fn attempt_share(number: usize) -> usize {
     1_usize.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(usize::MAX)
 }
@@ -153,7 +154,13 @@ fn changes(row: &Row<'_>) -> Markup {
                 div.scroll tabindex="0" role="group" aria-label={"Changes to " (row.name())} {
                     table.changes {
                         caption { "Settings of " (row.name()) " that are not as live" }
-                        thead { tr { th scope="col" { "Setting" } th scope="col" { "Live" } th scope="col" { "In the sandbox" } } }
+                        thead {
+                            tr {
+                                th scope="col" { "Setting" }
+                                th scope="col" { "Live" }
+                                th scope="col" { "In the sandbox" }
+                            }
+                        }
                         tbody {
                             @for change in notable.into_iter().chain(plain) {
                                 tr {

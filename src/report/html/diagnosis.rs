@@ -38,7 +38,7 @@ pub(super) fn warning(diagnosis: &Diagnosis) -> Markup {
     }
 }
 
-/// The end of a log of a service, folded unless it is `open`. `known` is the line that told the cause.
+/// The end of a service's log; folded, unless it is `open`. `known` is the line that shows the cause.
 pub(super) fn log(heading: &str, service: &str, log: &[String], cap: usize, open: bool, known: Option<&str>) -> Markup {
     let tail = text::Tail::of(log, cap);
     if tail.lines.is_empty() {

@@ -13,10 +13,10 @@ pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-ur
 
 const STYLE: &str = include_str!("style.css");
 
-/// Stands where the details of the cases belong. It is no text that could come from elsewhere: the macro escapes that.
+/// Placeholder for the details of the cases. Foreign text cannot contain it, because the macro escapes that.
 const CASES: &str = "<!-- cases -->";
 
-/// Writes the page: case by case, since there may be many.
+/// Writes the page, one case after another, since there may be many.
 pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     let frame = frame(view).into_string();
     let (before, after) = frame.split_once(CASES).unwrap_or((&frame, ""));
@@ -27,7 +27,7 @@ pub(super) fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(after.as_bytes())
 }
 
-/// All of it but the details of the cases.
+/// The page without the details of the cases.
 fn frame(view: &View<'_>) -> Markup {
     html! {
         (DOCTYPE)
@@ -56,7 +56,8 @@ fn frame(view: &View<'_>) -> Markup {
                 }
                 footer {
                     p {
-                        "Written by rehearsa " (text::one_line(&view.outcome.version)) ". All times are UTC; sizes are decimal. "
+                        "Written by rehearsa " (text::one_line(&view.outcome.version))
+                        ". All times are UTC; sizes are decimal. "
                         "This page loads nothing and runs no script."
                     }
                 }

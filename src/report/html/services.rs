@@ -50,7 +50,7 @@ fn why_empty(view: &View<'_>) -> String {
     }
 }
 
-/// Which cases are shown: style alone does it, so that it works without a script.
+/// The choice of the cases that are shown. Style alone hides the others, so that no script is needed.
 fn choice(view: &View<'_>) -> Markup {
     let tally = &view.tally;
     let choices: Vec<(&str, &str, usize)> = tally
@@ -88,7 +88,9 @@ fn row(view: &View<'_>, row: &Row<'_>) -> Markup {
             }
             td { (row.badge()) }
             td { (proof_name(row)) }
-            td.number { @if row.case.started.is_some() { (units::seconds(view.case_seconds(row))) } @else { (nothing()) } }
+            td.number {
+                @if row.case.started.is_some() { (units::seconds(view.case_seconds(row))) } @else { (nothing()) }
+            }
             td.number {
                 @if restored.files == 0 && restored.bytes == 0 {
                     (nothing())
@@ -112,7 +114,7 @@ pub(super) fn from(row: &Row<'_>) -> Markup {
     }
 }
 
-/// What has to be known before the details are opened.
+/// Marks and the first words of the diagnosis, for readers who have not opened the details.
 fn why(row: &Row<'_>) -> Option<String> {
     match row.standing {
         Progress::Ended(Verdict::Failed | Verdict::Errored) => Some(wording::summary(&wording::deciding(row.case))),
@@ -146,7 +148,7 @@ pub(super) fn proof_words(proof: Proof) -> &'static str {
     }
 }
 
-/// An empty cell, for eyes and ears.
+/// An empty cell, for eyes and screen readers.
 fn nothing() -> Markup {
     html! { span.faint aria-hidden="true" { "–" } span.unseen { "none" } }
 }

@@ -1,7 +1,7 @@
 //! The steps of a case on a time axis: a list whose rows have a bar each, all to one scale.
 //!
-//! The bars have no fixed width: they are drawn in parts of a hundred, so that a phone shows the same as a wide screen.
-//! Beside each bar stand its words and its time, which is all that it shows.
+//! The bars have no fixed width: they are drawn in parts of a hundred, so that a phone shows the same as a wide
+//! screen. The words and the time of the step stand beside its bar; the bar shows nothing more.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -18,10 +18,10 @@ const TICKS: [f64; 19] = [
     86400.0,
 ];
 
-/// As many have room on a phone.
+/// Ticks that have room on a phone.
 const MOST_TICKS: f64 = 4.0;
 
-/// What is shorter is drawn this long, in parts of a hundred, so that it is seen.
+/// The shortest bar, in parts of a hundred: shorter steps are drawn this long, so that they can be seen.
 const THINNEST: f64 = 0.6;
 
 /// The axis of a case: from its first step to its end.
@@ -83,7 +83,9 @@ pub(super) fn timeline(view: &View<'_>, row: &Row<'_>) -> Markup {
             @if attempts > 1 {
                 h5 class=(row.kind()) {
                     span { "Attempt " (attempts) " of " (attempts) ": " (row.kind()) } " "
-                    span.took { (units::seconds(case.attempt_started.map_or(0.0, |start| seconds(start, end_of_open)))) }
+                    span.took {
+                        (units::seconds(case.attempt_started.map_or(0.0, |start| seconds(start, end_of_open))))
+                    }
                 }
             }
             ol role="list" {
@@ -109,7 +111,10 @@ fn axis(scale: &Scale) -> Markup {
     html! {
         div.axis {
             svg role="img" height="18" {
-                title { "Time axis from 0s to " (units::short_seconds(scale.seconds)) ", a mark every " (units::short_seconds(tick)) }
+                title {
+                    "Time axis from 0s to " (units::short_seconds(scale.seconds))
+                    ", a mark every " (units::short_seconds(tick))
+                }
                 @for nth in 0..=count {
                     @let at = f64::from(nth) * tick;
                     @let place = at / scale.seconds * 100.0;
@@ -155,7 +160,7 @@ fn step(scale: &Scale, record: &StepRecord, words: &StepWords, may_run: bool, en
     }
 }
 
-/// At most two decimals, and none that says nothing: there are many of these.
+/// A number with at most two decimals and no trailing zeros: the page has many of these.
 fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

@@ -1,4 +1,4 @@
-//! What the page shows, put in order: where each case stands, who comes first, and how long a log may be.
+//! What the page shows, put in order: where each case stands, which comes first, and how long a log may be.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -19,7 +19,7 @@ const LONGEST_MESSAGE: usize = 4000;
 
 /// A sandbox that was kept.
 pub(super) struct KeptSandbox {
-    /// Whose.
+    /// The stack.
     pub stack: String,
     /// Commands, each with a word on what it does.
     pub hints: Vec<(String, String)>,
@@ -50,9 +50,9 @@ pub(super) struct CaseTally {
     pub running: usize,
     /// Not begun.
     pub waiting: usize,
-    /// Those of the passed that were not green at once.
+    /// Passed cases that were not green at the first attempt.
     pub flaky: usize,
-    /// Those of all with a warning.
+    /// Cases with a warning, whatever their standing.
     pub warned: usize,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct View<'a> {
     pub now: Timestamp,
     /// Sandboxes that were kept.
     pub kept: &'a [KeptSandbox],
-    /// The cases, what is bad first and the rest as planned.
+    /// The cases; those that are not green come first, the rest in the plan's order.
     pub rows: Vec<Row<'a>>,
     /// How many stand where.
     pub tally: CaseTally,
@@ -87,7 +87,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Of the run as it is `now`.
+    /// The view of the run as it is `now`.
     pub(super) fn new(outcome: &'a Outcome, now: Timestamp, kept: &'a [KeptSandbox]) -> Self {
         let mut rows: Vec<Row<'_>> = outcome
             .cases
@@ -124,17 +124,17 @@ impl Row<'_> {
         kind(self.standing)
     }
 
-    /// It ended and is not green: unfolded, and explained.
+    /// The case ended and is not green: it is unfolded and explained.
     pub(super) fn is_bad(&self) -> bool {
         matches!(self.standing, Progress::Ended(Verdict::Failed | Verdict::Errored))
     }
 
-    /// It is green, but was not at once.
+    /// The case is green, but was not at the first attempt.
     pub(super) fn is_flaky(&self) -> bool {
         self.standing == Progress::Ended(Verdict::Passed) && self.case.is_flaky()
     }
 
-    /// All classes of the case: its standing, and what else it can be looked for by.
+    /// All classes of the case: its standing, and what else the filters ask for.
     pub(super) fn classes(&self) -> String {
         let mut classes = format!("case {}", self.kind());
         if self.is_flaky() {
@@ -167,7 +167,7 @@ fn kind(standing: Progress) -> &'static str {
     }
 }
 
-/// What readers look for comes first.
+/// The rank of a standing: what readers look for comes first.
 fn rank(standing: Progress) -> u8 {
     match standing {
         Progress::Ended(Verdict::Failed) => 0,
@@ -197,34 +197,34 @@ fn tally(rows: &[Row<'_>]) -> CaseTally {
     tally
 }
 
-/// Seconds between two times, never less than none.
+/// Seconds between two times, never negative.
 pub(super) fn seconds(start: Timestamp, end: Timestamp) -> f64 {
     end.duration_since(start).as_secs_f64().max(0.0)
 }
 
-/// A time, for people and machines. In UTC: the page is read elsewhere than it was made.
+/// A time, for people and machines. In UTC, because the page may be read in another time zone.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
 }
 
-/// A title as a sentence begins: codes have theirs in small letters, to stand after a colon.
+/// A title with a capital letter: titles of codes begin with a small one.
 pub(super) fn capitalized(title: &str) -> String {
     let mut chars = title.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// A foreign text in a line, of a length that can be read.
+/// A foreign text as one line, shortened to a readable length.
 pub(super) fn short(text: &str) -> String {
     text::shortened(&text::one_line(text), wording::QUOTED_CHARS)
 }
 
-/// A message, whose lines stay lines, of a length that can be read.
+/// A message that keeps its lines, shortened to a readable length.
 pub(super) fn message(message: &str) -> Markup {
     let message = text::clean(message);
     html! { @if !message.trim().is_empty() { p.message { (text::shortened(message.trim_end(), LONGEST_MESSAGE)) } } }
 }
 
-/// Advice: what stands between backticks is a command.
+/// Advice: text between backticks becomes a command.
 pub(super) fn advice(text: &str) -> Markup {
     let text = short(text);
     let whole_pairs = text.matches('`').count().is_multiple_of(2);

@@ -1,4 +1,4 @@
-//! The end of what a log tells of a run that was killed: where each case stood.
+//! The end of the output for a run that was killed, from its record: where each case stood.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -14,7 +14,7 @@ impl HumanReporter {
         if let [case] = outcome.cases.as_slice()
             && matches!(Progress::of(case, outcome), Progress::Ended(_))
         {
-            // Of a single case nothing was told yet.
+            // The result of a single case is shown at the end only.
             lines.extend(self.single_result(case));
         }
         lines.push(String::new());

@@ -2,7 +2,7 @@
 
 /// What the terminal can do and how much people want to read.
 ///
-/// Who builds it looks at `NO_COLOR`, at the terminal and at the flags; nothing here does.
+/// The caller looks at `NO_COLOR`, at the terminal and at the flags; nothing here does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HumanStyle {
     /// Colours may be used.

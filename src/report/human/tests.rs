@@ -168,7 +168,8 @@ fn an_interrupted_run_says_so() {
     assert!(text.contains("\nmedia::sonarr    - Cloning volume sonarr_config … stopped\n"), "{text}");
     assert!(text.contains("\nmedia::radarr    ERROR in 0.0s\n    run/cancelled: the run was interrupted\n"), "{text}");
     assert!(text.contains(
-        "\nRestore Simulation: 1 passed, 0 failed, 2 errored, 0 skipped (2 filtered out)\nTime: 19.4s\nMore than healthy (1"
+        "\nRestore Simulation: 1 passed, 0 failed, 2 errored, 0 skipped (2 filtered out)\n\
+         Time: 19.4s\nMore than healthy (1"
     ));
 }
 
@@ -246,7 +247,8 @@ fn one_skipped_case_has_its_reason_and_a_passed_one_what_was_taken_from_it() {
     sample::pass(&mut script, &case);
     let text = plainly(&script.over());
     assert!(text.ends_with(&format!(
-        "✔ Healthcheck passed\n! Not as live: devices: left out (live: /dev/dri)\n\nRestore Simulation: SUCCESS\nTime: 18.4s\n{PROVEN}"
+        "✔ Healthcheck passed\n! Not as live: devices: left out (live: /dev/dri)\n\n\
+         Restore Simulation: SUCCESS\nTime: 18.4s\n{PROVEN}"
     )));
 }
 

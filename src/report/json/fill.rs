@@ -21,8 +21,8 @@ pub fn report(outcome: &Outcome) -> Report {
     of(outcome, outcome.cases.iter().map(|record| case(record, outcome)).collect())
 }
 
-/// The report of the run as it is now, of which each case is made when it is written: all at once would be several times what is
-/// known of the run.
+/// The report of the run as it is now. Each case is made when it is written: all cases at once would take several
+/// times the memory of the outcome.
 pub fn streamed(outcome: &Outcome) -> Report<Cases<'_>> {
     of(outcome, Cases(outcome))
 }
@@ -58,8 +58,7 @@ fn of<C>(outcome: &Outcome, cases: C) -> Report<C> {
     }
 }
 
-/// The name of a meaning of no cases.
-pub fn no_tests(meaning: NoTests) -> &'static str {
+fn no_tests(meaning: NoTests) -> &'static str {
     match meaning {
         NoTests::Pass => "pass",
         NoTests::Warn => "warn",
@@ -67,8 +66,7 @@ pub fn no_tests(meaning: NoTests) -> &'static str {
     }
 }
 
-/// The name of a kind of sharing.
-pub fn sharing(kind: Sharing) -> &'static str {
+fn sharing(kind: Sharing) -> &'static str {
     match kind {
         Sharing::Slice => "slice",
         Sharing::Hash => "hash",

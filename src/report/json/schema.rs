@@ -1,8 +1,8 @@
 //! The JSON report, field by field.
 //!
-//! Version 1. A reader ignores fields it does not know: fields may be added within a version, and none is taken away or
-//! changes its meaning. Times are RFC 3339 in UTC, durations seconds, sizes bytes. Nothing here is taken from the engine's
-//! own types, so that these can change without the schema.
+//! Version 1. Within a version, fields may be added, which readers ignore; none is taken away or changes its meaning.
+//! Times are RFC 3339 in UTC, durations seconds, sizes bytes. No type of the engine is used here, so that those can
+//! change without the schema.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report<Cases = Vec<Case>> {
     /// The version of this schema: 1.
     pub schema_version: u32,
-    /// Who wrote it.
+    /// The program that wrote the report.
     pub tool: Tool,
     /// Session id, as in the labels of what was created.
     pub session: String,
@@ -25,23 +25,24 @@ pub struct Report<Cases = Vec<Case>> {
     pub engine: String,
     /// When the run began.
     pub started: Option<Timestamp>,
-    /// When it ended; null in the report of a run that was killed or still goes on.
+    /// When the run ended; null in the report of a run that was killed or still goes on.
     pub finished: Option<Timestamp>,
-    /// How long it took; 0 while it goes on.
+    /// Seconds the run took; 0 while it goes on.
     pub seconds: f64,
-    /// The exit code; null while it goes on. A report that could not be written makes the process's own differ.
+    /// The exit code; null while the run goes on. The process may exit with another code if a report could not be
+    /// written.
     pub exit_code: Option<u8>,
-    /// How many cases ended how.
+    /// The number of cases by verdict.
     pub counts: Counts,
     /// How many services the filters left out.
     pub filtered_out: usize,
-    /// Rehearsals at a time.
+    /// Rehearsals that run at the same time.
     #[serde(default)]
     pub threads: usize,
     /// The part of the selected services that this run took; null when it took all.
     #[serde(default)]
     pub partition: Option<Partition>,
-    /// What it means when there is no case: `pass`, `warn` or `fail`.
+    /// The meaning of a run without cases: `pass`, `warn` or `fail`.
     #[serde(default = "fail")]
     pub no_tests: String,
     /// Every selected case, in the plan's order.
@@ -55,7 +56,7 @@ pub struct Report<Cases = Vec<Case>> {
     pub timed_out: Option<u64>,
 }
 
-/// What older reports meant by a run without cases.
+/// The meaning of a run without cases in older reports.
 fn fail() -> String {
     "fail".to_owned()
 }
@@ -72,7 +73,7 @@ pub struct Partition {
     pub parts: u64,
 }
 
-/// Who wrote the report.
+/// The program that wrote the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
@@ -82,7 +83,7 @@ pub struct Tool {
     pub version: String,
 }
 
-/// How many cases ended how.
+/// The number of cases by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
@@ -130,49 +131,42 @@ pub struct Case {
     pub declared: Option<Declared>,
     /// What was shown: `running`, `listening`, `healthy` or `data-proven`.
     pub proof: Option<String>,
-    /// What would show more.
+    /// A check or a setting that would show more.
     #[serde(default)]
     pub raised_by: Option<String>,
-    /// What a case that passed has shown, and by what: `restored`, `complete`, `booted`, `healthy` and `data-proven`, in this
-    /// order. Empty for any other case.
+    /// What a case that passed has shown, and by what: `restored`, `complete`, `booted`, `healthy` and `data-proven`,
+    /// in this order. Empty for any other case.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
-    /// When it began.
+    /// When the rehearsal began.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// When the rehearsal ended.
     pub finished: Option<Timestamp>,
-    /// How long it took, all attempts together.
+    /// Seconds the rehearsal took, all attempts together.
     pub seconds: f64,
-    /// What was brought into the sandbox.
+    /// Files and bytes that were restored into the sandbox.
     pub restored: Amount,
-    /// What was done, in order; of a case that was tried again, at its last attempt.
+    /// The steps in order; of a case with several attempts, those of the last one.
     pub steps: Vec<Step>,
     /// The attempts before the last, in order; none of them was green.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
     /// What decided the verdict of a case that failed or errored.
     pub diagnosis: Option<Diagnosis>,
-    /// All that speaks against it, in order.
+    /// All diagnoses that count against the case, in order.
     pub diagnoses: Vec<Diagnosis>,
-    /// What is worth knowing and decides nothing.
+    /// Findings that do not change the verdict.
     pub warnings: Vec<Diagnosis>,
-    /// What is not in the sandbox as it is live.
+    /// Settings that differ between the sandbox and the live service.
     pub changes: Vec<Change>,
-    /// Why it was skipped.
+    /// Why the service was skipped.
     pub skipped: Option<String>,
-    /// It was to run and was never begun, for that reason; the next run should take it up. False for a service that says itself
-    /// that it is skipped, or that cannot be rehearsed.
+    /// The rehearsal was planned and never began, for the reason in `skipped`; the next run should do it. False for a
+    /// service whose own settings skip it, or that cannot be rehearsed.
     #[serde(default)]
     pub put_off: bool,
     /// The service's last log lines.
     pub log_tail: Vec<String>,
-}
-
-impl Case {
-    /// It was to run and was never begun. Older reports have no word for it; but only of such a case they tell an end.
-    pub fn was_put_off(&self) -> bool {
-        self.put_off || (self.skipped.is_some() && self.finished.is_some())
-    }
 }
 
 /// Whether something was shown, and by what.
@@ -181,9 +175,9 @@ impl Case {
 pub struct Evidence {
     /// `restored`, `complete`, `booted`, `healthy` or `data-proven`.
     pub level: String,
-    /// It was shown.
+    /// Whether it was shown.
     pub shown: bool,
-    /// By what, for people; or why not.
+    /// What showed it, or why it was not shown; for people.
     pub by: String,
 }
 
@@ -194,17 +188,17 @@ pub struct Attempt {
     /// `failed` or `errored`.
     #[cfg_attr(test, schemars(extend("enum" = ["failed", "errored"])))]
     pub verdict: String,
-    /// When it began.
+    /// When the attempt began.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// When the attempt ended.
     pub finished: Timestamp,
-    /// How long it took.
+    /// Seconds the attempt took.
     pub seconds: f64,
     /// What was done, in order.
     pub steps: Vec<Step>,
     /// What decided its verdict.
     pub diagnosis: Option<Diagnosis>,
-    /// All that speaks against it, in order.
+    /// All diagnoses that count against the case, in order.
     pub diagnoses: Vec<Diagnosis>,
     /// The service's last log lines.
     pub log_tail: Vec<String>,
@@ -250,13 +244,13 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-/// Entries that were held against what should have come back; all of them were as they should be.
+/// Entries that were compared with what should have come back; all of them agreed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
-    /// How many, folders included.
+    /// The number of entries, folders included.
     pub entries: u64,
-    /// Against what: `archive`, `backup` or `live`.
+    /// What they were compared with: `archive`, `backup` or `live`.
     pub against: String,
 }
 
@@ -266,42 +260,42 @@ pub struct Compared {
 pub struct Step {
     /// `network`, `worker`, `canary`, `restore`, `verify`, `boot`, `load`, `check`, `settle`, `control` or `teardown`.
     pub step: String,
-    /// What it was done to: a mount, or the name of a service.
+    /// The mount or the service that the step was about.
     pub subject: Option<String>,
     /// How a mount was restored: `copy`, `readonly`, `overlay`, `empty` or `omit`.
     pub strategy: Option<String>,
-    /// From where a mount was restored: `live`, …
+    /// The source that a mount was restored from: `live`, …
     #[serde(default)]
     pub source: Option<String>,
-    /// What was asked of a service: `health`, `tcp` or `running`; of a check of the user's own how it was asked: `exec`, `file`,
+    /// The check of a service: `health`, `tcp` or `running`; for a check of the user's own its kind: `exec`, `file`,
     /// `log`, `http`, `tcp`, `sql` or `sqlite`.
     pub check: Option<String>,
-    /// What a check of the user's own is called; null for Rehearsa's.
+    /// The name of a check of the user's own; null for Rehearsa's checks.
     #[serde(default)]
     pub name: Option<String>,
-    /// What a check of the user's own asks, for people.
+    /// The question of a check of the user's own, for people.
     #[serde(default)]
     pub asks: Option<String>,
-    /// A right answer to it is one that only the data can give.
+    /// Whether only the restored data can answer the check.
     #[serde(default)]
     pub of_data: bool,
-    /// The ports that it had to listen on.
+    /// The ports that the service had to listen on.
     #[serde(default)]
     pub ports: Vec<u16>,
-    /// When it began.
+    /// When the step began.
     pub started: Timestamp,
-    /// When it ended; null when it did not.
+    /// When the step ended; null if it did not.
     #[serde(default)]
     pub finished: Option<Timestamp>,
-    /// How long it took; 0 when it did not end.
+    /// Seconds the step took; 0 if it did not end.
     pub seconds: f64,
-    /// `done`, `broke` or `stopped`; null when it did not end.
+    /// `done`, `broke` or `stopped`; null if the step did not end.
     pub result: Option<String>,
-    /// A word on how it went.
+    /// A note on how the step went.
     pub note: Option<String>,
     /// What was restored.
     pub amount: Option<Amount>,
-    /// What of it was held against what should have come back.
+    /// The entries that were compared with what should have come back.
     #[serde(default)]
     pub compared: Option<Compared>,
     /// What went wrong.
@@ -339,20 +333,20 @@ pub struct Cause {
     pub line: String,
 }
 
-/// Something that is not in the sandbox as it is live.
+/// A setting that differs between the sandbox and the live service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The setting.
     pub field: String,
-    /// What it is live.
+    /// Its value in the live service.
     pub live: String,
-    /// What it is in the sandbox.
+    /// Its value in the sandbox.
     pub sandbox: String,
-    /// It may change what the service can do.
+    /// Whether the difference may change what the service can do.
     pub notable: bool,
 }
 
-/// This page as a JSON Schema (draft 2020-12), for programs that check or read reports. The schema demands the fields above and
-/// allows others.
+/// This page as a JSON Schema (draft 2020-12), for programs that check or read reports. The schema demands the fields
+/// above and allows others.
 pub const DOCUMENT: &str = include_str!("report.schema.json");

@@ -1,8 +1,9 @@
-//! Foreign text in Markdown: shown as it is, and never taken for Markdown, HTML, a mention, a link or a table's border.
+//! Foreign text in Markdown: shown as it is, and never taken for Markdown, HTML, a mention, a link or a table's
+//! border.
 //!
-//! What is needed is code: its content is literal to every reader of Markdown, and neither `@name` nor `#1` nor an address in
-//! it becomes a link. Escapes of single characters would not do, as readers look for those links after they have resolved
-//! the escapes.
+//! Foreign text is shown as code: every reader of Markdown takes its content literally, and no `@name`, `#1` or
+//! address in it becomes a link. Escaping single characters is not enough, because readers look for links after
+//! resolving escapes.
 
 use crate::report::text;
 
@@ -12,8 +13,8 @@ const LINE: usize = 500;
 /// As code within a line, also in a cell of a table.
 pub fn code(value: &str) -> String {
     let value = text::without_commands(&text::shortened(&text::one_line(value), LINE));
-    // Tables are split at every bar before code is looked for, and readers differ on how to escape one: another bar is as
-    // good for people.
+    // Readers split tables at every bar before they look for code, and differ on how to escape one. Another bar
+    // character looks the same to people.
     let value = value.replace('|', "│");
     if value.is_empty() {
         return "-".to_owned();
@@ -40,7 +41,7 @@ pub fn html_code(value: &str) -> String {
     format!("<code>{html}</code>")
 }
 
-/// As a block between fences that no line of it can close.
+/// `lines` as a block between fences that none of them can close.
 pub fn block<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     let lines: Vec<String> = lines
         .into_iter()

@@ -1,6 +1,6 @@
 //! A page of bounded length: what must be on it, and as much of the rest as there is room for.
 
-/// Kept for the words that say how much was left out, and for what closes a list.
+/// Bytes that are kept for the words that say how much was left out, and for the end of a list.
 const RESERVE: usize = 1024;
 
 /// The page so far.
@@ -20,8 +20,8 @@ impl Page {
         self.text.push_str(text);
     }
 
-    /// Adds the pieces, one after another, as long as they fit and the page is not filled above `share` (from 0 to 1) of
-    /// its length; how many are left out. They are only made as long as there is room.
+    /// Adds the pieces, one after another, while they fit and at most `share` (0 to 1) of the page is filled. Returns
+    /// how many are left out. Pieces without room are not made.
     pub fn fill(&mut self, share: f64, pieces: impl ExactSizeIterator<Item = String>) -> usize {
         let room = ((self.cap.saturating_sub(RESERVE)) as f64 * share) as usize;
         let mut left = pieces.len();

@@ -1,6 +1,6 @@
-//! What is told to Prometheus: a value for each metric of each service, as text and read back from it.
+//! The metrics file: a value for each metric of each service, written as text and read back.
 //!
-//! Only what is written here is read here; a line that is anything else is counted as strange.
+//! Only lines as they are written here are read; other lines are counted as strange.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub const RUN_END: &str = "rehearsa_run_last_timestamp_seconds";
 pub const RUN_DURATION: &str = "rehearsa_run_duration_seconds";
 /// How it ended.
 pub const RUN_EXIT: &str = "rehearsa_run_exit_code";
-/// Who writes this.
+/// The version that wrote the file.
 const BUILD: Metric = ("rehearsa_build_info", "The version of rehearsa that wrote this, always 1.");
 
 const OF_SERVICE: [Metric; 6] = [
@@ -78,11 +78,11 @@ pub struct ServiceMetrics {
 /// All that is known.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricFile {
-    /// Of each service.
+    /// The metrics of each service.
     pub entries: BTreeMap<Key, ServiceMetrics>,
-    /// Of the run.
+    /// The metrics of the last run, by their names.
     pub run: BTreeMap<&'static str, f64>,
-    /// Who wrote it.
+    /// The version of Rehearsa that wrote the file.
     pub version: String,
 }
 
@@ -114,7 +114,7 @@ impl MetricFile {
         text
     }
 
-    /// What an earlier text says, and how many of its lines say nothing that is known here.
+    /// The metrics in an earlier text, and how many of its lines are strange.
     pub fn read(text: &str) -> (Self, usize) {
         let mut book = Self::default();
         let strange = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
