@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::model::event::Location;
+use crate::model::location::Location;
 use crate::model::service::Service;
 
 /// The files, with commas between them; compose v1 writes them as they were given to it.

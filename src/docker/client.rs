@@ -15,8 +15,9 @@ use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::{Target, parse_version};
+use super::connect::parse_version;
 use super::errors::{DockerError, DockerErrorKind, Result, kind_of_io};
+use super::target::{SshAddress, Target};
 use super::{ssh, tls};
 
 /// How long an ordinary call may take.
@@ -234,7 +235,7 @@ fn tls(place: &str, certs: &Path) -> std::result::Result<Docker, String> {
 }
 
 fn ssh(place: &str) -> std::result::Result<Docker, String> {
-    let way = Arc::new(ssh::Way::to(ssh::SshAddress::parse(place)?));
+    let way = Arc::new(ssh::Way::to(SshAddress::parse(place)?));
     carried(move |request| Arc::clone(&way).send(request))
 }
 

@@ -2,28 +2,10 @@
 //!
 //! Everything comes in as values ([`ConnectInputs`]); only the context files are read here.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::context;
-
-/// Where the engine is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// Plain HTTP.
-    Tcp(String),
-    /// HTTP with TLS, keys from this folder (`ca.pem`, `cert.pem`, `key.pem`).
-    Tls {
-        /// `host:port`.
-        address: String,
-        /// The folder.
-        certs: PathBuf,
-    },
-    /// Over SSH (`user@host:port`, and the path of a socket over there if it is not the usual one).
-    Ssh(String),
-}
+use super::target::{Address, ConnectError, PLAIN_PORT, TLS_PORT, Target, split};
 
 /// What the user said about the engine, as found in flags and environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,28 +28,8 @@ pub struct ConnectInputs {
     pub runtime_dir: Option<PathBuf>,
 }
 
-/// A setting that does not say where the engine is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {problem}")]
-pub struct ConnectError {
-    /// Where the setting came from: `--host`, `DOCKER_HOST`, a file.
-    pub origin: String,
-    /// What is wrong with it and what would be understood.
-    pub problem: String,
-}
-
-impl ConnectError {
-    pub(super) fn new(origin: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { origin: origin.into(), problem: problem.into() }
-    }
-}
-
 /// The socket when nothing is said.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
-/// What an address may look like.
-const UNDERSTOOD: &str =
-    "understood are unix:///path/of/docker.sock, tcp://host:port, https://host:port and ssh://user@host";
 
 impl Target {
     /// The engine that the inputs name, in the Docker CLI's order: flag, `DOCKER_HOST`, `DOCKER_CONTEXT`, the current
@@ -148,92 +110,10 @@ fn parse(host: &str, origin: &str, inputs: &ConnectInputs) -> Result<Target, Con
     }
 }
 
-/// The engine's port for plain HTTP.
-const PLAIN_PORT: u16 = 2375;
-/// The engine's port for TLS.
-const TLS_PORT: u16 = 2376;
-
-/// An address taken apart.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    Unix(PathBuf),
-    Ssh(String),
-    Tcp { host: String, port: Option<u16>, tls: bool },
-}
-
-impl Address {
-    /// The target, with TLS when there are keys for it.
-    pub(super) fn with_keys(self, certs: Option<PathBuf>) -> Target {
-        match (self, certs) {
-            (Address::Unix(path), _) => Target::Unix(path),
-            (Address::Ssh(place), _) => Target::Ssh(place),
-            (Address::Tcp { host, port, .. }, Some(certs)) => {
-                Target::Tls { address: format!("{host}:{}", port.unwrap_or(TLS_PORT)), certs }
-            }
-            (Address::Tcp { host, port, .. }, None) => Target::Tcp(format!("{host}:{}", port.unwrap_or(PLAIN_PORT))),
-        }
-    }
-}
-
-/// Takes an address apart.
-pub(super) fn split(text: &str, origin: &str) -> Result<Address, ConnectError> {
-    let bad = |why: &str| ConnectError::new(origin, format!("`{text}` {why}; {UNDERSTOOD}"));
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
-        None if text.starts_with('/') => return Err(bad("has no scheme")),
-        // `host:port` alone, as the Docker CLI takes it.
-        None => ("tcp".to_owned(), text),
-    };
-    match scheme.as_str() {
-        "unix" if rest.starts_with('/') => Ok(Address::Unix(PathBuf::from(rest))),
-        "unix" => Err(bad("names no absolute path")),
-        "ssh" => {
-            let place = rest.trim_end_matches('/');
-            super::ssh::SshAddress::parse(place).map_err(|why| bad(&why))?;
-            Ok(Address::Ssh(place.to_owned()))
-        }
-        "tcp" | "http" | "https" => {
-            let (host, port) =
-                host_and_port(rest.trim_end_matches('/')).ok_or_else(|| bad("is not a host and a port"))?;
-            Ok(Address::Tcp { host, port, tls: scheme == "https" })
-        }
-        "npipe" => Err(bad("is a Windows pipe")),
-        _ => Err(bad("has an unknown scheme")),
-    }
-}
-
-/// `host`, `host:port`, `[v6]:port`.
-pub(super) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = if text.starts_with('[') {
-        let end = text.find(']')?;
-        text[1..end].parse::<std::net::Ipv6Addr>().ok()?;
-        let (host, rest) = text.split_at(end + 1);
-        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-    } else {
-        match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        }
-    };
-    let port = port.map(str::parse::<u16>).transpose().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-[]:".contains(&byte);
-    (!host.is_empty() && !host.starts_with('-') && host.bytes().all(plain)).then(|| (host.to_owned(), port))
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Unix(path) => write!(f, "unix://{}", path.display()),
-            Target::Tcp(address) => write!(f, "tcp://{address}"),
-            Target::Tls { address, .. } => write!(f, "https://{address}"),
-            Target::Ssh(place) => write!(f, "ssh://{place}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::target::UNDERSTOOD;
 
     fn inputs() -> ConnectInputs {
         ConnectInputs::default()

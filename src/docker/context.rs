@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::connect::{ConnectError, Target, split};
+use super::target::{ConnectError, Target, split};
 
 /// The part of `config.json` that matters here.
 #[derive(Deserialize)]

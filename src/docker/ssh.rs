@@ -21,18 +21,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::connect::host_and_port;
 use super::http;
-
-/// Where `ssh` leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SshAddress {
-    user: Option<String>,
-    host: String,
-    port: Option<u16>,
-    /// The engine's socket over there; `None` for its usual one.
-    socket: Option<String>,
-}
+use super::target::SshAddress;
 
 /// The way there. sshd drops connections when ten (its MaxStartups) have not logged in yet, and a call is a login.
 #[derive(Debug)]
@@ -41,66 +31,21 @@ pub(super) struct Way {
     logins: Semaphore,
 }
 
-impl SshAddress {
-    /// `[user@]host[:port][/path/of/docker.sock]`; an error says what is wrong.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (login, socket) = match text.find('/') {
-            Some(at) => (&text[..at], Some(text[at..].to_owned())),
-            None => (text, None),
-        };
-        let (user, address) = match login.rsplit_once('@') {
-            Some((user, address)) => (Some(user), address),
-            None => (None, login),
-        };
-        let plain =
-            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/+".contains(&b));
-        if user.is_some_and(|user| user.contains(':')) {
-            return Err("holds a password, which ssh does not take".to_owned());
-        }
-        // Neither may be taken for an option of ssh, nor for shell syntax over there.
-        if user.is_some_and(|user| !plain(user) || user.starts_with('-'))
-            || socket.as_deref().is_some_and(|path| !plain(path))
-        {
-            return Err("is not user, host and path".to_owned());
-        }
-        let (host, port) = host_and_port(address).ok_or("is not a user and a host")?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { user: user.map(str::to_owned), host, port, socket })
-    }
-
-    /// The arguments of `ssh`. Nobody is there to be asked for a password, and a host that does not answer is given up.
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> =
-            ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"].map(str::to_owned).into();
-        if let Some(user) = &self.user {
-            arguments.extend(["-l".to_owned(), user.clone()]);
-        }
-        if let Some(port) = self.port {
-            arguments.extend(["-p".to_owned(), port.to_string()]);
-        }
-        arguments.extend(["--".to_owned(), self.host.clone(), "docker".to_owned()]);
-        if let Some(socket) = &self.socket {
-            arguments.extend(["--host".to_owned(), format!("unix://{socket}")]);
-        }
-        arguments.extend(["system", "dial-stdio"].map(str::to_owned));
-        arguments
-    }
-
-    fn dial(&self) -> io::Result<(Pipe, Complaint)> {
-        let mut child = Command::new("ssh")
-            .args(self.arguments())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot start ssh: {error}")))?;
-        let missing = || io::Error::other("ssh has no pipes");
-        let stdin = child.stdin.take().ok_or_else(missing)?;
-        let stdout = child.stdout.take().ok_or_else(missing)?;
-        let complaint = Complaint::collect(child.stderr.take().ok_or_else(missing)?);
-        Ok((Pipe { stdin: Some(stdin), stdout, _child: child }, complaint))
-    }
+/// Starts the `ssh` process that leads to the engine at `address`.
+fn dial(address: &SshAddress) -> io::Result<(Pipe, Complaint)> {
+    let mut child = Command::new("ssh")
+        .args(address.arguments())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot start ssh: {error}")))?;
+    let missing = || io::Error::other("ssh has no pipes");
+    let stdin = child.stdin.take().ok_or_else(missing)?;
+    let stdout = child.stdout.take().ok_or_else(missing)?;
+    let complaint = Complaint::collect(child.stderr.take().ok_or_else(missing)?);
+    Ok((Pipe { stdin: Some(stdin), stdout, _child: child }, complaint))
 }
 
 impl Way {
@@ -116,7 +61,7 @@ impl Way {
     /// Sends one request over a connection of its own.
     pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
         let login = self.logins.acquire().await.map_err(io::Error::other)?;
-        let (stream, complaint) = self.place.dial()?;
+        let (stream, complaint) = dial(&self.place)?;
         let mut answer = pin!(http::exchange(stream, "docker", request));
         let early = timeout(Self::LOGIN, &mut answer).await;
         drop(login);

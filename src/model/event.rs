@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{CheckSummary, Proof};
 use super::diagnosis::Diagnosis;
+use super::location::Location;
 use super::mount::Strategy;
 use super::partition::Partition;
 use super::service::{Image, ServiceName};
@@ -192,16 +193,6 @@ pub struct CaseInfo {
     pub ignored: Option<String>,
     /// Where the service is declared, when a file does.
     pub declared: Option<Location>,
-}
-
-/// A line of a file, relative to the working directory where that is possible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Location {
-    /// Path.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
 }
 
 /// Something that is not in the sandbox as it is live.

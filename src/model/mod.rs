@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;
+pub mod location;
 pub mod mask;
 pub mod mount;
 pub mod outcome;

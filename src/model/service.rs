@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Location;
+use super::location::Location;
 use super::mount::Mount;
 use super::secret::Secret;
 

@@ -9,7 +9,7 @@ use bollard::models::{
 
 use crate::model::service::{Attachment, Limits, NetworkMode, Privileges, Restart, Ulimit};
 
-use super::{Defaults, Others};
+use super::defaults::{Defaults, Others};
 
 /// What a container's `HostConfig` says.
 pub(in crate::docker) struct Host {

@@ -4,23 +4,19 @@
 //! until it has been given a place in the service, put among its `other` settings, or named here as of no account. Other
 //! settings are told by name and value, so nothing that may hold a secret goes there.
 
+mod defaults;
 mod host;
 mod mounts;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use bollard::models::{ContainerConfig, ContainerInspectResponse, ContainerState, HealthConfig};
 
-use bollard::models::{
-    ContainerConfig, ContainerInspectResponse, ContainerState, HealthConfig, HostConfigCgroupnsModeEnum, SystemInfo,
-    SystemInfoCgroupVersionEnum as CgroupVersion,
-};
-
-use crate::model::mask::{HIDDEN, Mask, scrub, sounds_secret};
-use crate::model::service::{EnvVar, Healthcheck, Image, NetworkMode, Port, Service, ServiceName, Setting};
+use crate::model::mask::Mask;
+use crate::model::service::{EnvVar, Healthcheck, Image, NetworkMode, Port, Service, ServiceName};
 
 use super::client::Daemon;
 use super::containers::plain_name;
 use super::errors::Result;
+use defaults::{Defaults, Others};
 use host::Host;
 
 impl Daemon {
@@ -29,70 +25,6 @@ impl Daemon {
         let container = self.inspect(id).await?;
         let defaults = Defaults::of(self.system_info().await?);
         Ok(service(container, &defaults))
-    }
-}
-
-/// What this engine gives to a container that does not ask for anything: not worth telling.
-#[derive(Debug, Clone)]
-pub(super) struct Defaults {
-    pub(super) cgroupns: HostConfigCgroupnsModeEnum,
-    pub(super) log_driver: String,
-    pub(super) runtime: String,
-}
-
-impl Defaults {
-    fn of(info: &SystemInfo) -> Self {
-        Self {
-            cgroupns: match info.cgroup_version {
-                Some(CgroupVersion::_2) => HostConfigCgroupnsModeEnum::PRIVATE,
-                _ => HostConfigCgroupnsModeEnum::HOST,
-            },
-            log_driver: info.logging_driver.clone().unwrap_or_else(|| "json-file".to_owned()),
-            runtime: info.default_runtime.clone().unwrap_or_else(|| "runc".to_owned()),
-        }
-    }
-}
-
-/// Settings without a place of their own in the service, as far as they are set.
-#[derive(Debug, Default)]
-pub(super) struct Others(pub(super) Vec<Setting>);
-
-impl Others {
-    pub(super) fn note(&mut self, field: impl Into<String>, value: impl fmt::Display) {
-        self.0.push(Setting { field: field.into(), value: value.to_string() });
-    }
-
-    pub(super) fn number(&mut self, field: &str, value: Option<i64>) {
-        if let Some(value) = value.filter(|value| *value != 0) {
-            self.note(field, value);
-        }
-    }
-
-    pub(super) fn text(&mut self, field: &str, value: Option<String>) {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            self.note(field, value);
-        }
-    }
-
-    pub(super) fn flag(&mut self, field: &str, value: Option<bool>) {
-        if value == Some(true) {
-            self.note(field, true);
-        }
-    }
-
-    pub(super) fn list<T>(&mut self, field: &str, values: Option<Vec<T>>, show: impl Fn(T) -> String) {
-        let values: Vec<String> = values.unwrap_or_default().into_iter().map(show).collect();
-        if !values.is_empty() {
-            self.note(field, values.join(", "));
-        }
-    }
-
-    pub(super) fn map(&mut self, field: &str, values: Option<impl IntoIterator<Item = (String, String)>>) {
-        let values: BTreeMap<_, _> = values.into_iter().flatten().collect();
-        self.list(field, Some(values.into_iter().collect()), |(key, value)| match sounds_secret(&key) {
-            true => format!("{key}={HIDDEN}"),
-            false => format!("{key}={}", scrub(&value)),
-        });
     }
 }
 

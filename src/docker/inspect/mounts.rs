@@ -6,7 +6,7 @@ use bollard::models::{self, MountPoint, MountTmpfsOptions, MountType};
 
 use crate::model::mount::{Mount, MountOrigin};
 
-use super::Others;
+use super::defaults::Others;
 
 /// The mounts, ordered by target, one a target.
 pub(in crate::docker) fn read(

@@ -1,5 +1,7 @@
 //! Live containers as recorded in `fixtures/inspect`.
 
+use bollard::models::HostConfigCgroupnsModeEnum;
+
 use super::*;
 use crate::model::mount::MountOrigin;
 use crate::model::service::{Attachment, Restart, Ulimit};

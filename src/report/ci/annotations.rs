@@ -8,7 +8,8 @@ use std::io::{self, Write};
 
 use super::job_log::write_log;
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::{Event, Fact, Location, NoTests};
+use crate::model::event::{Event, Fact, NoTests};
+use crate::model::location::Location;
 use crate::model::outcome::{CaseRecord, Outcome, Verdict, is_cancelled};
 use crate::report::problem::{ProblemKind, RunProblem, run_problems};
 use crate::report::{Reporter, text, units, wording};

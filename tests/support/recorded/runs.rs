@@ -3,7 +3,8 @@
 use super::{Script, at, broke, clone_of, exited, info, name, notable, restored};
 use rehearsa::model::check::{CheckSummary, Proof};
 use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
-use rehearsa::model::event::{CaseInfo, Change, Event, Fact, Location, Snapshot, Step, StepResult};
+use rehearsa::model::event::{CaseInfo, Change, Event, Fact, Snapshot, Step, StepResult};
+use rehearsa::model::location::Location;
 use rehearsa::model::partition::{Partition, Sharing};
 use rehearsa::model::service::ServiceName;
 

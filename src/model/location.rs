@@ -1,0 +1,13 @@
+//! A place in a file of the user.
+
+use serde::{Deserialize, Serialize};
+
+/// A line of a file, relative to the working directory where that is possible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Location {
+    /// Path.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
