@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::backup::folder;
-use crate::support::{Live, Rehearsal, Stack, Wanted, docker, rehearse, service, shown};
+use crate::support::{Live, Rehearsal, Stack, Wanted, docker, rehearse, service, shown, side_by_side};
 
 /// What a program in the service prints, packed by `pack`, as a file.
 #[track_caller]
@@ -62,11 +62,11 @@ fn postgres_from_every_kind_of_dump() {
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "CREATE ROLE keeper; ALTER TABLE notes OWNER TO keeper"]);
     dumped(&live, "pg_dumpall -U postgres", "gzip", &at("all.sql.gz"));
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "UPDATE notes SET text = 'changed since'"]);
-    for name in ["app.sql.zst", "clean.sql", "app.dump", "folder", "all.sql.gz"] {
+    side_by_side(&["app.sql.zst", "clean.sql", "app.dump", "folder", "all.sql.gz"], |name| {
         let rehearsal = from(&live.name, &at(name), &[]);
         is_loaded(&rehearsal, "data-proven");
         assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");
-    }
+    });
     // What was loaded is the data, and without it the check notices.
     let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "20s"]);
     is_loaded(&control, "data-proven");

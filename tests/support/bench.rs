@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use rehearsa::docker::{
@@ -13,11 +12,10 @@ use rehearsa::model::sandbox::{
     ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin,
 };
 
+use super::PATIENCE;
+
 /// The image of all containers here.
 pub const IMAGE: &str = "rehearsa-fixture/tiny:latest";
-
-/// No step here takes this long on a machine that works.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One test's place.
 pub struct Bench {

@@ -93,6 +93,18 @@ pub fn threads() -> Option<usize> {
     said.or_else(|| std::thread::available_parallelism().ok().map(|processors| processors.get() * 3))
 }
 
+/// Does this for all of them, a few at once: a rehearsal mostly waits.
+pub fn side_by_side<T: Sync>(all: &[T], does: impl Fn(&T) + Sync) {
+    let does = &does;
+    for some in all.chunks(3) {
+        std::thread::scope(|scope| {
+            for one in some {
+                scope.spawn(move || does(one));
+            }
+        });
+    }
+}
+
 /// Waits until this holds.
 fn wait_for(what: &str, holds: impl Fn() -> Result<(), String>) {
     let started = Instant::now();

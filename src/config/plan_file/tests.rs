@@ -355,12 +355,22 @@ fn the_page_shows_what_is_really_said_of_its_plan() {
     }
 }
 
-/// What editors save meanwhile, and what people paste.
 #[test]
 fn no_text_makes_the_reader_panic() {
+    texts_do_not_make_the_reader_panic(13);
+}
+
+#[test]
+#[ignore = "nightly: at every character, where every 13th of all plan files shows the same"]
+fn no_text_makes_the_reader_panic_at_any_character() {
+    texts_do_not_make_the_reader_panic(1);
+}
+
+/// What editors save meanwhile, and what people paste.
+fn texts_do_not_make_the_reader_panic(stride: usize) {
     let plans = fixtures("fixtures/plans").into_iter().chain(fixtures("fixtures/plans/bad"));
     for (path, text) in plans {
-        for (at, c) in text.char_indices() {
+        for (at, c) in text.char_indices().step_by(stride) {
             for odd in ["", "\u{feff}", "ä", "\u{1f980}\r", "\"", "[", "=\n", "\0", "'''"] {
                 let _ = parse(&text[..at]);
                 let _ = parse(&format!("{}{odd}{}", &text[..at], &text[at + c.len_utf8()..]));

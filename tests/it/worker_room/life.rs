@@ -125,7 +125,7 @@ async fn a_killed_client_leaves_no_worker_running() {
         image(bench).await;
         let mut events = bench.daemon.events(&bench.marks.session).await.expect("events");
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "life::a_killed_client_leaves_no_worker_running"])
+            .args(["--exact", "worker_room::life::a_killed_client_leaves_no_worker_running"])
             .env(SESSION, &bench.marks.session)
             .stdout(std::process::Stdio::null())
             .spawn()

@@ -3,4 +3,5 @@
 
 mod copy;
 mod inventory;
+mod overlay;
 mod unpack;

@@ -136,12 +136,22 @@ fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-/// [`Field`] looks at what lies outside after each.
 #[test]
 fn no_archive_changes_anything_outside() {
+    changed_archives_change_nothing_outside(400);
+}
+
+#[test]
+#[ignore = "nightly: 1500 archives, of which the first 400 are seen each time"]
+fn no_archive_of_very_many_changes_anything_outside() {
+    changed_archives_change_nothing_outside(1500);
+}
+
+/// [`Field`] looks at what lies outside after each.
+fn changed_archives_change_nothing_outside(count: u32) {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let (mut done, mut dangerous) = (0, 0);
-    for _ in 0..1500 {
+    for _ in 0..count {
         let field = Field::new();
         let mut bytes = some(&field);
         mutate(&mut bytes, &mut dice);
@@ -153,7 +163,10 @@ fn no_archive_changes_anything_outside() {
             Err(stop) => panic!("{stop:?}"),
         }
     }
-    assert!(done > 100 && dangerous > 100, "{done} unpacked, {dangerous} dangerous: the changes say little");
+    assert!(
+        done > count / 15 && dangerous > count / 15,
+        "{done} unpacked, {dangerous} dangerous: the changes say little"
+    );
 }
 
 #[test]
