@@ -68,7 +68,7 @@ fn postgres_from_every_kind_of_dump() {
         assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");
     });
     // What was loaded is the data, and without it the check notices.
-    let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "20s"]);
+    let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "40s"]);
     is_loaded(&control, "data-proven");
     let note = control.steps("control")[0]["note"].as_str().unwrap_or_default().to_owned();
     assert!(note.starts_with("it is noticed"), "{control}");

@@ -48,7 +48,7 @@ impl Run {
     pub fn start(service: &str, args: &[&str]) -> Self {
         let reports = tempfile::tempdir().expect("a temporary folder");
         let stderr = tempfile::tempfile().expect("a temporary file");
-        let mut child = rehearsa(&["test", "--exact", service, "--timeout", "60s", "--events", "-", "--report-dir"])
+        let mut child = rehearsa(&["test", "--exact", service, "--timeout", "150s", "--events", "-", "--report-dir"])
             .arg(reports.path())
             .args(args)
             .stdout(Stdio::piped())
