@@ -15,7 +15,7 @@ use crate::source::Backup;
 use crate::worker::client::WorkerImage;
 
 use super::breach::Breach;
-use super::diagnose::docker_diagnosis;
+use super::diagnose::{docker_diagnosis, worker_diagnosis};
 use super::sandbox::session::Session;
 use super::sandbox::stop::StopSignal;
 use super::sandbox::watch::Watch;
@@ -94,9 +94,7 @@ impl RunContext {
     pub(super) fn image(&self) -> SharedFuture<WorkerImage> {
         let daemon = self.daemon.clone();
         self.resources.image.get(|| async move {
-            WorkerImage::ensure(&daemon)
-                .await
-                .map_err(|error| super::sandbox::worker::worker_diagnosis(&error, "the worker image"))
+            WorkerImage::ensure(&daemon).await.map_err(|error| worker_diagnosis(&error, "the worker image"))
         })
     }
 

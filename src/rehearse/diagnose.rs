@@ -1,9 +1,14 @@
-//! Refusals of the Docker daemon as diagnoses.
+//! Diagnoses of what the engine, the worker or the host refuses, each decided here and nowhere else.
 
-use crate::docker::{DockerError, DockerErrorKind};
+use crate::docker::{ContainerState, DockerError, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::mask::Mask;
+use crate::model::service::Service;
+use crate::worker::client::{JobError, WorkerError};
 
-/// A refusal of the engine as a diagnosis: what every place agrees on, else `code`.
+use super::sandbox::stop::StopSignal;
+
+/// The engine refused something `during` a piece of work: a code for what every piece of work agrees on, else `code`.
 pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) -> Diagnosis {
     let code = match &error.kind {
         DockerErrorKind::Unreachable
@@ -19,4 +24,81 @@ pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) ->
         _ => String::new(),
     };
     Diagnosis::new(code, format!("{during}: {error}{detail}"))
+}
+
+/// The worker could not be started, or broke off.
+pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
+    match error {
+        WorkerError::Docker(error) => docker_diagnosis(error, Code::WorkerFailed, during),
+        WorkerError::Image { .. } | WorkerError::Stopped { .. } | WorkerError::Silent(_) | WorkerError::Garbled(_) => {
+            Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
+        }
+        WorkerError::Source(_) => Diagnosis::new(Code::SourceUnreachable, format!("{during}: {error}")),
+    }
+}
+
+/// Why a job that is about no mount has no answer.
+pub(super) fn job_diagnosis(error: &JobError, during: &str) -> Diagnosis {
+    match error {
+        JobError::Worker(error) => worker_diagnosis(error, during),
+        JobError::Failed(_) | JobError::Cancelled | JobError::Unexpected(_) => {
+            Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
+        }
+    }
+}
+
+/// A live volume could not be looked at.
+pub(super) fn source_diagnosis(error: &DockerError, mount: &str) -> Diagnosis {
+    match &error.kind {
+        DockerErrorKind::NotFound(words) if words.contains("no such volume") => vanished(mount),
+        DockerErrorKind::NotFound(words) | DockerErrorKind::Engine(words) => {
+            Diagnosis::new(Code::ConfigVolumeDriver, format!("{mount} cannot be read: {words}"))
+        }
+        _ => docker_diagnosis(error, Code::ConfigVolumeDriver, &format!("looking at {mount}")),
+    }
+}
+
+/// What a mount shows live is not there any more.
+pub(super) fn vanished(mount: &str) -> Diagnosis {
+    Diagnosis::new(Code::HostServiceVanished, format!("{mount} is gone from the host"))
+}
+
+/// The engine refused to create or start (`doing`) a service's container.
+pub(super) fn container_diagnosis(error: &DockerError, service: &Service, mask: &Mask, doing: &str) -> Diagnosis {
+    let name = &service.name;
+    let words = match &error.kind {
+        DockerErrorKind::NotFound(words) | DockerErrorKind::Engine(words) | DockerErrorKind::Conflict(words) => {
+            words.as_str()
+        }
+        _ => "",
+    };
+    if words.contains("o such image") {
+        let (reference, id) = (&service.image.reference, &service.image.id);
+        let message = format!("{name} runs {reference} ({id}), and the host has that image no more");
+        return Diagnosis::new(Code::ConfigImageUnavailable, message);
+    }
+    if words.contains("mount a directory onto a file") {
+        let message = format!("starting the container of {name}: {}", mask.apply(words));
+        return Diagnosis::new(Code::ConfigMountType, message);
+    }
+    if words.contains("failed to mount local volume") || words.contains("error while mounting volume") {
+        let message = format!("mounting the data of {name}: {}", mask.apply(words));
+        return Diagnosis::new(Code::RestoreFailed, message);
+    }
+    let diagnosis = docker_diagnosis(error, Code::BootNotStarted, &format!("{doing} the container of {name}"));
+    Diagnosis { message: mask.apply(&diagnosis.message), ..diagnosis }
+}
+
+/// Why a container that should run has ended: killed for its memory, or by itself.
+pub(super) fn exit_code(state: &ContainerState) -> Code {
+    if state.oom_killed { Code::BootOomKilled } else { Code::BootExited }
+}
+
+/// Why nothing more is found out once somebody asked to stop.
+pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
+    if stop.is_out_of_time() {
+        Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run was over {when}"))
+    } else {
+        Diagnosis::new(Code::RunCancelled, format!("the run was interrupted {when}"))
+    }
 }

@@ -1,7 +1,6 @@
 //! The engine: what all stacks of a run share, and the one thing that is asked of it: rehearse this service.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -9,13 +8,14 @@ use crate::model::event::Fact;
 use crate::model::plan::{Plan, StackPlan};
 use crate::model::service::ServiceName;
 
+use super::attempt::alone;
+use super::case;
 use super::context::RunContext;
-pub(super) use super::diagnose::docker_diagnosis;
 use super::stack::StackRehearsal;
 
 /// Carries a plan out.
 pub struct Engine {
-    pub(super) shared: Arc<RunContext>,
+    shared: Arc<RunContext>,
     stacks: Vec<Arc<StackRehearsal>>,
     by_case: BTreeMap<ServiceName, usize>,
     /// The stacks of further attempts.
@@ -54,7 +54,7 @@ impl Engine {
     /// Rehearses one selected service. The last of a stack tears it down.
     pub async fn rehearse(&self, case: &ServiceName) {
         match self.stack_of(case) {
-            Some(stack) => stack.rehearse(case).await,
+            Some(stack) => case::rehearse(stack, case).await,
             None => self.abort(case, Diagnosis::new(Code::RunPanicked, format!("{case} is not in the plan"))).await,
         }
     }
@@ -63,9 +63,9 @@ impl Engine {
     pub async fn rehearse_again(&self, case: &ServiceName, attempt: u32) {
         let Some(stack) = self.stack_of(case) else { return };
         self.shared.notify.send(Fact::CaseRetried { case: case.clone() });
-        let stack = Arc::new(StackRehearsal::new(Arc::clone(&self.shared), alone(&stack.plan, case, attempt)));
+        let stack = Arc::new(StackRehearsal::new(Arc::clone(&self.shared), alone(&stack.cx.plan, case, attempt)));
         self.again.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stack));
-        stack.rehearse(case).await;
+        case::rehearse(&stack, case).await;
     }
 
     /// Nothing more will be said of this rehearsal.
@@ -100,21 +100,6 @@ impl Engine {
             stack.tear_down(Vec::new()).await;
         }
     }
-}
-
-/// The plan for another boot of one service: its stack under another name, in which it is the only case. What it does not
-/// need is never booted, since nobody asks for it.
-pub(super) fn alone(stack: &StackPlan, case: &ServiceName, suffix: impl Display) -> StackPlan {
-    let mut plan = stack.clone();
-    // No stack and no container can have this character in its name, so the two sandboxes are never taken for one.
-    plan.name = format!("{}@{suffix}", stack.name);
-    for service in &mut plan.services {
-        service.selected &= service.service.name == *case;
-    }
-    for restore in &mut plan.restores {
-        restore.cases.retain(|name| name == case);
-    }
-    plan
 }
 
 fn runnable(stack: &StackPlan) -> Vec<ServiceName> {

@@ -2,16 +2,21 @@
 //!
 //! It has no writer, no colour and no format: what happens is sent as events. Nothing here knows who listens.
 
+mod attempt;
 mod boot;
 mod breach;
+mod case;
 mod context;
 mod diagnose;
 mod engine;
 mod inspect;
 mod restore;
+mod running;
 pub mod sandbox;
 mod shared_task;
 mod stack;
+mod stack_context;
+mod state;
 mod steps;
 pub mod survey;
 mod teardown;

@@ -48,8 +48,14 @@ impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
             .clone()
     }
 
-    /// The result, if somebody has asked for it.
-    pub fn started(&self) -> Option<SharedFuture<T>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Whether somebody has asked for it.
+    pub fn is_begun(&self) -> bool {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The result, if it is there already.
+    pub fn finished(&self) -> Option<Diagnosed<T>> {
+        let begun = self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        begun?.now_or_never()
     }
 }

@@ -1,55 +1,48 @@
-//! One stack's rehearsal: which services share what, and when all is torn down.
+//! One stack's rehearsal: the work that its services share, each piece done once for whoever asks first, and the moment at which
+//! all of it is torn down.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::event::Fact;
-use crate::model::fingerprint::Fingerprint;
-use crate::model::fingerprint::VersionFile;
-use crate::model::mask::Mask;
-use crate::model::plan::{ServicePlan, StackPlan};
-use crate::model::service::ServiceName;
-use crate::plan::isolate::withheld_for_good;
+use futures_util::future::{join_all, try_join_all};
 
-use super::boot::Booted;
+use crate::model::diagnosis::Diagnosis;
+use crate::model::mount::Strategy;
+use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
+use crate::model::service::{Condition, NetworkMode, ServiceName};
+use crate::plan::isolate::find_container;
+use crate::worker::client::Worker;
+
+use super::boot::{self, ServiceContainer, load};
 use super::context::RunContext;
-use super::restore::Restored;
-use super::restore::backup::Streamed;
-use super::sandbox::ledger::Ledger;
-use super::sandbox::stop::StopSignal;
-use super::sandbox::worker::{Sandbox, SandboxBase};
-use super::shared_task::SharedTask;
+use super::diagnose::container_diagnosis;
+use super::inspect;
+use super::inspect::version_files;
+use super::restore::backup::{self, StreamedPlaces};
+use super::restore::{self, place::PlaceRestore};
+use super::running::RunningService;
+use super::sandbox::canary;
+use super::sandbox::worker::{self as sandbox, Sandbox};
+use super::shared_task::{Diagnosed, SharedFuture, SharedTask};
+use super::stack_context::StackContext;
+use super::state::{Booted, LoadedDump, MountedPlace, ReadyService, RestoredPlace, SandboxBase};
+use super::teardown;
+use super::validate::ready::{WaitGoal, pass_checks, reach};
 
 /// One stack's rehearsal.
 pub(super) struct StackRehearsal {
-    pub common: Arc<RunContext>,
-    pub plan: Arc<StackPlan>,
-    pub ledger: Arc<Ledger>,
-    pub grounds: SharedTask<Arc<SandboxBase>>,
-    pub sandbox: SharedTask<Arc<Sandbox>>,
-    pub restored: Vec<SharedTask<Restored>>,
-    /// Files in each of these places, once it is restored.
-    pub restored_files: Vec<AtomicU64>,
-    /// What the data of each of these places says of itself, once it was looked through.
-    pub version_files: Vec<OnceLock<Vec<VersionFile>>>,
-    /// What each of these places held before its service's start, where that is looked at again.
-    pub fingerprints: Vec<OnceLock<Fingerprint>>,
-    /// What came out of the sources that are poured out, by their index: for each place.
-    pub streamed: Vec<SharedTask<Arc<Streamed>>>,
-    /// When the restore of each place began.
-    pub restore_began: Vec<OnceLock<Instant>>,
-    pub services: BTreeMap<ServiceName, ServiceRun>,
-    /// The secrets of all its services: one's log may show another's.
-    pub mask: Mask,
-    /// What of a place, by its index, works live and is dead in the sandbox.
-    withheld: Mutex<BTreeMap<usize, String>>,
-    /// What may be wrong with a place, by its index, if its services do not come up.
-    pub suspected: Mutex<BTreeMap<usize, Diagnosis>>,
-    /// Places that are still to be restored.
-    pub to_restore: AtomicUsize,
+    pub cx: Arc<StackContext>,
+    base: SharedTask<Arc<SandboxBase>>,
+    sandbox: SharedTask<Arc<Sandbox>>,
+    isolated: SharedTask<()>,
+    /// For each of `StackPlan::restores`, in its order.
+    places: Vec<SharedTask<Arc<RestoredPlace>>>,
+    /// For each source of the plan, in its order: what an archive brought to the places that are restored from it.
+    archives: Vec<SharedTask<Arc<StreamedPlaces>>>,
+    services: BTreeMap<ServiceName, ServiceTasks>,
+    /// The cases that still need the sandbox.
     waiting: Mutex<Vec<ServiceName>>,
     not_green: AtomicBool,
     torn_down: AtomicBool,
@@ -57,89 +50,261 @@ pub(super) struct StackRehearsal {
 
 /// What is done once for a service, whoever needs it.
 #[derive(Default)]
-pub(super) struct ServiceRun {
-    pub index: usize,
-    pub started: SharedTask<Arc<Booted>>,
-    /// Its dump is loaded, if it has one.
-    pub loaded: SharedTask<()>,
-    pub ready: SharedTask<crate::model::check::Proof>,
-    pub completed: SharedTask<()>,
+struct ServiceTasks {
+    started: SharedTask<Arc<Booted>>,
+    /// `None`: it has no dump.
+    loaded: SharedTask<Option<LoadedDump>>,
+    ready: SharedTask<ReadyService>,
+    completed: SharedTask<()>,
 }
 
 impl StackRehearsal {
-    pub fn new(common: Arc<RunContext>, plan: StackPlan) -> Self {
-        let waiting = plan.services.iter().filter(|s| s.selected && s.ignored.is_none());
-        let waiting = waiting.map(|s| s.service.name.clone()).collect();
-        let services = plan.services.iter().enumerate();
-        let services =
-            services.map(|(index, s)| (s.service.name.clone(), ServiceRun { index, ..ServiceRun::default() }));
+    pub fn new(run: Arc<RunContext>, plan: StackPlan) -> Self {
+        let names = plan.services.iter().map(|plan| plan.service.name.clone());
+        let services = names.map(|name| (name, ServiceTasks::default())).collect();
+        let places = plan.restores.iter().map(|_| SharedTask::default()).collect();
+        let archives = run.sources.iter().map(|_| SharedTask::default()).collect();
+        let cx = StackContext::new(run, plan);
         Self {
-            ledger: Arc::default(),
-            grounds: SharedTask::default(),
+            waiting: Mutex::new(cx.cases()),
+            cx: Arc::new(cx),
+            base: SharedTask::default(),
             sandbox: SharedTask::default(),
-            mask: Mask::of_services(plan.services.iter().map(|plan| &plan.service)),
-            withheld: Mutex::default(),
-            suspected: Mutex::default(),
-            to_restore: AtomicUsize::new(plan.restores.len()),
-            restored_files: plan.restores.iter().map(|_| AtomicU64::default()).collect(),
-            fingerprints: plan.restores.iter().map(|_| OnceLock::new()).collect(),
-            version_files: plan.restores.iter().map(|_| OnceLock::new()).collect(),
-            restored: plan.restores.iter().map(|_| SharedTask::default()).collect(),
-            streamed: common.sources.iter().map(|_| SharedTask::default()).collect(),
-            restore_began: plan.restores.iter().map(|_| OnceLock::new()).collect(),
-            common,
-            services: services.collect(),
-            plan: Arc::new(plan),
-            waiting: Mutex::new(waiting),
+            isolated: SharedTask::default(),
+            places,
+            archives,
+            services,
             not_green: AtomicBool::new(false),
             torn_down: AtomicBool::new(false),
         }
     }
 
-    /// The plan of a service of this stack.
-    pub fn plan_of(&self, name: &ServiceName) -> Option<&ServicePlan> {
-        self.services.get(name).map(|run| &self.plan.services[run.index])
+    /// The network and the empty volumes.
+    fn base(&self) -> SharedFuture<Arc<SandboxBase>> {
+        let cx = Arc::clone(&self.cx);
+        self.base.get(|| async move { sandbox::prepare(&cx).await.map(Arc::new) })
     }
 
-    /// Notes that something in the place of this index works live and is dead in the sandbox.
-    pub fn withhold(&self, index: usize, what: String) {
-        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).insert(index, what);
+    /// The sandbox with a worker in it.
+    fn sandbox(&self) -> SharedFuture<Arc<Sandbox>> {
+        let (cx, base) = (Arc::clone(&self.cx), self.base());
+        self.sandbox.get(|| async move { sandbox::build(&cx, base).await.map(Arc::new) })
     }
 
-    /// What a service works with live, and has not in the sandbox.
-    pub fn withheld_from(&self, plan: &ServicePlan) -> Vec<String> {
-        let known = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = plan.mounts.iter().filter_map(|mount| known.get(&mount.restore?).cloned());
-        withheld_for_good(&plan.service).into_iter().chain(places).collect()
+    /// The sandbox is known to be isolated. Nothing is started in it before that.
+    fn isolated(&self) -> SharedFuture<()> {
+        let (cx, sandbox) = (Arc::clone(&self.cx), self.sandbox());
+        self.isolated.get(|| async move {
+            let sandbox = sandbox.await?;
+            canary::prove_isolation(&cx, &sandbox).await
+        })
     }
 
-    /// Rehearses a service, and tears the sandbox down if it was the last.
-    pub async fn rehearse(self: &Arc<Self>, case: &ServiceName) {
-        let result = tokio::select! {
-            biased; // what breaks while everything is being removed is no finding
-            () = self.common.stop.cancelled() => {
-                Err(stopped(&self.common.stop, "during this rehearsal"))
-            }
-            diagnosis = self.common.breach().heard(&self.plan.name) => Err(diagnosis),
-            result = self.validate(case) => result,
+    /// The place of this index in the plan, restored and inspected.
+    fn place(self: &Arc<Self>, index: usize) -> SharedFuture<Arc<RestoredPlace>> {
+        let stack = Arc::clone(self);
+        self.places[index].get(|| async move { stack.restore(index).await.map(Arc::new) })
+    }
+
+    async fn restore(self: &Arc<Self>, index: usize) -> Diagnosed<RestoredPlace> {
+        let cx = &*self.cx;
+        let sandbox = self.sandbox().await?;
+        let prepared = sandbox.places[index].clone()?;
+        let worker = sandbox.worker("its last copy").await?;
+        let began = Instant::now();
+        let place = PlaceRestore { cx, index, plan: &cx.plan.restores[index], prepared: &prepared, worker: &worker };
+        let brought = match (place.plan.strategy, &place.plan.supply) {
+            (Strategy::Omit | Strategy::Empty, _) => restore::bring(&place).await?,
+            (_, DataSource::Archive { source, .. }) => self.archive(*source).await?.of(index)?,
+            _ => restore::bring(&place).await?,
         };
-        match result {
-            Ok((proof, log_tail)) => {
-                self.warn_nothing_selected(case);
-                self.warn_of_suspicions(case);
-                let proof = self.control(case, proof).await;
-                self.common.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
+        let inspected = inspect::inspect(&place, &brought.data).await?;
+        Ok(RestoredPlace { began, brought, inspected, path: prepared.to })
+    }
+
+    /// What the archive of this source brought; one pass fills all the places of the stack.
+    fn archive(&self, source: usize) -> SharedFuture<Arc<StreamedPlaces>> {
+        let (cx, sandbox) = (Arc::clone(&self.cx), self.sandbox());
+        self.archives[source].get(|| async move {
+            let sandbox = sandbox.await?;
+            backup::stream(&cx, &sandbox, source).await.map(Arc::new)
+        })
+    }
+
+    /// The service's container, started.
+    pub fn started(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<Arc<Booted>> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].started.get(|| async move { stack.boot(stack.cx.service(&service)?).await })
+    }
+
+    async fn boot(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<Arc<Booted>> {
+        let cx = &*self.cx;
+        if let Some(diagnosis) = &plan.blocked {
+            return Err(diagnosis.clone());
+        }
+        // The sandbox is built and its data restored while dependencies boot.
+        let (needs, data) = tokio::join!(self.await_needs(plan), self.restore_mounts(plan));
+        needs?;
+        let (created, mounts) = data?;
+        self.isolated().await?;
+        if plan.source.is_none() {
+            boot::still_live(cx, plan).await?;
+        }
+        version_files::fits_image(cx, plan, &mounts).await?;
+        let step = boot::begin_step(cx, &plan.service.name);
+        let container = match created {
+            Some(container) => container,
+            None => {
+                let network_owner = self.network_owner(plan).await;
+                match (ServiceContainer { cx, plan, network_owner }).create(&mounts).await {
+                    Ok(container) => container,
+                    Err(error) => {
+                        return Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")));
+                    }
+                }
             }
-            Err(diagnosis) => {
-                self.not_green.store(true, Ordering::Relaxed);
-                self.common.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
+        };
+        let started = boot::start(cx, plan, container, mounts).await;
+        self.release_worker().await;
+        match started {
+            Ok(booted) => {
+                step.done();
+                Ok(booted)
+            }
+            Err(diagnosis) => Err(step.broke(diagnosis)),
+        }
+    }
+
+    /// Waits for the service's data. Where all is known beforehand, the container is created meanwhile and returned, too.
+    async fn restore_mounts(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<(Option<String>, Vec<MountedPlace>)> {
+        let cx = &*self.cx;
+        let restores = async {
+            self.sandbox().await?;
+            let mounts = plan.mounts.iter().filter_map(|mount| Some((mount, mount.restore?)));
+            let mounted = mounts.map(|(mount, index)| async move {
+                self.place(index).await.map(|place| MountedPlace { mount: mount.clone(), place })
+            });
+            join_all(mounted).await.into_iter().collect::<Diagnosed<Vec<MountedPlace>>>()
+        };
+        if !boot::can_create_early(plan) {
+            return Ok((None, restores.await?));
+        }
+        let create = async {
+            let base = self.base().await?;
+            let container = ServiceContainer { cx, plan, network_owner: None };
+            Ok::<_, Diagnosis>(container.create_early(&base).await)
+        };
+        let (mounts, created) = tokio::join!(restores, create);
+        let mounts = mounts?;
+        match created? {
+            Ok(container) => Ok((Some(container), mounts)),
+            Err(error) => {
+                let step = boot::begin_step(cx, &plan.service.name);
+                Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")))
             }
         }
-        self.leave(case).await;
     }
 
-    /// `case` needs the sandbox no more.
-    pub async fn leave(self: &Arc<Self>, case: &ServiceName) {
+    async fn await_needs(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<()> {
+        try_join_all(plan.needs.iter().map(|need| self.await_need(plan, need))).await.map(drop)
+    }
+
+    async fn await_need(self: &Arc<Self>, plan: &ServicePlan, need: &Need) -> Diagnosed<()> {
+        let result = match need.condition {
+            Condition::ServiceStarted => match self.started(&need.service).await {
+                // Whoever needs it needs its data.
+                Ok(_) => self.loaded(&need.service).await.map(drop),
+                Err(diagnosis) => Err(diagnosis),
+            },
+            Condition::ServiceHealthy => self.ready(&need.service).await.map(drop),
+            Condition::ServiceCompletedSuccessfully => self.completed(&need.service).await,
+        };
+        result.map_err(|cause| boot::need_diagnosis(plan, need, cause))
+    }
+
+    /// The container in the sandbox that stands for the live one whose network the service shares.
+    async fn network_owner(self: &Arc<Self>, plan: &ServicePlan) -> Option<String> {
+        let NetworkMode::Container { container } = &plan.service.network_mode else { return None };
+        let services: Vec<_> = self.cx.plan.services.iter().map(|plan| &plan.service).collect();
+        let owner = find_container(&services, container)?.name.clone();
+        // It is a dependency too, so it has started; if it could not, that was said before.
+        self.started(&owner).await.ok().map(|booted| booted.container.clone())
+    }
+
+    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next service's
+    /// start, which its removal would hold up, and before the wait for the service, in which the engine has nothing else to do.
+    async fn release_worker(&self) {
+        let looks_again = |place: &SharedTask<Arc<RestoredPlace>>| match place.finished() {
+            None => true,
+            Some(Ok(place)) => place.inspected.fingerprint.is_some(),
+            Some(Err(_)) => false,
+        };
+        if self.places.iter().any(looks_again) {
+            return;
+        }
+        if let Some(Ok(sandbox)) = self.sandbox.finished() {
+            sandbox.dismiss_worker(&self.cx.client).await;
+        }
+    }
+
+    /// The dump of a service is loaded, if it has one.
+    pub fn loaded(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<Option<LoadedDump>> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].loaded.get(|| async move {
+            let plan = stack.cx.service(&service)?;
+            let Some(load) = &plan.load else { return Ok(None) };
+            let booted = stack.started(&service).await?;
+            load::load(RunningService { cx: &stack.cx, plan, booted: &booted }, load).await.map(Some)
+        })
+    }
+
+    /// The service answers.
+    pub fn ready(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<ReadyService> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].ready.get(|| async move {
+            let plan = stack.cx.service(&service)?;
+            let booted = stack.started(&service).await?;
+            let running = RunningService { cx: &stack.cx, plan, booted: &booted };
+            // A user-supplied load command may itself wait for readiness, so the checks run again after it.
+            if plan.load.as_ref().is_some_and(|load| load.wish.command.is_some()) {
+                pass_checks(running, booted.since).await?;
+            }
+            let loaded = stack.loaded(&service).await?;
+            let clock = loaded.map_or(booted.since, |dump| dump.at);
+            let proof = pass_checks(running, clock).await?;
+            Ok(ReadyService { booted, clock, proof })
+        })
+    }
+
+    /// The service ran to its end and exited with 0.
+    fn completed(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<()> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].completed.get(|| async move {
+            let plan = stack.cx.service(&service)?;
+            let booted = stack.started(&service).await?;
+            let running = RunningService { cx: &stack.cx, plan, booted: &booted };
+            reach(running, booted.since, &WaitGoal::ExitZero).await
+        })
+    }
+
+    /// Number of tables that a dump brought into this place; 0 where none was loaded.
+    pub fn tables_loaded_into(&self, index: usize) -> u64 {
+        let loaded = self.services.values().filter_map(|service| service.loaded.finished()?.ok()?);
+        loaded.filter(|dump| dump.into == Some(index)).map(|dump| dump.tables).sum()
+    }
+
+    /// The worker that restored the data; it stays as long as something is to be looked at again.
+    pub async fn worker(&self, purpose: &str) -> Diagnosed<Arc<Worker>> {
+        self.sandbox().await?.worker(purpose).await
+    }
+
+    /// A case of the stack is not green: with `--keep` its sandbox stays.
+    pub fn mark_not_green(&self) {
+        self.not_green.store(true, Ordering::Relaxed);
+    }
+
+    /// `case` needs the sandbox no more. The last one tears it down.
+    pub async fn leave(&self, case: &ServiceName) {
         let last = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.retain(|name| name != case);
@@ -151,23 +316,27 @@ impl StackRehearsal {
     }
 
     /// Removes the sandbox, once.
-    pub async fn tear_down(self: &Arc<Self>, cases: Vec<ServiceName>) {
+    pub async fn tear_down(&self, cases: Vec<ServiceName>) {
         if self.torn_down.swap(true, Ordering::AcqRel) {
             return;
         }
+        let started: Vec<&ServiceName> =
+            self.services.iter().filter(|(_, tasks)| tasks.started.is_begun()).map(|(name, _)| name).collect();
+        // Nothing was asked of the engine for this stack.
+        if !self.base.is_begun() && started.is_empty() {
+            return;
+        }
+        let run = &self.cx.run;
         // What runs in a sandbox that may be open is not kept running.
-        let open = self.common.breach().known(&self.plan.name).is_some();
-        let keep = self.common.keep && self.not_green.load(Ordering::Relaxed);
-        let keep = keep && !open && !self.common.stop.is_cancelled();
-        self.remove_all(cases, keep).await;
-    }
-}
-
-/// Why nothing more is found out once somebody asked to stop.
-pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
-    if stop.is_out_of_time() {
-        Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run was over {when}"))
-    } else {
-        Diagnosis::new(Code::RunCancelled, format!("the run was interrupted {when}"))
+        let open = run.breach().known(&self.cx.plan.name).is_some();
+        if run.keep && self.not_green.load(Ordering::Relaxed) && !open && !run.stop.is_cancelled() {
+            // The worker is there still when something was not restored, or there was nothing to restore.
+            if let Some(Ok(sandbox)) = self.sandbox.finished() {
+                sandbox.dismiss_worker(&self.cx.client).await;
+            }
+            teardown::keep(&self.cx, cases, &started).await;
+        } else {
+            teardown::remove(&self.cx, cases).await;
+        }
     }
 }

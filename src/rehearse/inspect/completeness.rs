@@ -1,112 +1,71 @@
 //! Is everything there, and does it belong to whom it should? What came back is held against what the backup says, and, where
 //! the backup itself may be of the wrong user, against the live mount.
 
-use std::sync::PoisonError;
-
-use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
-use crate::model::event::{Against, Compared, Fact};
-use crate::model::plan::{DataSource, RestorePlan, ServicePlan};
-use crate::model::service::ServiceName;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Against, Compared};
+use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::units;
-use crate::worker::client::Worker;
 use crate::worker::protocol::{Few, Inventory, InventoryJob, Owners, OwnersJob};
 
-use super::RestoredMount;
-use crate::rehearse::restore::{mount_diagnosis, named};
-use crate::rehearse::stack::StackRehearsal;
+use super::place::PlaceInspection;
+use crate::rehearse::restore::failure::mount_diagnosis;
+use crate::rehearse::restore::place::named;
+use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::steps::OpenStep;
 
 /// Entries of a live mount that are looked at to see whom most of it belongs to.
 const LIVE_ENTRIES: u64 = 20_000;
 
-impl StackRehearsal {
-    /// Holds what was brought to a place against what should be there; what was compared, and a word on the contents, where they were
-    /// compared, too.
-    pub(in crate::rehearse) async fn compare_with_manifest(
-        &self,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-        step: &OpenStep,
-    ) -> Result<(Option<Compared>, Option<String>), Diagnosis> {
-        let Some(path) = &place.filled else { return Ok((None, None)) };
-        let title = place.plan.mount.title();
-        let doing = || format!("looking at what came back to {title}");
-        let contents = place.plan.verify_content;
-        let job = InventoryJob { path: path.clone(), contents };
-        let inventory = worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
-        let inventory = inventory.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
-        tracing::debug!(%title, entries = inventory.entries, changed_since = inventory.changed_since, "inventory");
-        if let Some(diagnosis) = difference(place.plan, &inventory) {
-            return Err(diagnosis);
-        }
-        if inventory.metadata.count > 0 {
-            let message = format!(
-                "{title}: {} came back without all that belongs to it: {}",
-                entries(inventory.metadata.count),
-                words(&inventory.metadata)
-            );
-            let diagnosis = Diagnosis::new(Code::DataMetadataLost, message);
-            self.common.notify.send(Fact::Warned { cases: place.plan.cases.clone(), diagnosis });
-        }
-        self.suspect_owners(place, &inventory.belongs, worker).await;
-        let compared = Compared { entries: inventory.entries, against: against(&place.plan.supply) };
-        Ok((Some(compared), contents.then(|| of_contents(&inventory))))
-    }
-
-    /// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
-    /// many change owners when they start. Nothing fails here, whatever cannot be looked at.
-    async fn suspect_owners(&self, place: &RestoredMount<'_>, restored: &Owners, worker: &Worker) {
-        let Some(path) = place.live.clone() else { return };
-        let live = match worker.run(OwnersJob { path, max_entries: LIVE_ENTRIES }).await {
-            Ok(live) => live,
-            Err(error) => {
-                tracing::debug!(%error, "the live mount cannot be looked at");
-                return;
-            }
-        };
-        if let Some(diagnosis) = suspicion(place.plan, restored, &live) {
-            self.suspected.lock().unwrap_or_else(PoisonError::into_inner).insert(place.index, diagnosis);
-        }
-    }
-
-    /// What was suspected of the places of a service.
-    fn suspicions(&self, plan: &ServicePlan) -> Vec<Diagnosis> {
-        let known = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.mounts.iter().filter_map(|mount| known.get(&mount.restore?).cloned()).collect()
-    }
-
-    /// Why a service did not come up, when its data belongs to another than live and its log names no other cause.
-    pub(in crate::rehearse) fn lacks_permission(
-        &self,
-        plan: &ServicePlan,
-        diagnosis: &Diagnosis,
-        cause: Option<&KnownCause>,
-    ) -> Option<Diagnosis> {
-        if diagnosis.severity() != Severity::Failed
-            || diagnosis.code == Code::BootOomKilled
-            || cause.is_some_and(|cause| !is_about_rights(&cause.line))
-        {
-            return None;
-        }
-        let suspicion = self.suspicions(plan).into_iter().next()?;
-        let message = format!("{}, and {}", suspicion.message, diagnosis.message);
-        Some(Diagnosis::new(suspicion.code, message))
-    }
-
-    /// A word on what was suspected of a service that came up all the same.
-    pub(in crate::rehearse) fn warn_of_suspicions(&self, case: &ServiceName) {
-        for suspicion in self.plan_of(case).map(|plan| self.suspicions(plan)).unwrap_or_default() {
-            let message = format!("{}; {case} came up all the same", suspicion.message);
-            let diagnosis = Diagnosis::new(Code::DataMetadataLost, message);
-            self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
-        }
-    }
+/// What the comparison of a place with its manifest found when nothing is missing.
+#[derive(Default)]
+pub(super) struct Completeness {
+    /// What was compared; `None` where nothing was brought.
+    pub compared: Option<Compared>,
+    /// A note on file contents, with `verify_content`.
+    pub contents: Option<String>,
+    /// What may be wrong with owners and modes if the service does not come up.
+    pub suspicion: Option<Diagnosis>,
 }
 
-/// A log line that a wrong owner or mode may be behind.
-fn is_about_rights(line: &str) -> bool {
-    let line = line.to_lowercase();
-    ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))
+/// Compares a restored place with its manifest, and its owners with those of the live mount.
+pub(super) async fn compare_with_manifest(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Completeness> {
+    let Some(path) = &place.filled else { return Ok(Completeness::default()) };
+    let title = place.plan.mount.title();
+    let doing = || format!("looking at what came back to {title}");
+    let contents = place.plan.verify_content;
+    let job = InventoryJob { path: path.clone(), contents };
+    let inventory = place.worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
+    let inventory = inventory.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
+    tracing::debug!(%title, entries = inventory.entries, changed_since = inventory.changed_since, "inventory");
+    if let Some(diagnosis) = difference(place.plan, &inventory) {
+        return Err(diagnosis);
+    }
+    if inventory.metadata.count > 0 {
+        let message = format!(
+            "{title}: {} came back without all that belongs to it: {}",
+            entries(inventory.metadata.count),
+            words(&inventory.metadata)
+        );
+        place.cx.warn(place.plan.cases.clone(), Diagnosis::new(Code::DataMetadataLost, message));
+    }
+    Ok(Completeness {
+        suspicion: suspect_owners(place, &inventory.belongs).await,
+        compared: Some(Compared { entries: inventory.entries, against: against(&place.plan.supply) }),
+        contents: contents.then(|| of_contents(&inventory)),
+    })
+}
+
+/// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
+/// many change owners when they start. Nothing fails here, whatever cannot be looked at.
+async fn suspect_owners(place: &PlaceInspection<'_>, restored: &Owners) -> Option<Diagnosis> {
+    let path = place.live.clone()?;
+    match place.worker.run(OwnersJob { path, max_entries: LIVE_ENTRIES }).await {
+        Ok(live) => suspicion(place.plan, restored, &live),
+        Err(error) => {
+            tracing::debug!(%error, "the live mount cannot be looked at");
+            None
+        }
+    }
 }
 
 fn words(few: &Few) -> String {
@@ -229,14 +188,6 @@ mod tests {
             part: None,
             supply,
         }
-    }
-
-    #[test]
-    fn a_log_that_names_another_cause_is_believed() {
-        assert!(is_about_rights("sh: can't create /data/x: Permission denied"));
-        assert!(is_about_rights("FATAL:  data directory \"/data\" has wrong ownership"));
-        assert!(!is_about_rights("FATAL:  database files are incompatible with server"));
-        assert!(!is_about_rights("FATAL:  password authentication failed for user \"app\""));
     }
 
     fn few(names: &[&str]) -> Few {

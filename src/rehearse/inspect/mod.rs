@@ -2,95 +2,84 @@
 //! the service made of it.
 
 pub(super) mod completeness;
-pub(super) mod mount_kind;
+mod mount_kind;
+mod place;
 pub(super) mod retention;
-pub(super) mod similarity;
-pub(super) mod sqlite;
+mod similarity;
+mod sqlite;
 pub(super) mod version_files;
-pub(super) mod versions;
+mod versions;
 
-use std::sync::Arc;
-
-use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Compared, Step};
 use crate::model::mount::Strategy;
-use crate::model::plan::{DataSource, RestorePlan};
-use crate::worker::client::Worker;
+use crate::model::plan::DataSource;
 
-use super::restore::Restored;
+use super::restore::place::PlaceRestore;
 use super::shared_task::Diagnosed;
-use super::stack::StackRehearsal;
+use super::state::{InspectedData, RestoredData};
 use super::steps::OpenStep;
+use place::PlaceInspection;
 
-/// A place whose data is looked through.
-pub(super) struct RestoredMount<'a> {
-    /// As it is in the plan.
-    pub plan: &'a RestorePlan,
-    /// Its index there.
-    pub index: usize,
-    /// Where the worker sees the data: a folder or a file.
-    pub path: String,
-    /// Where the worker sees what it was copied from, if it was.
-    pub from: Option<String>,
-    /// Where the worker sees the new volume, which it can write to.
-    pub to: String,
-    /// The new volume, where the worker sees it; `None` when the data is shown from where it lies.
-    pub filled: Option<String>,
-    /// Where the worker sees the live mount, when the data came from elsewhere.
-    pub live: Option<String>,
+/// What an inspection found when nothing is wrong.
+struct Findings {
+    data: InspectedData,
+    /// What was compared with what should be; `None` where nothing was brought to be compared.
+    compared: Option<Compared>,
+    /// What is worth a word in the report.
+    notes: Vec<String>,
 }
 
-impl StackRehearsal {
-    /// Looks through the place of this index, which was just restored.
-    pub(super) async fn verify(self: &Arc<Self>, index: usize, restored: &Restored) -> Diagnosed<()> {
-        let plan = &self.plan.restores[index];
-        let sandbox = self.sandbox().await?;
-        let prepared = sandbox.places[index].clone()?;
-        let Some(worker) = sandbox.worker.lock().await.clone() else { return Ok(()) };
-        let streamed = matches!(plan.supply, DataSource::Archive { .. });
-        let copied = streamed || plan.strategy == Strategy::Copy;
-        let path = match (plan.strategy, restored) {
-            (Strategy::Omit | Strategy::Empty, _) | (_, Restored::Nothing) => return Ok(()),
-            (_, Restored::HostPath(_)) if copied => format!("{}/file", prepared.to),
-            (_, Restored::Volume(name)) if copied || *name == prepared.volume.name => prepared.to.clone(),
-            // Shown from where it lies.
-            _ => match prepared.from.clone() {
-                Some(from) => from,
-                None => return Ok(()),
-            },
-        };
-        let from = prepared.from.clone().filter(|from| *from != path);
-        let filled = path.starts_with(&prepared.to).then(|| prepared.to.clone());
-        let place = RestoredMount { plan, index, path, from, to: prepared.to, filled, live: prepared.live };
-        let step = self.common.notify.begin(plan.cases.clone(), Step::Verify { mount: plan.mount.title() });
-        match self.look_through(&place, &worker, &step).await {
-            Ok((compared, notes)) => {
-                step.done_comparing(compared, (!notes.is_empty()).then(|| notes.join("; ")));
-                Ok(())
-            }
-            Err(diagnosis) => Err(step.broke(diagnosis)),
+/// Inspects a place that was just restored.
+pub(super) async fn inspect(restored: &PlaceRestore<'_>, data: &RestoredData) -> Diagnosed<InspectedData> {
+    let Some(place) = place_to_inspect(restored, data) else { return Ok(InspectedData::default()) };
+    let step = place.cx.begin(place.plan.cases.clone(), Step::Verify { mount: place.plan.mount.title() });
+    match look_through(&place, &step).await {
+        Ok(Findings { data, compared, notes }) => {
+            step.done_comparing(compared, (!notes.is_empty()).then(|| notes.join("; ")));
+            Ok(data)
         }
+        Err(diagnosis) => Err(step.broke(diagnosis)),
     }
+}
 
-    /// What was held against what should be, and what was found that is worth a word, when nothing is wrong.
-    async fn look_through(
-        self: &Arc<Self>,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-        step: &OpenStep,
-    ) -> Result<(Option<Compared>, Vec<String>), Diagnosis> {
-        if let Some(diagnosis) = self.kind_mismatch(place, worker).await {
-            return Err(diagnosis);
-        }
-        if let Some(diagnosis) = self.unlike_live(place, worker).await {
-            return Err(diagnosis);
-        }
-        let (compared, contents) = self.compare_with_manifest(place, worker, step).await?;
-        let mut notes = Vec::new();
-        notes.extend(contents);
-        self.note_version_files(place, worker).await?;
-        self.note_fingerprint(place, worker).await?;
-        notes.extend(self.sqlite_is_sound(place, worker).await?);
-        Ok((compared, notes))
+/// Where the data of a restored place is seen; `None` when nothing was brought.
+fn place_to_inspect<'a>(restored: &PlaceRestore<'a>, data: &RestoredData) -> Option<PlaceInspection<'a>> {
+    let PlaceRestore { cx, index, plan, prepared, worker } = *restored;
+    let copied = matches!(plan.supply, DataSource::Archive { .. }) || plan.strategy == Strategy::Copy;
+    let path = match (plan.strategy, data) {
+        (Strategy::Omit | Strategy::Empty, _) | (_, RestoredData::Nothing) => return None,
+        (_, RestoredData::HostPath(_)) if copied => format!("{}/file", prepared.to),
+        (_, RestoredData::Volume(name)) if copied || *name == prepared.volume.name => prepared.to.clone(),
+        // Shown from where it lies.
+        _ => prepared.from.clone()?,
+    };
+    Some(PlaceInspection {
+        cx,
+        worker,
+        plan,
+        index,
+        from: prepared.from.clone().filter(|from| *from != path),
+        filled: path.starts_with(&prepared.to).then(|| prepared.to.clone()),
+        to: prepared.to.clone(),
+        live: prepared.live.clone(),
+        path,
+    })
+}
+
+async fn look_through(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Findings> {
+    if let Some(diagnosis) = mount_kind::kind_mismatch(place).await {
+        return Err(diagnosis);
     }
+    if let Some(diagnosis) = similarity::unlike_live(place).await {
+        return Err(diagnosis);
+    }
+    let completeness = completeness::compare_with_manifest(place, step).await?;
+    let version_files = version_files::find(place).await?;
+    let fingerprint = retention::take_fingerprint(place).await?;
+    let databases = sqlite::check_databases(place).await?;
+    Ok(Findings {
+        compared: completeness.compared,
+        notes: completeness.contents.into_iter().chain(databases).collect(),
+        data: InspectedData { version_files, fingerprint, suspicion: completeness.suspicion },
+    })
 }

@@ -7,9 +7,8 @@ use crate::model::plan::DataSource;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{RootKind, Scan, ScanJob};
 
-use super::RestoredMount;
-use crate::rehearse::restore::kind_word;
-use crate::rehearse::stack::StackRehearsal;
+use super::place::PlaceInspection;
+use crate::rehearse::restore::place::kind_word;
 
 /// Ends of names that files have and folders do not.
 const OF_FILES: [&str; 22] = [
@@ -37,21 +36,15 @@ const OF_FILES: [&str; 22] = [
     "yml",
 ];
 
-impl StackRehearsal {
-    /// Holds what a bind mount is against what it is live. Nothing is said of what cannot be looked at.
-    pub(in crate::rehearse) async fn kind_mismatch(
-        &self,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-    ) -> Option<Diagnosis> {
-        let MountOrigin::Bind { .. } = place.plan.mount.origin else { return None };
-        let came = look(worker, &place.path).await?;
-        let live = match &place.live {
-            Some(live) => Some(look(worker, live).await?),
-            None => None,
-        };
-        mismatch(&place.plan.mount, &place.plan.supply, &came, live.as_ref())
-    }
+/// Holds what a bind mount is against what it is live. Nothing is said of what cannot be looked at.
+pub(super) async fn kind_mismatch(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
+    let MountOrigin::Bind { .. } = place.plan.mount.origin else { return None };
+    let came = look(place.worker, &place.path).await?;
+    let live = match &place.live {
+        Some(live) => Some(look(place.worker, live).await?),
+        None => None,
+    };
+    mismatch(&place.plan.mount, &place.plan.supply, &came, live.as_ref())
 }
 
 async fn look(worker: &Worker, path: &str) -> Option<Scan> {

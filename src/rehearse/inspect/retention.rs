@@ -10,93 +10,63 @@
 //! - Redis has begun an append-only log without a key beside a dump that has keys, and so ignores the dump;
 //! - an SQLite database that is more than half of the place has no tables any more, or is another, smaller file.
 
-use std::sync::Arc;
-
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Amount;
 use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Fingerprint, Store, StoreKind, Survivors};
 use crate::model::mount::Strategy;
-use crate::model::plan::{DataSource, MountPlan, ServicePlan};
+use crate::model::plan::{DataSource, MountPlan};
+use crate::model::service::ServiceName;
 use crate::model::units::amount;
 use crate::worker::client::Worker;
 use crate::worker::protocol::{CompareJob, FingerprintJob};
 
-use super::RestoredMount;
-use crate::rehearse::boot::Booted;
-use crate::rehearse::restore::mount_diagnosis;
+use super::place::PlaceInspection;
+use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::state::{Booted, MountedPlace};
 
-impl StackRehearsal {
-    /// Notes what a place holds, before anybody writes to it.
-    pub(in crate::rehearse) async fn note_fingerprint(
-        &self,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-    ) -> Diagnosed<()> {
-        let copied = place.plan.strategy == Strategy::Copy || matches!(place.plan.supply, DataSource::Archive { .. });
-        let mounts = || self.plan.services.iter().flat_map(|plan| &plan.mounts);
-        let mut shown = mounts().filter(|mount| mount.restore == Some(place.index));
-        if !copied || !shown.any(|mount| !mount.mount.read_only && !is_passing(&mount.mount.target)) {
-            return Ok(());
-        }
-        let doing = || format!("noting what {} holds", place.plan.mount.title());
-        let held = worker.run(FingerprintJob { path: place.path.clone() }).await;
-        let held = held.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
-        if !held.sample.is_empty() {
-            // A place is restored once.
-            let _ = self.fingerprints[place.index].set(held);
-        }
-        Ok(())
+/// What a place holds, before anybody writes to it; `None` where that is not looked at again.
+pub(super) async fn take_fingerprint(place: &PlaceInspection<'_>) -> Diagnosed<Option<Fingerprint>> {
+    let copied = place.plan.strategy == Strategy::Copy || matches!(place.plan.supply, DataSource::Archive { .. });
+    let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
+    if !copied || !mounts.any(|mount| mount.restore == Some(place.index) && is_kept(mount)) {
+        return Ok(None);
     }
+    let doing = || format!("noting what {} holds", place.plan.mount.title());
+    let held = place.worker.run(FingerprintJob { path: place.path.clone() }).await;
+    let held = held.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
+    Ok(Some(held).filter(|held| !held.sample.is_empty()))
+}
 
-    /// Lets a service settle and then sees whether what was restored for it is still there. The worker that restored it looks: it
-    /// stays for that, since another container would cost more than one that sleeps.
-    pub(in crate::rehearse) async fn wait_until_stable(
-        self: &Arc<Self>,
-        plan: &ServicePlan,
-        booted: &Booted,
-    ) -> Diagnosed<()> {
-        self.settle(plan, booted).await?;
-        let places = plan
-            .mounts
-            .iter()
-            .filter(|mount| !mount.mount.read_only && !is_passing(&mount.mount.target))
-            .filter_map(|mount| Some((mount.restore?, mount)))
-            .filter(|(index, _)| self.fingerprints[*index].get().is_some());
-        for (index, mount) in places {
-            self.retained(plan, index, mount).await?;
-        }
-        Ok(())
-    }
+/// The restored data of a service that must still be there once it is well.
+pub(in crate::rehearse) fn places_to_look_at(booted: &Booted) -> impl Iterator<Item = (&MountedPlace, &Fingerprint)> {
+    let kept = booted.mounts.iter().filter(|mounted| is_kept(&mounted.mount));
+    kept.filter_map(|mounted| Some((mounted, mounted.place.inspected.fingerprint.as_ref()?)))
+}
 
-    /// Something that was restored is looked at once more.
-    pub(in crate::rehearse) fn checks_retention(&self) -> bool {
-        self.fingerprints.iter().any(|held| held.get().is_some())
-    }
-
-    async fn retained(self: &Arc<Self>, plan: &ServicePlan, index: usize, mount: &MountPlan) -> Diagnosed<()> {
-        let Some(held) = self.fingerprints[index].get() else { return Ok(()) };
-        let doing = || format!("looking whether {} is still there", mount.mount.title());
-        let sandbox = self.sandbox().await?;
-        let path = sandbox.places[index].clone()?.to;
-        let Some(worker) = sandbox.worker.lock().await.clone() else {
-            return Err(Diagnosis::new(Code::WorkerFailed, format!("{}: the worker was gone before that", doing())));
-        };
-        let job = CompareJob { path, sample: held.sample.clone() };
-        let kept = worker.run(job).await.map_err(|error| mount_diagnosis(&error, &mount.mount, &doing()))?;
-        match loss(held, &kept) {
-            None => Ok(()),
-            Some(Loss { what, remedy }) => {
-                let message = format!(
-                    "{} is well, but not on what was restored into {}: {what}",
-                    plan.service.name,
-                    mount.mount.place()
-                );
-                Err(Diagnosis { remedy, ..Diagnosis::new(Code::DataReinitialised, message) })
-            }
+/// Sees whether what was restored for a service is still there. The worker that restored it looks: it stays for that, since another
+/// container would cost more than one that sleeps.
+pub(in crate::rehearse) async fn is_still_there(
+    name: &ServiceName,
+    (mounted, held): (&MountedPlace, &Fingerprint),
+    worker: &Worker,
+) -> Diagnosed<()> {
+    let mount = &mounted.mount.mount;
+    let doing = || format!("looking whether {} is still there", mount.title());
+    let job = CompareJob { path: mounted.place.path.clone(), sample: held.sample.clone() };
+    let kept = worker.run(job).await.map_err(|error| mount_diagnosis(&error, mount, &doing()))?;
+    match loss(held, &kept) {
+        None => Ok(()),
+        Some(Loss { what, remedy }) => {
+            let message = format!("{name} is well, but not on what was restored into {}: {what}", mount.place());
+            Err(Diagnosis { remedy, ..Diagnosis::new(Code::DataReinitialised, message) })
         }
     }
+}
+
+/// Whether what a service finds in a mount must outlast its start.
+fn is_kept(mount: &MountPlan) -> bool {
+    !mount.mount.read_only && !is_passing(&mount.mount.target)
 }
 
 /// Whether a mount is, by its name, a place that its service empties.

@@ -4,66 +4,53 @@
 use std::collections::BTreeSet;
 
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::event::Fact;
 use crate::model::pluralize::pluralize;
 use crate::model::source::MatchRule;
 use crate::worker::client::Worker;
 use crate::worker::protocol::NamesJob;
 
-use super::RestoredMount;
-use crate::rehearse::stack::StackRehearsal;
+use super::place::PlaceInspection;
 
 /// Names that a message lists.
 const LISTED: usize = 5;
 
-impl StackRehearsal {
-    /// A part that was taken for being the only one there is refused when it looks like nothing that is live; of any other that is
-    /// worth a warning. Nothing is said where nothing live can be seen.
-    pub(in crate::rehearse) async fn unlike_live(
-        &self,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-    ) -> Option<Diagnosis> {
-        let live = place.live.as_deref()?;
-        let (live, came) = tokio::join!(names(worker, live), names(worker, &place.path));
-        let (live, came) = (live?, came?);
-        if live.is_empty() || came.is_empty() || !live.is_disjoint(&came) {
-            return None;
-        }
-        let title = place.plan.mount.title();
-        let rule = place.plan.part.as_ref().map(|part| part.rule);
-        if rule == Some(MatchRule::OnlyCandidate) {
-            let source = place.plan.ask.as_ref().map(|ask| &self.common.sources[ask.source].place);
-            let rule_name = place.plan.ask.as_ref().map(|ask| ask.rule_name.as_str()).unwrap_or_default();
-            let from = source.map(ToString::to_string).unwrap_or_default();
-            let part = place
-                .plan
-                .part
-                .as_ref()
-                .map(|part| String::from_utf8_lossy(&part.path).into_owned())
-                .unwrap_or_default();
-            let part = if part.is_empty() { ".".to_owned() } else { part };
-            return Some(Diagnosis {
-                remedy: Some(format!(
-                    "If it is the right one all the same, say so: --map '{rule_name}={part}'. Else say which part is: \
-                     --map '{rule_name}=PATH/IN/THE/BACKUP', or look for the backup that has the mount."
-                )),
-                ..Diagnosis::new(
-                    Code::RestoreAmbiguous,
-                    format!(
-                        "{part} of {from} was taken for {title} because nothing else is there, and looks like something else: at its \
-                         top there is {}, and live there is {}",
-                        listed(&came),
-                        listed(&live)
-                    ),
-                )
-            });
-        }
-        let message = format!("{title}: at the top there is {}, and live there is {}", listed(&came), listed(&live));
-        let cases = place.plan.cases.clone();
-        self.common.notify.send(Fact::Warned { cases, diagnosis: Diagnosis::new(Code::DataUnlikeLive, message) });
-        None
+/// A part that was taken for being the only one there is refused when it looks like nothing that is live; of any other that is
+/// worth a warning. Nothing is said where nothing live can be seen.
+pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
+    let live = place.live.as_deref()?;
+    let (live, came) = tokio::join!(names(place.worker, live), names(place.worker, &place.path));
+    let (live, came) = (live?, came?);
+    if live.is_empty() || came.is_empty() || !live.is_disjoint(&came) {
+        return None;
     }
+    let title = place.plan.mount.title();
+    let rule = place.plan.part.as_ref().map(|part| part.rule);
+    if rule == Some(MatchRule::OnlyCandidate) {
+        let source = place.plan.ask.as_ref().map(|ask| &place.cx.run.sources[ask.source].place);
+        let rule_name = place.plan.ask.as_ref().map(|ask| ask.rule_name.as_str()).unwrap_or_default();
+        let from = source.map(ToString::to_string).unwrap_or_default();
+        let part =
+            place.plan.part.as_ref().map(|part| String::from_utf8_lossy(&part.path).into_owned()).unwrap_or_default();
+        let part = if part.is_empty() { ".".to_owned() } else { part };
+        return Some(Diagnosis {
+            remedy: Some(format!(
+                "If it is the right one all the same, say so: --map '{rule_name}={part}'. Else say which part is: \
+                 --map '{rule_name}=PATH/IN/THE/BACKUP', or look for the backup that has the mount."
+            )),
+            ..Diagnosis::new(
+                Code::RestoreAmbiguous,
+                format!(
+                    "{part} of {from} was taken for {title} because nothing else is there, and looks like something else: at its \
+                     top there is {}, and live there is {}",
+                    listed(&came),
+                    listed(&live)
+                ),
+            )
+        });
+    }
+    let message = format!("{title}: at the top there is {}, and live there is {}", listed(&came), listed(&live));
+    place.cx.warn(place.plan.cases.clone(), Diagnosis::new(Code::DataUnlikeLive, message));
+    None
 }
 
 /// What is at the top of a folder; what every file system has there is nothing.

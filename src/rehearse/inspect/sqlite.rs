@@ -1,49 +1,40 @@
 //! SQLite databases in what came back: SQLite's own check decides, before a service can repair, overwrite or hide anything.
 
-use std::sync::Arc;
-
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::event::Fact;
 use crate::model::mount::Strategy;
 use crate::model::plan::DataSource;
 use crate::model::pluralize::pluralize;
-use crate::worker::client::Worker;
 use crate::worker::protocol::{Databases, Findings, SqliteJob};
 
-use super::RestoredMount;
-use crate::rehearse::restore::{KEEP_FREE, mount_diagnosis};
-use crate::rehearse::stack::StackRehearsal;
+use super::place::PlaceInspection;
+use crate::rehearse::restore::failure::mount_diagnosis;
+use crate::rehearse::restore::place::KEEP_FREE;
+use crate::rehearse::shared_task::Diagnosed;
 
-impl StackRehearsal {
-    /// Checks the SQLite databases of a place; what is to be said of them when they are well.
-    pub(in crate::rehearse) async fn sqlite_is_sound(
-        self: &Arc<Self>,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-    ) -> Result<Option<String>, Diagnosis> {
-        let RestoredMount { plan, path, to, from, .. } = place;
-        // The live data itself, only shown: nothing came back, and its disk is not to be kept busy.
-        if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
-            return Ok(None);
-        }
-        let job = SqliteJob {
-            path: path.clone(),
-            scratch: to.clone(),
-            source: from.clone(),
-            live: place.live.clone(),
-            keep_free: KEEP_FREE,
-        };
-        let doing = || format!("checking the SQLite databases of {}", plan.mount.title());
-        let databases = worker.run(job).await;
-        let databases = databases.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))?;
-        let title = plan.mount.title();
-        for diagnosis in warnings(&title, &databases) {
-            self.common.notify.send(Fact::Warned { cases: plan.cases.clone(), diagnosis });
-        }
-        match failure(&title, &databases) {
-            Some(diagnosis) => Err(diagnosis),
-            None => Ok(note(&databases)),
-        }
+/// Checks the SQLite databases of a place; what is to be said of them when they are well.
+pub(super) async fn check_databases(place: &PlaceInspection<'_>) -> Diagnosed<Option<String>> {
+    let PlaceInspection { plan, path, to, from, .. } = place;
+    // The live data itself, only shown: nothing came back, and its disk is not to be kept busy.
+    if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
+        return Ok(None);
+    }
+    let job = SqliteJob {
+        path: path.clone(),
+        scratch: to.clone(),
+        source: from.clone(),
+        live: place.live.clone(),
+        keep_free: KEEP_FREE,
+    };
+    let doing = || format!("checking the SQLite databases of {}", plan.mount.title());
+    let databases = place.worker.run(job).await;
+    let databases = databases.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))?;
+    let title = plan.mount.title();
+    for diagnosis in warnings(&title, &databases) {
+        place.cx.warn(plan.cases.clone(), diagnosis);
+    }
+    match failure(&title, &databases) {
+        Some(diagnosis) => Err(diagnosis),
+        None => Ok(note(&databases)),
     }
 }
 

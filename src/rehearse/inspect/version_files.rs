@@ -9,17 +9,18 @@ use std::time::Duration;
 use crate::docker::ImageMetadata;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::fingerprint::{VersionFile, VersionFileKind};
-use crate::model::plan::{DataSource, MountPlan, ServicePlan};
+use crate::model::mount::Mount;
+use crate::model::plan::{DataSource, ServicePlan};
 use crate::model::sandbox::ContainerSpec;
-use crate::worker::client::{JobError, Worker};
+use crate::worker::client::JobError;
 use crate::worker::protocol::VersionFilesJob;
 
-use super::RestoredMount;
+use super::place::PlaceInspection;
 use super::versions::{Mismatch, Program, ProgramName, mismatch};
-use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::job_diagnosis;
+use crate::rehearse::diagnose::job_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::state::MountedPlace;
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,150 +31,138 @@ const WORDS: (usize, usize) = (50, 16 * 1024);
 /// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
 
-impl StackRehearsal {
-    /// Notes what the data of a restored place says of itself.
-    pub(in crate::rehearse) async fn note_version_files(
-        &self,
-        place: &RestoredMount<'_>,
-        worker: &Worker,
-    ) -> Diagnosed<()> {
-        // What is only read is not the home of a program's data, and may be a library of a million files.
-        let mut mounts = self.plan.services.iter().flat_map(|plan| &plan.mounts);
-        if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
-            return Ok(());
-        }
-        let doing = || format!("looking for the versions in {}", place.plan.mount.title());
-        let marks = match worker.run(VersionFilesJob { path: place.path.clone() }).await {
-            Ok(marks) => marks,
-            Err(JobError::Failed(failure)) => {
-                tracing::debug!(%failure, place = place.plan.mount.title(), "no marks could be looked for");
-                return Ok(());
-            }
-            Err(error) => return Err(job_diagnosis(&error, &doing())),
-        };
-        // A place is restored once.
-        let _ = self.version_files[place.index].set(marks);
-        Ok(())
+/// Finds what the data of a restored place says of its version; nothing where that is of no concern.
+pub(super) async fn find(place: &PlaceInspection<'_>) -> Diagnosed<Vec<VersionFile>> {
+    // What is only read is not the home of a program's data, and may be a library of a million files.
+    let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
+    if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
+        return Ok(Vec::new());
     }
+    let doing = || format!("looking for the versions in {}", place.plan.mount.title());
+    match place.worker.run(VersionFilesJob { path: place.path.clone() }).await {
+        Ok(marks) => Ok(marks),
+        Err(JobError::Failed(failure)) => {
+            tracing::debug!(%failure, place = place.plan.mount.title(), "no version files could be looked for");
+            Ok(Vec::new())
+        }
+        Err(error) => Err(job_diagnosis(&error, &doing())),
+    }
+}
 
-    /// Whether the data that was restored for a service is of a version that its image is known not to read.
-    pub(in crate::rehearse) async fn version_fits(&self, plan: &ServicePlan) -> Diagnosed<()> {
-        for kind in [VersionFileKind::Postgres, VersionFileKind::MySql, VersionFileKind::Redis] {
-            if let Some(diagnosis) = self.mismatch_diagnosis(plan, kind).await {
-                return Err(diagnosis);
-            }
+/// Whether the data that was restored for a service is of a version that its image is known not to read.
+pub(in crate::rehearse) async fn fits_image(
+    cx: &StackContext,
+    plan: &ServicePlan,
+    mounts: &[MountedPlace],
+) -> Diagnosed<()> {
+    for kind in [VersionFileKind::Postgres, VersionFileKind::MySql, VersionFileKind::Redis] {
+        if let Some(diagnosis) = mismatch_diagnosis(cx, plan, mounts, kind).await {
+            return Err(diagnosis);
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    async fn mismatch_diagnosis(&self, plan: &ServicePlan, kind: VersionFileKind) -> Option<Diagnosis> {
-        let places: Vec<MarkedMount<'_>> = plan.mounts.iter().filter_map(|mount| self.marked(mount, kind)).collect();
-        if places.is_empty() {
-            return None;
-        }
-        let image = &plan.service.image;
-        let words = match self.common.daemon.image_words(&image.id).await {
-            Ok(words) => words,
-            Err(error) => {
-                tracing::debug!(%error, image = image.reference, "what the image says of itself");
-                ImageMetadata::default()
-            }
-        };
-        if upgrades_by_itself(kind, &words) {
-            return None;
-        }
-        let own = plan.service.env.iter().find(|var| var.name == "PGDATA").and_then(|var| var.value.as_ref());
-        let home = own.map(|value| value.reveal().to_owned()).or_else(|| words.var("PGDATA").map(str::to_owned));
-        let places: Vec<MarkedMount<'_>> =
-            places.into_iter().filter_map(|place| place.at_home(home.as_deref())).collect();
-        let told = declared_version(kind, &words);
-        let doubtful = told.as_ref().is_none_or(|program| find(&places, program).is_some());
-        // A live service runs on its data: a version need not be found out for it.
-        if !doubtful || places.is_empty() || told.is_none() && places.iter().all(|place| place.live) {
-            return None;
-        }
-        let asked = self.ask_version(plan, kind).await;
-        let (program, by) = match (asked.as_slice(), told) {
-            ([], Some(told)) => (told, "by what the image says of itself"),
-            ([program], _) => (program.clone(), "by its own word"),
-            // With several versions in it, it can bring the data from one to another.
-            _ => return None,
-        };
-        let (place, mark, found) = find(&places, &program)?;
-        let message = format!(
-            "{} was not started, so that its data stays as it was restored: {} is of {} ({} says {}), and the image {} has {program} ({by}): {}",
-            plan.service.name,
-            place.mount.mount.title(),
-            found.data,
-            mark.file,
-            mark.says,
-            image.reference,
-            found.why,
-        );
-        Some(Diagnosis { remedy: Some(found.remedy), ..Diagnosis::new(Code::DataVersionMismatch, message) })
+async fn mismatch_diagnosis(
+    cx: &StackContext,
+    plan: &ServicePlan,
+    mounts: &[MountedPlace],
+    kind: VersionFileKind,
+) -> Option<Diagnosis> {
+    let places: Vec<MarkedMount<'_>> = mounts.iter().filter_map(|mounted| marked(cx, mounted, kind)).collect();
+    if places.is_empty() {
+        return None;
     }
+    let image = &plan.service.image;
+    let words = match cx.run.daemon.image_words(&image.id).await {
+        Ok(words) => words,
+        Err(error) => {
+            tracing::debug!(%error, image = image.reference, "what the image says of itself");
+            ImageMetadata::default()
+        }
+    };
+    if upgrades_by_itself(kind, &words) {
+        return None;
+    }
+    let own = plan.service.env.iter().find(|var| var.name == "PGDATA").and_then(|var| var.value.as_ref());
+    let home = own.map(|value| value.reveal().to_owned()).or_else(|| words.var("PGDATA").map(str::to_owned));
+    let places: Vec<MarkedMount<'_>> = places.into_iter().filter_map(|place| place.at_home(home.as_deref())).collect();
+    let told = declared_version(kind, &words);
+    let doubtful = told.as_ref().is_none_or(|program| first_mismatch(&places, program).is_some());
+    // A live service runs on its data: a version need not be found out for it.
+    if !doubtful || places.is_empty() || told.is_none() && places.iter().all(|place| place.live) {
+        return None;
+    }
+    let asked = ask_version(cx, plan, kind).await;
+    let (program, by) = match (asked.as_slice(), told) {
+        ([], Some(told)) => (told, "by what the image says of itself"),
+        ([program], _) => (program.clone(), "by its own word"),
+        // With several versions in it, it can bring the data from one to another.
+        _ => return None,
+    };
+    let (place, mark, found) = first_mismatch(&places, &program)?;
+    let message = format!(
+        "{} was not started, so that its data stays as it was restored: {} is of {} ({} says {}), and the image {} has {program} ({by}): {}",
+        plan.service.name,
+        place.mount.title(),
+        found.data,
+        mark.file,
+        mark.says,
+        image.reference,
+        found.why,
+    );
+    Some(Diagnosis { remedy: Some(found.remedy), ..Diagnosis::new(Code::DataVersionMismatch, message) })
+}
 
-    /// The marks of a kind in what a service has mounted. What it cannot write to is not the home of its data.
-    fn marked<'a>(&'a self, mount: &'a MountPlan, kind: VersionFileKind) -> Option<MarkedMount<'a>> {
-        let index = mount.restore.filter(|_| !mount.mount.read_only)?;
-        let marks: Vec<&VersionFile> =
-            self.version_files.get(index)?.get()?.iter().filter(|mark| mark.kind == kind).collect();
-        let live = matches!(self.plan.restores[index].supply, DataSource::Live);
-        (!marks.is_empty()).then_some(MarkedMount { mount, marks, live })
-    }
+/// The version files of a kind in a mount. What the service cannot write to is not the home of its data.
+fn marked<'a>(cx: &StackContext, mounted: &'a MountedPlace, kind: VersionFileKind) -> Option<MarkedMount<'a>> {
+    let mount = &mounted.mount.mount;
+    let found = &mounted.place.inspected.version_files;
+    let marks: Vec<&VersionFile> = found.iter().filter(|mark| mark.kind == kind && !mount.read_only).collect();
+    let index = mounted.mount.restore?;
+    let live = matches!(cx.plan.restores[index].supply, DataSource::Live);
+    (!marks.is_empty()).then_some(MarkedMount { mount, marks, live })
+}
 
-    /// Asks the programs in a service's image for their versions. None is known when it has none, or none that could be asked.
-    async fn ask_version(&self, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
-        let hint = format!("version-{}-{}", program_word(kind), plan.service.name.service);
-        let name = self.common.session.name(&self.plan.name, &hint);
-        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
-        let spec = version_probe(&plan.service.image.id, kind);
-        let request = {
-            let name = name.clone();
-            async move { daemon.create_container(&name, &spec, &marks).await }
-        };
-        let id = match self.ledger.create(LedgerEntry::Container(name), request).await {
-            Ok(id) => id,
-            Err(error) => {
-                tracing::debug!(%error, service = %plan.service.name, "asking for a version");
-                return Vec::new();
-            }
-        };
-        let lines = tokio::time::timeout(PATIENCE, self.words_of(&id)).await.ok().flatten();
-        let daemon = self.common.daemon.clone();
-        self.ledger.in_background(async move {
-            if let Err(error) = daemon.remove_container(&id).await {
-                tracing::debug!(%error, "removing a container that was asked for its version; teardown tries again");
-            }
-        });
-        let mut found: Vec<Program> = Vec::new();
-        for program in lines.unwrap_or_default().iter().filter_map(|line| parse_version_line(line)) {
-            if program.name.marks() == kind && !found.contains(&program) {
-                found.push(program);
-            }
+/// Asks the programs in a service's image for their versions. None is known when it has none, or none that could be asked.
+async fn ask_version(cx: &StackContext, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
+    let role = format!("version-{}-{}", program_word(kind), plan.service.name.service);
+    let id = match cx.client.create_container(&role, version_probe(&plan.service.image.id, kind)).await {
+        Ok(id) => id,
+        Err(error) => {
+            tracing::debug!(%error, service = %plan.service.name, "asking for a version");
+            return Vec::new();
         }
-        tracing::debug!(service = %plan.service.name, ?found, "asked for its version");
-        found
+    };
+    let lines = tokio::time::timeout(PATIENCE, words_of(cx, &id)).await.ok().flatten();
+    cx.client.remove_in_background(id);
+    let mut found: Vec<Program> = Vec::new();
+    for program in lines.unwrap_or_default().iter().filter_map(|line| parse_version_line(line)) {
+        if program.name.marks() == kind && !found.contains(&program) {
+            found.push(program);
+        }
     }
+    tracing::debug!(service = %plan.service.name, ?found, "asked for its version");
+    found
+}
 
-    /// Starts a container, waits for its end, and gives what it said.
-    async fn words_of(&self, id: &str) -> Option<Vec<String>> {
-        let daemon = &self.common.daemon;
-        let mut seen = self.common.watch().await.ok()?.of(id);
-        daemon.start_container(id).await.ok()?;
-        while daemon.state(id).await.ok()?.running {
-            tokio::select! {
-                Ok(()) = seen.changed() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+/// Starts a container, waits for its end, and gives what it said.
+async fn words_of(cx: &StackContext, id: &str) -> Option<Vec<String>> {
+    let daemon = &cx.run.daemon;
+    let mut seen = cx.run.watch().await.ok()?.of(id);
+    daemon.start_container(id).await.ok()?;
+    while daemon.state(id).await.ok()?.running {
+        tokio::select! {
+            Ok(()) = seen.changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        daemon.log_tail(id, WORDS.0, WORDS.1).await.ok()
     }
+    daemon.log_tail(id, WORDS.0, WORDS.1).await.ok()
 }
 
 /// A mount with the marks in it.
 struct MarkedMount<'a> {
-    mount: &'a MountPlan,
+    mount: &'a Mount,
     marks: Vec<&'a VersionFile>,
     /// What is in it was copied from the live service.
     live: bool,
@@ -183,7 +172,7 @@ impl<'a> MarkedMount<'a> {
     /// Where PostgreSQL's data is, is known from `PGDATA`: what lies elsewhere is somebody else's, or of another time.
     fn at_home(self, home: Option<&str>) -> Option<Self> {
         let (Some(home), VersionFileKind::Postgres) = (home, self.marks[0].kind) else { return Some(self) };
-        let target = self.mount.mount.target.trim_end_matches('/');
+        let target = self.mount.target.trim_end_matches('/');
         let below = home.trim_end_matches('/').strip_prefix(target)?;
         if !below.is_empty() && !below.starts_with('/') {
             return None;
@@ -198,7 +187,7 @@ impl<'a> MarkedMount<'a> {
 
 /// The first mark that this program does not read, unless there is data that it reads beside it: what an upgrade left behind
 /// is no harm. Of Redis all is read that is there.
-fn find<'p, 'a>(
+fn first_mismatch<'p, 'a>(
     places: &'p [MarkedMount<'a>],
     program: &Program,
 ) -> Option<(&'p MarkedMount<'a>, &'a VersionFile, Mismatch)> {
@@ -300,7 +289,7 @@ fn version_probe(image: &str, kind: VersionFileKind) -> ContainerSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mount::{Mount, MountOrigin, Strategy};
+    use crate::model::mount::MountOrigin;
 
     fn words(env: &[&str], labels: &[(&str, &str)]) -> ImageMetadata {
         let env = env.iter().filter_map(|line| line.split_once('='));
@@ -357,10 +346,9 @@ mod tests {
         }
     }
 
-    fn mount(target: &str) -> MountPlan {
+    fn mount(target: &str) -> Mount {
         let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
-        let mount = Mount { target: target.to_owned(), origin, read_only: false };
-        MountPlan { mount, strategy: Strategy::Copy, restore: Some(0) }
+        Mount { target: target.to_owned(), origin, read_only: false }
     }
 
     fn mark(kind: VersionFileKind, file: &str, says: &str) -> VersionFile {
@@ -373,7 +361,7 @@ mod tests {
         let place = MarkedMount { mount: &mount, marks: marks.iter().collect(), live: false };
         let places: Vec<MarkedMount<'_>> = place.at_home(home).into_iter().collect();
         let program = Program::new(program.0, program.1).expect("a version");
-        find(&places, &program).map(|(_, mark, _)| mark.file.clone())
+        first_mismatch(&places, &program).map(|(_, mark, _)| mark.file.clone())
     }
 
     #[test]

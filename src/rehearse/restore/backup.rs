@@ -1,6 +1,5 @@
 //! Restoring from a source that is poured out: one pass fills all the places of a stack.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -17,14 +16,31 @@ use crate::source::{Backup, SourceError};
 use crate::worker::client::{JobError, Worker};
 use crate::worker::protocol::{Failure, PrepareEmptyJob, RootKind, Route, UnpackJob, Unpacked};
 
-use super::{KEEP_FREE, Restored, failure_diagnosis, mount_diagnosis};
-use crate::rehearse::sandbox::worker::PreparedVolume;
-use crate::rehearse::shared_task::{Diagnosed, SharedFuture};
-use crate::rehearse::stack::StackRehearsal;
+use super::failure::{failure_diagnosis, mount_diagnosis};
+use super::place::{KEEP_FREE, begin_step, warn_of_lost};
+use crate::rehearse::sandbox::worker::Sandbox;
+use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::state::{BroughtData, PreparedPlace};
 use crate::rehearse::steps::OpenStep;
 
-/// What came to each place, by its index in the plan.
-pub(in crate::rehearse) type Streamed = BTreeMap<usize, Diagnosed<Restored>>;
+/// What one pass over an archive brought to the places that are restored from it.
+#[derive(Default)]
+pub(in crate::rehearse) struct StreamedPlaces(Vec<(usize, Diagnosed<BroughtData>)>);
+
+impl StreamedPlaces {
+    /// What came to the place of this index in the plan.
+    pub fn of(&self, place: usize) -> Diagnosed<BroughtData> {
+        match self.0.iter().find(|(index, _)| *index == place) {
+            Some((_, brought)) => brought.clone(),
+            None => Err(Diagnosis::new(Code::RestoreFailed, "nothing was restored to this place")),
+        }
+    }
+
+    fn push(&mut self, place: usize, brought: Diagnosed<BroughtData>) {
+        self.0.push((place, brought));
+    }
+}
 
 /// Pieces that wait between the thread that reads and the connection to the engine: with a piece of 256 KiB, 2 MiB.
 const WAITING: usize = 8;
@@ -33,156 +49,145 @@ const WAITING: usize = 8;
 struct UnpackTarget<'a> {
     index: usize,
     plan: &'a RestorePlan,
-    prepared: PreparedVolume,
+    prepared: PreparedPlace,
     path: &'a [u8],
     holds: &'a ContentTally,
     max_entries: u64,
     step: OpenStep,
 }
 
-impl StackRehearsal {
-    /// A place that the source of this index fills; the first who asks has all of them filled.
-    pub(in crate::rehearse) async fn out_of_stream(
-        self: &Arc<Self>,
-        index: usize,
-        source: usize,
-    ) -> Diagnosed<Restored> {
-        let stack = Arc::clone(self);
-        let streamed: SharedFuture<Arc<Streamed>> =
-            self.streamed[source].get(|| async move { stack.stream(source).await.map(Arc::new) });
-        match streamed.await?.get(&index) {
-            Some(restored) => restored.clone(),
-            None => Err(Diagnosis::new(Code::RestoreFailed, "nothing was restored to this place")),
+/// Fills every place of a stack that is restored from this source, in one pass.
+pub(in crate::rehearse) async fn stream(
+    cx: &StackContext,
+    sandbox: &Sandbox,
+    source: usize,
+) -> Diagnosed<StreamedPlaces> {
+    let opened = &cx.run.sources[source];
+    let Some(backup) = opened.backup.clone() else {
+        return Err(Diagnosis::new(Code::SourceUnreachable, format!("{} was not opened", opened.place)));
+    };
+    let worker = sandbox.worker("its last restore").await?;
+    let mut streamed = StreamedPlaces::default();
+    let mut places = Vec::new();
+    for (index, plan) in cx.plan.restores.iter().enumerate() {
+        let DataSource::Archive { source: of, path, holds, max_entries, root_of_live } = &plan.supply else {
+            continue;
+        };
+        if *of != source {
+            continue;
         }
-    }
-
-    async fn stream(self: &Arc<Self>, source: usize) -> Diagnosed<Streamed> {
-        let sandbox = self.sandbox().await?;
-        let supplier = &self.common.sources[source];
-        let Some(backup) = supplier.backup.clone() else {
-            return Err(Diagnosis::new(Code::SourceUnreachable, format!("{} was not opened", supplier.place)));
-        };
-        let Some(worker) = sandbox.worker.lock().await.clone() else {
-            return Err(Diagnosis::new(Code::WorkerFailed, "the worker was gone before its last restore"));
-        };
-        let mut streamed = Streamed::new();
-        let mut places = Vec::new();
-        for (index, plan) in self.plan.restores.iter().enumerate() {
-            let DataSource::Archive { source: of, path, holds, max_entries, root_of_live } = &plan.supply else {
-                continue;
-            };
-            if *of != source {
+        let prepared = match sandbox.places[index].clone() {
+            Ok(prepared) => prepared,
+            Err(diagnosis) => {
+                streamed.push(index, Err(diagnosis));
                 continue;
             }
-            let prepared = match sandbox.places[index].clone() {
-                Ok(prepared) => prepared,
-                Err(diagnosis) => {
-                    streamed.insert(index, Err(diagnosis));
-                    continue;
-                }
-            };
-            let step = self.restore_step(plan);
-            // Known beforehand: nothing is written for a place that would not be let be filled.
-            if plan.max_copy > 0 && holds.amount.bytes > plan.max_copy {
-                let failure = Failure::TooLarge { bytes: holds.amount.bytes, max_bytes: plan.max_copy };
-                streamed.insert(index, Err(step.broke(failure_diagnosis(&failure, &plan.mount))));
-                continue;
-            }
-            if let (true, Some(live)) = (*root_of_live, prepared.live.clone()) {
-                self.root_as_live(plan, live, &prepared, &worker).await;
-            }
-            places.push(UnpackTarget { index, plan, prepared, path, holds, max_entries: *max_entries, step });
+        };
+        let step = begin_step(cx, plan);
+        // Known beforehand: nothing is written for a place that would not be let be filled.
+        if plan.max_copy > 0 && holds.amount.bytes > plan.max_copy {
+            let failure = Failure::TooLarge { bytes: holds.amount.bytes, max_bytes: plan.max_copy };
+            streamed.push(index, Err(step.broke(failure_diagnosis(&failure, &plan.mount))));
+            continue;
         }
-        if !places.is_empty() {
-            self.fill(&backup, &worker, places, &mut streamed).await;
+        if let (true, Some(live)) = (*root_of_live, prepared.live.clone()) {
+            root_as_live(plan, live, &prepared, &worker).await;
         }
-        Ok(streamed)
+        places.push(UnpackTarget { index, plan, prepared, path, holds, max_entries: *max_entries, step });
     }
+    if !places.is_empty() {
+        fill(cx, &backup, &worker, places, &mut streamed).await;
+    }
+    Ok(streamed)
+}
 
-    /// Gives the new volume the owner and mode that the live one has. Where that cannot be had it stays root's: its service may
-    /// well see to that by itself, and if not, it will say so.
-    async fn root_as_live(&self, plan: &RestorePlan, from: String, prepared: &PreparedVolume, worker: &Worker) {
-        if let Err(error) = worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
-            tracing::debug!(%error, mount = plan.mount.title(), "the live mount's root");
-        }
+/// Gives the new volume the owner and mode that the live one has. Where that cannot be had it stays root's: its service may
+/// well see to that by itself, and if not, it will say so.
+async fn root_as_live(plan: &RestorePlan, from: String, prepared: &PreparedPlace, worker: &Worker) {
+    if let Err(error) = worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
+        tracing::debug!(%error, mount = plan.mount.title(), "the live mount's root");
     }
+}
 
-    async fn fill(
-        &self,
-        backup: &Arc<Backup>,
-        worker: &Worker,
-        places: Vec<UnpackTarget<'_>>,
-        streamed: &mut Streamed,
-    ) {
-        // Each place's own bounds were held against what the backup was seen to hold; these are for one that has changed since.
-        let job = UnpackJob {
-            routes: places
-                .iter()
-                .map(|place| Route {
-                    prefix: place.path.to_vec(),
-                    to: place.prepared.to.clone(),
-                    contents: place.plan.verify_content,
-                })
-                .collect(),
-            max_bytes: loosest(places.iter().map(|place| place.plan.max_copy)),
-            max_entries: loosest(places.iter().map(|place| place.max_entries)),
-            keep_free: KEEP_FREE,
-        };
-        let (stream, mut end) = read_in_background(backup, places.iter().map(|place| place.path.to_vec()).collect());
-        let answer = worker.unpack(job, stream, |amount, total| {
-            // The worker counts what all get; one line that moves is enough.
-            if let Some(place) = places.first() {
-                place.step.progress(amount, total);
+async fn fill(
+    cx: &StackContext,
+    backup: &Arc<Backup>,
+    worker: &Worker,
+    places: Vec<UnpackTarget<'_>>,
+    streamed: &mut StreamedPlaces,
+) {
+    // Each place's own bounds were held against what the backup was seen to hold; these are for one that has changed since.
+    let job = UnpackJob {
+        routes: places
+            .iter()
+            .map(|place| Route {
+                prefix: place.path.to_vec(),
+                to: place.prepared.to.clone(),
+                contents: place.plan.verify_content,
+            })
+            .collect(),
+        max_bytes: loosest(places.iter().map(|place| place.plan.max_copy)),
+        max_entries: loosest(places.iter().map(|place| place.max_entries)),
+        keep_free: KEEP_FREE,
+    };
+    let (stream, mut end) = read_in_background(backup, places.iter().map(|place| place.path.to_vec()).collect());
+    let answer = worker.unpack(job, stream, |amount, total| {
+        // The worker counts what all get; one line that moves is enough.
+        if let Some(place) = places.first() {
+            place.step.progress(amount, total);
+        }
+    });
+    let answer = answer.await;
+    // When the source broke, that is why the worker got no whole archive. It has ended by now, or nobody listens to it.
+    let broken = match end.try_recv() {
+        Ok(Err(error)) if !matches!(error, SourceError::Unheard(_)) => Some(error.diagnosis(&backup.place)),
+        _ => None,
+    };
+    let unpacked = match (broken, answer) {
+        (Some(diagnosis), _) => Err(Refusal::Of(diagnosis)),
+        (None, Ok(unpacked)) => Ok(unpacked),
+        (None, Err(error)) => Err(Refusal::By(error)),
+    };
+    match unpacked {
+        Ok(all) => {
+            for (place, unpacked) in places.into_iter().zip(all) {
+                let (index, brought) = (place.index, conclude(cx, place, &unpacked, backup));
+                streamed.push(index, brought);
             }
-        });
-        let answer = answer.await;
-        // When the source broke, that is why the worker got no whole archive. It has ended by now, or nobody listens to it.
-        let broken = match end.try_recv() {
-            Ok(Err(error)) if !matches!(error, SourceError::Unheard(_)) => Some(error.diagnosis(&backup.place)),
-            _ => None,
-        };
-        let unpacked = match (broken, answer) {
-            (Some(diagnosis), _) => Err(Refusal::Of(diagnosis)),
-            (None, Ok(unpacked)) => Ok(unpacked),
-            (None, Err(error)) => Err(Refusal::By(error)),
-        };
-        match unpacked {
-            Ok(all) => {
-                for (place, unpacked) in places.into_iter().zip(all) {
-                    self.note_unpacked(place, &unpacked, backup, streamed);
-                }
-            }
-            Err(refusal) => {
-                for place in places {
-                    let diagnosis = match &refusal {
-                        Refusal::Of(diagnosis) => diagnosis.clone(),
-                        Refusal::By(error) => {
-                            mount_diagnosis(error, &place.plan.mount, &format!("restoring from {}", backup.place))
-                        }
-                    };
-                    streamed.insert(place.index, Err(place.step.broke(diagnosis)));
-                }
+        }
+        Err(refusal) => {
+            for place in places {
+                let diagnosis = match &refusal {
+                    Refusal::Of(diagnosis) => diagnosis.clone(),
+                    Refusal::By(error) => {
+                        mount_diagnosis(error, &place.plan.mount, &format!("restoring from {}", backup.place))
+                    }
+                };
+                streamed.push(place.index, Err(place.step.broke(diagnosis)));
             }
         }
     }
+}
 
-    /// Tells what came to a place.
-    fn note_unpacked(&self, place: UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup, streamed: &mut Streamed) {
-        let difference = difference(&place, unpacked, backup);
-        let UnpackTarget { index, plan, prepared, step, .. } = place;
-        self.warn_of_lost(plan, &unpacked.lost_metadata, unpacked.lost_metadata_count);
-        if let Some(diagnosis) = difference {
-            streamed.insert(index, Err(step.broke(diagnosis)));
-            return;
-        }
-        self.note_restored_files(plan, unpacked.amount.files);
-        step.done_with(Some(unpacked.amount), None);
-        let restored = match unpacked.root {
-            Some(RootKind::File) => Restored::HostPath(format!("{}/file", prepared.volume.mountpoint)),
-            _ => Restored::Volume(prepared.volume.name),
-        };
-        streamed.insert(index, Ok(restored));
+/// Ends the step of a place with what came to it.
+fn conclude(
+    cx: &StackContext,
+    place: UnpackTarget<'_>,
+    unpacked: &Unpacked,
+    backup: &Backup,
+) -> Diagnosed<BroughtData> {
+    let difference = difference(&place, unpacked, backup);
+    let UnpackTarget { plan, prepared, step, .. } = place;
+    warn_of_lost(cx, plan, &unpacked.lost_metadata, unpacked.lost_metadata_count);
+    if let Some(diagnosis) = difference {
+        return Err(step.broke(diagnosis));
     }
+    step.done_with(Some(unpacked.amount), None);
+    let data = match unpacked.root {
+        Some(RootKind::File) => prepared.as_file(),
+        _ => prepared.as_folder(),
+    };
+    Ok(BroughtData::of(data, unpacked.amount.files))
 }
 
 /// What came to a place is held against what the backup was seen to hold.

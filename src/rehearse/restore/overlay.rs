@@ -4,22 +4,18 @@
 //! listens at the other end. In an overlay they are other sockets and pipes, at whose other end is nobody: a connection is
 //! refused. That holds for those, too, which appear while the rehearsal runs.
 
-use std::sync::Arc;
-
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::MountOrigin;
-use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::model::sandbox::VolumeSpec;
-use crate::worker::client::Worker;
 use crate::worker::protocol::{PrepareOverlayJob, RootKind, Scan, ScanJob};
 
-use super::{Restored, kind_word, mount_diagnosis, named};
-use crate::rehearse::engine::docker_diagnosis;
-use crate::rehearse::sandbox::ledger::LedgerEntry;
-use crate::rehearse::sandbox::worker::PreparedVolume;
+use super::copy::copy;
+use super::failure::mount_diagnosis;
+use super::place::{PlaceRestore, begin_step, kind_word, named};
+use crate::rehearse::diagnose::docker_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::state::{BroughtData, PreparedPlace, RestoredData};
 use crate::rehearse::steps::OpenStep;
 
 /// Entries that are looked at to count what a mount holds and to name what in it is no file.
@@ -27,115 +23,91 @@ const MAX_ENTRIES: u64 = 200_000;
 /// File systems that compare names in their own way, on which the kernel lays no overlay.
 const NO_LOWER: [&str; 5] = ["vfat", "msdos", "exfat", "cifs", "smb3"];
 
-impl StackRehearsal {
-    /// Shown read-only, through an overlay where one can be, else as a copy.
-    pub(in crate::rehearse) async fn shown_read_only(
-        self: &Arc<Self>,
-        index: usize,
-        plan: &RestorePlan,
-        prepared: &PreparedVolume,
-        worker: &Worker,
-    ) -> Diagnosed<Restored> {
-        let Some(from) = prepared.from.clone() else { return Ok(Restored::Nothing) };
-        let step = self.restore_step(plan);
-        let scan = match self.look(plan, from, worker).await {
-            Ok(scan) => scan,
-            Err(diagnosis) => return Err(step.broke(diagnosis)),
-        };
-        match (scan.root, &plan.mount.origin) {
-            (RootKind::Socket | RootKind::Other, _) => {
-                step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
-                return Ok(Restored::Nothing);
-            }
-            // The mount holds on to this very file, whatever takes its place.
-            (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
-                self.note_restored_files(plan, scan.amount.files);
-                step.done_with(None, Some(note(&scan)));
-                return Ok(Restored::HostPath(prepared.source_path.clone().unwrap_or_default()));
-            }
-            (RootKind::File | RootKind::Folder, _) => {}
+/// Shown read-only, through an overlay where one can be, else as a copy.
+pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
+    let PlaceRestore { cx, plan, prepared, .. } = place;
+    let Some(from) = prepared.from.clone() else { return Ok(BroughtData::without_files(RestoredData::Nothing)) };
+    let step = begin_step(cx, plan);
+    let scan = match scan(place, from).await {
+        Ok(scan) => scan,
+        Err(diagnosis) => return Err(step.broke(diagnosis)),
+    };
+    match (scan.root, &plan.mount.origin) {
+        (RootKind::Socket | RootKind::Other, _) => {
+            step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
+            return Ok(BroughtData::without_files(RestoredData::Nothing));
         }
-        if scan.special_file_count > 0 {
-            let special_files = named(&scan.special_files, scan.special_file_count);
-            self.withhold(index, format!("what listens outside at {special_files} in {}", plan.mount.title()));
+        // The mount holds on to this very file, whatever takes its place.
+        (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
+            step.done_with(None, Some(note(&scan)));
+            let path = prepared.source_path.clone().unwrap_or_default();
+            return Ok(BroughtData::of(RestoredData::HostPath(path), scan.amount.files));
         }
-        match obstacle(prepared, &scan) {
-            Some(obstacle) => {
-                step.done_with(None, Some(format!("copied instead: {obstacle}")));
-                self.copy(plan, prepared, worker).await
-            }
-            None => self.mount_overlay(index, plan, prepared, worker, &scan, step).await,
-        }
+        (RootKind::File | RootKind::Folder, _) => {}
     }
-
-    /// Shown through an overlay that can be written to, as was asked for.
-    pub(in crate::rehearse) async fn overlay(
-        self: &Arc<Self>,
-        index: usize,
-        plan: &RestorePlan,
-        prepared: &PreparedVolume,
-        worker: &Worker,
-    ) -> Diagnosed<Restored> {
-        let step = self.restore_step(plan);
-        let cannot = |why: &str| {
-            let message = format!("no overlay can be laid on {}: {why}; use copy", plan.mount.title());
-            Diagnosis::new(Code::RestoreFailed, message)
-        };
-        let Some(from) = prepared.from.clone() else {
-            return Err(step.broke(cannot("it has no path on the engine's host")));
-        };
-        let scan = match self.look(plan, from, worker).await {
-            Ok(scan) => scan,
-            Err(diagnosis) => return Err(step.broke(diagnosis)),
-        };
-        match obstacle(prepared, &scan) {
-            Some(obstacle) => Err(step.broke(cannot(&obstacle))),
-            None => self.mount_overlay(index, plan, prepared, worker, &scan, step).await,
+    let withheld = (scan.special_file_count > 0).then(|| {
+        let special_files = named(&scan.special_files, scan.special_file_count);
+        format!("what listens outside at {special_files} in {}", plan.mount.title())
+    });
+    let brought = match obstacle(prepared, &scan) {
+        Some(obstacle) => {
+            step.done_with(None, Some(format!("copied instead: {obstacle}")));
+            copy(place).await?
         }
+        None => mount_overlay(place, &scan, step).await?,
+    };
+    Ok(BroughtData { withheld, ..brought })
+}
+
+/// Shown through an overlay that can be written to, as was asked for.
+pub(super) async fn overlay(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
+    let PlaceRestore { cx, plan, prepared, .. } = place;
+    let step = begin_step(cx, plan);
+    let cannot = |why: &str| {
+        let message = format!("no overlay can be laid on {}: {why}; use copy", plan.mount.title());
+        Diagnosis::new(Code::RestoreFailed, message)
+    };
+    let Some(from) = prepared.from.clone() else {
+        return Err(step.broke(cannot("it has no path on the engine's host")));
+    };
+    let scan = match scan(place, from).await {
+        Ok(scan) => scan,
+        Err(diagnosis) => return Err(step.broke(diagnosis)),
+    };
+    match obstacle(prepared, &scan) {
+        Some(obstacle) => Err(step.broke(cannot(&obstacle))),
+        None => mount_overlay(place, &scan, step).await,
     }
+}
 
-    async fn look(&self, plan: &RestorePlan, path: String, worker: &Worker) -> Diagnosed<Scan> {
-        let doing = || format!("looking through {}", plan.mount.title());
-        let scan = worker.run(ScanJob { path, max_entries: MAX_ENTRIES }).await;
-        scan.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))
+async fn scan(place: &PlaceRestore<'_>, path: String) -> Diagnosed<Scan> {
+    let PlaceRestore { plan, worker, .. } = place;
+    let doing = || format!("looking through {}", plan.mount.title());
+    let scan = worker.run(ScanJob { path, max_entries: MAX_ENTRIES }).await;
+    scan.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))
+}
+
+async fn mount_overlay(place: &PlaceRestore<'_>, scan: &Scan, step: OpenStep) -> Diagnosed<BroughtData> {
+    let PlaceRestore { cx, index, plan, prepared, worker } = place;
+    let doing = || format!("preparing an overlay on {}", plan.mount.title());
+    let from = prepared.from.clone().unwrap_or_default();
+    if let Err(error) = worker.run(PrepareOverlayJob { from, to: prepared.to.clone() }).await {
+        return Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing())));
     }
-
-    async fn mount_overlay(
-        &self,
-        index: usize,
-        plan: &RestorePlan,
-        prepared: &PreparedVolume,
-        worker: &Worker,
-        scan: &Scan,
-        step: OpenStep,
-    ) -> Diagnosed<Restored> {
-        let doing = || format!("preparing an overlay on {}", plan.mount.title());
-        let from = prepared.from.clone().unwrap_or_default();
-        if let Err(error) = worker.run(PrepareOverlayJob { from, to: prepared.to.clone() }).await {
-            return Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing())));
+    let base = &prepared.volume.mountpoint;
+    let lower = prepared.source_path.clone().unwrap_or_default();
+    let spec = VolumeSpec::Overlay { lower, upper: format!("{base}/upper"), work: format!("{base}/work") };
+    match cx.client.create_volume(&format!("o{index}"), spec).await {
+        Ok(volume) => {
+            step.done_with(None, Some(note(scan)));
+            Ok(BroughtData::of(RestoredData::Volume(volume.name), scan.amount.files))
         }
-        let name = self.common.session.name(&self.plan.name, &format!("o{index}"));
-        let base = &prepared.volume.mountpoint;
-        let lower = prepared.source_path.clone().unwrap_or_default();
-        let spec = VolumeSpec::Overlay { lower, upper: format!("{base}/upper"), work: format!("{base}/work") };
-        let (daemon, marks) = (self.common.daemon.clone(), self.common.session.marks(&self.plan.name));
-        let request = {
-            let name = name.clone();
-            async move { daemon.create_volume(&name, &spec, &marks).await }
-        };
-        match self.ledger.create(LedgerEntry::Volume(name.clone()), request).await {
-            Ok(_) => {
-                self.note_restored_files(plan, scan.amount.files);
-                step.done_with(None, Some(note(scan)));
-                Ok(Restored::Volume(name))
-            }
-            Err(error) => Err(step.broke(docker_diagnosis(&error, Code::RestoreFailed, "creating an overlay volume"))),
-        }
+        Err(error) => Err(step.broke(docker_diagnosis(&error, Code::RestoreFailed, "creating an overlay volume"))),
     }
 }
 
 /// Why no overlay can lie on this place, or would not show what is in it.
-fn obstacle(prepared: &PreparedVolume, scan: &Scan) -> Option<String> {
+fn obstacle(prepared: &PreparedPlace, scan: &Scan) -> Option<String> {
     let Some(path) = &prepared.source_path else {
         return Some("it has no path on the engine's host".to_owned());
     };
@@ -162,7 +134,7 @@ mod tests {
     use crate::docker::VolumeInfo;
     use crate::model::event::Amount;
 
-    fn place(path: Option<&str>) -> PreparedVolume {
+    fn place(path: Option<&str>) -> PreparedPlace {
         let volume = VolumeInfo {
             name: "v".to_owned(),
             driver: "local".to_owned(),
@@ -170,7 +142,7 @@ mod tests {
             options: Default::default(),
             labels: Default::default(),
         };
-        PreparedVolume {
+        PreparedPlace {
             from: Some("/from/0".to_owned()),
             to: "/to/0".to_owned(),
             volume,
@@ -198,7 +170,7 @@ mod tests {
     #[test]
     fn an_overlay_lies_on_what_it_would_show_whole() {
         assert_eq!(obstacle(&place(Some("/srv/media")), &scan("ext4", 0)), None);
-        let on_use = PreparedVolume { mounted_on_use: true, ..place(Some("/srv/media")) };
+        let on_use = PreparedPlace { mounted_on_use: true, ..place(Some("/srv/media")) };
         for (place, scan) in [
             (place(None), scan("ext4", 0)),
             (place(Some("/srv/a,b")), scan("ext4", 0)),

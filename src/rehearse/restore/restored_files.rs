@@ -1,36 +1,23 @@
 //! How many files came back into a service. A green service into which none was brought shows that it starts, and nothing of
 //! its data: that is told.
 
-use std::sync::atomic::Ordering;
-
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::event::Fact;
 use crate::model::mount::Strategy;
-use crate::model::plan::{MountPlan, RestorePlan};
+use crate::model::plan::MountPlan;
 use crate::model::service::ServiceName;
 use crate::plan::holds_data;
 
-use crate::rehearse::stack::StackRehearsal;
+use crate::rehearse::running::RunningService;
 
-impl StackRehearsal {
-    /// So many files are in the place now, or are seen through it.
-    pub(in crate::rehearse) fn note_restored_files(&self, place: &RestorePlan, files: u64) {
-        // A place is restored once, whoever shows it.
-        let index = self.plan.restores.iter().position(|restore| restore.mount.origin == place.mount.origin);
-        if let Some(restored_files) = index.and_then(|index| self.restored_files.get(index)) {
-            restored_files.store(files, Ordering::Relaxed);
-        }
-    }
-
-    /// A word on a service that passed without data.
-    pub(in crate::rehearse) fn warn_nothing_selected(&self, case: &ServiceName) {
-        let files = |restore: usize| {
-            self.restored_files.get(restore).map_or(0, |restored_files| restored_files.load(Ordering::Relaxed))
-        };
-        let diagnosis = self.plan_of(case).and_then(|plan| nothing_restored(case, &plan.mounts, files));
-        if let Some(diagnosis) = diagnosis {
-            self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
-        }
+/// Warns of a service that passed without data; `tables` is how many tables were loaded into the place of an index.
+pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, tables: impl Fn(usize) -> u64) {
+    let mounts = &running.booted.mounts;
+    let files = |restore: usize| {
+        let mounted = mounts.iter().find(|mounted| mounted.mount.restore == Some(restore));
+        tables(restore).max(mounted.map_or(0, |mounted| mounted.place.brought.files))
+    };
+    if let Some(diagnosis) = nothing_restored(running.name(), &running.plan.mounts, files) {
+        running.cx.warn(vec![running.name().clone()], diagnosis);
     }
 }
 

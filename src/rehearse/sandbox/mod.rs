@@ -1,5 +1,7 @@
 //! The sandbox: what is created for a rehearsal, the record of it, and how all of it is removed.
 
+pub(super) mod canary;
+pub(super) mod client;
 pub(super) mod ledger;
 pub mod session;
 pub mod stop;

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use crate::docker::Daemon;
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::model::source::{BackupContents, MountQuery};
+use crate::rehearse::sandbox::client::{PLAN, SandboxClient};
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
-use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::client::{JobError, WorkerError, WorkerImage};
 use crate::worker::protocol::{Failure, SurveyJob, Surveyed};
 
 /// Where the worker sees the folder.
@@ -26,8 +27,8 @@ pub async fn look(
     let image = WorkerImage::ensure(daemon).await?;
     let mounts =
         vec![MountSpec { target: TARGET.to_owned(), source: MountSource::HostPath(path.to_owned()), read_only: true }];
-    let name = format!("rehearsa-{}-lookup", session.id);
-    let answer = match Worker::start(daemon, &image, &name, mounts, NetworkSpec::None, &session.marks("plan")).await {
+    let client = SandboxClient::new(daemon, session, PLAN);
+    let answer = match client.start_worker(&image, "lookup", mounts, NetworkSpec::None).await {
         Ok(worker) => {
             let job = SurveyJob { path: TARGET.to_owned(), wants };
             tokio::select! {

@@ -9,10 +9,11 @@ use crate::docker::{Daemon, DockerErrorKind};
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{DataSource, Plan, RestorePlan};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
+use crate::rehearse::sandbox::client::{PLAN, SandboxClient};
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
-use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::client::{JobError, WorkerError, WorkerImage};
 use crate::worker::protocol::{Scan, ScanJob};
 
 /// Entries after which counting stops: a plan is to be had soon.
@@ -48,7 +49,8 @@ pub async fn measure(daemon: &Daemon, session: &Session, plan: &Plan, stop: &Sto
         return Ok(unknown(plan));
     }
     let image = WorkerImage::ensure(daemon).await?;
-    let counted = Counting { daemon, image: &image, session, stop }.all(&present).await;
+    let client = SandboxClient::new(daemon, session, PLAN);
+    let counted = Counting { client, image: &image, stop }.all(&present).await;
     let left = sweep::remove_session(daemon, &session.id).await?;
     if let Some(left) = left.into_iter().next() {
         return Err(left.error.into());
@@ -85,9 +87,8 @@ async fn is_present(daemon: &Daemon, source: &MountOrigin) -> Result<bool, Worke
 
 /// What counting takes.
 struct Counting<'a> {
-    daemon: &'a Daemon,
+    client: SandboxClient,
     image: &'a WorkerImage,
-    session: &'a Session,
     stop: &'a StopSignal,
 }
 
@@ -123,10 +124,8 @@ impl Counting<'_> {
 
     async fn some(&self, role: &str, sources: &[(usize, &MountOrigin)]) -> Result<BTreeMap<usize, Scan>, WorkerError> {
         let mounts = sources.iter().map(|(place, origin)| mount(*place, origin)).collect();
-        let name = format!("rehearsa-{}-{role}", self.session.id);
-        let marks = self.session.marks("plan");
         // The start is never dropped in the middle: the engine might create the container after we looked for it.
-        let worker = Worker::start(self.daemon, self.image, &name, mounts, NetworkSpec::None, &marks).await?;
+        let worker = self.client.start_worker(self.image, role, mounts, NetworkSpec::None).await?;
         let scans = stream::iter(sources)
             .map(|(place, _)| {
                 let worker = &worker;

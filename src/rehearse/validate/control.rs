@@ -2,104 +2,35 @@
 //! shown that the program starts, and nothing of its data.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::model::check::{CheckSummary, Proof};
+use crate::model::check::CheckSummary;
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Fact, Step, StepResult};
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{DataSource, MountPlan, StackPlan};
 use crate::model::service::ServiceName;
 
-use crate::rehearse::engine::alone;
+use crate::rehearse::attempt::alone;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack::StackRehearsal;
 
 /// The least time that a service without its data has to come up: to begin anew takes some longer than to go on.
 const LEAST: Duration = Duration::from_secs(30);
 /// How much longer than with its data it may take.
 const LONGER: u32 = 3;
 
-impl StackRehearsal {
-    /// What is shown once the control is done, if it is asked for.
-    pub(in crate::rehearse) async fn control(self: &Arc<Self>, case: &ServiceName, proof: Proof) -> Proof {
-        if !self.plan_of(case).is_some_and(|plan| plan.settings.control) {
-            return proof;
-        }
-        let service = case.clone();
-        let step = self.common.notify.begin(vec![case.clone()], Step::Control { service });
-        let Some(empty) = without_data(&self.plan, case, self.took(case)) else {
-            step.done_with(None, Some("it writes to no mount: there is nothing to take away".to_owned()));
-            return proof;
-        };
-        let overheard = Arc::new(Mutex::new(Recorded::default()));
-        let (ear, of) = (Arc::clone(&overheard), case.clone());
-        let common =
-            self.common.silenced(move |fact| ear.lock().unwrap_or_else(PoisonError::into_inner).record(&of, fact));
-        let again = Arc::new(StackRehearsal::new(Arc::new(common), empty));
-        // A stop is seen by those who made this rehearsal: what it has begun is removed in any case.
-        let result = tokio::select! {
-            biased;
-            () = self.common.stop.cancelled() => None,
-            result = again.validate(case) => Some(result.map(drop)),
-        };
-        again.tear_down(Vec::new()).await;
-        let Some(result) = result else { return proof };
-        let passed = std::mem::take(&mut overheard.lock().unwrap_or_else(PoisonError::into_inner).passed);
-        match seen(&result) {
-            ControlResult::Passed => {
-                step.done_with(None, Some("its checks pass there, too".to_owned()));
-                let passed = if passed.is_empty() { "that it runs".to_owned() } else { passed.join(", ") };
-                let message = format!(
-                    "{case} was booted once more with every mount that it writes to empty, and passed there, too: {passed} says \
-                     nothing of the data"
-                );
-                let diagnosis = Diagnosis::new(Code::CheckNotDataSensitive, message);
-                self.common.notify.send(Fact::Warned { cases: vec![case.clone()], diagnosis });
-                self.without_checks(case).await.min(proof)
-            }
-            ControlResult::Failed(diagnosis) => {
-                let but = match passed.as_slice() {
-                    [] => String::new(),
-                    passed => format!("; {} passed all the same", passed.join(", ")),
-                };
-                step.done_with(None, Some(format!("it is noticed: {}{but}", diagnosis.code.title())));
-                proof
-            }
-            ControlResult::Nothing(diagnosis) => {
-                step.done_with(None, Some(format!("could not be found out: {diagnosis}")));
-                proof
-            }
-        }
-    }
-
-    /// What was shown before anybody asked for the data.
-    async fn without_checks(self: &Arc<Self>, case: &ServiceName) -> Proof {
-        // It was ready, and found so once and for all.
-        self.ready(case).await.unwrap_or(Proof::Running)
-    }
-
-    /// How long the service took to come up.
-    fn took(&self, case: &ServiceName) -> Duration {
-        let places =
-            self.plan_of(case).into_iter().flat_map(|plan| plan.mounts.iter().filter_map(|mount| mount.restore));
-        let began = places.filter_map(|index| self.restore_began[index].get()).min();
-        began.map_or(Duration::ZERO, Instant::elapsed)
-    }
-}
-
 /// What was heard of the second boot.
 #[derive(Default)]
-struct Recorded {
+pub(in crate::rehearse) struct Recorded {
     /// Checks that are under way, by the number of their step.
     open: BTreeMap<u64, String>,
     /// Those that passed, as people call them.
-    passed: Vec<String>,
+    pub passed: Vec<String>,
 }
 
 impl Recorded {
-    fn record(&mut self, case: &ServiceName, fact: &Fact) {
+    /// Hears of one fact of the second boot of `case`.
+    pub fn record(&mut self, case: &ServiceName, fact: &Fact) {
         match fact {
             Fact::StepStarted { id, step: Step::Check { service, check }, .. } if service == case => {
                 self.open.insert(*id, called(check));
@@ -124,28 +55,29 @@ fn called(check: &CheckSummary) -> String {
 }
 
 /// What a service did without its data.
-enum ControlResult<'a> {
+pub(in crate::rehearse) enum ControlResult<'a> {
     /// As with it.
     Passed,
     /// It did not come up, or a check failed.
     Failed(&'a Diagnosis),
     /// Nobody knows.
-    Nothing(&'a Diagnosis),
+    Unknown(&'a Diagnosis),
 }
 
-fn seen(result: &Diagnosed<()>) -> ControlResult<'_> {
+/// What the end of the second boot shows.
+pub(in crate::rehearse) fn control_result(result: &Diagnosed<()>) -> ControlResult<'_> {
     match result {
         Ok(()) => ControlResult::Passed,
         Err(diagnosis) if diagnosis.severity() == Severity::Failed => ControlResult::Failed(diagnosis),
         // It misses something of the host as well, and would not have come up with its data either, or would have.
         Err(diagnosis) if diagnosis.code == Code::SandboxWithheld => ControlResult::Failed(diagnosis),
-        Err(diagnosis) => ControlResult::Nothing(diagnosis),
+        Err(diagnosis) => ControlResult::Unknown(diagnosis),
     }
 }
 
 /// The stack with this service as its only case, and nothing in what its services write to; `None` when they write to nothing. What
 /// they only read, such as a configuration, stays as it is: without it few programs would begin at all.
-fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
+pub(in crate::rehearse) fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
     let mut plan = alone(stack, case, "control");
     let mut emptied = false;
     // What was loaded is data, too, and its place is empty to begin with.
@@ -227,9 +159,9 @@ mod tests {
     #[test]
     fn what_could_not_be_found_out_is_no_sign_of_anything() {
         let of = |code| Diagnosis::new(code, "");
-        assert!(matches!(seen(&Ok(())), ControlResult::Passed));
-        assert!(matches!(seen(&Err(of(Code::BootExited))), ControlResult::Failed(_)));
-        assert!(matches!(seen(&Err(of(Code::CheckFailed))), ControlResult::Failed(_)));
-        assert!(matches!(seen(&Err(of(Code::WorkerFailed))), ControlResult::Nothing(_)));
+        assert!(matches!(control_result(&Ok(())), ControlResult::Passed));
+        assert!(matches!(control_result(&Err(of(Code::BootExited))), ControlResult::Failed(_)));
+        assert!(matches!(control_result(&Err(of(Code::CheckFailed))), ControlResult::Failed(_)));
+        assert!(matches!(control_result(&Err(of(Code::WorkerFailed))), ControlResult::Unknown(_)));
     }
 }

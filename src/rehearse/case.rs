@@ -1,0 +1,163 @@
+//! The rehearsal of one selected service, from the first thing it needs to its verdict, with the negative control where that is
+//! asked for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::check::Proof;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Fact, Step};
+use crate::model::plan::ServicePlan;
+use crate::model::service::ServiceName;
+
+use super::diagnose::stopped;
+use super::inspect::retention;
+use super::restore::restored_files;
+use super::running::RunningService;
+use super::shared_task::Diagnosed;
+use super::stack::StackRehearsal;
+use super::state::{Booted, ReadyService};
+use super::validate::checks::ask_owner_checks;
+use super::validate::control::{ControlResult, Recorded, control_result, without_data};
+use super::validate::settle::settle;
+
+/// Log lines and bytes that a green rehearsal keeps.
+const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
+
+/// A service that is well, and what shows it.
+struct ValidatedService {
+    ready: ReadyService,
+    proof: Proof,
+    log_tail: Vec<String>,
+}
+
+/// Rehearses a service, and tears the sandbox down if it was the last.
+pub(super) async fn rehearse(stack: &Arc<StackRehearsal>, case: &ServiceName) {
+    let run = &stack.cx.run;
+    let result = tokio::select! {
+        biased; // what breaks while everything is being removed is no finding
+        () = run.stop.cancelled() => Err(stopped(&run.stop, "during this rehearsal")),
+        diagnosis = run.breach().heard(&stack.cx.plan.name) => Err(diagnosis),
+        result = validate(stack, case) => result,
+    };
+    let verdict = match result {
+        Ok(validated) => conclude(stack, case, validated).await,
+        Err(diagnosis) => Err(diagnosis),
+    };
+    match verdict {
+        Ok((proof, log_tail)) => run.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail }),
+        Err(diagnosis) => {
+            stack.mark_not_green();
+            run.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
+        }
+    }
+    stack.leave(case).await;
+}
+
+/// Boots a service, asks it, and sees that it stays well on the data that was restored.
+async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<ValidatedService> {
+    let plan = stack.cx.service(case)?;
+    let ready = stack.ready(case).await?;
+    if let Some(diagnosis) = too_slow(plan, &ready.booted) {
+        return Err(diagnosis);
+    }
+    let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
+    let proof = ready.proof.max(ask_owner_checks(running, ready.clock).await?);
+    settle(running).await?;
+    for held in retention::places_to_look_at(&ready.booted) {
+        let worker = stack.worker("a second look at what it restored").await?;
+        retention::is_still_there(case, held, &worker).await?;
+    }
+    let log_tail = running.log_tail(PROOF_LOG).await;
+    Ok(ValidatedService { proof, log_tail, ready })
+}
+
+/// Warns of what a green service does not show, and runs the control.
+async fn conclude(
+    stack: &Arc<StackRehearsal>,
+    case: &ServiceName,
+    validated: ValidatedService,
+) -> Diagnosed<(Proof, Vec<String>)> {
+    let ValidatedService { ready, proof, log_tail } = validated;
+    let plan = stack.cx.service(case)?;
+    let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
+    restored_files::warn_nothing_restored(running, |index| stack.tables_loaded_into(index));
+    running.warn_of_suspicions();
+    let proof = if plan.settings.control { control(stack, running, &ready, proof).await } else { proof };
+    Ok((proof, log_tail))
+}
+
+/// When the restore of the first place of a service began; `None` when it has none.
+fn restore_began(booted: &Booted) -> Option<Instant> {
+    booted.mounts.iter().map(|mount| mount.place.began).min()
+}
+
+/// Why a service that is ready came back too late.
+fn too_slow(plan: &ServicePlan, booted: &Booted) -> Option<Diagnosis> {
+    let max_rto = plan.settings.max_rto?;
+    let took = restore_began(booted)?.elapsed();
+    let words = |time: Duration| humantime::format_duration(Duration::from_millis(time.as_millis() as u64)).to_string();
+    (took > max_rto).then(|| {
+        let message = format!(
+            "{} was ready {} after its restore began, and max_rto allows {}",
+            plan.service.name,
+            words(took),
+            words(max_rto)
+        );
+        Diagnosis::new(Code::RestoreTooSlow, message)
+    })
+}
+
+/// Boots a green service once more without its data. Returns what is shown once that is done.
+async fn control(
+    stack: &Arc<StackRehearsal>,
+    running: RunningService<'_>,
+    ready: &ReadyService,
+    proof: Proof,
+) -> Proof {
+    let (run, case) = (&stack.cx.run, running.name());
+    let step = stack.cx.begin(vec![case.clone()], Step::Control { service: case.clone() });
+    let took = restore_began(&ready.booted).map_or(Duration::ZERO, |began| began.elapsed());
+    let Some(empty) = without_data(&stack.cx.plan, case, took) else {
+        step.done_with(None, Some("it writes to no mount: there is nothing to take away".to_owned()));
+        return proof;
+    };
+    let recorded = Arc::new(Mutex::new(Recorded::default()));
+    let (record, of) = (Arc::clone(&recorded), case.clone());
+    let silenced = run.silenced(move |fact| record.lock().unwrap_or_else(PoisonError::into_inner).record(&of, fact));
+    let again = Arc::new(StackRehearsal::new(Arc::new(silenced), empty));
+    // A stop is seen by those who made this rehearsal: what it has begun is removed in any case.
+    let result = tokio::select! {
+        biased;
+        () = run.stop.cancelled() => None,
+        result = validate(&again, case) => Some(result.map(drop)),
+    };
+    again.tear_down(Vec::new()).await;
+    let Some(result) = result else { return proof };
+    let passed = std::mem::take(&mut recorded.lock().unwrap_or_else(PoisonError::into_inner).passed);
+    match control_result(&result) {
+        ControlResult::Passed => {
+            step.done_with(None, Some("its checks pass there, too".to_owned()));
+            let passed = if passed.is_empty() { "that it runs".to_owned() } else { passed.join(", ") };
+            let message = format!(
+                "{case} was booted once more with every mount that it writes to empty, and passed there, too: {passed} says \
+                 nothing of the data"
+            );
+            stack.cx.warn(vec![case.clone()], Diagnosis::new(Code::CheckNotDataSensitive, message));
+            // What was shown before anybody asked for the data.
+            ready.proof.min(proof)
+        }
+        ControlResult::Failed(diagnosis) => {
+            let but = match passed.as_slice() {
+                [] => String::new(),
+                passed => format!("; {} passed all the same", passed.join(", ")),
+            };
+            step.done_with(None, Some(format!("it is noticed: {}{but}", diagnosis.code.title())));
+            proof
+        }
+        ControlResult::Unknown(diagnosis) => {
+            step.done_with(None, Some(format!("could not be found out: {diagnosis}")));
+            proof
+        }
+    }
+}

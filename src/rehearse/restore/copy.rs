@@ -1,0 +1,91 @@
+//! Copying what lies on the engine's host into a new volume, or leaving that empty.
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::plan::RestorePlan;
+use crate::model::pluralize::pluralize;
+use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::state::{BroughtData, RestoredData};
+use crate::worker::client::JobError;
+use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKind};
+
+use super::failure::mount_diagnosis;
+use super::place::{KEEP_FREE, PlaceRestore, begin_step, kind_word, named, warn_of_lost};
+
+/// A new volume with the owner and mode of the live one's root: a service that does not run as root must be able to
+/// write to it, as it can to a volume that the engine fills from its image.
+pub(super) async fn leave_empty(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
+    let PlaceRestore { cx, plan, prepared, worker, .. } = place;
+    let step = begin_step(cx, plan);
+    let Some(from) = prepared.from.clone() else {
+        step.done_with(None, Some("the live one cannot be looked at, so its owner is root".to_owned()));
+        return Ok(BroughtData::without_files(prepared.as_folder()));
+    };
+    match worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
+        Ok(RootKind::File) => {
+            step.done();
+            Ok(BroughtData::without_files(prepared.as_file()))
+        }
+        Ok(_) => {
+            step.done();
+            Ok(BroughtData::without_files(prepared.as_folder()))
+        }
+        Err(JobError::Failed(Failure::WrongKind { root })) => {
+            step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
+            Ok(BroughtData::without_files(RestoredData::Nothing))
+        }
+        Err(error) => {
+            let doing = format!("leaving {} empty", plan.mount.title());
+            Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing)))
+        }
+    }
+}
+
+/// Copies the data into the new volume.
+pub(super) async fn copy(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
+    let PlaceRestore { cx, plan, prepared, worker, .. } = place;
+    let step = begin_step(cx, plan);
+    let Some(from) = prepared.from.clone() else { return Ok(BroughtData::without_files(prepared.as_folder())) };
+    let job = CopyJob {
+        from,
+        to: prepared.to.clone(),
+        max_bytes: plan.max_copy,
+        keep_free: KEEP_FREE,
+        contents: plan.verify_content,
+    };
+    let answer = worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
+    match answer {
+        Ok(copied) => {
+            warn_of_copy(cx, plan, &copied);
+            let data = match copied.root {
+                RootKind::Folder => prepared.as_folder(),
+                RootKind::File => prepared.as_file(),
+                RootKind::Socket | RootKind::Other => RestoredData::Nothing,
+            };
+            step.done_with(Some(copied.amount), None);
+            Ok(BroughtData::of(data, copied.amount.files))
+        }
+        // A socket or a device holds no data: it is left out, and the report says so.
+        Err(JobError::Failed(Failure::WrongKind { root })) => {
+            step.done_with(None, Some(format!("left out: it is {}", kind_word(root))));
+            Ok(BroughtData::without_files(RestoredData::Nothing))
+        }
+        Err(error) => {
+            let doing = format!("copying {}", plan.mount.title());
+            Err(step.broke(mount_diagnosis(&error, &plan.mount, &doing)))
+        }
+    }
+}
+
+fn warn_of_copy(cx: &StackContext, plan: &RestorePlan, copied: &Copied) {
+    if copied.torn_count > 0 {
+        let message = format!(
+            "{}: {} changed or vanished while being copied: {}",
+            plan.mount.title(),
+            pluralize(copied.torn_count, "file"),
+            named(&copied.torn, copied.torn_count),
+        );
+        cx.warn(plan.cases.clone(), Diagnosis::new(Code::DataTornCopy, message));
+    }
+    warn_of_lost(cx, plan, &copied.lost_metadata, copied.lost_metadata_count);
+}

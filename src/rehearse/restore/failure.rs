@@ -1,0 +1,106 @@
+//! Why the worker could not restore a place, and what to do about that.
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::mount::Mount;
+use crate::model::units;
+use crate::rehearse::diagnose::job_diagnosis;
+use crate::worker::client::JobError;
+use crate::worker::protocol::Failure;
+
+use super::place::{KEEP_FREE, kind_word};
+
+/// Why a job about a mount has no answer.
+pub(in crate::rehearse) fn mount_diagnosis(error: &JobError, mount: &Mount, during: &str) -> Diagnosis {
+    match error {
+        JobError::Failed(failure) => failure_diagnosis(failure, mount),
+        other => job_diagnosis(other, during),
+    }
+}
+
+/// Why the worker could not restore a mount, or look at what came back.
+pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
+    let title = mount.title();
+    match failure {
+        Failure::TooLarge { bytes, max_bytes } => Diagnosis {
+            remedy: Some(format!(
+                "Raise --max-copy, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+                mount.target
+            )),
+            ..Diagnosis::new(
+                Code::RestoreTooLarge,
+                format!(
+                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was brought in",
+                    mount.target,
+                    units::bytes(*bytes),
+                    units::bytes(*max_bytes)
+                ),
+            )
+        },
+        Failure::NoSpace { bytes, free } => Diagnosis {
+            remedy: Some(no_space_remedy(mount)),
+            ..Diagnosis::new(
+                Code::RestoreNoSpace,
+                format!(
+                    "{title} (mounted at {}) needs {}, and {} are free where the engine keeps its volumes ({} stay free for live services)",
+                    mount.target,
+                    units::bytes(*bytes),
+                    units::bytes(*free),
+                    units::bytes(KEEP_FREE)
+                ),
+            )
+        },
+        Failure::Full { path, error, free, free_files } => {
+            let left = match free_files {
+                Some(0) => "it has no room for one more file, however small (no inode is free)".to_owned(),
+                _ => format!("{} are free there now", units::bytes(*free)),
+            };
+            Diagnosis {
+                remedy: Some(no_space_remedy(mount)),
+                ..Diagnosis::new(
+                    Code::RestoreNoSpace,
+                    format!(
+                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was restored: writing {}: {error}; {left}",
+                        mount.target,
+                        shown(path)
+                    ),
+                )
+            }
+        }
+        Failure::Unreadable { path, error } => {
+            Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
+        }
+        Failure::Unwritable { path, error } => Diagnosis::new(
+            Code::RestoreFailed,
+            format!("writing {} of what is restored for {title}: {error}", shown(path)),
+        ),
+        Failure::Corrupt { entry, at, error } => {
+            let after = if entry.is_empty() { String::new() } else { format!(", after the entry {entry}") };
+            Diagnosis::new(
+                Code::SourceCorrupt,
+                format!("the archive that {title} is restored from is damaged at byte {at}{after}: {error}"),
+            )
+        }
+        Failure::Unsafe { path, error } => {
+            Diagnosis::new(Code::RestoreUnsafeEntry, format!("restoring {title}: the entry {path} {error}"))
+        }
+        Failure::TooMany { max_entries } => Diagnosis::new(
+            Code::RestoreTooLarge,
+            format!(
+                "restoring {title}: the archive has more than {max_entries} entries, the bound that --max-entries sets"
+            ),
+        ),
+        Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
+        Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("restoring {title}: {error}")),
+    }
+}
+
+fn no_space_remedy(mount: &Mount) -> String {
+    format!(
+        "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+        mount.target
+    )
+}
+
+fn shown(path: &str) -> &str {
+    if path.is_empty() { "the root" } else { path }
+}

@@ -1,0 +1,66 @@
+//! A place that is restored: its plan, its new volume and the worker, and what all ways to restore it have in common.
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Step;
+use crate::model::plan::{DataSource, RestorePlan};
+use crate::model::pluralize::pluralize;
+use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::state::PreparedPlace;
+use crate::rehearse::steps::OpenStep;
+use crate::worker::client::Worker;
+use crate::worker::protocol::RootKind;
+
+/// Bytes that stay free where the engine keeps its volumes: live services write there.
+pub(in crate::rehearse) const KEEP_FREE: u64 = 512 * 1024 * 1024;
+
+/// A place that is restored, and the worker that does it.
+#[derive(Clone, Copy)]
+pub(in crate::rehearse) struct PlaceRestore<'a> {
+    pub cx: &'a StackContext,
+    /// Its index in `StackPlan::restores`.
+    pub index: usize,
+    /// As it is planned.
+    pub plan: &'a RestorePlan,
+    /// As it is prepared.
+    pub prepared: &'a PreparedPlace,
+    pub worker: &'a Worker,
+}
+
+/// The step in which a place is restored begins.
+pub(in crate::rehearse) fn begin_step(cx: &StackContext, plan: &RestorePlan) -> OpenStep {
+    let source = match (&plan.supply, &plan.ask) {
+        (DataSource::Archive { source, .. }, _) => cx.run.sources[*source].place.to_string(),
+        (DataSource::HostPath(_), Some(ask)) => cx.run.sources[ask.source].place.to_string(),
+        (DataSource::Live, _) | (DataSource::HostPath(_), None) => "live".to_owned(),
+    };
+    let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source };
+    cx.begin(plan.cases.clone(), step)
+}
+
+/// Warns of attributes that could not be kept.
+pub(in crate::rehearse) fn warn_of_lost(cx: &StackContext, plan: &RestorePlan, lost: &[String], count: u64) {
+    if count > 0 {
+        let message = format!(
+            "{}: {} could not be kept: {}",
+            plan.mount.title(),
+            pluralize(count, "attribute"),
+            named(lost, count)
+        );
+        cx.warn(plan.cases.clone(), Diagnosis::new(Code::DataMetadataLost, message));
+    }
+}
+
+pub(in crate::rehearse) fn kind_word(root: RootKind) -> &'static str {
+    match root {
+        RootKind::Folder => "a folder",
+        RootKind::File => "a file",
+        RootKind::Socket => "a socket",
+        RootKind::Other => "a device or pipe",
+    }
+}
+
+pub(in crate::rehearse) fn named(names: &[String], count: u64) -> String {
+    let listed = names.join(", ");
+    let more = count.saturating_sub(names.len() as u64);
+    if more == 0 { listed } else { format!("{listed} and {more} more") }
+}

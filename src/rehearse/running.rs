@@ -1,0 +1,204 @@
+//! A booted service: its state, its log, and the diagnosis of why it failed, with all the evidence there is.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::docker::{ContainerState, DockerErrorKind};
+use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
+use crate::model::plan::ServicePlan;
+use crate::model::service::ServiceName;
+use crate::plan::isolate::{health_budget, withheld_for_good};
+
+use super::diagnose::{docker_diagnosis, exit_code};
+use super::shared_task::Diagnosed;
+use super::stack_context::StackContext;
+use super::state::Booted;
+use super::validate::failure;
+
+/// Log lines and bytes that a diagnosis quotes.
+pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
+/// Time a service has to become ready when nobody said otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Characters of a healthcheck's output that a diagnosis quotes.
+const PROBE_OUTPUT: usize = 500;
+
+/// A service of the sandbox that was started.
+#[derive(Clone, Copy)]
+pub(super) struct RunningService<'a> {
+    pub cx: &'a StackContext,
+    pub plan: &'a ServicePlan,
+    pub booted: &'a Booted,
+}
+
+impl<'a> RunningService<'a> {
+    /// The service's name.
+    pub fn name(&self) -> &'a ServiceName {
+        &self.plan.service.name
+    }
+
+    /// Time from its start until it must be ready: its own healthcheck's, if that is longer than usual.
+    pub fn timeout(&self) -> Duration {
+        self.plan.settings.timeout.unwrap_or_else(|| {
+            let own = self.plan.service.healthcheck.as_ref().map_or(0, health_budget);
+            DEFAULT_TIMEOUT.max(Duration::from_nanos(u64::try_from(own).unwrap_or(0)))
+        })
+    }
+
+    /// The state of its container now.
+    pub async fn state(&self) -> Diagnosed<ContainerState> {
+        self.cx.run.daemon.state(&self.booted.container).await.map_err(|error| match error.kind {
+            DockerErrorKind::NotFound(_) => Diagnosis::new(
+                Code::SandboxFailed,
+                format!("the sandbox's container {} was removed by somebody else", self.booted.name),
+            ),
+            _ => docker_diagnosis(&error, Code::SandboxFailed, "looking at a container of the sandbox"),
+        })
+    }
+
+    /// The end of its log, without secrets: at most so many lines and bytes.
+    pub async fn log_tail(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
+        match self.cx.run.daemon.log_tail(&self.booted.container, lines, bytes).await {
+            Ok(lines) => lines.iter().map(|line| self.cx.mask.apply(line)).collect(),
+            Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
+        }
+    }
+
+    /// Why it does not run any more; `None` while it runs, and when its container cannot be looked at.
+    pub async fn exit_diagnosis(&self) -> Option<Diagnosis> {
+        let state = self.state().await.ok().filter(|state| !state.running)?;
+        Some(self.exited(&state).await)
+    }
+
+    /// It exited, or was killed because it used too much memory.
+    pub async fn exited(&self, state: &ContainerState) -> Diagnosis {
+        let (name, seconds) = (self.name(), self.seconds());
+        let code = exit_code(state);
+        let message = match code {
+            Code::BootOomKilled => {
+                let own = self.plan.service.limits.memory;
+                let limit = own.or_else(|| self.plan.settings.memory.and_then(|bytes| i64::try_from(bytes).ok()));
+                let limit = limit.map_or_else(
+                    || "the sandbox's limit".to_owned(),
+                    |bytes| format!("its limit of {} MiB", bytes >> 20),
+                );
+                format!("{name} was killed after {seconds:.1} s because it used more memory than {limit}")
+            }
+            _ => format!("{name} exited with code {} after {seconds:.1} s", state.exit_code),
+        };
+        self.ended(code, message, state).await
+    }
+
+    /// It exited once more than it may be started again.
+    pub async fn crash_looped(&self, state: &ContainerState) -> Diagnosis {
+        let message = format!(
+            "{} exited {} times in {:.1} s, the last time with exit code {}",
+            self.name(),
+            self.booted.restarts.load(Ordering::Relaxed) + 1,
+            self.seconds(),
+            state.exit_code
+        );
+        self.ended(Code::BootCrashLoop, message, state).await
+    }
+
+    async fn ended(&self, code: Code, mut message: String, state: &ContainerState) -> Diagnosis {
+        if !state.error.is_empty() {
+            message.push_str(": ");
+            message.push_str(&self.cx.mask.apply(&state.error));
+        }
+        self.failure(Diagnosis::new(code, message)).await
+    }
+
+    fn seconds(&self) -> f64 {
+        self.booted.since.elapsed().as_secs_f64()
+    }
+
+    /// Its healthcheck fails.
+    pub async fn unhealthy(&self) -> Diagnosis {
+        let message = format!("the healthcheck of {} fails{}", self.name(), self.last_probe().await);
+        self.failure(Diagnosis::new(Code::HealthUnhealthy, message)).await
+    }
+
+    /// What the last probe said, as the end of a sentence.
+    pub async fn last_probe(&self) -> String {
+        let probe = self.state().await.ok().and_then(|state| state.health).and_then(|health| health.last_probe);
+        match probe {
+            Some((code, output)) if output.trim().is_empty() => {
+                format!("; the last probe exited with {code} and said nothing")
+            }
+            Some((code, output)) => {
+                let output: String = self.cx.mask.apply(output.trim()).chars().take(PROBE_OUTPUT).collect();
+                format!("; the last probe exited with {code}: {output}")
+            }
+            None => "; no probe has ended yet".to_owned(),
+        }
+    }
+
+    /// Adds the evidence to a diagnosis: the log's end, its known cause, wrong owners, and what the sandbox withholds.
+    pub async fn failure(&self, diagnosis: Diagnosis) -> Diagnosis {
+        let log_tail = self.log_tail(FAILURE_LOG).await;
+        let cause = failure::recognise(&log_tail);
+        if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
+            return Diagnosis { cause, log_tail, ..diagnosis };
+        }
+        let withheld = self.withheld();
+        if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
+            let message = format!(
+                "{}; the sandbox withholds what it works with live: {}",
+                diagnosis.message,
+                withheld.join(", ")
+            );
+            return Diagnosis { log_tail, ..Diagnosis::new(Code::SandboxWithheld, message) };
+        }
+        Diagnosis { cause, log_tail, ..diagnosis }
+    }
+
+    /// What it works with live, and has not in the sandbox.
+    fn withheld(&self) -> Vec<String> {
+        let places = self.booted.mounts.iter().filter_map(|mount| mount.place.brought.withheld.clone());
+        withheld_for_good(&self.plan.service).into_iter().chain(places).collect()
+    }
+
+    /// Why it did not come up, when its data belongs to another user than live and its log names no other cause.
+    fn lacks_permission(&self, diagnosis: &Diagnosis, cause: Option<&KnownCause>) -> Option<Diagnosis> {
+        if diagnosis.severity() != Severity::Failed
+            || diagnosis.code == Code::BootOomKilled
+            || cause.is_some_and(|cause| !is_about_rights(&cause.line))
+        {
+            return None;
+        }
+        let suspicion = self.suspicions().next()?;
+        let message = format!("{}, and {}", suspicion.message, diagnosis.message);
+        Some(Diagnosis::new(suspicion.code, message))
+    }
+
+    /// Warns of what was suspected of its data, although it came up.
+    pub fn warn_of_suspicions(&self) {
+        for suspicion in self.suspicions() {
+            let message = format!("{}; {} came up all the same", suspicion.message, self.name());
+            self.cx.warn(vec![self.name().clone()], Diagnosis::new(Code::DataMetadataLost, message));
+        }
+    }
+
+    fn suspicions(&self) -> impl Iterator<Item = &'a Diagnosis> + use<'a> {
+        self.booted.mounts.iter().filter_map(|mount| mount.place.inspected.suspicion.as_ref())
+    }
+}
+
+/// A log line that a wrong owner or mode may be behind.
+fn is_about_rights(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_names_another_cause_is_believed() {
+        assert!(is_about_rights("sh: can't create /data/x: Permission denied"));
+        assert!(is_about_rights("FATAL:  data directory \"/data\" has wrong ownership"));
+        assert!(!is_about_rights("FATAL:  database files are incompatible with server"));
+        assert!(!is_about_rights("FATAL:  password authentication failed for user \"app\""));
+    }
+}

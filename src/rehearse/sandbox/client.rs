@@ -1,0 +1,97 @@
+//! Creates the objects of one stack's sandbox. Each is noted in the ledger before the engine is asked for it, and bears the
+//! session's labels and a generated name.
+
+use std::sync::Arc;
+
+use crate::docker::{Daemon, DockerError, NetworkInfo, VolumeInfo};
+use crate::model::sandbox::{ContainerSpec, MountSpec, NetworkSpec, ObjectLabels, VolumeSpec};
+use crate::worker::client::{Worker, WorkerError, WorkerImage};
+
+use super::ledger::{Ledger, LedgerEntry};
+use super::session::Session;
+
+/// The name under which the objects go that are needed to make a plan, before there is any stack.
+pub(in crate::rehearse) const PLAN: &str = "plan";
+
+/// The one way in which a rehearsal creates anything. Clones share the ledger.
+#[derive(Clone)]
+pub(in crate::rehearse) struct SandboxClient {
+    daemon: Daemon,
+    session: Session,
+    stack: String,
+    ledger: Arc<Ledger>,
+}
+
+impl SandboxClient {
+    /// A client for a stack of this session, with an empty ledger.
+    pub fn new(daemon: &Daemon, session: &Session, stack: &str) -> Self {
+        Self { daemon: daemon.clone(), session: session.clone(), stack: stack.to_owned(), ledger: Arc::default() }
+    }
+
+    /// The record of what was created.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The name of the object that plays this role in the sandbox.
+    pub fn name(&self, role: &str) -> String {
+        self.session.name(&self.stack, role)
+    }
+
+    fn labels(&self) -> ObjectLabels {
+        self.session.marks(&self.stack)
+    }
+
+    /// Creates a network.
+    pub async fn create_network(&self, role: &str) -> Result<NetworkInfo, DockerError> {
+        let (daemon, name, labels) = (self.daemon.clone(), self.name(role), self.labels());
+        let entry = LedgerEntry::Network(name.clone());
+        self.ledger.create(entry, async move { daemon.create_network(&name, &labels).await }).await
+    }
+
+    /// Creates a volume.
+    pub async fn create_volume(&self, role: &str, spec: VolumeSpec) -> Result<VolumeInfo, DockerError> {
+        let (daemon, name, labels) = (self.daemon.clone(), self.name(role), self.labels());
+        let entry = LedgerEntry::Volume(name.clone());
+        self.ledger.create(entry, async move { daemon.create_volume(&name, &spec, &labels).await }).await
+    }
+
+    /// Creates a container and returns its id; it is not started.
+    pub async fn create_container(&self, role: &str, spec: ContainerSpec) -> Result<String, DockerError> {
+        let (daemon, name, labels) = (self.daemon.clone(), self.name(role), self.labels());
+        let entry = LedgerEntry::Container(name.clone());
+        self.ledger.create(entry, async move { daemon.create_container(&name, &spec, &labels).await }).await
+    }
+
+    /// Starts a worker that sees these mounts. If the caller goes away, the start goes on: an engine gives up no half-made
+    /// container, and teardown waits for it.
+    pub async fn start_worker(
+        &self,
+        image: &WorkerImage,
+        role: &str,
+        mounts: Vec<MountSpec>,
+        network: NetworkSpec,
+    ) -> Result<Arc<Worker>, WorkerError> {
+        let (daemon, image, name, labels) = (self.daemon.clone(), image.clone(), self.name(role), self.labels());
+        self.ledger.note(LedgerEntry::Container(name.clone()));
+        let start = async move { Worker::start(&daemon, &image, &name, mounts, network, &labels).await };
+        self.ledger.run(start).await.map(Arc::new)
+    }
+
+    /// Lets a worker go: its container is removed in the background, and teardown waits for that.
+    pub fn dismiss(&self, worker: Arc<Worker>) {
+        let id = worker.container_id().to_owned();
+        drop(worker);
+        self.remove_in_background(id);
+    }
+
+    /// Removes a container in the background. Teardown waits for it, and tries again if it fails.
+    pub fn remove_in_background(&self, container: String) {
+        let daemon = self.daemon.clone();
+        self.ledger.in_background(async move {
+            if let Err(error) = daemon.remove_container(&container).await {
+                tracing::debug!(%error, container, "could not remove a helper's container; teardown tries again");
+            }
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! What every phase of one stack's rehearsal is handed: the run, the stack's plan, the client that creates the sandbox's objects,
+//! and the secrets that no message may show.
+
+use std::sync::Arc;
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::{Fact, Step};
+use crate::model::mask::Mask;
+use crate::model::plan::{ServicePlan, StackPlan};
+use crate::model::service::ServiceName;
+
+use super::context::RunContext;
+use super::sandbox::client::SandboxClient;
+use super::shared_task::Diagnosed;
+use super::steps::OpenStep;
+
+/// One stack of a run, as its phases see it.
+pub(super) struct StackContext {
+    pub run: Arc<RunContext>,
+    pub plan: StackPlan,
+    pub client: SandboxClient,
+    /// The secrets of all services of the stack: the log of one may show another's.
+    pub mask: Mask,
+}
+
+impl StackContext {
+    /// Nothing is created for it yet.
+    pub fn new(run: Arc<RunContext>, plan: StackPlan) -> Self {
+        let client = SandboxClient::new(&run.daemon, &run.session, &plan.name);
+        let mask = Mask::of_services(plan.services.iter().map(|plan| &plan.service));
+        Self { run, client, mask, plan }
+    }
+
+    /// The plan of a service of this stack.
+    pub fn service(&self, name: &ServiceName) -> Diagnosed<&ServicePlan> {
+        let plan = self.plan.services.iter().find(|plan| plan.service.name == *name);
+        plan.ok_or_else(|| Diagnosis::new(Code::RunPanicked, format!("{name} is not in the plan of its stack")))
+    }
+
+    /// The services that are test cases: a step of the whole sandbox is for all of them.
+    pub fn cases(&self) -> Vec<ServiceName> {
+        let runs = self.plan.services.iter().filter(|plan| plan.selected && plan.ignored.is_none());
+        runs.map(|plan| plan.service.name.clone()).collect()
+    }
+
+    /// A step begins, for these cases.
+    pub fn begin(&self, cases: Vec<ServiceName>, step: Step) -> OpenStep {
+        self.run.notify.begin(cases, step)
+    }
+
+    /// Something is worth a warning to these cases.
+    pub fn warn(&self, cases: Vec<ServiceName>, diagnosis: Diagnosis) {
+        self.run.notify.send(Fact::Warned { cases, diagnosis });
+    }
+}

@@ -1,0 +1,206 @@
+//! Waiting until a service answers. Events wake the wait; a look at the container every few seconds makes sure that a lost event
+//! only costs time.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as StdInstant};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::docker::HealthStatus;
+use crate::model::check::{CheckSummary, Proof};
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Step;
+use crate::model::pluralize::pluralize;
+use crate::model::sandbox::NetworkSpec;
+use crate::model::service::Restart;
+use crate::plan::dependents;
+use crate::rehearse::diagnose::{container_diagnosis, job_diagnosis, worker_diagnosis};
+use crate::rehearse::running::RunningService;
+use crate::rehearse::sandbox::watch::ContainerHistory;
+use crate::rehearse::shared_task::Diagnosed;
+use crate::worker::protocol::ListenJob;
+
+/// How often the container is looked at beside its events.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a service is started again, as its restart policy would, before it is given up.
+const RESTARTS: u32 = 3;
+
+/// What is waited for.
+pub(in crate::rehearse) enum WaitGoal {
+    Healthy,
+    Listening(Vec<u16>),
+    ExitZero,
+}
+
+/// What ended a wait.
+enum WaitEnd {
+    Reached,
+    Unhealthy,
+    Died { deaths: u32 },
+}
+
+/// Waits until a service passes all its checks; `clock` is when its time to do so began. Returns what that shows.
+pub(in crate::rehearse) async fn pass_checks(running: RunningService<'_>, clock: StdInstant) -> Diagnosed<Proof> {
+    let mut proof = Proof::Running;
+    for check in &running.plan.checks {
+        proof = proof.max(pass_check(running, clock, check).await?);
+    }
+    Ok(proof)
+}
+
+async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &CheckSummary) -> Diagnosed<Proof> {
+    let (goal, proof) = match check {
+        // What its owner asks comes when it is ready.
+        CheckSummary::Running | CheckSummary::Own { .. } => return Ok(Proof::Running),
+        CheckSummary::Health => (WaitGoal::Healthy, Proof::Healthy),
+        CheckSummary::Tcp { ports } => (WaitGoal::Listening(ports.clone()), Proof::Listening),
+    };
+    let name = running.name().clone();
+    let cases = dependents(&running.cx.plan, &name);
+    let step = running.cx.begin(cases, Step::Check { service: name, check: check.clone() });
+    match reach(running, clock, &goal).await {
+        Ok(()) => {
+            let restarts = running.booted.restarts.load(Ordering::Relaxed);
+            let note = || format!("after it exited and was started again {}", pluralize(restarts, "time"));
+            step.done_with(None, (restarts > 0).then(note));
+            Ok(proof)
+        }
+        Err(diagnosis) => Err(step.broke(diagnosis)),
+    }
+}
+
+/// Waits until the goal is reached, the service is given up or its time, which began at `clock`, is over.
+pub(in crate::rehearse) async fn reach(
+    running: RunningService<'_>,
+    clock: StdInstant,
+    goal: &WaitGoal,
+) -> Diagnosed<()> {
+    let mut seen = running.cx.run.watch().await?.of(&running.booted.container);
+    let timeout = running.timeout();
+    let deadline = Instant::from_std(clock) + timeout;
+    let mut handled_deaths = 0;
+    loop {
+        let end = tokio::select! {
+            end = watch_for(running, &mut seen, goal, handled_deaths) => end?,
+            result = listening(running, goal) => { result?; return Ok(()) }
+            () = tokio::time::sleep_until(deadline) => return Err(too_late(running, goal, timeout).await),
+        };
+        match end {
+            WaitEnd::Reached => return Ok(()),
+            WaitEnd::Unhealthy => return Err(running.unhealthy().await),
+            WaitEnd::Died { deaths } => {
+                start_again_or_give_up(running, goal).await?;
+                handled_deaths = deaths;
+            }
+        }
+    }
+}
+
+/// Follows the container's events until something decides.
+async fn watch_for(
+    running: RunningService<'_>,
+    seen: &mut watch::Receiver<ContainerHistory>,
+    goal: &WaitGoal,
+    handled_deaths: u32,
+) -> Diagnosed<WaitEnd> {
+    loop {
+        let now = seen.borrow_and_update().clone();
+        if now.deaths > handled_deaths {
+            return Ok(end_of_process(goal, now.exit_code == Some(0), now.deaths));
+        }
+        if let Some(end) = end_by_health(running, goal, now.health) {
+            return Ok(end);
+        }
+        tokio::select! {
+            changed = seen.changed() => if changed.is_err() {
+                return Err(Diagnosis::new(Code::HostUnreachable, "the engine's event stream ended"));
+            },
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                let state = running.state().await?;
+                if !state.running && !state.restarting && now == *seen.borrow() {
+                    return Ok(end_of_process(goal, state.exit_code == 0, now.deaths + 1));
+                }
+                if let Some(end) = end_by_health(running, goal, state.health.map(|health| health.status)) {
+                    return Ok(end);
+                }
+            }
+        }
+    }
+}
+
+fn end_of_process(goal: &WaitGoal, exited_with_zero: bool, deaths: u32) -> WaitEnd {
+    if exited_with_zero && matches!(goal, WaitGoal::ExitZero) { WaitEnd::Reached } else { WaitEnd::Died { deaths } }
+}
+
+fn end_by_health(running: RunningService<'_>, goal: &WaitGoal, health: Option<HealthStatus>) -> Option<WaitEnd> {
+    match (goal, health) {
+        (WaitGoal::Healthy, Some(HealthStatus::Healthy)) => Some(WaitEnd::Reached),
+        // What fails on an empty place may be well again once that is filled.
+        (WaitGoal::Healthy, Some(HealthStatus::Unhealthy)) if !running.booted.begins_anew => Some(WaitEnd::Unhealthy),
+        _ => None,
+    }
+}
+
+/// Resolves when the ports are listened on; never for another goal. A worker that cannot look because the service is
+/// just exiting leaves the decision to the events.
+async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()> {
+    let WaitGoal::Listening(ports) = goal else { return std::future::pending().await };
+    let client = &running.cx.client;
+    let image = running.cx.run.image().await?;
+    let attempt = running.booted.restarts.load(Ordering::Relaxed);
+    let role = format!("probe{attempt}-{}", running.name().service);
+    let network = NetworkSpec::Share(running.booted.container.clone());
+    let worker = match client.start_worker(&image, &role, Vec::new(), network).await {
+        Ok(worker) => worker,
+        Err(error) => {
+            return if running.state().await?.running {
+                Err(worker_diagnosis(&error, "looking for the ports"))
+            } else {
+                std::future::pending().await
+            };
+        }
+    };
+    let answer = worker.run(ListenJob { ports: ports.clone() }).await;
+    client.dismiss(worker);
+    answer.map_err(|error| job_diagnosis(&error, "looking for the ports"))
+}
+
+/// The service exited while it should have come up. Its restart policy may give it another try.
+async fn start_again_or_give_up(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()> {
+    let RunningService { cx, plan, booted } = running;
+    let state = running.state().await?;
+    let again = match plan.service.restart {
+        Restart::No => false,
+        Restart::OnFailure => state.exit_code != 0,
+        Restart::Always => !matches!(goal, WaitGoal::ExitZero),
+    };
+    if state.oom_killed || !again {
+        return Err(running.exited(&state).await);
+    }
+    let restarts = booted.restarts.load(Ordering::Relaxed);
+    if restarts >= RESTARTS {
+        return Err(running.crash_looped(&state).await);
+    }
+    booted.restarts.store(restarts + 1, Ordering::Relaxed);
+    // As the engine does: twice as long each time, from a tenth of a second on.
+    tokio::time::sleep(Duration::from_millis(100 << restarts)).await;
+    let started = cx.run.daemon.start_container(&booted.container).await;
+    started.map_err(|error| container_diagnosis(&error, &plan.service, &cx.mask, "starting again"))
+}
+
+async fn too_late(running: RunningService<'_>, goal: &WaitGoal, timeout: Duration) -> Diagnosis {
+    let name = running.name();
+    let allowed = humantime::format_duration(Duration::from_secs(timeout.as_secs()));
+    let message = match goal {
+        WaitGoal::Healthy => {
+            format!("the healthcheck of {name} did not pass within {allowed}{}", running.last_probe().await)
+        }
+        WaitGoal::Listening(ports) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            format!("{name} did not listen on all of its exposed TCP ports ({}) within {allowed}", ports.join(", "))
+        }
+        WaitGoal::ExitZero => format!("{name}, which must run to its end first, still ran after {allowed}"),
+    };
+    running.failure(Diagnosis::new(Code::HealthTimeout, message)).await
+}

@@ -1,0 +1,73 @@
+//! Does the service stay well? Some servers say yes before they restart into their real self.
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::docker::HealthStatus;
+use crate::model::event::Step;
+use crate::plan::isolate::own_retries;
+use crate::rehearse::running::RunningService;
+use crate::rehearse::sandbox::watch::ContainerHistory;
+use crate::rehearse::shared_task::Diagnosed;
+
+use super::ready::LOOK_EVERY;
+
+/// Sees that a service stays well for as long as its plan says.
+pub(in crate::rehearse) async fn settle(running: RunningService<'_>) -> Diagnosed<()> {
+    if running.plan.settings.settle.is_zero() {
+        return Ok(());
+    }
+    let name = running.name().clone();
+    let step = running.cx.begin(vec![name.clone()], Step::Settle { service: name });
+    match stays_well(running).await {
+        Ok(()) => {
+            step.done();
+            Ok(())
+        }
+        Err(diagnosis) => Err(step.broke(diagnosis)),
+    }
+}
+
+async fn stays_well(running: RunningService<'_>) -> Diagnosed<()> {
+    let mut seen = running.cx.run.watch().await?.of(&running.booted.container);
+    let before = seen.borrow_and_update().clone();
+    // A look first: what happened since it was ready counts too.
+    let state = running.state().await?;
+    if !state.running {
+        return Err(running.exited(&state).await);
+    }
+    let stopped = seen.wait_for(|now| now.deaths > before.deaths || now.health == Some(HealthStatus::Unhealthy));
+    tokio::select! {
+        _ = stopped => {}
+        () = tokio::time::sleep(running.plan.settings.settle) => {}
+    }
+    let state = running.state().await?;
+    if !state.running {
+        return Err(running.exited(&state).await);
+    }
+    still_healthy(running, &mut seen).await
+}
+
+/// After the settle window: a service whose last probes failed is given as many as its own healthcheck allows.
+async fn still_healthy(running: RunningService<'_>, seen: &mut watch::Receiver<ContainerHistory>) -> Diagnosed<()> {
+    let Some(own) = &running.plan.service.healthcheck else { return Ok(()) };
+    let deadline = Instant::now() + running.timeout();
+    loop {
+        let state = running.state().await?;
+        if !state.running {
+            return Err(running.exited(&state).await);
+        }
+        match &state.health {
+            Some(health) if health.status == HealthStatus::Unhealthy || health.failing_streak >= own_retries(own) => {
+                return Err(running.unhealthy().await);
+            }
+            Some(health) if health.failing_streak > 0 && Instant::now() < deadline => {}
+            Some(health) if health.failing_streak > 0 => return Err(running.unhealthy().await),
+            _ => return Ok(()),
+        }
+        tokio::select! {
+            _ = seen.changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
