@@ -5,8 +5,8 @@ use std::fmt::Display;
 use crate::model::plan::StackPlan;
 use crate::model::service::ServiceName;
 
-/// The plan for another boot of one service: its stack under another name, in which it is the only case. What it does not need is
-/// never booted, since nobody asks for it.
+/// The plan for another boot of one service: its stack under another name, with that service as the only case. Services
+/// that it does not need are never booted, since nobody asks for them.
 pub(super) fn alone(stack: &StackPlan, case: &ServiceName, suffix: impl Display) -> StackPlan {
     let mut plan = stack.clone();
     // No stack and no container can have this character in its name, so the two sandboxes are never taken for one.

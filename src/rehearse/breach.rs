@@ -1,4 +1,4 @@
-//! A sandbox that was found open: found out by one stack, heard by all of the run.
+//! A sandbox that is not isolated: found by one stack, and the reason for all stacks of the run to stop.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 
-/// Whether a sandbox of this run is known to be open. One is enough: the next one's network is made by the same engine.
+/// Whether a sandbox of this run is known not to be isolated. One is enough: the same engine makes the networks of the
+/// others.
 #[derive(Default)]
 pub(super) struct Breach {
     found: OnceLock<FoundBreach>,
@@ -19,13 +20,13 @@ struct FoundBreach {
 }
 
 impl Breach {
-    /// The sandbox of `stack` is open. A second stack may find the same at the same time; the first is remembered.
+    /// Reports that the sandbox of `stack` is not isolated. If several stacks report it, the first is remembered.
     pub fn tell(&self, stack: &str, diagnosis: &Diagnosis) {
         let _ = self.found.set(FoundBreach { stack: stack.to_owned(), diagnosis: diagnosis.clone() });
         self.told.cancel();
     }
 
-    /// What it means for `stack`, once one was found open.
+    /// The diagnosis for `stack`; `None` while no sandbox was found open.
     pub fn known(&self, stack: &str) -> Option<Diagnosis> {
         let FoundBreach { stack: open, diagnosis } = self.found.get()?;
         if open == stack {
@@ -35,7 +36,7 @@ impl Breach {
         Some(Diagnosis::new(Code::SandboxNotIsolated, message))
     }
 
-    /// Waits until one is found open.
+    /// Waits until a sandbox is found open, and returns the diagnosis for `stack`.
     pub async fn heard(&self, stack: &str) -> Diagnosis {
         self.told.cancelled().await;
         match self.known(stack) {

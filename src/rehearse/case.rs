@@ -1,5 +1,5 @@
-//! The rehearsal of one selected service, from the first thing it needs to its verdict, with the negative control where that is
-//! asked for.
+//! The rehearsal of one selected service, from the first thing it needs to its verdict, with the negative control where
+//! that is asked for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -126,7 +126,7 @@ async fn control(
     let (record, of) = (Arc::clone(&recorded), case.clone());
     let silenced = run.silenced(move |fact| record.lock().unwrap_or_else(PoisonError::into_inner).record(&of, fact));
     let again = Arc::new(StackRehearsal::new(Arc::new(silenced), empty));
-    // A stop is seen by those who made this rehearsal: what it has begun is removed in any case.
+    // When the run is stopped, this second boot ends without a result; its sandbox is removed below in any case.
     let result = tokio::select! {
         biased;
         () = run.stop.cancelled() => None,
@@ -140,11 +140,12 @@ async fn control(
             step.done_with(None, Some("its checks pass there, too".to_owned()));
             let passed = if passed.is_empty() { "that it runs".to_owned() } else { passed.join(", ") };
             let message = format!(
-                "{case} was booted once more with every mount that it writes to empty, and passed there, too: {passed} says \
+                "{case} was booted once more with every mount that it writes to empty, and passed there, too: \
+                 {passed} says \
                  nothing of the data"
             );
             stack.cx.warn(vec![case.clone()], Diagnosis::new(Code::CheckNotDataSensitive, message));
-            // What was shown before anybody asked for the data.
+            // The checks have shown nothing of the data: only readiness counts.
             ready.proof.min(proof)
         }
         ControlResult::Failed(diagnosis) => {

@@ -8,13 +8,13 @@ use futures_util::future::{BoxFuture, Shared};
 
 use crate::model::diagnosis::{Code, Diagnosis};
 
-/// What the work gives: a value, or why not.
+/// A value, or the diagnosis of why there is none.
 pub type Diagnosed<T> = Result<T, Diagnosis>;
 
 /// Work that was started; awaiting it again gives the same result.
 pub type SharedFuture<T> = Shared<BoxFuture<'static, Diagnosed<T>>>;
 
-/// Work that is started by the first who asks and whose result all get. It runs as a task of its own: that an asker goes
+/// Work that the first caller starts and whose result all callers get. It runs as a task of its own: a caller that goes
 /// away neither stops nor repeats it.
 pub struct SharedTask<T: Clone> {
     shared: Mutex<Option<SharedFuture<T>>>,
@@ -27,7 +27,7 @@ impl<T: Clone> Default for SharedTask<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
-    /// The result, working for it with `work` if nobody has yet.
+    /// The result; starts `work` if nobody has asked before.
     pub fn get<F>(&self, work: impl FnOnce() -> F) -> SharedFuture<T>
     where
         F: Future<Output = Diagnosed<T>> + Send + 'static,

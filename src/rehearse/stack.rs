@@ -1,5 +1,5 @@
-//! One stack's rehearsal: the work that its services share, each piece done once for whoever asks first, and the moment at which
-//! all of it is torn down.
+//! One stack's rehearsal: the work that its services share, each piece done once for whoever asks first, and the moment
+//! at which all of it is torn down.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,7 +175,8 @@ impl StackRehearsal {
         }
     }
 
-    /// Waits for the service's data. Where all is known beforehand, the container is created meanwhile and returned, too.
+    /// Waits for the service's data. Where all is known beforehand, the container is created meanwhile and returned,
+    /// too.
     async fn restore_mounts(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<(Option<String>, Vec<MountedPlace>)> {
         let cx = &*self.cx;
         let restores = async {
@@ -231,8 +232,9 @@ impl StackRehearsal {
         self.started(&owner).await.ok().map(|booted| booted.container.clone())
     }
 
-    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next service's
-    /// start, which its removal would hold up, and before the wait for the service, in which the engine has nothing else to do.
+    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next
+    /// service's start, which its removal would hold up, and before the wait for the service, in which the engine has
+    /// nothing else to do.
     async fn release_worker(&self) {
         let looks_again = |place: &SharedTask<Arc<RestoredPlace>>| match place.finished() {
             None => true,

@@ -1,5 +1,5 @@
-//! What every phase of one stack's rehearsal is handed: the run, the stack's plan, the client that creates the sandbox's objects,
-//! and the secrets that no message may show.
+//! What every phase of one stack's rehearsal is handed: the run, the stack's plan, the client that creates the
+//! sandbox's objects, and the secrets that no message may show.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What the phases of a stack's rehearsal return: the prepared sandbox, each restored place, each booted service. None of it
-//! changes once it is returned; whoever needs it is handed it.
+//! What the phases of a stack's rehearsal return: the prepared sandbox, each restored place, each booted service. None
+//! of it changes once it is returned; whoever needs it is handed it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -35,7 +35,8 @@ pub(super) struct PreparedPlace {
     pub source_path: Option<String>,
     /// Where the worker sees what the live service has there, when the data comes from elsewhere.
     pub live: Option<String>,
-    /// The engine has the source mounted there only while a container uses it: its volume has another driver, or options.
+    /// The engine has the source mounted there only while a container uses it: its volume has another driver, or
+    /// options.
     pub mounted_on_use: bool,
 }
 
@@ -139,7 +140,8 @@ pub(super) struct Booted {
     pub since: Instant,
     /// How often it was started again, as its restart policy would have it.
     pub restarts: AtomicU32,
-    /// It is filled from a dump: it began anew, which takes its time, and what asks for the data is only answered later.
+    /// It is filled from a dump: it began anew, which takes its time, and what asks for the data is only answered
+    /// later.
     pub begins_anew: bool,
     /// Its mounts with restored data.
     pub mounts: Vec<MountedPlace>,

@@ -1,4 +1,4 @@
-//! Telling what happens: facts, and steps that have a beginning and an end.
+//! Sends what happens as facts; a step has a beginning and an end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,8 +19,8 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Facts go to `send`, in the order in which they happen. Once somebody asks to `stop`, a step that breaks only shows
-    /// that everything is being removed, and counts as stopped.
+    /// Sends facts to `send`, in the order in which they happen. After a `stop`, a step that breaks counts as stopped:
+    /// it broke because its sandbox is being removed.
     pub fn new(stop: StopSignal, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
         Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
     }
@@ -30,7 +30,7 @@ impl Notify {
         (self.send)(fact);
     }
 
-    /// Tells only what is left behind: what else happens is no finding about the data. All of it is told to `overhear`.
+    /// Sends on only what is left behind, since nothing else is a finding about the data. `overhear` gets every fact.
     pub fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Notify {
         let send = Arc::clone(&self.send);
         let only_left = move |fact| {
@@ -42,7 +42,7 @@ impl Notify {
         Notify { send: Arc::new(only_left), ..self.clone() }
     }
 
-    /// Everything is being stopped for another reason than a signal: from now on, too, a step that breaks counts as stopped.
+    /// Everything is being stopped for another reason than a signal: from now on a step that breaks counts as stopped.
     pub fn halt(&self) {
         self.halted.store(true, Ordering::SeqCst);
     }
@@ -56,7 +56,7 @@ impl Notify {
     }
 }
 
-/// A step that has begun. One that is dropped was stopped because something else decided.
+/// A step that has begun. If it is dropped, it counts as stopped.
 pub struct OpenStep {
     id: u64,
     notify: Notify,
@@ -64,7 +64,7 @@ pub struct OpenStep {
 }
 
 impl OpenStep {
-    /// It goes on.
+    /// Reports progress.
     pub fn progress(&self, amount: Amount, total: Option<Amount>) {
         self.notify.send(Fact::StepProgress { id: self.id, amount, total });
     }
@@ -74,17 +74,17 @@ impl OpenStep {
         self.end(StepResult::done());
     }
 
-    /// It ended well, with something to say.
+    /// It ended well, with an amount or a note for the report.
     pub fn done_with(self, amount: Option<Amount>, note: Option<String>) {
         self.end(StepResult::Done { amount, note, compared: None });
     }
 
-    /// It ended well, and this was held against what should be.
+    /// It ended well, with what was compared and a note for the report.
     pub fn done_comparing(self, compared: Option<Compared>, note: Option<String>) {
         self.end(StepResult::Done { amount: None, note, compared });
     }
 
-    /// It ended badly. Gives the diagnosis back.
+    /// It ended badly. Returns the diagnosis.
     pub fn broke(self, diagnosis: Diagnosis) -> Diagnosis {
         let stopped = self.notify.stop.is_cancelled() || self.notify.halted.load(Ordering::SeqCst);
         self.end(if stopped { StepResult::Stopped } else { StepResult::Broke { diagnosis: diagnosis.clone() } });

@@ -53,7 +53,7 @@ async fn remove_and_look(cx: &StackContext) -> Result<(), String> {
         }
     };
     if left.is_empty() {
-        // What could not be removed but is not there any more is no concern.
+        // An object that could not be removed, but is not there any more, is no problem.
         return Ok(());
     }
     let errors = remove_all(cx, left).await;

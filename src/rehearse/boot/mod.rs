@@ -107,8 +107,8 @@ pub(super) fn can_create_early(plan: &ServicePlan) -> bool {
         })
 }
 
-/// The live container must still be there when its data has been copied: what was copied while it was removed or recreated
-/// is nobody's data.
+/// Sees that the live container is still there after its data was copied: a copy that was made while the container was
+/// removed or recreated belongs to no service.
 pub(super) async fn still_live(cx: &StackContext, plan: &ServicePlan) -> Diagnosed<()> {
     let Service { name, container_id, container_name, .. } = &plan.service;
     match cx.run.daemon.state(container_id).await {
@@ -129,7 +129,7 @@ pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, cause: Diagnosis) 
         Severity::Failed => Code::OrderDependencyFailed,
         Severity::Errored | Severity::Warning => Code::OrderDependencyErrored,
     };
-    // A whole sandbox that could not be built is no dependency's fault.
+    // When the whole sandbox could not be built, no dependency is to blame.
     if cause.code.as_str().starts_with("sandbox/") && cause.code != Code::SandboxWithheld {
         return cause;
     }

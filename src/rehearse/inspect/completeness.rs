@@ -1,5 +1,5 @@
-//! Is everything there, and does it belong to whom it should? What came back is held against what the backup says, and, where
-//! the backup itself may be of the wrong user, against the live mount.
+//! Is everything there, with the right owners? Compares a restored place with the backup's manifest, and its owners
+//! with those of the live mount: the backup itself may have been made as the wrong user.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Against, Compared};
@@ -13,7 +13,7 @@ use crate::rehearse::restore::place::named;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::steps::OpenStep;
 
-/// Entries of a live mount that are looked at to see whom most of it belongs to.
+/// Most entries of a live mount that are read to find out which user owns most of them.
 const LIVE_ENTRIES: u64 = 20_000;
 
 /// What the comparison of a place with its manifest found when nothing is missing.
@@ -55,8 +55,9 @@ pub(super) async fn compare_with_manifest(place: &PlaceInspection<'_>, step: &Op
     })
 }
 
-/// A backup that was made as the wrong user fits itself. Whether its service can live with that shows when it is booted:
-/// many change owners when they start. Nothing fails here, whatever cannot be looked at.
+/// Compares the owners with those of the live mount: a backup that was made as the wrong user agrees with its own
+/// manifest. Returns only a suspicion, since many services change owners when they start; `None` also when the live
+/// mount cannot be read.
 async fn suspect_owners(place: &PlaceInspection<'_>, restored: &Owners) -> Option<Diagnosis> {
     let path = place.live.clone()?;
     match place.worker.run(OwnersJob { path, max_entries: LIVE_ENTRIES }).await {
@@ -72,7 +73,7 @@ fn words(few: &Few) -> String {
     named(&few.names, few.count)
 }
 
-/// What says what should have come back.
+/// What the restored place is compared with.
 fn against(supply: &DataSource) -> Against {
     match supply {
         DataSource::Archive { .. } => Against::Archive,
@@ -81,7 +82,7 @@ fn against(supply: &DataSource) -> Against {
     }
 }
 
-/// The worst of what differs, the rest beside it.
+/// The worst difference gives the code; the message names all of them. `None`: no difference.
 fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
     let Inventory { content, owners, modes, .. } = inventory;
     let kinds = [
@@ -109,7 +110,7 @@ fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
     Some(Diagnosis::new(code, message))
 }
 
-/// What was compared of the contents.
+/// A note on how much file content was compared.
 fn of_contents(inventory: &Inventory) -> String {
     match inventory.compared {
         Some(compared) => {
@@ -127,20 +128,22 @@ fn entries(count: u64) -> String {
     if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
-/// What in whom the restored data belongs to would keep a service from working that runs on the live data.
+/// The difference in owners or modes that may keep the service from working on the restored data; `None` if there is
+/// none.
 fn suspicion(plan: &RestorePlan, restored: &Owners, live: &Owners) -> Option<Diagnosis> {
     let title = plan.mount.title();
     let restored_by = |uid: u32| restored.users.iter().any(|(user, _)| *user == uid);
     let most = live.users.first().map(|(uid, _)| *uid);
-    // A volume that is new, or one of root's service, tells nothing by its own folder.
+    // The folder of a new volume, or of a service that runs as root, belongs to root and tells nothing.
     let of_somebody = live.root.0 != 0;
     let same_owner = restored.root.0 == live.root.0;
-    // Whom the service runs as: not root, and nowhere in what came back, all of which belongs to one.
+    // A user that owns live data, is not root, and owns nothing of the restored data, which belongs to one other user.
     let candidates = [Some(live.root.0), most].into_iter().flatten();
     let missed = candidates.filter(|_| !(of_somebody && same_owner)).find(|&uid| uid != 0 && !restored_by(uid));
     if let (Some(missed), [(only, _)], true) = (missed, &restored.users[..], restored.complete) {
         let message = format!(
-            "{title}: all that came back belongs to the user {only}, and in the live mount {}; the backup was made or restored as the wrong user",
+            "{title}: all that came back belongs to the user {only}, and in the live mount {}; the backup was made or \
+             restored as the wrong user",
             whose(live, missed)
         );
         return Some(Diagnosis::new(Code::DataOwnership, message));

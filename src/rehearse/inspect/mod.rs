@@ -1,5 +1,5 @@
-//! What came back is looked through before a service boots on it: once it has, nobody can tell what the backup brought from what
-//! the service made of it.
+//! Inspects restored data before a service boots on it: afterwards nobody can tell what the backup brought from what
+//! the service wrote.
 
 pub(super) mod completeness;
 mod mount_kind;

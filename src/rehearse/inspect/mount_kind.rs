@@ -1,5 +1,5 @@
-//! A mount of a single file comes back as a file, and one of a folder as a folder. Docker makes a folder of what it shall mount
-//! and does not find, so that a file that is missing comes back as an empty folder, and nobody is told.
+//! Is a bind mount still what it was: a file, or a folder? Docker creates an empty folder in place of a file that it is
+//! to mount and does not find, and tells nobody.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::{Mount, MountOrigin};
@@ -10,7 +10,7 @@ use crate::worker::protocol::{RootKind, Scan, ScanJob};
 use super::place::PlaceInspection;
 use crate::rehearse::restore::place::kind_word;
 
-/// Ends of names that files have and folders do not.
+/// Extensions that files have and folders do not.
 const OF_FILES: [&str; 22] = [
     "cfg",
     "cnf",
@@ -36,7 +36,8 @@ const OF_FILES: [&str; 22] = [
     "yml",
 ];
 
-/// Holds what a bind mount is against what it is live. Nothing is said of what cannot be looked at.
+/// Compares the kind (file or folder) of a restored bind mount with the live one. `None`: the same, or one of them
+/// cannot be read.
 pub(super) async fn kind_mismatch(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
     let MountOrigin::Bind { .. } = place.plan.mount.origin else { return None };
     let came = look(place.worker, &place.path).await?;
@@ -58,7 +59,8 @@ fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>
     if *supply == DataSource::Live {
         return (is_empty_folder(came) && is_named_as_a_file(mount)).then(|| {
             let message = format!(
-                "{title}, which is mounted at {target}, is an empty folder on the host and has the name of a file: Docker makes such a \
+                "{title}, which is mounted at {target}, is an empty folder on the host and has the name of a file: \
+                 Docker makes such a \
                  folder in place of a file that is not there"
             );
             Diagnosis { remedy: Some(remedy(mount)), ..Diagnosis::new(Code::ConfigMountType, message) }
@@ -67,7 +69,7 @@ fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>
     let live = live?;
     let (came, was) = match (came.root, live.root) {
         (RootKind::Folder, RootKind::File) => (came.root, live.root),
-        // What the engine made for want of the file is no measure of what is in the backup.
+        // An empty live folder may be what Docker made in place of a missing file: it says nothing about the backup.
         (RootKind::File, RootKind::Folder) if !is_empty_folder(live) => (came.root, live.root),
         _ => return None,
     };
@@ -81,7 +83,8 @@ fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>
 
 fn remedy(mount: &Mount) -> String {
     format!(
-        "Remove the empty folder, put the file in its place, and recreate the service. If {} is to be an empty folder, leave it out: \
+        "Remove the empty folder, put the file in its place, and recreate the service. If {} is to be an empty \
+         folder, leave it out: \
          --strategy '{0}=empty'.",
         mount.target
     )
@@ -91,7 +94,7 @@ fn is_empty_folder(scan: &Scan) -> bool {
     scan.root == RootKind::Folder && scan.amount.files == 0 && scan.folders == 0
 }
 
-/// By both of its names: on the host and in the container.
+/// Whether both names of the mount, on the host and in the container, end like a file's.
 fn is_named_as_a_file(mount: &Mount) -> bool {
     let MountOrigin::Bind { source } = &mount.origin else { return false };
     [source, &mount.target].into_iter().all(|path| {

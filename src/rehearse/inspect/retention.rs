@@ -1,11 +1,12 @@
-//! Is the restored data still there once the service is well, and does the service hold it? One that threw it away, ignored
-//! it or began anew beside it looks as healthy as one that came back.
+//! Is the restored data still there once the service is well, and does the service use it? A service that deleted it,
+//! ignored it or initialised new data beside it looks just as healthy.
 //!
 //! What a service writes, moves, rotates and cleans up in an ordinary start is no loss. A loss is one of these:
 //!
-//! - more than half of the files *and* more than half of their bytes are gone: deleted, emptied, or replaced by others. Files
-//!   that nobody misses (caches, logs, locks) are left out, and of very many the largest stand for all;
-//! - a PostgreSQL cluster has another system identifier, or one of the same version with another identifier stands beside it;
+//! - more than half of the files *and* more than half of their bytes are gone: deleted, emptied, or replaced by others.
+//!   Files that nobody misses (caches, logs, locks) are left out, and of very many the largest stand for all;
+//! - a PostgreSQL cluster has another system identifier, or one of the same version with another identifier stands
+//!   beside it;
 //! - the shared tablespace of MariaDB or MySQL is another file, or another one stands beside it;
 //! - Redis has begun an append-only log without a key beside a dump that has keys, and so ignores the dump;
 //! - an SQLite database that is more than half of the place has no tables any more, or is another, smaller file.
@@ -25,7 +26,7 @@ use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::{Booted, MountedPlace};
 
-/// What a place holds, before anybody writes to it; `None` where that is not looked at again.
+/// Takes the fingerprint of a place before a service writes to it. `None`: the place is not checked again.
 pub(super) async fn take_fingerprint(place: &PlaceInspection<'_>) -> Diagnosed<Option<Fingerprint>> {
     let copied = place.plan.strategy == Strategy::Copy || matches!(place.plan.supply, DataSource::Archive { .. });
     let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
@@ -44,8 +45,8 @@ pub(in crate::rehearse) fn places_to_look_at(booted: &Booted) -> impl Iterator<I
     kept.filter_map(|mounted| Some((mounted, mounted.place.inspected.fingerprint.as_ref()?)))
 }
 
-/// Sees whether what was restored for a service is still there. The worker that restored it looks: it stays for that, since another
-/// container would cost more than one that sleeps.
+/// Sees whether the restored data of a mount is still there. The worker that restored it looks again: keeping it costs
+/// less than another container.
 pub(in crate::rehearse) async fn is_still_there(
     name: &ServiceName,
     (mounted, held): (&MountedPlace, &Fingerprint),
@@ -64,12 +65,12 @@ pub(in crate::rehearse) async fn is_still_there(
     }
 }
 
-/// Whether what a service finds in a mount must outlast its start.
+/// Whether the data of a mount must still be there after the service's start.
 fn is_kept(mount: &MountPlan) -> bool {
     !mount.mount.read_only && !is_passing(&mount.mount.target)
 }
 
-/// Whether a mount is, by its name, a place that its service empties.
+/// Whether a mount has the name of a folder that services empty (cache, tmp and the like).
 fn is_passing(target: &str) -> bool {
     let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     DISPOSABLE_FOLDERS.iter().any(|folder| folder.eq_ignore_ascii_case(name))
@@ -88,7 +89,7 @@ fn loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
     store_loss(held, kept).or_else(|| {
         let bytes: u64 = held.sample.iter().map(|sample| sample.size).sum();
         let files = held.sample.len() as u64;
-        // Files without content, all of them, are signs and no data.
+        // Empty files are markers, not data: at least one lost file must have had bytes.
         let mostly = kept.gone.files * 2 > files && kept.gone.bytes * 2 > bytes;
         mostly.then(|| {
             let names: Vec<&str> =
@@ -117,7 +118,7 @@ fn store_loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
 
 fn cluster_loss(before: &Store, held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
     let title = if before.kind == StoreKind::Postgres { "PostgreSQL cluster" } else { "MariaDB or MySQL tablespace" };
-    // An upgrade makes a new cluster out of the old one.
+    // A cluster of another version is an upgrade of the old one, not a loss.
     let anew =
         |now: &&Store| now.kind == before.kind && now.identity != before.identity && now.version == before.version;
     if let Some(now) = kept.stores.iter().filter(anew).find(|now| now.file == before.file) {
@@ -128,7 +129,8 @@ fn cluster_loss(before: &Store, held: &Fingerprint, kept: &Survivors) -> Option<
     kept.stores.iter().filter(anew).find(new).map(|now| Loss {
         what: format!("a new {title} was made beside the restored one: {} beside {}", now.file, before.file),
         remedy: Some(
-            "See where the service looks for its data (PGDATA, datadir), and that the backup is restored to that very folder."
+            "See where the service looks for its data (PGDATA, datadir), and that the backup is restored to that very \
+             folder."
                 .to_owned(),
         ),
     })
@@ -159,7 +161,8 @@ fn dump_ignored(before: &Store, held: &Fingerprint, kept: &Survivors) -> Option<
             before.file
         ),
         remedy: Some(
-            "Back the append-only log up with the dump (appendonlydir, or appendonly.aof). To restore from a dump alone, start once with --appendonly no, then CONFIG SET appendonly yes."
+            "Back the append-only log up with the dump (appendonlydir, or appendonly.aof). To restore from a dump \
+             alone, start once with --appendonly no, then CONFIG SET appendonly yes."
                 .to_owned(),
         ),
     })

@@ -1,5 +1,5 @@
-//! What came back is held against what is live by the names at the top of both. Data changes, and its top folders seldom do: where not
-//! one name is the same, it is most likely something else, or a placeholder.
+//! Compares the top-level names of the restored data with those of the live mount. Data changes, but its top folders
+//! seldom do: no name in common means probably the wrong data, or a placeholder.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,12 @@ use crate::worker::protocol::NamesJob;
 
 use super::place::PlaceInspection;
 
-/// Names that a message lists.
+/// Most names that a message lists.
 const LISTED: usize = 5;
 
-/// A part that was taken for being the only one there is refused when it looks like nothing that is live; of any other that is
-/// worth a warning. Nothing is said where nothing live can be seen.
+/// Refuses a part of the backup that was chosen only because there is no other, when it has no top-level name in common
+/// with the live mount; warns for a part that was chosen by its name. `None` also when there is no live mount to look
+/// at.
 pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
     let live = place.live.as_deref()?;
     let (live, came) = tokio::join!(names(place.worker, live), names(place.worker, &place.path));
@@ -40,7 +41,8 @@ pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis
             ..Diagnosis::new(
                 Code::RestoreAmbiguous,
                 format!(
-                    "{part} of {from} was taken for {title} because nothing else is there, and looks like something else: at its \
+                    "{part} of {from} was taken for {title} because nothing else is there, and looks like something \
+                     else: at its \
                      top there is {}, and live there is {}",
                     listed(&came),
                     listed(&live)
@@ -53,7 +55,7 @@ pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis
     None
 }
 
-/// What is at the top of a folder; what every file system has there is nothing.
+/// The names at the top of a folder, without `lost+found`; `None` when it cannot be read.
 async fn names(worker: &Worker, path: &str) -> Option<BTreeSet<Vec<u8>>> {
     // What cannot be looked at is not compared.
     let names = worker.run(NamesJob { path: path.to_owned() }).await.ok()?;

@@ -1,4 +1,5 @@
-//! SQLite databases in what came back: SQLite's own check decides, before a service can repair, overwrite or hide anything.
+//! Checks the SQLite databases in restored data with SQLite's own integrity check, before a service can repair,
+//! overwrite or hide anything.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Strategy;
@@ -11,10 +12,10 @@ use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::restore::place::KEEP_FREE;
 use crate::rehearse::shared_task::Diagnosed;
 
-/// Checks the SQLite databases of a place; what is to be said of them when they are well.
+/// Checks the SQLite databases of a place. Returns a note for the report; `None` when there is nothing to say.
 pub(super) async fn check_databases(place: &PlaceInspection<'_>) -> Diagnosed<Option<String>> {
     let PlaceInspection { plan, path, to, from, .. } = place;
-    // The live data itself, only shown: nothing came back, and its disk is not to be kept busy.
+    // The live data itself, mounted read-only: nothing was restored, and its disk must not be kept busy.
     if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
         return Ok(None);
     }
@@ -38,7 +39,7 @@ pub(super) async fn check_databases(place: &PlaceInspection<'_>) -> Diagnosed<Op
     }
 }
 
-/// What makes the backup unusable.
+/// The damage that makes the backup unusable; `None` if there is none.
 fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
     let Databases { damaged, lacking, .. } = databases;
     let without_log = || {
@@ -60,7 +61,7 @@ fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
     (lacking.count > 0).then(|| Diagnosis::new(Code::DataSqliteWalMissing, without_log()))
 }
 
-/// What is worth knowing.
+/// Warnings that do not make the backup unusable.
 fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
     let Databases { torn, hot, doubtful, .. } = databases;
     let mut warnings = Vec::new();
@@ -144,7 +145,8 @@ mod tests {
         assert_eq!(
             diagnosis.message,
             "volume v: SQLite finds 1 SQLite database (of 3) damaged: a.db (page 3 is never used)\nvolume v: 1 SQLite \
-             database in WAL mode came back without the -wal file, and so without the last writes: b.db (it is a single page)"
+             database in WAL mode came back without the -wal file, and so without the last writes: b.db (it is a \
+             single page)"
         );
         let databases = Databases { damaged: Findings::default(), ..databases };
         assert_eq!(failure("volume v", &databases).expect("it is bad").code, Code::DataSqliteWalMissing);

@@ -1,8 +1,9 @@
-//! Data of another version than the image is told before the boot: a program that finds such data may spoil it, and at best
-//! ends with words that only its friends understand.
+//! Does the image read data of this version? Found out before the boot: a program may spoil data of another version,
+//! and at best it exits with a message that only experts understand.
 //!
-//! What the image has is said by its environment and labels. Where they say nothing, or say that it does not fit, the program
-//! itself is asked for its version, in a container of its own. What cannot be found out is no mismatch.
+//! The image's environment and labels tell the version of its program. Where they do not, or where that version does
+//! not fit, the program itself is asked (`--version`) in a container of its own. A version that cannot be found out is
+//! no mismatch.
 
 use std::time::Duration;
 
@@ -22,18 +23,18 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::MountedPlace;
 
-/// How long a program may take to say its version.
+/// Longest time that a program may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often its container is looked at, beside its events.
+/// Interval at which its container is looked at, in case an event is lost.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Lines and bytes of what it says.
+/// Most lines and bytes of its output that are read.
 const WORDS: (usize, usize) = (50, 16 * 1024);
 /// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
 
-/// Finds what the data of a restored place says of its version; nothing where that is of no concern.
+/// Finds the version files in a restored place; empty when no service writes to the place.
 pub(super) async fn find(place: &PlaceInspection<'_>) -> Diagnosed<Vec<VersionFile>> {
-    // What is only read is not the home of a program's data, and may be a library of a million files.
+    // A program does not keep its data in a read-only mount, and such a mount may be a library of a million files.
     let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
     if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
         return Ok(Vec::new());
@@ -89,7 +90,7 @@ async fn mismatch_diagnosis(
     let places: Vec<MarkedMount<'_>> = places.into_iter().filter_map(|place| place.at_home(home.as_deref())).collect();
     let told = declared_version(kind, &words);
     let doubtful = told.as_ref().is_none_or(|program| first_mismatch(&places, program).is_some());
-    // A live service runs on its data: a version need not be found out for it.
+    // Data copied from a running service fits its image unless the image itself says otherwise.
     if !doubtful || places.is_empty() || told.is_none() && places.iter().all(|place| place.live) {
         return None;
     }
@@ -97,12 +98,13 @@ async fn mismatch_diagnosis(
     let (program, by) = match (asked.as_slice(), told) {
         ([], Some(told)) => (told, "by what the image says of itself"),
         ([program], _) => (program.clone(), "by its own word"),
-        // With several versions in it, it can bring the data from one to another.
+        // An image with several versions of the program can upgrade the data.
         _ => return None,
     };
     let (place, mark, found) = first_mismatch(&places, &program)?;
     let message = format!(
-        "{} was not started, so that its data stays as it was restored: {} is of {} ({} says {}), and the image {} has {program} ({by}): {}",
+        "{} was not started, so that its data stays as it was restored: {} is of {} ({} says {}), and the image {} \
+         has {program} ({by}): {}",
         plan.service.name,
         place.mount.title(),
         found.data,
@@ -114,7 +116,7 @@ async fn mismatch_diagnosis(
     Some(Diagnosis { remedy: Some(found.remedy), ..Diagnosis::new(Code::DataVersionMismatch, message) })
 }
 
-/// The version files of a kind in a mount. What the service cannot write to is not the home of its data.
+/// The version files of a kind in a mount that the service can write to; `None` if there are none.
 fn marked<'a>(cx: &StackContext, mounted: &'a MountedPlace, kind: VersionFileKind) -> Option<MarkedMount<'a>> {
     let mount = &mounted.mount.mount;
     let found = &mounted.place.inspected.version_files;
@@ -124,7 +126,7 @@ fn marked<'a>(cx: &StackContext, mounted: &'a MountedPlace, kind: VersionFileKin
     (!marks.is_empty()).then_some(MarkedMount { mount, marks, live })
 }
 
-/// Asks the programs in a service's image for their versions. None is known when it has none, or none that could be asked.
+/// Asks the programs in a service's image for their versions. Empty when there are none, or none that can be run.
 async fn ask_version(cx: &StackContext, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
     let role = format!("version-{}-{}", program_word(kind), plan.service.name.service);
     let id = match cx.client.create_container(&role, version_probe(&plan.service.image.id, kind)).await {
@@ -146,7 +148,7 @@ async fn ask_version(cx: &StackContext, plan: &ServicePlan, kind: VersionFileKin
     found
 }
 
-/// Starts a container, waits for its end, and gives what it said.
+/// Starts a container, waits for its end, and returns its output.
 async fn words_of(cx: &StackContext, id: &str) -> Option<Vec<String>> {
     let daemon = &cx.run.daemon;
     let mut seen = cx.run.watch().await.ok()?.of(id);
@@ -160,16 +162,17 @@ async fn words_of(cx: &StackContext, id: &str) -> Option<Vec<String>> {
     daemon.log_tail(id, WORDS.0, WORDS.1).await.ok()
 }
 
-/// A mount with the marks in it.
+/// A mount and the version files in it.
 struct MarkedMount<'a> {
     mount: &'a Mount,
     marks: Vec<&'a VersionFile>,
-    /// What is in it was copied from the live service.
+    /// Its data was copied from the live service.
     live: bool,
 }
 
 impl<'a> MarkedMount<'a> {
-    /// Where PostgreSQL's data is, is known from `PGDATA`: what lies elsewhere is somebody else's, or of another time.
+    /// Keeps only the version file of the folder that `PGDATA` names: others belong to another server, or to an older
+    /// one. `None`: that folder is not in this mount.
     fn at_home(self, home: Option<&str>) -> Option<Self> {
         let (Some(home), VersionFileKind::Postgres) = (home, self.marks[0].kind) else { return Some(self) };
         let target = self.mount.target.trim_end_matches('/');
@@ -180,13 +183,13 @@ impl<'a> MarkedMount<'a> {
         let file = format!("{below}/PG_VERSION");
         let own: Vec<&'a VersionFile> =
             self.marks.iter().copied().filter(|m| m.file == file.trim_start_matches('/')).collect();
-        // With none there, the service would begin anew beside the others.
+        // Without a version file there, the service would initialise a new database beside the others: compare those.
         Some(if own.is_empty() { self } else { Self { marks: own, ..self } })
     }
 }
 
-/// The first mark that this program does not read, unless there is data that it reads beside it: what an upgrade left behind
-/// is no harm. Of Redis all is read that is there.
+/// The first version file that this program does not read. `None` if it reads one PostgreSQL cluster of several: the
+/// others were left by an upgrade. Redis reads every file that is there.
 fn first_mismatch<'p, 'a>(
     places: &'p [MarkedMount<'a>],
     program: &Program,
@@ -217,7 +220,8 @@ fn upgrades_by_itself(kind: VersionFileKind, words: &ImageMetadata) -> bool {
     kind == VersionFileKind::Postgres && ["PGTARGET", "PGBINOLD"].iter().any(|name| words.var(name).is_some())
 }
 
-/// What an image says of itself: the variables of the official images, else a label whose title names the program.
+/// The version that an image declares: by the variables of the official images, else by a label whose title names the
+/// program.
 fn declared_version(kind: VersionFileKind, words: &ImageMetadata) -> Option<Program> {
     let variables: &[(ProgramName, &str)] = match kind {
         VersionFileKind::Postgres => &[(ProgramName::Postgres, "PG_MAJOR"), (ProgramName::Postgres, "PG_VERSION")],
@@ -245,7 +249,7 @@ fn declared_version(kind: VersionFileKind, words: &ImageMetadata) -> Option<Prog
     })
 }
 
-/// Every server of a kind that an image may have says its version. Debian's are not in the path.
+/// A script in which every server of a kind tells its version. Debian's servers are not in the search path.
 fn script(kind: VersionFileKind) -> String {
     let programs = match kind {
         VersionFileKind::Postgres => {
@@ -263,7 +267,7 @@ fn script(kind: VersionFileKind) -> String {
     format!("for program in {programs}; do \"$program\" --version; done 2>/dev/null; exit 0")
 }
 
-/// A program, by the line with which it answers to `--version`.
+/// The program and version in a line of output of `--version`.
 fn parse_version_line(line: &str) -> Option<Program> {
     let word = |text: &str| text.split_whitespace().next().unwrap_or("").to_owned();
     if let Some(rest) = line.strip_prefix("postgres (PostgreSQL) ") {

@@ -1,7 +1,7 @@
-//! Which data a version of a program can read: pure, by what the programs' own documentation and sources say.
+//! Which data a version of a program can read: a pure function of what the programs' documentation and sources say.
 //!
-//! Only what is known not to work is a mismatch. A version that is newer than this table, or that cannot be read, is taken
-//! for one that may work: the boot will show.
+//! Only a pair that is known not to work is a mismatch. A version that is newer than this table, or cannot be parsed,
+//! may work: the boot will show.
 
 use std::fmt;
 
@@ -114,14 +114,15 @@ fn postgres(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
             data: format!("PostgreSQL {from}"),
             why: "a server of another major version refuses it".to_owned(),
             remedy: format!(
-                "Run the service from an image of PostgreSQL {from}. To go on to {to}, bring the data over with pg_upgrade, or dump it with {from} (pg_dumpall) and load that into {to}; then back that up."
+                "Run the service from an image of PostgreSQL {from}. To go on to {to}, bring the data over with \
+                 pg_upgrade, or dump it with {from} (pg_dumpall) and load that into {to}; then back that up."
             ),
         }
     })
 }
 
-/// Either upgrades older data of its own by itself, and reads none that is newer. MariaDB takes over from MySQL up to 5.7;
-/// from then on the two go separate ways, and MySQL takes nothing from MariaDB 10 and later.
+/// Either upgrades older data of its own by itself, and reads none that is newer. MariaDB takes over from MySQL up to
+/// 5.7; from then on the two go separate ways, and MySQL takes nothing from MariaDB 10 and later.
 fn mysql(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     let name =
         if mark.says.to_ascii_lowercase().contains("mariadb") { ProgramName::MariaDb } else { ProgramName::MySql };
@@ -136,7 +137,8 @@ fn mysql(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
         return apart.then(|| Mismatch {
             why: format!("{program} does not read the files of {}", name.title()),
             remedy: format!(
-                "Run the service from an image of {wrote}. To go over to {program}, dump the databases there and load them into {program}; then back that up."
+                "Run the service from an image of {wrote}. To go over to {program}, dump the databases there and load \
+                 them into {program}; then back that up."
             ),
             data: wrote,
         });
@@ -144,14 +146,16 @@ fn mysql(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     ((data.major, data.minor) > (image.major, image.minor)).then(|| Mismatch {
         why: format!("{program} {has} does not read the files of a newer one"),
         remedy: format!(
-            "Run the service from an image of {wrote} or later. There is no way back but to dump the databases with {wrote} and to load them into {has}."
+            "Run the service from an image of {wrote} or later. There is no way back but to dump the databases with \
+             {wrote} and to load them into {has}."
         ),
         data: wrote,
     })
 }
 
-/// The highest version of a dump that each release of Redis reads and writes: `RDB_VERSION` in `src/rdb.h` of that release; the
-/// same table stands in Redis's own parser of dumps (`redis/librdb`, `redisToRdbVersion`). Older dumps are always read.
+/// The highest version of a dump that each release of Redis reads and writes: `RDB_VERSION` in `src/rdb.h` of that
+/// release; the same table stands in Redis's own parser of dumps (`redis/librdb`, `redisToRdbVersion`). Older dumps are
+/// always read.
 const REDIS: [((u32, u32), u32); 9] = [
     ((2, 6), 6),
     ((3, 2), 7),
@@ -165,8 +169,8 @@ const REDIS: [((u32, u32), u32); 9] = [
 ];
 /// Releases from this one on are not in the table.
 const REDIS_UNKNOWN: (u32, u32) = (8, 9);
-/// Valkey (`src/rdb.h`, since it left Redis at 7.2): reads Redis's dumps up to 11; those of 12 to 79 are for it another's
-/// (`RDB_FOREIGN_VERSION_MIN`) and refused. Its own begin with `VALKEY` from 9.0 on, which writes 80.
+/// Valkey (`src/rdb.h`, since it left Redis at 7.2): reads Redis's dumps up to 11; those of 12 to 79 are for it
+/// another's (`RDB_FOREIGN_VERSION_MIN`) and refused. Its own begin with `VALKEY` from 9.0 on, which writes 80.
 const VALKEY_READS: u32 = 11;
 const VALKEY_OWN: ((u32, u32), u32) = ((9, 0), 80);
 /// As [`REDIS_UNKNOWN`], for Valkey.
@@ -199,11 +203,12 @@ fn redis(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
         },
         remedy: match readers {
             Some(readers) => format!(
-                "Run the service from an image of {readers}. To go over to another, copy the keys from one running server to the other; a dump cannot be taken along."
+                "Run the service from an image of {readers}. To go over to another, copy the keys from one running \
+                 server to the other; a dump cannot be taken along."
             ),
-            None => {
-                "Run the service from the image that wrote the data; if that is this one, the file is damaged: restore from an older snapshot.".to_owned()
-            }
+            None => "Run the service from the image that wrote the data; if that is this one, the file is damaged: \
+                 restore from an older snapshot."
+                .to_owned(),
         },
     })
 }

@@ -1,4 +1,4 @@
-//! Restoring from a source that is poured out: one pass fills all the places of a stack.
+//! Restoring from an archive: one pass over its stream fills all places of a stack.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -42,10 +42,10 @@ impl StreamedPlaces {
     }
 }
 
-/// Pieces that wait between the thread that reads and the connection to the engine: with a piece of 256 KiB, 2 MiB.
+/// Most pieces that wait between the reading thread and the connection to the engine: at 256 KiB a piece, 2 MiB.
 const WAITING: usize = 8;
 
-/// A place that a source fills.
+/// A place that an archive fills.
 struct UnpackTarget<'a> {
     index: usize,
     plan: &'a RestorePlan,
@@ -84,7 +84,7 @@ pub(in crate::rehearse) async fn stream(
             }
         };
         let step = begin_step(cx, plan);
-        // Known beforehand: nothing is written for a place that would not be let be filled.
+        // Too large by what the survey counted: nothing is written for it.
         if plan.max_copy > 0 && holds.amount.bytes > plan.max_copy {
             let failure = Failure::TooLarge { bytes: holds.amount.bytes, max_bytes: plan.max_copy };
             streamed.push(index, Err(step.broke(failure_diagnosis(&failure, &plan.mount))));
@@ -101,8 +101,8 @@ pub(in crate::rehearse) async fn stream(
     Ok(streamed)
 }
 
-/// Gives the new volume the owner and mode that the live one has. Where that cannot be had it stays root's: its service may
-/// well see to that by itself, and if not, it will say so.
+/// Gives the new volume the owner and mode of the live one. If the live one cannot be read, the volume stays root's:
+/// many services change that themselves, and the others say so in their log.
 async fn root_as_live(plan: &RestorePlan, from: String, prepared: &PreparedPlace, worker: &Worker) {
     if let Err(error) = worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
         tracing::debug!(%error, mount = plan.mount.title(), "the live mount's root");
@@ -116,7 +116,7 @@ async fn fill(
     places: Vec<UnpackTarget<'_>>,
     streamed: &mut StreamedPlaces,
 ) {
-    // Each place's own bounds were held against what the backup was seen to hold; these are for one that has changed since.
+    // Each place's own bounds were checked against the survey; these are for an archive that has changed since.
     let job = UnpackJob {
         routes: places
             .iter()
@@ -132,13 +132,14 @@ async fn fill(
     };
     let (stream, mut end) = read_in_background(backup, places.iter().map(|place| place.path.to_vec()).collect());
     let answer = worker.unpack(job, stream, |amount, total| {
-        // The worker counts what all get; one line that moves is enough.
+        // The worker counts all places together: the progress shows on the first step.
         if let Some(place) = places.first() {
             place.step.progress(amount, total);
         }
     });
     let answer = answer.await;
-    // When the source broke, that is why the worker got no whole archive. It has ended by now, or nobody listens to it.
+    // If reading the source failed, that is why the worker got half an archive. The reading thread has ended by now, or
+    // its receiver is gone.
     let broken = match end.try_recv() {
         Ok(Err(error)) if !matches!(error, SourceError::Unheard(_)) => Some(error.diagnosis(&backup.place)),
         _ => None,
@@ -190,7 +191,7 @@ fn conclude(
     Ok(BroughtData::of(data, unpacked.amount.files))
 }
 
-/// What came to a place is held against what the backup was seen to hold.
+/// Compares what came to a place with what the survey found in the archive.
 fn difference(place: &UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup) -> Option<Diagnosis> {
     let UnpackTarget { plan, holds, .. } = place;
     // Folders are not compared: an archive may leave them out, and they are made for what is in them.
@@ -212,8 +213,8 @@ enum Refusal {
     By(JobError),
 }
 
-/// Pours a backup out on a thread of its own: it may wait for a disk or a program, and is let go when nobody listens. How it
-/// ended is told after the last piece was taken.
+/// Reads a backup on a thread of its own, which may wait for a disk or a program and ends when nobody receives. The
+/// second value tells how the reading ended, once the stream is empty.
 fn read_in_background(
     backup: &Arc<Backup>,
     wanted: Vec<Vec<u8>>,
@@ -227,7 +228,7 @@ fn read_in_background(
             Ok(()) | Err(SourceError::Unheard(_)) => None,
             Err(error) => Some(io::Error::other(error.to_string())),
         };
-        // The one who asks looks for this after the stream has ended: it must be there by then.
+        // Sent before the stream ends: the receiver looks for it after the end.
         let _ = ended.send(result);
         if let Some(error) = broke {
             let _ = pieces.blocking_send(Err(error));

@@ -23,7 +23,8 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
     match failure {
         Failure::TooLarge { bytes, max_bytes } => Diagnosis {
             remedy: Some(format!(
-                "Raise --max-copy, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+                "Raise --max-copy, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', \
+                 '{0}=empty' or '{0}=omit'.",
                 mount.target
             )),
             ..Diagnosis::new(
@@ -41,7 +42,8 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             ..Diagnosis::new(
                 Code::RestoreNoSpace,
                 format!(
-                    "{title} (mounted at {}) needs {}, and {} are free where the engine keeps its volumes ({} stay free for live services)",
+                    "{title} (mounted at {}) needs {}, and {} are free where the engine keeps its volumes ({} stay \
+                     free for live services)",
                     mount.target,
                     units::bytes(*bytes),
                     units::bytes(*free),
@@ -59,7 +61,8 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
                 ..Diagnosis::new(
                     Code::RestoreNoSpace,
                     format!(
-                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was restored: writing {}: {error}; {left}",
+                        "the disk where the engine keeps its volumes filled up while {title} (mounted at {}) was \
+                         restored: writing {}: {error}; {left}",
                         mount.target,
                         shown(path)
                     ),
@@ -96,7 +99,8 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
 
 fn no_space_remedy(mount: &Mount) -> String {
     format!(
-        "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
+        "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy \
+         '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
         mount.target
     )
 }

@@ -1,8 +1,8 @@
-//! Places that are not copied: what is below is the live data itself, what the sandbox sees is an overlay on it.
+//! Places that are not copied: the sandbox sees an overlay on the live data itself.
 //!
-//! A read-only mount is no wall for what is not a file: a socket on it can be connected to and a pipe written to, whoever
-//! listens at the other end. In an overlay they are other sockets and pipes, at whose other end is nobody: a connection is
-//! refused. That holds for those, too, which appear while the rehearsal runs.
+//! A read-only mount does not isolate sockets and pipes: a container can connect to a socket in it and write to a pipe.
+//! In an overlay they are other sockets and pipes with nobody at the other end: a connection is refused. That holds
+//! also for those that appear while the rehearsal runs.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::MountOrigin;
@@ -18,12 +18,12 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::{BroughtData, PreparedPlace, RestoredData};
 use crate::rehearse::steps::OpenStep;
 
-/// Entries that are looked at to count what a mount holds and to name what in it is no file.
+/// Most entries that are read to count the files of a mount and to name its sockets, pipes and devices.
 const MAX_ENTRIES: u64 = 200_000;
-/// File systems that compare names in their own way, on which the kernel lays no overlay.
+/// File systems that compare names in their own way; the kernel refuses an overlay on them.
 const NO_LOWER: [&str; 5] = ["vfat", "msdos", "exfat", "cifs", "smb3"];
 
-/// Shown read-only, through an overlay where one can be, else as a copy.
+/// Shows a place read-only: through an overlay where one is possible, else as a copy.
 pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
     let PlaceRestore { cx, plan, prepared, .. } = place;
     let Some(from) = prepared.from.clone() else { return Ok(BroughtData::without_files(RestoredData::Nothing)) };
@@ -37,7 +37,7 @@ pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<Brough
             step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
             return Ok(BroughtData::without_files(RestoredData::Nothing));
         }
-        // The mount holds on to this very file, whatever takes its place.
+        // A bind mount keeps this very file, even if another takes its place on the host.
         (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
             step.done_with(None, Some(note(&scan)));
             let path = prepared.source_path.clone().unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<Brough
     Ok(BroughtData { withheld, ..brought })
 }
 
-/// Shown through an overlay that can be written to, as was asked for.
+/// Shows a place through a writable overlay, as its strategy asks.
 pub(super) async fn overlay(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
     let PlaceRestore { cx, plan, prepared, .. } = place;
     let step = begin_step(cx, plan);
@@ -106,7 +106,7 @@ async fn mount_overlay(place: &PlaceRestore<'_>, scan: &Scan, step: OpenStep) ->
     }
 }
 
-/// Why no overlay can lie on this place, or would not show what is in it.
+/// Why an overlay on this place is impossible, or would not show all of it; `None`: it is possible.
 fn obstacle(prepared: &PreparedPlace, scan: &Scan) -> Option<String> {
     let Some(path) = &prepared.source_path else {
         return Some("it has no path on the engine's host".to_owned());

@@ -1,5 +1,5 @@
-//! How many files came back into a service. A green service into which none was brought shows that it starts, and nothing of
-//! its data: that is told.
+//! Warns of a green service into which not one file was restored: its rehearsal has shown that it starts, and nothing
+//! of its data.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Strategy;
@@ -21,8 +21,8 @@ pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, ta
     }
 }
 
-/// What to say when no file was brought into the places that the service writes to, or, when it writes to none, into the
-/// volumes that it reads.
+/// The warning when no file was brought into the mounts that the service writes to or, if it writes to none, into the
+/// volumes that it reads. `None`: there are files.
 fn nothing_restored(name: &ServiceName, mounts: &[MountPlan], files: impl Fn(usize) -> u64) -> Option<Diagnosis> {
     let data = || mounts.iter().filter(|mount| holds_data(&mount.mount));
     let mut places: Vec<&MountPlan> = data().filter(|mount| !mount.mount.read_only).collect();
@@ -66,7 +66,8 @@ mod tests {
         Mount { target: source.to_owned(), origin: MountOrigin::Bind { source: source.to_owned() }, read_only }
     }
 
-    /// What is said of a service with these mounts, each a place of its own, when the places of these numbers hold files.
+    /// What is said of a service with these mounts, each a place of its own, when the places of these numbers hold
+    /// files.
     fn said(mounts: Vec<Mount>, full: &[usize]) -> Option<String> {
         let copied = |(nth, mount)| MountPlan { mount, strategy: Strategy::Copy, restore: Some(nth) };
         said_of(&mounts.into_iter().enumerate().map(copied).collect::<Vec<_>>(), full)
@@ -122,7 +123,8 @@ mod tests {
         assert_eq!(
             said_of(&mounts, &[]).as_deref(),
             Some(
-                "not one file was brought into web: volume cache at /cache was left out, volume data at /data was left empty"
+                "not one file was brought into web: volume cache at /cache was left out, volume data at /data was \
+                 left empty"
             )
         );
     }

@@ -11,8 +11,9 @@ use super::worker::Sandbox;
 
 /// A name that only a resolver outside knows.
 const OUTSIDE_NAME: &str = "example.com";
-/// How long the canary waits for an answer. Neighbours on a bridge answer within a millisecond; where no route leads, the
-/// kernel says so at once; a resolver on the host or beside it knows a name as common as the canary's within some ten.
+/// How long the canary waits for an answer. Neighbours on a bridge answer within a millisecond; where no route leads,
+/// the kernel says so at once; a resolver on the host or beside it knows a name as common as the canary's within some
+/// ten.
 const CANARY_PATIENCE_MS: u64 = 75;
 
 /// Asks from inside the sandbox whether anything outside answers. If so, the whole run is stopped.

@@ -1,5 +1,5 @@
-//! Creates the objects of one stack's sandbox. Each is noted in the ledger before the engine is asked for it, and bears the
-//! session's labels and a generated name.
+//! Creates the objects of one stack's sandbox. Each is noted in the ledger before the engine is asked for it, and bears
+//! the session's labels and a generated name.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ impl SandboxClient {
         self.ledger.create(entry, async move { daemon.create_container(&name, &spec, &labels).await }).await
     }
 
-    /// Starts a worker that sees these mounts. If the caller goes away, the start goes on: an engine gives up no half-made
-    /// container, and teardown waits for it.
+    /// Starts a worker that sees these mounts. If the caller goes away, the start goes on: an engine gives up no
+    /// half-made container, and teardown waits for it.
     pub async fn start_worker(
         &self,
         image: &WorkerImage,

@@ -1,5 +1,5 @@
 //! The ledger: every object is noted before the engine is asked for it, so that teardown knows of it even when the
-//! answer never came.
+//! engine's answer never came.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub enum LedgerEntry {
     Volume(String),
 }
 
-/// What a sandbox has asked the engine for.
+/// The objects of a sandbox that the engine was asked for, and the requests under way.
 #[derive(Default)]
 pub struct Ledger {
     entries: Mutex<Vec<LedgerEntry>>,
@@ -28,8 +28,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Notes `entry`, then asks for it. The request goes on if the asker goes away, and [`Ledger::settled`] waits for it:
-    /// else an object could appear after everything was removed.
+    /// Notes `entry`, then asks for it. The request goes on if the asker goes away, and [`Ledger::settled`] waits for
+    /// it: else an object could appear after everything was removed.
     pub async fn create<T, F>(&self, entry: LedgerEntry, request: F) -> Result<T, DockerError>
     where
         T: Send + 'static,
@@ -39,8 +39,8 @@ impl Ledger {
         self.run(request).await
     }
 
-    /// Runs a request that may make an object which was noted before; see [`Ledger::create`]. After [`Ledger::settled`]
-    /// nothing is asked for any more, and the asker waits forever: nobody needs what it works for.
+    /// Runs a request that may create an object which was noted before; see [`Ledger::create`]. After
+    /// [`Ledger::settled`] no request is made any more, and the caller waits forever: nobody needs its result.
     pub async fn run<T, F>(&self, request: F) -> T
     where
         T: Send + 'static,
@@ -63,12 +63,12 @@ impl Ledger {
         (!self.creating.is_closed()).then(|| self.creating.spawn(request))
     }
 
-    /// Does something that teardown must wait for, while other things go on.
+    /// Runs work in the background that teardown must wait for.
     pub fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.creating.spawn(work);
     }
 
-    /// Notes an object that somebody else is about to ask for.
+    /// Notes an object before [`Ledger::run`] asks for it.
     pub fn note(&self, entry: LedgerEntry) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
@@ -82,7 +82,7 @@ impl Ledger {
         self.creating.wait().await;
     }
 
-    /// Everything noted, newest first, and forgets it.
+    /// Takes all entries out, newest first.
     pub fn take(&self) -> Vec<LedgerEntry> {
         let mut entries = std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner));
         entries.reverse();

@@ -49,7 +49,8 @@ impl Session {
         format!("rehearsa-{}-{}{attempt}-{}", self.id, fit(stack), fit(what))
     }
 
-    /// The same session, with objects that only `rehearsa clean` or their expiry removes once the process is gone (`--keep`).
+    /// The same session, with objects that only `rehearsa clean` or their expiry removes once the process is gone
+    /// (`--keep`).
     #[must_use]
     pub fn kept(mut self) -> Self {
         if !self.process.ends_with(KEPT) {

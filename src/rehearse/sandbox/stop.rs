@@ -1,4 +1,4 @@
-//! The wish to stop: said once by whoever hears a signal, heard by everything that takes time.
+//! The wish to stop: given once by the signal handler, and awaited by everything that takes time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -27,7 +27,8 @@ impl StopSignal {
         self.cancelled.cancel();
     }
 
-    /// Asks everything to stop and clean up because the time for the run is over. A signal that came first is the reason.
+    /// Asks everything to stop and clean up because the time for the run is over. A signal that came first is the
+    /// reason.
     pub fn time_out(&self) {
         if !self.is_cancelled() {
             self.out_of_time.store(true, Ordering::SeqCst);

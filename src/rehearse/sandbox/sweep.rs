@@ -1,4 +1,5 @@
-//! Removes what dead runs left on the engine. Who is dead is decided by [`decide`] alone, from labels, clock and process table.
+//! Removes what dead runs left on the engine. Only [`decide`] says which runs are dead: from labels, the clock and the
+//! process table.
 
 use std::collections::BTreeMap;
 
@@ -48,8 +49,8 @@ pub struct SweepDecision {
     pub spared: Vec<Spared>,
 }
 
-/// Whose objects may go. `now` is in Unix seconds; `host` is this client's; `is_alive` knows whether a `pid.starttime` of this host
-/// still runs.
+/// Whose objects may go. `now` is in Unix seconds; `host` is this client's; `is_alive` knows whether a `pid.starttime`
+/// of this host still runs.
 pub fn decide(
     objects: &Objects,
     now: i64,
@@ -134,8 +135,8 @@ pub struct LeftObject {
     pub error: DockerError,
 }
 
-/// Removes these objects: containers, then networks, then volumes. `on_removed` hears of each that is gone. A failure stops
-/// nothing; what is left is returned. Another client may sweep at the same time: what is not there is gone.
+/// Removes these objects: containers, then networks, then volumes. `on_removed` hears of each that is gone. A failure
+/// stops nothing; what is left is returned. Another client may sweep at the same time: what is not there is gone.
 pub async fn remove(
     daemon: &Daemon,
     objects: &Objects,

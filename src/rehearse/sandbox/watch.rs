@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::docker::{ContainerEvent, ContainerEventKind, Daemon, EventStream, HealthStatus, Result};
 
-/// What was seen of a container so far.
+/// The events of a container so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContainerHistory {
     /// How often it started.

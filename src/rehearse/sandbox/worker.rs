@@ -84,7 +84,7 @@ async fn create_network(cx: &StackContext) -> Diagnosed<NetworkInfo> {
 
 /// Creates the volume of one place, and finds out where its data lies.
 async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -> Diagnosed<PreparedPlace> {
-    // What is left empty only lends its owner and mode: a volume whose driver is missing can still be replaced by that.
+    // A place that is left empty takes only owner and mode from the live one, so it does not need the live one.
     let may_be_gone = restore.strategy == Strategy::Empty;
     let mut mounted_on_use = false;
     let streamed = matches!(restore.supply, DataSource::Archive { .. });
@@ -112,8 +112,8 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
     Ok(PreparedPlace { from, to: format!("/to/{index}"), volume, source_path, live, mounted_on_use })
 }
 
-/// Whether the live data can be looked at beside what comes from a backup. A volume with a driver or options of its own is not
-/// mounted for that: it may be far away.
+/// Whether the live data can be looked at beside what comes from a backup. A volume with a driver or options of its own
+/// is not mounted for that: it may be far away.
 async fn has_live(cx: &StackContext, restore: &RestorePlan) -> bool {
     match (&restore.supply, &restore.mount.origin) {
         (DataSource::Live, _) => false,
@@ -185,8 +185,8 @@ fn take_out_missing(cx: &StackContext, error: &WorkerError, places: &mut [Diagno
     found
 }
 
-/// Marks the places whose volume was removed since it was looked at. The engine makes a volume that is to be mounted and
-/// is not there; such a one bears our labels, and is removed with the sandbox.
+/// Marks the places whose volume was removed since it was looked at. The engine makes a volume that is to be mounted
+/// and is not there; such a one bears our labels, and is removed with the sandbox.
 async fn take_out_vanished(cx: &StackContext, places: &mut [Diagnosed<PreparedPlace>]) {
     let looks = cx.plan.restores.iter().zip(places).map(|(restore, place)| async move {
         let (MountOrigin::Volume { name, .. }, DataSource::Live) = (&restore.mount.origin, &restore.supply) else {

@@ -1,4 +1,4 @@
-//! Finding out what a backup holds that lies on the engine's host: a worker looks, which sees it read-only.
+//! Surveys a backup that is a folder on the engine's host: a worker that sees it read-only looks through it.
 
 use jiff::Timestamp;
 
@@ -15,8 +15,8 @@ use crate::worker::protocol::{Failure, SurveyJob, Surveyed};
 /// Where the worker sees the folder.
 const TARGET: &str = "/backup";
 
-/// What a folder of the engine's host holds for these wants, and when it was changed last; or why that cannot be found out.
-/// Removes its worker.
+/// What a folder of the engine's host holds for these wants, and when it was changed last. The inner error says why the
+/// folder cannot be read; the outer one is the worker's or the engine's. The worker is removed.
 pub async fn look(
     daemon: &Daemon,
     session: &Session,
@@ -46,7 +46,7 @@ pub async fn look(
         Err(JobError::Failed(Failure::Unreadable { path: inside, error })) => {
             Err(format!("reading {path}/{inside} on the engine's host: {error}"))
         }
-        // A path that is not there is the engine's refusal to mount it.
+        // The engine refuses to mount a path that is not there.
         Err(JobError::Worker(WorkerError::Docker(error))) => {
             Err(format!("the engine cannot mount {path} of its host: {error}"))
         }

@@ -16,22 +16,22 @@ use crate::rehearse::sandbox::sweep;
 use crate::worker::client::{JobError, WorkerError, WorkerImage};
 use crate::worker::protocol::{Scan, ScanJob};
 
-/// Entries after which counting stops: a plan is to be had soon.
+/// Counting stops after so many entries, so that a plan is made soon.
 const MOST_ENTRIES: u64 = 1_000_000;
 
-/// Scans at a time: they share one disk.
+/// Scans that run at the same time; they share one disk.
 const AT_A_TIME: usize = 4;
 
 /// What each stack's restores hold, in the plan's order; `None` where it was not or could not be counted.
 pub type Sizes = Vec<Vec<Option<Scan>>>;
 
-/// Sizes that were not asked for.
+/// The sizes when none were asked for: all unknown.
 pub fn unknown(plan: &Plan) -> Sizes {
     plan.stacks.iter().map(|stack| vec![None; stack.restores.len()]).collect()
 }
 
-/// Counts what the plan's restores hold. Removes its worker; a source that cannot be mounted has no size, and none has one
-/// that was not counted when somebody asked to stop.
+/// Counts what the plan's restores hold, and removes its worker. A source that cannot be mounted, or was not counted
+/// before a stop, has no size.
 pub async fn measure(daemon: &Daemon, session: &Session, plan: &Plan, stop: &StopSignal) -> Result<Sizes, WorkerError> {
     let mut sources: Vec<MountOrigin> = Vec::new();
     for restore in plan.stacks.iter().flat_map(|stack| &stack.restores) {
@@ -85,7 +85,7 @@ async fn is_present(daemon: &Daemon, source: &MountOrigin) -> Result<bool, Worke
     }
 }
 
-/// What counting takes.
+/// What the counting workers need.
 struct Counting<'a> {
     client: SandboxClient,
     image: &'a WorkerImage,
@@ -93,7 +93,8 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    /// One worker for all; when it does not start because one source cannot be mounted, one worker each.
+    /// Counts with one worker for all sources; if that does not start, because one source cannot be mounted, with one
+    /// worker each.
     async fn all(&self, sources: &[MountOrigin]) -> Result<BTreeMap<usize, Scan>, WorkerError> {
         let all: Vec<(usize, &MountOrigin)> = sources.iter().enumerate().collect();
         match self.some("sizes", &all).await {

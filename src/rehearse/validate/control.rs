@@ -1,5 +1,5 @@
-//! The negative control: a green service is booted once more on empty mounts, with the same checks. Checks that pass there, too, have
-//! shown that the program starts, and nothing of its data.
+//! The negative control: a green service is booted once more on empty mounts, with the same checks. Checks that pass
+//! there, too, have shown only that the program starts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use crate::model::service::ServiceName;
 use crate::rehearse::attempt::alone;
 use crate::rehearse::shared_task::Diagnosed;
 
-/// The least time that a service without its data has to come up: to begin anew takes some longer than to go on.
+/// Shortest time that a service without its data is given to come up: initialising takes longer than starting.
 const LEAST: Duration = Duration::from_secs(30);
-/// How much longer than with its data it may take.
+/// How many times longer than with its data it may take.
 const LONGER: u32 = 3;
 
-/// What was heard of the second boot.
+/// The checks of the second boot, recorded from its facts.
 #[derive(Default)]
 pub(in crate::rehearse) struct Recorded {
-    /// Checks that are under way, by the number of their step.
+    /// Checks under way, by the id of their step.
     open: BTreeMap<u64, String>,
-    /// Those that passed, as people call them.
+    /// Checks that passed, in words for a message.
     pub passed: Vec<String>,
 }
 
 impl Recorded {
-    /// Hears of one fact of the second boot of `case`.
+    /// Records one fact of the second boot of `case`.
     pub fn record(&mut self, case: &ServiceName, fact: &Fact) {
         match fact {
             Fact::StepStarted { id, step: Step::Check { service, check }, .. } if service == case => {
@@ -54,13 +54,13 @@ fn called(check: &CheckSummary) -> String {
     }
 }
 
-/// What a service did without its data.
+/// How a service fared without its data.
 pub(in crate::rehearse) enum ControlResult<'a> {
-    /// As with it.
+    /// It passed, as it does with its data.
     Passed,
     /// It did not come up, or a check failed.
     Failed(&'a Diagnosis),
-    /// Nobody knows.
+    /// Something else went wrong, so nothing is known.
     Unknown(&'a Diagnosis),
 }
 
@@ -69,18 +69,18 @@ pub(in crate::rehearse) fn control_result(result: &Diagnosed<()>) -> ControlResu
     match result {
         Ok(()) => ControlResult::Passed,
         Err(diagnosis) if diagnosis.severity() == Severity::Failed => ControlResult::Failed(diagnosis),
-        // It misses something of the host as well, and would not have come up with its data either, or would have.
+        // The sandbox withholds something from it, but the service came up with its data under the same conditions.
         Err(diagnosis) if diagnosis.code == Code::SandboxWithheld => ControlResult::Failed(diagnosis),
         Err(diagnosis) => ControlResult::Unknown(diagnosis),
     }
 }
 
-/// The stack with this service as its only case, and nothing in what its services write to; `None` when they write to nothing. What
-/// they only read, such as a configuration, stays as it is: without it few programs would begin at all.
+/// The stack with this service as its only case, and with all mounts empty that its services write to; `None` when they
+/// write to none. Read-only mounts, such as a configuration, stay as they are: few programs start without them.
 pub(in crate::rehearse) fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
     let mut plan = alone(stack, case, "control");
     let mut emptied = false;
-    // What was loaded is data, too, and its place is empty to begin with.
+    // A dump is data, too: it is not loaded.
     for service in plan.services.iter_mut().filter(|service| service.load.is_some()) {
         service.load = None;
         emptied = true;
@@ -95,7 +95,7 @@ pub(in crate::rehearse) fn without_data(stack: &StackPlan, case: &ServiceName, t
         restore.supply = DataSource::Live;
     }
     for (index, restore) in plan.restores.iter_mut().enumerate() {
-        // That was done for the first boot.
+        // The first boot has compared the contents.
         restore.verify_content = false;
         let mounts = plan.services.iter().flat_map(|service| &service.mounts);
         let is_written = mounts.filter(|mount| mount.restore == Some(index)).any(|mount| !mount.mount.read_only);

@@ -1,4 +1,4 @@
-//! Log lines that are known to mean something, and what they mean in a restore.
+//! Known log lines and what they mean in a restore.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,8 @@ use regex::{Regex, RegexSet};
 
 use crate::model::diagnosis::KnownCause;
 
-/// Pattern and meaning. The first pattern of this list that is found anywhere in the log wins, so that what explains comes
-/// before what follows from it.
+/// Patterns and their meanings. The first pattern of this list that is found anywhere in the log wins: causes stand
+/// before their consequences.
 const CAUSES: &[(&str, &str)] = &[
     (
         r"initialized with(out)? PG_CONTROL_VERSION",
@@ -34,7 +34,10 @@ const CAUSES: &[(&str, &str)] = &[
         "PostgreSQL's write-ahead log (pg_wal) is not in the restored data",
     ),
     (
-        r"incorrect checksum in control file|could not read file .global/pg_control.|calculated CRC checksum does not match",
+        concat!(
+            r"incorrect checksum in control file|could not read file .global/pg_control.|",
+            r"calculated CRC checksum does not match"
+        ),
         "PostgreSQL's control file (global/pg_control) is damaged in the restored data",
     ),
     (
@@ -43,7 +46,8 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         r"initdb: error: directory .* exists but is not empty",
-        "the data lacks its PG_VERSION, so that the image takes it for none and would begin anew, which the rest of it prevents",
+        "the data lacks its PG_VERSION, so that the image takes it for none and would begin anew, which the rest of \
+         it prevents",
     ),
     (r"data directory .* has wrong ownership", "the restored data belongs to another user than the service runs as"),
     (r"data directory .* has invalid permissions", "the mode of the restored data folder is too open or too strict"),
@@ -52,7 +56,11 @@ const CAUSES: &[(&str, &str)] = &[
         "MariaDB/MySQL's redo log comes from an unclean copy by another version",
     ),
     (
-        r"InnoDB: (File \S*ib_logfile0 (was not found|is too small)|ib_logfile0 is empty|Invalid log header checksum|Missing FILE_CHECKPOINT|Log file \S* is (of different size|corrupt)|Obtaining redo log encryption|The redo log)",
+        concat!(
+            r"InnoDB: (File \S*ib_logfile0 (was not found|is too small)|ib_logfile0 is empty|",
+            r"Invalid log header checksum|Missing FILE_CHECKPOINT|Log file \S* is (of different size|",
+            r"corrupt)|Obtaining redo log encryption|The redo log)"
+        ),
         "InnoDB's redo log (ib_logfile0) is missing, damaged or of another time than the tablespaces",
     ),
     (
@@ -68,7 +76,10 @@ const CAUSES: &[(&str, &str)] = &[
         "Redis's dump, or the base of its append-only log, is damaged or cut off; redis-check-rdb tells where",
     ),
     (
-        r"(?i)invalid AOF manifest file format|FATAL AOF MANIFEST FILE ERROR|Unable to obtain the AOF file|The AOF file .* doesn't exist",
+        concat!(
+            r"(?i)invalid AOF manifest file format|FATAL AOF MANIFEST FILE ERROR|",
+            r"Unable to obtain the AOF file|The AOF file .* doesn't exist"
+        ),
         "the files of Redis's append-only log (appendonlydir) are not all there, or its list of them is damaged",
     ),
     (r"database disk image is malformed", "an SQLite file is damaged"),
@@ -140,7 +151,8 @@ mod tests {
             "FATAL: data directory \"/var/lib/postgresql/data\" has invalid permissions",
             "InnoDB: Upgrade after a crash is not supported.",
             "WARNING: database \"x\" has a collation version mismatch",
-            "Can't start Nextcloud because the version of the data (28.0.1) is higher than the docker image version (27.1)",
+            "Can't start Nextcloud because the version of the data (28.0.1) is higher than the docker image version \
+             (27.1)",
             "file is not a database",
             "database disk image is malformed",
             "sqlite3.OperationalError: no such table: notes",
@@ -153,7 +165,8 @@ mod tests {
             "write: No space left on device",
             "FATAL:  lock file \"postmaster.pid\" already exists",
             "Bad file format reading the append only file: make a backup",
-            "DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 4711, but the server was compiled with",
+            "DETAIL:  The database cluster was initialized with PG_CONTROL_VERSION 4711, but the server was compiled \
+             with",
             "LOG:  WAL file is from different database system: WAL file database system identifier is 1, pg_control 2",
             "FATAL:  required WAL directory \"pg_wal\" does not exist",
             "FATAL:  incorrect checksum in control file",

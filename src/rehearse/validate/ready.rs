@@ -1,5 +1,5 @@
-//! Waiting until a service answers. Events wake the wait; a look at the container every few seconds makes sure that a lost event
-//! only costs time.
+//! Waiting until a service answers. Events wake the wait; a look at the container every few seconds makes sure that a
+//! lost event only costs time.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as StdInstant};
@@ -51,7 +51,7 @@ pub(in crate::rehearse) async fn pass_checks(running: RunningService<'_>, clock:
 
 async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &CheckSummary) -> Diagnosed<Proof> {
     let (goal, proof) = match check {
-        // What its owner asks comes when it is ready.
+        // Configured checks run once the service is ready.
         CheckSummary::Running | CheckSummary::Own { .. } => return Ok(Proof::Running),
         CheckSummary::Health => (WaitGoal::Healthy, Proof::Healthy),
         CheckSummary::Tcp { ports } => (WaitGoal::Listening(ports.clone()), Proof::Listening),
@@ -136,7 +136,7 @@ fn end_of_process(goal: &WaitGoal, exited_with_zero: bool, deaths: u32) -> WaitE
 fn end_by_health(running: RunningService<'_>, goal: &WaitGoal, health: Option<HealthStatus>) -> Option<WaitEnd> {
     match (goal, health) {
         (WaitGoal::Healthy, Some(HealthStatus::Healthy)) => Some(WaitEnd::Reached),
-        // What fails on an empty place may be well again once that is filled.
+        // A healthcheck that fails on an empty mount may pass once the dump is loaded.
         (WaitGoal::Healthy, Some(HealthStatus::Unhealthy)) if !running.booted.begins_anew => Some(WaitEnd::Unhealthy),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Does the service stay well? Some servers say yes before they restart into their real self.
+//! Does the service stay well? Some servers report healthy before they restart into their final state.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ pub(in crate::rehearse) async fn settle(running: RunningService<'_>) -> Diagnose
 async fn stays_well(running: RunningService<'_>) -> Diagnosed<()> {
     let mut seen = running.cx.run.watch().await?.of(&running.booted.container);
     let before = seen.borrow_and_update().clone();
-    // A look first: what happened since it was ready counts too.
+    // It may have exited since it was ready.
     let state = running.state().await?;
     if !state.running {
         return Err(running.exited(&state).await);

@@ -1,11 +1,12 @@
-//! What a client's words on a dump mean: that it is not whole, that it is of another version, that roles are missing.
+//! What the output of a database client means after it loaded a dump: the dump is not whole, is of another version, or
+//! lacks roles.
 
 use crate::docker::ExecOutput;
 use crate::model::diagnosis::Code;
 
-/// Characters of a client's words that are quoted.
+/// Most characters of a client's output in a message.
 const QUOTED: usize = 600;
-/// Lines of them.
+/// Most lines of a client's output in a message.
 const LINES: usize = 6;
 
 /// How a dump was loaded.
@@ -13,19 +14,19 @@ const LINES: usize = 6;
 pub enum OnError {
     /// By a client that stops at the first error and says so.
     Strict,
-    /// By psql, which goes on after errors: what a new server has of itself is in the dump of a whole server, too, and what a dump
-    /// removes before it makes it is not there.
+    /// By psql, which goes on after errors. Two kinds of errors are expected: the dump of a whole server creates what a
+    /// new server already has, and a dump with DROP statements removes what is not there yet.
     Tolerant,
-    /// By pg_restore, which goes on after errors and says at its end that there were some.
+    /// By pg_restore, which goes on after errors and reports them in its exit code.
     Archive,
-    /// By a command of the owner's.
+    /// By a command that the user gave.
     Own,
 }
 
 /// A dump was not loaded, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What that means.
+    /// The code of the diagnosis.
     pub code: Code,
     /// The client's words, as the end of a sentence.
     pub words: String,
@@ -35,7 +36,7 @@ pub struct Refused {
     pub remedy: Option<String>,
 }
 
-/// How it went; `removals` are the lines of the dump that remove something.
+/// Whether a dump was loaded whole. `removals` are the lines of the dump that remove something.
 pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), Refused> {
     let (exit, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
@@ -52,7 +53,7 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
         }
         OnError::Strict | OnError::Archive | OnError::Own => errors,
     };
-    // What psql goes on after is no failure of its own.
+    // Errors that psql goes on after do not show in its exit code.
     if exit == 0 && (bad.is_empty() || manner != OnError::Tolerant) {
         return Ok(());
     }
@@ -70,11 +71,14 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
         "Unknown collation",
     ];
     if of_newer.iter().any(|sign| stderr.contains(sign)) {
-        let remedy = "It was written by a newer release than the service's image has: run the service from that release, or dump with the client of the older one.";
+        let remedy = "It was written by a newer release than the service's image has: run the service from that \
+         release, or dump with the client of the older one.";
         return Err(Refused { code: Code::DataVersionMismatch, words, roles, remedy: Some(remedy.to_owned()) });
     }
     let remedy = stderr.contains("already exists").then(|| {
-        "The service makes some of it by itself when it begins anew: dump with --clean --if-exists, or say how it is to be loaded: load = { command = \"…\" }.".to_owned()
+        "The service makes some of it by itself when it begins anew: dump with --clean --if-exists, or say how it is \
+         to be loaded: load = { command = \"…\" }."
+            .to_owned()
     });
     Err(Refused { code: Code::RestoreIncomplete, words, roles, remedy })
 }
@@ -90,7 +94,7 @@ fn is_of_every_server(line: &str) -> bool {
         || line.contains("current user cannot be dropped")
 }
 
-/// What is not there cannot be removed, and need not: `psql:FILE:LINE: ERROR:  table "t" does not exist`.
+/// An error about removing what is not there is harmless: `psql:FILE:LINE: ERROR:  table "t" does not exist`.
 fn is_of_removal(line: &str, removals: &[u64]) -> bool {
     let at = line.find(": ERROR:").and_then(|end| line[..end].rsplit(':').next()?.parse().ok());
     line.ends_with("does not exist") && at.is_some_and(|at| removals.binary_search(&at).is_ok())
@@ -109,7 +113,7 @@ fn missing_roles(words: &str) -> Vec<String> {
     roles
 }
 
-/// The first lines of a client's words, in one.
+/// The first lines of a client's output, joined into one.
 pub fn quoted(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -171,7 +175,8 @@ mod tests {
 
     #[test]
     fn missing_roles_are_named_once() {
-        let words = "pg_restore: error: could not execute query: ERROR:  role \"app\" does not exist\nCommand was: ALTER …\n\
+        let words = "pg_restore: error: could not execute query: ERROR:  role \"app\" does not exist\nCommand was: \
+         ALTER …\n\
             pg_restore: error: ERROR:  role \"my reader\" does not exist\nERROR:  role \"app\" does not exist\n\
             pg_restore: warning: errors ignored on restore: 3\n";
         let refused = judge(OnError::Archive, &[], &ended(1, words)).expect_err("refused");

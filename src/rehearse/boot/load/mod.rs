@@ -1,8 +1,8 @@
-//! Filling a service from a database dump: it begins anew on an empty place, and when it takes connections the dump is loaded by the
-//! client that its image has. Whoever depends on it is booted after that.
+//! Filling a service from a database dump. The service starts on an empty mount; once it takes connections, the client
+//! in its image loads the dump. Services that depend on it are booted after that.
 //!
-//! Servers that make their database first run it for a while where only they themselves reach it, and end it again. So a connection
-//! over TCP has to be answered, be it with a refusal, before anything is loaded.
+//! A server that initialises its database first runs for a while on its socket only, and restarts. So nothing is loaded
+//! before a connection over TCP is answered, even if only by a refused login.
 
 mod errors;
 mod scripts;
@@ -25,13 +25,13 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::LoadedDump;
 use errors::{OnError, Refused};
 
-/// Time between two times that a connection is tried.
+/// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(300);
-/// The most time that loading takes: what is to bound a run is `--global-timeout`.
+/// Longest time that loading may take; `--global-timeout` is the bound that a user sets.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// The most time that a question around it takes.
+/// Longest time that a short script (a connection, a list of roles) may take.
 const SHORT: Duration = Duration::from_secs(60);
-/// Roles that a message names.
+/// Most roles that a message names.
 const NAMED: usize = 20;
 
 /// Loads the dump of a service that was just started.
@@ -82,7 +82,7 @@ impl DumpLoad<'_> {
         let (manner, mode) = match load.dump.format {
             DumpFormat::PostgresCluster => (OnError::Tolerant, "cluster"),
             DumpFormat::PostgresArchive | DumpFormat::PostgresFolder => (OnError::Archive, "archive"),
-            // One that removes first what it makes goes on where there is nothing to remove.
+            // A dump with DROP statements fails on each of them where nothing is there yet.
             DumpFormat::PostgresSql | DumpFormat::Sql
                 if program == DumpProgram::Postgres && !load.dump.removals.is_empty() =>
             {
@@ -100,7 +100,7 @@ impl DumpLoad<'_> {
         self.has_rows(&connection, mode).await
     }
 
-    /// Whose client the image has, when the dump does not say who wrote it.
+    /// The program whose client the image has, when the dump does not tell which program wrote it.
     async fn program(&self) -> Diagnosed<DumpProgram> {
         match self.in_service(scripts::WHICH, &[], SHORT).await? {
             ExecOutput::Ended { stdout, .. } if stdout.starts_with(b"psql") => Ok(DumpProgram::Postgres),
@@ -142,7 +142,7 @@ impl DumpLoad<'_> {
         }
     }
 
-    /// A dump gives its objects to roles; the roles themselves are in no dump of a single database.
+    /// Sees that the owners of the dump's objects exist: a dump of a single database does not contain roles.
     async fn roles_are_there(&self, connection: &Connection) -> Diagnosed<()> {
         let (load, Connection { program, way }) = (self.load, connection);
         if *program != DumpProgram::Postgres || load.dump.roles.is_empty() {
@@ -158,7 +158,7 @@ impl DumpLoad<'_> {
         if missing.is_empty() { Ok(()) } else { Err(missing_roles(self.running.plan, load, &missing)) }
     }
 
-    /// What was loaded has rows; where no dump says how many, the database is asked.
+    /// Asks the database whether the loaded tables have rows. Returns a note; `None` when it cannot be asked.
     async fn has_rows(&self, connection: &Connection, mode: &str) -> Diagnosed<Option<String>> {
         let (load, Connection { program, way }) = (self.load, connection);
         if *program != DumpProgram::Postgres {
@@ -203,7 +203,7 @@ impl DumpLoad<'_> {
         Diagnosis { log_tail, remedy: refused.remedy, ..Diagnosis::new(refused.code, message) }
     }
 
-    /// The image has nothing to load the dump with; `other` is a client that it has.
+    /// The image has no client to load the dump with; `other` is the client of another program that it has.
     fn without_client(&self, other: Option<&str>) -> Diagnosis {
         let (plan, load) = (self.running.plan, self.load);
         let wanted = match load.dump.format.program() {
@@ -216,7 +216,8 @@ impl DumpLoad<'_> {
             (Some(other), Some(program)) => Diagnosis::new(
                 Code::RestoreIncomplete,
                 format!(
-                    "{} is a dump of {}, and {} is another program's service: its image {image} has {other} and no {wanted}",
+                    "{} is a dump of {}, and {} is another program's service: its image {image} has {other} and no \
+                     {wanted}",
                     load.title,
                     program.title(),
                     plan.service.name
@@ -272,7 +273,8 @@ fn missing_roles(plan: &ServicePlan, load: &Load, missing: &[&str]) -> Diagnosis
         plan.service.name,
         missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ")
     );
-    let remedy = "Back the roles up, too: pg_dumpall has them (--roles-only for nothing else). Without owners and rights a dump of pg_dump --no-owner --no-acl comes back."
+    let remedy = "Back the roles up, too: pg_dumpall has them (--roles-only for nothing else). Without owners and \
+     rights a dump of pg_dump --no-owner --no-acl comes back."
         .to_owned();
     Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreIncomplete, message) }
 }

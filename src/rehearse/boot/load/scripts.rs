@@ -1,5 +1,5 @@
-//! What is run in a service's container to load a dump: by its own shell, with its own client, as its own variables say. What comes
-//! from outside comes as arguments, so that no shell reads it.
+//! Scripts that load a dump in a service's container: in its own shell, with its own client and the credentials of its
+//! environment. Values from outside are arguments, so no shell interprets them.
 
 use crate::model::dump::DumpProgram;
 
@@ -7,12 +7,20 @@ use crate::model::dump::DumpProgram;
 pub const OF_OWNER: &str = "DUMP=$1; export DUMP; exec sh -c \"$2\"";
 
 /// Which client there is.
-pub const WHICH: &str = "if command -v psql >/dev/null 2>&1; then echo psql; elif command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1; then echo mysql; fi";
+pub const WHICH: &str = "\
+if command -v psql >/dev/null 2>&1; then echo psql
+elif command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1; then echo mysql
+fi";
 
 /// The value of a variable, or of the file that `NAME_FILE` names.
 macro_rules! secret {
     () => {
-        "secret() { eval \"value=\\${$1-} file=\\${$1_FILE-}\"; if [ -z \"$value\" ] && [ -r \"$file\" ]; then value=$(cat \"$file\"); fi; }\n"
+        r#"
+secret() {
+  eval "value=\${$1-} file=\${$1_FILE-}"
+  if [ -z "$value" ] && [ -r "$file" ]; then value=$(cat "$file"); fi
+}
+"#
     };
 }
 
@@ -29,7 +37,9 @@ if [ -n "$value" ]; then export PGPASSWORD="$value"; fi
 export PGCONNECT_TIMEOUT=10
 ask() {
   asked=$1; shift
-  if [ "$way" = tcp ]; then psql -X -w -q -h 127.0.0.1 -U "$user" -d "$asked" "$@"; else psql -X -w -q -U "$user" -d "$asked" "$@"; fi
+  if [ "$way" = tcp ]; then psql -X -w -q -h 127.0.0.1 -U "$user" -d "$asked" "$@"
+  else psql -X -w -q -U "$user" -d "$asked" "$@"
+  fi
 }
 "#
         )
@@ -62,7 +72,11 @@ ask() {
 /// Other programs' clients, when the one that is wanted is missing: their names, and the end of the script.
 macro_rules! without {
     ($($client:literal)*) => {
-        concat!("for one in", $(" ", $client,)* "; do if command -v $one >/dev/null 2>&1; then echo $one; fi; done; exit 127\n")
+        concat!(
+            "for one in", $(" ", $client,)* "; do\n",
+            "  if command -v $one >/dev/null 2>&1; then echo $one; fi\n",
+            "done; exit 127\n"
+        )
     };
 }
 
@@ -122,7 +136,9 @@ case $4 in
   going-on) ask "$base" -f "$1" >/dev/null ;;
   archive)
     if ! command -v pg_restore >/dev/null 2>&1; then echo "there is no pg_restore" >&2; exit 127; fi
-    if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"; else pg_restore -w -U "$user" -d "$base" "$1"; fi ;;
+    if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"
+    else pg_restore -w -U "$user" -d "$base" "$1"
+    fi ;;
   *) ask "$base" -v ON_ERROR_STOP=1 -f "$1" >/dev/null ;;
 esac
 "#

@@ -1,5 +1,5 @@
-//! The ways in which a running service is asked: by a command in its container, by a worker in its network namespace, and by one that
-//! sees its volumes.
+//! The ways in which a running service is asked: by a command in its container, by a worker in its network namespace,
+//! and by one that sees its volumes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::worker::client::Worker;
 
 /// Where the worker that reads sees the service's mounts, each below it where it is in the service's container.
 pub(super) const ROOT: &str = "/service";
-/// Where that worker has a place of its own. A volume and not memory, which a copy of a large database would not fit into.
+/// Where that worker has a place of its own. A volume and not memory, which a copy of a large database would not fit
+/// into.
 pub(super) const SCRATCH: &str = "/scratch";
 /// The least time that an answer is waited for, however late it is.
 const LEAST: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! The questions of a service's owner: put to it once it is ready, again and again until the answer is right or the service's
-//! time is over, for many services warm up after they say that they are well.
+//! The checks that the owner of a service has configured. They run once the service is ready, again and again until
+//! they pass or the service's time is over: many services still warm up after they report healthy.
 
 mod access;
 mod result;
@@ -27,19 +27,19 @@ use access::ServiceAccess;
 use result::CheckResult;
 use sqlite::{Query, restored_mount};
 
-/// Time between two times that the same is asked.
+/// Pause between two attempts of the same check.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The most time that one answer over HTTP is waited for.
+/// Longest wait for one answer over HTTP.
 const HTTP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long ports that should be open already are waited for at a time.
+/// Longest wait for the ports of one attempt: they should be open already.
 const TCP_PATIENCE: Duration = Duration::from_millis(400);
-/// Bytes of an answer's body that are looked at: what a worker says is one line.
+/// Most bytes of a response body that are read: a worker answers in one line.
 const BODY: usize = 128 * 1024;
-/// Lines and bytes of a log that are looked through.
+/// Most lines and bytes of a log that are searched.
 const LOG: (usize, usize) = (1_000_000, 16 * 1024 * 1024);
 
-/// Asks all that its owner wants to know of a service, whose time to answer began at `clock`. All is asked, whatever is answered,
-/// so that a report tells all that is wrong.
+/// Runs all configured checks of a service whose time to pass them began at `clock`. A check that fails does not keep
+/// the others from running, so that the report tells all that is wrong.
 pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, clock: StdInstant) -> Diagnosed<Proof> {
     let deadline = Instant::from_std(clock) + running.timeout();
     let mut access = ServiceAccess::new(running, deadline);
@@ -63,7 +63,7 @@ pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, c
                 if worse {
                     broken = Some(diagnosis);
                 }
-                // Nobody is there any more to be asked the rest.
+                // The service is gone: the other checks cannot run.
                 if is_over {
                     break;
                 }
@@ -74,7 +74,7 @@ pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, c
     broken.map_or(Ok(proof), Err)
 }
 
-/// Asks until the answer is right, and says how often it took.
+/// Runs a check until it passes or its time is over. Returns a note on how often it ran, if more than once.
 async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<Option<String>> {
     access.running.cx.mask.learn(&question.mask());
     let request = match &question.ask {
@@ -92,7 +92,7 @@ async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<O
             Ok(heard) => heard,
             Err(diagnosis) => return Err(access.running.exit_diagnosis().await.unwrap_or(diagnosis)),
         };
-        // A large database that is copied to be asked is not copied without a pause.
+        // A query copies the database first: after a long copy follows a pause as long.
         let pause = if matches!(question.ask, CheckSpec::Sqlite { .. }) { PAUSE.max(began.elapsed()) } else { PAUSE };
         let again = Instant::now() + pause < access.deadline;
         match heard {
@@ -184,7 +184,7 @@ async fn ask_once(
     })
 }
 
-/// The request with its secrets, which nobody says from now on.
+/// The request with its secrets, which are masked in every message from now on.
 async fn http_request(cx: &StackContext, ask: &HttpCheck) -> Result<HttpJob, String> {
     let mut headers = Vec::new();
     for (name, value) in &ask.headers {
@@ -214,7 +214,7 @@ async fn http_request(cx: &StackContext, ask: &HttpCheck) -> Result<HttpJob, Str
 async fn learn_secret(cx: &StackContext, place: &SecretPlace) -> Result<String, String> {
     let (place, environment) = (place.clone(), cx.run.environment.clone());
     let variable = move |name: &str| environment.get(name).map(str::to_owned);
-    // A command may take its time.
+    // A secret may come from a command that takes a while.
     let found = tokio::task::spawn_blocking(move || fetch_secret(&place, variable)).await;
     let secret = found.map_err(|error| error.to_string())??;
     cx.mask.learn(&Mask::of_secrets([secret.reveal()]));

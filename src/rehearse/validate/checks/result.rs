@@ -1,4 +1,4 @@
-//! What an answer is worth: right, wrong, or none.
+//! Judges what a check got: pass, fail, or no answer.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::model::mask::Mask;
 use crate::model::question::HttpCheck;
 use crate::worker::protocol::Queried;
 
-/// Characters of an answer that are quoted.
+/// Most characters of an answer in a message.
 const QUOTED: usize = 300;
-/// Ends of a command that say that there is no such command.
+/// Exit codes that mean: the command cannot be run, or does not exist.
 const NO_COMMAND: [i64; 2] = [126, 127];
-/// What clients say while a database does not take connections, or no more.
+/// Messages of database clients while the database takes no connections.
 const NO_CONNECTION: [&str; 9] = [
     "could not connect",
     "connection to server",
@@ -27,10 +27,13 @@ const NO_CONNECTION: [&str; 9] = [
     "ERROR 1040",
 ];
 
-/// Asks the client that the image has, as the service's own variables say. What comes with the query is an argument, so that no
-/// shell reads it.
+/// Runs a query with the client in the image and the credentials of the service's environment. The query is an
+/// argument, so no shell interprets it.
 const SQL: &str = r#"
-secret() { eval "value=\${$1-} file=\${$1_FILE-}"; if [ -z "$value" ] && [ -r "$file" ]; then value=$(cat "$file"); fi; }
+secret() {
+  eval "value=\${$1-} file=\${$1_FILE-}"
+  if [ -z "$value" ] && [ -r "$file" ]; then value=$(cat "$file"); fi
+}
 if command -v psql >/dev/null 2>&1; then
   user=${POSTGRES_USER:-postgres}
   secret POSTGRES_PASSWORD
@@ -55,7 +58,8 @@ echo "there is neither psql nor mariadb nor mysql" >&2
 exit 127
 "#;
 
-/// Says size, time of the last change and the time now of a file, and its hash when that is wanted.
+/// Prints the size of a file, the time of its last change and the time now in Unix seconds, and its SHA-256 if the
+/// second argument is not empty.
 const FILE: &str = r#"
 [ -e "$1" ] || [ -h "$1" ] || { echo missing; exit 0; }
 stat -L -c '%s %Y' "$1" || exit 1
@@ -63,22 +67,22 @@ date +%s
 [ -z "$2" ] || sha256sum < "$1"
 "#;
 
-/// What was heard.
+/// The result of one attempt of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CheckResult {
-    /// What should be.
+    /// The answer is as expected.
     Pass,
-    /// Something else, which may change.
+    /// The answer is another, and may still change.
     Fail(String),
-    /// Something else, which no time heals.
+    /// The answer is another, and will not change.
     FailFinal(String),
-    /// Nothing, which may change.
+    /// There is no answer yet.
     Retry(String),
-    /// The question makes no sense, or there is nothing to ask it with.
+    /// The check makes no sense here, or the image has nothing to run it with.
     Invalid(String),
 }
 
-/// The command of a query.
+/// The command that runs a query.
 pub(super) fn sql_command(query: &str, database: Option<&str>) -> Vec<String> {
     ["sh", "-c", SQL, "sh", query, database.unwrap_or_default()].map(str::to_owned).to_vec()
 }
@@ -88,7 +92,7 @@ pub(super) fn file_command(path: &str, hash: bool) -> Vec<String> {
     ["sh", "-c", FILE, "sh", path, if hash { "hash" } else { "" }].map(str::to_owned).to_vec()
 }
 
-/// What a file is.
+/// Judges a file.
 pub(super) fn to_file(
     ran: &ExecOutput,
     min_size: Option<u64>,
@@ -136,7 +140,7 @@ pub(super) fn to_file(
     }
 }
 
-/// How a command went.
+/// Judges a command.
 pub(super) fn to_exec(ran: &ExecOutput, exit: i64, pattern: Option<&str>, mask: &Mask) -> CheckResult {
     let (found, stdout, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
@@ -168,7 +172,7 @@ pub(super) fn to_exec(ran: &ExecOutput, exit: i64, pattern: Option<&str>, mask: 
     }
 }
 
-/// The answer to a query.
+/// Judges the rows of a query.
 pub(super) fn to_sql(ran: &ExecOutput, value: Option<&str>, min_rows: u64, mask: &Mask) -> CheckResult {
     let (exit, stdout, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
@@ -202,12 +206,12 @@ pub(super) fn to_sql(ran: &ExecOutput, value: Option<&str>, min_rows: u64, mask:
     to_rows(rows.len() as u64, rows.first().map(String::as_str), value, min_rows, mask)
 }
 
-/// The answer of an SQLite database.
+/// Judges the rows of a query of an SQLite database.
 pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, mask: &Mask) -> CheckResult {
     match queried {
         Queried::Rows { first, count } => to_rows(*count, first.as_deref(), value, min_rows, mask),
         Queried::Refused { words } => refused(&quoted(words, mask)),
-        // It is whole on the disk, as far as can be seen, and SQLite says that it is not; the service may still mend it.
+        // SQLite finds the database damaged, but the running service may still repair it.
         Queried::Damaged { words } => CheckResult::Fail(format!(
             "expected a database, found one that SQLite calls damaged: {}",
             quoted(words, mask)
@@ -240,7 +244,7 @@ fn to_rows(count: u64, first: Option<&str>, value: Option<&str>, min_rows: u64, 
     }
 }
 
-/// What is in a log.
+/// Judges a log.
 pub(super) fn to_log(log: &[String], contains: Option<&str>, not_contains: Option<&str>, mask: &Mask) -> CheckResult {
     if let Some(pattern) = not_contains {
         match Regex::new(pattern) {
@@ -264,7 +268,7 @@ pub(super) fn to_log(log: &[String], contains: Option<&str>, not_contains: Optio
     }
 }
 
-/// The answer to a request.
+/// Judges an HTTP response.
 pub(super) fn to_http(ask: &HttpCheck, status: u16, body: &str, cut: bool, mask: &Mask) -> CheckResult {
     let said = quoted(body.trim(), mask);
     if status != ask.status {
@@ -305,7 +309,7 @@ pub(super) fn to_http(ask: &HttpCheck, status: u16, body: &str, cut: bool, mask:
     CheckResult::Pass
 }
 
-/// 1 is 1.0.
+/// Whether two JSON values are the same; 1 and 1.0 are.
 fn is_same(one: &Value, other: &Value) -> bool {
     one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
 }
@@ -316,7 +320,8 @@ pub(super) fn ports(ports: &[u16]) -> String {
     if ports.len() == 1 { format!("port {words}") } else { format!("ports {words}") }
 }
 
-/// The beginning of foreign text, without secrets: masked first, so that no half of one is left at the end.
+/// The beginning of foreign text without secrets. Masked before it is cut, so that no half of a secret is left at the
+/// end.
 fn quoted(text: &str, mask: &Mask) -> String {
     let text: String = mask.apply(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match text.char_indices().nth(QUOTED) {

@@ -1,5 +1,5 @@
-//! Asking an SQLite database of the running service: by a worker that sees the service's volumes where the service does, and can write
-//! to none of them. The image needs no client, and the service notices nothing.
+//! Queries an SQLite database of the running service with a worker that sees the service's volumes read-only, at the
+//! same paths. The image needs no client, and the service notices nothing.
 
 use crate::model::plan::{MountPlan, ServicePlan};
 use crate::rehearse::diagnose::job_diagnosis;
@@ -12,7 +12,7 @@ use crate::worker::protocol::{Queried, QueryJob};
 use super::access::{ROOT, SCRATCH, ServiceAccess};
 use super::result::{self, CheckResult};
 
-/// A query and what is to be answered.
+/// A query and its expected answer.
 pub(super) struct Query<'a> {
     pub path: &'a str,
     pub query: &'a str,
@@ -20,8 +20,8 @@ pub(super) struct Query<'a> {
     pub min_rows: u64,
 }
 
-/// The mount that a path of the container is in, when something was restored there; else why nobody can say where what is there
-/// comes from.
+/// The restored mount that a path of the container is in. Error: the path is in no restored mount, so its data comes
+/// from the image.
 pub(super) fn restored_mount<'a>(plan: &'a ServicePlan, path: &str) -> Result<&'a MountPlan, CheckResult> {
     let holding = plan.mounts.iter().filter(|mount| mount.mount.holds(path));
     let nearest = holding.max_by_key(|mount| mount.mount.target.len());
@@ -30,7 +30,7 @@ pub(super) fn restored_mount<'a>(plan: &'a ServicePlan, path: &str) -> Result<&'
     })
 }
 
-/// Asks once.
+/// Runs the query once.
 pub(super) async fn query(access: &mut ServiceAccess<'_>, asked: &Query<'_>) -> Diagnosed<CheckResult> {
     let mount = match restored_mount(access.running.plan, asked.path) {
         Ok(mount) => mount,
@@ -53,7 +53,7 @@ pub(super) async fn query(access: &mut ServiceAccess<'_>, asked: &Query<'_>) -> 
     match tokio::time::timeout(limit, worker.run(job)).await {
         Err(_) => Ok(CheckResult::Retry("the query had not ended when the time was over".to_owned())),
         Ok(Ok(queried)) => {
-            // A symlink may lead to where nobody but the image has put anything.
+            // A symlink may lead to a path outside of all restored mounts.
             if let Queried::Missing { path } = &queried
                 && let Err(result) = restored_mount(access.running.plan, path)
             {
