@@ -3,12 +3,11 @@
 use super::args::{Global, PlanArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::test::unless_stopped;
+use super::prepare::find_services;
 use super::{console, runtime, signals};
 use crate::config::plan_file::{NAME, SourceEntry};
 use crate::config::settings::Settings;
 use crate::config::{ConfigError, ConfigErrors, Environment, PlanFile, SettingOrigin};
-use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::pluralize::pluralize;
 use crate::model::service::Service;
@@ -57,7 +56,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
 fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
     runtime()?.block_on(async {
         let stop = signals::listen();
-        unless_stopped(&stop, async { Ok(discover::live(&endpoint.connect().await?).await?) }).await
+        Ok(find_services(endpoint, &stop).await?.services)
     })
 }
 

@@ -14,10 +14,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::prepare::{Prepared, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
-use super::test::{engine_title, interrupted, unless_stopped};
-use super::{console, identity, runtime, signals, survey};
+use super::signals::{interrupted, unless_stopped};
+use super::test::engine_title;
+use super::{console, identity, runtime, signals};
 use crate::config::Environment;
 use crate::config::resolve::Flags;
 use crate::config::settings::Settings;
@@ -187,19 +189,17 @@ impl Demo {
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
         let presentation = Presentation::new(&output, &settings.reports, env);
         let source = SourceSpec { place: SourcePlace::Tar(archive.to_owned()), snapshot: None, keys: Keys::default() };
-        let (plan, sources) = self.runtime.block_on(async {
+        let Prepared { plan, sources, .. } = self.runtime.block_on(async {
             let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?;
             self.unless_stopped()?;
             // A container that wrote the note or read the volume may still be on its way out.
             let services = services.into_iter().filter(|service| service.container_id == live.container).collect();
-            let mut services = rehearsal::with_settings(services, &settings)?;
+            let mut services = with_settings(services, &settings)?;
             // Whatever the environment says of somebody's own backups, the demo's is this one.
             for (_, rehearsal) in &mut services {
                 rehearsal.source = Some(source.clone());
             }
-            let mut plan = rehearsal::plan(services, &settings);
-            let sources = unless_stopped(&self.stop, survey::supply(&mut plan, &self.daemon, &self.stop)).await?;
-            Ok::<_, Failure>((plan, sources))
+            prepare(&self.daemon, services, &settings.selection, &self.stop).await
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
         let events = RunEvents::start(&settings, &presentation)?;

@@ -9,17 +9,17 @@ use super::args::{Global, InitArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::init_text::FoundPart;
-use super::test::{interrupted, unless_stopped};
-use super::{console, identity, init_text, no_match, rehearsal, runtime, signals, survey};
+use super::prepare::{Host, find_services};
+use super::{console, identity, init_text, no_match, prepare, runtime, signals};
 use crate::config::settings::Settings;
 use crate::config::values::source;
 use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
-use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
+use crate::plan::draft;
 
 /// The command.
 pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -34,15 +34,10 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     settings.selection.filters.clone_from(&args.filters);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime()?;
-    let (stop, daemon, services) = runtime.block_on(async {
+    let (stop, Host { daemon, services }) = runtime.block_on(async {
         let stop = signals::listen();
-        let (daemon, services) = unless_stopped(&stop, async {
-            let daemon = endpoint.connect().await?;
-            let services = discover::live(&daemon).await?;
-            Ok((daemon, services))
-        })
-        .await?;
-        Ok::<_, Failure>((stop, daemon, services))
+        let host = find_services(&endpoint, &stop).await?;
+        Ok::<_, Failure>((stop, host))
     })?;
     // A label may name a source of the very file that is to be written.
     let with_settings = |service: Service| {
@@ -50,17 +45,13 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         (service, ServiceSettings { source: spec.clone(), ..rehearsal })
     };
     let services: Vec<(Service, ServiceSettings)> = services.into_iter().map(with_settings).collect();
-    let mut plan = rehearsal::plan(services.clone(), &settings);
-    let count = plan.cases().count();
+    let draft = draft(services, &settings.selection);
+    let count = draft.selection.iter().filter(|service| service.is_selected()).count();
     if count == 0 {
-        console::note(&no_match::reason(&services, &settings.selection));
+        console::note(&no_match::reason(&draft.selection, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    // Looking on the engine's host starts a worker, which has to go again: that asks for the wish to stop by itself.
-    runtime.block_on(survey::supply(&mut plan, &daemon, &stop))?;
-    if stop.is_cancelled() {
-        return Err(interrupted(&stop));
-    }
+    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, &stop))?.plan;
     // What is not found is left to be filled in.
     let blocked = plan.cases().filter_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.message.as_str());
     for message in blocked.collect::<BTreeSet<_>>() {

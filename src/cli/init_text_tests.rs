@@ -10,7 +10,7 @@ use crate::model::mount::Mount;
 use crate::model::sample;
 use crate::model::service::Service;
 use crate::model::source::SourcePlace;
-use crate::plan::{self, Inputs};
+use crate::plan::{draft, resolve};
 
 fn volume(name: &str, target: &str) -> Mount {
     let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
@@ -41,7 +41,7 @@ fn written(source: Option<&str>, found: &[FoundPart]) -> (String, PlanFile) {
         (service, rehearsal)
     };
     let services = services().into_iter().map(with_settings).collect();
-    let plan = plan::plan(Inputs { services, selection: &Selection::default() });
+    let plan = resolve(draft(services, &Selection::default()), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
     let text = render(&plan, source, found);
     let file = PlanFile::parse(Path::new("rehearsa.toml"), &text, None).unwrap_or_else(|e| panic!("{e} in\n{text}"));
     (text, file)

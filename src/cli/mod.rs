@@ -22,6 +22,7 @@ mod no_match;
 pub mod plan;
 mod plan_text;
 mod plan_view;
+pub mod prepare;
 pub mod presentation;
 pub mod rehearsal;
 pub mod replay;

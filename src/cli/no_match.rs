@@ -1,136 +1,153 @@
 //! Why nothing is selected, by all filters or by one of them, for the person who typed it.
+//!
+//! The selection says of each service why it is left out; the explanations here are folds over it.
 
 use crate::config::labels;
-use crate::config::settings::{IgnoredMode, Selection, Settings};
-use crate::config::values::suggest::suggestion;
+use crate::config::settings::{Selection, Settings};
+use crate::config::values::suggest::nearest;
 use crate::model::event::NoTests;
-use crate::model::service::Service;
-use crate::model::settings::ServiceSettings;
-use crate::plan::{self, Inputs};
+use crate::plan::{LeftOutReason, ServiceSelection};
 
 /// Why none of these services of the host is selected, and what to type instead.
-pub fn reason(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
+pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
     if services.is_empty() {
         return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` brings one along."
             .to_owned();
     }
-    taken_away(services, selection).unwrap_or_else(|| missed(services, selection))
+    left_out_by_flag(services, selection)
+        .or_else(|| services.iter().find_map(hidden))
+        .unwrap_or_else(|| no_name_fits(services, selection))
 }
 
-/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the like
-/// take away was found before.
-pub fn missed_filters(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
-    let alone = |filter: &String| Selection {
-        filters: vec![filter.clone()],
-        exact: selection.exact,
-        ignored: IgnoredMode::Include,
-        ..Selection::default()
-    };
-    let reasons = selection.filters.iter().map(alone).filter(|alone| selected(services, alone).is_empty());
-    reasons.map(|alone| reason(services, &alone)).collect()
+/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the
+/// like leave out was found before.
+pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
+    let mut missed = Vec::new();
+    for (index, filter) in selection.filters.iter().enumerate() {
+        let hit = || services.iter().filter(move |service| service.hit_by.contains(&index));
+        if hit().any(ServiceSelection::is_offered) {
+            continue;
+        }
+        let alone = Selection { filters: vec![filter.clone()], exact: selection.exact, ..Selection::default() };
+        missed.push(hit().find_map(why_not_offered).unwrap_or_else(|| no_name_fits(services, &alone)));
+    }
+    missed
 }
 
 /// What it means that none of these services is selected: what was asked for, except that a part of a partition may well be
 /// empty when other parts are not.
-pub fn meaning(services: &[(Service, ServiceSettings)], settings: &Settings) -> NoTests {
-    let selection = &settings.selection;
-    let whole = Selection { partition: None, ..selection.clone() };
-    let empty_part = selection.partition.is_some() && !selected(services, &whole).is_empty();
+pub fn meaning(services: &[ServiceSelection], settings: &Settings) -> NoTests {
+    let empty_part = services.iter().any(|service| service.reasons() == [LeftOutReason::Partition]);
     if empty_part && settings.no_tests == NoTests::Fail { NoTests::Warn } else { settings.no_tests }
 }
 
-/// What a flag beside the filters, or the service itself, keeps from being selected.
-fn taken_away(services: &[(Service, ServiceSettings)], selection: &Selection) -> Option<String> {
-    let any_mode = IgnoredMode::Include;
-    let found = |selection: Selection| Some(selected(services, &selection)).filter(|names| !names.is_empty());
-    let skips = || {
-        let filters: Vec<String> = selection.skip.iter().map(|filter| format!("--skip {filter}")).collect();
-        filters.join(" and ")
+/// The flag beside the filters that leaves out services which are selected otherwise.
+fn left_out_by_flag(services: &[ServiceSelection], selection: &Selection) -> Option<String> {
+    let left_out_for = |reasons: &[LeftOutReason]| -> Option<String> {
+        let services = services.iter().filter(|service| service.reasons() == reasons);
+        first_and_more(&services.map(|service| service.service.to_string()).collect::<Vec<_>>())
     };
-    let there = if selection.filters.is_empty() { "runs" } else { "is there" };
-    if let Some(partition) = selection.partition
-        && let Some(names) = found(Selection { partition: None, ..selection.clone() })
-    {
-        return Some(format!("{} {there}, but in another part of the partition than {partition}.", shown(&names)));
+    if let (Some(partition), Some(names)) = (selection.partition, left_out_for(&[LeftOutReason::Partition])) {
+        return Some(format!("{names} belongs to another part of the partition than {partition}."));
     }
     if let Some(only) = &selection.only {
         if only.is_empty() {
             return Some("Everything was green in that report, so there is nothing to run again.".to_owned());
         }
-        if found(Selection { only: None, ..selection.clone() }).is_some() {
-            return Some(format!("None of what was not green in that report is selected: {}.", only.join(", ")));
+        if left_out_for(&[LeftOutReason::RerunList]).is_some() {
+            let not_green = only.join(", ");
+            return Some(format!("No service that was not green in that report is selected: {not_green}."));
         }
     }
-    if let Some(names) = found(Selection { skip: Vec::new(), ..selection.clone() }) {
-        return Some(format!("{} {there}, but {} takes it away.", shown(&names), skips()));
-    }
-    if let Some(names) = found(Selection { ignored: any_mode, ..selection.clone() }) {
-        return Some(format!(
-            "{} {there}, but it is not ignored, and --ignored selects only what is; leave out --ignored to rehearse it.",
-            shown(&names)
-        ));
-    }
-    if let Some(names) = found(Selection { skip: Vec::new(), ignored: any_mode, ..selection.clone() }) {
-        return Some(format!(
-            "{} {there}, but it is not ignored, and --ignored selects only what is; {} takes it away as well.",
-            shown(&names),
-            skips()
-        ));
-    }
-    let hidden = services.iter().find(|(service, settings)| plan::is_selected(selection, &service.name, settings))?;
-    let hidden = &hidden.0;
-    let why = if hidden.running {
-        format!("its label {} keeps it from being listed", labels::IGNORE)
-    } else {
-        "it does not run".to_owned()
+    let skip = || {
+        let filters: Vec<String> = selection.skip.iter().map(|filter| format!("--skip {filter}")).collect();
+        filters.join(" and ")
     };
-    Some(format!("{} is there, but {why}.", hidden.name))
+    if let Some(names) = left_out_for(&[LeftOutReason::Skip]) {
+        return Some(format!("{} leaves out {names}.", skip()));
+    }
+    let not_ignored = |names: &str| format!("--ignored selects only ignored services, and {names} is not ignored");
+    if let Some(names) = left_out_for(&[LeftOutReason::NotIgnored]) {
+        return Some(format!("{}. Remove --ignored to rehearse it.", not_ignored(&names)));
+    }
+    let names = left_out_for(&[LeftOutReason::Skip, LeftOutReason::NotIgnored])?;
+    Some(format!("{}; {} leaves it out as well.", not_ignored(&names), skip()))
 }
 
-/// No name fits.
-fn missed(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
-    let names: Vec<String> = services.iter().map(|(service, _)| service.name.to_string()).collect();
-    let of_host = if names.len() == 1 {
-        "The one service of this host is not".to_owned()
+/// Why a service that the command line selects is no test case.
+fn hidden(service: &ServiceSelection) -> Option<String> {
+    let by_command_line =
+        [LeftOutReason::FilterMissed, LeftOutReason::RerunList, LeftOutReason::Skip, LeftOutReason::Partition];
+    let is_named = !service.reasons().iter().any(|reason| by_command_line.contains(reason));
+    is_named.then(|| why_not_offered(service)).flatten()
+}
+
+/// Why a service is none that the command line can select.
+fn why_not_offered(service: &ServiceSelection) -> Option<String> {
+    let name = &service.service;
+    if service.reasons().contains(&LeftOutReason::NotRunning) {
+        Some(format!("{name} does not run."))
+    } else if service.reasons().contains(&LeftOutReason::IgnoreLabel) {
+        Some(format!("{name} is not listed, because it has the label {}.", labels::IGNORE))
     } else {
-        format!("None of the {} services of this host is", names.len())
+        None
+    }
+}
+
+fn no_name_fits(services: &[ServiceSelection], selection: &Selection) -> String {
+    let names: Vec<String> = services.iter().map(|service| service.service.to_string()).collect();
+    let list = match names.len() {
+        1 => "`rehearsa test --list` shows the one service of this host.".to_owned(),
+        count => format!("`rehearsa test --list` shows the {count} services of this host."),
     };
-    let list = "`rehearsa test --list` shows what there is.";
     if selection.filters.is_empty() {
-        return format!("{of_host} selected; {list}");
+        return format!("No service is selected. {list}");
     }
-    let near = selection.filters.iter().find_map(|filter| suggestion(filter, names.iter().map(String::as_str)));
-    let hint = near.unwrap_or_else(|| list.to_owned());
-    let how = if selection.exact { "called" } else { "called anything with" };
+    let similar = selection.filters.iter().map(|filter| nearest(filter, names.iter().map(String::as_str)));
+    let similar: Vec<String> = similar.flatten().map(|name| format!("`{name}`")).collect();
+    let hint = if similar.is_empty() { list } else { format!("Similar: {}.", similar.join(", ")) };
     let filters: Vec<String> = selection.filters.iter().map(|filter| format!("`{filter}`")).collect();
-    format!("{of_host} {how} {}; {hint}", filters.join(" or "))
+    let filters = filters.join(" or ");
+    if selection.exact {
+        format!("No service is named {filters}. {hint}")
+    } else {
+        format!("No service name contains {filters}. {hint}")
+    }
 }
 
-fn selected(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
-    plan::plan(Inputs { services: services.to_vec(), selection })
-        .cases()
-        .map(|case| case.service.name.to_string())
-        .collect()
-}
-
-/// One name, or the first and how many more.
-fn shown(names: &[String]) -> String {
+/// One name, or the first and how many more; `None` when there is none.
+fn first_and_more(names: &[String]) -> Option<String> {
     match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, more @ ..] => Some(format!("{first} (and {} more)", more.len())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::IgnoredMode;
     use crate::model::partition::{Partition, Sharing};
     use crate::model::sample;
-    use crate::model::service::ServiceName;
+    use crate::model::service::{Service, ServiceName};
+    use crate::model::settings::ServiceSettings;
+    use crate::plan::draft;
 
     fn services(names: &[&str]) -> Vec<(Service, ServiceSettings)> {
         names.iter().map(|name| (sample::service(ServiceName::lone(*name)), ServiceSettings::default())).collect()
+    }
+
+    fn selected(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<ServiceSelection> {
+        draft(services.to_vec(), selection).selection
+    }
+
+    fn why(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
+        reason(&selected(services, selection), selection)
+    }
+
+    fn missed(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
+        missed_filters(&selected(services, selection), selection)
     }
 
     fn exactly(filter: &str) -> Selection {
@@ -140,14 +157,14 @@ mod tests {
     #[test]
     fn an_empty_host_is_told_from_a_filter_that_finds_nothing() {
         let typo = Selection { exact: false, ..exactly("jelyfin") };
-        assert!(reason(&[], &typo).starts_with("No service runs on this Docker host"));
+        assert!(why(&[], &typo).starts_with("No service runs on this Docker host"));
         assert_eq!(
-            reason(&services(&["jellyfin", "immich"]), &typo),
-            "None of the 2 services of this host is called anything with `jelyfin`; did you mean `jellyfin`?"
+            why(&services(&["jellyfin", "immich"]), &typo),
+            "No service name contains `jelyfin`. Similar: `jellyfin`."
         );
-        assert!(
-            reason(&services(&["jellyfin"]), &exactly("x"))
-                .starts_with("The one service of this host is not called `x`;")
+        assert_eq!(
+            why(&services(&["jellyfin"]), &exactly("x")),
+            "No service is named `x`. `rehearsa test --list` shows the one service of this host."
         );
     }
 
@@ -159,23 +176,20 @@ mod tests {
             filters: filters.iter().map(|&filter| filter.to_owned()).collect(),
             ..Selection::default()
         };
-        assert_eq!(missed_filters(&there, &asked(&["jelly", "immich"])), Vec::<String>::new());
+        assert_eq!(missed(&there, &asked(&["jelly", "immich"])), Vec::<String>::new());
         assert_eq!(
-            missed_filters(&there, &asked(&["jellyfin", "imich"])),
-            ["None of the 3 services of this host is called anything with `imich`; did you mean `immich`?"]
+            missed(&there, &asked(&["jellyfin", "imich"])),
+            ["No service name contains `imich`. Similar: `immich`."]
         );
         let exact = Selection { exact: true, ..asked(&["jelly", "immich", "resting"]) };
         assert_eq!(
-            missed_filters(&there, &exact),
-            [
-                "None of the 3 services of this host is called `jelly`; did you mean `jellyfin`?",
-                "resting is there, but it does not run."
-            ]
+            missed(&there, &exact),
+            ["No service is named `jelly`. Similar: `jellyfin`.", "resting does not run."]
         );
     }
 
     #[test]
-    fn what_is_taken_away_after_a_filter_found_it_is_not_missed() {
+    fn what_is_left_out_after_a_filter_found_it_is_not_missed() {
         let there = services(&["jellyfin", "immich"]);
         let asked = |selection| Selection { filters: vec!["jellyfin".to_owned(), "immich".to_owned()], ..selection };
         let partition = Some(Partition { sharing: Sharing::Slice, index: 2, total: 2 });
@@ -185,7 +199,7 @@ mod tests {
             Selection { only: Some(vec!["jellyfin".to_owned()]), ..Selection::default() },
             Selection { ignored: IgnoredMode::Only, ..Selection::default() },
         ] {
-            assert_eq!(missed_filters(&there, &asked(selection)), Vec::<String>::new());
+            assert_eq!(missed(&there, &asked(selection)), Vec::<String>::new());
         }
     }
 
@@ -195,40 +209,40 @@ mod tests {
         let selection = Selection { partition, ..exactly("jellyfin") };
         let mut settings = Settings { selection, ..Settings::default() };
         let there = services(&["jellyfin"]);
-        assert_eq!(meaning(&there, &settings), NoTests::Warn);
+        assert_eq!(meaning(&selected(&there, &settings.selection), &settings), NoTests::Warn);
         assert_eq!(
-            reason(&there, &settings.selection),
-            "jellyfin is there, but in another part of the partition than slice:2/2."
+            why(&there, &settings.selection),
+            "jellyfin belongs to another part of the partition than slice:2/2."
         );
         settings.selection.filters = vec!["immich".to_owned()];
-        assert_eq!(meaning(&there, &settings), NoTests::Fail);
+        assert_eq!(meaning(&selected(&there, &settings.selection), &settings), NoTests::Fail);
     }
 
     #[test]
     fn a_report_without_failures_is_not_a_missing_service() {
         let selection = Selection { only: Some(Vec::new()), ..Selection::default() };
-        assert!(reason(&services(&["jellyfin"]), &selection).starts_with("Everything was green"));
+        assert!(why(&services(&["jellyfin"]), &selection).starts_with("Everything was green"));
         let selection = Selection { only: Some(vec!["immich".to_owned()]), ..Selection::default() };
-        assert!(reason(&services(&["jellyfin"]), &selection).ends_with("is selected: immich."));
+        assert!(why(&services(&["jellyfin"]), &selection).ends_with("is selected: immich."));
     }
 
     #[test]
     fn a_service_that_is_not_ignored_is_not_called_missing() {
         let selection = Selection { ignored: IgnoredMode::Only, ..exactly("jellyfin") };
         assert_eq!(
-            reason(&services(&["jellyfin"]), &selection),
-            "jellyfin is there, but it is not ignored, and --ignored selects only what is; leave out --ignored to rehearse it."
+            why(&services(&["jellyfin"]), &selection),
+            "--ignored selects only ignored services, and jellyfin is not ignored. Remove --ignored to rehearse it."
         );
         let unfiltered = Selection { ignored: IgnoredMode::Only, ..Selection::default() };
-        assert!(reason(&services(&["a", "b"]), &unfiltered).starts_with("a (and 1 more) runs, but it is not ignored"));
+        assert!(why(&services(&["a", "b"]), &unfiltered).contains("a (and 1 more) is not ignored"));
     }
 
     #[test]
-    fn what_skip_takes_away_is_not_called_missing() {
+    fn what_skip_leaves_out_is_not_called_missing() {
         let selection = Selection { skip: vec!["fin".to_owned()], exact: false, ..exactly("jelly") };
-        assert_eq!(reason(&services(&["jellyfin"]), &selection), "jellyfin is there, but --skip fin takes it away.");
+        assert_eq!(why(&services(&["jellyfin"]), &selection), "--skip fin leaves out jellyfin.");
         let both = Selection { ignored: IgnoredMode::Only, ..selection };
-        let said = reason(&services(&["jellyfin"]), &both);
+        let said = why(&services(&["jellyfin"]), &both);
         assert!(said.contains("--ignored") && said.contains("--skip fin"), "{said}");
     }
 
@@ -237,11 +251,13 @@ mod tests {
         let mut hidden = services(&["jellyfin"]);
         hidden[0].1.ignore = true;
         assert_eq!(
-            reason(&hidden, &exactly("jellyfin")),
-            "jellyfin is there, but its label rehearsa.ignore keeps it from being listed."
+            why(&hidden, &exactly("jellyfin")),
+            "jellyfin is not listed, because it has the label rehearsa.ignore."
         );
         let mut stopped = services(&["jellyfin"]);
         stopped[0].0.running = false;
-        assert_eq!(reason(&stopped, &exactly("jellyfin")), "jellyfin is there, but it does not run.");
+        assert_eq!(why(&stopped, &exactly("jellyfin")), "jellyfin does not run.");
+        let elsewhere = Selection { skip: vec!["fin".to_owned()], ..Selection::default() };
+        assert!(why(&stopped, &elsewhere).starts_with("No service is selected."));
     }
 }

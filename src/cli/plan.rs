@@ -4,11 +4,11 @@
 use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::test::{interrupted, unless_stopped};
-use super::{console, identity, no_match, plan_text, plan_view, rehearsal, runtime, signals, survey, unused_flags};
+use super::prepare::{Host, Prepared, find_services, prepare, with_settings};
+use super::signals::interrupted;
+use super::{console, identity, no_match, plan_text, plan_view, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
-use crate::discover;
 use crate::docker::Daemon;
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
@@ -21,18 +21,14 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let settings =
         Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (plan, services, sizes) = runtime()?.block_on(async {
+    let (Prepared { selection, plan, .. }, sizes) = runtime()?.block_on(async {
         let stop = signals::listen();
-        let daemon = unless_stopped(&stop, endpoint.connect()).await?;
-        let (plan, services) = unless_stopped(&stop, async {
-            let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
-            let mut plan = rehearsal::plan(services.clone(), &settings);
-            survey::supply(&mut plan, &daemon, &stop).await?;
-            Ok((plan, services))
-        })
-        .await?;
-        let sizes = if args.no_sizes { sizes::unknown(&plan) } else { measure(&daemon, &plan, &stop).await? };
-        Ok::<_, Failure>((plan, services, sizes))
+        let Host { daemon, services } = find_services(&endpoint, &stop).await?;
+        let services = with_settings(services, &settings)?;
+        let prepared = prepare(&daemon, services, &settings.selection, &stop).await?;
+        let plan = &prepared.plan;
+        let sizes = if args.no_sizes { sizes::unknown(plan) } else { measure(&daemon, plan, &stop).await? };
+        Ok::<_, Failure>((prepared, sizes))
     })?;
     match args.format {
         TextOrJson::Text => console::print(&plan_text::render(&plan, &sizes, settings.threads))?,
@@ -44,11 +40,11 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
     unused_flags::note(&plan, &args.rehearsal);
     if plan.cases().next().is_some() {
-        no_match::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
+        no_match::missed_filters(&selection, &settings.selection).iter().for_each(|missed| console::note(missed));
         return Ok(ExitCode::Passed);
     }
-    console::note(&no_match::reason(&services, &settings.selection));
-    let is_mistake = no_match::meaning(&services, &settings) == NoTests::Fail;
+    console::note(&no_match::reason(&selection, &settings.selection));
+    let is_mistake = no_match::meaning(&selection, &settings) == NoTests::Fail;
     Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
 

@@ -75,7 +75,7 @@ fn plan() -> (Plan, Sizes) {
         file_system: "ext4".to_owned(),
         mounts_below: 0,
     };
-    (Plan { stacks: vec![stack], filtered_out: 4, sources: Vec::new(), volumes: Vec::new() }, vec![vec![Some(scan)]])
+    (Plan { stacks: vec![stack], filtered_out: 4, sources: Vec::new() }, vec![vec![Some(scan)]])
 }
 
 #[test]

@@ -1,64 +1,18 @@
-//! From services and settings to a run: what `test` and `demo` share.
+//! From a plan to a run and its exit code: what `test` and `demo` share.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 
 use super::exit::Failure;
 use super::presentation::{Presentation, Stream, TestFormat};
 use super::{identity, reporters};
 use crate::config::settings::Settings;
-use crate::config::{ConfigError, labels::Labels};
-use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
-use crate::model::service::Service;
-use crate::model::settings::ServiceSettings;
-use crate::plan::Inputs;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Notify, RunContext};
 use crate::report::human::HumanStyle;
 use crate::report::{self, Dispatcher, EventSink};
 use crate::trials::{self, Display, Format, RunPolicy};
-
-/// Each service with how it is rehearsed; labels that nobody knows, and what the plan file names in vain, are told.
-pub fn with_settings(
-    services: Vec<Service>,
-    settings: &Settings,
-) -> Result<Vec<(Service, ServiceSettings)>, ConfigError> {
-    let mut with_settings = Vec::with_capacity(services.len());
-    let working_dir = identity::working_dir();
-    for remark in settings.file.remarks(&services) {
-        tracing::warn!("{remark}");
-    }
-    // What is wrong with a label elsewhere is no concern of who asks for this stack.
-    let concerned: BTreeSet<String> = services
-        .iter()
-        .filter(|service| crate::plan::may_be_selected(&settings.selection, &service.name))
-        .map(|service| service.name.stack_name().to_owned())
-        .collect();
-    for mut service in services {
-        service.declared = discover::declared(&service, &working_dir);
-        let rehearsal = match heard(&service, settings) {
-            Err(_) if !concerned.contains(service.name.stack_name()) => ServiceSettings::default(),
-            heard => heard?,
-        };
-        with_settings.push((service, rehearsal));
-    }
-    Ok(with_settings)
-}
-
-fn heard(service: &Service, settings: &Settings) -> Result<ServiceSettings, ConfigError> {
-    let labels = Labels::of(service)?;
-    for unknown in &labels.unknown {
-        tracing::warn!("{unknown}");
-    }
-    settings.with_labels(service, &labels)
-}
-
-/// The plan for these services under these settings.
-pub fn plan(services: Vec<(Service, ServiceSettings)>, settings: &Settings) -> Plan {
-    crate::plan::plan(Inputs { services, selection: &settings.selection })
-}
 
 /// Lists the selected services on standard output, as libtest does.
 pub fn list(plan: &Plan, presentation: &Presentation) {
@@ -141,32 +95,5 @@ fn display(presentation: &Presentation, single: bool) -> Display {
         },
         color: Some(presentation.color.applies(io::stdout().is_terminal())),
         to_file: silent.then(|| "/dev/null".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::sample;
-    use crate::model::service::ServiceName;
-
-    #[test]
-    fn a_wrong_label_concerns_who_asks_for_its_stack_and_nobody_else() {
-        let mut db = sample::service(ServiceName::of_stack("shop", "db"));
-        db.labels = vec![("rehearsa.settle".to_owned(), "abit".to_owned())];
-        let services = || {
-            let app = sample::service(ServiceName::of_stack("shop", "app"));
-            vec![db.clone(), app, sample::service(ServiceName::lone("web"))]
-        };
-        let asked = |filters: &[&str]| {
-            let mut settings = Settings::default();
-            settings.selection.filters = filters.iter().map(|&filter| filter.to_owned()).collect();
-            with_settings(services(), &settings)
-        };
-        assert_eq!(asked(&["web"]).expect("no concern of it").len(), 3);
-        for filters in [&["shop::app"][..], &[]] {
-            let told = asked(filters).expect_err("it may be booted with it").to_string();
-            assert!(told.contains("rehearsa.settle of container shop-db-1"), "{told}");
-        }
     }
 }

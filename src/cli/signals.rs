@@ -3,6 +3,7 @@
 //!
 //! CI systems give little time: GitHub 7.5 s between SIGINT and SIGTERM, GitLab about 10 s.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::console;
+use super::exit::Failure;
+use crate::model::outcome::ExitCode;
 use crate::rehearse::sandbox::stop::StopSignal;
 
 /// Time to clean up after the first signal.
@@ -34,6 +37,23 @@ pub fn listen() -> StopSignal {
         Err(error) => warn!("cannot listen for signals: {error}"),
     }
     stop
+}
+
+/// The work, or, when somebody asks to stop first, the failure that says so. Only for work that leaves nothing behind.
+pub async fn unless_stopped<T>(
+    stop: &StopSignal,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        () = stop.cancelled() => Err(interrupted(stop)),
+    }
+}
+
+/// The failure of a command that was asked to stop.
+pub fn interrupted(stop: &StopSignal) -> Failure {
+    let exit = if stop.signal() == Some(2) { ExitCode::Interrupted } else { ExitCode::Terminated };
+    Failure { exit, ..Failure::errored("interrupted") }
 }
 
 struct Listener {
@@ -115,5 +135,16 @@ mod tests {
     fn an_ignored_hangup_is_seen_in_the_process_status() {
         assert_eq!(ignored_mask("Name:\tx\nSigIgn:\t0000000000001001\n"), Some(0x1001));
         assert_eq!(ignored_mask("Name:\tx\n"), None);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_stopped_ends_with_the_signals_code() {
+        for (signal, exit) in [(2, 130), (15, 143)] {
+            let stop = StopSignal::new();
+            stop.cancel(signal);
+            let never = std::future::pending::<Result<(), Failure>>();
+            let failure = unless_stopped(&stop, never).await.expect_err("it was stopped");
+            assert_eq!(failure.exit.number(), exit);
+        }
     }
 }

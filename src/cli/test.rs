@@ -1,26 +1,24 @@
 //! `rehearsa test`: settings, engine, services, plan, and then the harness.
 
-use std::future::Future;
 use std::io;
 
 use super::args::{Global, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
-use super::{console, identity, no_match, rerun, runtime, signals, survey, unused_flags};
+use super::signals::unless_stopped;
+use super::{console, identity, no_match, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
-use crate::discover::{self, Scope};
+use crate::discover;
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
-use crate::model::plan::Plan;
-use crate::model::service::Service;
-use crate::model::settings::ServiceSettings;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
-use crate::rehearse::{OpenedSource, RunContext, RunResources};
+use crate::rehearse::{RunContext, RunResources};
 use crate::report;
 
 /// Who asks for a run.
@@ -56,37 +54,23 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime()?;
     if args.output.list {
-        let (plan, services) = runtime.block_on(async {
-            let daemon = endpoint.connect().await?;
-            let services = rehearsal::with_settings(discover::live(&daemon).await?, &settings)?;
-            Ok::<_, Failure>((rehearsal::plan(services.clone(), &settings), services))
-        })?;
-        rehearsal::list(&plan, &presentation);
-        // An empty list is an answer, which nextest asks for (`--ignored`); only a filter that finds nothing is a mistake.
-        if caller == Caller::Command && plan.cases().next().is_some() {
-            no_match::missed_filters(&services, &settings.selection).iter().for_each(|missed| console::note(missed));
-        }
-        let missed = !args.selection.filters.is_empty() && plan.cases().next().is_none();
-        let meaning = caller.of_nothing(no_match::meaning(&services, &settings), plan.filtered_out);
-        if missed && meaning != NoTests::Pass {
-            console::note(&no_match::reason(&services, &settings.selection));
-        }
-        return Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed });
+        return runtime.block_on(list(&endpoint, &settings, &presentation, caller));
     }
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
-        let prepared = unless_stopped(&stop, prepare(&endpoint, &settings, &stop)).await?;
+        let prepared = prepare_run(&endpoint, &settings, &stop).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, PreparedRun { daemon, info, plan, sources, services }) =
+    let (stop, PreparedRun { daemon, info, prepared }) =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    let Prepared { selection, plan, sources } = prepared;
     if plan.cases().next().is_none() {
-        settings.no_tests = caller.of_nothing(no_match::meaning(&services, &settings), plan.filtered_out);
+        settings.no_tests = caller.of_nothing(no_match::meaning(&selection, &settings), plan.filtered_out);
         if settings.no_tests != NoTests::Pass {
-            console::note(&no_match::reason(&services, &settings.selection));
+            console::note(&no_match::reason(&selection, &settings.selection));
         }
     } else if caller == Caller::Command {
-        let missed = no_match::missed_filters(&services, &settings.selection);
+        let missed = no_match::missed_filters(&selection, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
     unused_flags::note(&plan, &args.rehearsal);
@@ -117,7 +101,7 @@ fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> 
     if settings.selection.exact && settings.no_tests == NoTests::Fail {
         let failure = Failure { exit: ExitCode::NothingSelected, ..Failure::errored(missed) };
         return Err(failure.hint(
-            "mend the name or leave it out; with `--no-tests warn` the others are rehearsed all the same. \
+            "fix or remove the name; with `--no-tests warn` the other services are rehearsed all the same. \
              Nothing was rehearsed.",
         ));
     }
@@ -125,26 +109,52 @@ fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> 
     Ok(())
 }
 
+/// `--list`: prints the names of the selected services. An empty list is an answer, which nextest asks for (`--ignored`);
+/// only a filter that finds nothing is a mistake.
+async fn list(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    presentation: &Presentation,
+    caller: Caller,
+) -> Result<ExitCode, Failure> {
+    let daemon = endpoint.connect().await?;
+    let services = with_settings(discover::live(&daemon).await?, settings)?;
+    let Prepared { selection, plan, .. } = plan_names(services, &settings.selection);
+    rehearsal::list(&plan, presentation);
+    let is_empty = plan.cases().next().is_none();
+    if caller == Caller::Command && !is_empty {
+        no_match::missed_filters(&selection, &settings.selection).iter().for_each(|missed| console::note(missed));
+    }
+    let missed = is_empty && !settings.selection.filters.is_empty();
+    let meaning = caller.of_nothing(no_match::meaning(&selection, settings), plan.filtered_out);
+    if missed && meaning != NoTests::Pass {
+        console::note(&no_match::reason(&selection, &settings.selection));
+    }
+    Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed })
+}
+
 struct PreparedRun {
     daemon: Daemon,
     info: DaemonInfo,
-    plan: Plan,
-    sources: Vec<OpenedSource>,
-    services: Vec<(Service, ServiceSettings)>,
+    prepared: Prepared,
 }
 
-async fn prepare(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal) -> Result<PreparedRun, Failure> {
-    let daemon = endpoint.connect().await?;
-    let host = identity::host();
-    let (info, services, ()) = tokio::join!(
-        daemon.info(),
-        discover::live_in(&daemon, Scope::Host),
-        sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
-    );
-    let (info, services) = (info?, rehearsal::with_settings(services?, settings)?);
-    let mut plan = rehearsal::plan(services.clone(), settings);
-    let sources = survey::supply(&mut plan, &daemon, stop).await?;
-    Ok(PreparedRun { info, daemon, plan, sources, services })
+/// Finds the services and makes the plan; what earlier runs left behind is removed meanwhile.
+async fn prepare_run(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal) -> Result<PreparedRun, Failure> {
+    let (daemon, info, services) = unless_stopped(stop, async {
+        let daemon = endpoint.connect().await?;
+        let host = identity::host();
+        let (info, services, ()) = tokio::join!(
+            daemon.info(),
+            discover::live(&daemon),
+            sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
+        );
+        let (info, services) = (info?, with_settings(services?, settings)?);
+        Ok((daemon, info, services))
+    })
+    .await?;
+    let prepared = prepare(&daemon, services, &settings.selection, stop).await?;
+    Ok(PreparedRun { daemon, info, prepared })
 }
 
 /// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is worth more.
@@ -157,23 +167,6 @@ fn never_began(settings: &Settings, reason: &str) {
 /// The engine, for people.
 pub fn engine_title(info: &DaemonInfo) -> String {
     format!("Docker {} on {}", info.version, info.name)
-}
-
-/// The work, or, when somebody asks to stop first, the failure that says so. Only for work that leaves nothing behind.
-pub async fn unless_stopped<T>(
-    stop: &StopSignal,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    tokio::select! {
-        result = work => result,
-        () = stop.cancelled() => Err(interrupted(stop)),
-    }
-}
-
-/// The failure of a command that was asked to stop.
-pub fn interrupted(stop: &StopSignal) -> Failure {
-    let exit = if stop.signal() == Some(2) { ExitCode::Interrupted } else { ExitCode::Terminated };
-    Failure { exit, ..Failure::errored("interrupted") }
 }
 
 #[cfg(test)]
@@ -195,23 +188,12 @@ mod tests {
             no_tests,
             ..Settings::default()
         };
-        let missed = ["None of the 2 services of this host is called `x`.".to_owned()];
+        let missed = ["No service is named `x`. Similar: `y`.".to_owned()];
         let refusal = refuse_missed(&missed, &settings(true, NoTests::Fail)).expect_err("refused");
         assert_eq!(refusal.exit.number(), 4);
-        assert!(refusal.render(false).contains("is called `x`"), "{}", refusal.render(false));
+        assert!(refusal.render(false).contains("is named `x`"), "{}", refusal.render(false));
         assert!(refuse_missed(&missed, &settings(true, NoTests::Warn)).is_ok());
         assert!(refuse_missed(&missed, &settings(false, NoTests::Fail)).is_ok());
         assert!(refuse_missed(&[], &settings(true, NoTests::Fail)).is_ok());
-    }
-
-    #[tokio::test]
-    async fn work_that_is_stopped_ends_with_the_signals_code() {
-        for (signal, exit) in [(2, 130), (15, 143)] {
-            let stop = StopSignal::new();
-            stop.cancel(signal);
-            let never = std::future::pending::<Result<(), Failure>>();
-            let failure = unless_stopped(&stop, never).await.expect_err("it was stopped");
-            assert_eq!(failure.exit.number(), exit);
-        }
     }
 }

@@ -99,7 +99,7 @@ mod tests {
     use crate::model::service::{Service, ServiceName};
     use crate::model::settings::ServiceSettings;
     use crate::model::source::{Keys, SourcePlace, SourceSpec};
-    use crate::plan::{Inputs, plan};
+    use crate::plan::{draft, resolve};
 
     fn volume(name: &str, target: &str) -> Mount {
         let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
@@ -109,10 +109,8 @@ mod tests {
     fn of(mounts: Vec<Mount>, source: Option<SourceSpec>) -> Plan {
         let service = Service { mounts, ..sample::service(ServiceName::of_stack("media", "jellyfin")) };
         let selection = Selection::default();
-        plan(Inputs {
-            services: vec![(service, ServiceSettings { source, ..ServiceSettings::default() })],
-            selection: &selection,
-        })
+        let draft = draft(vec![(service, ServiceSettings { source, ..ServiceSettings::default() })], &selection);
+        resolve(draft, Vec::new(), jiff::Timestamp::UNIX_EPOCH)
     }
 
     fn said(mounts: Vec<Mount>, rule: &str) -> Option<String> {

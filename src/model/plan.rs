@@ -18,19 +18,6 @@ pub struct Plan {
     pub filtered_out: usize,
     /// The sources that data is restored from, the live services aside.
     pub sources: Vec<SourceSpec>,
-    /// The volumes that have a name of all services of the host, selected or not.
-    pub volumes: Vec<KnownVolume>,
-}
-
-/// A volume of some service of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownVolume {
-    /// Its name.
-    pub name: String,
-    /// Its name as the compose file has it, without the project.
-    pub short_name: Option<String>,
-    /// The stack of the service.
-    pub stack: String,
 }
 
 /// What is done for one stack: one sandbox.

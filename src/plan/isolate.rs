@@ -79,47 +79,51 @@ const HARMLESS_CAPABILITIES: [&str; 14] = [
 pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement<'_>) -> Isolated {
     let mut changes = Changes::default();
     let Service {
-        name,
-        container_id: _,
-        container_name,
-        running: _,
-        created: _,
-        image,
-        entrypoint,
-        command,
+        // What the container is and runs: kept as it is by `container`.
+        image: _,
+        entrypoint: _,
+        command: _,
+        user: _,
+        group_add: _,
+        workdir: _,
+        tty: _,
+        open_stdin: _,
+        shell: _,
+        stop_signal: _,
+        stop_timeout: _,
+        read_only_root: _,
+        init: _,
+        shm_size: _,
+        // Decided by `container`, without a word: nobody misses what it changes.
+        hostname: _,
+        domainname: _,
+        healthcheck: _,
+        limits: _,
+        sysctls: _,
+        // Decided here, and told.
+        name: _,
+        container_name: _,
         env,
-        user,
-        group_add,
-        workdir,
-        hostname,
-        domainname,
-        tty,
-        open_stdin,
-        shell,
-        stop_signal,
-        stop_timeout,
-        healthcheck,
-        // The plan holds them with their strategies.
-        mounts: _,
-        exposed: _,
         published,
         network_mode,
         networks,
         extra_hosts,
-        // The names that links give go to the linked service: `Place::extra_aliases`.
-        links: _,
-        limits,
-        sysctls,
-        read_only_root,
-        init,
-        shm_size,
         restart,
         privileges,
         other,
-        depends_on: _,
         // Agents act on labels: none goes along (the docker room adds ours).
         labels,
-        // For reports.
+        // The plan holds them with their strategies.
+        mounts: _,
+        // The names that links give go to the linked service: `SandboxPlacement::extra_aliases`.
+        links: _,
+        // The plan orders by them, and checks by them.
+        depends_on: _,
+        exposed: _,
+        // For reports, and for finding the service.
+        container_id: _,
+        running: _,
+        created: _,
         declared: _,
     } = service;
 
@@ -133,8 +137,28 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         changes.quiet("restart", restart_word(*restart), "no: rehearsa itself starts it again");
     }
     let network = network(service, network_mode, networks, place, &mut changes);
-    let shares_network = matches!(network, NetworkSpec::Share(_));
     let cap_add = capabilities(privileges, &mut changes);
+    for Setting { field, value } in other {
+        changes.quiet(field, value, "left out");
+    }
+    let extra_hosts = extra_hosts_without_gateway(extra_hosts, &mut changes);
+    let env = env.iter().filter(|var| !changes.is_heard_by_agents(var)).cloned().collect();
+    let mounts = mount_specs(mounts, place, &mut changes);
+    let decided = Decided { env, network, extra_hosts, cap_add, mounts };
+    Isolated { spec: container(service, decided, place), changes: changes.0 }
+}
+
+/// The settings of the sandbox's container that may differ from the live one in a way that is told.
+struct Decided {
+    env: Vec<EnvVar>,
+    network: NetworkSpec,
+    extra_hosts: Vec<String>,
+    cap_add: Vec<String>,
+    mounts: Vec<MountSpec>,
+}
+
+fn container(service: &Service, decided: Decided, place: &SandboxPlacement<'_>) -> ContainerSpec {
+    let Decided { env, network, extra_hosts, cap_add, mounts } = decided;
     let Limits {
         memory,
         memory_swap,
@@ -146,46 +170,33 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         cpuset_cpus,
         pids,
         ulimits,
-    } = limits;
-    for Setting { field, value } in other {
-        changes.quiet(field, value, "left out");
-    }
-    let extra_hosts = extra_hosts
-        .iter()
-        .filter(|entry| {
-            let gateway = entry.ends_with(":host-gateway");
-            if gateway {
-                changes.notable("extra_hosts", entry, "left out: the host is not reachable");
-            }
-            !gateway && !shares_network
-        })
-        .cloned()
-        .collect();
+    } = &service.limits;
+    let shares_network = matches!(network, NetworkSpec::Share(_));
+    let unless_shared = |name: &String| if shares_network { String::new() } else { name.clone() };
     let (memory, memory_swap) = match (memory, place.default_memory) {
         (Some(own), _) => (Some(*own), *memory_swap),
-        (None, Some(default)) => (Some(default), Some(default)),
-        (None, None) => (None, None),
+        (None, default) => (default, default),
     };
-
-    let spec = ContainerSpec {
-        image: image.id.clone(),
-        entrypoint: entrypoint.clone(),
-        command: command.clone(),
-        env: env.iter().filter(|var| !changes.is_heard_by_agents(var)).cloned().collect(),
-        user: user.clone(),
-        group_add: group_add.clone(),
-        workdir: workdir.clone(),
-        hostname: if shares_network { String::new() } else { hostname.clone() },
-        domainname: if shares_network { String::new() } else { domainname.clone() },
-        tty: *tty,
-        stdin: if *open_stdin { Stdin::Open } else { Stdin::Closed },
-        shell: shell.clone(),
-        stop_signal: stop_signal.clone(),
-        stop_timeout: *stop_timeout,
-        healthcheck: healthcheck.as_ref().map_or(HealthcheckSpec::Disabled, |own| HealthcheckSpec::Probe(faster(own))),
-        mounts: mount_specs(mounts, place, &mut changes),
-        network: with_aliases(network, name.service.as_str(), container_name, place),
-        extra_hosts,
+    let healthcheck = service.healthcheck.as_ref();
+    ContainerSpec {
+        image: service.image.id.clone(),
+        entrypoint: service.entrypoint.clone(),
+        command: service.command.clone(),
+        env,
+        user: service.user.clone(),
+        group_add: service.group_add.clone(),
+        workdir: service.workdir.clone(),
+        hostname: unless_shared(&service.hostname),
+        domainname: unless_shared(&service.domainname),
+        tty: service.tty,
+        stdin: if service.open_stdin { Stdin::Open } else { Stdin::Closed },
+        shell: service.shell.clone(),
+        stop_signal: service.stop_signal.clone(),
+        stop_timeout: service.stop_timeout,
+        healthcheck: healthcheck.map_or(HealthcheckSpec::Disabled, |own| HealthcheckSpec::Probe(faster(own))),
+        mounts,
+        network: with_aliases(network, service.name.service.as_str(), &service.container_name, place),
+        extra_hosts: if shares_network { Vec::new() } else { extra_hosts },
         memory,
         memory_swap,
         nano_cpus: *nano_cpus,
@@ -196,22 +207,34 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         pids: Some(pids.filter(|own| *own > 0).unwrap_or(PIDS)),
         oom_score_adj: OOM_SCORE_ADJ,
         ulimits: ulimits.clone(),
-        sysctls: sysctls
-            .iter()
-            .filter(|(key, _)| is_namespaced(key) && !(shares_network && key.starts_with("net.")))
-            .cloned()
-            .collect(),
+        sysctls: namespaced_sysctls(&service.sysctls, shares_network),
         cap_add,
-        cap_drop: privileges.cap_drop.clone(),
-        no_new_privileges: privileges
-            .security_opt
-            .iter()
-            .any(|opt| opt.starts_with("no-new-privileges") && !opt.ends_with("false")),
-        read_only_root: *read_only_root,
-        init: *init,
-        shm_size: *shm_size,
-    };
-    Isolated { spec, changes: changes.0 }
+        cap_drop: service.privileges.cap_drop.clone(),
+        no_new_privileges: service.privileges.security_opt.iter().any(|option| forbids_new_privileges(option)),
+        read_only_root: service.read_only_root,
+        init: service.init,
+        shm_size: service.shm_size,
+    }
+}
+
+fn forbids_new_privileges(option: &str) -> bool {
+    option.starts_with("no-new-privileges") && !option.ends_with("false")
+}
+
+/// The kernel settings that the engine keeps per container; one that shares another's network has that one's.
+fn namespaced_sysctls(sysctls: &[(String, String)], shares_network: bool) -> Vec<(String, String)> {
+    let is_kept = |key: &str| is_namespaced(key) && !(shares_network && key.starts_with("net."));
+    sysctls.iter().filter(|(key, _)| is_kept(key)).cloned().collect()
+}
+
+/// Names for other addresses than that of the host.
+fn extra_hosts_without_gateway(extra_hosts: &[String], changes: &mut Changes) -> Vec<String> {
+    let (gateways, kept): (Vec<&String>, Vec<&String>) =
+        extra_hosts.iter().partition(|entry| entry.ends_with(":host-gateway"));
+    for entry in gateways {
+        changes.notable("extra_hosts", entry, "left out: the host is not reachable");
+    }
+    kept.into_iter().cloned().collect()
 }
 
 /// The probe of the sandbox: often, with the original's whole time kept (`start_period + interval × retries`).

@@ -1,63 +1,54 @@
 //! How each mount gets its data, and which mounts show the same place.
 
 use crate::model::mount::{Mount, MountOrigin, Strategy};
-use crate::model::plan::{DataSource, MountPlan, RestorePlan};
+use crate::model::plan::MountPlan;
 use crate::model::service::Service;
 use crate::model::settings::{ServiceSettings, StrategyRule};
 
-/// Plans the mounts of the services of a stack, and the places to restore: one place is restored once, whoever shows it. Of a
-/// service that is not booted (the flag beside it) nothing is restored.
-pub fn plan_mounts(services: &[(&(Service, ServiceSettings), bool)]) -> (Vec<Vec<MountPlan>>, Vec<RestorePlan>) {
-    let mut restores: Vec<RestorePlan> = Vec::new();
+use super::draft::PlaceDraft;
+
+/// Plans the mounts of the services of a stack, and the places to restore: each place is restored once, whichever services
+/// show it. For a service that is not booted (the flag beside it) nothing is restored.
+pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (Vec<Vec<MountPlan>>, Vec<PlaceDraft>) {
+    let mut places: Vec<PlaceDraft> = Vec::new();
     let mut plans = Vec::new();
-    for ((service, rehearsal), booted) in services {
+    for (service, settings, booted) in services {
         let mut of_service = Vec::new();
         for mount in &service.mounts {
-            let strategy = strategy(service, mount, &rehearsal.strategies);
-            let restore = match strategy {
-                Strategy::Omit => None,
-                _ if !booted => None,
-                _ if matches!(
-                    mount.origin,
-                    MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. }
-                ) =>
-                {
-                    None
-                }
-                _ => Some(place(&mut restores, mount, strategy)),
-            };
+            let strategy = strategy(service, mount, &settings.strategies);
+            let is_restored = *booted && strategy != Strategy::Omit && is_kept_on_disk(mount);
+            let restore = is_restored.then(|| place_of(&mut places, mount, strategy));
             of_service.push(MountPlan { mount: mount.clone(), strategy, restore });
         }
         plans.push(of_service);
     }
     // A place that one service writes to is copied for all: the reader must see what the writer does.
     for plan in plans.iter_mut().flatten() {
-        if let Some(restore) = plan.restore {
-            plan.strategy = restores[restore].strategy;
+        if let Some(place) = plan.restore {
+            plan.strategy = places[place].strategy;
         }
     }
-    (plans, restores)
+    (plans, places)
 }
 
-fn place(restores: &mut Vec<RestorePlan>, mount: &Mount, strategy: Strategy) -> usize {
-    if let Some(index) = restores.iter().position(|restore| restore.mount.origin == mount.origin) {
-        let known = &mut restores[index];
+fn is_kept_on_disk(mount: &Mount) -> bool {
+    match mount.origin {
+        MountOrigin::Volume { .. } | MountOrigin::Bind { .. } => true,
+        MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => false,
+    }
+}
+
+/// The index of the place that a mount shows.
+fn place_of(places: &mut Vec<PlaceDraft>, mount: &Mount, strategy: Strategy) -> usize {
+    if let Some(index) = places.iter().position(|place| place.mount.origin == mount.origin) {
+        let known = &mut places[index];
         if known.strategy == Strategy::Readonly && strategy != Strategy::Readonly {
             known.strategy = strategy;
         }
         return index;
     }
-    restores.push(RestorePlan {
-        mount: mount.clone(),
-        strategy,
-        cases: Vec::new(),
-        max_copy: 0,
-        verify_content: false,
-        ask: None,
-        part: None,
-        supply: DataSource::Live,
-    });
-    restores.len() - 1
+    places.push(PlaceDraft { mount: mount.clone(), strategy, request: None });
+    places.len() - 1
 }
 
 fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strategy {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::plan::{Need, ServicePlan};
+use crate::model::plan::Need;
 use crate::model::service::{Condition, NetworkMode, Service, ServiceName};
 
 use super::isolate::find_container;
@@ -92,17 +92,4 @@ fn needs_of(service: &Service, stack: &[&Service], absent: &mut Vec<(ServiceName
 /// The compose name of a service; a replica answers to it too.
 fn is_called(service: &Service, name: &str) -> bool {
     service.name.service == name || service.label("com.docker.compose.service") == Some(name)
-}
-
-/// Indexes of `name` and of all it needs, near and far.
-pub fn reach(plans: &[ServicePlan], name: &ServiceName) -> BTreeSet<usize> {
-    let mut reached = BTreeSet::new();
-    let mut open = vec![name.clone()];
-    while let Some(next) = open.pop() {
-        let Some(index) = plans.iter().position(|plan| plan.service.name == next) else { continue };
-        if reached.insert(index) {
-            open.extend(plans[index].needs.iter().map(|need| need.service.clone()));
-        }
-    }
-    reached
 }

@@ -1,36 +1,148 @@
-//! Which services are wanted: libtest's rules for filters.
+//! Which services are selected, by libtest's rules for filters, and why each other one is left out.
 
-use crate::config::settings::Selection;
-use crate::model::service::ServiceName;
+use crate::config::settings::{IgnoredMode, Selection};
+use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{LIVE, SourcePlace};
 
-/// Whether the filters select the service of this name. As with libtest-mimic, a filter may also be written with the kind in
-/// front (`[tar] media::jellyfin`), which is how `--list` prints the name and how nextest hands it back.
-pub fn is_selected(selection: &Selection, name: &ServiceName, rehearsal: &ServiceSettings) -> bool {
-    selects(selection, name, &[kind(rehearsal)])
+/// A service of the host, selected or left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSelection {
+    /// The service.
+    pub service: ServiceName,
+    /// Whether it is selected.
+    pub decision: SelectionDecision,
+    /// The filters that hit it, as indexes into [`Selection::filters`].
+    pub hit_by: Vec<usize>,
 }
 
-/// As [`is_selected`], while it is not known yet where the service's data comes from: any kind may stand in front.
+/// What was decided for a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectionDecision {
+    /// It is a test case.
+    Selected,
+    /// It is none, for all of these reasons, ordered as in [`LeftOutReason`].
+    LeftOut(Vec<LeftOutReason>),
+}
+
+/// Why a service is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOutReason {
+    /// Its container is stopped.
+    NotRunning,
+    /// Its label asks rehearsa to ignore it.
+    IgnoreLabel,
+    /// There are filters, and none is in its name.
+    FilterMissed,
+    /// It was green in the report that `--rerun-failed` names, or is not in it.
+    RerunList,
+    /// `--skip` names it.
+    Skip,
+    /// `--ignored` selects only ignored services, and it is not ignored.
+    NotIgnored,
+    /// It belongs to another part of the partition.
+    Partition,
+}
+
+impl ServiceSelection {
+    /// It is a test case.
+    pub fn is_selected(&self) -> bool {
+        self.decision == SelectionDecision::Selected
+    }
+
+    /// Why it is left out; empty when it is selected.
+    pub fn reasons(&self) -> &[LeftOutReason] {
+        match &self.decision {
+            SelectionDecision::Selected => &[],
+            SelectionDecision::LeftOut(reasons) => reasons,
+        }
+    }
+
+    /// Its container runs, and no label hides it: only the command line can leave it out.
+    pub fn is_offered(&self) -> bool {
+        let hides = |reason: &LeftOutReason| matches!(reason, LeftOutReason::NotRunning | LeftOutReason::IgnoreLabel);
+        !self.reasons().iter().any(hides)
+    }
+
+    /// The command line leaves it out.
+    pub fn is_filtered_out(&self) -> bool {
+        !self.is_selected() && self.is_offered()
+    }
+}
+
+/// Decides for each service, given with its settings and whether it is ignored. A partition counts positions in this order.
+pub fn select<'a>(
+    services: impl Iterator<Item = (&'a Service, &'a ServiceSettings, bool)>,
+    selection: &Selection,
+) -> Vec<ServiceSelection> {
+    let mut position = 0..;
+    services
+        .map(|(service, settings, ignored)| {
+            let named = Named::of_kinds(&service.name, &[kind(settings)]);
+            let hit_by = named.hits(selection, &selection.filters);
+            let mut reasons = Vec::new();
+            let mut leave_out = |reason, applies: bool| {
+                if applies {
+                    reasons.push(reason)
+                }
+            };
+            leave_out(LeftOutReason::NotRunning, !service.running);
+            leave_out(LeftOutReason::IgnoreLabel, settings.ignore);
+            leave_out(LeftOutReason::FilterMissed, !selection.filters.is_empty() && hit_by.is_empty());
+            leave_out(LeftOutReason::RerunList, !named.is_in_rerun_list(selection));
+            leave_out(LeftOutReason::Skip, !named.hits(selection, &selection.skip).is_empty());
+            leave_out(LeftOutReason::NotIgnored, selection.ignored == IgnoredMode::Only && !ignored);
+            if let Some(partition) = selection.partition
+                && reasons.is_empty()
+                && !position.next().is_some_and(|position| partition.takes(position, &named.name))
+            {
+                reasons.push(LeftOutReason::Partition);
+            }
+            let decision = match reasons.is_empty() {
+                true => SelectionDecision::Selected,
+                false => SelectionDecision::LeftOut(reasons),
+            };
+            ServiceSelection { service: service.name.clone(), decision, hit_by }
+        })
+        .collect()
+}
+
+/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name, while it is not known yet where its
+/// data comes from: any kind of source may stand in front of the name.
 pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
-    selects(selection, name, &[&[LIVE], SourcePlace::KINDS.as_slice()].concat())
+    let named = Named::of_kinds(name, &[&[LIVE], SourcePlace::KINDS.as_slice()].concat());
+    let is_hit = selection.filters.is_empty() || !named.hits(selection, &selection.filters).is_empty();
+    is_hit && named.is_in_rerun_list(selection) && named.hits(selection, &selection.skip).is_empty()
 }
 
 /// The libtest kind of a service: where its data comes from.
-pub fn kind(rehearsal: &ServiceSettings) -> &'static str {
-    rehearsal.source.as_ref().map_or(LIVE, |spec| spec.place.kind())
+pub fn kind(settings: &ServiceSettings) -> &'static str {
+    settings.source.as_ref().map_or(LIVE, |spec| spec.place.kind())
 }
 
-fn selects(selection: &Selection, name: &ServiceName, kinds: &[&str]) -> bool {
-    let name = name.to_string();
-    let listed: Vec<String> = kinds.iter().map(|kind| format!("[{kind}] {name}")).collect();
-    let hit = |filter: &String| {
-        if selection.exact {
-            *filter == name || listed.contains(filter)
-        } else {
-            listed.iter().any(|listed| listed.contains(filter.as_str()))
-        }
-    };
-    let asked = selection.only.as_ref().is_none_or(|names| names.contains(&name));
-    asked && (selection.filters.is_empty() || selection.filters.iter().any(hit)) && !selection.skip.iter().any(hit)
+/// A service's name as filters may write it.
+struct Named {
+    name: String,
+    /// With the kind in front (`[tar] media::jellyfin`): as `--list` prints the name and nextest hands it back.
+    listed: Vec<String>,
+}
+
+impl Named {
+    fn of_kinds(name: &ServiceName, kinds: &[&str]) -> Self {
+        let name = name.to_string();
+        Self { listed: kinds.iter().map(|kind| format!("[{kind}] {name}")).collect(), name }
+    }
+
+    /// The indexes of the filters that hit it: with `--exact` they equal the name, else they are in it.
+    fn hits(&self, selection: &Selection, filters: &[String]) -> Vec<usize> {
+        let is_hit = |filter: &String| match selection.exact {
+            true => *filter == self.name || self.listed.contains(filter),
+            false => self.listed.iter().any(|listed| listed.contains(filter.as_str())),
+        };
+        filters.iter().enumerate().filter(|(_, filter)| is_hit(filter)).map(|(index, _)| index).collect()
+    }
+
+    fn is_in_rerun_list(&self, selection: &Selection) -> bool {
+        selection.only.as_ref().is_none_or(|names| names.contains(&self.name))
+    }
 }

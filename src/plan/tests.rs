@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::isolate::{SandboxPlacement, isolate};
-use super::{Inputs, plan};
+use super::{draft, resolve};
 use crate::config::settings::{IgnoredMode, Selection, Settings};
 use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
@@ -78,13 +78,17 @@ fn in_stack(stack: &str, name: &str) -> Service {
     service(ServiceName::of_stack(stack, name))
 }
 
+fn unsurveyed(services: Vec<(Service, ServiceSettings)>, selection: &Selection) -> Plan {
+    resolve(draft(services, selection), Vec::new(), jiff::Timestamp::UNIX_EPOCH)
+}
+
 fn plan_all(services: Vec<Service>, selection: &Selection) -> Plan {
     let settings = Settings::default();
     let with_settings = |service: Service| {
         let rehearsal = settings.for_service(&service).expect("its labels are right");
         (service, rehearsal)
     };
-    plan(Inputs { services: services.into_iter().map(with_settings).collect(), selection })
+    unsurveyed(services.into_iter().map(with_settings).collect(), selection)
 }
 
 fn filters(filters: &[&str]) -> Selection {
@@ -148,7 +152,7 @@ fn the_kind_in_a_filter_is_that_of_the_source() {
         (in_stack("media", "radarr"), ServiceSettings::default()),
     ];
     let listed = ["[dump] media::db", "[tar] media::jellyfin", "[live] media::radarr", "[dir] media::sonarr"];
-    let planned = |selection: &Selection| plan(Inputs { services: services.clone(), selection });
+    let planned = |selection: &Selection| unsurveyed(services.clone(), selection);
     let all = planned(&Selection::default());
     let printed: Vec<String> = all.cases().map(|case| format!("[{}] {}", case.kind, case.service.name)).collect();
     assert_eq!(printed, listed);
@@ -311,7 +315,7 @@ fn strategies_follow_the_rules_and_host_places_are_never_mounted() {
         ],
         ..ServiceSettings::default()
     };
-    let planned = plan(Inputs { services: vec![(app, rehearsal)], selection: &Selection::default() });
+    let planned = unsurveyed(vec![(app, rehearsal)], &Selection::default());
     let by_target: BTreeMap<&str, Strategy> =
         planned.stacks[0].services[0].mounts.iter().map(|m| (m.mount.target.as_str(), m.strategy)).collect();
     assert_eq!(by_target["/media"], Strategy::Readonly);

@@ -188,20 +188,20 @@ fn a_filter_that_finds_nothing_beside_one_that_does_is_named() {
     let part = format!("{}::", stack.name);
     let (code, _, words) = exit(&[&part, "no-service-has-this-name"]);
     assert_eq!(code, Some(0), "{words}");
-    assert!(words.contains("called anything with `no-service-has-this-name`"), "{words}");
+    assert!(words.contains("No service name contains `no-service-has-this-name`"), "{words}");
     let name = stack.service("some");
     let exact = ["--exact", &name, "no-service-has-this-name"];
     let (code, results, words) = exit(&exact);
     assert_eq!((code, results.as_str()), (Some(4), ""), "{words}");
-    assert!(words.contains("error: ") && words.contains("called `no-service-has-this-name`"), "{words}");
+    assert!(words.contains("error: ") && words.contains("No service is named `no-service-has-this-name`"), "{words}");
     assert!(!words.contains("Creating sandbox"), "{words}");
     // Who may be missing is rehearsed where it is.
     let (code, _, words) = exit(&[&exact[..], &["--no-tests", "warn"]].concat());
     assert_eq!(code, Some(0), "{words}");
-    assert!(words.contains("called `no-service-has-this-name`"), "{words}");
+    assert!(words.contains("No service is named `no-service-has-this-name`"), "{words}");
     let (code, listed, words) = exit(&[&exact[..], &["--list"]].concat());
     assert_eq!(code, Some(0), "{words}");
-    assert!(listed.contains(&name) && words.contains("called `no-service-has-this-name`"), "{words}");
+    assert!(listed.contains(&name) && words.contains("No service is named `no-service-has-this-name`"), "{words}");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use super::*;
 use crate::config::settings::Selection;
 use crate::model::event::{Amount, Snapshot};
-use crate::model::plan::Plan;
+use crate::model::mount::MountOrigin;
+use crate::model::plan::{Plan, ServicePlan, StackPlan};
 use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{BackupContents, Keys, MapRule, SourceSpec};
-use crate::plan::mapping::{Surveyed, supply};
-use crate::plan::{Inputs, plan};
+use crate::plan::{Survey, draft, resolve};
 
 fn volume(name: &str, target: &str, read_only: bool) -> Mount {
     let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
@@ -30,18 +30,12 @@ fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
     let place = SourcePlace::Dump("/b/app.sql".into());
     let source = Some(SourceSpec { place, snapshot: None, keys: Keys::default() });
     let selection = Selection::default();
-    let mut plan =
-        plan(Inputs { services: vec![(service, ServiceSettings { source, ..rehearsal })], selection: &selection });
+    let draft = draft(vec![(service, ServiceSettings { source, ..rehearsal })], &selection);
     let snapshot = Snapshot { id: "app.sql".to_owned(), time: Some("2026-11-22T00:00:00Z".parse().expect("a time")) };
     let whole = ContentTally { amount: Amount { files: 1, bytes: 100 }, ..ContentTally::default() };
-    let surveyed = Surveyed {
-        snapshot,
-        found: BackupContents { whole, ..BackupContents::default() },
-        tree: None,
-        dump: Some(dump),
-    };
-    supply(&mut plan, 0, Ok(surveyed), "2026-11-25T00:00:00Z".parse().expect("a time"));
-    plan
+    let survey =
+        Survey { snapshot, found: BackupContents { whole, ..BackupContents::default() }, tree: None, dump: Some(dump) };
+    resolve(draft, vec![Ok(survey)], "2026-11-25T00:00:00Z".parse().expect("a time"))
 }
 
 fn loaded(service: Service, dump: Dump) -> Plan {

@@ -11,7 +11,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::source::ContentTally;
 use crate::model::units;
-use crate::plan::mapping::loosest;
+use crate::plan::loosest;
 use crate::source::{Backup, SourceError};
 use crate::worker::client::{JobError, Worker};
 use crate::worker::protocol::{Failure, PrepareEmptyJob, RootKind, Route, UnpackJob, Unpacked};

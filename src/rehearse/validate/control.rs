@@ -128,12 +128,13 @@ mod tests {
     use crate::model::sample;
     use crate::model::service::Service;
     use crate::model::settings::ServiceSettings;
-    use crate::plan::{Inputs, plan};
+    use crate::plan::{draft, resolve};
 
     fn planned(mounts: Vec<Mount>) -> StackPlan {
         let service = Service { mounts, ..sample::service(ServiceName::of_stack("s", "app")) };
         let selection = Selection::default();
-        plan(Inputs { services: vec![(service, ServiceSettings::default())], selection: &selection }).stacks.remove(0)
+        let draft = draft(vec![(service, ServiceSettings::default())], &selection);
+        resolve(draft, Vec::new(), jiff::Timestamp::UNIX_EPOCH).stacks.remove(0)
     }
 
     fn volume(name: &str, read_only: bool) -> Mount {

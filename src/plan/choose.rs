@@ -1,20 +1,19 @@
 //! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green with
 //! something else in the place of its data.
 
+use super::draft::StackDraft;
+use super::patterns::{SYSTEM, is_explicit};
 use crate::model::mount::{Mount, MountOrigin};
-use crate::model::plan::{BackupRequest, StackPlan};
+use crate::model::plan::BackupRequest;
 use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape};
 
-/// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
-pub const SYSTEM: [&str; 12] =
-    ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 /// What lies beside the data of a project and belongs to no mount.
 const OF_PROJECT: [&[u8]; 5] =
     [b".env", b"compose.yaml", b"compose.yml", b"docker-compose.yaml", b"docker-compose.yml"];
 
 /// What was decided for a mount.
 #[derive(Debug)]
-pub enum Choice {
+pub(super) enum Choice {
     /// Nothing fits.
     None,
     /// This part.
@@ -30,19 +29,20 @@ pub enum Choice {
 }
 
 /// A place that data is looked for.
-pub struct MountCandidates<'a> {
-    /// Its stack, as an index, and its place in [`StackPlan::restores`].
+pub(super) struct MountCandidates<'a> {
+    /// Its stack, and its index in [`StackDraft::places`].
     pub at: (usize, usize),
     /// The mount it was first seen as.
     pub mount: &'a Mount,
     /// What was looked for.
-    pub ask: &'a BackupRequest,
+    pub request: &'a BackupRequest,
     /// What was found.
     pub candidates: Vec<Candidate>,
 }
 
-/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets of all mounts of the services, whether something is looked for or not.
-pub fn choose(
+/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets of all
+/// mounts of the services, whether something is looked for or not.
+pub(super) fn choose(
     mut asked: Vec<MountCandidates<'_>>,
     found: &BackupContents,
     shown: &[&str],
@@ -72,11 +72,11 @@ pub fn choose(
     let is_of_mounts = is_of_mounts(&asked, found, shown);
     let mut choices: Vec<Choice> =
         asked.iter().map(|asked| of_candidates(asked.candidates.clone(), is_of_mounts)).collect();
-    let mut required = asked.iter().enumerate().filter(|(_, asked)| asked.ask.required);
+    let mut required = asked.iter().enumerate().filter(|(_, asked)| asked.request.required);
     if let (Some((place, only)), None) = (required.next(), required.next()) {
         // What another mount has a part in was not made of this one alone.
         let is_alone = asked.iter().enumerate().all(|(other, asked)| other == place || asked.candidates.is_empty());
-        let part = if is_alone && !is_of_more && !is_said(only.ask) { only_part(found) } else { None };
+        let part = if is_alone && !is_of_more && !is_explicit(&only.request.want) { only_part(found) } else { None };
         let choice = &mut choices[place];
         match part {
             Some(part) if matches!(choice, Choice::None) => *choice = Choice::One(part),
@@ -95,7 +95,7 @@ pub fn choose(
 }
 
 /// A mount is a folder or a file, and a volume is a folder. Where nothing is at the very path, something is below it.
-pub fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
+pub(super) fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
     match root {
         None | Some(Shape::Folder) => true,
         Some(Shape::File) => !is_volume,
@@ -103,13 +103,8 @@ pub fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
     }
 }
 
-/// The user said where it is.
-pub fn is_said(ask: &BackupRequest) -> bool {
-    ask.want.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit)
-}
-
-/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up, and the full
-/// one a copy from another time.
+/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up, and
+/// the full one a copy from another time.
 fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
     let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
@@ -119,8 +114,8 @@ fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
 }
 
-/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at `/config`, and
-/// `var/lib/mysql` that of the host.
+/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at `/config`,
+/// and `var/lib/mysql` that of the host.
 fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[&str]) -> bool {
     let mut taken: Vec<(&[u8], &ContentTally)> =
         asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
@@ -195,9 +190,9 @@ fn refuse_shared(asked: &[MountCandidates<'_>], choices: &mut [Choice]) {
     }
 }
 
-/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is right where the
-/// inner mount covers it anyway, and nowhere else.
-pub fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[StackPlan]) {
+/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is right
+/// where the inner mount covers it anyway, and nowhere else.
+pub(super) fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[StackDraft]) {
     let parts: Vec<Option<Candidate>> = choices
         .iter()
         .map(|choice| match choice {
@@ -216,7 +211,7 @@ pub fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[Sta
         let mut torn = None;
         for (inner, rest) in inner {
             if rest.is_empty() || !is_covered(stack, asked[outer].1, asked[inner].1, rest) {
-                torn = Some(stack.restores[asked[inner].1].mount.title());
+                torn = Some(stack.places[asked[inner].1].mount.title());
                 break;
             }
             let is_direct = (0..parts.len()).all(|between| {
@@ -234,7 +229,7 @@ pub fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[Sta
 }
 
 /// Wherever a service shows the outer place, it shows the inner one at `rest` within.
-fn is_covered(stack: &StackPlan, outer: usize, inner: usize, rest: &[u8]) -> bool {
+fn is_covered(stack: &StackDraft, outer: usize, inner: usize, rest: &[u8]) -> bool {
     stack.services.iter().all(|service| {
         let targets = |restore| service.mounts.iter().filter(move |plan| plan.restore == Some(restore));
         targets(outer).all(|at| {

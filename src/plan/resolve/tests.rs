@@ -1,12 +1,18 @@
 //! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be guessed at.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::config::settings::Selection;
 use crate::model::event::Amount;
+use crate::model::mount::{Mount, Strategy};
+use crate::model::plan::{DataSource, MountPlan, ServicePlan};
 use crate::model::sample;
-use crate::model::service::ServiceName;
-use crate::model::source::{Keys, MapRule, Shape};
-use crate::plan::{Inputs, plan};
+use crate::model::service::{Service, ServiceName};
+use crate::model::settings::ServiceSettings;
+use crate::model::source::{Candidate, Keys, MapRule, MountQuery, Pattern, SourcePlace, SourceSpec};
+use crate::plan::decide::shown;
+use crate::plan::draft;
 
 fn volume(name: &str, target: &str) -> Mount {
     let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
@@ -45,8 +51,16 @@ fn mapped(rules: &[(&str, &str)]) -> ServiceSettings {
     ServiceSettings { maps: rules.iter().map(rule).collect(), ..settings() }
 }
 
-fn planned(services: Vec<(Service, ServiceSettings)>) -> Plan {
-    plan(Inputs { services, selection: &Selection::default() })
+fn drafted(services: Vec<(Service, ServiceSettings)>) -> Draft {
+    draft(services, &Selection::default())
+}
+
+fn queries(draft: &Draft) -> Vec<MountQuery> {
+    draft.requests.first().map(|request| request.queries.clone()).unwrap_or_default()
+}
+
+fn resolved(draft: Draft, snapshot: Snapshot, found: BackupContents) -> Plan {
+    resolve(draft, vec![Ok(Survey { snapshot, found, tree: None, dump: None })], now())
 }
 
 /// What a look through a backup finds: `x/` is a folder, `./` its root, anything else a file of 10 bytes.
@@ -113,15 +127,14 @@ fn snapshot() -> Snapshot {
     Snapshot { id: "app.tar".to_owned(), time: Some("2026-11-22T00:00:00Z".parse().expect("a time")) }
 }
 
-fn supplied_as(mut plan: Plan, paths: &[&str], tree: Option<&str>) -> Plan {
-    let found = found(&wants(&plan, 0), paths);
-    let surveyed = Surveyed { snapshot: snapshot(), found, tree: tree.map(str::to_owned), dump: None };
-    supply(&mut plan, 0, Ok(surveyed), now());
-    plan
+fn supplied_as(draft: Draft, paths: &[&str], tree: Option<&str>) -> Plan {
+    let found = found(&queries(&draft), paths);
+    let survey = Survey { snapshot: snapshot(), found, tree: tree.map(str::to_owned), dump: None };
+    resolve(draft, vec![Ok(survey)], now())
 }
 
 fn supplied(services: Vec<(Service, ServiceSettings)>, paths: &[&str]) -> Plan {
-    supplied_as(planned(services), paths, None)
+    supplied_as(drafted(services), paths, None)
 }
 
 fn of<'a>(plan: &'a Plan, name: &str) -> &'a ServicePlan {
@@ -274,7 +287,7 @@ fn the_folder_of_another_services_volume_is_not_taken_for_being_alone() {
         let mount = |name: &&str| volume(&format!("{}_data", name.replace("::", "_")), "/srv/x");
         let services = names.iter().map(|name| (service(name, vec![mount(name)]), settings())).collect();
         let selection = Selection { filters: vec![names[0].to_owned()], exact: true, ..Selection::default() };
-        supplied_as(plan(Inputs { services, selection: &selection }), paths, None)
+        supplied_as(draft(services, &selection), paths, None)
     };
     // Alone, and among others, by its full name, by its short one, and where backups and engines keep it.
     for paths in [
@@ -299,11 +312,10 @@ fn an_archive_that_bears_another_volumes_name_is_not_taken_for_being_alone() {
             (service(name, vec![volume(&format!("{}_data", name.replace("::", "_")), "/srv/x")]), settings())
         });
         let selection = Selection { filters: vec!["one::app".to_owned()], exact: true, ..Selection::default() };
-        let mut plan = plan(Inputs { services: services.into(), selection: &selection });
-        let found = found(&wants(&plan, 0), &["./", "a"]);
+        let draft = draft(services.into(), &selection);
+        let found = found(&queries(&draft), &["./", "a"]);
         let snapshot = Snapshot { id: archive.to_owned(), ..snapshot() };
-        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None, dump: None }), now());
-        parts(&plan, "one::app")
+        parts(&resolved(draft, snapshot, found), "one::app")
     };
     assert_eq!(of("two_app_data-2026-11-25.tar.gz"), Err(Code::RestoreMountMissing));
     for archive in ["one_app_data-2026-11-25.tar.gz", "nightly.tar", "attwo_app_database.tar"] {
@@ -314,14 +326,13 @@ fn an_archive_that_bears_another_volumes_name_is_not_taken_for_being_alone() {
 #[test]
 fn what_is_no_folder_is_no_volume() {
     let mount = || volume("stack_data", "/data");
-    let mut plan = planned(vec![(service("stack::app", vec![mount()]), settings())]);
-    let mut found = found(&wants(&plan, 0), &["stack_data", "other/a"]);
+    let draft = drafted(vec![(service("stack::app", vec![mount()]), settings())]);
+    let mut found = found(&queries(&draft), &["stack_data", "other/a"]);
     let symlinked =
         |(path, tally): &mut (Vec<u8>, ContentTally)| tally.root = (path == b"stack_data").then_some(Shape::Other);
     found.parts.iter_mut().for_each(symlinked);
     found.candidates[0].iter_mut().for_each(|candidate| candidate.tally.root = Some(Shape::Other));
-    supply(&mut plan, 0, Ok(Surveyed { snapshot: snapshot(), found, tree: None, dump: None }), now());
-    assert_eq!(parts(&plan, "stack::app"), Err(Code::RestoreMountMissing));
+    assert_eq!(parts(&resolved(draft, snapshot(), found), "stack::app"), Err(Code::RestoreMountMissing));
 }
 
 #[test]
@@ -331,9 +342,9 @@ fn each_is_held_to_its_own_bound_of_entries() {
         (service("one", vec![volume("x", "/data")]), bounded(2)),
         (service("two", vec![volume("y", "/data")]), bounded(0)),
     ];
-    let plan = planned(services);
-    assert_eq!(max_entries(&plan, 0), 0);
-    let plan = supplied_as(plan, &["x/a", "y/b", "y/c"], None);
+    let draft = drafted(services);
+    assert_eq!(draft.requests[0].max_entries, 0);
+    let plan = supplied_as(draft, &["x/a", "y/b", "y/c"], None);
     assert_eq!(parts(&plan, "one"), Err(Code::RestoreTooLarge));
     assert_eq!(parts(&plan, "two"), Ok(vec!["y".to_owned()]));
 }
@@ -507,11 +518,10 @@ fn a_mount_that_is_left_empty_asks_for_nothing() {
 fn a_snapshot_that_is_too_old_or_of_no_known_time_is_stale() {
     let aged = |max_age, time: Option<Timestamp>| {
         let rehearsal = ServiceSettings { max_age, ..settings() };
-        let mut plan = planned(vec![(service("app", vec![volume("x", "/data")]), rehearsal)]);
-        let found = found(&wants(&plan, 0), &["data/a"]);
+        let draft = drafted(vec![(service("app", vec![volume("x", "/data")]), rehearsal)]);
+        let found = found(&queries(&draft), &["data/a"]);
         let snapshot = Snapshot { id: "s".to_owned(), time };
-        supply(&mut plan, 0, Ok(Surveyed { snapshot, found, tree: None, dump: None }), now());
-        of(&plan, "app").blocked.clone().map(|blocked| (blocked.code, blocked.message))
+        of(&resolved(draft, snapshot, found), "app").blocked.clone().map(|blocked| (blocked.code, blocked.message))
     };
     let day = Duration::from_secs(86_400);
     let time = snapshot().time;
@@ -534,8 +544,8 @@ fn a_snapshot_that_is_too_old_or_of_no_known_time_is_stale() {
 #[test]
 fn a_folder_of_the_engines_host_is_used_where_it_lies() {
     let tree = |mounts, paths: &[&str]| {
-        let plan = planned(vec![(service("stack::app", mounts), settings())]);
-        parts(&supplied_as(plan, paths, Some("/backups/app")), "stack::app")
+        let draft = drafted(vec![(service("stack::app", mounts), settings())]);
+        parts(&supplied_as(draft, paths, Some("/backups/app")), "stack::app")
     };
     let data = || volume("stack_data", "/srv/x");
     assert_eq!(tree(vec![data()], &["./", "a"]), Ok(vec!["/backups/app".to_owned()]));
@@ -571,11 +581,11 @@ fn a_mount_within_another_takes_its_part_of_the_stream() {
 #[test]
 fn a_source_that_cannot_be_read_stops_only_those_that_need_it() {
     let live = ServiceSettings { source: None, ..settings() };
-    let mut plan = planned(vec![
+    let draft = drafted(vec![
         (service("one", vec![volume("x", "/data")]), settings()),
         (service("two", vec![volume("y", "/data")]), live),
     ]);
-    supply(&mut plan, 0, Err(Diagnosis::new(Code::SourceCorrupt, "cut off")), now());
+    let plan = resolve(draft, vec![Err(Diagnosis::new(Code::SourceCorrupt, "cut off"))], now());
     assert_eq!(parts(&plan, "one"), Err(Code::SourceCorrupt));
     assert_eq!(parts(&plan, "two"), Ok(vec!["live".to_owned()]));
 }

@@ -1,0 +1,134 @@
+//! Makes the plan of a draft and the decisions about it.
+
+use super::decisions::{LoadDecision, ServiceDecision, StackDecisions};
+use super::dependents::cases_for;
+use super::draft::{Draft, PlaceDraft, ServiceDraft, StackDraft};
+use super::select;
+use crate::model::check::CheckSummary;
+use crate::model::dump::LOAD_FOLDER;
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::plan::{BackupPart, BackupRequest, DataSource, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan};
+use crate::model::service::Service;
+
+/// Makes the plan; `decisions` are in the order of the draft's stacks.
+pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
+    let filtered_out = draft.filtered_out();
+    let Draft { selection: _, requests, stacks, volumes: _ } = draft;
+    Plan {
+        stacks: stacks.into_iter().zip(decisions).map(|(stack, decided)| build_stack(stack, decided)).collect(),
+        filtered_out,
+        sources: requests.into_iter().map(|request| request.spec).collect(),
+    }
+}
+
+fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
+    let StackDraft { name, services, places } = draft;
+    // Dumps stand behind the places of the draft.
+    let dump_mounts: Vec<MountPlan> =
+        decided.dumps.iter().zip(places.len()..).map(|(dump, index)| dump_mount(&dump.title, index)).collect();
+    let is_emptied: Vec<bool> = decided.places.iter().map(|place| place.emptied).collect();
+    let services: Vec<ServicePlan> = services
+        .into_iter()
+        .zip(decided.services)
+        .map(|(draft, decision)| build_service(draft, decision, &is_emptied, &dump_mounts))
+        .collect();
+    let mut restores = Vec::new();
+    for (place, decision) in places.into_iter().zip(decided.places) {
+        let PlaceDraft { mount, strategy, request } = place;
+        let place = match decision.emptied {
+            true => {
+                Place { mount, strategy: Strategy::Empty, request: None, part: decision.part, supply: decision.supply }
+            }
+            false => Place { mount, strategy, request, part: decision.part, supply: decision.supply },
+        };
+        restores.push(build_restore(restores.len(), place, &services));
+    }
+    for (mounted, dump) in dump_mounts.into_iter().zip(decided.dumps) {
+        let MountPlan { mount, strategy, .. } = mounted;
+        let place = Place { mount, strategy, request: None, part: None, supply: dump.supply };
+        restores.push(build_restore(restores.len(), place, &services));
+    }
+    StackPlan { name, services, restores }
+}
+
+fn dump_mount(title: &str, index: usize) -> MountPlan {
+    let origin = MountOrigin::Dump { title: title.to_owned() };
+    let mount = Mount { target: LOAD_FOLDER.to_owned(), origin, read_only: true };
+    MountPlan { mount, strategy: Strategy::Copy, restore: Some(index) }
+}
+
+fn build_service(
+    draft: ServiceDraft,
+    decision: ServiceDecision,
+    is_emptied: &[bool],
+    dump_mounts: &[MountPlan],
+) -> ServicePlan {
+    let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, unbootable: _, source } =
+        draft;
+    let ServiceDecision { blocked, warnings, snapshot, load } = decision;
+    for mount in &mut mounts {
+        if mount.restore.is_some_and(|index| is_emptied[index]) {
+            mount.strategy = Strategy::Empty;
+        }
+    }
+    let load = load.map(|LoadDecision { load, dump }| {
+        mounts.push(dump_mounts[dump].clone());
+        load
+    });
+    ServicePlan {
+        selected,
+        ignored,
+        checks: builtin_checks(&service),
+        needs,
+        blocked,
+        warnings,
+        kind: select::kind(&settings),
+        source,
+        snapshot,
+        load,
+        settings,
+        service,
+        changes,
+        mounts,
+    }
+}
+
+/// A place as it was decided.
+struct Place {
+    mount: Mount,
+    strategy: Strategy,
+    request: Option<BackupRequest>,
+    part: Option<BackupPart>,
+    supply: DataSource,
+}
+
+fn build_restore(index: usize, place: Place, services: &[ServicePlan]) -> RestorePlan {
+    let Place { mount, strategy, request, part, supply } = place;
+    let showing = || services.iter().filter(|service| service.mounts.iter().any(|mount| mount.restore == Some(index)));
+    RestorePlan {
+        mount,
+        strategy,
+        cases: cases_for(services, index),
+        max_copy: strictest(showing().map(|service| service.settings.max_copy)),
+        verify_content: showing().any(|service| service.settings.verify_content),
+        ask: request,
+        part,
+        supply,
+    }
+}
+
+/// The strictest of some bounds, of which 0 is none.
+fn strictest(bounds: impl Iterator<Item = u64>) -> u64 {
+    bounds.filter(|bound| *bound > 0).min().unwrap_or(0)
+}
+
+/// The strongest check that a service answers without being told of it.
+fn builtin_checks(service: &Service) -> Vec<CheckSummary> {
+    if service.healthcheck.is_some() {
+        return vec![CheckSummary::Health];
+    }
+    let mut ports: Vec<u16> = service.exposed.iter().filter(|p| p.protocol == "tcp").map(|p| p.number).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if ports.is_empty() { vec![CheckSummary::Running] } else { vec![CheckSummary::Tcp { ports }] }
+}

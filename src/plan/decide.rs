@@ -1,0 +1,257 @@
+//! From the choice of a part to what it means for a mount, in words for the person who has to act.
+
+use std::path::PathBuf;
+
+use super::choose::{Choice, can_fill};
+use super::patterns::is_explicit;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Snapshot;
+use crate::model::mount::{Mount, MountOrigin};
+use crate::model::plan::{BackupPart, BackupRequest, DataSource};
+use crate::model::source::{BackupContents, Candidate, ContentTally, Pattern, Shape, SourcePlace};
+use crate::model::units;
+
+/// Parts of a backup that an error lists.
+const LISTED: usize = 20;
+
+/// The backup as messages speak of it.
+pub(super) struct BackupDescription<'a> {
+    pub place: &'a SourcePlace,
+    pub snapshot: &'a Snapshot,
+    pub found: &'a BackupContents,
+}
+
+/// Where the data of a mount comes from.
+pub(super) enum MountDecision {
+    /// From this part of the backup.
+    Supplied(BackupPart, DataSource),
+    /// From the live mount, which the warning says.
+    Live(Diagnosis),
+    /// From nowhere: the services that show it cannot be booted.
+    Blocked(Box<Diagnosis>),
+}
+
+/// Decides for one mount. `root` is the folder of the engine's host that the backup is, if it is one.
+pub(super) fn decide(
+    choice: Choice,
+    request: &BackupRequest,
+    mount: &Mount,
+    backup: &BackupDescription<'_>,
+    root: Option<&str>,
+) -> MountDecision {
+    let case = MountCase { request, mount, backup, title: mount.title(), what: backup.what() };
+    let refusal = case.too_many_entries().or_else(|| match &choice {
+        Choice::One(candidate) => case.cannot_fill(candidate).or_else(|| case.empty(candidate)),
+        Choice::None if is_explicit(&request.want) => Some(case.explicit_part_missing()),
+        Choice::None | Choice::Doubted(_) if !request.required => None,
+        Choice::None => Some(case.nothing_fits()),
+        Choice::Several(candidates) => Some(case.several_fit(candidates)),
+        Choice::Doubted(candidates) => Some(case.doubted(candidates)),
+        Choice::Torn(candidate, other) => Some(case.torn(candidate, other)),
+        Choice::Shared(candidate) => Some(case.shared(candidate)),
+    });
+    match (refusal, choice) {
+        (Some(diagnosis), _) => MountDecision::Blocked(Box::new(diagnosis)),
+        (None, Choice::One(candidate)) => case.supplied(candidate, root),
+        (None, _) => MountDecision::Live(case.live_is_used()),
+    }
+}
+
+/// A mount that data is looked for, with the words that messages need.
+struct MountCase<'a> {
+    request: &'a BackupRequest,
+    mount: &'a Mount,
+    backup: &'a BackupDescription<'a>,
+    /// The mount, for people.
+    title: String,
+    /// The backup, for people.
+    what: String,
+}
+
+impl MountCase<'_> {
+    fn supplied(&self, candidate: Candidate, root: Option<&str>) -> MountDecision {
+        let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule };
+        let supply = match root {
+            Some(root) => DataSource::HostPath(below_root(root, &candidate.path)),
+            None => DataSource::Archive {
+                source: self.request.source,
+                path: candidate.path,
+                holds: candidate.tally,
+                max_entries: self.request.max_entries,
+                root_of_live: false,
+            },
+        };
+        MountDecision::Supplied(part, supply)
+    }
+
+    fn live_is_used(&self) -> Diagnosis {
+        let Self { title, what, mount, .. } = self;
+        let message = format!("{title} (mounted read-only at {}) is not in {what}; the live one is used", mount.target);
+        Diagnosis::new(Code::RestoreNotInBackup, message)
+    }
+
+    fn too_many_entries(&self) -> Option<Diagnosis> {
+        let ContentTally { amount, folders, .. } = &self.backup.found.whole;
+        let most = self.request.max_entries;
+        (most > 0 && amount.files + folders > most).then(|| {
+            let message = format!("{} has more than {most} entries, which --max-entries allows", self.what);
+            Diagnosis::new(Code::RestoreTooLarge, message)
+        })
+    }
+
+    fn cannot_fill(&self, candidate: &Candidate) -> Option<Diagnosis> {
+        if can_fill(candidate.tally.root, matches!(self.mount.origin, MountOrigin::Volume { .. })) {
+            return None;
+        }
+        let is = if candidate.tally.root == Some(Shape::File) { "a file" } else { "a symlink, a pipe or a device" };
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{} of {what}, which is said to hold {title} (mounted at {}), is {is}; {}",
+            shown(&candidate.path),
+            mount.target,
+            self.backup.listing()
+        );
+        Some(Diagnosis::new(Code::RestoreMountMissing, message))
+    }
+
+    fn empty(&self, candidate: &Candidate) -> Option<Diagnosis> {
+        if candidate.tally.amount.bytes > 0 || !self.request.required || self.request.allow_empty {
+            return None;
+        }
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{} of {what}, which belongs to {title} (mounted at {}), has not one byte in it",
+            shown(&candidate.path),
+            mount.target
+        );
+        Some(Diagnosis::new(Code::RestoreEmpty, message))
+    }
+
+    fn explicit_part_missing(&self) -> Diagnosis {
+        let part = self.request.want.patterns.iter().find_map(|(_, pattern)| match pattern {
+            Pattern::Top(path) => Some(shown(path)),
+            Pattern::VolumeData(_) => None,
+        });
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{what} has no {}, which is said to hold {title} (mounted at {}); {}",
+            part.unwrap_or_default(),
+            mount.target,
+            self.backup.listing()
+        );
+        Diagnosis::new(Code::RestoreMountMissing, message)
+    }
+
+    fn nothing_fits(&self) -> Diagnosis {
+        let Self { title, what, mount, request, .. } = self;
+        let rule = &request.rule_name;
+        let remedy = format!(
+            "If it is there under another name, say so: --map '{rule}=PATH/IN/THE/BACKUP'; if it may come up empty: \
+             --strategy '{rule}=empty'. Else add it to the backup."
+        );
+        let message =
+            format!("{what} holds nothing for {title} (mounted at {}); {}", mount.target, self.backup.listing());
+        Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreMountMissing, message) }
+    }
+
+    fn several_fit(&self, candidates: &[Candidate]) -> Diagnosis {
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{} parts of {what} fit {title} (mounted at {}): {}",
+            candidates.len(),
+            mount.target,
+            parts(candidates).join("; ")
+        );
+        self.ambiguous(candidates.first(), message)
+    }
+
+    fn doubted(&self, candidates: &[Candidate]) -> Diagnosis {
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{title} (mounted at {}) may be {} of {what}, by a name that many things have, and the backup holds more than \
+             the mounts that are restored; {}",
+            mount.target,
+            parts(candidates).join(" or "),
+            self.backup.listing()
+        );
+        self.ambiguous(candidates.first(), message)
+    }
+
+    fn shared(&self, candidate: &Candidate) -> Diagnosis {
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{} of {what} fits {title} (mounted at {}), and another mount just as well; {}",
+            part(&candidate.path, &candidate.tally),
+            mount.target,
+            self.backup.listing()
+        );
+        self.ambiguous(Some(candidate), message)
+    }
+
+    fn torn(&self, candidate: &Candidate, other: &str) -> Diagnosis {
+        let Self { title, what, mount, .. } = self;
+        let message = format!(
+            "{} of {what} belongs to {title} (mounted at {}), and {other} takes all or some of it; what is streamed can go \
+             to one of them only",
+            part(&candidate.path, &candidate.tally),
+            mount.target
+        );
+        let remedy = "Map them to parts of their own, or unpack the backup on the engine's host and restore from there: \
+            --from daemon:FOLDER";
+        Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
+    }
+
+    fn ambiguous(&self, candidate: Option<&Candidate>, message: String) -> Diagnosis {
+        let path = candidate.map(|candidate| shown(&candidate.path)).unwrap_or_default();
+        let remedy = format!("Say which it is: --map '{}={path}'", self.request.rule_name);
+        Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
+    }
+}
+
+impl BackupDescription<'_> {
+    /// The source, and which of its snapshots where it has several.
+    fn what(&self) -> String {
+        let BackupDescription { place, snapshot, .. } = self;
+        let text = place.to_string();
+        if text.ends_with(&snapshot.id) { text } else { format!("{text} (snapshot {})", snapshot.id) }
+    }
+
+    /// The parts of the backup with what each holds, as the end of a sentence.
+    fn listing(&self) -> String {
+        let BackupContents { parts, more_parts, whole, .. } = self.found;
+        let volumes = parts.iter().filter(|(path, _)| path.ends_with(b"/_data"));
+        let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+        let tops = parts.iter().filter(|(path, _)| depth(path) == 0).count();
+        let named: Vec<&(Vec<u8>, ContentTally)> = if volumes.clone().next().is_some() {
+            volumes.collect()
+        } else {
+            // A single top folder says nothing: what is in it does.
+            parts.iter().filter(|(path, _)| depth(path) == usize::from(tops == 1)).collect()
+        };
+        if named.is_empty() {
+            return format!("it holds {} in all", units::amount(whole.amount));
+        }
+        let listed: Vec<String> = named.iter().take(LISTED).map(|(path, tally)| part(path, tally)).collect();
+        let more = if named.len() > LISTED || *more_parts { "; and more" } else { "" };
+        format!("it holds {}{more}", listed.join("; "))
+    }
+}
+
+fn parts(candidates: &[Candidate]) -> Vec<String> {
+    candidates.iter().map(|candidate| part(&candidate.path, &candidate.tally)).collect()
+}
+
+fn part(path: &[u8], tally: &ContentTally) -> String {
+    format!("{} ({})", shown(path), units::amount(tally.amount))
+}
+
+/// A path of the backup for people; `.` for all of it.
+pub(super) fn shown(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
+}
+
+fn below_root(root: &str, path: &[u8]) -> String {
+    let mut full = PathBuf::from(root);
+    full.push(String::from_utf8_lossy(path).as_ref());
+    full.to_string_lossy().trim_end_matches('/').to_owned()
+}

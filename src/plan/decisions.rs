@@ -1,0 +1,93 @@
+//! What was decided about a drafted stack, source by source, before its plan is made.
+
+use crate::model::diagnosis::Diagnosis;
+use crate::model::dump::Load;
+use crate::model::event::Snapshot;
+use crate::model::plan::{BackupPart, DataSource};
+
+use super::draft::StackDraft;
+
+/// The decisions about one stack.
+#[derive(Debug)]
+pub(super) struct StackDecisions {
+    /// In the order of [`StackDraft::services`].
+    pub services: Vec<ServiceDecision>,
+    /// In the order of [`StackDraft::places`].
+    pub places: Vec<PlaceDecision>,
+    /// Dumps that services are loaded from: further places to restore, behind those of the draft.
+    pub dumps: Vec<DumpDecision>,
+}
+
+/// The decisions about one service.
+#[derive(Debug, Default)]
+pub(super) struct ServiceDecision {
+    /// Why it cannot be rehearsed; the first reason that was found.
+    pub blocked: Option<Diagnosis>,
+    pub warnings: Vec<Diagnosis>,
+    pub snapshot: Option<Snapshot>,
+    pub load: Option<LoadDecision>,
+}
+
+/// How a service is loaded from a dump.
+#[derive(Debug)]
+pub(super) struct LoadDecision {
+    pub load: Load,
+    /// Index into [`StackDecisions::dumps`].
+    pub dump: usize,
+}
+
+/// The decisions about one place.
+#[derive(Debug)]
+pub(super) struct PlaceDecision {
+    /// It starts empty, and a dump fills it once its service runs.
+    pub emptied: bool,
+    pub part: Option<BackupPart>,
+    pub supply: DataSource,
+}
+
+/// A dump that is shown to services.
+#[derive(Debug)]
+pub(super) struct DumpDecision {
+    pub title: String,
+    pub supply: DataSource,
+}
+
+impl StackDecisions {
+    /// Nothing is decided yet but which services can never be booted.
+    pub fn of(draft: &StackDraft) -> Self {
+        let service = |blocked: &Option<Diagnosis>| ServiceDecision { blocked: blocked.clone(), ..Default::default() };
+        let place = || PlaceDecision { emptied: false, part: None, supply: DataSource::Live };
+        Self {
+            services: draft.services.iter().map(|draft| service(&draft.unbootable)).collect(),
+            places: draft.places.iter().map(|_| place()).collect(),
+            dumps: Vec::new(),
+        }
+    }
+
+    /// The decisions about the services that show a place.
+    pub fn showing<'a>(
+        &'a mut self,
+        draft: &'a StackDraft,
+        place: usize,
+    ) -> impl Iterator<Item = &'a mut ServiceDecision> {
+        let services = draft.services.iter().zip(&mut self.services);
+        services.filter(move |(draft, _)| draft.shows(place)).map(|(_, decision)| decision)
+    }
+
+    /// The decisions about the services whose data comes from a source.
+    pub fn fed_by<'a>(
+        &'a mut self,
+        draft: &'a StackDraft,
+        source: usize,
+    ) -> impl Iterator<Item = &'a mut ServiceDecision> {
+        let services = draft.services.iter().zip(&mut self.services);
+        services.filter(move |(draft, _)| draft.source == Some(source)).map(|(_, decision)| decision)
+    }
+}
+
+impl ServiceDecision {
+    /// Keeps the service from being booted, unless something else does already.
+    pub fn block(&mut self, diagnosis: Diagnosis) {
+        self.blocked.get_or_insert(diagnosis);
+    }
+}

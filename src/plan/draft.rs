@@ -1,0 +1,108 @@
+//! The draft of a plan: a plan that lacks only what the sources hold.
+
+use crate::model::diagnosis::Diagnosis;
+use crate::model::event::Change;
+use crate::model::mount::{Mount, Strategy};
+use crate::model::plan::{BackupRequest, MountPlan, Need};
+use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
+use crate::model::source::{MountQuery, SourceSpec};
+
+use super::select::ServiceSelection;
+
+/// A plan that lacks only what the sources hold.
+#[derive(Debug)]
+pub struct Draft {
+    /// Every service of the host, ordered by name, selected or left out.
+    pub selection: Vec<ServiceSelection>,
+    /// What is looked for in each source that data comes from.
+    pub requests: Vec<SourceRequest>,
+    /// The stacks with a selected service, ordered by name.
+    pub(super) stacks: Vec<StackDraft>,
+    /// The named volumes of all services of the host.
+    pub(super) volumes: Vec<KnownVolume>,
+}
+
+/// What is looked for in one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRequest {
+    /// The source.
+    pub spec: SourceSpec,
+    /// One query for each place that its data may fill.
+    pub queries: Vec<MountQuery>,
+    /// Entries that the source may have for the most generous of the services; 0 for no bound.
+    pub max_entries: u64,
+}
+
+/// A volume of some service of the host.
+#[derive(Debug)]
+pub(super) struct KnownVolume {
+    pub name: String,
+    /// The name as the compose file has it, without the project.
+    pub short_name: Option<String>,
+    /// The stack of the service.
+    pub stack: String,
+}
+
+/// One stack of a [`Draft`].
+#[derive(Debug)]
+pub(super) struct StackDraft {
+    pub name: String,
+    /// The services to boot, dependencies first.
+    pub services: Vec<ServiceDraft>,
+    /// The places to restore, each once, whichever services show it.
+    pub places: Vec<PlaceDraft>,
+}
+
+/// One service of a [`Draft`].
+#[derive(Debug)]
+pub(super) struct ServiceDraft {
+    pub service: Service,
+    pub settings: ServiceSettings,
+    pub selected: bool,
+    pub ignored: Option<String>,
+    /// What the sandbox changes or takes away.
+    pub changes: Vec<Change>,
+    /// `MountPlan::restore` is an index into [`StackDraft::places`].
+    pub mounts: Vec<MountPlan>,
+    pub needs: Vec<Need>,
+    /// Its dependencies can never be up: a circle, or a container that is not on this host.
+    pub unbootable: Option<Diagnosis>,
+    /// Index into [`Draft::requests`]; `None`: its data comes from the live service.
+    pub source: Option<usize>,
+}
+
+/// A place to restore.
+#[derive(Debug)]
+pub(super) struct PlaceDraft {
+    /// The mount it was first seen as.
+    pub mount: Mount,
+    pub strategy: Strategy,
+    /// `None`: its data does not come from a backup.
+    pub request: Option<BackupRequest>,
+}
+
+impl Draft {
+    /// How many services would be selected but for the filters, `--skip` and the like.
+    pub fn filtered_out(&self) -> usize {
+        self.selection.iter().filter(|service| service.is_filtered_out()).count()
+    }
+}
+
+impl StackDraft {
+    /// The requests to the source of this index, with the place that each is for, as an index into `places`.
+    pub fn requests_to(&self, source: usize) -> impl Iterator<Item = (usize, &BackupRequest)> + Clone {
+        let places = self.places.iter().enumerate();
+        places.filter_map(move |(index, place)| {
+            let request = place.request.as_ref().filter(|request| request.source == source)?;
+            Some((index, request))
+        })
+    }
+}
+
+impl ServiceDraft {
+    /// One of its mounts shows the place of this index.
+    pub fn shows(&self, place: usize) -> bool {
+        self.mounts.iter().any(|mount| mount.restore == Some(place))
+    }
+}

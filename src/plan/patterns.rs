@@ -1,0 +1,142 @@
+//! What is looked for in a backup for each mount: the paths at which backup tools leave its data.
+
+use crate::config::values::place;
+use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::plan::{BackupRequest, MountPlan};
+use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
+use crate::model::source::{MatchRule, MountQuery, Pattern, SourceSpec};
+
+use super::draft::{KnownVolume, PlaceDraft};
+
+/// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
+pub(super) const SYSTEM: [&str; 12] =
+    ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
+
+/// Adds the requests of a service to the places that it shows, and its source to `sources`, if its data comes from a backup.
+pub(super) fn add_requests(
+    service: &Service,
+    settings: &ServiceSettings,
+    mounts: &[MountPlan],
+    places: &mut [PlaceDraft],
+    sources: &mut Vec<SourceSpec>,
+) {
+    let Some(spec) = &settings.source else { return };
+    let source = sources.iter().position(|known| known == spec).unwrap_or_else(|| {
+        sources.push(spec.clone());
+        sources.len() - 1
+    });
+    for MountPlan { mount, strategy, restore } in mounts {
+        let Some(place) = restore.and_then(|index| places.get_mut(index)) else { continue };
+        if *strategy == Strategy::Empty {
+            continue;
+        }
+        let request = place.request.get_or_insert_with(|| BackupRequest {
+            source,
+            want: MountQuery::default(),
+            required: false,
+            allow_empty: false,
+            rule_name: format!("{}:{}", service.name, mount.target),
+            max_entries: settings.max_entries,
+        });
+        request.required |= !mount.read_only;
+        request.allow_empty |= settings.allow_empty.iter().any(|named| place::is_mount(named, &service.name, mount));
+        add_patterns(&mut request.want, service, settings, mount);
+    }
+}
+
+/// The loosest of some bounds, of which 0 is none.
+pub fn loosest(bounds: impl Iterator<Item = u64> + Clone) -> u64 {
+    if bounds.clone().any(|bound| bound == 0) { 0 } else { bounds.max().unwrap_or(0) }
+}
+
+/// The volumes of a service that have a name.
+pub(super) fn named_volumes(service: &Service) -> impl Iterator<Item = KnownVolume> {
+    service.mounts.iter().filter(|mount| !mount.origin.is_anonymous()).filter_map(|mount| match &mount.origin {
+        MountOrigin::Volume { name, .. } => Some(KnownVolume {
+            name: name.clone(),
+            short_name: place::short_name(&service.name, name).map(str::to_owned),
+            stack: service.name.stack_name().to_owned(),
+        }),
+        MountOrigin::Bind { .. } | MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => {
+            None
+        }
+    })
+}
+
+/// Adds the patterns of a mount. Where the user says which part belongs to it (`--map`), nothing else is looked for.
+fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSettings, mount: &Mount) {
+    let is_explicit = is_explicit(query);
+    let explicit = settings.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
+    if let Some(rule) = explicit {
+        let pattern = (MatchRule::Explicit, Pattern::Top(rule.path.as_bytes().to_vec()));
+        if !is_explicit {
+            query.patterns = vec![pattern];
+        } else if !query.patterns.contains(&pattern) {
+            query.patterns.push(pattern);
+        }
+        return;
+    }
+    if is_explicit {
+        return;
+    }
+    match &mount.origin {
+        MountOrigin::Volume { name, .. } => add_volume_patterns(query, service, mount, name),
+        MountOrigin::Bind { source } => add_bind_patterns(query, source.trim_matches('/')),
+        MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => {}
+    }
+    // What `docker run --volumes-from` and `docker cp` leave.
+    add(query, MatchRule::Target, &mount.target);
+    add(query, MatchRule::Target, last_name(&mount.target));
+    if let MountOrigin::Volume { name, .. } = &mount.origin {
+        query.patterns.push((MatchRule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
+    }
+}
+
+/// The user says which part belongs to the mount.
+pub(super) fn is_explicit(query: &MountQuery) -> bool {
+    query.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit)
+}
+
+fn add_volume_patterns(query: &mut MountQuery, service: &Service, mount: &Mount, volume: &str) {
+    let short = place::short_name(&service.name, volume);
+    for name in [Some(volume), short].into_iter().flatten() {
+        let is_common = name == last_name(&mount.target) || Some(name) == short;
+        // As it is, and as the engine keeps it.
+        for name in [name, &format!("{name}/_data")] {
+            let rule = if is_common && !name.contains('/') { MatchRule::Target } else { MatchRule::Name };
+            add(query, rule, name);
+            add(query, MatchRule::Name, &format!("backup/{name}"));
+            add(query, MatchRule::Name, &format!("volumes/{name}"));
+        }
+    }
+}
+
+fn add_bind_patterns(query: &mut MountQuery, source: &str) {
+    add(query, if source.contains('/') { MatchRule::Name } else { MatchRule::Target }, source);
+    add(query, MatchRule::Name, &format!("backup/{source}"));
+    // `tar -C /srv -c app` leaves the end of the path, from a folder on the way on.
+    let ends = source.match_indices('/').map(|(at, _)| &source[at + 1..]);
+    ends.filter(|end| end.contains('/')).for_each(|end| add(query, MatchRule::Name, end));
+    let last = last_name(source);
+    if !last.is_empty() {
+        add(query, MatchRule::Target, &format!("backup/{last}"));
+        add(query, MatchRule::Target, last);
+    }
+}
+
+fn add(query: &mut MountQuery, rule: MatchRule, path: &str) {
+    let path = path.trim_matches('/');
+    // A single name is that of many things, above all when every system has it at its top.
+    if path.is_empty() || SYSTEM.contains(&path) {
+        return;
+    }
+    let pattern = (rule, Pattern::Top(path.as_bytes().to_vec()));
+    if !query.patterns.contains(&pattern) {
+        query.patterns.push(pattern);
+    }
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}

@@ -1,0 +1,164 @@
+//! From services and settings to a draft: which services are rehearsed, in which order, and what is looked for in which
+//! source.
+//!
+//! Pure, and made before any source is opened. Then the sources are surveyed for [`Draft::requests`], and
+//! [`resolve`](super::resolve::resolve) makes the plan of both.
+
+use crate::config::settings::{IgnoredMode, Selection};
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Change;
+use crate::model::mount::Strategy;
+use crate::model::plan::MountPlan;
+use crate::model::service::{NetworkMode, Service, ServiceName};
+use crate::model::settings::ServiceSettings;
+use crate::model::source::SourceSpec;
+
+use super::draft::{Draft, ServiceDraft, SourceRequest, StackDraft};
+use super::isolate::{self, SandboxPlacement};
+use super::order::{self, Order};
+use super::select::{ServiceSelection, select};
+use super::{mounts, patterns};
+
+/// Drafts the plan for the services of a host, each with the settings that hold for it.
+pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selection) -> Draft {
+    services.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let ignored: Vec<Option<String>> =
+        services.iter().map(|(service, settings)| not_rehearsable(service, settings)).collect();
+    let selected = select(services.iter().zip(&ignored).map(|((s, r), i)| (s, r, i.is_some())), selection);
+    let volumes = services.iter().flat_map(|(service, _)| patterns::named_volumes(service)).collect();
+
+    let mut names: Vec<&str> = chosen(&selected).map(ServiceName::stack_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut sources = Vec::new();
+    let mut stacks = Vec::new();
+    for name in names {
+        let members: Vec<Member<'_>> = services
+            .iter()
+            .zip(&ignored)
+            .filter(|((service, _), _)| is_member(&service.name, name, &selected))
+            .map(|((service, settings), ignored)| Member {
+                service,
+                settings,
+                selected: chosen(&selected).any(|chosen| *chosen == service.name),
+                ignored: ignored.clone().filter(|_| selection.ignored == IgnoredMode::Skip),
+            })
+            .collect();
+        stacks.push(draft_stack(name, &members, &mut sources));
+    }
+    let requests = sources.into_iter().enumerate().map(|(index, spec)| source_request(&stacks, index, spec)).collect();
+    Draft { selection: selected, requests, stacks, volumes }
+}
+
+fn chosen(selection: &[ServiceSelection]) -> impl Iterator<Item = &ServiceName> {
+    selection.iter().filter(|service| service.is_selected()).map(|service| &service.service)
+}
+
+/// Whether a service is of the stack `stack` of which something is selected. A lone container may bear the name of a stack
+/// and is not of it for that.
+fn is_member(service: &ServiceName, stack: &str, selection: &[ServiceSelection]) -> bool {
+    service.stack_name() == stack
+        && chosen(selection)
+            .any(|chosen| chosen.stack_name() == stack && chosen.stack.is_some() == service.stack.is_some())
+}
+
+/// A service of a stack with what was decided for it so far.
+struct Member<'a> {
+    service: &'a Service,
+    settings: &'a ServiceSettings,
+    selected: bool,
+    ignored: Option<String>,
+}
+
+fn draft_stack(name: &str, members: &[Member<'_>], sources: &mut Vec<SourceSpec>) -> StackDraft {
+    let services: Vec<&Service> = members.iter().map(|member| member.service).collect();
+    let names = |wanted: &dyn Fn(&Member<'_>) -> bool| -> Vec<ServiceName> {
+        members.iter().filter(|member| wanted(member)).map(|member| member.service.name.clone()).collect()
+    };
+    let mut order = order::order(&services, &names(&|member| member.selected));
+    // Skipped services start only as dependencies. Otherwise none of their mounts is given to a worker.
+    let booted = order::order(&services, &names(&|member| member.selected && member.ignored.is_none())).needed;
+    let shown: Vec<_> = order
+        .needed
+        .iter()
+        .map(|index| (members[*index].service, members[*index].settings, booted.contains(index)))
+        .collect();
+    let (mount_plans, mut places) = mounts::plan_mounts(&shown);
+    for ((service, settings, _), mounts) in shown.iter().zip(&mount_plans) {
+        patterns::add_requests(service, settings, mounts, &mut places, sources);
+    }
+    let mut drafts = Vec::new();
+    for (index, mounts) in std::mem::take(&mut order.needed).into_iter().zip(mount_plans) {
+        let Member { service, settings, selected, ignored } = &members[index];
+        let source = settings.source.as_ref();
+        drafts.push(ServiceDraft {
+            selected: *selected,
+            ignored: ignored.clone(),
+            changes: sandbox_changes(service, name, &services, &mounts, booted.contains(&index)),
+            unbootable: unbootable(&service.name, &order),
+            needs: order.needs.remove(&service.name).unwrap_or_default(),
+            source: source.and_then(|spec| sources.iter().position(|known| known == spec)),
+            service: (*service).clone(),
+            settings: (*settings).clone(),
+            mounts,
+        });
+    }
+    StackDraft { name: name.to_owned(), services: drafts, places }
+}
+
+fn source_request(stacks: &[StackDraft], source: usize, spec: SourceSpec) -> SourceRequest {
+    let requests = stacks.iter().flat_map(|stack| stack.requests_to(source)).map(|(_, request)| request);
+    SourceRequest {
+        spec,
+        queries: requests.clone().map(|request| request.want.clone()).collect(),
+        max_entries: patterns::loosest(requests.map(|request| request.max_entries)),
+    }
+}
+
+/// Why a service cannot be rehearsed, or is asked not to be.
+fn not_rehearsable(service: &Service, settings: &ServiceSettings) -> Option<String> {
+    if settings.skip.is_some() {
+        return settings.skip.clone();
+    }
+    let withheld = isolate::withheld_for_good(service);
+    if withheld.is_empty() || mounts::has_data(service) {
+        return None;
+    }
+    Some(format!("it keeps no data to restore, and what it works with is never in a sandbox: {}", withheld.join(", ")))
+}
+
+/// Why a service can never be booted, as far as its dependencies tell.
+fn unbootable(service: &ServiceName, order: &Order) -> Option<Diagnosis> {
+    if order.cycles.contains(service) {
+        return Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {service} leads back to itself")));
+    }
+    let (_, missing) = order.absent.iter().find(|(who, _)| who == service)?;
+    let message =
+        format!("{service} depends on {missing}, which is not on this host: no container of the stack has that name");
+    Some(Diagnosis::new(Code::OrderDependencyErrored, message))
+}
+
+/// What differs between the live container and that of the sandbox.
+fn sandbox_changes(
+    service: &Service,
+    stack: &str,
+    members: &[&Service],
+    mounts: &[MountPlan],
+    booted: bool,
+) -> Vec<Change> {
+    // A mount that is not restored because nobody boots the service is no change that a sandbox makes.
+    let shown: Vec<MountPlan> =
+        mounts.iter().filter(|mount| booted || mount.strategy == Strategy::Omit).cloned().collect();
+    let mut changes = isolate::isolate(service, &shown, &SandboxPlacement::preview(service, stack, members)).changes;
+    if let NetworkMode::Container { container } = &service.network_mode
+        && isolate::find_container(members, container).is_none()
+    {
+        changes.push(Change {
+            field: "network_mode".to_owned(),
+            live: format!("the network of container {container}, which is not of this stack"),
+            sandbox: "the sandbox network".to_owned(),
+            notable: true,
+        });
+    }
+    changes
+}

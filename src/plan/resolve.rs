@@ -1,0 +1,228 @@
+//! From a draft, and what surveys found in its sources, to the plan. Where something is not clear, nothing is guessed.
+//!
+//! Pure. All decisions are collected first, source by source; then the plan is made of them, and never changed.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::build::build;
+use super::choose::{self, MountCandidates};
+use super::decide::{BackupDescription, MountDecision, decide};
+use super::decisions::{DumpDecision, LoadDecision, StackDecisions};
+use super::draft::{Draft, KnownVolume, StackDraft};
+use super::loading::{self, Dumped, Filling};
+use crate::config::values::duration;
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::dump::Dump;
+use crate::model::event::Snapshot;
+use crate::model::mount::MountOrigin;
+use crate::model::plan::{BackupPart, Plan};
+use crate::model::source::{BackupContents, ContentTally, MatchRule, Shape};
+
+/// A time in a name may be that of any time zone, and so may lie ahead by this much.
+const AHEAD: SignedDuration = SignedDuration::from_hours(26);
+
+/// A source that was looked through.
+#[derive(Debug)]
+pub struct Survey {
+    /// The snapshot that will be restored.
+    pub snapshot: Snapshot,
+    /// What the snapshot holds.
+    pub found: BackupContents,
+    /// The folder of the engine's host that holds the data as it is; `None`: the data comes as a stream.
+    pub tree: Option<String>,
+    /// What the snapshot says of itself, when it is a database dump.
+    pub dump: Option<Dump>,
+}
+
+/// Makes the plan. `surveys` are those of [`Draft::requests`], in their order: a survey that failed blocks the services of
+/// its source, and nothing is decided about a source beyond their end.
+pub fn resolve(draft: Draft, surveys: Vec<Result<Survey, Diagnosis>>, now: Timestamp) -> Plan {
+    let mut decisions: Vec<StackDecisions> = draft.stacks.iter().map(StackDecisions::of).collect();
+    for (source, survey) in surveys.into_iter().enumerate() {
+        let mut survey = match survey {
+            Ok(survey) => survey,
+            Err(diagnosis) => {
+                for (stack, decided) in draft.stacks.iter().zip(&mut decisions) {
+                    decided.fed_by(stack, source).for_each(|service| service.block(diagnosis.clone()));
+                }
+                continue;
+            }
+        };
+        match survey.dump.take() {
+            Some(dump) => fill_from_dump(&draft, source, &survey, &dump, &mut decisions),
+            None => fill_from_parts(&draft, source, &mut survey, &mut decisions),
+        }
+        let backup = describe(&draft, source, &survey);
+        for (stack, decided) in draft.stacks.iter().zip(&mut decisions) {
+            note_snapshot(stack, source, &backup, now, decided);
+        }
+    }
+    build(draft, decisions)
+}
+
+fn describe<'a>(draft: &'a Draft, source: usize, survey: &'a Survey) -> BackupDescription<'a> {
+    let place = &draft.requests[source].spec.place;
+    BackupDescription { place, snapshot: &survey.snapshot, found: &survey.found }
+}
+
+/// Decides for every place that is looked for in the source which part of the backup fills it.
+fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions: &mut [StackDecisions]) {
+    let mut candidates = std::mem::take(&mut survey.found.candidates).into_iter();
+    let mut asked = Vec::new();
+    for (of_stack, stack) in draft.stacks.iter().enumerate() {
+        for (place, request) in stack.requests_to(source) {
+            let (mount, candidates) = (&stack.places[place].mount, candidates.next().unwrap_or_default());
+            asked.push(MountCandidates { at: (of_stack, place), mount, request, candidates });
+        }
+    }
+    let found = &survey.found;
+    let services = draft.stacks.iter().flat_map(|stack| &stack.services);
+    let fed = services.filter(|service| service.source == Some(source));
+    let targets: Vec<&str> =
+        fed.flat_map(|service| &service.service.mounts).map(|mount| mount.target.as_str()).collect();
+    let is_of_more = names_a_volume(found, draft) || bears_a_name(&survey.snapshot.id, &draft.volumes, &asked);
+    let places: Vec<_> = asked.iter().map(|asked| (asked.at, asked.mount, asked.request)).collect();
+    let mut choices = choose::choose(asked, found, &targets, is_of_more);
+    if survey.tree.is_none() {
+        let at: Vec<(usize, usize)> = places.iter().map(|(at, _, _)| *at).collect();
+        choose::share_out(&at, &mut choices, &draft.stacks);
+    }
+    let backup = describe(draft, source, survey);
+    for (((of_stack, place), mount, request), choice) in places.into_iter().zip(choices) {
+        let decided = &mut decisions[of_stack];
+        // A service that shares the place fills it from a dump.
+        if decided.places[place].emptied {
+            continue;
+        }
+        let stack = &draft.stacks[of_stack];
+        match decide(choice, request, mount, &backup, survey.tree.as_deref()) {
+            MountDecision::Supplied(part, supply) => {
+                decided.places[place].part = Some(part);
+                decided.places[place].supply = supply;
+            }
+            MountDecision::Live(warning) => {
+                decided.showing(stack, place).for_each(|service| service.warnings.push(warning.clone()));
+            }
+            MountDecision::Blocked(diagnosis) => {
+                decided.showing(stack, place).for_each(|service| service.block((*diagnosis).clone()));
+            }
+        }
+    }
+}
+
+/// Decides for every service of the source how it is filled from the dump that the source is.
+fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, decisions: &mut [StackDecisions]) {
+    let place = &draft.requests[source].spec.place;
+    let dumped = Dumped { source, place, title: &survey.snapshot.id, dump, holds: &survey.found.whole };
+    for (stack, decided) in draft.stacks.iter().zip(decisions) {
+        let mut shown_as = None;
+        for index in 0..stack.services.len() {
+            if stack.services[index].source != Some(source) {
+                continue;
+            }
+            let is_emptied = |place: usize| decided.places[place].emptied;
+            let Filling { warnings, blocked, place, load } = loading::fill(stack, index, &dumped, &is_emptied);
+            if let Some(place) = place {
+                decided.places[place].part = Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit });
+                decided.places[place].supply = dumped.stream(true);
+            }
+            if let Some(into) = load.as_ref().and_then(|load| load.into) {
+                decided.places[into].emptied = true;
+            }
+            // Services that load the same dump see the same copy of it.
+            let load = load.map(|load| {
+                let dump = *shown_as.get_or_insert_with(|| {
+                    let title = survey.snapshot.id.clone();
+                    decided.dumps.push(DumpDecision { title, supply: dumped.stream(false) });
+                    decided.dumps.len() - 1
+                });
+                LoadDecision { load, dump }
+            });
+            let service = &mut decided.services[index];
+            service.load = load;
+            service.warnings.extend(warnings);
+            blocked.into_iter().for_each(|diagnosis| service.block(diagnosis));
+        }
+    }
+}
+
+/// Notes the snapshot with the services that it feeds, and keeps those from being booted that want a younger one.
+fn note_snapshot(
+    stack: &StackDraft,
+    source: usize,
+    backup: &BackupDescription<'_>,
+    now: Timestamp,
+    decided: &mut StackDecisions,
+) {
+    for (draft, service) in stack.services.iter().zip(&mut decided.services) {
+        if draft.source != Some(source) {
+            continue;
+        }
+        service.snapshot = Some(backup.snapshot.clone());
+        if let Some(diagnosis) = draft.settings.max_age.and_then(|max_age| too_old(max_age, backup, now)) {
+            service.block(diagnosis);
+        }
+    }
+}
+
+fn too_old(max_age: Duration, backup: &BackupDescription<'_>, now: Timestamp) -> Option<Diagnosis> {
+    let BackupDescription { place, snapshot, .. } = backup;
+    let id = &snapshot.id;
+    let Some(time) = snapshot.time else {
+        let allowed = in_seconds(max_age);
+        let message = format!("{place} does not say when the snapshot {id} was made, and max_age allows {allowed}");
+        return Some(Diagnosis::new(Code::SourceStale, message));
+    };
+    let Ok(age) = Duration::try_from(now.duration_since(time) + AHEAD) else {
+        let message = format!(
+            "the snapshot {id} of {place} says that it was made in the future ({time}), so that nobody knows how old it is"
+        );
+        return Some(Diagnosis::new(Code::SourceStale, message));
+    };
+    let age = age.saturating_sub(AHEAD.unsigned_abs());
+    (age > max_age).then(|| {
+        let (age, allowed) = (in_seconds(age), in_seconds(max_age));
+        let message = format!("the snapshot {id} of {place} is {age} old ({time}), and max_age allows {allowed}");
+        Diagnosis::new(Code::SourceStale, message)
+    })
+}
+
+fn in_seconds(duration: Duration) -> String {
+    duration::show(Duration::from_secs(duration.as_secs()))
+}
+
+/// Whether a part of the backup bears the name of a volume. Then the backup is one of volumes by name, and none is guessed
+/// by being the only one.
+fn names_a_volume(found: &BackupContents, draft: &Draft) -> bool {
+    // A file is no volume, and `_data` is what an engine calls the inside of any.
+    let is_volume = |(path, tally): &&(Vec<u8>, ContentTally)| tally.root != Some(Shape::File) && path != b"_data";
+    found.parts.iter().filter(is_volume).any(|(path, _)| {
+        let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_top = last.len() == path.len();
+        draft.volumes.iter().any(|volume| {
+            let is_near = || draft.stacks.iter().any(|stack| stack.name == volume.stack);
+            let is_short = |short: &String| last == short.as_bytes() || last.ends_with(format!("_{short}").as_bytes());
+            last == volume.name.as_bytes() || is_top && volume.short_name.as_ref().is_some_and(is_short) && is_near()
+        })
+    })
+}
+
+/// Whether the snapshot itself is called after a volume, and after none that something is looked for.
+fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[MountCandidates<'_>]) -> bool {
+    let bears = |name: &str| {
+        snapshot.match_indices(name).any(|(at, _)| {
+            let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            !is_word(snapshot[..at].chars().next_back()) && !is_word(snapshot[at + name.len()..].chars().next())
+        })
+    };
+    let is_asked = |name: &String| {
+        asked.iter().any(|asked| matches!(&asked.mount.origin, MountOrigin::Volume { name: of, .. } if of == name))
+    };
+    let named: Vec<&String> = volumes.iter().map(|volume| &volume.name).filter(|name| bears(name)).collect();
+    !named.is_empty() && !named.into_iter().any(is_asked)
+}
+
+#[cfg(test)]
+mod tests;
