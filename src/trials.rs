@@ -80,8 +80,8 @@ pub fn list(plan: &Plan, display: &Display) {
     let _ = libtest_mimic::run(&arguments, trials);
 }
 
-/// Runs every selected case; the facts go to `sink`, to which `context` sends its own. Everything is torn down before this
-/// returns. Blocks, and must not be called on the runtime's own threads.
+/// Runs every selected case; the facts go to `sink`, to which `context` sends its own. Everything is torn down before
+/// this returns. Blocks, and must not be called on the runtime's own threads.
 pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &Display) {
     let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
     sink.send(run_started(&context, &plan, &policy));
@@ -258,8 +258,9 @@ fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed>
         .with_ignored_flag(case.ignored.is_some())
 }
 
-/// libtest-mimic's own arguments. On one thread it would write the begin of a line before a case and the rest after it,
-/// and the steps in between; with a second one it writes whole lines, and turns see to it that still only one case runs.
+/// libtest-mimic's own arguments. On one thread it would write the begin of a line before a case and the rest after
+/// it, and the steps in between; with a second one it writes whole lines, and turns see to it that still only one case
+/// runs.
 fn arguments(display: &Display, threads: usize) -> Arguments {
     let Display { format, color, to_file } = display.clone();
     let format = match format {

@@ -1,4 +1,5 @@
-//! `rehearsa plan --check`: whether the plan file holds: in itself, with the sources and secrets that it names, and on this host.
+//! `rehearsa plan --check`: whether the plan file holds: in itself, with the sources and secrets that it names, and on
+//! this host.
 
 use super::args::{Global, PlanArgs};
 use super::connection::Endpoint;
@@ -82,7 +83,8 @@ fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, n
     }
 }
 
-/// What of the file does not fit these services, and what of their labels does not fit the file: they may name its sources.
+/// What of the file does not fit these services, and what of their labels does not fit the file: they may name its
+/// sources.
 fn on_host(services: &[Service], settings: &Settings) -> Vec<ConfigError> {
     let mut wrong = settings.file.remarks(services);
     wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));
@@ -111,7 +113,8 @@ mod tests {
             |service: Service| on_host(&[service], &settings).iter().map(ToString::to_string).collect::<Vec<_>>();
         let no_web = "p.toml:3:11: no service of this host is called `web`";
         assert_eq!(wrong(app("nightly")), [no_web]);
-        let label = "label rehearsa.source of container app: `nigthly` is not a source of the plan file; did you mean `nightly`?";
+        let label = "label rehearsa.source of container app: `nigthly` is not a source of the plan file; did you \
+            mean `nightly`?";
         assert_eq!(wrong(app("nigthly")), [no_web, label]);
     }
 }

@@ -61,11 +61,13 @@ impl Endpoint {
                 )),
                 // Go's words for it, which every engine has.
                 (DockerErrorKind::Engine(why), Target::Tcp(_)) if why.contains("HTTP request to an HTTPS server") => Some(
-                    "this engine wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem"
+                    "this engine wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, \
+                     cert.pem and key.pem"
                         .to_owned(),
                 ),
                 (DockerErrorKind::Version(_), _) if self.api.is_some() => Some(
-                    "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to one of these"
+                    "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to \
+                     one of these"
                         .to_owned(),
                 ),
                 _ => docker_hint(&source),

@@ -1,6 +1,6 @@
-//! `rehearsa demo`: the main job from end to end on any machine with Docker and nothing else: a small service from the worker
-//! image, a note in its database, and a backup of that; a rehearsal from the backup by the same code as `rehearsa test`, its
-//! reports, and nothing left. Then the same from a backup without the notes, which has to fail.
+//! `rehearsa demo`: the main job from end to end on any machine with Docker and nothing else: a small service from the
+//! worker image, a note in its database, and a backup of that; a rehearsal from the backup by the same code as
+//! `rehearsa test`, its reports, and nothing left. Then the same from a backup without the notes, which has to fail.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -52,8 +52,8 @@ const SHOWN_LINES: usize = 6;
 /// What is put into the database.
 const NOTE: &str = "Backups are hope. Rehearsa is proof.";
 /// What is said of the backup that failed.
-const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is there, of today and undamaged, and the notes are not in \
-    it:\nbetter heard from a rehearsal than from a restore.";
+const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is there, of today and undamaged, and the notes are not \
+    in it:\nbetter heard from a rehearsal than from a restore.";
 
 /// The command.
 pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -133,8 +133,8 @@ impl Demo {
         format!("rehearsa-{}{what}", self.session.id)
     }
 
-    /// Asked between the steps: a call to the engine that is dropped in the middle may still create something, after it was
-    /// looked for.
+    /// Asked between the steps: a call to the engine that is dropped in the middle may still create something, after
+    /// it was looked for.
     fn unless_stopped(&self) -> Result<(), Failure> {
         if self.stop.is_cancelled() { Err(interrupted(&self.stop)) } else { Ok(()) }
     }
@@ -174,7 +174,8 @@ impl Demo {
         }
     }
 
-    /// Rehearses the service from an archive; also tells why it cannot be booted from it, when that was known beforehand.
+    /// Rehearses the service from an archive; also tells why it cannot be booted from it, when that was known
+    /// beforehand.
     fn rehearse(
         &self,
         live: &Live,
@@ -261,7 +262,8 @@ impl Demo {
         Ok(id)
     }
 
-    /// A container in the service's network namespace posts the note: no port is published, and the engine may be remote.
+    /// A container in the service's network namespace posts the note: no port is published, and the engine may be
+    /// remote.
     async fn write_note(&self, image: &WorkerImage, service: &str) -> Result<(), Failure> {
         let daemon = &self.daemon;
         let name = self.name("-writer");
@@ -294,8 +296,9 @@ impl Demo {
         }
     }
 
-    /// A container packs a folder and writes the archive to its output, as the engine may be remote. The folder is the service's
-    /// volume, mounted at `volume`, or what the container has without one. `part` is what it is in the archive.
+    /// A container packs a folder and writes the archive to its output, as the engine may be remote. The folder is the
+    /// service's volume, mounted at `volume`, or what the container has without one. `part` is what it is in the
+    /// archive.
     async fn back_up(
         &self,
         image: &WorkerImage,

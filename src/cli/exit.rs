@@ -1,7 +1,7 @@
 //! How a command ends: its exit code, and what is said when it cannot do its work.
 //!
-//! The exit code of a run of rehearsals comes from its outcome ([`crate::model::outcome`]); here is what ends a command before or
-//! beside that.
+//! The exit code of a run of rehearsals comes from its outcome ([`crate::model::outcome`]); here is what ends a
+//! command before or beside that.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -123,7 +123,9 @@ impl From<WorkerError> for Failure {
         let hint = match &error {
             WorkerError::Docker(docker) => docker_hint(docker),
             WorkerError::Image { .. } => Some(
-                "rehearsa ships its own executable to the engine; see that it can be read and that there is room for it".to_owned(),
+                "rehearsa ships its own executable to the engine; see that it can be read and that there is room \
+                 for it"
+                    .to_owned(),
             ),
             _ => None,
         };

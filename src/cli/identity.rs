@@ -28,8 +28,8 @@ pub fn working_dir() -> PathBuf {
     std::env::current_dir().unwrap_or_default()
 }
 
-/// Addresses of the engine's host, as far as this client can tell: no sandbox may reach them. The engine's own networks tell
-/// more of them.
+/// Addresses of the engine's host, as far as this client can tell: no sandbox may reach them. The engine's own
+/// networks tell more of them.
 pub fn host_addresses(target: &Target) -> Vec<String> {
     let named = match target {
         // The engine's host is this one: the addresses it would use to reach others. Nothing is sent for that.
@@ -67,8 +67,8 @@ pub fn session(prefix: &str) -> Session {
     }
 }
 
-/// Whether the `pid.starttime` of this host still runs. Where processes cannot be looked at, it is taken to run: then only
-/// the expiry decides.
+/// Whether the `pid.starttime` of this host still runs. Where processes cannot be looked at, it is taken to run: then
+/// only the expiry decides.
 pub fn is_alive(process: &str) -> bool {
     let Some((pid, started)) = process.split_once('.') else { return false };
     let Ok(pid) = pid.parse::<u32>() else { return false };

@@ -20,8 +20,8 @@ pub struct FoundPart {
     pub path: String,
 }
 
-/// The file for the selected services of a plan. `source` is where their backups are, if that is known; `found` what was found of
-/// them in it.
+/// The file for the selected services of a plan. `source` is where their backups are, if that is known; `found` what
+/// was found of them in it.
 pub fn render(plan: &Plan, source: Option<&str>, found: &[FoundPart]) -> String {
     let mut text = head(source);
     for case in plan.cases() {

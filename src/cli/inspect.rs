@@ -33,7 +33,8 @@ pub fn run(args: &InspectArgs, global: &Global, env: &Environment) -> Result<Exi
     Ok(ExitCode::Passed)
 }
 
-/// The service that `wanted` names: by its full name, its container, its own name when only one has it, or a container id.
+/// The service that `wanted` names: by its full name, its container, its own name when only one has it, or a container
+/// id.
 fn find<'a>(services: &'a [Service], wanted: &str) -> Result<&'a Service, Failure> {
     let exact = |service: &&Service| service.name.to_string() == wanted || service.container_name == wanted;
     if let Some(service) = services.iter().find(exact) {

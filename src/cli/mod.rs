@@ -1,7 +1,7 @@
 //! The command line: the only room that prints outside reports, reads the real environment and clock, and exits.
 //!
-//! [`args`] is the command line as typed; each command has its file. Hidden, and dispatched before anything else because it
-//! must start fast: `rehearsa worker …`, what this executable does inside a container.
+//! [`args`] is the command line as typed; each command has its file. Hidden, and dispatched before anything else
+//! because it must start fast: `rehearsa worker …`, what this executable does inside a container.
 
 pub mod args;
 pub mod check;
@@ -143,13 +143,14 @@ pub fn start_logging(global: &Global, env: &Environment) {
     }
 }
 
-/// The engine's client writes every request and answer to its log, and with them the variables of every container. No level
-/// and no REHEARSA_LOG shows those.
+/// The engine's client writes every request and answer to its log, and with them the variables of every container. No
+/// level and no REHEARSA_LOG shows those.
 fn may_be_shown(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || !metadata.target().starts_with("bollard")
 }
 
-/// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the host.
+/// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the
+/// host.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

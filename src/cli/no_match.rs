@@ -19,8 +19,8 @@ pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
         .unwrap_or_else(|| no_name_fits(services, selection))
 }
 
-/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition and the
-/// like leave out was found before.
+/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition
+/// and the like leave out was found before.
 pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
     let mut missed = Vec::new();
     for (index, filter) in selection.filters.iter().enumerate() {
@@ -34,8 +34,8 @@ pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> V
     missed
 }
 
-/// What it means that none of these services is selected: what was asked for, except that a part of a partition may well be
-/// empty when other parts are not.
+/// What it means that none of these services is selected: what was asked for, except that a part of a partition may
+/// well be empty when other parts are not.
 pub fn meaning(services: &[ServiceSelection], settings: &Settings) -> NoTests {
     let empty_part = services.iter().any(|service| service.reasons() == [LeftOutReason::Partition]);
     if empty_part && settings.no_tests == NoTests::Fail { NoTests::Warn } else { settings.no_tests }

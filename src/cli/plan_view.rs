@@ -81,7 +81,8 @@ struct MountView<'a> {
 
 #[derive(Debug, Serialize)]
 struct PartView {
-    /// Path within the backup, or on the engine's host where the backup lies there; bytes that are no text are replaced.
+    /// Path within the backup, or on the engine's host where the backup lies there; bytes that are no text are
+    /// replaced.
     path: String,
     /// Entries that are no folders; `null` where they are not counted.
     files: Option<u64>,

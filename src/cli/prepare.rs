@@ -47,8 +47,8 @@ pub async fn find_services(endpoint: &Endpoint, stop: &StopSignal) -> Result<Hos
     .await
 }
 
-/// Gives each service the settings that hold for it. Labels that nobody knows, and names of the plan file that no service
-/// has, are logged.
+/// Gives each service the settings that hold for it. Labels that nobody knows, and names of the plan file that no
+/// service has, are logged.
 pub fn with_settings(
     services: Vec<Service>,
     settings: &Settings,
@@ -88,8 +88,8 @@ pub fn plan_names(services: Vec<(Service, ServiceSettings)>, selection: &Selecti
     finish(draft(services, selection), (Vec::new(), Vec::new()))
 }
 
-/// Surveys the sources of the services and makes the plan. A worker of the survey is removed before this returns, also when
-/// somebody asks to stop.
+/// Surveys the sources of the services and makes the plan. A worker of the survey is removed before this returns, also
+/// when somebody asks to stop.
 pub async fn prepare(
     daemon: &Daemon,
     services: Vec<(Service, ServiceSettings)>,

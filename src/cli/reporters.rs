@@ -1,4 +1,5 @@
-//! All that tells of a run, live or recorded: the reports that were asked for, the output for people, and the CI system.
+//! All that tells of a run, live or recorded: the reports that were asked for, the output for people, and the CI
+//! system.
 
 use std::io;
 

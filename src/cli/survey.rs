@@ -20,8 +20,8 @@ use crate::source::Backup;
 /// The sources that were opened, and what was found in each; both in the order of the requests.
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
 
-/// Looks through every source that is asked for. A source that cannot be had is no failure here: the plan tells the services
-/// that need it.
+/// Looks through every source that is asked for. A source that cannot be had is no failure here: the plan tells the
+/// services that need it.
 pub async fn survey(requests: &[SourceRequest], daemon: &Daemon, stop: &StopSignal) -> Result<Surveyed, Failure> {
     let (mut sources, mut surveys) = (Vec::new(), Vec::new());
     for request in requests {
@@ -45,7 +45,8 @@ pub async fn survey(requests: &[SourceRequest], daemon: &Daemon, stop: &StopSign
     Ok((sources, surveys))
 }
 
-/// Reading may wait for a disk or a program for long, so it is done on a thread that nobody waits for when the run is over.
+/// Reading may wait for a disk or a program for long, so it is done on a thread that nobody waits for when the run is
+/// over.
 async fn on_this_host(request: SourceRequest) -> Result<(Survey, Arc<Backup>), Diagnosis> {
     let (tell, told) = oneshot::channel();
     let place = request.spec.place.clone();

@@ -26,13 +26,14 @@ use crate::report;
 pub enum Caller {
     /// `rehearsa test`: filters that select nothing are a mistake.
     Command,
-    /// A test target of `cargo test FILTER`, which runs every target with the same filters: most of them have no such test.
+    /// A test target of `cargo test FILTER`, which runs every target with the same filters: most of them have no such
+    /// test.
     Harness,
 }
 
 impl Caller {
-    /// What it means that nothing was selected, when the filters left out this many services. A host on which nothing could be
-    /// rehearsed at all is no success for anyone.
+    /// What it means that nothing was selected, when the filters left out this many services. A host on which nothing
+    /// could be rehearsed at all is no success for anyone.
     fn of_nothing(self, asked: NoTests, filtered_out: usize) -> NoTests {
         match self {
             Caller::Harness if filtered_out > 0 => NoTests::Pass,
@@ -92,7 +93,8 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
 }
 
-/// Filters that find nothing while others do: of a name that was to be exact that is a mistake, of a part of a name a note.
+/// Filters that find nothing while others do: of a name that was to be exact that is a mistake, of a part of a name a
+/// note.
 fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> {
     if missed.is_empty() || settings.no_tests == NoTests::Pass {
         return Ok(());
@@ -109,8 +111,8 @@ fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> 
     Ok(())
 }
 
-/// `--list`: prints the names of the selected services. An empty list is an answer, which nextest asks for (`--ignored`);
-/// only a filter that finds nothing is a mistake.
+/// `--list`: prints the names of the selected services. An empty list is an answer, which nextest asks for
+/// (`--ignored`); only a filter that finds nothing is a mistake.
 async fn list(
     endpoint: &Endpoint,
     settings: &Settings,
@@ -157,7 +159,8 @@ async fn prepare_run(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal
     Ok(PreparedRun { daemon, info, prepared })
 }
 
-/// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is worth more.
+/// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is
+/// worth more.
 fn never_began(settings: &Settings, reason: &str) {
     if let Err(error) = report::never_began(&settings.reports, Box::new(io::stdout()), reason) {
         console::note(&error.to_string());

@@ -1,5 +1,5 @@
-//! Flags that change nothing of this run: with a slip of the finger what was to be left out would be copied, or another part of
-//! the backup be taken than was meant.
+//! Flags that change nothing of this run: with a slip of the finger what was to be left out would be copied, or
+//! another part of the backup be taken than was meant.
 
 use super::args::RehearsalArgs;
 use super::console;
@@ -11,8 +11,8 @@ use crate::model::plan::{Plan, ServicePlan};
 /// Mounts that a note names; who has more looks at the plan.
 const NAMED: usize = 12;
 
-/// Notes what was asked for on the command line and changes nothing. The environment holds for every run on the host, and may well
-/// be about services that this one has not.
+/// Notes what was asked for on the command line and changes nothing. The environment holds for every run on the host,
+/// and may well be about services that this one has not.
 pub fn note(plan: &Plan, args: &RehearsalArgs) {
     if plan.cases().next().is_none() {
         return;
@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(
             without_backup(&of(mounts(), None), &args).as_deref(),
             Some(
-                "--map, --allow-empty changes nothing, as no data comes from a backup in this run; --from says from which"
+                "--map, --allow-empty changes nothing, as no data comes from a backup in this run; --from says \
+                 from which"
             )
         );
         assert!(missed(&of(mounts(), None), &args).is_empty());
@@ -156,8 +157,8 @@ mod tests {
         assert_eq!(
             said(mounts(), "jellyfin:/cahe=omit").as_deref(),
             Some(
-                "--strategy jellyfin:/cahe=omit changes nothing, as it matches no mount; did you mean `/cache`? (there are \
-                 media::jellyfin: volume media_cache at /cache, media::jellyfin: volume media_config at /config)"
+                "--strategy jellyfin:/cahe=omit changes nothing, as it matches no mount; did you mean `/cache`? (there \
+                 are media::jellyfin: volume media_cache at /cache, media::jellyfin: volume media_config at /config)"
             )
         );
         assert_eq!(

@@ -1,8 +1,8 @@
 //! The line of a compose file that declares a service, so that reports can lead people to it.
 //!
-//! Compose writes on each container which files it was made from. They lie where compose was run, which is not always here: a
-//! file that cannot be read, or in which the service is not found, is no place, and none is made up. A service that was
-//! started by hand has no such file.
+//! Compose writes on each container which files it was made from. They lie where compose was run, which is not always
+//! here: a file that cannot be read, or in which the service is not found, is no place, and none is made up. A service
+//! that was started by hand has no such file.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -44,7 +44,8 @@ fn read(path: &Path) -> Option<String> {
     Some(text)
 }
 
-/// The line, from 1, with the key `service` right below `services:`. Only block style is read, which is what people write.
+/// The line, from 1, with the key `service` right below `services:`. Only block style is read, which is what people
+/// write.
 fn line_of(text: &str, service: &str) -> Option<u32> {
     let lines = text.lines().enumerate().filter(|(_, line)| {
         let words = line.trim_start();

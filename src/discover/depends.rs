@@ -1,8 +1,9 @@
 //! What a service depends on, as labels tell it.
 //!
-//! Compose v2 writes `com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true` (service, condition,
-//! whether it restarts along); early versions wrote bare names. Compose v1 writes nothing, so `rehearsa.depends_on` with the
-//! same form says it for such stacks, and overrules what compose wrote; where it is missing, the environment gives a hint.
+//! Compose v2 writes `com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true` (service,
+//! condition, whether it restarts along); early versions wrote bare names. Compose v1 writes nothing, so
+//! `rehearsa.depends_on` with the same form says it for such stacks, and overrules what compose wrote; where it is
+//! missing, the environment gives a hint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +41,8 @@ pub fn parse(text: &str) -> Vec<Dependency> {
 const COMPOSE_VERSION: &str = "com.docker.compose.version";
 
 /// Adds what compose v1 did not write down: a service that names another of its stack in its environment
-/// (`DATABASE_HOST=db`, `redis://cache:6379`) needs it, if that one was created first, as compose creates dependencies first.
-/// Only for stacks of compose v1 and services whose dependencies nobody has told.
+/// (`DATABASE_HOST=db`, `redis://cache:6379`) needs it, if that one was created first, as compose creates dependencies
+/// first. Only for stacks of compose v1 and services whose dependencies nobody has told.
 pub fn infer(services: &mut [Service]) {
     let untold = |service: &Service| {
         service.label(COMPOSE_VERSION).is_some_and(|version| version.starts_with("1."))

@@ -50,8 +50,8 @@ pub enum Scope<'a> {
     Session(&'a str),
 }
 
-/// Every service of the host: running ones, and stopped ones that a running service of their stack depends on. Ordered by
-/// name.
+/// Every service of the host: running ones, and stopped ones that a running service of their stack depends on. Ordered
+/// by name.
 pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
     live_in(daemon, Scope::Host).await
 }
@@ -77,8 +77,8 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, 
     Ok(assemble(found.into_iter().flatten().collect()))
 }
 
-/// The containers worth a look: the running ones, and of the stopped ones those that a running service depends on (one-shot
-/// set-ups and migrations).
+/// The containers worth a look: the running ones, and of the stopped ones those that a running service depends on
+/// (one-shot set-ups and migrations).
 fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let seen: Vec<ContainerLine> = lines
         .into_iter()

@@ -1,5 +1,5 @@
-//! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green with
-//! something else in the place of its data.
+//! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green
+//! with something else in the place of its data.
 
 use super::draft::StackDraft;
 use super::patterns::{SYSTEM, is_explicit};
@@ -40,8 +40,8 @@ pub(super) struct MountCandidates<'a> {
     pub candidates: Vec<Candidate>,
 }
 
-/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets of all
-/// mounts of the services, whether something is looked for or not.
+/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets
+/// of all mounts of the services, whether something is looked for or not.
 pub(super) fn choose(
     mut asked: Vec<MountCandidates<'_>>,
     found: &BackupContents,
@@ -103,8 +103,8 @@ pub(super) fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
     }
 }
 
-/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up, and
-/// the full one a copy from another time.
+/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up,
+/// and the full one a copy from another time.
 fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
     let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
@@ -114,8 +114,8 @@ fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
 }
 
-/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at `/config`,
-/// and `var/lib/mysql` that of the host.
+/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at
+/// `/config`, and `var/lib/mysql` that of the host.
 fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[&str]) -> bool {
     let mut taken: Vec<(&[u8], &ContentTally)> =
         asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
@@ -136,8 +136,9 @@ fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[
     files >= found.whole.amount.files
 }
 
-/// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry of its
-/// own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more than that.
+/// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry
+/// of its own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more
+/// than that.
 fn only_part(found: &BackupContents) -> Option<Candidate> {
     let part = |path: &[u8], tally: &ContentTally| Candidate {
         rule: MatchRule::OnlyCandidate,
@@ -190,8 +191,8 @@ fn refuse_shared(asked: &[MountCandidates<'_>], choices: &mut [Choice]) {
     }
 }
 
-/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is right
-/// where the inner mount covers it anyway, and nowhere else.
+/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is
+/// right where the inner mount covers it anyway, and nowhere else.
 pub(super) fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[StackDraft]) {
     let parts: Vec<Option<Candidate>> = choices
         .iter()

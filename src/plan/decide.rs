@@ -168,8 +168,8 @@ impl MountCase<'_> {
     fn doubted(&self, candidates: &[Candidate]) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{title} (mounted at {}) may be {} of {what}, by a name that many things have, and the backup holds more than \
-             the mounts that are restored; {}",
+            "{title} (mounted at {}) may be {} of {what}, by a name that many things have, and the backup holds more \
+             than the mounts that are restored; {}",
             mount.target,
             parts(candidates).join(" or "),
             self.backup.listing()
@@ -191,13 +191,13 @@ impl MountCase<'_> {
     fn torn(&self, candidate: &Candidate, other: &str) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{} of {what} belongs to {title} (mounted at {}), and {other} takes all or some of it; what is streamed can go \
-             to one of them only",
+            "{} of {what} belongs to {title} (mounted at {}), and {other} takes all or some of it; what is streamed can \
+             go to one of them only",
             part(&candidate.path, &candidate.tally),
             mount.target
         );
-        let remedy = "Map them to parts of their own, or unpack the backup on the engine's host and restore from there: \
-            --from daemon:FOLDER";
+        let remedy = "Map them to parts of their own, or unpack the backup on the engine's host and restore from \
+            there: --from daemon:FOLDER";
         Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
     }
 

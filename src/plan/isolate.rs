@@ -1,7 +1,7 @@
 //! From a service to the container that will really be created.
 //!
-//! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what it
-//! knows to be harmless goes along, all else stays behind, and what stays behind is said.
+//! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what
+//! it knows to be harmless goes along, all else stays behind, and what stays behind is said.
 
 use crate::model::event::Change;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -44,8 +44,9 @@ impl SandboxPlacement<'static> {
     }
 }
 
-/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait. Each is a process that
-/// the engine starts, which costs it a tenth of a second of a processor: more often than this, and the probes would be most of the load.
+/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait.
+/// Each is a process that the engine starts, which costs it a tenth of a second of a processor: more often than this,
+/// and the probes would be most of the load.
 pub const PROBE_INTERVAL: i64 = 400_000_000;
 const SECOND: i64 = 1_000_000_000;
 
@@ -56,8 +57,8 @@ const PIDS: i64 = 4096;
 /// The kernel kills a rehearsed service before a live one.
 const OOM_SCORE_ADJ: i64 = 500;
 
-/// Added capabilities that reach nothing outside the container's own namespaces: the engine's default set, and those that
-/// databases and the like lock memory or set priorities with.
+/// Added capabilities that reach nothing outside the container's own namespaces: the engine's default set, and those
+/// that databases and the like lock memory or set priorities with.
 const HARMLESS_CAPABILITIES: [&str; 14] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -433,8 +434,9 @@ fn restart_word(restart: Restart) -> &'static str {
     }
 }
 
-/// Variables by which agents on the host find containers, as others do by labels: nginx-proxy and its ACME companion read them
-/// from every container that runs (<https://github.com/nginx-proxy/nginx-proxy>, <https://github.com/nginx-proxy/acme-companion>).
+/// Variables by which agents on the host find containers, as others do by labels: nginx-proxy and its ACME companion
+/// read them from every container that runs (<https://github.com/nginx-proxy/nginx-proxy>,
+/// <https://github.com/nginx-proxy/acme-companion>).
 const HEARD_BY_AGENTS: [&str; 8] = [
     "VIRTUAL_HOST",
     "VIRTUAL_HOST_MULTIPORTS",

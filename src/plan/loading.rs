@@ -46,8 +46,8 @@ pub(super) struct Filling {
 }
 
 impl Dumped<'_> {
-    /// The stream of the dump's files, for a place that gets its owner and mode from the live one (`root_of_live`), or has
-    /// none live.
+    /// The stream of the dump's files, for a place that gets its owner and mode from the live one (`root_of_live`), or
+    /// has none live.
     pub fn stream(&self, root_of_live: bool) -> DataSource {
         DataSource::Archive {
             source: self.source,
@@ -59,7 +59,8 @@ impl Dumped<'_> {
     }
 }
 
-/// Decides for the service of this index. `is_emptied` tells of each place whether another service fills it from a dump.
+/// Decides for the service of this index. `is_emptied` tells of each place whether another service fills it from a
+/// dump.
 pub(super) fn fill(
     stack: &StackDraft,
     index: usize,
@@ -122,7 +123,8 @@ impl Loading<'_> {
         }
         let names: Vec<&str> = named.iter().take(20).map(|name| name.as_str()).collect();
         let message = format!(
-            "{place} is a dump of {}, and the database of {} is {database} ({whence}): it would come back without its data",
+            "{place} is a dump of {}, and the database of {} is {database} ({whence}): the service \
+             would come back without its data",
             names.join(", "),
             service.name
         );
@@ -131,7 +133,8 @@ impl Loading<'_> {
         Err(refusal(Code::RestoreIncomplete, message, remedy))
     }
 
-    /// The place that the dump fills: the one that the user said, the only one, or the one where the program keeps its data.
+    /// The place that the dump fills: the one that the user said, the only one, or the one where the program keeps its
+    /// data.
     fn place(&self) -> Result<Option<usize>, Box<Diagnosis>> {
         let Self { stack, draft, dumped, .. } = self;
         let mounts = draft.mounts.iter().filter(|mount| !mount.mount.read_only && holds_data(&mount.mount));
@@ -200,7 +203,8 @@ impl Loading<'_> {
             let message =
                 format!("{} is a dump and holds nothing for {title}, which {name} writes to, too", dumped.place);
             let remedy = format!(
-                "Give the service a source that has its files; if the mount may come up empty: --strategy '{name}:{}=empty'.",
+                "Give the service a source that has its files; if the mount may come up empty: \
+                 --strategy '{name}:{}=empty'.",
                 mount.mount.target
             );
             filling.blocked.get_or_insert_with(|| *refusal(Code::RestoreMountMissing, message, &remedy));
@@ -272,8 +276,8 @@ fn without_rows(dumped: &Dumped<'_>) -> Diagnosis {
         tables => format!("the schema of {} and not one row", pluralize(tables, "table")),
     };
     let message = format!("{} has {what}: the service would come back without its data", dumped.place);
-    let remedy = "Look at how it is made: --schema-only (-s) and --no-data leave the rows out, and so does a wrong database. \
-        If it may have none, say --allow-empty MOUNT.";
+    let remedy = "Look at how it is made: --schema-only (-s) and --no-data leave the rows out, and so does a wrong \
+        database. If it may have none, say --allow-empty MOUNT.";
     *refusal(Code::RestoreIncomplete, message, remedy)
 }
 

@@ -7,8 +7,8 @@ use crate::model::settings::{ServiceSettings, StrategyRule};
 
 use super::draft::PlaceDraft;
 
-/// Plans the mounts of the services of a stack, and the places to restore: each place is restored once, whichever services
-/// show it. For a service that is not booted (the flag beside it) nothing is restored.
+/// Plans the mounts of the services of a stack, and the places to restore: each place is restored once, whichever
+/// services show it. For a service that is not booted (the flag beside it) nothing is restored.
 pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (Vec<Vec<MountPlan>>, Vec<PlaceDraft>) {
     let mut places: Vec<PlaceDraft> = Vec::new();
     let mut plans = Vec::new();

@@ -13,7 +13,8 @@ use super::draft::{KnownVolume, PlaceDraft};
 pub(super) const SYSTEM: [&str; 12] =
     ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 
-/// Adds the requests of a service to the places that it shows, and its source to `sources`, if its data comes from a backup.
+/// Adds the requests of a service to the places that it shows, and its source to `sources`, if its data comes from a
+/// backup.
 pub(super) fn add_requests(
     service: &Service,
     settings: &ServiceSettings,

@@ -54,8 +54,8 @@ fn chosen(selection: &[ServiceSelection]) -> impl Iterator<Item = &ServiceName> 
     selection.iter().filter(|service| service.is_selected()).map(|service| &service.service)
 }
 
-/// Whether a service is of the stack `stack` of which something is selected. A lone container may bear the name of a stack
-/// and is not of it for that.
+/// Whether a service is of the stack `stack` of which something is selected. A lone container may bear the name of a
+/// stack and is not of it for that.
 fn is_member(service: &ServiceName, stack: &str, selection: &[ServiceSelection]) -> bool {
     service.stack_name() == stack
         && chosen(selection)

@@ -36,8 +36,8 @@ pub struct Survey {
     pub dump: Option<Dump>,
 }
 
-/// Makes the plan. `surveys` are those of [`Draft::requests`], in their order: a survey that failed blocks the services of
-/// its source, and nothing is decided about a source beyond their end.
+/// Makes the plan. `surveys` are those of [`Draft::requests`], in their order: a survey that failed blocks the
+/// services of its source, and nothing is decided about a source beyond their end.
 pub fn resolve(draft: Draft, surveys: Vec<Result<Survey, Diagnosis>>, now: Timestamp) -> Plan {
     let mut decisions: Vec<StackDecisions> = draft.stacks.iter().map(StackDecisions::of).collect();
     for (source, survey) in surveys.into_iter().enumerate() {
@@ -176,9 +176,8 @@ fn too_old(max_age: Duration, backup: &BackupDescription<'_>, now: Timestamp) ->
         return Some(Diagnosis::new(Code::SourceStale, message));
     };
     let Ok(age) = Duration::try_from(now.duration_since(time) + AHEAD) else {
-        let message = format!(
-            "the snapshot {id} of {place} says that it was made in the future ({time}), so that nobody knows how old it is"
-        );
+        let message =
+            format!("the snapshot {id} of {place} says that it was made in the future ({time}), so its age is unknown");
         return Some(Diagnosis::new(Code::SourceStale, message));
     };
     let age = age.saturating_sub(AHEAD.unsigned_abs());
@@ -193,8 +192,8 @@ fn in_seconds(duration: Duration) -> String {
     duration::show(Duration::from_secs(duration.as_secs()))
 }
 
-/// Whether a part of the backup bears the name of a volume. Then the backup is one of volumes by name, and none is guessed
-/// by being the only one.
+/// Whether a part of the backup bears the name of a volume. Then the backup is one of volumes by name, and none is
+/// guessed by being the only one.
 fn names_a_volume(found: &BackupContents, draft: &Draft) -> bool {
     // A file is no volume, and `_data` is what an engine calls the inside of any.
     let is_volume = |(path, tally): &&(Vec<u8>, ContentTally)| tally.root != Some(Shape::File) && path != b"_data";

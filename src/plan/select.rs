@@ -70,7 +70,8 @@ impl ServiceSelection {
     }
 }
 
-/// Decides for each service, given with its settings and whether it is ignored. A partition counts positions in this order.
+/// Decides for each service, given with its settings and whether it is ignored. A partition counts positions in this
+/// order.
 pub fn select<'a>(
     services: impl Iterator<Item = (&'a Service, &'a ServiceSettings, bool)>,
     selection: &Selection,
@@ -107,8 +108,8 @@ pub fn select<'a>(
         .collect()
 }
 
-/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name, while it is not known yet where its
-/// data comes from: any kind of source may stand in front of the name.
+/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name, while it is not known yet where
+/// its data comes from: any kind of source may stand in front of the name.
 pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
     let named = Named::of_kinds(name, &[&[LIVE], SourcePlace::KINDS.as_slice()].concat());
     let is_hit = selection.filters.is_empty() || !named.hits(selection, &selection.filters).is_empty();

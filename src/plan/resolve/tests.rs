@@ -1,4 +1,5 @@
-//! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be guessed at.
+//! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be
+//! guessed at.
 
 use std::path::PathBuf;
 
