@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::presentation::{ColorChoice, TestFormat};
+use super::choices::{ColorChoice, TestFormat};
 use crate::config::resolve::Flags;
 use crate::config::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use crate::model::event::NoTests;

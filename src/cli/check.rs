@@ -55,7 +55,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
 }
 
 fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
-    runtime()?.block_on(async {
+    runtime::start()?.block_on(async {
         let stop = signals::listen();
         Ok(find_services(endpoint, &stop).await?.services)
     })

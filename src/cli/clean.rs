@@ -55,7 +55,7 @@ struct SparedLine {
 /// The command.
 pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let cleaned = runtime()?.block_on(async {
+    let cleaned = runtime::start()?.block_on(async {
         let daemon = endpoint.connect().await?;
         clean(&daemon, args).await
     })?;

@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::choices::ColorChoice;
 use super::exit::Failure;
-use super::presentation::ColorChoice;
 use crate::config::Environment;
 
 /// Writes to standard output. A closed pipe ends the output, not the command.

@@ -59,7 +59,7 @@ const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is ther
 pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let reports = report_dir(args)?;
-    let runtime = runtime()?;
+    let runtime = runtime::start()?;
     let (stop, daemon) = runtime.block_on(async {
         let stop = signals::listen();
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;

@@ -33,7 +33,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let mut settings = Settings::default();
     settings.selection.filters.clone_from(&args.filters);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let runtime = runtime()?;
+    let runtime = runtime::start()?;
     let (stop, Host { daemon, services }) = runtime.block_on(async {
         let stop = signals::listen();
         let host = find_services(&endpoint, &stop).await?;

@@ -17,7 +17,7 @@ const SHORTEST_ID: usize = 6;
 /// The command.
 pub fn run(args: &InspectArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let services = runtime()?.block_on(async {
+    let services = runtime::start()?.block_on(async {
         let daemon = endpoint.connect().await?;
         Ok::<_, Failure>(discover::live(&daemon).await?)
     })?;

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod check;
+pub mod choices;
 pub mod clean;
 pub mod completions;
 pub mod connection;
@@ -29,6 +30,7 @@ pub mod replay;
 pub mod report;
 pub mod reporters;
 mod rerun;
+pub mod runtime;
 pub mod schema;
 pub mod signals;
 pub mod survey;
@@ -147,14 +149,4 @@ pub fn start_logging(global: &Global, env: &Environment) {
 /// level and no REHEARSA_LOG shows those.
 fn may_be_shown(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || !metadata.target().starts_with("bollard")
-}
-
-/// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the
-/// host.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::errored(format!("cannot start: {error}")))
 }

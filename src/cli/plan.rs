@@ -21,7 +21,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let settings =
         Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (Prepared { selection, plan, .. }, sizes) = runtime()?.block_on(async {
+    let (Prepared { selection, plan, .. }, sizes) = runtime::start()?.block_on(async {
         let stop = signals::listen();
         let Host { daemon, services } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;

@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
+use super::choices::TestFormat;
 use super::exit::Failure;
-use super::presentation::{Presentation, Stream, TestFormat};
+use super::presentation::{Presentation, Stream};
 use super::{identity, reporters};
 use crate::config::settings::Settings;
 use crate::model::outcome::ExitCode;

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use super::args::ReportArgs;
+use super::choices::ColorChoice;
 use super::exit::Failure;
-use super::presentation::ColorChoice;
 use super::reporters;
 use crate::config::Environment;
 use crate::config::resolve::Flags;

@@ -53,7 +53,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         return Ok(ExitCode::Passed);
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let runtime = runtime()?;
+    let runtime = runtime::start()?;
     if args.output.list {
         return runtime.block_on(list(&endpoint, &settings, &presentation, caller));
     }
