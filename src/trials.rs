@@ -22,7 +22,7 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Engine, RunContext};
 use crate::report::{EventSink, wording};
 
-/// In the name of what the plan's filters left out, and in no service's.
+/// Name of the trials that stand for services left out by filters; no service can have it.
 const LEFT_OUT: &str = "\0left out";
 
 /// Time to clean up once the time for the run is over.
@@ -40,18 +40,18 @@ pub enum Format {
     Json,
 }
 
-/// How libtest-mimic shows itself.
+/// How libtest-mimic prints.
 #[derive(Debug, Clone, Default)]
 pub struct Display {
     /// Its format.
     pub format: Format,
-    /// With colours, without, or (`None`) as it sees fit.
+    /// With or without colours; `None`: libtest-mimic decides.
     pub color: Option<bool>,
-    /// Where its lines go instead of standard output.
+    /// The file that takes its lines; `None`: standard output.
     pub to_file: Option<String>,
 }
 
-/// How the run as a whole goes.
+/// How many rehearsals are started, and when the run ends.
 #[derive(Debug, Clone)]
 pub struct RunPolicy {
     /// Rehearsals at a time.
@@ -76,7 +76,7 @@ pub struct RunPolicy {
 pub fn list(plan: &Plan, display: &Display) {
     let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
     let arguments = Arguments { list: true, ..arguments(display, 1) };
-    // A listing concludes nothing.
+    // A list has no verdict.
     let _ = libtest_mimic::run(&arguments, trials);
 }
 
@@ -151,7 +151,7 @@ async fn end_after(time: Duration, stop: StopSignal, sink: EventSink) {
     }
 }
 
-/// What every trial needs.
+/// Runs the trials, as many at a time as the policy allows.
 struct TrialRunner {
     engine: Arc<Engine>,
     runtime: Handle,
@@ -196,7 +196,7 @@ impl TrialRunner {
     /// The first attempt, and those after it that are allowed.
     async fn attempts(&self, name: &ServiceName) {
         for attempt in 1..=self.policy.retries.saturating_add(1) {
-            // A task of its own, so that a panic is known and what it leaves is torn down.
+            // In a task of its own, so that a panic is reported and its sandbox torn down.
             let (engine, case) = (Arc::clone(&self.engine), name.clone());
             let task = self.runtime.spawn(async move {
                 match attempt {
@@ -229,12 +229,12 @@ fn is_green(verdict: Verdict) -> bool {
 }
 
 impl RunPolicy {
-    /// Whether what became of this attempt is worth another.
+    /// Whether another attempt follows this one.
     fn tries_again(&self, record: &CaseRecord) -> bool {
         match record.verdict() {
             Verdict::Passed | Verdict::Skipped => false,
             Verdict::Failed => self.retry_failures,
-            // An open sandbox is as open the next time, and nothing must be booted in it.
+            // A sandbox that is not isolated will not be so at the next attempt either: nothing may be booted in it.
             Verdict::Errored => record.diagnosis().is_none_or(|diagnosis| diagnosis.code != Code::SandboxNotIsolated),
         }
     }
@@ -282,7 +282,7 @@ fn arguments(display: &Display, threads: usize) -> Arguments {
     }
 }
 
-/// Why a rehearsal is not begun after so many that were not green.
+/// Why a rehearsal is not started after `not_green` others.
 fn after_enough(not_green: usize) -> String {
     let were = if not_green == 1 { "was" } else { "were" };
     format!("not run: {not_green} before it {were} not green")
@@ -308,7 +308,7 @@ fn warn_beforehand(plan: &Plan, sink: &EventSink) {
     }
 }
 
-/// Tells of the signal that ended the run, once.
+/// Reports the signal that ended the run, once.
 #[derive(Clone)]
 struct InterruptReporter {
     stop: StopSignal,

@@ -19,9 +19,9 @@ use crate::rehearse::sandbox::sweep::{self, SpareReason, Spared, SweepDecision, 
 struct Cleaned {
     schema_version: u32,
     dry_run: bool,
-    /// Gone, or to go in a dry run.
+    /// Objects that were removed, or would be without --dry-run.
     removed: Vec<Line>,
-    /// Could not be removed.
+    /// Objects that could not be removed.
     left: Vec<LeftLine>,
     /// Sessions that were left alone.
     spared: Vec<SparedLine>,

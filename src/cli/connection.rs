@@ -1,4 +1,4 @@
-//! The way to the engine: which one is meant, and what is said when it does not answer.
+//! The connection to the Docker engine: which engine is meant, and what to do when it does not answer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Environment, SettingOrigin};
 use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, DockerErrorKind, Target};
 use crate::model::outcome::ExitCode;
 
-/// The engine does not answer where it was looked for.
+/// The engine does not answer at this address.
 #[derive(Debug, thiserror::Error)]
 #[error("no Docker engine answers at {address} ({came_from}){}", waited(.wait))]
 pub struct NoEngine {
@@ -25,7 +25,7 @@ fn waited(wait: &Option<Duration>) -> String {
     wait.map(|wait| format!(", not even after {}", duration::show(wait))).unwrap_or_default()
 }
 
-/// Where the engine is, and what told.
+/// The address of the engine, and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The engine.

@@ -43,7 +43,7 @@ const PORT: &str = "8080";
 const DATA: &str = "/data";
 /// This executable in the worker image.
 const PROGRAM: &str = "/rehearsa";
-/// What is packed of a container when its volume is forgotten.
+/// The folder that is packed when the volume is forgotten.
 const FORGETFUL: &str = "/etc";
 /// Time for a small container to do its work.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SHOWN_LINES: usize = 6;
 /// What is put into the database.
 const NOTE: &str = "Backups are hope. Rehearsa is proof.";
-/// What is said of the backup that failed.
+/// Explains the failed backup.
 const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is there, of today and undamaged, and the notes are not \
     in it:\nbetter heard from a rehearsal than from a restore.";
 
@@ -112,7 +112,7 @@ fn make_folder(dir: &Path) -> Result<(), Failure> {
     })
 }
 
-/// What runs and is there to be backed up.
+/// The demo service, which is then backed up.
 struct Live {
     info: DaemonInfo,
     image: WorkerImage,
@@ -139,7 +139,7 @@ impl Demo {
         if self.stop.is_cancelled() { Err(interrupted(&self.stop)) } else { Ok(()) }
     }
 
-    /// All of it, but for removing what was made.
+    /// Shows the whole demo; the caller removes what it made.
     fn show(&self, reports: &Path, args: &DemoArgs, env: &Environment) -> Result<ExitCode, Failure> {
         let live = self.runtime.block_on(self.start())?;
         let volume = self.name("-notes");

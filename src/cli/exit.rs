@@ -12,18 +12,18 @@ use crate::docker::{DockerError, DockerErrorKind};
 use crate::model::outcome::ExitCode;
 use crate::worker::client::WorkerError;
 
-/// Why a command could not do its work: for the person who reads it at night.
+/// Why a command could not do its work, for the person who has to act.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub exit: ExitCode,
-    /// What happened; its sources say why.
+    /// What happened; the sources of the error say why.
     pub error: Box<dyn Error + Send + Sync>,
     /// What to do.
     pub hint: Option<String>,
 }
 
-/// A failure with nothing below it.
+/// An error without a cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Plain(String);
@@ -44,14 +44,14 @@ impl Failure {
         Self { exit: ExitCode::Errored, error: Box::new(error), hint: None }
     }
 
-    /// With a word on what to do.
+    /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The lines for standard error. What a cause says that was said already is not said again.
+    /// The lines for standard error. A cause that only repeats the message is left out.
     pub fn render(&self, color: bool) -> String {
         let (red, bold, plain) = if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let mut said = self.error.to_string();

@@ -9,7 +9,7 @@ use crate::config::values::suggest::suggestion;
 use crate::model::diagnosis::{Code, Severity};
 use crate::report::wording::severity_name;
 
-/// Raised when a field goes or changes its meaning; new fields do not count.
+/// Version of the JSON output: raised when a field goes or changes its meaning, not for new fields.
 const SCHEMA_VERSION: u32 = 1;
 
 /// A code for programs.
@@ -24,14 +24,14 @@ struct View {
     remedy: &'static str,
 }
 
-/// All of them.
+/// All codes, for programs.
 #[derive(Debug, Serialize)]
 struct ListView {
     schema_version: u32,
     codes: Vec<View>,
 }
 
-/// One of them.
+/// One code, for programs.
 #[derive(Debug, Serialize)]
 struct CodeView {
     schema_version: u32,

@@ -52,7 +52,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         return Ok(ExitCode::NothingSelected);
     }
     let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, &stop))?.plan;
-    // What is not found is left to be filled in.
+    // The user fills in what was not found.
     let blocked = plan.cases().filter_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.message.as_str());
     for message in blocked.collect::<BTreeSet<_>>() {
         console::note(message);
@@ -87,11 +87,11 @@ fn found(plan: &Plan) -> Vec<FoundPart> {
     found
 }
 
-/// The source of the command line.
+/// The source that `--from` names.
 struct InitSource {
-    /// As it is found from the working directory.
+    /// The source as seen from the working directory.
     here: SourceSpec,
-    /// As the file names it.
+    /// The source as the plan file names it.
     written: String,
 }
 

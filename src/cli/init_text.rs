@@ -1,4 +1,4 @@
-//! The plan file that `rehearsa init` writes: what is known is set, what could be set stands there as a comment.
+//! The plan file that `rehearsa init` writes: known settings are set, possible ones are comments.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::ServiceName;
 
-/// The name that the source of the command line gets.
+/// The name of the source in the plan file.
 pub const SOURCE: &str = "backup";
 
 /// Part of a backup that belongs to a mount, as it was found there.

@@ -13,7 +13,7 @@ use crate::model::service::{
 };
 use crate::report::units;
 
-/// Raised when a field goes or changes its meaning; new fields do not count.
+/// Version of the JSON output: raised when a field goes or changes its meaning, not for new fields.
 const SCHEMA_VERSION: u32 = 1;
 
 /// A service without its secrets.

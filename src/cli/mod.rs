@@ -53,7 +53,7 @@ use args::{Cli, Command, Global, HarnessArgs};
 use exit::Failure;
 use test::Caller;
 
-/// The program.
+/// Runs the program.
 pub fn main() -> ProcessExit {
     let mut args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|verb| verb == "worker") {
@@ -106,7 +106,7 @@ pub fn finish(result: Result<ExitCode, Failure>, env: &Environment) -> ProcessEx
     ProcessExit::from(exit.number())
 }
 
-/// The real environment; what is no UTF-8 is not for us.
+/// The real environment; variables that are not UTF-8 are left out.
 pub fn environment() -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -120,12 +120,12 @@ pub fn usage(error: &clap::Error) -> ProcessExit {
     ProcessExit::from(if error.use_stderr() && !is_bare(error) { ExitCode::Usage.number() } else { 0 })
 }
 
-/// `rehearsa` alone asks for help, and gets it.
+/// Whether `rehearsa` was called without arguments, which prints the help.
 fn is_bare(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && std::env::args_os().len() <= 1
 }
 
-/// Warnings to standard error, more with `-v`; REHEARSA_LOG says it part by part.
+/// Logs warnings to standard error, more with `-v`; REHEARSA_LOG sets the level module by module.
 pub fn start_logging(global: &Global, env: &Environment) {
     let level = match global.verbose {
         0 => "warn",

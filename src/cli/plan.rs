@@ -1,5 +1,5 @@
-//! `rehearsa plan`: what `test` would do, for people or for programs. Creates nothing but, for the sizes, a worker that
-//! reads.
+//! `rehearsa plan`: what `test` would do, for people or for programs. To measure sizes it starts a worker that only
+//! reads; it creates nothing else.
 
 use super::args::{Global, PlanArgs, TextOrJson};
 use super::connection::Endpoint;

@@ -13,7 +13,7 @@ use crate::model::source::MatchRule;
 use crate::rehearse::survey::sizes::Sizes;
 use crate::worker::protocol::{RootKind, Scan};
 
-/// Raised when a field goes or changes its meaning; new fields do not count.
+/// Version of the JSON output: raised when a field goes or changes its meaning, not for new fields.
 const SCHEMA_VERSION: u32 = 1;
 
 /// The whole plan.
@@ -44,12 +44,12 @@ struct ServiceView<'a> {
     source: String,
     /// The point in time of the source that would be restored; `null` for a live one.
     snapshot: Option<&'a Snapshot>,
-    /// It is a test case; else it is booted for another's sake.
+    /// Whether the service is a test case; otherwise it is booted as a dependency.
     selected: bool,
-    /// Why it is not rehearsed.
+    /// Why the service is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<&'a str>,
-    /// Why it cannot be rehearsed.
+    /// Why the service cannot be rehearsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<&'a Diagnosis>,
     mounts: Vec<MountView<'a>>,
@@ -87,7 +87,7 @@ struct PartView {
     /// Entries that are no folders; `null` where they are not counted.
     files: Option<u64>,
     bytes: Option<u64>,
-    /// By which rule it was found.
+    /// The rule by which the part was found.
     rule: Option<MatchRule>,
 }
 
@@ -96,7 +96,7 @@ struct SizeView {
     root: RootKind,
     files: u64,
     bytes: u64,
-    /// All was counted; else these are lower bounds.
+    /// Whether everything was counted; otherwise the sizes are lower bounds.
     complete: bool,
     /// More than `max_copy`, so the rehearsal would end as errored.
     too_large: bool,

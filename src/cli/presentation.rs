@@ -12,7 +12,7 @@ pub struct Presentation {
     pub format: TestFormat,
     /// Colours.
     pub color: ColorChoice,
-    /// Where libtest's own lines go.
+    /// The stream that takes libtest's own lines.
     pub libtest_to: Stream,
     /// `--bench`: nothing is run, as there are no benchmarks.
     pub bench: bool,
@@ -32,7 +32,7 @@ pub enum Stream {
 }
 
 impl Presentation {
-    /// What the flags and the environment ask for. A report on standard output has it for itself.
+    /// Reads the flags and the environment. A report on standard output is alone there: libtest's lines go elsewhere.
     pub fn new(output: &OutputArgs, reports: &ReportTargets, env: &Environment) -> Self {
         let format = if output.quiet { TestFormat::Terse } else { output.format.unwrap_or_default() };
         Self {

@@ -82,8 +82,8 @@ fn style(presentation: &Presentation) -> HumanStyle {
     }
 }
 
-/// libtest's own lines. A report on standard output has it for itself. A person who rehearses one service at a
-/// terminal has the steps before their eyes, and needs no second telling.
+/// How libtest's own lines are shown. They are dropped where a report takes standard output, and for a single service
+/// at a terminal, where the steps say the same.
 fn display(presentation: &Presentation, single: bool) -> Display {
     let told_twice =
         single && presentation.format == TestFormat::Pretty && io::stdout().is_terminal() && io::stderr().is_terminal();

@@ -23,7 +23,7 @@ pub fn of(
     Ok(reporters)
 }
 
-/// Tells people at the end which reports they do not have.
+/// Prints at the end which reports were lost.
 pub fn tell_of_lost(outcome: &Outcome) {
     for lost in &outcome.lost_reports {
         console::note(&format!("A report is lost: {lost}"));

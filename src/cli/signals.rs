@@ -17,9 +17,9 @@ use crate::rehearse::sandbox::stop::StopSignal;
 
 /// Time to clean up after the first signal.
 pub const GRACE: Duration = Duration::from_secs(5);
-/// What a second signal leaves of it.
+/// Time to clean up after a second signal.
 pub const SHORT_GRACE: Duration = Duration::from_secs(1);
-/// After the grace the run reports what is left; when it has not ended by then, it never will.
+/// Time after the grace to report what is left behind. A run that has not ended by then never will.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 const SIGHUP: i32 = 1;
@@ -33,13 +33,14 @@ pub fn listen() -> StopSignal {
         Ok(listener) => {
             tokio::spawn(listener.run(stop.clone()));
         }
-        // Then signals end the process as they always do, and the next run's sweep cleans up.
+        // Signals then end the process at once, and the next run's sweep cleans up.
         Err(error) => warn!("cannot listen for signals: {error}"),
     }
     stop
 }
 
-/// The work, or, when somebody asks to stop first, the failure that says so. Only for work that leaves nothing behind.
+/// Does the work, or fails as soon as somebody asks to stop. Only for work that leaves nothing behind when it is
+/// dropped.
 pub async fn unless_stopped<T>(
     stop: &StopSignal,
     work: impl Future<Output = Result<T, Failure>>,

@@ -21,7 +21,7 @@ use crate::rehearse::sandbox::sweep;
 use crate::rehearse::{RunContext, RunResources};
 use crate::report;
 
-/// Who asks for a run.
+/// Who started the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// `rehearsa test`: filters that select nothing are a mistake.
@@ -93,8 +93,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
 }
 
-/// Filters that find nothing while others do: of a name that was to be exact that is a mistake, of a part of a name a
-/// note.
+/// Reports filters that find nothing while others do: an error with `--exact`, else a note.
 fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> {
     if missed.is_empty() || settings.no_tests == NoTests::Pass {
         return Ok(());
@@ -159,15 +158,15 @@ async fn prepare_run(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal
     Ok(PreparedRun { daemon, info, prepared })
 }
 
-/// Tells the reports that there will be no run. What goes wrong with that is worth a line; why there is no run is
-/// worth more.
+/// Writes into the reports why there was no run. A report that cannot be written is only a note: the caller's failure
+/// matters more.
 fn never_began(settings: &Settings, reason: &str) {
     if let Err(error) = report::never_began(&settings.reports, Box::new(io::stdout()), reason) {
         console::note(&error.to_string());
     }
 }
 
-/// The engine, for people.
+/// The name and version of the engine, for people.
 pub fn engine_title(info: &DaemonInfo) -> String {
     format!("Docker {} on {}", info.version, info.name)
 }

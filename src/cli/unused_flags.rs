@@ -1,5 +1,5 @@
-//! Flags that change nothing of this run: with a slip of the finger what was to be left out would be copied, or
-//! another part of the backup be taken than was meant.
+//! Notes flags that have no effect in this run. After a typing error the run would copy what was to be left out, or
+//! take another part of the backup.
 
 use super::args::RehearsalArgs;
 use super::console;
@@ -8,11 +8,11 @@ use crate::config::values::suggest::suggestion;
 use crate::model::mount::MountOrigin;
 use crate::model::plan::{Plan, ServicePlan};
 
-/// Mounts that a note names; who has more looks at the plan.
+/// Number of mounts that a note lists; `rehearsa plan` shows all.
 const NAMED: usize = 12;
 
-/// Notes what was asked for on the command line and changes nothing. The environment holds for every run on the host,
-/// and may well be about services that this one has not.
+/// Prints a note for each flag of the command line without effect. Variables are not looked at: they hold for every run
+/// on the host, and may be about services that are not in this one.
 pub fn note(plan: &Plan, args: &RehearsalArgs) {
     if plan.cases().next().is_none() {
         return;
@@ -20,7 +20,7 @@ pub fn note(plan: &Plan, args: &RehearsalArgs) {
     without_backup(plan, args).iter().chain(&missed(plan, args)).for_each(|words| console::note(words));
 }
 
-/// A flag about backups says nothing where none is restored from.
+/// Flags about backups have no effect when no data comes from a backup.
 fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
     let flags = args.backup.given();
     let is_restored = plan.stacks.iter().flat_map(|stack| &stack.services).any(|service| service.source.is_some());
@@ -32,7 +32,7 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
     })
 }
 
-/// What to say of each rule about a mount that applies to none.
+/// A note for each rule about mounts that matches none.
 fn missed(plan: &Plan, args: &RehearsalArgs) -> Vec<String> {
     let place = |text: &str| place::parse(text).unwrap_or_default();
     let strategies = args.strategy.iter().filter_map(|text| Some(("--strategy", text, text.rsplit_once('=')?.0)));
@@ -50,13 +50,13 @@ fn missed(plan: &Plan, args: &RehearsalArgs) -> Vec<String> {
 
 /// A rule about a mount.
 struct MountRule {
-    /// As it was typed.
+    /// The flag and its value as they were typed.
     asked: String,
     service: Option<String>,
     mount: String,
 }
 
-/// What to say of a rule that applies to no mount of the plan.
+/// A note if the rule matches no mount of the plan, with what it may have meant.
 fn idle(plan: &Plan, rule: &MountRule) -> Option<String> {
     let MountRule { asked, service, mount } = rule;
     let services = plan.stacks.iter().flat_map(|stack| &stack.services);

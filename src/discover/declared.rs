@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use crate::model::location::Location;
 use crate::model::service::Service;
 
-/// The files, with commas between them; compose v1 writes them as they were given to it.
+/// Label with the compose files, separated by commas; compose v1 writes them as they were given to it.
 const FILES: &str = "com.docker.compose.project.config_files";
-/// The folder that relative ones are in.
+/// Label with the folder that relative files are in.
 const FOLDER: &str = "com.docker.compose.project.working_dir";
-/// The service's name in them.
+/// Label with the name of the service in the files.
 const SERVICE: &str = "com.docker.compose.service";
 
-/// Bytes of a file that is read. A label is written by whoever made the container, and may name anything.
+/// Bytes that are read of a file at most: whoever made the container wrote the label, which may name any file.
 const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Where `service` is declared; the path is relative to `working_dir` when it lies there.

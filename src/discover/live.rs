@@ -1,6 +1,6 @@
 //! The services of a live Docker host: listed, inspected side by side, and given their place in a stack.
 //!
-//! Nothing is changed. A container that goes away meanwhile is not there; that is no error.
+//! Discovery changes nothing. A container that goes away meanwhile is left out without an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,25 +15,25 @@ use crate::model::service::{Condition, Dependency, NetworkMode, Service};
 /// How many containers are inspected at a time.
 const AT_A_TIME: usize = 16;
 
-/// The live services could not be found out.
+/// Why the live services could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
-    /// The list of containers could not be had.
+    /// The engine did not list its containers.
     #[error("cannot list the containers")]
     List(#[source] DockerError),
-    /// A container could not be looked into.
+    /// The engine did not describe a container.
     #[error("cannot read the configuration of container {name}")]
     Inspect {
-        /// Its name.
+        /// The name of the container.
         name: String,
-        /// Why.
+        /// The refusal of the engine.
         #[source]
         source: DockerError,
     },
 }
 
 impl DiscoverError {
-    /// What the engine said.
+    /// The refusal of the engine.
     pub fn docker(&self) -> &DockerError {
         match self {
             DiscoverError::List(source) | DiscoverError::Inspect { source, .. } => source,
@@ -41,12 +41,12 @@ impl DiscoverError {
     }
 }
 
-/// Which containers are seen.
+/// The containers that are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// All of the host but our own.
+    /// All containers of the host but those of Rehearsa.
     Host,
-    /// Only those of this session of ours: the demo's service is one of ours and is rehearsed like a live one.
+    /// Only the containers of this session: the demo's service is Rehearsa's own and is rehearsed like a live one.
     Session(&'a str),
 }
 
@@ -56,7 +56,7 @@ pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
     live_in(daemon, Scope::Host).await
 }
 
-/// Every service that is seen in `scope`, ordered by name.
+/// Every service in `scope`, ordered by name.
 pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, DiscoverError> {
     let lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
     let wanted = select(lines, scope);

@@ -1,4 +1,4 @@
-//! What there is to rehearse.
+//! Finds the services that can be rehearsed.
 //!
 //! [`mod@live`] asks the engine; [`naming`] and [`depends`] make services of a stack out of containers and are pure;
 //! [`mod@declared`] looks into compose files that lie here.

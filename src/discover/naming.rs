@@ -12,14 +12,14 @@ const SWARM_STACK: &str = "com.docker.stack.namespace";
 const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
 const SWARM_TASK: &str = "com.docker.swarm.task.name";
 
-/// Where a container stands, as its labels tell it.
+/// The place of a container in a stack, as its labels give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComposeLabels {
-    /// Its stack; a lone container has none.
+    /// The stack; `None`: a lone container.
     pub stack: Option<String>,
-    /// The service it is one container of.
+    /// The name of the service that the container belongs to.
     pub service: String,
-    /// Which of the service's containers it is, from 1.
+    /// The number of the container among those of its service, from 1.
     pub number: u32,
 }
 

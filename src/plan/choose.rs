@@ -7,20 +7,20 @@ use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::BackupRequest;
 use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape};
 
-/// What lies beside the data of a project and belongs to no mount.
+/// Files that lie beside the data of a compose project and belong to no mount.
 const OF_PROJECT: [&[u8]; 5] =
     [b".env", b"compose.yaml", b"compose.yml", b"docker-compose.yaml", b"docker-compose.yml"];
 
-/// What was decided for a mount.
+/// Which part was chosen for a mount.
 #[derive(Debug)]
 pub(super) enum Choice {
-    /// Nothing fits.
+    /// No part fits.
     None,
     /// This part.
     One(Candidate),
-    /// Several fit, and the user has to say which.
+    /// Several parts fit, and the user has to say which one is right.
     Several(Vec<Candidate>),
-    /// These fit by a name that other things may have too, and the backup is of more than the mounts.
+    /// These parts fit by a common name only, and the backup holds more than the mounts.
     Doubted(Vec<Candidate>),
     /// The part fits another mount just as well.
     Shared(Candidate),
@@ -28,15 +28,15 @@ pub(super) enum Choice {
     Torn(Candidate, String),
 }
 
-/// A place that data is looked for.
+/// A place, with what was found for it.
 pub(super) struct MountCandidates<'a> {
-    /// Its stack, and its index in [`StackDraft::places`].
+    /// The index of the stack, and that of the place in [`StackDraft::places`].
     pub at: (usize, usize),
-    /// The mount it was first seen as.
+    /// The mount that the place was first seen as.
     pub mount: &'a Mount,
-    /// What was looked for.
+    /// What was looked for in the backup.
     pub request: &'a BackupRequest,
-    /// What was found.
+    /// The parts that fit.
     pub candidates: Vec<Candidate>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn choose(
     for asked in &mut asked {
         let is_volume = matches!(asked.mount.origin, MountOrigin::Volume { .. });
         asked.candidates.retain(|c| c.rule == MatchRule::Explicit || can_fill(c.tally.root, is_volume));
-        // An engine keeps what is in a volume one folder below the volume's name.
+        // An engine keeps the data of a volume in `_data` below the volume's name.
         let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
         // Of a host path the whole says more than its end, and a longer end more than a shorter one.
         if let MountOrigin::Bind { source } = &asked.mount.origin {
@@ -249,7 +249,7 @@ fn less(tally: &mut ContentTally, inner: &ContentTally) {
     tally.folders = tally.folders.saturating_sub(inner.folders + u64::from(inner.root == Some(Shape::Folder)));
 }
 
-/// What is left of `path` in `outer`; `None` when it is not in it.
+/// The rest of `path` within `outer`; `None` when `path` is not in `outer`.
 fn inside<'a>(path: &'a [u8], outer: &[u8]) -> Option<&'a [u8]> {
     if outer.is_empty() || path == outer {
         return Some(&path[outer.len()..]);

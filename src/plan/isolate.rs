@@ -1,7 +1,7 @@
 //! From a service to the container that will really be created.
 //!
-//! A pure function. It takes the service apart exhaustively, so that a setting that is new has to be decided on: what
-//! it knows to be harmless goes along, all else stays behind, and what stays behind is said.
+//! [`isolate`] is pure. It takes the service apart exhaustively, so a new setting does not compile until somebody has
+//! decided on it. Settings that are known to be harmless are kept; all others are dropped, and each drop is reported.
 
 use crate::model::event::Change;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -14,22 +14,22 @@ use crate::model::service::{
 
 use super::mounts::is_of_the_host;
 
-/// Where the container will stand.
+/// The sandbox that the container will be created in.
 pub struct SandboxPlacement<'a> {
     /// The sandbox's network.
     pub network: String,
-    /// What each restored place has become, by its index in the stack's plan; `None`: leave the mount out.
+    /// The restored data for a place, by its index in `StackPlan::restores`; `None`: leave the mount out.
     pub sources: &'a (dyn Fn(usize, &Mount) -> Option<MountSource> + Sync),
     /// The container in the sandbox that stands for a live container, when the service shares its network.
     pub network_owner: Option<String>,
-    /// Further names it must answer to, because links of others call it so.
+    /// Further network aliases: the names that links of other services use.
     pub extra_aliases: Vec<String>,
-    /// Memory it may use when the service has no limit of its own, in bytes.
+    /// Bytes of memory for a service without a limit of its own; `None`: no limit.
     pub default_memory: Option<i64>,
 }
 
 impl SandboxPlacement<'static> {
-    /// A place for looking at the changes only.
+    /// A sandbox that is never created, to find out the changes only.
     pub fn preview(service: &Service, stack: &str, services: &[&Service]) -> Self {
         Self {
             network: format!("rehearsa-preview-{stack}"),
@@ -50,9 +50,9 @@ impl SandboxPlacement<'static> {
 pub const PROBE_INTERVAL: i64 = 400_000_000;
 const SECOND: i64 = 1_000_000_000;
 
-/// CPU weight of a rehearsed service; 1024 is ordinary, so a live service that wants the CPU gets it.
+/// CPU weight of a rehearsed service. The default is 1024, so live services come first.
 const CPU_SHARES: i64 = 256;
-/// Processes of a service that has no limit of its own.
+/// Number of processes for a service that has no limit of its own.
 const PIDS: i64 = 4096;
 /// The kernel kills a rehearsed service before a live one.
 const OOM_SCORE_ADJ: i64 = 500;
@@ -398,7 +398,7 @@ fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut
     specs
 }
 
-/// What a service needs that no sandbox gives: sockets of the host, devices, all of the host.
+/// What a service works with and no sandbox gives: sockets of the host, devices, privileged mode.
 pub fn withheld_for_good(service: &Service) -> Vec<String> {
     let sockets = service.mounts.iter().filter_map(|mount| match &mount.origin {
         MountOrigin::Bind { source } if is_of_the_host(source) => Some(source.clone()),
@@ -452,7 +452,7 @@ const HEARD_BY_AGENTS: [&str; 8] = [
 struct Changes(Vec<Change>);
 
 impl Changes {
-    /// Whether a variable stays behind because agents act on it; says so.
+    /// Whether agents act on a variable, which is then dropped; notes the drop.
     fn is_heard_by_agents(&mut self, var: &EnvVar) -> bool {
         let heard = HEARD_BY_AGENTS.contains(&var.name.as_str());
         if heard {

@@ -22,7 +22,7 @@ pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (V
         }
         plans.push(of_service);
     }
-    // A place that one service writes to is copied for all: the reader must see what the writer does.
+    // A place that one service writes to is copied for all, so that readers see what the writer does.
     for plan in plans.iter_mut().flatten() {
         if let Some(place) = plan.restore {
             plan.strategy = places[place].strategy;
@@ -65,7 +65,7 @@ fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strateg
     }
 }
 
-/// Places that are the running host itself and not data: sockets, devices, kernel interfaces, the root.
+/// Whether a host path is the running host itself and not data: sockets, devices, kernel interfaces, the root.
 pub fn is_of_the_host(source: &str) -> bool {
     let path = source.trim_end_matches('/');
     let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));

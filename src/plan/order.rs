@@ -13,13 +13,13 @@ pub struct Order {
     pub needed: Vec<usize>,
     /// Services whose dependencies lead back to themselves.
     pub cycles: BTreeSet<ServiceName>,
-    /// What each needs first.
+    /// What each service needs first.
     pub needs: BTreeMap<ServiceName, Vec<Need>>,
-    /// Services that depend on one that is not there, with its name.
+    /// Services that depend on a missing one, with the name of the missing one.
     pub absent: Vec<(ServiceName, String)>,
 }
 
-/// Orders the wanted services of a stack and all they depend on.
+/// Orders the wanted services of a stack and all services that they depend on.
 pub fn order(services: &[&Service], wanted: &[ServiceName]) -> Order {
     let mut order = Order { needed: Vec::new(), cycles: BTreeSet::new(), needs: BTreeMap::new(), absent: Vec::new() };
     for (index, service) in services.iter().enumerate() {
@@ -89,7 +89,7 @@ fn needs_of(service: &Service, stack: &[&Service], absent: &mut Vec<(ServiceName
     needs
 }
 
-/// The compose name of a service; a replica answers to it too.
+/// Whether a service has this name in its compose file; a replica has the name of its service, too.
 fn is_called(service: &Service, name: &str) -> bool {
     service.name.service == name || service.label("com.docker.compose.service") == Some(name)
 }
