@@ -64,7 +64,7 @@ fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
 /// Looks for a source and for what opens it.
 fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, not_looked: &mut Vec<String>) {
     let entry = |origin: &SettingOrigin, what: String| ConfigError::Entry { origin: origin.clone(), what };
-    match probe::source(&source.spec.place) {
+    match probe::source(&source.spec) {
         Ok(Presence::There) => {}
         Ok(Presence::NotLooked(why)) => {
             not_looked.push(format!("not looked into: {}, for {why}\n", source.spec.place));

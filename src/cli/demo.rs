@@ -31,6 +31,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
 use crate::model::service::Healthcheck;
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
+use crate::model::source_kind::SourceKind;
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
@@ -189,7 +190,8 @@ impl Demo {
         let settings = Settings::resolve(&flags, env)?;
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
         let presentation = Presentation::new(&output, &settings.reports, env);
-        let source = SourceSpec { place: SourcePlace::Tar(archive.to_owned()), snapshot: None, keys: Keys::default() };
+        let place = SourcePlace::at_path(SourceKind::Tar, archive);
+        let source = SourceSpec { place, snapshot: None, keys: Keys::default() };
         let Prepared { plan, sources, .. } = self.runtime.block_on(async {
             let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?;
             self.unless_stopped()?;
@@ -200,7 +202,7 @@ impl Demo {
             for (_, rehearsal) in &mut services {
                 rehearsal.source = Some(source.clone());
             }
-            prepare(&self.daemon, services, &settings.selection, &self.stop).await
+            prepare(&self.daemon, services, &settings.selection, env, &self.stop).await
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
         let events = RunEvents::start(&settings, &presentation)?;

@@ -18,7 +18,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{Keys, SourcePlace, SourceSpec};
+use crate::model::source::{Keys, SourceSpec};
 use crate::plan::draft;
 
 /// The command.
@@ -51,7 +51,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         console::note(&no_match::reason(&draft.selection, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, &stop))?.plan;
+    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, env, &stop))?.plan;
     // The user fills in what was not found.
     let blocked = plan.cases().filter_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.message.as_str());
     for message in blocked.collect::<BTreeSet<_>>() {
@@ -103,13 +103,7 @@ fn source_for(text: &str, file: &Path) -> Result<Option<InitSource>, Failure> {
     let place = source::parse(&SettingOrigin::Flag("--from"), text, Path::new(""))?;
     let here = SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() };
     let beside = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
-    let full = |path: PathBuf| if beside { path } else { identity::working_dir().join(path) };
-    let place = match place {
-        SourcePlace::Dir(path) => SourcePlace::Dir(full(path)),
-        SourcePlace::Tar(path) => SourcePlace::Tar(full(path)),
-        SourcePlace::Dump(path) => SourcePlace::Dump(full(path)),
-        elsewhere @ (SourcePlace::DaemonDir(_) | SourcePlace::TarStdin | SourcePlace::DumpStdin) => elsewhere,
-    };
+    let place = if beside { place } else { place.below(&identity::working_dir()) };
     Ok(Some(InitSource { here, written: place.to_string() }))
 }
 

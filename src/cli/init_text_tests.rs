@@ -10,6 +10,7 @@ use crate::model::mount::Mount;
 use crate::model::sample;
 use crate::model::service::Service;
 use crate::model::source::SourcePlace;
+use crate::model::source_kind::SourceKind;
 use crate::plan::{draft, resolve};
 
 fn volume(name: &str, target: &str) -> Mount {
@@ -67,7 +68,7 @@ fn a_source_and_what_was_found_in_it_are_set() {
     };
     let odd = "/media/a \"b\" \u{7f} \\";
     let (text, file) = written(Some("tar:/b/app \"1\"-*.tar"), &[part("/config", "backup/config"), part(odd, "")]);
-    let place = SourcePlace::Tar("/b/app \"1\"-*.tar".into());
+    let place = SourcePlace::at_path(SourceKind::Tar, "/b/app \"1\"-*.tar");
     assert_eq!(file.sources[SOURCE].spec.place, place);
     assert!(matches!(&file.all.source, Some(SourceRef::Backup(spec)) if spec.place == place));
     let maps = &file.services["media::jellyfin"].wishes.maps;

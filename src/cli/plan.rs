@@ -25,7 +25,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let stop = signals::listen();
         let Host { daemon, services } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
-        let prepared = prepare(&daemon, services, &settings.selection, &stop).await?;
+        let prepared = prepare(&daemon, services, &settings.selection, env, &stop).await?;
         let plan = &prepared.plan;
         let sizes = if args.no_sizes { sizes::unknown(plan) } else { measure(&daemon, plan, &stop).await? };
         Ok::<_, Failure>((prepared, sizes))

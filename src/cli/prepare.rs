@@ -9,7 +9,7 @@ use super::exit::Failure;
 use super::signals::{interrupted, unless_stopped};
 use super::{identity, survey};
 use crate::config::settings::{Selection, Settings};
-use crate::config::{ConfigError, labels::Labels};
+use crate::config::{ConfigError, Environment, labels::Labels};
 use crate::discover;
 use crate::docker::Daemon;
 use crate::model::plan::Plan;
@@ -94,14 +94,20 @@ pub async fn prepare(
     daemon: &Daemon,
     services: Vec<(Service, ServiceSettings)>,
     selection: &Selection,
+    environment: &Environment,
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
-    survey_and_resolve(draft(services, selection), daemon, stop).await
+    survey_and_resolve(draft(services, selection), daemon, environment, stop).await
 }
 
 /// As [`prepare`], for a draft that is there already.
-pub async fn survey_and_resolve(draft: Draft, daemon: &Daemon, stop: &StopSignal) -> Result<Prepared, Failure> {
-    let surveyed = survey::survey(&draft.requests, daemon, stop).await?;
+pub async fn survey_and_resolve(
+    draft: Draft,
+    daemon: &Daemon,
+    environment: &Environment,
+    stop: &StopSignal,
+) -> Result<Prepared, Failure> {
+    let surveyed = survey::survey(&draft.requests, daemon, environment, stop).await?;
     if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(finish(draft, surveyed)) }
 }
 

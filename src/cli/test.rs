@@ -59,7 +59,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
-        let prepared = prepare_run(&endpoint, &settings, &stop).await?;
+        let prepared = prepare_run(&endpoint, &settings, env, &stop).await?;
         Ok::<_, Failure>((stop, prepared))
     });
     let (stop, PreparedRun { daemon, info, prepared }) =
@@ -141,7 +141,12 @@ struct PreparedRun {
 }
 
 /// Finds the services and makes the plan; what earlier runs left behind is removed meanwhile.
-async fn prepare_run(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal) -> Result<PreparedRun, Failure> {
+async fn prepare_run(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    env: &Environment,
+    stop: &StopSignal,
+) -> Result<PreparedRun, Failure> {
     let (daemon, info, services) = unless_stopped(stop, async {
         let daemon = endpoint.connect().await?;
         let host = identity::host();
@@ -154,7 +159,7 @@ async fn prepare_run(endpoint: &Endpoint, settings: &Settings, stop: &StopSignal
         Ok((daemon, info, services))
     })
     .await?;
-    let prepared = prepare(&daemon, services, &settings.selection, stop).await?;
+    let prepared = prepare(&daemon, services, &settings.selection, env, stop).await?;
     Ok(PreparedRun { daemon, info, prepared })
 }
 

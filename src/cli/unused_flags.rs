@@ -99,6 +99,7 @@ mod tests {
     use crate::model::service::{Service, ServiceName};
     use crate::model::settings::ServiceSettings;
     use crate::model::source::{Keys, SourcePlace, SourceSpec};
+    use crate::model::source_kind::SourceKind;
     use crate::plan::{draft, resolve};
 
     fn volume(name: &str, target: &str) -> Mount {
@@ -125,7 +126,7 @@ mod tests {
             let backup = BackupArgs { map: text(map), allow_empty: text(allow_empty), ..BackupArgs::default() };
             RehearsalArgs { backup, ..RehearsalArgs::default() }
         };
-        let place = SourcePlace::TarStdin;
+        let place = SourcePlace::stdin(SourceKind::Tar);
         let source = || Some(SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() });
         let mounts = || vec![volume("media_cache", "/cache")];
         let args = of_backup(&["/cahe=a", "/cache=b"], &["config", "cache"]);

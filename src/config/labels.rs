@@ -7,7 +7,7 @@ use super::overrides::{EmptyRule, Overrides, Skip, SourceRef};
 use super::values::suggest::nearest;
 use super::values::{check, count, duration, flag, map, size, strategy};
 use crate::model::service::Service;
-use crate::model::source::SourcePlace;
+use crate::model::source::SourceLocation;
 
 /// All keys start with this.
 pub const PREFIX: &str = "rehearsa.";
@@ -153,17 +153,17 @@ fn skip(value: &str) -> Skip {
 fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError> {
     let wish = SourceRef::read(origin, value, Path::new(""))?;
     if let SourceRef::Backup(spec) = &wish {
-        match &spec.place {
-            SourcePlace::Dir(path) | SourcePlace::Tar(path) | SourcePlace::Dump(path) if path.is_relative() => {
+        match &spec.place.location {
+            SourceLocation::Path(path) if path.is_relative() => {
                 let expected = "a source that a label can name: its path must begin with a slash, for nobody knows the \
                     folder it would be relative to";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourcePlace::TarStdin | SourcePlace::DumpStdin => {
+            SourceLocation::Stdin => {
                 let expected = "a source that a label can name: standard input belongs to a command line";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourcePlace::Dir(_) | SourcePlace::Tar(_) | SourcePlace::Dump(_) | SourcePlace::DaemonDir(_) => {}
+            SourceLocation::Path(_) | SourceLocation::HostPath(_) => {}
         }
     }
     Ok(wish)

@@ -28,4 +28,5 @@ pub mod secret;
 pub mod service;
 pub mod settings;
 pub mod source;
+pub mod source_kind;
 pub mod units;

@@ -1,10 +1,13 @@
 //! Sources: where restored data comes from.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Amount;
+use super::dump::Dump;
+use super::event::{Amount, Snapshot};
+use super::source_kind::SourceKind;
 
 /// Where the data of a rehearsal comes from, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,37 +22,22 @@ pub struct SourceSpec {
 
 /// What kind of source, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SourcePlace {
-    /// A folder on the client's side.
-    Dir(PathBuf),
-    /// A folder on the side of the engine's host.
-    DaemonDir(String),
-    /// A tar archive: a file, or a folder with a pattern in the last component (`backups/app-*.tar.gz`).
-    Tar(PathBuf),
-    /// A tar archive on standard input.
-    TarStdin,
-    /// A database dump: a file, a folder of `pg_dump -Fd`, or a folder with a pattern in the last component.
-    Dump(PathBuf),
-    /// A database dump on standard input.
-    DumpStdin,
+pub struct SourcePlace {
+    /// What kind.
+    pub kind: SourceKind,
+    /// Where.
+    pub location: SourceLocation,
 }
 
-/// Whether a file's name is that of an archive, encrypted or not.
-pub fn is_archive_name(name: &str) -> bool {
-    const ENCRYPTED: [&str; 4] = [".age", ".gpg", ".pgp", ".asc"];
-    const PACKED: [&str; 11] =
-        [".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tar.zstd"];
-    let name = name.to_lowercase();
-    ENCRYPTED.iter().chain(&PACKED).any(|end| name.ends_with(end))
-}
-
-/// Whether a file's name is that of a database dump, packed and encrypted or not.
-pub fn is_dump_name(name: &str) -> bool {
-    const DUMPS: [&str; 6] = ["sql", "dump", "pgdump", "dmp", "rdb", "mysqldump"];
-    const AROUND: [&str; 10] = ["gz", "zst", "zstd", "xz", "bz2", "age", "gpg", "pgp", "asc", "custom"];
-    let name = name.to_lowercase();
-    let mut ends = name.rsplit('.').skip_while(|end| AROUND.contains(end));
-    ends.next().is_some_and(|end| DUMPS.contains(&end) && end.len() < name.len())
+/// Where a source is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourceLocation {
+    /// On standard input.
+    Stdin,
+    /// At a path of this machine; a pattern may stand in the last part (`backups/app-*.tar.gz`).
+    Path(PathBuf),
+    /// At an absolute path of the engine's host.
+    HostPath(String),
 }
 
 /// What opens an encrypted source. None of the secrets is in it, only where each is found.
@@ -77,28 +65,42 @@ pub enum SecretPlace {
 pub const LIVE: &str = "live";
 
 impl SourcePlace {
-    /// Every kind there is.
-    pub const KINDS: [&str; 3] = ["dir", "tar", "dump"];
+    /// A source of this machine.
+    pub fn at_path(kind: SourceKind, path: impl Into<PathBuf>) -> SourcePlace {
+        SourcePlace { kind, location: SourceLocation::Path(path.into()) }
+    }
+
+    /// A source that comes on standard input.
+    pub fn stdin(kind: SourceKind) -> SourcePlace {
+        SourcePlace { kind, location: SourceLocation::Stdin }
+    }
+
+    /// A folder of the engine's host.
+    pub fn on_host(path: impl Into<String>) -> SourcePlace {
+        SourcePlace { kind: SourceKind::Daemon, location: SourceLocation::HostPath(path.into()) }
+    }
 
     /// The word for the kind, as it stands before test names: `[tar] media::jellyfin`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            SourcePlace::Dir(_) | SourcePlace::DaemonDir(_) => "dir",
-            SourcePlace::Tar(_) | SourcePlace::TarStdin => "tar",
-            SourcePlace::Dump(_) | SourcePlace::DumpStdin => "dump",
+    pub fn label(&self) -> &'static str {
+        self.kind.row().label
+    }
+
+    /// The source with a relative path below `folder`; any other source as it is.
+    pub fn below(self, folder: &Path) -> SourcePlace {
+        match self.location {
+            SourceLocation::Path(path) => SourcePlace::at_path(self.kind, folder.join(path)),
+            SourceLocation::Stdin | SourceLocation::HostPath(_) => self,
         }
     }
 }
 
-impl std::fmt::Display for SourcePlace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SourcePlace::Dir(path) => write!(f, "dir:{}", path.display()),
-            SourcePlace::DaemonDir(path) => write!(f, "daemon:{path}"),
-            SourcePlace::Tar(path) => write!(f, "tar:{}", path.display()),
-            SourcePlace::TarStdin => f.write_str("tar:-"),
-            SourcePlace::Dump(path) => write!(f, "dump:{}", path.display()),
-            SourcePlace::DumpStdin => f.write_str("dump:-"),
+impl fmt::Display for SourcePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.kind.name())?;
+        match &self.location {
+            SourceLocation::Stdin => f.write_str("-"),
+            SourceLocation::Path(path) => write!(f, "{}", path.display()),
+            SourceLocation::HostPath(path) => f.write_str(path),
         }
     }
 }
@@ -192,4 +194,26 @@ pub struct BackupContents {
     pub more_parts: bool,
     /// All of it.
     pub whole: ContentTally,
+}
+
+/// What was found out about a source before the plan is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupSurvey {
+    /// The snapshot that will be restored.
+    pub snapshot: Snapshot,
+    /// What the snapshot holds.
+    pub contents: BackupContents,
+    /// How its data is had.
+    pub access: BackupAccess,
+}
+
+/// How the data of a snapshot is had.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BackupAccess {
+    /// As a stream of entries, which a worker unpacks.
+    Stream,
+    /// As a folder at this path of the engine's host. The folder is used as it is.
+    HostPath(String),
+    /// As a database dump, which a service loads.
+    Dump(Dump),
 }

@@ -3,7 +3,8 @@
 use crate::config::settings::{IgnoredMode, Selection};
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{LIVE, SourcePlace};
+use crate::model::source::LIVE;
+use crate::model::source_kind::SourceKind;
 
 /// A service of the host, selected or left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,14 +112,14 @@ pub fn select<'a>(
 /// Whether filters, `--skip` and `--rerun-failed` may select the service of this name, while it is not known yet where
 /// its data comes from: any kind of source may stand in front of the name.
 pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
-    let named = Named::of_kinds(name, &[&[LIVE], SourcePlace::KINDS.as_slice()].concat());
+    let named = Named::of_kinds(name, &std::iter::once(LIVE).chain(SourceKind::labels()).collect::<Vec<_>>());
     let is_hit = selection.filters.is_empty() || !named.hits(selection, &selection.filters).is_empty();
     is_hit && named.is_in_rerun_list(selection) && named.hits(selection, &selection.skip).is_empty()
 }
 
 /// The libtest kind of a service: where its data comes from.
 pub fn kind(settings: &ServiceSettings) -> &'static str {
-    settings.source.as_ref().map_or(LIVE, |spec| spec.place.kind())
+    settings.source.as_ref().map_or(LIVE, |spec| spec.place.label())
 }
 
 /// A service's name as filters may write it.

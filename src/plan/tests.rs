@@ -17,6 +17,7 @@ use crate::model::service::{
 };
 use crate::model::settings::{ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
+use crate::model::source_kind::SourceKind;
 
 fn service(name: ServiceName) -> Service {
     Service {
@@ -146,9 +147,9 @@ fn the_kind_in_a_filter_is_that_of_the_source() {
         ..ServiceSettings::default()
     };
     let services = vec![
-        (in_stack("media", "jellyfin"), from(SourcePlace::Tar("a.tar".into()))),
-        (in_stack("media", "sonarr"), from(SourcePlace::DaemonDir("/srv".to_owned()))),
-        (in_stack("media", "db"), from(SourcePlace::DumpStdin)),
+        (in_stack("media", "jellyfin"), from(SourcePlace::at_path(SourceKind::Tar, "a.tar"))),
+        (in_stack("media", "sonarr"), from(SourcePlace::on_host("/srv"))),
+        (in_stack("media", "db"), from(SourcePlace::stdin(SourceKind::Dump))),
         (in_stack("media", "radarr"), ServiceSettings::default()),
     ];
     let listed = ["[dump] media::db", "[tar] media::jellyfin", "[live] media::radarr", "[dir] media::sonarr"];
@@ -159,7 +160,7 @@ fn the_kind_in_a_filter_is_that_of_the_source() {
     for (nth, listed) in listed.into_iter().enumerate() {
         let exact = Selection { exact: true, ..filters(&[listed]) };
         assert_eq!(names(&planned(&exact)), [names(&all)[nth].clone()], "{listed}");
-        assert!(SourcePlace::KINDS.contains(&all.cases().nth(nth).expect("four").kind) || nth == 2);
+        assert!(SourceKind::labels().any(|label| label == all.cases().nth(nth).expect("four").kind) || nth == 2);
     }
     assert_eq!(names(&planned(&filters(&["[tar]"]))), ["media::jellyfin"]);
     assert!(names(&planned(&Selection { exact: true, ..filters(&["[live] media::jellyfin"]) })).is_empty());

@@ -11,8 +11,10 @@ use std::thread::JoinHandle;
 use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 
-use super::{SourceError, secrets};
+use super::error::SourceError;
+use super::secrets;
 use crate::archive::compression::{Encryption, detect_encryption};
+use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::model::source::Keys;
 
@@ -30,9 +32,9 @@ pub struct Unlocked {
 
 impl Unlocked {
     /// Fetches what `keys` names.
-    pub fn fetch(keys: &Keys) -> Result<Unlocked, SourceError> {
+    pub fn fetch(keys: &Keys, environment: &Environment) -> Result<Unlocked, SourceError> {
         let passphrase = keys.passphrase.as_ref().map(|place| {
-            let secret = secrets::fetch(place, |name| std::env::var(name).ok());
+            let secret = secrets::fetch(place, |name| environment.get_or_empty(name).map(str::to_owned));
             secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be had: {words}")))
         });
         let passphrase = passphrase.transpose()?;

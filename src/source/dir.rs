@@ -1,59 +1,73 @@
 //! Folders of this machine: what rsync, rclone, a mounted backup or an archive that was unpacked leave.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Source, SourceError, snapshots};
+use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
+use super::archive_files::{self, not_of_this_machine};
+use super::error::SourceError;
+use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::write::{self, Options, PackError};
 use crate::model::event::Snapshot;
+use crate::model::source::{SourceLocation, SourceSpec};
 
 /// One folder, or those that fit a pattern: each is a snapshot.
 #[derive(Debug)]
-pub struct Dir {
+struct DirSource {
     folders: Vec<(Snapshot, PathBuf)>,
 }
 
-impl Dir {
-    /// The folder at a path; those that fit the pattern in its last component.
-    pub fn open(path: &Path) -> Result<Dir, SourceError> {
-        let folders = snapshots::folders(path)?;
-        Ok(Dir { folders })
-    }
+/// One folder.
+struct DirReader<'a> {
+    path: &'a Path,
+}
 
-    fn path(&self, snapshot: &Snapshot) -> Result<&Path, SourceError> {
-        let found = self.folders.iter().find(|(known, _)| known.id == snapshot.id);
-        found
-            .map(|(_, path)| path.as_path())
-            .ok_or_else(|| SourceError::NoSnapshot(format!("there is no {}", snapshot.id)))
+/// The folder at a path; those that fit the pattern in its last component.
+pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
+    match &spec.place.location {
+        SourceLocation::Path(path) => Ok(Box::new(DirSource { folders: snapshots::folders(path)? })),
+        SourceLocation::Stdin | SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
     }
 }
 
-impl Source for Dir {
+/// Whether the newest folder can be read.
+pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
+    archive_files::probe(&spec.place, snapshots::folders, |path| fs::read_dir(path).map(drop))
+}
+
+impl Source for DirSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
         Ok(self.folders.iter().map(|(snapshot, _)| snapshot.clone()).collect())
     }
 
-    fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
-        let path = self.path(snapshot)?;
+    fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
+        let found = self.folders.iter().find(|(known, _)| known.id == snapshot.id);
+        let (_, path) = found.ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
+        Ok(Access::Stream(Box::new(DirReader { path })))
+    }
+}
+
+impl SnapshotReader for DirReader<'_> {
+    fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let mut count = 0;
-        write::list(path, &mut |entry| {
+        write::list(self.path, &mut |entry| {
             count += 1;
             see(entry);
         })
-        .map_err(|error| failed(path, error))?;
+        .map_err(|error| failed(self.path, error))?;
         if max_entries > 0 && count > max_entries { Err(SourceError::TooMany(max_entries)) } else { Ok(()) }
     }
 
-    fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        let path = self.path(snapshot)?;
-        // All of it is wanted when its root is: an empty list means the same to the packer.
+    fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        // All of the folder is wanted when its root is: an empty list means the same to the packer.
         let wanted = if wanted.iter().any(Vec::is_empty) { Vec::new() } else { wanted.to_vec() };
-        let packed =
-            write::pack(path, &Options { prefix: Vec::new(), wanted }, out).map_err(|error| failed(path, error))?;
+        let packed = write::pack(self.path, &Options { prefix: Vec::new(), wanted }, out)
+            .map_err(|error| failed(self.path, error))?;
         if packed.torn_count > 0 {
             return Err(SourceError::Unreachable {
-                path: path.to_owned(),
+                path: self.path.to_owned(),
                 error: io::Error::other(format!(
                     "{} changed or vanished while they were read, {} of them: it is being written to",
                     packed.torn.join(", "),

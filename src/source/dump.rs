@@ -1,6 +1,7 @@
-//! Database dumps: a file of pg_dump, pg_dumpall, mysqldump, mariadb-dump or Redis, packed and encrypted as it may be, a folder of
-//! `pg_dump -Fd`, those that fit a pattern, or standard input. A dump is looked through, never run, and poured out unpacked: the image
-//! that it is loaded into may have nothing to unpack it with.
+//! Database dumps: a file of pg_dump, pg_dumpall, mysqldump, mariadb-dump or Redis, packed and encrypted as it may be; a folder
+//! of `pg_dump -Fd`; those that fit a pattern; standard input.
+//!
+//! A dump is looked through, never run. It is streamed unpacked: the image that loads it may have nothing to unpack it with.
 
 mod archive;
 mod sql;
@@ -11,15 +12,16 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::decrypt::{Plain, Unlocked};
-use super::tar::ArchiveFiles;
-use super::{Source, SourceError, snapshots};
+use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
+use super::archive_files::{self, ArchiveFiles};
+use super::decrypt::Plain;
+use super::error::SourceError;
+use super::snapshots;
 use crate::archive::write::{self, Options, PackError};
 use crate::archive::{Entry, Kind, compression};
-use crate::model;
-use crate::model::dump::DumpFormat;
+use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
-use crate::model::source::Keys;
+use crate::model::source::SourceSpec;
 
 /// The table of contents of a folder of `pg_dump -Fd`.
 const TOC: &str = "toc.dat";
@@ -36,28 +38,33 @@ type Reading<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceEr
 
 /// One dump or several.
 #[derive(Debug)]
-pub struct Dump {
-    place: ArchiveFiles,
-    keys: Unlocked,
-    /// What was seen of those that were looked through, by their names.
-    seen: Mutex<BTreeMap<String, model::dump::Dump>>,
+struct DumpSource {
+    files: ArchiveFiles,
+    /// What the dumps that were looked through say of themselves, by snapshot.
+    seen: Mutex<BTreeMap<String, Dump>>,
 }
 
-impl Dump {
-    /// The dump at a path; those that fit the pattern in its last component; those in a folder.
-    pub fn open(path: &Path, keys: &Keys) -> Result<Dump, SourceError> {
-        let place = ArchiveFiles::Files(snapshots::dumps(path)?);
-        Ok(Dump { place, keys: Unlocked::fetch(keys)?, seen: Mutex::default() })
-    }
+/// One dump, which was looked through.
+struct DumpReader<'a> {
+    source: &'a DumpSource,
+    snapshot: Snapshot,
+    dump: Dump,
+}
 
-    /// The dump on standard input, all of which is read now.
-    pub fn from_stdin(keys: &Keys) -> Result<Dump, SourceError> {
-        let keys = Unlocked::fetch(keys)?;
-        Ok(Dump { place: ArchiveFiles::from_stdin()?, keys, seen: Mutex::default() })
-    }
+/// The dump at a path; those that fit the pattern in its last component; those in a folder; standard input.
+pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
+    let files = ArchiveFiles::open(spec, context, snapshots::dumps)?;
+    Ok(Box::new(DumpSource { files, seen: Mutex::default() }))
+}
 
+/// Whether the newest dump can be opened.
+pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
+    archive_files::probe(&spec.place, snapshots::dumps, |path| File::open(path).map(drop))
+}
+
+impl DumpSource {
     /// Looks a dump through, once. One that is not whole, or of something else, is an error.
-    pub fn look(&self, snapshot: &Snapshot) -> Result<model::dump::Dump, SourceError> {
+    fn look(&self, snapshot: &Snapshot) -> Result<Dump, SourceError> {
         let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dump) = known().get(&snapshot.id) {
             return Ok(dump.clone());
@@ -72,7 +79,7 @@ impl Dump {
 
     /// The snapshot is a folder.
     fn folder(&self, snapshot: &Snapshot) -> Option<&Path> {
-        self.place.path(snapshot).filter(|path| path.is_dir())
+        self.files.path(snapshot).filter(|path| path.is_dir())
     }
 
     /// Reads a file from its beginning, its encryption and packing undone. Errors of reading are told apart by what they are about.
@@ -80,11 +87,11 @@ impl Dump {
         let broken = |error: io::Error| {
             SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
         };
-        match self.place.plain(snapshot, &self.keys)? {
+        match self.files.plain(snapshot)? {
             Plain::File(file) => read(compression::open(file).map_err(broken)?),
             Plain::Decrypted(reader, trouble) => {
                 let result = compression::open(reader).map_err(broken).and_then(&mut *read);
-                // Why the plain text ended is the better word for what is wrong with it.
+                // Why the plain text ended says more than what the dump's reader makes of the end.
                 trouble.take().map_or(result, Err)
             }
         }
@@ -100,7 +107,7 @@ fn unread(snapshot: &Snapshot, error: io::Error) -> SourceError {
     }
 }
 
-fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<model::dump::Dump, SourceError> {
+fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dump, SourceError> {
     let mut reader = BufReader::with_capacity(BUFFER, reader);
     let head = match reader.fill_buf() {
         Ok(head) => head[..head.len().min(HEAD)].to_vec(),
@@ -111,19 +118,19 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<mod
         return look_at_archive(reader, snapshot);
     }
     if REDIS.iter().any(|magic| head.starts_with(magic)) {
-        let dump = model::dump::Dump::new(DumpFormat::Redis);
+        let dump = Dump::new(DumpFormat::Redis);
         let (bytes, tail) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
         let (mark, from_end) = REDIS_END;
         return if tail.len() == from_end && tail.first() == Some(&mark) {
-            Ok(model::dump::Dump { bytes, ..dump })
+            Ok(Dump { bytes, ..dump })
         } else {
             Err(incomplete(&format!("it ends after {bytes} bytes without the mark of its end")))
         };
     }
     if head.get(257..262) == Some(b"ustar") && head.starts_with(TOC.as_bytes()) {
-        let dump = model::dump::Dump::new(DumpFormat::PostgresArchive);
+        let dump = Dump::new(DumpFormat::PostgresArchive);
         let (bytes, _) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
-        return Ok(model::dump::Dump { bytes, ..dump });
+        return Ok(Dump { bytes, ..dump });
     }
     if let Some(what) = other_format(&head) {
         let words = format!("{} is {what} and no dump that is known", snapshot.id);
@@ -143,10 +150,7 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<mod
     }
 }
 
-fn look_at_archive(
-    mut reader: BufReader<Box<dyn Read + Send + '_>>,
-    snapshot: &Snapshot,
-) -> Result<model::dump::Dump, SourceError> {
+fn look_at_archive(mut reader: BufReader<Box<dyn Read + Send + '_>>, snapshot: &Snapshot) -> Result<Dump, SourceError> {
     let mut counted = Counted { inner: &mut reader, bytes: 0 };
     let seen = archive::look(&mut counted).map_err(|error| unread(snapshot, cut_off(error)))?;
     let of_toc = counted.bytes;
@@ -156,11 +160,11 @@ fn look_at_archive(
         let words = format!("the dump {}: it ends after its table of contents, and has no rows", snapshot.id);
         return Err(SourceError::Incomplete(words));
     }
-    Ok(model::dump::Dump { bytes: of_toc + rest, rows, ..seen.dump })
+    Ok(Dump { bytes: of_toc + rest, rows, ..seen.dump })
 }
 
 /// A folder has what its table of contents names.
-fn look_into(folder: &Path) -> Result<model::dump::Dump, SourceError> {
+fn look_into(folder: &Path) -> Result<Dump, SourceError> {
     let shown = folder.display();
     let unreachable = |error| SourceError::Unreachable { path: folder.to_owned(), error };
     let toc = match File::open(folder.join(TOC)) {
@@ -186,7 +190,7 @@ fn look_into(folder: &Path) -> Result<model::dump::Dump, SourceError> {
         let words = format!("{shown} lacks {} of the files that its {TOC} names, {first} among them", missing.len());
         return Err(SourceError::Incomplete(words));
     }
-    Ok(model::dump::Dump { bytes, rows: (seen.with_rows == 0).then_some(0), ..seen.dump })
+    Ok(Dump { bytes, rows: (seen.with_rows == 0).then_some(0), ..seen.dump })
 }
 
 fn cut_off(error: io::Error) -> io::Error {
@@ -237,33 +241,39 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-impl Source for Dump {
+impl Source for DumpSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
-        Ok(self.place.snapshots())
+        Ok(self.files.snapshots())
     }
 
-    fn list(&self, snapshot: &Snapshot, _max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+    fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
         let dump = self.look(snapshot)?;
-        if let Some(folder) = self.folder(snapshot) {
-            return write::list(folder, &mut |entry| see(&within(entry, dump.format.file())))
-                .map_err(|e| failed(folder, e));
+        let reader = DumpReader { source: self, snapshot: snapshot.clone(), dump: dump.clone() };
+        Ok(Access::Dump(dump, Box::new(reader)))
+    }
+}
+
+impl SnapshotReader for DumpReader<'_> {
+    fn list(&self, _max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+        let name = self.dump.format.file();
+        if let Some(folder) = self.source.folder(&self.snapshot) {
+            return write::list(folder, &mut |entry| see(&within(entry, name))).map_err(|error| failed(folder, error));
         }
-        see(&write::plain_file(dump.format.file().as_bytes(), dump.bytes));
+        see(&write::plain_file(name.as_bytes(), self.dump.bytes));
         Ok(())
     }
 
-    fn stream(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        let dump = self.look(snapshot)?;
-        let name = dump.format.file().as_bytes();
-        if let Some(folder) = self.folder(snapshot) {
+    fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        let name = self.dump.format.file().as_bytes();
+        if let Some(folder) = self.source.folder(&self.snapshot) {
             let options = Options { prefix: name.to_vec(), wanted: Vec::new() };
             return write::pack(folder, &options, out).map(drop).map_err(|error| failed(folder, error));
         }
-        self.read(snapshot, &mut |mut reader| {
-            let packed = write::pack_stream(&write::plain_file(name, dump.bytes), &mut reader, &mut *out);
+        self.source.read(&self.snapshot, &mut |mut reader| {
+            let packed = write::pack_stream(&write::plain_file(name, self.dump.bytes), &mut reader, &mut *out);
             packed.map_err(|error| match error {
                 PackError::Output(error) => SourceError::Unheard(error),
-                PackError::Unreadable { error, .. } => unread(snapshot, error),
+                PackError::Unreadable { error, .. } => unread(&self.snapshot, error),
             })
         })
     }

@@ -2,44 +2,17 @@
 //!
 //! Each answer goes on after the words for what was looked for. A secret is looked at and never told.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{SourceError, secrets, snapshots};
-use crate::model::event::Snapshot;
-use crate::model::source::{SecretPlace, SourcePlace};
-
-/// What was found of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Presence {
-    /// It is there.
-    There,
-    /// Only a rehearsal can tell, for the reason given.
-    NotLooked(&'static str),
-}
+pub use super::access::Presence;
+use super::{kinds, secrets};
+use crate::model::source::{SecretPlace, SourceSpec};
 
 /// Looks for a source.
-pub fn source(place: &SourcePlace) -> Result<Presence, String> {
-    match place {
-        SourcePlace::Dir(path) => is_readable(snapshots::folders(path), |path| fs::read_dir(path).map(drop)),
-        SourcePlace::Tar(path) => is_readable(snapshots::archives(path), |path| File::open(path).map(drop)),
-        SourcePlace::DaemonDir(_) => Ok(Presence::NotLooked("it is on the engine's host")),
-        SourcePlace::Dump(path) => is_readable(snapshots::dumps(path), |path| File::open(path).map(drop)),
-        SourcePlace::TarStdin | SourcePlace::DumpStdin => Ok(Presence::NotLooked("it is read when a rehearsal begins")),
-    }
-}
-
-/// Whether the newest that was found can be opened.
-fn is_readable(
-    found: Result<Vec<(Snapshot, PathBuf)>, SourceError>,
-    open: impl Fn(&Path) -> io::Result<()>,
-) -> Result<Presence, String> {
-    let found = found.map_err(|error| error.to_string())?;
-    if let Some((_, path)) = found.last() {
-        open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    }
-    Ok(Presence::There)
+pub fn source(spec: &SourceSpec) -> Result<Presence, String> {
+    kinds::probe(spec).map_err(|error| error.to_string())
 }
 
 /// Looks for a secret.
@@ -59,7 +32,15 @@ pub fn identity(path: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::model::source::{Keys, SourcePlace};
+    use crate::model::source_kind::SourceKind;
+
+    fn found(place: &SourcePlace) -> Result<Presence, String> {
+        source(&SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() })
+    }
 
     #[test]
     fn sources_are_found_where_they_are() {
@@ -70,15 +51,15 @@ mod tests {
         fs::write(folder.join("app-1.tar"), "").expect("written");
         fs::write(folder.join("b[2].tar"), "").expect("written");
         for place in [
-            SourcePlace::Dir(folder.clone()),
-            SourcePlace::Tar(folder.join("app-1.tar")),
-            SourcePlace::Tar(folder.join("app-*.tar")),
-            SourcePlace::Tar(folder.join("b[2].tar")),
+            SourcePlace::at_path(SourceKind::Dir, folder.clone()),
+            SourcePlace::at_path(SourceKind::Tar, folder.join("app-1.tar")),
+            SourcePlace::at_path(SourceKind::Tar, folder.join("app-*.tar")),
+            SourcePlace::at_path(SourceKind::Tar, folder.join("b[2].tar")),
         ] {
-            assert_eq!(source(&place), Ok(Presence::There), "{place}");
+            assert_eq!(found(&place), Ok(Presence::There), "{place}");
         }
-        for place in [SourcePlace::TarStdin, SourcePlace::DaemonDir("/srv".to_owned())] {
-            assert!(matches!(source(&place), Ok(Presence::NotLooked(_))), "{place}");
+        for place in [SourcePlace::stdin(SourceKind::Tar), SourcePlace::on_host("/srv")] {
+            assert!(matches!(found(&place), Ok(Presence::NotLooked(_))), "{place}");
         }
     }
 
@@ -89,15 +70,15 @@ mod tests {
         fs::write(at("app.tar"), "").expect("written");
         fs::create_dir(at("folder.tar")).expect("made");
         for (place, expected) in [
-            (SourcePlace::Dir(at("none")), "there is no folder "),
-            (SourcePlace::Dir(at("app.tar")), "is no folder; write `tar:"),
-            (SourcePlace::Tar(at("none.tar")), "there is no file "),
-            (SourcePlace::Tar(at("folder.tar")), "is a folder and no archive; write `dir:"),
-            (SourcePlace::Tar(at("fold*.tar")), "is a folder and no archive; write `dir:"),
-            (SourcePlace::Tar(at("none-*.tar")), "no file fits "),
-            (SourcePlace::Tar(at("none/app-*.tar")), "there is no folder "),
+            (SourcePlace::at_path(SourceKind::Dir, at("none")), "there is no folder "),
+            (SourcePlace::at_path(SourceKind::Dir, at("app.tar")), "is no folder; write `tar:"),
+            (SourcePlace::at_path(SourceKind::Tar, at("none.tar")), "there is no file "),
+            (SourcePlace::at_path(SourceKind::Tar, at("folder.tar")), "is a folder and no archive; write `dir:"),
+            (SourcePlace::at_path(SourceKind::Tar, at("fold*.tar")), "is a folder and no archive; write `dir:"),
+            (SourcePlace::at_path(SourceKind::Tar, at("none-*.tar")), "no file fits "),
+            (SourcePlace::at_path(SourceKind::Tar, at("none/app-*.tar")), "there is no folder "),
         ] {
-            let told = source(&place).expect_err("it is not there");
+            let told = found(&place).expect_err("it is not there");
             assert!(told.contains(expected), "{place}: {told}");
         }
     }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::SourceError;
+use super::error::SourceError;
 use super::timestamp_from_name::in_name;
 use crate::model::event::Snapshot;
-use crate::model::source::{is_archive_name, is_dump_name};
+use crate::model::source_kind::{is_archive_name, is_dump_name};
 
 /// A time in a name is local somewhere, and a file may be finished some hours after the time that it is named by: when both are
 /// this near, the file's own is the better one.

@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::decrypt::{self, Plain, Unlocked};
-use super::{Source, SourceError, snapshots, spool};
+use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
+use super::archive_files::{self, ArchiveFiles};
+use super::decrypt::Plain;
+use super::error::SourceError;
+use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::compression::{self, Compression};
 use crate::archive::error::ArchiveFault;
 use crate::archive::read::{Limits, Reader};
 use crate::model::event::Snapshot;
-use crate::model::source::Keys;
+use crate::model::source::SourceSpec;
 
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
@@ -20,92 +23,43 @@ const HEAD: usize = 512;
 
 /// One archive or several.
 #[derive(Debug)]
-pub struct Tar {
-    place: ArchiveFiles,
-    keys: Unlocked,
+struct TarSource {
+    files: ArchiveFiles,
 }
 
-/// Where files lie that are read more than once.
-#[derive(Debug)]
-pub enum ArchiveFiles {
-    /// There.
-    Files(Vec<(Snapshot, PathBuf)>),
-    /// In a nameless file, into which standard input was read.
-    Kept(File),
+/// One archive.
+struct TarReader<'a> {
+    files: &'a ArchiveFiles,
+    snapshot: Snapshot,
 }
 
-impl ArchiveFiles {
-    /// Standard input, all of which is read now.
-    pub fn from_stdin() -> Result<ArchiveFiles, SourceError> {
-        Ok(ArchiveFiles::Kept(spool::buffer_to_temp_file(io::stdin().lock())?))
-    }
-
-    /// Each file is a snapshot.
-    pub fn snapshots(&self) -> Vec<Snapshot> {
-        match self {
-            ArchiveFiles::Files(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
-            ArchiveFiles::Kept(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
-        }
-    }
-
-    /// Where a snapshot lies, if it has a name.
-    pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
-        match self {
-            ArchiveFiles::Files(files) => {
-                files.iter().find(|(known, _)| known.id == snapshot.id).map(|(_, path)| path.as_path())
-            }
-            ArchiveFiles::Kept(_) => None,
-        }
-    }
-
-    /// A snapshot from its beginning, its encryption undone.
-    pub fn plain(&self, snapshot: &Snapshot, keys: &Unlocked) -> Result<Plain, SourceError> {
-        let (file, path) = match self {
-            ArchiveFiles::Files(_) => {
-                let path = self
-                    .path(snapshot)
-                    .ok_or_else(|| SourceError::NoSnapshot(format!("there is no {}", snapshot.id)))?
-                    .to_owned();
-                (File::open(&path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
-            }
-            ArchiveFiles::Kept(file) => {
-                let path = PathBuf::from("standard input");
-                // A handle of its own by name, not a clone: two stacks may read at the same time.
-                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
-                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                (file, path)
-            }
-        };
-        decrypt::open(file, &path, keys)
-    }
+/// The archive at a path; those that fit the pattern in its last component; those in a folder; standard input.
+pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(TarSource { files: ArchiveFiles::open(spec, context, snapshots::archives)? }))
 }
 
-impl Tar {
-    /// The archive at a path; those that fit the pattern in its last component; those in a folder.
-    pub fn open(path: &Path, keys: &Keys) -> Result<Tar, SourceError> {
-        let files = snapshots::archives(path)?;
-        Ok(Tar { place: ArchiveFiles::Files(files), keys: Unlocked::fetch(keys)? })
-    }
-
-    /// The archive on standard input, all of which is read now.
-    pub fn from_stdin(keys: &Keys) -> Result<Tar, SourceError> {
-        let keys = Unlocked::fetch(keys)?;
-        Ok(Tar { place: ArchiveFiles::from_stdin()?, keys })
-    }
+/// Whether the newest archive can be opened.
+pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
+    archive_files::probe(&spec.place, snapshots::archives, |path| File::open(path).map(drop))
 }
 
-impl Source for Tar {
+impl Source for TarSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
-        Ok(self.place.snapshots())
+        Ok(self.files.snapshots())
     }
 
-    fn list(&self, snapshot: &Snapshot, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+    fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
+        Ok(Access::Stream(Box::new(TarReader { files: &self.files, snapshot: snapshot.clone() })))
+    }
+}
+
+impl SnapshotReader for TarReader<'_> {
+    fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let bound = if max_entries == 0 { u64::MAX } else { max_entries };
         let limits = Limits { max_entries: bound };
-        match self.place.plain(snapshot, &self.keys)? {
+        match self.files.plain(&self.snapshot)? {
             Plain::File(mut file) => {
-                let unreachable = |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error };
+                let unreachable = |error| self.unreachable(error);
                 if is_packed(&mut file).map_err(unreachable)? {
                     list(unpacked(file, limits)?, bound, see)
                 } else {
@@ -115,19 +69,17 @@ impl Source for Tar {
             }
             Plain::Decrypted(reader, trouble) => {
                 let result = unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
-                // Why the plain text ended is the better word for what is wrong with it.
+                // Why the plain text ended says more than what the archive's reader makes of the end.
                 trouble.take().map_or(result, Err)
             }
         }
     }
 
-    fn stream(&self, snapshot: &Snapshot, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        match self.place.plain(snapshot, &self.keys)? {
-            Plain::File(file) => {
-                pass_on(file, out, |error| SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error })
-            }
+    fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        match self.files.plain(&self.snapshot)? {
+            Plain::File(file) => pass_on(file, out, |error| self.unreachable(error)),
             Plain::Decrypted(reader, trouble) => {
-                let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", snapshot.id));
+                let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", self.snapshot.id));
                 let result = pass_on(reader, out, broken);
                 trouble.take().map_or(result, Err)
             }
@@ -135,6 +87,11 @@ impl Source for Tar {
     }
 }
 
+impl TarReader<'_> {
+    fn unreachable(&self, error: io::Error) -> SourceError {
+        SourceError::Unreachable { path: PathBuf::from(&self.snapshot.id), error }
+    }
+}
 /// Whether a file, which is at its beginning, is compressed.
 fn is_packed(file: &mut File) -> io::Result<bool> {
     let mut head = Vec::with_capacity(HEAD);

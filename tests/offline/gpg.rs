@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use rehearsa::archive::compression::{Encryption, detect_encryption};
+use rehearsa::model::environment::Environment;
 use rehearsa::model::source::{Keys, SecretPlace};
 use rehearsa::source::SourceError;
 use rehearsa::source::decrypt::{DecryptTrouble, Unlocked, open_gpg};
@@ -82,7 +83,8 @@ fn kind(error: &SourceError) -> String {
 
 fn by_passphrase(passphrase: &str) -> Unlocked {
     let place = SecretPlace::Command(format!("echo '{passphrase}'"));
-    Unlocked::fetch(&Keys { passphrase: Some(place), identity: None }).expect("the shell knows it")
+    Unlocked::fetch(&Keys { passphrase: Some(place), identity: None }, &Environment::default())
+        .expect("the shell knows it")
 }
 
 fn is(result: Result<Vec<u8>, String>, expected: &str) {

@@ -1,5 +1,5 @@
-//! What every source has to hold to, whatever it is. One that joins needs a line in [`kinds`]: how a tree is backed up with it,
-//! and how the backups are opened.
+//! What every source has to hold to, whatever it is. One that joins needs a row in [`kinds`]: how a tree is backed up with it, and
+//! how the backups are opened. Dumps hold rows and no tree, and have a table of their own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,15 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::local_host::context;
 use crate::support::encrypted::encrypted_by_age;
 use crate::support::trees::{self, ALL, archived, assert_same, listing, read};
 use rehearsa::archive::write::{Options, pack};
 use rehearsa::archive::{Entry, Kind as What, below};
 use rehearsa::model::event::Snapshot;
 use rehearsa::model::source::{
-    Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, SecretPlace, Shape, SourcePlace, SourceSpec,
+    BackupAccess, Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, SecretPlace, Shape, SourcePlace,
+    SourceSpec,
 };
-use rehearsa::source::{Backup, Opened, Source, SourceError};
+use rehearsa::model::source_kind::SourceKind;
+use rehearsa::source::{Access, Backup, Source, SourceError, choose_snapshot, open};
 
 /// One kind of source.
 struct Kind {
@@ -29,14 +32,14 @@ struct Kind {
 }
 
 fn kinds() -> [Kind; 5] {
-    let tars = |backups: &Path| spec(SourcePlace::Tar(backups.join("app-*")), Keys::default());
+    let tars = |backups: &Path| spec(SourcePlace::at_path(SourceKind::Tar, backups.join("app-*")), Keys::default());
     [
         Kind {
             name: "folder",
             keep: |tree, backups, name| {
                 trees::run(Command::new("cp").arg("-a").arg(tree).arg(backups.join(name)), b"");
             },
-            spec: |backups| spec(SourcePlace::Dir(backups.join("app-*")), Keys::default()),
+            spec: |backups| spec(SourcePlace::at_path(SourceKind::Dir, backups.join("app-*")), Keys::default()),
             spoil: |backups, name| fs::remove_dir_all(backups.join(name).join("vanishing")).expect("removed"),
         },
         Kind { name: "tar", keep: |tree, backups, name| store(backups, name, &packed(tree)), spec: tars, spoil: cut },
@@ -60,11 +63,66 @@ fn kinds() -> [Kind; 5] {
             },
             spec: |backups| {
                 let passphrase = Some(SecretPlace::File(backups.join("passphrase")));
-                spec(SourcePlace::Tar(backups.join("app-*")), Keys { passphrase, identity: None })
+                spec(SourcePlace::at_path(SourceKind::Tar, backups.join("app-*")), Keys { passphrase, identity: None })
             },
             spoil: cut,
         },
     ]
+}
+
+fn dumps() -> [Kind; 3] {
+    let dumps = |backups: &Path| spec(SourcePlace::at_path(SourceKind::Dump, backups.join("app-*")), Keys::default());
+    [
+        Kind { name: "dump", keep: |tree, backups, name| store(backups, name, &dumped(tree)), spec: dumps, spoil: cut },
+        Kind {
+            name: "dump.gz",
+            keep: |tree, backups, name| {
+                store(backups, name, &trees::run(Command::new("gzip").arg("-c"), &dumped(tree)));
+            },
+            spec: dumps,
+            spoil: cut,
+        },
+        Kind {
+            name: "dump.age",
+            keep: |tree, backups, name| {
+                fs::write(backups.join("passphrase"), "fixture-conformance\n").expect("written");
+                store(backups, name, &encrypted_by_age("fixture-conformance", &dumped(tree), false));
+            },
+            spec: |backups| {
+                let passphrase = Some(SecretPlace::File(backups.join("passphrase")));
+                let place = SourcePlace::at_path(SourceKind::Dump, backups.join("app-*"));
+                spec(place, Keys { passphrase, identity: None })
+            },
+            spoil: cut,
+        },
+    ]
+}
+
+/// A dump of pg_dump with a row for each file of a tree, of which it has the first bytes.
+fn dumped(tree: &Path) -> Vec<u8> {
+    fn rows(folder: &Path, dump: &mut String) {
+        let mut paths: Vec<_> =
+            fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one").path()).collect();
+        paths.sort();
+        for path in paths {
+            if path.is_dir() {
+                rows(&path, dump);
+                continue;
+            }
+            let bytes = fs::read(&path).expect("read");
+            match std::str::from_utf8(&bytes) {
+                Ok(text) => dump.push_str(&format!("INSERT INTO t VALUES ('{text}');\n")),
+                Err(_) => bytes[..100_000].chunks(2000).for_each(|piece| {
+                    let hex: String = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+                    dump.push_str(&format!("INSERT INTO t VALUES ('{hex}');\n"));
+                }),
+            }
+        }
+    }
+    let mut dump = "--\n-- PostgreSQL database dump\n--\n\nCREATE TABLE t (a text);\n".to_owned();
+    rows(tree, &mut dump);
+    dump.push_str("--\n-- PostgreSQL database dump complete\n--\n\n");
+    dump.into_bytes()
 }
 
 fn spec(place: SourcePlace, keys: Keys) -> SourceSpec {
@@ -100,9 +158,18 @@ const FIRST: &str = "app-2026-11-01";
 const SECOND: &str = "app-2026-11-02";
 
 impl Field {
-    /// For each kind, with one snapshot of a tree that `make` makes.
+    /// For each kind that holds a tree, with one snapshot of a tree that `make` makes.
     fn each(make: impl Fn(&Path)) -> impl Iterator<Item = Field> {
-        kinds().into_iter().map(move |kind| {
+        Field::of(kinds().into_iter(), make)
+    }
+
+    /// For each kind, dumps included.
+    fn all(make: impl Fn(&Path)) -> impl Iterator<Item = Field> {
+        Field::of(kinds().into_iter().chain(dumps()), make)
+    }
+
+    fn of(kinds: impl Iterator<Item = Kind>, make: impl Fn(&Path)) -> impl Iterator<Item = Field> {
+        kinds.map(move |kind| {
             let field = Field { folder: tempfile::tempdir().expect("a folder"), kind };
             fs::create_dir(field.tree()).expect("made");
             fs::create_dir(field.backups()).expect("made");
@@ -125,13 +192,36 @@ impl Field {
     }
 
     fn open(&self) -> Opened {
-        Opened::open(&(self.kind.spec)(&self.backups())).expect("it opens")
+        Opened(open(&(self.kind.spec)(&self.backups()), &context()).expect("it opens"))
     }
 
     fn newest(&self) -> (Opened, Snapshot) {
         let opened = self.open();
         let snapshot = opened.choose(None).expect("there is one");
         (opened, snapshot)
+    }
+}
+
+/// A source that was opened.
+struct Opened(Box<dyn Source>);
+
+impl Opened {
+    fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+        choose_snapshot(self.0.snapshots()?, wanted)
+    }
+
+    fn list(&self, snapshot: &Snapshot, max: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
+        match self.0.open(snapshot)? {
+            Access::Stream(reader) | Access::Dump(_, reader) => reader.list(max, see),
+            Access::HostPath(path) => panic!("{path} is not read here"),
+        }
+    }
+
+    fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        match self.0.open(snapshot)? {
+            Access::Stream(reader) | Access::Dump(_, reader) => reader.stream(wanted, out),
+            Access::HostPath(path) => panic!("{path} is not read here"),
+        }
     }
 }
 
@@ -172,21 +262,32 @@ fn odd_tree(root: &Path) {
     fs::write(root.join("dense"), dense).expect("written");
 }
 
+/// The dump of a tree with this text in its only file.
+fn dump_of(text: &str) -> Vec<u8> {
+    let tree = tempfile::tempdir().expect("a folder");
+    fs::write(tree.path().join("a"), text).expect("written");
+    dumped(tree.path())
+}
+
 #[test]
 fn the_newest_of_two_snapshots_is_taken_or_the_one_that_is_named() {
-    for field in Field::each(|tree| fs::write(tree.join("a"), "one").expect("written")) {
+    for field in Field::all(|tree| fs::write(tree.join("a"), "one").expect("written")) {
         fs::write(field.tree().join("a"), "two and more").expect("written");
         field.keep(SECOND);
         let (kind, opened) = (field.kind.name, field.open());
-        let ids: Vec<String> = opened.snapshots().expect("told").into_iter().map(|snapshot| snapshot.id).collect();
+        let ids: Vec<String> = opened.0.snapshots().expect("told").into_iter().map(|snapshot| snapshot.id).collect();
         assert_eq!(ids, [FIRST, SECOND], "{kind}");
         for (named, content) in [(None, "two and more"), (Some(SECOND), "two and more"), (Some(FIRST), "one")] {
             let snapshot = opened.choose(named).expect("it is there");
             let entries = streamed(&opened, &snapshot, &[]);
-            let (_, found) = entries.iter().find(|(entry, _)| entry.path == b"a").expect("it is in it");
-            assert_eq!(String::from_utf8_lossy(found), content, "{kind}");
-            let size = listed(&opened, &snapshot).iter().find(|entry| entry.path == b"a").map(|entry| entry.size);
-            assert_eq!(size, Some(content.len() as u64), "{kind}");
+            let is_dump = kind.starts_with("dump");
+            let path: &[u8] = if is_dump { b"dump.sql" } else { b"a" };
+            let (_, found) = entries.iter().find(|(entry, _)| entry.path == path).expect("it is in it");
+            let expected =
+                if is_dump { String::from_utf8(dump_of(content)).expect("text") } else { content.to_owned() };
+            assert_eq!(String::from_utf8_lossy(found), expected, "{kind}");
+            let size = listed(&opened, &snapshot).iter().find(|entry| entry.path == path).map(|entry| entry.size);
+            assert_eq!(size, Some(expected.len() as u64), "{kind}");
         }
         let error = opened.choose(Some("app")).expect_err("there is none of this name");
         assert!(matches!(error, SourceError::NoSnapshot(_)), "{kind}: {error}");
@@ -235,8 +336,8 @@ fn what_is_counted_is_what_comes() {
     let parts = ["folder", "folder/deeper", "empty folder", "sparse", "block", "plain", "twin", "missing", ""];
     for field in Field::each(odd_tree) {
         let kind = field.kind.name;
-        let backup = Backup::open(&(field.kind.spec)(&field.backups())).expect("it opens");
-        let found = backup.survey(&wants(&parts), 0).expect("it can be looked through");
+        let backup = Backup::open(&(field.kind.spec)(&field.backups()), &context()).expect("it opens");
+        let found = backup.survey(&wants(&parts), 0).expect("it can be looked through").contents;
         for (part, candidates) in parts.iter().zip(&found.candidates) {
             let mut archive = Vec::new();
             backup.stream(&[part.as_bytes().to_vec()], &mut archive).expect("it can be read");
@@ -308,7 +409,7 @@ impl Write for Leaving {
 
 #[test]
 fn it_ends_when_nobody_listens() {
-    for field in Field::each(noise) {
+    for field in Field::all(noise) {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
         for room in [0, 600_000] {
@@ -358,7 +459,7 @@ fn noise(tree: &Path) {
 
 #[test]
 fn what_vanishes_meanwhile_never_makes_a_whole_archive() {
-    for field in Field::each(noise) {
+    for field in Field::all(noise) {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
         let (told, backups) = (listed(&opened, &snapshot).len(), field.backups());
@@ -377,7 +478,7 @@ fn what_vanishes_meanwhile_never_makes_a_whole_archive() {
 
 #[test]
 fn what_is_cut_off_is_told_before_anything_is_restored() {
-    for field in Field::each(noise) {
+    for field in Field::all(noise) {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
         (field.kind.spoil)(&field.backups(), FIRST);
@@ -385,14 +486,17 @@ fn what_is_cut_off_is_told_before_anything_is_restored() {
         match kind {
             // What is not in a folder any more is not in the backup, as far as anybody can tell.
             "folder" => assert!(result.is_ok(), "{kind}"),
-            _ => assert!(matches!(result, Err(SourceError::Corrupt(_) | SourceError::Broken(_))), "{kind}: {result:?}"),
+            _ => assert!(
+                matches!(result, Err(SourceError::Corrupt(_) | SourceError::Broken(_) | SourceError::Incomplete(_))),
+                "{kind}: {result:?}"
+            ),
         }
     }
 }
 
 #[test]
 fn what_is_gone_cannot_be_read() {
-    for field in Field::each(|tree| fs::write(tree.join("a"), "one").expect("written")) {
+    for field in Field::all(|tree| fs::write(tree.join("a"), "one").expect("written")) {
         let kind = field.kind.name;
         let (opened, snapshot) = field.newest();
         fs::rename(field.backups().join(FIRST), field.folder.path().join("elsewhere")).expect("moved");
@@ -408,4 +512,49 @@ fn what_is_gone_cannot_be_read() {
         let told = opened.list(&snapshot, 0, &mut |_| {});
         assert!(kind == "folder" || told.is_err(), "{kind}");
     }
+}
+
+#[test]
+fn what_is_told_of_a_dump_is_what_comes() {
+    for field in Field::of(dumps().into_iter(), noise) {
+        let kind = field.kind.name;
+        let backup = Backup::open(&(field.kind.spec)(&field.backups()), &context()).expect("it opens");
+        let survey = backup.survey(&[], 0).expect("it can be looked through");
+        let BackupAccess::Dump(dump) = survey.access else { panic!("{kind}: {:?}", survey.access) };
+        let (opened, snapshot) = field.newest();
+        let came = streamed(&opened, &snapshot, &[]);
+        let told = listed(&opened, &snapshot);
+        assert_eq!(came.iter().map(|(entry, _)| entry).collect::<Vec<_>>(), told.iter().collect::<Vec<_>>(), "{kind}");
+        let bytes = dumped(&field.tree()).len() as u64;
+        assert_eq!((survey.contents.whole.amount.files, survey.contents.whole.amount.bytes), (1, bytes), "{kind}");
+        assert_eq!((dump.bytes, dump.tables), (bytes, 1), "{kind}");
+    }
+}
+
+#[test]
+fn a_folder_of_the_engines_host_is_used_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app-2026-11-01");
+    fs::create_dir(&path).expect("made");
+    trees::make(&path, ALL);
+    let place = SourcePlace::on_host(path.to_str().expect("text"));
+    let open = |snapshot: Option<&str>| {
+        let spec = spec(place.clone(), Keys::default());
+        Backup::open(&SourceSpec { snapshot: snapshot.map(str::to_owned), ..spec }, &context())
+    };
+    let survey = open(None).expect("it opens").survey(&wants(&["folder"]), 0).expect("it can be looked through");
+    assert_eq!(survey.access, BackupAccess::HostPath(path.to_str().expect("text").to_owned()));
+    let by_dir = spec(SourcePlace::at_path(SourceKind::Dir, &path), Keys::default());
+    let by_dir = Backup::open(&by_dir, &context()).expect("it opens").survey(&wants(&["folder"]), 0).expect("looked");
+    assert_eq!(survey.contents, by_dir.contents);
+    assert_eq!(survey.snapshot.id, "app-2026-11-01");
+    assert!(survey.snapshot.time.is_some(), "the worker tells when it was changed");
+    assert!(open(Some("app-2026-11-01")).is_ok());
+    let error = open(Some("other")).expect_err("there is none of this name");
+    assert_eq!(error.to_string(), "its only snapshot is called app-2026-11-01, not other");
+    let streamed = open(None).expect("it opens").stream(&[], &mut io::sink()).expect_err("it is not read here");
+    assert!(matches!(streamed, SourceError::Unreachable { .. }), "{streamed}");
+    fs::remove_dir_all(&path).expect("removed");
+    let gone = open(None).expect("it opens").survey(&[], 0).expect_err("it is gone");
+    assert!(matches!(gone, SourceError::NotThere(_)), "{gone}");
 }

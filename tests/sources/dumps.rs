@@ -4,15 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::local_host::context;
 use rehearsa::archive::read::{Limits, Reader};
 use rehearsa::model::dump::DumpFormat;
-use rehearsa::model::source::{Keys, SourcePlace, SourceSpec};
+use rehearsa::model::source::{BackupAccess, Keys, SourcePlace, SourceSpec};
+use rehearsa::model::source_kind::SourceKind;
 use rehearsa::source::Backup;
 
 const SQL: &str = "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n";
 
 fn spec(path: &Path) -> SourceSpec {
-    SourceSpec { place: SourcePlace::Dump(path.to_owned()), snapshot: None, keys: Keys::default() }
+    SourceSpec { place: SourcePlace::at_path(SourceKind::Dump, path), snapshot: None, keys: Keys::default() }
 }
 
 /// The entries of the archive that a source pours out, with their contents.
@@ -42,10 +44,11 @@ fn a_packed_dump_is_poured_out_as_a_plain_file() {
         fs::write(dir.path().join(name), packed).expect("written");
     }
     for name in ["app.sql", "app.sql.gz", "app.sql.zst", "app.sql.xz"] {
-        let backup = Backup::open(&spec(&dir.path().join(name))).expect("it opens");
-        let dump = backup.dump().expect("it is whole").expect("it is a dump");
+        let backup = Backup::open(&spec(&dir.path().join(name)), &context()).expect("it opens");
+        let survey = backup.survey(&[], 0).expect("it is looked through");
+        let BackupAccess::Dump(dump) = survey.access else { panic!("it is a dump: {:?}", survey.access) };
         assert_eq!((dump.format, dump.rows, dump.bytes), (DumpFormat::Sql, Some(1), SQL.len() as u64), "{name}");
-        let found = backup.survey(&[], 0).expect("it is looked through");
+        let found = survey.contents;
         assert_eq!((found.whole.amount.files, found.whole.amount.bytes), (1, SQL.len() as u64), "{name}");
         assert_eq!(streamed(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{name}");
     }

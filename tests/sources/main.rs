@@ -2,5 +2,6 @@
 
 mod conformance;
 mod dumps;
+mod local_host;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,6 +11,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+use crate::model::source_kind::SourceKind;
+
 /// A plan file of rehearsa: what holds for all services, for a stack, for a service, and where backups are.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, title = "rehearsa.toml")]
@@ -50,7 +52,7 @@ struct RehearsaToml {
 struct Source {
     /// What kind, and where: `tar:FILE` (a pattern in its last part takes the newest), `tar:-` for standard input, `dir:FOLDER`,
     /// `daemon:FOLDER` for one on the engine's host, `dump:FILE` for a dump of a database. A relative path is relative to the folder of the plan file.
-    #[schemars(regex(pattern = "^(tar|dir|daemon|dump):."))]
+    #[schemars(regex(pattern = SourceKind::written_out_pattern()))]
     from: String,
     /// A snapshot by the source's name for it, or `latest`.
     #[schemars(length(min = 1))]

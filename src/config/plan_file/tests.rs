@@ -16,6 +16,7 @@ use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
 use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
+use crate::model::source_kind::SourceKind;
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -164,7 +165,7 @@ fn every_key_is_understood() {
     let file = parse(&text).expect("it is right");
     let spec = |name: &str| file.sources[name].spec.clone();
     let nightly = SourceSpec {
-        place: SourcePlace::Tar("plans/backups/app-*.tar.gz".into()),
+        place: SourcePlace::at_path(SourceKind::Tar, "plans/backups/app-*.tar.gz"),
         snapshot: None,
         keys: Keys { passphrase: Some(SecretPlace::File("/run/secrets/backup".into())), identity: None },
     };
@@ -173,11 +174,14 @@ fn every_key_is_understood() {
         passphrase: Some(SecretPlace::Env("BACKUP_PASSPHRASE".to_owned())),
         identity: Some("/home/me/.config/age/key.txt".into()),
     };
-    let offsite =
-        SourceSpec { place: SourcePlace::Dir("/mnt/offsite".into()), snapshot: Some("2026-01-31".to_owned()), keys };
+    let offsite = SourceSpec {
+        place: SourcePlace::at_path(SourceKind::Dir, "/mnt/offsite"),
+        snapshot: Some("2026-01-31".to_owned()),
+        keys,
+    };
     assert_eq!(spec("offsite"), offsite);
-    assert_eq!(spec("host").place, SourcePlace::DaemonDir("/srv/backup".to_owned()));
-    assert_eq!(spec("pipe").place, SourcePlace::TarStdin);
+    assert_eq!(spec("host").place, SourcePlace::on_host("/srv/backup"));
+    assert_eq!(spec("pipe").place, SourcePlace::stdin(SourceKind::Tar));
     assert_eq!(spec("pipe").keys.passphrase, Some(SecretPlace::Command("pass show backup".to_owned())));
 
     let all = Overrides {
@@ -240,7 +244,7 @@ fn every_key_is_understood() {
 fn the_home_folder_is_known_by_its_sign() {
     let text = "[sources.a]\nfrom = \"tar:~/b.tar\"\npassphrase = { file = \"~/p\" }\n";
     let spec = parse(text).expect("it is right").sources["a"].spec.clone();
-    assert_eq!(spec.place, SourcePlace::Tar("/home/me/b.tar".into()));
+    assert_eq!(spec.place, SourcePlace::at_path(SourceKind::Tar, "/home/me/b.tar"));
     assert_eq!(spec.keys.passphrase, Some(SecretPlace::File("/home/me/p".into())));
     let told = PlanFile::parse(Path::new("p.toml"), text, None).expect_err("no home").to_string();
     assert!(told.contains("p.toml:2:8: from: ") && told.contains("p.toml:3:23: file: `~` is not known here"), "{told}");

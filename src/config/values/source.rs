@@ -1,68 +1,70 @@
 //! Sources as people write them: `tar:backups/app-*.tar.gz`, `tar:-`, `dir:/mnt/backup`, `daemon:/srv/backup`.
 //!
-//! `live`, and the names that a plan file gives to its sources, are words of whoever calls.
+//! Which kinds there are, and what may follow the colon of each, is the table in [`crate::model::source_kind`]. `live`, and the
+//! names that a plan file gives to its sources, are words of whoever calls.
 
 use std::path::Path;
 
 use super::suggest::suggestion;
 use crate::config::error::{ConfigError, SettingOrigin};
-use crate::model::source::{SourcePlace, is_archive_name, is_dump_name};
-
-/// The kinds there are, as each is written.
-const FORMS: &str = "tar:FILE, tar:- (standard input), dir:FOLDER, daemon:FOLDER (on the engine's host), dump:FILE (of a database), dump:-";
-
-/// The kinds there are.
-const KINDS: [&str; 4] = ["tar", "dir", "daemon", "dump"];
+use crate::model::source::{SourceLocation, SourcePlace};
+use crate::model::source_kind::{LocationSyntax, SourceKind};
 
 /// Backup programs and file systems whose own format is not read yet.
 const NOT_YET: [&str; 10] =
     ["restic", "borg", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
-/// Whether this is meant as a source, be it a wrong one, and not as a name that a plan file gives to one.
+/// Whether the text is meant as a source, be it a wrong one, and not as a name that a plan file gives to a source.
 pub fn is_written_out(text: &str) -> bool {
     text.is_empty()
         || text.contains([':', '/'])
-        || KINDS.contains(&text)
+        || SourceKind::of_name(text).is_some()
         || NOT_YET.contains(&text)
-        || is_archive_name(text)
-        || is_dump_name(text)
+        || SourceKind::of_file_name(text).is_some()
 }
 
 /// Reads a source; `origin` is named in the error, and relative paths are relative to the folder `relative_to`.
 pub fn parse(origin: &SettingOrigin, text: &str, relative_to: &Path) -> Result<SourcePlace, ConfigError> {
     let text = text.trim();
     let error = |expected: String| ConfigError::value(origin, text, expected);
-    let Some((kind, rest)) = text.split_once(':') else {
+    let Some((name, rest)) = text.split_once(':') else {
         return Err(error(without_kind(text)));
     };
-    match kind {
-        "tar" if rest == "-" => Ok(SourcePlace::TarStdin),
-        "tar" => {
-            let path = with_pattern(rest, "an archive", "tar:backups/app-*.tar.gz").map_err(error)?;
-            Ok(SourcePlace::Tar(relative_to.join(path)))
+    let by_alias = SourceKind::ALL.iter().find_map(|&kind| {
+        let rest = text.strip_prefix(kind.row().alias?)?.strip_prefix(':')?;
+        Some((kind, rest))
+    });
+    let by_name = || SourceKind::of_name(name).map(|kind| (kind, rest));
+    match by_alias.or_else(by_name) {
+        Some((kind, rest)) => {
+            let location = location(&kind.row().syntax, rest).map_err(error)?;
+            Ok(SourcePlace { kind, location }.below(relative_to))
         }
-        "dump" if rest == "-" => Ok(SourcePlace::DumpStdin),
-        "dump" => {
-            let path = with_pattern(rest, "a dump", "dump:backups/app-*.sql.gz").map_err(error)?;
-            Ok(SourcePlace::Dump(relative_to.join(path)))
-        }
-        "dir" => match rest.strip_prefix("daemon:") {
-            Some(rest) => on_daemon(rest).map_err(error),
-            None => Ok(SourcePlace::Dir(relative_to.join(path(rest).map_err(error)?))),
-        },
-        "daemon" => on_daemon(rest).map_err(error),
         // What follows may be another program's address with a password in it.
-        _ => Err(ConfigError::value(origin, &format!("{kind}:…"), unknown_kind(kind))),
+        None => Err(ConfigError::value(origin, &format!("{name}:…"), unknown_kind(name))),
     }
 }
 
-/// A path in whose last part a pattern may stand.
-fn with_pattern<'a>(text: &'a str, what: &str, example: &str) -> Result<&'a Path, String> {
-    let path = path(text)?;
-    if has_pattern(path.parent()) {
-        return Err(format!("{what}: a pattern may stand in the last part of the path only, as in `{example}`"));
+/// Reads what follows the colon.
+fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, String> {
+    match syntax {
+        LocationSyntax::FileOrStdin { .. } if text == "-" => Ok(SourceLocation::Stdin),
+        LocationSyntax::FileOrStdin { what, example } => {
+            let path = path(text)?;
+            if has_pattern(path.parent()) {
+                return Err(format!(
+                    "{what}: a pattern may stand in the last part of the path only, as in `{example}`"
+                ));
+            }
+            Ok(SourceLocation::Path(path.to_owned()))
+        }
+        LocationSyntax::Folder => Ok(SourceLocation::Path(path(text)?.to_owned())),
+        LocationSyntax::HostFolder if text.starts_with('/') => Ok(SourceLocation::HostPath(text.to_owned())),
+        LocationSyntax::HostFolder => {
+            Err("a folder on the engine's host, whose path begins with a slash; write it as `daemon:/srv/backup`"
+                .to_owned())
+        }
     }
-    Ok(path)
 }
 
 fn path(text: &str) -> Result<&Path, String> {
@@ -77,14 +79,6 @@ fn path(text: &str) -> Result<&Path, String> {
     }
 }
 
-fn on_daemon(path: &str) -> Result<SourcePlace, String> {
-    if !path.starts_with('/') {
-        return Err("a folder on the engine's host, whose path begins with a slash; write it as `daemon:/srv/backup`"
-            .to_owned());
-    }
-    Ok(SourcePlace::DaemonDir(path.to_owned()))
-}
-
 fn has_pattern(folder: Option<&Path>) -> bool {
     folder.is_some_and(|folder| folder.to_string_lossy().contains(['*', '?']))
 }
@@ -92,33 +86,31 @@ fn has_pattern(folder: Option<&Path>) -> bool {
 /// What is said of a source without a kind before it.
 fn without_kind(text: &str) -> String {
     if text.is_empty() {
-        return format!("a source; there are {FORMS}");
+        return format!("a source; there are {}", SourceKind::all_forms());
     }
-    if KINDS.contains(&text) || NOT_YET.contains(&text) {
+    if SourceKind::of_name(text).is_some() || NOT_YET.contains(&text) {
         return unknown_kind(text);
     }
-    if is_dump_name(text) {
-        return format!("a source until it says what kind; write `dump:{text}`");
-    }
-    if is_archive_name(text) {
-        return format!("a source until it says what kind; write `tar:{text}`");
+    if let Some(kind) = SourceKind::of_file_name(text) {
+        return format!("a source until it says what kind; write `{}:{text}`", kind.name());
     }
     format!("a source until it says what kind; write `dir:{text}` for a folder or `tar:{text}` for an archive")
 }
 
-fn unknown_kind(kind: &str) -> String {
-    if NOT_YET.contains(&kind) {
+fn unknown_kind(name: &str) -> String {
+    let forms = SourceKind::all_forms();
+    if NOT_YET.contains(&name) {
         return format!(
-            "a source that is supported yet; restore the backup into a folder with {kind} itself and give that as \
-             `dir:FOLDER`. There are {FORMS}"
+            "a source that is supported yet; restore the backup into a folder with {name} itself and give that as \
+             `dir:FOLDER`. There are {forms}"
         );
     }
-    if KINDS.contains(&kind) {
-        return format!("a source, for it has no path; there are {FORMS}");
+    if SourceKind::of_name(name).is_some() {
+        return format!("a source, for it has no path; there are {forms}");
     }
-    match suggestion(kind, KINDS) {
-        Some(hint) => format!("a source of a known kind; {hint} There are {FORMS}"),
-        None => format!("a source of a known kind; there are {FORMS}"),
+    match suggestion(name, SourceKind::names()) {
+        Some(hint) => format!("a source of a known kind; {hint} There are {forms}"),
+        None => format!("a source of a known kind; there are {forms}"),
     }
 }
 
@@ -135,16 +127,16 @@ mod tests {
     #[test]
     fn sources_are_read_in_all_their_forms() {
         let cases = [
-            ("tar:-", SourcePlace::TarStdin),
-            ("dump:-", SourcePlace::DumpStdin),
-            ("dump:b/app-*.sql.gz", SourcePlace::Dump("/plans/b/app-*.sql.gz".into())),
-            ("tar:/b/app.tar.gz", SourcePlace::Tar("/b/app.tar.gz".into())),
-            ("tar:b/app-*.tar.gz", SourcePlace::Tar("/plans/b/app-*.tar.gz".into())),
-            ("tar:b:c.tar", SourcePlace::Tar("/plans/b:c.tar".into())),
-            (" dir:backup ", SourcePlace::Dir("/plans/backup".into())),
-            ("dir:/b", SourcePlace::Dir("/b".into())),
-            ("daemon:/srv/b", SourcePlace::DaemonDir("/srv/b".to_owned())),
-            ("dir:daemon:/srv/b", SourcePlace::DaemonDir("/srv/b".to_owned())),
+            ("tar:-", SourcePlace::stdin(SourceKind::Tar)),
+            ("dump:-", SourcePlace::stdin(SourceKind::Dump)),
+            ("dump:b/app-*.sql.gz", SourcePlace::at_path(SourceKind::Dump, "/plans/b/app-*.sql.gz")),
+            ("tar:/b/app.tar.gz", SourcePlace::at_path(SourceKind::Tar, "/b/app.tar.gz")),
+            ("tar:b/app-*.tar.gz", SourcePlace::at_path(SourceKind::Tar, "/plans/b/app-*.tar.gz")),
+            ("tar:b:c.tar", SourcePlace::at_path(SourceKind::Tar, "/plans/b:c.tar")),
+            (" dir:backup ", SourcePlace::at_path(SourceKind::Dir, "/plans/backup")),
+            ("dir:/b", SourcePlace::at_path(SourceKind::Dir, "/b")),
+            ("daemon:/srv/b", SourcePlace::on_host("/srv/b")),
+            ("dir:daemon:/srv/b", SourcePlace::on_host("/srv/b")),
         ];
         for (text, place) in cases {
             assert_eq!(parse(&FLAG, text, Path::new("/plans")).expect(text), place, "{text}");

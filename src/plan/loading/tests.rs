@@ -10,6 +10,7 @@ use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{BackupContents, Keys, MapRule, SourceSpec};
+use crate::model::source_kind::SourceKind;
 use crate::plan::{Survey, draft, resolve};
 
 fn volume(name: &str, target: &str, read_only: bool) -> Mount {
@@ -27,7 +28,7 @@ fn dump(format: DumpFormat) -> Dump {
 }
 
 fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
-    let place = SourcePlace::Dump("/b/app.sql".into());
+    let place = SourcePlace::at_path(SourceKind::Dump, "/b/app.sql");
     let source = Some(SourceSpec { place, snapshot: None, keys: Keys::default() });
     let selection = Selection::default();
     let draft = draft(vec![(service, ServiceSettings { source, ..rehearsal })], &selection);

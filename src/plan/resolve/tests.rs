@@ -1,8 +1,6 @@
 //! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be
 //! guessed at.
 
-use std::path::PathBuf;
-
 use super::*;
 use crate::config::settings::Selection;
 use crate::model::event::Amount;
@@ -12,6 +10,7 @@ use crate::model::sample;
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{Candidate, Keys, MapRule, MountQuery, Pattern, SourcePlace, SourceSpec};
+use crate::model::source_kind::SourceKind;
 use crate::plan::decide::shown;
 use crate::plan::draft;
 
@@ -40,7 +39,7 @@ fn service(name: &str, mounts: Vec<Mount>) -> Service {
 }
 
 fn settings() -> ServiceSettings {
-    let place = SourcePlace::Tar(PathBuf::from("app.tar"));
+    let place = SourcePlace::at_path(SourceKind::Tar, "app.tar");
     ServiceSettings {
         source: Some(SourceSpec { place, snapshot: None, keys: Keys::default() }),
         ..ServiceSettings::default()

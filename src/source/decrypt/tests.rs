@@ -151,8 +151,9 @@ fn without_gpg_it_is_said_what_is_missing() {
 #[test]
 fn a_passphrase_is_the_first_line_of_what_is_named() {
     let field = Field::new();
+    let environment = Environment::from_iter([("SET", "fixture-pass"), ("EMPTY", "")]);
     let fetched = |place: SecretPlace| {
-        Unlocked::fetch(&Keys { passphrase: Some(place), identity: None })
+        Unlocked::fetch(&Keys { passphrase: Some(place), identity: None }, &environment)
             .map(|keys| keys.passphrase.map(|secret| secret.reveal().to_owned()).unwrap_or_default())
             .map_err(|error| kind(&error))
     };
@@ -167,5 +168,10 @@ fn a_passphrase_is_the_first_line_of_what_is_named() {
     for place in [file("\nfixture-pass"), file(""), command("true"), command("printf fixture-; echo pass; exit 3")] {
         is(fetched(place).map(String::into_bytes), "no key: ");
     }
-    is(fetched(SecretPlace::Env("REHEARSA_NO_SUCH_VARIABLE".to_owned())).map(String::into_bytes), "no key: ");
+    let variable = |name: &str| fetched(SecretPlace::Env(name.to_owned()));
+    assert_eq!(variable("SET"), Ok("fixture-pass".to_owned()));
+    for (name, expected) in [("EMPTY", "EMPTY is empty"), ("UNSET", "UNSET is not set")] {
+        let error = variable(name).expect_err("it has nothing");
+        assert!(error.starts_with("no key: ") && error.ends_with(expected), "{error}");
+    }
 }

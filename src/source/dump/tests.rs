@@ -6,13 +6,36 @@ use std::process::Command;
 use super::*;
 use crate::archive::read::{Limits, Reader};
 use crate::model::diagnosis::Code;
-use crate::model::source::{SourcePlace, SourceSpec};
-use crate::source::Backup;
+use crate::model::environment::Environment;
+use crate::model::source::{BackupAccess, Keys, MountQuery, SourcePlace, SourceSpec};
+use crate::model::source_kind::SourceKind;
+use crate::source::{Backup, EngineHost, HostFolder};
 
 const SQL: &str = "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n";
 
 fn spec(path: &Path) -> SourceSpec {
-    SourceSpec { place: SourcePlace::Dump(path.to_owned()), snapshot: None, keys: Keys::default() }
+    SourceSpec { place: SourcePlace::at_path(SourceKind::Dump, path), snapshot: None, keys: Keys::default() }
+}
+
+/// No dump lies on the engine's host.
+struct NoHost;
+
+impl EngineHost for NoHost {
+    fn survey(&self, path: &str, _queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
+        panic!("{path} is not asked for")
+    }
+}
+
+fn open_backup(path: &Path) -> Result<Backup, SourceError> {
+    let context = SourceContext { environment: Environment::default(), host: std::sync::Arc::new(NoHost) };
+    Backup::open(&spec(path), &context)
+}
+
+fn dump_of(backup: &Backup) -> Result<Dump, SourceError> {
+    match backup.survey(&[], 0)?.access {
+        BackupAccess::Dump(dump) => Ok(dump),
+        other => panic!("it is a dump: {other:?}"),
+    }
 }
 
 /// The entries of the archive that a source pours out, with their contents.
@@ -34,8 +57,8 @@ fn streamed(backup: &Backup) -> Vec<(String, Vec<u8>)> {
 
 #[track_caller]
 fn refused(path: &Path, code: Code, words: &str) {
-    let error = Backup::open(&spec(path)).and_then(|backup| backup.dump().map(drop)).expect_err("refused");
-    let diagnosis = error.diagnosis(&SourcePlace::Dump(path.to_owned()));
+    let error = open_backup(path).and_then(|backup| dump_of(&backup)).expect_err("refused");
+    let diagnosis = error.diagnosis(&SourcePlace::at_path(SourceKind::Dump, path));
     assert_eq!(diagnosis.code, code, "{diagnosis}");
     assert!(diagnosis.message.contains(words), "{diagnosis}");
 }
@@ -47,7 +70,7 @@ fn the_newest_of_a_pattern_or_a_folder_is_taken() {
         fs::write(dir.path().join(name), SQL).expect("written");
     }
     for path in [dir.path().to_owned(), dir.path().join("app-*.sql")] {
-        assert_eq!(Backup::open(&spec(&path)).expect("it opens").snapshot.id, "app-2026-11-03.sql", "{path:?}");
+        assert_eq!(open_backup(&path).expect("it opens").snapshot.id, "app-2026-11-03.sql", "{path:?}");
     }
     refused(&dir.path().join("none.sql"), Code::SourceUnreachable, "there is no file");
     fs::create_dir(dir.path().join("empty")).expect("made");
@@ -74,8 +97,8 @@ fn what_is_not_whole_or_no_dump_is_told_apart() {
     refused(&at("lite.sql", b"PRAGMA foreign_keys=OFF;\nCOMMIT;\n"), Code::SourceOtherFormat, "SQLite");
     refused(&at("noise.sql", b"\x01\0\x02"), Code::SourceOtherFormat, "binary");
     refused(&at("cut.rdb", b"REDIS0011\xfa\x09"), Code::RestoreIncomplete, "mark of its end");
-    let rdb = Backup::open(&spec(&at("good.rdb", b"REDIS0011\xff\0\0\0\0\0\0\0\0"))).expect("it opens");
-    assert_eq!(rdb.dump().expect("whole").expect("a dump").format, DumpFormat::Redis);
+    let rdb = open_backup(&at("good.rdb", b"REDIS0011\xff\0\0\0\0\0\0\0\0")).expect("it opens");
+    assert_eq!(dump_of(&rdb).expect("whole").format, DumpFormat::Redis);
     let toc = archive::tests::sample(1, &[("TABLE", "o"), ("TABLE DATA", "o")]);
     refused(&at("cut.dump", &toc[..toc.len() - 3]), Code::RestoreIncomplete, "table of contents");
     refused(&at("rowless.dump", &toc), Code::RestoreIncomplete, "has no rows");
@@ -90,12 +113,12 @@ fn a_folder_of_pg_dump_has_the_files_that_it_names() {
         .expect("written");
     refused(&folder, Code::RestoreIncomplete, "3350.dat");
     fs::write(folder.join("3350.dat.gz"), "rows").expect("written");
-    let backup = Backup::open(&spec(&folder)).expect("it opens");
-    let dump = backup.dump().expect("it is whole").expect("it is a dump");
+    let backup = open_backup(&folder).expect("it opens");
+    let dump = dump_of(&backup).expect("it is whole");
     assert_eq!((dump.format, dump.databases.as_slice()), (DumpFormat::PostgresFolder, &["app".to_owned()][..]));
     let mut names: Vec<String> = streamed(&backup).into_iter().map(|(name, _)| name).collect();
     names.sort();
     assert_eq!(names, ["dump", "dump/3350.dat.gz", "dump/toc.dat"]);
-    let found = backup.survey(&[], 0).expect("it is looked through");
+    let found = backup.survey(&[], 0).expect("it is looked through").contents;
     assert_eq!(found.whole.amount.files, 2);
 }

@@ -1,0 +1,188 @@
+//! The kinds of sources: what is known of each without opening one. How one is opened stands in the room `source`.
+//!
+//! A new kind is a row here, a row in `source/kinds.rs` and a file beside it.
+
+/// What is known of a kind of source.
+#[derive(Debug)]
+pub struct SourceKindRow {
+    /// The word before the colon: `tar` in `tar:FILE`.
+    pub name: &'static str,
+    /// Another spelling of the word before the colon.
+    pub alias: Option<&'static str>,
+    /// The word before test names: `[tar] media::jellyfin`.
+    pub label: &'static str,
+    /// What may follow the colon.
+    pub syntax: LocationSyntax,
+    /// How a source of this kind is written, as messages list it.
+    pub forms: &'static str,
+    /// Whether a file of this name is usually one of this kind: a path without a kind is then met with the right one.
+    pub is_usual_name: fn(&str) -> bool,
+}
+
+/// What may follow the colon of a source.
+#[derive(Debug)]
+pub enum LocationSyntax {
+    /// A file of this machine, or a pattern of files in the last part of the path; `-` is standard input.
+    FileOrStdin {
+        /// What such a file is, for messages.
+        what: &'static str,
+        /// A source with a pattern.
+        example: &'static str,
+    },
+    /// A folder of this machine, or a pattern of folders in the last part of the path.
+    Folder,
+    /// A folder of the engine's host: an absolute path.
+    HostFolder,
+}
+
+macro_rules! source_kinds {
+    ($($(#[$doc:meta])* $kind:ident => $row:expr;)+) => {
+        /// A kind of source.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum SourceKind {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl SourceKind {
+            /// All kinds, in the order in which messages list them.
+            pub const ALL: &[SourceKind] = &[$(SourceKind::$kind),+];
+
+            /// What is known of this kind.
+            pub fn row(self) -> &'static SourceKindRow {
+                match self {
+                    $(SourceKind::$kind => {
+                        const ROW: &SourceKindRow = &$row;
+                        ROW
+                    })+
+                }
+            }
+        }
+    };
+}
+
+source_kinds! {
+    /// Tar archives, packed and encrypted as they may be.
+    Tar => SourceKindRow {
+        name: "tar",
+        alias: None,
+        label: "tar",
+        syntax: LocationSyntax::FileOrStdin { what: "an archive", example: "tar:backups/app-*.tar.gz" },
+        forms: "tar:FILE, tar:- (standard input)",
+        is_usual_name: is_archive_name,
+    };
+    /// Folders of this machine.
+    Dir => SourceKindRow {
+        name: "dir",
+        alias: None,
+        label: "dir",
+        syntax: LocationSyntax::Folder,
+        forms: "dir:FOLDER",
+        is_usual_name: |_| false,
+    };
+    /// Folders of the engine's host.
+    Daemon => SourceKindRow {
+        name: "daemon",
+        alias: Some("dir:daemon"),
+        label: "dir",
+        syntax: LocationSyntax::HostFolder,
+        forms: "daemon:FOLDER (on the engine's host)",
+        is_usual_name: |_| false,
+    };
+    /// Database dumps.
+    Dump => SourceKindRow {
+        name: "dump",
+        alias: None,
+        label: "dump",
+        syntax: LocationSyntax::FileOrStdin { what: "a dump", example: "dump:backups/app-*.sql.gz" },
+        forms: "dump:FILE (of a database), dump:-",
+        is_usual_name: is_dump_name,
+    };
+}
+
+impl SourceKind {
+    /// The word before the colon.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The kind of this word before the colon.
+    pub fn of_name(name: &str) -> Option<SourceKind> {
+        SourceKind::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// The words before the colon of all kinds.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SourceKind::ALL.iter().map(|kind| kind.name())
+    }
+
+    /// The words before test names of all kinds; a word may come twice.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        SourceKind::ALL.iter().map(|kind| kind.row().label)
+    }
+
+    /// The kind that a file of this name usually is.
+    pub fn of_file_name(name: &str) -> Option<SourceKind> {
+        // A dump may be packed and encrypted as an archive is: the kind with the narrower names is asked first.
+        SourceKind::ALL.iter().rev().copied().find(|kind| (kind.row().is_usual_name)(name))
+    }
+
+    /// How sources of all kinds are written, with commas between them.
+    pub fn all_forms() -> String {
+        SourceKind::ALL.iter().map(|kind| kind.row().forms).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Regular expression of a source that is written out, for editors that check the plan file.
+    pub fn written_out_pattern() -> String {
+        format!("^({}):.", SourceKind::names().collect::<Vec<_>>().join("|"))
+    }
+}
+
+/// Whether a file's name is that of an archive, encrypted or not.
+pub fn is_archive_name(name: &str) -> bool {
+    const ENCRYPTED: [&str; 4] = [".age", ".gpg", ".pgp", ".asc"];
+    const PACKED: [&str; 11] =
+        [".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tar.zstd"];
+    let name = name.to_lowercase();
+    ENCRYPTED.iter().chain(&PACKED).any(|end| name.ends_with(end))
+}
+
+/// Whether a file's name is that of a database dump, packed and encrypted or not.
+pub fn is_dump_name(name: &str) -> bool {
+    const DUMPS: [&str; 6] = ["sql", "dump", "pgdump", "dmp", "rdb", "mysqldump"];
+    const AROUND: [&str; 10] = ["gz", "zst", "zstd", "xz", "bz2", "age", "gpg", "pgp", "asc", "custom"];
+    let name = name.to_lowercase();
+    let mut ends = name.rsplit('.').skip_while(|end| AROUND.contains(end));
+    ends.next().is_some_and(|end| DUMPS.contains(&end) && end.len() < name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_its_word_and_by_the_names_of_its_files() {
+        for kind in SourceKind::ALL {
+            assert_eq!(SourceKind::of_name(kind.name()), Some(*kind));
+            assert!(kind.row().forms.starts_with(&format!("{}:", kind.name())), "{kind:?}");
+        }
+        assert_eq!(SourceKind::of_name("restic"), None);
+        for (name, kind) in [
+            ("app.tar.zst", Some(SourceKind::Tar)),
+            ("app.tgz.age", Some(SourceKind::Tar)),
+            ("app.sql.gz.gpg", Some(SourceKind::Dump)),
+            ("app", None),
+        ] {
+            assert_eq!(SourceKind::of_file_name(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_kinds_are_all_different() {
+        let mut names: Vec<&str> =
+            SourceKind::names().chain(SourceKind::ALL.iter().filter_map(|k| k.row().alias)).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,108 @@
+//! Files that are read more than once: those that a path names, or standard input. Each file is a snapshot.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
+
+use super::access::{Presence, SourceContext};
+use super::decrypt::{self, Plain, Unlocked};
+use super::error::SourceError;
+use super::spool;
+use crate::model::event::Snapshot;
+use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
+
+/// Finds the files that a path names, oldest first.
+pub type FindFiles = fn(&Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError>;
+
+/// Files, and what opens them when they are encrypted.
+#[derive(Debug)]
+pub struct ArchiveFiles {
+    stored: StoredFiles,
+    keys: Unlocked,
+}
+
+#[derive(Debug)]
+enum StoredFiles {
+    /// Files with names, the oldest first.
+    Named(Vec<(Snapshot, PathBuf)>),
+    /// The nameless file into which standard input was read.
+    Stdin(File),
+}
+
+impl ArchiveFiles {
+    /// Finds the files of a source and fetches its keys. Standard input is read to its end now.
+    pub fn open(spec: &SourceSpec, context: &SourceContext, find: FindFiles) -> Result<ArchiveFiles, SourceError> {
+        let fetch_keys = || Unlocked::fetch(&spec.keys, &context.environment);
+        match &spec.place.location {
+            SourceLocation::Path(path) => {
+                let stored = StoredFiles::Named(find(path)?);
+                Ok(ArchiveFiles { stored, keys: fetch_keys()? })
+            }
+            SourceLocation::Stdin => {
+                let keys = fetch_keys()?;
+                let file = spool::buffer_to_temp_file(io::stdin().lock(), &context.environment.temp_dir())?;
+                Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys })
+            }
+            SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
+        }
+    }
+
+    /// The snapshots, oldest first.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        match &self.stored {
+            StoredFiles::Named(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
+            StoredFiles::Stdin(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
+        }
+    }
+
+    /// The path of a snapshot; `None` for standard input and for a snapshot that is not there.
+    pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
+        match &self.stored {
+            StoredFiles::Named(files) => {
+                files.iter().find(|(known, _)| known.id == snapshot.id).map(|(_, path)| path.as_path())
+            }
+            StoredFiles::Stdin(_) => None,
+        }
+    }
+
+    /// Opens a snapshot at its beginning and undoes its encryption.
+    pub fn plain(&self, snapshot: &Snapshot) -> Result<Plain, SourceError> {
+        let (file, path) = match &self.stored {
+            StoredFiles::Named(_) => {
+                let path = self.path(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?.to_owned();
+                (File::open(&path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
+            }
+            StoredFiles::Stdin(file) => {
+                let path = PathBuf::from("standard input");
+                // The file is opened again by its name below /proc, not cloned: two stacks may read at the same time.
+                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                (file, path)
+            }
+        };
+        decrypt::open(file, &path, &self.keys)
+    }
+}
+
+/// Whether the newest of the files or folders that the source names can be opened.
+pub fn probe(
+    place: &SourcePlace,
+    find: FindFiles,
+    open: impl Fn(&Path) -> io::Result<()>,
+) -> Result<Presence, SourceError> {
+    let path = match &place.location {
+        SourceLocation::Stdin => return Ok(Presence::NotLooked("it is read when a rehearsal begins")),
+        SourceLocation::HostPath(_) => return Err(not_of_this_machine(place)),
+        SourceLocation::Path(path) => path,
+    };
+    if let Some((_, newest)) = find(path)?.last() {
+        open(newest).map_err(|error| SourceError::NotThere(format!("{} cannot be read: {error}", newest.display())))?;
+    }
+    Ok(Presence::There)
+}
+
+/// The error for a source of this machine that is given a folder of the engine's host.
+pub fn not_of_this_machine(place: &SourcePlace) -> SourceError {
+    SourceError::NotThere(format!("{place} is read by this machine, and cannot lie on the engine's host"))
+}

@@ -1,0 +1,117 @@
+//! A source that was opened, with the snapshot that was chosen from it.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
+use super::error::SourceError;
+use super::{kinds, snapshots};
+use crate::archive::survey::Survey;
+use crate::model::event::Snapshot;
+use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery, Shape, SourcePlace, SourceSpec};
+
+/// Names of snapshots that an error lists.
+const NAMED: usize = 10;
+
+/// A snapshot of an opened source.
+pub struct Backup {
+    /// The source as it was asked for.
+    pub place: SourcePlace,
+    /// Which of its snapshots.
+    pub snapshot: Snapshot,
+    source: Box<dyn Source>,
+    host: Arc<dyn EngineHost>,
+}
+
+impl Backup {
+    /// Opens the source and chooses the snapshot.
+    pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Backup, SourceError> {
+        let source = kinds::open(spec, context)?;
+        let snapshot = choose_snapshot(source.snapshots()?, spec.snapshot.as_deref())?;
+        Ok(Backup { place: spec.place.clone(), snapshot, source, host: Arc::clone(&context.host) })
+    }
+
+    /// Looks for what is wanted. Reads the snapshot to its end; one with more than `max_entries` is an error, and 0 means no
+    /// limit. On the engine's host nothing is counted: whoever asked holds the result against the limit.
+    pub fn survey(&self, queries: &[MountQuery], max_entries: u64) -> Result<BackupSurvey, SourceError> {
+        let snapshot = self.snapshot.clone();
+        match self.source.open(&self.snapshot)? {
+            Access::Stream(reader) => {
+                let contents = contents(&*reader, queries, max_entries)?;
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream })
+            }
+            Access::Dump(dump, reader) => {
+                let contents = contents(&*reader, queries, max_entries)?;
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Dump(dump) })
+            }
+            Access::HostPath(path) => {
+                let HostFolder { contents, modified } = self.host.survey(&path, queries)?;
+                if contents.whole.root == Some(Shape::File) {
+                    let words = "it is a file, and a backup that lies on the engine's host is a folder";
+                    return Err(SourceError::NotThere(words.to_owned()));
+                }
+                let snapshot = Snapshot { time: snapshot.time.or(modified), ..snapshot };
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::HostPath(path) })
+            }
+        }
+    }
+
+    /// Writes the snapshot as a tar archive, as [`SnapshotReader::stream`] does.
+    pub fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
+        match self.source.open(&self.snapshot)? {
+            Access::Stream(reader) | Access::Dump(_, reader) => reader.stream(wanted, out),
+            Access::HostPath(path) => Err(SourceError::Unreachable {
+                path: path.into(),
+                error: io::Error::other("it lies on the engine's host, and only a worker there can read it"),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Backup { place, snapshot, source, host: _ } = self;
+        f.debug_struct("Backup")
+            .field("place", place)
+            .field("snapshot", snapshot)
+            .field("source", source)
+            .finish_non_exhaustive()
+    }
+}
+
+fn contents(
+    reader: &dyn SnapshotReader,
+    queries: &[MountQuery],
+    max_entries: u64,
+) -> Result<BackupContents, SourceError> {
+    let mut survey = Survey::new(queries);
+    reader.list(max_entries, &mut |entry| survey.see(entry))?;
+    Ok(survey.finish())
+}
+
+/// The snapshot of the wanted name, or the newest of `snapshots`, which are ordered from the oldest on.
+pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+    let Some(wanted) = wanted else {
+        let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));
+        if stems.len() > 1 {
+            return Err(SourceError::Several(snapshots.into_iter().map(|snapshot| snapshot.id).collect()));
+        }
+        return snapshots.pop().ok_or_else(|| SourceError::NoSnapshot("it has none".to_owned()));
+    };
+    if let Some(at) = snapshots.iter().position(|snapshot| snapshot.id == wanted) {
+        return Ok(snapshots.swap_remove(at));
+    }
+    let newest: Vec<&str> = snapshots.iter().rev().take(NAMED).map(|snapshot| snapshot.id.as_str()).collect();
+    Err(SourceError::NoSnapshot(match newest.as_slice() {
+        [] => format!("it has no snapshots, and so none called {wanted}"),
+        [only] => format!("its only snapshot is called {only}, not {wanted}"),
+        newest => {
+            format!(
+                "none of its {} snapshots is called {wanted}; the newest are {}",
+                snapshots.len(),
+                newest.join(", ")
+            )
+        }
+    }))
+}
