@@ -7,10 +7,13 @@ use super::{daemon, dir, dump, tar};
 use crate::model::source::SourceSpec;
 use crate::model::source_kind::SourceKind;
 
+/// A source that was opened.
+type Opened = Result<Box<dyn Source>, SourceError>;
+
 /// What is done with sources of one kind.
 struct SourceHandler {
     /// Opens the source. Standard input is read now, secrets are fetched now.
-    open: fn(&SourceSpec, &SourceContext) -> Result<Box<dyn Source>, SourceError>,
+    open: fn(&SourceSpec, &SourceContext) -> Opened,
     /// Whether the source can be found at all; nothing of a backup is read.
     probe: fn(&SourceSpec) -> Result<Presence, SourceError>,
 }
