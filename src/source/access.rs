@@ -37,8 +37,8 @@ pub trait SnapshotReader {
     /// Calls `see` for each entry (metadata only). More entries than `max_entries` are an error; 0 means no limit.
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError>;
 
-    /// Writes the snapshot as a tar archive, packed or not. Parts outside of `wanted` may be left out; an empty list means
-    /// everything. A failure to write is [`SourceError::ReceiverGone`].
+    /// Writes the snapshot as a tar archive, packed or not. Parts outside of `wanted` may be left out; an empty list
+    /// means everything. A failure to write is [`SourceError::Unheard`].
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
 }
 
@@ -62,8 +62,8 @@ pub struct SourceContext {
 
 /// The engine's host, as far as a source may ask: a worker there looks into folders.
 pub trait EngineHost: Send + Sync {
-    /// Looks through the folder `path`. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the worker has
-    /// answered.
+    /// Looks through the folder `path`. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the
+    /// worker has answered.
     fn survey(&self, path: &str, queries: &[MountQuery]) -> Result<HostFolder, SourceError>;
 }
 
