@@ -5,6 +5,8 @@
 //! The services that the pages speak of are started here, as `media::jellyfin` and `media::subtitles`. A command that could
 //! reach others is run with `--list`, so that no service of the host is rehearsed by its owner's `cargo test`.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
+
 mod pages;
 mod stage;
 #[path = "../support/mod.rs"]

@@ -8,6 +8,8 @@
 //! One live service of each kind is started for all trials, by the first that needs it. Backups are damaged as copies; each trial
 //! is one rehearsal, which never touches what is live, so that all of them run side by side.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
+
 mod fault;
 mod form;
 mod kind;

@@ -4,6 +4,8 @@
 //! Other tests use the same engine at the same time. A test makes objects with names of its own, looks at no others, and knows that a
 //! run beside it may sweep away what a dead run of its own has left.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
+
 mod backups;
 mod bad_host;
 mod broken;

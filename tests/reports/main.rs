@@ -2,6 +2,8 @@
 //! `prove`, GitHub's converter, Prometheus' library, Python readers; `ci/setup` installs them) accept and understand them. A reader that
 //! is missing fails its test. Needs no Docker.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
+
 mod agreement;
 mod badge;
 mod browser;

@@ -1,5 +1,7 @@
 //! What every source of backups has to hold to. Needs the programs that make them (`ci/setup` installs them), and no Docker.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
+
 mod conformance;
 mod dumps;
 mod local_host;
