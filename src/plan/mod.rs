@@ -1,8 +1,8 @@
 //! The plan: live services, settings and what sources hold become everything that will be done, before anything is
 //! created.
 //!
-//! Pure, in three steps: [`draft`] from services and settings; surveys of the sources that the draft names, made
-//! elsewhere; [`resolve`] from both. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share them and differ
+//! Pure, in three steps: `draft` from services and settings; surveys of the sources that the draft names, made
+//! elsewhere; `resolve` from both. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share them and differ
 //! only in what comes after.
 
 mod build;
