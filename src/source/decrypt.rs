@@ -18,6 +18,9 @@ use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::model::source::Keys;
 
+/// The most work that a passphrase may take, as a power of two: what the program `age` itself opens. The library would measure
+/// this machine instead, and refuse a good backup while the machine is busy.
+const MAX_WORK_FACTOR: u8 = 22;
 /// Bytes that show how a file is encrypted.
 const HEAD: usize = 64;
 /// What is read of a program's standard error.
@@ -90,7 +93,9 @@ fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + S
         .map_err(|error| SourceError::Broken(format!("the head of {}: {error}", path.display())))?;
     let mut identities: Vec<Box<dyn age::Identity>> = Vec::new();
     if let Some(passphrase) = &keys.passphrase {
-        identities.push(Box::new(age::scrypt::Identity::new(SecretString::from(passphrase.reveal()))));
+        let mut identity = age::scrypt::Identity::new(SecretString::from(passphrase.reveal()));
+        identity.set_max_work_factor(MAX_WORK_FACTOR);
+        identities.push(Box::new(identity));
     }
     if let Some(identity) = &keys.identity {
         let no_key = |words: String| SourceError::NoKey(format!("the identity {}: {words}", identity.display()));

@@ -3,7 +3,7 @@
 
 use super::access::{Presence, Source, SourceContext};
 use super::error::SourceError;
-use super::{daemon, dir, dump, tar};
+use super::{daemon, dir, dump};
 use crate::model::source::SourceSpec;
 use crate::model::source_kind::SourceKind;
 
@@ -20,7 +20,7 @@ struct SourceHandler {
 
 fn handler(kind: SourceKind) -> SourceHandler {
     match kind {
-        SourceKind::Tar => SourceHandler { open: tar::open, probe: tar::probe },
+        SourceKind::Tar => SourceHandler { open: super::tar::open, probe: super::tar::probe },
         SourceKind::Dir => SourceHandler { open: dir::open, probe: dir::probe },
         SourceKind::Daemon => SourceHandler { open: daemon::open, probe: daemon::probe },
         SourceKind::Dump => SourceHandler { open: dump::open, probe: dump::probe },

@@ -26,6 +26,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often a service is started again, as its restart policy would, before it is given up.
 const RESTARTS: u32 = 3;
 
+/// Exit code of a process that was killed by SIGKILL.
+const KILLED: i64 = 137;
+
 /// What is waited for.
 pub(in crate::rehearse) enum WaitGoal {
     Healthy,
@@ -81,11 +84,14 @@ pub(in crate::rehearse) async fn reach(
     let deadline = Instant::from_std(clock) + timeout;
     let mut handled_deaths = 0;
     loop {
-        let end = tokio::select! {
+        let mut end = tokio::select! {
             end = watch_for(running, &mut seen, goal, handled_deaths) => end?,
             result = listening(running, goal) => { result?; return Ok(()) }
             () = tokio::time::sleep_until(deadline) => return Err(too_late(running, goal, timeout).await),
         };
+        if let (WaitEnd::Unhealthy, Some(deaths)) = (&end, death_behind(running, &mut seen, handled_deaths).await?) {
+            end = WaitEnd::Died { deaths };
+        }
         match end {
             WaitEnd::Reached => return Ok(()),
             WaitEnd::Unhealthy => return Err(running.unhealthy().await),
@@ -94,6 +100,29 @@ pub(in crate::rehearse) async fn reach(
                 handled_deaths = deaths;
             }
         }
+    }
+}
+
+/// Whether a service that is told as unhealthy has exited, or is just exiting: a probe that is killed together with its
+/// container fails, too, and the engine may tell of the probe first. Returns the number of deaths then.
+async fn death_behind(
+    running: RunningService<'_>,
+    seen: &mut watch::Receiver<ContainerHistory>,
+    handled_deaths: u32,
+) -> Diagnosed<Option<u32>> {
+    let state = running.state().await?;
+    if !state.running && !state.restarting {
+        return Ok(Some(seen.borrow().deaths.max(handled_deaths + 1)));
+    }
+    let was_killed = state.health.and_then(|health| health.last_probe).is_some_and(|(code, _)| code == KILLED);
+    if !was_killed {
+        return Ok(None);
+    }
+    let died = seen.wait_for(|history| history.deaths > handled_deaths);
+    match tokio::time::timeout(LOOK_EVERY, died).await {
+        Ok(Ok(history)) => Ok(Some(history.deaths)),
+        // The container lives on, or the event stream ended: the next look tells that.
+        Ok(Err(_)) | Err(_) => Ok(None),
     }
 }
 
