@@ -49,6 +49,8 @@ impl Subject {
         sh(data.path(), "mkdir -p dumps hot rest; cp -a \"$1\" \"hot/$2\"", &[&at, &volume]);
         stopped(&live, data.path(), "cp -a \"$1\" \"rest/$2\"", &[&at, &volume]);
         kind.go_on(&live);
+        // Nobody asks it anything from here on; its healthcheck would go on costing a process every second or two.
+        live.pause();
         let subject = Self { kind, name: live.name.clone(), volume, data };
         LIVES.lock().unwrap_or_else(PoisonError::into_inner).push(live);
         subject
