@@ -8,6 +8,7 @@ pub mod compression;
 pub mod error;
 mod header;
 pub mod open;
+mod other_format;
 mod pax;
 pub mod read;
 mod sparse;

@@ -5,9 +5,9 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
-use super::compression::detect_encryption;
 use super::error::{ArchiveError, ArchiveFault};
 use super::header::{self, BLOCK, Block, Fields};
+use super::other_format::recognize_other_format;
 use super::pax::Extended;
 use super::sparse::{self, MapReader, Segment};
 use super::{Entry, Kind};
@@ -409,7 +409,7 @@ impl<R: Read> Reader<R> {
         }
         self.position -= BLOCK as u64;
         Err(if is_first {
-            match other_format(&block) {
+            match recognize_other_format(&block) {
                 Some(what) => self.fault(ArchiveFault::OtherFormat, what),
                 None => self.fault(ArchiveFault::NotAnArchive, "it does not begin with an entry"),
             }
@@ -552,29 +552,6 @@ fn is_zero(block: &Block) -> bool {
 fn dumped_before(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|record| record.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
-}
-
-/// What begins like this instead of an archive, if that is known.
-fn other_format(start: &Block) -> Option<String> {
-    const KNOWN: [(&[u8], &str); 12] = [
-        (b"PK\x03\x04", "a zip file"),
-        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip file"),
-        (b"Rar!", "a RAR file"),
-        (b"\x04\x22\x4d\x18", "something packed with lz4"),
-        (b"LZIP", "something packed with lzip"),
-        (b"\x1f\x9d", "something packed with compress"),
-        (b"PGDMP", "a dump of PostgreSQL (which `dump:FILE` loads)"),
-        (b"--\n-- PostgreSQL database", "a dump of PostgreSQL (which `dump:FILE` loads)"),
-        (b"-- M", "a dump of MariaDB or MySQL (which `dump:FILE` loads)"),
-        (b"/*M!999999", "a dump of MariaDB (which `dump:FILE` loads)"),
-        (b"SQLite format 3\0", "a database of SQLite"),
-        (b"07070", "a cpio archive"),
-    ];
-    if let Some(encryption) = detect_encryption(start) {
-        return Some(format!("it is encrypted ({encryption})"));
-    }
-    let known = KNOWN.iter().find(|(magic, _)| start.starts_with(magic));
-    known.map(|(_, what)| format!("it looks like {what}"))
 }
 
 /// Jumps over bytes by reading them.
