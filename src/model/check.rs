@@ -17,21 +17,21 @@ pub enum CheckSummary {
     },
     /// The container must keep running.
     Running,
-    /// A question of the user's own.
+    /// A check that the user wrote.
     Own {
-        /// What the user calls it.
+        /// Name of the check: the user's, else made from the question.
         name: String,
-        /// How it is asked.
+        /// Kind of the check.
         how: CheckKind,
-        /// What is asked, for people; free of secrets.
+        /// The question in words, for people; free of secrets.
         asks: String,
-        /// A right answer is one that only the data can give. Older records do not say.
+        /// Whether only the restored data can give the right answer; false in older records, which do not say.
         #[serde(default)]
         of_data: bool,
     },
 }
 
-/// How a question of the user's own is asked.
+/// Kind of a check that the user wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -45,7 +45,7 @@ pub enum CheckKind {
     Log,
     /// A request from inside the sandbox.
     Http,
-    /// Ports that are listened on.
+    /// TCP ports that must be listened on.
     Tcp,
     /// A query by the client of the service's own image.
     Sql,
@@ -54,7 +54,6 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// All of them.
     pub const ALL: [CheckKind; 7] = [
         CheckKind::Exec,
         CheckKind::File,
@@ -84,18 +83,18 @@ impl CheckKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Proof {
-    /// The container started and kept running; nothing was asked of it.
+    /// The container started and kept running. Nothing was checked in it.
     Running,
-    /// It listened on the ports its image exposes.
+    /// The service listened on the ports that its image exposes.
     Listening,
-    /// Its own healthcheck passed and went on passing.
+    /// The service's own healthcheck passed and went on passing.
     Healthy,
-    /// A question of the user's own was put to its data, and rightly answered.
+    /// A check of the user's asked the data, and the answer was right.
     DataProven,
 }
 
 impl Proof {
-    /// All of them, weakest first.
+    /// All proofs, weakest first.
     pub const ALL: [Proof; 4] = [Proof::Running, Proof::Listening, Proof::Healthy, Proof::DataProven];
 
     /// The name in reports.
@@ -108,7 +107,7 @@ impl Proof {
         }
     }
 
-    /// What would show more; `None` when there is no more to show.
+    /// What is needed to prove more, for people; `None` for the strongest proof.
     pub fn raised_by(self) -> Option<&'static str> {
         match self {
             Proof::Running => Some("a healthcheck, or an exposed port that it listens on"),

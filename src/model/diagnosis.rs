@@ -1,4 +1,4 @@
-//! Diagnoses: the closed list of things that go wrong, each with its cause, its remedy and what it says of the backup.
+//! Diagnoses: the closed list of things that go wrong. Each has a cause, a remedy and a meaning for the backup.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// The service cannot be had back from this data.
+    /// The service does not come back from this data.
     Failed,
-    /// It could not be found out.
+    /// The rehearsal could not find out whether the service comes back.
     Errored,
-    /// Worth knowing; decides nothing.
+    /// Something worth knowing, which does not change the verdict.
     Warning,
 }
 
@@ -25,7 +25,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, in the order of the list.
+            /// All codes, in the order of the list.
             pub const ALL: &'static [Code] = &[$(Code::$variant),*];
 
             /// The code as written in reports.
@@ -33,22 +33,22 @@ macro_rules! codes {
                 match self { $(Code::$variant => $code,)* }
             }
 
-            /// What it means for the rehearsal.
+            /// What the code means for the rehearsal.
             pub fn severity(self) -> Severity {
                 match self { $(Code::$variant => Severity::$severity,)* }
             }
 
-            /// One line.
+            /// What went wrong, in one line.
             pub fn title(self) -> &'static str {
                 match self { $(Code::$variant => $title,)* }
             }
 
-            /// Why it happens.
+            /// The usual reason.
             pub fn cause(self) -> &'static str {
                 match self { $(Code::$variant => $cause,)* }
             }
 
-            /// What to do.
+            /// What the user can do.
             pub fn remedy(self) -> &'static str {
                 match self { $(Code::$variant => $remedy,)* }
             }
@@ -246,7 +246,7 @@ codes! {
 }
 
 impl Code {
-    /// The code of this name.
+    /// Finds a code by its name; `None`: there is no such code.
     pub fn parse(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str() == name)
     }
@@ -258,19 +258,19 @@ impl fmt::Display for Code {
     }
 }
 
-/// One thing that went wrong, with its evidence.
+/// One thing that went wrong, with the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
-    /// What it is.
+    /// The kind of problem.
     #[cfg_attr(test, schemars(with = "String"))]
     pub code: Code,
     /// What happened to what, in one sentence or a few lines; free of secrets.
     pub message: String,
-    /// The known cause, when a log line was recognised.
+    /// The cause that a log line shows; `None`: no line was recognised.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<KnownCause>,
-    /// What to do here, when more is known than the code's general remedy.
+    /// The remedy for this case; `None`: the code's general remedy.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<String>,
     /// The service's last log lines, masked; empty when there are none.
@@ -278,28 +278,28 @@ pub struct Diagnosis {
     pub log_tail: Vec<String>,
 }
 
-/// A log line that is known to mean something.
+/// A recognised log line and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KnownCause {
-    /// What it means.
+    /// The meaning of the line, for people.
     pub meaning: String,
     /// The line itself, masked.
     pub line: String,
 }
 
 impl Diagnosis {
-    /// A diagnosis with nothing but its message.
+    /// Makes a diagnosis that has only a message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), cause: None, remedy: None, log_tail: Vec::new() }
     }
 
-    /// What it means for the rehearsal.
+    /// What the diagnosis means for the rehearsal.
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
 
-    /// What to do: the special remedy, else the code's.
+    /// What the user can do: the remedy for this case, else the code's.
     pub fn remedy(&self) -> &str {
         self.remedy.as_deref().unwrap_or(self.code.remedy())
     }

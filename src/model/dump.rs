@@ -1,4 +1,4 @@
-//! Database dumps: what one says of itself, and how a service is filled from it.
+//! Database dumps: what is known of a dump, and how a service loads it.
 
 use std::fmt;
 
@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::pluralize::pluralize;
 use super::units;
 
-/// Where a service sees the dump that is loaded into it.
+/// The folder in which a service sees the dump that it loads.
 pub const LOAD_FOLDER: &str = "/rehearsa-load";
 
-/// How a dump is written.
+/// The format of a dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DumpFormat {
     /// Statements of `pg_dump`, for one database.
     PostgresSql,
-    /// Statements of `pg_dumpall`, for all databases and roles; of `pg_dump --create`, too, which makes its database itself.
+    /// Statements of `pg_dumpall`, for all databases and roles. Also of `pg_dump --create`, whose dump makes its
+    /// database itself.
     PostgresCluster,
     /// A file of `pg_dump -Fc` or `-Ft`.
     PostgresArchive,
@@ -30,7 +31,7 @@ pub enum DumpFormat {
     Redis,
 }
 
-/// What programs a dump belongs to.
+/// The database server that a dump belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DumpProgram {
     /// PostgreSQL.
@@ -42,7 +43,7 @@ pub enum DumpProgram {
 }
 
 impl DumpProgram {
-    /// As people call it.
+    /// The name for people.
     pub fn title(self) -> &'static str {
         match self {
             DumpProgram::Postgres => "PostgreSQL",
@@ -53,7 +54,7 @@ impl DumpProgram {
 }
 
 impl DumpFormat {
-    /// Whose it is; `None` when it does not say.
+    /// The server that the dump belongs to; `None` when the format does not say.
     pub fn program(self) -> Option<DumpProgram> {
         match self {
             DumpFormat::PostgresSql
@@ -89,31 +90,31 @@ impl DumpFormat {
     }
 }
 
-/// What a dump says of itself. Nothing of its content is in here but names.
+/// What is known of a dump. Of the content only names are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
-    /// How it is written.
     pub format: DumpFormat,
-    /// What wrote it, by its own word (`15.4`).
+    /// Version of the program that wrote the dump, as the dump gives it (`15.4`).
     pub version: Option<String>,
-    /// Bytes, unpacked.
+    /// Size of the unpacked dump, in bytes.
     pub bytes: u64,
-    /// The databases that it names, in its order. A dump of one database need not name it.
+    /// Databases that the dump names, in its order. A dump of one database need not name it.
     pub databases: Vec<String>,
-    /// It says itself where it goes: it makes or enters its databases.
+    /// The dump makes or enters its databases itself.
     pub names_its_place: bool,
-    /// Tables that it makes.
+    /// Number of tables that the dump makes.
     pub tables: u64,
-    /// Rows that it brings; for MariaDB and MySQL statements that bring rows; `None` where that is not known before it is loaded.
+    /// Number of rows; for MariaDB and MySQL number of statements that insert rows. `None`: only known after the load.
     pub rows: Option<u64>,
-    /// Lines of a dump of statements that remove something before it is made: of an empty server nothing can be removed.
+    /// Lines (from 1) of statements that remove an object before the dump makes it: an empty server has nothing to
+    /// remove.
     pub removals: Vec<u64>,
-    /// Roles that its objects belong to or are granted to, and that it does not make itself; by name.
+    /// Roles that own objects or have grants in the dump and that it does not make; sorted by name.
     pub roles: Vec<String>,
 }
 
 impl Dump {
-    /// One of this format of which nothing else is known.
+    /// A dump of which only the format is known.
     pub fn new(format: DumpFormat) -> Dump {
         Dump {
             format,
@@ -145,30 +146,29 @@ impl fmt::Display for Dump {
     }
 }
 
-/// How a service is filled from a dump.
+/// How a service loads a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// The dump.
     pub dump: Dump,
-    /// What people call it: the snapshot's name.
+    /// The dump's name for people: the name of the snapshot.
     pub title: String,
     /// The file or folder, as the service sees it.
     pub file: String,
-    /// The place that it fills, as an index into the stack's restores; `None` when the service has none.
+    /// Index of the restored place that the load fills, in the stack's restores; `None`: the service has none.
     pub into: Option<usize>,
-    /// A dump without a row is a right one.
+    /// A dump without rows is no failure.
     pub allow_empty: bool,
-    /// What its owner says of it.
+    /// Options that the user set.
     pub wish: LoadOptions,
 }
 
-/// What the owner of a service says of how a dump is loaded into it.
+/// Options that the user set for the load of a dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// The database that it goes into; `None`: the one that the service's environment names.
+    /// The database to load into; `None`: the one in the service's environment.
     pub database: Option<String>,
-    /// The command that loads it, by the shell of the service's container, with the dump's path in `$DUMP`; `None`: the one that is
-    /// usual for the dump.
+    /// The load command, run by the shell of the service's container with the dump's path in `$DUMP`; `None`: the usual
+    /// command for the dump's format.
     pub command: Option<String>,
 }
 

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Environment variables. An empty one counts as not set, as CI systems set what they do not know to nothing.
+/// Environment variables. An empty variable counts as not set: CI systems set variables that have no value to nothing.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The value of a variable that is set to something.
+    /// The value of a variable; `None`: not set, or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_or_empty(name).filter(|value| !value.is_empty())
     }
 
-    /// The value of a variable that is set, be it to nothing.
+    /// The value of a variable, which may be empty; `None`: not set.
     pub fn get_or_empty(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The variables whose name starts with `prefix`, by name.
+    /// Names of the variables that start with `prefix`, sorted.
     pub fn names_starting_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
     }
@@ -35,7 +35,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     }
 }
 
-// Values may be secrets of whoever started rehearsa.
+// Values may be secrets of the user, so only the names are printed.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

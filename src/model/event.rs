@@ -1,4 +1,4 @@
-//! Events: the facts of a run, in order. Reports, the verdict and the exit code are made from these and nothing else.
+//! Events: the facts of a run, in order. Reports, the verdict and the exit code are made from events and nothing else.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,14 +14,14 @@ use super::service::{Image, ServiceName};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
-    /// When.
+    /// Time at which the fact happened.
     pub at: Timestamp,
-    /// What.
+    /// The fact itself, flattened into the line.
     #[serde(flatten)]
     pub fact: Fact,
 }
 
-/// What happened.
+/// A fact about the run, a rehearsal or a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -36,11 +36,11 @@ pub enum Fact {
         engine: String,
         /// Every selected case, in order, the ignored ones included.
         cases: Vec<CaseInfo>,
-        /// How many services the filters left out.
+        /// Number of services that the filters left out.
         filtered_out: usize,
-        /// Rehearsals at a time.
+        /// Number of rehearsals that run at the same time.
         threads: usize,
-        /// The part of the selected services that this run takes, when the work is shared with others.
+        /// The part of the selected services that this run takes when several runs share the work.
         #[serde(default)]
         partition: Option<Partition>,
         /// What a run without cases means.
@@ -49,86 +49,86 @@ pub enum Fact {
     },
     /// A rehearsal begins.
     CaseStarted {
-        /// Which.
+        /// The case that begins.
         case: ServiceName,
     },
     /// A step begins.
     StepStarted {
-        /// Its number, unique in the run.
+        /// Number of the step, unique in the run.
         id: u64,
-        /// The cases it is for: a step of a whole stack counts for all its selected services.
+        /// The cases that the step belongs to: a step of a whole stack counts for all its selected services.
         cases: Vec<ServiceName>,
-        /// What is done.
+        /// What the step does.
         step: Step,
     },
     /// A step goes on; sent a few times a second at most.
     StepProgress {
-        /// The step's number.
+        /// Number of the step.
         id: u64,
-        /// How far it is.
+        /// Files and bytes that are done.
         amount: Amount,
-        /// How far it will go, when that is known.
+        /// Files and bytes in all, when known.
         total: Option<Amount>,
     },
     /// A step ended.
     StepFinished {
-        /// The step's number.
+        /// Number of the step.
         id: u64,
-        /// How.
+        /// How the step ended.
         result: StepResult,
     },
-    /// Something worth knowing that decides nothing by itself.
+    /// A warning, which does not change a verdict.
     Warned {
-        /// The cases it is about.
+        /// The cases that the warning is about.
         cases: Vec<ServiceName>,
-        /// What.
+        /// The warning.
         diagnosis: Diagnosis,
     },
-    /// A rehearsal ended otherwise than by its steps: it was never run, or the engine broke.
+    /// A rehearsal ended before its steps could decide: it never ran, or the engine broke.
     CaseAborted {
-        /// Which.
+        /// The case that was aborted.
         case: ServiceName,
-        /// Why.
+        /// Why the case was aborted.
         diagnosis: Diagnosis,
     },
-    /// A rehearsal was not asked for or not possible, for this reason.
+    /// A rehearsal was not asked for or not possible.
     CaseSkipped {
-        /// Which.
+        /// The case that was skipped.
         case: ServiceName,
-        /// Why, for people.
+        /// Why the case was skipped, for people.
         reason: String,
     },
     /// The service passed all its checks.
     CaseProven {
-        /// Which.
+        /// The case that passed.
         case: ServiceName,
-        /// What was shown.
+        /// What the rehearsal has proven.
         proof: Proof,
         /// The service's last log lines, masked.
         log_tail: Vec<String>,
     },
-    /// What was said of this rehearsal so far was one attempt; another begins, in a new sandbox.
+    /// The events of this rehearsal so far were one attempt. Another attempt begins, in a new sandbox.
     CaseRetried {
-        /// Which.
+        /// The case that is tried again.
         case: ServiceName,
     },
-    /// A rehearsal has been running for longer than `--slow-after`; said again after each such time.
+    /// A rehearsal has been running for longer than `--slow-after`; sent again after each such time.
     CaseSlow {
-        /// Which.
+        /// The case that is slow.
         case: ServiceName,
-        /// Seconds since its start.
+        /// Seconds since the start of the case.
         seconds: u64,
     },
-    /// Nothing more will be said of this rehearsal.
+    /// No more events of this rehearsal follow.
     CaseFinished {
-        /// Which.
+        /// The case that has ended.
         case: ServiceName,
     },
-    /// A failed sandbox was kept on request.
+    /// A failed sandbox was kept because the user asked for that.
     SandboxKept {
-        /// The stack.
+        /// Name of the stack.
         stack: String,
-        /// Commands to look into it, and to remove it, each with a word on what it does.
+        /// Commands that look into the sandbox and remove it, each with an explanation.
         hints: Vec<(String, String)>,
     },
     /// A signal asked the run to stop.
@@ -136,139 +136,139 @@ pub enum Fact {
         /// The signal's number: 2 for SIGINT, 15 for SIGTERM.
         signal: i32,
     },
-    /// The time for the whole run was over before its end.
+    /// The run's time limit passed before the run ended.
     TimedOut {
-        /// Seconds that the run had.
+        /// The time limit in seconds.
         seconds: u64,
     },
-    /// Objects that the run could not remove.
+    /// The run could not remove some of its objects.
     LeftBehind {
-        /// What is left and why.
+        /// The objects that are left, and why.
         diagnosis: Diagnosis,
     },
     /// The run is over. Sent once, last.
     RunFinished,
 }
 
-/// What a run means in which no case is selected.
+/// What a run without a selected case means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NoTests {
-    /// It is well, and nothing is said.
+    /// The run passes without a message.
     Pass,
-    /// It is well, but worth a warning.
+    /// The run passes with a warning.
     Warn,
-    /// It is a mistake, with an exit code of its own.
+    /// The run is a mistake and has an exit code of its own.
     #[default]
     Fail,
 }
 
-/// The point in time of a source that is restored.
+/// One restorable point of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapshot {
-    /// The source's own name for it.
+    /// The source's own name for the snapshot.
     pub id: String,
-    /// When it was made, if the source knows.
+    /// Time at which the snapshot was made, if the source knows.
     pub time: Option<Timestamp>,
 }
 
-/// What is known of a case before it runs.
+/// A case before its run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CaseInfo {
-    /// Its name.
+    /// Name of the service.
     pub name: ServiceName,
-    /// Where the data comes from: `live`, …
+    /// Kind of the source that the data comes from: `live`, `tar`, …
     pub source: String,
-    /// The snapshot that is restored; a live service has none.
+    /// The snapshot that is restored; none for a live service.
     #[serde(default)]
     pub snapshot: Option<Snapshot>,
-    /// The image.
+    /// Image of the live container.
     pub image: Image,
-    /// What the sandbox takes away from the service or changes.
+    /// What the sandbox changes or leaves out.
     pub changes: Vec<Change>,
-    /// Why it is skipped, if it is.
+    /// Why the case is skipped, if it is.
     pub ignored: Option<String>,
-    /// Where the service is declared, when a file does.
+    /// The line of a file that declares the service, if known.
     pub declared: Option<Location>,
 }
 
-/// Something that is not in the sandbox as it is live.
+/// A setting of the service that differs in the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
-    /// The setting: `ports`, `network_mode`, `mount /var/run/docker.sock`.
+    /// Name of the setting: `ports`, `network_mode`, `mount /var/run/docker.sock`.
     pub field: String,
-    /// What it is live; free of secrets.
+    /// The live value; free of secrets.
     pub live: String,
-    /// What it is in the sandbox (`left out`, `the sandbox network`).
+    /// The value in the sandbox (`left out`, `the sandbox network`).
     pub sandbox: String,
-    /// It may change what the service can do, so every report says it.
+    /// The change may affect what the service can do, so every report shows it.
     pub notable: bool,
 }
 
-/// Something that is done in a rehearsal.
+/// A step of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
-    /// The sandbox's network is made.
+    /// The sandbox's network is created.
     Network,
-    /// The worker is started.
+    /// The worker starts.
     Worker,
-    /// From inside, nothing outside may answer.
+    /// A canary in the sandbox checks that nothing outside answers.
     Canary,
-    /// Data comes into the sandbox.
+    /// Data is restored into the sandbox.
     Restore {
-        /// What is restored, for people: `volume jellyfin_config`.
+        /// The mount, for people: `volume jellyfin_config`.
         mount: String,
-        /// How.
+        /// The way in which the mount gets its data.
         strategy: Strategy,
-        /// From where: `live`, …
+        /// Where the data comes from: `live`, or the source as the user writes it (`tar:FILE`).
         source: String,
     },
-    /// What came back is looked through, before anything boots on it.
+    /// The restored data is inspected before anything boots on it.
     Verify {
-        /// What is looked through, for people: `volume jellyfin_config`.
+        /// The mount, for people: `volume jellyfin_config`.
         mount: String,
     },
-    /// The container is created and started.
+    /// A container is created and started.
     Boot {
-        /// Which service; in a step for another case it is a dependency.
+        /// The service that boots. In a step of another case it is a dependency of that case.
         service: ServiceName,
     },
-    /// A database dump is loaded into the service that was begun anew for it.
+    /// A new service loads a database dump.
     Load {
-        /// Which service.
+        /// The service that loads the dump.
         service: ServiceName,
-        /// The dump, by its snapshot's name.
+        /// Name of the dump's snapshot.
         dump: String,
     },
-    /// A question to the booted service.
+    /// A check asks the booted service.
     Check {
-        /// Which service.
+        /// The service that is checked.
         service: ServiceName,
-        /// What is asked.
+        /// The check.
         check: CheckSummary,
     },
-    /// It must stay well for a while.
+    /// The service must stay well for a while.
     Settle {
-        /// Which service.
+        /// The service that must stay well.
         service: ServiceName,
     },
-    /// It is booted once more on empty mounts, to see whether its checks notice.
+    /// The service boots once more on empty mounts, to see whether its checks notice.
     Control {
-        /// Which service.
+        /// The service that boots without its data.
         service: ServiceName,
     },
-    /// Everything is removed and looked for.
+    /// All objects of the sandbox are removed, and a search by label shows whether any is left.
     Teardown,
 }
 
 impl Step {
-    /// The one service whose own doing the step is; for other cases it is only in the timeline.
+    /// The one service that the step decides about; in other cases the step is only shown.
     pub fn owner(&self) -> Option<&ServiceName> {
         match self {
             Step::Boot { service }
@@ -286,42 +286,40 @@ impl Step {
     }
 }
 
-/// How far a step is.
+/// Files and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Amount {
-    /// Files and other entries.
+    /// Number of files and other entries that are no folders.
     pub files: u64,
-    /// Bytes of content: each file counts once, however many names it has, by its size; a sparse one by what it takes on its
-    /// disk, for its holes are no content.
+    /// Bytes of content. A file counts once however many names it has; the holes of a sparse file do not count.
     pub bytes: u64,
 }
 
-/// What came back, held against what should have.
+/// A comparison of the restored data with the expected data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
-    /// Entries that should be there, folders included; all of them were, and as they should be.
+    /// Number of entries that were expected, folders included. All were there as expected.
     pub entries: u64,
-    /// Against what.
+    /// The expected data.
     pub against: Against,
 }
 
-/// What says what should have come back.
+/// The data that a restore is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The entries of an archive.
     Archive,
-    /// A backup that lies there as files.
+    /// The files of a backup that is a folder.
     Backup,
     /// The live mount.
     Live,
 }
 
 impl Against {
-    /// All of them.
     pub const ALL: [Against; 3] = [Against::Archive, Against::Backup, Against::Live];
 
     /// The name in reports.
@@ -339,27 +337,27 @@ impl Against {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum StepResult {
-    /// Well.
+    /// The step succeeded.
     Done {
-        /// What was restored, for a step that restores.
+        /// Files and bytes that were restored, for a step that restores.
         amount: Option<Amount>,
-        /// A word on it, for people (`healthy after 3 probes`).
+        /// A note for people (`healthy after 3 probes`).
         note: Option<String>,
-        /// What was held against what should be, for a step that looks through what came back.
+        /// The comparison with the expected data, for a step that inspects restored data.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         compared: Option<Compared>,
     },
-    /// Not well; the code's severity says whether the backup or the rehearsal is to blame.
+    /// The step failed. The severity of the code says whether the backup or the rehearsal is to blame.
     Broke {
         /// What went wrong.
         diagnosis: Diagnosis,
     },
-    /// It was stopped before its end, because something else decided.
+    /// The step was stopped because something else decided the rehearsal.
     Stopped,
 }
 
 impl StepResult {
-    /// Well, with nothing to add.
+    /// A success without anything to add.
     pub fn done() -> Self {
         StepResult::Done { amount: None, note: None, compared: None }
     }

@@ -1,7 +1,7 @@
-//! What a green rehearsal has shown, level by level, and by what: folded from its events, as the verdict is.
+//! Evidence: what a green rehearsal has shown, level by level, and by what. A fold over the events, as the verdict is.
 //!
-//! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that ended
-//! well and the warnings that speak against it; nothing but the events decides.
+//! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that
+//! succeeded and the warnings that contradict it.
 
 use super::check::{CheckSummary, Proof};
 use super::diagnosis::Code;
@@ -11,26 +11,26 @@ use super::outcome::{CaseRecord, StepRecord, Verdict};
 use super::pluralize::pluralize;
 use super::units;
 
-/// Checks that are named.
+/// Number of checks that are named; more are counted.
 const NAMED: usize = 5;
 
-/// What can be shown, in the order in which it is.
+/// A level of evidence; later levels show more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Data came into the sandbox.
+    /// Data was restored into the sandbox.
     Restored,
-    /// All that should have come came, and as it should be.
+    /// The restored data was compared with the expected data, and nothing differs.
     Complete,
-    /// The service started on it.
+    /// The service started on the restored data.
     Booted,
-    /// Its own healthcheck passed and went on passing.
+    /// The service's own healthcheck passed and went on passing.
     Healthy,
-    /// A question of its owner's was put to its data, and rightly answered.
+    /// A check of the user's asked the data, and the answer was right.
     DataProven,
 }
 
 impl Level {
-    /// All of them, in order.
+    /// All levels, in order.
     pub const ALL: [Level; 5] = [Level::Restored, Level::Complete, Level::Booted, Level::Healthy, Level::DataProven];
 
     /// The name in reports.
@@ -45,18 +45,17 @@ impl Level {
     }
 }
 
-/// Whether a level was shown, and by what.
+/// The evidence for one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Which.
     pub level: Level,
-    /// It was.
+    /// The level was shown.
     pub shown: bool,
-    /// By what, or why not.
+    /// What has shown the level, or why it was not shown.
     pub by: String,
 }
 
-/// The evidence of each level; nothing of a case that is not green.
+/// The evidence of each level; empty for a case that is not green.
 pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
     if case.verdict() != Verdict::Passed {
         return Vec::new();
@@ -74,7 +73,7 @@ pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
     Level::ALL.map(of).into()
 }
 
-/// What would show more than a green rehearsal did; `None` when there is no more to show.
+/// What is needed to show more, for people; `None` when there is no more to show.
 pub fn raised_by(case: &CaseRecord) -> Option<&'static str> {
     let proof = case.proof?;
     let has_mounts = case.steps.iter().any(|record| matches!(record.step, Step::Restore { .. }));
@@ -84,7 +83,7 @@ pub fn raised_by(case: &CaseRecord) -> Option<&'static str> {
     proof.raised_by()
 }
 
-/// The steps that ended well.
+/// The steps that succeeded, with amount and note.
 fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>, Option<&str>)> {
     case.steps.iter().filter_map(|record| match &record.result {
         Some(StepResult::Done { amount, note, .. }) => Some((record, *amount, note.as_deref())),
@@ -92,7 +91,7 @@ fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>,
     })
 }
 
-/// The checks of the service's own that ended well.
+/// The service's own checks that passed, with their notes.
 fn checks(case: &CaseRecord) -> impl Iterator<Item = (&CheckSummary, Option<&str>)> {
     done(case).filter_map(|(record, _, note)| match &record.step {
         Step::Check { service, check } if *service == case.info.name => Some((check, note)),
@@ -104,7 +103,7 @@ fn is_warned(case: &CaseRecord, code: Code) -> bool {
     case.warnings.iter().any(|warning| warning.code == code)
 }
 
-/// How many mounts are shown from where their data lies.
+/// Number of mounts that the service sees in place, without a copy.
 fn in_place(case: &CaseRecord) -> usize {
     let shown = done(case).filter(|(record, amount, _)| {
         let strategy = match &record.step {
@@ -237,7 +236,7 @@ fn data_proven(case: &CaseRecord) -> (bool, String) {
         return (false, "no check asked its data".to_owned());
     }
     let mut by = match names.len() {
-        // Older records do not say which.
+        // Older records do not name the checks.
         0 => "checks of its owner's".to_owned(),
         1 => format!("the check {}", names[0]),
         count if count <= NAMED => format!("the checks {}", names.join(", ")),

@@ -1,4 +1,4 @@
-//! What a rehearsal has shown, by its steps.
+//! Tests of the evidence that the steps of a rehearsal give.
 
 use jiff::Timestamp;
 
@@ -13,10 +13,10 @@ fn case() -> ServiceName {
     ServiceName::lone("app")
 }
 
-/// A step that ended well, with what was restored, a note and what was compared.
+/// A step that succeeded: the step, what was restored, a note, what was compared.
 type Done<'a> = (Step, Option<Amount>, Option<&'a str>, Option<Compared>);
 
-/// A rehearsal of these steps, each a second long and ended well, with this proof.
+/// The outcome of a rehearsal with these steps, each a second long and successful, and this proof.
 fn of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
     let info = CaseInfo {
         name: case(),

@@ -1,13 +1,14 @@
-//! What a restored place holds: a sample of its files, and the stores that are known, before the service's start and after.
+//! Fingerprint of a restored place: a sample of its files and its known data stores, before and after the service's
+//! start.
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Amount;
 
-/// Files of a sample.
+/// Most files in a sample.
 pub const MOST_SAMPLES: usize = 4000;
 
-/// Folders from which files vanish without anybody missing them.
+/// Folders whose files may vanish without a loss of data.
 pub const DISPOSABLE_FOLDERS: [&str; 18] = [
     "cache",
     ".cache",
@@ -29,19 +30,19 @@ pub const DISPOSABLE_FOLDERS: [&str; 18] = [
     "run",
 ];
 
-/// One file of a sample, as numbers: thousands of them go in one message.
+/// One file of a sample, serialized as numbers: one message holds thousands of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, u64, u32, u64, u64)", into = "(u64, u64, u32, u64, u64)")]
 pub struct Sample {
-    /// A hash of its path.
+    /// Hash of the path.
     pub path: u64,
-    /// Its size.
+    /// Size in bytes.
     pub size: u64,
-    /// Its first four bytes.
+    /// The first four bytes.
     pub start: u32,
-    /// A hash of its first and last 4 KiB.
+    /// Hash of the first and the last 4 KiB.
     pub content: u64,
-    /// A hash of its inode and its time of birth: a file that takes its place has another.
+    /// Hash of the inode and the birth time: a file that replaces this one has another identity.
     pub identity: u64,
 }
 
@@ -57,15 +58,15 @@ impl From<Sample> for (u64, u64, u32, u64, u64) {
     }
 }
 
-/// A kind of store that is known by its files.
+/// A kind of data store that is recognised by its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreKind {
-    /// A PostgreSQL cluster, by its `global/pg_control`.
+    /// A PostgreSQL cluster (`global/pg_control`).
     Postgres,
-    /// The tablespace that MariaDB and MySQL share among all tables.
+    /// The system tablespace of MariaDB and MySQL (`ibdata1`).
     MySql,
-    /// `dump.rdb`.
+    /// A dump of Redis (`dump.rdb`).
     RedisDump,
     /// An append-only file of Redis, or the base of one.
     RedisLog,
@@ -73,66 +74,64 @@ pub enum StoreKind {
     Sqlite,
 }
 
-/// A store in a place.
+/// A data store in a restored place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
-    /// Of which kind.
     pub kind: StoreKind,
-    /// Its file, relative to the place.
+    /// Path of the store's file, relative to the place.
     pub file: String,
-    /// What it is known by again: PostgreSQL's own identifier of the cluster, else the identity of the file.
+    /// Identity of the store: PostgreSQL's own identifier of the cluster, else the identity of the file.
     pub identity: u64,
-    /// Its size.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// It holds keys or tables; true where that is not looked at.
+    /// The store holds keys or tables; true where the store's kind is not looked into.
     pub full: bool,
-    /// The version that it says it is of, where it says one.
+    /// Version that the store gives; empty where it gives none.
     pub version: String,
 }
 
-/// What a place holds before its service starts.
+/// The data of a place before its service starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// All its files that are meant to last, and their bytes.
+    /// Number of files that are meant to last, and their bytes.
     pub amount: Amount,
-    /// The largest of them.
+    /// The largest of these files.
     pub sample: Vec<Sample>,
-    /// The names of the first of these.
+    /// Names of the first files of the sample.
     pub names: Vec<String>,
-    /// The stores among all files.
+    /// The data stores among all files.
     pub stores: Vec<Store>,
 }
 
-/// What is still there after its start.
+/// The part of a fingerprint that is left after the service's start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survivors {
-    /// What of the sample is gone, with the bytes that it had.
+    /// Number of files of the sample that are gone, and their bytes.
     pub gone: Amount,
-    /// Which, by their index in the sample: the first.
+    /// The first of the files that are gone, as indexes into the sample.
     pub which: Vec<u32>,
-    /// The stores that are there now.
+    /// The data stores after the start.
     pub stores: Vec<Store>,
 }
 
-/// What a mark is of.
+/// The program that wrote a version file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VersionFileKind {
-    /// A `PG_VERSION` beside `global` and `base`.
+    /// PostgreSQL: a `PG_VERSION` beside `global` and `base`.
     Postgres,
-    /// What MariaDB or MySQL noted beside `ibdata1` when it last upgraded the data.
+    /// MariaDB or MySQL: the upgrade note beside `ibdata1`.
     MySql,
-    /// The first bytes of a dump, or of an append-only file that begins with one.
+    /// Redis: the first bytes of a dump, or of an append-only file that begins with one.
     Redis,
 }
 
-/// A file in which data says what wrote it.
+/// A file that says which version of a program wrote the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionFile {
-    /// Of which program.
     pub kind: VersionFileKind,
-    /// The file, relative to the place it was found in.
+    /// Path of the file, relative to the restored place.
     pub file: String,
-    /// What it says: `15`, `11.4.2-MariaDB`, `REDIS0011`.
+    /// The version in the file: `15`, `11.4.2-MariaDB`, `REDIS0011`.
     pub says: String,
 }

@@ -1,9 +1,9 @@
-//! Files that are committed and made by a program: each has a test that holds it against its maker. Test code only.
+//! Generated files: each is committed and has a test that compares it with what the program makes. Test code only.
 
 use std::path::Path;
 
-/// Compares the committed file at `path` (from the project's root) with `made`. With `REHEARSA_GENERATE` set the file is
-/// written instead: `ci/generate` does that.
+/// Compares the committed file at `path` (from the project's root) with `made`. With `REHEARSA_GENERATE` set, writes
+/// the file instead: `ci/generate` does that.
 #[track_caller]
 pub fn check(path: &str, made: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

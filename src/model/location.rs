@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Location {
-    /// Path.
+    /// Path of the file.
     pub file: String,
-    /// Line, from 1.
+    /// Line number, from 1.
     pub line: u32,
 }

@@ -1,52 +1,53 @@
-//! What of a service's configuration must not be shown, and text without it.
+//! Masks: the secrets of a service's configuration, and how they are hidden in text.
 //!
-//! Secrets are learned from where people put them: variables, arguments, healthchecks and labels. A word that plainly is none (a
-//! number, a path, a single lower-case word) stays readable unless its name sounds like a secret, else a log could not be read
-//! any more. Where the secret itself is not known (an engine that quotes a volume's options), [`scrub`] goes by names alone.
+//! Secrets are learned from where people put them: variables, arguments, healthchecks and labels. A plain word (a
+//! number, a path, a single lower-case word) stays readable unless its name sounds like a secret; otherwise nobody
+//! could read a log any more. Where the secret itself is not known (an engine that quotes a volume's options),
+//! [`scrub`] goes by names alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::secret::Secret;
 use super::service::{EnvVar, Service};
 
-/// Stands for a secret.
+/// Replacement for a secret.
 pub const HIDDEN: &str = "•••";
 
-/// Values of variables that do not sound secret are masked from this length on.
+/// Values of variables whose names do not sound secret are masked from this length (in bytes) on.
 const SHORTEST_UNNAMED: usize = 8;
-/// Values whose name sounds secret are masked from this length on; shorter ones would blot out the whole log.
+/// Values whose names sound secret are masked from this length (in bytes) on; shorter ones would hide the whole log.
 const SHORTEST_NAMED: usize = 3;
 
-/// Labels of these prefixes are written by tools and hold no secrets; `rehearsa.skip` holds a reason that is shown.
+/// Tools write labels with these prefixes, and put no secrets there; `rehearsa.skip` holds a reason that is shown.
 const LABELS_OF_TOOLS: [&str; 4] = ["com.docker.", "org.opencontainers.", "org.label-schema.", "rehearsa."];
 
-/// Arguments that are secrets' names without looking like flags: a line of Redis's configuration.
+/// Arguments that name a secret without looking like flags: settings of Redis.
 const BARE_NAMES: [&str; 2] = ["requirepass", "masterauth"];
 
 /// Replaces every known secret in foreign text (container logs, mostly) by [`HIDDEN`].
 #[derive(Clone, Default)]
 pub struct Mask {
     secrets: Vec<String>,
-    /// Those that came to be known later, by any of its copies.
+    /// Secrets that any copy of the mask learned later.
     learned: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mask {
-    /// A mask for what the arguments of a command hold.
+    /// A mask for the secrets in the arguments of a command.
     pub fn of_arguments(command: &[String]) -> Self {
         let mut found = FoundSecrets::default();
         found.arguments(command.iter());
         found.mask()
     }
 
-    /// A mask for values that are secret, whatever they look like.
+    /// A mask for values that are secret, however they look.
     pub fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = FoundSecrets::default();
         secrets.into_iter().for_each(|secret| found.named(secret));
         found.mask()
     }
 
-    /// From now on these are hidden as well, by its copies too.
+    /// Adds the secrets of `other` to this mask and to all its copies.
     pub fn learn(&self, other: &Mask) {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let new = other.secrets.iter().filter(|secret| !self.secrets.contains(secret));
@@ -55,13 +56,13 @@ impl Mask {
         learned.dedup();
     }
 
-    /// A mask for all that these services hold.
+    /// A mask for the secrets of these services.
     pub fn of_services<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
         let mut found = FoundSecrets::default();
         for service in services {
             service.env.iter().for_each(|var| found.variable(var));
             let health = service.healthcheck.iter().flat_map(|check| &check.test);
-            // Each list by itself: the last word of one is no name for the first of the next.
+            // Each list is read by itself: the last word of one list does not name the first word of the next.
             found.arguments(service.entrypoint.iter().chain(&service.command).flatten());
             found.arguments(health);
             service.labels.iter().for_each(|(key, value)| found.label(key, value));
@@ -69,7 +70,7 @@ impl Mask {
         found.mask()
     }
 
-    /// `text` without the secrets.
+    /// Returns `text` with its secrets hidden.
     pub fn apply(&self, text: &str) -> String {
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         self.secrets.iter().chain(learned.iter()).fold(text.to_owned(), |text, secret| {
@@ -78,14 +79,14 @@ impl Mask {
     }
 }
 
-/// How much a name says that its value is a secret.
+/// How much a name suggests that its value is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sound {
-    /// `DB_PASSWORD`: even a weak word is one.
+    /// The name of a secret (`DB_PASSWORD`): even a weak word is one.
     Secret,
-    /// `KEYSPACE`, `auth-mode`: maybe, so a plain word is none.
+    /// Perhaps the name of a secret (`KEYSPACE`, `auth-mode`): a plain word is none.
     Maybe,
-    /// It says nothing.
+    /// No sign of a secret.
     Plain,
 }
 
@@ -93,7 +94,7 @@ fn sound(name: &str) -> Sound {
     let name = name.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if ["FILE", "PATH", "DIR"].iter().any(|end| name.ends_with(end)) {
-        // Where the secret is, not what it is.
+        // The value says where the secret is found, not what it is.
         Sound::Plain
     } else if has(&["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"]) {
         Sound::Secret
@@ -104,14 +105,14 @@ fn sound(name: &str) -> Sound {
     }
 }
 
-/// Secrets as they are found.
+/// Collects secrets.
 #[derive(Default)]
 struct FoundSecrets(Vec<String>);
 
 impl FoundSecrets {
     fn mask(self) -> Mask {
         let mut secrets = self.0;
-        // Logs are masked line by line, and a service may say a value as JSON does.
+        // Logs are masked line by line, and a service may print a value escaped as in JSON.
         let lines: Vec<String> = secrets
             .iter()
             .filter(|secret| secret.contains('\n'))
@@ -127,7 +128,7 @@ impl FoundSecrets {
             .collect();
         secrets.extend(lines);
         secrets.extend(escaped);
-        // Longer ones first, so that a secret that contains another goes whole.
+        // Longer secrets come first, so that a secret that contains another one is hidden as a whole.
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
         Mask { secrets, learned: Arc::default() }
@@ -135,7 +136,7 @@ impl FoundSecrets {
 
     fn variable(&mut self, var: &EnvVar) {
         let Some(value) = var.value.as_ref().map(Secret::reveal) else { return };
-        // What names a variable is chosen with more care than what names an argument.
+        // Names of variables are chosen with more care than names of arguments.
         let named = sound(&var.name) != Sound::Plain;
         if named {
             self.named(value);
@@ -150,7 +151,7 @@ impl FoundSecrets {
             return;
         }
         self.by_sound(sound(key), value);
-        // `user:hash,user:hash` of a reverse proxy.
+        // Logins of a reverse proxy: `user:hash,user:hash`.
         if sound(key) != Sound::Plain {
             let pairs = value.split(',').filter_map(|pair| pair.split_once(':'));
             pairs.for_each(|(_, password)| self.by_sound(Sound::Maybe, password));
@@ -161,13 +162,13 @@ impl FoundSecrets {
     fn arguments<'a>(&mut self, arguments: impl Iterator<Item = &'a String>) {
         let whole: Vec<&str> = arguments.map(String::as_str).collect();
         let words: Vec<&str> = whole.iter().flat_map(|argument| words(argument)).collect();
-        // As the program gets them, and as a shell would take them apart.
+        // The words as the program gets them, then as a shell would split them.
         self.sequence(&whole);
         self.sequence(&words);
         whole.iter().for_each(|argument| self.inside(argument));
     }
 
-    /// `--password=value`, `--password value`, and what a few programs have for it.
+    /// Finds `--password=value`, `--password value`, and the options of a few known programs.
     fn sequence(&mut self, words: &[&str]) {
         let runs = |program: &str| words.iter().any(|word| word.contains(program));
         let (redis, mysql) = (runs("redis"), runs("mysql") || runs("mariadb"));
@@ -177,7 +178,7 @@ impl FoundSecrets {
                 None => (*word, None),
             };
             if word.ends_with('=') {
-                // Its value was in quotes.
+                // The value was quoted.
                 let next = words.get(nth + 1).into_iter();
                 next.for_each(|value| self.by_sound(sound(name), value));
                 continue;
@@ -203,14 +204,14 @@ impl FoundSecrets {
         }
     }
 
-    /// Secrets in a text: `key=value` pairs of which the key sounds secret, and passwords in URLs.
+    /// Finds `key=value` pairs whose key sounds secret, and passwords in URLs.
     fn inside(&mut self, text: &str) {
         for word in text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '?' | '"' | '\'')) {
             if let Some((key, value)) = word.split_once('=') {
                 self.by_sound(sound(key), value);
             }
         }
-        // `{"password":"value"}`
+        // Pairs of JSON: `{"password":"value"}`.
         let quoted: Vec<&str> = text.split('"').collect();
         for parts in quoted.windows(3).filter(|parts| parts[1].trim() == ":") {
             self.by_sound(sound(parts[0]), parts[2]);
@@ -219,7 +220,7 @@ impl FoundSecrets {
             let login = &text[url];
             let password = match login.split_once(':') {
                 Some((_, password)) => password,
-                // `https://token@host`; a user's name is a plain word.
+                // A token as login (`https://token@host`); a user name is a plain word.
                 None if login.len() >= SHORTEST_UNNAMED && !is_plain(login) => login,
                 None => continue,
             };
@@ -236,7 +237,7 @@ impl FoundSecrets {
         }
     }
 
-    /// The value of a name that sounds secret.
+    /// Adds the value of a name that sounds secret.
     fn named(&mut self, value: &str) {
         let readable = is_flag(value) || (is_number(value) && value.len() < 6);
         if value.trim().len() >= SHORTEST_NAMED && !readable {
@@ -245,8 +246,8 @@ impl FoundSecrets {
     }
 }
 
-/// `text` without what its own words call a secret: `password=…` and the passwords in URLs. For the words of an engine, which
-/// quotes options of volumes and mounts that nobody here has seen.
+/// Hides what looks like a secret in `text` by its own names: `password=…`, and the passwords in URLs. For messages of
+/// an engine, which quotes options of volumes and mounts that Rehearsa has never read.
 pub fn scrub(text: &str) -> String {
     let mut hidden: Vec<(usize, usize)> = Vec::new();
     for (at, _) in text.match_indices('=') {
@@ -275,18 +276,18 @@ pub fn scrub(text: &str) -> String {
     clean + &text[done..]
 }
 
-/// Whether the value of a setting of this name should not be shown.
+/// Whether a setting with this name may hold a secret.
 pub fn sounds_secret(name: &str) -> bool {
     sound(name) != Sound::Plain
 }
 
-/// Where the `user:password` of `scheme://user:password@host` stands.
+/// Byte ranges of the `user:password` in `scheme://user:password@host`.
 fn url_logins(text: &str) -> Vec<std::ops::Range<usize>> {
     let schemes = text.match_indices("://").map(|(at, mark)| at + mark.len());
     let login = |begin: usize| {
         let rest = &text[begin..];
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | ','));
-        // A password may hold an `@` that nobody encoded: the last one counts.
+        // A password may hold an `@` that is not encoded: the last one separates it from the host.
         let at = rest[..end.unwrap_or(rest.len())].rfind('@')?;
         Some(begin..begin + at)
     };
@@ -298,7 +299,7 @@ fn words(argument: &str) -> impl Iterator<Item = &str> {
     argument.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '`')).filter(|word| !word.is_empty())
 }
 
-/// `%40` is `@`; what is no such code stays.
+/// Decodes `%40` to `@`; anything that is no such code stays.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -327,12 +328,12 @@ fn is_flag(value: &str) -> bool {
     matches!(value.to_ascii_lowercase().as_str(), "true" | "false" | "yes" | "no" | "none" | "null" | "off" | "on")
 }
 
-/// A path or a list of paths.
+/// Whether the value is a path or a list of paths.
 fn is_path(value: &str) -> bool {
     value.starts_with('/') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.:-_".contains(&b))
 }
 
-/// A number, a flag, a single lower-case word, a path or a list of paths.
+/// Whether the value is a number, a flag, a single lower-case word, a path or a list of paths.
 fn is_plain(value: &str) -> bool {
     let word = value.len() <= 16 && value.bytes().all(|b| b.is_ascii_lowercase());
     word || is_path(value) || is_number(value) || is_flag(value)

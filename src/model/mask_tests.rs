@@ -1,4 +1,4 @@
-//! What is masked, wherever it was put, and what stays readable.
+//! Tests of what is masked and what stays readable.
 
 use super::*;
 use crate::model::sample;

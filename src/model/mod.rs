@@ -1,7 +1,7 @@
-//! The words of the domain as plain data: what a service is, what a plan decides, what happened and what it means.
+//! The words of the domain as plain data: services, plans, events and their meaning.
 //!
-//! Nothing here does I/O, knows a wire format or names a foreign engine's types. Every other room may use this one; this
-//! one uses none.
+//! Nothing here does I/O, knows a wire format or names a foreign engine's types. Every other room may use this one;
+//! this room uses none.
 
 pub mod check;
 pub mod diagnosis;

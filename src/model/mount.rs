@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Mount {
     /// Absolute path inside the container.
     pub target: String,
-    /// What stands behind it on the live host.
+    /// The volume, path or memory behind the mount on the live host.
     pub origin: MountOrigin,
-    /// The service itself can only read it.
+    /// The service mounts it read-only.
     pub read_only: bool,
 }
 
-/// What a mount shows on the live host.
+/// The thing that a mount shows on the live host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum MountOrigin {
@@ -21,7 +21,7 @@ pub enum MountOrigin {
     Volume {
         /// The volume's name.
         name: String,
-        /// Its driver; other drivers than `local` may reach storage elsewhere.
+        /// The volume's driver; drivers other than `local` may reach storage elsewhere.
         driver: String,
     },
     /// A folder, file or socket of the daemon's host.
@@ -29,17 +29,17 @@ pub enum MountOrigin {
         /// Absolute path on the daemon's host.
         source: String,
     },
-    /// Memory only: nothing to restore.
+    /// Memory only, so there is nothing to restore.
     Tmpfs {
         /// Mount options (`size=64m,mode=1777`).
         options: String,
     },
-    /// A database dump, which is shown to the service that it is loaded into; there is no such mount live.
+    /// A database dump for the service that loads it. No live service has such a mount.
     Dump {
-        /// What people call it.
+        /// The dump's name for people.
         title: String,
     },
-    /// Something else (`npipe`, `cluster`, `image`), by the engine's word for it.
+    /// A mount of another kind (`npipe`, `cluster`, `image`).
     Other {
         /// The engine's name of the kind.
         kind_name: String,
@@ -47,26 +47,26 @@ pub enum MountOrigin {
 }
 
 impl MountOrigin {
-    /// The volume's name is one that the engine made up.
+    /// Whether the engine made up the volume's name.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Volume { name, .. } if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()))
     }
 }
 
 impl Mount {
-    /// Whether a path of the container is in it, whatever else is mounted below.
+    /// Whether `path` (in the container) is in this mount; mounts below this one are not considered.
     pub fn holds(&self, path: &str) -> bool {
         let rest = path.strip_prefix(self.target.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// What is mounted and where; some titles say where themselves.
+    /// The mount's title with its target, for people. Some titles contain the target already.
     pub fn place(&self) -> String {
         let (title, at) = (self.title(), format!(" at {}", self.target));
         if title.ends_with(&at) { title } else { title + &at }
     }
 
-    /// What a person calls it: the volume's name, the host path, the target for anonymous ones.
+    /// The mount's name for people: the volume's name, the host path, or the target of an anonymous volume.
     pub fn title(&self) -> String {
         match &self.origin {
             MountOrigin::Volume { .. } if self.origin.is_anonymous() => format!("anonymous volume at {}", self.target),
@@ -88,16 +88,17 @@ pub enum Strategy {
     Copy,
     /// Not copied but shown read-only, through an overlay (the default for mounts the service itself can only read).
     Readonly,
-    /// A copy-on-write view: the source is the lower layer and is never written; only right for data that rests.
+    /// A copy-on-write view: the source is the lower layer and is never written. Only right for data that does not
+    /// change.
     Overlay,
     /// A new, empty volume.
     Empty,
-    /// Not mounted at all.
+    /// Not mounted.
     Omit,
 }
 
 impl Strategy {
-    /// All strategies by the names users write.
+    /// All strategies, by the names that users write.
     pub const NAMES: [(&'static str, Strategy); 5] = [
         ("copy", Strategy::Copy),
         ("readonly", Strategy::Readonly),
@@ -106,7 +107,7 @@ impl Strategy {
         ("omit", Strategy::Omit),
     ];
 
-    /// The name users write.
+    /// The name that users write.
     pub fn name(self) -> &'static str {
         match self {
             Strategy::Copy => "copy",

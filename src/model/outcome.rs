@@ -1,4 +1,4 @@
-//! The one judge: events are folded into the outcome of the run, and the outcome into the exit code.
+//! The one judge: folds the events into the outcome of the run, and the outcome into the exit code.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use super::event::{Amount, CaseInfo, Event, Fact, NoTests, Step, StepResult};
 use super::partition::Partition;
 use super::service::ServiceName;
 
-/// What became of a rehearsal.
+/// The verdict on a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The service ran on the restored data.
     Passed,
-    /// It was not asked for, or is not rehearsable; there is a reason.
+    /// The rehearsal was not asked for, or the service cannot be rehearsed; there is a reason.
     Skipped,
-    /// It could not be found out.
+    /// The rehearsal could not find out whether the data is usable.
     Errored,
     /// The service does not come back from this data.
     Failed,
@@ -37,72 +37,70 @@ impl Verdict {
     }
 }
 
-/// A step as it went.
+/// The record of a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepRecord {
-    /// Its number in the run.
+    /// Number of the step, unique in the run.
     pub id: u64,
-    /// What was done.
     pub step: Step,
-    /// When it began.
+    /// Start of the step.
     pub started: Timestamp,
-    /// When it ended; `None` while it runs.
+    /// End of the step; `None` while it runs.
     pub finished: Option<Timestamp>,
-    /// How it ended; `None` while it runs.
+    /// Result of the step; `None` while it runs.
     pub result: Option<StepResult>,
 }
 
 impl StepRecord {
-    /// Seconds it took; 0 while it runs.
+    /// Seconds that the step took; 0 while it runs.
     pub fn seconds(&self) -> f64 {
         self.finished.map_or(0.0, |end| seconds_between(self.started, end))
     }
 }
 
-/// A rehearsal as it went.
+/// The record of a case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CaseRecord {
-    /// What was known before.
+    /// What is known of the case before it runs.
     pub info: CaseInfo,
-    /// When it began; `None` when it never did.
+    /// Start of the case; `None` before it.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// End of the case; `None` before it.
     pub finished: Option<Timestamp>,
-    /// Its steps, in order of their start. A step of a whole stack is in each of its cases.
+    /// Steps in order of their start. A step of a whole stack is in each of its cases.
     pub steps: Vec<StepRecord>,
-    /// What decided against it, in order; the first is the one to show.
+    /// Diagnoses that decided against the case, in order.
     pub diagnoses: Vec<Diagnosis>,
-    /// What is worth knowing.
+    /// Warnings, in order.
     pub warnings: Vec<Diagnosis>,
-    /// Why it was skipped.
+    /// Why the case was skipped; `None`: it was not.
     pub skipped: Option<String>,
-    /// What was shown, when it passed all its checks.
+    /// The proof; `None` until all checks have passed.
     pub proof: Option<Proof>,
     /// The service's last log lines, masked.
     pub log_tail: Vec<String>,
-    /// The attempts before this one, in order; none of them was green.
+    /// Earlier attempts, in order; none of them was green.
     pub earlier: Vec<Attempt>,
-    /// When this attempt began; the case's start when there was none before.
+    /// Start of this attempt; the start of the case when there was no earlier attempt.
     pub attempt_started: Option<Timestamp>,
 }
 
-/// An attempt at a rehearsal that was not green and was followed by another.
+/// An attempt that was not green and was followed by another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attempt {
-    /// When it began.
+    /// Start of the attempt; `None`: it never started.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// End of the attempt.
     pub finished: Timestamp,
-    /// Its steps.
     pub steps: Vec<StepRecord>,
-    /// What decided against it.
+    /// Diagnoses that decided against the attempt, in order.
     pub diagnoses: Vec<Diagnosis>,
     /// The service's last log lines, masked.
     pub log_tail: Vec<String>,
 }
 
 impl Attempt {
-    /// What became of it: [`Verdict::Failed`] or [`Verdict::Errored`].
+    /// The verdict on the attempt: [`Verdict::Failed`] or [`Verdict::Errored`].
     pub fn verdict(&self) -> Verdict {
         judge(&self.diagnoses).unwrap_or(Verdict::Errored)
     }
@@ -112,14 +110,14 @@ impl Attempt {
         deciding(&self.diagnoses)
     }
 
-    /// Seconds it took.
+    /// Seconds that the attempt took.
     pub fn seconds(&self) -> f64 {
         self.started.map_or(0.0, |start| seconds_between(start, self.finished))
     }
 }
 
-/// What diagnoses mean for a rehearsal; `None` when there are none. What is known to be bad stays bad, whatever else could
-/// not be found out.
+/// The verdict that follows from diagnoses; `None` when there are none. Failed wins over errored: known damage stays,
+/// whatever else could not be found out.
 fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
     let failed = diagnoses.iter().any(|d| d.severity() == Severity::Failed);
     match diagnoses {
@@ -129,7 +127,7 @@ fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
     }
 }
 
-/// The first that decided the verdict.
+/// The first diagnosis that decided the verdict.
 fn deciding(diagnoses: &[Diagnosis]) -> Option<&Diagnosis> {
     diagnoses.iter().find(|d| d.severity() == Severity::Failed).or_else(|| diagnoses.first())
 }
@@ -151,8 +149,8 @@ impl CaseRecord {
         }
     }
 
-    /// What became of it. A case is green only when a proof was had and nothing speaks against it; a case about which
-    /// nothing was said is an error, never a pass.
+    /// The verdict on the case. A case is green only with a proof and without a diagnosis; a case without any fact is
+    /// an error, never a pass.
     pub fn verdict(&self) -> Verdict {
         if let Some(verdict) = judge(&self.diagnoses) {
             verdict
@@ -165,8 +163,9 @@ impl CaseRecord {
         }
     }
 
-    /// It was to run and was never begun: the run was interrupted, or enough had failed before. One that is skipped because its
-    /// service says so or cannot be rehearsed is not put off: it will be skipped the next time, too.
+    /// The case was to run and never started: the run was interrupted, or enough cases had failed. A service that is
+    /// skipped by its own label or because it cannot be rehearsed does not count: it will be skipped the next time,
+    /// too.
     pub fn not_started(&self) -> bool {
         self.skipped.is_some() && self.info.ignored.is_none()
     }
@@ -176,12 +175,12 @@ impl CaseRecord {
         deciding(&self.diagnoses)
     }
 
-    /// It is green now, and was not at an earlier attempt.
+    /// The case is green now and was not green at an earlier attempt.
     pub fn is_flaky(&self) -> bool {
         !self.earlier.is_empty() && self.verdict() == Verdict::Passed
     }
 
-    /// What was said so far was one attempt; another begins.
+    /// Closes the current attempt and opens the next one.
     fn begin_again(&mut self, at: Timestamp) {
         self.earlier.push(Attempt {
             started: self.attempt_started.replace(at),
@@ -193,7 +192,7 @@ impl CaseRecord {
         self.proof = None;
     }
 
-    /// Seconds from its start to its end, all attempts together.
+    /// Seconds from the start of the case to its end, all attempts together.
     pub fn seconds(&self) -> f64 {
         match (self.started, self.finished) {
             (Some(start), Some(end)) => seconds_between(start, end),
@@ -201,7 +200,7 @@ impl CaseRecord {
         }
     }
 
-    /// Files and bytes brought into the sandbox.
+    /// Files and bytes that were restored into the sandbox.
     pub fn restored(&self) -> Amount {
         self.steps
             .iter()
@@ -213,62 +212,58 @@ impl CaseRecord {
     }
 }
 
-/// The run as it went.
+/// The record of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// Session id.
     pub session: String,
     /// rehearsa's version.
     pub version: String,
-    /// The engine, for people.
+    /// The engine, for people: `Docker 20.10.24 on nas`.
     pub engine: String,
-    /// When the run began and ended.
+    /// Start of the run; `None` before it.
     pub started: Option<Timestamp>,
-    /// When the run ended.
+    /// End of the run; `None` before it.
     pub finished: Option<Timestamp>,
     /// The selected cases, in the plan's order.
     pub cases: Vec<CaseRecord>,
-    /// How many services the filters left out.
+    /// Number of services that the filters left out.
     pub filtered_out: usize,
-    /// Rehearsals at a time.
+    /// Number of rehearsals that run at the same time.
     pub threads: usize,
-    /// What was left behind, and what else broke after the cases it concerned were finished.
+    /// Problems after the cases had finished: objects left behind, and whatever else broke then.
     pub left_behind: Vec<Diagnosis>,
     /// The signal that ended the run.
     pub interrupted: Option<i32>,
-    /// Seconds that the run had, when they were over before its end.
+    /// The run's time limit in seconds, when it passed before the run ended.
     pub timed_out: Option<u64>,
     /// The part of the selected services that this run took.
     pub partition: Option<Partition>,
-    /// What it means when there is no case.
+    /// What a run without cases means.
     pub no_tests: NoTests,
-    /// Reports that could not be written, each with its name and why. Noted by who hands the events to the reports.
+    /// Reports that could not be written, each with its name and the error; filled by the dispatcher of the events.
     pub lost_reports: Vec<String>,
-    /// Where each case is in `cases`.
+    /// Index into `cases` of each case.
     #[serde(skip)]
     places: BTreeMap<ServiceName, usize>,
-    /// The cases of each step that has not ended, by their place.
+    /// Indexes into `cases`, by the number of each step that has not ended.
     #[serde(skip)]
     open_steps: BTreeMap<u64, Vec<usize>>,
 }
 
-/// How many cases ended how.
+/// Number of cases by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Passed.
     pub passed: usize,
-    /// Failed.
     pub failed: usize,
-    /// Errored.
     pub errored: usize,
-    /// Skipped.
     pub skipped: usize,
-    /// Those of the passed that were not green at an earlier attempt.
+    /// Passed cases that were not green at an earlier attempt.
     pub flaky: usize,
 }
 
 impl Counts {
-    /// All of them.
+    /// Number of all cases.
     pub fn total(&self) -> usize {
         self.passed + self.failed + self.errored + self.skipped
     }
@@ -281,7 +276,7 @@ impl Default for Outcome {
 }
 
 impl Outcome {
-    /// Of a run of which nothing is known yet.
+    /// An empty outcome, before the first event.
     pub fn new() -> Self {
         Self {
             session: String::new(),
@@ -303,7 +298,7 @@ impl Outcome {
         }
     }
 
-    /// Takes one more fact into account.
+    /// Folds one more event into the outcome.
     pub fn apply(&mut self, event: &Event) {
         let at = event.at;
         match &event.fact {
@@ -386,7 +381,7 @@ impl Outcome {
         let mut late = None;
         for place in self.open_steps.remove(&id).unwrap_or_default() {
             let case = &mut self.cases[place];
-            // Newest first: a step ends soon after it began.
+            // Newest first: a step usually ends soon after its start.
             let (record, is_earlier) = match case.steps.iter_mut().rev().find(|record| record.id == id) {
                 Some(record) => (Some(record), false),
                 None => (case.earlier.iter_mut().flat_map(|e| &mut e.steps).find(|record| record.id == id), true),
@@ -395,12 +390,12 @@ impl Outcome {
             record.finished = Some(at);
             record.result = Some(result.clone());
             if let StepResult::Broke { diagnosis } = result {
-                // What broke a dependency is that service's own; this one says which dependency failed.
+                // The error belongs to the dependency's own case; this case says which dependency failed.
                 if record.step.owner().is_some_and(|owner| *owner != case.info.name) {
                     continue;
                 }
-                // The verdict of a finished case or attempt has been told. What breaks later (the teardown of its stack)
-                // is the run's error, so that it neither changes what was said nor is lost.
+                // The verdict of a finished case or attempt was already reported. A later problem (in the teardown of
+                // the stack) is the run's error, so that the reported verdict stays and the problem is not lost.
                 if case.finished.is_some() || is_earlier {
                     late = Some(diagnosis);
                     continue;
@@ -418,7 +413,7 @@ impl Outcome {
         }
     }
 
-    /// The record of a case.
+    /// Finds the record of a case; `None`: the run has no such case.
     pub fn case(&self, name: &ServiceName) -> Option<&CaseRecord> {
         self.places.get(name).map(|place| &self.cases[*place])
     }
@@ -427,7 +422,7 @@ impl Outcome {
         self.places.get(name).map(|place| &mut self.cases[*place])
     }
 
-    /// How many cases ended how.
+    /// Counts the cases by verdict.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for case in &self.cases {
@@ -444,7 +439,7 @@ impl Outcome {
         counts
     }
 
-    /// Seconds the run took.
+    /// Seconds that the run took; 0 until its end.
     pub fn seconds(&self) -> f64 {
         match (self.started, self.finished) {
             (Some(start), Some(end)) => seconds_between(start, end),
@@ -452,7 +447,7 @@ impl Outcome {
         }
     }
 
-    /// Something went wrong that belongs to no case.
+    /// Whether the run has a problem that belongs to no case.
     fn has_trouble(&self) -> bool {
         !self.left_behind.is_empty() || !self.lost_reports.is_empty() || self.timed_out.is_some()
     }
@@ -471,7 +466,7 @@ impl Outcome {
     }
 }
 
-/// A case that ended with this code was stopped by the run's end, not by its own doing.
+/// Whether the end of the run stopped the case, and not the case's own result.
 pub fn is_cancelled(case: &CaseRecord) -> bool {
     case.diagnosis().is_some_and(|d| d.code == Code::RunCancelled)
 }
@@ -480,19 +475,19 @@ fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
     end.duration_since(start).as_secs_f64().max(0.0)
 }
 
-/// The process's exit codes.
+/// Exit codes of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
     /// All passed, or were skipped with a reason.
     Passed = 0,
-    /// Wrong usage or configuration; nothing was done.
+    /// Wrong usage or configuration. Nothing was done.
     Usage = 2,
     /// The filters selected nothing.
     NothingSelected = 4,
     /// At least one service failed, as with `cargo test`.
     Failed = 101,
-    /// None failed, but something could not be found out, was left behind, or a report could not be written.
+    /// None failed, but a case errored, something was left behind, or a report could not be written.
     Errored = 102,
     /// Ended by SIGINT.
     Interrupted = 130,
@@ -501,7 +496,6 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
-    /// The number.
     pub fn number(self) -> u8 {
         self as u8
     }

@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How cases are shared out.
+/// How cases are divided among the runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
-    /// By position: the first run takes the first, the second the second, and so on in turn.
+    /// By position: the first run takes the first case, the second run the second, and so on in turn.
     Slice,
-    /// By name: a case stays in its part when others come and go.
+    /// By name: a case stays in its part when other cases come and go.
     Hash,
 }
 
@@ -19,16 +19,16 @@ pub enum Sharing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Partition {
-    /// How they are shared out.
+    /// How the cases are divided.
     pub sharing: Sharing,
-    /// Which part this is, from 1.
+    /// Number of this part, from 1.
     pub index: u64,
-    /// How many parts there are.
+    /// Number of parts.
     pub total: u64,
 }
 
 impl Partition {
-    /// Whether the case of this name, the `position`-th of all that are selected (from 0), is in this part.
+    /// Whether this part has the case called `name`, which is at `position` (from 0) of all selected cases.
     pub fn takes(&self, position: usize, name: &str) -> bool {
         let share = match self.sharing {
             Sharing::Slice => position as u64,
@@ -48,8 +48,8 @@ impl fmt::Display for Partition {
     }
 }
 
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same on every machine and in every version, which the
-/// standard library's hasher does not promise.
+/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same on every machine and in every version. The
+/// standard library's hasher does not promise that.
 fn fnv1a(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)

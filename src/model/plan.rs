@@ -9,67 +9,65 @@ use super::service::{Condition, Service, ServiceName};
 use super::settings::ServiceSettings;
 use super::source::{ContentTally, MatchRule, MountQuery, SourceSpec};
 
-/// What a run will do.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The stacks, ordered by name.
     pub stacks: Vec<StackPlan>,
-    /// How many services the filters left out.
+    /// Number of services that the filters left out.
     pub filtered_out: usize,
-    /// The sources that data is restored from, the live services aside.
+    /// Sources of the restored data, without the live services.
     pub sources: Vec<SourceSpec>,
 }
 
-/// What is done for one stack: one sandbox.
+/// The plan of one stack, which gets one sandbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackPlan {
-    /// The stack's name.
     pub name: String,
     /// The services to boot, dependencies first.
     pub services: Vec<ServicePlan>,
-    /// The restored places that the services share, each restored once.
+    /// The places that the services use; each place is restored once.
     pub restores: Vec<RestorePlan>,
 }
 
-/// What is done for one service.
+/// The plan of one service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServicePlan {
     /// The service as it is live.
     pub service: Service,
-    /// It was selected, and is a test case; else it is booted for another's sake.
+    /// The service is a selected case. False: it only boots as a dependency.
     pub selected: bool,
-    /// Why it is not rehearsed, if it is not.
+    /// Why the service is not rehearsed; `None`: it is.
     pub ignored: Option<String>,
-    /// What the sandbox changes or takes away.
+    /// Settings that the sandbox changes or leaves out.
     pub changes: Vec<Change>,
     /// The mounts and how each gets its data.
     pub mounts: Vec<MountPlan>,
-    /// What is asked of it, in order.
+    /// The checks of the booted service, in order.
     pub checks: Vec<CheckSummary>,
     /// The settings that hold for the service.
     pub settings: ServiceSettings,
     /// The libtest kind of the test case: the kind of its source, or `live`.
     pub kind: &'static str,
-    /// Where its data comes from, as an index into [`Plan::sources`]; `None`: from the live service.
+    /// Index into [`Plan::sources`]; `None`: the data comes from the live service.
     pub source: Option<usize>,
-    /// The point in time of the source that is restored; `None`: not known, or from the live service.
+    /// The snapshot that is restored; `None`: not known, or the data comes from the live service.
     pub snapshot: Option<Snapshot>,
-    /// How the service is filled from a database dump once it runs; `None`: it is not.
+    /// How the service loads a database dump once it runs; `None`: it loads none.
     pub load: Option<Load>,
-    /// What must be up before it: services of the same plan.
+    /// Services of the same plan that must be up first.
     pub needs: Vec<Need>,
-    /// Something that makes it impossible to rehearse it, known before it is tried.
+    /// Why the service cannot be rehearsed, when that is known before the run.
     pub blocked: Option<super::diagnosis::Diagnosis>,
-    /// Worth knowing before anything is done.
+    /// Warnings that are known before the run.
     pub warnings: Vec<super::diagnosis::Diagnosis>,
 }
 
-/// Something that must be up first.
+/// A service that must be up first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
-    /// The service.
     pub service: ServiceName,
-    /// What must hold of it.
+    /// The state that it must have reached.
     pub condition: Condition,
 }
 
@@ -84,87 +82,87 @@ pub struct MountPlan {
     pub restore: Option<usize>,
 }
 
-/// One place to restore, shared by every mount of the stack that shows it.
+/// One place to restore, shared by all mounts of the stack that show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestorePlan {
-    /// The mount it was first seen as.
+    /// The first mount of the place.
     pub mount: Mount,
     /// How it gets its data.
     pub strategy: Strategy,
-    /// The selected services, or those for whose sake it is restored.
+    /// The selected services that use the place, directly or through a dependency.
     pub cases: Vec<ServiceName>,
-    /// Bytes it may copy; 0 for no bound.
+    /// Most bytes to copy; 0: no limit.
     pub max_copy: u64,
-    /// The content of every file that came back is compared, too.
+    /// The content of every restored file is compared, too.
     pub verify_content: bool,
-    /// What is looked for in a backup, when its data is to come from one.
+    /// What to look for in a backup; `None`: the data comes from the live service.
     pub ask: Option<BackupRequest>,
-    /// The part of a backup that its data comes from, when it does.
+    /// The part of the backup that the data comes from; `None`: not from a backup, or no part was found.
     pub part: Option<BackupPart>,
     /// Where its data comes from.
     pub supply: DataSource,
 }
 
-/// The part of a backup that was found for a place.
+/// The part of a backup that belongs to a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupPart {
     /// Path within the backup; empty for all of it.
     pub path: Vec<u8>,
-    /// By which rule.
+    /// The rule by which the part was found.
     pub rule: MatchRule,
 }
 
-/// What is looked for in a backup for one place.
+/// A request to find the part of a backup that belongs to a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupRequest {
-    /// In which, as an index into [`Plan::sources`].
+    /// Index into [`Plan::sources`].
     pub source: usize,
-    /// Where it may be.
+    /// The paths at which the part may be.
     pub want: MountQuery,
-    /// A service writes to the place, so that a restore without it would lose something.
+    /// A service writes to the place, so a restore without the part would lose data.
     pub required: bool,
-    /// The part may be empty.
+    /// An empty part is no failure.
     pub allow_empty: bool,
-    /// How the user would name it in a rule: `SERVICE:MOUNT`.
+    /// The mount in the words of a `--map` rule: `SERVICE:MOUNT`.
     pub rule_name: String,
-    /// Entries that the backup may have; 0 for no bound.
+    /// Most entries that the backup may have; 0: no limit.
     pub max_entries: u64,
 }
 
 /// Where the data of a place comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataSource {
-    /// From what the live service has mounted there.
+    /// The mount of the live service.
     Live,
-    /// From this path of the engine's host, where a backup lies as it is.
+    /// A folder of the engine's host that holds a backup as plain files.
     HostPath(String),
-    /// Out of a stream of entries.
+    /// A stream of archive entries.
     Archive {
-        /// Of which source, as an index into [`Plan::sources`].
+        /// Index into [`Plan::sources`].
         source: usize,
-        /// The part of it.
+        /// Path of the part within the backup; empty for all of it.
         path: Vec<u8>,
-        /// What the part holds.
+        /// Content of the part.
         holds: ContentTally,
-        /// Entries that the backup may have; 0 for no bound.
+        /// Most entries that the backup may have; 0: no limit.
         max_entries: u64,
-        /// The backup says nothing of the root of the place: it gets the owner and the mode that the live one has.
+        /// The backup has no entry for the root of the place, so the root gets the live one's owner and mode.
         root_of_live: bool,
     },
 }
 
 impl Plan {
-    /// The selected services, in order.
+    /// The selected services, in the plan's order.
     pub fn cases(&self) -> impl Iterator<Item = &ServicePlan> {
         self.stacks.iter().flat_map(|stack| &stack.services).filter(|service| service.selected)
     }
 }
 
-/// A service with the container that will be created for it.
+/// A service's container in the sandbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Isolated {
-    /// The container.
+    /// The container to create.
     pub spec: ContainerSpec,
-    /// What differs from the live one.
+    /// Settings that differ from the live container.
     pub changes: Vec<Change>,
 }

@@ -1,4 +1,4 @@
-//! A number and what it counts, in the singular and the plural.
+//! A count with its noun, in the singular or the plural.
 
 use std::fmt::Display;
 

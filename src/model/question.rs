@@ -1,4 +1,4 @@
-//! Questions of the user's own to a booted service, and what is to be answered.
+//! Checks that the user wrote: the question to a booted service and the expected answer.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,110 +7,105 @@ use super::check::{CheckKind, CheckSummary, Proof};
 use super::mask::{HIDDEN, Mask, scrub};
 use super::source::SecretPlace;
 
-/// Characters of a question that a report shows.
+/// Most characters of a question that a report shows.
 const SHOWN: usize = 120;
 
-/// A question of the user's own.
+/// A check that the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What the user calls it; else what is asked.
+    /// Name of the check; the question in words if the user gave no name.
     pub name: String,
-    /// What is asked.
+    /// The question and the expected answer.
     pub ask: CheckSpec,
 }
 
-/// What is asked, and what is to be answered. Patterns are regular expressions that were found to be such.
+/// The question and the expected answer of a check. Patterns are regular expressions that have been parsed before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckSpec {
-    /// A command is run in the service's container.
+    /// Runs a command in the service's container.
     Exec {
         /// The program and its arguments.
         command: Vec<String>,
-        /// It ends with this exit code.
+        /// The expected exit code.
         exit: i64,
-        /// A pattern of what it prints.
+        /// Pattern that the command's standard output must match.
         stdout: Option<String>,
     },
-    /// A file or folder is there, in a mount of the service.
+    /// Looks for a file or folder in a mount of the service.
     File {
-        /// Its path in the container.
+        /// Path in the container.
         path: String,
-        /// It has so many bytes at least.
+        /// Smallest size in bytes.
         min_size: Option<u64>,
-        /// Its SHA-256 in lower-case hexadecimal.
+        /// SHA-256 of the content, in lower-case hexadecimal.
         sha256: Option<String>,
-        /// It was changed no longer ago than this.
+        /// Greatest age of the last change.
         newer_than: Option<Duration>,
     },
-    /// The service's log so far.
+    /// Looks into the service's log so far.
     Log {
-        /// A pattern that is in it.
+        /// Pattern that the log must have.
         contains: Option<String>,
-        /// A pattern that is not in it.
+        /// Pattern that the log must not have.
         not_contains: Option<String>,
     },
-    /// A request from inside the sandbox.
+    /// Sends a request from inside the sandbox.
     Http(Box<HttpCheck>),
-    /// TCP ports are listened on.
-    Tcp {
-        /// The ports.
-        ports: Vec<u16>,
-    },
-    /// A query by the client of the service's own image, as PostgreSQL's and MariaDB's have one.
+    /// Waits for TCP ports to be listened on.
+    Tcp { ports: Vec<u16> },
+    /// Runs a query with the client of the service's own image (PostgreSQL, MariaDB, MySQL).
     Sql {
-        /// The query.
         query: String,
-        /// The database; `None`: the one that the image's variables name.
+        /// The database; `None`: the one that the container's variables name.
         database: Option<String>,
-        /// The first row, its columns joined by `|`.
+        /// The expected first row, its columns joined by `|`.
         value: Option<String>,
-        /// So many rows at least.
+        /// Least number of rows.
         min_rows: u64,
     },
-    /// A query of an SQLite database in a mount of the service, which no client of the image is needed for.
+    /// Runs a query on an SQLite database in a mount; the image needs no client.
     Sqlite {
-        /// The database's path in the container.
+        /// Path of the database in the container.
         path: String,
-        /// The query; it only reads.
+        /// The query, which only reads.
         query: String,
-        /// The first row, its columns joined by `|`.
+        /// The expected first row, its columns joined by `|`.
         value: Option<String>,
-        /// So many rows at least.
+        /// Least number of rows.
         min_rows: u64,
     },
 }
 
-/// A request and its answer.
+/// An HTTP request and the expected answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCheck {
-    /// `GET`, …
+    /// The method: `GET`, …
     pub method: String,
-    /// The path, with a slash first; a query may follow it.
+    /// Path that begins with a slash; a query may follow it.
     pub path: String,
-    /// The port.
     pub port: u16,
-    /// It speaks TLS; no certificate is checked, for in a sandbox none can be right.
+    /// The request uses TLS. Certificates are not verified, since none can be right in a sandbox.
     pub tls: bool,
-    /// Headers beside the usual ones.
+    /// Additional headers.
     pub headers: Vec<(String, HeaderValue)>,
-    /// Name and password of the basic scheme.
+    /// User name and password of basic authentication.
     pub login: Option<(String, SecretPlace)>,
-    /// The status of the answer.
+    /// The expected status.
     pub status: u16,
-    /// A text that is in the body.
+    /// Text that the body must have.
     pub contains: Option<String>,
-    /// A pattern of the body.
+    /// Pattern that the body must match.
     pub matches: Option<String>,
-    /// Values in the body, by their JSON pointers; `None`: any value.
+    /// Expected values in the body by JSON pointer; `None`: any value.
     pub json: Vec<(String, Option<serde_json::Value>)>,
 }
 
 /// The value of a header; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum HeaderValue {
-    /// As it is written. It may be a secret all the same, so that it is not shown.
+    /// The value itself. It may be a secret, so it is not shown.
     Text(String),
-    /// Found elsewhere.
+    /// The value is a secret that is kept elsewhere.
     Secret(SecretPlace),
 }
 
@@ -121,18 +116,18 @@ impl fmt::Debug for HeaderValue {
 }
 
 impl Check {
-    /// A question; without a name it is called by what it asks.
+    /// Makes a check. Without a name it is called by its question in words.
     pub fn new(name: Option<String>, ask: CheckSpec) -> Self {
         Self { name: name.unwrap_or_else(|| ask.words()), ask }
     }
 
-    /// As plans and reports have it.
+    /// The check as plans and reports show it.
     pub fn check(&self) -> CheckSummary {
         let of_data = self.ask.proof() == Proof::DataProven;
         CheckSummary::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words(), of_data }
     }
 
-    /// Whatever of it must not be shown when somebody says it.
+    /// A mask for the secrets of the check.
     pub fn mask(&self) -> Mask {
         match &self.ask {
             CheckSpec::Exec { command, .. } => Mask::of_arguments(command),
@@ -153,7 +148,7 @@ impl Check {
 }
 
 impl CheckSpec {
-    /// How it is asked.
+    /// Kind of the check.
     pub fn manner(&self) -> CheckKind {
         match self {
             CheckSpec::Exec { .. } => CheckKind::Exec,
@@ -166,7 +161,7 @@ impl CheckSpec {
         }
     }
 
-    /// What a right answer shows.
+    /// The proof that a right answer gives.
     pub fn proof(&self) -> Proof {
         match self {
             CheckSpec::Exec { .. } | CheckSpec::File { .. } | CheckSpec::Sql { .. } | CheckSpec::Sqlite { .. } => {
@@ -178,7 +173,7 @@ impl CheckSpec {
         }
     }
 
-    /// What is asked, for people; free of secrets.
+    /// The question in words, for people; free of secrets.
     pub fn words(&self) -> String {
         let words = match self {
             CheckSpec::Exec { command, .. } => {
@@ -213,7 +208,7 @@ impl CheckSpec {
 }
 
 impl HttpCheck {
-    /// The body is asked for, too, and not only the status.
+    /// Whether the check needs the body of the answer, and not only the status.
     pub fn asks_for_content(&self) -> bool {
         self.contains.is_some() || self.matches.is_some() || !self.json.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is really created: our own words for the objects the engine is asked for.
+//! Objects that Rehearsa asks the engine to create.
 //!
 //! A [`ContainerSpec`] can only say what a sandbox may have. There is no field for a published port, a device or a
 //! host namespace, so no mistake elsewhere can ask for one.
@@ -11,21 +11,18 @@ use super::service::{EnvVar, Healthcheck, Ulimit};
 pub struct ContainerSpec {
     /// Image id or tag.
     pub image: String,
-    /// Entry point, `None` for the image's.
+    /// Entry point; `None` for the image's.
     pub entrypoint: Option<Vec<String>>,
-    /// Command, `None` for the image's.
+    /// Command; `None` for the image's.
     pub command: Option<Vec<String>>,
-    /// Environment.
     pub env: Vec<EnvVar>,
-    /// User, empty for the image's.
+    /// User; empty for the image's.
     pub user: String,
-    /// Supplementary groups.
     pub group_add: Vec<String>,
-    /// Working directory, empty for the image's.
+    /// Working directory; empty for the image's.
     pub workdir: String,
-    /// Host name, empty for the container's id.
+    /// Host name; empty for the container's id.
     pub hostname: String,
-    /// Domain name.
     pub domainname: String,
     /// A terminal is attached.
     pub tty: bool,
@@ -33,23 +30,21 @@ pub struct ContainerSpec {
     pub stdin: Stdin,
     /// Shell for shell-form commands.
     pub shell: Option<Vec<String>>,
-    /// Signal that stops it.
+    /// Signal that stops the container.
     pub stop_signal: Option<String>,
-    /// Seconds it is given to stop.
+    /// Seconds between that signal and a kill.
     pub stop_timeout: Option<i64>,
-    /// Its healthcheck.
     pub healthcheck: HealthcheckSpec,
-    /// Its mounts.
     pub mounts: Vec<MountSpec>,
-    /// Its one place in the network.
+    /// The container's one connection to a network.
     pub network: NetworkSpec,
     /// Names that resolve to fixed addresses (`host:ip`).
     pub extra_hosts: Vec<String>,
-    /// Memory in bytes.
+    /// Most memory in bytes.
     pub memory: Option<i64>,
-    /// Memory and swap in bytes.
+    /// Most memory and swap in bytes.
     pub memory_swap: Option<i64>,
-    /// CPUs in billionths.
+    /// CPU limit in billionths of a CPU.
     pub nano_cpus: Option<i64>,
     /// Relative CPU weight; 1024 is ordinary.
     pub cpu_shares: Option<i64>,
@@ -57,19 +52,18 @@ pub struct ContainerSpec {
     pub cpu_period: Option<i64>,
     /// CFS quota in microseconds.
     pub cpu_quota: Option<i64>,
-    /// CPUs it may run on.
+    /// CPUs that the container may use.
     pub cpuset_cpus: Option<String>,
-    /// Processes.
+    /// Most processes.
     pub pids: Option<i64>,
-    /// Higher is killed first when the host runs out of memory (-1000 to 1000).
+    /// Score for the kernel's choice when memory is short (-1000 to 1000): higher scores are killed first.
     pub oom_score_adj: i64,
-    /// Resource limits.
     pub ulimits: Vec<Ulimit>,
     /// Namespaced kernel settings.
     pub sysctls: Vec<(String, String)>,
-    /// Added capabilities, without `CAP_`.
+    /// Additional capabilities, without `CAP_`.
     pub cap_add: Vec<String>,
-    /// Dropped capabilities (`ALL` is understood).
+    /// Dropped capabilities; `ALL` drops all.
     pub cap_drop: Vec<String>,
     /// The process can gain no privileges by executing a file.
     pub no_new_privileges: bool,
@@ -82,9 +76,9 @@ pub struct ContainerSpec {
 }
 
 impl ContainerSpec {
-    /// A small container of ours that runs one command of an image and can do nothing else: no capability, no network, no
-    /// mount, nothing to write to, and the first to be killed when the host runs out of memory. Whoever needs more says so
-    /// on top of this.
+    /// A small container that runs one command of an image and can do nothing else: it has no capability, no network,
+    /// no mount and nothing to write to, and is the first to be killed when the host runs out of memory. Callers that
+    /// need more set the fields.
     pub fn locked_down(image: &str, program: &str, args: &[&str]) -> ContainerSpec {
         ContainerSpec {
             image: image.to_owned(),
@@ -129,20 +123,19 @@ impl ContainerSpec {
 /// Standard input of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
-    /// Closed.
     Closed,
-    /// Open, nobody writes to it.
+    /// Open, but nobody writes.
     Open,
-    /// Attached once: it ends when the client's connection ends.
+    /// Attached once: ends when the client's connection ends.
     Attached,
 }
 
 /// The healthcheck of a container to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthcheckSpec {
-    /// None, not even the image's.
+    /// No healthcheck, not even the image's.
     Disabled,
-    /// This one.
+    /// This healthcheck.
     Probe(Healthcheck),
 }
 
@@ -151,71 +144,70 @@ pub enum HealthcheckSpec {
 pub struct MountSpec {
     /// Absolute path inside the container.
     pub target: String,
-    /// What is mounted there.
+    /// The mounted object.
     pub source: MountSource,
-    /// Mounted read-only.
     pub read_only: bool,
 }
 
-/// What a container to create has mounted.
+/// The object that a container to create mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
-    /// A volume by its name, never filled from the image.
+    /// A volume by its name. The engine never fills it from the image.
     Volume(String),
     /// A path of the daemon's host, which must exist.
     HostPath(String),
-    /// Memory, with mount options.
+    /// Memory, with these mount options.
     Tmpfs(String),
 }
 
-/// The one place in the network that a container to create has.
+/// The network connection of a container to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkSpec {
-    /// None at all, but for loopback.
+    /// No network except loopback.
     None,
-    /// The network of this name, under these aliases; names are resolved inside only.
+    /// A sandbox network. Names are resolved inside it only.
     Sandbox {
-        /// The network.
+        /// Name of the network.
         network: String,
-        /// Names the container answers to.
+        /// Names by which others reach the container.
         aliases: Vec<String>,
     },
-    /// The network namespace of this container, one of ours.
+    /// The network namespace of this container of Rehearsa.
     Share(String),
 }
 
-/// A volume to create, always of the plain local driver.
+/// A volume to create. The driver is always the plain local one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VolumeSpec {
     /// An ordinary volume.
     Plain,
     /// An overlay: reads from `lower`, writes to `upper`. All are paths of the daemon's host.
     Overlay {
-        /// The data, never written.
+        /// Path of the data, which is never written.
         lower: String,
-        /// What is written.
+        /// Path that takes the writes.
         upper: String,
         /// Working folder of the overlay, on the same file system as `upper`.
         work: String,
     },
 }
 
-/// The labels that mark an object as ours: the docker room writes and reads them.
+/// Labels that mark an object as Rehearsa's. The room `docker` writes and reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectLabels {
-    /// Session id.
+    /// Id of the session.
     pub session: String,
-    /// Stack's name.
+    /// Name of the stack.
     pub stack: String,
     /// Name of the client's host.
     pub host: String,
-    /// Process of the client: `pid.starttime`.
+    /// The client's process: `pid.starttime`.
     pub process: String,
-    /// Unix seconds after which nobody needs the object.
+    /// Time (Unix seconds) after which nobody needs the object.
     pub expires: i64,
 }
 
-/// A secret that a service holds, with where it came from, for masking logs.
+/// The secret values of an environment.
 pub fn secrets(env: &[EnvVar]) -> impl Iterator<Item = &Secret> {
     env.iter().filter_map(|var| var.value.as_ref())
 }

@@ -2,17 +2,16 @@
 
 use std::fmt;
 
-/// A value that may be a secret: it can be passed on, but neither printed nor serialized.
+/// A value that may be a secret. It can be passed on, but neither printed nor serialized.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps `value`.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that hands it to the engine or masks it in a log.
+    /// The value itself, for the one place that passes it to the engine or masks it in a log.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -12,24 +12,24 @@ use super::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceName {
-    /// The stack (compose project) it belongs to; a lone container has none.
+    /// The stack (Compose project); `None` for a lone container.
     pub stack: Option<String>,
-    /// The service's own name.
+    /// The service's own name within the stack.
     pub service: String,
 }
 
 impl ServiceName {
-    /// The name of a lone container.
+    /// Names a lone container.
     pub fn lone(service: impl Into<String>) -> Self {
         Self { stack: None, service: service.into() }
     }
 
-    /// The name of a service of a stack.
+    /// Names a service of a stack.
     pub fn of_stack(stack: impl Into<String>, service: impl Into<String>) -> Self {
         Self { stack: Some(stack.into()), service: service.into() }
     }
 
-    /// The stack's name; a lone container is a stack of one that bears its name.
+    /// The stack's name. A lone container is a stack of one with the container's name.
     pub fn stack_name(&self) -> &str {
         self.stack.as_deref().unwrap_or(&self.service)
     }
@@ -47,27 +47,25 @@ impl fmt::Display for ServiceName {
 /// One container definition, read from a live container.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
-    /// Its name and its stack's.
+    /// Name of the service and its stack.
     pub name: ServiceName,
-    /// The live container's id.
+    /// Id of the live container.
     pub container_id: String,
-    /// The live container's name, without the leading slash.
+    /// Name of the live container, without the leading slash.
     pub container_name: String,
-    /// Whether the live container runs now.
+    /// The live container runs now.
     pub running: bool,
-    /// When the live container was created, RFC 3339; orders the services of a stack that names no dependencies.
+    /// Creation time of the live container, RFC 3339. It orders the services of a stack that names no dependencies.
     pub created: String,
-    /// The image as written (`postgres:15`) and the exact id the container runs.
+    /// The image's reference (`postgres:15`) and the exact id that the container runs.
     pub image: Image,
-    /// Overrides of the image's entry point.
+    /// Entry point; `None` for the image's.
     pub entrypoint: Option<Vec<String>>,
-    /// The command.
     pub command: Option<Vec<String>>,
-    /// Environment, in the order given; values are secrets.
+    /// Environment in the given order; values are secrets.
     pub env: Vec<EnvVar>,
     /// `user[:group]`, numeric or by name; empty for the image's.
     pub user: String,
-    /// Supplementary groups.
     pub group_add: Vec<String>,
     /// Working directory; empty for the image's.
     pub workdir: String,
@@ -81,27 +79,26 @@ pub struct Service {
     pub open_stdin: bool,
     /// Shell for shell-form commands.
     pub shell: Option<Vec<String>>,
-    /// Signal that stops it.
+    /// Signal that stops the container.
     pub stop_signal: Option<String>,
-    /// Seconds it is given to stop.
+    /// Seconds between that signal and a kill.
     pub stop_timeout: Option<i64>,
-    /// Its healthcheck, whether from the image or the container; `None` when there is none or it is switched off.
+    /// The healthcheck of the container or its image; `None` when there is none or it is switched off.
     pub healthcheck: Option<Healthcheck>,
-    /// Its mounts, ordered by target.
+    /// Mounts, ordered by target.
     pub mounts: Vec<Mount>,
     /// Ports that the image or the container exposes.
     pub exposed: Vec<Port>,
-    /// Ports published on the live host (`127.0.0.1:8080->80/tcp`), never published in the sandbox.
+    /// Ports published on the live host (`127.0.0.1:8080->80/tcp`). None is published in the sandbox.
     pub published: Vec<String>,
-    /// How it is networked.
     pub network_mode: NetworkMode,
-    /// Networks it is attached to, with the names it answers to there.
+    /// Networks, with the service's aliases in each.
     pub networks: Vec<Attachment>,
     /// Names that resolve to fixed addresses (`host:ip`).
     pub extra_hosts: Vec<String>,
     /// Legacy links (`/other:/this/alias`).
     pub links: Vec<String>,
-    /// Limits on what it may use.
+    /// Resource limits.
     pub limits: Limits,
     /// Namespaced kernel settings.
     pub sysctls: Vec<(String, String)>,
@@ -111,17 +108,17 @@ pub struct Service {
     pub init: Option<bool>,
     /// Size of /dev/shm in bytes.
     pub shm_size: Option<i64>,
-    /// What the engine does when it exits.
+    /// Restart policy.
     pub restart: Restart,
-    /// What it may do beyond an ordinary container.
+    /// Privileges beyond an ordinary container's.
     pub privileges: Privileges,
-    /// Settings that the sandbox knows to leave behind, as `field` and `value` for the report.
+    /// Settings that the sandbox leaves out and the report shows.
     pub other: Vec<Setting>,
-    /// Services of the same stack it depends on.
+    /// Services of the same stack that must be up first.
     pub depends_on: Vec<Dependency>,
-    /// Its labels; read for `rehearsa.*` and the stack, never copied.
+    /// Labels. `rehearsa.*` and the stack's are read; none is copied.
     pub labels: Vec<(String, String)>,
-    /// The line of a file that declares it, when that is known.
+    /// The line of a file that declares the service, if known.
     pub declared: Option<Location>,
 }
 
@@ -129,48 +126,46 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Image {
-    /// As written when the container was made.
+    /// The reference as written when the container was created.
     pub reference: String,
-    /// The exact id (`sha256:…`) it runs.
+    /// The exact id (`sha256:…`) that the container runs.
     pub id: String,
 }
 
-/// One environment variable. Only the name is ever serialized.
+/// One environment variable. Only its name is ever serialized.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnvVar {
-    /// The variable's name.
     pub name: String,
-    /// Its value; `None` when the container has the bare name, which unsets it.
+    /// The value; `None` when the container has the bare name, which unsets the variable.
     #[serde(skip)]
     pub value: Option<Secret>,
 }
 
-/// A healthcheck, times in nanoseconds as the engine has them; 0 stands for the engine's default.
+/// A healthcheck. Times are in nanoseconds, as the engine has them; 0 stands for the engine's default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Healthcheck {
-    /// `["CMD", …]` or `["CMD-SHELL", …]`. May hold a secret, so reports show only its first word.
+    /// `["CMD", …]` or `["CMD-SHELL", …]`. May hold a secret, so reports show only the first word.
     #[serde(skip)]
     pub test: Vec<String>,
-    /// Time between two probes.
+    /// Time between two probes, in nanoseconds.
     pub interval: i64,
-    /// Time a probe may take.
+    /// Time limit of a probe, in nanoseconds.
     pub timeout: i64,
-    /// Failures in a row that make it unhealthy.
+    /// Failures in a row that make the container unhealthy.
     pub retries: i64,
-    /// Time after the start in which failures do not count.
+    /// Time after the start in which failures do not count, in nanoseconds.
     pub start_period: i64,
 }
 
 /// A port of a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Port {
-    /// The number.
     pub number: u16,
     /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
 }
 
-/// How a live container is networked.
+/// The network mode of a live container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NetworkMode {
@@ -187,25 +182,24 @@ pub enum NetworkMode {
     },
 }
 
-/// One network a live container is attached to.
+/// A live container's connection to a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attachment {
-    /// The network's name.
     pub network: String,
-    /// Names it answers to there.
+    /// Names by which others reach the container in the network.
     pub aliases: Vec<String>,
 }
 
-/// Limits of a container; `None` where none is set.
+/// Resource limits of a container; `None` where no limit is set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Limits {
-    /// Memory in bytes.
+    /// Most memory in bytes.
     pub memory: Option<i64>,
-    /// Memory and swap in bytes, -1 for no bound.
+    /// Most memory and swap in bytes; -1: no limit.
     pub memory_swap: Option<i64>,
     /// Guaranteed memory in bytes.
     pub memory_reservation: Option<i64>,
-    /// CPUs in billionths.
+    /// CPU limit in billionths of a CPU.
     pub nano_cpus: Option<i64>,
     /// Relative CPU weight.
     pub cpu_shares: Option<i64>,
@@ -213,26 +207,23 @@ pub struct Limits {
     pub cpu_period: Option<i64>,
     /// CFS quota in microseconds.
     pub cpu_quota: Option<i64>,
-    /// CPUs it may run on.
+    /// CPUs that the container may use.
     pub cpuset_cpus: Option<String>,
-    /// Processes.
+    /// Most processes.
     pub pids: Option<i64>,
-    /// `name`, soft, hard.
     pub ulimits: Vec<Ulimit>,
 }
 
-/// A resource limit of a process.
+/// A resource limit (`ulimit`) of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ulimit {
-    /// `nofile`, `memlock`, …
+    /// Name: `nofile`, `memlock`, …
     pub name: String,
-    /// Soft limit.
     pub soft: i64,
-    /// Hard limit.
     pub hard: i64,
 }
 
-/// When the engine starts a container again.
+/// Restart policy of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
@@ -240,69 +231,65 @@ pub enum Restart {
     No,
     /// After a failure.
     OnFailure,
-    /// Always, or unless it was stopped.
+    /// Always, or unless the container was stopped.
     Always,
 }
 
-/// What a container may do beyond an ordinary one.
+/// Privileges of a container beyond an ordinary one's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Privileges {
-    /// All of the host.
+    /// Full access to the host.
     pub privileged: bool,
-    /// Added capabilities, without `CAP_`, upper case.
+    /// Additional capabilities, without `CAP_`, in upper case.
     pub cap_add: Vec<String>,
-    /// Dropped capabilities.
     pub cap_drop: Vec<String>,
     /// Devices (`/dev/ttyUSB0`), device requests (`gpu`), device rules.
     pub devices: Vec<String>,
-    /// Process namespace, when it is not its own.
+    /// Process namespace, when it is not the container's own.
     pub pid_mode: String,
-    /// IPC namespace, when it is not its own.
+    /// IPC namespace, when it is not the container's own.
     pub ipc_mode: String,
-    /// User namespace mode.
     pub userns_mode: String,
-    /// Control group namespace mode.
     pub cgroupns_mode: String,
-    /// Host name namespace mode.
     pub uts_mode: String,
-    /// `seccomp=unconfined`, `apparmor=…`, `label=…`, `no-new-privileges`.
+    /// Security options: `seccomp=unconfined`, `apparmor=…`, `label=…`, `no-new-privileges`.
     pub security_opt: Vec<String>,
 }
 
-/// A setting that does not go along into the sandbox.
+/// A setting that the sandbox leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// The engine's word for it.
+    /// The engine's name of the setting.
     pub field: String,
-    /// Its value, free of secrets.
+    /// The live value; free of secrets.
     pub value: String,
 }
 
-/// A service that must be up first.
+/// A service of the same stack that must be up first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dependency {
-    /// The other service's name in the same stack.
+    /// Name of the other service within the stack.
     pub service: String,
-    /// What must hold of it.
+    /// The state that it must have reached.
     pub condition: Condition,
-    /// The stack's author said that it may be missing.
+    /// False: the stack's author allows it to be missing.
     pub required: bool,
 }
 
-/// What must hold of a dependency.
+/// The state that a dependency must have reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// It has started.
+    /// The container has started.
     ServiceStarted,
-    /// Its healthcheck passes.
+    /// The healthcheck passes.
     ServiceHealthy,
-    /// It ran and exited with 0.
+    /// The container ran and exited with 0.
     ServiceCompletedSuccessfully,
 }
 
 impl Service {
-    /// The value of a label.
+    /// The value of a label; `None`: the service has no such label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }

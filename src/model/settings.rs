@@ -1,4 +1,4 @@
-//! How a service is rehearsed: the settings that hold for it, whoever set them.
+//! Settings of a service's rehearsal, merged from all layers.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use super::mount::Strategy;
 use super::question::Check;
 use super::source::{MapRule, SourceSpec};
 
-/// The settings that hold for a service.
+/// The settings of one service's rehearsal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
     /// The service's label hides it: Rehearsa does not even list it.
     pub ignore: bool,
-    /// Why the service is not rehearsed, and who says so.
+    /// Why the service is not rehearsed, and which setting says so; `None`: it is rehearsed.
     pub skip: Option<String>,
-    /// Time from the start of the service's container until it must be ready; `None`: 2 minutes, or the healthcheck's own budget
-    /// when that is longer.
+    /// Time from the start of the container until the service must be ready; `None`: 2 minutes, or the healthcheck's
+    /// own time if that is longer.
     pub timeout: Option<Duration>,
-    /// Time the service must stay well after it is ready.
+    /// Time for which the service must stay well after it is ready.
     pub settle: Duration,
-    /// Bytes a mount may copy; 0 for no bound.
+    /// Most bytes that a mount may copy; 0: no limit.
     pub max_copy: u64,
-    /// Bytes of memory the service may use when it has no limit of its own; `None`: no limit.
+    /// Memory limit in bytes for a service without a limit of its own; `None`: no limit.
     pub memory: Option<u64>,
-    /// Where the data comes from; `None`: from the live service.
+    /// Source of the data; `None`: the live service.
     pub source: Option<SourceSpec>,
     /// Strategies for mounts; the last match wins.
     pub strategies: Vec<StrategyRule>,
-    /// Which part of the source belongs to which mount; the last match wins.
+    /// Parts of the source that belong to mounts; the last match wins.
     pub maps: Vec<MapRule>,
-    /// Mounts whose part of the source may be empty, by their targets.
+    /// Targets of the mounts whose part of the source may be empty.
     pub allow_empty: Vec<String>,
-    /// Entries that an archive may have; 0 for no bound.
+    /// Most entries that an archive may have; 0: no limit.
     pub max_entries: u64,
-    /// The snapshot may be no older than this.
+    /// Greatest age of the snapshot; `None`: no limit.
     pub max_age: Option<Duration>,
-    /// The time from the beginning of the restore until the service is ready may be no longer than this.
+    /// Longest time from the beginning of the restore until the service is ready; `None`: no limit.
     pub max_rto: Option<Duration>,
     /// The service is booted once more without the data, to see whether its checks notice.
     pub control: bool,
@@ -43,7 +43,7 @@ pub struct ServiceSettings {
     pub load: LoadOptions,
     /// The content of every restored file is compared with the source's.
     pub verify_content: bool,
-    /// The owner's checks of the ready service, in order.
+    /// The user's checks of the ready service, in order.
     pub checks: Vec<Check>,
 }
 
@@ -71,13 +71,12 @@ impl Default for ServiceSettings {
     }
 }
 
-/// A strategy asked for a mount.
+/// A strategy that the user asked for a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrategyRule {
-    /// Only for the service of this name; `None`: for any.
+    /// Name of the service that the rule is for; `None`: any service.
     pub service: Option<String>,
     /// The mount: its target, its volume's name or its host path.
     pub mount: String,
-    /// The strategy.
     pub strategy: Strategy,
 }

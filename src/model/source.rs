@@ -9,43 +9,41 @@ use super::dump::Dump;
 use super::event::{Amount, Snapshot};
 use super::source_kind::SourceKind;
 
-/// Where the data of a rehearsal comes from, as it was asked for.
+/// The source that the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceSpec {
-    /// What kind, and where.
+    /// Kind and location of the source.
     pub place: SourcePlace,
-    /// The snapshot that is wanted, by the source's name for it; `None`: the newest.
+    /// Id of the wanted snapshot; `None`: the newest.
     pub snapshot: Option<String>,
-    /// What opens it when it is encrypted.
+    /// Passphrase and identity of an encrypted source.
     pub keys: Keys,
 }
 
-/// What kind of source, and where.
+/// Kind and location of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourcePlace {
-    /// What kind.
     pub kind: SourceKind,
-    /// Where.
     pub location: SourceLocation,
 }
 
-/// Where a source is.
+/// The location of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SourceLocation {
-    /// On standard input.
+    /// Standard input.
     Stdin,
-    /// At a path of this machine; a pattern may stand in the last part (`backups/app-*.tar.gz`).
+    /// A path of this machine; the last component may be a pattern (`backups/app-*.tar.gz`).
     Path(PathBuf),
-    /// At an absolute path of the engine's host.
+    /// An absolute path of the engine's host.
     HostPath(String),
 }
 
-/// What opens an encrypted source. None of the secrets is in it, only where each is found.
+/// Where the secrets that open an encrypted source are found. The secrets themselves are not in here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Keys {
-    /// A passphrase.
+    /// Where the passphrase is found.
     pub passphrase: Option<SecretPlace>,
-    /// A file with private keys (age identities); GPG has a keyring of its own.
+    /// File with private keys (age identities). GPG has a keyring of its own.
     pub identity: Option<PathBuf>,
 }
 
@@ -55,22 +53,22 @@ pub struct Keys {
 pub enum SecretPlace {
     /// The first line of this file.
     File(PathBuf),
-    /// This environment variable.
+    /// The value of this environment variable.
     Env(String),
-    /// The first line that this command prints; it is run by the shell.
+    /// The first line that this command prints. The shell runs the command.
     Command(String),
 }
 
-/// The kind of a service whose data is a clone of the live service's.
+/// The kind of a case whose data comes from the live service.
 pub const LIVE: &str = "live";
 
 impl SourcePlace {
-    /// A source of this machine.
+    /// A source at a path of this machine.
     pub fn at_path(kind: SourceKind, path: impl Into<PathBuf>) -> SourcePlace {
         SourcePlace { kind, location: SourceLocation::Path(path.into()) }
     }
 
-    /// A source that comes on standard input.
+    /// A source on standard input.
     pub fn stdin(kind: SourceKind) -> SourcePlace {
         SourcePlace { kind, location: SourceLocation::Stdin }
     }
@@ -80,12 +78,12 @@ impl SourcePlace {
         SourcePlace { kind: SourceKind::Daemon, location: SourceLocation::HostPath(path.into()) }
     }
 
-    /// The word for the kind, as it stands before test names: `[tar] media::jellyfin`.
+    /// The word for the kind in front of test names: `[tar] media::jellyfin`.
     pub fn label(&self) -> &'static str {
         self.kind.row().label
     }
 
-    /// The source with a relative path below `folder`; any other source as it is.
+    /// Makes a relative path of this machine relative to `folder`; other sources stay as they are.
     pub fn below(self, folder: &Path) -> SourcePlace {
         match self.location {
             SourceLocation::Path(path) => SourcePlace::at_path(self.kind, folder.join(path)),
@@ -105,10 +103,10 @@ impl fmt::Display for SourcePlace {
     }
 }
 
-/// Says which part of a backup belongs to a mount.
+/// A rule of the user's: which part of a backup belongs to a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapRule {
-    /// Only for the service of this name.
+    /// Name of the service that the rule is for; `None`: any service.
     pub service: Option<String>,
     /// The mount: its target, its volume's name or its host path.
     pub mount: String,
@@ -116,51 +114,51 @@ pub struct MapRule {
     pub path: String,
 }
 
-/// A place in a backup that may belong to a mount.
+/// A path in a backup that may belong to a mount.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pattern {
-    /// This very path, from the top of the backup.
+    /// This path, from the top of the backup.
     Top(Vec<u8>),
-    /// `volumes/NAME/_data` at any depth: where an engine keeps a volume.
+    /// `volumes/NAME/_data` at any depth: the place where an engine keeps a volume.
     VolumeData(Vec<u8>),
 }
 
-/// Whose the patterns are that found something, the strongest first.
+/// The rule by which a part of a backup was found, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MatchRule {
-    /// The user said it.
+    /// A rule of the user's names the part.
     #[serde(rename = "said")]
     Explicit,
-    /// By the name of the volume or the host path.
+    /// The name of the volume or the host path fits.
     Name,
-    /// By the path inside the container, or by a single name that other things may have too.
+    /// The path inside the container fits, or a single name that other things may have too.
     Target,
-    /// There is one mount, and one top folder or none.
+    /// The only candidate: there is one mount, and one top folder or none.
     #[serde(rename = "only")]
     OnlyCandidate,
 }
 
-/// What is looked for in a backup for one mount.
+/// The search for the part of a backup that belongs to one mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountQuery {
-    /// Where it may be, and by which rule.
+    /// Paths at which the part may be, each with its rule.
     pub patterns: Vec<(MatchRule, Pattern)>,
 }
 
-/// What a part of a backup holds.
+/// The content of a part of a backup, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentTally {
-    /// Entries that are no folders, and bytes of content; holes are none.
+    /// Entries that are no folders, and their bytes of content without holes.
     pub amount: Amount,
-    /// Folders, its root not counted.
+    /// Number of folders, without the root.
     pub folders: u64,
-    /// What is at its very path; `None` when it has no entry of its own.
+    /// Kind of the entry at the part's own path; `None`: the backup has no such entry.
     pub root: Option<Shape>,
 }
 
-/// What an entry of a backup is, as far as a mount can be filled with it.
+/// The kind of an entry, as far as mounts are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -175,45 +173,45 @@ pub enum Shape {
 /// A part of a backup that fits a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// By which rule.
+    /// The rule by which the part fits.
     pub rule: MatchRule,
-    /// Its path in the backup.
+    /// Path in the backup.
     pub path: Vec<u8>,
-    /// What it holds.
+    /// Content of the part.
     pub tally: ContentTally,
 }
 
-/// What was found in a backup in one pass.
+/// The findings of one pass through a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupContents {
-    /// For each want, in order, the parts that fit.
+    /// For each query, in order, the parts that fit.
     pub candidates: Vec<Vec<Candidate>>,
-    /// The parts of the backup as people see them: its top, what a single top folder or `backup` holds, and volumes; by path.
+    /// The parts of the backup by path, as people see them: the top level, the content of a single top folder or of
+    /// `backup`, and volumes.
     pub parts: Vec<(Vec<u8>, ContentTally)>,
-    /// There are more parts than are listed.
+    /// There are more parts than `parts` has.
     pub more_parts: bool,
-    /// All of it.
+    /// Content of the whole backup.
     pub whole: ContentTally,
 }
 
-/// What was found out about a source before the plan is made.
+/// The findings about a source, before the plan is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupSurvey {
     /// The snapshot that will be restored.
     pub snapshot: Snapshot,
     /// What the snapshot holds.
     pub contents: BackupContents,
-    /// How its data is had.
     pub access: BackupAccess,
 }
 
-/// How the data of a snapshot is had.
+/// The way to the data of a snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BackupAccess {
-    /// As a stream of entries, which a worker unpacks.
+    /// A stream of entries, which a worker unpacks.
     Stream,
-    /// As a folder at this path of the engine's host. The folder is used as it is.
+    /// A folder at this path of the engine's host, used as it is.
     HostPath(String),
-    /// As a database dump, which a service loads.
+    /// A database dump, which a service loads.
     Dump(Dump),
 }

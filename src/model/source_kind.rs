@@ -1,8 +1,8 @@
-//! The kinds of sources: what is known of each without opening one. How one is opened stands in the room `source`.
+//! The kinds of sources: facts about each kind that need no open source. The room `source` opens sources.
 //!
 //! A new kind is a row here, a row in `source/kinds.rs` and a file beside it.
 
-/// What is known of a kind of source.
+/// Facts about a kind of source.
 #[derive(Debug)]
 pub struct SourceKindRow {
     /// The word before the colon: `tar` in `tar:FILE`.
@@ -11,22 +11,23 @@ pub struct SourceKindRow {
     pub alias: Option<&'static str>,
     /// The word before test names: `[tar] media::jellyfin`.
     pub label: &'static str,
-    /// What may follow the colon.
+    /// The allowed forms of the text after the colon.
     pub syntax: LocationSyntax,
-    /// How a source of this kind is written, as messages list it.
+    /// The forms of this kind, as messages list them.
     pub forms: &'static str,
-    /// Whether a file of this name is usually one of this kind: a path without a kind is then met with the right one.
+    /// Whether files of this kind usually have such a name: a path without a kind then gets an error that names the
+    /// right kind.
     pub is_usual_name: fn(&str) -> bool,
 }
 
-/// What may follow the colon of a source.
+/// The allowed forms of the text after the colon of a source.
 #[derive(Debug)]
 pub enum LocationSyntax {
     /// A file of this machine, or a pattern of files in the last part of the path; `-` is standard input.
     FileOrStdin {
-        /// What such a file is, for messages.
+        /// Noun for such a file, in messages.
         what: &'static str,
-        /// A source with a pattern.
+        /// Example of a source with a pattern.
         example: &'static str,
     },
     /// A folder of this machine, or a pattern of folders in the last part of the path.
@@ -47,7 +48,7 @@ macro_rules! source_kinds {
             /// All kinds, in the order in which messages list them.
             pub const ALL: &[SourceKind] = &[$(SourceKind::$kind),+];
 
-            /// What is known of this kind.
+            /// The facts about this kind.
             pub fn row(self) -> &'static SourceKindRow {
                 match self {
                     $(SourceKind::$kind => {
@@ -61,7 +62,7 @@ macro_rules! source_kinds {
 }
 
 source_kinds! {
-    /// Tar archives, packed and encrypted as they may be.
+    /// Tar archives, compressed or not, encrypted or not.
     Tar => SourceKindRow {
         name: "tar",
         alias: None,
@@ -105,7 +106,7 @@ impl SourceKind {
         self.row().name
     }
 
-    /// The kind of this word before the colon.
+    /// Finds a kind by the word before the colon; `None`: there is no such kind.
     pub fn of_name(name: &str) -> Option<SourceKind> {
         SourceKind::ALL.iter().copied().find(|kind| kind.name() == name)
     }
@@ -120,24 +121,24 @@ impl SourceKind {
         SourceKind::ALL.iter().map(|kind| kind.row().label)
     }
 
-    /// The kind that a file of this name usually is.
+    /// Finds the kind that a file with this name usually is; `None`: the name says nothing.
     pub fn of_file_name(name: &str) -> Option<SourceKind> {
-        // A dump may be packed and encrypted as an archive is: the kind with the narrower names is asked first.
+        // The kind with the narrower names comes first: a dump may be compressed and encrypted as an archive is.
         SourceKind::ALL.iter().rev().copied().find(|kind| (kind.row().is_usual_name)(name))
     }
 
-    /// How sources of all kinds are written, with commas between them.
+    /// The forms of all kinds, separated by commas.
     pub fn all_forms() -> String {
         SourceKind::ALL.iter().map(|kind| kind.row().forms).collect::<Vec<_>>().join(", ")
     }
 
-    /// Regular expression of a source that is written out, for editors that check the plan file.
+    /// Regular expression for a source with its kind, for editors that check the plan file.
     pub fn written_out_pattern() -> String {
         format!("^({}):.", SourceKind::names().collect::<Vec<_>>().join("|"))
     }
 }
 
-/// Whether a file's name is that of an archive, encrypted or not.
+/// Whether `name` looks like an archive's, encrypted or not.
 pub fn is_archive_name(name: &str) -> bool {
     const ENCRYPTED: [&str; 4] = [".age", ".gpg", ".pgp", ".asc"];
     const PACKED: [&str; 11] =
@@ -146,7 +147,7 @@ pub fn is_archive_name(name: &str) -> bool {
     ENCRYPTED.iter().chain(&PACKED).any(|end| name.ends_with(end))
 }
 
-/// Whether a file's name is that of a database dump, packed and encrypted or not.
+/// Whether `name` looks like a database dump's, compressed and encrypted or not.
 pub fn is_dump_name(name: &str) -> bool {
     const DUMPS: [&str; 6] = ["sql", "dump", "pgdump", "dmp", "rdb", "mysqldump"];
     const AROUND: [&str; 10] = ["gz", "zst", "zstd", "xz", "bz2", "age", "gpg", "pgp", "asc", "custom"];

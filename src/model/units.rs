@@ -1,8 +1,8 @@
 //! Numbers with units, as people read them.
 //!
-//! Bytes are decimal: 1 kB = 1,000 B, 1 MB = 1,000 kB and so on, as disks are sold and as backup tools count. Below ten of
-//! a unit one decimal is shown (`1.2 GB`), else none (`38 MB`). Durations are seconds with one decimal, from a minute on
-//! minutes and seconds, from an hour on hours and minutes.
+//! Bytes are decimal: 1 kB = 1,000 B, 1 MB = 1,000 kB and so on, as disks are sold and as backup tools count. Below ten
+//! of a unit one decimal is shown (`1.2 GB`), otherwise none (`38 MB`). Durations are shown as seconds with one
+//! decimal, from a minute on as minutes and seconds, from an hour on as hours and minutes.
 
 use super::event::Amount;
 
@@ -15,7 +15,7 @@ pub fn bytes(bytes: u64) -> String {
     }
     let mut value = bytes as f64;
     let mut unit = 0;
-    // 999,500 B would be shown as `1000 kB`: what rounds up to a thousand is of the next unit.
+    // A value that rounds to a thousand belongs to the next unit: 999,500 B would be shown as `1000 kB`.
     while value >= 999.5 && unit + 1 < BYTE_UNITS.len() {
         value /= 1000.0;
         unit += 1;

@@ -1,4 +1,4 @@
-//! The judge's rules, one by one.
+//! Tests of the judge's rules.
 
 use super::*;
 use crate::model::check::CheckSummary;
@@ -20,7 +20,7 @@ fn info(service: &str) -> CaseInfo {
     }
 }
 
-/// A run of these cases, after these facts, a second between two of them.
+/// The outcome of a run with these cases and facts, one fact a second.
 fn run(cases: &[&str], facts: Vec<Fact>) -> Outcome {
     let started = Fact::RunStarted {
         session: "s".to_owned(),

@@ -1,8 +1,8 @@
-//! Values for tests: the least that is a service.
+//! Sample values for tests.
 
 use super::service::{Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName};
 
-/// A running service with nothing but its name.
+/// A running service that has only a name.
 pub fn service(name: ServiceName) -> Service {
     Service {
         container_id: format!("{:0<64}", name.service),
