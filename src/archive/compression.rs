@@ -1,7 +1,7 @@
-//! What an archive is packed and encrypted with, told from its first bytes and never from its name, and the packing undone.
+//! Recognises the compression and encryption of an archive by its first bytes, never by its name, and decompresses.
 //!
-//! Every packing may come in several members, one behind the other (`cat a.gz b.gz`, pigz, pzstd, pbzip2, appended logs):
-//! all of them are read. What follows the last one may be zeros, as tapes pad; anything else there is damage, and so is a
+//! A compressed stream may have several members, one after the other (`cat a.gz b.gz`, pigz, pzstd, pbzip2, appended
+//! logs); all of them are read. Zeros may follow the last one, as tapes pad; anything else there is damage, and so is a
 //! member that ends early or does not match its checksum.
 
 use std::fmt;
@@ -12,45 +12,41 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-/// Read from the input at a time.
+/// Bytes that are read from the input at a time.
 const BUFFER: usize = 128 * 1024;
-/// Enough of a stream to tell what it is.
+/// Bytes that are enough to recognise a stream.
 pub const MAGIC: usize = 64;
-/// The longest window zstd knows: `zstd --long=31` makes such streams.
+/// Window size of the longest windows in zstd, as a power of two: `zstd --long=31` makes such streams.
 const ZSTD_WINDOW_LOG: u32 = 31;
-/// What an xz stream may ask for: dictionaries as long as zstd's longest window.
+/// Most memory, in bytes, that an xz stream may need: dictionaries as long as zstd's longest window.
 const XZ_MEMORY: u64 = (1 << 31) + (64 << 20);
 
-/// How a stream is packed.
+/// The compression of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all, or in a way that is not known.
+    /// Not compressed, or in an unknown way.
     None,
-    /// gzip.
     Gzip,
-    /// Zstandard.
     Zstd,
-    /// xz.
     Xz,
-    /// bzip2.
     Bzip2,
 }
 
 impl Compression {
-    /// Tells it from the first bytes of a stream; [`MAGIC`] of them are enough.
+    /// Recognises the compression by the first bytes of a stream; [`MAGIC`] of them are enough.
     pub fn detect(start: &[u8]) -> Compression {
         match start {
             [0x1f, 0x8b, 8, ..] => Compression::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            // A block of data, or the end mark of a stream that has none.
+            // A block of data, or the end mark of a stream without data.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Compression::Bzip2,
             _ => Compression::None,
         }
     }
 
-    /// Whether another member can start with this byte.
+    /// Whether another member can begin with this byte.
     fn goes_on(self, first: u8) -> bool {
         match self {
             Compression::None => false,
@@ -74,7 +70,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How a stream is encrypted.
+/// The encryption of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     /// age, binary.
@@ -94,7 +90,7 @@ impl fmt::Display for Encryption {
     }
 }
 
-/// Tells from the first bytes of a stream ([`MAGIC`] of them are enough) how it is encrypted, if it is.
+/// Recognises the encryption by the first bytes of a stream ([`MAGIC`] of them are enough); `None`: not encrypted.
 pub fn detect_encryption(start: &[u8]) -> Option<Encryption> {
     let text = start.trim_ascii_start();
     if start.starts_with(b"age-encryption.org/v1") {
@@ -108,14 +104,15 @@ pub fn detect_encryption(start: &[u8]) -> Option<Encryption> {
     }
 }
 
-/// Whether this is the first packet of an encrypted OpenPGP message: a session key for somebody's key or for a passphrase,
-/// or the encrypted data itself. A single byte says little, so its length and its version have to make sense too.
+/// Whether these bytes are the first packet of an encrypted OpenPGP message: a session key for a public key or a
+/// passphrase, or the encrypted data itself. One byte says little, so the packet's length and version must be
+/// plausible, too.
 fn is_pgp_packet(start: &[u8]) -> bool {
     const PUBLIC_KEY_SESSION: u8 = 1;
     const PASSPHRASE_SESSION: u8 = 3;
     const ENCRYPTED_DATA: u8 = 18;
     let (tag, length, body) = match start {
-        // The old form: two bits say how long the length is.
+        // Old format: two bits give the size of the length.
         [first @ 0x80..=0xbf, length, body @ ..] if first & 3 == 0 => ((first >> 2) & 15, usize::from(*length), body),
         [first @ 0x80..=0xbf, high, low, body @ ..] if first & 3 == 1 => {
             ((first >> 2) & 15, usize::from(u16::from_be_bytes([*high, *low])), body)
@@ -124,7 +121,7 @@ fn is_pgp_packet(start: &[u8]) -> bool {
         [first @ 0xc0..=0xff, high @ 192..=223, low, body @ ..] => {
             (first & 63, ((usize::from(*high) - 192) << 8) + usize::from(*low) + 192, body)
         }
-        // A piece of a length that is not known yet; at least 512 bytes of it.
+        // A partial length: the packet comes in pieces, the first of at least 512 bytes.
         [first @ 0xc0..=0xff, power @ 233..=254, body @ ..] => (first & 63, 1 << (power & 31), body),
         [first @ 0xc0..=0xff, 255, a, b, c, d, body @ ..] => {
             (first & 63, u32::from_be_bytes([*a, *b, *c, *d]) as usize, body)
@@ -139,7 +136,7 @@ fn is_pgp_packet(start: &[u8]) -> bool {
     }
 }
 
-/// An error of the input and not of what it holds, on its way through a decoder.
+/// An error of the input itself on its way through a decoder. Tells it from errors of the content.
 #[derive(Debug)]
 struct InputFailed(io::Error);
 
@@ -151,7 +148,7 @@ impl fmt::Display for InputFailed {
 
 impl std::error::Error for InputFailed {}
 
-/// Marks the errors of the input.
+/// Marks the errors of the input as [`InputFailed`].
 struct Input<R>(R);
 
 impl<R: Read> Read for Input<R> {
@@ -162,14 +159,14 @@ impl<R: Read> Read for Input<R> {
 
 type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>;
 
-/// Undoes the packing of `input`, whatever it is; what is not packed comes as it is.
+/// Decompresses `input`; an uncompressed stream passes unchanged.
 ///
-/// A packed stream that is broken fails with `InvalidData` or `UnexpectedEof`; other errors are the input's own.
+/// A damaged stream fails with `InvalidData` or `UnexpectedEof`; other errors are the input's own.
 pub fn open<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(open_known(input)?.1)
 }
 
-/// [`open`], and what it found.
+/// Decompresses like [`open`], and returns the compression that was found.
 pub fn open_known<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
     let mut start = Vec::with_capacity(MAGIC);
     (&mut input).take(MAGIC as u64).read_to_end(&mut start)?;
@@ -181,7 +178,7 @@ pub fn open_known<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Compressi
     Ok((compression, Box::new(Members { compression, state: State::Member(Member::new(compression, source)?) })))
 }
 
-/// All members of a packed stream.
+/// Decoder of a compressed stream with all its members.
 struct Members<R: Read> {
     compression: Compression,
     state: State<R>,
@@ -191,7 +188,7 @@ struct Members<R: Read> {
 enum State<R: Read> {
     Member(Member<R>),
     Done,
-    /// It was said; whoever asks again is not to take it for the end.
+    /// The stream is damaged and the error was returned. Later reads fail, too, and do not look like the end.
     Broken,
 }
 
@@ -237,7 +234,7 @@ impl<R: Read> Member<R> {
 }
 
 impl<R: Read> Members<R> {
-    /// The state after a member's end: another member, or the end of them all.
+    /// The state after a member's end: another member, or the end of the stream.
     fn after(&self, mut source: Source<R>) -> io::Result<State<R>> {
         loop {
             let ahead = match source.fill_buf() {
@@ -259,7 +256,7 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// What a decoder says, in our words; what the input says, in its own.
+    /// Words an error of the decoder; returns an error of the input as it was.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.get_ref().is_some_and(|inner| inner.is::<InputFailed>()) {
             let inner = error.into_inner().and_then(|inner| inner.downcast::<InputFailed>().ok());

@@ -1,36 +1,35 @@
-//! What is wrong with an archive, for the person who has to do something about it.
+//! Errors of archives, for the person who has to do something about them.
 
 use std::fmt;
 
-/// Why an archive could not be read on.
+/// Why an archive could not be read further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveError {
-    /// Of which sort.
     pub kind: ArchiveFault,
-    /// The last entry that was met, in full or in part, for people; `None` before the first.
+    /// The last entry that was read, in full or in part, for people; `None` before the first entry.
     pub entry: Option<String>,
-    /// How far into the archive, in bytes of the unpacked stream.
+    /// Position in the uncompressed stream, in bytes.
     pub at: u64,
-    /// What was found.
+    /// Description of the problem.
     pub detail: String,
 }
 
-/// The sorts of [`ArchiveError`].
+/// The kinds of [`ArchiveError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveFault {
-    /// It ends before its end.
+    /// The archive ends early.
     Truncated,
-    /// It says something that cannot be, or something this program cannot do justice to.
+    /// The archive has an impossible value, or one that this reader cannot handle.
     Corrupt,
-    /// It is no tar archive at all.
+    /// The file is no tar archive.
     NotAnArchive,
-    /// It is whole, and only a part of a backup: the rest is in another archive.
+    /// The archive is whole, but only a part of a backup: the rest is in another archive.
     Partial,
-    /// It is something else that is known, and may be whole.
+    /// The file has another known format, and may be whole.
     OtherFormat,
-    /// It has more entries than are allowed.
+    /// The archive has more entries than the limit.
     TooMany,
-    /// It could not be read; that says nothing about the archive.
+    /// The archive could not be read, which says nothing about its content.
     Io,
 }
 

@@ -1,24 +1,23 @@
-//! One header block: numbers, names and the checksum, in all dialects.
+//! Header blocks: numbers, names and the checksum, in all dialects of tar.
 
 use std::ops::Range;
 
 use tar::Header;
 
-/// The unit of a tar archive.
+/// Size of a block in bytes.
 pub const BLOCK: usize = 512;
 
-/// Where POSIX has the beginning of a long name.
+/// The field in which POSIX keeps the beginning of a long name.
 const PREFIX: Range<usize> = 345..500;
 
-/// One block.
 pub type Block = [u8; BLOCK];
 
-/// Whether a block's checksum is right. Some old writers added the bytes up as signed numbers.
+/// Whether a block has a right checksum. Some old writers added the bytes as signed numbers; both sums are accepted.
 pub fn is_header(block: &Block) -> bool {
     let Some(expected) = number(&Header::from_byte_slice(block).as_old().cksum) else { return false };
     let (mut unsigned, mut signed) = (0_i64, 0_i64);
     for (at, &byte) in block.iter().enumerate() {
-        // The checksum itself counts as spaces.
+        // The bytes of the checksum itself count as spaces.
         let byte = if (148..156).contains(&at) { b' ' } else { byte };
         unsigned += i64::from(byte);
         signed += i64::from(i8::from_ne_bytes([byte]));
@@ -26,11 +25,11 @@ pub fn is_header(block: &Block) -> bool {
     expected == unsigned || expected == signed
 }
 
-/// Reads a number field: octal digits, or binary when its first bit is set. An empty field is 0; `None` is nonsense.
+/// Parses a number field: octal digits, or binary when its first bit is set. An empty field is 0; `None`: no number.
 pub fn number(field: &[u8]) -> Option<i64> {
     let (&first, rest) = field.split_first()?;
     if first & 0x80 != 0 {
-        // The second bit is the sign: two's complement from there on.
+        // The second bit is the sign; the rest is in two's complement.
         let mut value = i64::from(first & 0x3f) - if first & 0x40 != 0 { 0x40 } else { 0 };
         for &byte in rest {
             value = value.checked_mul(256)?.checked_add(i64::from(byte))?;
@@ -46,52 +45,52 @@ pub fn number(field: &[u8]) -> Option<i64> {
     })
 }
 
-/// A size: a number that is not negative.
+/// Parses a size; `None`: no number, or a negative one.
 pub fn size(field: &[u8]) -> Option<u64> {
     number(field).and_then(|size| u64::try_from(size).ok())
 }
 
-/// An owner's number. Old systems wrote `nobody` as -2.
+/// Turns a number field into a user or group id. Old systems wrote `nobody` as -2.
 pub fn id(value: i64) -> Option<u32> {
     u32::try_from(value).ok().or_else(|| i32::try_from(value).ok().map(i32::cast_unsigned))
 }
 
-/// A text field without what follows its NUL.
+/// The text of a field, up to its first NUL.
 pub fn text(field: &[u8]) -> &[u8] {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(field.len());
     &field[..end]
 }
 
-/// What a header says by itself.
+/// The fields of one header.
 #[derive(Debug)]
 pub struct Fields {
-    /// The type of its entry.
+    /// Type of the entry.
     pub flag: u8,
-    /// Its name as written, the prefix included.
+    /// Name as written, with the prefix.
     pub name: Vec<u8>,
-    /// What it links to, as written.
+    /// Target of the link, as written.
     pub link: Vec<u8>,
-    /// Bytes that follow.
+    /// Size of the content that follows, in bytes.
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Owner.
+    /// User id.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Seconds since the epoch.
+    /// Time of the last change, in seconds since the epoch.
     pub mtime: i64,
 }
 
 impl Fields {
-    /// Reads them; the error says which field is nonsense.
+    /// Parses a header block; the error names the invalid field.
     pub fn read(block: &Block) -> Result<Fields, String> {
         let header = Header::from_byte_slice(block);
         let old = header.as_old();
         let wrong = |what: &str| format!("a header's {what} is not a number that can be");
         let mut name = Vec::new();
-        // GNU's dialect has times where POSIX has the name's beginning, and V7's has nothing. Writers do not agree on the
-        // version that follows the magic.
+        // GNU's dialect has times in the place of the prefix, V7 has nothing there. Writers do not agree on the version
+        // after the magic.
         if block[257..263] == *b"ustar\0" && block[PREFIX.start] != 0 {
             name.extend_from_slice(text(&block[PREFIX]));
             name.push(b'/');

@@ -1,7 +1,7 @@
-//! Tar archives as streams: read with care for what a stranger may have written, and written so that nothing of a file is
-//! lost. Neither side holds an archive in memory, and neither touches a file system but to read what it packs.
+//! Tar archives as streams. The reader does not trust the archive's author; the writer loses nothing of a file. Neither
+//! keeps an archive in memory, and neither touches a file system except to read the files that are packed.
 //!
-//! Formats that are read: V7, ustar, GNU (long names, sparse files) and pax (with `SCHILY.xattr`, `LIBARCHIVE.xattr` and
+//! The reader knows V7, ustar, GNU (long names, sparse files) and pax (with `SCHILY.xattr`, `LIBARCHIVE.xattr` and
 //! GNU's sparse files 0.0, 0.1 and 1.0), as GNU tar, BusyBox, bsdtar, Go, Python, restic and Borg write them.
 
 pub mod compression;
@@ -22,35 +22,35 @@ pub mod xattrs;
 /// One entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it belongs, as bytes: without a leading `/` or `./`, without `.` components and doubled or trailing slashes; empty
-    /// for the root itself. A `..` is left in, see [`Entry::escapes`].
+    /// Path as bytes, without a leading `/` or `./`, without `.` components and without doubled or trailing slashes;
+    /// empty for the root. A `..` stays: see [`Entry::escapes`].
     pub path: Vec<u8>,
-    /// What it is.
+    /// Type of the entry.
     pub kind: Kind,
-    /// Permission bits, with setuid, setgid and sticky.
+    /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
-    /// Owner.
+    /// User id.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Time of the last change of its content: seconds since the epoch and nanoseconds.
+    /// Time of the last change of the content: seconds since the epoch, and nanoseconds.
     pub mtime: (i64, u32),
-    /// Extended attributes, ACLs and capabilities among them, by name.
+    /// Extended attributes by name; ACLs and capabilities are among them.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of a file's content, holes included; of a hard link what the file holds, where that is known; else 0.
+    /// Size of a file in bytes, holes included. For a hard link the size of the file, where it is known; otherwise 0.
     pub size: u64,
-    /// Bytes of its content that the archive holds; less than `size` where there are holes.
+    /// Bytes of the content that the archive holds; less than `size` for a file with holes.
     pub stored: u64,
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
-    /// Another name of a file that came before; its path is in the form of [`Entry::path`].
+    /// Another name of an earlier file, whose path is in the form of [`Entry::path`].
     HardLink(Vec<u8>),
-    /// A symbolic link and what it says, untouched.
+    /// A symbolic link with its target, as written.
     Symlink(Vec<u8>),
     /// A folder.
     Folder,
@@ -61,18 +61,18 @@ pub enum Kind {
 }
 
 impl Entry {
-    /// A component of its path is `..`: it names something outside of where it is unpacked.
+    /// Whether a component of the path is `..`: the entry would be unpacked outside of its folder.
     pub fn escapes(&self) -> bool {
         escapes(&self.path)
     }
 }
 
-/// A component of this path is `..`.
+/// Whether a component of `path` is `..`.
 pub fn escapes(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|component| component == b"..")
 }
 
-/// What is left of `path` below `prefix`; `None` when it is not below it. Both are in the form of [`Entry::path`].
+/// The rest of `path` below `prefix`; `None`: `path` is not below it. Both have the form of [`Entry::path`].
 pub fn below<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     if prefix.is_empty() || path == prefix {
         return Some(&path[prefix.len()..]);

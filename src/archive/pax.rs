@@ -1,57 +1,57 @@
-//! What extension headers say about the entry that follows: pax records, and GNU's long names.
+//! Extension headers, which describe the entry that follows: pax records, and GNU's long names.
 
 use std::collections::BTreeMap;
 
 use super::header;
 use super::sparse::Segment;
 
-/// What is said about an entry besides its header; what is not said here is as its header has it.
+/// Values from extension headers. `None`: the entry's own header has the value.
 #[derive(Debug, Default, Clone)]
 pub struct Extended {
-    /// Its path as written.
+    /// Path as written.
     pub path: Option<Vec<u8>>,
-    /// What it links to, as written.
+    /// Target of the link, as written.
     pub link: Option<Vec<u8>>,
-    /// Bytes of its content in the archive.
+    /// Size of the content in the archive, in bytes.
     pub size: Option<u64>,
-    /// Owner.
+    /// User id.
     pub uid: Option<u32>,
-    /// Group.
+    /// Group id.
     pub gid: Option<u32>,
-    /// Seconds and nanoseconds.
+    /// Time of the last change: seconds since the epoch, and nanoseconds.
     pub mtime: Option<(i64, u32)>,
     /// Extended attributes by name.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// GNU's sparse files.
+    /// Records about a sparse file.
     pub sparse: SparseRecords,
-    /// It is the rest of a file whose beginning another volume has.
+    /// The entry continues a file that begins in another volume.
     pub continued: bool,
 }
 
-/// What GNU tar says about a sparse file in pax records.
+/// GNU tar's pax records about a sparse file.
 #[derive(Debug, Default, Clone)]
 pub struct SparseRecords {
-    /// Its version, from 1.0 on.
+    /// Format version; from 1.0 on.
     pub version: Option<(u64, u64)>,
-    /// Its path; the header's is a made up one.
+    /// Path of the file; the header has a made-up one.
     pub name: Option<Vec<u8>>,
-    /// Its size with holes.
+    /// Size with holes, in bytes.
     pub real_size: Option<u64>,
-    /// Its data (before 1.0).
+    /// Pieces of data (before 1.0).
     pub map: Option<Vec<Segment>>,
-    /// Where the next piece of data belongs, before its length is said (0.0).
+    /// Offset of the next piece, until the record with its length comes (0.0).
     offset: Option<u64>,
 }
 
 impl SparseRecords {
-    /// Whether they speak of a sparse file at all.
+    /// Whether any record is about a sparse file.
     pub fn any(&self) -> bool {
         self.version.is_some() || self.map.is_some() || self.real_size.is_some()
     }
 }
 
 impl Extended {
-    /// Takes in the records of one pax header; the error says what is wrong with them.
+    /// Reads the records of one pax header; the error says what is wrong with them.
     pub fn read(&mut self, mut body: &[u8]) -> Result<(), String> {
         while let Some((record, rest)) = split_record(body)? {
             let equals = record.iter().position(|&byte| byte == b'=');
@@ -64,7 +64,7 @@ impl Extended {
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let wrong = || format!("the pax record {} says {}", lossy(key), lossy(value));
-        // An empty value takes back what a header for all entries said.
+        // An empty value takes back a record of a global header.
         let filled = (!value.is_empty()).then_some(value);
         match key {
             b"path" => self.path = filled.map(<[u8]>::to_vec),
@@ -110,7 +110,7 @@ impl Extended {
         Ok(())
     }
 
-    /// How much memory it takes, about.
+    /// Memory that the values need, in bytes; an estimate.
     pub fn bytes(&self) -> usize {
         let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::len);
         let xattrs = self.xattrs.iter().map(|(name, value)| name.len() + value.len() + 64).sum::<usize>();
@@ -123,12 +123,12 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned()
 }
 
-/// A record and what follows it.
+/// A record, and the bytes after it.
 type Split<'a> = (&'a [u8], &'a [u8]);
 
-/// The first record, without its length and its newline, and what follows.
+/// Splits off the first record, without its length and its newline; `None`: no more records.
 fn split_record(body: &[u8]) -> Result<Option<Split<'_>>, String> {
-    // Some writers fill the block up with zeros and count them in.
+    // Some writers pad the block with zeros and include them in the size.
     if body.first().is_none_or(|&byte| byte == 0) {
         return Ok(None);
     }
@@ -141,7 +141,7 @@ fn split_record(body: &[u8]) -> Result<Option<Split<'_>>, String> {
     cut().map(Some).ok_or_else(|| "a pax record does not have the length it says".to_owned())
 }
 
-/// A number that is not negative.
+/// Parses a decimal number; `None`: no number, or too large.
 pub fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -160,7 +160,7 @@ fn id(text: &[u8]) -> Option<u32> {
     header::id(value)
 }
 
-/// Seconds with a fraction, to the nanosecond below it.
+/// Parses seconds with a fraction; rounds down to the nanosecond.
 fn time(text: &[u8]) -> Option<(i64, u32)> {
     let (negative, text) = match text.strip_prefix(b"-") {
         Some(text) => (true, text),
@@ -184,7 +184,7 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
     }
 }
 
-/// `offset,length,offset,length`.
+/// Parses a map: `offset,length,offset,length`.
 fn map(text: &[u8]) -> Option<Vec<Segment>> {
     let mut map = Vec::new();
     let mut numbers = text.split(|&byte| byte == b',');
@@ -197,7 +197,7 @@ fn map(text: &[u8]) -> Option<Vec<Segment>> {
     Some(map)
 }
 
-/// Undoes `%3D`; codes that are not `wanted` stay as they are.
+/// Decodes `%3D`; codes that are not `wanted` stay as they are.
 fn unescape(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -215,7 +215,7 @@ fn unescape(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     plain
 }
 
-/// Base64, with or without its padding.
+/// Decodes base64, with or without padding.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.trim_ascii_end();
     let end = text.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);

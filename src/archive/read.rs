@@ -1,7 +1,8 @@
-//! An archive, entry by entry. What it holds may have been written by anybody: everything in it is checked, nothing of it is
-//! kept but the entry at hand, and an archive that was cut off, be it exactly between two entries, is told from a whole one.
+//! Reads an archive entry by entry. Anybody may have written the archive: everything in it is checked, only the current
+//! entry is kept in memory, and an archive that was cut off is recognised even when the cut is exactly between two
+//! entries.
 //!
-//! ACLs that are written as text (`SCHILY.acl`) are not taken over.
+//! ACLs as text (`SCHILY.acl`) are ignored.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
@@ -12,50 +13,50 @@ use super::pax::Extended;
 use super::sparse::{self, MapReader, Segment};
 use super::{Entry, Kind};
 
-/// Programs fill an archive up to a whole record, which is 10 KiB unless somebody wants it otherwise: GNU tar's largest in use are
-/// those of tapes, of up to 1 MiB.
+/// Most bytes of zeros after the end mark. Programs pad an archive to whole records, usually of 10 KiB; the largest
+/// records in use are those of tapes, up to 1 MiB.
 const MAX_PADDING: u64 = 1024 * 1024;
-/// Read from a stream at a time.
+/// Bytes that are read from a stream at a time.
 const STREAM_BUFFER: usize = 128 * 1024;
-/// Read from a file at a time when contents are jumped over: little more than the next header.
+/// Bytes that are read from a file at a time when contents are skipped: little more than the next header.
 const SEEKING_BUFFER: usize = 8 * 1024;
-/// The longest extension header (a pax header, a long name).
+/// Longest extension header (a pax header, a long name), in bytes.
 pub const MAX_EXTENSION: u64 = 1 << 20;
-/// All extension headers of one entry, with what they take themselves.
+/// Most bytes in all extension headers of one entry, the headers' own blocks included.
 pub const MAX_EXTENSIONS: u64 = 2 << 20;
-/// What extension headers that count for all entries may say: it is said again for each.
+/// Most bytes in global pax records, which are copied for each entry.
 const MAX_GLOBAL: usize = 64 * 1024;
-/// The longest path: far more than any system opens.
+/// Longest path in bytes: far longer than any system opens.
 pub const MAX_PATH: usize = 64 * 1024;
 
-/// What an archive may ask for.
+/// Limits on an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries.
+    /// Most entries.
     pub max_entries: u64,
 }
 
 impl Limits {
-    /// No bound.
+    /// No limit.
     pub const NONE: Limits = Limits { max_entries: u64::MAX };
 }
 
-/// Reads an archive.
+/// Reads an archive entry by entry.
 pub struct Reader<R: Read> {
     input: BufReader<R>,
-    /// Jumps over so many bytes; returns how many there were.
+    /// Skips so many bytes; returns how many there were.
     skip: fn(&mut BufReader<R>, u64) -> io::Result<u64>,
-    /// Where the input ends, if that is known; otherwise it may have a checksum there that only shows when it is read.
+    /// Length of the input, if known. Otherwise the input is read to its end, since a checksum there may show damage.
     length: Option<u64>,
     limits: Limits,
     position: u64,
     entries: u64,
-    /// A block that was looked at and is still to be read.
+    /// A block that was looked at and is read next.
     ahead: Option<Block>,
-    /// What counts for all entries from here on.
+    /// Values of global headers, for all entries from here on.
     global: Extended,
     last: Option<Vec<u8>>,
-    /// Data of the current file that was not read, then what the block is filled up with.
+    /// Data of the current file that was not read yet, then the padding of its last block.
     segments: Vec<Segment>,
     segment: usize,
     unread: u64,
@@ -64,7 +65,7 @@ pub struct Reader<R: Read> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the archive that `input` is, unpacked: see [`super::compression::open`].
+    /// Reads the archive in `input`, uncompressed: see [`super::compression::open`].
     pub fn new(input: R, limits: Limits) -> Reader<R> {
         Reader::over(BufReader::with_capacity(STREAM_BUFFER, input), limits, read_over, None)
     }
@@ -93,13 +94,13 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Bytes of the archive that were read or jumped over.
+    /// Bytes of the archive that were read or skipped.
     pub fn position(&self) -> u64 {
         self.position - self.ahead.map_or(0, |_| BLOCK as u64)
     }
 
-    /// The next entry; `None` at the archive's end, when all of the input was seen to be whole. Content of the entry before
-    /// that was not read is jumped over.
+    /// Reads the header of the next entry; skips what was not read of the entry before. `None`: the archive has ended,
+    /// and its whole input was sound.
     #[expect(clippy::should_implement_trait, reason = "an iterator could not give out the content in between")]
     pub fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
         if let Some(ended) = &self.ended {
@@ -114,7 +115,8 @@ impl<R: Read> Reader<R> {
         result
     }
 
-    /// The next piece of the current file's data, as much as `buf` takes, and where it belongs; `None` at its end.
+    /// Reads the next piece of the current file's data, at most as much as `buf` takes. Returns its offset in the file
+    /// and its length; `None`: the file has ended.
     pub fn read_piece(&mut self, buf: &mut [u8]) -> Result<Option<(u64, usize)>, ArchiveError> {
         if let Some(Err(error)) = &self.ended {
             return Err(error.clone());
@@ -171,7 +173,7 @@ impl<R: Read> Reader<R> {
                         }
                     }
                 }
-                // A volume's label.
+                // The label of a volume.
                 b'V' => {
                     extensions += BLOCK as u64;
                     if extensions > MAX_EXTENSIONS {
@@ -188,7 +190,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Takes in records that count for every entry from here on, the one that has begun included.
+    /// Reads records for all entries from here on, including the entry whose headers have begun.
     fn global_header(&mut self, said: Option<&mut Extended>, body: &[u8]) -> Result<(), ArchiveError> {
         self.global.read(body).map_err(|words| self.corrupt(words))?;
         if self.global.bytes() > MAX_GLOBAL {
@@ -197,7 +199,7 @@ impl<R: Read> Reader<R> {
         said.map_or(Ok(()), |said| said.read(body)).map_err(|words| self.corrupt(words))
     }
 
-    /// Makes an entry of all that was said about it.
+    /// Makes an entry of its headers.
     fn entry(&mut self, block: &Block, fields: Fields, said: Extended, has_pax: bool) -> Result<Entry, ArchiveError> {
         let sparse_name = said.sparse.name.clone();
         let name = sparse_name.or(said.path).unwrap_or(fields.name);
@@ -263,7 +265,7 @@ impl<R: Read> Reader<R> {
                 entry.kind = Kind::Fifo;
                 self.expect_surplus(stored, has_pax)?;
             }
-            // A folder of an incremental backup by GNU tar, and the list of what was in it.
+            // A folder in an incremental archive of GNU tar, with the list of its content.
             b'D' => {
                 entry.kind = Kind::Folder;
                 if stored > MAX_EXTENSION {
@@ -288,7 +290,7 @@ impl<R: Read> Reader<R> {
         Ok(entry)
     }
 
-    /// Prepares a file's content; returns its size.
+    /// Prepares the reading of a file's content; returns the file's size.
     fn file(
         &mut self,
         block: &Block,
@@ -331,7 +333,7 @@ impl<R: Read> Reader<R> {
         Ok(size)
     }
 
-    /// Reads the map that comes before the data; returns its length.
+    /// Reads the map in front of a sparse file's data; returns the map's length in bytes.
     fn sparse_map(&mut self, stored: u64) -> Result<u64, ArchiveError> {
         let mut map = MapReader::default();
         let mut bytes = 0;
@@ -347,7 +349,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// What follows is `size` bytes that nobody wants.
+    /// Notes that `size` bytes of content follow, which can only be skipped.
     fn expect_content(&mut self, size: u64) -> Result<(), ArchiveError> {
         if i64::try_from(size).is_err() {
             return Err(self.corrupt(format!("a size of {size} bytes is none")));
@@ -359,8 +361,9 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// What has no content has a size all the same. Those who write it mean different things: pax that content follows,
-    /// others how large the file is of which this is another name. What follows tells, where it is no pax archive.
+    /// Handles the size of an entry that has no content. Writers mean different things by it: with pax, content
+    /// follows; with others it is the size of the file that the entry is a second name of. Without pax, the next block
+    /// shows which is meant.
     fn expect_surplus(&mut self, size: u64, has_pax: bool) -> Result<(), ArchiveError> {
         self.expect_content(size)?;
         if size == 0 || has_pax {
@@ -376,7 +379,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// The body of an extension header, which is known to be short.
+    /// Reads the body of an extension header, whose size was checked before.
     fn body(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
         let full = size.next_multiple_of(BLOCK as u64);
         let mut body = vec![0; usize::try_from(full).unwrap_or(usize::MAX)];
@@ -385,7 +388,7 @@ impl<R: Read> Reader<R> {
         Ok(body)
     }
 
-    /// The next header; `None` at the end mark.
+    /// Reads the next header; `None` at the end mark.
     fn header(&mut self) -> Result<Option<Block>, ArchiveError> {
         let is_first = self.position == 0;
         let mut block = [0; BLOCK];
@@ -418,8 +421,8 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Reads what follows the end mark, for only then is a packed stream known to be whole. Anything but zeros there is more of
-    /// the archive, or of another: what looked like its end was damage in its middle.
+    /// Reads the input after the end mark, because only its end shows that a compressed stream is whole. Anything but
+    /// zeros there belongs to the archive or to another one: then the end mark was damage in the middle.
     fn drain(&mut self) -> Result<(), ArchiveError> {
         let end = self.position;
         loop {
@@ -446,7 +449,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Jumps over what was not read of the current entry.
+    /// Skips what was not read of the current entry.
     fn skip_rest(&mut self) -> Result<(), ArchiveError> {
         self.segments.clear();
         self.segment = 0;
@@ -474,7 +477,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Reads until `buf` is full or the input ends.
+    /// Reads until `buf` is full or the input ends; returns the number of bytes.
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -489,7 +492,7 @@ impl<R: Read> Reader<R> {
         Ok(filled)
     }
 
-    /// The path in the form of [`Entry::path`].
+    /// Brings a path into the form of [`Entry::path`].
     fn path(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
         if name.len() > MAX_PATH {
             return Err(self.corrupt(format!("a path of {} bytes is longer than any", name.len())));
@@ -511,7 +514,7 @@ impl<R: Read> Reader<R> {
         self.fault(ArchiveFault::Corrupt, detail)
     }
 
-    /// An error of the input, which may be one of what it holds: [`super::compression::open`] tells them apart.
+    /// The error of a failed read: of the input, or of its content. [`super::compression::open`] tells them apart.
     fn unreadable(&self, error: &io::Error) -> ArchiveError {
         let kind = match error.kind() {
             ErrorKind::UnexpectedEof => ArchiveFault::Truncated,
@@ -531,7 +534,7 @@ impl<R: Read> Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Reads the archive in a file that can be jumped about in: contents that nobody asks for cost next to nothing.
+    /// Reads the archive in a file and seeks over contents that are not read, at almost no cost.
     pub fn seekable(mut input: R, limits: Limits) -> io::Result<Reader<R>> {
         let start = input.stream_position()?;
         let length = input.seek(SeekFrom::End(0))?.saturating_sub(start);
@@ -548,13 +551,14 @@ fn is_zero(block: &Block) -> bool {
     block.iter().all(|&byte| byte == 0)
 }
 
-/// The first file that the list of a folder, as GNU tar's incremental archives have it, says to be unchanged since an earlier one.
+/// The first file that a folder's list (in an incremental archive of GNU tar) marks as unchanged since an earlier
+/// archive.
 fn dumped_before(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|record| record.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Jumps over bytes by reading them.
+/// Skips bytes by reading them.
 fn read_over<R: Read>(input: &mut BufReader<R>, bytes: u64) -> io::Result<u64> {
     let mut left = bytes;
     while left > 0 {

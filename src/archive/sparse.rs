@@ -1,22 +1,22 @@
-//! Where the data of a file with holes belongs.
+//! The map of a sparse file: offset and length of each piece of data.
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
 use super::header::{self, Block};
 
-/// More pieces than this are refused: their list is all that is held of a file.
+/// Most pieces of one file; their list is the only part of a file that is kept in memory.
 const MAX_SEGMENTS: usize = 1_000_000;
 
-/// A piece of data in a file.
+/// A piece of data in a sparse file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it belongs.
+    /// Offset in the file, in bytes.
     pub offset: u64,
-    /// How long it is.
+    /// Length in bytes.
     pub length: u64,
 }
 
-/// Adds a piece, if it lies behind the last one.
+/// Adds a piece, which must lie behind the last one.
 pub fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
     let free = segments.last().map_or(0, |last| last.offset + last.length);
     if segment.offset < free || segment.offset.checked_add(segment.length).is_none() {
@@ -31,7 +31,7 @@ pub fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String>
     Ok(())
 }
 
-/// Checks that the pieces are the ones of a file of `size` bytes of which the archive holds `stored`.
+/// Checks that the pieces fit a file of `size` bytes, `stored` of which are in the archive.
 pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String> {
     let end = segments.last().map_or(0, |last| last.offset + last.length);
     let sum = segments.iter().map(|segment| segment.length).sum::<u64>();
@@ -43,7 +43,8 @@ pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String>
     Ok(())
 }
 
-/// The old GNU form: the first pieces of a header, the real size and whether a block with more follows.
+/// Reads the header of the old GNU format: adds its pieces, and returns the real size and whether a block with more
+/// pieces follows.
 pub fn old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bool), String> {
     let header = Header::from_byte_slice(block);
     let gnu = header.as_gnu().ok_or("a sparse file in a form that is not known")?;
@@ -52,7 +53,7 @@ pub fn old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bo
     Ok((size, gnu.isextended[0] != 0))
 }
 
-/// The pieces of a further block, and whether yet another follows.
+/// Reads a further block of the old GNU format: adds its pieces, and returns whether yet another block follows.
 pub fn old_extension(block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
     let mut more = GnuExtSparseHeader::new();
     more.as_mut_bytes().copy_from_slice(block);
@@ -69,17 +70,17 @@ fn old_pieces(pieces: &[GnuSparseHeader], segments: &mut Vec<Segment>) -> Result
     Ok(())
 }
 
-/// The map of version 1.0, which comes before the data: numbers, each on a line of its own.
+/// Reads the map of version 1.0, which precedes the data: decimal numbers, one in each line.
 #[derive(Debug, Default)]
 pub struct MapReader {
     number: Option<u64>,
-    /// Numbers still to come; `None` before the first, which says how many pieces there are.
+    /// Numbers still to come; `None` before the first number, which is the number of pieces.
     left: Option<u64>,
     offset: Option<u64>,
 }
 
 impl MapReader {
-    /// Takes in one block; true when the map is complete.
+    /// Reads one block; returns whether the map is complete.
     pub fn block(&mut self, block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
         let wrong = || "the map of a sparse file is not made of numbers".to_owned();
         for byte in block {

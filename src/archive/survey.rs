@@ -1,24 +1,25 @@
-//! What a backup holds for the mounts that are asked for, found out in one pass over its entries. What is kept does not grow
-//! with their number, files of several names in several parts aside.
+//! Finds the parts of a backup that belong to mounts, in one pass over the entries. Memory does not grow with the
+//! number of entries, except for files with several names in several parts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Entry, Kind, below};
 use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape};
 
-/// Parts that are listed by name.
+/// Most parts that are listed by name.
 const MAX_PARTS: usize = 500;
 
-/// Counts entries as they come.
+/// Collects the findings, entry by entry.
 pub struct Survey {
-    /// What is looked for from the top, by path: wants, and the rule.
+    /// Queries for paths from the top: index of the query and rule, by path.
     top: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
-    /// Volumes that are looked for at any depth.
+    /// Queries for volumes at any depth: index of the query and rule, by the volume's name.
     volumes: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
-    /// Where something was found: by path, an index into `tallies`.
+    /// Index into `tallies` of each part that was found, by path.
     known: HashMap<Vec<u8>, usize>,
     tallies: Vec<(Vec<u8>, ContentTally)>,
-    /// Files that have come to a tally, by its index, under a name other than their first, which lies elsewhere.
+    /// Files that were counted in a part (index into `tallies`) under a second name, because their first name is
+    /// outside of it.
     linked: HashSet<(usize, Vec<u8>)>,
     parts: BTreeMap<Vec<u8>, ContentTally>,
     more_parts: bool,
@@ -27,7 +28,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// A survey for these wants.
+    /// A survey for these queries.
     pub fn new(wants: &[MountQuery]) -> Survey {
         let (mut top, mut volumes) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for (index, want) in wants.iter().enumerate() {
@@ -55,7 +56,7 @@ impl Survey {
     pub fn see(&mut self, entry: &Entry) {
         let path = entry.path.as_slice();
         add(&mut self.whole, entry, path.is_empty());
-        // Every folder that the entry is in may be what is looked for, and so may the entry itself.
+        // The entry's folders may all be wanted parts, and so may the entry itself.
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
         for (depth, end) in ends.enumerate() {
@@ -78,7 +79,8 @@ impl Survey {
         self.top.contains_key(path) || self.volumes.contains_key(volume_of(path).unwrap_or_default())
     }
 
-    /// A file whose first name lies outside of a part comes with the part, once: its content is the part's too.
+    /// Counts a file that has a name in a part while its first name is outside of the part. Its content belongs to the
+    /// part, and counts once.
     fn add_linked(&mut self, index: usize, prefix: &[u8], entry: &Entry) {
         let Kind::HardLink(first) = &entry.kind else { return };
         if below(first, prefix).is_none() && self.linked.insert((index, first.clone())) {
@@ -99,7 +101,7 @@ impl Survey {
         }
     }
 
-    /// What was found.
+    /// Returns the findings.
     pub fn finish(self) -> BackupContents {
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); self.wants];
         for (path, tally) in self.tallies {
@@ -125,7 +127,7 @@ impl Survey {
     }
 }
 
-/// The volume whose data an engine keeps at this path: `…/volumes/NAME/_data`.
+/// The name of the volume that an engine keeps at this path: `…/volumes/NAME/_data`.
 pub fn volume_of(path: &[u8]) -> Option<&[u8]> {
     let mut components = path.rsplit(|byte| *byte == b'/');
     if components.next() != Some(b"_data") {

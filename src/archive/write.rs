@@ -1,10 +1,10 @@
-//! A folder, or a single file, as an archive: all that a file system knows of it is in there, as pax records where a header has
-//! no room.
+//! Packs a folder or a single file as an archive, with everything that the file system knows of it. Values without room
+//! in a header become pax records.
 //!
-//! Somebody may be changing what is packed. Folders are opened relative to their parents and never through a symlink, and
-//! only some of them are kept open, so that no depth is too deep. A file that changes, shrinks, grows or vanishes meanwhile
-//! never harms the archive: its content is cut or filled up with zeros to the size that was announced, and it is named.
-//! Sockets are left out: they mean nothing without their process.
+//! The files may change while they are packed. Folders are opened relative to their parents and never through a
+//! symlink. Only some of them stay open, so that any depth works. A file that changes, shrinks, grows or vanishes does
+//! not damage the archive: its content is cut or padded with zeros to the announced size, and the file is reported.
+//! Sockets are left out, since they mean nothing without their process.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -30,52 +30,51 @@ mod stream;
 
 pub use stream::{pack_stream, plain_file};
 
-/// Folders on the way down that stay open, beside the root.
+/// Most folders on the way down that stay open, besides the root.
 const MAX_OPEN: usize = 64;
-/// A `getdents` buffer.
+/// Size of the buffer for `getdents`, in bytes.
 const LIST_BYTES: usize = 32 * 1024;
-/// Names of files that were torn that are kept.
+/// Most names of torn files that are kept.
 const NAMES: usize = 20;
 
-/// What is packed, and as what.
+/// Which files are packed, and under which paths.
 #[derive(Debug, Default, Clone)]
 pub struct Options {
-    /// Stands before every path, in the form of [`super::Entry::path`]; the root itself gets it as its path. A single file
-    /// has its own name when this is empty.
+    /// Prefix of all paths, in the form of [`super::Entry::path`]; the root has the prefix as its path. With an empty
+    /// prefix, a single file gets its own name.
     pub prefix: Vec<u8>,
-    /// Only what is at or below one of these paths (relative to the root) is packed, and the folders on the way to it. Empty
-    /// means everything.
+    /// Only files and folders at or below one of these paths (relative to the root) are packed, with the folders on the
+    /// way to them. Empty: everything.
     pub wanted: Vec<Vec<u8>>,
 }
 
-/// What was packed.
+/// The result of packing.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// Entries that are no folders.
+    /// Number of entries that are no folders.
     pub files: u64,
-    /// Folders, the root included.
+    /// Number of folders, the root included.
     pub folders: u64,
-    /// Bytes of content, without holes; what has several names counts once.
+    /// Bytes of content without holes. A file with several names counts once.
     pub bytes: u64,
-    /// Sockets, which were left out.
+    /// Number of sockets, which were left out.
     pub sockets: u64,
-    /// What changed or vanished while it was packed, the first 20.
+    /// The first 20 files that changed or vanished while they were packed.
     pub torn: Vec<String>,
-    /// How many in all.
+    /// Number of all such files.
     pub torn_count: u64,
 }
 
-/// Why something could not be packed.
+/// Why packing failed.
 #[derive(Debug)]
 pub enum PackError {
-    /// This of the source could not be read.
+    /// A file or folder could not be read.
     Unreadable {
-        /// Its path, relative to what is packed.
+        /// Path relative to the root.
         path: String,
-        /// Why.
         error: io::Error,
     },
-    /// What takes the archive would not.
+    /// The archive could not be written.
     Output(io::Error),
 }
 
@@ -102,21 +101,21 @@ impl From<io::Error> for PackError {
     }
 }
 
-/// A moment of packing: the seam through which tests change the source.
+/// A moment of packing at which tests change the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    /// It was listed and nothing was done about it yet.
+    /// The entry was listed, but not opened.
     Listed,
-    /// It was opened and looked at; its header was written, its content was not.
+    /// The file was opened and its header written; its content was not read yet.
     Announced,
 }
 
-/// Packs what is at `root`. A symlink there is followed, one inside never is.
+/// Packs the file or folder at `root`. A symlink there is followed; symlinks inside never are.
 pub fn pack(root: &Path, options: &Options, out: impl Write) -> Result<Packed, PackError> {
     run(root, options, out, &mut |_, _| {}, None)
 }
 
-/// Tells of all that [`pack`] would pack, content unread.
+/// Calls `see` for each entry that [`pack`] would write; contents are not read.
 pub fn list(root: &Path, see: &mut dyn FnMut(&Entry)) -> Result<(), PackError> {
     run(root, &Options::default(), io::sink(), &mut |_, _| {}, Some(see)).map(drop)
 }
@@ -166,49 +165,49 @@ fn run<'a>(
     Ok(packer.packed)
 }
 
-/// A folder that was packed and has folders to pack.
+/// A folder that was packed and has folders still to pack.
 struct Branch {
     name: CString,
-    /// Which it is: by its name another one may be reached later.
+    /// Device and inode: another folder may have the name later.
     id: (u64, u64),
-    /// Open, if it is the root or one of the last [`MAX_OPEN`].
+    /// The open folder; only for the root and the last [`MAX_OPEN`] branches.
     source: Option<OwnedFd>,
-    /// Folders in it that are still to be packed.
+    /// Folders in it that are still to pack.
     folders: Vec<CString>,
-    /// The length of its path.
+    /// Length of its path in bytes.
     path: usize,
 }
 
-/// A file of several names that was packed under its first one.
+/// A file with several names, which was packed under its first one.
 struct Link {
     path: Vec<u8>,
-    /// Names still to come.
+    /// Number of names still to come.
     left: u64,
 }
 
 struct Packer<'a, W> {
     out: Output<W>,
     options: &'a Options,
-    /// Where in the archive it is at.
+    /// Path of the current entry in the archive.
     path: Vec<u8>,
     packed: Packed,
     links: HashMap<(u64, u64), Link>,
     listing: Vec<u8>,
     watch: &'a mut dyn FnMut(Moment, &[u8]),
-    /// Who wants to hear of entries and not to have them: then nothing is written.
+    /// The receiver of a mere list; nothing is written then.
     see: Option<&'a mut dyn FnMut(&Entry)>,
 }
 
-/// Whether a path is to be packed.
+/// Whether a path is packed.
 #[derive(PartialEq, Eq)]
 enum Want {
     All,
-    /// Only what it leads to.
+    /// Only because wanted paths are below it.
     Way,
     Nothing,
 }
 
-/// Bytes of a file's content, without holes as far as its disk tells.
+/// Bytes of a file's content without holes, as far as the file system tells.
 fn content(stat: &Stat) -> u64 {
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let on_disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
@@ -221,7 +220,7 @@ fn id(stat: &Stat) -> (u64, u64) {
 }
 
 impl<W: Write> Packer<'_, W> {
-    /// Packs a folder and all below it.
+    /// Packs a folder and everything below it.
     fn tree(&mut self, source: OwnedFd) -> Result<(), PackError> {
         let root = self.folder(CString::default(), source)?;
         let mut branches = vec![root];
@@ -236,7 +235,7 @@ impl<W: Write> Packer<'_, W> {
                 Ok(source) => {
                     let branch = self.folder(name, source)?;
                     branches.push(branch);
-                    // The root stays open: from there all others are reached.
+                    // The root stays open: all other folders can be reached from it.
                     if branches.len() > MAX_OPEN + 1 {
                         let far = branches.len() - MAX_OPEN - 1;
                         branches[far.max(1)].source = None;
@@ -248,7 +247,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(())
     }
 
-    /// Packs a folder and what is in it, but for its folders.
+    /// Packs a folder and its entries except folders.
     fn folder(&mut self, name: CString, source: OwnedFd) -> Result<Branch, PackError> {
         let stat = fstat(&source).map_err(|error| self.unreadable(error.into()))?;
         let xattrs = xattrs_of(&source).map_err(|error| self.unreadable(error.into()))?;
@@ -259,7 +258,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(Branch { name, id: id(&stat), source: Some(source), folders, path })
     }
 
-    /// Packs the entries of a folder; its folders are returned.
+    /// Packs the entries of a folder, and returns the names of its folders.
     fn list(&mut self, source: &OwnedFd) -> Result<Vec<CString>, PackError> {
         let mut folders = Vec::new();
         let mut buffer = std::mem::take(&mut self.listing);
@@ -308,7 +307,7 @@ impl<W: Write> Packer<'_, W> {
         }
     }
 
-    /// Packs anything but a folder.
+    /// Packs an entry that is no folder.
     fn entry(&mut self, folder: &OwnedFd, name: &CStr, kind: FileType) -> Result<(), PackError> {
         (self.watch)(Moment::Listed, &self.path);
         match kind {
@@ -334,7 +333,7 @@ impl<W: Write> Packer<'_, W> {
         let flag = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
                 target = match readlinkat(folder, name, Vec::new()) {
-                    // It is something else by now.
+                    // Another kind of file has taken its place.
                     Err(Errno::INVAL) => return Err(Errno::NOENT),
                     other => other?,
                 };
@@ -349,7 +348,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(self.named(flag, &stat, &xattrs, target.to_bytes()))
     }
 
-    /// Packs something without content, or another name of it.
+    /// Packs an entry without content, or a second name of one.
     fn named(&mut self, flag: u8, stat: &Stat, xattrs: &Xattrs, target: &[u8]) -> Result<(), PackError> {
         if !self.another_name(stat)? {
             self.header(flag, stat, xattrs, target, None)?;
@@ -393,7 +392,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(())
     }
 
-    /// Packs what a file holds at these places, exactly so much; false when it did not hold so much any more.
+    /// Packs these pieces of a file's content, with exactly their length; false: the file had less.
     fn content(&mut self, source: &OwnedFd, pieces: &[Piece]) -> Result<bool, PackError> {
         if self.see.is_some() {
             return Ok(true);
@@ -402,7 +401,7 @@ impl<W: Write> Packer<'_, W> {
         for piece in pieces {
             let copied = match self.out.copy(source, *piece)? {
                 Ok(copied) => copied,
-                // A file system that was taken away.
+                // The file system was unmounted.
                 Err((copied, error)) if is_gone(error) => copied,
                 Err((_, error)) => return Err(self.unreadable(error.into())),
             };
@@ -414,7 +413,7 @@ impl<W: Write> Packer<'_, W> {
         Ok(is_whole)
     }
 
-    /// Packs another name of something that was packed before; false when it was not.
+    /// Packs a second name of a file that was packed before; false: it was not.
     fn another_name(&mut self, stat: &Stat) -> Result<bool, PackError> {
         if stat.st_nlink < 2 {
             return Ok(false);
@@ -436,7 +435,8 @@ impl<W: Write> Packer<'_, W> {
         Ok(true)
     }
 
-    /// Writes a header. Of a sparse file `stored` says how much of its content is in the archive, and how long the map before it is.
+    /// Writes a header. For a sparse file, `stored` has the number of content bytes in the archive and the length of
+    /// the map before them.
     #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
     fn header(
         &mut self,
@@ -486,7 +486,7 @@ impl<W: Write> Packer<'_, W> {
         }
     }
 
-    /// Its path below the root.
+    /// Path of the current entry below the root.
     fn relative(&self) -> &[u8] {
         below(&self.path, &self.options.prefix).unwrap_or(&self.path)
     }
@@ -506,7 +506,7 @@ impl<W: Write> Packer<'_, W> {
         }
     }
 
-    /// An error of the source: gone is torn, anything else is the end.
+    /// Handles an error of the source: a file that is gone counts as torn; any other error ends the packing.
     fn source_error(&mut self, error: Errno) -> Result<(), PackError> {
         if is_gone(error) {
             self.tear();
@@ -527,7 +527,7 @@ fn push(path: &mut Vec<u8>, name: &CStr) {
     path.extend_from_slice(name.to_bytes());
 }
 
-/// The last branch, open: reached again by names if it was closed. Branches near it are kept open too, they are next.
+/// Opens the last branch, by names from the nearest open one. Branches near it stay open too, since they are next.
 fn reach(branches: &mut [Branch]) -> Result<&OwnedFd, Errno> {
     let last = branches.len() - 1;
     let open = branches.iter().rposition(|branch| branch.source.is_some()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Reading extended attributes; ACLs and capabilities are such.
+//! Reads extended attributes; ACLs and capabilities are among them.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -6,17 +6,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{fgetxattr, flistxattr, lgetxattr, llistxattr};
 use rustix::io::Errno;
 
-/// The kernel's bound on a list of attribute names and on a value.
+/// The kernel's limit on a list of attribute names and on a value, in bytes.
 const XATTR_MAX: usize = 64 * 1024;
 
-/// Attributes that belong to the place and not to the data. A copied SELinux label can carry the categories of the live
-/// container, which the sandbox's has no access to; the target got the label of its volume when it was made.
+/// Attributes that belong to the place of a file and not to its data. A copied SELinux label may have the categories of
+/// the live container, which the sandbox's container cannot access; the target got its volume's label when it was made.
 const LEFT_OUT: [&[u8]; 1] = [b"security.selinux"];
 
-/// An entry's extended attributes.
+/// Extended attributes of an entry, by name.
 pub type Xattrs = Vec<(CString, Vec<u8>)>;
 
-/// This attribute belongs to the place and not to the data.
+/// Whether the attribute belongs to the place of a file and not to its data.
 pub fn belongs_to_the_place(name: &CStr) -> bool {
     LEFT_OUT.contains(&name.to_bytes())
 }
@@ -32,7 +32,8 @@ pub fn xattrs_at(folder: &OwnedFd, name: &CStr) -> Result<Xattrs, Errno> {
     read_xattrs(|list| llistxattr(&path, list), |name, value| lgetxattr(&path, name, value))
 }
 
-/// A path by which an entry is reached. There are no `*at` calls for attributes, but a descriptor has a path, and what follows it stays inside.
+/// A path to an entry of an open folder. Attributes have no `*at` calls, but a descriptor has a path, and the entry
+/// stays below it.
 pub fn through_proc(folder: &OwnedFd, name: &CStr) -> CString {
     let mut path = format!("/proc/self/fd/{}/", folder.as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());
@@ -74,7 +75,7 @@ fn read_xattrs(
                 value.truncate(length);
                 xattrs.push((name.to_owned(), value));
             }
-            // Removed since it was listed, or listed by a file system that does not serve it.
+            // The attribute was removed after the listing, or the file system lists it without serving it.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! What is told from the first bytes alone.
+//! Tests of what the first bytes of a stream tell.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The reader, against archives of real tools, archives made by hand, and broken ones.
+//! Tests of the reader with archives of real tools, archives made by hand, and damaged ones.
 
 use super::*;
 use crate::archive::header::Fields;
@@ -6,7 +6,7 @@ use crate::archive::header::Fields;
 mod bombs;
 mod by_hand;
 
-/// A header with a right checksum.
+/// A header block with a right checksum.
 fn head(flag: u8, name: &[u8], size: u64) -> Block {
     let mut header = tar::Header::new_ustar();
     let old = header.as_old_mut();
@@ -22,7 +22,7 @@ fn head(flag: u8, name: &[u8], size: u64) -> Block {
     block
 }
 
-/// Makes a block's checksum right.
+/// Sets a block's checksum.
 fn sum(block: &mut Block) {
     let mut header = tar::Header::new_old();
     header.as_mut_bytes().copy_from_slice(block);
@@ -30,7 +30,7 @@ fn sum(block: &mut Block) {
     *block = *header.as_bytes();
 }
 
-/// A header and its content.
+/// A header with its content.
 fn part(flag: u8, name: &[u8], content: &[u8]) -> Vec<u8> {
     let mut part = head(flag, name, content.len() as u64).to_vec();
     part.extend_from_slice(content);
@@ -38,7 +38,7 @@ fn part(flag: u8, name: &[u8], content: &[u8]) -> Vec<u8> {
     part
 }
 
-/// A pax header of these records.
+/// A pax header with these records.
 fn pax(flag: u8, records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (key, value) in records {
@@ -54,7 +54,7 @@ fn pax(flag: u8, records: &[(&str, &[u8])]) -> Vec<u8> {
     part(flag, b"pax", &body)
 }
 
-/// All parts and the end mark.
+/// An archive of these parts, with its end mark.
 fn whole(parts: &[Vec<u8>]) -> Vec<u8> {
     let mut archive = parts.concat();
     archive.resize(archive.len() + 2 * BLOCK, 0);
@@ -66,14 +66,14 @@ fn entries(archive: &[u8]) -> Result<Vec<(Entry, Vec<u8>)>, ArchiveError> {
     crate::archive::trees::read_all(Reader::new(archive, Limits::NONE))
 }
 
-/// Its only entry.
+/// The only entry of an archive of these parts.
 fn only(parts: &[Vec<u8>]) -> (Entry, Vec<u8>) {
     let mut found = entries(&whole(parts)).expect("it is whole");
     assert_eq!(found.len(), 1);
     found.remove(0)
 }
 
-/// What is wrong with it.
+/// The error of reading a damaged archive.
 fn fault(archive: &[u8]) -> ArchiveError {
     entries(archive).expect_err("it is broken")
 }

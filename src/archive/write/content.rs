@@ -1,4 +1,4 @@
-//! Content on its way into an archive: which parts of a file are data, and the buffer it passes through once.
+//! Content of files on its way into an archive: the pieces of data of a file, and the output buffer.
 
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -8,25 +8,25 @@ use rustix::io::{Errno, pread};
 
 use crate::archive::header::BLOCK;
 
-/// Written at a time. What a pipe holds: more makes one side wait for the other and falls out of the processor's cache, and
-/// takes twice as long.
+/// Size of the output buffer in bytes: as much as a pipe takes. With more, one side waits for the other and the data
+/// falls out of the processor's cache, which takes twice as long.
 const BUFFER: usize = 64 * 1024;
-/// Holes in smaller files are not worth a map.
+/// Smallest file, in bytes, whose holes are worth a map.
 const SMALLEST_SPARSE: u64 = 16 * 1024;
-/// More pieces than this are not told apart: what follows is packed as data, holes included.
+/// Most pieces of a file. After these, the rest is packed as data, holes included.
 const MAX_PIECES: usize = 100_000;
 
 /// A piece of data in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it is.
+    /// Offset in bytes.
     pub offset: u64,
-    /// How long it is.
+    /// Length in bytes.
     pub length: u64,
 }
 
-/// Where a file has data; `None` when that is everywhere. All but the last piece are made of whole blocks: readers do not
-/// agree on whether others are filled up.
+/// The pieces of a file that are data; `None`: all of it. All pieces but the last consist of whole blocks, because
+/// readers do not agree on the padding of others.
 #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
 pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -39,9 +39,9 @@ pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno
     while at < size {
         let data = match seek(source, SeekFrom::Data(at)) {
             Ok(data) if data < size => data,
-            // Nothing but a hole up to the end.
+            // A hole up to the end of the file.
             Ok(_) | Err(Errno::NXIO) => break,
-            // A file system that knows no holes.
+            // A file system without holes.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -51,7 +51,7 @@ pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno
             Err(error) => return Err(error),
         };
         let data = data / block * block;
-        // Data that was taken away in between is none, but this has to go on.
+        // The data may have been removed meanwhile, but the loop must advance.
         let hole = hole.max((data + block).min(size));
         match pieces.last_mut() {
             Some(last) if last.offset + last.length >= data => last.length = hole - last.offset,
@@ -63,10 +63,11 @@ pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno
     Ok((!is_dense).then_some(pieces))
 }
 
-/// The map that comes before the data of a sparse file, version 1.0: numbers, one in a line, in whole blocks.
+/// The map (version 1.0) that precedes the data of a sparse file: decimal numbers, one in each line, padded to whole
+/// blocks.
 pub fn sparse_map(pieces: &[Piece], size: u64) -> Vec<u8> {
     let mut map = Vec::new();
-    // GNU tar takes the file's size from the end of the last piece, so there has to be one there.
+    // GNU tar takes the file's size from the end of the last piece, so a piece must end there.
     let end = pieces.last().map_or(0, |last| last.offset + last.length);
     let tail = (end < size).then_some(Piece { offset: size, length: 0 });
     let number = |map: &mut Vec<u8>, number: u64| map.extend_from_slice(format!("{number}\n").as_bytes());
@@ -79,7 +80,7 @@ pub fn sparse_map(pieces: &[Piece], size: u64) -> Vec<u8> {
     map
 }
 
-/// The archive on its way out: headers and small files are written together, and content is read to where it is written from.
+/// The output of the packer. Headers and small files are written together; content is read directly into the buffer.
 pub struct Output<W> {
     inner: W,
     buffer: Vec<u8>,
@@ -99,7 +100,7 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Free space for `want` bytes, or all that there can be.
+    /// Free space in the buffer: `want` bytes, or as many as fit.
     fn space(&mut self, want: u64) -> io::Result<&mut [u8]> {
         let want = usize::try_from(want).unwrap_or(BUFFER);
         if BUFFER - self.filled < want.min(BUFFER) {
@@ -132,7 +133,7 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Copies a piece of a file: how much of it there was, and the error that ended it early.
+    /// Copies a piece of a file; returns the number of bytes, with the error if one ended the copy early.
     pub fn copy(&mut self, source: &OwnedFd, piece: Piece) -> io::Result<Result<u64, (u64, Errno)>> {
         let mut copied = 0;
         while copied < piece.length {
@@ -150,13 +151,13 @@ impl<W: Write> Output<W> {
         Ok(Ok(copied))
     }
 
-    /// Fills up the last block.
+    /// Pads the last block with zeros.
     pub fn fill_block(&mut self) -> io::Result<()> {
         let at = self.written + self.filled as u64;
         self.zeros(at.next_multiple_of(BLOCK as u64) - at)
     }
 
-    /// Writes the end mark and what is left.
+    /// Writes the end mark and the rest of the buffer.
     pub fn finish(&mut self) -> io::Result<()> {
         self.zeros(2 * BLOCK as u64)?;
         self.flush()?;

@@ -1,4 +1,4 @@
-//! The header of an entry, after a pax header of what it has no room for.
+//! Headers of entries, with a pax header for the values that have no room.
 
 use tar::Header;
 
@@ -6,30 +6,30 @@ use crate::archive::header::BLOCK;
 use crate::archive::read::MAX_EXTENSION;
 use crate::archive::xattrs::Xattrs;
 
-/// What is said of an entry.
+/// The values of a header.
 pub struct About<'a> {
     pub path: &'a [u8],
     pub flag: u8,
-    /// What it links to.
+    /// Target of the link.
     pub target: &'a [u8],
-    /// Bytes that follow.
+    /// Size of the content that follows, in bytes.
     pub size: u64,
-    /// The size of a file with holes; what follows begins with its map then.
+    /// Size of a file with holes. The content then begins with the map.
     pub real_size: Option<u64>,
     pub mode: u32,
     pub owner: (u32, u32),
     pub mtime: (i64, u32),
-    /// A device's numbers.
+    /// Major and minor number of a device.
     pub device: Option<(u32, u32)>,
     pub xattrs: &'a Xattrs,
 }
 
-/// More is to be said of an entry than a reader takes.
+/// The headers of the entry would be larger than the reader accepts.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooMuch;
 
 impl About<'_> {
-    /// The blocks that say it.
+    /// The blocks of the header.
     pub fn write(&self) -> Result<Vec<u8>, TooMuch> {
         let mut path = self.path.to_vec();
         if self.flag == b'5' {
@@ -40,7 +40,7 @@ impl About<'_> {
         let old = header.as_old_mut();
         old.linkflag[0] = self.flag;
         if self.real_size.is_some() {
-            // A reader that does not know sparse files is not to take this for the file.
+            // Readers that do not know sparse files must not take this entry for the file.
             let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
             let name = [b"GNUSparseFile.0/", &path[start..]].concat();
             name_field(&mut old.name, &name);
@@ -117,14 +117,14 @@ impl About<'_> {
     }
 }
 
-/// Writes as much of a name as there is room for; false when that is not all.
+/// Writes as much of a name as fits; returns whether all did.
 fn name_field(field: &mut [u8], name: &[u8]) -> bool {
     let length = name.len().min(field.len());
     field[..length].copy_from_slice(&name[..length]);
     length == name.len()
 }
 
-/// Writes a number, or 0 when there is no room for it: then it is false.
+/// Writes an octal number; if it does not fit, writes 0 and returns false.
 fn octal(field: &mut [u8], value: u64) -> bool {
     let digits = field.len() - 1;
     let fits = value < 1 << (3 * digits);
@@ -137,7 +137,7 @@ fn octal(field: &mut [u8], value: u64) -> bool {
     fits
 }
 
-/// Seconds with their fraction: nanoseconds count forward, the decimal number counts away from 0.
+/// Formats seconds with a fraction. Nanoseconds count forward, while the decimal number counts away from 0.
 fn time(seconds: i64, nanos: u32) -> String {
     match (seconds, nanos) {
         (_, 0) => seconds.to_string(),
@@ -146,7 +146,7 @@ fn time(seconds: i64, nanos: u32) -> String {
     }
 }
 
-/// Adds `length key=value\n`, where the length counts its own digits.
+/// Adds `length key=value\n`; the length includes its own digits.
 fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     let mut digits = 1;
@@ -160,7 +160,7 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     records.push(b'\n');
 }
 
-/// An attribute's name as GNU tar writes it: the `=` is where the value begins.
+/// An attribute's name as GNU tar escapes it: the value begins at the first `=`.
 fn escaped(name: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(name.len());
     for &byte in name {

@@ -1,4 +1,4 @@
-//! A stream of a known length as an archive of one file.
+//! Packs a stream of a known length as an archive of one file.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -11,7 +11,7 @@ use crate::archive::{Entry, Kind};
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
 
-/// A file of root's that everybody may read, as an entry.
+/// The entry of a file that root owns and everybody may read.
 pub fn plain_file(path: &[u8], size: u64) -> Entry {
     Entry {
         path: path.to_vec(),
@@ -26,8 +26,8 @@ pub fn plain_file(path: &[u8], size: u64) -> Entry {
     }
 }
 
-/// Writes an archive of this one file, whose content is what `input` has; `UnexpectedEof` when that is not just as long as the entry
-/// says.
+/// Writes an archive of one file with the content of `input`. `UnexpectedEof`: the content's length is not the entry's
+/// size.
 pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), PackError> {
     let unreadable = |error| PackError::Unreadable { path: String::from_utf8_lossy(&entry.path).into_owned(), error };
     let about = About {
@@ -63,7 +63,7 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
         let words = format!("it was seen to have {} bytes, and has other ones now", entry.size);
         return Err(unreadable(io::Error::new(ErrorKind::UnexpectedEof, words)));
     }
-    // The rest of the last block, and the two empty ones at the end of an archive.
+    // The padding of the last block, and the two empty blocks of the end mark.
     let rest = (entry.size.next_multiple_of(BLOCK as u64) - entry.size) as usize;
     out.write_all(&vec![0; rest + 2 * BLOCK])?;
     out.flush()?;

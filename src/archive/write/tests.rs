@@ -1,4 +1,4 @@
-//! The writer: what the reader and real tools get back from it, and what it does when its source changes.
+//! Tests of the writer: what the reader and real tools get back, and changes of the source meanwhile.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -39,7 +39,7 @@ fn find(archive: &[u8], path: &[u8]) -> (Entry, Vec<u8>) {
     entries.into_iter().find(|(entry, _)| entry.path == path).expect("it is there")
 }
 
-/// A tree of everything.
+/// A folder with entries of all kinds.
 fn odd_tree() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     make(dir.path(), ALL);
@@ -61,13 +61,13 @@ fn everything_comes_back() {
     assert_eq!((packed.torn_count, packed.sockets), (0, 0));
     let expected = listing(dir.path());
     assert_same(&archived(entries), &expected);
-    // What it is packed into makes no difference.
+    // The output's speed makes no difference.
     let mut slow = Vec::new();
     pack(dir.path(), &Options::default(), &mut Trickle(&mut slow)).expect("it can be packed");
     assert!(slow == archive);
 }
 
-/// Takes little at a time.
+/// Takes a few bytes at a time.
 struct Trickle<'a>(&'a mut Vec<u8>);
 
 impl Write for Trickle<'_> {
@@ -131,7 +131,7 @@ fn a_single_file_is_an_archive_of_one() {
     }
 }
 
-/// A file of this size.
+/// The header of a file with this size.
 fn about(size: u64, xattrs: &Xattrs) -> About<'_> {
     About {
         path: b"large",
@@ -208,7 +208,7 @@ fn a_tree_deeper_than_paths_and_descriptors_go() {
         if seen % 50 != 0 {
             return;
         }
-        // A path that is too long to be told is one of ours.
+        // Some paths are too long for readlink; those are this test's own.
         let ours = |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to.starts_with(dir.path()));
         let too_long = |fd: &fs::DirEntry| {
             fs::read_link(fd.path()).is_err_and(|error| error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()))

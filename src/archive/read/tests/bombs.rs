@@ -1,4 +1,4 @@
-//! Little that becomes much.
+//! Tests of small inputs that become large.
 
 use std::io::Write;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::*;
 use crate::archive::compression::open;
 
-/// What reading may take, the archive itself (1 MiB) and what packing it took included.
+/// Most memory for reading, in KiB; includes the archive itself (1 MiB) and the packing.
 const MEMORY_KB: u64 = 8 * 1024;
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -15,14 +15,14 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The most this process ever took.
+/// Peak memory of this process so far, in KiB.
 fn peak_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Set in the process that [`a_gigabyte_of_zeros_takes_no_memory`] starts to measure itself in.
+/// Variable that is set in the process that [`a_gigabyte_of_zeros_takes_no_memory`] starts.
 const ALONE: &str = "REHEARSA_TEST_ALONE";
 
 fn reads_a_gigabyte_of_zeros() {
@@ -56,7 +56,7 @@ fn println_peak(before: u64, after: u64) {
     println!("peak {before} {after}");
 }
 
-/// Memory is a process' own, so the reading is done in one of its own, which runs this test too.
+/// Memory is counted per process, so the test starts itself again and reads there.
 #[test]
 fn a_gigabyte_of_zeros_takes_no_memory() {
     if std::env::var_os(ALONE).is_some() {

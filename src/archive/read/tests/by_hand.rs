@@ -1,4 +1,4 @@
-//! What no tool at hand writes, and what nobody should.
+//! Tests with archives that no common tool writes.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn sizes_that_cannot_be_are_damage_and_nothing_is_set_aside_for_them() {
         let error = fault(&binary(nonsense));
         assert_eq!((error.kind, error.entry.as_deref()), (ArchiveFault::Corrupt, Some("before")), "{error}");
     }
-    // 8 EiB less one byte are a size, but they do not follow.
+    // A size of 8 EiB less one byte is valid, but so many bytes do not follow.
     let huge = binary([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(fault_quietly(&huge).kind, ArchiveFault::Truncated);
     let mut seeking = Reader::seekable(io::Cursor::new(&huge), Limits::NONE).unwrap();
@@ -53,7 +53,7 @@ fn sizes_that_cannot_be_are_damage_and_nothing_is_set_aside_for_them() {
     assert_eq!(seeking.next().expect_err("there is not so much").kind, ArchiveFault::Truncated);
 }
 
-/// What is wrong, found without reading contents.
+/// The error of reading a damaged archive without its contents.
 fn fault_quietly(archive: &[u8]) -> ArchiveError {
     let mut reader = Reader::new(archive, Limits::NONE);
     loop {
@@ -87,7 +87,7 @@ fn extension_headers_without_end_are_refused() {
         let archive = whole(&vec![part(flag, b"again", b""); 5000]);
         assert_eq!(fault(&archive).kind, ArchiveFault::Corrupt, "{}", char::from(flag));
     }
-    // What counts for all entries does not grow either.
+    // Records for all entries are limited, too.
     let globals = (0..100).map(|at| pax(b'g', &[(&format!("SCHILY.xattr.user.{at}"), &[1; 1000])]));
     let archive = whole(&globals.chain([part(b'0', b"file", b"")]).collect::<Vec<_>>());
     assert!(fault(&archive).detail.contains("for all entries"));
@@ -170,7 +170,7 @@ fn folders_of_v7_end_in_a_slash() {
     for flag in [0, b'0', b'7'] {
         assert_eq!(shape(&only(&[part(flag, b"folder/", b"")])), (&b"folder"[..], &Kind::Folder, 0));
         assert_eq!(shape(&only(&[part(flag, b"file", b"x")])), (&b"file"[..], &Kind::File, 1));
-        // What has content is none, whatever it is called.
+        // An entry with content is a file, even if its name ends in a slash.
         assert_eq!(shape(&only(&[part(flag, b"file/", b"x")])), (&b"file"[..], &Kind::File, 1));
     }
 }
@@ -185,20 +185,20 @@ fn what_has_no_content_may_say_a_size_all_the_same() {
     };
     let content = part(b'0', b"after", b"inner")[..].to_vec();
     for flag in *b"123456" {
-        // It says how large its target is: nothing follows.
+        // The size is that of the target: no content follows.
         let found = entries(&whole(&[with_size(flag), content.clone()])).expect("it is fine");
         assert_eq!((found.len(), found[1].1.as_slice()), (2, &b"inner"[..]), "{}", char::from(flag));
         assert_eq!((found[0].0.size, found[0].0.stored), (0, 0));
         assert_eq!(entries(&whole(&[with_size(flag)])).expect("it is fine").len(), 1);
-        // Content does follow.
+        // Content follows.
         let found = entries(&whole(&[with_size(flag), vec![b'c'; 1024], content.clone()])).expect("it is fine");
         assert_eq!((found.len(), found[1].1.as_slice()), (2, &b"inner"[..]), "{}", char::from(flag));
-        // A pax header makes it certain, even where the content looks like a header.
+        // With a pax header content must follow, even where it looks like a header.
         let inner = [content.clone(), vec![]].concat();
         let pax = pax(b'x', &[("size", b"1024")]);
         let found = entries(&whole(&[pax, with_size(flag), inner, content.clone()])).expect("it is fine");
         assert_eq!(found.len(), 2, "{}", char::from(flag));
-        // A long name of GNU's does not.
+        // With one of GNU's long names it need not.
         let found =
             entries(&whole(&[part(b'L', b"long", b"name"), with_size(flag), content.clone()])).expect("it is fine");
         assert_eq!((found.len(), found[1].1.as_slice()), (2, &b"inner"[..]), "{}", char::from(flag));
@@ -234,7 +234,7 @@ fn what_is_no_archive_is_said_to_be_what_it_looks_like() {
         file.resize(2000, b'x');
         let error = fault(&file);
         assert_eq!((error.entry.as_ref(), error.at), (None, 0));
-        // Something else may be whole; what nobody knows is taken for an archive that is not.
+        // A known other format may be whole; an unknown one is taken for a damaged archive.
         let is_known = start != b"words";
         let expected = if is_known { ArchiveFault::OtherFormat } else { ArchiveFault::NotAnArchive };
         assert_eq!(error.kind, expected);
@@ -283,7 +283,7 @@ fn sparse_files_whose_map_is_wrong_are_damage() {
         let found = entries(&whole(&[pax(b'x', &modern), part(b'0', b"sparse", &content)]));
         assert_eq!(found.is_err(), wrong, "{}", map.escape_ascii());
     }
-    // A map that goes on where the file has ended.
+    // A map that is longer than the file.
     let map = [&b"254\n"[..], &b"0\n".repeat(254)].concat();
     let more = b"0\n".repeat(256);
     let error = fault(&whole(&[pax(b'x', &modern), part(b'0', b"sparse", &map), more]));

@@ -1,8 +1,8 @@
-//! Sources that change while they are packed, that cannot be read, and archives that nobody takes.
+//! Tests of sources that change or cannot be read, and of outputs that fail.
 
 use super::*;
 
-/// Packs a folder and calls `act` with its path and that of the entry at each moment.
+/// Packs a folder; at each moment calls `act` with the moment and the entry's path.
 fn packed_while(root: &Path, mut act: impl FnMut(Moment, &str)) -> (Packed, Vec<u8>) {
     let mut archive = Vec::new();
     let watch = &mut |moment, path: &[u8]| act(moment, std::str::from_utf8(path).unwrap());
@@ -120,7 +120,7 @@ fn a_folder_that_is_another_one_by_now_is_not_gone_on_with() {
         fs::create_dir(&deep).unwrap();
     }
     fs::write(deep.join("end"), "x").unwrap();
-    // Either of the two is packed first; when it is `beside` there is nothing to see, so both orders are tried.
+    // Either folder may be packed first. When `beside` is, the test shows nothing, so both orders are tried.
     let mut other = dir.path().join("top/beside");
     for _ in 0..MAX_OPEN + 5 {
         other = other.join("d");
@@ -158,7 +158,7 @@ fn what_may_not_be_read_is_named() {
         let root = dir.path().to_owned();
         let packing = std::thread::spawn(move || {
             if is_root() {
-                // This thread alone is nobody.
+                // Only this thread becomes nobody.
                 rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
             }
             pack(&root, &Options::default(), io::sink())
@@ -173,7 +173,7 @@ fn what_may_not_be_read_is_named() {
     }
 }
 
-/// Takes so many bytes and no more.
+/// Takes so many bytes, then fails.
 struct Full(usize);
 
 impl Write for Full {
