@@ -1,4 +1,4 @@
-//! What every source can do, and the ways in which the data of a snapshot is had.
+//! The interface of a source, and the ways to the data of its snapshots.
 
 use std::fmt;
 use std::io::Write;
@@ -13,66 +13,66 @@ use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::source::{BackupContents, MountQuery};
 
-/// A source: it has snapshots, and each snapshot can be opened.
+/// A source of restored data. A source has snapshots, and each snapshot can be opened.
 pub trait Source: fmt::Debug + Send + Sync {
     /// The snapshots, oldest first.
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError>;
 
-    /// Opens a snapshot. Its content is not read yet, except that of a database dump.
+    /// Opens a snapshot. Content is not read yet, except that of a database dump.
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError>;
 }
 
-/// How the data of a snapshot is had.
+/// The way to the data of a snapshot.
 pub enum Access<'a> {
     /// This process reads the snapshot and writes it as a tar archive, which a worker unpacks.
     Stream(Box<dyn SnapshotReader + 'a>),
     /// The snapshot is this folder of the engine's host: only a worker there reads it.
     HostPath(String),
-    /// A database dump, which a service loads. It is streamed as one file or folder.
+    /// The snapshot is a database dump, which a service loads. The dump is streamed as one file or folder.
     Dump(Dump, Box<dyn SnapshotReader + 'a>),
 }
 
-/// A snapshot that this process reads. Both ways of reading are one pass, and hold nothing in memory.
+/// A snapshot that this process reads. Each method is one pass and keeps no content in memory.
 pub trait SnapshotReader {
     /// Calls `see` for each entry (metadata only). More entries than `max_entries` are an error; 0 means no limit.
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError>;
 
-    /// Writes the snapshot as a tar archive, packed or not. Parts outside of `wanted` may be left out; an empty list
-    /// means everything. A failure to write is [`SourceError::Unheard`].
+    /// Writes the snapshot as a tar archive, compressed or not. Parts outside of `wanted` may be left out; an empty
+    /// list means everything. A failed write to `out` is [`SourceError::Unheard`].
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
 }
 
-/// What a look for a source has found.
+/// The result of a look for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
     /// The source is there.
     There,
-    /// Only a rehearsal can tell, for the reason given.
+    /// Nobody has looked, for this reason. Only a rehearsal can tell.
     NotLooked(&'static str),
 }
 
-/// What a source is given by the process that opens it.
+/// What a source needs from the process that opens it.
 #[derive(Clone)]
 pub struct SourceContext {
-    /// The process's environment: secrets may be in it, and it names the folder for temporary files.
+    /// The environment of the process, which may have secrets and names the folder for temporary files.
     pub environment: Environment,
-    /// The way to folders of the engine's host.
+    /// Access to folders of the engine's host.
     pub host: Arc<dyn EngineHost>,
 }
 
-/// The engine's host, as far as a source may ask: a worker there looks into folders.
+/// Access to folders of the engine's host, by a worker there.
 pub trait EngineHost: Send + Sync {
-    /// Looks through the folder `path`. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the
-    /// worker has answered.
+    /// Surveys the folder `path`. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the worker
+    /// has answered.
     fn survey(&self, path: &str, queries: &[MountQuery]) -> Result<HostFolder, SourceError>;
 }
 
 /// A folder of the engine's host, as a worker saw it.
 #[derive(Debug)]
 pub struct HostFolder {
-    /// What the folder holds for the queries.
+    /// The folder's content, by query.
     pub contents: BackupContents,
-    /// When the folder itself was changed last; `None` where its time is none that can be told.
+    /// Time of the last change of the folder itself; `None`: the time cannot be represented.
     pub modified: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! Files that are read more than once: those that a path names, or standard input. Each file is a snapshot.
+//! Files that are read more than once: the files of a path, or standard input. Each file is a snapshot.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -11,10 +11,10 @@ use super::spool;
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
 
-/// Finds the files that a path names, oldest first.
+/// Finds the files that a path names; oldest first.
 pub type FindFiles = fn(&Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError>;
 
-/// Files, and what opens them when they are encrypted.
+/// The files of a source, with the keys that decrypt them.
 #[derive(Debug)]
 pub struct ArchiveFiles {
     stored: StoredFiles,
@@ -23,14 +23,14 @@ pub struct ArchiveFiles {
 
 #[derive(Debug)]
 enum StoredFiles {
-    /// Files with names, the oldest first.
+    /// Files with names, oldest first.
     Named(Vec<(Snapshot, PathBuf)>),
     /// The nameless file into which standard input was read.
     Stdin(File),
 }
 
 impl ArchiveFiles {
-    /// Finds the files of a source and fetches its keys. Standard input is read to its end now.
+    /// Finds the files of a source and fetches its keys. Reads standard input to its end.
     pub fn open(spec: &SourceSpec, context: &SourceContext, find: FindFiles) -> Result<ArchiveFiles, SourceError> {
         let fetch_keys = || Unlocked::fetch(&spec.keys, &context.environment);
         match &spec.place.location {
@@ -55,7 +55,7 @@ impl ArchiveFiles {
         }
     }
 
-    /// The path of a snapshot; `None` for standard input and for a snapshot that is not there.
+    /// Path of a snapshot; `None` for standard input and for an unknown snapshot.
     pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
         match &self.stored {
             StoredFiles::Named(files) => {
@@ -65,7 +65,7 @@ impl ArchiveFiles {
         }
     }
 
-    /// Opens a snapshot at its beginning and undoes its encryption.
+    /// Opens a snapshot at its beginning and decrypts it if necessary.
     pub fn plain(&self, snapshot: &Snapshot) -> Result<Plain, SourceError> {
         let (file, path) = match &self.stored {
             StoredFiles::Named(_) => {
@@ -74,7 +74,7 @@ impl ArchiveFiles {
             }
             StoredFiles::Stdin(file) => {
                 let path = PathBuf::from("standard input");
-                // The file is opened again by its name below /proc, not cloned: two stacks may read at the same time.
+                // The file is reopened by its name below /proc, not cloned: two stacks may read at the same time.
                 let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
                 let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
                 file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
@@ -85,7 +85,7 @@ impl ArchiveFiles {
     }
 }
 
-/// Whether the newest of the files or folders that the source names can be opened.
+/// Checks whether the newest of the source's files or folders can be opened.
 pub fn probe(
     place: &SourcePlace,
     find: FindFiles,
@@ -102,7 +102,7 @@ pub fn probe(
     Ok(Presence::There)
 }
 
-/// The error for a source of this machine that is given a folder of the engine's host.
+/// The error for a source of this machine whose location is a folder of the engine's host.
 pub fn not_of_this_machine(place: &SourcePlace) -> SourceError {
     SourceError::NotThere(format!("{place} is read by this machine, and cannot lie on the engine's host"))
 }

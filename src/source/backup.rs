@@ -1,4 +1,4 @@
-//! A source that was opened, with the snapshot that was chosen from it.
+//! An opened source with the chosen snapshot.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,14 +11,14 @@ use crate::archive::survey::Survey;
 use crate::model::event::Snapshot;
 use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery, Shape, SourcePlace, SourceSpec};
 
-/// Names of snapshots that an error lists.
+/// Most names of snapshots that an error lists.
 const NAMED: usize = 10;
 
-/// A snapshot of an opened source.
+/// An opened source with the chosen snapshot.
 pub struct Backup {
-    /// The source as it was asked for.
+    /// The source that the user asked for.
     pub place: SourcePlace,
-    /// Which of its snapshots.
+    /// The chosen snapshot.
     pub snapshot: Snapshot,
     source: Box<dyn Source>,
     host: Arc<dyn EngineHost>,
@@ -32,8 +32,9 @@ impl Backup {
         Ok(Backup { place: spec.place.clone(), snapshot, source, host: Arc::clone(&context.host) })
     }
 
-    /// Looks for what is wanted. Reads the snapshot to its end; one with more than `max_entries` is an error, and 0 means no
-    /// limit. On the engine's host nothing is counted: whoever asked holds the result against the limit.
+    /// Looks for the parts that `queries` ask for. Reads the snapshot to its end. A snapshot with more than
+    /// `max_entries` is an error; 0 means no limit. Folders on the engine's host are not counted here: the caller
+    /// applies the limit to the result.
     pub fn survey(&self, queries: &[MountQuery], max_entries: u64) -> Result<BackupSurvey, SourceError> {
         let snapshot = self.snapshot.clone();
         match self.source.open(&self.snapshot)? {
@@ -57,7 +58,7 @@ impl Backup {
         }
     }
 
-    /// Writes the snapshot as a tar archive, as [`SnapshotReader::stream`] does.
+    /// Writes the snapshot as a tar archive; see [`SnapshotReader::stream`].
     pub fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         match self.source.open(&self.snapshot)? {
             Access::Stream(reader) | Access::Dump(_, reader) => reader.stream(wanted, out),
@@ -90,7 +91,7 @@ fn contents(
     Ok(survey.finish())
 }
 
-/// The snapshot of the wanted name, or the newest of `snapshots`, which are ordered from the oldest on.
+/// Chooses the snapshot with the wanted id, or the newest. `snapshots` are ordered, oldest first.
 pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
     let Some(wanted) = wanted else {
         let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));

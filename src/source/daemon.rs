@@ -1,17 +1,17 @@
-//! A folder of the engine's host. Only a worker there can read it; nothing of it comes to this machine.
+//! Folders of the engine's host. Only a worker there can read them; their content does not come to this machine.
 
 use super::access::{Access, Presence, Source, SourceContext};
 use super::error::SourceError;
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourceSpec};
 
-/// One folder, which is its only snapshot. When it was made is known after a worker has looked at it.
+/// One folder, which is the only snapshot. Its time is not known before a worker has looked at it.
 #[derive(Debug)]
 struct HostFolderSource {
     path: String,
 }
 
-/// The folder of the engine's host. Whether it is there, only a worker can tell.
+/// Opens a folder of the engine's host. Only a worker can check whether the folder exists.
 pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     match &spec.place.location {
         SourceLocation::HostPath(path) => Ok(Box::new(HostFolderSource { path: path.clone() })),
@@ -21,7 +21,7 @@ pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Sourc
     }
 }
 
-/// Nobody here can look for the folder.
+/// Only a worker can look for the folder.
 pub fn probe(_spec: &SourceSpec) -> Result<Presence, SourceError> {
     Ok(Presence::NotLooked("it is on the engine's host"))
 }

@@ -1,4 +1,4 @@
-//! Opening what is encrypted: age by its library, OpenPGP by the `gpg` program, which has the keys.
+//! Decryption: age by its library, OpenPGP by the `gpg` program, which has the keys.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -18,15 +18,15 @@ use crate::model::environment::Environment;
 use crate::model::secret::Secret;
 use crate::model::source::Keys;
 
-/// The most work that a passphrase may take, as a power of two: what the program `age` itself opens. The library would measure
-/// this machine instead, and refuse a good backup while the machine is busy.
+/// Highest work factor of a passphrase, as a power of two; the program `age` has the same limit. The library's default
+/// depends on the speed of this machine and would refuse a good backup while the machine is busy.
 const MAX_WORK_FACTOR: u8 = 22;
-/// Bytes that show how a file is encrypted.
+/// Bytes that are enough to recognise the encryption.
 const HEAD: usize = 64;
-/// What is read of a program's standard error.
+/// Most bytes that are kept of a program's standard error.
 const MAX_WORDS: u64 = 64 * 1024;
 
-/// What opens encrypted files, read and at hand.
+/// Keys for encrypted files, fetched from where the user keeps them.
 #[derive(Debug, Clone, Default)]
 pub struct Unlocked {
     passphrase: Option<Secret>,
@@ -34,7 +34,7 @@ pub struct Unlocked {
 }
 
 impl Unlocked {
-    /// Fetches what `keys` names.
+    /// Fetches the keys that `keys` names.
     pub fn fetch(keys: &Keys, environment: &Environment) -> Result<Unlocked, SourceError> {
         let passphrase = keys.passphrase.as_ref().map(|place| {
             let secret = secrets::fetch(place, |name| environment.get_or_empty(name).map(str::to_owned));
@@ -45,7 +45,7 @@ impl Unlocked {
     }
 }
 
-/// What was wrong with the encryption, when a read of the plain text failed for that.
+/// The decryption error behind a failed read of the plain text.
 #[derive(Clone, Default)]
 pub struct DecryptTrouble(Arc<Mutex<Option<SourceError>>>);
 
@@ -54,21 +54,21 @@ impl DecryptTrouble {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
-    /// The trouble, if there was any.
+    /// Takes the error, if there is one.
     pub fn take(&self) -> Option<SourceError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// The plain text of a file, which is at its beginning.
+/// The plain text of a file, from its beginning.
 pub enum Plain {
-    /// It is not encrypted.
+    /// The file is not encrypted.
     File(File),
-    /// It was; the trouble may show at any read.
+    /// The file is encrypted. Any read may fail; then the second value has the error.
     Decrypted(Box<dyn Read + Send>, DecryptTrouble),
 }
 
-/// Opens a file, whether it is encrypted or not. `path` names it in errors.
+/// Opens a file and decrypts it if necessary. Errors name the file by `path`.
 pub fn open(mut file: File, path: &Path, keys: &Unlocked) -> Result<Plain, SourceError> {
     let unreachable = |error| SourceError::Unreachable { path: path.to_owned(), error };
     let mut head = Vec::with_capacity(HEAD);
@@ -119,7 +119,7 @@ fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + S
     }
 }
 
-/// The plain text of a file, by this `gpg`.
+/// Decrypts a file with the program that `command` starts.
 pub fn open_gpg(
     mut command: Command,
     file: File,
@@ -134,9 +134,10 @@ pub fn open_gpg(
         )),
         _ => SourceError::NoKey(format!("gpg cannot be started: {error}")),
     };
-    // Not quiet, as it says then what is needed to open the file; in English, by which it is understood.
+    // No `--quiet`, so that gpg says which key it needs; in English, so that the messages can be recognised.
     command.args(["--batch", "--no-tty", "--yes"]).env("LC_ALL", "C");
-    // The passphrase goes through a pipe that only the two processes see. A pipe takes it whole before anybody reads.
+    // The passphrase goes through a pipe that only the two processes see. The pipe's buffer takes the whole passphrase
+    // before gpg reads.
     let pipe = match &keys.passphrase {
         Some(passphrase) => {
             let (reader, mut writer) = io::pipe().map_err(failed)?;
@@ -159,7 +160,7 @@ pub fn open_gpg(
         std::thread::spawn(move || {
             let mut words = Vec::new();
             let mut stderr = stderr;
-            // What cannot be read of it is missing in a message, no more.
+            // If reading fails, only a message lacks words.
             let _ = (&mut stderr).take(MAX_WORDS).read_to_end(&mut words);
             let _ = io::copy(&mut stderr, &mut io::sink());
             String::from_utf8_lossy(&words).into_owned()
@@ -168,14 +169,14 @@ pub fn open_gpg(
     Ok(Gpg { child, output, words, trouble, path: path.to_owned(), passphrase: pipe })
 }
 
-/// What gpg prints, and its verdict at the end.
+/// The output of gpg. The exit status decides at the end whether the output is whole.
 pub struct Gpg {
     child: Child,
     output: Option<ChildStdout>,
     words: Option<JoinHandle<String>>,
     trouble: DecryptTrouble,
     path: PathBuf,
-    /// Held open until gpg has read it.
+    /// Kept open until gpg has read the passphrase.
     passphrase: Option<io::PipeReader>,
 }
 
@@ -215,7 +216,7 @@ impl Read for Gpg {
 
 impl Drop for Gpg {
     fn drop(&mut self) {
-        // Nobody wants the rest: it may still be writing it.
+        // The rest of the output is not needed, and gpg may still be writing.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

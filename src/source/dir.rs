@@ -1,4 +1,4 @@
-//! Folders of this machine: what rsync, rclone, a mounted backup or an archive that was unpacked leave.
+//! Folders of this machine, as rsync, rclone, a mounted backup or an unpacked archive leave them.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,18 +13,18 @@ use crate::archive::write::{self, Options, PackError};
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourceSpec};
 
-/// One folder, or those that fit a pattern: each is a snapshot.
+/// The folders of a source; each is a snapshot.
 #[derive(Debug)]
 struct DirSource {
     folders: Vec<(Snapshot, PathBuf)>,
 }
 
-/// One folder.
+/// A folder that is opened.
 struct DirReader<'a> {
     path: &'a Path,
 }
 
-/// The folder at a path; those that fit the pattern in its last component.
+/// Opens the folder at a path, or the folders that match a pattern in the last component.
 pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     match &spec.place.location {
         SourceLocation::Path(path) => Ok(Box::new(DirSource { folders: snapshots::folders(path)? })),
@@ -32,7 +32,7 @@ pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Sourc
     }
 }
 
-/// Whether the newest folder can be read.
+/// Checks whether the newest folder can be read.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
     archive_files::probe(&spec.place, snapshots::folders, |path| fs::read_dir(path).map(drop))
 }
@@ -61,7 +61,7 @@ impl SnapshotReader for DirReader<'_> {
     }
 
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        // All of the folder is wanted when its root is: an empty list means the same to the packer.
+        // If the root itself is wanted, the whole folder is: the packer takes an empty list for that.
         let wanted = if wanted.iter().any(Vec::is_empty) { Vec::new() } else { wanted.to_vec() };
         let packed = write::pack(self.path, &Options { prefix: Vec::new(), wanted }, out)
             .map_err(|error| failed(self.path, error))?;

@@ -1,7 +1,8 @@
-//! Database dumps: a file of pg_dump, pg_dumpall, mysqldump, mariadb-dump or Redis, packed and encrypted as it may be; a folder
-//! of `pg_dump -Fd`; those that fit a pattern; standard input.
+//! Database dumps: files of pg_dump, pg_dumpall, mysqldump, mariadb-dump or Redis, compressed and encrypted or not;
+//! folders of `pg_dump -Fd`; files that match a pattern; standard input.
 //!
-//! A dump is looked through, never run. It is streamed unpacked: the image that loads it may have nothing to unpack it with.
+//! A dump is read and checked, but never run here. It is streamed uncompressed, since the image that loads it may lack
+//! the program to unpack it.
 
 mod archive;
 mod sql;
@@ -23,47 +24,50 @@ use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
 use crate::model::source::SourceSpec;
 
-/// The table of contents of a folder of `pg_dump -Fd`.
+/// Name of the table of contents in a folder of `pg_dump -Fd`.
 const TOC: &str = "toc.dat";
-/// Bytes that show what a dump is.
+/// Bytes that are enough to recognise a dump.
 const HEAD: usize = 512;
-/// Read at a time.
+/// Bytes that are read at a time.
 const BUFFER: usize = 256 * 1024;
-/// How a file of Redis or Valkey begins, and the mark of its end, after which there is only a checksum.
+/// The first bytes of a dump of Redis or Valkey; below, the end mark and its distance from the end, where an 8-byte
+/// checksum follows.
 const REDIS: [&[u8]; 2] = [b"REDIS0", b"VALKEY"];
 const REDIS_END: (u8, usize) = (0xff, 9);
 
-/// What is done with the content of a dump.
+/// A function that reads the content of a dump.
 type Reading<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
 
-/// One dump or several.
+/// The dumps of a source.
 #[derive(Debug)]
 struct DumpSource {
     files: ArchiveFiles,
-    /// What the dumps that were looked through say of themselves, by snapshot.
+    /// Summaries of the dumps that were read, by the snapshot's id.
     seen: Mutex<BTreeMap<String, Dump>>,
 }
 
-/// One dump, which was looked through.
+/// A dump that was summarised before.
 struct DumpReader<'a> {
     source: &'a DumpSource,
     snapshot: Snapshot,
     dump: Dump,
 }
 
-/// The dump at a path; those that fit the pattern in its last component; those in a folder; standard input.
+/// Opens the dump at a path, the dumps that match a pattern in the last component, the dumps in a folder, or standard
+/// input.
 pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     let files = ArchiveFiles::open(spec, context, snapshots::dumps)?;
     Ok(Box::new(DumpSource { files, seen: Mutex::default() }))
 }
 
-/// Whether the newest dump can be opened.
+/// Checks whether the newest dump can be opened.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
     archive_files::probe(&spec.place, snapshots::dumps, |path| File::open(path).map(drop))
 }
 
 impl DumpSource {
-    /// Looks a dump through, once. One that is not whole, or of something else, is an error.
+    /// Reads a dump to its end and summarises it; the result is kept. An incomplete dump and a file of another format
+    /// are errors.
     fn look(&self, snapshot: &Snapshot) -> Result<Dump, SourceError> {
         let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dump) = known().get(&snapshot.id) {
@@ -77,12 +81,13 @@ impl DumpSource {
         Ok(dump)
     }
 
-    /// The snapshot is a folder.
+    /// The path of a snapshot that is a folder; `None`: it is a file.
     fn folder(&self, snapshot: &Snapshot) -> Option<&Path> {
         self.files.path(snapshot).filter(|path| path.is_dir())
     }
 
-    /// Reads a file from its beginning, its encryption and packing undone. Errors of reading are told apart by what they are about.
+    /// Reads a file from its beginning, decrypted and uncompressed. A failed decryption gives another error than
+    /// damaged content.
     fn read<T>(&self, snapshot: &Snapshot, read: &mut Reading<'_, T>) -> Result<T, SourceError> {
         let broken = |error: io::Error| {
             SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
@@ -91,14 +96,14 @@ impl DumpSource {
             Plain::File(file) => read(compression::open(file).map_err(broken)?),
             Plain::Decrypted(reader, trouble) => {
                 let result = compression::open(reader).map_err(broken).and_then(&mut *read);
-                // Why the plain text ended says more than what the dump's reader makes of the end.
+                // The decryption error explains the early end better than the error of the dump's reader.
                 trouble.take().map_or(result, Err)
             }
         }
     }
 }
 
-/// What broke while a dump was read.
+/// The error of a failed read of a dump.
 fn unread(snapshot: &Snapshot, error: io::Error) -> SourceError {
     match error.kind() {
         ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("the dump {}: {error}", snapshot.id)),
@@ -163,7 +168,7 @@ fn look_at_archive(mut reader: BufReader<Box<dyn Read + Send + '_>>, snapshot: &
     Ok(Dump { bytes: of_toc + rest, rows, ..seen.dump })
 }
 
-/// A folder has what its table of contents names.
+/// Summarises a folder of `pg_dump -Fd` and checks that it has the files of its table of contents.
 fn look_into(folder: &Path) -> Result<Dump, SourceError> {
     let shown = folder.display();
     let unreachable = |error| SourceError::Unreachable { path: folder.to_owned(), error };
@@ -200,7 +205,7 @@ fn cut_off(error: io::Error) -> io::Error {
     }
 }
 
-/// What a file is by its first bytes, when that is no dump.
+/// Recognises other formats by their first bytes; `None`: not known.
 fn other_format(head: &[u8]) -> Option<&'static str> {
     match head {
         _ if head.starts_with(b"SQLite format 3\0") => Some("an SQLite database"),
@@ -211,7 +216,7 @@ fn other_format(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Reads to the end: how many bytes, and the last few of them.
+/// Reads to the end; returns the number of bytes and the last few of them.
 fn to_end(reader: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
     let (mut bytes, mut tail) = (0, Vec::new());
     let mut piece = vec![0; BUFFER];
@@ -279,7 +284,7 @@ impl SnapshotReader for DumpReader<'_> {
     }
 }
 
-/// An entry of a folder, as it lies below `name`.
+/// The entry of a folder, moved below the folder `name`.
 fn within(entry: &Entry, name: &str) -> Entry {
     let mut path = name.as_bytes().to_vec();
     if !entry.path.is_empty() {

@@ -1,4 +1,4 @@
-//! Why a source does not give what is asked of it, and what that means for the restore.
+//! Errors of sources, and their meaning for the restore.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::source::SourcePlace;
 
-/// Names of snapshots that an error lists.
+/// Most names of snapshots that an error lists.
 const NAMED: usize = 6;
 
-/// Why a source does not give what is asked of it.
+/// Why a source could not deliver.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The source is there and cannot be read.
+    /// The source exists and cannot be read.
     #[error("reading {path}: {error}")]
     Unreachable {
         /// The file or folder.
@@ -22,37 +22,37 @@ pub enum SourceError {
         /// Why it cannot be read.
         error: io::Error,
     },
-    /// Nothing is at the source's place, or something of another kind.
+    /// Nothing is at the source's place, or a thing of another kind.
     #[error("{0}")]
     NotThere(String),
-    /// The source has no snapshot, or not the wanted one.
+    /// The source has no snapshots, or not the wanted one.
     #[error("{0}")]
     NoSnapshot(String),
-    /// By their names, these are not snapshots of one thing.
+    /// The names of the snapshots differ in more than their times, so they are not of one thing.
     #[error("these are not backups of one thing, so that the newest of them is no answer: {}", few(.0))]
     Several(Vec<String>),
     /// The archive is damaged.
     #[error("{0}")]
     Corrupt(ArchiveError),
-    /// The encryption or the packing is damaged.
+    /// The encryption or the compression is damaged.
     #[error("{0}")]
     Broken(String),
-    /// The database dump is not whole.
+    /// The database dump is incomplete.
     #[error("{0}")]
     Incomplete(String),
-    /// The file is no database dump that is known.
+    /// The file is no database dump of a known format.
     #[error("{0}")]
     NoDump(String),
-    /// The snapshot has more entries than may be looked at.
+    /// The snapshot has more entries than the limit.
     #[error("it has more than {0} entries, which --max-entries allows")]
     TooMany(u64),
-    /// The source is encrypted, and what was given does not open it.
+    /// The source is encrypted, and the given keys do not open it.
     #[error("{0}")]
     LockedOut(String),
-    /// The source is encrypted, and what shall open it cannot be had.
+    /// The source is encrypted, and a key is missing or cannot be fetched.
     #[error("{0}")]
     NoKey(String),
-    /// A program that is needed is not installed.
+    /// A required program is not installed.
     #[error("{0}")]
     ToolMissing(String),
     /// The receiver of the stream has ended.
@@ -60,7 +60,7 @@ pub enum SourceError {
     Unheard(io::Error),
 }
 
-/// The first names of many.
+/// The first names, and the number of the others.
 fn few(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
     let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -68,12 +68,12 @@ fn few(names: &[String]) -> String {
 }
 
 impl SourceError {
-    /// The snapshot was there when the source was opened, or was never one of its snapshots.
+    /// The snapshot is gone, or never was one of the source's snapshots.
     pub fn no_such_snapshot(snapshot: &Snapshot) -> SourceError {
         SourceError::NoSnapshot(format!("there is no {}", snapshot.id))
     }
 
-    /// What the error means for the restore; `place` is the source as it was asked for.
+    /// The diagnosis of the error. `place` is the source that the user asked for.
     pub fn diagnosis(&self, place: &SourcePlace) -> Diagnosis {
         let code = match self {
             SourceError::Unreachable { .. }

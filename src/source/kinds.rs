@@ -1,4 +1,4 @@
-//! The table of kinds: how a source of each kind is looked for and opened. What a kind is called and how it is written stands in
+//! The table of kinds: how a source of each kind is looked for and opened. The names and forms of the kinds are in
 //! [`crate::model::source_kind`].
 
 use super::access::{Presence, Source, SourceContext};
@@ -7,14 +7,14 @@ use super::{daemon, dir, dump};
 use crate::model::source::SourceSpec;
 use crate::model::source_kind::SourceKind;
 
-/// A source that was opened.
+/// An opened source, or the error.
 type Opened = Result<Box<dyn Source>, SourceError>;
 
-/// What is done with sources of one kind.
+/// The functions of one kind of source.
 struct SourceHandler {
-    /// Opens the source. Standard input is read now, secrets are fetched now.
+    /// Opens the source. Reads standard input and fetches secrets.
     open: fn(&SourceSpec, &SourceContext) -> Opened,
-    /// Whether the source can be found at all; nothing of a backup is read.
+    /// Checks whether the source can be found, without reading a backup.
     probe: fn(&SourceSpec) -> Result<Presence, SourceError>,
 }
 
@@ -27,12 +27,11 @@ fn handler(kind: SourceKind) -> SourceHandler {
     }
 }
 
-/// Opens a source.
 pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     (handler(spec.place.kind).open)(spec, context)
 }
 
-/// Looks for a source.
+/// Checks whether a source can be found.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
     (handler(spec.place.kind).probe)(spec)
 }

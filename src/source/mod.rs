@@ -1,8 +1,8 @@
-//! Where restored data comes from: one file a kind of source, behind one trait.
+//! Sources of restored data: one file for each kind, behind one trait.
 //!
-//! A source has snapshots, and each can be opened ([`Source::open`]): as a stream of entries that this process reads, as a
-//! folder of the engine's host that only a worker reads, or as a database dump. A new kind of source is a file here and a
-//! row in `kinds.rs`; what its name is and how it is written is a row in [`crate::model::source_kind`].
+//! A source has snapshots, and each can be opened ([`Source::open`]): as a stream of entries that this process reads,
+//! as a folder of the engine's host that only a worker reads, or as a database dump. A new kind of source is a file
+//! here and a row in `kinds.rs`; its name and its forms are a row in [`crate::model::source_kind`].
 
 mod access;
 mod archive_files;

@@ -1,6 +1,7 @@
-//! Whether a source, and what opens it, can be found at all; nothing of a backup is read.
+//! Checks whether a source and its keys can be found, without reading a backup.
 //!
-//! Each answer goes on after the words for what was looked for. A secret is looked at and never told.
+//! An error's text continues a sentence that begins with the name of the missing thing. Secrets are read and never
+//! shown.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +16,7 @@ pub fn source(spec: &SourceSpec) -> Result<Presence, String> {
     kinds::probe(spec).map_err(|error| error.to_string())
 }
 
-/// Looks for a secret.
+/// Looks for a secret. `variable` reads an environment variable.
 pub fn secret(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     secrets::fetch(place, variable).map(drop)
 }
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn sources_are_found_where_they_are() {
         let dir = tempfile::tempdir().expect("a folder");
-        // A folder whose name looks like a pattern is none.
+        // The name of this folder looks like a pattern and is none.
         let folder = dir.path().join("odd[1]*");
         fs::create_dir(&folder).expect("made");
         fs::write(folder.join("app-1.tar"), "").expect("written");

@@ -1,5 +1,5 @@
-//! Fetching a secret from where it is found. It is never told, and nor is what a command says that fetches it: that may be the
-//! secret, too.
+//! Fetches secrets from where the user keeps them. Neither a secret nor the output of a command that fetches it is ever
+//! shown: the output may be the secret, too.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use crate::model::secret::Secret;
 use crate::model::source::SecretPlace;
 
-/// The longest line that is taken for a secret.
+/// Longest line, in bytes, that is read as a secret.
 const LONGEST: u64 = 64 * 1024;
 
-/// The secret. An error goes on after the words for what was looked for.
+/// Fetches a secret. `variable` reads an environment variable. The error continues a sentence that begins with the name
+/// of the secret.
 pub fn fetch(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> Result<Secret, String> {
     match place {
         SecretPlace::File(path) => {
@@ -31,7 +32,7 @@ pub fn fetch(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> 
     }
 }
 
-/// The first line that a command prints.
+/// Runs a command and takes the first line of its output.
 fn printed(command: &str) -> Result<Secret, String> {
     let mut shell = Command::new("sh");
     let output = shell.args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::null()).output();

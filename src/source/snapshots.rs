@@ -1,4 +1,4 @@
-//! The snapshots of a source that is a path with a pattern: every file or folder that it names is one.
+//! The snapshots of a path with a pattern: every matching file or folder is one.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -12,17 +12,17 @@ use super::timestamp_from_name::in_name;
 use crate::model::event::Snapshot;
 use crate::model::source_kind::{is_archive_name, is_dump_name};
 
-/// A time in a name is local somewhere, and a file may be finished some hours after the time that it is named by: when both are
-/// this near, the file's own is the better one.
+/// Greatest difference at which the file's own time replaces the time in its name: names have local times, and a file
+/// may be finished some hours after the time in its name.
 const NEAR: SignedDuration = SignedDuration::from_hours(26);
 
-/// The folders that a path names, oldest first: itself, or those that fit the pattern in its last component.
+/// The folders of a path, oldest first: the path itself, or the folders that match a pattern in the last component.
 pub fn folders(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     at(path, Kind::Folder, |_| true)
 }
 
-/// The archives that a path names, oldest first: itself, those that fit the pattern in its last component, or those in the folder
-/// that it is.
+/// The archives of a path, oldest first: the path itself, the files that match a pattern in the last component, or the
+/// archives in the folder at the path.
 pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() {
         return match at(&path.join("*"), Kind::Archive, is_archive_name) {
@@ -35,8 +35,8 @@ pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     at(path, Kind::Archive, |_| true)
 }
 
-/// The dumps that a path names, oldest first: itself, a file or a folder of `pg_dump -Fd`; those that fit the pattern in its last
-/// component; those in the folder that it is.
+/// The dumps of a path, oldest first: the path itself (a file or a folder of `pg_dump -Fd`), the dumps that match a
+/// pattern in the last component, or the dumps in the folder at the path.
 pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() && !is_dump_folder(path) {
         return match at(&path.join("*"), Kind::Dump, is_dump_name) {
@@ -54,7 +54,7 @@ fn is_dump_folder(path: &Path) -> bool {
     path.join("toc.dat").exists()
 }
 
-/// What is looked for.
+/// The kind of thing that is a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Folder,
@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// What to say of a path at which something else is.
+    /// The message about a path that has a thing of another kind.
     fn not(self, path: &Path) -> String {
         let shown = path.display();
         match self {
@@ -111,7 +111,7 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
         let entry = entry.map_err(|error| cannot(Kind::Folder, folder, error))?;
         seen += 1;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // A link such as `backup-latest.tar.gz` is another name of what is there already.
+        // A link such as `backup-latest.tar.gz` is a second name of another snapshot.
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let Ok(metadata) = entry.metadata() else { continue };
         if is_link || !pattern.matches(&name) || !fits(&name) {
@@ -132,7 +132,7 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
             format!("no {} fits {} ({others} there)", kind.word(), path.display())
         })));
     }
-    // Where all names tell a time, they tell the order; files that were copied here have the times of the copy.
+    // If all names have times, these order the snapshots: copied files have the times of the copy.
     if found.iter().all(|(snapshot, _)| in_name(&snapshot.id).is_some()) {
         found.sort_by(|(a, _), (b, _)| (in_name(&a.id), &a.id).cmp(&(in_name(&b.id), &b.id)));
     } else {
@@ -141,7 +141,8 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
     Ok(found)
 }
 
-/// The names of what these are backups of: their own without numbers, days, months and endings. Several are told apart by no time.
+/// The names of the things that the backups are of: the ids without numbers, days, months and file endings. With more
+/// than one name, time does not say which backup is wanted.
 pub fn stems<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     ids.map(stem).collect()
 }
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn the_time_in_the_name_orders_before_the_files_own() {
         let dir = tempfile::tempdir().unwrap();
-        // Copied together from elsewhere, so all have the time of the copy, the older one even a later one.
+        // The files were copied here together, so they have the time of the copy; the older one even a later time.
         touch(&dir.path().join("app-2026-11-01.tar"), 1_790_000_500);
         touch(&dir.path().join("app-2026-11-03.tar"), 1_790_000_000);
         touch(&dir.path().join("other-2026-12-01.tar"), 1_790_000_000);
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn names_that_all_tell_a_time_tell_the_order() {
         let dir = tempfile::tempdir().unwrap();
-        // Times of a copy, in the wrong order, an hour or so beside those of the names.
+        // Times of the copy in the wrong order, about an hour off the times in the names.
         touch(&dir.path().join("app-2026-11-25T13-00.tar"), 1_795_610_000);
         touch(&dir.path().join("app-2026-11-25T08-00.tar"), 1_795_610_009);
         assert_eq!(ids(&dir.path().join("app-*.tar")), ["app-2026-11-25T08-00.tar", "app-2026-11-25T13-00.tar"]);

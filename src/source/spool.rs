@@ -1,5 +1,5 @@
-//! Standard input is read once, and a backup is read more than once: to find out what it holds, and to restore it, for every
-//! stack and every attempt. So standard input is kept meanwhile in a file that has no name and goes with the process.
+//! Keeps standard input in a file without a name, which vanishes with the process. A backup is read more than once (to
+//! find its parts, and to restore them for every stack and attempt), and standard input can be read only once.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
 
-/// Writes all of `input` to a nameless file in `folder`. An empty input is an error.
+/// Writes all of `input` to a nameless file in `folder`. Empty input is an error.
 pub fn buffer_to_temp_file(mut input: impl Read, folder: &Path) -> Result<File, SourceError> {
     let cannot = |error: io::Error| SourceError::Unreachable {
         path: PathBuf::from("standard input"),

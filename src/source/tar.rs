@@ -1,4 +1,4 @@
-//! Tar archives: a file, the files that fit a pattern, or standard input; compressed and encrypted as they may be.
+//! Tar archives: a file, the files that match a pattern, or standard input; compressed and encrypted or not.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -18,27 +18,28 @@ use crate::model::source::SourceSpec;
 
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
-/// Bytes that show how a file is compressed.
+/// Bytes that are enough to recognise the compression.
 const HEAD: usize = 512;
 
-/// One archive or several.
+/// The archives of a source.
 #[derive(Debug)]
 struct TarSource {
     files: ArchiveFiles,
 }
 
-/// One archive.
+/// An archive that is opened.
 struct TarReader<'a> {
     files: &'a ArchiveFiles,
     snapshot: Snapshot,
 }
 
-/// The archive at a path; those that fit the pattern in its last component; those in a folder; standard input.
+/// Opens the archive at a path, the archives that match a pattern in the last component, the archives in a folder, or
+/// standard input.
 pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     Ok(Box::new(TarSource { files: ArchiveFiles::open(spec, context, snapshots::archives)? }))
 }
 
-/// Whether the newest archive can be opened.
+/// Checks whether the newest archive can be opened.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
     archive_files::probe(&spec.place, snapshots::archives, |path| File::open(path).map(drop))
 }
@@ -63,13 +64,13 @@ impl SnapshotReader for TarReader<'_> {
                 if is_packed(&mut file).map_err(unreachable)? {
                     list(unpacked(file, limits)?, bound, see)
                 } else {
-                    // Contents are jumped over.
+                    // The reader seeks over contents.
                     list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
                 }
             }
             Plain::Decrypted(reader, trouble) => {
                 let result = unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
-                // Why the plain text ended says more than what the archive's reader makes of the end.
+                // The decryption error explains the early end better than the error of the archive's reader.
                 trouble.take().map_or(result, Err)
             }
         }
@@ -92,7 +93,7 @@ impl TarReader<'_> {
         SourceError::Unreachable { path: PathBuf::from(&self.snapshot.id), error }
     }
 }
-/// Whether a file, which is at its beginning, is compressed.
+/// Whether a file is compressed. The file is at its beginning, before and after.
 fn is_packed(file: &mut File) -> io::Result<bool> {
     let mut head = Vec::with_capacity(HEAD);
     file.take(HEAD as u64).read_to_end(&mut head)?;

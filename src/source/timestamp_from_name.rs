@@ -1,10 +1,11 @@
-//! The time in a backup's name: `backup-2026-11-22T03-00-00.tar.gz`, `app_20261122.tgz`.
+//! Reads the time in a backup's name: `backup-2026-11-22T03-00-00.tar.gz`, `app_20261122.tgz`.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The last date in a name, with the time of day behind it if there is one; taken as UTC, since no name says otherwise.
+/// The last date in a name, with the time of day behind it if there is one. Taken as UTC, since names do not give a
+/// zone.
 pub fn in_name(name: &str) -> Option<Timestamp> {
     let bytes = name.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
@@ -31,7 +32,7 @@ fn date_and_time(text: &[u8]) -> Option<Timestamp> {
     Some(civil.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// `T03-00-00`, `_0300`, `-03.00.00`, ` 03:00`.
+/// Parses a time of day: `T03-00-00`, `_0300`, `-03.00.00`, ` 03:00`.
 fn time_of_day(text: &[u8]) -> Option<(i8, i8, i8)> {
     let rest = text.strip_prefix(b"T").or_else(|| text.strip_prefix(b"t")).unwrap_or_else(|| separated(text));
     let (hour, rest) = number(rest, 2)?;

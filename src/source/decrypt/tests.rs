@@ -1,4 +1,4 @@
-//! What opens, what does not, and how each is told.
+//! Tests of decryption: what opens, what does not, and the errors.
 
 use super::*;
 use crate::model::source::SecretPlace;
@@ -28,7 +28,7 @@ impl Field {
         path
     }
 
-    /// All that is in an encrypted file, or why not: at its opening or later.
+    /// The decrypted content of an encrypted file, or the error, whether it shows at the opening or at a read.
     fn opened(&self, bytes: &[u8], keys: &Unlocked) -> Result<Vec<u8>, String> {
         let path = self.store(bytes);
         let opened = open(File::open(&path).expect("it is there"), &path, keys).map_err(|error| kind(&error))?;
@@ -45,7 +45,7 @@ fn drained(reader: &mut dyn Read, trouble: &DecryptTrouble) -> Result<Vec<u8>, S
     }
 }
 
-/// An error's kind and words.
+/// Kind and text of an error.
 fn kind(error: &SourceError) -> String {
     let name = match error {
         SourceError::Broken(_) => "broken",
@@ -105,7 +105,7 @@ fn age_opens_with_the_identity_and_no_other() {
     for armored in [false, true] {
         let bytes = encrypted_for(&identity.to_public(), &plain(), armored);
         assert!(field.opened(&bytes, &right).as_deref() == Ok(&plain()));
-        // A passphrase that is not for this one does no harm.
+        // A passphrase beside the right identity does no harm.
         let both = Unlocked { passphrase: Some(Secret::new("fixture-pass")), ..right.clone() };
         assert!(field.opened(&bytes, &both).as_deref() == Ok(&plain()));
         is(field.opened(&bytes, &wrong), "locked out: ");
@@ -132,7 +132,7 @@ fn a_damaged_or_cut_age_file_is_told_from_a_wrong_key() {
     let head = bytes.windows(3).position(|bytes| bytes == b"---").expect("the end of its head");
     is(field.opened(&damaged(head + 6), &keys), "broken: the head of ");
     is(field.opened(&bytes[..40], &keys), "broken: the head of ");
-    // Later it shows at a read; never is it taken for the end.
+    // Later damage shows at a read, and is never taken for the end of the file.
     is(field.opened(&damaged(bytes.len() - 1000), &keys), "read: ");
     is(field.opened(&bytes[..bytes.len() - 1000], &keys), "read: ");
     is(field.opened(&bytes[..bytes.len() / 2], &keys), "read: ");

@@ -1,32 +1,33 @@
-//! What an archive of pg_dump says of itself: its head and its table of contents, as `pg_backup_archiver.c` writes them (versions 1.10,
-//! of PostgreSQL 8, to 1.16, of PostgreSQL 17 and later). Lengths are a stranger's: nothing is taken before it was read.
+//! Summary of an archive of pg_dump: reads the head and the table of contents in the format of `pg_backup_archiver.c`
+//! (versions 1.10, of PostgreSQL 8, to 1.16, of PostgreSQL 17 and later). The lengths in a file are not trusted: memory
+//! grows only with bytes that were read.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use crate::model::dump::{Dump, DumpFormat};
 
-/// How every such file begins.
+/// The first bytes of every such file.
 pub const MAGIC: &[u8; 5] = b"PGDMP";
-/// Longest text that is read of an entry; a definition may be long, and is passed over.
+/// Longest text of an entry, in bytes. Definitions may be long and are skipped.
 const LONGEST: u64 = 256 * 1024 * 1024;
-/// Most entries.
+/// Most entries of a table of contents.
 const MOST_ENTRIES: i64 = 10_000_000;
-/// Names that are kept of a kind.
+/// Most names of one kind that are kept.
 const MOST_NAMES: usize = 1000;
 
-/// What was seen.
+/// The summary of an archive.
 #[derive(Debug)]
 pub struct ArchiveSummary {
-    /// What it says of itself.
+    /// Facts for the load.
     pub dump: Dump,
     /// Files that a folder must have beside its table of contents.
     pub files: Vec<String>,
-    /// Tables of which it has rows, or could have.
+    /// Number of tables that have rows or may have some.
     pub with_rows: u64,
 }
 
-/// Reads a table of contents; `InvalidData` where it is none, `UnexpectedEof` where it ends early.
+/// Reads a table of contents. `InvalidData`: the input is none; `UnexpectedEof`: it ends early.
 pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
     let mut toc = Toc { input, int_size: 0, off_size: 0, version: 0 };
     let mut magic = [0; 5];
@@ -50,12 +51,12 @@ pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
         toc.int()?;
     }
     for _ in 0..7 {
-        toc.int()?; // When it was made.
+        toc.int()?; // part of the creation time
     }
     let database = toc.text()?;
-    toc.text()?; // The version of the server.
+    toc.text()?; // version of the server
     let version = toc.text()?;
-    // A folder says of itself that it is a tar archive (3): the two differ in nothing else.
+    // A folder's table of contents gives the format of a tar archive (3); otherwise the two are the same.
     let is_folder = matches!(format, 3 | 5);
     let mut dump = Dump::new(if is_folder { DumpFormat::PostgresFolder } else { DumpFormat::PostgresArchive });
     dump.databases = database.into_iter().collect();
@@ -95,7 +96,7 @@ impl<R: Read> Toc<R> {
         Ok(bytes)
     }
 
-    /// A sign and the number, its smallest byte first.
+    /// Reads a number: a byte for the sign, then the number, lowest byte first.
     fn int(&mut self) -> io::Result<i64> {
         let [sign] = self.bytes()?;
         let mut value: i64 = 0;
@@ -106,7 +107,7 @@ impl<R: Read> Toc<R> {
         Ok(if sign == 0 { value } else { value.wrapping_neg() })
     }
 
-    /// A text; `None` where there is none. Of a long one only the beginning is kept.
+    /// Reads a text; `None`: no text. Only the beginning of a long text is kept.
     fn text(&mut self) -> io::Result<Option<String>> {
         const KEPT: u64 = 4096;
         let length = self.int()?;
@@ -125,29 +126,29 @@ impl<R: Read> Toc<R> {
     }
 
     fn entry(&mut self, is_folder: bool, seen: &mut ArchiveSummary, roles: &mut BTreeSet<String>) -> io::Result<()> {
-        self.int()?; // Its number.
-        self.int()?; // Whether something was to be written for it.
+        self.int()?; // id of the dump
+        self.int()?; // whether the entry has data
         self.text()?;
-        self.text()?; // What it is in the catalog.
-        self.text()?; // Its name.
+        self.text()?; // object id in the catalog
+        self.text()?; // name
         let what = self.text()?.unwrap_or_default();
         if self.since(11) {
-            self.int()?; // The section.
+            self.int()?; // section
         }
-        self.text()?; // Its definition,
-        self.text()?; // how to drop it,
-        self.text()?; // how its rows are read,
-        self.text()?; // its schema
-        self.text()?; // and tablespace.
+        self.text()?; // definition
+        self.text()?; // drop statement
+        self.text()?; // copy statement
+        self.text()?; // schema
+        self.text()?; // tablespace
         if self.since(14) {
-            self.text()?; // How its table is kept.
+            self.text()?; // table access method
         }
         if self.since(16) {
-            self.int()?; // What kind of table.
+            self.int()?; // kind of relation
         }
         let owner = self.text()?;
-        self.text()?; // Whether it has object ids.
-        while self.text()?.is_some() {} // What it depends on.
+        self.text()?; // whether the table has object ids
+        while self.text()?.is_some() {} // dependencies
         if is_folder {
             if let Some(file) = self.text()?.filter(|file| !file.is_empty() && !file.contains('/')) {
                 seen.files.push(file);
@@ -174,7 +175,7 @@ impl<R: Read> Toc<R> {
 pub mod tests {
     use super::*;
 
-    /// A table of contents as pg_dump 15 writes it, of a table and its rows.
+    /// A table of contents as pg_dump 15 writes it, with these entries.
     pub fn sample(format: u8, entries: &[(&str, &str)]) -> Vec<u8> {
         fn int(out: &mut Vec<u8>, value: i32) {
             out.push(u8::from(value < 0));
@@ -232,7 +233,7 @@ pub mod tests {
             assert!(look(&bytes[..at]).is_err(), "cut at {at}");
             let mut changed = bytes.clone();
             changed[at] ^= 0xff;
-            // It may be anything, and nothing breaks.
+            // The changed bytes may mean anything; reading must not panic.
             drop(look(changed.as_slice()));
         }
     }

@@ -1,8 +1,8 @@
-//! What a dump of SQL statements says of itself: by whom it was written, what it brings, and whether it has its end. It is read
-//! line by line and never run; of a long line only the beginning is looked at.
+//! Summary of a dump of SQL statements: the program that wrote the dump, its content, and whether the dump is complete.
+//! The dump is read line by line and never run; of a long line only the beginning is looked at.
 //!
-//! Comments and forms are those of pg_dump and pg_dumpall (`pg_backup_archiver.c`, `pg_dumpall.c`) and of mysqldump and mariadb-dump
-//! (`mysqldump.c`).
+//! The comments and statements are those of pg_dump and pg_dumpall (`pg_backup_archiver.c`, `pg_dumpall.c`) and of
+//! mysqldump and mariadb-dump (`mysqldump.c`).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufRead};
@@ -11,27 +11,27 @@ use crate::model::dump::{Dump, DumpFormat};
 
 /// Bytes of a line that are looked at.
 const LINE: usize = 4096;
-/// Lines at the beginning in which the program that wrote the dump gives its name.
+/// Lines at the beginning in which the program gives its name.
 const HEAD: usize = 64;
-/// Lines at the end in which it says that it is done.
+/// Lines at the end among which the end mark is.
 const TAIL: usize = 12;
-/// Names that are kept of a kind.
+/// Most names of one kind that are kept.
 const MOST_NAMES: usize = 1000;
-/// Removals that are kept.
+/// Most removals that are kept.
 const MOST_REMOVALS: usize = 200_000;
 
-/// What was seen of a dump.
+/// The summary of a dump.
 #[derive(Debug)]
 pub struct SqlSummary {
-    /// What it says of itself.
+    /// Facts for the load.
     pub dump: Dump,
-    /// What is wrong with it, if it is not whole.
+    /// Why the dump is not complete; `None`: it is complete.
     pub lacks: Option<String>,
-    /// It is of a program that is not loaded from statements here.
+    /// The dump is for SQLite, which has no server that could load it.
     pub of_sqlite: bool,
 }
 
-/// Reads a dump to its end.
+/// Reads a dump to its end and summarises it.
 pub fn look(mut input: impl BufRead) -> io::Result<SqlSummary> {
     let mut scan = Scan::default();
     let mut line = Vec::with_capacity(LINE);
@@ -49,7 +49,8 @@ pub fn look(mut input: impl BufRead) -> io::Result<SqlSummary> {
     }
 }
 
-/// Reads a line of which the first bytes are kept; how long it is. Its end is kept with it where it is near.
+/// Reads one line; keeps its first bytes in `line` and returns its length with the newline. The newline is kept if it
+/// is among the first bytes.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     let mut length = 0;
     loop {
@@ -79,14 +80,14 @@ struct Scan {
     ends_in_a_line: bool,
     writer: Option<Writer>,
     version: Option<String>,
-    /// Databases that are made or entered.
+    /// Databases that the dump makes or enters, in its order.
     places: Vec<String>,
-    /// The database that the head names.
+    /// The database in the head's comment.
     of_head: Option<String>,
     makes_database: bool,
     tables: u64,
     rows: u64,
-    /// Within the rows of a `COPY`.
+    /// The table whose rows of a `COPY` are being read.
     copying: Option<String>,
     removals: Vec<u64>,
     needed: BTreeSet<String>,
@@ -141,7 +142,7 @@ impl Scan {
                 }
                 _ => None,
             };
-            // Within the dump of a cluster each database has a head of its own.
+            // In the dump of a cluster each database has a head of its own.
             if self.writer != Some(Writer::PgDumpAll) {
                 self.writer = writer.or(self.writer);
             }
@@ -206,7 +207,7 @@ impl Scan {
         }
     }
 
-    /// Roles that something is given to.
+    /// Notes the roles that the statement grants something to.
     fn roles(&mut self, text: &str) {
         let of = |words: &str| text.rfind(words).map(|at| &text[at + words.len()..]);
         let given = if text.starts_with("ALTER ") && !text.starts_with("ALTER ROLE ") {
@@ -243,7 +244,7 @@ impl Scan {
         if let Some(database) = self.of_head.filter(|_| !names_its_place) {
             databases.push(database);
         }
-        // A dump of MariaDB and MySQL makes no roles that it lists here.
+        // Dumps of MariaDB and MySQL do not make roles, so they need none here.
         let roles = self.needed.difference(&self.made).cloned().collect();
         let dump = Dump {
             format,
@@ -272,7 +273,7 @@ impl Scan {
         if let Some(table) = &self.copying {
             return Some(format!("it ends in the middle of the rows of {table}, after {} bytes", self.bytes));
         }
-        // What was written without comments has no mark of its end either.
+        // A dump without comments has no end mark either.
         let has_comments = self.version.is_some() || self.of_head.is_some() || self.writer == Some(Writer::PgDumpAll);
         if !end.is_empty() && has_comments && !self.tail.iter().any(|line| line.starts_with(end)) {
             let last = self.tail.back().map(String::as_str).unwrap_or_default();
@@ -291,7 +292,7 @@ impl Scan {
     }
 }
 
-/// The first name of a text: to the next space, semicolon or comma, unless it is in quotes.
+/// The first name of a text: quoted, or up to the next space, semicolon or comma.
 fn name_at(text: &str) -> String {
     let text = text.trim_start();
     match text.chars().next() {
@@ -300,7 +301,7 @@ fn name_at(text: &str) -> String {
     }
 }
 
-/// What is within the quotes that a text begins with; a doubled one is one. Without quotes: to the end.
+/// The text within the quotes at the beginning, doubled quotes reduced to one; without quotes the whole text.
 fn unquoted(text: &str, quote: char) -> String {
     let Some(rest) = text.trim().strip_prefix(quote) else {
         return text.trim().trim_end_matches(';').to_owned();

@@ -17,7 +17,7 @@ fn spec(path: &Path) -> SourceSpec {
     SourceSpec { place: SourcePlace::at_path(SourceKind::Dump, path), snapshot: None, keys: Keys::default() }
 }
 
-/// No dump lies on the engine's host.
+/// An engine's host without folders.
 struct NoHost;
 
 impl EngineHost for NoHost {
@@ -38,7 +38,7 @@ fn dump_of(backup: &Backup) -> Result<Dump, SourceError> {
     }
 }
 
-/// The entries of the archive that a source pours out, with their contents.
+/// The entries of the archive that a backup streams, with their contents.
 fn streamed(backup: &Backup) -> Vec<(String, Vec<u8>)> {
     let mut archive = Vec::new();
     backup.stream(&[Vec::new()], &mut archive).expect("it is poured out");
