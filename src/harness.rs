@@ -1,6 +1,7 @@
-//! The library's entry for `cargo test` users.
+//! The library's entry point for `cargo test` users.
 //!
-//! A test target with `harness = false` whose whole `main` is [`main`] offers every service of the Docker host as a test:
+//! A test target with `harness = false` and [`main`] as its whole `main` offers every service of the Docker host as a
+//! test:
 //!
 //! ```no_run
 //! // tests/restores.rs, with `[[test]] name = "restores"` and `harness = false` in Cargo.toml
@@ -9,15 +10,16 @@
 //! }
 //! ```
 //!
-//! `cargo test --test restores jellyfin` and `cargo nextest run` then rehearse what `rehearsa test jellyfin` does, with the same
-//! flags. A filter that finds no service here is no failure, as it is with every other target of `cargo test FILTER`.
-//! The test executable ships itself to the engine as its worker, so nothing else needs to be installed.
+//! `cargo test --test restores jellyfin` and `cargo nextest run` then rehearse the same as `rehearsa test jellyfin`,
+//! with the same flags. A filter that matches no service is no failure, as with every other target of
+//! `cargo test FILTER`. The test executable itself is the worker that runs in the engine, so nothing else needs to be
+//! installed.
 
 #![warn(missing_docs)]
 
 use std::process::ExitCode;
 
-/// Runs as `rehearsa test` with this process's arguments, and says how it ended.
+/// Runs `rehearsa test` with the arguments of this process and returns its exit code.
 pub fn main() -> ExitCode {
     crate::cli::harness()
 }

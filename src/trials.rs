@@ -22,53 +22,52 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Engine, RunContext};
 use crate::report::{EventSink, wording};
 
-/// Name of the trials that stand for services left out by filters; no service can have it.
+/// Name of the trials that stand for the services that filters left out. No service can have this name.
 const LEFT_OUT: &str = "\0left out";
 
-/// Time to clean up once the time for the run is over.
+/// Time for the clean-up after the run's time limit.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// libtest's output formats.
+/// Output format of libtest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// One line a case.
+    /// One line for each case.
     #[default]
     Pretty,
-    /// One character a case.
+    /// One character for each case.
     Terse,
-    /// One JSON event a line.
+    /// One JSON event for each line.
     Json,
 }
 
-/// How libtest-mimic prints.
+/// Options for libtest-mimic's output.
 #[derive(Debug, Clone, Default)]
 pub struct Display {
-    /// Its format.
     pub format: Format,
-    /// With or without colours; `None`: libtest-mimic decides.
+    /// Whether to use colours; `None`: libtest-mimic decides.
     pub color: Option<bool>,
-    /// The file that takes its lines; `None`: standard output.
+    /// File for the output; `None`: standard output.
     pub to_file: Option<String>,
 }
 
-/// How many rehearsals are started, and when the run ends.
+/// How many rehearsals run, and when the run ends.
 #[derive(Debug, Clone)]
 pub struct RunPolicy {
-    /// Rehearsals at a time.
+    /// Number of rehearsals that run at the same time.
     pub threads: usize,
-    /// Start no more rehearsals after so many that are not green.
+    /// No more rehearsals start after so many that were not green; `None`: no limit.
     pub max_fail: Option<usize>,
     /// Attempts after the first at a rehearsal that errored.
     pub retries: u32,
-    /// Repeat failed rehearsals as well.
+    /// Failed rehearsals are repeated, too.
     pub retry_failures: bool,
-    /// The part of the selected services that the plan holds.
+    /// The part of the selected services that the plan has; `None`: all.
     pub partition: Option<Partition>,
-    /// What it means when there is no case.
+    /// What a run without cases means.
     pub no_tests: NoTests,
-    /// Time for the whole run.
+    /// Time limit for the whole run.
     pub global_timeout: Option<Duration>,
-    /// A rehearsal is reported as slow each time it has taken this long again.
+    /// A rehearsal is reported as slow after this time, and again after each further such time.
     pub slow_after: Duration,
 }
 
@@ -76,12 +75,12 @@ pub struct RunPolicy {
 pub fn list(plan: &Plan, display: &Display) {
     let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
     let arguments = Arguments { list: true, ..arguments(display, 1) };
-    // A list has no verdict.
+    // A list has no verdict, so the result is ignored.
     let _ = libtest_mimic::run(&arguments, trials);
 }
 
-/// Runs every selected case; the facts go to `sink`, to which `context` sends its own. Everything is torn down before
-/// this returns. Blocks, and must not be called on the runtime's own threads.
+/// Runs all selected cases. The facts go to `sink`; `context` sends its facts there, too. Returns after the teardown.
+/// Blocks, so it must not be called on the runtime's own threads.
 pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &Display) {
     let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
     sink.send(run_started(&context, &plan, &policy));
@@ -117,10 +116,10 @@ pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, 
         let (runner, name) = (Arc::clone(&runner), case.service.name.clone());
         trial(case, move || runner.rehearse(&name))
     });
-    // libtest-mimic counts what was filtered out by filtering it out itself.
+    // libtest-mimic counts only what it filters out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
     let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..arguments(display, threads) };
-    // The verdicts are in the events.
+    // The events have the verdicts, so the result is ignored.
     let _ = libtest_mimic::run(&arguments, trials.chain(left_out).collect());
     runtime.block_on(runner.engine.finish());
     interrupts.tell();
@@ -140,7 +139,7 @@ fn run_started(context: &RunContext, plan: &Plan, policy: &RunPolicy) -> Fact {
     }
 }
 
-/// Ends the run when its time is over, and the cleaning up when that takes too long.
+/// Ends the run after its time limit, and the clean-up after its own.
 async fn end_after(time: Duration, stop: StopSignal, sink: EventSink) {
     tokio::time::sleep(time).await;
     stop.time_out();
@@ -151,7 +150,7 @@ async fn end_after(time: Duration, stop: StopSignal, sink: EventSink) {
     }
 }
 
-/// Runs the trials, as many at a time as the policy allows.
+/// Runs the trials, at most `policy.threads` at the same time.
 struct TrialRunner {
     engine: Arc<Engine>,
     runtime: Handle,
@@ -193,10 +192,10 @@ impl TrialRunner {
         self.engine.end(name);
     }
 
-    /// The first attempt, and those after it that are allowed.
+    /// Runs the first attempt and those that the policy allows after it.
     async fn attempts(&self, name: &ServiceName) {
         for attempt in 1..=self.policy.retries.saturating_add(1) {
-            // In a task of its own, so that a panic is reported and its sandbox torn down.
+            // Each attempt is a task of its own: if it panics, the panic is reported and the sandbox torn down.
             let (engine, case) = (Arc::clone(&self.engine), name.clone());
             let task = self.runtime.spawn(async move {
                 match attempt {
@@ -229,18 +228,18 @@ fn is_green(verdict: Verdict) -> bool {
 }
 
 impl RunPolicy {
-    /// Whether another attempt follows this one.
+    /// Whether the policy allows another attempt after this result.
     fn tries_again(&self, record: &CaseRecord) -> bool {
         match record.verdict() {
             Verdict::Passed | Verdict::Skipped => false,
             Verdict::Failed => self.retry_failures,
-            // A sandbox that is not isolated will not be so at the next attempt either: nothing may be booted in it.
+            // A sandbox that is not isolated stays so at the next attempt, and nothing may boot in it.
             Verdict::Errored => record.diagnosis().is_none_or(|diagnosis| diagnosis.code != Code::SandboxNotIsolated),
         }
     }
 }
 
-/// A record in libtest's words.
+/// Turns the record of a case into libtest's result.
 fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
     match record.verdict() {
         Verdict::Passed => Ok(Completion::Completed),
@@ -258,9 +257,9 @@ fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed>
         .with_ignored_flag(case.ignored.is_some())
 }
 
-/// libtest-mimic's own arguments. On one thread it would write the begin of a line before a case and the rest after
-/// it, and the steps in between; with a second one it writes whole lines, and turns see to it that still only one case
-/// runs.
+/// Arguments for libtest-mimic. With one thread it writes the beginning of a line before a case and the rest after it,
+/// and the steps would come in between. With two threads it writes whole lines; `TrialRunner::turns` makes sure that
+/// only one case runs.
 fn arguments(display: &Display, threads: usize) -> Arguments {
     let Display { format, color, to_file } = display.clone();
     let format = match format {
@@ -282,7 +281,7 @@ fn arguments(display: &Display, threads: usize) -> Arguments {
     }
 }
 
-/// Why a rehearsal is not started after `not_green` others.
+/// The reason for a rehearsal that does not start because of `max_fail`.
 fn after_enough(not_green: usize) -> String {
     let were = if not_green == 1 { "was" } else { "were" };
     format!("not run: {not_green} before it {were} not green")
@@ -308,7 +307,7 @@ fn warn_beforehand(plan: &Plan, sink: &EventSink) {
     }
 }
 
-/// Reports the signal that ended the run, once.
+/// Reports the signal that ended the run; at most once.
 #[derive(Clone)]
 struct InterruptReporter {
     stop: StopSignal,

@@ -1,8 +1,8 @@
-//! The line of a compose file that declares a service, so that reports can lead people to it.
+//! Finds the line of a Compose file that declares a service, so that reports can point to it.
 //!
-//! Compose writes on each container which files it was made from. They lie where compose was run, which is not always
-//! here: a file that cannot be read, or in which the service is not found, is no place, and none is made up. A service
-//! that was started by hand has no such file.
+//! Compose labels each container with the files that it was made from. The files are where Compose ran, which may be
+//! another machine: if a file cannot be read or does not have the service, no line is reported. A service that was
+//! started by hand has no such file.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -11,22 +11,22 @@ use std::path::{Path, PathBuf};
 use crate::model::location::Location;
 use crate::model::service::Service;
 
-/// Label with the compose files, separated by commas; compose v1 writes them as they were given to it.
+/// Label with the Compose files, separated by commas. Compose v1 writes the paths as the user gave them.
 const FILES: &str = "com.docker.compose.project.config_files";
-/// Label with the folder that relative files are in.
+/// Label with the folder that relative paths of files start from.
 const FOLDER: &str = "com.docker.compose.project.working_dir";
-/// Label with the name of the service in the files.
+/// Label with the service's name in the files.
 const SERVICE: &str = "com.docker.compose.service";
 
-/// Bytes that are read of a file at most: whoever made the container wrote the label, which may name any file.
+/// Most bytes to read of a file. The container's author wrote the label, which may name any file.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Where `service` is declared; the path is relative to `working_dir` when it lies there.
+/// Finds the line that declares `service`. The path is relative to `working_dir` when the file is below it.
 pub fn declared(service: &Service, working_dir: &Path) -> Option<Location> {
     let name = service.label(SERVICE)?;
     let folder = PathBuf::from(service.label(FOLDER).unwrap_or_default());
     service.label(FILES)?.split(',').filter(|file| !file.is_empty()).find_map(|file| {
-        // A relative path without its folder would be looked for wherever rehearsa happens to run.
+        // A relative path without its folder would be relative to Rehearsa's own working directory.
         let path = Some(folder.join(file)).filter(|path| path.is_absolute())?;
         let line = line_of(&read(&path)?, name)?;
         let shown = path.strip_prefix(working_dir).unwrap_or(&path);
@@ -35,7 +35,7 @@ pub fn declared(service: &Service, working_dir: &Path) -> Option<Location> {
 }
 
 fn read(path: &Path) -> Option<String> {
-    // Opening a pipe would wait for its writer.
+    // Opening a pipe would block until somebody writes to it.
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
@@ -44,8 +44,8 @@ fn read(path: &Path) -> Option<String> {
     Some(text)
 }
 
-/// The line, from 1, with the key `service` right below `services:`. Only block style is read, which is what people
-/// write.
+/// The number (from 1) of the line with the key `service` directly below `services:`. Only block style is read, which
+/// people usually write.
 fn line_of(text: &str, service: &str) -> Option<u32> {
     let lines = text.lines().enumerate().filter(|(_, line)| {
         let words = line.trim_start();
@@ -63,7 +63,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The key of `key: value`, without quotes.
+/// The key of a line `key: value`, without quotes.
 fn key(line: &str) -> Option<&str> {
     let (key, _) = line.split_once(':')?;
     Some(key.trim().trim_matches(['"', '\'']))

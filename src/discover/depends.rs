@@ -1,25 +1,25 @@
-//! What a service depends on, as labels tell it.
+//! Dependencies between the services of a stack, as labels give them.
 //!
 //! Compose v2 writes `com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true` (service,
-//! condition, whether it restarts along); early versions wrote bare names. Compose v1 writes nothing, so
-//! `rehearsa.depends_on` with the same form says it for such stacks, and overrules what compose wrote; where it is
-//! missing, the environment gives a hint.
+//! condition, whether it restarts along); early versions wrote bare names. Compose v1 writes nothing.
+//! `rehearsa.depends_on` has the same form and overrides Compose's label. Where both are missing, the environment gives
+//! a hint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::labels::DEPENDS_ON;
 use crate::model::service::{Condition, Dependency, Service};
 
-/// Compose's label.
+/// Compose's label with the dependencies.
 pub const COMPOSE: &str = "com.docker.compose.depends_on";
 
-/// The dependencies that a container's labels name.
+/// The dependencies in a container's labels.
 pub fn of_labels(labels: &BTreeMap<String, String>) -> Vec<Dependency> {
     labels.get(DEPENDS_ON).or_else(|| labels.get(COMPOSE)).map_or_else(Vec::new, |text| parse(text))
 }
 
-/// Reads `db:service_healthy:false,cache`. What is not understood of an entry is passed over: a wrong condition becomes
-/// `service_started`, so that the order holds at least.
+/// Parses `db:service_healthy:false,cache`. An unknown condition becomes `service_started`, so that at least the order
+/// holds; other unknown parts of an entry are ignored.
 pub fn parse(text: &str) -> Vec<Dependency> {
     let mut seen = BTreeSet::new();
     text.split(',')
@@ -37,12 +37,12 @@ pub fn parse(text: &str) -> Vec<Dependency> {
         .collect()
 }
 
-/// The label by which compose tells its version.
+/// Compose's label with its own version.
 const COMPOSE_VERSION: &str = "com.docker.compose.version";
 
-/// Adds what compose v1 did not write down: a service that names another of its stack in its environment
-/// (`DATABASE_HOST=db`, `redis://cache:6379`) needs it, if that one was created first, as compose creates dependencies
-/// first. Only for stacks of compose v1 and services whose dependencies nobody has told.
+/// Adds dependencies that Compose v1 did not write down. A service depends on another one of its stack if its
+/// environment names that one (`DATABASE_HOST=db`, `redis://cache:6379`) and that one was created first: Compose
+/// creates dependencies first. Only for stacks of Compose v1 and for services without declared dependencies.
 pub fn infer(services: &mut [Service]) {
     let untold = |service: &Service| {
         service.label(COMPOSE_VERSION).is_some_and(|version| version.starts_with("1."))
@@ -69,7 +69,7 @@ pub fn infer(services: &mut [Service]) {
     }
 }
 
-/// The services (keys) that those of `wanted` depend on, near or far, without `wanted` itself.
+/// The services (keys) that the services in `wanted` depend on, directly or not, without `wanted` itself.
 pub fn closure<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
     depends_on: &'a BTreeMap<String, Vec<String>>,

@@ -1,6 +1,6 @@
-//! The services of a live Docker host: listed, inspected side by side, and given their place in a stack.
+//! The services of a live Docker host: lists and inspects the containers, and finds the stack of each.
 //!
-//! Discovery changes nothing. A container that goes away meanwhile is left out without an error.
+//! Discovery changes nothing. A container that disappears meanwhile is left out without an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::naming::{self, ComposeLabels};
 use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind, labels};
 use crate::model::service::{Condition, Dependency, NetworkMode, Service};
 
-/// How many containers are inspected at a time.
+/// Number of containers that are inspected at the same time.
 const AT_A_TIME: usize = 16;
 
 /// Why the live services could not be listed.
@@ -41,22 +41,22 @@ impl DiscoverError {
     }
 }
 
-/// The containers that are looked at.
+/// The containers that discovery considers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// All containers of the host but those of Rehearsa.
+    /// All containers of the host except Rehearsa's own.
     Host,
     /// Only the containers of this session: the demo's service is Rehearsa's own and is rehearsed like a live one.
     Session(&'a str),
 }
 
-/// Every service of the host: running ones, and stopped ones that a running service of their stack depends on. Ordered
-/// by name.
+/// The services of the host, ordered by name: the running ones, and stopped ones that a running service of their stack
+/// depends on.
 pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
     live_in(daemon, Scope::Host).await
 }
 
-/// Every service in `scope`, ordered by name.
+/// The services in `scope`, ordered by name.
 pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, DiscoverError> {
     let lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
     let wanted = select(lines, scope);
@@ -77,8 +77,8 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, 
     Ok(assemble(found.into_iter().flatten().collect()))
 }
 
-/// The containers worth a look: the running ones, and of the stopped ones those that a running service depends on
-/// (one-shot set-ups and migrations).
+/// The containers to inspect: the running ones, and stopped ones that a running service depends on (one-shot set-ups
+/// and migrations).
 fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let seen: Vec<ContainerLine> = lines
         .into_iter()
@@ -120,12 +120,12 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
 
 /// Gives each service its name and its dependencies.
 fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
-    // The oldest first, so that of two that want one name the same one gets it in every run.
+    // Oldest first: if two containers want the same name, the same one gets it in every run.
     found.sort_by(|(a, sa), (b, sb)| (&sa.created, &a.name).cmp(&(&sb.created, &b.name)));
     let places: Vec<(&str, ComposeLabels)> =
         found.iter().map(|(line, _)| (line.name.as_str(), naming::place(&line.name, &line.labels))).collect();
     let names = naming::names(&places);
-    // What depends_on calls a service, to the name of its first container.
+    // From the name in depends_on to the name of the service's first container, with that container's number.
     let mut heads: BTreeMap<(Option<String>, String), (u32, String)> = BTreeMap::new();
     for ((_, place), name) in places.iter().zip(&names) {
         let head = (place.number, name.service.clone());
@@ -163,7 +163,7 @@ fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
     services
 }
 
-/// Whether `reference` (a name, an id or the start of one) is this container.
+/// Whether `reference` (a name, an id or the start of an id) is this container.
 fn is_called(reference: &str, id: &str, name: &str) -> bool {
     reference == name || reference == id || (reference.len() >= 12 && id.starts_with(reference))
 }

@@ -1,4 +1,4 @@
-//! Tests of what is seen of a host and how it is put together.
+//! Tests of the services that discovery makes of a host's containers.
 
 use super::*;
 use crate::model::sample;

@@ -1,7 +1,7 @@
-//! Finds the services that can be rehearsed.
+//! Discovery: finds the services that can be rehearsed.
 //!
-//! [`mod@live`] asks the engine; [`naming`] and [`depends`] make services of a stack out of containers and are pure;
-//! [`mod@declared`] looks into compose files that lie here.
+//! [`mod@live`] asks the engine. [`naming`] and [`depends`] are pure: they turn containers into the services of stacks.
+//! [`mod@declared`] looks into Compose files on this machine.
 
 pub mod declared;
 pub mod depends;

@@ -1,4 +1,4 @@
-//! Which stack a container belongs to and what it is called there, from its labels alone.
+//! Stack and name of a container, from its labels alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,23 @@ const SWARM_STACK: &str = "com.docker.stack.namespace";
 const SWARM_SERVICE: &str = "com.docker.swarm.service.name";
 const SWARM_TASK: &str = "com.docker.swarm.task.name";
 
-/// The place of a container in a stack, as its labels give it.
+/// A container's position in a stack, from its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComposeLabels {
-    /// The stack; `None`: a lone container.
+    /// Name of the stack; `None`: a lone container.
     pub stack: Option<String>,
-    /// The name of the service that the container belongs to.
+    /// Name of the container's service.
     pub service: String,
-    /// The number of the container among those of its service, from 1.
+    /// Number of the container among those of its service, from 1.
     pub number: u32,
 }
 
-/// Where the container called `container` stands.
+/// Reads the position of the container called `container`.
 pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabels {
     let label = |key: &str| labels.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let lone = |service: &str, number| ComposeLabels { stack: None, service: service.to_owned(), number };
     if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
-        // `docker compose run` makes a container for one command; it is not the stack's service.
+        // `docker compose run` makes a container for one command, which is not the stack's service.
         if label(ONEOFF).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return lone(container, 1);
         }
@@ -36,7 +36,7 @@ pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabel
         return ComposeLabels { stack: Some(project.to_owned()), service: service.to_owned(), number };
     }
     if let Some(service) = label(SWARM_SERVICE) {
-        // A task is called `stack_service.2.<id>`; in a global service a node's id stands for the number.
+        // A task is called `stack_service.2.<id>`; in a global service the id of a node takes the number's place.
         let task = label(SWARM_TASK).and_then(|task| task.strip_prefix(service)?.strip_prefix('.'));
         let number = task.and_then(|rest| rest.split('.').next()?.parse().ok()).unwrap_or(1);
         return match label(SWARM_STACK) {
@@ -50,17 +50,17 @@ pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabel
     lone(container, 1)
 }
 
-/// A name for each container, in their order; no two are the same. `containers` holds each one's own name and place.
+/// A unique name for each container, in the same order. `containers` has each container's own name and its position.
 ///
-/// The first container of a service bears the service's name, others `service-2`; what still clashes falls back to the
-/// container's own name, which the engine keeps unique.
+/// The first container of a service gets the service's name, others `service-2` and so on. Names that still clash are
+/// replaced by the container's own name, which is unique in the engine.
 pub fn names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
     let wanted: Vec<ServiceName> = containers.iter().map(|(_, place)| wanted(place)).collect();
     let firsts: BTreeSet<&ServiceName> =
         containers.iter().zip(&wanted).filter(|((_, place), _)| place.number <= 1).map(|(_, name)| name).collect();
     let mut taken = BTreeSet::new();
     let mut result = vec![None; containers.len()];
-    // First containers of their service choose before replicas: `web-2` may be a service's own name.
+    // First containers choose before replicas: `web-2` may be a service's own name.
     for replicas in [false, true] {
         for (i, (container, place)) in containers.iter().enumerate() {
             if (place.number > 1) != replicas {
