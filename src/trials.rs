@@ -165,7 +165,7 @@ impl TrialRunner {
     fn rehearse(self: &Arc<Self>, name: &ServiceName) -> Result<Completion, Failed> {
         self.runtime.block_on(self.take_turn(name));
         let Some(record) = self.sink.record(name) else {
-            return Err("nothing is known of this rehearsal".into());
+            return Err("there is no record of this rehearsal".into());
         };
         conclude(&record)
     }
@@ -173,7 +173,7 @@ impl TrialRunner {
     async fn take_turn(self: &Arc<Self>, name: &ServiceName) {
         let Ok(_turn) = self.turns.acquire().await else { return };
         if self.stop.is_out_of_time() {
-            let diagnosis = Diagnosis::new(Code::RunTimedOut, "not begun when the time for the whole run was over");
+            let diagnosis = Diagnosis::new(Code::RunTimedOut, "not started before the time for the whole run was over");
             self.engine.abort(name, diagnosis).await;
         } else if self.stop.is_cancelled() {
             self.engine.pass_over(name, "not run: the run was interrupted").await;

@@ -135,11 +135,11 @@ fn restored(case: &CaseRecord) -> (bool, String) {
         let note = note.map_or_else(String::new, |note| format!(", {note}"));
         return (true, format!("{dump} of {} was loaded{note}", sources.join(" and ")));
     }
-    let shown_there = format!("{} shown from where the data lies", pluralize(in_place, "mount"));
+    let shown_there = format!("{} used in place", pluralize(in_place, "mount"));
     match (amount.files, in_place) {
         _ if !any => (false, "there is no mount to restore".to_owned()),
-        _ if is_warned(case, Code::DataNothingRestored) => (false, "not one file of its data was brought".to_owned()),
-        (0, 0) => (false, "not one file was brought".to_owned()),
+        _ if is_warned(case, Code::DataNothingRestored) => (false, "no file of its data was restored".to_owned()),
+        (0, 0) => (false, "no file was restored".to_owned()),
         (0, _) => (true, shown_there),
         (_, 0) => (true, format!("{} from {}", units::amount(amount), sources.join(" and "))),
         _ => (true, format!("{} from {}, {shown_there}", units::amount(amount), sources.join(" and "))),
@@ -157,7 +157,7 @@ fn complete(case: &CaseRecord) -> (bool, String) {
         if let Some(compared) = compared {
             entries += compared.entries;
             let words = match compared.against {
-                Against::Archive => "what the archive says",
+                Against::Archive => "the archive",
                 Against::Backup => "the backup",
                 Against::Live => "the live mount",
             };
@@ -167,13 +167,13 @@ fn complete(case: &CaseRecord) -> (bool, String) {
         }
     }
     if !restored(case).0 {
-        return (false, "there was nothing to look through".to_owned());
+        return (false, "nothing was inspected".to_owned());
     }
     if entries == 0 {
         let why = if case.restored().files == 0 {
-            "what is shown from where it lies is not held against anything"
+            "data that is used in place is not compared with anything"
         } else {
-            "nothing says that it was held against what should have come"
+            "no comparison with the expected data was recorded"
         };
         return (false, why.to_owned());
     }
@@ -224,7 +224,7 @@ fn healthy(case: &CaseRecord) -> (bool, String) {
 
 fn data_proven(case: &CaseRecord) -> (bool, String) {
     if is_warned(case, Code::CheckNotDataSensitive) {
-        return (false, "without the data it passes all its checks, too".to_owned());
+        return (false, "all its checks pass without the data, too".to_owned());
     }
     let names: Vec<&str> = checks(case)
         .filter_map(|(check, _)| match check {
@@ -237,7 +237,7 @@ fn data_proven(case: &CaseRecord) -> (bool, String) {
     }
     let mut by = match names.len() {
         // Older records do not name the checks.
-        0 => "checks of its owner's".to_owned(),
+        0 => "checks of the user's".to_owned(),
         1 => format!("the check {}", names[0]),
         count if count <= NAMED => format!("the checks {}", names.join(", ")),
         count => format!("the checks {} and {} more", names[..NAMED].join(", "), count - NAMED),

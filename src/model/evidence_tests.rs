@@ -96,7 +96,7 @@ fn each_level_says_by_what_it_was_shown() {
     );
     let expected = [
         ("restored", "412 files, 38 MB from tar:b.tar"),
-        ("complete", "420 entries as in what the archive says; 1 SQLite database sound"),
+        ("complete", "420 entries as in the archive; 1 SQLite database sound"),
         ("booted", "it started, and was ready after it exited and was started again 1 time"),
         ("healthy", "its healthcheck passed and stayed well for 1s"),
         ("data-proven", "the check the note; booted once more without the data: it is noticed: a check failed"),
@@ -117,8 +117,8 @@ fn what_was_not_shown_says_why() {
         Proof::Listening,
     );
     let expected = [
-        ("restored", "not one file was brought"),
-        ("complete", "there was nothing to look through"),
+        ("restored", "no file was restored"),
+        ("complete", "nothing was inspected"),
         ("booted", "no start was recorded"),
         ("healthy", "it has no healthcheck; it listened on 80, 443"),
         ("data-proven", "no check asked its data"),
@@ -136,10 +136,10 @@ fn what_was_not_shown_says_why() {
 fn what_is_warned_of_takes_a_level_away() {
     let steps = || vec![(restore(Strategy::Copy), BROUGHT, None, None), (own("the note", true), None, None, None)];
     let outcome = of(steps(), Some(Code::CheckNotDataSensitive), Proof::Healthy);
-    assert_eq!(told(&outcome)[4], ("data-proven", false, "without the data it passes all its checks, too".to_owned()));
+    assert_eq!(told(&outcome)[4], ("data-proven", false, "all its checks pass without the data, too".to_owned()));
     assert_eq!(raised_by(&outcome.cases[0]), Proof::Healthy.raised_by());
     let outcome = of(steps(), Some(Code::DataNothingRestored), Proof::DataProven);
-    assert_eq!(told(&outcome)[0], ("restored", false, "not one file of its data was brought".to_owned()));
+    assert_eq!(told(&outcome)[0], ("restored", false, "no file of its data was restored".to_owned()));
     assert!(!told(&outcome)[1].1);
     assert!(raised_by(&outcome.cases[0]).is_some());
 }
@@ -147,14 +147,14 @@ fn what_is_warned_of_takes_a_level_away() {
 #[test]
 fn what_lies_elsewhere_is_shown_and_not_compared() {
     let outcome = of(vec![(restore(Strategy::Readonly), None, None, None)], None, Proof::Running);
-    assert_eq!(told(&outcome)[0], ("restored", true, "1 mount shown from where the data lies".to_owned()));
+    assert_eq!(told(&outcome)[0], ("restored", true, "1 mount used in place".to_owned()));
     assert!(!told(&outcome)[1].1);
     let both = vec![(restore(Strategy::Overlay), None, None, None), (restore(Strategy::Copy), BROUGHT, None, None)];
     let outcome = of(both, None, Proof::DataProven);
-    let by = "412 files, 38 MB from tar:b.tar, 1 mount shown from where the data lies";
+    let by = "412 files, 38 MB from tar:b.tar, 1 mount used in place";
     assert_eq!(told(&outcome)[0], ("restored", true, by.to_owned()));
-    assert_eq!(told(&outcome)[1].2, "nothing says that it was held against what should have come");
-    assert_eq!(told(&outcome)[4].2, "checks of its owner's", "an older record does not name them");
+    assert_eq!(told(&outcome)[1].2, "no comparison with the expected data was recorded");
+    assert_eq!(told(&outcome)[4].2, "checks of the user's", "an older record does not name them");
 }
 
 #[test]

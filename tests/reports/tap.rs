@@ -77,7 +77,7 @@ ok 1 - media::jellyfin
   duration_ms: 18400
   proof: "healthy"
   raised_by: "a check of yours that only the data can pass: exec, sql, sqlite, http or file"
-  evidence: "restored: 412 files, 38 MB from the live service\ncomplete: not shown, nothing says that it was held against what should have come\nbooted: it started\nhealthy: its healthcheck passed and stayed well for 3s\ndata-proven: not shown, no check asked its data"
+  evidence: "restored: 412 files, 38 MB from the live service\ncomplete: not shown, no comparison with the expected data was recorded\nbooted: it started\nhealthy: its healthcheck passed and stayed well for 3s\ndata-proven: not shown, no check asked its data"
   ...
 "#
     );

@@ -175,9 +175,9 @@ fn a_verdict_that_was_told_is_final_and_what_breaks_later_is_the_runs_error() {
         Fact::RunFinished,
     ];
     let outcome = run(&["a", "b"], facts);
-    assert_eq!(verdict(&outcome, "a"), Verdict::Passed, "it was told so already");
+    assert_eq!(verdict(&outcome, "a"), Verdict::Passed, "the report has said so already");
     assert_eq!(verdict(&outcome, "b"), Verdict::Errored, "it was not finished yet");
-    assert_eq!(outcome.left_behind.len(), 1, "told once");
+    assert_eq!(outcome.left_behind.len(), 1, "reported once");
     assert_eq!(outcome.exit_code(), ExitCode::Errored);
 }
 

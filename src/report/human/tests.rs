@@ -134,10 +134,10 @@ paperless::web   ✘ Cloning volume paperless_data … no room for the restored 
 paperless::web   ERROR in 0.6s
     restore/no-space: no room for the restored data
       volume paperless_data holds 80 GB, 12 GB are free
-    What it means: The data is larger than the free space where the engine keeps its volumes.
+    What it means: The data is larger than the free space on the file system of the engine's volumes.
     What to do: Free some space, or use another strategy for the mount: readonly, overlay, empty or omit.
 ✘ something of the sandbox is left: volume rehearsa-k3x9-1: the engine says it is in use
-  What to do: Run `rehearsa clean` when the engine answers again; the message names what is left.
+  What to do: Run `rehearsa clean` when the engine answers again. The message names what is left.
 
 case             verdict  proof     time    data  sandbox  restore  boot  check
 media::jellyfin  SUCCESS  healthy  18.4s   38 MB     1.0s    12.0s  1.1s   4.3s
@@ -227,7 +227,7 @@ Time: 5.3s
 sandbox/left-behind: something of the sandbox is left
   volume x
 What it means: Objects of this run could not be removed.
-What to do: Run `rehearsa clean` when the engine answers again; the message names what is left.
+What to do: Run `rehearsa clean` when the engine answers again. The message names what is left.
 In the sandbox, not as live:
   ports: not published (live: 80)
 "
