@@ -202,7 +202,7 @@ enum Member<R: Read> {
 impl<R: Read> Member<R> {
     fn new(compression: Compression, source: Source<R>) -> io::Result<Member<R>> {
         Ok(match compression {
-            Compression::None => return Err(io::Error::other("there is nothing to undo")),
+            Compression::None => return Err(io::Error::other("the stream is not compressed")),
             Compression::Gzip => Member::Gzip(GzDecoder::new(source)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?.single_frame();

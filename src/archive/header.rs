@@ -87,7 +87,7 @@ impl Fields {
     pub fn read(block: &Block) -> Result<Fields, String> {
         let header = Header::from_byte_slice(block);
         let old = header.as_old();
-        let wrong = |what: &str| format!("a header's {what} is not a number that can be");
+        let wrong = |what: &str| format!("a header's {what} is no valid number");
         let mut name = Vec::new();
         // GNU's dialect has times in the place of the prefix, V7 has nothing there. Writers do not agree on the version
         // after the magic.

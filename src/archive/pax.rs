@@ -63,7 +63,7 @@ impl Extended {
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let wrong = || format!("the pax record {} says {}", lossy(key), lossy(value));
+        let wrong = || format!("the pax record {} has the invalid value {}", lossy(key), lossy(value));
         // An empty value takes back a record of a global header.
         let filled = (!value.is_empty()).then_some(value);
         match key {
@@ -104,7 +104,7 @@ impl Extended {
 
     fn xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), String> {
         if name.is_empty() || name.contains(&0) {
-            return Err(format!("an extended attribute is called {:?}", lossy(&name)));
+            return Err(format!("an extended attribute has the invalid name {:?}", lossy(&name)));
         }
         self.xattrs.insert(name, value);
         Ok(())

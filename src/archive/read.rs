@@ -156,7 +156,7 @@ impl<R: Read> Reader<R> {
                     extensions += BLOCK as u64 + fields.size;
                     if fields.size > MAX_EXTENSION || extensions > MAX_EXTENSIONS {
                         let size = fields.size;
-                        return Err(self.corrupt(format!("an extension header of {size} bytes is longer than any")));
+                        return Err(self.corrupt(format!("an extension header of {size} bytes is too long")));
                     }
                     let body = self.body(fields.size)?;
                     if fields.flag == b'g' {
@@ -177,7 +177,7 @@ impl<R: Read> Reader<R> {
                 b'V' => {
                     extensions += BLOCK as u64;
                     if extensions > MAX_EXTENSIONS {
-                        return Err(self.corrupt("it has labels without end"));
+                        return Err(self.corrupt("it has too many volume labels"));
                     }
                     self.expect_content(fields.size)?;
                     self.skip_rest()?;
@@ -194,7 +194,7 @@ impl<R: Read> Reader<R> {
     fn global_header(&mut self, said: Option<&mut Extended>, body: &[u8]) -> Result<(), ArchiveError> {
         self.global.read(body).map_err(|words| self.corrupt(words))?;
         if self.global.bytes() > MAX_GLOBAL {
-            return Err(self.corrupt("its header for all entries says more than any"));
+            return Err(self.corrupt("its global headers are too large"));
         }
         said.map_or(Ok(()), |said| said.read(body)).map_err(|words| self.corrupt(words))
     }
@@ -214,12 +214,12 @@ impl<R: Read> Reader<R> {
             return Err(self.fault(ArchiveFault::TooMany, format!("it has more than {max} entries")));
         }
         if said.continued || fields.flag == b'M' {
-            return Err(self.corrupt("it goes on with a file that another volume of the archive begins with"));
+            return Err(self.corrupt("it continues a file that begins in another volume of the archive"));
         }
         let link = said.link.unwrap_or(fields.link);
         let stored = said.size.unwrap_or(fields.size);
         if i64::try_from(stored).is_err() {
-            return Err(self.corrupt(format!("a size of {stored} bytes is none")));
+            return Err(self.corrupt(format!("a size of {stored} bytes is impossible")));
         }
         let mut entry = Entry {
             path,
@@ -241,14 +241,14 @@ impl<R: Read> Reader<R> {
             }
             b'1' => {
                 if link.is_empty() {
-                    return Err(self.corrupt("a hard link says of nothing that it is the same"));
+                    return Err(self.corrupt("a hard link has no target"));
                 }
                 entry.kind = Kind::HardLink(self.path(&link)?);
                 self.expect_surplus(stored, has_pax)?;
             }
             b'2' => {
                 if link.is_empty() || link.contains(&0) || link.len() > MAX_PATH {
-                    return Err(self.corrupt("a symlink does not say where it leads"));
+                    return Err(self.corrupt("a symlink has no target"));
                 }
                 entry.kind = Kind::Symlink(link);
                 self.expect_surplus(stored, has_pax)?;
@@ -272,8 +272,7 @@ impl<R: Read> Reader<R> {
                     self.expect_content(stored)?;
                 } else if let Some(name) = dumped_before(&self.body(stored)?) {
                     let path = String::from_utf8_lossy(&entry.path).into_owned();
-                    let detail =
-                        format!("it is an incremental one, and {name} in the folder {path} is in an earlier archive");
+                    let detail = format!("it is incremental, and {name} in the folder {path} is in an earlier archive");
                     return Err(self.fault(ArchiveFault::Partial, detail));
                 }
             }
@@ -284,7 +283,7 @@ impl<R: Read> Reader<R> {
         }
         if entry.path.is_empty() && entry.kind != Kind::Folder {
             return Err(
-                self.corrupt(format!("an entry that is no folder is called {}", String::from_utf8_lossy(&name)))
+                self.corrupt(format!("an entry that is no folder has the name {}", String::from_utf8_lossy(&name)))
             );
         }
         Ok(entry)
@@ -352,7 +351,7 @@ impl<R: Read> Reader<R> {
     /// Notes that `size` bytes of content follow, which can only be skipped.
     fn expect_content(&mut self, size: u64) -> Result<(), ArchiveError> {
         if i64::try_from(size).is_err() {
-            return Err(self.corrupt(format!("a size of {size} bytes is none")));
+            return Err(self.corrupt(format!("a size of {size} bytes is impossible")));
         }
         self.segments.clear();
         self.segment = 0;
@@ -417,7 +416,7 @@ impl<R: Read> Reader<R> {
                 None => self.fault(ArchiveFault::NotAnArchive, "it does not begin with an entry"),
             }
         } else {
-            self.corrupt("something else is where an entry has to begin")
+            self.corrupt("an entry should begin here, but something else does")
         })
     }
 
@@ -443,7 +442,7 @@ impl<R: Read> Reader<R> {
             self.position += read as u64;
             if self.position - end > MAX_PADDING {
                 return Err(self.corrupt(
-                    "far more zeros follow its end mark than any program fills it up with: its end was never written, or is lost",
+                    "more zeros follow its end mark than any program pads with: its end was never written, or is lost",
                 ));
             }
         }
@@ -495,7 +494,7 @@ impl<R: Read> Reader<R> {
     /// Brings a path into the form of [`Entry::path`].
     fn path(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
         if name.len() > MAX_PATH {
-            return Err(self.corrupt(format!("a path of {} bytes is longer than any", name.len())));
+            return Err(self.corrupt(format!("a path of {} bytes is too long", name.len())));
         }
         if name.contains(&0) {
             return Err(self.corrupt("a path has a NUL in it"));

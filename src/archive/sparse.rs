@@ -37,7 +37,8 @@ pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String>
     let sum = segments.iter().map(|segment| segment.length).sum::<u64>();
     if end > size || sum != stored {
         return Err(format!(
-            "the pieces of a sparse file of {size} bytes are {sum} bytes and end at {end}, and the archive has {stored} of them"
+            "a sparse file of {size} bytes has pieces of {sum} bytes that end at {end}, and the archive holds {stored} \
+             bytes of it"
         ));
     }
     Ok(())
@@ -49,7 +50,7 @@ pub fn old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bo
     let header = Header::from_byte_slice(block);
     let gnu = header.as_gnu().ok_or("a sparse file in a form that is not known")?;
     old_pieces(&gnu.sparse, segments)?;
-    let size = header::size(&gnu.realsize).ok_or("the size of a sparse file is not a number that can be")?;
+    let size = header::size(&gnu.realsize).ok_or("the size of a sparse file is no valid number")?;
     Ok((size, gnu.isextended[0] != 0))
 }
 
@@ -64,7 +65,7 @@ pub fn old_extension(block: &Block, segments: &mut Vec<Segment>) -> Result<bool,
 fn old_pieces(pieces: &[GnuSparseHeader], segments: &mut Vec<Segment>) -> Result<(), String> {
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         let numbers = header::size(&piece.offset).zip(header::size(&piece.numbytes));
-        let (offset, length) = numbers.ok_or("a piece of a sparse file has no place that can be")?;
+        let (offset, length) = numbers.ok_or("a piece of a sparse file has no valid offset or length")?;
         push(segments, Segment { offset, length })?;
     }
     Ok(())

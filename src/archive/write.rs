@@ -482,7 +482,7 @@ impl<W: Write> Packer<'_, W> {
         };
         match about.write() {
             Ok(blocks) => Ok(self.out.put(&blocks)?),
-            Err(TooMuch) => Err(self.unreadable(io::Error::other("its attributes are too much for an archive"))),
+            Err(TooMuch) => Err(self.unreadable(io::Error::other("its attributes are too large for an archive"))),
         }
     }
 

@@ -75,8 +75,22 @@ mod tests {
     use crate::model::sample;
     use crate::model::service::ServiceName;
 
-    const COMPOSE: &str = "# services:\nname: shop\nx-common:\n  db: no\nservices:\n  # the page\n  \"web\":\n    image: nginx\n    \
-                           depends_on:\n      db: {condition: service_healthy}\n\n  db:\n    image: postgres\nvolumes:\n  cache:\n";
+    const COMPOSE: &str = r#"# services:
+name: shop
+x-common:
+  db: no
+services:
+  # the page
+  "web":
+    image: nginx
+    depends_on:
+      db: {condition: service_healthy}
+
+  db:
+    image: postgres
+volumes:
+  cache:
+"#;
 
     fn made_by(folder: &str, files: &str, service: &str) -> Service {
         let labels = [(FOLDER, folder), (FILES, files), (SERVICE, service)];

@@ -49,7 +49,7 @@ impl Backup {
             Access::HostPath(path) => {
                 let HostFolder { contents, modified } = self.host.survey(&path, queries)?;
                 if contents.whole.root == Some(Shape::File) {
-                    let words = "it is a file, and a backup that lies on the engine's host is a folder";
+                    let words = "it is a file; a backup on the engine's host must be a folder";
                     return Err(SourceError::NotThere(words.to_owned()));
                 }
                 let snapshot = Snapshot { time: snapshot.time.or(modified), ..snapshot };
@@ -98,14 +98,14 @@ pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Re
         if stems.len() > 1 {
             return Err(SourceError::Several(snapshots.into_iter().map(|snapshot| snapshot.id).collect()));
         }
-        return snapshots.pop().ok_or_else(|| SourceError::NoSnapshot("it has none".to_owned()));
+        return snapshots.pop().ok_or_else(|| SourceError::NoSnapshot("the source has no snapshots".to_owned()));
     };
     if let Some(at) = snapshots.iter().position(|snapshot| snapshot.id == wanted) {
         return Ok(snapshots.swap_remove(at));
     }
     let newest: Vec<&str> = snapshots.iter().rev().take(NAMED).map(|snapshot| snapshot.id.as_str()).collect();
     Err(SourceError::NoSnapshot(match newest.as_slice() {
-        [] => format!("it has no snapshots, and so none called {wanted}"),
+        [] => format!("the source has no snapshots, so none is called {wanted}"),
         [only] => format!("its only snapshot is called {only}, not {wanted}"),
         newest => {
             format!(

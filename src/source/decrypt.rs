@@ -38,7 +38,7 @@ impl Unlocked {
     pub fn fetch(keys: &Keys, environment: &Environment) -> Result<Unlocked, SourceError> {
         let passphrase = keys.passphrase.as_ref().map(|place| {
             let secret = secrets::fetch(place, |name| environment.get_or_empty(name).map(str::to_owned));
-            secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be had: {words}")))
+            secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be fetched: {words}")))
         });
         let passphrase = passphrase.transpose()?;
         Ok(Unlocked { passphrase, identity: keys.identity.clone() })
@@ -106,7 +106,7 @@ fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + S
     if identities.is_empty() {
         let way = if decryptor.is_scrypt() { "--passphrase-file" } else { "--identity" };
         return Err(SourceError::NoKey(format!(
-            "{} is encrypted by age, and nothing was given that could open it ({way})",
+            "{} is encrypted by age, and no passphrase or key was given ({way})",
             path.display()
         )));
     }
@@ -192,7 +192,7 @@ impl Gpg {
         let message = format!("gpg on {}: {words}", self.path.display());
         let locked = ["No secret key", "Bad passphrase", "Bad session key", "no passphrase", "No passphrase"];
         self.trouble.set(if words.contains("encrypted with 1 passphrase") && !with_passphrase {
-            SourceError::NoKey(format!("{message} (nothing was given that could open it: --passphrase-file)"))
+            SourceError::NoKey(format!("{message} (no passphrase was given: --passphrase-file)"))
         } else if locked.iter().any(|known| words.contains(known)) {
             SourceError::LockedOut(message.clone())
         } else {

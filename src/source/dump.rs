@@ -138,7 +138,7 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dum
         return Ok(Dump { bytes, ..dump });
     }
     if let Some(what) = other_format(&head) {
-        let words = format!("{} is {what} and no dump that is known", snapshot.id);
+        let words = format!("{} is {what}, and no known kind of dump", snapshot.id);
         return Err(SourceError::NoDump(words));
     }
     let sql::SqlSummary { dump, lacks, of_sqlite } = sql::look(reader).map_err(|error| unread(snapshot, error))?;

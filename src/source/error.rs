@@ -29,7 +29,7 @@ pub enum SourceError {
     #[error("{0}")]
     NoSnapshot(String),
     /// The names of the snapshots differ in more than their times, so they are not of one thing.
-    #[error("these are not backups of one thing, so that the newest of them is no answer: {}", few(.0))]
+    #[error("these are not backups of one thing, so none can be chosen as the newest: {}", few(.0))]
     Several(Vec<String>),
     /// The archive is damaged.
     #[error("{0}")]
@@ -44,7 +44,7 @@ pub enum SourceError {
     #[error("{0}")]
     NoDump(String),
     /// The snapshot has more entries than the limit.
-    #[error("it has more than {0} entries, which --max-entries allows")]
+    #[error("it has more than the {0} entries that --max-entries allows")]
     TooMany(u64),
     /// The source is encrypted, and the given keys do not open it.
     #[error("{0}")]
@@ -56,7 +56,7 @@ pub enum SourceError {
     #[error("{0}")]
     ToolMissing(String),
     /// The receiver of the stream has ended.
-    #[error("what it was read for has ended: {0}")]
+    #[error("the receiver of the data has ended: {0}")]
     Unheard(io::Error),
 }
 

@@ -60,7 +60,7 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
         out.write_all(&piece[..count])?;
     }
     if written != entry.size {
-        let words = format!("it was seen to have {} bytes, and has other ones now", entry.size);
+        let words = format!("it had {} bytes when it was first read, and has changed since", entry.size);
         return Err(unreadable(io::Error::new(ErrorKind::UnexpectedEof, words)));
     }
     // The padding of the last block, and the two empty blocks of the end mark.

@@ -38,12 +38,12 @@ pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
     let [major, minor, _revision] = toc.bytes()?;
     toc.version = u16::from_be_bytes([major, minor]);
     if major != 1 || minor < 10 {
-        return Err(invalid(&format!("an archive of pg_dump of version {major}.{minor}, which is not known")));
+        return Err(invalid(&format!("the version {major}.{minor} of the archive is not known")));
     }
     [toc.int_size, toc.off_size] = toc.bytes()?;
     let [format] = toc.bytes()?;
     if !(1..=8).contains(&toc.int_size) || !(1..=8).contains(&toc.off_size) {
-        return Err(invalid("numbers of a size that cannot be"));
+        return Err(invalid("the size of its numbers is invalid"));
     }
     if toc.since(15) {
         toc.bytes::<1>()?;
@@ -65,7 +65,7 @@ pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
     let mut roles = BTreeSet::new();
     let count = toc.int()?;
     if !(0..=MOST_ENTRIES).contains(&count) {
-        return Err(invalid("more entries than can be"));
+        return Err(invalid("the number of its entries is invalid"));
     }
     for _ in 0..count {
         toc.entry(is_folder, &mut seen, &mut roles)?;
@@ -113,7 +113,7 @@ impl<R: Read> Toc<R> {
         let length = self.int()?;
         let Ok(length) = u64::try_from(length) else { return Ok(None) };
         if length > LONGEST {
-            return Err(invalid("a text longer than can be"));
+            return Err(invalid("a text is too long"));
         }
         let mut bytes = Vec::new();
         (&mut self.input).take(length.min(KEPT)).read_to_end(&mut bytes)?;

@@ -329,10 +329,25 @@ mod tests {
         look(text.as_bytes()).expect("bytes can be read")
     }
 
-    const PLAIN: &str = "--\n-- PostgreSQL database dump\n--\n\n-- Dumped from database version 15.4\n-- Dumped by pg_dump version \
-        15.4 (Debian 15.4-1)\n\nSET lock_timeout = 0;\nCREATE TABLE public.notes (\n    text text\n);\nALTER TABLE public.notes OWNER TO \
-        \"App Owner\";\nCOPY public.notes (text) FROM stdin;\nINSERT INTO is a note\nremembered\n\\.\n\nGRANT SELECT ON TABLE \
-        public.notes TO reader;\nGRANT ALL ON TABLE public.notes TO PUBLIC;\n--\n-- PostgreSQL database dump complete\n--\n\n";
+    const PLAIN: &str = "\
+        --\n\
+        -- PostgreSQL database dump\n\
+        --\n\n\
+        -- Dumped from database version 15.4\n\
+        -- Dumped by pg_dump version 15.4 (Debian 15.4-1)\n\n\
+        SET lock_timeout = 0;\n\
+        CREATE TABLE public.notes (\n    text text\n\
+        );\n\
+        ALTER TABLE public.notes OWNER TO \"App Owner\";\n\
+        COPY public.notes (text) FROM stdin;\n\
+        INSERT INTO is a note\n\
+        remembered\n\
+        \\.\n\n\
+        GRANT SELECT ON TABLE public.notes TO reader;\n\
+        GRANT ALL ON TABLE public.notes TO PUBLIC;\n\
+        --\n\
+        -- PostgreSQL database dump complete\n\
+        --\n\n";
 
     #[test]
     fn a_dump_of_one_database_tells_its_rows_and_roles() {
@@ -347,8 +362,13 @@ mod tests {
 
     #[test]
     fn the_lines_that_remove_something_are_known() {
-        let text = "ALTER TABLE ONLY public.t DROP CONSTRAINT k;\nDROP TABLE public.t;\nCREATE TABLE public.t (a int);\nCOPY public.t (a) \
-            FROM stdin;\nDROP TABLE x\n\\.\n";
+        let text = "\
+            ALTER TABLE ONLY public.t DROP CONSTRAINT k;\n\
+            DROP TABLE public.t;\n\
+            CREATE TABLE public.t (a int);\n\
+            COPY public.t (a) FROM stdin;\n\
+            DROP TABLE x\n\
+            \\.\n";
         assert_eq!(seen(text).dump.removals, [1, 2]);
     }
 
@@ -365,11 +385,29 @@ mod tests {
 
     #[test]
     fn a_cluster_makes_its_roles_and_enters_its_databases() {
-        let text = "--\n-- PostgreSQL database cluster dump\n--\nCREATE ROLE app;\nALTER ROLE app WITH NOSUPERUSER;\n\\connect \
-            template1\n--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\n--\nCREATE DATABASE \"my app\" WITH \
-            TEMPLATE = template0;\nALTER DATABASE \"my app\" OWNER TO app;\n\\connect -reuse-previous=on \"dbname='my app'\"\nCREATE TABLE public.t (a \
-            integer);\nALTER TABLE public.t OWNER TO other;\nCOPY public.t (a) FROM stdin;\n1\n\\.\n--\n-- PostgreSQL database dump \
-            complete\n--\n";
+        let text = "\
+            --\n\
+            -- PostgreSQL database cluster dump\n\
+            --\n\
+            CREATE ROLE app;\n\
+            ALTER ROLE app WITH NOSUPERUSER;\n\
+            \\connect template1\n\
+            --\n\
+            -- PostgreSQL database dump\n\
+            --\n\
+            -- PostgreSQL database dump complete\n\
+            --\n\
+            CREATE DATABASE \"my app\" WITH TEMPLATE = template0;\n\
+            ALTER DATABASE \"my app\" OWNER TO app;\n\
+            \\connect -reuse-previous=on \"dbname='my app'\"\n\
+            CREATE TABLE public.t (a integer);\n\
+            ALTER TABLE public.t OWNER TO other;\n\
+            COPY public.t (a) FROM stdin;\n\
+            1\n\
+            \\.\n\
+            --\n\
+            -- PostgreSQL database dump complete\n\
+            --\n";
         let whole = format!("{text}--\n-- PostgreSQL database cluster dump complete\n--\n");
         let SqlSummary { dump, lacks, .. } = seen(&whole);
         assert_eq!((lacks, dump.format), (None, DumpFormat::PostgresCluster));
@@ -380,9 +418,16 @@ mod tests {
 
     #[test]
     fn mariadb_and_mysql_name_their_database_and_their_end() {
-        let head = "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB\n--\n-- Host: \
-            localhost    Database: app\n-- ------------------------------------------------------\n-- Server version\t10.11.6-MariaDB-0\n\n/*!40101 \
-            SET @OLD=@@X */;\nCREATE TABLE `notes` (\n  `text` text\n);\n";
+        let head = "\
+            /*M!999999\\- enable the sandbox mode */ \n\
+            -- MariaDB dump 10.19  Distrib 10.11.6-MariaDB\n\
+            --\n\
+            -- Host: localhost    Database: app\n\
+            -- ------------------------------------------------------\n\
+            -- Server version\t10.11.6-MariaDB-0\n\n\
+            /*!40101 SET @OLD=@@X */;\n\
+            CREATE TABLE `notes` (\n  `text` text\n\
+            );\n";
         let rows = "INSERT INTO `notes` VALUES\n('remembered');\n";
         let end = "-- Dump completed on 2026-11-25 10:00:00\n";
         let SqlSummary { dump, lacks, .. } = seen(&format!("{head}{rows}{end}"));
