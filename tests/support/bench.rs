@@ -8,9 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use rehearsa::docker::{
     Attached, ConnectInputs, ContainerEvent, ContainerEventKind, Daemon, EventStream, Output, Target,
 };
-use rehearsa::model::sandbox::{
-    ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin,
-};
+use rehearsa::model::sandbox::{ContainerSpec, MountSource, MountSpec, ObjectLabels, Stdin};
 
 use super::PATIENCE;
 
@@ -143,41 +141,11 @@ pub async fn died(events: &mut EventStream, id: &str) -> i64 {
 /// A container without network that runs this script.
 pub fn script(script: &str) -> ContainerSpec {
     ContainerSpec {
-        image: IMAGE.into(),
-        entrypoint: Some(vec!["sh".into(), "-c".into()]),
-        command: Some(vec![script.into()]),
-        env: Vec::new(),
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: "/".into(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
-        stdin: Stdin::Closed,
-        shell: None,
-        stop_signal: None,
         stop_timeout: None,
-        healthcheck: HealthcheckSpec::Disabled,
-        mounts: Vec::new(),
-        network: NetworkSpec::None,
-        extra_hosts: Vec::new(),
         memory: Some(64 << 20),
-        memory_swap: None,
-        nano_cpus: None,
         cpu_shares: None,
-        cpu_period: None,
-        cpu_quota: None,
-        cpuset_cpus: None,
-        pids: Some(64),
-        oom_score_adj: 500,
-        ulimits: Vec::new(),
-        sysctls: Vec::new(),
-        cap_add: Vec::new(),
-        cap_drop: vec!["ALL".into()],
-        no_new_privileges: true,
         read_only_root: false,
-        init: None,
-        shm_size: None,
+        ..ContainerSpec::locked_down(IMAGE, "sh", &["-c", script])
     }
 }
 
