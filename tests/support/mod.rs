@@ -9,6 +9,7 @@ pub mod backup;
 pub mod bench;
 pub mod compare;
 pub mod cuts;
+pub mod dumps;
 pub mod encrypted;
 pub mod engine;
 mod live;

@@ -4,18 +4,15 @@ use std::fs;
 use std::process::Command;
 
 use super::*;
-use crate::archive::read::{Limits, Reader};
 use crate::model::diagnosis::Code;
 use crate::model::environment::Environment;
-use crate::model::source::{BackupAccess, Keys, MountQuery, SourcePlace, SourceSpec};
+use crate::model::source::{BackupAccess, MountQuery, SourcePlace};
 use crate::model::source_kind::SourceKind;
 use crate::source::{Backup, EngineHost, HostFolder};
+use dumps::{SQL, dump_spec, streamed_entries};
 
-const SQL: &str = "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n";
-
-fn spec(path: &Path) -> SourceSpec {
-    SourceSpec { place: SourcePlace::at_path(SourceKind::Dump, path), snapshot: None, keys: Keys::default() }
-}
+#[path = "../../../tests/support/dumps.rs"]
+mod dumps;
 
 /// An engine's host without folders.
 struct NoHost;
@@ -28,7 +25,7 @@ impl EngineHost for NoHost {
 
 fn open_backup(path: &Path) -> Result<Backup, SourceError> {
     let context = SourceContext { environment: Environment::default(), host: std::sync::Arc::new(NoHost) };
-    Backup::open(&spec(path), &context)
+    Backup::open(&dump_spec(path), &context)
 }
 
 fn dump_of(backup: &Backup) -> Result<Dump, SourceError> {
@@ -36,23 +33,6 @@ fn dump_of(backup: &Backup) -> Result<Dump, SourceError> {
         BackupAccess::Dump(dump) => Ok(dump),
         other => panic!("it is a dump: {other:?}"),
     }
-}
-
-/// The entries of the archive that a backup streams, with their contents.
-fn streamed(backup: &Backup) -> Vec<(String, Vec<u8>)> {
-    let mut archive = Vec::new();
-    backup.stream(&[Vec::new()], &mut archive).expect("it is poured out");
-    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
-    let mut found = Vec::new();
-    while let Some(entry) = reader.next().expect("an archive") {
-        let mut content = vec![0; entry.size as usize];
-        let mut buffer = vec![0; 1 << 20];
-        while let Some((at, length)) = reader.read_piece(&mut buffer).expect("its content") {
-            content[at as usize..at as usize + length].copy_from_slice(&buffer[..length]);
-        }
-        found.push((String::from_utf8(entry.path).expect("text"), content));
-    }
-    found
 }
 
 #[track_caller]
@@ -116,7 +96,7 @@ fn a_folder_of_pg_dump_has_the_files_that_it_names() {
     let backup = open_backup(&folder).expect("it opens");
     let dump = dump_of(&backup).expect("it is whole");
     assert_eq!((dump.format, dump.databases.as_slice()), (DumpFormat::PostgresFolder, &["app".to_owned()][..]));
-    let mut names: Vec<String> = streamed(&backup).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = streamed_entries(&backup).into_iter().map(|(name, _)| name).collect();
     names.sort();
     assert_eq!(names, ["dump", "dump/3350.dat.gz", "dump/toc.dat"]);
     let found = backup.survey(&[], 0).expect("it is looked through").contents;
