@@ -1,23 +1,14 @@
-//! The document is well-formed at every moment, whatever is in it, and Jenkins' flavour fits Jenkins' schema.
+//! Tests of the JUnit report with foreign readers: it is well-formed at every moment, and Jenkins' flavour fits Jenkins'
+//! schema.
 
 use std::process::Command;
 
 use rehearsa::config::values::report_spec::JunitFlavor;
-use rehearsa::model::event::Event;
-use rehearsa::model::outcome::Outcome;
-use rehearsa::model::service::ServiceName;
-use rehearsa::report::Reporter;
 use rehearsa::report::junit::Junit;
-use rehearsa::report::snapshot_file::SnapshotReport;
-use rehearsa::report::target::AtomicFile;
 
-use crate::support::recorded::{self as sample, HOSTILE};
+use crate::support::recorded as sample;
 
-fn flavored(events: &[Event], flavor: JunitFlavor) -> String {
-    sample::written(events, Junit(flavor))
-}
-
-/// What Jenkins' schema has against it; `None` when nothing.
+/// The errors that Jenkins' schema finds; `None`: the document is valid.
 fn refused_by_jenkins(xml: &str) -> Option<String> {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reports/junit-jenkins.xsd");
     let mut file = tempfile::NamedTempFile::new().expect("a file");
@@ -31,7 +22,7 @@ fn refused_by_jenkins(xml: &str) -> Option<String> {
     (!output.status.success()).then_some(said)
 }
 
-/// The strictest reader of XML at hand.
+/// Checks a document with xmllint, the strictest reader of XML at hand.
 fn assert_well_formed(path: &std::path::Path) {
     let output =
         Command::new("xmllint").arg("--noout").arg(path).output().expect("xmllint is installed (libxml2-utils)");
@@ -42,26 +33,16 @@ fn assert_well_formed(path: &std::path::Path) {
 fn what_a_killed_run_leaves_is_well_formed_after_every_event() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    let mut junit =
-        SnapshotReport::new("JUnit".to_owned(), AtomicFile::file(&path).expect("opens"), Junit(JunitFlavor::Default));
-    let mut outcome = Outcome::new();
-    for event in sample::killed() {
-        outcome.apply(&event);
-        junit.event(&event, &outcome).expect("written");
-        assert_well_formed(&path);
-    }
+    sample::play_into_file(&sample::killed(), &path, Junit(JunitFlavor::Default), || assert_well_formed(&path));
 }
 
 #[test]
 fn hostile_text_and_names_are_well_formed() {
-    let name = ServiceName::of_stack(HOSTILE, HOSTILE);
-    let mut script = sample::Script::run(vec![sample::info(&name)]);
-    sample::pass(&mut script, &name);
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    for events in [sample::hostile(), script.over()] {
+    for events in [sample::hostile(), sample::hostile_names()] {
         for flavor in [JunitFlavor::Default, JunitFlavor::Jenkins] {
-            let xml = flavored(&events, flavor);
+            let xml = sample::junit(&events, flavor);
             std::fs::write(&path, &xml).expect("written");
             assert_well_formed(&path);
             if flavor == JunitFlavor::Jenkins {
@@ -74,14 +55,14 @@ fn hostile_text_and_names_are_well_formed() {
 #[test]
 fn jenkins_accepts_its_flavour_of_every_run_and_refuses_the_other() {
     for (name, events) in sample::ended() {
-        let xml = flavored(&events, JunitFlavor::Jenkins);
+        let xml = sample::junit(&events, JunitFlavor::Jenkins);
         assert_eq!(refused_by_jenkins(&xml), None, "{name}: {xml}");
     }
     let killed = sample::outcome(&sample::killed());
     let xml = sample::rendered(&killed, sample::at(30.0), &Junit(JunitFlavor::Jenkins));
     assert_eq!(refused_by_jenkins(&xml), None);
     let said =
-        refused_by_jenkins(&flavored(&sample::everything(), JunitFlavor::Default)).expect("the schema is strict");
+        refused_by_jenkins(&sample::junit(&sample::everything(), JunitFlavor::Default)).expect("the schema is strict");
     for refused in ["'testsuites', attribute 'skipped'", "'testcase', attribute 'timestamp'", "Element 'properties'"] {
         assert!(said.contains(refused), "{refused} in {said}");
     }

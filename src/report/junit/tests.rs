@@ -12,11 +12,7 @@ use crate::report::target::AtomicFile;
 use crate::report::text;
 
 fn xml(events: &[Event]) -> String {
-    flavored(events, JunitFlavor::Default)
-}
-
-fn flavored(events: &[Event], flavor: JunitFlavor) -> String {
-    sample::written(events, Junit(flavor))
+    sample::junit(events, JunitFlavor::Default)
 }
 
 fn parsed(xml: &str) -> Report {
@@ -141,15 +137,10 @@ fn what_is_left_behind_is_an_error_of_the_run() {
 fn a_killed_run_leaves_a_report_that_lists_every_case() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("junit.xml");
-    let mut junit =
-        SnapshotReport::new("JUnit".to_owned(), AtomicFile::file(&path).expect("opens"), Junit(JunitFlavor::Default));
-    let mut outcome = Outcome::new();
-    for event in sample::killed() {
-        outcome.apply(&event);
-        junit.event(&event, &outcome).expect("written");
+    let outcome = sample::play_into_file(&sample::killed(), &path, Junit(JunitFlavor::Default), || {
         // Never anything but a whole document.
         parsed(&std::fs::read_to_string(&path).expect("there"));
-    }
+    });
     let report = parsed(&std::fs::read_to_string(&path).expect("there"));
     assert_eq!(report.tests, 4, "three services, and that the run has no end");
     assert_eq!(parts(&case(&report, "end").status).1, "run/unfinished");
@@ -255,7 +246,7 @@ fn a_case_says_which_snapshot_it_was_restored_from() {
 
 #[test]
 fn the_jenkins_flavour_tells_the_facts_in_the_output() {
-    let xml = flavored(&sample::everything(), JunitFlavor::Jenkins);
+    let xml = sample::junit(&sample::everything(), JunitFlavor::Jenkins);
     let report = parsed(&xml);
     let output = case(&report, "files::nextcloud").system_out.as_ref().expect("an output").as_str();
     for line in [
@@ -326,12 +317,9 @@ fn many_long_logs_stay_within_what_gitlab_takes() {
 
 #[test]
 fn hostile_names_stay_text() {
-    let name = crate::model::service::ServiceName::of_stack(HOSTILE, HOSTILE);
-    let mut script = sample::Script::run(vec![sample::info(&name)]);
-    sample::pass(&mut script, &name);
-    let events = script.over();
+    let events = sample::hostile_names();
     for flavor in [JunitFlavor::Default, JunitFlavor::Jenkins] {
-        let xml = flavored(&events, flavor);
+        let xml = sample::junit(&events, flavor);
         assert!(!xml.contains(['\u{1b}', '\0', '\u{ffff}', '\r']) && !xml.contains("[[ATTACHMENT|"), "{xml}");
         let report = parsed(&xml);
         let suite = &report.test_suites[0];

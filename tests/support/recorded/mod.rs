@@ -3,12 +3,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use rehearsa::config::values::report_spec::JunitFlavor;
 use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
 use rehearsa::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
 use rehearsa::model::mount::Strategy;
 use rehearsa::model::outcome::Outcome;
 use rehearsa::model::service::{Image, ServiceName};
 use rehearsa::report::Reporter;
+use rehearsa::report::junit::Junit;
 use rehearsa::report::snapshot_file::{Render, SnapshotReport};
 use rehearsa::report::target::AtomicFile;
 
@@ -16,8 +18,8 @@ pub mod html;
 mod runs;
 
 pub use runs::{
-    HOSTILE, all, ended, everything, hostile, interrupted, interrupted_late, killed, killed_between, left_behind,
-    mixed, nothing, one_failed, one_passed, part_missing, pass, timed_out, torn,
+    HOSTILE, all, ended, everything, hostile, hostile_names, interrupted, interrupted_late, killed, killed_between,
+    left_behind, mixed, nothing, one_failed, one_passed, part_missing, pass, timed_out, torn,
 };
 
 /// The time so many seconds into the run.
@@ -173,6 +175,28 @@ pub fn written(events: &[Event], form: impl Render) -> String {
     let paper = Paper::default();
     play(events, &mut SnapshotReport::new("report".to_owned(), AtomicFile::stream(Box::new(paper.clone())), form));
     paper.text()
+}
+
+/// The JUnit report of `events`.
+pub fn junit(events: &[Event], flavor: JunitFlavor) -> String {
+    written(events, Junit(flavor))
+}
+
+/// Writes the report of `events` to the file at `path`, as a run does, and calls `after_each` after each event.
+pub fn play_into_file(
+    events: &[Event],
+    path: &std::path::Path,
+    form: impl Render,
+    mut after_each: impl FnMut(),
+) -> Outcome {
+    let mut report = SnapshotReport::new("report".to_owned(), AtomicFile::file(path).expect("it opens"), form);
+    let mut outcome = Outcome::new();
+    for event in events {
+        outcome.apply(event);
+        report.event(event, &outcome).expect("written");
+        after_each();
+    }
+    outcome
 }
 
 /// What is written in a form of a run as it is at the time `now`.

@@ -221,6 +221,14 @@ pub fn nothing() -> Vec<Event> {
 /// Text that breaks naive reports.
 pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n::error::boom\nthird --- ...\n\u{1b}[0Ksection_start:1:x[collapsed=true]\r\u{1b}[0Ksection";
 
+/// A green case whose stack and service have hostile names.
+pub fn hostile_names() -> Vec<Event> {
+    let name = ServiceName::of_stack(HOSTILE, HOSTILE);
+    let mut script = Script::run(vec![info(&name)]);
+    pass(&mut script, &name);
+    script.over()
+}
+
 /// A failed case in which every text is hostile, with a log line of a megabyte, and a skipped one with a hostile reason.
 pub fn hostile() -> Vec<Event> {
     let (case, skipped) = (ServiceName::lone("3proxy"), name("h#sh", "b\\ck"));
