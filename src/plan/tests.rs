@@ -1,4 +1,4 @@
-//! What the plan decides, told as facts.
+//! Tests of the plan's decisions.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,12 @@ use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Plan, StackPlan};
+use crate::model::sample;
 use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
 use crate::model::secret::Secret;
 use crate::model::service::{
-    Attachment, Condition, Dependency, EnvVar, Healthcheck, Image, Limits, NetworkMode, Port, Privileges, Restart,
-    Service, ServiceName, Setting,
+    Attachment, Condition, Dependency, EnvVar, Healthcheck, NetworkMode, Port, Privileges, Restart, Service,
+    ServiceName, Setting,
 };
 use crate::model::settings::{ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SourcePlace, SourceSpec};
@@ -21,44 +22,10 @@ use crate::model::source_kind::SourceKind;
 
 fn service(name: ServiceName) -> Service {
     Service {
-        container_id: format!("{:0>64}", name.service.len()),
-        container_name: name.service.clone(),
-        name,
-        running: true,
-        created: String::new(),
-        image: Image { reference: "app:1".to_owned(), id: "sha256:abc".to_owned() },
-        entrypoint: None,
-        command: None,
         env: vec![EnvVar { name: "TOKEN".to_owned(), value: Some(Secret::new("t0k3n")) }],
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: String::new(),
         hostname: "host".to_owned(),
-        domainname: String::new(),
-        tty: false,
-        open_stdin: false,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: None,
-        healthcheck: None,
         mounts: vec![volume("data", "/data", false)],
-        exposed: Vec::new(),
-        published: Vec::new(),
-        network_mode: NetworkMode::Networks,
-        networks: Vec::new(),
-        extra_hosts: Vec::new(),
-        links: Vec::new(),
-        limits: Limits::default(),
-        sysctls: Vec::new(),
-        read_only_root: false,
-        init: None,
-        shm_size: None,
-        restart: Restart::No,
-        privileges: Privileges::default(),
-        other: Vec::new(),
-        depends_on: Vec::new(),
-        labels: Vec::new(),
-        declared: None,
+        ..sample::service(name)
     }
 }
 
