@@ -28,13 +28,13 @@ pub fn declared(service: &Service, working_dir: &Path) -> Option<Location> {
     service.label(FILES)?.split(',').filter(|file| !file.is_empty()).find_map(|file| {
         // A relative path without its folder would be relative to Rehearsa's own working directory.
         let path = Some(folder.join(file)).filter(|path| path.is_absolute())?;
-        let line = line_of(&read(&path)?, name)?;
+        let line = line_of(&read_compose_file(&path)?, name)?;
         let shown = path.strip_prefix(working_dir).unwrap_or(&path);
         Some(Location { file: shown.display().to_string(), line })
     })
 }
 
-fn read(path: &Path) -> Option<String> {
+fn read_compose_file(path: &Path) -> Option<String> {
     // Opening a pipe would block until somebody writes to it.
     if !fs::metadata(path).ok()?.is_file() {
         return None;
@@ -51,11 +51,12 @@ fn line_of(text: &str, service: &str) -> Option<u32> {
         let words = line.trim_start();
         !words.is_empty() && !words.starts_with('#')
     });
-    let mut below = lines.skip_while(|(_, line)| key(line) != Some("services") || indent(line) > 0).skip(1).peekable();
+    let mut below =
+        lines.skip_while(|(_, line)| yaml_key(line) != Some("services") || indent(line) > 0).skip(1).peekable();
     let depth = indent(below.peek()?.1);
     let (number, _) = below
         .take_while(|(_, line)| indent(line) > 0)
-        .find(|(_, line)| indent(line) == depth && key(line) == Some(service))?;
+        .find(|(_, line)| indent(line) == depth && yaml_key(line) == Some(service))?;
     u32::try_from(number + 1).ok()
 }
 
@@ -64,7 +65,7 @@ fn indent(line: &str) -> usize {
 }
 
 /// The key of a line `key: value`, without quotes.
-fn key(line: &str) -> Option<&str> {
+fn yaml_key(line: &str) -> Option<&str> {
     let (key, _) = line.split_once(':')?;
     Some(key.trim().trim_matches(['"', '\'']))
 }

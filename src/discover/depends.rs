@@ -14,13 +14,13 @@ use crate::model::service::{Condition, Dependency, Service};
 pub const COMPOSE: &str = "com.docker.compose.depends_on";
 
 /// The dependencies in a container's labels.
-pub fn of_labels(labels: &BTreeMap<String, String>) -> Vec<Dependency> {
-    labels.get(DEPENDS_ON).or_else(|| labels.get(COMPOSE)).map_or_else(Vec::new, |text| parse(text))
+pub fn from_labels(labels: &BTreeMap<String, String>) -> Vec<Dependency> {
+    labels.get(DEPENDS_ON).or_else(|| labels.get(COMPOSE)).map_or_else(Vec::new, |text| parse_dependencies(text))
 }
 
 /// Parses `db:service_healthy:false,cache`. An unknown condition becomes `service_started`, so that at least the order
 /// holds; other unknown parts of an entry are ignored.
-pub fn parse(text: &str) -> Vec<Dependency> {
+pub fn parse_dependencies(text: &str) -> Vec<Dependency> {
     let mut seen = BTreeSet::new();
     text.split(',')
         .filter_map(|entry| {
@@ -43,7 +43,7 @@ const COMPOSE_VERSION: &str = "com.docker.compose.version";
 /// Adds dependencies that Compose v1 did not write down. A service depends on another one of its stack if its
 /// environment names that one (`DATABASE_HOST=db`, `redis://cache:6379`) and that one was created first: Compose
 /// creates dependencies first. Only for stacks of Compose v1 and for services without declared dependencies.
-pub fn infer(services: &mut [Service]) {
+pub fn infer_missing(services: &mut [Service]) {
     let untold = |service: &Service| {
         service.label(COMPOSE_VERSION).is_some_and(|version| version.starts_with("1."))
             && service.label(COMPOSE).is_none()
@@ -70,7 +70,7 @@ pub fn infer(services: &mut [Service]) {
 }
 
 /// The services (keys) that the services in `wanted` depend on, directly or not, without `wanted` itself.
-pub fn closure<'a>(
+pub fn all_dependencies<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
     depends_on: &'a BTreeMap<String, Vec<String>>,
 ) -> BTreeSet<&'a str> {
@@ -110,7 +110,7 @@ mod tests {
         let env = [("DATABASE_URL", "postgres://app:pw@db:5432/app"), ("NAME", "app")];
         let mut stack =
             [of_v1("app", "2", &env), of_v1("db", "1", &[("POSTGRES_USER", "app")]), of_v1("dbx", "1", &[])];
-        infer(&mut stack);
+        infer_missing(&mut stack);
         let needs: Vec<&str> = stack[0].depends_on.iter().map(|dependency| dependency.service.as_str()).collect();
         assert_eq!(needs, ["db"], "the whole word, and not itself");
         assert!(stack[1].depends_on.is_empty(), "what was created first needs nothing that came later");
@@ -123,12 +123,12 @@ mod tests {
         let mut v2 = of_v1("web", "2", &[("DATABASE_HOST", "db")]);
         v2.labels = vec![(COMPOSE_VERSION.to_owned(), "2.20.0".to_owned())];
         let mut stack = [told, v2, of_v1("db", "1", &[])];
-        infer(&mut stack);
+        infer_missing(&mut stack);
         assert!(stack.iter().all(|service| service.depends_on.is_empty()));
     }
 
     fn show(text: &str) -> Vec<(String, Condition)> {
-        parse(text).into_iter().map(|d| (d.service, d.condition)).collect()
+        parse_dependencies(text).into_iter().map(|d| (d.service, d.condition)).collect()
     }
 
     #[test]
@@ -158,8 +158,8 @@ mod tests {
             (COMPOSE.to_owned(), "db:service_started:false".to_owned()),
             (DEPENDS_ON.to_owned(), "cache:service_healthy".to_owned()),
         ]);
-        assert_eq!(of_labels(&labels).len(), 1);
-        assert_eq!(of_labels(&labels)[0].service, "cache");
+        assert_eq!(from_labels(&labels).len(), 1);
+        assert_eq!(from_labels(&labels)[0].service, "cache");
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             ("app".to_owned(), vec!["db".to_owned(), "web".to_owned()]),
             ("db".to_owned(), vec!["app".to_owned()]),
         ]);
-        assert_eq!(closure(["web"], &depends_on), BTreeSet::from(["app", "db"]));
-        assert!(closure(["other"], &depends_on).is_empty());
+        assert_eq!(all_dependencies(["web"], &depends_on), BTreeSet::from(["app", "db"]));
+        assert!(all_dependencies(["other"], &depends_on).is_empty());
     }
 }

@@ -59,7 +59,7 @@ pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
 /// The services in `scope`, ordered by name.
 pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, DiscoverError> {
     let lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
-    let wanted = select(lines, scope);
+    let wanted = select_containers(lines, scope);
     let found: Vec<Option<(ContainerLine, Service)>> = stream::iter(wanted)
         .map(|line| async move {
             match daemon.service(&line.id).await {
@@ -74,12 +74,12 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, 
         .buffer_unordered(AT_A_TIME)
         .try_collect()
         .await?;
-    Ok(assemble(found.into_iter().flatten().collect()))
+    Ok(assemble_services(found.into_iter().flatten().collect()))
 }
 
 /// The containers to inspect: the running ones, and stopped ones that a running service depends on (one-shot set-ups
 /// and migrations).
-fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
+fn select_containers(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let seen: Vec<ContainerLine> = lines
         .into_iter()
         .filter(|line| match (scope, line.labels.get(labels::SESSION)) {
@@ -90,10 +90,10 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let mut running: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut depends_on: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for line in &seen {
-        let ComposeLabels { stack: Some(stack), service, .. } = naming::place(&line.name, &line.labels) else {
+        let ComposeLabels { stack: Some(stack), service, .. } = naming::read_labels(&line.name, &line.labels) else {
             continue;
         };
-        let names = depends::of_labels(&line.labels).into_iter().map(|dependency| dependency.service);
+        let names = depends::from_labels(&line.labels).into_iter().map(|dependency| dependency.service);
         depends_on.entry(stack.clone()).or_default().entry(service.clone()).or_default().extend(names);
         if line.running {
             running.entry(stack).or_default().insert(service);
@@ -102,14 +102,14 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
     let needed: BTreeMap<&str, BTreeSet<&str>> = running
         .iter()
         .filter_map(|(stack, services)| {
-            let needs = depends::closure(services.iter().map(String::as_str), depends_on.get(stack)?);
+            let needs = depends::all_dependencies(services.iter().map(String::as_str), depends_on.get(stack)?);
             Some((stack.as_str(), needs))
         })
         .collect();
     seen.iter()
         .filter(|line| {
             line.running || {
-                let place = naming::place(&line.name, &line.labels);
+                let place = naming::read_labels(&line.name, &line.labels);
                 let needs = place.stack.as_deref().and_then(|stack| needed.get(stack));
                 needs.is_some_and(|needs| needs.contains(place.service.as_str()))
             }
@@ -119,12 +119,12 @@ fn select(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
 }
 
 /// Gives each service its name and its dependencies.
-fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
+fn assemble_services(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
     // Oldest first: if two containers want the same name, the same one gets it in every run.
     found.sort_by(|(a, sa), (b, sb)| (&sa.created, &a.name).cmp(&(&sb.created, &b.name)));
     let places: Vec<(&str, ComposeLabels)> =
-        found.iter().map(|(line, _)| (line.name.as_str(), naming::place(&line.name, &line.labels))).collect();
-    let names = naming::names(&places);
+        found.iter().map(|(line, _)| (line.name.as_str(), naming::read_labels(&line.name, &line.labels))).collect();
+    let names = naming::assign_names(&places);
     // From the name in depends_on to the name of the service's first container, with that container's number.
     let mut heads: BTreeMap<(Option<String>, String), (u32, String)> = BTreeMap::new();
     for ((_, place), name) in places.iter().zip(&names) {
@@ -137,7 +137,7 @@ fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::with_capacity(found.len());
     for (i, (line, mut service)) in found.into_iter().enumerate() {
         let name = &names[i];
-        let mut depends_on = depends::of_labels(&line.labels);
+        let mut depends_on = depends::from_labels(&line.labels);
         for dependency in &mut depends_on {
             let key = (name.stack.clone(), dependency.service.clone());
             if let Some((_, head)) = heads.get(&key) {
@@ -158,7 +158,7 @@ fn assemble(mut found: Vec<(ContainerLine, Service)>) -> Vec<Service> {
         service.depends_on = depends_on;
         services.push(service);
     }
-    depends::infer(&mut services);
+    depends::infer_missing(&mut services);
     services.sort_by(|a, b| a.name.cmp(&b.name));
     services
 }

@@ -36,7 +36,9 @@ fn names(lines: &[ContainerLine]) -> Vec<&str> {
 }
 
 fn assembled(lines: Vec<ContainerLine>) -> Vec<Service> {
-    assemble(lines.into_iter().map(|l| (l.clone(), service(&l, "2026-01-01", NetworkMode::Networks))).collect())
+    assemble_services(
+        lines.into_iter().map(|l| (l.clone(), service(&l, "2026-01-01", NetworkMode::Networks))).collect(),
+    )
 }
 
 #[test]
@@ -46,8 +48,8 @@ fn our_own_containers_are_not_seen_but_by_their_session() {
         line("rehearsa-1", true, &[(labels::SESSION, "s1")]),
         line("rehearsa-2", true, &[(labels::SESSION, "s2")]),
     ];
-    assert_eq!(names(&select(lines.clone(), Scope::Host)), ["live"]);
-    assert_eq!(names(&select(lines, Scope::Session("s2"))), ["rehearsa-2"]);
+    assert_eq!(names(&select_containers(lines.clone(), Scope::Host)), ["live"]);
+    assert_eq!(names(&select_containers(lines, Scope::Session("s2"))), ["rehearsa-2"]);
 }
 
 #[test]
@@ -60,7 +62,7 @@ fn stopped_containers_are_seen_only_when_a_running_one_depends_on_them() {
         in_stack("unused", false, "unused", "web"),
         line("other-migrate", false, &compose("other", "migrate")),
     ];
-    assert_eq!(names(&select(lines, Scope::Host)), ["web", "migrate", "init"]);
+    assert_eq!(names(&select_containers(lines, Scope::Host)), ["web", "migrate", "init"]);
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn sharing_a_network_namespace_is_depending_on_its_owner() {
     let vpn = in_stack("vpn", true, "vpn", "");
     let torrent = in_stack("torrent", true, "torrent", "");
     let shared = NetworkMode::Container { container: vpn.id.clone() };
-    let services = assemble(vec![
+    let services = assemble_services(vec![
         (torrent.clone(), service(&torrent, "2026-01-01", shared)),
         (vpn.clone(), service(&vpn, "2026-01-02", NetworkMode::Networks)),
     ]);
@@ -112,7 +114,7 @@ fn a_dependency_that_is_not_on_the_host_is_kept_by_name() {
 fn of_two_that_want_one_name_the_older_gets_it() {
     let young = in_stack("young", true, "web", "");
     let old = in_stack("old", true, "web", "");
-    let services = assemble(vec![
+    let services = assemble_services(vec![
         (young.clone(), service(&young, "2026-02-01T00:00:00Z", NetworkMode::Networks)),
         (old.clone(), service(&old, "2026-01-01T00:00:00Z", NetworkMode::Networks)),
     ]);

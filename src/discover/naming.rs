@@ -24,7 +24,7 @@ pub struct ComposeLabels {
 }
 
 /// Reads the position of the container called `container`.
-pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabels {
+pub fn read_labels(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabels {
     let label = |key: &str| labels.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let lone = |service: &str, number| ComposeLabels { stack: None, service: service.to_owned(), number };
     if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
@@ -54,8 +54,8 @@ pub fn place(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabel
 ///
 /// The first container of a service gets the service's name, others `service-2` and so on. Names that still clash are
 /// replaced by the container's own name, which is unique in the engine.
-pub fn names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
-    let wanted: Vec<ServiceName> = containers.iter().map(|(_, place)| wanted(place)).collect();
+pub fn assign_names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
+    let wanted: Vec<ServiceName> = containers.iter().map(|(_, place)| wanted_name(place)).collect();
     let firsts: BTreeSet<&ServiceName> =
         containers.iter().zip(&wanted).filter(|((_, place), _)| place.number <= 1).map(|(_, name)| name).collect();
     let mut taken = BTreeSet::new();
@@ -67,7 +67,7 @@ pub fn names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
                 continue;
             }
             let name = if taken.contains(&wanted[i]) || (replicas && firsts.contains(&wanted[i])) {
-                fallback(container, place, &taken)
+                fallback_name(container, place, &taken)
             } else {
                 wanted[i].clone()
             };
@@ -78,12 +78,12 @@ pub fn names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
     result.into_iter().map(|name| name.expect("every container is either a first one or a replica")).collect()
 }
 
-fn wanted(place: &ComposeLabels) -> ServiceName {
+fn wanted_name(place: &ComposeLabels) -> ServiceName {
     let service = if place.number > 1 { format!("{}-{}", place.service, place.number) } else { place.service.clone() };
     ServiceName { stack: place.stack.clone(), service }
 }
 
-fn fallback(container: &str, place: &ComposeLabels, taken: &BTreeSet<ServiceName>) -> ServiceName {
+fn fallback_name(container: &str, place: &ComposeLabels, taken: &BTreeSet<ServiceName>) -> ServiceName {
     let own = ServiceName { stack: place.stack.clone(), service: container.to_owned() };
     if !taken.contains(&own) {
         return own;
@@ -108,8 +108,8 @@ mod tests {
 
     fn named(containers: &[(&str, BTreeMap<String, String>)]) -> Vec<String> {
         let places: Vec<(&str, ComposeLabels)> =
-            containers.iter().map(|(name, labels)| (*name, place(name, labels))).collect();
-        names(&places).iter().map(ToString::to_string).collect()
+            containers.iter().map(|(name, labels)| (*name, read_labels(name, labels))).collect();
+        assign_names(&places).iter().map(ToString::to_string).collect()
     }
 
     #[test]
