@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 
 /// A level of evidence; later levels show more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum EvidenceLevel {
     /// Data was restored into the sandbox.
     Restored,
     /// The restored data was compared with the expected data, and nothing differs.
@@ -29,18 +29,24 @@ pub enum Level {
     DataProven,
 }
 
-impl Level {
+impl EvidenceLevel {
     /// All levels, in order.
-    pub const ALL: [Level; 5] = [Level::Restored, Level::Complete, Level::Booted, Level::Healthy, Level::DataProven];
+    pub const ALL: [EvidenceLevel; 5] = [
+        EvidenceLevel::Restored,
+        EvidenceLevel::Complete,
+        EvidenceLevel::Booted,
+        EvidenceLevel::Healthy,
+        EvidenceLevel::DataProven,
+    ];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Level::Restored => "restored",
-            Level::Complete => "complete",
-            Level::Booted => "booted",
-            Level::Healthy => "healthy",
-            Level::DataProven => "data-proven",
+            EvidenceLevel::Restored => "restored",
+            EvidenceLevel::Complete => "complete",
+            EvidenceLevel::Booted => "booted",
+            EvidenceLevel::Healthy => "healthy",
+            EvidenceLevel::DataProven => "data-proven",
         }
     }
 }
@@ -48,7 +54,7 @@ impl Level {
 /// The evidence for one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    pub level: Level,
+    pub level: EvidenceLevel,
     /// The level was shown.
     pub shown: bool,
     /// What has shown the level, or why it was not shown.
@@ -62,29 +68,29 @@ pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
     }
     let of = |level| {
         let (shown, by) = match level {
-            Level::Restored => restored(case),
-            Level::Complete => complete(case),
-            Level::Booted => booted(case),
-            Level::Healthy => healthy(case),
-            Level::DataProven => data_proven(case),
+            EvidenceLevel::Restored => judge_restored(case),
+            EvidenceLevel::Complete => judge_complete(case),
+            EvidenceLevel::Booted => judge_booted(case),
+            EvidenceLevel::Healthy => judge_healthy(case),
+            EvidenceLevel::DataProven => judge_data_proven(case),
         };
         Evidence { level, shown, by }
     };
-    Level::ALL.map(of).into()
+    EvidenceLevel::ALL.map(of).into()
 }
 
 /// What is needed to show more, for people; `None` when there is no more to show.
 pub fn raised_by(case: &CaseRecord) -> Option<&'static str> {
     let proof = case.proof?;
     let has_mounts = case.steps.iter().any(|record| matches!(record.step, Step::Restore { .. }));
-    if has_mounts && case.verdict() == Verdict::Passed && !restored(case).0 {
+    if has_mounts && case.verdict() == Verdict::Passed && !judge_restored(case).0 {
         return Some("a backup that holds something for its mounts");
     }
     proof.raised_by()
 }
 
 /// The steps that succeeded, with amount and note.
-fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>, Option<&str>)> {
+fn done_steps(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>, Option<&str>)> {
     case.steps.iter().filter_map(|record| match &record.result {
         Some(StepResult::Done { amount, note, .. }) => Some((record, *amount, note.as_deref())),
         _ => None,
@@ -92,8 +98,8 @@ fn done(case: &CaseRecord) -> impl Iterator<Item = (&StepRecord, Option<Amount>,
 }
 
 /// The service's own checks that passed, with their notes.
-fn checks(case: &CaseRecord) -> impl Iterator<Item = (&CheckSummary, Option<&str>)> {
-    done(case).filter_map(|(record, _, note)| match &record.step {
+fn passed_checks(case: &CaseRecord) -> impl Iterator<Item = (&CheckSummary, Option<&str>)> {
+    done_steps(case).filter_map(|(record, _, note)| match &record.step {
         Step::Check { service, check } if *service == case.info.name => Some((check, note)),
         _ => None,
     })
@@ -104,8 +110,8 @@ fn is_warned(case: &CaseRecord, code: Code) -> bool {
 }
 
 /// Number of mounts that the service sees in place, without a copy.
-fn in_place(case: &CaseRecord) -> usize {
-    let shown = done(case).filter(|(record, amount, _)| {
+fn mounts_in_place(case: &CaseRecord) -> usize {
+    let shown = done_steps(case).filter(|(record, amount, _)| {
         let strategy = match &record.step {
             Step::Restore { strategy, .. } => *strategy,
             _ => return false,
@@ -115,10 +121,10 @@ fn in_place(case: &CaseRecord) -> usize {
     shown.count()
 }
 
-fn restored(case: &CaseRecord) -> (bool, String) {
+fn judge_restored(case: &CaseRecord) -> (bool, String) {
     let amount = case.restored();
     let (mut sources, mut any) = (Vec::new(), false);
-    for (record, amount, _) in done(case) {
+    for (record, amount, _) in done_steps(case) {
         let Step::Restore { source, .. } = &record.step else { continue };
         any = true;
         let source = if source == "live" { "the live service" } else { source.as_str() };
@@ -126,8 +132,8 @@ fn restored(case: &CaseRecord) -> (bool, String) {
             sources.push(source);
         }
     }
-    let in_place = in_place(case);
-    let loaded = done(case).find_map(|(record, _, note)| match &record.step {
+    let in_place = mounts_in_place(case);
+    let loaded = done_steps(case).find_map(|(record, _, note)| match &record.step {
         Step::Load { service, dump } if *service == case.info.name => Some((dump, note)),
         _ => None,
     });
@@ -146,7 +152,7 @@ fn restored(case: &CaseRecord) -> (bool, String) {
     }
 }
 
-fn complete(case: &CaseRecord) -> (bool, String) {
+fn judge_complete(case: &CaseRecord) -> (bool, String) {
     let (mut entries, mut against, mut notes) = (0, Vec::new(), Vec::new());
     for record in &case.steps {
         let (Step::Verify { .. }, Some(StepResult::Done { compared, note, .. })) = (&record.step, &record.result)
@@ -166,7 +172,7 @@ fn complete(case: &CaseRecord) -> (bool, String) {
             }
         }
     }
-    if !restored(case).0 {
+    if !judge_restored(case).0 {
         return (false, "nothing was inspected".to_owned());
     }
     if entries == 0 {
@@ -189,29 +195,29 @@ fn complete(case: &CaseRecord) -> (bool, String) {
     (true, by)
 }
 
-fn booted(case: &CaseRecord) -> (bool, String) {
+fn judge_booted(case: &CaseRecord) -> (bool, String) {
     let own = |record: &StepRecord| record.step.owner() == Some(&case.info.name);
-    let started = done(case).any(|(record, ..)| matches!(record.step, Step::Boot { .. }) && own(record));
+    let started = done_steps(case).any(|(record, ..)| matches!(record.step, Step::Boot { .. }) && own(record));
     if !started {
         return (false, "no start was recorded".to_owned());
     }
-    let again = checks(case).find_map(|(check, note)| match check {
+    let again = passed_checks(case).find_map(|(check, note)| match check {
         CheckSummary::Health | CheckSummary::Tcp { .. } | CheckSummary::Running => note,
         CheckSummary::Own { .. } => None,
     });
     (true, again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}")))
 }
 
-fn healthy(case: &CaseRecord) -> (bool, String) {
-    let settled = done(case).find(|(record, ..)| {
+fn judge_healthy(case: &CaseRecord) -> (bool, String) {
+    let settled = done_steps(case).find(|(record, ..)| {
         matches!(record.step, Step::Settle { .. }) && record.step.owner() == Some(&case.info.name)
     });
     let settled = settled.map(|(record, ..)| units::short_seconds(record.seconds()));
-    if checks(case).any(|(check, _)| *check == CheckSummary::Health) {
+    if passed_checks(case).any(|(check, _)| *check == CheckSummary::Health) {
         let stayed = settled.map_or_else(String::new, |time| format!(" and stayed well for {time}"));
         return (true, format!("its healthcheck passed{stayed}"));
     }
-    let listened = checks(case).find_map(|(check, _)| match check {
+    let listened = passed_checks(case).find_map(|(check, _)| match check {
         CheckSummary::Tcp { ports } => Some(ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
         _ => None,
     });
@@ -222,11 +228,11 @@ fn healthy(case: &CaseRecord) -> (bool, String) {
     }
 }
 
-fn data_proven(case: &CaseRecord) -> (bool, String) {
+fn judge_data_proven(case: &CaseRecord) -> (bool, String) {
     if is_warned(case, Code::CheckNotDataSensitive) {
         return (false, "all its checks pass without the data, too".to_owned());
     }
-    let names: Vec<&str> = checks(case)
+    let names: Vec<&str> = passed_checks(case)
         .filter_map(|(check, _)| match check {
             CheckSummary::Own { name, of_data: true, .. } => Some(name.as_str()),
             _ => None,
@@ -242,7 +248,8 @@ fn data_proven(case: &CaseRecord) -> (bool, String) {
         count if count <= NAMED => format!("the checks {}", names.join(", ")),
         count => format!("the checks {} and {} more", names[..NAMED].join(", "), count - NAMED),
     };
-    let control = done(case).find_map(|(record, _, note)| note.filter(|_| matches!(record.step, Step::Control { .. })));
+    let control =
+        done_steps(case).find_map(|(record, _, note)| note.filter(|_| matches!(record.step, Step::Control { .. })));
     if let Some(note) = control {
         by.push_str(&format!("; booted once more without the data: {note}"));
     }

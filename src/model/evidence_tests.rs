@@ -17,7 +17,7 @@ fn case() -> ServiceName {
 type Done<'a> = (Step, Option<Amount>, Option<&'a str>, Option<Compared>);
 
 /// The outcome of a rehearsal with these steps, each a second long and successful, and this proof.
-fn of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
+fn outcome_of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
     let info = CaseInfo {
         name: case(),
         source: "tar:b.tar".to_owned(),
@@ -56,7 +56,7 @@ fn of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
     outcome
 }
 
-fn told(outcome: &Outcome) -> Vec<(&'static str, bool, String)> {
+fn shown_evidence(outcome: &Outcome) -> Vec<(&'static str, bool, String)> {
     let all = evidence(&outcome.cases[0]);
     all.into_iter().map(|one| (one.level.name(), one.shown, one.by)).collect()
 }
@@ -80,7 +80,7 @@ const BROUGHT: Option<Amount> = Some(Amount { files: 412, bytes: 38_000_000 });
 fn each_level_says_by_what_it_was_shown() {
     let verify = Step::Verify { mount: "volume v".to_owned() };
     let archive = Some(Compared { entries: 420, against: Against::Archive });
-    let outcome = of(
+    let outcome = outcome_of(
         vec![
             (restore(Strategy::Copy), BROUGHT, None, None),
             (verify, None, Some("1 SQLite database sound"), archive),
@@ -101,13 +101,13 @@ fn each_level_says_by_what_it_was_shown() {
         ("healthy", "its healthcheck passed and stayed well for 1s"),
         ("data-proven", "the check the note; booted once more without the data: it is noticed: a check failed"),
     ];
-    assert_eq!(told(&outcome), expected.map(|(level, by)| (level, true, by.to_owned())));
+    assert_eq!(shown_evidence(&outcome), expected.map(|(level, by)| (level, true, by.to_owned())));
     assert_eq!(raised_by(&outcome.cases[0]), None);
 }
 
 #[test]
 fn what_was_not_shown_says_why() {
-    let outcome = of(
+    let outcome = outcome_of(
         vec![
             (restore(Strategy::Empty), None, None, None),
             (Step::Boot { service: ServiceName::lone("db") }, None, None, None),
@@ -124,42 +124,45 @@ fn what_was_not_shown_says_why() {
         ("data-proven", "no check asked its data"),
     ];
     assert_eq!(
-        told(&outcome),
+        shown_evidence(&outcome),
         expected.map(|(level, by)| (level, false, by.to_owned())),
         "a dependency's start is not its own"
     );
     assert_eq!(raised_by(&outcome.cases[0]), Some("a backup that holds something for its mounts"));
-    assert!(told(&of(Vec::new(), None, Proof::Running))[0].2.contains("no mount"));
+    assert!(shown_evidence(&outcome_of(Vec::new(), None, Proof::Running))[0].2.contains("no mount"));
 }
 
 #[test]
 fn what_is_warned_of_takes_a_level_away() {
     let steps = || vec![(restore(Strategy::Copy), BROUGHT, None, None), (own("the note", true), None, None, None)];
-    let outcome = of(steps(), Some(Code::CheckNotDataSensitive), Proof::Healthy);
-    assert_eq!(told(&outcome)[4], ("data-proven", false, "all its checks pass without the data, too".to_owned()));
+    let outcome = outcome_of(steps(), Some(Code::CheckNotDataSensitive), Proof::Healthy);
+    assert_eq!(
+        shown_evidence(&outcome)[4],
+        ("data-proven", false, "all its checks pass without the data, too".to_owned())
+    );
     assert_eq!(raised_by(&outcome.cases[0]), Proof::Healthy.raised_by());
-    let outcome = of(steps(), Some(Code::DataNothingRestored), Proof::DataProven);
-    assert_eq!(told(&outcome)[0], ("restored", false, "no file of its data was restored".to_owned()));
-    assert!(!told(&outcome)[1].1);
+    let outcome = outcome_of(steps(), Some(Code::DataNothingRestored), Proof::DataProven);
+    assert_eq!(shown_evidence(&outcome)[0], ("restored", false, "no file of its data was restored".to_owned()));
+    assert!(!shown_evidence(&outcome)[1].1);
     assert!(raised_by(&outcome.cases[0]).is_some());
 }
 
 #[test]
 fn what_lies_elsewhere_is_shown_and_not_compared() {
-    let outcome = of(vec![(restore(Strategy::Readonly), None, None, None)], None, Proof::Running);
-    assert_eq!(told(&outcome)[0], ("restored", true, "1 mount used in place".to_owned()));
-    assert!(!told(&outcome)[1].1);
+    let outcome = outcome_of(vec![(restore(Strategy::Readonly), None, None, None)], None, Proof::Running);
+    assert_eq!(shown_evidence(&outcome)[0], ("restored", true, "1 mount used in place".to_owned()));
+    assert!(!shown_evidence(&outcome)[1].1);
     let both = vec![(restore(Strategy::Overlay), None, None, None), (restore(Strategy::Copy), BROUGHT, None, None)];
-    let outcome = of(both, None, Proof::DataProven);
+    let outcome = outcome_of(both, None, Proof::DataProven);
     let by = "412 files, 38 MB from tar:b.tar, 1 mount used in place";
-    assert_eq!(told(&outcome)[0], ("restored", true, by.to_owned()));
-    assert_eq!(told(&outcome)[1].2, "no comparison with the expected data was recorded");
-    assert_eq!(told(&outcome)[4].2, "checks of the user's", "an older record does not name them");
+    assert_eq!(shown_evidence(&outcome)[0], ("restored", true, by.to_owned()));
+    assert_eq!(shown_evidence(&outcome)[1].2, "no comparison with the expected data was recorded");
+    assert_eq!(shown_evidence(&outcome)[4].2, "checks of the user's", "an older record does not name them");
 }
 
 #[test]
 fn only_a_green_case_has_evidence() {
-    let mut outcome = of(vec![(restore(Strategy::Copy), BROUGHT, None, None)], None, Proof::Healthy);
+    let mut outcome = outcome_of(vec![(restore(Strategy::Copy), BROUGHT, None, None)], None, Proof::Healthy);
     let diagnosis = Diagnosis::new(Code::BootExited, "why");
     outcome.apply(&Event { at: Timestamp::UNIX_EPOCH, fact: Fact::CaseAborted { case: case(), diagnosis } });
     assert_eq!(evidence(&outcome.cases[0]), []);

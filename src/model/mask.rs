@@ -36,15 +36,15 @@ impl Mask {
     /// A mask for the secrets in the arguments of a command.
     pub fn of_arguments(command: &[String]) -> Self {
         let mut found = FoundSecrets::default();
-        found.arguments(command.iter());
-        found.mask()
+        found.find_in_arguments(command.iter());
+        found.into_mask()
     }
 
     /// A mask for values that are secret, however they look.
     pub fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = FoundSecrets::default();
-        secrets.into_iter().for_each(|secret| found.named(secret));
-        found.mask()
+        secrets.into_iter().for_each(|secret| found.add_named(secret));
+        found.into_mask()
     }
 
     /// Adds the secrets of `other` to this mask and to all its copies.
@@ -60,14 +60,14 @@ impl Mask {
     pub fn of_services<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
         let mut found = FoundSecrets::default();
         for service in services {
-            service.env.iter().for_each(|var| found.variable(var));
+            service.env.iter().for_each(|var| found.add_variable(var));
             let health = service.healthcheck.iter().flat_map(|check| &check.test);
             // Each list is read by itself: the last word of one list does not name the first word of the next.
-            found.arguments(service.entrypoint.iter().chain(&service.command).flatten());
-            found.arguments(health);
-            service.labels.iter().for_each(|(key, value)| found.label(key, value));
+            found.find_in_arguments(service.entrypoint.iter().chain(&service.command).flatten());
+            found.find_in_arguments(health);
+            service.labels.iter().for_each(|(key, value)| found.add_label(key, value));
         }
-        found.mask()
+        found.into_mask()
     }
 
     /// Returns `text` with its secrets hidden.
@@ -81,7 +81,7 @@ impl Mask {
 
 /// How much a name suggests that its value is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sound {
+enum NameHint {
     /// The name of a secret (`DB_PASSWORD`): even a weak word is one.
     Secret,
     /// Perhaps the name of a secret (`KEYSPACE`, `auth-mode`): a plain word is none.
@@ -90,18 +90,18 @@ enum Sound {
     Plain,
 }
 
-fn sound(name: &str) -> Sound {
+fn name_hint(name: &str) -> NameHint {
     let name = name.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if ["FILE", "PATH", "DIR"].iter().any(|end| name.ends_with(end)) {
         // The value says where the secret is found, not what it is.
-        Sound::Plain
+        NameHint::Plain
     } else if has(&["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"]) {
-        Sound::Secret
+        NameHint::Secret
     } else if has(&["KEY", "AUTH", "SALT", "DSN", "COOKIE", "SIGNING"]) {
-        Sound::Maybe
+        NameHint::Maybe
     } else {
-        Sound::Plain
+        NameHint::Plain
     }
 }
 
@@ -110,7 +110,7 @@ fn sound(name: &str) -> Sound {
 struct FoundSecrets(Vec<String>);
 
 impl FoundSecrets {
-    fn mask(self) -> Mask {
+    fn into_mask(self) -> Mask {
         let mut secrets = self.0;
         // Logs are masked line by line, and a service may print a value escaped as in JSON.
         let lines: Vec<String> = secrets
@@ -134,42 +134,42 @@ impl FoundSecrets {
         Mask { secrets, learned: Arc::default() }
     }
 
-    fn variable(&mut self, var: &EnvVar) {
+    fn add_variable(&mut self, var: &EnvVar) {
         let Some(value) = var.value.as_ref().map(Secret::reveal) else { return };
         // Names of variables are chosen with more care than names of arguments.
-        let named = sound(&var.name) != Sound::Plain;
+        let named = name_hint(&var.name) != NameHint::Plain;
         if named {
-            self.named(value);
+            self.add_named(value);
         } else if value.trim().len() >= SHORTEST_UNNAMED && !is_plain(value) {
             self.0.push(value.to_owned());
         }
-        self.inside(value);
+        self.find_in_text(value);
     }
 
-    fn label(&mut self, key: &str, value: &str) {
+    fn add_label(&mut self, key: &str, value: &str) {
         if LABELS_OF_TOOLS.iter().any(|prefix| key.starts_with(prefix)) {
             return;
         }
-        self.by_sound(sound(key), value);
+        self.add_by_hint(name_hint(key), value);
         // Logins of a reverse proxy: `user:hash,user:hash`.
-        if sound(key) != Sound::Plain {
+        if name_hint(key) != NameHint::Plain {
             let pairs = value.split(',').filter_map(|pair| pair.split_once(':'));
-            pairs.for_each(|(_, password)| self.by_sound(Sound::Maybe, password));
+            pairs.for_each(|(_, password)| self.add_by_hint(NameHint::Maybe, password));
         }
-        self.inside(value);
+        self.find_in_text(value);
     }
 
-    fn arguments<'a>(&mut self, arguments: impl Iterator<Item = &'a String>) {
+    fn find_in_arguments<'a>(&mut self, arguments: impl Iterator<Item = &'a String>) {
         let whole: Vec<&str> = arguments.map(String::as_str).collect();
-        let words: Vec<&str> = whole.iter().flat_map(|argument| words(argument)).collect();
+        let words: Vec<&str> = whole.iter().flat_map(|argument| shell_words(argument)).collect();
         // The words as the program gets them, then as a shell would split them.
-        self.sequence(&whole);
-        self.sequence(&words);
-        whole.iter().for_each(|argument| self.inside(argument));
+        self.find_in_words(&whole);
+        self.find_in_words(&words);
+        whole.iter().for_each(|argument| self.find_in_text(argument));
     }
 
     /// Finds `--password=value`, `--password value`, and the options of a few known programs.
-    fn sequence(&mut self, words: &[&str]) {
+    fn find_in_words(&mut self, words: &[&str]) {
         let runs = |program: &str| words.iter().any(|word| word.contains(program));
         let (redis, mysql) = (runs("redis"), runs("mysql") || runs("mariadb"));
         for (nth, word) in words.iter().enumerate() {
@@ -180,41 +180,41 @@ impl FoundSecrets {
             if word.ends_with('=') {
                 // The value was quoted.
                 let next = words.get(nth + 1).into_iter();
-                next.for_each(|value| self.by_sound(sound(name), value));
+                next.for_each(|value| self.add_by_hint(name_hint(name), value));
                 continue;
             }
             let Some(flag) = name.strip_prefix('-').map(|flag| flag.trim_start_matches('-')) else {
                 let next = words.get(nth + 1).filter(|_| BARE_NAMES.contains(word));
-                next.into_iter().for_each(|value| self.by_sound(Sound::Secret, value));
+                next.into_iter().for_each(|value| self.add_by_hint(NameHint::Secret, value));
                 continue;
             };
             let next = words.get(nth + 1).copied().filter(|value| !value.starts_with('-'));
             if let Some(value) = own_value.or(next) {
-                self.by_sound(sound(flag), value);
+                self.add_by_hint(name_hint(flag), value);
                 if redis && flag == "a" {
-                    self.by_sound(Sound::Secret, value);
+                    self.add_by_hint(NameHint::Secret, value);
                 }
                 if let ("u" | "user", Some((_, password))) = (flag, value.split_once(':')) {
-                    self.by_sound(Sound::Maybe, password);
+                    self.add_by_hint(NameHint::Maybe, password);
                 }
             }
             if let Some(value) = word.strip_prefix("-p").filter(|_| mysql) {
-                self.by_sound(Sound::Secret, value);
+                self.add_by_hint(NameHint::Secret, value);
             }
         }
     }
 
     /// Finds `key=value` pairs whose key sounds secret, and passwords in URLs.
-    fn inside(&mut self, text: &str) {
+    fn find_in_text(&mut self, text: &str) {
         for word in text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '?' | '"' | '\'')) {
             if let Some((key, value)) = word.split_once('=') {
-                self.by_sound(sound(key), value);
+                self.add_by_hint(name_hint(key), value);
             }
         }
         // Pairs of JSON: `{"password":"value"}`.
         let quoted: Vec<&str> = text.split('"').collect();
         for parts in quoted.windows(3).filter(|parts| parts[1].trim() == ":") {
-            self.by_sound(sound(parts[0]), parts[2]);
+            self.add_by_hint(name_hint(parts[0]), parts[2]);
         }
         for url in url_logins(text) {
             let login = &text[url];
@@ -224,21 +224,21 @@ impl FoundSecrets {
                 None if login.len() >= SHORTEST_UNNAMED && !is_plain(login) => login,
                 None => continue,
             };
-            self.named(password);
-            self.named(&percent_decoded(password));
+            self.add_named(password);
+            self.add_named(&percent_decoded(password));
         }
     }
 
-    fn by_sound(&mut self, sound: Sound, value: &str) {
+    fn add_by_hint(&mut self, sound: NameHint, value: &str) {
         match sound {
-            Sound::Secret => self.named(value),
-            Sound::Maybe if !is_plain(value) => self.named(value),
-            Sound::Maybe | Sound::Plain => {}
+            NameHint::Secret => self.add_named(value),
+            NameHint::Maybe if !is_plain(value) => self.add_named(value),
+            NameHint::Maybe | NameHint::Plain => {}
         }
     }
 
     /// Adds the value of a name that sounds secret.
-    fn named(&mut self, value: &str) {
+    fn add_named(&mut self, value: &str) {
         let readable = is_flag(value) || (is_number(value) && value.len() < 6);
         if value.trim().len() >= SHORTEST_NAMED && !readable {
             self.0.push(value.to_owned());
@@ -252,7 +252,7 @@ pub fn scrub(text: &str) -> String {
     let mut hidden: Vec<(usize, usize)> = Vec::new();
     for (at, _) in text.match_indices('=') {
         let key = text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).next();
-        if key.is_some_and(|key| sound(key) == Sound::Secret) {
+        if key.is_some_and(|key| name_hint(key) == NameHint::Secret) {
             let value = &text[at + 1..];
             let end = value.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '"' | '\''));
             hidden.push((at + 1, at + 1 + end.unwrap_or(value.len())));
@@ -278,7 +278,7 @@ pub fn scrub(text: &str) -> String {
 
 /// Whether a setting with this name may hold a secret.
 pub fn sounds_secret(name: &str) -> bool {
-    sound(name) != Sound::Plain
+    name_hint(name) != NameHint::Plain
 }
 
 /// Byte ranges of the `user:password` in `scheme://user:password@host`.
@@ -295,7 +295,7 @@ fn url_logins(text: &str) -> Vec<std::ops::Range<usize>> {
 }
 
 /// The words of a shell line or an argument, without quotes.
-fn words(argument: &str) -> impl Iterator<Item = &str> {
+fn shell_words(argument: &str) -> impl Iterator<Item = &str> {
     argument.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '`')).filter(|word| !word.is_empty())
 }
 

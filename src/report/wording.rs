@@ -8,7 +8,7 @@ use super::{text, units};
 use crate::model::check::{CheckSummary, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Change, Step, StepResult};
-use crate::model::evidence::{self, Evidence, Level};
+use crate::model::evidence::{self, Evidence, EvidenceLevel};
 use crate::model::mount::Strategy;
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
@@ -145,7 +145,7 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
     let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?;
     let evidence = evidence::evidence(case);
     let shown = |level| evidence.iter().find(|one| one.level == level && one.shown);
-    let restored = match (shown(Level::Restored), shown(Level::Complete)) {
+    let restored = match (shown(EvidenceLevel::Restored), shown(EvidenceLevel::Complete)) {
         (None, _) => "nothing restored".to_owned(),
         (Some(_), complete) => {
             let amount = case.restored();
@@ -158,7 +158,7 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
         Proof::Running => "it ran, and nothing was asked of it",
         Proof::Listening => "it listened, and has no healthcheck",
         Proof::Healthy => "its healthcheck passed",
-        Proof::DataProven => shown(Level::DataProven).map_or("its owner's checks", |one| one.by.as_str()),
+        Proof::DataProven => shown(EvidenceLevel::DataProven).map_or("its owner's checks", |one| one.by.as_str()),
     };
     Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
 }
