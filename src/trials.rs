@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Output format of libtest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LibtestFormat {
     /// One line for each case.
     #[default]
     Pretty,
@@ -42,8 +42,8 @@ pub enum Format {
 
 /// Options for libtest-mimic's output.
 #[derive(Debug, Clone, Default)]
-pub struct Display {
-    pub format: Format,
+pub struct LibtestDisplay {
+    pub format: LibtestFormat,
     /// Whether to use colours; `None`: libtest-mimic decides.
     pub color: Option<bool>,
     /// File for the output; `None`: standard output.
@@ -72,25 +72,25 @@ pub struct RunPolicy {
 }
 
 /// Prints the names of the selected cases as libtest does. Creates nothing.
-pub fn list(plan: &Plan, display: &Display) {
-    let trials = plan.cases().map(|case| trial(case, || Ok(Completion::Completed))).collect();
-    let arguments = Arguments { list: true, ..arguments(display, 1) };
+pub fn list(plan: &Plan, display: &LibtestDisplay) {
+    let trials = plan.cases().map(|case| make_trial(case, || Ok(Completion::Completed))).collect();
+    let arguments = Arguments { list: true, ..libtest_arguments(display, 1) };
     // A list has no verdict, so the result is ignored.
     let _ = libtest_mimic::run(&arguments, trials);
 }
 
 /// Runs all selected cases. The facts go to `sink`; `context` sends its facts there, too. Returns after the teardown.
 /// Blocks, so it must not be called on the runtime's own threads.
-pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &Display) {
+pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &LibtestDisplay) {
     let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
     sink.send(run_started(&context, &plan, &policy));
     warn_beforehand(&plan, &sink);
-    let interrupts = InterruptReporter { stop: stop.clone(), sink: sink.clone(), told: Arc::default() };
+    let interrupts = InterruptReporter { stop: stop.clone(), sink: sink.clone(), reported: Arc::default() };
     runtime.spawn({
         let interrupts = interrupts.clone();
         async move {
             interrupts.stop.cancelled().await;
-            interrupts.tell();
+            interrupts.report();
         }
     });
     if let Some(time) = policy.global_timeout {
@@ -114,15 +114,15 @@ pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, 
     }
     let trials = cases.iter().map(|case| {
         let (runner, name) = (Arc::clone(&runner), case.service.name.clone());
-        trial(case, move || runner.rehearse(&name))
+        make_trial(case, move || runner.rehearse(&name))
     });
     // libtest-mimic counts only what it filters out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
-    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..arguments(display, threads) };
+    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..libtest_arguments(display, threads) };
     // The events have the verdicts, so the result is ignored.
     let _ = libtest_mimic::run(&arguments, trials.chain(left_out).collect());
     runtime.block_on(runner.engine.finish());
-    interrupts.tell();
+    interrupts.report();
     runner.sink.send(Fact::RunFinished);
 }
 
@@ -167,7 +167,7 @@ impl TrialRunner {
         let Some(record) = self.sink.record(name) else {
             return Err("there is no record of this rehearsal".into());
         };
-        conclude(&record)
+        libtest_result(&record)
     }
 
     async fn take_turn(self: &Arc<Self>, name: &ServiceName) {
@@ -183,8 +183,8 @@ impl TrialRunner {
         } else {
             self.engine.begin(name);
             tokio::select! {
-                () = self.attempts(name) => {}
-                never = self.tell_slowness(name) => match never {},
+                () = self.run_attempts(name) => {}
+                never = self.report_slowness(name) => match never {},
             }
             let green = self.sink.record(name).is_some_and(|record| is_green(record.verdict()));
             self.not_green.fetch_add(usize::from(!green), Ordering::Relaxed);
@@ -193,7 +193,7 @@ impl TrialRunner {
     }
 
     /// Runs the first attempt and those that the policy allows after it.
-    async fn attempts(&self, name: &ServiceName) {
+    async fn run_attempts(&self, name: &ServiceName) {
         for attempt in 1..=self.policy.retries.saturating_add(1) {
             // Each attempt is a task of its own: if it panics, the panic is reported and the sandbox torn down.
             let (engine, case) = (Arc::clone(&self.engine), name.clone());
@@ -213,7 +213,7 @@ impl TrialRunner {
         }
     }
 
-    async fn tell_slowness(&self, name: &ServiceName) -> Infallible {
+    async fn report_slowness(&self, name: &ServiceName) -> Infallible {
         let mut waited = Duration::ZERO;
         loop {
             tokio::time::sleep(self.policy.slow_after).await;
@@ -240,7 +240,7 @@ impl RunPolicy {
 }
 
 /// Turns the record of a case into libtest's result.
-fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
+fn libtest_result(record: &CaseRecord) -> Result<Completion, Failed> {
     match record.verdict() {
         Verdict::Passed => Ok(Completion::Completed),
         Verdict::Skipped => Ok(Completion::ignored_with(record.skipped.as_deref().unwrap_or("skipped"))),
@@ -251,7 +251,7 @@ fn conclude(record: &CaseRecord) -> Result<Completion, Failed> {
     }
 }
 
-fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static) -> Trial {
+fn make_trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static) -> Trial {
     Trial::ignorable_test(case.service.name.to_string(), runner)
         .with_kind(case.kind)
         .with_ignored_flag(case.ignored.is_some())
@@ -260,12 +260,12 @@ fn trial(case: &ServicePlan, runner: impl FnOnce() -> Result<Completion, Failed>
 /// Arguments for libtest-mimic. With one thread it writes the beginning of a line before a case and the rest after it,
 /// and the steps would come in between. With two threads it writes whole lines; `TrialRunner::turns` makes sure that
 /// only one case runs.
-fn arguments(display: &Display, threads: usize) -> Arguments {
-    let Display { format, color, to_file } = display.clone();
+fn libtest_arguments(display: &LibtestDisplay, threads: usize) -> Arguments {
+    let LibtestDisplay { format, color, to_file } = display.clone();
     let format = match format {
-        Format::Pretty => FormatSetting::Pretty,
-        Format::Terse => FormatSetting::Terse,
-        Format::Json => FormatSetting::Json,
+        LibtestFormat::Pretty => FormatSetting::Pretty,
+        LibtestFormat::Terse => FormatSetting::Terse,
+        LibtestFormat::Json => FormatSetting::Json,
     };
     let color = match color {
         None => ColorSetting::Auto,
@@ -312,13 +312,13 @@ fn warn_beforehand(plan: &Plan, sink: &EventSink) {
 struct InterruptReporter {
     stop: StopSignal,
     sink: EventSink,
-    told: Arc<AtomicBool>,
+    reported: Arc<AtomicBool>,
 }
 
 impl InterruptReporter {
-    fn tell(&self) {
+    fn report(&self) {
         if let Some(signal) = self.stop.signal()
-            && !self.told.swap(true, Ordering::AcqRel)
+            && !self.reported.swap(true, Ordering::AcqRel)
         {
             self.sink.send(Fact::Interrupted { signal });
         }

@@ -13,7 +13,7 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Notify, RunContext};
 use crate::report::human::HumanStyle;
 use crate::report::{self, Dispatcher, EventSink};
-use crate::trials::{self, Display, Format, RunPolicy};
+use crate::trials::{self, LibtestDisplay, LibtestFormat, RunPolicy};
 
 /// Lists the selected services on standard output, as libtest does.
 pub fn list(plan: &Plan, presentation: &Presentation) {
@@ -84,15 +84,15 @@ fn style(presentation: &Presentation) -> HumanStyle {
 
 /// How libtest's own lines are shown. They are dropped where a report takes standard output, and for a single service
 /// at a terminal, where the steps say the same.
-fn display(presentation: &Presentation, single: bool) -> Display {
+fn display(presentation: &Presentation, single: bool) -> LibtestDisplay {
     let told_twice =
         single && presentation.format == TestFormat::Pretty && io::stdout().is_terminal() && io::stderr().is_terminal();
     let silent = told_twice || presentation.libtest_to == Stream::Stderr;
-    Display {
+    LibtestDisplay {
         format: match presentation.format {
-            TestFormat::Pretty => Format::Pretty,
-            TestFormat::Terse => Format::Terse,
-            TestFormat::Json => Format::Json,
+            TestFormat::Pretty => LibtestFormat::Pretty,
+            TestFormat::Terse => LibtestFormat::Terse,
+            TestFormat::Json => LibtestFormat::Json,
         },
         color: Some(presentation.color.applies(io::stdout().is_terminal())),
         to_file: silent.then(|| "/dev/null".to_owned()),
