@@ -47,7 +47,7 @@ impl Compression {
     }
 
     /// Whether another member can begin with this byte.
-    fn goes_on(self, first: u8) -> bool {
+    fn can_begin_member(self, first: u8) -> bool {
         match self {
             Compression::None => false,
             Compression::Gzip => first == 0x1f,
@@ -149,15 +149,15 @@ impl fmt::Display for InputFailed {
 impl std::error::Error for InputFailed {}
 
 /// Marks the errors of the input as [`InputFailed`].
-struct Input<R>(R);
+struct MarkedInput<R>(R);
 
-impl<R: Read> Read for Input<R> {
+impl<R: Read> Read for MarkedInput<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read(buf).map_err(|error| io::Error::new(error.kind(), InputFailed(error)))
     }
 }
 
-type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>;
+type MemberInput<R> = BufReader<Chain<Cursor<Vec<u8>>, MarkedInput<R>>>;
 
 /// Decompresses `input`; an uncompressed stream passes unchanged.
 ///
@@ -174,18 +174,18 @@ pub fn open_known<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Compressi
     if compression == Compression::None {
         return Ok((compression, Box::new(BufReader::with_capacity(BUFFER, Cursor::new(start).chain(input)))));
     }
-    let source = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(Input(input)));
-    Ok((compression, Box::new(Members { compression, state: State::Member(Member::new(compression, source)?) })))
+    let source = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(MarkedInput(input)));
+    Ok((compression, Box::new(Members { compression, state: MembersState::Member(Member::new(compression, source)?) })))
 }
 
 /// Decoder of a compressed stream with all its members.
 struct Members<R: Read> {
     compression: Compression,
-    state: State<R>,
+    state: MembersState<R>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one of it")]
-enum State<R: Read> {
+enum MembersState<R: Read> {
     Member(Member<R>),
     Done,
     /// The stream is damaged and the error was returned. Later reads fail, too, and do not look like the end.
@@ -193,14 +193,14 @@ enum State<R: Read> {
 }
 
 enum Member<R: Read> {
-    Gzip(GzDecoder<Source<R>>),
-    Zstd(zstd::stream::read::Decoder<'static, Source<R>>),
-    Xz(XzDecoder<Source<R>>),
-    Bzip2(BzDecoder<Source<R>>),
+    Gzip(GzDecoder<MemberInput<R>>),
+    Zstd(zstd::stream::read::Decoder<'static, MemberInput<R>>),
+    Xz(XzDecoder<MemberInput<R>>),
+    Bzip2(BzDecoder<MemberInput<R>>),
 }
 
 impl<R: Read> Member<R> {
-    fn new(compression: Compression, source: Source<R>) -> io::Result<Member<R>> {
+    fn new(compression: Compression, source: MemberInput<R>) -> io::Result<Member<R>> {
         Ok(match compression {
             Compression::None => return Err(io::Error::other("the stream is not compressed")),
             Compression::Gzip => Member::Gzip(GzDecoder::new(source)),
@@ -223,7 +223,7 @@ impl<R: Read> Member<R> {
         }
     }
 
-    fn into_source(self) -> Source<R> {
+    fn into_source(self) -> MemberInput<R> {
         match self {
             Member::Gzip(decoder) => decoder.into_inner(),
             Member::Zstd(decoder) => decoder.finish(),
@@ -235,7 +235,7 @@ impl<R: Read> Member<R> {
 
 impl<R: Read> Members<R> {
     /// The state after a member's end: another member, or the end of the stream.
-    fn after(&self, mut source: Source<R>) -> io::Result<State<R>> {
+    fn state_after_member(&self, mut source: MemberInput<R>) -> io::Result<MembersState<R>> {
         loop {
             let ahead = match source.fill_buf() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -243,11 +243,11 @@ impl<R: Read> Members<R> {
             };
             let zeros = ahead.iter().take_while(|&&byte| byte == 0).count();
             match ahead.get(zeros).copied() {
-                None if zeros == 0 => return Ok(State::Done),
+                None if zeros == 0 => return Ok(MembersState::Done),
                 None => source.consume(zeros),
-                Some(first) if self.compression.goes_on(first) => {
+                Some(first) if self.compression.can_begin_member(first) => {
                     source.consume(zeros);
-                    return Ok(State::Member(Member::new(self.compression, source)?));
+                    return Ok(MembersState::Member(Member::new(self.compression, source)?));
                 }
                 Some(_) => {
                     return Err(io::Error::new(ErrorKind::InvalidData, "something else follows the compressed data"));
@@ -257,7 +257,7 @@ impl<R: Read> Members<R> {
     }
 
     /// Words an error of the decoder; returns an error of the input as it was.
-    fn explain(&self, error: io::Error) -> io::Error {
+    fn explain_error(&self, error: io::Error) -> io::Error {
         if error.get_ref().is_some_and(|inner| inner.is::<InputFailed>()) {
             let inner = error.into_inner().and_then(|inner| inner.downcast::<InputFailed>().ok());
             return inner.map_or_else(|| ErrorKind::Other.into(), |inner| inner.0);
@@ -276,19 +276,19 @@ impl<R: Read> Read for Members<R> {
         }
         loop {
             let member = match &mut self.state {
-                State::Member(member) => member,
-                State::Done => return Ok(0),
-                State::Broken => {
+                MembersState::Member(member) => member,
+                MembersState::Done => return Ok(0),
+                MembersState::Broken => {
                     let words = format!("the {} stream is damaged", self.compression);
                     return Err(io::Error::new(ErrorKind::InvalidData, words));
                 }
             };
             let result = match member.read(buf) {
                 Ok(0) => {
-                    let State::Member(member) = std::mem::replace(&mut self.state, State::Broken) else {
+                    let MembersState::Member(member) = std::mem::replace(&mut self.state, MembersState::Broken) else {
                         continue;
                     };
-                    self.after(member.into_source()).map(|state| {
+                    self.state_after_member(member.into_source()).map(|state| {
                         self.state = state;
                         0
                     })
@@ -300,8 +300,8 @@ impl<R: Read> Read for Members<R> {
                 Ok(read) => return Ok(read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.state = State::Broken;
-                    return Err(self.explain(error));
+                    self.state = MembersState::Broken;
+                    return Err(self.explain_error(error));
                 }
             }
         }

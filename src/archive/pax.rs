@@ -7,7 +7,7 @@ use super::sparse::Segment;
 
 /// Values from extension headers. `None`: the entry's own header has the value.
 #[derive(Debug, Default, Clone)]
-pub struct Extended {
+pub struct ExtendedHeader {
     /// Path as written.
     pub path: Option<Vec<u8>>,
     /// Target of the link, as written.
@@ -45,64 +45,64 @@ pub struct SparseRecords {
 
 impl SparseRecords {
     /// Whether any record is about a sparse file.
-    pub fn any(&self) -> bool {
+    pub fn is_sparse(&self) -> bool {
         self.version.is_some() || self.map.is_some() || self.real_size.is_some()
     }
 }
 
-impl Extended {
+impl ExtendedHeader {
     /// Reads the records of one pax header; the error says what is wrong with them.
-    pub fn read(&mut self, mut body: &[u8]) -> Result<(), String> {
+    pub fn read_records(&mut self, mut body: &[u8]) -> Result<(), String> {
         while let Some((record, rest)) = split_record(body)? {
             let equals = record.iter().position(|&byte| byte == b'=');
             let (key, value) = record.split_at(equals.ok_or("a pax record has no value")?);
-            self.record(key, &value[1..])?;
+            self.set_value(key, &value[1..])?;
             body = rest;
         }
         Ok(())
     }
 
-    fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+    fn set_value(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let wrong = || format!("the pax record {} has the invalid value {}", lossy(key), lossy(value));
         // An empty value takes back a record of a global header.
         let filled = (!value.is_empty()).then_some(value);
         match key {
             b"path" => self.path = filled.map(<[u8]>::to_vec),
             b"linkpath" => self.link = filled.map(<[u8]>::to_vec),
-            b"size" => self.size = filled.map(|value| decimal(value).ok_or_else(wrong)).transpose()?,
-            b"uid" => self.uid = filled.map(|value| id(value).ok_or_else(wrong)).transpose()?,
-            b"gid" => self.gid = filled.map(|value| id(value).ok_or_else(wrong)).transpose()?,
-            b"mtime" => self.mtime = filled.map(|value| time(value).ok_or_else(wrong)).transpose()?,
+            b"size" => self.size = filled.map(|value| parse_decimal(value).ok_or_else(wrong)).transpose()?,
+            b"uid" => self.uid = filled.map(|value| parse_id(value).ok_or_else(wrong)).transpose()?,
+            b"gid" => self.gid = filled.map(|value| parse_id(value).ok_or_else(wrong)).transpose()?,
+            b"mtime" => self.mtime = filled.map(|value| parse_time(value).ok_or_else(wrong)).transpose()?,
             b"GNU.sparse.major" => {
-                self.sparse.version.get_or_insert_default().0 = decimal(value).ok_or_else(wrong)?;
+                self.sparse.version.get_or_insert_default().0 = parse_decimal(value).ok_or_else(wrong)?;
             }
             b"GNU.sparse.minor" => {
-                self.sparse.version.get_or_insert_default().1 = decimal(value).ok_or_else(wrong)?;
+                self.sparse.version.get_or_insert_default().1 = parse_decimal(value).ok_or_else(wrong)?;
             }
             b"GNU.sparse.name" => self.sparse.name = filled.map(<[u8]>::to_vec),
             b"GNU.sparse.size" | b"GNU.sparse.realsize" => {
-                self.sparse.real_size = Some(decimal(value).ok_or_else(wrong)?);
+                self.sparse.real_size = Some(parse_decimal(value).ok_or_else(wrong)?);
             }
-            b"GNU.sparse.map" => self.sparse.map = Some(map(value).ok_or_else(wrong)?),
-            b"GNU.sparse.offset" => self.sparse.offset = Some(decimal(value).ok_or_else(wrong)?),
+            b"GNU.sparse.map" => self.sparse.map = Some(parse_map(value).ok_or_else(wrong)?),
+            b"GNU.sparse.offset" => self.sparse.offset = Some(parse_decimal(value).ok_or_else(wrong)?),
             b"GNU.sparse.numbytes" => {
                 let offset = self.sparse.offset.take().ok_or_else(wrong)?;
-                let length = decimal(value).ok_or_else(wrong)?;
+                let length = parse_decimal(value).ok_or_else(wrong)?;
                 self.sparse.map.get_or_insert_default().push(Segment { offset, length });
             }
             b"GNU.volume.offset" => self.continued = true,
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattr(unescape(name, |code| matches!(code, b"3D" | b"3d" | b"25")), value.to_vec())?;
+                    self.add_xattr(decode_percent(name, |code| matches!(code, b"3D" | b"3d" | b"25")), value.to_vec())?;
                 } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
-                    self.xattr(unescape(name, |_| true), base64(value).ok_or_else(wrong)?)?;
+                    self.add_xattr(decode_percent(name, |_| true), decode_base64(value).ok_or_else(wrong)?)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), String> {
+    fn add_xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), String> {
         if name.is_empty() || name.contains(&0) {
             return Err(format!("an extended attribute has the invalid name {:?}", lossy(&name)));
         }
@@ -111,7 +111,7 @@ impl Extended {
     }
 
     /// Memory that the values need, in bytes; an estimate.
-    pub fn bytes(&self) -> usize {
+    pub fn memory(&self) -> usize {
         let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::len);
         let xattrs = self.xattrs.iter().map(|(name, value)| name.len() + value.len() + 64).sum::<usize>();
         let map = self.sparse.map.as_ref().map_or(0, |map| map.len() * size_of::<Segment>());
@@ -124,17 +124,17 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 /// A record, and the bytes after it.
-type Split<'a> = (&'a [u8], &'a [u8]);
+type SplitRecord<'a> = (&'a [u8], &'a [u8]);
 
 /// Splits off the first record, without its length and its newline; `None`: no more records.
-fn split_record(body: &[u8]) -> Result<Option<Split<'_>>, String> {
+fn split_record(body: &[u8]) -> Result<Option<SplitRecord<'_>>, String> {
     // Some writers pad the block with zeros and include them in the size.
     if body.first().is_none_or(|&byte| byte == 0) {
         return Ok(None);
     }
     let cut = || {
         let space = body.iter().take(21).position(|&byte| byte == b' ')?;
-        let length = usize::try_from(decimal(&body[..space])?).ok()?;
+        let length = usize::try_from(parse_decimal(&body[..space])?).ok()?;
         let record = body.get(space + 1..length)?.strip_suffix(b"\n")?;
         Some((record, &body[length..]))
     };
@@ -142,7 +142,7 @@ fn split_record(body: &[u8]) -> Result<Option<Split<'_>>, String> {
 }
 
 /// Parses a decimal number; `None`: no number, or too large.
-pub fn decimal(text: &[u8]) -> Option<u64> {
+pub fn parse_decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
@@ -152,23 +152,23 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-fn id(text: &[u8]) -> Option<u32> {
+fn parse_id(text: &[u8]) -> Option<u32> {
     let value = match text.strip_prefix(b"-") {
-        Some(digits) => i64::try_from(decimal(digits)?).ok()?.checked_neg()?,
-        None => i64::try_from(decimal(text)?).ok()?,
+        Some(digits) => i64::try_from(parse_decimal(digits)?).ok()?.checked_neg()?,
+        None => i64::try_from(parse_decimal(text)?).ok()?,
     };
-    header::id(value)
+    header::to_id(value)
 }
 
 /// Parses seconds with a fraction; rounds down to the nanosecond.
-fn time(text: &[u8]) -> Option<(i64, u32)> {
+fn parse_time(text: &[u8]) -> Option<(i64, u32)> {
     let (negative, text) = match text.strip_prefix(b"-") {
         Some(text) => (true, text),
         None => (false, text),
     };
     let point = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
     let fraction = text.get(point + 1..).unwrap_or_default();
-    let seconds = i64::try_from(if point == 0 { 0 } else { decimal(&text[..point])? }).ok()?;
+    let seconds = i64::try_from(if point == 0 { 0 } else { parse_decimal(&text[..point])? }).ok()?;
     if point == 0 && fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -185,20 +185,20 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
 }
 
 /// Parses a map: `offset,length,offset,length`.
-fn map(text: &[u8]) -> Option<Vec<Segment>> {
+fn parse_map(text: &[u8]) -> Option<Vec<Segment>> {
     let mut map = Vec::new();
     let mut numbers = text.split(|&byte| byte == b',');
     while let Some(offset) = numbers.next() {
         if offset.is_empty() && map.is_empty() {
             break;
         }
-        map.push(Segment { offset: decimal(offset)?, length: decimal(numbers.next()?)? });
+        map.push(Segment { offset: parse_decimal(offset)?, length: parse_decimal(numbers.next()?)? });
     }
     Some(map)
 }
 
 /// Decodes `%3D`; codes that are not `wanted` stay as they are.
-fn unescape(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+fn decode_percent(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
@@ -216,7 +216,7 @@ fn unescape(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
 }
 
 /// Decodes base64, with or without padding.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.trim_ascii_end();
     let end = text.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let mut plain = Vec::with_capacity(end / 4 * 3 + 3);

@@ -7,9 +7,9 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
 use super::error::{ArchiveError, ArchiveFault};
-use super::header::{self, BLOCK, Block, Fields};
+use super::header::{self, BLOCK, Block, HeaderFields};
 use super::other_format::recognize_other_format;
-use super::pax::Extended;
+use super::pax::ExtendedHeader;
 use super::sparse::{self, MapReader, Segment};
 use super::{Entry, Kind};
 
@@ -31,14 +31,14 @@ pub const MAX_PATH: usize = 64 * 1024;
 
 /// Limits on an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Most entries.
     pub max_entries: u64,
 }
 
-impl Limits {
+impl ReadLimits {
     /// No limit.
-    pub const NONE: Limits = Limits { max_entries: u64::MAX };
+    pub const NONE: ReadLimits = ReadLimits { max_entries: u64::MAX };
 }
 
 /// Reads an archive entry by entry.
@@ -48,13 +48,13 @@ pub struct Reader<R: Read> {
     skip: fn(&mut BufReader<R>, u64) -> io::Result<u64>,
     /// Length of the input, if known. Otherwise the input is read to its end, since a checksum there may show damage.
     length: Option<u64>,
-    limits: Limits,
+    limits: ReadLimits,
     position: u64,
     entries: u64,
     /// A block that was looked at and is read next.
     ahead: Option<Block>,
     /// Values of global headers, for all entries from here on.
-    global: Extended,
+    global: ExtendedHeader,
     last: Option<Vec<u8>>,
     /// Data of the current file that was not read yet, then the padding of its last block.
     segments: Vec<Segment>,
@@ -66,13 +66,13 @@ pub struct Reader<R: Read> {
 
 impl<R: Read> Reader<R> {
     /// Reads the archive in `input`, uncompressed: see [`super::compression::open`].
-    pub fn new(input: R, limits: Limits) -> Reader<R> {
-        Reader::over(BufReader::with_capacity(STREAM_BUFFER, input), limits, read_over, None)
+    pub fn new(input: R, limits: ReadLimits) -> Reader<R> {
+        Reader::with_skip(BufReader::with_capacity(STREAM_BUFFER, input), limits, skip_by_reading, None)
     }
 
-    fn over(
+    fn with_skip(
         input: BufReader<R>,
-        limits: Limits,
+        limits: ReadLimits,
         skip: fn(&mut BufReader<R>, u64) -> io::Result<u64>,
         length: Option<u64>,
     ) -> Reader<R> {
@@ -84,7 +84,7 @@ impl<R: Read> Reader<R> {
             position: 0,
             entries: 0,
             ahead: None,
-            global: Extended::default(),
+            global: ExtendedHeader::default(),
             last: None,
             segments: Vec::new(),
             segment: 0,
@@ -129,7 +129,7 @@ impl<R: Read> Reader<R> {
         if segment.length == 0 {
             self.segment += 1;
         }
-        let result = self.exactly(&mut buf[..want], "a file's content ends in the middle");
+        let result = self.read_exactly(&mut buf[..want], "a file's content ends in the middle");
         if let Err(error) = result {
             self.ended = Some(Err(error.clone()));
             return Err(error);
@@ -140,17 +140,17 @@ impl<R: Read> Reader<R> {
 
     fn advance(&mut self) -> Result<Option<Entry>, ArchiveError> {
         self.skip_rest()?;
-        let mut said: Option<Extended> = None;
+        let mut extended: Option<ExtendedHeader> = None;
         let mut has_pax = false;
         let mut extensions = 0;
         loop {
-            let Some(block) = self.header()? else {
-                if said.is_some() {
+            let Some(block) = self.next_header()? else {
+                if extended.is_some() {
                     return Err(self.corrupt("an extension header is followed by no entry"));
                 }
                 return Ok(None);
             };
-            let fields = Fields::read(&block).map_err(|words| self.corrupt(words))?;
+            let fields = HeaderFields::parse(&block).map_err(|words| self.corrupt(words))?;
             match fields.flag {
                 b'x' | b'X' | b'L' | b'K' | b'g' => {
                     extensions += BLOCK as u64 + fields.size;
@@ -158,18 +158,18 @@ impl<R: Read> Reader<R> {
                         let size = fields.size;
                         return Err(self.corrupt(format!("an extension header of {size} bytes is too long")));
                     }
-                    let body = self.body(fields.size)?;
+                    let body = self.read_body(fields.size)?;
                     if fields.flag == b'g' {
-                        self.global_header(said.as_mut(), &body)?;
+                        self.read_global(extended.as_mut(), &body)?;
                         continue;
                     }
-                    let said = said.get_or_insert_with(|| self.global.clone());
+                    let extended = extended.get_or_insert_with(|| self.global.clone());
                     match fields.flag {
-                        b'L' => said.path = Some(header::text(&body).to_vec()),
-                        b'K' => said.link = Some(header::text(&body).to_vec()),
+                        b'L' => extended.path = Some(header::text_before_nul(&body).to_vec()),
+                        b'K' => extended.link = Some(header::text_before_nul(&body).to_vec()),
                         _ => {
                             has_pax = true;
-                            said.read(&body).map_err(|words| self.corrupt(words))?;
+                            extended.read_records(&body).map_err(|words| self.corrupt(words))?;
                         }
                     }
                 }
@@ -183,41 +183,47 @@ impl<R: Read> Reader<R> {
                     self.skip_rest()?;
                 }
                 _ => {
-                    let said = said.unwrap_or_else(|| self.global.clone());
-                    return self.entry(&block, fields, said, has_pax).map(Some);
+                    let extended = extended.unwrap_or_else(|| self.global.clone());
+                    return self.build_entry(&block, fields, extended, has_pax).map(Some);
                 }
             }
         }
     }
 
     /// Reads records for all entries from here on, including the entry whose headers have begun.
-    fn global_header(&mut self, said: Option<&mut Extended>, body: &[u8]) -> Result<(), ArchiveError> {
-        self.global.read(body).map_err(|words| self.corrupt(words))?;
-        if self.global.bytes() > MAX_GLOBAL {
+    fn read_global(&mut self, extended: Option<&mut ExtendedHeader>, body: &[u8]) -> Result<(), ArchiveError> {
+        self.global.read_records(body).map_err(|words| self.corrupt(words))?;
+        if self.global.memory() > MAX_GLOBAL {
             return Err(self.corrupt("its global headers are too large"));
         }
-        said.map_or(Ok(()), |said| said.read(body)).map_err(|words| self.corrupt(words))
+        extended.map_or(Ok(()), |extended| extended.read_records(body)).map_err(|words| self.corrupt(words))
     }
 
     /// Makes an entry of its headers.
-    fn entry(&mut self, block: &Block, fields: Fields, said: Extended, has_pax: bool) -> Result<Entry, ArchiveError> {
-        let sparse_name = said.sparse.name.clone();
-        let name = sparse_name.or(said.path).unwrap_or(fields.name);
+    fn build_entry(
+        &mut self,
+        block: &Block,
+        fields: HeaderFields,
+        extended: ExtendedHeader,
+        has_pax: bool,
+    ) -> Result<Entry, ArchiveError> {
+        let sparse_name = extended.sparse.name.clone();
+        let name = sparse_name.or(extended.path).unwrap_or(fields.name);
         if name.is_empty() {
             return Err(self.corrupt("an entry has no name"));
         }
-        let path = self.path(&name)?;
+        let path = self.normalize_path(&name)?;
         self.last = Some(path.clone());
         self.entries += 1;
         if self.entries > self.limits.max_entries {
             let max = self.limits.max_entries;
             return Err(self.fault(ArchiveFault::TooMany, format!("it has more than {max} entries")));
         }
-        if said.continued || fields.flag == b'M' {
+        if extended.continued || fields.flag == b'M' {
             return Err(self.corrupt("it continues a file that begins in another volume of the archive"));
         }
-        let link = said.link.unwrap_or(fields.link);
-        let stored = said.size.unwrap_or(fields.size);
+        let link = extended.link.unwrap_or(fields.link);
+        let stored = extended.size.unwrap_or(fields.size);
         if i64::try_from(stored).is_err() {
             return Err(self.corrupt(format!("a size of {stored} bytes is impossible")));
         }
@@ -225,25 +231,27 @@ impl<R: Read> Reader<R> {
             path,
             kind: Kind::File,
             mode: fields.mode,
-            uid: said.uid.unwrap_or(fields.uid),
-            gid: said.gid.unwrap_or(fields.gid),
-            mtime: said.mtime.unwrap_or((fields.mtime, 0)),
-            xattrs: said.xattrs.into_iter().collect(),
+            uid: extended.uid.unwrap_or(fields.uid),
+            gid: extended.gid.unwrap_or(fields.gid),
+            mtime: extended.mtime.unwrap_or((fields.mtime, 0)),
+            xattrs: extended.xattrs.into_iter().collect(),
             size: 0,
             stored: 0,
         };
         match fields.flag {
             // V7 has no type for folders.
-            b'0' | 0 | b'7' if name.ends_with(b"/") && stored == 0 && !said.sparse.any() => entry.kind = Kind::Folder,
+            b'0' | 0 | b'7' if name.ends_with(b"/") && stored == 0 && !extended.sparse.is_sparse() => {
+                entry.kind = Kind::Folder
+            }
             b'0' | 0 | b'7' | b'S' => {
-                entry.size = self.file(block, fields.flag, stored, &said.sparse)?;
+                entry.size = self.begin_file(block, fields.flag, stored, &extended.sparse)?;
                 entry.stored = self.unread;
             }
             b'1' => {
                 if link.is_empty() {
                     return Err(self.corrupt("a hard link has no target"));
                 }
-                entry.kind = Kind::HardLink(self.path(&link)?);
+                entry.kind = Kind::HardLink(self.normalize_path(&link)?);
                 self.expect_surplus(stored, has_pax)?;
             }
             b'2' => {
@@ -270,7 +278,7 @@ impl<R: Read> Reader<R> {
                 entry.kind = Kind::Folder;
                 if stored > MAX_EXTENSION {
                     self.expect_content(stored)?;
-                } else if let Some(name) = dumped_before(&self.body(stored)?) {
+                } else if let Some(name) = first_unchanged_file(&self.read_body(stored)?) {
                     let path = String::from_utf8_lossy(&entry.path).into_owned();
                     let detail = format!("it is incremental, and {name} in the folder {path} is in an earlier archive");
                     return Err(self.fault(ArchiveFault::Partial, detail));
@@ -290,7 +298,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Prepares the reading of a file's content; returns the file's size.
-    fn file(
+    fn begin_file(
         &mut self,
         block: &Block,
         flag: u8,
@@ -301,39 +309,39 @@ impl<R: Read> Reader<R> {
         self.segment = 0;
         let mut map_bytes = 0;
         let size = if flag == b'S' {
-            let old = sparse::old_header(block, &mut self.segments).map_err(|words| self.corrupt(words))?;
+            let old = sparse::read_old_header(block, &mut self.segments).map_err(|words| self.corrupt(words))?;
             let (size, mut more) = old;
             while more {
-                let block = self.block("the map of a sparse file ends in the middle")?;
-                more = sparse::old_extension(&block, &mut self.segments).map_err(|words| self.corrupt(words))?;
+                let block = self.read_block("the map of a sparse file ends in the middle")?;
+                more = sparse::read_old_extension(&block, &mut self.segments).map_err(|words| self.corrupt(words))?;
             }
             size
-        } else if records.any() {
+        } else if records.is_sparse() {
             let size = records.real_size.ok_or_else(|| self.corrupt("a sparse file has no size"))?;
             match (&records.version, &records.map) {
                 (None | Some((0, _)), Some(map)) => {
                     for segment in map {
-                        sparse::push(&mut self.segments, *segment).map_err(|words| self.corrupt(words))?;
+                        sparse::push_segment(&mut self.segments, *segment).map_err(|words| self.corrupt(words))?;
                     }
                 }
-                (Some((1, 0)), None) => map_bytes = self.sparse_map(stored)?,
+                (Some((1, 0)), None) => map_bytes = self.read_sparse_map(stored)?,
                 _ => return Err(self.corrupt("a sparse file is in a form that is not known")),
             }
             size
         } else {
-            sparse::push(&mut self.segments, Segment { offset: 0, length: stored })
+            sparse::push_segment(&mut self.segments, Segment { offset: 0, length: stored })
                 .map_err(|words| self.corrupt(words))?;
             stored
         };
         let data = stored - map_bytes;
-        sparse::check(&self.segments, size, data).map_err(|words| self.corrupt(words))?;
+        sparse::check_segments(&self.segments, size, data).map_err(|words| self.corrupt(words))?;
         self.unread = data;
         self.padding = data.next_multiple_of(BLOCK as u64) - data;
         Ok(size)
     }
 
     /// Reads the map in front of a sparse file's data; returns the map's length in bytes.
-    fn sparse_map(&mut self, stored: u64) -> Result<u64, ArchiveError> {
+    fn read_sparse_map(&mut self, stored: u64) -> Result<u64, ArchiveError> {
         let mut map = MapReader::default();
         let mut bytes = 0;
         loop {
@@ -341,8 +349,8 @@ impl<R: Read> Reader<R> {
             if bytes > stored {
                 return Err(self.corrupt("the map of a sparse file is longer than the file"));
             }
-            let block = self.block("the map of a sparse file ends in the middle")?;
-            if map.block(&block, &mut self.segments).map_err(|words| self.corrupt(words))? {
+            let block = self.read_block("the map of a sparse file ends in the middle")?;
+            if map.read_block(&block, &mut self.segments).map_err(|words| self.corrupt(words))? {
                 return Ok(bytes);
             }
         }
@@ -368,7 +376,7 @@ impl<R: Read> Reader<R> {
         if size == 0 || has_pax {
             return Ok(());
         }
-        let block = self.block("the archive ends where an entry has to follow")?;
+        let block = self.read_block("the archive ends where an entry has to follow")?;
         if header::is_header(&block) || is_zero(&block) {
             self.ahead = Some(block);
             return self.expect_content(0);
@@ -379,21 +387,21 @@ impl<R: Read> Reader<R> {
     }
 
     /// Reads the body of an extension header, whose size was checked before.
-    fn body(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
+    fn read_body(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
         let full = size.next_multiple_of(BLOCK as u64);
         let mut body = vec![0; usize::try_from(full).unwrap_or(usize::MAX)];
-        self.exactly(&mut body, "an extension header ends in the middle")?;
+        self.read_exactly(&mut body, "an extension header ends in the middle")?;
         body.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         Ok(body)
     }
 
     /// Reads the next header; `None` at the end mark.
-    fn header(&mut self) -> Result<Option<Block>, ArchiveError> {
+    fn next_header(&mut self) -> Result<Option<Block>, ArchiveError> {
         let is_first = self.position == 0;
         let mut block = [0; BLOCK];
         match self.ahead.take() {
             Some(ahead) => block = ahead,
-            None => match self.fill(&mut block)? {
+            None => match self.fill_buffer(&mut block)? {
                 BLOCK => {}
                 0 if is_first => return Err(self.fault(ArchiveFault::NotAnArchive, "it is empty")),
                 short if is_first => {
@@ -403,7 +411,7 @@ impl<R: Read> Reader<R> {
             },
         }
         if is_zero(&block) {
-            self.drain()?;
+            self.check_rest_of_input()?;
             return Ok(None);
         }
         if header::is_header(&block) {
@@ -422,7 +430,7 @@ impl<R: Read> Reader<R> {
 
     /// Reads the input after the end mark, because only its end shows that a compressed stream is whole. Anything but
     /// zeros there belongs to the archive or to another one: then the end mark was damage in the middle.
-    fn drain(&mut self) -> Result<(), ArchiveError> {
+    fn check_rest_of_input(&mut self) -> Result<(), ArchiveError> {
         let end = self.position;
         loop {
             let (read, is_zero) = match self.input.fill_buf() {
@@ -463,21 +471,21 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    fn block(&mut self, otherwise: &str) -> Result<Block, ArchiveError> {
+    fn read_block(&mut self, otherwise: &str) -> Result<Block, ArchiveError> {
         let mut block = [0; BLOCK];
-        self.exactly(&mut block, otherwise)?;
+        self.read_exactly(&mut block, otherwise)?;
         Ok(block)
     }
 
-    fn exactly(&mut self, buf: &mut [u8], otherwise: &str) -> Result<(), ArchiveError> {
-        if self.fill(buf)? < buf.len() {
+    fn read_exactly(&mut self, buf: &mut [u8], otherwise: &str) -> Result<(), ArchiveError> {
+        if self.fill_buffer(buf)? < buf.len() {
             return Err(self.fault(ArchiveFault::Truncated, otherwise));
         }
         Ok(())
     }
 
     /// Reads until `buf` is full or the input ends; returns the number of bytes.
-    fn fill(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
+    fn fill_buffer(&mut self, buf: &mut [u8]) -> Result<usize, ArchiveError> {
         let mut filled = 0;
         while filled < buf.len() {
             match self.input.read(&mut buf[filled..]) {
@@ -492,7 +500,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Brings a path into the form of [`Entry::path`].
-    fn path(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    fn normalize_path(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
         if name.len() > MAX_PATH {
             return Err(self.corrupt(format!("a path of {} bytes is too long", name.len())));
         }
@@ -534,7 +542,7 @@ impl<R: Read> Reader<R> {
 
 impl<R: Read + Seek> Reader<R> {
     /// Reads the archive in a file and seeks over contents that are not read, at almost no cost.
-    pub fn seekable(mut input: R, limits: Limits) -> io::Result<Reader<R>> {
+    pub fn seekable(mut input: R, limits: ReadLimits) -> io::Result<Reader<R>> {
         let start = input.stream_position()?;
         let length = input.seek(SeekFrom::End(0))?.saturating_sub(start);
         input.seek(SeekFrom::Start(start))?;
@@ -542,7 +550,7 @@ impl<R: Read + Seek> Reader<R> {
             input.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)?;
             Ok(bytes)
         };
-        Ok(Reader::over(BufReader::with_capacity(SEEKING_BUFFER, input), limits, jump, Some(length)))
+        Ok(Reader::with_skip(BufReader::with_capacity(SEEKING_BUFFER, input), limits, jump, Some(length)))
     }
 }
 
@@ -552,13 +560,13 @@ fn is_zero(block: &Block) -> bool {
 
 /// The first file that a folder's list (in an incremental archive of GNU tar) marks as unchanged since an earlier
 /// archive.
-fn dumped_before(list: &[u8]) -> Option<String> {
+fn first_unchanged_file(list: &[u8]) -> Option<String> {
     let name = list.split(|byte| *byte == 0).find_map(|record| record.strip_prefix(b"N"))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// Skips bytes by reading them.
-fn read_over<R: Read>(input: &mut BufReader<R>, bytes: u64) -> io::Result<u64> {
+fn skip_by_reading<R: Read>(input: &mut BufReader<R>, bytes: u64) -> io::Result<u64> {
     let mut left = bytes;
     while left > 0 {
         let read = match input.fill_buf() {

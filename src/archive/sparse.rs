@@ -17,7 +17,7 @@ pub struct Segment {
 }
 
 /// Adds a piece, which must lie behind the last one.
-pub fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
+pub fn push_segment(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
     let free = segments.last().map_or(0, |last| last.offset + last.length);
     if segment.offset < free || segment.offset.checked_add(segment.length).is_none() {
         return Err("the pieces of a sparse file overlap".to_owned());
@@ -32,7 +32,7 @@ pub fn push(segments: &mut Vec<Segment>, segment: Segment) -> Result<(), String>
 }
 
 /// Checks that the pieces fit a file of `size` bytes, `stored` of which are in the archive.
-pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String> {
+pub fn check_segments(segments: &[Segment], size: u64, stored: u64) -> Result<(), String> {
     let end = segments.last().map_or(0, |last| last.offset + last.length);
     let sum = segments.iter().map(|segment| segment.length).sum::<u64>();
     if end > size || sum != stored {
@@ -46,27 +46,27 @@ pub fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), String>
 
 /// Reads the header of the old GNU format: adds its pieces, and returns the real size and whether a block with more
 /// pieces follows.
-pub fn old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bool), String> {
+pub fn read_old_header(block: &Block, segments: &mut Vec<Segment>) -> Result<(u64, bool), String> {
     let header = Header::from_byte_slice(block);
     let gnu = header.as_gnu().ok_or("a sparse file in a form that is not known")?;
-    old_pieces(&gnu.sparse, segments)?;
-    let size = header::size(&gnu.realsize).ok_or("the size of a sparse file is no valid number")?;
+    read_old_pieces(&gnu.sparse, segments)?;
+    let size = header::parse_size(&gnu.realsize).ok_or("the size of a sparse file is no valid number")?;
     Ok((size, gnu.isextended[0] != 0))
 }
 
 /// Reads a further block of the old GNU format: adds its pieces, and returns whether yet another block follows.
-pub fn old_extension(block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
+pub fn read_old_extension(block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
     let mut more = GnuExtSparseHeader::new();
     more.as_mut_bytes().copy_from_slice(block);
-    old_pieces(more.sparse(), segments)?;
+    read_old_pieces(more.sparse(), segments)?;
     Ok(more.is_extended())
 }
 
-fn old_pieces(pieces: &[GnuSparseHeader], segments: &mut Vec<Segment>) -> Result<(), String> {
+fn read_old_pieces(pieces: &[GnuSparseHeader], segments: &mut Vec<Segment>) -> Result<(), String> {
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
-        let numbers = header::size(&piece.offset).zip(header::size(&piece.numbytes));
+        let numbers = header::parse_size(&piece.offset).zip(header::parse_size(&piece.numbytes));
         let (offset, length) = numbers.ok_or("a piece of a sparse file has no valid offset or length")?;
-        push(segments, Segment { offset, length })?;
+        push_segment(segments, Segment { offset, length })?;
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ pub struct MapReader {
 
 impl MapReader {
     /// Reads one block; returns whether the map is complete.
-    pub fn block(&mut self, block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
+    pub fn read_block(&mut self, block: &Block, segments: &mut Vec<Segment>) -> Result<bool, String> {
         let wrong = || "the map of a sparse file is not made of numbers".to_owned();
         for byte in block {
             match byte {
@@ -93,7 +93,7 @@ impl MapReader {
                 }
                 b'\n' => {
                     let number = self.number.take().ok_or_else(wrong)?;
-                    if self.number(number, segments)? {
+                    if self.take_number(number, segments)? {
                         return Ok(true);
                     }
                 }
@@ -103,7 +103,7 @@ impl MapReader {
         Ok(false)
     }
 
-    fn number(&mut self, number: u64, segments: &mut Vec<Segment>) -> Result<bool, String> {
+    fn take_number(&mut self, number: u64, segments: &mut Vec<Segment>) -> Result<bool, String> {
         let Some(left) = &mut self.left else {
             if number > MAX_SEGMENTS as u64 {
                 return Err(format!("a sparse file has more than {MAX_SEGMENTS} pieces"));
@@ -115,7 +115,7 @@ impl MapReader {
         let done = *left == 0;
         match self.offset.take() {
             None => self.offset = Some(number),
-            Some(offset) => push(segments, Segment { offset, length: number })?,
+            Some(offset) => push_segment(segments, Segment { offset, length: number })?,
         }
         Ok(done)
     }

@@ -55,7 +55,7 @@ impl Survey {
     /// Counts one entry.
     pub fn see(&mut self, entry: &Entry) {
         let path = entry.path.as_slice();
-        add(&mut self.whole, entry, path.is_empty());
+        add_to_tally(&mut self.whole, entry, path.is_empty());
         // The entry's folders may all be wanted parts, and so may the entry itself.
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
@@ -66,11 +66,11 @@ impl Survey {
                     self.tallies.push((prefix.to_owned(), ContentTally::default()));
                     self.tallies.len() - 1
                 });
-                add(&mut self.tallies[index].1, entry, itself);
+                add_to_tally(&mut self.tallies[index].1, entry, itself);
                 self.add_linked(index, prefix, entry);
             }
             if end > 0 && (depth <= 2 || volume_of(prefix).is_some()) {
-                self.part(prefix, entry, itself);
+                self.count_in_part(prefix, entry, itself);
             }
         }
     }
@@ -89,12 +89,12 @@ impl Survey {
         }
     }
 
-    fn part(&mut self, prefix: &[u8], entry: &Entry, itself: bool) {
+    fn count_in_part(&mut self, prefix: &[u8], entry: &Entry, itself: bool) {
         if let Some(tally) = self.parts.get_mut(prefix) {
-            add(tally, entry, itself);
+            add_to_tally(tally, entry, itself);
         } else if self.parts.len() < MAX_PARTS {
             let mut tally = ContentTally::default();
-            add(&mut tally, entry, itself);
+            add_to_tally(&mut tally, entry, itself);
             self.parts.insert(prefix.to_owned(), tally);
         } else {
             self.more_parts = true;
@@ -137,7 +137,7 @@ pub fn volume_of(path: &[u8]) -> Option<&[u8]> {
     (components.next() == Some(b"volumes")).then_some(name)
 }
 
-fn shape(kind: &Kind) -> Shape {
+fn shape_of(kind: &Kind) -> Shape {
     match kind {
         Kind::Folder => Shape::Folder,
         Kind::File | Kind::HardLink(_) => Shape::File,
@@ -145,10 +145,10 @@ fn shape(kind: &Kind) -> Shape {
     }
 }
 
-fn add(tally: &mut ContentTally, entry: &Entry, itself: bool) {
+fn add_to_tally(tally: &mut ContentTally, entry: &Entry, itself: bool) {
     let is_folder = entry.kind == Kind::Folder;
     if itself {
-        tally.root = Some(shape(&entry.kind));
+        tally.root = Some(shape_of(&entry.kind));
     }
     match (is_folder, itself) {
         (true, true) => {}

@@ -18,8 +18,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, major, minor, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use self::content::{Output, Piece, pieces, sparse_map};
-use self::headers::{About, TooMuch};
+use self::content::{ArchiveOutput, DataPiece, data_pieces, encode_sparse_map};
+use self::headers::{HeaderTooLarge, HeaderValues};
 use super::open::{changed, is_gone, open_folder, open_quietly};
 use super::xattrs::{Xattrs, xattrs_at, xattrs_of};
 use super::{Entry, Kind, below};
@@ -39,7 +39,7 @@ const NAMES: usize = 20;
 
 /// Which files are packed, and under which paths.
 #[derive(Debug, Default, Clone)]
-pub struct Options {
+pub struct PackOptions {
     /// Prefix of all paths, in the form of [`super::Entry::path`]; the root has the prefix as its path. With an empty
     /// prefix, a single file gets its own name.
     pub prefix: Vec<u8>,
@@ -50,7 +50,7 @@ pub struct Options {
 
 /// The result of packing.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackSummary {
     /// Number of entries that are no folders.
     pub files: u64,
     /// Number of folders, the root included.
@@ -111,53 +111,53 @@ enum Moment {
 }
 
 /// Packs the file or folder at `root`. A symlink there is followed; symlinks inside never are.
-pub fn pack(root: &Path, options: &Options, out: impl Write) -> Result<Packed, PackError> {
-    run(root, options, out, &mut |_, _| {}, None)
+pub fn pack(root: &Path, options: &PackOptions, out: impl Write) -> Result<PackSummary, PackError> {
+    pack_or_list(root, options, out, &mut |_, _| {}, None)
 }
 
 /// Calls `see` for each entry that [`pack`] would write; contents are not read.
 pub fn list(root: &Path, see: &mut dyn FnMut(&Entry)) -> Result<(), PackError> {
-    run(root, &Options::default(), io::sink(), &mut |_, _| {}, Some(see)).map(drop)
+    pack_or_list(root, &PackOptions::default(), io::sink(), &mut |_, _| {}, Some(see)).map(drop)
 }
 
 #[cfg(test)]
 fn pack_watched(
     root: &Path,
-    options: &Options,
+    options: &PackOptions,
     out: impl Write,
     watch: &mut dyn FnMut(Moment, &[u8]),
-) -> Result<Packed, PackError> {
-    run(root, options, out, watch, None)
+) -> Result<PackSummary, PackError> {
+    pack_or_list(root, options, out, watch, None)
 }
 
-fn run<'a>(
+fn pack_or_list<'a>(
     root: &Path,
-    options: &'a Options,
+    options: &'a PackOptions,
     out: impl Write,
     watch: &'a mut dyn FnMut(Moment, &[u8]),
     see: Option<&'a mut dyn FnMut(&Entry)>,
-) -> Result<Packed, PackError> {
+) -> Result<PackSummary, PackError> {
     let unreadable = |error: io::Error| PackError::Unreadable { path: root.display().to_string(), error };
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let source = openat(CWD, root, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
     let stat = fstat(&source).map_err(|error| unreadable(error.into()))?;
     let mut packer = Packer {
-        out: Output::new(out),
+        out: ArchiveOutput::new(out),
         options,
         path: options.prefix.clone(),
-        packed: Packed::default(),
+        packed: PackSummary::default(),
         links: HashMap::new(),
         listing: Vec::with_capacity(LIST_BYTES),
         watch,
         see,
     };
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => packer.tree(source)?,
+        FileType::Directory => packer.pack_tree(source)?,
         FileType::RegularFile => {
             if packer.path.is_empty() {
                 packer.path = root.file_name().map_or_else(|| b"file".to_vec(), |name| name.as_bytes().to_vec());
             }
-            packer.file(&source)?;
+            packer.pack_file(&source)?;
         }
         _ => return Err(unreadable(io::Error::other("it is neither a folder nor a file"))),
     }
@@ -186,11 +186,11 @@ struct Link {
 }
 
 struct Packer<'a, W> {
-    out: Output<W>,
-    options: &'a Options,
+    out: ArchiveOutput<W>,
+    options: &'a PackOptions,
     /// Path of the current entry in the archive.
     path: Vec<u8>,
-    packed: Packed,
+    packed: PackSummary,
     links: HashMap<(u64, u64), Link>,
     listing: Vec<u8>,
     watch: &'a mut dyn FnMut(Moment, &[u8]),
@@ -208,21 +208,21 @@ enum Want {
 }
 
 /// Bytes of a file's content without holes, as far as the file system tells.
-fn content(stat: &Stat) -> u64 {
+fn content_bytes(stat: &Stat) -> u64 {
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let on_disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     if is_file { u64::try_from(stat.st_size).unwrap_or(0).min(on_disk) } else { 0 }
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-fn id(stat: &Stat) -> (u64, u64) {
+fn file_id(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 impl<W: Write> Packer<'_, W> {
     /// Packs a folder and everything below it.
-    fn tree(&mut self, source: OwnedFd) -> Result<(), PackError> {
-        let root = self.folder(CString::default(), source)?;
+    fn pack_tree(&mut self, source: OwnedFd) -> Result<(), PackError> {
+        let root = self.pack_folder(CString::default(), source)?;
         let mut branches = vec![root];
         while let Some(branch) = branches.last_mut() {
             self.path.truncate(branch.path);
@@ -230,10 +230,10 @@ impl<W: Write> Packer<'_, W> {
                 branches.pop();
                 continue;
             };
-            push(&mut self.path, &name);
-            match reach(&mut branches).and_then(|parent| open_folder(parent, &name)) {
+            push_name(&mut self.path, &name);
+            match open_last_branch(&mut branches).and_then(|parent| open_folder(parent, &name)) {
                 Ok(source) => {
-                    let branch = self.folder(name, source)?;
+                    let branch = self.pack_folder(name, source)?;
                     branches.push(branch);
                     // The root stays open: all other folders can be reached from it.
                     if branches.len() > MAX_OPEN + 1 {
@@ -241,25 +241,25 @@ impl<W: Write> Packer<'_, W> {
                         branches[far.max(1)].source = None;
                     }
                 }
-                Err(error) => self.source_error(error)?,
+                Err(error) => self.handle_source_error(error)?,
             }
         }
         Ok(())
     }
 
     /// Packs a folder and its entries except folders.
-    fn folder(&mut self, name: CString, source: OwnedFd) -> Result<Branch, PackError> {
+    fn pack_folder(&mut self, name: CString, source: OwnedFd) -> Result<Branch, PackError> {
         let stat = fstat(&source).map_err(|error| self.unreadable(error.into()))?;
         let xattrs = xattrs_of(&source).map_err(|error| self.unreadable(error.into()))?;
-        self.header(b'5', &stat, &xattrs, b"", None)?;
+        self.write_header(b'5', &stat, &xattrs, b"", None)?;
         self.packed.folders += 1;
         let path = self.path.len();
-        let folders = self.list(&source)?;
-        Ok(Branch { name, id: id(&stat), source: Some(source), folders, path })
+        let folders = self.pack_entries(&source)?;
+        Ok(Branch { name, id: file_id(&stat), source: Some(source), folders, path })
     }
 
     /// Packs the entries of a folder, and returns the names of its folders.
-    fn list(&mut self, source: &OwnedFd) -> Result<Vec<CString>, PackError> {
+    fn pack_entries(&mut self, source: &OwnedFd) -> Result<Vec<CString>, PackError> {
         let mut folders = Vec::new();
         let mut buffer = std::mem::take(&mut self.listing);
         let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
@@ -269,7 +269,7 @@ impl<W: Write> Packer<'_, W> {
             let entry = match next {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.source_error(error)?;
+                    self.handle_source_error(error)?;
                     break;
                 }
             };
@@ -277,17 +277,17 @@ impl<W: Write> Packer<'_, W> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            push(&mut self.path, name);
+            push_name(&mut self.path, name);
             let kind = match entry.file_type() {
                 FileType::Unknown => statat(source, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_or(FileType::RegularFile, |stat| FileType::from_raw_mode(stat.st_mode)),
                 kind => kind,
             };
-            match self.want() {
+            match self.current_want() {
                 Want::Nothing => {}
                 _ if kind == FileType::Directory => folders.push(name.to_owned()),
                 Want::Way => {}
-                Want::All => self.entry(source, name, kind)?,
+                Want::All => self.pack_entry(source, name, kind)?,
             }
             self.path.truncate(length);
         }
@@ -295,9 +295,9 @@ impl<W: Write> Packer<'_, W> {
         Ok(folders)
     }
 
-    fn want(&self) -> Want {
+    fn current_want(&self) -> Want {
         let wanted = &self.options.wanted;
-        let path = self.relative();
+        let path = self.relative_path();
         if wanted.is_empty() || wanted.iter().any(|wanted| below(path, wanted).is_some()) {
             Want::All
         } else if wanted.iter().any(|wanted| below(wanted, path).is_some()) {
@@ -308,26 +308,26 @@ impl<W: Write> Packer<'_, W> {
     }
 
     /// Packs an entry that is no folder.
-    fn entry(&mut self, folder: &OwnedFd, name: &CStr, kind: FileType) -> Result<(), PackError> {
+    fn pack_entry(&mut self, folder: &OwnedFd, name: &CStr, kind: FileType) -> Result<(), PackError> {
         (self.watch)(Moment::Listed, &self.path);
         match kind {
             FileType::RegularFile => match open_quietly(folder, name, OFlags::empty()) {
-                Ok(source) => self.file(&source),
-                Err(error) => self.source_error(error),
+                Ok(source) => self.pack_file(&source),
+                Err(error) => self.handle_source_error(error),
             },
             FileType::Socket => {
                 self.packed.sockets += 1;
                 Ok(())
             }
-            _ => match self.special(folder, name) {
+            _ => match self.pack_special(folder, name) {
                 Ok(packed) => packed,
-                Err(error) => self.source_error(error),
+                Err(error) => self.handle_source_error(error),
             },
         }
     }
 
     /// Packs a symlink, FIFO or device.
-    fn special(&mut self, folder: &OwnedFd, name: &CStr) -> Result<Result<(), PackError>, Errno> {
+    fn pack_special(&mut self, folder: &OwnedFd, name: &CStr) -> Result<Result<(), PackError>, Errno> {
         let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let mut target = CString::default();
         let flag = match FileType::from_raw_mode(stat.st_mode) {
@@ -345,55 +345,55 @@ impl<W: Write> Packer<'_, W> {
             _ => return Err(Errno::NOENT),
         };
         let xattrs = xattrs_at(folder, name)?;
-        Ok(self.named(flag, &stat, &xattrs, target.to_bytes()))
+        Ok(self.pack_without_content(flag, &stat, &xattrs, target.to_bytes()))
     }
 
     /// Packs an entry without content, or a second name of one.
-    fn named(&mut self, flag: u8, stat: &Stat, xattrs: &Xattrs, target: &[u8]) -> Result<(), PackError> {
-        if !self.another_name(stat)? {
-            self.header(flag, stat, xattrs, target, None)?;
+    fn pack_without_content(&mut self, flag: u8, stat: &Stat, xattrs: &Xattrs, target: &[u8]) -> Result<(), PackError> {
+        if !self.pack_hard_link(stat)? {
+            self.write_header(flag, stat, xattrs, target, None)?;
             self.packed.files += 1;
         }
         Ok(())
     }
 
     /// Packs a file.
-    fn file(&mut self, source: &OwnedFd) -> Result<(), PackError> {
+    fn pack_file(&mut self, source: &OwnedFd) -> Result<(), PackError> {
         let stat = fstat(source).map_err(|error| self.unreadable(error.into()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return self.source_error(Errno::NOENT);
+            return self.handle_source_error(Errno::NOENT);
         }
-        if self.another_name(&stat)? {
+        if self.pack_hard_link(&stat)? {
             return Ok(());
         }
         let xattrs = xattrs_of(source).map_err(|error| self.unreadable(error.into()))?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let pieces = pieces(source, &stat).map_err(|error| self.unreadable(error.into()))?;
+        let pieces = data_pieces(source, &stat).map_err(|error| self.unreadable(error.into()))?;
         let is_whole = match pieces {
             None => {
-                self.header(b'0', &stat, &xattrs, b"", None)?;
+                self.write_header(b'0', &stat, &xattrs, b"", None)?;
                 (self.watch)(Moment::Announced, &self.path);
-                self.content(source, &[Piece { offset: 0, length: size }])?
+                self.pack_content(source, &[DataPiece { offset: 0, length: size }])?
             }
             Some(pieces) => {
-                let map = sparse_map(&pieces, size);
+                let map = encode_sparse_map(&pieces, size);
                 let held = pieces.iter().map(|piece| piece.length).sum::<u64>();
-                self.header(b'0', &stat, &xattrs, b"", Some((held, map.len() as u64)))?;
+                self.write_header(b'0', &stat, &xattrs, b"", Some((held, map.len() as u64)))?;
                 self.out.put(&map)?;
                 (self.watch)(Moment::Announced, &self.path);
-                self.content(source, &pieces)?
+                self.pack_content(source, &pieces)?
             }
         };
         self.packed.files += 1;
         let after = fstat(source).map_err(|error| self.unreadable(error.into()))?;
         if !is_whole || changed(&stat, &after) {
-            self.tear();
+            self.note_torn();
         }
         Ok(())
     }
 
     /// Packs these pieces of a file's content, with exactly their length; false: the file had less.
-    fn content(&mut self, source: &OwnedFd, pieces: &[Piece]) -> Result<bool, PackError> {
+    fn pack_content(&mut self, source: &OwnedFd, pieces: &[DataPiece]) -> Result<bool, PackError> {
         if self.see.is_some() {
             return Ok(true);
         }
@@ -414,11 +414,11 @@ impl<W: Write> Packer<'_, W> {
     }
 
     /// Packs a second name of a file that was packed before; false: it was not.
-    fn another_name(&mut self, stat: &Stat) -> Result<bool, PackError> {
+    fn pack_hard_link(&mut self, stat: &Stat) -> Result<bool, PackError> {
         if stat.st_nlink < 2 {
             return Ok(false);
         }
-        let id = id(stat);
+        let id = file_id(stat);
         let Some(link) = self.links.get_mut(&id) else {
             #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
             let left = stat.st_nlink as u64 - 1;
@@ -430,7 +430,7 @@ impl<W: Write> Packer<'_, W> {
         if is_last {
             self.links.remove(&id);
         }
-        self.header(b'1', stat, &Vec::new(), &target, None)?;
+        self.write_header(b'1', stat, &Vec::new(), &target, None)?;
         self.packed.files += 1;
         Ok(true)
     }
@@ -438,7 +438,7 @@ impl<W: Write> Packer<'_, W> {
     /// Writes a header. For a sparse file, `stored` has the number of content bytes in the archive and the length of
     /// the map before them.
     #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-    fn header(
+    fn write_header(
         &mut self,
         flag: u8,
         stat: &Stat,
@@ -463,12 +463,12 @@ impl<W: Write> Packer<'_, W> {
                 gid: stat.st_gid,
                 mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
                 xattrs: Vec::new(),
-                size: if flag == b'1' { content(stat) } else { size },
+                size: if flag == b'1' { content_bytes(stat) } else { size },
                 stored: stored.map_or(size, |(held, _)| held),
             });
             return Ok(());
         }
-        let about = About {
+        let about = HeaderValues {
             path: &self.path,
             flag,
             target,
@@ -480,47 +480,49 @@ impl<W: Write> Packer<'_, W> {
             device: matches!(flag, b'3' | b'4').then(|| (major(stat.st_rdev), minor(stat.st_rdev))),
             xattrs,
         };
-        match about.write() {
+        match about.to_blocks() {
             Ok(blocks) => Ok(self.out.put(&blocks)?),
-            Err(TooMuch) => Err(self.unreadable(io::Error::other("its attributes are too large for an archive"))),
+            Err(HeaderTooLarge) => {
+                Err(self.unreadable(io::Error::other("its attributes are too large for an archive")))
+            }
         }
     }
 
     /// Path of the current entry below the root.
-    fn relative(&self) -> &[u8] {
+    fn relative_path(&self) -> &[u8] {
         below(&self.path, &self.options.prefix).unwrap_or(&self.path)
     }
 
-    fn shown(&self) -> String {
-        match self.relative() {
+    fn shown_path(&self) -> String {
+        match self.relative_path() {
             b"" => ".".to_owned(),
             path => String::from_utf8_lossy(path).into_owned(),
         }
     }
 
-    fn tear(&mut self) {
+    fn note_torn(&mut self) {
         self.packed.torn_count += 1;
         if self.packed.torn.len() < NAMES {
-            let name = self.shown();
+            let name = self.shown_path();
             self.packed.torn.push(name);
         }
     }
 
     /// Handles an error of the source: a file that is gone counts as torn; any other error ends the packing.
-    fn source_error(&mut self, error: Errno) -> Result<(), PackError> {
+    fn handle_source_error(&mut self, error: Errno) -> Result<(), PackError> {
         if is_gone(error) {
-            self.tear();
+            self.note_torn();
             return Ok(());
         }
         Err(self.unreadable(error.into()))
     }
 
     fn unreadable(&self, error: io::Error) -> PackError {
-        PackError::Unreadable { path: self.shown(), error }
+        PackError::Unreadable { path: self.shown_path(), error }
     }
 }
 
-fn push(path: &mut Vec<u8>, name: &CStr) {
+fn push_name(path: &mut Vec<u8>, name: &CStr) {
     if !path.is_empty() {
         path.push(b'/');
     }
@@ -528,14 +530,14 @@ fn push(path: &mut Vec<u8>, name: &CStr) {
 }
 
 /// Opens the last branch, by names from the nearest open one. Branches near it stay open too, since they are next.
-fn reach(branches: &mut [Branch]) -> Result<&OwnedFd, Errno> {
+fn open_last_branch(branches: &mut [Branch]) -> Result<&OwnedFd, Errno> {
     let last = branches.len() - 1;
     let open = branches.iter().rposition(|branch| branch.source.is_some()).unwrap_or(0);
     let mut passing: Option<OwnedFd> = None;
     for at in open + 1..=last {
         let parent = passing.as_ref().or(branches[at - 1].source.as_ref()).ok_or(Errno::NOENT)?;
         let source = open_folder(parent, &branches[at].name)?;
-        if id(&fstat(&source)?) != branches[at].id {
+        if file_id(&fstat(&source)?) != branches[at].id {
             return Err(Errno::NOENT);
         }
         if last - at < MAX_OPEN / 2 {

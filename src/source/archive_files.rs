@@ -5,7 +5,7 @@ use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use super::access::{Presence, SourceContext};
-use super::decrypt::{self, Plain, Unlocked};
+use super::decrypt::{self, PlainText, UnlockedKeys};
 use super::error::SourceError;
 use super::spool;
 use crate::model::event::Snapshot;
@@ -18,7 +18,7 @@ pub type FindFiles = fn(&Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError>;
 #[derive(Debug)]
 pub struct ArchiveFiles {
     stored: StoredFiles,
-    keys: Unlocked,
+    keys: UnlockedKeys,
 }
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ enum StoredFiles {
 impl ArchiveFiles {
     /// Finds the files of a source and fetches its keys. Reads standard input to its end.
     pub fn open(spec: &SourceSpec, context: &SourceContext, find: FindFiles) -> Result<ArchiveFiles, SourceError> {
-        let fetch_keys = || Unlocked::fetch(&spec.keys, &context.environment);
+        let fetch_keys = || UnlockedKeys::fetch(&spec.keys, &context.environment);
         match &spec.place.location {
             SourceLocation::Path(path) => {
                 let stored = StoredFiles::Named(find(path)?);
@@ -66,7 +66,7 @@ impl ArchiveFiles {
     }
 
     /// Opens a snapshot at its beginning and decrypts it if necessary.
-    pub fn plain(&self, snapshot: &Snapshot) -> Result<Plain, SourceError> {
+    pub fn plain(&self, snapshot: &Snapshot) -> Result<PlainText, SourceError> {
         let (file, path) = match &self.stored {
             StoredFiles::Named(_) => {
                 let path = self.path(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?.to_owned();

@@ -28,20 +28,20 @@ const MAX_WORDS: u64 = 64 * 1024;
 
 /// Keys for encrypted files, fetched from where the user keeps them.
 #[derive(Debug, Clone, Default)]
-pub struct Unlocked {
+pub struct UnlockedKeys {
     passphrase: Option<Secret>,
     identity: Option<PathBuf>,
 }
 
-impl Unlocked {
+impl UnlockedKeys {
     /// Fetches the keys that `keys` names.
-    pub fn fetch(keys: &Keys, environment: &Environment) -> Result<Unlocked, SourceError> {
+    pub fn fetch(keys: &Keys, environment: &Environment) -> Result<UnlockedKeys, SourceError> {
         let passphrase = keys.passphrase.as_ref().map(|place| {
             let secret = secrets::fetch(place, |name| environment.get_or_empty(name).map(str::to_owned));
             secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be fetched: {words}")))
         });
         let passphrase = passphrase.transpose()?;
-        Ok(Unlocked { passphrase, identity: keys.identity.clone() })
+        Ok(UnlockedKeys { passphrase, identity: keys.identity.clone() })
     }
 }
 
@@ -61,7 +61,7 @@ impl DecryptTrouble {
 }
 
 /// The plain text of a file, from its beginning.
-pub enum Plain {
+pub enum PlainText {
     /// The file is not encrypted.
     File(File),
     /// The file is encrypted. Any read may fail; then the second value has the error.
@@ -69,25 +69,25 @@ pub enum Plain {
 }
 
 /// Opens a file and decrypts it if necessary. Errors name the file by `path`.
-pub fn open(mut file: File, path: &Path, keys: &Unlocked) -> Result<Plain, SourceError> {
+pub fn open(mut file: File, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
     let unreachable = |error| SourceError::Unreachable { path: path.to_owned(), error };
     let mut head = Vec::with_capacity(HEAD);
     (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(unreachable)?;
     file.rewind().map_err(unreachable)?;
     match detect_encryption(&head) {
-        None => Ok(Plain::File(file)),
+        None => Ok(PlainText::File(file)),
         Some(Encryption::Age | Encryption::AgeArmored) => {
-            Ok(Plain::Decrypted(open_age(file, path, keys)?, DecryptTrouble::default()))
+            Ok(PlainText::Decrypted(open_age(file, path, keys)?, DecryptTrouble::default()))
         }
         Some(Encryption::OpenPgp) => {
             let trouble = DecryptTrouble::default();
             let reader = open_gpg(Command::new("gpg"), file, path, keys, trouble.clone())?;
-            Ok(Plain::Decrypted(Box::new(reader), trouble))
+            Ok(PlainText::Decrypted(Box::new(reader), trouble))
         }
     }
 }
 
-fn open_age(file: File, path: &Path, keys: &Unlocked) -> Result<Box<dyn Read + Send>, SourceError> {
+fn open_age(file: File, path: &Path, keys: &UnlockedKeys) -> Result<Box<dyn Read + Send>, SourceError> {
     let locked_out = |words: String| SourceError::LockedOut(format!("{} is encrypted by age: {words}", path.display()));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(BufReader::new(file)))
         .map_err(|error| SourceError::Broken(format!("the head of {}: {error}", path.display())))?;
@@ -124,7 +124,7 @@ pub fn open_gpg(
     mut command: Command,
     file: File,
     path: &Path,
-    keys: &Unlocked,
+    keys: &UnlockedKeys,
     trouble: DecryptTrouble,
 ) -> Result<Gpg, SourceError> {
     let failed = |error: io::Error| match error.kind() {

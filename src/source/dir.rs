@@ -9,7 +9,7 @@ use super::archive_files::{self, not_of_this_machine};
 use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
-use crate::archive::write::{self, Options, PackError};
+use crate::archive::write::{self, PackError, PackOptions};
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourceSpec};
 
@@ -63,7 +63,7 @@ impl SnapshotReader for DirReader<'_> {
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         // If the root itself is wanted, the whole folder is: the packer takes an empty list for that.
         let wanted = if wanted.iter().any(Vec::is_empty) { Vec::new() } else { wanted.to_vec() };
-        let packed = write::pack(self.path, &Options { prefix: Vec::new(), wanted }, out)
+        let packed = write::pack(self.path, &PackOptions { prefix: Vec::new(), wanted }, out)
             .map_err(|error| failed(self.path, error))?;
         if packed.torn_count > 0 {
             return Err(SourceError::Unreachable {

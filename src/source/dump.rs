@@ -15,10 +15,10 @@ use std::sync::{Mutex, PoisonError};
 
 use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
 use super::archive_files::{self, ArchiveFiles};
-use super::decrypt::Plain;
+use super::decrypt::PlainText;
 use super::error::SourceError;
 use super::snapshots;
-use crate::archive::write::{self, Options, PackError};
+use crate::archive::write::{self, PackError, PackOptions};
 use crate::archive::{Entry, Kind, compression};
 use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
@@ -36,7 +36,7 @@ const REDIS: [&[u8]; 2] = [b"REDIS0", b"VALKEY"];
 const REDIS_END: (u8, usize) = (0xff, 9);
 
 /// A function that reads the content of a dump.
-type Reading<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
+type ContentReader<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
 
 /// The dumps of a source.
 #[derive(Debug)]
@@ -68,14 +68,14 @@ pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
 impl DumpSource {
     /// Reads a dump to its end and summarises it; the result is kept. An incomplete dump and a file of another format
     /// are errors.
-    fn look(&self, snapshot: &Snapshot) -> Result<Dump, SourceError> {
+    fn summarize(&self, snapshot: &Snapshot) -> Result<Dump, SourceError> {
         let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dump) = known().get(&snapshot.id) {
             return Ok(dump.clone());
         }
         let dump = match self.folder(snapshot) {
-            Some(folder) => look_into(folder)?,
-            None => self.read(snapshot, &mut |reader| look_at(reader, snapshot))?,
+            Some(folder) => summarize_folder(folder)?,
+            None => self.read(snapshot, &mut |reader| summarize_file(reader, snapshot))?,
         };
         known().insert(snapshot.id.clone(), dump.clone());
         Ok(dump)
@@ -88,13 +88,13 @@ impl DumpSource {
 
     /// Reads a file from its beginning, decrypted and uncompressed. A failed decryption gives another error than
     /// damaged content.
-    fn read<T>(&self, snapshot: &Snapshot, read: &mut Reading<'_, T>) -> Result<T, SourceError> {
+    fn read<T>(&self, snapshot: &Snapshot, read: &mut ContentReader<'_, T>) -> Result<T, SourceError> {
         let broken = |error: io::Error| {
             SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
         };
         match self.files.plain(snapshot)? {
-            Plain::File(file) => read(compression::open(file).map_err(broken)?),
-            Plain::Decrypted(reader, trouble) => {
+            PlainText::File(file) => read(compression::open(file).map_err(broken)?),
+            PlainText::Decrypted(reader, trouble) => {
                 let result = compression::open(reader).map_err(broken).and_then(&mut *read);
                 // The decryption error explains the early end better than the error of the dump's reader.
                 trouble.take().map_or(result, Err)
@@ -104,7 +104,7 @@ impl DumpSource {
 }
 
 /// The error of a failed read of a dump.
-fn unread(snapshot: &Snapshot, error: io::Error) -> SourceError {
+fn read_error(snapshot: &Snapshot, error: io::Error) -> SourceError {
     match error.kind() {
         ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("the dump {}: {error}", snapshot.id)),
         ErrorKind::InvalidData => SourceError::Broken(format!("the dump {}: {error}", snapshot.id)),
@@ -112,19 +112,19 @@ fn unread(snapshot: &Snapshot, error: io::Error) -> SourceError {
     }
 }
 
-fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dump, SourceError> {
+fn summarize_file(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dump, SourceError> {
     let mut reader = BufReader::with_capacity(BUFFER, reader);
     let head = match reader.fill_buf() {
         Ok(head) => head[..head.len().min(HEAD)].to_vec(),
-        Err(error) => return Err(unread(snapshot, error)),
+        Err(error) => return Err(read_error(snapshot, error)),
     };
     let incomplete = |words: &str| SourceError::Incomplete(format!("the dump {}: {words}", snapshot.id));
     if head.starts_with(archive::MAGIC) {
-        return look_at_archive(reader, snapshot);
+        return summarize_archive(reader, snapshot);
     }
     if REDIS.iter().any(|magic| head.starts_with(magic)) {
         let dump = Dump::new(DumpFormat::Redis);
-        let (bytes, tail) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+        let (bytes, tail) = read_to_end(&mut reader).map_err(|error| read_error(snapshot, error))?;
         let (mark, from_end) = REDIS_END;
         return if tail.len() == from_end && tail.first() == Some(&mark) {
             Ok(Dump { bytes, ..dump })
@@ -134,14 +134,15 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dum
     }
     if head.get(257..262) == Some(b"ustar") && head.starts_with(TOC.as_bytes()) {
         let dump = Dump::new(DumpFormat::PostgresArchive);
-        let (bytes, _) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+        let (bytes, _) = read_to_end(&mut reader).map_err(|error| read_error(snapshot, error))?;
         return Ok(Dump { bytes, ..dump });
     }
     if let Some(what) = other_format(&head) {
         let words = format!("{} is {what}, and no known kind of dump", snapshot.id);
         return Err(SourceError::NoDump(words));
     }
-    let sql::SqlSummary { dump, lacks, of_sqlite } = sql::look(reader).map_err(|error| unread(snapshot, error))?;
+    let sql::SqlSummary { dump, lacks, of_sqlite } =
+        sql::summarize(reader).map_err(|error| read_error(snapshot, error))?;
     if of_sqlite {
         let words = format!(
             "{} has statements for SQLite, whose service has no server to load them; restore its file instead",
@@ -155,11 +156,14 @@ fn look_at(reader: Box<dyn Read + Send + '_>, snapshot: &Snapshot) -> Result<Dum
     }
 }
 
-fn look_at_archive(mut reader: BufReader<Box<dyn Read + Send + '_>>, snapshot: &Snapshot) -> Result<Dump, SourceError> {
-    let mut counted = Counted { inner: &mut reader, bytes: 0 };
-    let seen = archive::look(&mut counted).map_err(|error| unread(snapshot, cut_off(error)))?;
+fn summarize_archive(
+    mut reader: BufReader<Box<dyn Read + Send + '_>>,
+    snapshot: &Snapshot,
+) -> Result<Dump, SourceError> {
+    let mut counted = CountingReader { inner: &mut reader, bytes: 0 };
+    let seen = archive::summarize(&mut counted).map_err(|error| read_error(snapshot, toc_error(error)))?;
     let of_toc = counted.bytes;
-    let (rest, _) = to_end(&mut reader).map_err(|error| unread(snapshot, error))?;
+    let (rest, _) = read_to_end(&mut reader).map_err(|error| read_error(snapshot, error))?;
     let rows = (seen.with_rows == 0).then_some(0);
     if seen.with_rows > 0 && rest == 0 {
         let words = format!("the dump {}: it ends after its table of contents, and has no rows", snapshot.id);
@@ -169,7 +173,7 @@ fn look_at_archive(mut reader: BufReader<Box<dyn Read + Send + '_>>, snapshot: &
 }
 
 /// Summarises a folder of `pg_dump -Fd` and checks that it has the files of its table of contents.
-fn look_into(folder: &Path) -> Result<Dump, SourceError> {
+fn summarize_folder(folder: &Path) -> Result<Dump, SourceError> {
     let shown = folder.display();
     let unreachable = |error| SourceError::Unreachable { path: folder.to_owned(), error };
     let toc = match File::open(folder.join(TOC)) {
@@ -179,7 +183,7 @@ fn look_into(folder: &Path) -> Result<Dump, SourceError> {
         }
         other => other.map_err(unreachable)?,
     };
-    let seen = archive::look(BufReader::new(toc)).map_err(|error| match error.kind() {
+    let seen = archive::summarize(BufReader::new(toc)).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("{shown}/{TOC} ends in the middle")),
         ErrorKind::InvalidData => SourceError::Broken(format!("{shown}/{TOC}: {error}")),
         _ => unreachable(error),
@@ -198,7 +202,7 @@ fn look_into(folder: &Path) -> Result<Dump, SourceError> {
     Ok(Dump { bytes, rows: (seen.with_rows == 0).then_some(0), ..seen.dump })
 }
 
-fn cut_off(error: io::Error) -> io::Error {
+fn toc_error(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle of its table of contents"),
         _ => error,
@@ -217,7 +221,7 @@ fn other_format(head: &[u8]) -> Option<&'static str> {
 }
 
 /// Reads to the end; returns the number of bytes and the last few of them.
-fn to_end(reader: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
+fn read_to_end(reader: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
     let (mut bytes, mut tail) = (0, Vec::new());
     let mut piece = vec![0; BUFFER];
     loop {
@@ -233,12 +237,12 @@ fn to_end(reader: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
     }
 }
 
-struct Counted<R> {
+struct CountingReader<R> {
     inner: R,
     bytes: u64,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
@@ -252,7 +256,7 @@ impl Source for DumpSource {
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
-        let dump = self.look(snapshot)?;
+        let dump = self.summarize(snapshot)?;
         let reader = DumpReader { source: self, snapshot: snapshot.clone(), dump: dump.clone() };
         Ok(Access::Dump(dump, Box::new(reader)))
     }
@@ -262,7 +266,8 @@ impl SnapshotReader for DumpReader<'_> {
     fn list(&self, _max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let name = self.dump.format.file();
         if let Some(folder) = self.source.folder(&self.snapshot) {
-            return write::list(folder, &mut |entry| see(&within(entry, name))).map_err(|error| failed(folder, error));
+            return write::list(folder, &mut |entry| see(&nested_entry(entry, name)))
+                .map_err(|error| failed(folder, error));
         }
         see(&write::plain_file(name.as_bytes(), self.dump.bytes));
         Ok(())
@@ -271,21 +276,21 @@ impl SnapshotReader for DumpReader<'_> {
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         let name = self.dump.format.file().as_bytes();
         if let Some(folder) = self.source.folder(&self.snapshot) {
-            let options = Options { prefix: name.to_vec(), wanted: Vec::new() };
+            let options = PackOptions { prefix: name.to_vec(), wanted: Vec::new() };
             return write::pack(folder, &options, out).map(drop).map_err(|error| failed(folder, error));
         }
         self.source.read(&self.snapshot, &mut |mut reader| {
             let packed = write::pack_stream(&write::plain_file(name, self.dump.bytes), &mut reader, &mut *out);
             packed.map_err(|error| match error {
                 PackError::Output(error) => SourceError::Unheard(error),
-                PackError::Unreadable { error, .. } => unread(&self.snapshot, error),
+                PackError::Unreadable { error, .. } => read_error(&self.snapshot, error),
             })
         })
     }
 }
 
 /// The entry of a folder, moved below the folder `name`.
-fn within(entry: &Entry, name: &str) -> Entry {
+fn nested_entry(entry: &Entry, name: &str) -> Entry {
     let mut path = name.as_bytes().to_vec();
     if !entry.path.is_empty() {
         path.push(b'/');

@@ -29,7 +29,7 @@ pub enum SourceError {
     #[error("{0}")]
     NoSnapshot(String),
     /// The names of the snapshots differ in more than their times, so they are not of one thing.
-    #[error("these are not backups of one thing, so none can be chosen as the newest: {}", few(.0))]
+    #[error("these are not backups of one thing, so none can be chosen as the newest: {}", first_names(.0))]
     Several(Vec<String>),
     /// The archive is damaged.
     #[error("{0}")]
@@ -61,7 +61,7 @@ pub enum SourceError {
 }
 
 /// The first names, and the number of the others.
-fn few(names: &[String]) -> String {
+fn first_names(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
     let first = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if more == 0 { first } else { format!("{first} and {more} more") }

@@ -79,8 +79,8 @@ mod tests {
             (SourcePlace::at_path(SourceKind::Tar, at("none-*.tar")), "no file fits "),
             (SourcePlace::at_path(SourceKind::Tar, at("none/app-*.tar")), "there is no folder "),
         ] {
-            let told = found(&place).expect_err("it is not there");
-            assert!(told.contains(expected), "{place}: {told}");
+            let error = found(&place).expect_err("it is not there");
+            assert!(error.contains(expected), "{place}: {error}");
         }
     }
 
@@ -107,8 +107,8 @@ mod tests {
             (command("echo fixture-there-secret; exit 3"), "its command ended with exit status: 3"),
             (command("true"), "its command printed nothing"),
         ] {
-            let told = secret(&place, variable).expect_err("it is not there");
-            assert!(told.contains(expected) && !told.contains("fixture-there"), "{told}");
+            let error = secret(&place, variable).expect_err("it is not there");
+            assert!(error.contains(expected) && !error.contains("fixture-there"), "{error}");
         }
         assert_eq!(identity(&at("full")), Ok(()));
         fs::write(at("nothing"), "").expect("written");

@@ -28,12 +28,12 @@ pub fn fetch(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) -> 
             Some(value) if value.trim().is_empty() => Err(format!("the environment variable {name} is empty")),
             Some(value) => Ok(Secret::new(value)),
         },
-        SecretPlace::Command(command) => printed(command),
+        SecretPlace::Command(command) => run_for_secret(command),
     }
 }
 
 /// Runs a command and takes the first line of its output.
-fn printed(command: &str) -> Result<Secret, String> {
+fn run_for_secret(command: &str) -> Result<Secret, String> {
     let mut shell = Command::new("sh");
     let output = shell.args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.map_err(|error| format!("the shell for its command cannot be started: {error}"))?;

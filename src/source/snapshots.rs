@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::SourceError;
-use super::timestamp_from_name::in_name;
+use super::timestamp_from_name::timestamp_in_name;
 use crate::model::event::Snapshot;
 use crate::model::source_kind::{is_archive_name, is_dump_name};
 
@@ -18,28 +18,28 @@ const NEAR: SignedDuration = SignedDuration::from_hours(26);
 
 /// The folders of a path, oldest first: the path itself, or the folders that match a pattern in the last component.
 pub fn folders(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
-    at(path, Kind::Folder, |_| true)
+    find_snapshots(path, SnapshotForm::Folder, |_| true)
 }
 
 /// The archives of a path, oldest first: the path itself, the files that match a pattern in the last component, or the
 /// archives in the folder at the path.
 pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() {
-        return match at(&path.join("*"), Kind::Archive, is_archive_name) {
+        return match find_snapshots(&path.join("*"), SnapshotForm::Archive, is_archive_name) {
             Err(SourceError::NoSnapshot(why)) => {
-                Err(SourceError::NoSnapshot(format!("{}: {why}", Kind::Archive.not(path))))
+                Err(SourceError::NoSnapshot(format!("{}: {why}", SnapshotForm::Archive.mismatch(path))))
             }
             found => found,
         };
     }
-    at(path, Kind::Archive, |_| true)
+    find_snapshots(path, SnapshotForm::Archive, |_| true)
 }
 
 /// The dumps of a path, oldest first: the path itself (a file or a folder of `pg_dump -Fd`), the dumps that match a
 /// pattern in the last component, or the dumps in the folder at the path.
 pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() && !is_dump_folder(path) {
-        return match at(&path.join("*"), Kind::Dump, is_dump_name) {
+        return match find_snapshots(&path.join("*"), SnapshotForm::Dump, is_dump_name) {
             Err(SourceError::NoSnapshot(_)) => Err(SourceError::NoSnapshot(format!(
                 "{} is a folder without a dump in it (such as app.sql.gz), and no folder of pg_dump -Fd",
                 path.display()
@@ -47,7 +47,7 @@ pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
             found => found,
         };
     }
-    at(path, Kind::Dump, |_| true)
+    find_snapshots(path, SnapshotForm::Dump, |_| true)
 }
 
 fn is_dump_folder(path: &Path) -> bool {
@@ -56,59 +56,63 @@ fn is_dump_folder(path: &Path) -> bool {
 
 /// The kind of thing that is a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SnapshotForm {
     Folder,
     Archive,
     Dump,
 }
 
-impl Kind {
-    fn is(self, path: &Path, metadata: &Metadata) -> bool {
+impl SnapshotForm {
+    fn fits(self, path: &Path, metadata: &Metadata) -> bool {
         match self {
-            Kind::Folder => metadata.is_dir(),
-            Kind::Archive => !metadata.is_dir(),
-            Kind::Dump => !metadata.is_dir() || is_dump_folder(path),
+            SnapshotForm::Folder => metadata.is_dir(),
+            SnapshotForm::Archive => !metadata.is_dir(),
+            SnapshotForm::Dump => !metadata.is_dir() || is_dump_folder(path),
         }
     }
 
-    fn word(self) -> &'static str {
+    fn noun(self) -> &'static str {
         match self {
-            Kind::Folder => "folder",
-            Kind::Archive | Kind::Dump => "file",
+            SnapshotForm::Folder => "folder",
+            SnapshotForm::Archive | SnapshotForm::Dump => "file",
         }
     }
 
     /// The message about a path that has a thing of another kind.
-    fn not(self, path: &Path) -> String {
+    fn mismatch(self, path: &Path) -> String {
         let shown = path.display();
         match self {
-            Kind::Folder => format!("{shown} is no folder; write `tar:{shown}` for an archive"),
-            Kind::Archive => format!("{shown} is a folder and no archive; write `dir:{shown}` for it"),
-            Kind::Dump => format!("{shown} is a folder, and no folder of pg_dump -Fd"),
+            SnapshotForm::Folder => format!("{shown} is no folder; write `tar:{shown}` for an archive"),
+            SnapshotForm::Archive => format!("{shown} is a folder and no archive; write `dir:{shown}` for it"),
+            SnapshotForm::Dump => format!("{shown} is a folder, and no folder of pg_dump -Fd"),
         }
     }
 }
 
-fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
-    let cannot = |kind: Kind, path: &Path, error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => SourceError::NotThere(format!("there is no {} {}", kind.word(), path.display())),
+fn find_snapshots(
+    path: &Path,
+    kind: SnapshotForm,
+    fits: impl Fn(&str) -> bool,
+) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
+    let cannot = |kind: SnapshotForm, path: &Path, error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SourceError::NotThere(format!("there is no {} {}", kind.noun(), path.display())),
         _ => SourceError::Unreachable { path: path.to_owned(), error },
     };
     let named = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !named.contains(['*', '?', '[']) || std::fs::symlink_metadata(path).is_ok() {
         let metadata = std::fs::metadata(path).map_err(|error| cannot(kind, path, error))?;
-        if !kind.is(path, &metadata) {
-            return Err(SourceError::NotThere(kind.not(path)));
+        if !kind.fits(path, &metadata) {
+            return Err(SourceError::NotThere(kind.mismatch(path)));
         }
         let named = if named.is_empty() { path.display().to_string() } else { named };
-        return Ok(vec![(Snapshot { time: time(&named, &metadata), id: named }, path.to_owned())]);
+        return Ok(vec![(Snapshot { time: snapshot_time(&named, &metadata), id: named }, path.to_owned())]);
     }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let pattern =
         glob::Pattern::new(&named).map_err(|error| SourceError::NotThere(format!("{named} is no pattern: {error}")))?;
     let (mut found, mut other, mut seen) = (Vec::new(), None, 0_usize);
-    for entry in std::fs::read_dir(folder).map_err(|error| cannot(Kind::Folder, folder, error))? {
-        let entry = entry.map_err(|error| cannot(Kind::Folder, folder, error))?;
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot(SnapshotForm::Folder, folder, error))? {
+        let entry = entry.map_err(|error| cannot(SnapshotForm::Folder, folder, error))?;
         seen += 1;
         let name = entry.file_name().to_string_lossy().into_owned();
         // A link such as `backup-latest.tar.gz` is a second name of another snapshot.
@@ -117,10 +121,10 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
         if is_link || !pattern.matches(&name) || !fits(&name) {
             continue;
         }
-        if kind.is(&entry.path(), &metadata) {
-            found.push((Snapshot { time: time(&name, &metadata), id: name }, entry.path()));
+        if kind.fits(&entry.path(), &metadata) {
+            found.push((Snapshot { time: snapshot_time(&name, &metadata), id: name }, entry.path()));
         } else {
-            other = Some(kind.not(&entry.path()));
+            other = Some(kind.mismatch(&entry.path()));
         }
     }
     if found.is_empty() {
@@ -129,12 +133,12 @@ fn at(path: &Path, kind: Kind, fits: impl Fn(&str) -> bool) -> Result<Vec<(Snaps
                 1 => "one other thing is".to_owned(),
                 seen => format!("{seen} other things are"),
             };
-            format!("no {} fits {} ({others} there)", kind.word(), path.display())
+            format!("no {} fits {} ({others} there)", kind.noun(), path.display())
         })));
     }
     // If all names have times, these order the snapshots: copied files have the times of the copy.
-    if found.iter().all(|(snapshot, _)| in_name(&snapshot.id).is_some()) {
-        found.sort_by(|(a, _), (b, _)| (in_name(&a.id), &a.id).cmp(&(in_name(&b.id), &b.id)));
+    if found.iter().all(|(snapshot, _)| timestamp_in_name(&snapshot.id).is_some()) {
+        found.sort_by(|(a, _), (b, _)| (timestamp_in_name(&a.id), &a.id).cmp(&(timestamp_in_name(&b.id), &b.id)));
     } else {
         found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
     }
@@ -165,9 +169,9 @@ fn stem(id: &str) -> String {
     words.filter(is_of_name).collect::<Vec<_>>().join(" ")
 }
 
-fn time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
+fn snapshot_time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    match (in_name(name), modified) {
+    match (timestamp_in_name(name), modified) {
         (Some(named), Some(modified)) if modified.duration_since(named).abs() <= NEAR => Some(modified),
         (Some(named), _) => Some(named),
         (None, modified) => modified,

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
 use super::archive_files::{self, ArchiveFiles};
-use super::decrypt::Plain;
+use super::decrypt::PlainText;
 use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::compression::{self, Compression};
 use crate::archive::error::ArchiveFault;
-use crate::archive::read::{Limits, Reader};
+use crate::archive::read::{ReadLimits, Reader};
 use crate::model::event::Snapshot;
 use crate::model::source::SourceSpec;
 
@@ -57,9 +57,9 @@ impl Source for TarSource {
 impl SnapshotReader for TarReader<'_> {
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let bound = if max_entries == 0 { u64::MAX } else { max_entries };
-        let limits = Limits { max_entries: bound };
+        let limits = ReadLimits { max_entries: bound };
         match self.files.plain(&self.snapshot)? {
-            Plain::File(mut file) => {
+            PlainText::File(mut file) => {
                 let unreachable = |error| self.unreachable(error);
                 if is_packed(&mut file).map_err(unreachable)? {
                     list(unpacked(file, limits)?, bound, see)
@@ -68,7 +68,7 @@ impl SnapshotReader for TarReader<'_> {
                     list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
                 }
             }
-            Plain::Decrypted(reader, trouble) => {
+            PlainText::Decrypted(reader, trouble) => {
                 let result = unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
                 // The decryption error explains the early end better than the error of the archive's reader.
                 trouble.take().map_or(result, Err)
@@ -78,8 +78,8 @@ impl SnapshotReader for TarReader<'_> {
 
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         match self.files.plain(&self.snapshot)? {
-            Plain::File(file) => pass_on(file, out, |error| self.unreachable(error)),
-            Plain::Decrypted(reader, trouble) => {
+            PlainText::File(file) => pass_on(file, out, |error| self.unreachable(error)),
+            PlainText::Decrypted(reader, trouble) => {
                 let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", self.snapshot.id));
                 let result = pass_on(reader, out, broken);
                 trouble.take().map_or(result, Err)
@@ -103,7 +103,7 @@ fn is_packed(file: &mut File) -> io::Result<bool> {
 
 fn unpacked<'a>(
     input: impl Read + Send + 'a,
-    limits: Limits,
+    limits: ReadLimits,
 ) -> Result<Reader<Box<dyn Read + Send + 'a>>, SourceError> {
     let plain = compression::open(input)
         .map_err(|error| SourceError::Broken(format!("its beginning cannot be unpacked: {error}")))?;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 /// The last date in a name, with the time of day behind it if there is one. Taken as UTC, since names do not give a
 /// zone.
-pub fn in_name(name: &str) -> Option<Timestamp> {
+pub fn timestamp_in_name(name: &str) -> Option<Timestamp> {
     let bytes = name.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
     starts.rev().find_map(|at| date_and_time(&bytes[at..]))
@@ -75,14 +75,14 @@ mod tests {
             ("host1-2026.11.22-03.00.00.tar", "2026-11-22T03:00:00Z"),
             ("v20250101-of-2026-11-22.tar", "2026-11-22T00:00:00Z"),
         ] {
-            assert_eq!(in_name(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
+            assert_eq!(timestamp_in_name(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
         }
     }
 
     #[test]
     fn other_numbers_are_no_times() {
         for name in ["app.tar.gz", "app-1234.tar", "app-20261342.tar", "build-123456789012.tar", "0001-01-01.tar"] {
-            assert_eq!(in_name(name), None, "{name}");
+            assert_eq!(timestamp_in_name(name), None, "{name}");
         }
     }
 }

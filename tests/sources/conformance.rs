@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::local_host::context;
 use crate::support::encrypted::encrypted_by_age;
 use crate::support::trees::{self, ALL, archived, assert_same, listing, read};
-use rehearsa::archive::write::{Options, pack};
+use rehearsa::archive::write::{PackOptions, pack};
 use rehearsa::archive::{Entry, Kind as What, below};
 use rehearsa::model::event::Snapshot;
 use rehearsa::model::source::{
@@ -131,7 +131,7 @@ fn spec(place: SourcePlace, keys: Keys) -> SourceSpec {
 
 fn packed(tree: &Path) -> Vec<u8> {
     let mut archive = Vec::new();
-    pack(tree, &Options::default(), &mut archive).expect("packed");
+    pack(tree, &PackOptions::default(), &mut archive).expect("packed");
     archive
 }
 

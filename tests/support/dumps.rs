@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rehearsa::archive::read::{Limits, Reader};
+use rehearsa::archive::read::{ReadLimits, Reader};
 use rehearsa::model::source::{Keys, SourcePlace, SourceSpec};
 use rehearsa::model::source_kind::SourceKind;
 use rehearsa::source::Backup;
@@ -19,7 +19,7 @@ pub fn dump_spec(path: &Path) -> SourceSpec {
 pub fn streamed_entries(backup: &Backup) -> Vec<(String, Vec<u8>)> {
     let mut archive = Vec::new();
     backup.stream(&[Vec::new()], &mut archive).expect("it can be read");
-    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
+    let mut reader = Reader::new(archive.as_slice(), ReadLimits::NONE);
     let mut found = Vec::new();
     while let Some(entry) = reader.next().expect("an archive") {
         let mut content = vec![0; entry.size as usize];

@@ -18,7 +18,7 @@ use rustix::fs::{
 
 use rehearsa::archive::compression::open;
 use rehearsa::archive::error::ArchiveError;
-use rehearsa::archive::read::{Limits, Reader};
+use rehearsa::archive::read::{ReadLimits, Reader};
 use rehearsa::archive::{Entry, Kind};
 
 /// What a tree is to have, beside what every format can hold.
@@ -194,7 +194,7 @@ fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 /// Reads an archive to its end, contents included.
 pub fn read(archive: impl Read + Send) -> Result<Vec<(Entry, Vec<u8>)>, ArchiveError> {
     let input = open(archive).expect("its beginning is readable");
-    read_all(Reader::new(input, Limits::NONE))
+    read_all(Reader::new(input, ReadLimits::NONE))
 }
 
 /// Reads all that a reader gives.

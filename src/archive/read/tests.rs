@@ -1,7 +1,7 @@
 //! Tests of the reader with archives of real tools, archives made by hand, and damaged ones.
 
 use super::*;
-use crate::archive::header::Fields;
+use crate::archive::header::HeaderFields;
 
 mod bombs;
 mod by_hand;
@@ -63,7 +63,7 @@ fn whole(parts: &[Vec<u8>]) -> Vec<u8> {
 
 /// The entries of an archive.
 fn entries(archive: &[u8]) -> Result<Vec<(Entry, Vec<u8>)>, ArchiveError> {
-    crate::archive::trees::read_all(Reader::new(archive, Limits::NONE))
+    crate::archive::trees::read_all(Reader::new(archive, ReadLimits::NONE))
 }
 
 /// The only entry of an archive of these parts.
@@ -80,7 +80,7 @@ fn fault(archive: &[u8]) -> ArchiveError {
 
 #[test]
 fn fields_of_a_header_are_read() {
-    let fields = Fields::read(&head(b'0', b"name", 7)).expect("it is fine");
+    let fields = HeaderFields::parse(&head(b'0', b"name", 7)).expect("it is fine");
     assert_eq!((fields.flag, fields.name.as_slice(), fields.size), (b'0', &b"name"[..], 7));
     assert_eq!((fields.mode, fields.uid, fields.gid, fields.mtime), (0o644, 1, 2, 3));
 }

@@ -18,7 +18,7 @@ const MAX_PIECES: usize = 100_000;
 
 /// A piece of data in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
+pub struct DataPiece {
     /// Offset in bytes.
     pub offset: u64,
     /// Length in bytes.
@@ -28,13 +28,13 @@ pub struct Piece {
 /// The pieces of a file that are data; `None`: all of it. All pieces but the last consist of whole blocks, because
 /// readers do not agree on the padding of others.
 #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
-pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno> {
+pub fn data_pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<DataPiece>>, Errno> {
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size < SMALLEST_SPARSE || stat.st_blocks as u64 * 512 >= size {
         return Ok(None);
     }
     let block = BLOCK as u64;
-    let mut pieces: Vec<Piece> = Vec::new();
+    let mut pieces: Vec<DataPiece> = Vec::new();
     let mut at = 0;
     while at < size {
         let data = match seek(source, SeekFrom::Data(at)) {
@@ -55,21 +55,21 @@ pub fn pieces(source: &OwnedFd, stat: &Stat) -> Result<Option<Vec<Piece>>, Errno
         let hole = hole.max((data + block).min(size));
         match pieces.last_mut() {
             Some(last) if last.offset + last.length >= data => last.length = hole - last.offset,
-            _ => pieces.push(Piece { offset: data, length: hole - data }),
+            _ => pieces.push(DataPiece { offset: data, length: hole - data }),
         }
         at = hole;
     }
-    let is_dense = pieces == [Piece { offset: 0, length: size }];
+    let is_dense = pieces == [DataPiece { offset: 0, length: size }];
     Ok((!is_dense).then_some(pieces))
 }
 
 /// The map (version 1.0) that precedes the data of a sparse file: decimal numbers, one in each line, padded to whole
 /// blocks.
-pub fn sparse_map(pieces: &[Piece], size: u64) -> Vec<u8> {
+pub fn encode_sparse_map(pieces: &[DataPiece], size: u64) -> Vec<u8> {
     let mut map = Vec::new();
     // GNU tar takes the file's size from the end of the last piece, so a piece must end there.
     let end = pieces.last().map_or(0, |last| last.offset + last.length);
-    let tail = (end < size).then_some(Piece { offset: size, length: 0 });
+    let tail = (end < size).then_some(DataPiece { offset: size, length: 0 });
     let number = |map: &mut Vec<u8>, number: u64| map.extend_from_slice(format!("{number}\n").as_bytes());
     number(&mut map, pieces.len() as u64 + u64::from(tail.is_some()));
     for piece in pieces.iter().chain(&tail) {
@@ -81,16 +81,16 @@ pub fn sparse_map(pieces: &[Piece], size: u64) -> Vec<u8> {
 }
 
 /// The output of the packer. Headers and small files are written together; content is read directly into the buffer.
-pub struct Output<W> {
+pub struct ArchiveOutput<W> {
     inner: W,
     buffer: Vec<u8>,
     filled: usize,
     written: u64,
 }
 
-impl<W: Write> Output<W> {
-    pub fn new(inner: W) -> Output<W> {
-        Output { inner, buffer: vec![0; BUFFER], filled: 0, written: 0 }
+impl<W: Write> ArchiveOutput<W> {
+    pub fn new(inner: W) -> ArchiveOutput<W> {
+        ArchiveOutput { inner, buffer: vec![0; BUFFER], filled: 0, written: 0 }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -134,7 +134,7 @@ impl<W: Write> Output<W> {
     }
 
     /// Copies a piece of a file; returns the number of bytes, with the error if one ended the copy early.
-    pub fn copy(&mut self, source: &OwnedFd, piece: Piece) -> io::Result<Result<u64, (u64, Errno)>> {
+    pub fn copy(&mut self, source: &OwnedFd, piece: DataPiece) -> io::Result<Result<u64, (u64, Errno)>> {
         let mut copied = 0;
         while copied < piece.length {
             let space = self.space(piece.length - copied)?;

@@ -7,7 +7,7 @@ use crate::archive::read::MAX_EXTENSION;
 use crate::archive::xattrs::Xattrs;
 
 /// The values of a header.
-pub struct About<'a> {
+pub struct HeaderValues<'a> {
     pub path: &'a [u8],
     pub flag: u8,
     /// Target of the link.
@@ -26,11 +26,11 @@ pub struct About<'a> {
 
 /// The headers of the entry would be larger than the reader accepts.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooMuch;
+pub struct HeaderTooLarge;
 
-impl About<'_> {
+impl HeaderValues<'_> {
     /// The blocks of the header.
-    pub fn write(&self) -> Result<Vec<u8>, TooMuch> {
+    pub fn to_blocks(&self) -> Result<Vec<u8>, HeaderTooLarge> {
         let mut path = self.path.to_vec();
         if self.flag == b'5' {
             path.extend_from_slice(if path.is_empty() { b"./" } else { b"/" });
@@ -43,11 +43,11 @@ impl About<'_> {
             // Readers that do not know sparse files must not take this entry for the file.
             let start = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
             let name = [b"GNUSparseFile.0/", &path[start..]].concat();
-            name_field(&mut old.name, &name);
-        } else if !name_field(&mut old.name, &path) {
+            write_name(&mut old.name, &name);
+        } else if !write_name(&mut old.name, &path) {
             texts.push((&b"path"[..], path.as_slice()));
         }
-        if !name_field(&mut old.linkname, self.target) {
+        if !write_name(&mut old.linkname, self.target) {
             texts.push((b"linkpath", self.target));
         }
         let mut numbers = vec![
@@ -57,56 +57,56 @@ impl About<'_> {
             (&mut old.size[..], self.size, "size"),
         ];
         for (field, value, key) in &mut numbers {
-            if !octal(field, *value) {
-                record(&mut records, key.as_bytes(), value.to_string().as_bytes());
+            if !write_octal(field, *value) {
+                push_record(&mut records, key.as_bytes(), value.to_string().as_bytes());
             }
         }
         let (seconds, nanos) = self.mtime;
-        let fits = u64::try_from(seconds).is_ok_and(|seconds| octal(&mut old.mtime, seconds));
+        let fits = u64::try_from(seconds).is_ok_and(|seconds| write_octal(&mut old.mtime, seconds));
         if !fits || nanos > 0 {
             if !fits {
-                octal(&mut old.mtime, 0);
+                write_octal(&mut old.mtime, 0);
             }
-            record(&mut records, b"mtime", time(seconds, nanos).as_bytes());
+            push_record(&mut records, b"mtime", format_time(seconds, nanos).as_bytes());
         }
         if let Some((major, minor)) = self.device
             && let Some(ustar) = header.as_ustar_mut()
         {
-            octal(&mut ustar.dev_major, major.into());
-            octal(&mut ustar.dev_minor, minor.into());
+            write_octal(&mut ustar.dev_major, major.into());
+            write_octal(&mut ustar.dev_minor, minor.into());
         }
         if let Some(size) = self.real_size {
-            record(&mut records, b"GNU.sparse.major", b"1");
-            record(&mut records, b"GNU.sparse.minor", b"0");
+            push_record(&mut records, b"GNU.sparse.major", b"1");
+            push_record(&mut records, b"GNU.sparse.minor", b"0");
             texts.push((b"GNU.sparse.name", &path));
-            record(&mut records, b"GNU.sparse.realsize", size.to_string().as_bytes());
+            push_record(&mut records, b"GNU.sparse.realsize", size.to_string().as_bytes());
         }
         for (name, value) in self.xattrs {
-            record(&mut records, &[b"SCHILY.xattr.".as_slice(), &escaped(name.to_bytes())].concat(), value);
+            push_record(&mut records, &[b"SCHILY.xattr.".as_slice(), &escape_name(name.to_bytes())].concat(), value);
         }
         for (key, text) in &texts {
-            record(&mut records, key, text);
+            push_record(&mut records, key, text);
         }
         if texts.iter().any(|(_, text)| std::str::from_utf8(text).is_err()) {
             let mut first = Vec::new();
-            record(&mut first, b"hdrcharset", b"BINARY");
+            push_record(&mut first, b"hdrcharset", b"BINARY");
             records.splice(..0, first);
         }
         header.set_cksum();
         let mut blocks = Vec::with_capacity(3 * BLOCK);
         if !records.is_empty() {
             if records.len() as u64 > MAX_EXTENSION {
-                return Err(TooMuch);
+                return Err(HeaderTooLarge);
             }
             let mut extension = Header::new_ustar();
             let old = extension.as_old_mut();
             old.linkflag[0] = b'x';
-            name_field(&mut old.name, b"pax_header");
-            octal(&mut old.mode, 0o644);
-            octal(&mut old.uid, 0);
-            octal(&mut old.gid, 0);
-            octal(&mut old.mtime, 0);
-            octal(&mut old.size, records.len() as u64);
+            write_name(&mut old.name, b"pax_header");
+            write_octal(&mut old.mode, 0o644);
+            write_octal(&mut old.uid, 0);
+            write_octal(&mut old.gid, 0);
+            write_octal(&mut old.mtime, 0);
+            write_octal(&mut old.size, records.len() as u64);
             extension.set_cksum();
             blocks.extend_from_slice(extension.as_bytes());
             blocks.extend_from_slice(&records);
@@ -118,14 +118,14 @@ impl About<'_> {
 }
 
 /// Writes as much of a name as fits; returns whether all did.
-fn name_field(field: &mut [u8], name: &[u8]) -> bool {
+fn write_name(field: &mut [u8], name: &[u8]) -> bool {
     let length = name.len().min(field.len());
     field[..length].copy_from_slice(&name[..length]);
     length == name.len()
 }
 
 /// Writes an octal number; if it does not fit, writes 0 and returns false.
-fn octal(field: &mut [u8], value: u64) -> bool {
+fn write_octal(field: &mut [u8], value: u64) -> bool {
     let digits = field.len() - 1;
     let fits = value < 1 << (3 * digits);
     let mut left = if fits { value } else { 0 };
@@ -138,7 +138,7 @@ fn octal(field: &mut [u8], value: u64) -> bool {
 }
 
 /// Formats seconds with a fraction. Nanoseconds count forward, while the decimal number counts away from 0.
-fn time(seconds: i64, nanos: u32) -> String {
+fn format_time(seconds: i64, nanos: u32) -> String {
     match (seconds, nanos) {
         (_, 0) => seconds.to_string(),
         (0.., _) => format!("{seconds}.{nanos:09}"),
@@ -147,7 +147,7 @@ fn time(seconds: i64, nanos: u32) -> String {
 }
 
 /// Adds `length key=value\n`; the length includes its own digits.
-fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+fn push_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     let mut digits = 1;
     while (rest + digits).to_string().len() > digits {
@@ -161,7 +161,7 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// An attribute's name as GNU tar escapes it: the value begins at the first `=`.
-fn escaped(name: &[u8]) -> Vec<u8> {
+fn escape_name(name: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(name.len());
     for &byte in name {
         match byte {

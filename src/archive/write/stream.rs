@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::PackError;
-use super::headers::About;
+use super::headers::HeaderValues;
 use crate::archive::header::BLOCK;
 use crate::archive::xattrs::Xattrs;
 use crate::archive::{Entry, Kind};
@@ -30,7 +30,7 @@ pub fn plain_file(path: &[u8], size: u64) -> Entry {
 /// size.
 pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), PackError> {
     let unreadable = |error| PackError::Unreadable { path: String::from_utf8_lossy(&entry.path).into_owned(), error };
-    let about = About {
+    let about = HeaderValues {
         path: &entry.path,
         flag: b'0',
         target: b"",
@@ -42,7 +42,7 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
         device: None,
         xattrs: &Xattrs::new(),
     };
-    let header = about.write().map_err(|_| unreadable(io::Error::other("its name is too long")))?;
+    let header = about.to_blocks().map_err(|_| unreadable(io::Error::other("its name is too long")))?;
     out.write_all(&header)?;
     let mut piece = vec![0; PIECE];
     let mut written = 0;
@@ -73,7 +73,7 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::read::{Limits, Reader};
+    use crate::archive::read::{ReadLimits, Reader};
 
     #[test]
     fn what_is_written_is_read_again() {
@@ -82,7 +82,7 @@ mod tests {
             let entry = plain_file(b"dump.sql", size as u64);
             let mut out = Vec::new();
             pack_stream(&entry, &mut content.as_slice(), &mut out).expect("it is as long as it says");
-            let mut reader = Reader::new(out.as_slice(), Limits::NONE);
+            let mut reader = Reader::new(out.as_slice(), ReadLimits::NONE);
             assert_eq!(reader.next().expect("an archive"), Some(entry));
             let mut buffer = vec![0; size + 1];
             if size > 0 {

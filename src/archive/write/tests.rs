@@ -6,18 +6,18 @@ use std::os::unix::fs::{FileExt, symlink};
 use std::process::Command;
 
 use super::*;
-use crate::archive::read::{Limits, Reader};
+use crate::archive::read::{ReadLimits, Reader};
 use crate::archive::trees::{ALL, archived, assert_same, is_root, listing, make, read, run, set_mtime};
 use crate::archive::{Entry, Kind};
 
 mod changing;
 
 /// Packs all of a folder.
-fn packed(root: &Path) -> (Packed, Vec<u8>) {
-    packed_as(root, &Options::default())
+fn packed(root: &Path) -> (PackSummary, Vec<u8>) {
+    packed_as(root, &PackOptions::default())
 }
 
-fn packed_as(root: &Path, options: &Options) -> (Packed, Vec<u8>) {
+fn packed_as(root: &Path, options: &PackOptions) -> (PackSummary, Vec<u8>) {
     let mut archive = Vec::new();
     let packed = pack(root, options, &mut archive).expect("it can be packed");
     assert_eq!(archive.len() % 512, 0);
@@ -63,7 +63,7 @@ fn everything_comes_back() {
     assert_same(&archived(entries), &expected);
     // The output's speed makes no difference.
     let mut slow = Vec::new();
-    pack(dir.path(), &Options::default(), &mut Trickle(&mut slow)).expect("it can be packed");
+    pack(dir.path(), &PackOptions::default(), &mut Trickle(&mut slow)).expect("it can be packed");
     assert!(slow == archive);
 }
 
@@ -96,7 +96,7 @@ fn a_prefix_stands_before_every_path() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "x").unwrap();
     fs::hard_link(dir.path().join("a"), dir.path().join("b")).unwrap();
-    let (_, archive) = packed_as(dir.path(), &Options { prefix: b"volumes/data".to_vec(), wanted: Vec::new() });
+    let (_, archive) = packed_as(dir.path(), &PackOptions { prefix: b"volumes/data".to_vec(), wanted: Vec::new() });
     assert_eq!(names(&archive), ["volumes/data", "volumes/data/a", "volumes/data/b"]);
     let links: Vec<_> = read(archive.as_slice()).unwrap().into_iter().map(|(entry, _)| entry.kind).collect();
     let is_link = |kind: &Kind| matches!(kind, Kind::HardLink(to) if to.starts_with(b"volumes/data/"));
@@ -111,7 +111,7 @@ fn only_what_is_wanted_is_packed_with_the_way_to_it() {
         fs::write(dir.path().join(path).join("file"), "x").unwrap();
     }
     let wanted = vec![b"a/b".to_vec(), b"a/x/y/file".to_vec(), b"nowhere".to_vec()];
-    let (_, archive) = packed_as(dir.path(), &Options { prefix: b"p".to_vec(), wanted });
+    let (_, archive) = packed_as(dir.path(), &PackOptions { prefix: b"p".to_vec(), wanted });
     assert_eq!(names(&archive), ["p", "p/a", "p/a/b", "p/a/b/c", "p/a/b/c/file", "p/a/x", "p/a/x/y", "p/a/x/y/file"]);
 }
 
@@ -123,17 +123,17 @@ fn a_single_file_is_an_archive_of_one() {
     let (one, archive) = packed(&dir.path().join("dump.sql"));
     assert_eq!((one.files, one.folders, one.bytes), (1, 0, 5));
     assert_eq!(find(&archive, b"dump.sql").1, b"words");
-    let options = Options { prefix: b"a/b".to_vec(), wanted: Vec::new() };
+    let options = PackOptions { prefix: b"a/b".to_vec(), wanted: Vec::new() };
     assert_eq!(names(&packed_as(&dir.path().join("latest"), &options).1), ["a/b"]);
     for wrong in [dir.path().join("none"), "/dev/null".into()] {
-        let error = pack(&wrong, &Options::default(), io::sink()).expect_err("there is nothing to pack");
+        let error = pack(&wrong, &PackOptions::default(), io::sink()).expect_err("there is nothing to pack");
         assert!(error.to_string().contains(&wrong.display().to_string()), "{error}");
     }
 }
 
 /// The header of a file with this size.
-fn about(size: u64, xattrs: &Xattrs) -> About<'_> {
-    About {
+fn about(size: u64, xattrs: &Xattrs) -> HeaderValues<'_> {
+    HeaderValues {
         path: b"large",
         flag: b'0',
         target: b"",
@@ -152,8 +152,8 @@ fn files_too_large_for_octal_digits() {
     let none = Vec::new();
     let about = |size| about(size, &none);
     for size in [(1 << 33) - 1, 1 << 33, 1 << 50] {
-        let blocks = about(size).write().expect("there is room");
-        let entry = Reader::new(blocks.as_slice(), Limits::NONE).next().unwrap().expect("an entry");
+        let blocks = about(size).to_blocks().expect("there is room");
+        let entry = Reader::new(blocks.as_slice(), ReadLimits::NONE).next().unwrap().expect("an entry");
         assert_eq!((entry.size, entry.stored), (size, size));
     }
     let dir = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn files_too_large_for_octal_digits() {
     file.write_all_at(b"far", 15 << 30).unwrap();
     let (_, archive) = packed(dir.path());
     assert!(archive.len() < 100_000);
-    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
+    let mut reader = Reader::new(archive.as_slice(), ReadLimits::NONE);
     reader.next().unwrap().expect("the folder");
     let entry = reader.next().unwrap().expect("the file");
     assert_eq!(entry.size, 20 << 30);
@@ -174,10 +174,10 @@ fn files_too_large_for_octal_digits() {
 #[test]
 fn long_names_that_are_no_text_are_said_to_be_none() {
     for (path, is_text) in [([0xc3, 0xa4].repeat(100), true), (vec![0xff; 200], false)] {
-        let blocks = About { path: &path, ..about(0, &Vec::new()) }.write().expect("there is room");
+        let blocks = HeaderValues { path: &path, ..about(0, &Vec::new()) }.to_blocks().expect("there is room");
         let declared = blocks[512..].starts_with(b"21 hdrcharset=BINARY\n");
         assert_eq!(declared, !is_text);
-        let entry = Reader::new(blocks.as_slice(), Limits::NONE).next().unwrap().expect("an entry");
+        let entry = Reader::new(blocks.as_slice(), ReadLimits::NONE).next().unwrap().expect("an entry");
         assert_eq!(entry.path, path);
     }
 }
@@ -185,7 +185,7 @@ fn long_names_that_are_no_text_are_said_to_be_none() {
 #[test]
 fn attributes_beyond_what_a_reader_takes_are_said_to_be_so() {
     let xattrs: Xattrs = (0..20).map(|at| (CString::new(format!("user.{at}")).unwrap(), vec![0; 60_000])).collect();
-    assert_eq!(about(0, &xattrs).write(), Err(TooMuch));
+    assert_eq!(about(0, &xattrs).to_blocks(), Err(HeaderTooLarge));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_tree_deeper_than_paths_and_descriptors_go() {
     }
     let (mut most, mut seen) = (0, 0);
     let mut archive = Vec::new();
-    let result = pack_watched(dir.path(), &Options::default(), &mut archive, &mut |_, _| {
+    let result = pack_watched(dir.path(), &PackOptions::default(), &mut archive, &mut |_, _| {
         seen += 1;
         if seen % 50 != 0 {
             return;
@@ -220,7 +220,7 @@ fn a_tree_deeper_than_paths_and_descriptors_go() {
     let packed = result.expect("it can be packed");
     assert_eq!((packed.files, packed.folders, packed.torn_count), (DEPTH as u64, 2 * DEPTH as u64 + 1, 0));
     assert!(most > MAX_OPEN / 2 && most < 2 * MAX_OPEN, "{most} open at once");
-    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
+    let mut reader = Reader::new(archive.as_slice(), ReadLimits::NONE);
     let mut longest = 0;
     while let Some(entry) = reader.next().expect("the archive is whole") {
         longest = longest.max(entry.path.len());

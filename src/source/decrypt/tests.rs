@@ -10,23 +10,23 @@ use encrypted::{
 mod encrypted;
 
 /// The decrypted content of an encrypted file, or the error, whether it shows at the opening or at a read.
-fn opened(stored: &EncryptedFile, bytes: &[u8], keys: &Unlocked) -> Result<Vec<u8>, String> {
+fn opened(stored: &EncryptedFile, bytes: &[u8], keys: &UnlockedKeys) -> Result<Vec<u8>, String> {
     let path = stored.store(bytes);
     let opened = open(File::open(&path).expect("it is there"), &path, keys).map_err(|error| kind_and_text(&error))?;
-    let Plain::Decrypted(mut reader, trouble) = opened else { return Err("it is not encrypted".to_owned()) };
+    let PlainText::Decrypted(mut reader, trouble) = opened else { return Err("it is not encrypted".to_owned()) };
     read_decrypted(&mut reader, &trouble)
 }
 
-fn by_passphrase(passphrase: &str) -> Unlocked {
-    Unlocked { passphrase: Some(Secret::new(passphrase)), identity: None }
+fn by_passphrase(passphrase: &str) -> UnlockedKeys {
+    UnlockedKeys { passphrase: Some(Secret::new(passphrase)), identity: None }
 }
 
 #[test]
 fn what_is_not_encrypted_is_left_alone_and_at_its_beginning() {
     let stored = EncryptedFile::new();
     let path = stored.store(PLAIN);
-    let opened = open(File::open(&path).expect("it is there"), &path, &Unlocked::default()).expect("it opens");
-    let Plain::File(mut file) = opened else { panic!("it is not encrypted") };
+    let opened = open(File::open(&path).expect("it is there"), &path, &UnlockedKeys::default()).expect("it opens");
+    let PlainText::File(mut file) = opened else { panic!("it is not encrypted") };
     let mut found = Vec::new();
     file.read_to_end(&mut found).expect("read");
     assert_eq!(found, PLAIN);
@@ -39,10 +39,10 @@ fn age_opens_with_the_passphrase_and_no_other() {
         let bytes = encrypted_by_age("fixture-pass one", &plain_text(), armored);
         assert!(opened(&stored, &bytes, &by_passphrase("fixture-pass one")).as_deref() == Ok(&plain_text()));
         assert_refused(opened(&stored, &bytes, &by_passphrase("fixture-pass two")), "locked out: ");
-        assert_refused(opened(&stored, &bytes, &Unlocked::default()), "no key: ");
+        assert_refused(opened(&stored, &bytes, &UnlockedKeys::default()), "no key: ");
     }
-    let told = opened(&stored, &encrypted_by_age("fixture-pass", PLAIN, false), &Unlocked::default());
-    assert!(told.expect_err("no key").contains("(--passphrase-file)"));
+    let error = opened(&stored, &encrypted_by_age("fixture-pass", PLAIN, false), &UnlockedKeys::default());
+    assert!(error.expect_err("no key").contains("(--passphrase-file)"));
 }
 
 #[test]
@@ -53,23 +53,23 @@ fn age_opens_with_the_identity_and_no_other() {
     let write = |name: &str, identity: &age::x25519::Identity| {
         let path = stored.folder().join(name);
         std::fs::write(&path, format!("# a comment\n{}\n", identity.to_string().expose_secret())).expect("written");
-        Unlocked { passphrase: None, identity: Some(path) }
+        UnlockedKeys { passphrase: None, identity: Some(path) }
     };
     let (right, wrong) = (write("right", &identity), write("wrong", &age::x25519::Identity::generate()));
     for armored in [false, true] {
         let bytes = encrypted_for(&identity.to_public(), &plain_text(), armored);
         assert!(opened(&stored, &bytes, &right).as_deref() == Ok(&plain_text()));
         // A passphrase beside the right identity does no harm.
-        let both = Unlocked { passphrase: Some(Secret::new("fixture-pass")), ..right.clone() };
+        let both = UnlockedKeys { passphrase: Some(Secret::new("fixture-pass")), ..right.clone() };
         assert!(opened(&stored, &bytes, &both).as_deref() == Ok(&plain_text()));
         assert_refused(opened(&stored, &bytes, &wrong), "locked out: ");
     }
     let bytes = encrypted_for(&identity.to_public(), PLAIN, false);
-    assert!(opened(&stored, &bytes, &Unlocked::default()).expect_err("no key").contains("(--identity)"));
-    let missing = Unlocked { passphrase: None, identity: Some(stored.folder().join("none")) };
+    assert!(opened(&stored, &bytes, &UnlockedKeys::default()).expect_err("no key").contains("(--identity)"));
+    let missing = UnlockedKeys { passphrase: None, identity: Some(stored.folder().join("none")) };
     assert_refused(opened(&stored, &bytes, &missing), "no key: the identity ");
     std::fs::write(stored.folder().join("odd"), "no identity\n").expect("written");
-    let odd = Unlocked { passphrase: None, identity: Some(stored.folder().join("odd")) };
+    let odd = UnlockedKeys { passphrase: None, identity: Some(stored.folder().join("odd")) };
     assert_refused(opened(&stored, &bytes, &odd), "no key: the identity ");
 }
 
@@ -98,7 +98,7 @@ fn without_gpg_it_is_said_what_is_missing() {
     let path = stored.store(b"");
     let file = File::open(&path).expect("it is there");
     let command = Command::new(stored.folder().join("no-such-program"));
-    let error = open_gpg(command, file, &path, &Unlocked::default(), DecryptTrouble::default()).map(drop);
+    let error = open_gpg(command, file, &path, &UnlockedKeys::default(), DecryptTrouble::default()).map(drop);
     assert!(kind_and_text(&error.expect_err("it is not there")).starts_with("no tool: "));
 }
 
@@ -107,7 +107,7 @@ fn a_passphrase_is_the_first_line_of_what_is_named() {
     let stored = EncryptedFile::new();
     let environment = Environment::from_iter([("SET", "fixture-pass"), ("EMPTY", "")]);
     let fetched = |place: SecretPlace| {
-        Unlocked::fetch(&Keys { passphrase: Some(place), identity: None }, &environment)
+        UnlockedKeys::fetch(&Keys { passphrase: Some(place), identity: None }, &environment)
             .map(|keys| keys.passphrase.map(|secret| secret.reveal().to_owned()).unwrap_or_default())
             .map_err(|error| kind_and_text(&error))
     };

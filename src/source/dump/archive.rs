@@ -28,34 +28,34 @@ pub struct ArchiveSummary {
 }
 
 /// Reads a table of contents. `InvalidData`: the input is none; `UnexpectedEof`: it ends early.
-pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
+pub fn summarize(input: impl Read) -> io::Result<ArchiveSummary> {
     let mut toc = Toc { input, int_size: 0, off_size: 0, version: 0 };
     let mut magic = [0; 5];
     toc.input.read_exact(&mut magic)?;
     if &magic != MAGIC {
         return Err(invalid("it does not begin as an archive of pg_dump does"));
     }
-    let [major, minor, _revision] = toc.bytes()?;
+    let [major, minor, _revision] = toc.read_bytes()?;
     toc.version = u16::from_be_bytes([major, minor]);
     if major != 1 || minor < 10 {
         return Err(invalid(&format!("the version {major}.{minor} of the archive is not known")));
     }
-    [toc.int_size, toc.off_size] = toc.bytes()?;
-    let [format] = toc.bytes()?;
+    [toc.int_size, toc.off_size] = toc.read_bytes()?;
+    let [format] = toc.read_bytes()?;
     if !(1..=8).contains(&toc.int_size) || !(1..=8).contains(&toc.off_size) {
         return Err(invalid("the size of its numbers is invalid"));
     }
-    if toc.since(15) {
-        toc.bytes::<1>()?;
+    if toc.is_since(15) {
+        toc.read_bytes::<1>()?;
     } else {
-        toc.int()?;
+        toc.read_int()?;
     }
     for _ in 0..7 {
-        toc.int()?; // part of the creation time
+        toc.read_int()?; // part of the creation time
     }
-    let database = toc.text()?;
-    toc.text()?; // version of the server
-    let version = toc.text()?;
+    let database = toc.read_text()?;
+    toc.read_text()?; // version of the server
+    let version = toc.read_text()?;
     // A folder's table of contents gives the format of a tar archive (3); otherwise the two are the same.
     let is_folder = matches!(format, 3 | 5);
     let mut dump = Dump::new(if is_folder { DumpFormat::PostgresFolder } else { DumpFormat::PostgresArchive });
@@ -63,12 +63,12 @@ pub fn look(input: impl Read) -> io::Result<ArchiveSummary> {
     dump.version = version.and_then(|version| version.split_whitespace().next().map(str::to_owned));
     let mut seen = ArchiveSummary { dump, files: Vec::new(), with_rows: 0 };
     let mut roles = BTreeSet::new();
-    let count = toc.int()?;
+    let count = toc.read_int()?;
     if !(0..=MOST_ENTRIES).contains(&count) {
         return Err(invalid("the number of its entries is invalid"));
     }
     for _ in 0..count {
-        toc.entry(is_folder, &mut seen, &mut roles)?;
+        toc.read_entry(is_folder, &mut seen, &mut roles)?;
     }
     seen.dump.roles = roles.into_iter().collect();
     Ok(seen)
@@ -86,31 +86,31 @@ struct Toc<R> {
 }
 
 impl<R: Read> Toc<R> {
-    fn since(&self, minor: u8) -> bool {
+    fn is_since(&self, minor: u8) -> bool {
         self.version >= u16::from_be_bytes([1, minor])
     }
 
-    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+    fn read_bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
     /// Reads a number: a byte for the sign, then the number, lowest byte first.
-    fn int(&mut self) -> io::Result<i64> {
-        let [sign] = self.bytes()?;
+    fn read_int(&mut self) -> io::Result<i64> {
+        let [sign] = self.read_bytes()?;
         let mut value: i64 = 0;
         for place in 0..self.int_size {
-            let [byte] = self.bytes()?;
+            let [byte] = self.read_bytes()?;
             value |= i64::from(byte).checked_shl(8 * u32::from(place)).unwrap_or(0);
         }
         Ok(if sign == 0 { value } else { value.wrapping_neg() })
     }
 
     /// Reads a text; `None`: no text. Only the beginning of a long text is kept.
-    fn text(&mut self) -> io::Result<Option<String>> {
+    fn read_text(&mut self) -> io::Result<Option<String>> {
         const KEPT: u64 = 4096;
-        let length = self.int()?;
+        let length = self.read_int()?;
         let Ok(length) = u64::try_from(length) else { return Ok(None) };
         if length > LONGEST {
             return Err(invalid("a text is too long"));
@@ -125,38 +125,43 @@ impl<R: Read> Toc<R> {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn entry(&mut self, is_folder: bool, seen: &mut ArchiveSummary, roles: &mut BTreeSet<String>) -> io::Result<()> {
-        self.int()?; // id of the dump
-        self.int()?; // whether the entry has data
-        self.text()?;
-        self.text()?; // object id in the catalog
-        self.text()?; // name
-        let what = self.text()?.unwrap_or_default();
-        if self.since(11) {
-            self.int()?; // section
+    fn read_entry(
+        &mut self,
+        is_folder: bool,
+        seen: &mut ArchiveSummary,
+        roles: &mut BTreeSet<String>,
+    ) -> io::Result<()> {
+        self.read_int()?; // id of the dump
+        self.read_int()?; // whether the entry has data
+        self.read_text()?;
+        self.read_text()?; // object id in the catalog
+        self.read_text()?; // name
+        let what = self.read_text()?.unwrap_or_default();
+        if self.is_since(11) {
+            self.read_int()?; // section
         }
-        self.text()?; // definition
-        self.text()?; // drop statement
-        self.text()?; // copy statement
-        self.text()?; // schema
-        self.text()?; // tablespace
-        if self.since(14) {
-            self.text()?; // table access method
+        self.read_text()?; // definition
+        self.read_text()?; // drop statement
+        self.read_text()?; // copy statement
+        self.read_text()?; // schema
+        self.read_text()?; // tablespace
+        if self.is_since(14) {
+            self.read_text()?; // table access method
         }
-        if self.since(16) {
-            self.int()?; // kind of relation
+        if self.is_since(16) {
+            self.read_int()?; // kind of relation
         }
-        let owner = self.text()?;
-        self.text()?; // whether the table has object ids
-        while self.text()?.is_some() {} // dependencies
+        let owner = self.read_text()?;
+        self.read_text()?; // whether the table has object ids
+        while self.read_text()?.is_some() {} // dependencies
         if is_folder {
-            if let Some(file) = self.text()?.filter(|file| !file.is_empty() && !file.contains('/')) {
+            if let Some(file) = self.read_text()?.filter(|file| !file.is_empty() && !file.contains('/')) {
                 seen.files.push(file);
             }
         } else {
-            let [_state] = self.bytes()?;
+            let [_state] = self.read_bytes()?;
             for _ in 0..self.off_size {
-                self.bytes::<1>()?;
+                self.read_bytes::<1>()?;
             }
         }
         match what.as_str() {
@@ -218,11 +223,11 @@ pub mod tests {
     #[test]
     fn a_table_of_contents_tells_its_database_tables_and_owners() {
         let bytes = sample(1, &[("TABLE", "app_owner"), ("TABLE DATA", "app_owner"), ("INDEX", "")]);
-        let seen = look(bytes.as_slice()).expect("it is whole");
+        let seen = summarize(bytes.as_slice()).expect("it is whole");
         assert_eq!(seen.dump.format, DumpFormat::PostgresArchive);
         assert_eq!((seen.dump.databases, seen.dump.roles), (vec!["app".to_owned()], vec!["app_owner".to_owned()]));
         assert_eq!((seen.dump.tables, seen.with_rows, seen.dump.version.as_deref()), (1, 1, Some("15.4")));
-        let folder = look(sample(3, &[("TABLE DATA", "x")]).as_slice()).expect("it is whole");
+        let folder = summarize(sample(3, &[("TABLE DATA", "x")]).as_slice()).expect("it is whole");
         assert_eq!((folder.dump.format, folder.files), (DumpFormat::PostgresFolder, vec!["3350.dat".to_owned()]));
     }
 
@@ -230,11 +235,11 @@ pub mod tests {
     fn wherever_it_is_cut_off_or_changed_it_is_told_or_read() {
         let bytes = sample(1, &[("TABLE", "o"), ("TABLE DATA", "o")]);
         for at in 0..bytes.len() {
-            assert!(look(&bytes[..at]).is_err(), "cut at {at}");
+            assert!(summarize(&bytes[..at]).is_err(), "cut at {at}");
             let mut changed = bytes.clone();
             changed[at] ^= 0xff;
             // The changed bytes may mean anything; reading must not panic.
-            drop(look(changed.as_slice()));
+            drop(summarize(changed.as_slice()));
         }
     }
 }

@@ -32,8 +32,8 @@ pub struct SqlSummary {
 }
 
 /// Reads a dump to its end and summarises it.
-pub fn look(mut input: impl BufRead) -> io::Result<SqlSummary> {
-    let mut scan = Scan::default();
+pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
+    let mut scan = SqlScan::default();
     let mut line = Vec::with_capacity(LINE);
     loop {
         line.clear();
@@ -44,7 +44,7 @@ pub fn look(mut input: impl BufRead) -> io::Result<SqlSummary> {
         scan.bytes += read;
         let is_ended = line.last() == Some(&b'\n');
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        scan.line(text.strip_suffix(b"\r").unwrap_or(text));
+        scan.read_line(text.strip_suffix(b"\r").unwrap_or(text));
         scan.ends_in_a_line = !is_ended && read < LINE as u64;
     }
 }
@@ -74,14 +74,14 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
 }
 
 #[derive(Debug, Default)]
-struct Scan {
+struct SqlScan {
     lines: usize,
     bytes: u64,
     ends_in_a_line: bool,
-    writer: Option<Writer>,
+    writer: Option<DumpWriter>,
     version: Option<String>,
     /// Databases that the dump makes or enters, in its order.
-    places: Vec<String>,
+    databases: Vec<String>,
     /// The database in the head's comment.
     of_head: Option<String>,
     makes_database: bool,
@@ -98,14 +98,14 @@ struct Scan {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writer {
+enum DumpWriter {
     PgDump,
     PgDumpAll,
     MySqlDump,
 }
 
-impl Scan {
-    fn line(&mut self, bytes: &[u8]) {
+impl SqlScan {
+    fn read_line(&mut self, bytes: &[u8]) {
         self.lines += 1;
         if self.copying.is_some() {
             match bytes {
@@ -123,27 +123,27 @@ impl Scan {
             self.tail.push_back(text.chars().take(120).collect());
         }
         if let Some(comment) = text.strip_prefix("-- ") {
-            self.comment(comment);
+            self.read_comment(comment);
             return;
         }
         if text.starts_with("/*!") || text.starts_with("/*M!") {
-            self.writer.get_or_insert(Writer::MySqlDump);
+            self.writer.get_or_insert(DumpWriter::MySqlDump);
         }
-        self.statement(text);
+        self.read_statement(text);
     }
 
-    fn comment(&mut self, comment: &str) {
+    fn read_comment(&mut self, comment: &str) {
         if self.lines <= HEAD {
             let writer = match comment {
-                "PostgreSQL database dump" => Some(Writer::PgDump),
-                "PostgreSQL database cluster dump" => Some(Writer::PgDumpAll),
+                "PostgreSQL database dump" => Some(DumpWriter::PgDump),
+                "PostgreSQL database cluster dump" => Some(DumpWriter::PgDumpAll),
                 _ if comment.starts_with("MySQL dump ") || comment.starts_with("MariaDB dump ") => {
-                    Some(Writer::MySqlDump)
+                    Some(DumpWriter::MySqlDump)
                 }
                 _ => None,
             };
             // In the dump of a cluster each database has a head of its own.
-            if self.writer != Some(Writer::PgDumpAll) {
+            if self.writer != Some(DumpWriter::PgDumpAll) {
                 self.writer = writer.or(self.writer);
             }
             if let Some(host) = comment.strip_prefix("Host: ")
@@ -160,21 +160,21 @@ impl Scan {
             self.version = version.split_whitespace().next().map(str::to_owned);
         }
         if let Some(database) = comment.strip_prefix("Current Database: ") {
-            self.place(unquoted(database, '`'));
+            self.note_database(unquote(database, '`'));
         }
     }
 
-    fn place(&mut self, database: String) {
-        if !database.is_empty() && !self.places.contains(&database) && self.places.len() < MOST_NAMES {
-            self.places.push(database);
+    fn note_database(&mut self, database: String) {
+        if !database.is_empty() && !self.databases.contains(&database) && self.databases.len() < MOST_NAMES {
+            self.databases.push(database);
         }
     }
 
-    fn statement(&mut self, text: &str) {
+    fn read_statement(&mut self, text: &str) {
         self.statements += u64::from(!text.trim().is_empty() && !text.starts_with('\\'));
         let upper: String = text.chars().take(32).collect::<String>().to_ascii_uppercase();
         if upper.starts_with("COPY ") && text.ends_with(" FROM stdin;") {
-            self.writer.get_or_insert(Writer::PgDump);
+            self.writer.get_or_insert(DumpWriter::PgDump);
             self.copying = Some(text.split(' ').nth(1).unwrap_or_default().to_owned());
         } else if ["INSERT INTO ", "INSERT IGNORE INTO ", "REPLACE INTO "].iter().any(|word| upper.starts_with(word)) {
             self.rows += 1;
@@ -183,23 +183,23 @@ impl Scan {
         } else if upper.starts_with("CREATE DATABASE ") {
             self.makes_database = true;
             let name = text["CREATE DATABASE ".len()..].trim_start_matches("/*!32312 IF NOT EXISTS*/ ");
-            self.place(name_at(name));
+            self.note_database(first_name(name));
         } else if upper.starts_with("CREATE ROLE ") || upper.starts_with("CREATE USER ") {
-            self.made.insert(name_at(&text["CREATE ROLE ".len()..]));
+            self.made.insert(first_name(&text["CREATE ROLE ".len()..]));
         } else if upper.starts_with("USE ") {
-            self.place(name_at(&text["USE ".len()..]));
+            self.note_database(first_name(&text["USE ".len()..]));
         } else if upper.starts_with("PRAGMA FOREIGN_KEYS=") {
             self.is_sqlite = true;
         } else if let Some(rest) = text.strip_prefix("\\connect ") {
             let rest = rest.trim_start_matches("-reuse-previous=on ");
             let quoted = rest.trim_matches('"');
             match quoted.strip_prefix("dbname=") {
-                Some(name) => self.place(unquoted(name, '\'')),
-                None => self.place(name_at(rest)),
+                Some(name) => self.note_database(unquote(name, '\'')),
+                None => self.note_database(first_name(rest)),
             }
         }
-        if self.writer != Some(Writer::MySqlDump) {
-            self.roles(text);
+        if self.writer != Some(DumpWriter::MySqlDump) {
+            self.note_roles(text);
             let removes = upper.starts_with("DROP ") || upper.starts_with("ALTER ") && text.contains(" DROP ");
             if removes && self.removals.len() < MOST_REMOVALS {
                 self.removals.push(self.lines as u64);
@@ -208,7 +208,7 @@ impl Scan {
     }
 
     /// Notes the roles that the statement grants something to.
-    fn roles(&mut self, text: &str) {
+    fn note_roles(&mut self, text: &str) {
         let of = |words: &str| text.rfind(words).map(|at| &text[at + words.len()..]);
         let given = if text.starts_with("ALTER ") && !text.starts_with("ALTER ROLE ") {
             of(" OWNER TO ").or_else(|| text.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE "))
@@ -217,7 +217,7 @@ impl Scan {
         } else {
             None
         };
-        if let Some(role) = given.map(name_at)
+        if let Some(role) = given.map(first_name)
             && !role.is_empty()
             && !matches!(role.as_str(), "PUBLIC" | "CURRENT_USER" | "SESSION_USER" | "CURRENT_ROLE")
             && self.needed.len() < MOST_NAMES
@@ -226,21 +226,21 @@ impl Scan {
         }
     }
 
-    fn format(&self) -> DumpFormat {
+    fn dump_format(&self) -> DumpFormat {
         match self.writer {
-            Some(Writer::PgDumpAll) => DumpFormat::PostgresCluster,
-            Some(Writer::PgDump) if self.makes_database => DumpFormat::PostgresCluster,
-            Some(Writer::PgDump) => DumpFormat::PostgresSql,
-            Some(Writer::MySqlDump) => DumpFormat::MySql,
+            Some(DumpWriter::PgDumpAll) => DumpFormat::PostgresCluster,
+            Some(DumpWriter::PgDump) if self.makes_database => DumpFormat::PostgresCluster,
+            Some(DumpWriter::PgDump) => DumpFormat::PostgresSql,
+            Some(DumpWriter::MySqlDump) => DumpFormat::MySql,
             None => DumpFormat::Sql,
         }
     }
 
     fn finish(self) -> SqlSummary {
-        let lacks = self.lacks();
-        let format = self.format();
-        let names_its_place = !self.places.is_empty();
-        let mut databases = self.places;
+        let lacks = self.missing_part();
+        let format = self.dump_format();
+        let names_its_place = !self.databases.is_empty();
+        let mut databases = self.databases;
         if let Some(database) = self.of_head.filter(|_| !names_its_place) {
             databases.push(database);
         }
@@ -260,21 +260,22 @@ impl Scan {
         SqlSummary { dump, lacks, of_sqlite: self.is_sqlite }
     }
 
-    fn lacks(&self) -> Option<String> {
+    fn missing_part(&self) -> Option<String> {
         if self.bytes == 0 {
             return Some("it is empty".to_owned());
         }
         let end = match self.writer {
-            Some(Writer::PgDump) => "-- PostgreSQL database dump complete",
-            Some(Writer::PgDumpAll) => "-- PostgreSQL database cluster dump complete",
-            Some(Writer::MySqlDump) => "-- Dump completed",
+            Some(DumpWriter::PgDump) => "-- PostgreSQL database dump complete",
+            Some(DumpWriter::PgDumpAll) => "-- PostgreSQL database cluster dump complete",
+            Some(DumpWriter::MySqlDump) => "-- Dump completed",
             None => "",
         };
         if let Some(table) = &self.copying {
             return Some(format!("it ends in the middle of the rows of {table}, after {} bytes", self.bytes));
         }
         // A dump without comments has no end mark either.
-        let has_comments = self.version.is_some() || self.of_head.is_some() || self.writer == Some(Writer::PgDumpAll);
+        let has_comments =
+            self.version.is_some() || self.of_head.is_some() || self.writer == Some(DumpWriter::PgDumpAll);
         if !end.is_empty() && has_comments && !self.tail.iter().any(|line| line.starts_with(end)) {
             let last = self.tail.back().map(String::as_str).unwrap_or_default();
             return Some(format!("it ends without its last line, which would be `{end}`; the last one is `{last}`"));
@@ -293,16 +294,16 @@ impl Scan {
 }
 
 /// The first name of a text: quoted, or up to the next space, semicolon or comma.
-fn name_at(text: &str) -> String {
+fn first_name(text: &str) -> String {
     let text = text.trim_start();
     match text.chars().next() {
-        Some(quote @ ('"' | '`')) => unquoted(text, quote),
+        Some(quote @ ('"' | '`')) => unquote(text, quote),
         _ => text.split([' ', ';', ',', '\r']).next().unwrap_or_default().to_owned(),
     }
 }
 
 /// The text within the quotes at the beginning, doubled quotes reduced to one; without quotes the whole text.
-fn unquoted(text: &str, quote: char) -> String {
+fn unquote(text: &str, quote: char) -> String {
     let Some(rest) = text.trim().strip_prefix(quote) else {
         return text.trim().trim_end_matches(';').to_owned();
     };
@@ -326,7 +327,7 @@ mod tests {
     use super::*;
 
     fn seen(text: &str) -> SqlSummary {
-        look(text.as_bytes()).expect("bytes can be read")
+        summarize(text.as_bytes()).expect("bytes can be read")
     }
 
     const PLAIN: &str = "\

@@ -79,7 +79,7 @@ pub fn backup(args: Vec<OsString>) -> ExitCode {
 }
 
 fn pack(folder: &Path, part: &str, out: &mut impl std::io::Write) -> Result<(), Fault> {
-    let options = write::Options { prefix: part.as_bytes().to_vec(), ..write::Options::default() };
+    let options = write::PackOptions { prefix: part.as_bytes().to_vec(), ..write::PackOptions::default() };
     let packed = write::pack(folder, &options, out)?;
     if packed.torn_count > 0 {
         return Err(format!("{} changed while it was packed", packed.torn.join(", ")).into());

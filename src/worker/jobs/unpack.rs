@@ -11,7 +11,7 @@ use std::io::Read;
 
 use super::inspect::inventory::manifest::Manifest;
 use crate::archive::error::{ArchiveError, ArchiveFault};
-use crate::archive::read::{Limits, Reader};
+use crate::archive::read::{ReadLimits, Reader};
 use crate::archive::{Entry, below, compression};
 use crate::worker::job::{JobControl, JobStop, short};
 use crate::worker::protocol::{Failure, Route, Unpacked};
@@ -63,7 +63,8 @@ pub fn unpack_and_note(
         let (entry, error) = (String::new(), error.to_string());
         stopped(ticket).unwrap_or(Failure::Corrupt { entry, at: 0, error }.into())
     })?;
-    let limits = if bounds.max_entries == 0 { Limits::NONE } else { Limits { max_entries: bounds.max_entries } };
+    let limits =
+        if bounds.max_entries == 0 { ReadLimits::NONE } else { ReadLimits { max_entries: bounds.max_entries } };
     let mut archive = Archive {
         reader: Reader::new(Watched { stream, ticket }, limits),
         buffer: vec![0; PIECE],

@@ -6,7 +6,7 @@ use std::process::Command;
 use rehearsa::archive::Kind;
 use rehearsa::archive::compression::open;
 use rehearsa::archive::error::{ArchiveError, ArchiveFault};
-use rehearsa::archive::read::{Limits, MAX_EXTENSIONS, MAX_PATH, Reader};
+use rehearsa::archive::read::{MAX_EXTENSIONS, MAX_PATH, ReadLimits, Reader};
 
 use crate::support::cuts::{all, blocks, few};
 use crate::support::trees::run;
@@ -75,7 +75,7 @@ fn outcome(archive: &[u8]) -> Option<ArchiveError> {
         Ok(input) => input,
         Err(error) => panic!("reading from memory does not fail: {error}"),
     };
-    let limits = Limits { max_entries: 1000 };
+    let limits = ReadLimits { max_entries: 1000 };
     // What comes out of a packed archive is larger than it is, but not without end.
     let mut reader = Reader::new(input.take(64 << 20), limits);
     let mut buf = [0; 4096];
@@ -163,7 +163,7 @@ fn a_cut_file_is_never_whole(cuts: fn(usize) -> Vec<usize>) {
         let end = archive.len() - archive.iter().rev().take_while(|byte| **byte == 0).count();
         let end_mark = end.next_multiple_of(BLOCK) + BLOCK;
         for length in cuts(end_mark) {
-            let mut reader = Reader::seekable(io::Cursor::new(&archive[..length]), Limits::NONE).unwrap();
+            let mut reader = Reader::seekable(io::Cursor::new(&archive[..length]), ReadLimits::NONE).unwrap();
             let error = loop {
                 match reader.next() {
                     Ok(entry) => assert!(entry.is_some(), "{format}, {length}"),
@@ -348,7 +348,7 @@ fn zeros_in_the_place_of_a_header_are_not_the_end() {
                     continue;
                 }
                 assert!(outcome(&zeroed).is_some(), "{format}: {blocks} blocks at {at}");
-                let mut reader = Reader::seekable(io::Cursor::new(&zeroed), Limits::NONE).unwrap();
+                let mut reader = Reader::seekable(io::Cursor::new(&zeroed), ReadLimits::NONE).unwrap();
                 let told = std::iter::repeat_with(|| reader.next()).find(|entry| !matches!(entry, Ok(Some(_))));
                 assert!(matches!(told, Some(Err(_))), "{format}, a file: {blocks} blocks at {at}");
             }

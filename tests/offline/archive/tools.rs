@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rehearsa::archive::error::ArchiveFault;
-use rehearsa::archive::read::{Limits, Reader};
+use rehearsa::archive::read::{ReadLimits, Reader};
 use rehearsa::archive::{Entry, Kind};
 
 use crate::support::trees::{ALL, FEW, Listing, Oddities, archived, assert_same, listing, make, read, read_all, run};
@@ -39,7 +39,7 @@ fn compare(odd: Oddities, keeps: Keeps, pack: impl FnOnce(&Path) -> Vec<u8>) -> 
     let entries = read(archive.as_slice()).expect("the archive is whole");
     assert_same(&reduced(archived(entries.clone()), keeps), &reduced(listing(dir.path()), keeps));
     if !archive.starts_with(b"\x1f\x8b") {
-        let seeking = Reader::seekable(std::io::Cursor::new(&archive), Limits::NONE).unwrap();
+        let seeking = Reader::seekable(std::io::Cursor::new(&archive), ReadLimits::NONE).unwrap();
         assert!(read_all(seeking).expect("the archive is whole") == entries, "seeking finds the same");
     }
     let links = entries.iter().filter(|(entry, _)| matches!(entry.kind, Kind::HardLink(_))).count();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rehearsa::archive::Entry;
-use rehearsa::archive::write::{Options, pack};
+use rehearsa::archive::write::{PackOptions, pack};
 use rustix::fs::{CWD, FileType, Mode};
 
 use crate::support::trees::{ALL, archived, assert_same, is_root, listing, make, read, run, set_mtime};
@@ -13,7 +13,7 @@ use crate::support::trees::{ALL, archived, assert_same, is_root, listing, make, 
 /// Packs all of a folder.
 fn packed(root: &Path) -> Vec<u8> {
     let mut archive = Vec::new();
-    pack(root, &Options::default(), &mut archive).expect("it can be packed");
+    pack(root, &PackOptions::default(), &mut archive).expect("it can be packed");
     archive
 }
 

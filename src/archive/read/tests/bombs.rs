@@ -37,7 +37,7 @@ fn reads_a_gigabyte_of_zeros() {
     bomb.extend_from_slice(&gzip(&[0; 1024]));
     assert!(bomb.len() < 2 << 20);
     for reads in [true, false] {
-        let mut reader = Reader::new(open(bomb.as_slice()).unwrap(), Limits::NONE);
+        let mut reader = Reader::new(open(bomb.as_slice()).unwrap(), ReadLimits::NONE);
         assert_eq!(reader.next().unwrap().expect("the file").size, size);
         let mut buf = vec![0; 256 * 1024];
         let mut bytes = 0;

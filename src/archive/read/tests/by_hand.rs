@@ -47,7 +47,7 @@ fn sizes_that_cannot_be_are_damage_and_nothing_is_set_aside_for_them() {
     // A size of 8 EiB less one byte is valid, but so many bytes do not follow.
     let huge = binary([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(fault_quietly(&huge).kind, ArchiveFault::Truncated);
-    let mut seeking = Reader::seekable(io::Cursor::new(&huge), Limits::NONE).unwrap();
+    let mut seeking = Reader::seekable(io::Cursor::new(&huge), ReadLimits::NONE).unwrap();
     seeking.next().unwrap().expect("the one before");
     assert_eq!(seeking.next().unwrap().expect("the liar").size, i64::MAX.unsigned_abs());
     assert_eq!(seeking.next().expect_err("there is not so much").kind, ArchiveFault::Truncated);
@@ -55,7 +55,7 @@ fn sizes_that_cannot_be_are_damage_and_nothing_is_set_aside_for_them() {
 
 /// The error of reading a damaged archive without its contents.
 fn fault_quietly(archive: &[u8]) -> ArchiveError {
-    let mut reader = Reader::new(archive, Limits::NONE);
+    let mut reader = Reader::new(archive, ReadLimits::NONE);
     loop {
         match reader.next() {
             Ok(entry) => assert!(entry.is_some(), "it is broken"),
@@ -312,7 +312,7 @@ fn a_map_of_very_many_pieces_is_refused() {
 fn no_more_entries_than_allowed() {
     let archive = whole(&[part(b'0', b"a", b""), part(b'5', b"b", b""), part(b'0', b"c", b"")]);
     let count = |max_entries| {
-        let mut reader = Reader::new(archive.as_slice(), Limits { max_entries });
+        let mut reader = Reader::new(archive.as_slice(), ReadLimits { max_entries });
         while reader.next()?.is_some() {}
         Ok::<_, ArchiveError>(())
     };
@@ -333,7 +333,7 @@ fn content_that_is_cut_off_is_said_to_be_whether_it_is_read_or_jumped_over() {
 #[test]
 fn content_that_was_not_read_is_jumped_over_and_the_position_is_known() {
     let archive = whole(&[part(b'0', b"a", &[1; 1000]), part(b'0', b"b", &[2; 600])]);
-    let mut reader = Reader::new(archive.as_slice(), Limits::NONE);
+    let mut reader = Reader::new(archive.as_slice(), ReadLimits::NONE);
     reader.next().unwrap().expect("a");
     assert_eq!(reader.position(), 512);
     let mut some = [0; 10];

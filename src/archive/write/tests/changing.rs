@@ -3,10 +3,10 @@
 use super::*;
 
 /// Packs a folder; at each moment calls `act` with the moment and the entry's path.
-fn packed_while(root: &Path, mut act: impl FnMut(Moment, &str)) -> (Packed, Vec<u8>) {
+fn packed_while(root: &Path, mut act: impl FnMut(Moment, &str)) -> (PackSummary, Vec<u8>) {
     let mut archive = Vec::new();
     let watch = &mut |moment, path: &[u8]| act(moment, std::str::from_utf8(path).unwrap());
-    let packed = pack_watched(root, &Options::default(), &mut archive, watch).expect("it can be packed");
+    let packed = pack_watched(root, &PackOptions::default(), &mut archive, watch).expect("it can be packed");
     (packed, archive)
 }
 
@@ -161,7 +161,7 @@ fn what_may_not_be_read_is_named() {
                 // Only this thread becomes nobody.
                 rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
             }
-            pack(&root, &Options::default(), io::sink())
+            pack(&root, &PackOptions::default(), io::sink())
         });
         match packing.join().unwrap() {
             Err(PackError::Unreadable { path, error }) => {
@@ -192,7 +192,7 @@ fn an_archive_that_nobody_takes_is_an_error_of_that_side() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("large"), vec![1; 3 << 20]).unwrap();
     for room in [0, 1 << 20, 3 << 20] {
-        let error = pack(dir.path(), &Options::default(), Full(room)).expect_err("there is no room");
+        let error = pack(dir.path(), &PackOptions::default(), Full(room)).expect_err("there is no room");
         assert!(matches!(&error, PackError::Output(inner) if inner.kind() == io::ErrorKind::BrokenPipe), "{error}");
     }
 }
