@@ -1,9 +1,9 @@
-//! Runs every command of README.md and of the pages in docs/: those in `console` blocks (after `$ `) with the output shown below
-//! them, those in `sh` blocks, and those of the CI snippets. Each is a trial of its own, in a folder of its own; what a `console`
-//! block shows in a row is one. Needs a Docker engine and the fixture images (`ci/fixtures`).
+//! Runs every command of README.md and docs/: those in `console` blocks (after `$ `) with the output shown below
+//! them, those in `sh` blocks, and those of the CI snippets. Each is a trial of its own in a folder of its own; the
+//! commands of one `console` block are one trial. Needs a Docker engine and the fixture images (`ci/fixtures`).
 //!
-//! The services that the pages speak of are started here, as `media::jellyfin` and `media::subtitles`. A command that could
-//! reach others is run with `--list`, so that no service of the host is rehearsed by its owner's `cargo test`.
+//! The services that the pages name are started here, as `media::jellyfin` and `media::subtitles`. A command that
+//! could select other services is run with `--list`, so that no service of the host is rehearsed.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

@@ -47,8 +47,8 @@ fn blocks(page: &str) -> Vec<(String, Vec<&str>)> {
     found
 }
 
-/// All commands, in order: each alone, or those of a `console` block together. `echo $?` says what the one before it has to end
-/// with; otherwise that is 0.
+/// All commands, in order: each alone, or those of a `console` block together. A number after `$ echo $?` is the
+/// expected exit code of the command before it; otherwise the expected code is 0.
 pub fn examples(page: &str) -> Vec<Vec<Example>> {
     let mut all = Vec::new();
     let alone = |command: String| vec![Example { command, ..Example::default() }];
@@ -149,8 +149,10 @@ fn varies(part: &str) -> String {
 
 /// What is found in a page that holds one of each.
 pub fn commands_are_found_in_every_kind_of_block() {
-    let readme = "```console\n$ rehearsa test x\nline\n$ echo $?\n101\n```\n```sh\nrehearsa plan  # why\n# only words\n```\n\
-        ```yaml\nsteps:\n  - uses: a\n  - run: exec rehearsa test\nscript:\n  - rehearsa clean\nartifacts:\n  - x\n```\n";
+    let readme = "```console\n$ rehearsa test x\nline\n$ echo $?\n101\n```\n\
+        ```sh\nrehearsa plan  # why\n# only words\n```\n\
+        ```yaml\nsteps:\n  - uses: a\n  - run: exec rehearsa test\nscript:\n  - rehearsa clean\n\
+        artifacts:\n  - x\n```\n";
     let found = examples(readme).into_iter().flatten().map(|example| (example.command, example.exit));
     let found: Vec<(String, i32)> = found.collect();
     let expected = [("rehearsa test x", 101), ("rehearsa plan", 0), ("rehearsa test", 0), ("rehearsa clean", 0)];

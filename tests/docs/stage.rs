@@ -9,7 +9,7 @@ use crate::run;
 use crate::support::objects::Objects;
 use crate::support::{PATIENCE, docker, shown, text};
 
-/// The command by which the pages make a backup.
+/// The command of the pages that makes a backup.
 pub const BACK_UP: &str = concat!(
     r#"docker run --rm -v jellyfin_config:/backup/jellyfin_config:ro -v "$PWD":/out busybox "#,
     "tar -czf /out/nightly.tar.gz -C / backup"
@@ -23,7 +23,7 @@ pub struct Stage {
 }
 
 static STAGE: OnceLock<Stage> = OnceLock::new();
-/// What is removed in the end: what is static is never dropped.
+/// The objects to remove at the end; a static value is never dropped.
 static OBJECTS: Mutex<Option<Objects>> = Mutex::new(None);
 
 /// The stage, with its services running.
@@ -63,7 +63,7 @@ impl Stage {
         stage
     }
 
-    /// What the names of objects have here that they do not have on the pages.
+    /// The suffix that object names have here and do not have on the pages.
     pub fn suffix(&self) -> &str {
         &self.suffix
     }
@@ -77,7 +77,7 @@ impl Stage {
         folder
     }
 
-    /// By the pages' own command, of the volume as it is called here and with an image that is here.
+    /// Runs the pages' own command, with this run's volume and an image that is present.
     fn back_up(&self) {
         let volume = format!("jellyfin_config{}:", self.suffix);
         let part = format!("/backup/jellyfin_config{}:", self.suffix);
@@ -100,8 +100,8 @@ impl Stage {
     }
 }
 
-/// Another run of these trials on the same engine has services of the same names; those of whoever works at this machine must
-/// not be rehearsed with them.
+/// Waits until no other service on the engine has one of these names. Another run of these trials uses the same
+/// names, and a developer's own services must not be rehearsed with them.
 fn wait_for_the_names(dir: &Path) {
     let started = Instant::now();
     let list = ["test", "--list", "--format", "terse", "media", "jellyfin", "subtitles"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! One fault: a backup that is spoilt in one way, and what has to be said of it.
+//! One fault: how a backup is damaged, and the verdict, code and words that its rehearsal must end with.
 
 use std::path::Path;
 use std::time::Instant;

@@ -160,9 +160,10 @@ impl Kind {
             }
             Kind::Redis => r#"{ name = "the note", exec = "redis-cli get note", stdout = "^kept$" }"#,
             Kind::Nginx => r#"{ name = "the note", http = "/note.html", port = 80, contains = "kept" }"#,
-            Kind::Notes => {
-                r#"{ name = "the note", http = "/notes", port = 8080, json = { "/59/text" = "kept" }, matches = '"id": 60,[^{}]*\}\]\s*$' }"#
-            }
+            Kind::Notes => concat!(
+                r#"{ name = "the note", http = "/notes", port = 8080, json = { "/59/text" = "kept" }, "#,
+                r#"matches = '"id": 60,[^{}]*\}\]\s*$' }"#
+            ),
             Kind::Small => r#"{ name = "the note", exec = "cat /mounted/note", stdout = "^kept$" }"#,
         }
     }

@@ -1,12 +1,12 @@
-//! The fault table: each way in which a restore is known to fail people, on real services and from each kind of source. A fault
-//! must end with its diagnosis, in its verdict and with the words that lead to the cause; each service's undamaged backup must
-//! be green and proven by its data. Needs root, a Docker engine on this machine and the fixture images.
+//! The fault table: known ways in which a restore fails, on real services and from each kind of source. Each fault
+//! must end with its verdict, its diagnosis and words that name the cause. The undamaged backup of each service must
+//! be green and *data-proven*. Needs root, a Docker engine on this machine and the fixture images.
 //!
-//! `ci/faults` prints the table. A fault that Rehearsa does not tell yet is in it as a *known gap*: its trial holds what happens
-//! today, so that it fails when the gap is closed and the table is corrected.
+//! `ci/faults` prints the table. A fault that Rehearsa does not recognise yet is a *known gap*: its trial expects
+//! today's result, so the trial fails once the gap is closed and the table can be corrected.
 //!
-//! One live service of each kind is started for all trials, by the first that needs it. Backups are damaged as copies; each trial
-//! is one rehearsal, which never touches what is live, so that all of them run side by side.
+//! The first trial that needs a service starts it, one live service of each kind for all trials. Each trial damages a
+//! copy of the backup and is one rehearsal. Rehearsals never touch live services, so all trials can run side by side.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

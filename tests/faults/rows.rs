@@ -1,5 +1,5 @@
-//! The classes of faults, by their numbers. What is missing here has its tests elsewhere: images and networks of another host,
-//! and the order of a stack.
+//! The classes of faults, by number. The numbers that are missing here are tested elsewhere: images and networks of
+//! another host, and the order of a stack.
 
 /// Each row of the table.
 pub const ROWS: &[(u8, &str)] = &[

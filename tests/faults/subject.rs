@@ -1,5 +1,5 @@
-//! The live services: one of each kind, started and filled by the first trial that needs it, and what was backed up of each
-//! while it was as it should be.
+//! The live services, one of each kind: the first trial that needs a service starts and fills it, and backs it up
+//! undamaged.
 
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};

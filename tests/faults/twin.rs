@@ -1,4 +1,4 @@
-//! The undamaged twins: each service from each source that a fault of it comes from.
+//! The undamaged twins: for each service and source with a fault, the same rehearsal with an undamaged backup.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Checks of a service's owner, from the plan file and from labels: each has a line of its own in the report, what is wrong is a
-//! failure, and what cannot be asked is an error. Needs a Docker engine with the fixture images.
+//! The user's own checks, from the plan file and from labels: each has its own line in the report, a wrong answer is
+//! a failure, and a check that cannot be asked is an error. Needs a Docker engine with the fixture images.
 
 use std::path::Path;
 
@@ -63,7 +63,10 @@ fn right_answers_are_the_strongest_proof_and_each_has_its_line() {
             r#"{ name = "the note is there", exec = ["test", "-s", "/data/note"] }"#,
             r#"{ exec = "cat /data/note", stdout = "^remembered$" }"#,
             r#"{ exec = "exit 3", exit = 3 }"#,
-            r#"{ file = "/data/note", min_size = 11, newer_than = "1h", sha256 = "da3c1956ac637bff2a021396f9a8f78d73fdac5701a3b21156f69f6532ee5448" }"#,
+            concat!(
+                r#"{ file = "/data/note", min_size = 11, newer_than = "1h", "#,
+                r#"sha256 = "da3c1956ac637bff2a021396f9a8f78d73fdac5701a3b21156f69f6532ee5448" }"#
+            ),
         ],
     );
     rehearsal.is_green("data-proven");
@@ -117,7 +120,11 @@ fn an_app_is_asked_over_http_and_by_its_log() {
     let rehearsal = asked(
         &live,
         &[
-            r#"{ name = "the page", http = "/notes", port = 8080, user = "notes", password = { env = "CHECK_PASSWORD" }, contains = "remembered", json = { "/0/text" = "remembered", "/0/id" = 1 }, json_exists = "/0/written" }"#,
+            concat!(
+                r#"{ name = "the page", http = "/notes", port = 8080, user = "notes", "#,
+                r#"password = { env = "CHECK_PASSWORD" }, contains = "remembered", "#,
+                r#"json = { "/0/text" = "remembered", "/0/id" = 1 }, json_exists = "/0/written" }"#
+            ),
             r#"{ name = "nothing else", http = "/other", port = 8080, status = 404 }"#,
             r#"{ name = "it listens", tcp = [8080] }"#,
             r#"{ name = "the log", log = { contains = "listening on port 8080", not_contains = "fatal" } }"#,
@@ -130,10 +137,14 @@ fn an_app_is_asked_over_http_and_by_its_log() {
     assert!(log.contains("GET /notes"), "it was asked: {rehearsal}");
 }
 
-/// The service's clone writes all the time, two rows a transaction: what is seen is what it holds now, and is never torn.
+/// The service's clone writes two rows a transaction all the time. The check sees the current rows and never half a
+/// transaction.
 #[test]
 fn an_sqlite_database_is_asked_while_its_service_writes_to_it() {
-    let writer = "import sqlite3 as s; d = s.connect('/data/notes.db', timeout=60)\nwhile True:\n with d:                   [d.execute(\"INSERT INTO notes (text) VALUES (hex(zeroblob(2000)))\") for _ in 'ab']";
+    let writer = concat!(
+        "import sqlite3 as s; d = s.connect('/data/notes.db', timeout=60)\nwhile True:\n with d:\n",
+        "  [d.execute(\"INSERT INTO notes (text) VALUES (hex(zeroblob(2000)))\") for _ in 'ab']"
+    );
     let app = "python3 -S -u /opt/notes/notes.py";
     let sandbox = format!("{app} & while ! {app} probe; do :; done; exec python3 -S -c \"$WRITER\"");
     let script = format!("[ -e /only-live ] && exec {app}; {sandbox}");
@@ -142,8 +153,14 @@ fn an_sqlite_database_is_asked_while_its_service_writes_to_it() {
     let rehearsal = asked(
         &live,
         &[
-            r#"{ name = "the note", sqlite = "/data/notes.db", query = "SELECT id, text FROM notes ORDER BY id", value = "1|remembered", min_rows = 1 }"#,
-            r#"{ name = "what it wrote", sqlite = "/data/notes.db", query = "SELECT count(*) > 100, count(*) % 2 FROM notes", value = "1|1" }"#,
+            concat!(
+                r#"{ name = "the note", sqlite = "/data/notes.db", "#,
+                r#"query = "SELECT id, text FROM notes ORDER BY id", value = "1|remembered", min_rows = 1 }"#
+            ),
+            concat!(
+                r#"{ name = "what it wrote", sqlite = "/data/notes.db", "#,
+                r#"query = "SELECT count(*) > 100, count(*) % 2 FROM notes", value = "1|1" }"#
+            ),
             r#"{ name = "whole", sqlite = "/data/notes.db", query = "PRAGMA integrity_check", value = "ok" }"#,
         ],
     );
@@ -246,7 +263,10 @@ fn mariadb_is_asked_by_its_own_client() {
 /// Of two notes.
 #[track_caller]
 fn database_is_asked(live: &Live) {
-    let right = r#"{ name = "both notes", sql = "SELECT id, text FROM notes ORDER BY id", value = "1|remembered", min_rows = 2 }"#;
+    let right = concat!(
+        r#"{ name = "both notes", sql = "SELECT id, text FROM notes ORDER BY id", "#,
+        r#"value = "1|remembered", min_rows = 2 }"#
+    );
     let rehearsal = slow(live, right);
     rehearsal.is_green("data-proven");
     assert_eq!(own(&rehearsal)[0].0, "both notes", "{rehearsal}");

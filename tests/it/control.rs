@@ -1,9 +1,9 @@
-//! The negative control: a green service is booted once more without its data. Needs root, a Docker engine on this machine and the
-//! fixture images.
+//! The negative control: a green service is booted once more without its data. Needs root, a Docker engine on this
+//! machine and the fixture images.
 
 use crate::support::{rehearse, service};
 
-/// Its healthcheck looks at the data: without it, it fails.
+/// The healthcheck reads the data and fails without it.
 #[test]
 fn a_check_that_asks_for_the_data_notices() {
     let live = service("broken")
@@ -33,7 +33,7 @@ fn a_check_that_passes_without_the_data_is_named() {
     without.is_green("data-proven");
     assert!(without.steps("control").is_empty(), "{without}");
     let rehearsal = rehearse(&[&live.name], &["--control"]);
-    // What was asked of the data was not about the data.
+    // The check does not read the data.
     rehearsal.is_green("healthy");
     let warning = &rehearsal.case()["warnings"][0];
     assert_eq!(warning["code"], "check/not-data-sensitive", "{rehearsal}");

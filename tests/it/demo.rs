@@ -1,5 +1,5 @@
-//! `rehearsa demo` and `rehearsa clean` against the real engine: the demo succeeds, and whatever ends it, nothing is left.
-//! Needs a Docker engine and nothing else. Each test looks only at the objects of the processes it started.
+//! `rehearsa demo` and `rehearsa clean` against the real engine: the demo succeeds, and nothing is left however it
+//! ends. Needs a Docker engine and nothing else. Each test looks only at the objects of the processes it started.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -171,7 +171,7 @@ async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
 
     signal(&child, Signal::KILL);
     child.wait().expect("it ends");
-    // The worker goes by itself once nobody talks to it, and any run that starts sweeps; everything else is for `clean`.
+    // The worker ends by itself when its client is gone, and any run that starts sweeps. `clean` removes the rest.
     let started = Instant::now();
     loop {
         let sessions = sessions_of(&daemon, pid).await;

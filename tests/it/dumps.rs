@@ -1,5 +1,5 @@
-//! Services that are filled from database dumps: by the real programs' dumps, loaded by the image's own client. What is wrong with a
-//! dump is in the fault table. Needs root, a Docker engine on this machine and the fixture images.
+//! Services that are filled from database dumps: the real programs make the dumps, and the image's own client loads
+//! them. Damaged dumps are in the fault table. Needs root, a Docker engine on this machine and the fixture images.
 
 #[allow(dead_code, reason = "each test program uses a part")]
 use std::path::Path;
@@ -37,7 +37,7 @@ fn is_loaded(rehearsal: &Rehearsal, proof: &str) {
 const PG_WRITE: &str =
     "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('remembered'); CREATE TABLE none (a int)";
 
-/// Its healthcheck looks at the data, so that it is not healthy on an empty place.
+/// The healthcheck reads the data, so the service is not healthy on an empty volume.
 fn postgres() -> Wanted {
     let query = "SELECT text FROM notes";
     service("postgres")
@@ -136,7 +136,8 @@ fn dependents_are_booted_after_the_dump_was_loaded() {
     let dir = folder();
     let file = dir.path().join("app.sql");
     dumped(&db, "pg_dump -U postgres app", "cat", &file);
-    let ask = "PGPASSWORD=fixture-postgres-secret psql -h db -U postgres -d app -tAc 'SELECT text FROM notes' | grep -qx remembered";
+    let ask = "PGPASSWORD=fixture-postgres-secret psql -h db -U postgres -d app -tAc 'SELECT text FROM notes' \
+        | grep -qx remembered";
     let _app = service("postgres")
         .of(&stack, "app")
         .depends_on("db:service_started:false")

@@ -1,12 +1,13 @@
-//! A test target that is `rehearsa::harness::main()`, run with the arguments that `cargo test` and `cargo nextest run` give.
-//! Needs a Docker engine and the fixture images (`ci/fixtures`). The service it rehearses is its own.
+//! A test target that is `rehearsa::harness::main()`, run with the arguments of `cargo test` and `cargo nextest run`.
+//! Needs a Docker engine and the fixture images (`ci/fixtures`). It rehearses only its own service.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::support::{Live, service, text};
 
-/// The executable of `examples/restores.rs`. Cargo builds examples only when all targets are tested, so it is asked here.
+/// The executable of `examples/restores.rs`. Cargo builds examples only when it tests all targets, so this asks cargo
+/// to build it.
 fn target() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([

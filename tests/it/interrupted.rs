@@ -1,5 +1,5 @@
-//! A rehearsal that is ended by a signal, at whatever step: the right exit code, valid reports, nothing left, and the live
-//! service untouched. Needs a Docker engine and the fixture images (`ci/fixtures`).
+//! A rehearsal that a signal ends, at each of its steps: the right exit code, valid reports, nothing left, and the
+//! live service untouched. Needs a Docker engine and the fixture images (`ci/fixtures`).
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -86,8 +86,8 @@ fn a_second_signal_changes_neither_the_exit_code_of_the_first_nor_what_is_left()
     run.signal(Signal::TERM);
     let ended = run.end();
     assert_eq!(ended.code(), Some(130), "{}", ended.stderr);
-    // The second shortens the time to clean up; what it did not suffice for is said, and `clean` removes it. A run that starts
-    // at this moment may have swept it away already.
+    // The second signal shortens the clean-up. The run names what it could not remove, and `clean` removes it; a run
+    // that starts at this moment may have swept it away already.
     let left = objects_of(pid);
     assert!(left.is_empty() || ended.stderr.contains("rehearsa clean"), "{left:?}: {}", ended.stderr);
     clean_up_after(pid);
@@ -95,8 +95,9 @@ fn a_second_signal_changes_neither_the_exit_code_of_the_first_nor_what_is_left()
     assert_eq!(inspect("container", &name), before);
 }
 
-/// `rehearsa clean` of a dead process's sessions until nothing is left; other tests' are not touched. Once would do, if the
-/// engine were not still busy with what the process asked for last, and if nobody else swept at the same time.
+/// Runs `rehearsa clean` until nothing is left of a dead process's sessions; other tests' sessions are not touched.
+/// One run is not always enough: the engine may still be busy with the process's last request, or another run may
+/// sweep at the same time.
 fn clean_up_after(pid: u32) {
     let ends = std::time::Instant::now() + PATIENCE;
     loop {
@@ -123,7 +124,7 @@ fn killed_at(step: &str) {
     let mut run = Run::start(&name, &[]);
     run.wait_for_step(step);
     let pid = run.pid();
-    // What is left of a dead process, any run that starts may sweep away: what there is to clean is seen while it still lives.
+    // Any run that starts may sweep what a dead process left, so this looks while the process still lives.
     run.signal(Signal::STOP);
     if matches!(step, "boot" | "check" | "settle") {
         assert_ne!(objects_of(pid), Vec::<String>::new(), "there is something to clean");

@@ -1,5 +1,6 @@
-//! What a rehearsed service can reach: its own stack, and nothing else. Each test first sees the live container reach what the
-//! clone must not, with the very same means. Needs a Docker engine on this machine and the fixture images (`ci/fixtures`).
+//! What a rehearsed service can reach: its own stack, and nothing else. Each test first shows that the live container
+//! reaches the target, and then that the clone does not, by the same means. Needs a Docker engine on this machine and
+//! the fixture images (`ci/fixtures`).
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -76,7 +77,8 @@ fn a_rehearsed_service_reaches_its_peer_but_neither_the_host_nor_anything_live_n
     let (peer, service, outsider) = (unique("peer"), unique("service"), unique("outsider"));
     live.network(&network);
     let project_label = format!("com.docker.compose.project={project}");
-    // Its address is live, its port is published on every address of the host, and its name is known on the live network only.
+    // The live service: its address answers, its port is published on every address of the host, and its name is
+    // known only on the live network.
     let run = ["--network", &network, "--publish", "8080"];
     live.run(&outsider, &[&run[..], &["rehearsa-fixture/no-healthcheck"]].concat());
     let run = ["--network", &network, "--network-alias", "peer", "--label", &project_label];
@@ -179,7 +181,8 @@ fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
     assert!(listener.accept().is_err(), "and nobody else");
 }
 
-/// What listens in a folder that a service only reads is dead in the sandbox; that it then fails says nothing of its data.
+/// A socket in a folder that the service mounts read-only is dead in the sandbox. If the service fails because of
+/// that, the failure is no verdict on its data.
 #[test]
 fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
     let mut live = Objects::new();
@@ -222,8 +225,8 @@ fn a_service_with_the_hosts_namespaces_a_device_and_a_capability_is_rehearsed_wi
     let mut live = Objects::new();
     let (name, volume) = (unique("mighty"), unique("mighty-data"));
     live.volume(&volume);
-    // Succeeds only in a container of its own kind: its own network, its own processes, the usual capabilities. (Where tests
-    // run in a container themselves, the engine may not give `--privileged`; what becomes of it is `isolate`'s own test.)
+    // Succeeds only in an ordinary container: its own network, its own processes, the usual capabilities. (Where
+    // tests run in a container themselves, the engine may refuse `--privileged`; the tests of `isolate` cover that.)
     let script = r#"! ip link show docker0 >/dev/null 2>&1 && grep -q behave /proc/1/cmdline \
         && ! [ -e /var/run/docker.sock ] && ! [ -e /dev/of-the-host ] \
         && [ $((0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) & 0x1000)) = 0 ]"#;

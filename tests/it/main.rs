@@ -1,8 +1,8 @@
-//! Everything that talks to an engine, as one program: the tests share the machine's processors, and no program waits for the last
-//! test of another. Needs root, a Docker engine on this machine and the fixture images (`ci/fixtures`).
+//! All tests that talk to an engine, in one program: they share the machine's processors, and no program waits for
+//! the last test of another. Needs root, a Docker engine on this machine and the fixture images (`ci/fixtures`).
 //!
-//! Other tests use the same engine at the same time. A test makes objects with names of its own, looks at no others, and knows that a
-//! run beside it may sweep away what a dead run of its own has left.
+//! Other tests use the same engine at the same time. A test makes objects with names of its own and looks at no
+//! others. A run beside it may sweep away what a dead run of its own has left.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

@@ -1,5 +1,5 @@
-//! The plan file on a live host: written by `rehearsa init`, checked, and heard by `rehearsa plan`. Needs a Docker engine with the
-//! fixture images.
+//! The plan file on a live host: written by `rehearsa init`, checked by `plan --check`, and used by `rehearsa plan`.
+//! Needs a Docker engine with the fixture images.
 
 use std::path::Path;
 use std::process::{Command, Output};

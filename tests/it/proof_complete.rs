@@ -1,13 +1,13 @@
-//! What came back is held against what should be, owners and modes included: a backup that was made as the wrong user is told
-//! for that when its service cannot live with it, and not before.
-//! Needs root, a Docker engine on this machine and the fixture images.
+//! The restored data is compared with the backup, owners and modes included. A backup that was made as the wrong user
+//! fails for that reason if its service cannot work with it, and only then. Needs root, a Docker engine on this
+//! machine and the fixture images.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Live, Rehearsal, Wanted, docker, rehearse, service, shown};
 
-/// Whom the services here run as.
+/// The user that the services here run as.
 const USER: &str = "1500:1500";
 
 /// Runs a shell script; it has to succeed. The folder of the first volume's data is `$1`, the volume's name `$2`.
@@ -20,7 +20,7 @@ fn sh(live: &Live, folder: &Path, script: &str) {
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A service that runs as an ordinary user and is healthy when it may write to its note. Its backup is made by this script.
+/// A service that runs as an ordinary user and is healthy if it can write to its note. This script makes its backup.
 #[track_caller]
 fn writer(wanted: Wanted, script: &str) -> (Live, tempfile::TempDir) {
     let live = wanted.volume("/mounted").file("/mounted/note", "kept").start();
@@ -46,7 +46,8 @@ fn warned(rehearsal: &Rehearsal, code: &str) -> bool {
 fn a_backup_that_is_all_of_root_fails_by_its_owner_when_the_service_cannot_use_it() {
     let (live, dir) = writer(
         by_a_user(),
-        "tar -C \"$1\" --owner=0 --group=0 -cf root.tar .; tar -C \"$1\" -cf good.tar .; mkdir copy; cp -r \"$1\" copy/\"$2\"",
+        "tar -C \"$1\" --owner=0 --group=0 -cf root.tar .; tar -C \"$1\" -cf good.tar .; \
+         mkdir copy; cp -r \"$1\" copy/\"$2\"",
     );
     let rehearsal = from(&live, &dir.path().join("root.tar"));
     rehearsal.failed("data/ownership");

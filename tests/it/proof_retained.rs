@@ -1,10 +1,11 @@
-//! Services that change what was restored, in ordinary ways, are on it all the same. Those that are not are in the fault table. Needs
-//! root, a Docker engine on this machine and the fixture images.
+//! Services that change the restored data in ordinary ways still run on it, and pass. Services that throw the data
+//! away are in the fault table. Needs root, a Docker engine on this machine and the fixture images.
 
 use crate::support::backup::{data_of, folder, stopped, tar};
 use crate::support::{Live, Rehearsal, Wanted, rehearse, service};
 
-/// From a backup of its volume, made while it is stopped, by this script: the data is in `$1`, the volume's name is `$2`.
+/// Rehearses from a backup of the volume that this script makes while the service is stopped: the data is in `$1`,
+/// the volume's name is `$2`.
 #[track_caller]
 fn from_backup(live: &Live, make: &str) -> Rehearsal {
     let dir = folder();
@@ -35,8 +36,9 @@ fn retained(script: &str) {
 #[test]
 fn a_service_that_only_works_with_its_files() {
     retained(
-        "echo more >>/mounted/library; sed s/dark/light/ /mounted/settings >/mounted/x; mv /mounted/x /mounted/settings; \
-         mkdir /mounted/old; mv /mounted/library /mounted/old/; rm /mounted/notes; head -c 99999 /dev/zero >/mounted/new",
+        "echo more >>/mounted/library; sed s/dark/light/ /mounted/settings >/mounted/x; \
+         mv /mounted/x /mounted/settings; mkdir /mounted/old; mv /mounted/library /mounted/old/; \
+         rm /mounted/notes; head -c 99999 /dev/zero >/mounted/new",
     );
 }
 

@@ -1,15 +1,15 @@
-//! No secret of a live service is in anything that rehearsa says: not on its screen, not in its log at any level, not in any
+//! No secret of a live service is in the output of a run: not on the screen, not in the log at any level, not in any
 //! report. Needs a Docker engine with the fixture images.
 //!
-//! Secrets are planted where people have them (variables, arguments, a healthcheck, labels, addresses), and the services do
-//! what services do: they say them, in their log and as their healthcheck's output.
+//! The secrets are in all usual places (variables, arguments, a healthcheck, labels, addresses), and the services
+//! print them, in their log and as their healthcheck's output.
 
 use std::path::Path;
 use std::process::Output;
 
 use crate::support::{Live, rehearsa, service};
 
-/// Where each secret is planted, so that one that gets out says where from.
+/// The place of each secret, so that a failure says which place leaks.
 const SECRETS: [&str; 12] = [
     "fixture-Env-named-secret",
     "fixture-Env-plain-secret",
@@ -25,18 +25,20 @@ const SECRETS: [&str; 12] = [
     "fixture-Label-url-secret",
 ];
 
-/// What the live services may not keep from being said: it shows that they did speak.
+/// A word of the services that is no secret: it shows that their output was read.
 const SPOKEN: &str = "spoken";
 
-/// A service that says all it knows in its log, and then does `then`.
+/// A service that prints all its secrets to its log, and then does `then`.
 fn talkative(then: &str) -> Live {
     let variables = "$APP_PASSWORD $BANNER $DATABASE_URL $TLS_PRIVATE_KEY";
     let labels = "fixture-Label-secret fixture-Label-url-secret";
     let say = format!(
-        "{SPOKEN} {variables} $0 $*; echo {{\\\"password\\\":\\\"$APP_PASSWORD\\\"}} >&2; export -p; echo \"$TLS_PRIVATE_KEY\"; echo {labels}"
+        "{SPOKEN} {variables} $0 $*; echo {{\\\"password\\\":\\\"$APP_PASSWORD\\\"}} >&2; export -p; \
+         echo \"$TLS_PRIVATE_KEY\"; echo {labels}"
     );
     let script = format!(
-        "[ -e /only-live ] && exec behave healthy; export SHELL_TOKEN=fixture-Arg-shell-secret; echo {say}; echo $SHELL_TOKEN; {then}"
+        "[ -e /only-live ] && exec behave healthy; export SHELL_TOKEN=fixture-Arg-shell-secret; echo {say}; \
+         echo $SHELL_TOKEN; {then}"
     );
     service("broken")
         .options(&["--env", "APP_PASSWORD=fixture-Env-named-secret"])

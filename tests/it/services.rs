@@ -247,15 +247,15 @@ fn owner_mode_and_links_of_the_data_come_along() {
         .volume("/mounted")
         .rehearsed_as(
             "[ \"$(stat -c %u:%g:%a /mounted /mounted/secret | tr '\\n' ' ')\" = '77:88:1750 1234:4321:400 ' ] \
-             && [ \"$(readlink /mounted/link)\" = secret ] && [ /mounted/secret -ef /mounted/hard ] && exec behave healthy; \
-             ls -lan /mounted; exit 9",
+             && [ \"$(readlink /mounted/link)\" = secret ] && [ /mounted/secret -ef /mounted/hard ] \
+             && exec behave healthy; ls -lan /mounted; exit 9",
         )
         .start();
     live.exec(&[
         "sh",
         "-c",
-        "cd /mounted && echo x >secret && chown 1234:4321 secret && chmod 400 secret && ln -s secret link && ln secret hard \
-         && chown 77:88 . && chmod 1750 .",
+        "cd /mounted && echo x >secret && chown 1234:4321 secret && chmod 400 secret && ln -s secret link \
+         && ln secret hard && chown 77:88 . && chmod 1750 .",
     ]);
     rehearse(&[&live.name], &[]).is_green("healthy");
 }

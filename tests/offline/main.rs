@@ -1,4 +1,5 @@
-//! What needs no Docker and is no unit test: the program's commands that work without an engine, and the rules for the source tree.
+//! Tests that need no Docker and are no unit tests: commands that work without an engine, and the rules for the
+//! source tree.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

@@ -1,7 +1,7 @@
-//! All reports of a run tell the same: the same names, the same verdicts and proofs, the same counts, the same exit code; and none is green
-//! when the run is no success.
+//! All reports of a run agree: the same names, verdicts, proofs, counts and exit code, and no report is green if the
+//! run is no success.
 //!
-//! To add a form: a function from its text to what it tells, a line in [`FORMS`], and what makes it green in [`is_green`].
+//! A new format needs three things: a function that reads its text, a line in [`FORMS`], and a rule in [`is_green`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,8 +34,8 @@ const NOT_OK: &str = "not ok";
 /// Reads a report.
 type Reader = fn(&str) -> Told;
 
-/// How each form is read that tells of every service. (Metrics are held against the outcome beside their writer, by a reader of
-/// theirs; a badge tells of no service.)
+/// The reader of each format that names services. (Metrics are compared with the outcome in the tests of their
+/// writer; a badge names no service.)
 const FORMS: [(Form, Reader); 7] = [
     (Form::Junit, told_by_junit),
     (Form::Tap, told_by_tap),
@@ -55,8 +55,8 @@ enum End {
     Killed,
 }
 
-/// Runs `events` through the real thing: opened files, the dispatcher, all reporters. The outcome, and the text of each report that
-/// there is.
+/// Sends `events` through the real dispatcher with all reporters and opened files. Returns the outcome and the text
+/// of each report.
 fn reports(
     events: &[Event],
     (junit_flavor, tap_version): (JunitFlavor, TapVersion),

@@ -1,8 +1,8 @@
-//! A browser for the tests: Chromium without a window, spoken to in its DevTools protocol.
+//! A browser for the tests: Chromium without a window, controlled by its DevTools protocol.
 //!
-//! It talks over two pipes (file descriptors 3 and 4, messages ended by a zero byte), so that there is neither a port to
-//! find nor a WebSocket to speak. It runs without its own sandbox, which root and containers cannot have; it opens no page
-//! but those that the tests write.
+//! Messages travel over two pipes (file descriptors 3 and 4) and end with a zero byte, so no port and no WebSocket is
+//! needed. Chromium runs without its own sandbox, which neither root nor a container can use; it opens only the pages
+//! that the tests write.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};

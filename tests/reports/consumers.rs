@@ -1,7 +1,7 @@
-//! What readers of reports that are not ours make of them: whether they accept them, and what they count.
+//! Other people's programs read the reports: each must accept them and count the same cases.
 //!
-//! `prove` and xmllint come with the system, junitparser and tappy from `target/tools/venv`; ci/setup sees to all of them. A
-//! reader that is missing fails its test.
+//! `prove` and xmllint are system packages, junitparser and tappy are in `target/tools/venv`; `ci/setup` installs all
+//! of them. A missing reader fails its test.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -143,7 +143,8 @@ fn tappy_counts_in_both_versions_what_the_outcome_does_and_reads_every_block() {
             let what = format!("tappy of {what}, {version:?}: {said}");
             assert_eq!(said["run"], counts.total(), "{what}");
             assert_eq!(said["failed"], counts.failed + counts.errored, "{what}");
-            // It knows no escape: behind a `\#` in a name it sees no directive, and takes the skipped case for a passed one.
+            // tappy knows no escape: it reads `\#` in a name as a directive's beginning, and takes the skipped case
+            // for a passed one.
             let escaped = |case: &&CaseRecord| case.skipped.is_some() && case.info.name.to_string().contains('#');
             let unseen = outcome.cases.iter().filter(escaped).count();
             assert_eq!(said["skipped"], counts.skipped - unseen, "{what}");

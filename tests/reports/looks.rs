@@ -1,4 +1,5 @@
-//! The page in a real browser: nothing loaded, nothing run, nothing too wide, nothing unreadable, nothing without a name.
+//! The HTML report in a real browser: no request, no script, nothing too wide, readable colours, a name for every
+//! element that needs one.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
-//! Reports as others see them: all forms of a run tell the same, and the programs that people read them with (a browser, xmllint,
-//! `prove`, GitHub's converter, Prometheus' library, Python readers; `ci/setup` installs them) accept and understand them. A reader that
-//! is missing fails its test. Needs no Docker.
+//! The reports as their readers see them: all formats of a run agree, and the usual programs (a browser, xmllint,
+//! `prove`, GitHub's converter, Prometheus' library, Python readers; `ci/setup` installs them) accept and understand
+//! them. A missing reader fails its test. Needs no Docker.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

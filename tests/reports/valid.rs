@@ -1,5 +1,5 @@
-//! All recorded runs fit the schemas of the forms that have one, and all plan files theirs, by a validator that others use: `check-jsonschema`, which
-//! `ci/setup` installs.
+//! The reports of all recorded runs and all plan files are valid by their schemas. The validator is
+//! `check-jsonschema`, which `ci/setup` installs.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! What every source has to hold to, whatever it is. One that joins needs a row in [`kinds`]: how a tree is backed up with it, and
-//! how the backups are opened. Dumps hold rows and no tree, and have a table of their own.
+//! The requirements that every source meets. A new source needs a row in [`kinds`]: how it backs up a tree, and how
+//! its backups are opened. Dumps hold rows and no tree, and have a table of their own.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -306,7 +306,8 @@ fn what_is_told_is_what_comes_and_what_was_backed_up() {
         // Attributes are content: they need not be told.
         for entry in told.iter_mut().chain(&mut bare) {
             entry.xattrs.clear();
-            // Of a file's second name a source that reads the file itself tells the size, in case the first is not wanted.
+            // A source that reads the file itself lists the size of a hard link too: the file's first name may not be
+            // selected.
             if matches!(entry.kind, What::HardLink(_)) {
                 entry.size = 0;
             }

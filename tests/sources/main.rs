@@ -1,4 +1,5 @@
-//! What every source of backups has to hold to. Needs the programs that make them (`ci/setup` installs them), and no Docker.
+//! The requirements on every source of backups. Needs the programs that make backups (`ci/setup` installs them), and
+//! no Docker.
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 

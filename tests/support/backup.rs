@@ -30,8 +30,8 @@ pub fn kept() -> Wanted {
         .command(&["runs"])
 }
 
-/// [`kept`] with a backup of its volume made by this script, which is given the folder of the data (`$1`) and the volume's
-/// name (`$2`). What is live has another note since.
+/// A [`kept`] service and a backup of its volume that this script makes (`$1`: the folder of the data, `$2`: the
+/// volume's name). The live volume holds another note afterwards.
 #[track_caller]
 pub fn keeper(script: &str) -> (Live, tempfile::TempDir) {
     let (live, dir) = (kept().start(), folder());

@@ -1,4 +1,5 @@
-//! Where a sequence of bytes is cut off or changed: at every byte once a night, and at those of which each is unlike its neighbours always.
+//! The places where a test cuts off or changes a sequence of bytes. Every run takes the ends and edges and a stride
+//! between them; the nightly run takes every byte.
 
 /// Between two that are looked at, where nothing begins or ends. It has no divisor in common with the size of a block.
 const STRIDE: usize = 61;

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use crate::support::{PATIENCE, shown};
 
-/// Lives as long as its standard input, so that it ends with the test however that ends. It has a network of its own: an
-/// engine removes a `docker0` that it has no use for when it starts, and the host's belongs to the host's engine, so it does
-/// not start where it sees one. It has mounts of its own: its disk, its folder of plugins, and no containerd of the host,
+/// Starts the engine and ends it when standard input closes, so the engine ends with the test however the test ends.
+/// The engine has a network of its own: it would remove the host engine's `docker0` when it starts, and then not
+/// start where it sees one. It has mounts of its own: its disk, its folder of plugins, and no containerd of the host,
 /// which could not see that disk.
 const SCRIPT: &str = r#"
 set -e

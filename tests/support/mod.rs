@@ -1,7 +1,8 @@
-//! What tests share: live services, objects of an engine, the program under test, and what its runs say and leave.
+//! What tests share: live services, objects of an engine, the program under test, and the output and remains of its
+//! runs.
 //!
-//! Whatever a test starts is removed with it, also when the test fails. Each test finds only its own: every name is unique, and
-//! rehearsa is asked for exact names.
+//! Whatever a test starts is removed with the test, also when it fails. Each test finds only its own objects: every
+//! name is unique, and rehearsa is asked for exact names.
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
 pub mod archives;
@@ -87,8 +88,8 @@ pub fn shown(path: &Path) -> String {
     path.to_str().expect("temporary paths are UTF-8").to_owned()
 }
 
-/// How many tests run at once where a program counts them itself: as libtest has it; without a word three for each processor, for
-/// most of a rehearsal is waiting.
+/// The number of trials that run at once, for programs with their own runner: the value that libtest would use, else
+/// three for each processor, as a rehearsal mostly waits.
 pub fn threads() -> Option<usize> {
     let said = std::env::var("RUST_TEST_THREADS").ok().and_then(|said| said.parse().ok());
     said.or_else(|| std::thread::available_parallelism().ok().map(|processors| processors.get() * 3))

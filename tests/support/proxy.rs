@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::shown;
 
-/// What becomes of a request.
+/// What the proxy does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     /// The engine gets it.
@@ -31,7 +31,8 @@ struct Way {
 }
 
 impl Proxy {
-    /// Asks `hook` about the first line of each request, `POST /v1.41/networks/create HTTP/1.1`, before the engine gets it.
+    /// Calls `hook` with the first line of each request (`POST /v1.41/networks/create HTTP/1.1`) before the engine
+    /// gets the request.
     pub fn start(hook: impl Fn(&str) -> Then + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let listener = UnixListener::bind(dir.path().join("sock")).expect("a socket");

@@ -78,7 +78,10 @@ fn a_case_has_times_a_place_properties_and_one_output() {
     let xml = xml(&sample::mixed());
     assert!(
         xml.contains(
-            r#"<testcase name="media::jellyfin" classname="media.jellyfin" time="18.400" timestamp="2026-01-02T03:04:05.000Z" file="compose.yaml" line="7">"#
+            concat!(
+                r#"<testcase name="media::jellyfin" classname="media.jellyfin" time="18.400" "#,
+                r#"timestamp="2026-01-02T03:04:05.000Z" file="compose.yaml" line="7">"#
+            )
         ),
         "{xml}"
     );

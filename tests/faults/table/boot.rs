@@ -1,4 +1,4 @@
-//! Services that do not come up from good data, or only seem to; what is configured beside the data.
+//! Services that do not start on good data, or only seem to; configuration that lies beside the data.
 
 use Form::{Daemon, Dir, Live, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
@@ -12,7 +12,7 @@ pub fn faults() -> Vec<Fault> {
     [configuration(), credentials(), exits(), health(), control(), names()].into_iter().flatten().collect()
 }
 
-/// A variable that was not backed up cannot be tried: the environment is that of the live container, which has it.
+/// A variable that was not backed up cannot be tried: the environment comes from the live container, which has it.
 fn configuration() -> Vec<Fault> {
     vec![
         fault(23, "a key file is not on the host any more", Small, Live)
@@ -58,7 +58,8 @@ fn credentials() -> Vec<Fault> {
             .failed("health/unhealthy", &["password authentication failed", "do not match"]),
         fault(25, "another password, which a check uses", Postgres, Dir)
             .instead(|postgres| {
-                let login = "rehearsa.check.login=exec sh -c 'PGPASSWORD=$POSTGRES_PASSWORD psql -h $(hostname) -U postgres -c \"SELECT 1\"'";
+                let login = "rehearsa.check.login=exec sh -c 'PGPASSWORD=$POSTGRES_PASSWORD \
+                    psql -h $(hostname) -U postgres -c \"SELECT 1\"'";
                 postgres
                     .instead("exec docker-entrypoint.sh postgres")
                     .options(&["--env", "POSTGRES_PASSWORD=fixture-changed-secret", "--label", login])
@@ -157,12 +158,15 @@ fn names() -> Vec<Fault> {
             .data("mkdir \"$1/host-one\"; mv \"$1\"/[lns]* \"$1/host-one/\"; touch \"$1/note\"")
             .instead(|small| small.instead(BY_HOST).options(&["--hostname", "host-two"]))
             .failed("data/reinitialised", &[])
-            .but_today(("passed", ""), "what a program of its own begins beside the rest is not told from what it adds"),
+            .but_today(("passed", ""), "new data beside the old looks like an addition"),
         fault(33, "of another host name, thrown away", Small, Dir)
             .data("echo host-one >\"$1/host\"")
             .instead(|small| {
                 small
-                    .instead("[ \"$(cat /mounted/host)\" = \"$(hostname)\" ] || rm -rf /mounted/*; hostname >/mounted/host; exec behave healthy")
+                    .instead(
+                        "[ \"$(cat /mounted/host)\" = \"$(hostname)\" ] || rm -rf /mounted/*; \
+                         hostname >/mounted/host; exec behave healthy",
+                    )
                     .options(&["--hostname", "host-two"])
             })
             .failed("data/reinitialised", &["library"]),

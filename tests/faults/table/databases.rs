@@ -1,5 +1,5 @@
-//! Data of PostgreSQL, MariaDB and Redis that the server cannot come up from, is not of its version, or that it begins anew
-//! beside.
+//! Data of PostgreSQL, MariaDB and Redis that the server cannot start from, that has another version, or that the
+//! server ignores and replaces by new data.
 
 use Form::{Daemon, Dir, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
@@ -8,9 +8,10 @@ use crate::fault::{Fault, fault};
 use crate::form::Form;
 use crate::kind::Kind;
 
-/// Makes a cluster of its own in the folder `other`.
+/// Makes another cluster, in the folder `other`.
 const OTHER_CLUSTER: &str = "mkdir other; chown 999:999 other; docker run --rm --network none --user 999:999 \
-     --volume \"$PWD/other:/other\" --entrypoint sh rehearsa-fixture/postgres -c 'initdb -N -U postgres -D /other/db' >/dev/null; ";
+     --volume \"$PWD/other:/other\" --entrypoint sh rehearsa-fixture/postgres \
+     -c 'initdb -N -U postgres -D /other/db' >/dev/null; ";
 
 pub fn faults() -> Vec<Fault> {
     [postgres(), mariadb(), redis(), of_another_version(), begun_anew()].into_iter().flatten().collect()
@@ -126,7 +127,10 @@ fn redis() -> Vec<Fault> {
             .data("noise \"$1\"/appendonlydir/*.manifest 0 1")
             .failed("boot/exited", &["its list of them is damaged"]),
         fault(21, "the log has noise in its middle", Redis, Daemon)
-            .data("for f in \"$1\"/appendonlydir/*.incr.aof; do printf 'no command at all\\r\\n*1\\r\\n$4\\r\\nPING\\r\\n' >>\"$f\"; done")
+            .data(
+                "for f in \"$1\"/appendonlydir/*.incr.aof; do \
+                 printf 'no command at all\\r\\n*1\\r\\n$4\\r\\nPING\\r\\n' >>\"$f\"; done",
+            )
             .failed("boot/exited", &["append"]),
     ]
 }
@@ -172,7 +176,10 @@ fn begun_anew() -> Vec<Fault> {
     vec![
         anew(
             fault(3, "another folder is looked in for the cluster", Postgres, Tar)
-                .data("mkdir \"$1/db\"; mv \"$1\"/[!d]* \"$1/db/\"; chown 999:999 \"$1/db\"; chmod 700 \"$1/db\"; touch \"$1/base\"")
+                .data(
+                    "mkdir \"$1/db\"; mv \"$1\"/[!d]* \"$1/db/\"; chown 999:999 \"$1/db\"; \
+                     chmod 700 \"$1/db\"; touch \"$1/base\"",
+                )
                 .instead(|postgres| {
                     let elsewhere =
                         &["--env", "PGDATA=/var/lib/postgresql/data/pg", "--health-start-period", "60s"];
@@ -189,7 +196,10 @@ fn begun_anew() -> Vec<Fault> {
         anew(
             fault(3, "the application makes its database anew", Notes, Tar)
                 .instead(|notes| {
-                    notes.instead("python3 -c \"import glob, os; [os.remove(f) for f in glob.glob('/data/*')]\"; exec python3 -S -u /opt/notes/notes.py")
+                    notes.instead(
+                        "python3 -c \"import glob, os; [os.remove(f) for f in glob.glob('/data/*')]\"; \
+                         exec python3 -S -u /opt/notes/notes.py",
+                    )
                 }),
             &["notes.db"],
         ),
@@ -202,7 +212,8 @@ fn begun_anew() -> Vec<Fault> {
         anew(
             fault(3, "it writes its own over what came back", Small, Daemon).instead(|small| {
                 small.instead(
-                    "for f in library settings note; do echo fresh >/mounted/x; mv /mounted/x /mounted/$f; done; exec behave healthy",
+                    "for f in library settings note; do echo fresh >/mounted/x; mv /mounted/x /mounted/$f; done; \
+                     exec behave healthy",
                 )
             }),
             &["library"],
@@ -210,6 +221,6 @@ fn begun_anew() -> Vec<Fault> {
         fault(3, "another folder is looked in, and nothing known is in it", Small, Dir)
             .instead(|small| small.instead("mkdir /mounted/new; echo fresh >/mounted/new/note; exec behave healthy"))
             .failed("data/reinitialised", &[])
-            .but_today(("passed", ""), "what a program of its own begins beside the rest is not told from what it adds"),
+            .but_today(("passed", ""), "new data beside the old looks like an addition"),
     ]
 }

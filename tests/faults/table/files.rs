@@ -1,4 +1,5 @@
-//! What came back is not what there was: files, owners, modes, links; entries that escape; no room; changes under the copy.
+//! Restored files that differ from the original ones: contents, owners, modes, links; entries that would be written
+//! outside the volume; a full disk; changes during the copy.
 
 use Form::{Daemon, Dir, Live, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
@@ -33,7 +34,10 @@ fn incomplete() -> Vec<Fault> {
             .with(&["--timeout", "12s"])
             .failed("check/failed", &["expected status 200, found 404"]),
         fault(9, "the last notes are missing, and are asked for", Notes, Daemon)
-            .data("python3 -c \"import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('DELETE FROM notes WHERE id > 30'); db.commit(); db.close()\" \"$1/notes.db\"")
+            .data(
+                "python3 -c \"import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                 db.execute('DELETE FROM notes WHERE id > 30'); db.commit(); db.close()\" \"$1/notes.db\"",
+            )
             .data("chown 1500:1500 \"$1\"/*")
             .asked()
             .with(&["--timeout", "12s"])

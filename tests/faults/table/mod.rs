@@ -1,5 +1,4 @@
-//! The table itself. Where it grows (a source, a service), a line here is all that it needs; a class of its own goes into a file
-//! of its own.
+//! The table itself. A new source or service needs one line here; a new class of faults gets a file of its own.
 
 mod boot;
 mod databases;

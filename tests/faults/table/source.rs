@@ -1,4 +1,4 @@
-//! The backup itself: nothing of a mount in it, cut off, damaged, locked, not there, too old.
+//! Faults of the backup itself: it lacks a mount, is cut off, damaged, encrypted with another key, absent or too old.
 
 use Form::{Age, Borg, Daemon, Dir, Gpg, Restic, Tar, TarGz, TarXz, TarZst};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};

@@ -1,4 +1,5 @@
-//! Faults that need more than a spoilt backup: a host that lacks a file, a disk that is too small, somebody who writes meanwhile.
+//! Faults that need more than a damaged backup: a host that lacks a file, a disk that is too small, a writer during
+//! the rehearsal.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};

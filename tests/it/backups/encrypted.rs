@@ -16,9 +16,10 @@ fn with_home(home: &Path) -> Command {
     command
 }
 
-const GPG: &str = "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; mkdir -m 700 home; \
-    tar -C \"$1\" -czf x.tgz .; \
-    GNUPGHOME=$PWD/home gpg --batch --quiet --pinentry-mode loopback --passphrase-file right --symmetric -o x.tgz.gpg x.tgz";
+const GPG: &str = "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; \
+    mkdir -m 700 home; tar -C \"$1\" -czf x.tgz .; \
+    GNUPGHOME=$PWD/home gpg --batch --quiet --pinentry-mode loopback --passphrase-file right --symmetric \
+    -o x.tgz.gpg x.tgz";
 
 #[test]
 fn gpg_opens_with_the_passphrase_and_with_nothing_else() {
@@ -38,8 +39,8 @@ fn gpg_opens_with_the_passphrase_and_with_nothing_else() {
     let bin = dir.path().join("bin");
     sh(
         dir.path(),
-        "mkdir bin; printf '#!/bin/sh\\n[ \"$LC_ALL\" = C ] && exec %s \"$@\"; echo Kein Schluessel >&2; exit 2' \"$(command -v gpg)\" \
-         >bin/gpg; chmod +x bin/gpg",
+        "mkdir bin; printf '#!/bin/sh\\n[ \"$LC_ALL\" = C ] && exec %s \"$@\"; echo Kein Schluessel >&2; exit 2' \
+         \"$(command -v gpg)\" >bin/gpg; chmod +x bin/gpg",
         &[],
     );
     let mut command = with_home(&home);
@@ -75,8 +76,8 @@ fn age_opens_with_the_identity_and_with_nothing_else() {
 #[test]
 fn age_opens_with_the_passphrase_and_with_nothing_else() {
     let (live, dir) = keeper(
-        "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; tar -C \"$1\" -czf x.tgz .; \
-         cat right right | script -qec 'age -p -o x.tgz.age x.tgz' /dev/null >/dev/null; test -s x.tgz.age",
+        "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; \
+         tar -C \"$1\" -czf x.tgz .; cat right right | script -qec 'age -p -o x.tgz.age x.tgz' /dev/null >/dev/null; test -s x.tgz.age",
     );
     let run = |args: &[&str]| {
         rehearse_by(rehearsa(&[]), &[&live.name], &[&["--from", &tar(dir.path().join("x.tgz.age"))], args].concat())

@@ -1,8 +1,8 @@
-//! Services come back from backups that real tools made of them, and a backup that does not hold is told for what it is.
+//! Backups made by real tools, restored into real services; a bad backup gets the diagnosis that names its fault.
 //! Needs root, a Docker engine on this machine and the fixture images.
 //!
-//! Every backup is made of a live service whose data changes afterwards: only with the backup's data does its healthcheck
-//! pass, so that no green line can come from the live data.
+//! Every backup is made of a live service whose data changes afterwards. Its healthcheck passes only with the
+//! backup's data, so no test is green by the live data.
 
 mod bad;
 mod encrypted;

@@ -46,7 +46,8 @@ fn an_app_with_sqlite_from_the_one_liner_that_everybody_uses() {
 
 #[test]
 fn postgres_from_gnu_tar_of_its_volume() {
-    let query = "[ \"$(PGPASSWORD=fixture-postgres-secret psql -h 127.0.0.1 -U postgres -tAc 'SELECT count(*) FROM notes')\" = 1 ]";
+    let query = "[ \"$(PGPASSWORD=fixture-postgres-secret psql -h 127.0.0.1 -U postgres \
+        -tAc 'SELECT count(*) FROM notes')\" = 1 ]";
     let live = service("postgres")
         .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
         .volume("/var/lib/postgresql/data")

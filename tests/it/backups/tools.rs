@@ -32,7 +32,8 @@ fn archives_of_every_compression() {
 fn archives_of_every_tar() {
     all_green(
         "busybox tar -C \"$1\" -czf busybox.tar.gz .; bsdtar -C \"$1\" -czf bsd.tar.gz .; \
-         python3 -c 'import sys, tarfile; t = tarfile.open(\"python.tgz\", \"w:gz\"); t.add(sys.argv[1], \"data\"); t.close()' \"$1\"; \
+         python3 -c 'import sys, tarfile; t = tarfile.open(\"python.tgz\", \"w:gz\"); \
+         t.add(sys.argv[1], \"data\"); t.close()' \"$1\"; \
          tar -C / -czf engine.tgz \"${1#/}\"",
         &["busybox.tar.gz", "bsd.tar.gz", "python.tgz", "engine.tgz"],
     );

@@ -1,6 +1,7 @@
-//! A host that fails a rehearsal: the engine goes away, its disk is full, a volume's driver is missing, the live container
-//! vanishes in the middle. Each is told for what it is, and nothing is left but what could not be removed without an engine.
-//! Needs root, a Docker engine on this machine and the fixture images; what would harm others happens on a second engine.
+//! A host that breaks a rehearsal: the engine goes away, its disk is full, a volume's driver is missing, the live
+//! container vanishes in the middle. Each gets its own diagnosis, and nothing is left except what cannot be removed
+//! without an engine. Needs root, a Docker engine on this machine and the fixture images. Tests that would disturb
+//! others use a second engine.
 
 mod plugin;
 

@@ -65,7 +65,8 @@ fn serve(client: &UnixStream, data: &str, stop: &AtomicBool, volumes: &Mutex<BTr
         let answer = answer(path, name, data, &mut volumes.lock().expect("no panic")).to_string();
         let sent = write!(
             &mut (&*client),
-            "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.plugins.v1+json\r\nContent-Length: {}\r\n\r\n{answer}",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.plugins.v1+json\r\n\
+             Content-Length: {}\r\n\r\n{answer}",
             answer.len()
         );
         if sent.is_err() {

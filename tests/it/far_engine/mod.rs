@@ -1,5 +1,5 @@
-//! An engine that is not behind a socket of this machine: over SSH and over TLS, each with real servers of a test's own.
-//! What does not let rehearsa in is told for what it is. Needs root, a Docker engine on this machine and the fixture images.
+//! An engine that is reached over SSH or TLS, each with a real server that the test starts. An engine that refuses
+//! Rehearsa gets an error that names the reason. Needs root, a Docker engine on this machine and the fixture images.
 
 mod ssh;
 mod tls;
@@ -30,8 +30,8 @@ fn itself() -> PathBuf {
     std::env::current_exe().expect("this program")
 }
 
-/// Runs one test of this program again, by a command that leads to it. The environment and the network that the way to the
-/// engine needs are a process's, and this one has many tests.
+/// Runs one test of this program again, in a process of its own. The test needs another environment or network than
+/// the other tests of this program.
 #[track_caller]
 fn again(mut command: Command, test: &str, host: &str) {
     let output =

@@ -50,7 +50,7 @@ impl Guarded {
     }
 }
 
-/// Certificates of an authority, `ca`, for the engine and for who talks to it, and of another, `other-ca`, for a stranger.
+/// Certificates of two authorities: `ca` signs the engine's and its client's, `other-ca` signs a stranger's.
 struct Certs {
     dir: tempfile::TempDir,
 }

@@ -1,4 +1,4 @@
-//! Archives that were cut off or changed, at every place.
+//! Archives that are cut off or changed, at every place.
 
 use std::io::{self, ErrorKind, Read};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The jobs of the worker on this machine's own file system, without a container. They change owners and make device nodes: these tests
-//! need root.
+//! The worker's jobs on this machine's own file system, without a container. The tests change owners and make device
+//! nodes, so they need root.
 
 mod copy;
 mod inventory;

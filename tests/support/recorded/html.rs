@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::HOSTILE;
 
 /// Text that breaks naive pages.
-const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"onload=\"alert(1)\" '><img src=x onerror=alert(1)> \
-    &lt; {{7*7}} javascript:alert(1) <!-- \u{202e}\u{1b}[31m";
+const EVIL: &str = "</title></style></pre><script>console.error(1)</script>]]>\"onload=\"alert(1)\" '>\
+    <img src=x onerror=alert(1)> &lt; {{7*7}} javascript:alert(1) <!-- \u{202e}\u{1b}[31m";
 
 /// The page at the end of `events`, or at their last word.
 pub fn page(events: &[Event]) -> String {

@@ -1,5 +1,5 @@
-//! Recorded runs for the tests of all reports: each a sequence of events as the engine would send them, at fixed times. Here is what
-//! they are written with; the runs themselves are in `runs`.
+//! Recorded runs for the tests of all reports: each is a sequence of events as the engine would send them, at fixed
+//! times. This file has the script that writes them; `runs` has the runs.
 
 use jiff::{SignedDuration, Timestamp};
 

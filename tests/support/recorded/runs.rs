@@ -153,8 +153,8 @@ pub fn interrupted() -> Vec<Event> {
     script.over()
 }
 
-/// Every way in which a case can end, in one run: passed, failed, errored, skipped, green at its second attempt, failed at
-/// each of two, and cancelled by a signal. With a snapshot, a partition, a slow case and something left behind.
+/// Every end that a case can have, in one run: passed, failed, errored, skipped, passed at the second attempt, failed
+/// at both attempts, and cancelled by a signal. With a snapshot, a partition, a slow case and an object left behind.
 pub fn everything() -> Vec<Event> {
     let (flaky, stubborn) = (name("files", "nextcloud"), name("files", "office"));
     let (cancelled, late) = (name("photos", "immich"), ServiceName::lone("vaultwarden"));
@@ -219,7 +219,8 @@ pub fn nothing() -> Vec<Event> {
 }
 
 /// Text that breaks naive reports.
-pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n::error::boom\nthird --- ...\n\u{1b}[0Ksection_start:1:x[collapsed=true]\r\u{1b}[0Ksection";
+pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n\
+    ::error::boom\nthird --- ...\n\u{1b}[0Ksection_start:1:x[collapsed=true]\r\u{1b}[0Ksection";
 
 /// A green case whose stack and service have hostile names.
 pub fn hostile_names() -> Vec<Event> {
@@ -229,7 +230,8 @@ pub fn hostile_names() -> Vec<Event> {
     script.over()
 }
 
-/// A failed case in which every text is hostile, with a log line of a megabyte, and a skipped one with a hostile reason.
+/// A failed case in which every text is hostile, with a log line of a megabyte, and a skipped case with a hostile
+/// reason.
 pub fn hostile() -> Vec<Event> {
     let (case, skipped) = (ServiceName::lone("3proxy"), name("h#sh", "b\\ck"));
     let mut hostile = info(&case);
@@ -252,8 +254,8 @@ pub fn hostile() -> Vec<Event> {
     script.over()
 }
 
-/// What the fold treats specially: a stack's steps in two cases, steps side by side, a dependency that broke, an abort before and
-/// after a step that broke, a teardown that broke late, and an attempt that had passed its checks.
+/// The special cases of the fold: a stack's steps in two cases, steps side by side, a dependency that broke, an abort
+/// before and after a broken step, a teardown that broke late, and an attempt that had passed its checks.
 pub fn torn() -> Vec<Event> {
     let (db, web, cron) = (name("shop", "db"), name("shop", "web"), name("shop", "cron"));
     let mut script = Script::run([&db, &web, &cron].map(info).to_vec());

@@ -19,7 +19,8 @@ use rehearsa::worker::protocol::{Copied, Failure, RootKind};
 
 use crate::support::compare;
 
-/// A source and an empty target on the disk that the tests are built on: `/tmp` may be memory, which keeps other things.
+/// A source and an empty target on the disk that the tests are built on: `/tmp` may be a tmpfs, which stores other
+/// metadata.
 struct Pair {
     folder: tempfile::TempDir,
 }

@@ -1,5 +1,5 @@
-//! Volumes that were filled and then tampered with: exactly that is found, and nothing in one that nobody touched. These tests
-//! change owners: they need root.
+//! Volumes that are filled and then changed by the test: each change is found, and nothing is reported for an
+//! unchanged volume. These tests change owners, so they need root.
 
 mod contents;
 
@@ -25,7 +25,8 @@ use crate::support::archives::{self, Archive, Made, file, folder, hard_link, pac
 use crate::support::trees;
 use rehearsa::worker::jobs::unpack::{UnpackBounds, unpack_and_note};
 
-/// A volume and a folder beside it. On the disk that the tests are built on: `/tmp` may be memory, which keeps other things.
+/// A volume and a folder beside it, on the disk that the tests are built on: `/tmp` may be a tmpfs, which stores
+/// other metadata.
 struct Field {
     folder: tempfile::TempDir,
 }
@@ -359,7 +360,8 @@ fn what_changed_in_a_live_source_is_no_difference() {
     assert!(inventory.changed_since >= 5, "{inventory:?}");
 }
 
-/// A change is told by its time: what rested is compared, and what is in a folder that was moved there rested elsewhere.
+/// A change is recognised by its time. A file that did not change during the copy is compared; a file in a folder
+/// that was moved there is compared, too.
 #[test]
 fn what_rested_while_the_rest_changed_is_compared() {
     let field = Field::new();

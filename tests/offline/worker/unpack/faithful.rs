@@ -13,7 +13,12 @@ fn xattr(path: &Path, name: &str, value: &[u8]) {
 }
 
 /// An ACL as the kernel takes it: one more user may read and write.
-pub const ACL: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x06\0\xd2\x04\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x06\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+pub const ACL: &[u8] = b"\x02\0\0\0\
+    \x01\0\x06\0\xff\xff\xff\xff\
+    \x02\0\x06\0\xd2\x04\0\0\
+    \x04\0\x04\0\xff\xff\xff\xff\
+    \x10\0\x06\0\xff\xff\xff\xff\
+    \x20\0\0\0\xff\xff\xff\xff";
 /// `cap_net_raw=ep`.
 const CAPABILITY: &[u8] = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 

@@ -17,8 +17,8 @@ use rehearsa::worker::protocol::{Failure, Route, Unpacked};
 use crate::support::archives::{self, Archive};
 use crate::support::compare;
 
-/// Two empty volumes and, beside them, a tree that must stay as it is. On the disk that the tests are built on: `/tmp` may be
-/// memory, which keeps other things.
+/// Two empty volumes and, beside them, a tree that must not change. They lie on the disk that the tests are built on:
+/// `/tmp` may be a tmpfs, which stores other metadata.
 struct Field {
     folder: tempfile::TempDir,
     canary: BTreeMap<PathBuf, compare::Entry>,
