@@ -34,8 +34,8 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
             String::new()
         }
         Err(failure) if failure.exit == ExitCode::Errored => {
-            console::note(&format!("{}, so the file is not held against the host", failure.error));
-            ", as far as it can be told without the host".to_owned()
+            console::note(&format!("{}; the file is not compared with its services", failure.error));
+            ", as far as can be checked without the host".to_owned()
         }
         Err(failure) => return Err(failure),
     };
@@ -44,7 +44,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
     let PlanFile { sources, stacks, services, .. } = &settings.file;
     console::print(&format!(
-        "{} holds{held}: {}, {}, {}\n{}",
+        "{} is valid{held}: {}, {}, {}\n{}",
         path.display(),
         pluralize(sources.len(), "source"),
         pluralize(stacks.len(), "stack"),
@@ -67,7 +67,7 @@ fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, n
     match probe::source(&source.spec) {
         Ok(Presence::There) => {}
         Ok(Presence::NotLooked(why)) => {
-            not_looked.push(format!("not looked into: {}, for {why}\n", source.spec.place));
+            not_looked.push(format!("not checked: {} ({why})\n", source.spec.place));
         }
         Err(what) => wrong.push(entry(&source.origin, what)),
     }

@@ -70,15 +70,14 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
         return match (&args.session, cleaned.spared.first()) {
             (Some(session), Some(spared)) => {
                 Err(Failure::errored(format!("session {session} was left alone: {}", spared.why))
-                    .hint("it removes its own objects when it ends; stop it, then run the command again"))
+                    .hint("wait until that run ends, or stop it; then run the command again"))
             }
             _ => Ok(ExitCode::Passed),
         };
     }
     let names: Vec<String> = cleaned.left.iter().map(|left| format!("{} {}", left.kind, left.name)).collect();
-    Err(Failure::errored(format!("not everything could be removed: {} left", names.join(", "))).hint(
-        "see the reasons above; what is in use elsewhere must be let go there first, then run `rehearsa clean` again",
-    ))
+    Err(Failure::errored(format!("these objects could not be removed: {}", names.join(", ")))
+        .hint("the reasons are above; stop what still uses the objects, then run `rehearsa clean` again"))
 }
 
 async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
@@ -120,7 +119,7 @@ async fn images(daemon: &Daemon, dry_run: bool, cleaned: &mut Cleaned) -> Result
         match removed {
             Ok(()) => cleaned.removed.push(Line { kind: "image", name }),
             Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && !cleaned.spared.is_empty() => {
-                console::note(&format!("Left alone image {name}: a rehearsal that still runs uses it"));
+                console::note(&format!("Left alone image {name}: a running rehearsal uses it"));
             }
             Err(error) => cleaned.left.push(LeftLine { kind: "image", name, error: error.to_string() }),
         }
@@ -153,14 +152,14 @@ fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
         let _ = writeln!(text, "{verb} {} {}", line.kind, line.name);
     }
     for left in &cleaned.left {
-        let _ = writeln!(text, "Left {} {}: {}", left.kind, left.name, left.error);
+        let _ = writeln!(text, "Could not remove {} {}: {}", left.kind, left.name, left.error);
     }
     for spared in &cleaned.spared {
         let (session, host, why) = (&spared.session, &spared.host, spared.why);
         let objects = pluralize(spared.objects, "object");
         let _ = write!(text, "Left alone {objects} of session {session} of {host}: {why}");
         if let Some(until) = jiff::Timestamp::from_second(spared.expires).ok().filter(|_| why != "it is running") {
-            let _ = write!(text, "; it counts as gone from {until} on");
+            let _ = write!(text, "; `rehearsa clean` removes them from {until} on");
         }
         text.push('\n');
     }
@@ -170,8 +169,8 @@ fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
             Some(session) => {
                 let _ = writeln!(
                     text,
-                    "There is no session {session} on this engine: all of it is removed, or its id is another. \
-                     `rehearsa clean --dry-run` shows what there is."
+                    "There is no session {session} on this engine: its objects are removed already, or the id is \
+                     wrong. `rehearsa clean --dry-run` lists what there is."
                 );
             }
             None => text.push_str("Nothing is left of earlier runs.\n"),
@@ -210,9 +209,9 @@ mod tests {
         assert_eq!(
             text(&cleaned, None),
             "Removed container rehearsa-1-web\n\
-             Left volume rehearsa-1-data: in use\n\
+             Could not remove volume rehearsa-1-data: in use\n\
              Left alone 3 objects of session s2 of nas/0: it may still run on its host; \
-             it counts as gone from 1970-01-01T00:00:00Z on\n"
+             `rehearsa clean` removes them from 1970-01-01T00:00:00Z on\n"
         );
     }
 }

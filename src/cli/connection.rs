@@ -56,7 +56,7 @@ impl Endpoint {
         if !matches!(source.kind, DockerErrorKind::Unreachable | DockerErrorKind::Timeout(_)) {
             let hint = match (&source.kind, &self.target) {
                 (DockerErrorKind::Refused, Target::Tls { certs, .. }) => Some(format!(
-                    "see that ca.pem, cert.pem and key.pem in {} are those of this engine",
+                    "check that ca.pem, cert.pem and key.pem in {} belong to this engine",
                     certs.display()
                 )),
                 // Go's words for it, which every engine has.
@@ -66,8 +66,8 @@ impl Endpoint {
                         .to_owned(),
                 ),
                 (DockerErrorKind::Version(_), _) if self.api.is_some() => Some(
-                    "unset DOCKER_API_VERSION, so that the newest version is spoken that both sides know, or set it to \
-                     one of these"
+                    "unset DOCKER_API_VERSION to use the newest version that both sides know, or set it to one of \
+                     these"
                         .to_owned(),
                 ),
                 _ => docker_hint(&source),
@@ -76,8 +76,8 @@ impl Endpoint {
         }
         let mut hint = match &self.target {
             Target::Unix(_) => "start Docker (`systemctl start docker`, or Docker Desktop)",
-            Target::Tcp(_) | Target::Tls { .. } => "see that the engine listens there and that nothing blocks the way",
-            Target::Ssh(_) => "see that `ssh` to that host works without a question, and that Docker runs there",
+            Target::Tcp(_) | Target::Tls { .. } => "check that the engine listens there and that no firewall blocks it",
+            Target::Ssh(_) => "check that `ssh` to that host works without a prompt, and that Docker runs there",
         }
         .to_owned();
         hint.push_str(", or name another engine with -H/--host or DOCKER_HOST.");
@@ -127,7 +127,7 @@ fn came_from(inputs: &ConnectInputs) -> String {
     } else if let Some(name) = inputs.docker_context.as_deref().filter(|name| *name != "default") {
         format!("from the Docker context {name}, which DOCKER_CONTEXT names")
     } else {
-        "from the Docker CLI's context, or where Docker listens when nothing is said".to_owned()
+        "from the Docker CLI's context, or Docker's default address".to_owned()
     }
 }
 

@@ -53,8 +53,8 @@ const SHOWN_LINES: usize = 6;
 /// What is put into the database.
 const NOTE: &str = "Backups are hope. Rehearsa is proof.";
 /// Explains the failed backup.
-const BAD_BACKUP: &str = "This is what a bad backup looks like. The file is there, of today and undamaged, and the notes are not \
-    in it:\nbetter heard from a rehearsal than from a restore.";
+const BAD_BACKUP: &str = "This is what a bad backup looks like: the file is there, from today and undamaged, \
+    but without the notes.\nA rehearsal finds that out before you need the restore.";
 
 /// The command.
 pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -159,7 +159,7 @@ impl Demo {
         make_folder(&reports)?;
         let archive = reports.join(format!("{volume}.tar"));
         self.runtime.block_on(self.back_up(&live.image, None, "backup/etc", &archive))?;
-        console::note("Now a backup that somebody made of the container, and forgot the volume:");
+        console::note("Now a backup of the container that forgot the volume:");
         match self.rehearse(&live, &archive, &reports, args, env)? {
             (ExitCode::Failed, Some(Code::RestoreMountMissing)) => {
                 console::note(&format!("\n{BAD_BACKUP}\n"));
@@ -171,7 +171,7 @@ impl Demo {
                 Code::RestoreMountMissing,
                 exit.number()
             ))
-            .hint(format!("that is a mistake of rehearsa; the reports in {} say more", reports.display()))),
+            .hint(format!("this is a defect of rehearsa: please report it with {}", reports.display()))),
         }
     }
 
@@ -273,10 +273,10 @@ impl Demo {
         let spec = spec(image, &command, NetworkSpec::Share(service.to_owned()));
         let id = daemon.create_container(&name, &spec, &self.session.marks(&self.name(""))).await?;
         daemon.start_container(&id).await?;
-        let state = self.ended(&id, "the demo service took no note").await?;
+        let state = self.ended(&id, "the demo service did not accept the note").await?;
         if state.exit_code != 0 {
             let log = daemon.log_tail(&id, 5, 4096).await.unwrap_or_default();
-            return Err(Failure::errored(format!("the demo service took no note: {}", log.join("; "))));
+            return Err(Failure::errored(format!("the demo service did not accept the note: {}", log.join("; "))));
         }
         daemon.remove_container(&id).await?;
         Ok(())

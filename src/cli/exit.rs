@@ -77,14 +77,14 @@ impl Failure {
 pub fn docker_hint(error: &DockerError) -> Option<String> {
     let hint = match error.kind {
         DockerErrorKind::Unreachable => {
-            "see that the Docker engine still runs; `rehearsa clean` then removes what may be left of this run"
+            "check that the Docker engine still runs; `rehearsa clean` then removes what this run left"
         }
         DockerErrorKind::Refused => {
             "the user that runs rehearsa must be allowed to talk to Docker (on most systems: be in the group `docker`, \
              and log in again after joining it)"
         }
         DockerErrorKind::NoSpace => {
-            "free some space where the engine keeps its data; `docker system df` says what takes it"
+            "free some space where the engine keeps its data; `docker system df` shows what uses it"
         }
         DockerErrorKind::NetworksExhausted => "`rehearsa clean` and `docker network prune` free address ranges",
         DockerErrorKind::Timeout(_) => "the engine may be overloaded; try again, or with a smaller --test-threads",
@@ -123,8 +123,8 @@ impl From<WorkerError> for Failure {
         let hint = match &error {
             WorkerError::Docker(docker) => docker_hint(docker),
             WorkerError::Image { .. } => Some(
-                "rehearsa ships its own executable to the engine; see that it can be read and that there is room \
-                 for it"
+                "rehearsa copies its own executable to the engine; check that the file can be read and that the \
+                 engine has room for it"
                     .to_owned(),
             ),
             _ => None,
@@ -173,7 +173,7 @@ mod tests {
         });
         let text = failure.render(false);
         assert!(text.starts_with("error: cannot read the configuration of container jellyfin\n  because: "), "{text}");
-        assert!(text.contains("What to do: see that the Docker engine still runs"), "{text}");
+        assert!(text.contains("What to do: check that the Docker engine still runs"), "{text}");
         assert_eq!(failure.exit, ExitCode::Errored);
     }
 

@@ -65,7 +65,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     write(&path, &text, args.force)?;
     let file = path.display();
     let services = if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
-    console::note(&format!("Wrote {file} for {services}; `rehearsa plan --check` says whether it holds"));
+    console::note(&format!("Wrote {file} for {services}; `rehearsa plan --check` checks it"));
     Ok(ExitCode::Passed)
 }
 

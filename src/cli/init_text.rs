@@ -47,7 +47,7 @@ fn head(source: Option<&str>) -> String {
     format!(
         "\
 # The plan file of rehearsa: how the services of this host are rehearsed, and where their backups are.
-# `rehearsa plan --check` says whether it holds; `rehearsa schema plan` prints all that can be said, for an editor.
+# `rehearsa plan --check` checks it; `rehearsa schema plan` prints its JSON Schema, for an editor.
 
 # Where the data comes from: a name below [sources], or \"live\" for a copy of what the live service has.
 source = \"{name}\"

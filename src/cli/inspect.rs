@@ -47,7 +47,7 @@ fn find<'a>(services: &'a [Service], wanted: &str) -> Result<&'a Service, Failur
         [] => Err(unknown(services, wanted)),
         several => {
             let names: Vec<String> = several.iter().map(|service| format!("`{}`", service.name)).collect();
-            Err(Failure::usage(format!("`{wanted}` may be {}; give the whole name", names.join(" or "))))
+            Err(Failure::usage(format!("`{wanted}` may be {}; give the full name", names.join(" or "))))
         }
     }
 }

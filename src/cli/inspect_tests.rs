@@ -37,7 +37,7 @@ fn a_service_is_found_by_any_name_it_has() {
 
 #[test]
 fn a_name_that_several_have_is_asked_for_in_full() {
-    assert_eq!(found("db"), "error: `db` may be `media::db` or `shop::db`; give the whole name\n");
+    assert_eq!(found("db"), "error: `db` may be `media::db` or `shop::db`; give the full name\n");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn dockers_defaults_are_filled_in() {
         "{text}"
     );
     assert!(
-        text.contains("exposes      5432/tcp\n") && text.contains("mounts       none: no data comes along\n"),
+        text.contains("exposes      5432/tcp\n") && text.contains("mounts       none: there is no data to restore\n"),
         "{text}"
     );
 }

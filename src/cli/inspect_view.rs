@@ -131,7 +131,7 @@ pub fn text(view: &InspectView<'_>) -> String {
         line(if i == 0 { "mounts" } else { "" }, &format!("{}{read_only}", mount.place()));
     }
     if view.mounts.is_empty() {
-        line("mounts", "none: no data comes along");
+        line("mounts", "none: there is no data to restore");
     }
     line("healthcheck", &view.healthcheck.as_ref().map_or_else(|| "none".to_owned(), healthcheck_text));
     line("exposes", &view.exposed.join(", "));

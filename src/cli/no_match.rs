@@ -11,7 +11,7 @@ use crate::plan::{LeftOutReason, ServiceSelection};
 /// Why none of these services of the host is selected, and what to type instead.
 pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
     if services.is_empty() {
-        return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` brings one along."
+        return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` starts its own."
             .to_owned();
     }
     left_out_by_flag(services, selection)
@@ -86,7 +86,7 @@ fn hidden(service: &ServiceSelection) -> Option<String> {
 fn why_not_offered(service: &ServiceSelection) -> Option<String> {
     let name = &service.service;
     if service.reasons().contains(&LeftOutReason::NotRunning) {
-        Some(format!("{name} does not run."))
+        Some(format!("{name} is not running."))
     } else if service.reasons().contains(&LeftOutReason::IgnoreLabel) {
         Some(format!("{name} is not listed, because it has the label {}.", labels::IGNORE))
     } else {
@@ -184,7 +184,7 @@ mod tests {
         let exact = Selection { exact: true, ..asked(&["jelly", "immich", "resting"]) };
         assert_eq!(
             missed(&there, &exact),
-            ["No service is named `jelly`. Similar: `jellyfin`.", "resting does not run."]
+            ["No service is named `jelly`. Similar: `jellyfin`.", "resting is not running."]
         );
     }
 
@@ -256,7 +256,7 @@ mod tests {
         );
         let mut stopped = services(&["jellyfin"]);
         stopped[0].0.running = false;
-        assert_eq!(why(&stopped, &exactly("jellyfin")), "jellyfin does not run.");
+        assert_eq!(why(&stopped, &exactly("jellyfin")), "jellyfin is not running.");
         let elsewhere = Selection { skip: vec!["fin".to_owned()], ..Selection::default() };
         assert!(why(&stopped, &elsewhere).starts_with("No service is selected."));
     }

@@ -34,9 +34,12 @@ fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) ->
     let mut line =
         format!("{} selected, {filtered_out} filtered out, {threads} at a time", pluralize(cases, "service"));
     if not_run > 0 {
-        let _ = write!(line, "; {not_run} of them cannot or shall not be rehearsed");
+        let _ = write!(line, "; {not_run} of them will not be rehearsed");
     }
-    if cases == 0 { format!("{line}.\n") } else { format!("{line}. Nothing was created; `rehearsa test` does it.\n") }
+    if cases == 0 {
+        return format!("{line}.\n");
+    }
+    format!("{line}. Nothing was created; `rehearsa test` carries it out.\n")
 }
 
 /// Writing to a string cannot fail, so the results of `writeln!` are let go here.
@@ -53,7 +56,7 @@ fn service_text(
         let _ = write!(text, "  (boots {place} of {of})");
     }
     if !plan.selected {
-        text.push_str("  (only because others need it; not a test)");
+        text.push_str("  (started only as a dependency; not a test)");
     }
     text.push('\n');
     let _ = writeln!(text, "  image    {} ({})", service.image.reference, short_id(&service.image.id));
@@ -81,7 +84,7 @@ fn service_text(
         let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, mount, plan.settings.max_copy, sizes));
     }
     if plan.mounts.is_empty() {
-        text.push_str("  mounts   none: no data comes along\n");
+        text.push_str("  mounts   none: there is no data to restore\n");
     }
     for (i, need) in plan.needs.iter().enumerate() {
         let head = if i == 0 { "needs" } else { "" };
@@ -108,7 +111,7 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
             Some(DataSource::Archive { holds, .. }) => format!(", {}", units::bytes(holds.amount.bytes)),
             _ => String::new(),
         };
-        return from(format!("loaded once it takes connections{holds}"));
+        return from(format!("loaded once the service accepts connections{holds}"));
     }
     match restore.map(|restore| (&restore.supply, &restore.ask)) {
         Some((DataSource::Archive { path, holds, .. }, _)) => {
@@ -122,8 +125,8 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
     }
     let what = match plan.strategy {
         Strategy::Copy => "copied",
-        Strategy::Readonly => "shown read-only",
-        Strategy::Overlay => "seen through an overlay",
+        Strategy::Readonly => "mounted read-only",
+        Strategy::Overlay => "mounted through an overlay",
         Strategy::Empty => "empty in the sandbox",
         Strategy::Omit => "left out",
     };
@@ -141,10 +144,10 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
 /// How a part was found: whether that is right is for a person to judge.
 fn found_by(rule: MatchRule) -> &'static str {
     match rule {
-        MatchRule::Explicit => " (as said)",
+        MatchRule::Explicit => " (as you mapped it)",
         MatchRule::Name => " (by its name)",
         MatchRule::Target => " (by its path in the container)",
-        MatchRule::OnlyCandidate => " (the only one)",
+        MatchRule::OnlyCandidate => " (the only candidate)",
     }
 }
 

@@ -84,9 +84,9 @@ fn a_plan_says_what_would_be_done_service_by_service() {
     assert_eq!(
         render(&plan, &sizes, 2),
         "\
-media::db  (boots 1 of 2)  (only because others need it; not a test)
+media::db  (boots 1 of 2)  (started only as a dependency; not a test)
   image    app:1 (0123456789ab)
-  mounts   none: no data comes along
+  mounts   none: there is no data to restore
   checks   keeps running, stays well for 3s
 
 media::jellyfin  (boots 2 of 2)
@@ -98,7 +98,7 @@ media::jellyfin  (boots 2 of 2)
   sandbox  ! network_mode: host → the sandbox network
   warning  config/image-drift: app:1 is another image now
 
-1 service selected, 4 filtered out, 2 at a time. Nothing was created; `rehearsa test` does it.
+1 service selected, 4 filtered out, 2 at a time. Nothing was created; `rehearsa test` carries it out.
 "
     );
 }
@@ -112,7 +112,7 @@ fn a_service_that_cannot_be_rehearsed_says_why_and_what_to_do() {
         text.contains("  blocked  order/cycle: media::db needs media::jellyfin\n           Break the circle in the stack's depends_on.\n"),
         "{text}"
     );
-    assert!(text.contains("; 1 of them cannot or shall not be rehearsed"), "{text}");
+    assert!(text.contains("; 1 of them will not be rehearsed"), "{text}");
 }
 
 #[test]

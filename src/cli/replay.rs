@@ -72,7 +72,7 @@ pub fn targets(
     }
     match targets.files.iter().find(|(_, path)| is_source(path)) {
         Some((form, path)) => Err(Failure::usage(format!(
-            "the {} report would overwrite {}, which it is made of",
+            "the {} report would overwrite {}, the record that it is made from",
             form.name(),
             path.display()
         ))

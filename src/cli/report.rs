@@ -17,7 +17,7 @@ pub fn run(args: &RecordArgs, env: &Environment) -> Result<ExitCode, Failure> {
     let outcome = replay::replay(Recorded { events, steps: true }, &targets, args.color, env)?;
     if !ended {
         console::note(&format!(
-            "{} has no end: the run was killed, or still goes on. What it would have come to is not known.",
+            "{} has no end: the run was killed or is still running, so its result is not known.",
             replay::called(&file)
         ));
         return Ok(ExitCode::Errored);

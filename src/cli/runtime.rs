@@ -11,5 +11,5 @@ pub fn start() -> Result<Runtime, Failure> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::errored(format!("cannot start: {error}")))
+        .map_err(|error| Failure::errored(format!("cannot start the threads of the program: {error}")))
 }

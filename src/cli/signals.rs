@@ -88,7 +88,7 @@ impl Listener {
         let first = self.next().await;
         debug!(signal = first, "asked to stop");
         stop.cancel(first);
-        console::note(&format!("Stopping and cleaning up (at most {} s; once more to hurry) …", GRACE.as_secs()));
+        console::note(&format!("Stopping and cleaning up (at most {} s; interrupt again to hurry) …", GRACE.as_secs()));
         let mut end = Instant::now() + GRACE;
         let mut signals = 1;
         loop {

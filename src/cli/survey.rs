@@ -83,7 +83,7 @@ async fn survey_source(
     };
     Ok(match result {
         Ok(result) => result.map_err(|error| error.diagnosis(&place)),
-        Err(_) => Err(Diagnosis::new(Code::RunPanicked, format!("looking through {place} broke off"))),
+        Err(_) => Err(Diagnosis::new(Code::RunPanicked, format!("reading {place} ended unexpectedly"))),
     })
 }
 
@@ -99,7 +99,7 @@ struct HostByChannel(mpsc::UnboundedSender<HostQuestion>);
 
 impl EngineHost for HostByChannel {
     fn survey(&self, path: &str, queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
-        let gone = || SourceError::NotThere("nobody looks at the engine's host any more".to_owned());
+        let gone = || SourceError::NotThere("the connection to the engine's host was closed".to_owned());
         let (answer, answered) = std::sync::mpsc::channel();
         let question = HostQuestion { path: path.to_owned(), queries: queries.to_vec(), answer };
         self.0.send(question).map_err(|_| gone())?;

@@ -26,7 +26,7 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
     let is_restored = plan.stacks.iter().flat_map(|stack| &stack.services).any(|service| service.source.is_some());
     (!is_restored && !flags.is_empty()).then(|| {
         format!(
-            "{} changes nothing, as no data comes from a backup in this run; --from says from which",
+            "{} has no effect, as no service of this run restores from a backup; --from names the backup",
             flags.join(", ")
         )
     })
@@ -67,7 +67,7 @@ fn idle(plan: &Plan, rule: &MountRule) -> Option<String> {
         return None;
     }
     if let (Some(name), true) = (service, named.is_empty()) {
-        return Some(format!("{asked} changes nothing: no service of this run is called `{name}`."));
+        return Some(format!("{asked} has no effect: no service of this run is called `{name}`."));
     }
     let names = mounts().flat_map(|(_, mount)| {
         let behind = match &mount.origin {
@@ -86,7 +86,7 @@ fn idle(plan: &Plan, rule: &MountRule) -> Option<String> {
         (false, 0) => format!("there are {}", shown.join(", ")),
         (false, more) => format!("there are {} and {more} more", shown.join(", ")),
     };
-    Some(format!("{asked} changes nothing, as it matches no mount{near} ({there})"))
+    Some(format!("{asked} has no effect, as it matches no mount{near} ({there})"))
 }
 
 #[cfg(test)]
@@ -133,8 +133,8 @@ mod tests {
         assert_eq!(
             without_backup(&of(mounts(), None), &args).as_deref(),
             Some(
-                "--map, --allow-empty changes nothing, as no data comes from a backup in this run; --from says \
-                 from which"
+                "--map, --allow-empty has no effect, as no service of this run restores from a backup; --from names \
+                 the backup"
             )
         );
         assert!(missed(&of(mounts(), None), &args).is_empty());
@@ -142,10 +142,10 @@ mod tests {
         assert_eq!(without_backup(&plan, &args), None);
         let [map, empty] = missed(&plan, &args).try_into().expect("two of four miss");
         assert!(
-            map.starts_with("--map /cahe=a changes nothing, as it matches no mount; did you mean `/cache`?"),
+            map.starts_with("--map /cahe=a has no effect, as it matches no mount; did you mean `/cache`?"),
             "{map}"
         );
-        assert!(empty.starts_with("--allow-empty config changes nothing, as it matches no mount ("), "{empty}");
+        assert!(empty.starts_with("--allow-empty config has no effect, as it matches no mount ("), "{empty}");
         assert_eq!(without_backup(&of(mounts(), None), &RehearsalArgs::default()), None);
     }
 
@@ -158,13 +158,13 @@ mod tests {
         assert_eq!(
             said(mounts(), "jellyfin:/cahe=omit").as_deref(),
             Some(
-                "--strategy jellyfin:/cahe=omit changes nothing, as it matches no mount; did you mean `/cache`? (there \
+                "--strategy jellyfin:/cahe=omit has no effect, as it matches no mount; did you mean `/cache`? (there \
                  are media::jellyfin: volume media_cache at /cache, media::jellyfin: volume media_config at /config)"
             )
         );
         assert_eq!(
             said(mounts(), "jelyfin:/cache=omit").as_deref(),
-            Some("--strategy jelyfin:/cache=omit changes nothing: no service of this run is called `jelyfin`.")
+            Some("--strategy jelyfin:/cache=omit has no effect: no service of this run is called `jelyfin`.")
         );
     }
 
@@ -172,7 +172,7 @@ mod tests {
     fn without_mounts_that_is_said() {
         assert_eq!(
             said(Vec::new(), "/x=omit").as_deref(),
-            Some("--strategy /x=omit changes nothing, as it matches no mount (there are no mounts)")
+            Some("--strategy /x=omit has no effect, as it matches no mount (there are no mounts)")
         );
     }
 

@@ -86,7 +86,8 @@ impl MountCase<'_> {
 
     fn live_is_used(&self) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
-        let message = format!("{title} (mounted read-only at {}) is not in {what}; the live one is used", mount.target);
+        let message =
+            format!("{title} (mounted read-only at {}) is not in {what}; the live data is used", mount.target);
         Diagnosis::new(Code::RestoreNotInBackup, message)
     }
 
@@ -94,7 +95,7 @@ impl MountCase<'_> {
         let ContentTally { amount, folders, .. } = &self.backup.found.whole;
         let most = self.request.max_entries;
         (most > 0 && amount.files + folders > most).then(|| {
-            let message = format!("{} has more than {most} entries, which --max-entries allows", self.what);
+            let message = format!("{} has more entries than --max-entries allows ({most})", self.what);
             Diagnosis::new(Code::RestoreTooLarge, message)
         })
     }
@@ -106,7 +107,7 @@ impl MountCase<'_> {
         let is = if candidate.tally.root == Some(Shape::File) { "a file" } else { "a symlink, a pipe or a device" };
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{} of {what}, which is said to hold {title} (mounted at {}), is {is}; {}",
+            "{} of {what}, which is mapped to {title} (mounted at {}), is {is}; {}",
             shown(&candidate.path),
             mount.target,
             self.backup.listing()
@@ -120,7 +121,7 @@ impl MountCase<'_> {
         }
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{} of {what}, which belongs to {title} (mounted at {}), has not one byte in it",
+            "{} of {what}, which belongs to {title} (mounted at {}), does not hold a single byte",
             shown(&candidate.path),
             mount.target
         );
@@ -134,7 +135,7 @@ impl MountCase<'_> {
         });
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{what} has no {}, which is said to hold {title} (mounted at {}); {}",
+            "{what} has no {}, which is mapped to {title} (mounted at {}); {}",
             part.unwrap_or_default(),
             mount.target,
             self.backup.listing()
@@ -146,8 +147,8 @@ impl MountCase<'_> {
         let Self { title, what, mount, request, .. } = self;
         let rule = &request.rule_name;
         let remedy = format!(
-            "If it is there under another name, say so: --map '{rule}=PATH/IN/THE/BACKUP'; if it may come up empty: \
-             --strategy '{rule}=empty'. Else add it to the backup."
+            "If the backup has it under another name: --map '{rule}=PATH/IN/THE/BACKUP'. If the service may start \
+             without it: --strategy '{rule}=empty'. Otherwise add it to the backup."
         );
         let message =
             format!("{what} holds nothing for {title} (mounted at {}); {}", mount.target, self.backup.listing());
@@ -168,7 +169,7 @@ impl MountCase<'_> {
     fn doubted(&self, candidates: &[Candidate]) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{title} (mounted at {}) may be {} of {what}, by a name that many things have, and the backup holds more \
+            "{title} (mounted at {}) may be {} of {what}, but that name is a common one, and the backup holds more \
              than the mounts that are restored; {}",
             mount.target,
             parts(candidates).join(" or "),
@@ -180,7 +181,7 @@ impl MountCase<'_> {
     fn shared(&self, candidate: &Candidate) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{} of {what} fits {title} (mounted at {}), and another mount just as well; {}",
+            "{} of {what} fits {title} (mounted at {}), and fits another mount equally well; {}",
             part(&candidate.path, &candidate.tally),
             mount.target,
             self.backup.listing()
@@ -191,19 +192,19 @@ impl MountCase<'_> {
     fn torn(&self, candidate: &Candidate, other: &str) -> Diagnosis {
         let Self { title, what, mount, .. } = self;
         let message = format!(
-            "{} of {what} belongs to {title} (mounted at {}), and {other} takes all or some of it; what is streamed can \
-             go to one of them only",
+            "{} of {what} belongs to {title} (mounted at {}), and {other} needs all or some of it, too; an archive is \
+             read once, so each part of it can fill one mount only",
             part(&candidate.path, &candidate.tally),
             mount.target
         );
-        let remedy = "Map them to parts of their own, or unpack the backup on the engine's host and restore from \
+        let remedy = "Map each mount to a part of its own, or unpack the backup on the engine's host and restore from \
             there: --from daemon:FOLDER";
         Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
     }
 
     fn ambiguous(&self, candidate: Option<&Candidate>, message: String) -> Diagnosis {
         let path = candidate.map(|candidate| shown(&candidate.path)).unwrap_or_default();
-        let remedy = format!("Say which it is: --map '{}={path}'", self.request.rule_name);
+        let remedy = format!("Choose the part: --map '{}={path}'", self.request.rule_name);
         Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
     }
 }
@@ -229,7 +230,7 @@ impl BackupDescription<'_> {
             parts.iter().filter(|(path, _)| depth(path) == usize::from(tops == 1)).collect()
         };
         if named.is_empty() {
-            return format!("it holds {} in all", units::amount(whole.amount));
+            return format!("it holds {} in total", units::amount(whole.amount));
         }
         let listed: Vec<String> = named.iter().take(LISTED).map(|(path, tally)| part(path, tally)).collect();
         let more = if named.len() > LISTED || *more_parts { "; and more" } else { "" };

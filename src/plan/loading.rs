@@ -128,8 +128,8 @@ impl Loading<'_> {
             names.join(", "),
             service.name
         );
-        let remedy = "Give the dump of the right database; if this one is to go into another, say into which: load = { \
-            database = \"NAME\" } in the plan file.";
+        let remedy = "Use the dump of the right database. To load this dump into another database, name it in the plan \
+            file: load = { database = \"NAME\" }.";
         Err(refusal(Code::RestoreIncomplete, message, remedy))
     }
 
@@ -149,10 +149,7 @@ impl Loading<'_> {
         match places.as_slice() {
             [] if dumped.dump.format == DumpFormat::Redis => Err(Box::new(Diagnosis::new(
                 Code::RestoreMountMissing,
-                format!(
-                    "{} is a file of Redis, and {} has no mount that it could lie in",
-                    dumped.place, draft.service.name
-                ),
+                format!("{} is a file of Redis, and {} has no mount to put it into", dumped.place, draft.service.name),
             ))),
             [] => Ok(None),
             [(only, _)] => Ok(Some(*only)),
@@ -175,7 +172,7 @@ impl Loading<'_> {
             dumped.place,
             named.join(", ")
         );
-        let remedy = format!("Say which it is: --map '{}:{}=.'", draft.service.name, places[0].1.target);
+        let remedy = format!("Choose the mount: --map '{}:{}=.'", draft.service.name, places[0].1.target);
         Err(refusal(Code::RestoreAmbiguous, message, &remedy))
     }
 
@@ -196,14 +193,14 @@ impl Loading<'_> {
             }
             let (title, name) = (mount.mount.place(), &draft.service.name);
             if mount.mount.read_only {
-                let message = format!("{title} is not in {}, which is a dump; the live one is used", dumped.place);
+                let message = format!("{title} is not in {}, which is a dump; the live data is used", dumped.place);
                 filling.warnings.push(Diagnosis::new(Code::RestoreNotInBackup, message));
                 continue;
             }
             let message =
-                format!("{} is a dump and holds nothing for {title}, which {name} writes to, too", dumped.place);
+                format!("{} is a dump and holds nothing for {title}, which {name} also writes to", dumped.place);
             let remedy = format!(
-                "Give the service a source that has its files; if the mount may come up empty: \
+                "Restore the service from a backup of its files. If the mount may start empty: \
                  --strategy '{name}:{}=empty'.",
                 mount.mount.target
             );
@@ -236,7 +233,7 @@ fn refusal(code: Code, message: String, remedy: &str) -> Box<Diagnosis> {
 /// The database that a service keeps its data in, and who says so; `None` where nobody does.
 pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpProgram>) -> Option<(String, String)> {
     if let Some(database) = &options.database {
-        return Some((database.clone(), "as `load` says".to_owned()));
+        return Some((database.clone(), "set by `load`".to_owned()));
     }
     let variables: &[&str] = match program {
         Some(DumpProgram::Postgres) => &["POSTGRES_DB", "POSTGRESQL_DATABASE"],
@@ -246,7 +243,7 @@ pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpPr
     let value = |name: &str| service.env.iter().find(|var| var.name == name).and_then(|var| var.value.as_ref());
     variables.iter().find_map(|name| {
         let database = value(name).map(|value| value.reveal().to_owned()).filter(|value| !value.is_empty())?;
-        Some((database, format!("as its {name} says")))
+        Some((database, format!("set by its {name}")))
     })
 }
 
@@ -273,11 +270,11 @@ fn redis_file(service: &Service) -> &str {
 fn without_rows(dumped: &Dumped<'_>) -> Diagnosis {
     let what = match dumped.dump.tables {
         0 => "neither a table nor a row".to_owned(),
-        tables => format!("the schema of {} and not one row", pluralize(tables, "table")),
+        tables => format!("the schema of {} and no row", pluralize(tables, "table")),
     };
     let message = format!("{} has {what}: the service would come back without its data", dumped.place);
-    let remedy = "Look at how it is made: --schema-only (-s) and --no-data leave the rows out, and so does a wrong \
-        database. If it may have none, say --allow-empty MOUNT.";
+    let remedy = "Check the command that makes the dump: --schema-only (-s) and --no-data leave the rows out, and it \
+        may name the wrong database. If a dump without rows is right: --allow-empty MOUNT.";
     *refusal(Code::RestoreIncomplete, message, remedy)
 }
 

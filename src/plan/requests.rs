@@ -124,7 +124,7 @@ fn not_rehearsable(service: &Service, settings: &ServiceSettings) -> Option<Stri
     if withheld.is_empty() || mounts::has_data(service) {
         return None;
     }
-    Some(format!("it keeps no data to restore, and what it works with is never in a sandbox: {}", withheld.join(", ")))
+    Some(format!("it has no data to restore, and it needs what no sandbox provides: {}", withheld.join(", ")))
 }
 
 /// Why a service can never be booted, as far as its dependencies tell.

@@ -119,7 +119,7 @@ async fn control(
     let step = stack.cx.begin(vec![case.clone()], Step::Control { service: case.clone() });
     let took = restore_began(&ready.booted).map_or(Duration::ZERO, |began| began.elapsed());
     let Some(empty) = without_data(&stack.cx.plan, case, took) else {
-        step.done_with(None, Some("it writes to no mount: there is nothing to take away".to_owned()));
+        step.done_with(None, Some("the service writes to no mount, so no data can be left out".to_owned()));
         return proof;
     };
     let recorded = Arc::new(Mutex::new(Recorded::default()));
@@ -137,12 +137,11 @@ async fn control(
     let passed = std::mem::take(&mut recorded.lock().unwrap_or_else(PoisonError::into_inner).passed);
     match control_result(&result) {
         ControlResult::Passed => {
-            step.done_with(None, Some("its checks pass there, too".to_owned()));
+            step.done_with(None, Some("its checks pass without the data, too".to_owned()));
             let passed = if passed.is_empty() { "that it runs".to_owned() } else { passed.join(", ") };
             let message = format!(
                 "{case} was booted once more with every mount that it writes to empty, and passed there, too: \
-                 {passed} says \
-                 nothing of the data"
+                 {passed} says nothing about the data"
             );
             stack.cx.warn(vec![case.clone()], Diagnosis::new(Code::CheckNotDataSensitive, message));
             // The checks have shown nothing of the data: only readiness counts.
@@ -151,13 +150,13 @@ async fn control(
         ControlResult::Failed(diagnosis) => {
             let but = match passed.as_slice() {
                 [] => String::new(),
-                passed => format!("; {} passed all the same", passed.join(", ")),
+                passed => format!("; {} passed nevertheless", passed.join(", ")),
             };
-            step.done_with(None, Some(format!("it is noticed: {}{but}", diagnosis.code.title())));
+            step.done_with(None, Some(format!("the missing data is noticed: {}{but}", diagnosis.code.title())));
             proof
         }
         ControlResult::Unknown(diagnosis) => {
-            step.done_with(None, Some(format!("could not be found out: {diagnosis}")));
+            step.done_with(None, Some(format!("no result: {diagnosis}")));
             proof
         }
     }

@@ -74,7 +74,7 @@ pub(super) fn container_diagnosis(error: &DockerError, service: &Service, mask: 
     };
     if words.contains("o such image") {
         let (reference, id) = (&service.image.reference, &service.image.id);
-        let message = format!("{name} runs {reference} ({id}), and the host has that image no more");
+        let message = format!("{name} runs {reference} ({id}), and the host no longer has that image");
         return Diagnosis::new(Code::ConfigImageUnavailable, message);
     }
     if words.contains("mount a directory onto a file") {
@@ -97,7 +97,7 @@ pub(super) fn exit_code(state: &ContainerState) -> Code {
 /// Why nothing more is found out once somebody asked to stop.
 pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
     if stop.is_out_of_time() {
-        Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run was over {when}"))
+        Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run (--global-timeout) ended {when}"))
     } else {
         Diagnosis::new(Code::RunCancelled, format!("the run was interrupted {when}"))
     }

@@ -143,7 +143,7 @@ impl<'a> RunningService<'a> {
         let withheld = self.withheld();
         if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
             let message = format!(
-                "{}; the sandbox withholds what it works with live: {}",
+                "{}; the sandbox does not provide what the live service uses: {}",
                 diagnosis.message,
                 withheld.join(", ")
             );
@@ -174,7 +174,7 @@ impl<'a> RunningService<'a> {
     /// Warns of what was suspected of its data, although it came up.
     pub fn warn_of_suspicions(&self) {
         for suspicion in self.suspicions() {
-            let message = format!("{}; {} came up all the same", suspicion.message, self.name());
+            let message = format!("{}; {} came up nevertheless", suspicion.message, self.name());
             self.cx.warn(vec![self.name().clone()], Diagnosis::new(Code::DataMetadataLost, message));
         }
     }

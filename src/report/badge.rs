@@ -83,7 +83,7 @@ fn message(outcome: &Outcome) -> Message {
     }
     spoken.push_str(match outcome.exit_code() {
         ExitCode::Passed | ExitCode::NothingSelected | ExitCode::Failed => "",
-        ExitCode::Errored | ExitCode::Usage => ", not all could be found out",
+        ExitCode::Errored | ExitCode::Usage => ", some without a result",
         ExitCode::Interrupted | ExitCode::Terminated => ", the run was interrupted",
     });
     if outcome.filtered_out > 0 || outcome.partition.is_some() {

@@ -187,7 +187,7 @@ impl HumanReporter {
     fn notable(&self, case: &CaseRecord) -> Vec<String> {
         let mark = self.style.paint(Tone::Doubtful, "!");
         let changes = case.info.changes.iter().filter(|change| change.notable);
-        changes.map(|change| format!("{mark} Not as live: {}", wording::change(change))).collect()
+        changes.map(|change| format!("{mark} Changed in the sandbox: {}", wording::change(change))).collect()
     }
 
     /// The diagnoses of a case that is not green, and what the sandbox changed.
@@ -201,7 +201,7 @@ impl HumanReporter {
         lines.extend(others.map(|other| format!("Also: {}", wording::summary(other))));
         let notable: Vec<_> = case.info.changes.iter().filter(|change| change.notable).collect();
         if !notable.is_empty() {
-            lines.push("In the sandbox, not as live:".to_owned());
+            lines.push("Changed in the sandbox:".to_owned());
             lines.extend(notable.into_iter().map(|change| format!("  {}", wording::change(change))));
         }
         lines

@@ -130,14 +130,14 @@ fn told(problem: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
         ProblemKind::Interrupted => {
             format!("**Interrupted** by {}.", wording::signal_name(outcome.interrupted.unwrap_or_default()))
         }
-        ProblemKind::PartMissing => "**Part missing:** not all of the shared work is here, see below.".to_owned(),
+        ProblemKind::PartMissing => "**Part missing:** the record of a part is missing, see below.".to_owned(),
         ProblemKind::LeftBehind if count == 1 => {
             "**Left behind:** something could not be removed, see below.".to_owned()
         }
         ProblemKind::LeftBehind => format!("**Left behind:** {count} times something could not be removed, see below."),
         ProblemKind::TimedOut => {
             let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
-            format!("**Timed out:** the run's time of {time} was over before its end.")
+            format!("**Timed out:** the run did not end within its time of {time}.")
         }
         ProblemKind::ReportLost => {
             let named = problem.diagnoses().take(NAMED);
@@ -250,8 +250,8 @@ fn remarks(case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
         Progress::Ended(Verdict::Passed) => {
             remarks.extend(details::earlier(case).into_iter().map(|attempt| format!("- {name}, {attempt}\n")));
             remarks.extend(details::warnings(case).into_iter().map(|warning| format!("- {name}: {warning}\n")));
-            remarks
-                .extend(details::notable(case).into_iter().map(|change| format!("- {name}, not as live: {change}\n")));
+            let changes = details::notable(case).into_iter();
+            remarks.extend(changes.map(|change| format!("- {name}, changed in the sandbox: {change}\n")));
         }
         _ => {}
     }

@@ -56,7 +56,7 @@ pub enum MergeError {
         second_part: Partition,
     },
     /// A case in two records, or twice in one.
-    #[error("{first} and {second} both tell of {case}; give records of different services, each once")]
+    #[error("{first} and {second} both contain {case}; give records of different services, each once")]
     CaseTwice {
         /// One record.
         first: String,

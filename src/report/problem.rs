@@ -100,7 +100,8 @@ pub fn run_problems(outcome: &Outcome) -> Vec<RunProblem<'_>> {
     problems.extend(RunProblem::of_all(ProblemKind::PartMissing, left().filter(is_part)));
     problems.extend(RunProblem::of_all(ProblemKind::LeftBehind, left().filter(|diagnosis| !is_part(diagnosis))));
     if let Some(seconds) = outcome.timed_out {
-        problems.push(RunProblem::of(ProblemKind::TimedOut, Code::RunTimedOut, format!("the run had {seconds} s")));
+        let words = format!("the run did not end within its time of {seconds} s");
+        problems.push(RunProblem::of(ProblemKind::TimedOut, Code::RunTimedOut, words));
     }
     let lost = outcome.lost_reports.iter();
     let lost = lost.map(|lost| Cow::Owned(Diagnosis::new(Code::RunReportLost, lost.clone())));

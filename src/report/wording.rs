@@ -77,7 +77,7 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
         Step::Worker => ("Starting worker".to_owned(), None),
         Step::Canary => both("Checking that the sandbox is isolated", "Sandbox is isolated"),
         Step::Restore { mount, strategy, source } => (restoring(mount, *strategy, source), None),
-        Step::Verify { mount } => both(&format!("Looking through {mount}"), &format!("Looked through {mount}")),
+        Step::Verify { mount } => both(&format!("Inspecting {mount}"), &format!("Inspected {mount}")),
         Step::Boot { service } if own(service) => ("Booting container".to_owned(), None),
         Step::Boot { service } => (format!("Booting dependency {}", service.service), None),
         Step::Load { service, dump } if own(service) => both(&format!("Loading {dump}"), &format!("Loaded {dump}")),
@@ -117,7 +117,7 @@ fn restoring(mount: &str, strategy: Strategy, source: &str) -> String {
         Strategy::Copy if source == "live" => format!("Cloning {mount}"),
         Strategy::Copy => format!("Restoring {mount} from {source}"),
         Strategy::Readonly => format!("Mounting {mount} read-only"),
-        Strategy::Overlay => format!("Layering over {mount}"),
+        Strategy::Overlay => format!("Mounting {mount} through an overlay"),
         Strategy::Empty => format!("Leaving {mount} empty"),
         Strategy::Omit => format!("Leaving out {mount}"),
     }
@@ -155,10 +155,10 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
         }
     };
     let by = match proof {
-        Proof::Running => "it ran, and nothing was asked of it",
+        Proof::Running => "it kept running, and nothing was asked of it",
         Proof::Listening => "it listened, and has no healthcheck",
         Proof::Healthy => "its healthcheck passed",
-        Proof::DataProven => shown(EvidenceLevel::DataProven).map_or("its owner's checks", |one| one.by.as_str()),
+        Proof::DataProven => shown(EvidenceLevel::DataProven).map_or("your checks", |one| one.by.as_str()),
     };
     Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
 }
@@ -232,7 +232,7 @@ impl Progress {
 pub fn deciding(case: &CaseRecord) -> Cow<'_, Diagnosis> {
     match case.diagnosis() {
         Some(diagnosis) => Cow::Borrowed(diagnosis),
-        None => Cow::Owned(Diagnosis::new(Code::RunPanicked, "the run ended without a word on this service")),
+        None => Cow::Owned(Diagnosis::new(Code::RunPanicked, "the run ended without a result for this service")),
     }
 }
 

@@ -209,7 +209,7 @@ fn a_wrong_page_a_closed_port_and_a_wrong_log_are_failures() {
         (r#"{ http = "/notes", port = 8080, json = { "/0/text" = "other" } }"#, "found \"remembered\""),
         (r#"{ file = "/data/other" }"#, "it is not there"),
         (r#"{ file = "/data/notes.db", min_size = "1GiB" }"#, "expected at least 1073741824 bytes"),
-        (r#"{ tcp = 8081 }"#, "port 8081 to be listened on"),
+        (r#"{ tcp = 8081 }"#, "a listener on TCP port 8081"),
         (r#"{ log = { not_contains = "listening on port" } }"#, "expected no line that matches"),
     ];
     // Each is asked until the time is over.

@@ -170,7 +170,7 @@ fn a_strategy_for_a_mount_that_is_not_there_is_told() {
         let output = rehearsa(&args).output().expect("it starts");
         let words = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{command}: {words}");
-        assert_eq!(words.matches("changes nothing").count(), 1, "{command}: {words}");
+        assert_eq!(words.matches("has no effect").count(), 1, "{command}: {words}");
         assert!(words.contains("--strategy /mouted=empty") && words.contains(volume), "{command}: {words}");
     }
 }

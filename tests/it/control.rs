@@ -16,7 +16,8 @@ fn a_check_that_asks_for_the_data_notices() {
     rehearsal.is_green("healthy");
     assert!(!rehearsal.case()["warnings"].to_string().contains("not-data-sensitive"), "{rehearsal}");
     let control = rehearsal.steps("control");
-    assert!(control[0]["note"].as_str().is_some_and(|note| note.starts_with("it is noticed")), "{rehearsal}");
+    let note = control[0]["note"].as_str();
+    assert!(note.is_some_and(|note| note.starts_with("the missing data is noticed")), "{rehearsal}");
     assert_eq!(live.exec(&["cat", "/mounted/note"]), "kept");
 }
 

@@ -71,7 +71,7 @@ fn postgres_from_every_kind_of_dump() {
     let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "40s"]);
     is_loaded(&control, "data-proven");
     let note = control.steps("control")[0]["note"].as_str().unwrap_or_default().to_owned();
-    assert!(note.starts_with("it is noticed"), "{control}");
+    assert!(note.starts_with("the missing data is noticed"), "{control}");
     assert_eq!(live.exec(&["psql", "-U", "postgres", "-d", "app", "-tAc", "SELECT text FROM notes"]), "changed since");
 }
 

@@ -44,7 +44,7 @@ fn what_init_writes_holds_on_the_host() {
     assert!(written.contains(&format!("[services.\"{name}\"]\n")), "{written}");
     assert!(written.contains(&format!("# mounts.\"/data\".path = \"…\" # volume {}-v0\n", live.name)), "{written}");
     let told = printed(folder.path(), &["plan", "--check"]);
-    assert_eq!(told, "rehearsa.toml holds: 0 sources, 0 stacks, 1 service\n");
+    assert_eq!(told, "rehearsa.toml is valid: 0 sources, 0 stacks, 1 service\n");
 
     // Nobody's file is lost.
     let output = run(folder.path(), &["init", &stack.name]);
@@ -60,7 +60,7 @@ fn what_init_writes_holds_on_the_host() {
     std::fs::create_dir(folder.path().join("etc")).expect("made");
     assert_eq!(printed(folder.path(), &["init", &stack.name, "--from", "tar:app.tar", "--output", "-"]), written);
     printed(folder.path(), &["init", &stack.name, "--from", "tar:app.tar", "--output", "etc/plan.toml"]);
-    assert!(printed(folder.path(), &["plan", "--check", "--plan", "etc/plan.toml"]).contains("etc/plan.toml holds"));
+    assert!(printed(folder.path(), &["plan", "--check", "--plan", "etc/plan.toml"]).contains("etc/plan.toml is valid"));
 
     let output = run(folder.path(), &["init", "nobody-is-called-that", "--output", "none.toml"]);
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
@@ -90,7 +90,7 @@ fn init_writes_down_what_it_finds_in_a_backup_and_a_rehearsal_goes_by_it() {
     assert!(written.contains("\nmounts.\"/data\".path = \"data\" # volume "), "{written}");
     assert!(printed(folder.path(), &["plan", "--check"]).contains("1 source, 0 stacks, 1 service"));
     let plan = printed(folder.path(), &["plan", "--exact", &name, "--no-sizes"]);
-    assert!(plan.contains("at /data: restored from data (as said), 2 files"), "{plan}");
+    assert!(plan.contains("at /data: restored from data (as you mapped it), 2 files"), "{plan}");
     let plan = printed(folder.path(), &["plan", "--plan", "/dev/null", "--from", "tar:app.tar.gz", "--exact", &name]);
     assert!(plan.contains("at /data: restored from data (by its path in the container), 2 files"), "{plan}");
     printed(folder.path(), &["test", "--exact", &name, "--settle", "0s"]);

@@ -101,16 +101,16 @@ fn check(plan: &str) -> (Option<i32>, String, String) {
     (output.status.code(), shown(&output.stdout), shown(&output.stderr))
 }
 
-const NO_HOST: &str = "no Docker engine answers at unix:///nonexistent.sock (from DOCKER_HOST), so the file is not held \
-    against the host\n";
+const NO_HOST: &str = "no Docker engine answers at unix:///nonexistent.sock (from DOCKER_HOST); the file is not \
+    compared with its services\n";
 
 #[test]
 fn a_plan_file_is_checked_without_an_engine_and_says_so() {
     let right = "source = 'nightly'\n[sources.nightly]\nfrom = 'tar:app-*.tar'\npassphrase = { command = 'echo \
         fixture-cli-secret' }\n[sources.far]\nfrom = 'daemon:/srv'\n[services.web]\n[stacks.media]\nsource = 'dir:.'\n";
     let (code, stdout, stderr) = check(right);
-    let expected = "p.toml holds, as far as it can be told without the host: 2 sources, 1 stack, 1 service\n\
-        not looked into: daemon:/srv, for it is on the engine's host\n";
+    let expected = "p.toml is valid, as far as can be checked without the host: 2 sources, 1 stack, 1 service\n\
+        not checked: daemon:/srv (it is on the engine's host)\n";
     assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), expected, NO_HOST));
 }
 

@@ -48,7 +48,8 @@ fn cells(html: &str) -> Vec<Vec<String>> {
 /// Words that act in Markdown, HTML, tables or on the pages of CI systems.
 const ACTS: &str = "a | b \\| ` `` ``` ```` ~~~ **b** _i_ [l](https://e.example) ![i](x.png) <img src=x> \
      </code></summary></details><script>s</script> <!-- &amp; &#124; @octocat #1 https://e.example www.e.example \
-     a@e.example :boom: $x$ ##[error]y \n\n# heading\n\n- [ ] task\n::error::z\n````\n</pre>\n| c | d |\n| --- | --- |\n    code\n> quote";
+     a@e.example :boom: $x$ ##[error]y \n\n# heading\n\n- [ ] task\n::error::z\n````\n</pre>\n\
+     | c | d |\n| --- | --- |\n    code\n> quote";
 
 #[test]
 fn the_table_tells_what_the_outcome_tells() {

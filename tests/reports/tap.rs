@@ -34,6 +34,15 @@ fn prove(tap: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
+/// The evidence of the passed run, as a YAML scalar.
+const EVIDENCE: &str = concat!(
+    r"restored: 412 files, 38 MB from the live service\n",
+    r"complete: not shown, no comparison with the expected data was recorded\n",
+    r"booted: it started\n",
+    r"healthy: its healthcheck passed and stayed well for 3s\n",
+    r"data-proven: not shown, no check asked its data"
+);
+
 #[test]
 fn a_passed_run_whole() {
     let tap = stream(&sample::one_passed());
@@ -77,9 +86,10 @@ ok 1 - media::jellyfin
   duration_ms: 18400
   proof: "healthy"
   raised_by: "a check of yours that only the data can pass: exec, sql, sqlite, http or file"
-  evidence: "restored: 412 files, 38 MB from the live service\ncomplete: not shown, no comparison with the expected data was recorded\nbooted: it started\nhealthy: its healthcheck passed and stayed well for 3s\ndata-proven: not shown, no check asked its data"
+  evidence: "EVIDENCE"
   ...
 "#
+        .replace("EVIDENCE", EVIDENCE)
     );
     let (green, said) = prove(&tap);
     assert!(green, "{said}");

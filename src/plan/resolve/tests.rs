@@ -388,7 +388,7 @@ fn two_parts_that_fit_are_told_and_none_is_taken() {
     assert_eq!(blocked.code, Code::RestoreAmbiguous);
     assert!(blocked.message.contains("backup/stack_data (1 file, 10 B); stack_data (1 file, 10 B)"), "{blocked:?}");
     let remedy = blocked.remedy.expect("what to do");
-    assert_eq!(remedy, "Say which it is: --map 'stack::app:/data=backup/stack_data'");
+    assert_eq!(remedy, "Choose the part: --map 'stack::app:/data=backup/stack_data'");
     // An empty one is a rival, too: it may be what was to be backed up, and the full one is old.
     let old = ["volumes/stack_data/_data/", "srv/old/volumes/stack_data/_data/b"];
     refuses(volume("stack_data", "/data"), &old, Code::RestoreAmbiguous);
@@ -447,7 +447,7 @@ fn what_the_user_says_is_all_that_counts() {
     let plan = supplied(vec![(data(), mapped(&[("/data", "old/b")]))], &paths);
     let blocked = of(&plan, "stack::app").blocked.clone().expect("it is no folder");
     assert_eq!(blocked.code, Code::RestoreMountMissing);
-    assert!(blocked.message.contains("old/b of tar:app.tar, which is said to hold volume stack_data"), "{blocked:?}");
+    assert!(blocked.message.contains("old/b of tar:app.tar, which is mapped to volume stack_data"), "{blocked:?}");
     assert!(blocked.message.contains("is a file; it holds "), "{blocked:?}");
     let of_file = service("app", vec![bind("/opt/app.ini", "/etc/app.ini")]);
     let plan = supplied(vec![(of_file, mapped(&[("/etc/app.ini", "old/b")]))], &paths);
@@ -456,7 +456,7 @@ fn what_the_user_says_is_all_that_counts() {
     let plan = supplied(vec![(data(), mapped(&[("/data", "odl")]))], &paths);
     let blocked = of(&plan, "stack::app").blocked.clone().expect("it is not guessed");
     assert_eq!(blocked.code, Code::RestoreMountMissing);
-    assert!(blocked.message.contains("has no odl, which is said to hold volume stack_data"), "{blocked:?}");
+    assert!(blocked.message.contains("has no odl, which is mapped to volume stack_data"), "{blocked:?}");
     assert!(blocked.message.contains("old (1 file, 10 B); stack_data (1 file, 10 B)"), "{blocked:?}");
     // Nor for a mount that something may be missing for.
     let reader = service("app", vec![read_only(volume("x", "/data"))]);

@@ -120,7 +120,7 @@ fn of_contents(inventory: &Inventory) -> String {
             };
             format!("contents compared: {}{since}", units::amount(compared))
         }
-        None => "contents were not compared: the backup has more entries than can be noted".to_owned(),
+        None => "contents were not compared: the backup has too many entries for that".to_owned(),
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis
         let part = if part.is_empty() { ".".to_owned() } else { part };
         return Some(Diagnosis {
             remedy: Some(format!(
-                "If it is the right one all the same, say so: --map '{rule_name}={part}'. Else say which part is: \
-                 --map '{rule_name}=PATH/IN/THE/BACKUP', or look for the backup that has the mount."
+                "If it is the right part: --map '{rule_name}={part}'. If another part is: \
+                 --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
             )),
             ..Diagnosis::new(
                 Code::RestoreAmbiguous,

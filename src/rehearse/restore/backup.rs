@@ -33,7 +33,7 @@ impl StreamedPlaces {
     pub fn of(&self, place: usize) -> Diagnosed<BroughtData> {
         match self.0.iter().find(|(index, _)| *index == place) {
             Some((_, brought)) => brought.clone(),
-            None => Err(Diagnosis::new(Code::RestoreFailed, "nothing was restored to this place")),
+            None => Err(Diagnosis::new(Code::RestoreFailed, "nothing in the archive was for this mount")),
         }
     }
 
@@ -197,7 +197,7 @@ fn difference(place: &UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup) ->
     // Folders are not compared: an archive may leave them out, and they are made for what is in them.
     (unpacked.amount != holds.amount).then(|| {
         let message = format!(
-            "{}: {} was seen to hold {}, and {} came back; did it change meanwhile?",
+            "{}: {} held {} when it was first read, and {} were restored; did the backup change meanwhile?",
             plan.mount.title(),
             backup.place,
             units::amount(holds.amount),

@@ -18,7 +18,7 @@ pub(super) async fn leave_empty(place: &PlaceRestore<'_>) -> Diagnosed<BroughtDa
     let PlaceRestore { cx, plan, prepared, worker, .. } = place;
     let step = begin_step(cx, plan);
     let Some(from) = prepared.from.clone() else {
-        step.done_with(None, Some("the live one cannot be looked at, so its owner is root".to_owned()));
+        step.done_with(None, Some("the live mount cannot be read, so the new volume belongs to root".to_owned()));
         return Ok(BroughtData::without_files(prepared.as_folder()));
     };
     match worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {

@@ -30,7 +30,7 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             ..Diagnosis::new(
                 Code::RestoreTooLarge,
                 format!(
-                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was brought in",
+                    "{title} (mounted at {}) holds at least {}, --max-copy allows {}; nothing was copied",
                     mount.target,
                     units::bytes(*bytes),
                     units::bytes(*max_bytes)
@@ -53,7 +53,7 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
         },
         Failure::Full { path, error, free, free_files } => {
             let left = match free_files {
-                Some(0) => "it has no room for one more file, however small (no inode is free)".to_owned(),
+                Some(0) => "no more files can be created there (no inode is free)".to_owned(),
                 _ => format!("{} are free there now", units::bytes(*free)),
             };
             Diagnosis {
@@ -72,10 +72,9 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
         Failure::Unreadable { path, error } => {
             Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
         }
-        Failure::Unwritable { path, error } => Diagnosis::new(
-            Code::RestoreFailed,
-            format!("writing {} of what is restored for {title}: {error}", shown(path)),
-        ),
+        Failure::Unwritable { path, error } => {
+            Diagnosis::new(Code::RestoreFailed, format!("restoring {title}: writing {}: {error}", shown(path)))
+        }
         Failure::Corrupt { entry, at, error } => {
             let after = if entry.is_empty() { String::new() } else { format!(", after the entry {entry}") };
             Diagnosis::new(
@@ -88,9 +87,7 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
         }
         Failure::TooMany { max_entries } => Diagnosis::new(
             Code::RestoreTooLarge,
-            format!(
-                "restoring {title}: the archive has more than {max_entries} entries, the bound that --max-entries sets"
-            ),
+            format!("restoring {title}: the archive has more entries than --max-entries allows ({max_entries})"),
         ),
         Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
         Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("restoring {title}: {error}")),

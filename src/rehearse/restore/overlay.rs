@@ -64,7 +64,8 @@ pub(super) async fn overlay(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> 
     let PlaceRestore { cx, plan, prepared, .. } = place;
     let step = begin_step(cx, plan);
     let cannot = |why: &str| {
-        let message = format!("no overlay can be laid on {}: {why}; use copy", plan.mount.title());
+        let message =
+            format!("{} cannot be mounted through an overlay: {why}; use the strategy copy", plan.mount.title());
         Diagnosis::new(Code::RestoreFailed, message)
     };
     let Some(from) = prepared.from.clone() else {

@@ -30,22 +30,21 @@ fn nothing_restored(name: &ServiceName, mounts: &[MountPlan], files: impl Fn(usi
         places = data().collect();
     }
     if places.is_empty() {
-        let message = format!(
-            "{name} has no volume and no writable bind mount; what it keeps in its own container was not brought along"
-        );
+        let message =
+            format!("{name} has no volume and no writable bind mount; data inside its container is not restored");
         return Some(Diagnosis::new(Code::DataNothingRestored, message));
     }
     if places.iter().any(|mount| mount.restore.is_some_and(|restore| files(restore) > 0)) {
         return None;
     }
     let listed: Vec<String> = places.iter().map(|mount| without_data(mount)).collect();
-    let message = format!("not one file was brought into {name}: {}", listed.join(", "));
+    let message = format!("no file was restored into {name}: {}", listed.join(", "));
     Some(Diagnosis::new(Code::DataNothingRestored, message))
 }
 
 fn without_data(mount: &MountPlan) -> String {
     let why = match mount.strategy {
-        Strategy::Copy | Strategy::Readonly | Strategy::Overlay => "holds none",
+        Strategy::Copy | Strategy::Readonly | Strategy::Overlay => "holds no file",
         Strategy::Empty => "was left empty",
         Strategy::Omit => "was left out",
     };
@@ -87,15 +86,15 @@ mod tests {
         assert_eq!(
             said(mounts(), &[]).as_deref(),
             Some(
-                "not one file was brought into web: volume cache at /cache holds none, volume data at /data holds none"
+                "no file was restored into web: volume cache at /cache holds no file, volume data at /data holds \
+                 no file"
             )
         );
     }
 
     #[test]
     fn a_service_without_a_place_for_data_is_told_so() {
-        let expected =
-            "web has no volume and no writable bind mount; what it keeps in its own container was not brought along";
+        let expected = "web has no volume and no writable bind mount; data inside its container is not restored";
         assert_eq!(said(Vec::new(), &[]).as_deref(), Some(expected));
         // A configuration file that it only reads, and a socket, are no data.
         let mounts = vec![bind("/srv/app.conf", true), bind("/var/run/docker.sock", false)];
@@ -107,7 +106,7 @@ mod tests {
         let mounts = vec![volume("code", "/app", true), volume("data", "/data", false)];
         assert_eq!(
             said(mounts, &[0]).as_deref(),
-            Some("not one file was brought into web: volume data at /data holds none")
+            Some("no file was restored into web: volume data at /data holds no file")
         );
         // One that writes nowhere lives from what it reads.
         assert_eq!(said(vec![volume("code", "/app", true)], &[0]), None);
@@ -123,7 +122,7 @@ mod tests {
         assert_eq!(
             said_of(&mounts, &[]).as_deref(),
             Some(
-                "not one file was brought into web: volume cache at /cache was left out, volume data at /data was \
+                "no file was restored into web: volume cache at /cache was left out, volume data at /data was \
                  left empty"
             )
         );

@@ -46,8 +46,8 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         r"initdb: error: directory .* exists but is not empty",
-        "the data lacks its PG_VERSION, so that the image takes it for none and would begin anew, which the rest of \
-         it prevents",
+        "the data lacks its PG_VERSION, so the image takes the folder for an empty one and tries to initialise it, \
+         which the other files prevent",
     ),
     (r"data directory .* has wrong ownership", "the restored data belongs to another user than the service runs as"),
     (r"data directory .* has invalid permissions", "the mode of the restored data folder is too open or too strict"),
@@ -65,7 +65,7 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         r"collation version mismatch",
-        "the image's C library sorts text otherwise than the one that built the indexes: reindex",
+        "the image's C library sorts text differently from the one that built the indexes: reindex",
     ),
     (
         r"Bad file format reading the append only file",

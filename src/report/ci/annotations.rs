@@ -63,7 +63,7 @@ fn level(level: &str, annotations: Vec<Annotation>) -> String {
     let mut text: String = annotations.iter().take(MOST).map(|annotation| command(level, annotation)).collect();
     if left > 0 {
         let plural = if left == 1 { "" } else { "s" };
-        let message = format!("and {left} more {level}{plural}; the log and the reports tell them all");
+        let message = format!("and {left} more {level}{plural}; the log and the reports list all of them");
         text.push_str(&command(level, &Annotation { place: None, title: "rehearsa".to_owned(), message }));
     }
     text
@@ -88,7 +88,7 @@ fn of_problem(problem: &RunProblem<'_>, outcome: &Outcome) -> Vec<Annotation> {
         ProblemKind::PartMissing => all("A part is missing", |missing| told(missing).join("\n")),
         ProblemKind::TimedOut => {
             let time = units::short_seconds(outcome.timed_out.unwrap_or_default() as f64);
-            vec![of_run("Timed out", format!("The run's time of {time} was over before its end."))]
+            vec![of_run("Timed out", format!("The run did not end within its time of {time}."))]
         }
         ProblemKind::ReportLost => all("A report is lost", |lost| text::clean(&lost.message)),
         ProblemKind::NothingSelected => vec![nothing()],
@@ -130,7 +130,7 @@ fn not_green(case: &CaseRecord) -> Annotation {
     let others = case.diagnoses.iter().filter(|other| **other != *deciding);
     lines.extend(others.map(|other| format!("Also: {}", wording::summary(other))));
     let notable = case.info.changes.iter().filter(|change| change.notable);
-    lines.extend(notable.map(|change| format!("In the sandbox, not as live: {}", wording::change(change))));
+    lines.extend(notable.map(|change| format!("Changed in the sandbox: {}", wording::change(change))));
     of_case(case, &format!("{}, {}", case.verdict().name(), deciding.code), lines.join("\n"))
 }
 

@@ -28,7 +28,7 @@ pub(super) fn headline(view: &View<'_>) -> String {
         ExitCode::Failed if failed == total && total > 1 => format!("None of {total} services came back"),
         ExitCode::Failed => format!("{} did not come back", of_all(failed)),
         ExitCode::Errored if errored > 0 => format!("{} could not be judged", of_all(errored)),
-        ExitCode::Errored => "The run had trouble, though no service did".to_owned(),
+        ExitCode::Errored => "No service failed, but the run itself had a problem".to_owned(),
         ExitCode::NothingSelected | ExitCode::Usage => "No service was selected".to_owned(),
         ExitCode::Passed if total == 0 => "No service was selected".to_owned(),
         ExitCode::Passed if passed == 0 => "Every service was skipped".to_owned(),
@@ -52,7 +52,7 @@ fn meaning(exit: ExitCode) -> &'static str {
     match exit {
         ExitCode::Passed => "every service passed, or was skipped with a reason",
         ExitCode::Usage => "wrong usage or configuration",
-        ExitCode::NothingSelected => "nothing was rehearsed; `--no-tests=pass` is for runs in which that may be",
+        ExitCode::NothingSelected => "nothing was rehearsed; `--no-tests=pass` allows that",
         ExitCode::Failed => "at least one service failed",
         ExitCode::Errored => {
             "no service failed, but something could not be found out, was left behind, or could not be written"
@@ -88,7 +88,7 @@ pub(super) fn banner(view: &View<'_>) -> Markup {
                 (fact("rehearsa", &html! { (short(&outcome.version)) }))
                 (fact("Session", &html! { (short(&outcome.session)) }))
                 @if outcome.threads > 1 {
-                    (fact("At a time", &html! { (outcome.threads) }))
+                    (fact("In parallel", &html! { (outcome.threads) }))
                 }
                 @if let Some(partition) = outcome.partition {
                     (fact("Partition", &html! { (partition) }))
@@ -122,7 +122,7 @@ fn counts(tally: &CaseTally) -> Markup {
             @for (name, count) in shown() {
                 li class={(name) @if count == 0 { " none" }} {
                     b { (count) } " " (name)
-                    @if name == "passed" && tally.flaky > 0 { small { " (" (tally.flaky) " only when tried again)" } }
+                    @if name == "passed" && tally.flaky > 0 { small { " (" (tally.flaky) " only at a later attempt)" } }
                 }
             }
         }
@@ -168,15 +168,15 @@ fn problem(view: &View<'_>, problem: &RunProblem<'_>) -> Markup {
                 "errored",
                 &format!("{signal} ended the run."),
                 &html! {
-                    "What was not done by then is errored or skipped below, and says nothing of its data."
+                    "What was not finished by then is errored or skipped below; that says nothing about the data."
                 },
             )
         }
         ProblemKind::TimedOut => notice(
             "errored",
-            "The time for the run was over.",
+            "The time for the run was over before its end.",
             &html! {
-                "It had " (units::short_seconds(outcome.timed_out.unwrap_or_default() as f64)) ". "
+                "The limit was " (units::short_seconds(outcome.timed_out.unwrap_or_default() as f64)) ". "
                 "Give it more time (" code { "--global-timeout" } "), more " code { "--test-threads" }
                 ", or share the work with " code { "--partition" } "."
             },

@@ -52,7 +52,7 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
             }
             (shown(row))
             @if row.is_flaky() {
-                p.lead { "It was not green at once, but at attempt " (case.earlier.len() + 1) "." }
+                p.lead { "It passed only at attempt " (case.earlier.len() + 1) "." }
             }
             (diagnosis::log("Last log lines", &row.name(), &case.log_tail, view.log_cap, false, None))
         },
@@ -145,7 +145,7 @@ fn changes(row: &Row<'_>) -> Markup {
         @if !changes.is_empty() {
             details.part open[row.is_bad() && !notable.is_empty()] {
                 summary {
-                    h4 { "In the sandbox, not as live" } " "
+                    h4 { "Changed in the sandbox" } " "
                     span.faint {
                         (pluralize(changes.len(), "setting"))
                         @if !notable.is_empty() { ", " (notable.len()) " may matter" }
@@ -153,7 +153,7 @@ fn changes(row: &Row<'_>) -> Markup {
                 }
                 div.scroll tabindex="0" role="group" aria-label={"Changes to " (row.name())} {
                     table.changes {
-                        caption { "Settings of " (row.name()) " that are not as live" }
+                        caption { "Settings of " (row.name()) " that differ from the live service" }
                         thead {
                             tr {
                                 th scope="col" { "Setting" }

@@ -57,7 +57,7 @@ fn choice(view: &View<'_>) -> Markup {
         .standings()
         .map(|(name, count)| (name, name, count))
         .into_iter()
-        .chain([("flaky", "passed when tried again", tally.flaky), ("warned", "with warnings", tally.warned)])
+        .chain([("flaky", "passed at a later attempt", tally.flaky), ("warned", "with warnings", tally.warned)])
         .filter(|(_, _, count)| *count > 0)
         .collect();
     html! {
@@ -139,8 +139,8 @@ fn proof_name(row: &Row<'_>) -> Markup {
 /// What a proof is worth, for people.
 pub(super) fn proof_words(proof: Proof) -> &'static str {
     match proof {
-        Proof::DataProven => "checks of its owner's own asked for its data, and it was there",
-        Proof::Healthy => "its own healthcheck passed and went on passing",
+        Proof::DataProven => "your own checks asked for its data, and got the right answers",
+        Proof::Healthy => "its healthcheck passed and kept passing",
         Proof::Listening => "it listened on the ports that its image exposes; it has no healthcheck",
         Proof::Running => {
             "it started and kept running; it has neither a healthcheck nor exposed ports, so nothing was asked of it"

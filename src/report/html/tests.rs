@@ -103,14 +103,14 @@ fn steps_are_drawn_to_scale() {
 fn earlier_attempts_are_told_with_their_reason() {
     let page = page(&sample::everything());
     for words in [
-        "It was not green at once, but at attempt 2.",
+        "It passed only at attempt 2.",
         "Attempt 1 of 2: errored",
         "Attempt 2 of 2: passed",
         "Attempt 1 of 2: failed",
         "the worker&#39;s container ended with 137",
         "Starting worker … the worker failed",
         "only at attempt 2",
-        "(1 only when tried again)",
+        "(1 only at a later attempt)",
         "restic <code>4f1c09d2</code>",
         "2026-01-01 03:04:05 UTC",
         "slice:1/2",
@@ -131,8 +131,8 @@ fn trouble_of_the_run_itself_is_told() {
     events.insert(1, Event { at: at(0.0), fact: Fact::LeftBehind { diagnosis: left } });
     let page = page(&events);
     for words in [
-        "The time for the run was over.",
-        "It had 1m 30s.",
+        "The time for the run was over before its end.",
+        "The limit was 1m 30s.",
         "The sandbox of media is kept.",
         "<code>rehearsa clean --session k3x9</code>",
         "Something of the sandbox is left",
@@ -150,7 +150,7 @@ fn a_lost_report_is_told() {
     outcome.lost_reports.push("JUnit report out/junit.xml: disk full".to_owned());
     let page = sample::rendered(&outcome, at(20.0), &Html::default());
     assert!(page.contains("JUnit report out/junit.xml: disk full"));
-    assert!(page.contains("The run had trouble, though no service did"));
+    assert!(page.contains("No service failed, but the run itself had a problem"));
 }
 
 #[test]

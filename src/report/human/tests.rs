@@ -96,7 +96,7 @@ Last log lines:
   │ starting
   │ sqlite3.DatabaseError: database disk image is malformed
   │ bye
-In the sandbox, not as live:
+Changed in the sandbox:
   mount /var/run/docker.sock: left out (live: /var/run/docker.sock)
 "
     );
@@ -126,7 +126,7 @@ media::sonarr    FAILED in 4.1s
       │ starting
       │ sqlite3.DatabaseError: database disk image is malformed
       │ bye
-    In the sandbox, not as live:
+    Changed in the sandbox:
       privileged: left out (live: true)
     ! files changed while they were copied: logs.db
 paperless::web   ✔ Creating sandbox network
@@ -228,7 +228,7 @@ sandbox/left-behind: something of the sandbox is left
   volume x
 What it means: Objects of this run could not be removed.
 What to do: Run `rehearsa clean` when the engine answers again. The message names what is left.
-In the sandbox, not as live:
+Changed in the sandbox:
   ports: not published (live: 80)
 "
     );
@@ -247,7 +247,7 @@ fn one_skipped_case_has_its_reason_and_a_passed_one_what_was_taken_from_it() {
     sample::pass(&mut script, &case);
     let text = plainly(&script.over());
     assert!(text.ends_with(&format!(
-        "✔ Healthcheck passed\n! Not as live: devices: left out (live: /dev/dri)\n\n\
+        "✔ Healthcheck passed\n! Changed in the sandbox: devices: left out (live: /dev/dri)\n\n\
          Restore Simulation: SUCCESS\nTime: 18.4s\n{PROVEN}"
     )));
 }

@@ -66,7 +66,7 @@ impl Page<'_> {
 
 /// An earlier attempt that was not green.
 fn rerun(attempt: &Attempt, case: &CaseRecord) -> TestRerun {
-    let unsaid = || Diagnosis::new(Code::RunPanicked, "the attempt ended without a word on it");
+    let unsaid = || Diagnosis::new(Code::RunPanicked, "the attempt ended without a result");
     let diagnosis = attempt.diagnosis().cloned().unwrap_or_else(unsaid);
     let kind = match attempt.verdict() {
         Verdict::Failed => NonSuccessKind::Failure,
@@ -99,7 +99,7 @@ fn decided(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
     }
     let notable: Vec<_> = case.info.changes.iter().filter(|change| change.notable).collect();
     if !notable.is_empty() {
-        lines.push("In the sandbox, not as live:".to_owned());
+        lines.push("Changed in the sandbox:".to_owned());
         lines.extend(notable.into_iter().map(|change| format!("  {}", wording::change(change))));
     }
     lines.extend(case.warnings.iter().map(|warning| format!("Warning: {}", wording::warning(warning))));

@@ -77,12 +77,10 @@ fn a_mixed_run_has_a_suite_a_stack_and_a_case_a_service() {
 fn a_case_has_times_a_place_properties_and_one_output() {
     let xml = xml(&sample::mixed());
     assert!(
-        xml.contains(
-            concat!(
-                r#"<testcase name="media::jellyfin" classname="media.jellyfin" time="18.400" "#,
-                r#"timestamp="2026-01-02T03:04:05.000Z" file="compose.yaml" line="7">"#
-            )
-        ),
+        xml.contains(concat!(
+            r#"<testcase name="media::jellyfin" classname="media.jellyfin" time="18.400" "#,
+            r#"timestamp="2026-01-02T03:04:05.000Z" file="compose.yaml" line="7">"#
+        )),
         "{xml}"
     );
     assert!(xml.contains(
@@ -98,7 +96,10 @@ fn a_case_has_times_a_place_properties_and_one_output() {
         r#"name="restored.files" value="412""#,
         r#"name="restored.bytes" value="38000000""#,
         r#"name="proof" value="healthy""#,
-        r#"name="proof.raised_by" value="a check of yours that only the data can pass: exec, sql, sqlite, http or file""#,
+        concat!(
+            r#"name="proof.raised_by" "#,
+            r#"value="a check of yours that only the data can pass: exec, sql, sqlite, http or file""#
+        ),
         r#"name="evidence.restored" value="shown: 412 files, 38 MB from the live service""#,
         r#"name="evidence.data-proven" value="not shown: no check asked its data""#,
         r#"name="step.2.Cloning volume jellyfin_config" value="12.000""#,
@@ -279,7 +280,8 @@ fn a_run_whose_time_was_over_is_red_even_when_all_its_cases_are_green() {
     let report = parsed(&xml(&sample::timed_out()));
     assert_eq!((report.tests, report.errors), (2, 1));
     let (kind, ty, message, _) = parts(&case(&report, "global-timeout").status);
-    assert_eq!((kind, ty, message), ("error", "run/timed-out", "run/timed-out: the run had 3600 s"));
+    let expected = ("error", "run/timed-out", "run/timed-out: the run did not end within its time of 3600 s");
+    assert_eq!((kind, ty, message), expected);
 }
 
 #[test]

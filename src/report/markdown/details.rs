@@ -23,7 +23,7 @@ pub fn of(case: &CaseRecord) -> String {
     let mut body = diagnosis(&deciding);
     let others = case.diagnoses.iter().filter(|other| **other != *deciding);
     body.push_str(&list("Also", others.map(|other| code(&wording::summary(other))).collect()));
-    body.push_str(&list("In the sandbox, not as live", notable(case)));
+    body.push_str(&list("Changed in the sandbox", notable(case)));
     body.push_str(&list("Warnings", warnings(case)));
     body.push_str(&list("Earlier attempts", earlier(case)));
     folded(&format!("{mark} {name} {}", html_code(&wording::summary(&deciding))), &body)

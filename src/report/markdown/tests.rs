@@ -52,7 +52,7 @@ sqlite3.DatabaseError: database disk image is malformed
 bye
 ```
 
-**In the sandbox, not as live:**
+**Changed in the sandbox:**
 
 - `mount /var/run/docker.sock: left out (live: /var/run/docker.sock)`
 
@@ -96,7 +96,7 @@ fn a_run_whose_time_was_over_and_whose_reports_are_lost_says_so() {
     outcome.timed_out = Some(90);
     outcome.lost_reports = (0..7).map(|nth| format!("report {nth}: disk | full")).collect();
     let page = summary(&outcome, CAP);
-    assert!(page.contains("- **Timed out:** the run's time of 1m 30s was over before its end.\n"), "{page}");
+    assert!(page.contains("- **Timed out:** the run did not end within its time of 1m 30s.\n"), "{page}");
     assert!(page.contains("- **Lost:** the `report 4: disk │ full`\n- **Lost:** 2 more reports\n"), "{page}");
     assert!(page.starts_with("## ⚠️ Restore Simulation: ERROR\n"), "{page}");
 }

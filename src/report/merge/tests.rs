@@ -112,7 +112,7 @@ fn what_is_there_twice_is_refused() {
     let same_case = record("b/events.jsonl", &green(2, 2, &["a"]));
     assert_eq!(
         refusal([first.clone(), same_case]),
-        "a/events.jsonl and b/events.jsonl both tell of media::a; give records of different services, each once"
+        "a/events.jsonl and b/events.jsonl both contain media::a; give records of different services, each once"
     );
     let other = record("b/events.jsonl", &green(2, 3, &["b"]));
     assert_eq!(

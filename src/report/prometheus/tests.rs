@@ -70,7 +70,8 @@ fn one_run_reads_like_this() {
 # HELP rehearsa_rehearsal_last_run_timestamp_seconds Unix time of the end of the last rehearsal of the service.
 # TYPE rehearsa_rehearsal_last_run_timestamp_seconds gauge
 rehearsa_rehearsal_last_run_timestamp_seconds{stack=\"media\",service=\"jellyfin\",source=\"live\"} 1767323063.4
-# HELP rehearsa_rehearsal_last_success_timestamp_seconds Unix time of the end of the last rehearsal of the service that passed, 0 when none ever did.
+# HELP rehearsa_rehearsal_last_success_timestamp_seconds Unix time of the end of the last rehearsal \
+of the service that passed, 0 when none ever did.
 # TYPE rehearsa_rehearsal_last_success_timestamp_seconds gauge
 rehearsa_rehearsal_last_success_timestamp_seconds{stack=\"media\",service=\"jellyfin\",source=\"live\"} 1767323063.4
 # HELP rehearsa_rehearsal_duration_seconds Seconds that the last rehearsal of the service took.
@@ -94,7 +95,8 @@ rehearsa_run_last_timestamp_seconds 1767323064
 # HELP rehearsa_run_duration_seconds Seconds that the last run took.
 # TYPE rehearsa_run_duration_seconds gauge
 rehearsa_run_duration_seconds 19
-# HELP rehearsa_run_exit_code Exit code of the last run: 0 passed, 4 nothing selected, 101 failed, 102 errored, 130 and 143 interrupted.
+# HELP rehearsa_run_exit_code Exit code of the last run: 0 passed, 4 nothing selected, 101 failed, 102 errored, \
+130 and 143 interrupted.
 # TYPE rehearsa_run_exit_code gauge
 rehearsa_run_exit_code 0
 # HELP rehearsa_build_info The version of rehearsa that wrote this, always 1.

@@ -23,7 +23,7 @@ fn configuration() -> Vec<Fault> {
             .failed("config/missing-file", &["secrets", "is not on the host any more"]),
         fault(23, "a key file is not in the backup", Small, Tar)
             .own(special::key_not_backed_up)
-            .warned("restore/not-in-backup", &["key", "the live one is used"]),
+            .warned("restore/not-in-backup", &["key", "the live data is used"]),
         fault(23, "a key file is neither in the backup nor on the host", Small, Tar)
             .own(special::key_nowhere)
             .failed("config/missing-file", &["key"]),
@@ -60,9 +60,12 @@ fn credentials() -> Vec<Fault> {
             .instead(|postgres| {
                 let login = "rehearsa.check.login=exec sh -c 'PGPASSWORD=$POSTGRES_PASSWORD \
                     psql -h $(hostname) -U postgres -c \"SELECT 1\"'";
-                postgres
-                    .instead("exec docker-entrypoint.sh postgres")
-                    .options(&["--env", "POSTGRES_PASSWORD=fixture-changed-secret", "--label", login])
+                postgres.instead("exec docker-entrypoint.sh postgres").options(&[
+                    "--env",
+                    "POSTGRES_PASSWORD=fixture-changed-secret",
+                    "--label",
+                    login,
+                ])
             })
             .with(&["--timeout", "15s"])
             .failed("check/failed", &["login", "password authentication failed"]),

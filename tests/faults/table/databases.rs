@@ -181,8 +181,7 @@ fn begun_anew() -> Vec<Fault> {
                      chmod 700 \"$1/db\"; touch \"$1/base\"",
                 )
                 .instead(|postgres| {
-                    let elsewhere =
-                        &["--env", "PGDATA=/var/lib/postgresql/data/pg", "--health-start-period", "60s"];
+                    let elsewhere = &["--env", "PGDATA=/var/lib/postgresql/data/pg", "--health-start-period", "60s"];
                     postgres.instead("exec docker-entrypoint.sh postgres").options(elsewhere)
                 }),
             &["beside db/global/pg_control"],
@@ -194,13 +193,12 @@ fn begun_anew() -> Vec<Fault> {
             .data("rm -r \"$1/mysql\"")
             .failed("boot/exited", &[]),
         anew(
-            fault(3, "the application makes its database anew", Notes, Tar)
-                .instead(|notes| {
-                    notes.instead(
-                        "python3 -c \"import glob, os; [os.remove(f) for f in glob.glob('/data/*')]\"; \
+            fault(3, "the application makes its database anew", Notes, Tar).instead(|notes| {
+                notes.instead(
+                    "python3 -c \"import glob, os; [os.remove(f) for f in glob.glob('/data/*')]\"; \
                          exec python3 -S -u /opt/notes/notes.py",
-                    )
-                }),
+                )
+            }),
             &["notes.db"],
         ),
         anew(

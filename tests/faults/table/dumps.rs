@@ -24,7 +24,7 @@ pub fn faults() -> Vec<Fault> {
         lacks("cut off in its table of contents", Postgres, Custom, "truncate -s 700 \"$1\"", &["table of contents"]),
         lacks("cut off in its rows", Postgres, Custom, "cut_to \"$1\" 80", &["pg_restore"]),
         lacks("without a byte", Postgres, Sql, "truncate -s 0 \"$1\"", &["it is empty"]),
-        lacks("its schema only", Postgres, Sql, "sed -i '/^COPY /,/^\\\\\\.$/d' \"$1\"", &["not one row"]),
+        lacks("its schema only", Postgres, Sql, "sed -i '/^COPY /,/^\\\\\\.$/d' \"$1\"", &["and no row"]),
         lacks(
             "of roles that are not there",
             Postgres,
@@ -47,7 +47,7 @@ pub fn faults() -> Vec<Fault> {
             &["MariaDB or MySQL", "psql"],
         ),
         lacks("cut off in the middle", MariaDb, Sql, "cut_to \"$1\" 60", &["Dump completed"]),
-        lacks("its schema only", MariaDb, Sql, "sed -i '/^INSERT INTO/d' \"$1\"", &["not one row"]),
+        lacks("its schema only", MariaDb, Sql, "sed -i '/^INSERT INTO/d' \"$1\"", &["and no row"]),
         lacks(
             "of another database",
             MariaDb,

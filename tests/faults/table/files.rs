@@ -23,7 +23,7 @@ fn incomplete() -> Vec<Fault> {
             .failed("restore/incomplete", &["incremental"]),
         fault(9, "a file vanishes from the folder while it is restored", Small, Dir)
             .own(special::vanishing)
-            .failed("restore/incomplete", &["did it change meanwhile?"]),
+            .failed("restore/incomplete", &["did the backup change meanwhile?"]),
         fault(9, "a page is missing", Nginx, Tar)
             .data("rm \"$1/note.html\"")
             .failed("restore/incomplete", &[])
@@ -89,7 +89,7 @@ fn owners() -> Vec<Fault> {
             .failed("health/unhealthy", &["Permission denied"]),
         fault(10, "all of it belongs to root, which its entrypoint mends", Redis, Tar)
             .data("chown -R 0:0 \"$1\"")
-            .warned("data/metadata-lost", &["the user 0", "came up all the same"]),
+            .warned("data/metadata-lost", &["the user 0", "came up nevertheless"]),
     ]
 }
 

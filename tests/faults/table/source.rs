@@ -23,13 +23,13 @@ pub fn faults() -> Vec<Fault> {
         all.push(
             fault(2, "its folder is empty", kind, form)
                 .data("find \"$1\" -mindepth 1 -delete")
-                .failed("restore/empty", &["has not one byte in it"]),
+                .failed("restore/empty", &["does not hold a single byte"]),
         );
     }
     all.push(
         fault(2, "its files are all empty", Small, Tar)
             .data("find \"$1\" -type f -exec truncate -s 0 {} +")
-            .failed("restore/empty", &["has not one byte in it"]),
+            .failed("restore/empty", &["does not hold a single byte"]),
     );
     all.extend(damaged());
     all.extend(locked());

@@ -77,7 +77,8 @@ fn age_opens_with_the_identity_and_with_nothing_else() {
 fn age_opens_with_the_passphrase_and_with_nothing_else() {
     let (live, dir) = keeper(
         "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; \
-         tar -C \"$1\" -czf x.tgz .; cat right right | script -qec 'age -p -o x.tgz.age x.tgz' /dev/null >/dev/null; test -s x.tgz.age",
+         tar -C \"$1\" -czf x.tgz .; cat right right | script -qec 'age -p -o x.tgz.age x.tgz' /dev/null >/dev/null; \
+         test -s x.tgz.age",
     );
     let run = |args: &[&str]| {
         rehearse_by(rehearsa(&[]), &[&live.name], &[&["--from", &tar(dir.path().join("x.tgz.age"))], args].concat())

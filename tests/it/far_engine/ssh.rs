@@ -191,7 +191,7 @@ fn who_is_not_let_in_is_told_so() {
     fs::copy(server.file("other_key.pub"), server.file("authorized_keys")).expect("copied");
     let said = server.refuses();
     assert!(said.contains("Permission denied (publickey)"), "{said}");
-    assert!(said.contains("see that `ssh` to that host works without a question"), "{said}");
+    assert!(said.contains("check that `ssh` to that host works without a prompt"), "{said}");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn what_keeps_the_two_apart_is_named() {
     says(["ca.pem", "stranger.pem", "stranger.key"], theirs);
     let ours = "because: the certificate that it shows is not signed by FOLDER/ca.pem\n";
     says(["other-ca.pem", "client.pem", "client.key"], ours);
-    let to_do = "What to do: see that ca.pem, cert.pem and key.pem in FOLDER are those of this engine";
+    let to_do = "What to do: check that ca.pem, cert.pem and key.pem in FOLDER belong to this engine";
     says(["other-ca.pem", "client.pem", "client.key"], to_do);
     says(["ca.pem", "client.pem", "stranger.key"], "FOLDER/key.pem is not the key of FOLDER/cert.pem");
     says(["ca.pem", "client.pem", "client.pem"], "FOLDER/key.pem holds no private key");

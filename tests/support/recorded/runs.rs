@@ -219,7 +219,8 @@ pub fn nothing() -> Vec<Event> {
 }
 
 /// Text that breaks naive reports.
-pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 [[ATTACHMENT|x]] ##[error]boo\n\
+pub const HOSTILE: &str = "]]> <&\"' \u{1b}[31mred\u{1b}[0m nul:\0 ffff:\u{ffff} 🦀 # \\ 9 \
+    [[ATTACHMENT|x]] ##[error]boo\n\
     ::error::boom\nthird --- ...\n\u{1b}[0Ksection_start:1:x[collapsed=true]\r\u{1b}[0Ksection";
 
 /// A green case whose stack and service have hostile names.

@@ -59,7 +59,7 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
     }
     let said = if bad.is_empty() { quoted(stderr.as_bytes()) } else { quoted(bad.join("\n").as_bytes()) };
     if matches!(exit, 126 | 127) {
-        let words = format!("what loads it cannot be run in its container: {said}");
+        let words = format!("the command that loads it cannot be run in its container: {said}");
         return Err(Refused { code: Code::RestoreFailed, words, roles: Vec::new(), remedy: None });
     }
     let words = if exit == 0 { said } else { format!("{said} (exit code {exit})") };
@@ -71,13 +71,13 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
         "Unknown collation",
     ];
     if of_newer.iter().any(|sign| stderr.contains(sign)) {
-        let remedy = "It was written by a newer release than the service's image has: run the service from that \
+        let remedy = "The dump was written by a newer release than the service's image has: run the service from that \
          release, or dump with the client of the older one.";
         return Err(Refused { code: Code::DataVersionMismatch, words, roles, remedy: Some(remedy.to_owned()) });
     }
     let remedy = stderr.contains("already exists").then(|| {
-        "The service makes some of it by itself when it begins anew: dump with --clean --if-exists, or say how it is \
-         to be loaded: load = { command = \"…\" }."
+        "The service creates some of these objects itself when it initialises: dump with --clean --if-exists, or \
+         give the command that loads the dump: load = { command = \"…\" }."
             .to_owned()
     });
     Err(Refused { code: Code::RestoreIncomplete, words, roles, remedy })
@@ -124,7 +124,7 @@ pub fn quoted(words: &[u8]) -> String {
         said.push('…');
     }
     match (said.is_empty(), more) {
-        (true, _) => "it said nothing".to_owned(),
+        (true, _) => "no message".to_owned(),
         (false, 0) => said,
         (false, more) => format!("{said}; and {more} more lines"),
     }
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn words_are_cut() {
-        assert_eq!(quoted(b""), "it said nothing");
+        assert_eq!(quoted(b""), "no message");
         assert_eq!(quoted(b"a\n\n b\n"), "a; b");
         assert!(quoted("x\n".repeat(10).as_bytes()).ends_with("and 4 more lines"));
         assert!(quoted("x".repeat(1000).as_bytes()).ends_with('…'));

@@ -129,7 +129,7 @@ impl DumpLoad<'_> {
             };
             if Instant::now() + PAUSE > deadline {
                 let message = format!(
-                    "{} was begun anew to load {} into it, and took no connection within {}: {}",
+                    "{} was started empty to load {} into it, and accepted no connection within {}: {}",
                     self.running.name(),
                     self.load.title,
                     humantime::format_duration(Duration::from_secs(allowed.as_secs())),
@@ -172,7 +172,7 @@ impl DumpLoad<'_> {
         let filled = answers.lines().filter(|line| line.trim() == "t").count();
         if filled == 0 && !load.allow_empty {
             let message = format!(
-                "{} was loaded into {}, and of its {} not one has a row",
+                "{} was loaded into {}, and there is no row in its {}",
                 load.title,
                 self.running.name(),
                 pluralize(tables, "table")
@@ -216,8 +216,7 @@ impl DumpLoad<'_> {
             (Some(other), Some(program)) => Diagnosis::new(
                 Code::RestoreIncomplete,
                 format!(
-                    "{} is a dump of {}, and {} is another program's service: its image {image} has {other} and no \
-                     {wanted}",
+                    "{} is a dump of {}, and {} runs another program: its image {image} has {other} and no {wanted}",
                     load.title,
                     program.title(),
                     plan.service.name
@@ -225,7 +224,8 @@ impl DumpLoad<'_> {
             ),
             _ => {
                 let remedy =
-                    "Say how it is loaded: load = { command = \"…\" } in the plan file, with the dump's path in $DUMP."
+                    "Give the command that loads it in the plan file: load = { command = \"…\" }, with the dump's path \
+                     in $DUMP."
                         .to_owned();
                 let message = format!(
                     "{} cannot be loaded into {}: its image {image} has no {wanted}, or no shell to run it with",
@@ -268,13 +268,13 @@ fn missing_roles(plan: &ServicePlan, load: &Load, missing: &[&str]) -> Diagnosis
     let more = missing.len().saturating_sub(NAMED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let message = format!(
-        "{} cannot be loaded into {} as it is: it gives what it makes to {noun} that {verb} not exist there: {}{more}",
+        "{} cannot be loaded into {}: the owners of its objects are {noun} that {verb} not exist there: {}{more}",
         load.title,
         plan.service.name,
         missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ")
     );
-    let remedy = "Back the roles up, too: pg_dumpall has them (--roles-only for nothing else). Without owners and \
-     rights a dump of pg_dump --no-owner --no-acl comes back."
+    let remedy = "Back up the roles, too: pg_dumpall includes them (with --roles-only nothing else). A dump of \
+     pg_dump --no-owner --no-acl needs no roles."
         .to_owned();
     Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreIncomplete, message) }
 }

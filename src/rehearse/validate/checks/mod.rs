@@ -128,7 +128,7 @@ async fn ask_once(
     Ok(match &question.ask {
         CheckSpec::Exec { command, exit, stdout } => match access.exec(command).await? {
             Some(ran) => result::to_exec(&ran, *exit, stdout.as_deref(), &access.running.cx.mask),
-            None => CheckResult::Fail("it had not ended when the time was over".to_owned()),
+            None => CheckResult::Fail("the command did not end within the time".to_owned()),
         },
         CheckSpec::File { path, min_size, sha256, newer_than } => {
             if let Err(heard) = restored_mount(access.running.plan, path) {
@@ -137,14 +137,14 @@ async fn ask_once(
             let command = result::file_command(path, sha256.is_some());
             match access.exec(&command).await? {
                 Some(ran) => result::to_file(&ran, *min_size, sha256.as_deref(), *newer_than, &access.running.cx.mask),
-                None => CheckResult::Invalid("looking at the file had not ended when the time was over".to_owned()),
+                None => CheckResult::Invalid("reading the file did not end within the time".to_owned()),
             }
         }
         CheckSpec::Sql { query, database, value, min_rows } => {
             let command = result::sql_command(query, database.as_deref());
             match access.exec(&command).await? {
                 Some(ran) => result::to_sql(&ran, value.as_deref(), *min_rows, &access.running.cx.mask),
-                None => CheckResult::Retry("the query had not ended when the time was over".to_owned()),
+                None => CheckResult::Retry("the query did not end within the time".to_owned()),
             }
         }
         CheckSpec::Sqlite { path, query, value, min_rows } => {
@@ -176,7 +176,7 @@ async fn ask_once(
                 Ok(Ok(())) => CheckResult::Pass,
                 Ok(Err(error)) => return Err(job_diagnosis(&error, "looking for the ports")),
                 Err(_) => CheckResult::Fail(format!(
-                    "expected the TCP {} to be listened on, and not all are",
+                    "expected a listener on TCP {}, and not all answer",
                     result::ports(ports)
                 )),
             }

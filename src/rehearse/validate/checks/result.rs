@@ -103,7 +103,7 @@ pub(super) fn to_file(
     let (exit, stdout, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
             return CheckResult::Invalid(format!(
-                "the image has no shell to look at files with: {}",
+                "the image has no shell, which a file check needs: {}",
                 quoted(words, mask)
             ));
         }
@@ -114,14 +114,16 @@ pub(super) fn to_file(
     let words: Vec<&str> = stdout.split_whitespace().collect();
     let (size, age, hash) = match words.as_slice() {
         _ if exit != 0 => {
-            return CheckResult::Invalid(format!("the file cannot be looked at: {}", quoted(&stderr, mask)));
+            return CheckResult::Invalid(format!("the file cannot be read: {}", quoted(&stderr, mask)));
         }
         ["missing"] => return CheckResult::FailFinal("expected the file, and it is not there".to_owned()),
         [size, changed, now, rest @ ..] => {
             let [size, changed, now] = [size, changed, now].map(|word| word.parse::<i64>().unwrap_or(0));
             (size, now - changed, rest.first().copied())
         }
-        _ => return CheckResult::Invalid(format!("what looks at files said: {}", quoted(&stdout, mask))),
+        _ => {
+            return CheckResult::Invalid(format!("the command that reads the file printed: {}", quoted(&stdout, mask)));
+        }
     };
     if let Some(least) = min_size.filter(|least| u64::try_from(size).unwrap_or(0) < *least) {
         return CheckResult::FailFinal(format!("expected at least {least} bytes, found {size}"));
@@ -129,7 +131,7 @@ pub(super) fn to_file(
     if let Some(most) = newer_than.filter(|most| age > i64::try_from(most.as_secs()).unwrap_or(i64::MAX)) {
         let age = Duration::from_secs(age.unsigned_abs());
         let (most, age) = (humantime::format_duration(most), humantime::format_duration(age));
-        return CheckResult::FailFinal(format!("expected a change no longer ago than {most}, found one {age} ago"));
+        return CheckResult::FailFinal(format!("expected a change within the last {most}, found one {age} ago"));
     }
     match sha256 {
         Some(expected) if hash != Some(expected) => {
@@ -167,7 +169,7 @@ pub(super) fn to_exec(ran: &ExecOutput, exit: i64, pattern: Option<&str>, mask: 
         Some(Err(error)) => CheckResult::Invalid(error.to_string()),
         Some(Ok(pattern)) if pattern.is_match(stdout.trim_end_matches(['\r', '\n'])) => CheckResult::Pass,
         Some(Ok(pattern)) => {
-            CheckResult::Fail(format!("expected output that matches `{pattern}`, found that it ended{said}"))
+            CheckResult::Fail(format!("expected output that matches `{pattern}`, but the command ended{said}"))
         }
     }
 }
@@ -177,7 +179,7 @@ pub(super) fn to_sql(ran: &ExecOutput, value: Option<&str>, min_rows: u64, mask:
     let (exit, stdout, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
             return CheckResult::Invalid(format!(
-                "the image has no shell to ask its client with: {}",
+                "the image has no shell to run its database client: {}",
                 quoted(words, mask)
             ));
         }
@@ -188,7 +190,7 @@ pub(super) fn to_sql(ran: &ExecOutput, value: Option<&str>, min_rows: u64, mask:
     if exit != 0 {
         let words = quoted(stderr.trim(), mask);
         if NO_CONNECTION.iter().any(|sign| stderr.contains(sign)) {
-            return CheckResult::Retry(format!("the database takes no connection: {words}"));
+            return CheckResult::Retry(format!("the database accepts no connection: {words}"));
         }
         if NO_COMMAND.contains(&exit) {
             return CheckResult::Invalid(format!("the image has no client for its database: {words}"));
@@ -226,7 +228,8 @@ pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, m
 
 fn refused(words: &str) -> CheckResult {
     CheckResult::Invalid(format!(
-        "the database refuses the query: {words}. If it answers it live, what is asked for is not in the restored data"
+        "the database refuses the query: {words}. If the live database answers it, the restored data lacks what it \
+         asks for"
     ))
 }
 

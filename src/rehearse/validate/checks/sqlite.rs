@@ -51,7 +51,7 @@ pub(super) async fn query(access: &mut ServiceAccess<'_>, asked: &Query<'_>) -> 
     let limit = access.patience();
     let doing = || format!("asking the database {} of {}", asked.path, access.running.name());
     match tokio::time::timeout(limit, worker.run(job)).await {
-        Err(_) => Ok(CheckResult::Retry("the query had not ended when the time was over".to_owned())),
+        Err(_) => Ok(CheckResult::Retry("the query did not end within the time".to_owned())),
         Ok(Ok(queried)) => {
             // A symlink may lead to a path outside of all restored mounts.
             if let Queried::Missing { path } = &queried

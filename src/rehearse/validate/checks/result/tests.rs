@@ -29,7 +29,7 @@ fn a_command_is_right_by_its_exit_code_and_its_output() {
     assert_eq!(to_exec(&ended(3, "", ""), 3, None, &mask()), CheckResult::Pass);
     assert_eq!(to_exec(&ended(0, "1\n", ""), 0, Some("^1$"), &mask()), CheckResult::Pass);
     wrong(to_exec(&ended(1, "", "fixture-Answer-secret!"), 0, None, &mask()), "expected exit code 0, found 1");
-    wrong(to_exec(&ended(0, "12\n", ""), 0, Some("^1$"), &mask()), "matches `^1$`, found that it ended and said: 12");
+    wrong(to_exec(&ended(0, "12\n", ""), 0, Some("^1$"), &mask()), "matches `^1$`, but the command ended and said: 12");
     wrong(to_exec(&ended(0, &"x".repeat(999), ""), 0, Some("y"), &mask()), &format!("{}…", "x".repeat(300)));
 }
 
@@ -53,7 +53,7 @@ fn a_file_is_right_by_its_size_its_age_and_its_hash() {
         |heard, part: &str| assert!(matches!(&heard, CheckResult::FailFinal(why) if why.contains(part)), "{heard:?}");
     told(look(Some(12), None, None), "expected at least 12 bytes, found 11");
     told(look(None, Some("cd"), None), "expected the SHA-256 cd, found abab");
-    told(look(None, None, Some(59)), "no longer ago than 59s, found one 1m ago");
+    told(look(None, None, Some(59)), "within the last 59s, found one 1m ago");
     told(to_file(&ended(0, "missing\n", ""), None, None, None, &mask()), "it is not there");
     cannot_ask(to_file(&ended(1, "", "stat: denied"), None, None, None, &mask()), "stat: denied");
 }
