@@ -1,5 +1,5 @@
-//! `rehearsa plan --check`: whether the plan file holds: in itself, with the sources and secrets that it names, and on
-//! this host.
+//! `rehearsa plan --check`: checks the plan file by itself, the sources and secrets that it names, and its services
+//! and mounts against this host.
 
 use super::args::{Global, PlanArgs};
 use super::connection::Endpoint;
@@ -61,7 +61,7 @@ fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
     })
 }
 
-/// Looks for a source and for what opens it.
+/// Checks that a source exists, and its passphrase or key.
 fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, not_looked: &mut Vec<String>) {
     let entry = |origin: &SettingOrigin, what: String| ConfigError::Entry { origin: origin.clone(), what };
     match probe::source(&source.spec) {
@@ -83,8 +83,8 @@ fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, n
     }
 }
 
-/// What of the file does not fit these services, and what of their labels does not fit the file: they may name its
-/// sources.
+/// The entries of the file that match nothing among these services, and the labels that name an unknown source of the
+/// file.
 fn on_host(services: &[Service], settings: &Settings) -> Vec<ConfigError> {
     let mut wrong = settings.file.remarks(services);
     wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));

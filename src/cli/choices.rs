@@ -1,4 +1,4 @@
-//! The choices of a flag that are about how things look: the format of the listing, and colour.
+//! Values of flags about the look of the output: the format of the listing, and colour.
 
 use clap::ValueEnum;
 

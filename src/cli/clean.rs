@@ -14,7 +14,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::pluralize::pluralize;
 use crate::rehearse::sandbox::sweep::{self, SpareReason, Spared, SweepDecision, SweepReach};
 
-/// What a cleaning did; also what it shows to programs.
+/// What a clean-up did; also the JSON output.
 #[derive(Debug, Default, Serialize)]
 struct Cleaned {
     schema_version: u32,
@@ -144,7 +144,7 @@ fn spared_line(spared: &Spared) -> SparedLine {
     }
 }
 
-/// For people. Writing to a string cannot fail, so those results are let go.
+/// The result for people. Writing to a string cannot fail, so those results are ignored.
 fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
     let mut text = String::new();
     let verb = if cleaned.dry_run { "Would remove" } else { "Removed" };
@@ -165,7 +165,8 @@ fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
     }
     if text.is_empty() {
         match session {
-            // What was removed long ago and what never was look alike; the person knows which of the two it should be.
+            // An unknown id and a session that was removed earlier look the same here; only the user knows which it
+            // is.
             Some(session) => {
                 let _ = writeln!(
                     text,

@@ -1,4 +1,4 @@
-//! The connection to the Docker engine: which engine is meant, and what to do when it does not answer.
+//! The connection to the Docker engine: the choice of the engine, and advice when it does not answer.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +9,9 @@ use crate::config::values::duration;
 use crate::config::{ConfigError, Environment, SettingOrigin};
 use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, DockerErrorKind, Target};
 use crate::model::outcome::ExitCode;
+
+/// What an engine answers, in Go's words, to a plain request at its TLS port.
+const WANTS_TLS: &str = "HTTP request to an HTTPS server";
 
 /// The engine does not answer at this address.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +37,12 @@ pub struct Endpoint {
     pub came_from: String,
     /// How long to wait for it.
     pub wait: Option<Duration>,
-    /// The version of its API that is insisted on (DOCKER_API_VERSION).
+    /// The API version that DOCKER_API_VERSION asks for; `None`: the newest that both sides know.
     pub api: Option<(u16, u16)>,
 }
 
 impl Endpoint {
-    /// What flags and environment say.
+    /// Reads flags and environment.
     pub fn resolve(args: &ConnectionArgs, env: &Environment) -> Result<Endpoint, Failure> {
         let inputs = inputs(args, env);
         let target = Target::resolve(&inputs).map_err(misnamed)?;
@@ -59,8 +62,7 @@ impl Endpoint {
                     "check that ca.pem, cert.pem and key.pem in {} belong to this engine",
                     certs.display()
                 )),
-                // Go's words for it, which every engine has.
-                (DockerErrorKind::Engine(why), Target::Tcp(_)) if why.contains("HTTP request to an HTTPS server") => Some(
+                (DockerErrorKind::Engine(why), Target::Tcp(_)) if why.contains(WANTS_TLS) => Some(
                     "this engine wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, \
                      cert.pem and key.pem"
                         .to_owned(),
@@ -88,7 +90,7 @@ impl Endpoint {
             address: self.target.to_string(),
             came_from: self.came_from.clone(),
             wait: self.wait,
-            // The engine's error says again what this one says; what lies below it is news.
+            // The error itself only repeats this message; its source says more.
             source: match source.source {
                 Some(cause) => cause,
                 None => Box::new(source),
@@ -117,7 +119,7 @@ fn inputs(args: &ConnectionArgs, env: &Environment) -> ConnectInputs {
     }
 }
 
-/// What told where the engine is, in the order in which [`Target::resolve`] listens.
+/// Where the engine's address comes from, in the order of [`Target::resolve`].
 fn came_from(inputs: &ConnectInputs) -> String {
     let given = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.trim().is_empty());
     if given(&inputs.host_flag) {

@@ -19,7 +19,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// A line for the person, on standard error.
 pub fn note(line: &str) {
-    // Nobody can be told that nobody can be told.
+    // If standard error is closed, nobody can be told.
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

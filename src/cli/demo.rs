@@ -74,7 +74,7 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
         host_addresses: identity::host_addresses(&endpoint.target),
     };
     let result = demo.show(&reports, args, env);
-    // The demo's own objects go whatever happened.
+    // The demo's own objects are removed in any case.
     let removed = demo.runtime.block_on(demo.remove());
     match (result, removed) {
         (Ok(exit), Ok(())) => {
@@ -93,10 +93,10 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
 }
 
-/// The folder asked for, else a new one that stays for whoever wants to read the reports.
+/// The folder that was asked for, or a new temporary one, which is kept for its reports.
 fn report_dir(args: &DemoArgs) -> Result<PathBuf, Failure> {
     if let Some(dir) = &args.report_dir {
-        // Now rather than when the demo service runs already.
+        // A folder that cannot be made ends the demo before its service starts.
         make_folder(dir)?;
         return Ok(dir.clone());
     }
@@ -134,8 +134,8 @@ impl Demo {
         format!("rehearsa-{}{what}", self.session.id)
     }
 
-    /// Asked between the steps: a call to the engine that is dropped in the middle may still create something, after
-    /// it was looked for.
+    /// Fails if a signal came. Called between the steps: a call to the engine that is dropped half-way may still
+    /// create an object after the clean-up has looked for objects.
     fn unless_stopped(&self) -> Result<(), Failure> {
         if self.stop.is_cancelled() { Err(interrupted(&self.stop)) } else { Ok(()) }
     }
@@ -175,8 +175,8 @@ impl Demo {
         }
     }
 
-    /// Rehearses the service from an archive; also tells why it cannot be booted from it, when that was known
-    /// beforehand.
+    /// Rehearses the service from an archive. Also returns why the service cannot be booted from it, if the plan knew
+    /// that already.
     fn rehearse(
         &self,
         live: &Live,
@@ -185,7 +185,7 @@ impl Demo {
         args: &DemoArgs,
         env: &Environment,
     ) -> Result<(ExitCode, Option<Code>), Failure> {
-        // No CI system is told of a failure that has to be.
+        // CI systems are not told: this failure is intended.
         let flags = Flags { report_dir: Some(reports.to_owned()), ci: CiChoice::None, ..Flags::default() };
         let settings = Settings::resolve(&flags, env)?;
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
@@ -195,10 +195,10 @@ impl Demo {
         let Prepared { plan, sources, .. } = self.runtime.block_on(async {
             let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?;
             self.unless_stopped()?;
-            // A container that wrote the note or read the volume may still be on its way out.
+            // A helper container of the demo may still be exiting.
             let services = services.into_iter().filter(|service| service.container_id == live.container).collect();
             let mut services = with_settings(services, &settings)?;
-            // Whatever the environment says of somebody's own backups, the demo's is this one.
+            // The environment may name the user's own backups; the demo uses only its own.
             for (_, rehearsal) in &mut services {
                 rehearsal.source = Some(source.clone());
             }
@@ -282,7 +282,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Waits for the end of a small container; `failed` is what it means when it does not come.
+    /// Waits until a small container exits; `failed` says what a timeout means.
     async fn ended(&self, id: &str, failed: &str) -> Result<ContainerState, Failure> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -298,9 +298,9 @@ impl Demo {
         }
     }
 
-    /// A container packs a folder and writes the archive to its output, as the engine may be remote. The folder is the
-    /// service's volume, mounted at `volume`, or what the container has without one. `part` is what it is in the
-    /// archive.
+    /// Packs a folder in a container, which writes the archive to its output, since the engine may be remote. The
+    /// folder is the service's volume, mounted at `volume`; `None`: a folder of the container itself. `part` is the
+    /// folder's path in the archive.
     async fn back_up(
         &self,
         image: &WorkerImage,
@@ -311,7 +311,7 @@ impl Demo {
         let daemon = &self.daemon;
         let cannot = |words: String| Failure::errored(format!("cannot write {}: {words}", archive.display()));
         let folder = archive.parent().unwrap_or(Path::new("."));
-        // It goes by itself unless it gets its name, which nothing else in the folder has.
+        // The temporary file removes itself unless it gets its name, which no other file of the folder has.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| cannot(error.to_string()))?;
         let command = ["worker", "demo-backup", "--data", volume.unwrap_or(FORGETFUL), "--text", part];
         let mut spec = spec(image, &command, NetworkSpec::None);
@@ -323,7 +323,7 @@ impl Demo {
         };
         spec.mounts = volume.into_iter().map(mount).collect();
         let id = daemon.create_container(&self.name("-backup"), &spec, &self.session.marks(&self.name(""))).await?;
-        // Its input stays open as long as it runs.
+        // The container's input must stay open while it runs.
         let Attached { input, mut output } = daemon.attach(&id).await?;
         daemon.start_container(&id).await?;
         let until = Instant::now() + PATIENCE;
@@ -363,8 +363,8 @@ impl Demo {
     }
 }
 
-/// A small container of the worker image with no rights at all. It stands for somebody's live service, so it has an
-/// ordinary share of the processor and of the time to stop.
+/// A small container of the worker image without any capability. It stands for a live service of the user, so its CPU
+/// share and stop time are the ordinary ones.
 fn spec(image: &WorkerImage, args: &[&str], network: NetworkSpec) -> ContainerSpec {
     ContainerSpec {
         network,
@@ -374,7 +374,7 @@ fn spec(image: &WorkerImage, args: &[&str], network: NetworkSpec) -> ContainerSp
     }
 }
 
-/// The reports with their first lines. Writing to a string cannot fail, so those results are let go.
+/// The reports with their first lines. Writing to a string cannot fail, so those results are ignored.
 fn shown_reports(dir: &Path) -> String {
     let mut text = String::from("\nThe reports it wrote:\n");
     for name in ["junit.xml", "report.json", "report.tap"] {

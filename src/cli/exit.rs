@@ -1,7 +1,7 @@
-//! How a command ends: its exit code, and what is said when it cannot do its work.
+//! The end of a command: its exit code, and the message if it failed.
 //!
-//! The exit code of a run of rehearsals comes from its outcome ([`crate::model::outcome`]); here is what ends a
-//! command before or beside that.
+//! The exit code of a run of rehearsals comes from its outcome ([`crate::model::outcome`]); this file is about
+//! failures before and beside the run.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -67,7 +67,7 @@ fn find(name: &str) -> Result<Code, Failure> {
     })
 }
 
-/// What a severity says. Of a backup only as far as the data came from one: a live clone is none.
+/// The meaning of a severity. The text speaks of data and not of a backup, since a live clone uses none.
 fn meaning(severity: Severity) -> &'static str {
     match severity {
         Severity::Failed => "the service does not come back from this data",

@@ -1,4 +1,4 @@
-//! Who runs rehearsa, where and when: the values that labels and the sweep are given. Read here and nowhere else.
+//! The identity of this process: host, process, user and time, for labels and for the sweep. Read only here.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -23,16 +23,17 @@ pub fn timestamp() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// The folder that reports tell paths from; empty where it is gone, and then they are told whole.
+/// The working directory, which reports make paths relative to. Empty if it no longer exists: paths then stay
+/// absolute.
 pub fn working_dir() -> PathBuf {
     std::env::current_dir().unwrap_or_default()
 }
 
-/// Addresses of the engine's host, as far as this client can tell: no sandbox may reach them. The engine's own
-/// networks tell more of them.
+/// Addresses of the engine's host that this client knows; no sandbox may reach them. The engine's own networks add
+/// more.
 pub fn host_addresses(target: &Target) -> Vec<String> {
     let named = match target {
-        // The engine's host is this one: the addresses it would use to reach others. Nothing is sent for that.
+        // The engine runs on this host: take the addresses it would use to reach others. No packet is sent for that.
         Target::Unix(_) => {
             return [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
                 .into_iter()
@@ -67,8 +68,8 @@ pub fn session(prefix: &str) -> Session {
     }
 }
 
-/// Whether the `pid.starttime` of this host still runs. Where processes cannot be looked at, it is taken to run: then
-/// only the expiry decides.
+/// Whether the process `pid.starttime` of this host still runs. True if processes cannot be inspected here: then only
+/// the expiry time decides.
 pub fn is_alive(process: &str) -> bool {
     let Some((pid, started)) = process.split_once('.') else { return false };
     let Ok(pid) = pid.parse::<u32>() else { return false };

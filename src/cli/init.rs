@@ -39,7 +39,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let host = find_services(&endpoint, &stop).await?;
         Ok::<_, Failure>((stop, host))
     })?;
-    // A label may name a source of the very file that is to be written.
+    // A label may name a source of the very file that is about to be written.
     let with_settings = |service: Service| {
         let rehearsal = settings.for_service(&service).unwrap_or_default();
         (service, ServiceSettings { source: spec.clone(), ..rehearsal })
@@ -95,7 +95,7 @@ struct InitSource {
     written: String,
 }
 
-/// `None` for the live service. What is relative to the working directory must be found from the file's folder too.
+/// `None`: the live service. A relative path is made relative to the plan file's folder, too.
 fn source_for(text: &str, file: &Path) -> Result<Option<InitSource>, Failure> {
     if text.trim() == "live" {
         return Ok(None);

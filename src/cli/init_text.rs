@@ -20,8 +20,8 @@ pub struct FoundPart {
     pub path: String,
 }
 
-/// The file for the selected services of a plan. `source` is where their backups are, if that is known; `found` what
-/// was found of them in it.
+/// The plan file for the selected services of a plan. `source` is the place of their backups, if it is known; `found`
+/// are the parts found in it.
 pub fn render(plan: &Plan, source: Option<&str>, found: &[FoundPart]) -> String {
     let mut text = head(source);
     for case in plan.cases() {
@@ -40,7 +40,8 @@ fn head(source: Option<&str>) -> String {
         Some(source) => (SOURCE, format!("[sources.{SOURCE}]\nfrom = {}\n", quoted(source))),
         None => {
             let example = "# [sources.backup]\n\
-                # from = \"tar:backups/app-*.tar.gz\"            # or dir:FOLDER, daemon:FOLDER (on the engine's host)\n";
+                # from = \"tar:backups/app-*.tar.gz\"            # or dir:FOLDER, \
+                daemon:FOLDER (on the engine's host)\n";
             ("live", example.to_owned())
         }
     };
@@ -68,7 +69,8 @@ source = \"{name}\"
 # skip = \"reason\"                                # listed, not rehearsed
 # mounts.\"/data\".path = \"backup/data\"            # the part of the backup that belongs to a mount; `.` is all of it
 # mounts.\"/data\".strategy = \"copy\"               # or readonly, overlay, empty, omit
-# checks = [{{ name = \"the note is there\", exec = [\"test\", \"-s\", \"/data/note\"] }}] # or file, sql, sqlite, http, tcp, log
+# checks = [{{ name = \"the note is there\", exec = [\"test\", \"-s\", \"/data/note\"] }}] \
+# or file, sql, sqlite, http, tcp, log
 # mounts.\"/data\".allow_empty = true              # its part of the backup may be empty
 "
     )
@@ -96,12 +98,12 @@ fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {
     lines
 }
 
-/// A text as TOML writes it, as a key and as a value. JSON's way of writing one is TOML's, but for one character.
+/// A text as a TOML key or value. JSON's strings are also TOML's, except for one character.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text serializes").replace('\u{7f}', "\\u007F")
 }
 
-/// A text that stays on the line of its comment.
+/// A text without line breaks, for a comment.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -11,7 +11,7 @@ use crate::discover;
 use crate::model::outcome::ExitCode;
 use crate::model::service::Service;
 
-/// The start of a container's id that is long enough to mean it.
+/// The least number of characters of a container id that are taken for an id.
 const SHORTEST_ID: usize = 6;
 
 /// The command.
@@ -33,8 +33,8 @@ pub fn run(args: &InspectArgs, global: &Global, env: &Environment) -> Result<Exi
     Ok(ExitCode::Passed)
 }
 
-/// The service that `wanted` names: by its full name, its container, its own name when only one has it, or a container
-/// id.
+/// The service that `wanted` names: by its full name, its container's name, its own name if only one service has it,
+/// or a container id.
 fn find<'a>(services: &'a [Service], wanted: &str) -> Result<&'a Service, Failure> {
     let exact = |service: &&Service| service.name.to_string() == wanted || service.container_name == wanted;
     if let Some(service) = services.iter().find(exact) {

@@ -1,4 +1,4 @@
-//! What `rehearsa inspect` shows: types of its own, with names of variables but never their values.
+//! The output of `rehearsa inspect`: types of its own, with the names of variables but never their values.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -55,7 +55,7 @@ struct HealthcheckView {
     start_period_seconds: f64,
 }
 
-/// Docker's defaults for what a healthcheck does not say.
+/// Docker's defaults for settings that a healthcheck leaves out.
 const DEFAULT_SECONDS: f64 = 30.0;
 const DEFAULT_RETRIES: i64 = 3;
 
@@ -111,7 +111,7 @@ fn program(test: &[String]) -> String {
     words.into_iter().find(|word| !word.contains('=')).unwrap_or("(not shown)").to_owned()
 }
 
-/// The view for people. Writing to a string cannot fail, so those results are let go.
+/// The view for people. Writing to a string cannot fail, so those results are ignored.
 pub fn text(view: &InspectView<'_>) -> String {
     let mut text = format!("{}\n", view.name);
     let mut line = |key: &str, value: &str| {

@@ -1,7 +1,7 @@
 //! The command line: the only room that prints outside reports, reads the real environment and clock, and exits.
 //!
-//! [`args`] is the command line as typed; each command has its file. Hidden, and dispatched before anything else
-//! because it must start fast: `rehearsa worker …`, what this executable does inside a container.
+//! [`args`] is the command line as typed; each command has a file. `rehearsa worker …`, which this executable runs
+//! inside containers, is hidden, and dispatched before anything else because it must start fast.
 
 pub mod args;
 pub mod check;
@@ -97,7 +97,7 @@ pub fn harness() -> ProcessExit {
     finish(test::run(&harness.test, &harness.global, &env, Caller::Harness), &env)
 }
 
-/// Says what went wrong, if something did, and turns the result into the process's end.
+/// Prints the error, if there is one, and makes the exit code.
 pub fn finish(result: Result<ExitCode, Failure>, env: &Environment) -> ProcessExit {
     let exit = result.unwrap_or_else(|failure| {
         console::report(&failure, env);
@@ -138,15 +138,15 @@ pub fn start_logging(global: &Global, env: &Environment) {
     let filter = by_variable.as_ref().ok().cloned().flatten().unwrap_or_else(by_verbosity);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = if global.verbose < 2 { lines.without_time().with_target(false).boxed() } else { lines.boxed() };
-    // A second call in one process (a test harness that links us) keeps the first one's.
+    // If a test harness that links us has set a logger already, that one stays.
     let _ = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_shown)).with(lines).try_init();
     if let Err(error) = by_variable {
         tracing::warn!("REHEARSA_LOG is ignored: {error}; write PART=LEVEL, as in `warn,rehearsa=debug`");
     }
 }
 
-/// The engine's client writes every request and answer to its log, and with them the variables of every container. No
-/// level and no REHEARSA_LOG shows those.
+/// Leaves out the engine client's own debug log: the client logs every request and answer, and with them the
+/// variables of all containers. No level and no REHEARSA_LOG shows it.
 fn may_be_shown(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || !metadata.target().starts_with("bollard")
 }

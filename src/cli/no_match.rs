@@ -1,6 +1,6 @@
-//! Why nothing is selected, by all filters or by one of them, for the person who typed it.
+//! Explains an empty selection, or a filter that selects nothing, to the person who typed it.
 //!
-//! The selection says of each service why it is left out; the explanations here are folds over it.
+//! The selection already says of each service why it is left out; the explanations are folds over these reasons.
 
 use crate::config::labels;
 use crate::config::settings::{Selection, Settings};
@@ -8,7 +8,7 @@ use crate::config::values::suggest::nearest;
 use crate::model::event::NoTests;
 use crate::plan::{LeftOutReason, ServiceSelection};
 
-/// Why none of these services of the host is selected, and what to type instead.
+/// Explains why no service of the host is selected, with a suggestion.
 pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
     if services.is_empty() {
         return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` starts its own."
@@ -19,8 +19,8 @@ pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
         .unwrap_or_else(|| no_name_fits(services, selection))
 }
 
-/// For each filter that finds nothing while another does: why, and what to type instead. What `--skip`, a partition
-/// and the like leave out was found before.
+/// Explains each filter that finds nothing while another filter finds a service. Only filters count here: services
+/// that `--skip`, a partition and the like leave out were found before.
 pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
     let mut missed = Vec::new();
     for (index, filter) in selection.filters.iter().enumerate() {
@@ -34,14 +34,14 @@ pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> V
     missed
 }
 
-/// What it means that none of these services is selected: what was asked for, except that a part of a partition may
-/// well be empty when other parts are not.
+/// Whether an empty selection is a failure: a part of a partition may be empty if other parts are not; otherwise the
+/// user decides.
 pub fn meaning(services: &[ServiceSelection], settings: &Settings) -> NoTests {
     let empty_part = services.iter().any(|service| service.reasons() == [LeftOutReason::Partition]);
     if empty_part && settings.no_tests == NoTests::Fail { NoTests::Warn } else { settings.no_tests }
 }
 
-/// The flag beside the filters that leaves out services which are selected otherwise.
+/// Explains which flag besides the filters leaves out services that would be selected.
 fn left_out_by_flag(services: &[ServiceSelection], selection: &Selection) -> Option<String> {
     let left_out_for = |reasons: &[LeftOutReason]| -> Option<String> {
         let services = services.iter().filter(|service| service.reasons() == reasons);
@@ -74,7 +74,7 @@ fn left_out_by_flag(services: &[ServiceSelection], selection: &Selection) -> Opt
     Some(format!("{}; {} leaves it out as well.", not_ignored(&names), skip()))
 }
 
-/// Why a service that the command line selects is no test case.
+/// Explains why a service that the command line selects is no test case.
 fn hidden(service: &ServiceSelection) -> Option<String> {
     let by_command_line =
         [LeftOutReason::FilterMissed, LeftOutReason::RerunList, LeftOutReason::Skip, LeftOutReason::Partition];
@@ -82,7 +82,7 @@ fn hidden(service: &ServiceSelection) -> Option<String> {
     is_named.then(|| why_not_offered(service)).flatten()
 }
 
-/// Why a service is none that the command line can select.
+/// Explains why the command line cannot select a service.
 fn why_not_offered(service: &ServiceSelection) -> Option<String> {
     let name = &service.service;
     if service.reasons().contains(&LeftOutReason::NotRunning) {

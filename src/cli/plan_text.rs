@@ -42,7 +42,7 @@ fn summary(cases: usize, not_run: usize, filtered_out: usize, threads: usize) ->
     format!("{line}. Nothing was created; `rehearsa test` carries it out.\n")
 }
 
-/// Writing to a string cannot fail, so the results of `writeln!` are let go here.
+/// Writing to a string cannot fail, so the results of `writeln!` are ignored.
 fn service_text(
     whole: &Plan,
     stack: &StackPlan,
@@ -141,7 +141,7 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
     format!("{}: {what}{}", plan.mount.place(), size.unwrap_or_default())
 }
 
-/// How a part was found: whether that is right is for a person to judge.
+/// The rule by which a part was found, so that the reader can judge the choice.
 fn found_by(rule: MatchRule) -> &'static str {
     match rule {
         MatchRule::Explicit => " (as you mapped it)",

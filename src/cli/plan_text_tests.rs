@@ -109,7 +109,10 @@ fn a_service_that_cannot_be_rehearsed_says_why_and_what_to_do() {
     plan.stacks[0].services[1].blocked = Some(Diagnosis::new(Code::OrderCycle, "media::db needs media::jellyfin"));
     let text = render(&plan, &sizes, 2);
     assert!(
-        text.contains("  blocked  order/cycle: media::db needs media::jellyfin\n           Break the circle in the stack's depends_on.\n"),
+        text.contains(
+            "  blocked  order/cycle: media::db needs media::jellyfin\n           Break the circle in the stack's \
+             depends_on.\n"
+        ),
         "{text}"
     );
     assert!(text.contains("; 1 of them will not be rehearsed"), "{text}");

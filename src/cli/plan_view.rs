@@ -1,4 +1,4 @@
-//! The plan for programs: types of its own, so that the plan's insides may change and this does not.
+//! The plan as JSON: types of its own, so the plan's internals can change without the output.
 
 use serde::Serialize;
 

@@ -47,8 +47,7 @@ pub async fn find_services(endpoint: &Endpoint, stop: &StopSignal) -> Result<Hos
     .await
 }
 
-/// Gives each service the settings that hold for it. Labels that nobody knows, and names of the plan file that no
-/// service has, are logged.
+/// Resolves the settings of each service. Logs unknown labels, and names of the plan file that no service has.
 pub fn with_settings(
     services: Vec<Service>,
     settings: &Settings,
@@ -57,7 +56,7 @@ pub fn with_settings(
     for remark in settings.file.remarks(&services) {
         tracing::warn!("{remark}");
     }
-    // A wrong label in another stack is no concern of whoever asks for this one.
+    // A wrong label in a stack that was not asked for is no error here.
     let concerned: BTreeSet<String> = services
         .iter()
         .filter(|service| may_be_selected(&settings.selection, &service.name))
@@ -88,8 +87,8 @@ pub fn plan_names(services: Vec<(Service, ServiceSettings)>, selection: &Selecti
     finish(draft(services, selection), (Vec::new(), Vec::new()))
 }
 
-/// Surveys the sources of the services and makes the plan. A worker of the survey is removed before this returns, also
-/// when somebody asks to stop.
+/// Surveys the sources of the services and makes the plan. The survey's worker is removed before this returns, also
+/// after a signal.
 pub async fn prepare(
     daemon: &Daemon,
     services: Vec<(Service, ServiceSettings)>,
@@ -100,7 +99,7 @@ pub async fn prepare(
     survey_and_resolve(draft(services, selection), daemon, environment, stop).await
 }
 
-/// As [`prepare`], for a draft that is there already.
+/// As [`prepare`], for a draft that exists already.
 pub async fn survey_and_resolve(
     draft: Draft,
     daemon: &Daemon,

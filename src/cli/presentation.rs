@@ -1,4 +1,4 @@
-//! How a run is shown: format, colour, which stream takes what.
+//! How a run is shown: the format, colours, and what goes to which stream.
 
 use super::args::OutputArgs;
 use super::choices::{ColorChoice, TestFormat};
@@ -14,7 +14,7 @@ pub struct Presentation {
     pub color: ColorChoice,
     /// The stream that takes libtest's own lines.
     pub libtest_to: Stream,
-    /// `--bench`: nothing is run, as there are no benchmarks.
+    /// `--bench`: nothing runs, because there are no benchmarks.
     pub bench: bool,
     /// Show steps as they go on standard error.
     pub steps: bool,
@@ -25,9 +25,9 @@ pub struct Presentation {
 /// A standard stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Standard output, the machine's.
+    /// Standard output, for programs.
     Stdout,
-    /// Standard error, the person's.
+    /// Standard error, for people.
     Stderr,
 }
 

@@ -42,7 +42,7 @@ impl RunEvents {
     }
 }
 
-/// Rehearses, and returns what the outcome means. `context` sends its facts to `events`.
+/// Rehearses, and returns the exit code of the outcome. `context` sends its facts to `events`.
 pub fn rehearse(
     context: RunContext,
     plan: Plan,

@@ -45,16 +45,16 @@ pub fn replay(
     Ok(outcome)
 }
 
-/// What becomes of a record that is read, where all reports go into its folder.
+/// How to treat a record that is read, if all reports go into its folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RecordInFolder {
-    /// It is left there: it is the record of the run that is shown.
+    /// Keep it: it is the record of the run that is shown.
     Keep,
-    /// That is refused: the run that is shown has another record.
+    /// Refuse: the run that is shown has a record of its own.
     Refuse,
 }
 
-/// Where the reports go. None may overwrite a record that it is made of (`sources`).
+/// The places of the reports. No report may overwrite a record that it is made from (`sources`).
 pub fn targets(
     args: &ReportArgs,
     sources: &[PathBuf],
@@ -65,7 +65,7 @@ pub fn targets(
     args.add_to(&mut flags);
     let mut targets = ReportTargets::resolve(&flags, env)?;
     let is_source = |path: &Path| sources.iter().any(|source| is_same(source, path));
-    // Standard output may be asked for beside the folder; only a file that was named itself is meant to be written.
+    // With a folder, standard output may be asked for as well; only a file that was named itself is written.
     let is_named = args.events.as_deref().is_some_and(|path| path != Path::new("-"));
     if in_folder == RecordInFolder::Keep && !is_named {
         targets.files.retain(|(form, path)| *form != Form::Events || !is_source(path));
@@ -91,7 +91,7 @@ fn is_same(source: &Path, target: &Path) -> bool {
     }
 }
 
-/// The file of the record that a person means by `path`: in a folder of reports its `events.jsonl`.
+/// The record's file: `path`, or its `events.jsonl` if `path` is a folder of reports.
 pub fn record_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(Form::Events.file()) } else { path.to_owned() }
 }
@@ -104,7 +104,7 @@ pub fn read_record(path: &Path) -> Result<RunRecord, Failure> {
     })
 }
 
-/// What to give instead of the JSON report `path`.
+/// What to use instead of the JSON report `path`.
 fn what_instead_of_report(path: &Path) -> String {
     let record = path.with_file_name(Form::Events.file());
     if path != Path::new("-") && record.is_file() {
@@ -126,7 +126,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// What people call a file that is read.
+/// The name of the input for messages.
 pub fn called(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }

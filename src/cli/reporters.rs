@@ -1,5 +1,5 @@
-//! All that tells of a run, live or recorded: the reports that were asked for, the output for people, and the CI
-//! system.
+//! All reporters of a run, live or recorded: the reports that were asked for, the output for people, and the messages
+//! for the CI system.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::model::outcome::{ExitCode, Outcome};
 use crate::report::human::{HumanReporter, HumanStyle};
 use crate::report::{self, ReportError, Reporter};
 
-/// The reports that were opened for `targets`, and after them the output for people, and what the CI system is told.
+/// The reporters in their order: the reports of `targets`, the output for people, then the CI system's.
 pub fn of(
     opened: Result<Vec<Box<dyn Reporter>>, ReportError>,
     targets: &ReportTargets,

@@ -1,4 +1,4 @@
-//! `--rerun-failed`: which services an earlier run did not see come back.
+//! `--rerun-failed`: the services that were not green in an earlier run.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use super::replay;
 use crate::report::events::read::{RecordProblem, read};
 use crate::report::not_green::{of_json_report, of_record};
 
-/// The names of all that was not green in the run that `path` tells of: failed, errored, or not done when it was
-/// written. `path` is the record of the run, its JSON report, or the folder of its reports.
+/// The names of all services of the run that were not green: failed, errored, or not finished. `path` is the record
+/// of the run, its JSON report, or the folder of its reports.
 pub fn not_green(path: &Path) -> Result<Vec<String>, Failure> {
     let path = replay::record_file(path);
     let file = replay::called(&path);

@@ -1,11 +1,10 @@
-//! The runtime that asynchronous work is done on.
+//! The runtime for asynchronous work.
 
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
 
-/// The runtime of a command. Two threads: rehearsa waits for the engine most of the time, and must not be seen on the
-/// host.
+/// The runtime of a command. Two threads suffice: Rehearsa mostly waits for the engine, and should not load the host.
 pub fn start() -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
         .worker_threads(2)

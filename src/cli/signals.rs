@@ -39,8 +39,8 @@ pub fn listen() -> StopSignal {
     stop
 }
 
-/// Does the work, or fails as soon as somebody asks to stop. Only for work that leaves nothing behind when it is
-/// dropped.
+/// Does the work, or fails as soon as a signal comes. Only for work that can be dropped without leaving anything
+/// behind.
 pub async fn unless_stopped<T>(
     stop: &StopSignal,
     work: impl Future<Output = Result<T, Failure>>,

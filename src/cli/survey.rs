@@ -19,7 +19,7 @@ use crate::source::{Backup, EngineHost, HostFolder, SourceContext, SourceError};
 /// The sources that were opened, and what was found in each; both in the order of the requests.
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
 
-/// Looks through every source that is asked for. A source that cannot be had is no failure here: the plan tells the
+/// Surveys every source of the draft. A source that cannot be opened is no failure here: the plan reports it for the
 /// services that need it.
 pub async fn survey(
     requests: &[SourceRequest],
@@ -50,8 +50,9 @@ fn surveyed(survey: BackupSurvey) -> Survey {
     Survey { snapshot, found, tree, dump }
 }
 
-/// Opens a source and looks through it. Reading may wait for a disk or a program for long: it is done on a thread that nobody
-/// waits for when the run is over. Folders of the engine's host are looked through from here, as the thread asks for them.
+/// Opens a source and surveys it. Reading may wait long for a disk or a program, so it runs on a thread of its own,
+/// which is abandoned when the run ends. Folders of the engine's host are surveyed by a worker, at the thread's
+/// request.
 async fn survey_source(
     request: SourceRequest,
     daemon: &Daemon,
@@ -66,7 +67,7 @@ async fn survey_source(
     std::thread::spawn(move || {
         let result =
             Backup::open(&spec, &context).and_then(|backup| Ok((backup.survey(&queries, max_entries)?, backup)));
-        // Nobody listens when the run was interrupted.
+        // After an interruption nobody receives this.
         let _ = tell.send(result);
     });
     let result = loop {
@@ -76,7 +77,7 @@ async fn survey_source(
             Some(HostQuestion { path, queries, answer }) = asked.recv() => {
                 let found = live_files::look(daemon, &identity::session("plan-"), &path, queries, stop).await?;
                 let found = found.map(|(contents, modified)| HostFolder { contents, modified });
-                // The thread waits for it, unless it broke off.
+                // The thread waits for this answer, unless it has ended.
                 let _ = answer.send(found);
             }
         }
@@ -94,7 +95,7 @@ struct HostQuestion {
     answer: std::sync::mpsc::Sender<Result<HostFolder, String>>,
 }
 
-/// Passes a source's questions on to whoever has the connection to the engine, and waits for the answers.
+/// Sends a source's questions to the owner of the engine's connection, and waits for the answers.
 struct HostByChannel(mpsc::UnboundedSender<HostQuestion>);
 
 impl EngineHost for HostByChannel {

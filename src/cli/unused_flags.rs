@@ -1,5 +1,5 @@
-//! Notes flags that have no effect in this run. After a typing error the run would copy what was to be left out, or
-//! take another part of the backup.
+//! Notes flags that have no effect in this run: after a typing error the run would copy a mount that should be left
+//! out, or restore another part of the backup.
 
 use super::args::RehearsalArgs;
 use super::console;
@@ -11,8 +11,8 @@ use crate::model::plan::{Plan, ServicePlan};
 /// Number of mounts that a note lists; `rehearsa plan` shows all.
 const NAMED: usize = 12;
 
-/// Prints a note for each flag of the command line without effect. Variables are not looked at: they hold for every run
-/// on the host, and may be about services that are not in this one.
+/// Prints a note for each flag of the command line without effect. Variables are not checked: they hold for every run
+/// on the host, and may concern services that are not in this one.
 pub fn note(plan: &Plan, args: &RehearsalArgs) {
     if plan.cases().next().is_none() {
         return;
