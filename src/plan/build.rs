@@ -23,7 +23,7 @@ pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
 
 fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
     let StackDraft { name, services, places } = draft;
-    // Dumps stand behind the places of the draft.
+    // Restores of dumps come after those of the draft's places.
     let dump_mounts: Vec<MountPlan> =
         decided.dumps.iter().zip(places.len()..).map(|(dump, index)| dump_mount(&dump.title, index)).collect();
     let is_emptied: Vec<bool> = decided.places.iter().map(|place| place.emptied).collect();
@@ -93,7 +93,7 @@ fn build_service(
     }
 }
 
-/// A place as it was decided.
+/// The restore of a place, as decided.
 struct Place {
     mount: Mount,
     strategy: Strategy,
@@ -117,12 +117,12 @@ fn build_restore(index: usize, place: Place, services: &[ServicePlan]) -> Restor
     }
 }
 
-/// The strictest of some bounds, of which 0 is none.
+/// The smallest bound; 0 means no bound.
 fn strictest(bounds: impl Iterator<Item = u64>) -> u64 {
     bounds.filter(|bound| *bound > 0).min().unwrap_or(0)
 }
 
-/// The strongest check that a service answers without being told of it.
+/// The strongest check that a service can pass without a check of the user.
 fn builtin_checks(service: &Service) -> Vec<CheckSummary> {
     if service.healthcheck.is_some() {
         return vec![CheckSummary::Health];

@@ -1,5 +1,5 @@
-//! Which of the parts that fit belongs to a mount. A wrong guess is worse than none: the service would come up green
-//! with something else in the place of its data.
+//! Chooses the part of a backup that belongs to a mount. A wrong guess is worse than none: the service would come up
+//! green with other data.
 
 use super::draft::StackDraft;
 use super::patterns::{SYSTEM, is_explicit};
@@ -24,24 +24,25 @@ pub(super) enum Choice {
     Doubted(Vec<Candidate>),
     /// The part fits another mount just as well.
     Shared(Candidate),
-    /// All or some of the part goes to the other mount, named here, and a stream fills one place.
+    /// All or some of the part is needed for the other mount, named here, and an entry of a stream can fill one place
+    /// only.
     Torn(Candidate, String),
 }
 
-/// A place, with what was found for it.
+/// A place, and the parts of the backup that fit it.
 pub(super) struct MountCandidates<'a> {
-    /// The index of the stack, and that of the place in [`StackDraft::places`].
+    /// The index of the stack, and the index of the place in [`StackDraft::places`].
     pub at: (usize, usize),
-    /// The mount that the place was first seen as.
+    /// The first mount that shows the place.
     pub mount: &'a Mount,
-    /// What was looked for in the backup.
+    /// The patterns that were searched for in the backup.
     pub request: &'a BackupRequest,
     /// The parts that fit.
     pub candidates: Vec<Candidate>,
 }
 
-/// Decides for all of them. With `is_of_more` nothing is taken for being the only thing there. `shown` are the targets
-/// of all mounts of the services, whether something is looked for or not.
+/// Chooses a part for each place. `is_of_more`: the backup holds more than these mounts, so no part is taken because
+/// it is the only one. `shown` are the targets of all mounts of the services, also of those that need no data.
 pub(super) fn choose(
     mut asked: Vec<MountCandidates<'_>>,
     found: &BackupContents,
@@ -51,9 +52,9 @@ pub(super) fn choose(
     for asked in &mut asked {
         let is_volume = matches!(asked.mount.origin, MountOrigin::Volume { .. });
         asked.candidates.retain(|c| c.rule == MatchRule::Explicit || can_fill(c.tally.root, is_volume));
-        // An engine keeps the data of a volume in `_data` below the volume's name.
+        // Docker keeps the data of a volume in `_data` below the volume's name.
         let paths: Vec<Vec<u8>> = asked.candidates.iter().map(|c| c.path.clone()).collect();
-        // Of a host path the whole says more than its end, and a longer end more than a shorter one.
+        // For a host path, a match of the whole path beats one of its end, and a longer end beats a shorter one.
         if let MountOrigin::Bind { source } = &asked.mount.origin {
             let source = source.trim_matches('/');
             let whole = [source.as_bytes().to_vec(), format!("backup/{source}").into_bytes()];
@@ -74,7 +75,7 @@ pub(super) fn choose(
         asked.iter().map(|asked| of_candidates(asked.candidates.clone(), is_of_mounts)).collect();
     let mut required = asked.iter().enumerate().filter(|(_, asked)| asked.request.required);
     if let (Some((place, only)), None) = (required.next(), required.next()) {
-        // What another mount has a part in was not made of this one alone.
+        // A backup that has a part for another mount was not made of this mount alone.
         let is_alone = asked.iter().enumerate().all(|(other, asked)| other == place || asked.candidates.is_empty());
         let part = if is_alone && !is_of_more && !is_explicit(&only.request.want) { only_part(found) } else { None };
         let choice = &mut choices[place];
@@ -94,7 +95,8 @@ pub(super) fn choose(
     choices
 }
 
-/// A mount is a folder or a file, and a volume is a folder. Where nothing is at the very path, something is below it.
+/// Whether a part of this shape can fill the mount: a volume needs a folder, a bind mount a folder or a file. `None`:
+/// the backup has no entry for the part itself, only entries below it.
 pub(super) fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
     match root {
         None | Some(Shape::Folder) => true,
@@ -103,8 +105,8 @@ pub(super) fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
     }
 }
 
-/// The strongest rule decides. An empty part counts as much as a full one: it may be the one that was to be backed up,
-/// and the full one a copy from another time.
+/// Keeps the candidates of the strongest rule. An empty part counts like a full one: the empty one may be the
+/// intended backup, and the full one a copy from another time.
 fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
     let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
@@ -114,8 +116,8 @@ fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
     if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
 }
 
-/// Everything in the backup belongs to a mount. Otherwise `config` may be a folder within the data of a mount at
-/// `/config`, and `var/lib/mysql` that of the host.
+/// Whether everything in the backup belongs to a mount. If not, `config` may be a folder within the data of a mount
+/// at `/config`, and `var/lib/mysql` may be the host's own.
 fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[&str]) -> bool {
     let mut taken: Vec<(&[u8], &ContentTally)> =
         asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
@@ -123,7 +125,7 @@ fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[
         OF_PROJECT.contains(&path) || shown.iter().any(|target| target.trim_matches('/').as_bytes() == path)
     };
     taken.extend(found.parts.iter().filter(|(path, _)| of_others(path)).map(|(path, tally)| (path.as_slice(), tally)));
-    // What is in another part comes behind it and was counted there.
+    // An entry within another part comes after that part in the order, and was counted there.
     taken.sort_unstable_by_key(|(path, _)| *path);
     let mut counted: Vec<&[u8]> = Vec::new();
     let mut files = 0;
@@ -136,9 +138,9 @@ fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[
     files >= found.whole.amount.files
 }
 
-/// The part of a backup that is made of one mount alone: its single top folder, or all of it when its root is an entry
-/// of its own (`tar c -C /data .`) or there are several things at its top. Not when it looks like a backup of more
-/// than that.
+/// The part of a backup that was made of one mount alone: its single top folder; or all of it, when its root is an
+/// entry of its own (`tar c -C /data .`) or its top has several entries. `None` when the backup looks like one of
+/// more than a mount.
 fn only_part(found: &BackupContents) -> Option<Candidate> {
     let part = |path: &[u8], tally: &ContentTally| Candidate {
         rule: MatchRule::OnlyCandidate,
@@ -146,7 +148,7 @@ fn only_part(found: &BackupContents) -> Option<Candidate> {
         tally: tally.clone(),
     };
     let tops: Vec<&(Vec<u8>, ContentTally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
-    // A volume as its engine keeps it.
+    // A volume as Docker keeps it.
     if let [(path, tally)] = tops.as_slice()
         && path == b"_data"
     {
@@ -162,13 +164,14 @@ fn only_part(found: &BackupContents) -> Option<Candidate> {
     match tops.as_slice() {
         [] => None,
         [(path, tally)] if tally.root != Some(Shape::File) => Some(part(path, tally)),
-        // Nothing but folders: as likely those of several services.
+        // Only folders: these may as well belong to several services.
         _ if !found.more_parts && tops.iter().all(|(_, tally)| tally.root != Some(Shape::File)) => None,
         _ => Some(part(b"", &found.whole)),
     }
 }
 
-/// One part for two mounts is a guess for one of them, unless the user said so. Mounts that show the same are one.
+/// One part for two mounts is a guess for one of them, unless the user mapped it. Mounts that show the same place are
+/// one.
 fn refuse_shared(asked: &[MountCandidates<'_>], choices: &mut [Choice]) {
     let taken: Vec<Option<(MatchRule, Vec<u8>)>> = choices
         .iter()
@@ -191,8 +194,8 @@ fn refuse_shared(asked: &[MountCandidates<'_>], choices: &mut [Choice]) {
     }
 }
 
-/// In a stream each entry goes to one place, that of the innermost part: the outer one has that much less. That is
-/// right where the inner mount covers it anyway, and nowhere else.
+/// In a stream each entry goes to one place, the innermost part that holds the entry; the outer part then lacks it.
+/// That is right only where the inner mount covers that folder of the outer one.
 pub(super) fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks: &[StackDraft]) {
     let parts: Vec<Option<Candidate>> = choices
         .iter()
@@ -229,7 +232,7 @@ pub(super) fn share_out(asked: &[(usize, usize)], choices: &mut [Choice], stacks
     }
 }
 
-/// Wherever a service shows the outer place, it shows the inner one at `rest` within.
+/// Whether each service that mounts the outer place also mounts the inner place at `rest` within it.
 fn is_covered(stack: &StackDraft, outer: usize, inner: usize, rest: &[u8]) -> bool {
     stack.services.iter().all(|service| {
         let targets = |restore| service.mounts.iter().filter(move |plan| plan.restore == Some(restore));
@@ -245,7 +248,7 @@ fn is_covered(stack: &StackDraft, outer: usize, inner: usize, rest: &[u8]) -> bo
 fn less(tally: &mut ContentTally, inner: &ContentTally) {
     tally.amount.files = tally.amount.files.saturating_sub(inner.amount.files);
     tally.amount.bytes = tally.amount.bytes.saturating_sub(inner.amount.bytes);
-    // Its own folder too, when it has an entry.
+    // The folder itself counts, too, if it has an entry.
     tally.folders = tally.folders.saturating_sub(inner.folders + u64::from(inner.root == Some(Shape::Folder)));
 }
 

@@ -1,4 +1,4 @@
-//! From the choice of a part to what it means for a mount, in words for the person who has to act.
+//! Turns the choice of a part into a decision about the mount, with a message for the person who has to act.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::model::units;
 /// Parts of a backup that an error lists.
 const LISTED: usize = 20;
 
-/// The backup as messages speak of it.
+/// The backup, for messages.
 pub(super) struct BackupDescription<'a> {
     pub place: &'a SourcePlace,
     pub snapshot: &'a Snapshot,
@@ -25,13 +25,13 @@ pub(super) struct BackupDescription<'a> {
 pub(super) enum MountDecision {
     /// From this part of the backup.
     Supplied(BackupPart, DataSource),
-    /// From the live mount, which the warning says.
+    /// From the live mount; the warning says so.
     Live(Diagnosis),
-    /// From nowhere: the services that show it cannot be booted.
+    /// From nowhere: services that mount it cannot be booted.
     Blocked(Box<Diagnosis>),
 }
 
-/// Decides for one mount. `root` is the folder of the engine's host that the backup is, if it is one.
+/// Decides for one mount. `root`: the folder on the engine's host, if the backup is such a folder.
 pub(super) fn decide(
     choice: Choice,
     request: &BackupRequest,
@@ -57,7 +57,7 @@ pub(super) fn decide(
     }
 }
 
-/// A mount that data is looked for, with the words that messages need.
+/// A mount that needs data, with the names that messages use.
 struct MountCase<'a> {
     request: &'a BackupRequest,
     mount: &'a Mount,
@@ -210,14 +210,14 @@ impl MountCase<'_> {
 }
 
 impl BackupDescription<'_> {
-    /// The source, and which of its snapshots where it has several.
+    /// The source, and the snapshot if the source's text does not name it.
     fn what(&self) -> String {
         let BackupDescription { place, snapshot, .. } = self;
         let text = place.to_string();
         if text.ends_with(&snapshot.id) { text } else { format!("{text} (snapshot {})", snapshot.id) }
     }
 
-    /// The parts of the backup with what each holds, as the end of a sentence.
+    /// The parts of the backup and their sizes, as the end of a sentence.
     fn listing(&self) -> String {
         let BackupContents { parts, more_parts, whole, .. } = self.found;
         let volumes = parts.iter().filter(|(path, _)| path.ends_with(b"/_data"));
@@ -226,7 +226,7 @@ impl BackupDescription<'_> {
         let named: Vec<&(Vec<u8>, ContentTally)> = if volumes.clone().next().is_some() {
             volumes.collect()
         } else {
-            // A single top folder says nothing: what is in it does.
+            // If there is a single top folder, its contents are listed instead.
             parts.iter().filter(|(path, _)| depth(path) == usize::from(tops == 1)).collect()
         };
         if named.is_empty() {

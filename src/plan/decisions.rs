@@ -1,4 +1,4 @@
-//! What was decided about a drafted stack, source by source, before its plan is made.
+//! The decisions about a drafted stack, collected source by source before its plan is made.
 
 use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Load;
@@ -14,7 +14,7 @@ pub(super) struct StackDecisions {
     pub services: Vec<ServiceDecision>,
     /// In the order of [`StackDraft::places`].
     pub places: Vec<PlaceDecision>,
-    /// Dumps that services are loaded from: further places to restore, behind those of the draft.
+    /// Dumps that services are loaded from: further places to restore, after the places of the draft.
     pub dumps: Vec<DumpDecision>,
 }
 
@@ -39,13 +39,13 @@ pub(super) struct LoadDecision {
 /// The decisions about one place.
 #[derive(Debug)]
 pub(super) struct PlaceDecision {
-    /// It starts empty, and a dump fills it once its service runs.
+    /// The place starts empty; a dump fills it once its service runs.
     pub emptied: bool,
     pub part: Option<BackupPart>,
     pub supply: DataSource,
 }
 
-/// A dump that is shown to services.
+/// A dump that is mounted into services.
 #[derive(Debug)]
 pub(super) struct DumpDecision {
     pub title: String,
@@ -53,7 +53,7 @@ pub(super) struct DumpDecision {
 }
 
 impl StackDecisions {
-    /// Nothing is decided yet but which services can never be booted.
+    /// The decisions so far: only which services can never be booted.
     pub fn of(draft: &StackDraft) -> Self {
         let service = |blocked: &Option<Diagnosis>| ServiceDecision { blocked: blocked.clone(), ..Default::default() };
         let place = || PlaceDecision { emptied: false, part: None, supply: DataSource::Live };
@@ -64,7 +64,7 @@ impl StackDecisions {
         }
     }
 
-    /// The decisions about the services that show a place.
+    /// The decisions about the services that mount a place.
     pub fn showing<'a>(
         &'a mut self,
         draft: &'a StackDraft,
@@ -86,7 +86,7 @@ impl StackDecisions {
 }
 
 impl ServiceDecision {
-    /// Keeps the service from being booted, unless something else does already.
+    /// Records why the service cannot be booted, unless a reason is recorded already.
     pub fn block(&mut self, diagnosis: Diagnosis) {
         self.blocked.get_or_insert(diagnosis);
     }

@@ -1,16 +1,16 @@
-//! Who needs what: the services that a rehearsal reaches, and the cases for whose sake something is done.
+//! The services that a rehearsal needs, and the cases that need a service or a place.
 
 use std::collections::BTreeSet;
 
 use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
 
-/// The selected services of the stack for whose sake `service` is booted, itself included.
+/// The selected services of the stack that need `service`, itself included.
 pub fn dependents(stack: &StackPlan, service: &ServiceName) -> Vec<ServiceName> {
     cases_reaching(&stack.services, |reached| reached.service.name == *service)
 }
 
-/// The cases for whose sake a place is restored: the selected services that show it, and those that need one that does.
+/// The cases that need a place: selected services that mount it, and those that depend on such a service.
 pub(super) fn cases_for(services: &[ServicePlan], restore: usize) -> Vec<ServiceName> {
     cases_reaching(services, |reached| reached.mounts.iter().any(|mount| mount.restore == Some(restore)))
 }
@@ -22,7 +22,7 @@ fn cases_reaching(services: &[ServicePlan], is_it: impl Fn(&ServicePlan) -> bool
     reaching.map(|plan| plan.service.name.clone()).collect()
 }
 
-/// Indexes of `name` and of all it needs, near and far.
+/// Indexes of `name` and of all services it depends on, directly or not.
 fn reach(services: &[ServicePlan], name: &ServiceName) -> BTreeSet<usize> {
     let mut reached = BTreeSet::new();
     let mut open = vec![name];

@@ -15,7 +15,7 @@ use super::select::ServiceSelection;
 pub struct Draft {
     /// Every service of the host, ordered by name, selected or left out.
     pub selection: Vec<ServiceSelection>,
-    /// What is looked for in each source that data comes from.
+    /// The requests to each source that data comes from.
     pub requests: Vec<SourceRequest>,
     /// The stacks with a selected service, ordered by name.
     pub(super) stacks: Vec<StackDraft>,
@@ -23,14 +23,14 @@ pub struct Draft {
     pub(super) volumes: Vec<KnownVolume>,
 }
 
-/// What is looked for in one source.
+/// The request to one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRequest {
     /// The source.
     pub spec: SourceSpec,
     /// One query for each place that its data may fill.
     pub queries: Vec<MountQuery>,
-    /// Entries that the source may have for the most generous of the services; 0 for no bound.
+    /// The most entries that the source may have: the largest bound among its services; 0 means no bound.
     pub max_entries: u64,
 }
 
@@ -38,7 +38,7 @@ pub struct SourceRequest {
 #[derive(Debug)]
 pub(super) struct KnownVolume {
     pub name: String,
-    /// The name as the compose file has it, without the project.
+    /// The name in the Compose file, without the project.
     pub short_name: Option<String>,
     /// The stack of the service.
     pub stack: String,
@@ -50,7 +50,7 @@ pub(super) struct StackDraft {
     pub name: String,
     /// The services to boot, dependencies first.
     pub services: Vec<ServiceDraft>,
-    /// The places to restore, each once, whichever services show it.
+    /// The places to restore, each once, however many services mount it.
     pub places: Vec<PlaceDraft>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct ServiceDraft {
     /// `MountPlan::restore` is an index into [`StackDraft::places`].
     pub mounts: Vec<MountPlan>,
     pub needs: Vec<Need>,
-    /// Its dependencies can never be up: a circle, or a container that is not on this host.
+    /// Why its dependencies can never be up: a circle, or a container that is not on this host.
     pub unbootable: Option<Diagnosis>,
     /// Index into [`Draft::requests`]; `None`: its data comes from the live service.
     pub source: Option<usize>,
@@ -75,7 +75,7 @@ pub(super) struct ServiceDraft {
 /// A place to restore.
 #[derive(Debug)]
 pub(super) struct PlaceDraft {
-    /// The mount it was first seen as.
+    /// The first mount that shows it.
     pub mount: Mount,
     pub strategy: Strategy,
     /// `None`: its data does not come from a backup.
@@ -83,14 +83,14 @@ pub(super) struct PlaceDraft {
 }
 
 impl Draft {
-    /// How many services would be selected but for the filters, `--skip` and the like.
+    /// The number of services that filters, `--skip` and the like leave out.
     pub fn filtered_out(&self) -> usize {
         self.selection.iter().filter(|service| service.is_filtered_out()).count()
     }
 }
 
 impl StackDraft {
-    /// The requests to the source of this index, with the place that each is for, as an index into `places`.
+    /// The requests to the source of this index, each with the index of its place in `places`.
     pub fn requests_to(&self, source: usize) -> impl Iterator<Item = (usize, &BackupRequest)> + Clone {
         let places = self.places.iter().enumerate();
         places.filter_map(move |(index, place)| {
@@ -101,7 +101,7 @@ impl StackDraft {
 }
 
 impl ServiceDraft {
-    /// One of its mounts shows the place of this index.
+    /// Whether one of its mounts shows the place of this index.
     pub fn shows(&self, place: usize) -> bool {
         self.mounts.iter().any(|mount| mount.restore == Some(place))
     }

@@ -1,4 +1,4 @@
-//! From a service to the container that will really be created.
+//! Makes the sandbox's container of a service.
 //!
 //! [`isolate`] is pure. It takes the service apart exhaustively, so a new setting does not compile until somebody has
 //! decided on it. Settings that are known to be harmless are kept; all others are dropped, and each drop is reported.
@@ -18,9 +18,9 @@ use super::mounts::is_of_the_host;
 pub struct SandboxPlacement<'a> {
     /// The sandbox's network.
     pub network: String,
-    /// The restored data for a place, by its index in `StackPlan::restores`; `None`: leave the mount out.
+    /// The restored data of a place, by its index in `StackPlan::restores`; `None`: leave the mount out.
     pub sources: &'a (dyn Fn(usize, &Mount) -> Option<MountSource> + Sync),
-    /// The container in the sandbox that stands for a live container, when the service shares its network.
+    /// The sandbox's container in place of a live container; needed when the service shares that container's network.
     pub network_owner: Option<String>,
     /// Further network aliases: the names that links of other services use.
     pub extra_aliases: Vec<String>,
@@ -29,7 +29,7 @@ pub struct SandboxPlacement<'a> {
 }
 
 impl SandboxPlacement<'static> {
-    /// A sandbox that is never created, to find out the changes only.
+    /// A sandbox that is never created; used to find out only the changes.
     pub fn preview(service: &Service, stack: &str, services: &[&Service]) -> Self {
         Self {
             network: format!("rehearsa-preview-{stack}"),
@@ -44,9 +44,9 @@ impl SandboxPlacement<'static> {
     }
 }
 
-/// Time between two probes in the sandbox, in nanoseconds: the engine's default of 30 s would be most of the wait.
-/// Each is a process that the engine starts, which costs it a tenth of a second of a processor: more often than this,
-/// and the probes would be most of the load.
+/// Time between two probes in the sandbox, in nanoseconds. With the engine's default of 30 s a rehearsal would mostly
+/// wait. Each probe is a process that costs the engine about 0.1 s of a processor: with more probes than this, they
+/// would be most of the load.
 pub const PROBE_INTERVAL: i64 = 400_000_000;
 const SECOND: i64 = 1_000_000_000;
 
@@ -54,11 +54,11 @@ const SECOND: i64 = 1_000_000_000;
 const CPU_SHARES: i64 = 256;
 /// Number of processes for a service that has no limit of its own.
 const PIDS: i64 = 4096;
-/// The kernel kills a rehearsed service before a live one.
+/// OOM score: the kernel kills a rehearsed service before a live one.
 const OOM_SCORE_ADJ: i64 = 500;
 
-/// Added capabilities that reach nothing outside the container's own namespaces: the engine's default set, and those
-/// that databases and the like lock memory or set priorities with.
+/// Added capabilities that are kept, since they reach nothing outside the container's own namespaces: the engine's
+/// default set, and those that databases need to lock memory or set priorities.
 const HARMLESS_CAPABILITIES: [&str; 14] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -76,11 +76,11 @@ const HARMLESS_CAPABILITIES: [&str; 14] = [
     "SYS_NICE",
 ];
 
-/// The container for a service, and what differs from the live one.
+/// Returns the container for a service, and its differences from the live one.
 pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement<'_>) -> Isolated {
     let mut changes = Changes::default();
     let Service {
-        // What the container is and runs: kept as it is by `container`.
+        // Identity and program: `container` keeps them.
         image: _,
         entrypoint: _,
         command: _,
@@ -95,13 +95,13 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         read_only_root: _,
         init: _,
         shm_size: _,
-        // Decided by `container`, without a word: nobody misses what it changes.
+        // `container` decides about these without a note: nobody misses what it changes.
         hostname: _,
         domainname: _,
         healthcheck: _,
         limits: _,
         sysctls: _,
-        // Decided here, and told.
+        // Decided here, with a note.
         name: _,
         container_name: _,
         env,
@@ -112,16 +112,16 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         restart,
         privileges,
         other,
-        // Agents act on labels: none goes along (the docker room adds ours).
+        // Labels are dropped because agents act on them (the docker room adds ours).
         labels,
-        // The plan holds them with their strategies.
+        // The mounts and their strategies are in the plan.
         mounts: _,
-        // The names that links give go to the linked service: `SandboxPlacement::extra_aliases`.
+        // A link's name becomes an alias of the linked service: `SandboxPlacement::extra_aliases`.
         links: _,
-        // The plan orders by them, and checks by them.
+        // The plan uses them for order and checks.
         depends_on: _,
         exposed: _,
-        // For reports, and for finding the service.
+        // For reports and for finding the service.
         container_id: _,
         running: _,
         created: _,
@@ -149,7 +149,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
     Isolated { spec: container(service, decided, place), changes: changes.0 }
 }
 
-/// The settings of the sandbox's container that may differ from the live one in a way that is told.
+/// The settings of the sandbox's container whose difference from the live one is reported.
 struct Decided {
     env: Vec<EnvVar>,
     network: NetworkSpec,
@@ -222,13 +222,14 @@ fn forbids_new_privileges(option: &str) -> bool {
     option.starts_with("no-new-privileges") && !option.ends_with("false")
 }
 
-/// The kernel settings that the engine keeps per container; one that shares another's network has that one's.
+/// Keeps the kernel settings that the engine has per container. A container in another's network uses that one's
+/// network settings.
 fn namespaced_sysctls(sysctls: &[(String, String)], shares_network: bool) -> Vec<(String, String)> {
     let is_kept = |key: &str| is_namespaced(key) && !(shares_network && key.starts_with("net."));
     sysctls.iter().filter(|(key, _)| is_kept(key)).cloned().collect()
 }
 
-/// Names for other addresses than that of the host.
+/// Keeps the names of all addresses except the host's.
 fn extra_hosts_without_gateway(extra_hosts: &[String], changes: &mut Changes) -> Vec<String> {
     let (gateways, kept): (Vec<&String>, Vec<&String>) =
         extra_hosts.iter().partition(|entry| entry.ends_with(":host-gateway"));
@@ -238,7 +239,8 @@ fn extra_hosts_without_gateway(extra_hosts: &[String], changes: &mut Changes) ->
     kept.into_iter().cloned().collect()
 }
 
-/// The probe of the sandbox: often, with the original's whole time kept (`start_period + interval × retries`).
+/// The healthcheck in the sandbox: probes come more often, within the original total time (`start_period + interval ×
+/// retries`).
 fn faster(own: &Healthcheck) -> Healthcheck {
     let or = |value: i64, default: i64| if value > 0 { value } else { default };
     let interval = or(own.interval, 30 * SECOND);
@@ -253,7 +255,7 @@ fn faster(own: &Healthcheck) -> Healthcheck {
     }
 }
 
-/// The time that a service's own healthcheck gives it to become healthy, in nanoseconds.
+/// The time that a service's own healthcheck allows until it is healthy, in nanoseconds.
 pub fn health_budget(own: &Healthcheck) -> i64 {
     let or = |value: i64, default: i64| if value > 0 { value } else { default };
     let attempt = or(own.interval, 30 * SECOND).saturating_add(or(own.timeout, 30 * SECOND));
@@ -398,7 +400,7 @@ fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut
     specs
 }
 
-/// What a service works with and no sandbox gives: sockets of the host, devices, privileged mode.
+/// What the service uses and no sandbox provides: sockets of the host, devices, privileged mode.
 pub fn withheld_for_good(service: &Service) -> Vec<String> {
     let sockets = service.mounts.iter().filter_map(|mount| match &mount.origin {
         MountOrigin::Bind { source } if is_of_the_host(source) => Some(source.clone()),
@@ -409,14 +411,15 @@ pub fn withheld_for_good(service: &Service) -> Vec<String> {
     sockets.chain(devices).chain(privileged).collect()
 }
 
-/// A service of the stack by its container's id (or the start of it) or name.
+/// Finds a service of the stack by its container's name or id (or the start of the id).
 pub fn find_container<'a>(services: &[&'a Service], container: &str) -> Option<&'a Service> {
     services.iter().copied().find(|service| {
         service.container_name == container || (container.len() >= 12 && service.container_id.starts_with(container))
     })
 }
 
-/// Kernel settings that the engine keeps per container; others would change the host, and the engine refuses them.
+/// Whether the engine keeps a kernel setting per container. Others would change the host, and the engine refuses
+/// them.
 fn is_namespaced(key: &str) -> bool {
     key.starts_with("net.")
         || key.starts_with("fs.mqueue.")
@@ -434,8 +437,8 @@ fn restart_word(restart: Restart) -> &'static str {
     }
 }
 
-/// Variables by which agents on the host find containers, as others do by labels: nginx-proxy and its ACME companion
-/// read them from every container that runs (<https://github.com/nginx-proxy/nginx-proxy>,
+/// Variables by which agents on the host find containers, as others do by labels. nginx-proxy and its ACME companion
+/// read them from every running container (<https://github.com/nginx-proxy/nginx-proxy>,
 /// <https://github.com/nginx-proxy/acme-companion>).
 const HEARD_BY_AGENTS: [&str; 8] = [
     "VIRTUAL_HOST",
@@ -452,7 +455,7 @@ const HEARD_BY_AGENTS: [&str; 8] = [
 struct Changes(Vec<Change>);
 
 impl Changes {
-    /// Whether agents act on a variable, which is then dropped; notes the drop.
+    /// Whether agents act on a variable; if so, notes that the variable is dropped.
     fn is_heard_by_agents(&mut self, var: &EnvVar) -> bool {
         let heard = HEARD_BY_AGENTS.contains(&var.name.as_str());
         if heard {

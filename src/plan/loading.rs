@@ -1,7 +1,7 @@
 //! How a service is filled from a database dump, and which of its mounts the dump fills.
 //!
-//! A dump of statements is no data yet: its place is left empty, the service begins anew on it, and then the dump is
-//! loaded. A dump of Redis is one of the service's own files, and is put into its place before the boot.
+//! An SQL dump is no data directory: its place is left empty, the service initialises itself on it, and then the dump
+//! is loaded. A Redis dump is one of the service's own files and is put into place before the boot.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::{Dump, DumpFormat, DumpProgram, LOAD_FOLDER, Load, LoadOptions};
@@ -15,10 +15,10 @@ use super::draft::{ServiceDraft, StackDraft};
 use super::mounts::holds_data;
 use super::patterns::is_explicit;
 
-/// Databases that are there in every cluster.
+/// Databases that every PostgreSQL cluster has.
 const OF_CLUSTER: [&str; 3] = ["postgres", "template0", "template1"];
 
-/// A dump that was looked through.
+/// A surveyed dump.
 pub(super) struct Dumped<'a> {
     /// Index of its source.
     pub source: usize,
@@ -26,7 +26,7 @@ pub(super) struct Dumped<'a> {
     pub place: &'a SourcePlace,
     /// Its name, for people.
     pub title: &'a str,
-    /// What it says of itself.
+    /// What the dump says about itself.
     pub dump: &'a Dump,
     /// Its files.
     pub holds: &'a ContentTally,
@@ -35,19 +35,19 @@ pub(super) struct Dumped<'a> {
 /// How a service is filled from a dump.
 #[derive(Default)]
 pub(super) struct Filling {
-    /// Mounts that the dump does not fill and that the service only reads.
+    /// Warnings for read-only mounts that the dump does not fill; they use the live data.
     pub warnings: Vec<Diagnosis>,
     /// Why the service cannot be filled from it.
     pub blocked: Option<Diagnosis>,
-    /// The place, as an index, that the dump is put into as a file before the boot.
+    /// The index of the place that the dump is put into, as a file, before the boot.
     pub place: Option<usize>,
-    /// The dump is loaded once the service runs.
+    /// A dump that is loaded once the service runs.
     pub load: Option<Load>,
 }
 
 impl Dumped<'_> {
-    /// The stream of the dump's files, for a place that gets its owner and mode from the live one (`root_of_live`), or
-    /// has none live.
+    /// The stream of the dump's files, for a place. `root_of_live`: the place gets the owner and mode of the live
+    /// mount.
     pub fn stream(&self, root_of_live: bool) -> DataSource {
         DataSource::Archive {
             source: self.source,
@@ -59,8 +59,8 @@ impl Dumped<'_> {
     }
 }
 
-/// Decides for the service of this index. `is_emptied` tells of each place whether another service fills it from a
-/// dump.
+/// Decides for the service of this index. `is_emptied`: whether another service fills a place, given by its index,
+/// from a dump.
 pub(super) fn fill(
     stack: &StackDraft,
     index: usize,
@@ -108,7 +108,7 @@ impl Loading<'_> {
         Ok(filling)
     }
 
-    /// Refuses a dump of other databases than the service's own, as far as both name theirs.
+    /// Refuses a dump of other databases than the service's own, if dump and service both name one.
     fn suits(&self) -> Result<(), Box<Diagnosis>> {
         let Dumped { dump, place, .. } = self.dumped;
         let (service, options) = (&self.draft.service, &self.draft.settings.load);
@@ -133,8 +133,8 @@ impl Loading<'_> {
         Err(refusal(Code::RestoreIncomplete, message, remedy))
     }
 
-    /// The place that the dump fills: the one that the user said, the only one, or the one where the program keeps its
-    /// data.
+    /// The place that the dump fills: the one that the user named, else the only one, else the one where the program
+    /// keeps its data.
     fn place(&self) -> Result<Option<usize>, Box<Diagnosis>> {
         let Self { stack, draft, dumped, .. } = self;
         let mounts = draft.mounts.iter().filter(|mount| !mount.mount.read_only && holds_data(&mount.mount));
@@ -157,7 +157,7 @@ impl Loading<'_> {
         }
     }
 
-    /// Of several places the one where the program keeps its data.
+    /// Among several places, the one where the program keeps its data.
     fn home_of(&self, places: &[(usize, &Mount)]) -> Result<usize, Box<Diagnosis>> {
         let Self { draft, dumped, .. } = self;
         let homes = homes(&draft.service, dumped.dump.format.program());
@@ -176,13 +176,14 @@ impl Loading<'_> {
         Err(refusal(Code::RestoreAmbiguous, message, &remedy))
     }
 
-    /// The place behind a mount, if something is restored to it that no dump was loaded over.
+    /// The place of a mount, unless nothing is restored to it or a dump was loaded over it.
     fn filled(&self, mount: &MountPlan) -> Option<usize> {
         let is_left_out = matches!(mount.strategy, Strategy::Empty | Strategy::Omit);
         mount.restore.filter(|index| !is_left_out && !(self.is_emptied)(*index))
     }
 
-    /// The dump brings nothing to the other mounts of the service: one that it writes to is missing, others are live.
+    /// Judges the other mounts of the service, which the dump does not fill: a writable one is missing from the
+    /// backup, a read-only one uses the live data.
     fn other_mounts(&self, into: Option<usize>) -> Filling {
         let Self { stack, draft, dumped, .. } = self;
         let mut filling = Filling::default();
@@ -209,7 +210,7 @@ impl Loading<'_> {
         filling
     }
 
-    /// The service reads its dump under another name than the file would get.
+    /// Refuses a service that reads its dump under another name than the restored file would get.
     fn other_redis_name(&self) -> Option<Diagnosis> {
         let Self { draft, dumped, .. } = self;
         let (file, usual) = (redis_file(&draft.service), DumpFormat::Redis.file());
@@ -230,7 +231,7 @@ fn refusal(code: Code, message: String, remedy: &str) -> Box<Diagnosis> {
     Box::new(Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(code, message) })
 }
 
-/// The database that a service keeps its data in, and who says so; `None` where nobody does.
+/// The database that a service keeps its data in, and where that is set; `None` if it is set nowhere.
 pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpProgram>) -> Option<(String, String)> {
     if let Some(database) = &options.database {
         return Some((database.clone(), "set by `load`".to_owned()));
@@ -247,7 +248,7 @@ pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpPr
     })
 }
 
-/// Where the program keeps its data, in its own image and in those that are usual.
+/// The folders where the program keeps its data, in its own image and in common other ones.
 fn homes(service: &Service, program: Option<DumpProgram>) -> Vec<String> {
     let data = service.env.iter().find(|var| var.name == "PGDATA").and_then(|var| var.value.as_ref());
     let homes: &[&str] = match program {
@@ -260,7 +261,7 @@ fn homes(service: &Service, program: Option<DumpProgram>) -> Vec<String> {
     data.into_iter().chain(homes.iter().map(|&home| home.to_owned())).collect()
 }
 
-/// The name that Redis gives its dump.
+/// The file name of Redis' dump.
 fn redis_file(service: &Service) -> &str {
     let words = service.command.as_deref().unwrap_or_default();
     let at = words.iter().position(|word| word == "--dbfilename");

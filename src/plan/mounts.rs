@@ -7,8 +7,8 @@ use crate::model::settings::{ServiceSettings, StrategyRule};
 
 use super::draft::PlaceDraft;
 
-/// Plans the mounts of the services of a stack, and the places to restore: each place is restored once, whichever
-/// services show it. For a service that is not booted (the flag beside it) nothing is restored.
+/// Plans the mounts of a stack's services, and the places to restore; each place is restored once for all services
+/// that mount it. The flag beside a service says whether it is booted; for others nothing is restored.
 pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (Vec<Vec<MountPlan>>, Vec<PlaceDraft>) {
     let mut places: Vec<PlaceDraft> = Vec::new();
     let mut plans = Vec::new();
@@ -22,7 +22,7 @@ pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (V
         }
         plans.push(of_service);
     }
-    // A place that one service writes to is copied for all, so that readers see what the writer does.
+    // A place that any service writes to is copied for all, so that readers see the writer's changes.
     for plan in plans.iter_mut().flatten() {
         if let Some(place) = plan.restore {
             plan.strategy = places[place].strategy;
@@ -38,7 +38,7 @@ fn is_kept_on_disk(mount: &Mount) -> bool {
     }
 }
 
-/// The index of the place that a mount shows.
+/// The index of the place of a mount.
 fn place_of(places: &mut Vec<PlaceDraft>, mount: &Mount, strategy: Strategy) -> usize {
     if let Some(index) = places.iter().position(|place| place.mount.origin == mount.origin) {
         let known = &mut places[index];
@@ -65,7 +65,8 @@ fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strateg
     }
 }
 
-/// Whether a host path is the running host itself and not data: sockets, devices, kernel interfaces, the root.
+/// Whether a host path belongs to the running host and is no data: sockets, devices, kernel interfaces, the root
+/// folder.
 pub fn is_of_the_host(source: &str) -> bool {
     let path = source.trim_end_matches('/');
     let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
@@ -78,12 +79,12 @@ pub fn is_of_the_host(source: &str) -> bool {
         || path.ends_with(".sock")
 }
 
-/// Whether a service has anything to restore that it may write to, or reads from a volume.
+/// Whether a service has a mount with data: one that it may write to, or a volume that it reads.
 pub fn has_data(service: &Service) -> bool {
     service.mounts.iter().any(holds_data)
 }
 
-/// Whether a service may keep data in this mount, or reads it from a volume.
+/// Whether a mount may hold data of its service: a writable one, or a volume.
 pub fn holds_data(mount: &Mount) -> bool {
     match &mount.origin {
         MountOrigin::Volume { .. } => true,

@@ -13,7 +13,7 @@ pub struct Order {
     pub needed: Vec<usize>,
     /// Services whose dependencies lead back to themselves.
     pub cycles: BTreeSet<ServiceName>,
-    /// What each service needs first.
+    /// The services that each service needs first.
     pub needs: BTreeMap<ServiceName, Vec<Need>>,
     /// Services that depend on a missing one, with the name of the missing one.
     pub absent: Vec<(ServiceName, String)>,
@@ -89,7 +89,7 @@ fn needs_of(service: &Service, stack: &[&Service], absent: &mut Vec<(ServiceName
     needs
 }
 
-/// Whether a service has this name in its compose file; a replica has the name of its service, too.
+/// Whether a service has this name in its Compose file; a replica has the name of its service, too.
 fn is_called(service: &Service, name: &str) -> bool {
     service.name.service == name || service.label("com.docker.compose.service") == Some(name)
 }

@@ -1,4 +1,4 @@
-//! What is looked for in a backup for each mount: the paths at which backup tools leave its data.
+//! The paths at which backup tools put the data of a mount; a backup is searched for them.
 
 use crate::config::values::place;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -9,12 +9,11 @@ use crate::model::source::{MatchRule, MountQuery, Pattern, SourceSpec};
 
 use super::draft::{KnownVolume, PlaceDraft};
 
-/// Folders at the top of a whole system: an archive that has one of these is not the data of a single mount.
+/// Top folders of a whole system: an archive with one of these does not hold a single mount's data.
 pub(super) const SYSTEM: [&str; 12] =
     ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 
-/// Adds the requests of a service to the places that it shows, and its source to `sources`, if its data comes from a
-/// backup.
+/// Adds a service's requests to the places that it mounts, and its source to `sources`. Does nothing for live data.
 pub(super) fn add_requests(
     service: &Service,
     settings: &ServiceSettings,
@@ -46,12 +45,12 @@ pub(super) fn add_requests(
     }
 }
 
-/// The loosest of some bounds, of which 0 is none.
+/// The largest bound; 0 means no bound.
 pub fn loosest(bounds: impl Iterator<Item = u64> + Clone) -> u64 {
     if bounds.clone().any(|bound| bound == 0) { 0 } else { bounds.max().unwrap_or(0) }
 }
 
-/// The volumes of a service that have a name.
+/// The named volumes of a service.
 pub(super) fn named_volumes(service: &Service) -> impl Iterator<Item = KnownVolume> {
     service.mounts.iter().filter(|mount| !mount.origin.is_anonymous()).filter_map(|mount| match &mount.origin {
         MountOrigin::Volume { name, .. } => Some(KnownVolume {
@@ -65,7 +64,7 @@ pub(super) fn named_volumes(service: &Service) -> impl Iterator<Item = KnownVolu
     })
 }
 
-/// Adds the patterns of a mount. Where the user says which part belongs to it (`--map`), nothing else is looked for.
+/// Adds the patterns of a mount: only the user's own (`--map`) if there is one.
 fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSettings, mount: &Mount) {
     let is_explicit = is_explicit(query);
     let explicit = settings.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
@@ -86,7 +85,7 @@ fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSet
         MountOrigin::Bind { source } => add_bind_patterns(query, source.trim_matches('/')),
         MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => {}
     }
-    // What `docker run --volumes-from` and `docker cp` leave.
+    // The paths that `docker run --volumes-from` and `docker cp` write.
     add(query, MatchRule::Target, &mount.target);
     add(query, MatchRule::Target, last_name(&mount.target));
     if let MountOrigin::Volume { name, .. } = &mount.origin {
@@ -94,7 +93,7 @@ fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSet
     }
 }
 
-/// The user says which part belongs to the mount.
+/// Whether the user named the part of the mount.
 pub(super) fn is_explicit(query: &MountQuery) -> bool {
     query.patterns.iter().any(|(rule, _)| *rule == MatchRule::Explicit)
 }
@@ -103,7 +102,7 @@ fn add_volume_patterns(query: &mut MountQuery, service: &Service, mount: &Mount,
     let short = place::short_name(&service.name, volume);
     for name in [Some(volume), short].into_iter().flatten() {
         let is_common = name == last_name(&mount.target) || Some(name) == short;
-        // As it is, and as the engine keeps it.
+        // The volume itself, and its `_data` as Docker keeps it.
         for name in [name, &format!("{name}/_data")] {
             let rule = if is_common && !name.contains('/') { MatchRule::Target } else { MatchRule::Name };
             add(query, rule, name);
@@ -116,7 +115,7 @@ fn add_volume_patterns(query: &mut MountQuery, service: &Service, mount: &Mount,
 fn add_bind_patterns(query: &mut MountQuery, source: &str) {
     add(query, if source.contains('/') { MatchRule::Name } else { MatchRule::Target }, source);
     add(query, MatchRule::Name, &format!("backup/{source}"));
-    // `tar -C /srv -c app` leaves the end of the path, from a folder on the way on.
+    // `tar -C /srv -c app` keeps only the end of the path, from some folder on.
     let ends = source.match_indices('/').map(|(at, _)| &source[at + 1..]);
     ends.filter(|end| end.contains('/')).for_each(|end| add(query, MatchRule::Name, end));
     let last = last_name(source);
@@ -128,7 +127,7 @@ fn add_bind_patterns(query: &mut MountQuery, source: &str) {
 
 fn add(query: &mut MountQuery, rule: MatchRule, path: &str) {
     let path = path.trim_matches('/');
-    // A single name is that of many things, above all when every system has it at its top.
+    // Many things have a single name like this one, above all if every system has it at its top.
     if path.is_empty() || SYSTEM.contains(&path) {
         return;
     }

@@ -1,5 +1,5 @@
-//! From services and settings to a draft: which services are rehearsed, in which order, and what is looked for in which
-//! source.
+//! Makes the draft of services and settings: which services are rehearsed, in which order, and what is requested of
+//! which source.
 //!
 //! Pure, and made before any source is opened. Then the sources are surveyed for [`Draft::requests`], and
 //! [`resolve`](super::resolve::resolve) makes the plan of both.
@@ -54,8 +54,8 @@ fn chosen(selection: &[ServiceSelection]) -> impl Iterator<Item = &ServiceName> 
     selection.iter().filter(|service| service.is_selected()).map(|service| &service.service)
 }
 
-/// Whether a service is of the stack `stack` of which something is selected. A lone container may bear the name of a
-/// stack and is not of it for that.
+/// Whether a service belongs to the stack `stack`, of which a service is selected. A lone container may have the name
+/// of a stack and does not belong to it.
 fn is_member(service: &ServiceName, stack: &str, selection: &[ServiceSelection]) -> bool {
     service.stack_name() == stack
         && chosen(selection)
@@ -115,7 +115,7 @@ fn source_request(stacks: &[StackDraft], source: usize, spec: SourceSpec) -> Sou
     }
 }
 
-/// Why a service cannot be rehearsed, or is asked not to be.
+/// Why a service is skipped: it cannot be rehearsed, or its settings skip it.
 fn not_rehearsable(service: &Service, settings: &ServiceSettings) -> Option<String> {
     if settings.skip.is_some() {
         return settings.skip.clone();
@@ -127,7 +127,7 @@ fn not_rehearsable(service: &Service, settings: &ServiceSettings) -> Option<Stri
     Some(format!("it has no data to restore, and it needs what no sandbox provides: {}", withheld.join(", ")))
 }
 
-/// Why a service can never be booted, as far as its dependencies tell.
+/// Why a service can never be booted, judged by its dependencies.
 fn unbootable(service: &ServiceName, order: &Order) -> Option<Diagnosis> {
     if order.cycles.contains(service) {
         return Some(Diagnosis::new(Code::OrderCycle, format!("depends_on of {service} leads back to itself")));
@@ -138,7 +138,7 @@ fn unbootable(service: &ServiceName, order: &Order) -> Option<Diagnosis> {
     Some(Diagnosis::new(Code::OrderDependencyErrored, message))
 }
 
-/// What differs between the live container and that of the sandbox.
+/// The differences between the live container and the sandbox's.
 fn sandbox_changes(
     service: &Service,
     stack: &str,
@@ -146,7 +146,7 @@ fn sandbox_changes(
     mounts: &[MountPlan],
     booted: bool,
 ) -> Vec<Change> {
-    // A mount that is not restored because nobody boots the service is no change that a sandbox makes.
+    // A mount that is not restored because its service is not booted is no change by the sandbox.
     let shown: Vec<MountPlan> =
         mounts.iter().filter(|mount| booted || mount.strategy == Strategy::Omit).cloned().collect();
     let mut changes = isolate::isolate(service, &shown, &SandboxPlacement::preview(service, stack, members)).changes;

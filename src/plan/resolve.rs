@@ -1,6 +1,6 @@
-//! From a draft, and what surveys found in its sources, to the plan. Where something is not clear, nothing is guessed.
+//! Makes the plan of a draft and the surveys of its sources. Where something is not clear, nothing is guessed.
 //!
-//! Pure. All decisions are collected first, source by source; then the plan is made of them, and never changed.
+//! Pure. All decisions are collected first, source by source; then the plan is made of them and never changed.
 
 use std::time::Duration;
 
@@ -20,24 +20,24 @@ use crate::model::mount::MountOrigin;
 use crate::model::plan::{BackupPart, Plan};
 use crate::model::source::{BackupContents, ContentTally, MatchRule, Shape};
 
-/// A time in a name may be that of any time zone, and so may lie ahead by this much.
+/// A time in a name may be in any time zone, so it may lie in the future by this much.
 const AHEAD: SignedDuration = SignedDuration::from_hours(26);
 
-/// A source that was looked through.
+/// A surveyed source.
 #[derive(Debug)]
 pub struct Survey {
     /// The snapshot that will be restored.
     pub snapshot: Snapshot,
     /// What the snapshot holds.
     pub found: BackupContents,
-    /// The folder of the engine's host that holds the data as it is; `None`: the data comes as a stream.
+    /// The folder on the engine's host that is the backup; `None`: the data comes as a stream.
     pub tree: Option<String>,
-    /// What the snapshot says of itself, when it is a database dump.
+    /// What the snapshot says about itself, if it is a database dump.
     pub dump: Option<Dump>,
 }
 
-/// Makes the plan. `surveys` are those of [`Draft::requests`], in their order: a survey that failed blocks the
-/// services of its source, and nothing is decided about a source beyond their end.
+/// Makes the plan. `surveys` are the results for [`Draft::requests`], in their order. A failed survey blocks the
+/// services of its source; sources without a survey stay undecided.
 pub fn resolve(draft: Draft, surveys: Vec<Result<Survey, Diagnosis>>, now: Timestamp) -> Plan {
     let mut decisions: Vec<StackDecisions> = draft.stacks.iter().map(StackDecisions::of).collect();
     for (source, survey) in surveys.into_iter().enumerate() {
@@ -67,7 +67,7 @@ fn describe<'a>(draft: &'a Draft, source: usize, survey: &'a Survey) -> BackupDe
     BackupDescription { place, snapshot: &survey.snapshot, found: &survey.found }
 }
 
-/// Decides for every place that is looked for in the source which part of the backup fills it.
+/// Decides which part of the backup fills each place that is requested of the source.
 fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions: &mut [StackDecisions]) {
     let mut candidates = std::mem::take(&mut survey.found.candidates).into_iter();
     let mut asked = Vec::new();
@@ -92,7 +92,7 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
     let backup = describe(draft, source, survey);
     for (((of_stack, place), mount, request), choice) in places.into_iter().zip(choices) {
         let decided = &mut decisions[of_stack];
-        // A service that shares the place fills it from a dump.
+        // Another service of the place fills it from a dump.
         if decided.places[place].emptied {
             continue;
         }
@@ -112,7 +112,7 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
     }
 }
 
-/// Decides for every service of the source how it is filled from the dump that the source is.
+/// Decides how each service of the source is filled, if the source is a dump.
 fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, decisions: &mut [StackDecisions]) {
     let place = &draft.requests[source].spec.place;
     let dumped = Dumped { source, place, title: &survey.snapshot.id, dump, holds: &survey.found.whole };
@@ -148,7 +148,7 @@ fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, de
     }
 }
 
-/// Notes the snapshot with the services that it feeds, and keeps those from being booted that want a younger one.
+/// Records the snapshot for the services it feeds, and blocks those whose `max_age` is exceeded.
 fn note_snapshot(
     stack: &StackDraft,
     source: usize,
@@ -192,10 +192,10 @@ fn in_seconds(duration: Duration) -> String {
     duration::show(Duration::from_secs(duration.as_secs()))
 }
 
-/// Whether a part of the backup bears the name of a volume. Then the backup is one of volumes by name, and none is
-/// guessed by being the only one.
+/// Whether a part of the backup has the name of a volume. Then the backup is sorted by volume names, and no part is
+/// taken because it is the only one.
 fn names_a_volume(found: &BackupContents, draft: &Draft) -> bool {
-    // A file is no volume, and `_data` is what an engine calls the inside of any.
+    // A file is no volume, and every volume has a `_data`.
     let is_volume = |(path, tally): &&(Vec<u8>, ContentTally)| tally.root != Some(Shape::File) && path != b"_data";
     found.parts.iter().filter(is_volume).any(|(path, _)| {
         let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -208,7 +208,7 @@ fn names_a_volume(found: &BackupContents, draft: &Draft) -> bool {
     })
 }
 
-/// Whether the snapshot itself is called after a volume, and after none that something is looked for.
+/// Whether the snapshot itself has the name of a volume, and of none that is requested.
 fn bears_a_name(snapshot: &str, volumes: &[KnownVolume], asked: &[MountCandidates<'_>]) -> bool {
     let bears = |name: &str| {
         snapshot.match_indices(name).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! Which services are selected, by libtest's rules for filters, and why each other one is left out.
+//! Selects services by libtest's rules for filters, and says why each other one is left out.
 
 use crate::config::settings::{IgnoredMode, Selection};
 use crate::model::service::{Service, ServiceName};
@@ -13,16 +13,16 @@ pub struct ServiceSelection {
     pub service: ServiceName,
     /// Whether it is selected.
     pub decision: SelectionDecision,
-    /// The filters that hit it, as indexes into [`Selection::filters`].
+    /// The filters that match it, as indexes into [`Selection::filters`].
     pub hit_by: Vec<usize>,
 }
 
-/// What was decided for a service.
+/// Whether a service is selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelectionDecision {
     /// It is a test case.
     Selected,
-    /// It is none, for all of these reasons, ordered as in [`LeftOutReason`].
+    /// It is no test case, for all of these reasons, ordered as in [`LeftOutReason`].
     LeftOut(Vec<LeftOutReason>),
 }
 
@@ -33,9 +33,9 @@ pub enum LeftOutReason {
     NotRunning,
     /// Its label asks rehearsa to ignore it.
     IgnoreLabel,
-    /// There are filters, and none is in its name.
+    /// No filter matches its name.
     FilterMissed,
-    /// It was green in the report that `--rerun-failed` names, or is not in it.
+    /// The report that `--rerun-failed` names shows it green, or does not have it.
     RerunList,
     /// `--skip` names it.
     Skip,
@@ -59,7 +59,7 @@ impl ServiceSelection {
         }
     }
 
-    /// Its container runs, and no label hides it: only the command line can leave it out.
+    /// Whether only the command line can leave it out: its container runs, and no label hides it.
     pub fn is_offered(&self) -> bool {
         let hides = |reason: &LeftOutReason| matches!(reason, LeftOutReason::NotRunning | LeftOutReason::IgnoreLabel);
         !self.reasons().iter().any(hides)
@@ -109,8 +109,8 @@ pub fn select<'a>(
         .collect()
 }
 
-/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name, while it is not known yet where
-/// its data comes from: any kind of source may stand in front of the name.
+/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name before its source is known: any
+/// kind of source may stand in front of the name.
 pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
     let named = Named::of_kinds(name, &std::iter::once(LIVE).chain(SourceKind::labels()).collect::<Vec<_>>());
     let is_hit = selection.filters.is_empty() || !named.hits(selection, &selection.filters).is_empty();
@@ -125,7 +125,7 @@ pub fn kind(settings: &ServiceSettings) -> &'static str {
 /// A service's name as filters may write it.
 struct Named {
     name: String,
-    /// With the kind in front (`[tar] media::jellyfin`): as `--list` prints the name and nextest hands it back.
+    /// With the kind in front (`[tar] media::jellyfin`), as `--list` prints it and nextest passes it.
     listed: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ impl Named {
         Self { listed: kinds.iter().map(|kind| format!("[{kind}] {name}")).collect(), name }
     }
 
-    /// The indexes of the filters that hit it: with `--exact` they equal the name, else they are in it.
+    /// The indexes of the filters that match: with `--exact` they equal the name, otherwise they are part of it.
     fn hits(&self, selection: &Selection, filters: &[String]) -> Vec<usize> {
         let is_hit = |filter: &String| match selection.exact {
             true => *filter == self.name || self.listed.contains(filter),
