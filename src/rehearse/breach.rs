@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 
-/// Whether a sandbox of this run is known not to be isolated. One is enough: the same engine makes the networks of the
-/// others.
+/// The first report that a sandbox of this run is not isolated. One report stops all stacks, because the same engine
+/// makes all networks.
 #[derive(Default)]
 pub(super) struct Breach {
     found: OnceLock<FoundBreach>,

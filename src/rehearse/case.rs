@@ -1,5 +1,5 @@
-//! The rehearsal of one selected service, from the first thing it needs to its verdict, with the negative control where
-//! that is asked for.
+//! The rehearsal of one selected service, from its first step to its verdict, with the negative control if it is
+//! asked for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use super::validate::settle::settle;
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
 
-/// A service that is well, and what shows it.
+/// A service that passed, and its proof.
 struct ValidatedService {
     ready: ReadyService,
     proof: Proof,
@@ -54,7 +54,7 @@ pub(super) async fn rehearse(stack: &Arc<StackRehearsal>, case: &ServiceName) {
     stack.leave(case).await;
 }
 
-/// Boots a service, asks it, and sees that it stays well on the data that was restored.
+/// Boots a service, runs its checks, and watches that it stays well and keeps the restored data.
 async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<ValidatedService> {
     let plan = stack.cx.service(case)?;
     let ready = stack.ready(case).await?;
@@ -72,7 +72,7 @@ async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<
     Ok(ValidatedService { proof, log_tail, ready })
 }
 
-/// Warns of what a green service does not show, and runs the control.
+/// Adds the warnings about what a green service does not show, and runs the control.
 async fn conclude(
     stack: &Arc<StackRehearsal>,
     case: &ServiceName,
@@ -87,12 +87,12 @@ async fn conclude(
     Ok((proof, log_tail))
 }
 
-/// When the restore of the first place of a service began; `None` when it has none.
+/// The time when the first restore of a service began; `None` if it has no place to restore.
 fn restore_began(booted: &Booted) -> Option<Instant> {
     booted.mounts.iter().map(|mount| mount.place.began).min()
 }
 
-/// Why a service that is ready came back too late.
+/// The diagnosis of a service that became ready later than `max_rto` allows; `None`: in time, or no bound.
 fn too_slow(plan: &ServicePlan, booted: &Booted) -> Option<Diagnosis> {
     let max_rto = plan.settings.max_rto?;
     let took = restore_began(booted)?.elapsed();
@@ -108,7 +108,7 @@ fn too_slow(plan: &ServicePlan, booted: &Booted) -> Option<Diagnosis> {
     })
 }
 
-/// Boots a green service once more without its data. Returns what is shown once that is done.
+/// Boots a green service once more without its data. Returns the proof that remains.
 async fn control(
     stack: &Arc<StackRehearsal>,
     running: RunningService<'_>,
@@ -144,7 +144,7 @@ async fn control(
                  {passed} says nothing about the data"
             );
             stack.cx.warn(vec![case.clone()], Diagnosis::new(Code::CheckNotDataSensitive, message));
-            // The checks have shown nothing of the data: only readiness counts.
+            // Checks that pass without the data prove nothing about it: only readiness counts.
             ready.proof.min(proof)
         }
         ControlResult::Failed(diagnosis) => {

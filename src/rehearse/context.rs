@@ -22,7 +22,7 @@ use super::sandbox::watch::Watch;
 use super::shared_task::{SharedFuture, SharedTask};
 use super::steps::Notify;
 
-/// Everything that a run has besides its plan and its policy.
+/// The context of a run: everything besides its plan and its policy.
 pub struct RunContext {
     /// The runtime that the engine works on.
     pub runtime: Handle,
@@ -40,15 +40,16 @@ pub struct RunContext {
     pub sources: Vec<OpenedSource>,
     /// Addresses of the host that no sandbox may reach, as far as the client knows them.
     pub host_addresses: Vec<String>,
-    /// Ends all work when somebody asks for it.
+    /// Stops all work after a signal or a timeout.
     pub stop: StopSignal,
-    /// The environment of the process: secrets of checks may be in it.
+    /// The environment of the process; secrets of checks may be in it.
     pub environment: Environment,
-    /// What the run makes once, when it is first needed.
+    /// Objects that the run makes once, when first needed.
     pub resources: RunResources,
 }
 
-/// What a run makes once: the worker image, the watch over its containers, the addresses to keep out of reach.
+/// Objects that a run makes once: the worker image, the watch over its containers, the addresses to keep out of
+/// reach.
 #[derive(Default)]
 pub struct RunResources {
     image: SharedTask<WorkerImage>,
@@ -68,7 +69,7 @@ pub struct OpenedSource {
 }
 
 impl RunContext {
-    /// A context for a second boot (`control`): its facts go to `overhear` only, and its sandbox is never kept.
+    /// A context for a second boot (`control`): its facts go only to `overhear`, and its sandbox is never kept.
     pub(super) fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> RunContext {
         RunContext {
             runtime: self.runtime.clone(),
@@ -85,7 +86,8 @@ impl RunContext {
         }
     }
 
-    /// Knows whether a sandbox of this run was found open; then nothing is booted any more, and what runs is stopped.
+    /// The record of a sandbox that is not isolated; once there is one, nothing more is booted, and running work
+    /// stops.
     pub(super) fn breach(&self) -> &Breach {
         &self.resources.breach
     }
@@ -116,7 +118,7 @@ impl RunContext {
             let networks = daemon.networks().await;
             let networks =
                 networks.map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "listing the networks"))?;
-            // Our own networks' gateways come and go with other stacks; each sandbox tries its own.
+            // The gateways of Rehearsa's own networks change with other stacks; each sandbox tests its own.
             let others = networks.into_iter().filter(|network| !network.name.starts_with("rehearsa-"));
             addresses.extend(others.flat_map(|network| network.gateways));
             addresses.sort_unstable();

@@ -1,4 +1,4 @@
-//! Diagnoses of what the engine, the worker or the host refuses, each decided here and nowhere else.
+//! Diagnoses for errors of the engine, the worker or the host. Which code an error gets is decided only here.
 
 use crate::docker::{ContainerState, DockerError, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -8,7 +8,7 @@ use crate::worker::client::{JobError, WorkerError};
 
 use super::sandbox::stop::StopSignal;
 
-/// The engine refused something `during` a piece of work: a code for what every piece of work agrees on, else `code`.
+/// The diagnosis of an engine error `during` some work: the code that holds for this error in all work, else `code`.
 pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) -> Diagnosis {
     let code = match &error.kind {
         DockerErrorKind::Unreachable
@@ -37,7 +37,7 @@ pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
     }
 }
 
-/// Why a job that is about no mount has no answer.
+/// The diagnosis of a failed job that concerns no mount.
 pub(super) fn job_diagnosis(error: &JobError, during: &str) -> Diagnosis {
     match error {
         JobError::Worker(error) => worker_diagnosis(error, during),
@@ -47,7 +47,7 @@ pub(super) fn job_diagnosis(error: &JobError, during: &str) -> Diagnosis {
     }
 }
 
-/// A live volume could not be looked at.
+/// The diagnosis of a live volume that cannot be inspected.
 pub(super) fn source_diagnosis(error: &DockerError, mount: &str) -> Diagnosis {
     match &error.kind {
         DockerErrorKind::NotFound(words) if words.contains("no such volume") => vanished(mount),
@@ -58,7 +58,7 @@ pub(super) fn source_diagnosis(error: &DockerError, mount: &str) -> Diagnosis {
     }
 }
 
-/// What a mount shows live is not there any more.
+/// The diagnosis of a live mount that no longer exists.
 pub(super) fn vanished(mount: &str) -> Diagnosis {
     Diagnosis::new(Code::HostServiceVanished, format!("{mount} is gone from the host"))
 }
@@ -89,12 +89,12 @@ pub(super) fn container_diagnosis(error: &DockerError, service: &Service, mask: 
     Diagnosis { message: mask.apply(&diagnosis.message), ..diagnosis }
 }
 
-/// Why a container that should run has ended: killed for its memory, or by itself.
+/// The diagnosis code of a container that should run and has ended: out of memory, or exited.
 pub(super) fn exit_code(state: &ContainerState) -> Code {
     if state.oom_killed { Code::BootOomKilled } else { Code::BootExited }
 }
 
-/// Why nothing more is found out once somebody asked to stop.
+/// The diagnosis of work that a signal or the global timeout stopped.
 pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
     if stop.is_out_of_time() {
         Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run (--global-timeout) ended {when}"))

@@ -1,4 +1,4 @@
-//! The engine: what all stacks of a run share, and the one thing that is asked of it: rehearse this service.
+//! The engine: holds what all stacks of a run share, and rehearses one service at a time on request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +37,7 @@ impl Engine {
         Self { shared, stacks, by_case, again: Mutex::default() }
     }
 
-    /// Starts what every rehearsal will need and what takes a moment: the event stream, the worker image.
+    /// Starts early what every rehearsal needs and what takes a moment: the event stream, the worker image.
     pub fn warm_up(&self) {
         if !self.by_case.is_empty() {
             drop(self.shared.watch());
@@ -46,12 +46,12 @@ impl Engine {
         }
     }
 
-    /// A selected service's rehearsal begins.
+    /// Reports that the rehearsal of a selected service begins.
     pub fn begin(&self, case: &ServiceName) {
         self.shared.notify.send(Fact::CaseStarted { case: case.clone() });
     }
 
-    /// Rehearses one selected service. The last of a stack tears it down.
+    /// Rehearses one selected service. The last one of a stack tears the sandbox down.
     pub async fn rehearse(&self, case: &ServiceName) {
         match self.stack_of(case) {
             Some(stack) => case::rehearse(stack, case).await,
@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Rehearses it once more, alone and in a sandbox of its own; `attempt` counts from 2.
+    /// Rehearses a service once more, alone and in a sandbox of its own; `attempt` counts from 2.
     pub async fn rehearse_again(&self, case: &ServiceName, attempt: u32) {
         let Some(stack) = self.stack_of(case) else { return };
         self.shared.notify.send(Fact::CaseRetried { case: case.clone() });
@@ -68,12 +68,12 @@ impl Engine {
         case::rehearse(&stack, case).await;
     }
 
-    /// Nothing more will be said of this rehearsal.
+    /// Reports that a rehearsal has ended: no more facts about it follow.
     pub fn end(&self, case: &ServiceName) {
         self.shared.notify.send(Fact::CaseFinished { case: case.clone() });
     }
 
-    /// A selected service will not be rehearsed, for this reason.
+    /// Reports that a selected service will not be rehearsed, and why.
     pub async fn pass_over(&self, case: &ServiceName, reason: &str) {
         self.shared.notify.send(Fact::CaseSkipped { case: case.clone(), reason: reason.to_owned() });
         if let Some(stack) = self.stack_of(case) {
@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// A rehearsal ended otherwise than by its own doing.
+    /// Reports a rehearsal that did not end by itself (a panic, a stop).
     pub async fn abort(&self, case: &ServiceName, diagnosis: Diagnosis) {
         self.shared.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });
         if let Some(stack) = self.stack_of(case) {
@@ -93,7 +93,7 @@ impl Engine {
         self.by_case.get(case).map(|index| &self.stacks[*index])
     }
 
-    /// Tears down whatever still stands, after a panic for instance.
+    /// Tears down all sandboxes that still exist, for instance after a panic.
     pub async fn finish(&self) {
         let again = std::mem::take(&mut *self.again.lock().unwrap_or_else(PoisonError::into_inner));
         for stack in self.stacks.iter().chain(&again) {

@@ -1,6 +1,6 @@
 //! The engine: carries a plan out, one service at a time as it is asked, one sandbox a stack.
 //!
-//! It has no writer, no colour and no format: what happens is sent as events. Nothing here knows who listens.
+//! The engine has no writer, no colour and no format: it sends facts as events and does not know who receives them.
 
 mod attempt;
 mod boot;

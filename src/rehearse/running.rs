@@ -1,4 +1,4 @@
-//! A booted service: its state, its log, and the diagnosis of why it failed, with all the evidence there is.
+//! A booted service: its state, its log, and the evidence for a diagnosis.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use super::validate::failure;
 
 /// Log lines and bytes that a diagnosis quotes.
 pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
-/// Time a service has to become ready when nobody said otherwise.
+/// The default time for a service to become ready.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Characters of a healthcheck's output that a diagnosis quotes.
 const PROBE_OUTPUT: usize = 500;
 
-/// A service of the sandbox that was started.
+/// A started service of the sandbox.
 #[derive(Clone, Copy)]
 pub(super) struct RunningService<'a> {
     pub cx: &'a StackContext,
@@ -36,7 +36,7 @@ impl<'a> RunningService<'a> {
         &self.plan.service.name
     }
 
-    /// Time from its start until it must be ready: its own healthcheck's, if that is longer than usual.
+    /// The time from its start until it must be ready: the default, or its own healthcheck's if that is longer.
     pub fn timeout(&self) -> Duration {
         self.plan.settings.timeout.unwrap_or_else(|| {
             let own = self.plan.service.healthcheck.as_ref().map_or(0, health_budget);
@@ -55,7 +55,7 @@ impl<'a> RunningService<'a> {
         })
     }
 
-    /// The end of its log, without secrets: at most so many lines and bytes.
+    /// The end of its log, at most so many lines and bytes, with secrets masked.
     pub async fn log_tail(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
         match self.cx.run.daemon.log_tail(&self.booted.container, lines, bytes).await {
             Ok(lines) => lines.iter().map(|line| self.cx.mask.apply(line)).collect(),
@@ -63,13 +63,13 @@ impl<'a> RunningService<'a> {
         }
     }
 
-    /// Why it does not run any more; `None` while it runs, and when its container cannot be looked at.
+    /// The diagnosis of a service that has ended; `None` while it runs, and if its container cannot be inspected.
     pub async fn exit_diagnosis(&self) -> Option<Diagnosis> {
         let state = self.state().await.ok().filter(|state| !state.running)?;
         Some(self.exited(&state).await)
     }
 
-    /// It exited, or was killed because it used too much memory.
+    /// The diagnosis of a service that exited or was killed for its memory use.
     pub async fn exited(&self, state: &ContainerState) -> Diagnosis {
         let (name, seconds) = (self.name(), self.seconds());
         let code = exit_code(state);
@@ -88,7 +88,7 @@ impl<'a> RunningService<'a> {
         self.ended(code, message, state).await
     }
 
-    /// It exited once more than it may be started again.
+    /// The diagnosis of a service that exited more often than it may be restarted.
     pub async fn crash_looped(&self, state: &ContainerState) -> Diagnosis {
         let message = format!(
             "{} exited {} times in {:.1} s, the last time with exit code {}",
@@ -112,13 +112,13 @@ impl<'a> RunningService<'a> {
         self.booted.since.elapsed().as_secs_f64()
     }
 
-    /// Its healthcheck fails.
+    /// The diagnosis of a service whose healthcheck fails.
     pub async fn unhealthy(&self) -> Diagnosis {
         let message = format!("the healthcheck of {} fails{}", self.name(), self.last_probe().await);
         self.failure(Diagnosis::new(Code::HealthUnhealthy, message)).await
     }
 
-    /// What the last probe said, as the end of a sentence.
+    /// The output of the last probe, as the end of a sentence.
     pub async fn last_probe(&self) -> String {
         let probe = self.state().await.ok().and_then(|state| state.health).and_then(|health| health.last_probe);
         match probe {
@@ -133,7 +133,8 @@ impl<'a> RunningService<'a> {
         }
     }
 
-    /// Adds the evidence to a diagnosis: the log's end, its known cause, wrong owners, and what the sandbox withholds.
+    /// Adds evidence to a diagnosis: the log's end, its known cause, wrong owners, and what the sandbox does not
+    /// provide.
     pub async fn failure(&self, diagnosis: Diagnosis) -> Diagnosis {
         let log_tail = self.log_tail(FAILURE_LOG).await;
         let cause = failure::recognise(&log_tail);
@@ -152,13 +153,14 @@ impl<'a> RunningService<'a> {
         Diagnosis { cause, log_tail, ..diagnosis }
     }
 
-    /// What it works with live, and has not in the sandbox.
+    /// What the live service uses and the sandbox does not provide.
     fn withheld(&self) -> Vec<String> {
         let places = self.booted.mounts.iter().filter_map(|mount| mount.place.brought.withheld.clone());
         withheld_for_good(&self.plan.service).into_iter().chain(places).collect()
     }
 
-    /// Why it did not come up, when its data belongs to another user than live and its log names no other cause.
+    /// The diagnosis of a service that did not come up, if its data has another owner than live and its log names no
+    /// other cause.
     fn lacks_permission(&self, diagnosis: &Diagnosis, cause: Option<&KnownCause>) -> Option<Diagnosis> {
         if diagnosis.severity() != Severity::Failed
             || diagnosis.code == Code::BootOomKilled
@@ -171,7 +173,7 @@ impl<'a> RunningService<'a> {
         Some(Diagnosis::new(suspicion.code, message))
     }
 
-    /// Warns of what was suspected of its data, although it came up.
+    /// Turns the suspicions about its data into warnings, since it came up.
     pub fn warn_of_suspicions(&self) {
         for suspicion in self.suspicions() {
             let message = format!("{}; {} came up nevertheless", suspicion.message, self.name());
@@ -184,7 +186,7 @@ impl<'a> RunningService<'a> {
     }
 }
 
-/// A log line that a wrong owner or mode may be behind.
+/// Whether a wrong owner or mode may be behind a log line.
 fn is_about_rights(line: &str) -> bool {
     let line = line.to_lowercase();
     ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))

@@ -1,4 +1,4 @@
-//! Work that is done once, whoever asks for it and however often.
+//! Work that is done once, whichever and however many callers ask for it.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -48,12 +48,12 @@ impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
             .clone()
     }
 
-    /// Whether somebody has asked for it.
+    /// Whether the work was started.
     pub fn is_begun(&self) -> bool {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// The result, if it is there already.
+    /// The result, if the work is done.
     pub fn finished(&self) -> Option<Diagnosed<T>> {
         let begun = self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
         begun?.now_or_never()

@@ -1,5 +1,5 @@
-//! One stack's rehearsal: the work that its services share, each piece done once for whoever asks first, and the moment
-//! at which all of it is torn down.
+//! One stack's rehearsal: the work that its services share, each part done once for the first caller, and the
+//! teardown after the last.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ pub(super) struct StackRehearsal {
     torn_down: AtomicBool,
 }
 
-/// What is done once for a service, whoever needs it.
+/// The work that is done once for a service, whichever caller needs it.
 #[derive(Default)]
 struct ServiceTasks {
     started: SharedTask<Arc<Booted>>,
@@ -91,7 +91,7 @@ impl StackRehearsal {
         self.sandbox.get(|| async move { sandbox::build(&cx, base).await.map(Arc::new) })
     }
 
-    /// The sandbox is known to be isolated. Nothing is started in it before that.
+    /// Proves the sandbox's isolation. Nothing is started in it before that.
     fn isolated(&self) -> SharedFuture<()> {
         let (cx, sandbox) = (Arc::clone(&self.cx), self.sandbox());
         self.isolated.get(|| async move {
@@ -122,7 +122,7 @@ impl StackRehearsal {
         Ok(RestoredPlace { began, brought, inspected, path: prepared.to })
     }
 
-    /// What the archive of this source brought; one pass fills all the places of the stack.
+    /// The result of unpacking this source's archive; one pass fills all places of the stack.
     fn archive(&self, source: usize) -> SharedFuture<Arc<StreamedPlaces>> {
         let (cx, sandbox) = (Arc::clone(&self.cx), self.sandbox());
         self.archives[source].get(|| async move {
@@ -175,8 +175,8 @@ impl StackRehearsal {
         }
     }
 
-    /// Waits for the service's data. Where all is known beforehand, the container is created meanwhile and returned,
-    /// too.
+    /// Waits for the service's data. If all its mounts are known beforehand, the container is created meanwhile and
+    /// returned.
     async fn restore_mounts(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<(Option<String>, Vec<MountedPlace>)> {
         let cx = &*self.cx;
         let restores = async {
@@ -213,7 +213,7 @@ impl StackRehearsal {
     async fn await_need(self: &Arc<Self>, plan: &ServicePlan, need: &Need) -> Diagnosed<()> {
         let result = match need.condition {
             Condition::ServiceStarted => match self.started(&need.service).await {
-                // Whoever needs it needs its data.
+                // A dependent needs this service's data, too.
                 Ok(_) => self.loaded(&need.service).await.map(drop),
                 Err(diagnosis) => Err(diagnosis),
             },
@@ -223,18 +223,18 @@ impl StackRehearsal {
         result.map_err(|cause| boot::need_diagnosis(plan, need, cause))
     }
 
-    /// The container in the sandbox that stands for the live one whose network the service shares.
+    /// The sandbox's container in place of the live one whose network the service shares.
     async fn network_owner(self: &Arc<Self>, plan: &ServicePlan) -> Option<String> {
         let NetworkMode::Container { container } = &plan.service.network_mode else { return None };
         let services: Vec<_> = self.cx.plan.services.iter().map(|plan| &plan.service).collect();
         let owner = find_container(&services, container)?.name.clone();
-        // It is a dependency too, so it has started; if it could not, that was said before.
+        // The owner of the network is a dependency, so it has started; otherwise its failure was reported before.
         self.started(&owner).await.ok().map(|booted| booted.container.clone())
     }
 
-    /// Lets the worker go once all is restored, unless it is needed for a second look: not at once, but after the next
-    /// service's start, which its removal would hold up, and before the wait for the service, in which the engine has
-    /// nothing else to do.
+    /// Removes the worker once all is restored, unless the data is inspected again later. The removal waits for the
+    /// next service's start, which it would delay, and comes before the wait for that service, in which the engine is
+    /// idle.
     async fn release_worker(&self) {
         let looks_again = |place: &SharedTask<Arc<RestoredPlace>>| match place.finished() {
             None => true,
@@ -260,7 +260,7 @@ impl StackRehearsal {
         })
     }
 
-    /// The service answers.
+    /// Waits until the service is ready.
     pub fn ready(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<ReadyService> {
         let (stack, service) = (Arc::clone(self), name.clone());
         self.services[name].ready.get(|| async move {
@@ -278,7 +278,7 @@ impl StackRehearsal {
         })
     }
 
-    /// The service ran to its end and exited with 0.
+    /// Waits until the service has exited with 0.
     fn completed(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<()> {
         let (stack, service) = (Arc::clone(self), name.clone());
         self.services[name].completed.get(|| async move {
@@ -289,23 +289,23 @@ impl StackRehearsal {
         })
     }
 
-    /// Number of tables that a dump brought into this place; 0 where none was loaded.
+    /// The number of tables that a dump loaded into this place; 0: none was loaded.
     pub fn tables_loaded_into(&self, index: usize) -> u64 {
         let loaded = self.services.values().filter_map(|service| service.loaded.finished()?.ok()?);
         loaded.filter(|dump| dump.into == Some(index)).map(|dump| dump.tables).sum()
     }
 
-    /// The worker that restored the data; it stays as long as something is to be looked at again.
+    /// The worker that restored the data; it stays as long as the data may be inspected again.
     pub async fn worker(&self, purpose: &str) -> Diagnosed<Arc<Worker>> {
         self.sandbox().await?.worker(purpose).await
     }
 
-    /// A case of the stack is not green: with `--keep` its sandbox stays.
+    /// Records that a case of the stack is not green: with `--keep` the sandbox stays.
     pub fn mark_not_green(&self) {
         self.not_green.store(true, Ordering::Relaxed);
     }
 
-    /// `case` needs the sandbox no more. The last one tears it down.
+    /// Records that `case` no longer needs the sandbox. The last case tears it down.
     pub async fn leave(&self, case: &ServiceName) {
         let last = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -324,15 +324,15 @@ impl StackRehearsal {
         }
         let started: Vec<&ServiceName> =
             self.services.iter().filter(|(_, tasks)| tasks.started.is_begun()).map(|(name, _)| name).collect();
-        // Nothing was asked of the engine for this stack.
+        // Nothing was created for this stack.
         if !self.base.is_begun() && started.is_empty() {
             return;
         }
         let run = &self.cx.run;
-        // What runs in a sandbox that may be open is not kept running.
+        // A sandbox that may not be isolated is never kept.
         let open = run.breach().known(&self.cx.plan.name).is_some();
         if run.keep && self.not_green.load(Ordering::Relaxed) && !open && !run.stop.is_cancelled() {
-            // The worker is there still when something was not restored, or there was nothing to restore.
+            // The worker is still there if a restore failed, or if there was nothing to restore.
             if let Some(Ok(sandbox)) = self.sandbox.finished() {
                 sandbox.dismiss_worker(&self.cx.client).await;
             }

@@ -1,5 +1,5 @@
-//! What every phase of one stack's rehearsal is handed: the run, the stack's plan, the client that creates the
-//! sandbox's objects, and the secrets that no message may show.
+//! The context of every phase of one stack's rehearsal: the run, the stack's plan, the client that creates the
+//! sandbox's objects, and the secrets to mask.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::sandbox::client::SandboxClient;
 use super::shared_task::Diagnosed;
 use super::steps::OpenStep;
 
-/// One stack of a run, as its phases see it.
+/// The context of one stack.
 pub(super) struct StackContext {
     pub run: Arc<RunContext>,
     pub plan: StackPlan,
@@ -24,7 +24,7 @@ pub(super) struct StackContext {
 }
 
 impl StackContext {
-    /// Nothing is created for it yet.
+    /// Creates nothing.
     pub fn new(run: Arc<RunContext>, plan: StackPlan) -> Self {
         let client = SandboxClient::new(&run.daemon, &run.session, &plan.name);
         let mask = Mask::of_services(plan.services.iter().map(|plan| &plan.service));
@@ -43,12 +43,12 @@ impl StackContext {
         runs.map(|plan| plan.service.name.clone()).collect()
     }
 
-    /// A step begins, for these cases.
+    /// Begins a step for these cases.
     pub fn begin(&self, cases: Vec<ServiceName>, step: Step) -> OpenStep {
         self.run.notify.begin(cases, step)
     }
 
-    /// Something is worth a warning to these cases.
+    /// Sends a warning to these cases.
     pub fn warn(&self, cases: Vec<ServiceName>, diagnosis: Diagnosis) {
         self.run.notify.send(Fact::Warned { cases, diagnosis });
     }

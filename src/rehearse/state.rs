@@ -1,5 +1,5 @@
-//! What the phases of a stack's rehearsal return: the prepared sandbox, each restored place, each booted service. None
-//! of it changes once it is returned; whoever needs it is handed it.
+//! Results of the phases of a stack's rehearsal: the prepared sandbox, each restored place, each booted service. They
+//! do not change; later phases get them as arguments.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -25,7 +25,7 @@ pub(super) struct SandboxBase {
 /// A place to restore, ready to be filled.
 #[derive(Debug, Clone)]
 pub(super) struct PreparedPlace {
-    /// Where the worker sees the source; `None` when nothing is read.
+    /// Path of the source in the worker; `None`: nothing is read.
     pub from: Option<String>,
     /// Where the worker sees the new volume.
     pub to: String,
@@ -33,26 +33,26 @@ pub(super) struct PreparedPlace {
     pub volume: VolumeInfo,
     /// Path of the source on the engine's host.
     pub source_path: Option<String>,
-    /// Where the worker sees what the live service has there, when the data comes from elsewhere.
+    /// Path of the live data in the worker, if the restored data comes from elsewhere.
     pub live: Option<String>,
-    /// The engine has the source mounted there only while a container uses it: its volume has another driver, or
+    /// Whether the engine mounts the source only while a container uses it, because its volume has another driver, or
     /// options.
     pub mounted_on_use: bool,
 }
 
 impl PreparedPlace {
-    /// The new volume, once it holds a folder.
+    /// The restored data, if it is a folder: the new volume.
     pub fn as_folder(&self) -> RestoredData {
         RestoredData::Volume(self.volume.name.clone())
     }
 
-    /// The single file in the new volume.
+    /// The restored data, if it is a single file in the new volume.
     pub fn as_file(&self) -> RestoredData {
         RestoredData::HostPath(format!("{}/file", self.volume.mountpoint))
     }
 }
 
-/// What the data of a place has become.
+/// The restored data of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RestoredData {
     /// A folder: this volume.
@@ -74,37 +74,37 @@ impl RestoredData {
     }
 }
 
-/// What a restore has brought to a place, not yet inspected.
+/// The result of a restore, before its inspection.
 #[derive(Debug, Clone)]
 pub(super) struct BroughtData {
     /// The data.
     pub data: RestoredData,
-    /// Number of files in it; 0 when nothing was brought.
+    /// The number of files in the data; 0: nothing was restored.
     pub files: u64,
-    /// What works live at this place and is dead in the sandbox.
+    /// Sockets and the like that work live at this place and are dead in the sandbox.
     pub withheld: Option<String>,
 }
 
 impl BroughtData {
-    /// So many files, all of which work in the sandbox.
+    /// A result with so many files and nothing dead in the sandbox.
     pub fn of(data: RestoredData, files: u64) -> Self {
         Self { data, files, withheld: None }
     }
 
-    /// A place into which no file was brought.
+    /// A result without a file.
     pub fn without_files(data: RestoredData) -> Self {
         Self::of(data, 0)
     }
 }
 
-/// What an inspection found in a restored place that later phases need.
+/// Findings of an inspection that later phases need.
 #[derive(Debug, Default)]
 pub(super) struct InspectedData {
-    /// Version files (`PG_VERSION` and the like); empty where none were looked for.
+    /// Version files (`PG_VERSION` and the like); empty if none were looked for.
     pub version_files: Vec<VersionFile>,
-    /// What the place held before its service's start; `None` where that is not looked at again.
+    /// The contents before the service's start; `None` if they are not compared later.
     pub fingerprint: Option<Fingerprint>,
-    /// What may be wrong with the place if its services do not come up.
+    /// A possible fault of the place, in case its services do not come up.
     pub suspicion: Option<Diagnosis>,
 }
 
@@ -138,10 +138,10 @@ pub(super) struct Booted {
     pub name: String,
     /// When it was started first.
     pub since: Instant,
-    /// How often it was started again, as its restart policy would have it.
+    /// How often it was restarted under its restart policy.
     pub restarts: AtomicU32,
-    /// It is filled from a dump: it began anew, which takes its time, and what asks for the data is only answered
-    /// later.
+    /// Whether it is filled from a dump. Then it initialises itself first, which takes time, and checks of the data
+    /// pass only later.
     pub begins_anew: bool,
     /// Its mounts with restored data.
     pub mounts: Vec<MountedPlace>,
@@ -150,9 +150,9 @@ pub(super) struct Booted {
 /// A dump that was loaded into a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LoadedDump {
-    /// When loading it ended: from then on the service has its time to become ready.
+    /// The end of the loading: from then on the service has its time to become ready.
     pub at: Instant,
-    /// The place it is kept in, as an index into `StackPlan::restores`, where one is known.
+    /// The place of the data, as an index into `StackPlan::restores`; `None`: not known.
     pub into: Option<usize>,
     /// Its tables; at least 1.
     pub tables: u64,
@@ -163,8 +163,8 @@ pub(super) struct LoadedDump {
 pub(super) struct ReadyService {
     /// Its container.
     pub booted: Arc<Booted>,
-    /// Since when it has its time to become ready.
+    /// The beginning of its time to become ready.
     pub clock: Instant,
-    /// What its readiness shows.
+    /// The proof of its readiness checks.
     pub proof: Proof,
 }

@@ -1,4 +1,4 @@
-//! Sends what happens as facts; a step has a beginning and an end.
+//! Sends the facts of the engine; a step has a beginning and an end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::model::service::ServiceName;
 
 use super::sandbox::stop::StopSignal;
 
-/// Where the engine sends its facts.
+/// The sender of the engine's facts.
 #[derive(Clone)]
 pub struct Notify {
     send: Arc<dyn Fn(Fact) + Send + Sync>,
@@ -19,18 +19,19 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Sends facts to `send`, in the order in which they happen. After a `stop`, a step that breaks counts as stopped:
-    /// it broke because its sandbox is being removed.
+    /// Sends facts to `send`, in order. After a `stop`, a step that breaks counts as stopped, since its sandbox is
+    /// being removed.
     pub fn new(stop: StopSignal, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
         Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
     }
 
-    /// Something happened.
+    /// Sends a fact.
     pub fn send(&self, fact: Fact) {
         (self.send)(fact);
     }
 
-    /// Sends on only what is left behind, since nothing else is a finding about the data. `overhear` gets every fact.
+    /// A sink for a second boot: `overhear` gets all facts, and only those about objects left behind go on to the
+    /// reports, because the others are no findings about the data.
     pub fn silenced(&self, overhear: impl Fn(&Fact) + Send + Sync + 'static) -> Notify {
         let send = Arc::clone(&self.send);
         let only_left = move |fact| {
@@ -42,12 +43,13 @@ impl Notify {
         Notify { send: Arc::new(only_left), ..self.clone() }
     }
 
-    /// Everything is being stopped for another reason than a signal: from now on a step that breaks counts as stopped.
+    /// Records that all work is being stopped for a reason other than a signal: steps that break now count as
+    /// stopped.
     pub fn halt(&self) {
         self.halted.store(true, Ordering::SeqCst);
     }
 
-    /// A step begins.
+    /// Begins a step.
     pub fn begin(&self, cases: Vec<ServiceName>, step: Step) -> OpenStep {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(id, ?step, "step started");
@@ -69,22 +71,22 @@ impl OpenStep {
         self.notify.send(Fact::StepProgress { id: self.id, amount, total });
     }
 
-    /// It ended well.
+    /// Ends the step well.
     pub fn done(self) {
         self.end(StepResult::done());
     }
 
-    /// It ended well, with an amount or a note for the report.
+    /// Ends the step well, with an amount or a note for the report.
     pub fn done_with(self, amount: Option<Amount>, note: Option<String>) {
         self.end(StepResult::Done { amount, note, compared: None });
     }
 
-    /// It ended well, with what was compared and a note for the report.
+    /// Ends the step well, with the comparison's counts and a note for the report.
     pub fn done_comparing(self, compared: Option<Compared>, note: Option<String>) {
         self.end(StepResult::Done { amount: None, note, compared });
     }
 
-    /// It ended badly. Returns the diagnosis.
+    /// Ends the step with a diagnosis, and returns that.
     pub fn broke(self, diagnosis: Diagnosis) -> Diagnosis {
         let stopped = self.notify.stop.is_cancelled() || self.notify.halted.load(Ordering::SeqCst);
         self.end(if stopped { StepResult::Stopped } else { StepResult::Broke { diagnosis: diagnosis.clone() } });

@@ -1,4 +1,4 @@
-//! Removing a sandbox, and seeing that nothing of it is left.
+//! Removes a sandbox, and checks that nothing of it is left.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::boot::container_role;
 use super::sandbox::ledger::LedgerEntry;
 use super::stack_context::StackContext;
 
-/// A network or volume may be in use for a moment after its last container went.
+/// Attempts to remove an object: a network or volume may be in use for a moment after its last container was removed.
 const TRIES: u32 = 5;
 
 /// Keeps the sandbox for its owner to look at, and tells how. These services were started.
@@ -24,7 +24,7 @@ pub(super) async fn keep(cx: &StackContext, cases: Vec<ServiceName>, started: &[
     step.done_with(None, Some("kept".to_owned()));
 }
 
-/// Removes all that the ledger knows, goes on after failures, then looks by label.
+/// Removes all objects of the ledger, goes on after failures, then looks for more by label.
 pub(super) async fn remove(cx: &StackContext, cases: Vec<ServiceName>) {
     let step = cx.begin(cases, Step::Teardown);
     let left = tokio::select! {
@@ -65,7 +65,7 @@ async fn remove_and_look(cx: &StackContext) -> Result<(), String> {
     Err(format!("{} left; {}", names.join(", "), errors.join("; ")))
 }
 
-/// Containers first, all at once; then, all at once, what they held. Returns why something could not be removed.
+/// Removes all containers at once, then all other objects at once. Returns the failures.
 async fn remove_all(cx: &StackContext, entries: Vec<LedgerEntry>) -> Vec<String> {
     let (containers, held): (Vec<LedgerEntry>, Vec<LedgerEntry>) =
         entries.into_iter().partition(|entry| matches!(entry, LedgerEntry::Container(_)));
@@ -89,7 +89,7 @@ async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), Docker
         };
         tries += 1;
         match result {
-            // An overlay holds the volume below it until it is removed itself.
+            // An overlay volume uses the volume below it until the overlay is removed.
             Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && tries < TRIES => {
                 tokio::time::sleep(Duration::from_millis(50 << tries)).await;
             }
@@ -98,7 +98,7 @@ async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), Docker
     }
 }
 
-/// What carries this stack's labels now.
+/// The objects that carry this stack's labels now.
 async fn objects_left(cx: &StackContext) -> Result<Vec<LedgerEntry>, DockerError> {
     let Objects { containers, networks, volumes } = cx.run.daemon.objects_left(Some(&cx.run.session.id)).await?;
     let mine = |stack: &str| stack == cx.plan.name;
@@ -108,7 +108,7 @@ async fn objects_left(cx: &StackContext) -> Result<Vec<LedgerEntry>, DockerError
     Ok(containers.chain(networks).chain(volumes).collect())
 }
 
-/// Commands and what they are for.
+/// Commands for a kept sandbox, each with its purpose.
 fn hints(cx: &StackContext, started: &[&ServiceName]) -> Vec<(String, String)> {
     let mut hints = Vec::new();
     for name in started {

@@ -23,16 +23,16 @@ use super::stack_context::StackContext;
 use super::state::{Booted, MountedPlace, SandboxBase};
 use super::steps::OpenStep;
 
-/// A container of a service that is to be created: where its mounts come from, and whose network it shares.
+/// A service's container, to be created: the sources of its mounts, and the container whose network it shares.
 pub(super) struct ServiceContainer<'a> {
     pub cx: &'a StackContext,
     pub plan: &'a ServicePlan,
-    /// The sandbox's container that stands for the live one whose network the service shares.
+    /// The sandbox's container in place of the live one whose network the service shares.
     pub network_owner: Option<String>,
 }
 
 impl ServiceContainer<'_> {
-    /// Creates it on the restored places.
+    /// Creates the container on the restored places.
     pub async fn create(&self, mounts: &[MountedPlace]) -> Result<String, DockerError> {
         self.create_with(&|index| {
             let mounted = mounts.iter().find(|mounted| mounted.mount.restore == Some(index))?;
@@ -41,7 +41,7 @@ impl ServiceContainer<'_> {
         .await
     }
 
-    /// Creates it on the prepared volumes, before they are filled.
+    /// Creates the container on the prepared volumes, before they are filled.
     pub async fn create_early(&self, base: &SandboxBase) -> Result<String, DockerError> {
         self.create_with(&|index| base.places.get(index)?.as_ref().ok()?.as_folder().source()).await
     }
@@ -71,7 +71,7 @@ pub(super) fn container_role(name: &ServiceName) -> String {
     format!("s-{}", name.service)
 }
 
-/// The step in which a service is booted begins.
+/// Begins the step that boots a service.
 pub(super) fn begin_step(cx: &StackContext, name: &ServiceName) -> OpenStep {
     cx.begin(dependents(&cx.plan, name), Step::Boot { service: name.clone() })
 }
@@ -97,8 +97,8 @@ pub(super) async fn start(
     }
 }
 
-/// Whether the container can be created before its data is there: when every mount is known to become a new volume, and
-/// its network is its own.
+/// Whether the container can be created before its data is restored: all its mounts become new volumes, and its
+/// network is its own.
 pub(super) fn can_create_early(plan: &ServicePlan) -> bool {
     !matches!(plan.service.network_mode, NetworkMode::Container { .. })
         && plan.mounts.iter().filter(|mount| mount.restore.is_some()).all(|mount| {
@@ -107,8 +107,8 @@ pub(super) fn can_create_early(plan: &ServicePlan) -> bool {
         })
 }
 
-/// Sees that the live container is still there after its data was copied: a copy that was made while the container was
-/// removed or recreated belongs to no service.
+/// Checks that the live container still exists after its data was copied: a copy that was made while the container
+/// was removed or recreated belongs to no service.
 pub(super) async fn still_live(cx: &StackContext, plan: &ServicePlan) -> Diagnosed<()> {
     let Service { name, container_id, container_name, .. } = &plan.service;
     match cx.run.daemon.state(container_id).await {
@@ -123,13 +123,13 @@ pub(super) async fn still_live(cx: &StackContext, plan: &ServicePlan) -> Diagnos
     }
 }
 
-/// Why a service was not started, when one that it needs did not come up.
+/// The diagnosis of a service whose dependency did not come up.
 pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, cause: Diagnosis) -> Diagnosis {
     let code = match cause.severity() {
         Severity::Failed => Code::OrderDependencyFailed,
         Severity::Errored | Severity::Warning => Code::OrderDependencyErrored,
     };
-    // When the whole sandbox could not be built, no dependency is to blame.
+    // If the sandbox itself could not be built, no dependency is to blame.
     if cause.code.as_str().starts_with("sandbox/") && cause.code != Code::SandboxWithheld {
         return cause;
     }
@@ -140,7 +140,7 @@ pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, cause: Diagnosis) 
     Diagnosis { cause: cause.cause.clone(), log_tail: cause.log_tail.clone(), ..Diagnosis::new(code, message) }
 }
 
-/// Names by which legacy links of others call this service.
+/// Aliases that the legacy links of other services use for this one.
 fn linked_names(cx: &StackContext, service: &Service) -> Vec<String> {
     let links = cx.plan.services.iter().flat_map(|plan| &plan.service.links);
     links

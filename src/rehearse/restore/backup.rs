@@ -24,12 +24,12 @@ use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::{BroughtData, PreparedPlace};
 use crate::rehearse::steps::OpenStep;
 
-/// What one pass over an archive brought to the places that are restored from it.
+/// The result of one pass over an archive, for all places that are restored from it.
 #[derive(Default)]
 pub(in crate::rehearse) struct StreamedPlaces(Vec<(usize, Diagnosed<BroughtData>)>);
 
 impl StreamedPlaces {
-    /// What came to the place of this index in the plan.
+    /// The result for the place of this index in the plan.
     pub fn of(&self, place: usize) -> Diagnosed<BroughtData> {
         match self.0.iter().find(|(index, _)| *index == place) {
             Some((_, brought)) => brought.clone(),
@@ -42,10 +42,10 @@ impl StreamedPlaces {
     }
 }
 
-/// Most pieces that wait between the reading thread and the connection to the engine: at 256 KiB a piece, 2 MiB.
+/// Bound on the pieces that wait between the reading thread and the engine's connection: 2 MiB in pieces of 256 KiB.
 const WAITING: usize = 8;
 
-/// A place that an archive fills.
+/// A place that is filled from an archive.
 struct UnpackTarget<'a> {
     index: usize,
     plan: &'a RestorePlan,
@@ -56,7 +56,7 @@ struct UnpackTarget<'a> {
     step: OpenStep,
 }
 
-/// Fills every place of a stack that is restored from this source, in one pass.
+/// Fills all places of a stack that are restored from this source, in one pass.
 pub(in crate::rehearse) async fn stream(
     cx: &StackContext,
     sandbox: &Sandbox,
@@ -84,7 +84,7 @@ pub(in crate::rehearse) async fn stream(
             }
         };
         let step = begin_step(cx, plan);
-        // Too large by what the survey counted: nothing is written for it.
+        // Too large according to the survey: nothing is written.
         if plan.max_copy > 0 && holds.amount.bytes > plan.max_copy {
             let failure = Failure::TooLarge { bytes: holds.amount.bytes, max_bytes: plan.max_copy };
             streamed.push(index, Err(step.broke(failure_diagnosis(&failure, &plan.mount))));
@@ -102,7 +102,7 @@ pub(in crate::rehearse) async fn stream(
 }
 
 /// Gives the new volume the owner and mode of the live one. If the live one cannot be read, the volume stays root's:
-/// many services change that themselves, and the others say so in their log.
+/// many services change that themselves, and others report it in their log.
 async fn root_as_live(plan: &RestorePlan, from: String, prepared: &PreparedPlace, worker: &Worker) {
     if let Err(error) = worker.run(PrepareEmptyJob { from, to: prepared.to.clone() }).await {
         tracing::debug!(%error, mount = plan.mount.title(), "the live mount's root");
@@ -116,7 +116,7 @@ async fn fill(
     places: Vec<UnpackTarget<'_>>,
     streamed: &mut StreamedPlaces,
 ) {
-    // Each place's own bounds were checked against the survey; these are for an archive that has changed since.
+    // Each place's own bounds were checked against the survey; these bounds catch an archive that has changed since.
     let job = UnpackJob {
         routes: places
             .iter()
@@ -138,8 +138,8 @@ async fn fill(
         }
     });
     let answer = answer.await;
-    // If reading the source failed, that is why the worker got half an archive. The reading thread has ended by now, or
-    // its receiver is gone.
+    // If reading the source failed, that error explains why the worker got half an archive. The reading thread has
+    // ended by now, or its receiver is gone.
     let broken = match end.try_recv() {
         Ok(Err(error)) if !matches!(error, SourceError::Unheard(_)) => Some(error.diagnosis(&backup.place)),
         _ => None,
@@ -170,7 +170,7 @@ async fn fill(
     }
 }
 
-/// Ends the step of a place with what came to it.
+/// Ends the step of a place with its result.
 fn conclude(
     cx: &StackContext,
     place: UnpackTarget<'_>,
@@ -191,7 +191,7 @@ fn conclude(
     Ok(BroughtData::of(data, unpacked.amount.files))
 }
 
-/// Compares what came to a place with what the survey found in the archive.
+/// Compares the restored amount of a place with the survey of the archive.
 fn difference(place: &UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup) -> Option<Diagnosis> {
     let UnpackTarget { plan, holds, .. } = place;
     // Folders are not compared: an archive may leave them out, and they are made for what is in them.
@@ -214,7 +214,7 @@ enum Refusal {
 }
 
 /// Reads a backup on a thread of its own, which may wait for a disk or a program and ends when nobody receives. The
-/// second value tells how the reading ended, once the stream is empty.
+/// second value yields the result of the reading after the end of the stream.
 fn read_in_background(
     backup: &Arc<Backup>,
     wanted: Vec<Vec<u8>>,
@@ -228,7 +228,7 @@ fn read_in_background(
             Ok(()) | Err(SourceError::Unheard(_)) => None,
             Err(error) => Some(io::Error::other(error.to_string())),
         };
-        // Sent before the stream ends: the receiver looks for it after the end.
+        // Sent before the stream ends, because the receiver looks for the result after the end.
         let _ = ended.send(result);
         if let Some(error) = broke {
             let _ = pieces.blocking_send(Err(error));
@@ -237,7 +237,7 @@ fn read_in_background(
     (stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken))), end)
 }
 
-/// Where a source writes to.
+/// The writer that a source gets.
 struct Pieces<'a>(&'a mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Pieces<'_> {

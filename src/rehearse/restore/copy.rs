@@ -1,4 +1,4 @@
-//! Copying what lies on the engine's host into a new volume, or leaving that empty.
+//! Copies a folder of the engine's host into a new volume, or leaves the volume empty.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::RestorePlan;
@@ -12,8 +12,8 @@ use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKin
 use super::failure::mount_diagnosis;
 use super::place::{KEEP_FREE, PlaceRestore, begin_step, kind_word, named, warn_of_lost};
 
-/// A new volume with the owner and mode of the live one's root: a service that does not run as root must be able to
-/// write to it, as it can to a volume that the engine fills from its image.
+/// Leaves the new volume empty, with the owner and mode of the live one's root: a service that does not run as root
+/// must be able to write to it, as to a volume that the engine fills from its image.
 pub(super) async fn leave_empty(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
     let PlaceRestore { cx, plan, prepared, worker, .. } = place;
     let step = begin_step(cx, plan);

@@ -1,4 +1,4 @@
-//! Why the worker could not restore a place, and what to do about that.
+//! Diagnoses for a worker that could not restore a place, with advice.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Mount;
@@ -9,7 +9,7 @@ use crate::worker::protocol::Failure;
 
 use super::place::{KEEP_FREE, kind_word};
 
-/// Why a job about a mount has no answer.
+/// The diagnosis of a failed job about a mount.
 pub(in crate::rehearse) fn mount_diagnosis(error: &JobError, mount: &Mount, during: &str) -> Diagnosis {
     match error {
         JobError::Failed(failure) => failure_diagnosis(failure, mount),
@@ -17,7 +17,7 @@ pub(in crate::rehearse) fn mount_diagnosis(error: &JobError, mount: &Mount, duri
     }
 }
 
-/// Why the worker could not restore a mount, or look at what came back.
+/// The diagnosis of a mount that the worker could not restore or inspect.
 pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -> Diagnosis {
     let title = mount.title();
     match failure {

@@ -1,4 +1,4 @@
-//! Bringing one place's data into the sandbox.
+//! Restores one place's data into the sandbox.
 
 pub(super) mod backup;
 mod copy;
@@ -13,7 +13,7 @@ use super::shared_task::Diagnosed;
 use super::state::{BroughtData, RestoredData};
 use place::PlaceRestore;
 
-/// Brings the data of a place that no archive fills.
+/// Restores a place that is not filled from an archive.
 pub(super) async fn bring(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
     match place.plan.strategy {
         Strategy::Omit => Ok(BroughtData::without_files(RestoredData::Nothing)),

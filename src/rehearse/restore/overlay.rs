@@ -1,8 +1,8 @@
-//! Places that are not copied: the sandbox sees an overlay on the live data itself.
+//! Shows places through an overlay on the live data instead of copying them.
 //!
-//! A read-only mount does not isolate sockets and pipes: a container can connect to a socket in it and write to a pipe.
-//! In an overlay they are other sockets and pipes with nobody at the other end: a connection is refused. That holds
-//! also for those that appear while the rehearsal runs.
+//! A read-only mount does not isolate sockets and pipes: a container can connect to a socket in it and write to a
+//! pipe. In an overlay they are other sockets and pipes with nobody at the other end: a connection is refused. That
+//! also holds for those that appear while the rehearsal runs.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::MountOrigin;
@@ -18,9 +18,9 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::{BroughtData, PreparedPlace, RestoredData};
 use crate::rehearse::steps::OpenStep;
 
-/// Most entries that are read to count the files of a mount and to name its sockets, pipes and devices.
+/// Bound on the entries that are read to count a mount's files and to name its sockets, pipes and devices.
 const MAX_ENTRIES: u64 = 200_000;
-/// File systems that compare names in their own way; the kernel refuses an overlay on them.
+/// File systems with their own rules for comparing names; the kernel refuses an overlay on them.
 const NO_LOWER: [&str; 5] = ["vfat", "msdos", "exfat", "cifs", "smb3"];
 
 /// Shows a place read-only: through an overlay where one is possible, else as a copy.
@@ -37,7 +37,7 @@ pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<Brough
             step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
             return Ok(BroughtData::without_files(RestoredData::Nothing));
         }
-        // A bind mount keeps this very file, even if another takes its place on the host.
+        // A bind mount keeps this very file, even if another file replaces it on the host.
         (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
             step.done_with(None, Some(note(&scan)));
             let path = prepared.source_path.clone().unwrap_or_default();
@@ -107,7 +107,7 @@ async fn mount_overlay(place: &PlaceRestore<'_>, scan: &Scan, step: OpenStep) ->
     }
 }
 
-/// Why an overlay on this place is impossible, or would not show all of it; `None`: it is possible.
+/// Why an overlay on this place is impossible, or would hide a part of it; `None`: it is possible.
 fn obstacle(prepared: &PreparedPlace, scan: &Scan) -> Option<String> {
     let Some(path) = &prepared.source_path else {
         return Some("it has no path on the engine's host".to_owned());

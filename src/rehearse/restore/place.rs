@@ -1,4 +1,4 @@
-//! A place that is restored: its plan, its new volume and the worker, and what all ways to restore it have in common.
+//! A place that is being restored: its plan, its new volume, the worker, and helpers for all ways of restoring it.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
@@ -10,23 +10,23 @@ use crate::rehearse::steps::OpenStep;
 use crate::worker::client::Worker;
 use crate::worker::protocol::RootKind;
 
-/// Bytes that stay free where the engine keeps its volumes: live services write there.
+/// Bytes that a restore leaves free where the engine keeps its volumes, for live services.
 pub(in crate::rehearse) const KEEP_FREE: u64 = 512 * 1024 * 1024;
 
-/// A place that is restored, and the worker that does it.
+/// A place that is being restored, and its worker.
 #[derive(Clone, Copy)]
 pub(in crate::rehearse) struct PlaceRestore<'a> {
     pub cx: &'a StackContext,
     /// Its index in `StackPlan::restores`.
     pub index: usize,
-    /// As it is planned.
+    /// Its plan.
     pub plan: &'a RestorePlan,
-    /// As it is prepared.
+    /// Its new volume and paths.
     pub prepared: &'a PreparedPlace,
     pub worker: &'a Worker,
 }
 
-/// The step in which a place is restored begins.
+/// Begins the step that restores a place.
 pub(in crate::rehearse) fn begin_step(cx: &StackContext, plan: &RestorePlan) -> OpenStep {
     let source = match (&plan.supply, &plan.ask) {
         (DataSource::Archive { source, .. }, _) => cx.run.sources[*source].place.to_string(),

@@ -1,5 +1,5 @@
-//! Warns of a green service into which not one file was restored: its rehearsal has shown that it starts, and nothing
-//! of its data.
+//! Warns about a green service without a single restored file: its rehearsal has shown that it starts, and nothing
+//! about its data.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Strategy;
@@ -9,7 +9,8 @@ use crate::plan::holds_data;
 
 use crate::rehearse::running::RunningService;
 
-/// Warns of a service that passed without data; `tables` is how many tables were loaded into the place of an index.
+/// Warns about a service that passed without data. `tables`: the number of tables that were loaded into the place of
+/// an index.
 pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, tables: impl Fn(usize) -> u64) {
     let mounts = &running.booted.mounts;
     let files = |restore: usize| {
@@ -21,7 +22,7 @@ pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, ta
     }
 }
 
-/// The warning when no file was brought into the mounts that the service writes to or, if it writes to none, into the
+/// The warning if no file was restored into the mounts that the service writes to or, if it writes to none, into the
 /// volumes that it reads. `None`: there are files.
 fn nothing_restored(name: &ServiceName, mounts: &[MountPlan], files: impl Fn(usize) -> u64) -> Option<Diagnosis> {
     let data = || mounts.iter().filter(|mount| holds_data(&mount.mount));

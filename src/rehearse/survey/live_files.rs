@@ -1,4 +1,4 @@
-//! Surveys a backup that is a folder on the engine's host: a worker that sees it read-only looks through it.
+//! Surveys a backup that is a folder on the engine's host, by a worker that mounts the folder read-only.
 
 use jiff::Timestamp;
 
@@ -12,11 +12,11 @@ use crate::rehearse::sandbox::sweep;
 use crate::worker::client::{JobError, WorkerError, WorkerImage};
 use crate::worker::protocol::{Failure, SurveyJob, Surveyed};
 
-/// Where the worker sees the folder.
+/// The folder's path in the worker.
 const TARGET: &str = "/backup";
 
-/// What a folder of the engine's host holds for these wants, and when it was changed last. The inner error says why the
-/// folder cannot be read; the outer one is the worker's or the engine's. The worker is removed.
+/// What a folder of the engine's host holds for these queries, and the time of its last change. The inner error says
+/// why the folder cannot be read; the outer one comes from the worker or the engine. The worker is removed.
 pub async fn look(
     daemon: &Daemon,
     session: &Session,
@@ -46,7 +46,7 @@ pub async fn look(
         Err(JobError::Failed(Failure::Unreadable { path: inside, error })) => {
             Err(format!("reading {path}/{inside} on the engine's host: {error}"))
         }
-        // The engine refuses to mount a path that is not there.
+        // The engine refuses to mount a path that does not exist.
         Err(JobError::Worker(WorkerError::Docker(error))) => {
             Err(format!("the engine cannot mount {path} of its host: {error}"))
         }

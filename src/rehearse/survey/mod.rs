@@ -1,4 +1,4 @@
-//! What is measured before the plan is made: live files and the sizes of mounts.
+//! Measurements before the plan is made: live files and the sizes of mounts.
 
 pub mod live_files;
 pub mod sizes;

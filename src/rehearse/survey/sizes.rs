@@ -1,4 +1,4 @@
-//! How much a plan would copy: one worker that sees every source read-only, has no network, and counts.
+//! Measures how much a plan would copy, by one worker without a network that mounts every source read-only.
 
 use std::collections::BTreeMap;
 
@@ -22,16 +22,16 @@ const MOST_ENTRIES: u64 = 1_000_000;
 /// Scans that run at the same time; they share one disk.
 const AT_A_TIME: usize = 4;
 
-/// What each stack's restores hold, in the plan's order; `None` where it was not or could not be counted.
+/// The size of each stack's restores, in the plan's order; `None`: not counted, or not countable.
 pub type Sizes = Vec<Vec<Option<Scan>>>;
 
-/// The sizes when none were asked for: all unknown.
+/// The sizes if none were asked for: all unknown.
 pub fn unknown(plan: &Plan) -> Sizes {
     plan.stacks.iter().map(|stack| vec![None; stack.restores.len()]).collect()
 }
 
-/// Counts what the plan's restores hold, and removes its worker. A source that cannot be mounted, or was not counted
-/// before a stop, has no size.
+/// Counts the sizes of the plan's restores, and removes the worker. A source that cannot be mounted, or was not
+/// counted before a stop, has no size.
 pub async fn measure(daemon: &Daemon, session: &Session, plan: &Plan, stop: &StopSignal) -> Result<Sizes, WorkerError> {
     let mut sources: Vec<MountOrigin> = Vec::new();
     for restore in plan.stacks.iter().flat_map(|stack| &stack.restores) {
@@ -70,7 +70,7 @@ fn is_read(restore: &RestorePlan) -> bool {
     reads && is_live && matches!(restore.mount.origin, MountOrigin::Volume { .. } | MountOrigin::Bind { .. })
 }
 
-/// Docker would create a volume that is not there, and a plan creates nothing.
+/// Whether a volume exists: Docker would create a missing one, and a plan creates nothing.
 async fn is_present(daemon: &Daemon, source: &MountOrigin) -> Result<bool, WorkerError> {
     let MountOrigin::Volume { name, .. } = source else { return Ok(true) };
     match daemon.volume(name).await {
@@ -93,8 +93,8 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    /// Counts with one worker for all sources; if that does not start, because one source cannot be mounted, with one
-    /// worker each.
+    /// Counts with one worker for all sources. If that worker does not start, because one source cannot be mounted,
+    /// counts with one worker each.
     async fn all(&self, sources: &[MountOrigin]) -> Result<BTreeMap<usize, Scan>, WorkerError> {
         let all: Vec<(usize, &MountOrigin)> = sources.iter().enumerate().collect();
         match self.some("sizes", &all).await {
@@ -125,7 +125,8 @@ impl Counting<'_> {
 
     async fn some(&self, role: &str, sources: &[(usize, &MountOrigin)]) -> Result<BTreeMap<usize, Scan>, WorkerError> {
         let mounts = sources.iter().map(|(place, origin)| mount(*place, origin)).collect();
-        // The start is never dropped in the middle: the engine might create the container after we looked for it.
+        // Starting a worker is never dropped half-way: the engine might create the container after the clean-up
+        // looked for it.
         let worker = self.client.start_worker(self.image, role, mounts, NetworkSpec::None).await?;
         let scans = stream::iter(sources)
             .map(|(place, _)| {

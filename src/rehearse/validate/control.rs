@@ -14,15 +14,15 @@ use crate::model::service::ServiceName;
 use crate::rehearse::attempt::alone;
 use crate::rehearse::shared_task::Diagnosed;
 
-/// Shortest time that a service without its data is given to come up: initialising takes longer than starting.
+/// Shortest time to come up for a service without its data: initialising takes longer than starting.
 const LEAST: Duration = Duration::from_secs(30);
-/// How many times longer than with its data it may take.
+/// Factor by which it may take longer than with its data.
 const LONGER: u32 = 3;
 
 /// The checks of the second boot, recorded from its facts.
 #[derive(Default)]
 pub(in crate::rehearse) struct Recorded {
-    /// Checks under way, by the id of their step.
+    /// Running checks, by the id of their step.
     open: BTreeMap<u64, String>,
     /// Checks that passed, in words for a message.
     pub passed: Vec<String>,
@@ -54,28 +54,29 @@ fn called(check: &CheckSummary) -> String {
     }
 }
 
-/// How a service fared without its data.
+/// Result of the boot without data.
 pub(in crate::rehearse) enum ControlResult<'a> {
-    /// It passed, as it does with its data.
+    /// It passed, as with its data.
     Passed,
     /// It did not come up, or a check failed.
     Failed(&'a Diagnosis),
-    /// Something else went wrong, so nothing is known.
+    /// Another error occurred, so nothing is known.
     Unknown(&'a Diagnosis),
 }
 
-/// What the end of the second boot shows.
+/// Judges the end of the second boot.
 pub(in crate::rehearse) fn control_result(result: &Diagnosed<()>) -> ControlResult<'_> {
     match result {
         Ok(()) => ControlResult::Passed,
         Err(diagnosis) if diagnosis.severity() == Severity::Failed => ControlResult::Failed(diagnosis),
-        // The sandbox withholds something from it, but the service came up with its data under the same conditions.
+        // The sandbox lacks something that the service uses, but the service came up with its data in the same
+        // sandbox.
         Err(diagnosis) if diagnosis.code == Code::SandboxWithheld => ControlResult::Failed(diagnosis),
         Err(diagnosis) => ControlResult::Unknown(diagnosis),
     }
 }
 
-/// The stack with this service as its only case, and with all mounts empty that its services write to; `None` when they
+/// The stack with this service as its only case, and with all mounts empty that its services write to; `None`: they
 /// write to none. Read-only mounts, such as a configuration, stay as they are: few programs start without them.
 pub(in crate::rehearse) fn without_data(stack: &StackPlan, case: &ServiceName, took: Duration) -> Option<StackPlan> {
     let mut plan = alone(stack, case, "control");

@@ -6,7 +6,7 @@ use regex::{Regex, RegexSet};
 
 use crate::model::diagnosis::KnownCause;
 
-/// Patterns and their meanings. The first pattern of this list that is found anywhere in the log wins: causes stand
+/// Patterns and their meanings. The first pattern of this list that matches any line of the log wins, so causes stand
 /// before their consequences.
 const CAUSES: &[(&str, &str)] = &[
     (
@@ -119,7 +119,7 @@ static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     CAUSES.iter().map(|(pattern, _)| Regex::new(pattern).expect("the patterns of the list are valid")).collect()
 });
 
-/// The known cause in these log lines, if there is one.
+/// The known cause in these log lines; `None`: no pattern matches.
 pub fn recognise(log: &[String]) -> Option<KnownCause> {
     let found = log.iter().flat_map(|line| SET.matches(line).into_iter()).min()?;
     let line = log.iter().find(|line| EACH[found].is_match(line))?;

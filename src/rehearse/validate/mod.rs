@@ -1,4 +1,4 @@
-//! Is the service well? Waiting until it answers, asking what its owner wants to know, and seeing that it stays so.
+//! Validates a booted service: waits until it is ready, runs the user's checks, and watches that it stays well.
 
 pub(super) mod checks;
 pub(super) mod control;

@@ -1,4 +1,4 @@
-//! Waiting until a service answers. Events wake the wait; a look at the container every few seconds makes sure that a
+//! Waits until a service is ready. Events end the wait; a look at the container every few seconds makes sure that a
 //! lost event only costs time.
 
 use std::sync::atomic::Ordering;
@@ -21,29 +21,29 @@ use crate::rehearse::sandbox::watch::ContainerHistory;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::worker::protocol::ListenJob;
 
-/// How often the container is looked at beside its events.
+/// Interval at which the container's state is read besides its events.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How often a service is started again, as its restart policy would, before it is given up.
+/// How often a service is restarted, under its restart policy, before the rehearsal gives up.
 const RESTARTS: u32 = 3;
 
 /// Exit code of a process that was killed by SIGKILL.
 const KILLED: i64 = 137;
 
-/// What is waited for.
+/// The goal of a wait.
 pub(in crate::rehearse) enum WaitGoal {
     Healthy,
     Listening(Vec<u16>),
     ExitZero,
 }
 
-/// What ended a wait.
+/// The end of a wait.
 enum WaitEnd {
     Reached,
     Unhealthy,
     Died { deaths: u32 },
 }
 
-/// Waits until a service passes all its checks; `clock` is when its time to do so began. Returns what that shows.
+/// Waits until a service passes all its checks; `clock` is the beginning of its time. Returns the proof.
 pub(in crate::rehearse) async fn pass_checks(running: RunningService<'_>, clock: StdInstant) -> Diagnosed<Proof> {
     let mut proof = Proof::Running;
     for check in &running.plan.checks {
@@ -73,7 +73,7 @@ async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &Chec
     }
 }
 
-/// Waits until the goal is reached, the service is given up or its time, which began at `clock`, is over.
+/// Waits until the goal is reached, the service has failed for good, or its time, which began at `clock`, is over.
 pub(in crate::rehearse) async fn reach(
     running: RunningService<'_>,
     clock: StdInstant,
@@ -103,8 +103,8 @@ pub(in crate::rehearse) async fn reach(
     }
 }
 
-/// Whether a service that is told as unhealthy has exited, or is just exiting: a probe that is killed together with its
-/// container fails, too, and the engine may tell of the probe first. Returns the number of deaths then.
+/// Whether an unhealthy service has exited or is just exiting: a probe that is killed together with its container
+/// fails, too, and the engine may report the probe first. Returns the number of deaths then.
 async fn death_behind(
     running: RunningService<'_>,
     seen: &mut watch::Receiver<ContainerHistory>,
@@ -121,12 +121,12 @@ async fn death_behind(
     let died = seen.wait_for(|history| history.deaths > handled_deaths);
     match tokio::time::timeout(LOOK_EVERY, died).await {
         Ok(Ok(history)) => Ok(Some(history.deaths)),
-        // The container lives on, or the event stream ended: the next look tells that.
+        // The container goes on, or the event stream ended: the next look at the container shows which.
         Ok(Err(_)) | Err(_) => Ok(None),
     }
 }
 
-/// Follows the container's events until something decides.
+/// Follows the container's events until one decides.
 async fn watch_for(
     running: RunningService<'_>,
     seen: &mut watch::Receiver<ContainerHistory>,
@@ -171,8 +171,8 @@ fn end_by_health(running: RunningService<'_>, goal: &WaitGoal, health: Option<He
     }
 }
 
-/// Resolves when the ports are listened on; never for another goal. A worker that cannot look because the service is
-/// just exiting leaves the decision to the events.
+/// Resolves when something listens on the ports; never for another goal. If the worker cannot look because the
+/// service is just exiting, the events decide.
 async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()> {
     let WaitGoal::Listening(ports) = goal else { return std::future::pending().await };
     let client = &running.cx.client;
@@ -195,7 +195,7 @@ async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()
     answer.map_err(|error| job_diagnosis(&error, "looking for the ports"))
 }
 
-/// The service exited while it should have come up. Its restart policy may give it another try.
+/// Handles an exit before readiness. The restart policy may give the service another try.
 async fn start_again_or_give_up(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()> {
     let RunningService { cx, plan, booted } = running;
     let state = running.state().await?;
@@ -212,7 +212,7 @@ async fn start_again_or_give_up(running: RunningService<'_>, goal: &WaitGoal) ->
         return Err(running.crash_looped(&state).await);
     }
     booted.restarts.store(restarts + 1, Ordering::Relaxed);
-    // As the engine does: twice as long each time, from a tenth of a second on.
+    // As the engine does: the pause doubles each time, starting at 0.1 s.
     tokio::time::sleep(Duration::from_millis(100 << restarts)).await;
     let started = cx.run.daemon.start_container(&booted.container).await;
     started.map_err(|error| container_diagnosis(&error, &plan.service, &cx.mask, "starting again"))

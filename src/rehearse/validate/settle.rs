@@ -1,4 +1,4 @@
-//! Does the service stay well? Some servers report healthy before they restart into their final state.
+//! Watches that a service stays well. Some servers report healthy before they restart into their final state.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use crate::rehearse::shared_task::Diagnosed;
 
 use super::ready::LOOK_EVERY;
 
-/// Sees that a service stays well for as long as its plan says.
+/// Watches that a service stays well for as long as its plan says.
 pub(in crate::rehearse) async fn settle(running: RunningService<'_>) -> Diagnosed<()> {
     if running.plan.settings.settle.is_zero() {
         return Ok(());
@@ -48,7 +48,7 @@ async fn stays_well(running: RunningService<'_>) -> Diagnosed<()> {
     still_healthy(running, &mut seen).await
 }
 
-/// After the settle window: a service whose last probes failed is given as many as its own healthcheck allows.
+/// After the settle window: a service whose last probes failed gets as many more as its own healthcheck allows.
 async fn still_healthy(running: RunningService<'_>, seen: &mut watch::Receiver<ContainerHistory>) -> Diagnosed<()> {
     let Some(own) = &running.plan.service.healthcheck else { return Ok(()) };
     let deadline = Instant::now() + running.timeout();

@@ -1,5 +1,5 @@
-//! What the output of a database client means after it loaded a dump: the dump is not whole, is of another version, or
-//! lacks roles.
+//! Reads the output of a database client that loaded a dump: whether the dump is whole, of another version, or lacks
+//! roles.
 
 use crate::docker::ExecOutput;
 use crate::model::diagnosis::Code;
@@ -14,8 +14,8 @@ const LINES: usize = 6;
 pub enum OnError {
     /// By a client that stops at the first error and says so.
     Strict,
-    /// By psql, which goes on after errors. Two kinds of errors are expected: the dump of a whole server creates what a
-    /// new server already has, and a dump with DROP statements removes what is not there yet.
+    /// By psql, which goes on after errors. Two kinds of errors are expected: the dump of a whole server creates what
+    /// a new server already has, and a dump with DROP statements removes objects that do not exist yet.
     Tolerant,
     /// By pg_restore, which goes on after errors and reports them in its exit code.
     Archive,
@@ -23,20 +23,20 @@ pub enum OnError {
     Own,
 }
 
-/// A dump was not loaded, or not all of it.
+/// A dump that was not loaded, or not completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The code of the diagnosis.
     pub code: Code,
-    /// The client's words, as the end of a sentence.
+    /// The client's output, as the end of a sentence.
     pub words: String,
-    /// Roles that do not exist.
+    /// Roles that the dump needs and that do not exist.
     pub roles: Vec<String>,
-    /// What to do, when more is known than the code's remedy.
+    /// Advice that is better than the code's own; `None`: there is none.
     pub remedy: Option<String>,
 }
 
-/// Whether a dump was loaded whole. `removals` are the lines of the dump that remove something.
+/// Judges whether a dump was loaded completely. `removals`: the numbers of the dump's lines that remove an object.
 pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), Refused> {
     let (exit, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
@@ -53,7 +53,7 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
         }
         OnError::Strict | OnError::Archive | OnError::Own => errors,
     };
-    // Errors that psql goes on after do not show in its exit code.
+    // psql's exit code does not show the errors after which it went on.
     if exit == 0 && (bad.is_empty() || manner != OnError::Tolerant) {
         return Ok(());
     }
@@ -87,14 +87,15 @@ fn is_error(line: &str) -> bool {
     ["ERROR:", "FATAL:", "ERROR ", "error:", "PANIC:"].iter().any(|sign| line.contains(sign))
 }
 
-/// A new server has the roles and databases of its own environment already.
+/// Whether an error comes from a role or database that every new server has already.
 fn is_of_every_server(line: &str) -> bool {
     (line.contains("role \"") || line.contains("database \"")) && line.ends_with("already exists")
-        // The role that loads it is the one that this one cannot remove.
+        // The role that loads the dump cannot remove itself.
         || line.contains("current user cannot be dropped")
 }
 
-/// An error about removing what is not there is harmless: `psql:FILE:LINE: ERROR:  table "t" does not exist`.
+/// Whether an error is only about removing an object that does not exist, which is harmless:
+/// `psql:FILE:LINE: ERROR:  table "t" does not exist`.
 fn is_of_removal(line: &str, removals: &[u64]) -> bool {
     let at = line.find(": ERROR:").and_then(|end| line[..end].rsplit(':').next()?.parse().ok());
     line.ends_with("does not exist") && at.is_some_and(|at| removals.binary_search(&at).is_ok())

@@ -1,8 +1,8 @@
 //! Filling a service from a database dump. The service starts on an empty mount; once it takes connections, the client
 //! in its image loads the dump. Services that depend on it are booted after that.
 //!
-//! A server that initialises its database first runs for a while on its socket only, and restarts. So nothing is loaded
-//! before a connection over TCP is answered, even if only by a refused login.
+//! A server that initialises its database first runs for a while on its socket only, and then restarts. So loading
+//! waits for an answer over TCP; a refused login is answer enough.
 
 mod errors;
 mod scripts;
@@ -27,7 +27,7 @@ use errors::{OnError, Refused};
 
 /// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Longest time that loading may take; `--global-timeout` is the bound that a user sets.
+/// Longest time that loading may take; users bound it with `--global-timeout`.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest time that a short script (a connection, a list of roles) may take.
 const SHORT: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ struct DumpLoad<'a> {
     load: &'a Load,
 }
 
-/// How the server is reached to load a dump.
+/// The connection by which a dump is loaded.
 struct Connection {
     program: DumpProgram,
     /// `socket` or `tcp`.
@@ -62,7 +62,7 @@ struct Connection {
 }
 
 impl DumpLoad<'_> {
-    /// Returns a note on what was loaded.
+    /// Loads the dump. Returns a note on the result.
     async fn run(&self) -> Diagnosed<Option<String>> {
         let load = self.load;
         if let Some(command) = &load.wish.command {
@@ -82,7 +82,7 @@ impl DumpLoad<'_> {
         let (manner, mode) = match load.dump.format {
             DumpFormat::PostgresCluster => (OnError::Tolerant, "cluster"),
             DumpFormat::PostgresArchive | DumpFormat::PostgresFolder => (OnError::Archive, "archive"),
-            // A dump with DROP statements fails on each of them where nothing is there yet.
+            // Each DROP statement fails on a new server, where the object does not exist yet.
             DumpFormat::PostgresSql | DumpFormat::Sql
                 if program == DumpProgram::Postgres && !load.dump.removals.is_empty() =>
             {
@@ -100,7 +100,7 @@ impl DumpLoad<'_> {
         self.has_rows(&connection, mode).await
     }
 
-    /// The program whose client the image has, when the dump does not tell which program wrote it.
+    /// The program whose client the image has. Asked if the dump does not tell which program wrote it.
     async fn program(&self) -> Diagnosed<DumpProgram> {
         match self.in_service(scripts::WHICH, &[], SHORT).await? {
             ExecOutput::Ended { stdout, .. } if stdout.starts_with(b"psql") => Ok(DumpProgram::Postgres),
@@ -142,7 +142,7 @@ impl DumpLoad<'_> {
         }
     }
 
-    /// Sees that the owners of the dump's objects exist: a dump of a single database does not contain roles.
+    /// Checks that the owners of the dump's objects exist: a dump of a single database does not contain roles.
     async fn roles_are_there(&self, connection: &Connection) -> Diagnosed<()> {
         let (load, Connection { program, way }) = (self.load, connection);
         if *program != DumpProgram::Postgres || load.dump.roles.is_empty() {

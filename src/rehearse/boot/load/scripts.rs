@@ -3,10 +3,10 @@
 
 use crate::model::dump::DumpProgram;
 
-/// The owner's command, which finds the dump's path in `$DUMP`.
+/// The user's own command, which gets the dump's path in `$DUMP`.
 pub const OF_OWNER: &str = "DUMP=$1; export DUMP; exec sh -c \"$2\"";
 
-/// Which client there is.
+/// Prints the client that the image has.
 pub const WHICH: &str = "\
 if command -v psql >/dev/null 2>&1; then echo psql
 elif command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1; then echo mysql
@@ -24,7 +24,7 @@ secret() {
     };
 }
 
-/// Who asks PostgreSQL, and with which password. `ask DATABASE …` asks by the way that `$way` says.
+/// The user and password for PostgreSQL. `ask DATABASE …` connects by the way in `$way`.
 macro_rules! postgres {
     () => {
         concat!(
@@ -69,7 +69,7 @@ ask() {
     };
 }
 
-/// Other programs' clients, when the one that is wanted is missing: their names, and the end of the script.
+/// Prints the clients of other programs, for an image without the wanted one, and exits with 127.
 macro_rules! without {
     ($($client:literal)*) => {
         concat!(
@@ -160,10 +160,10 @@ ask "$base" <"$1"
 "#
 );
 
-/// `WAY`: the roles that there are.
+/// `WAY`: prints the existing roles.
 pub const ROLES: &str = concat!(postgres!(), "way=$1\nask postgres -tAc 'SELECT rolname FROM pg_catalog.pg_roles'\n");
 
-/// `DATABASE WAY MODE`: `t` for each table that has a row, `f` for each that has none.
+/// `DATABASE WAY MODE`: prints `t` for each table with a row, `f` for each without.
 pub const FILLED: &str = concat!(
     postgres!(),
     r#"
@@ -183,7 +183,7 @@ fi
 "#
 );
 
-/// Whether a connection is taken, and by which way: `socket` or `tcp`.
+/// Tries to connect, and prints the way that works: `socket` or `tcp`.
 pub fn probe(program: DumpProgram) -> &'static str {
     match program {
         DumpProgram::MySql => PROBE_MYSQL,

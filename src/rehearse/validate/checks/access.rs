@@ -1,5 +1,5 @@
-//! The ways in which a running service is asked: by a command in its container, by a worker in its network namespace,
-//! and by one that sees its volumes.
+//! Access to a running service for checks: a command in its container, a worker in its network, a worker on its
+//! volumes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,44 +14,44 @@ use crate::rehearse::running::RunningService;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::worker::client::Worker;
 
-/// Where the worker that reads sees the service's mounts, each below it where it is in the service's container.
+/// Folder of the reading worker below which it has the service's mounts, each at its path in the service's container.
 pub(super) const ROOT: &str = "/service";
-/// Where that worker has a place of its own. A volume and not memory, which a copy of a large database would not fit
-/// into.
+/// Scratch folder of that worker. It is a volume and not memory, because a copy of a large database would not fit
+/// into memory.
 pub(super) const SCRATCH: &str = "/scratch";
-/// The least time that an answer is waited for, however late it is.
+/// Shortest wait for an answer, also after the service's time is over.
 const LEAST: Duration = Duration::from_secs(5);
 
-/// A service that is asked, and the workers that ask it.
+/// A service and the workers that check it.
 pub(super) struct ServiceAccess<'a> {
     pub running: RunningService<'a>,
-    /// When the service's time to answer is over.
+    /// The end of the service's time to answer.
     pub deadline: Instant,
-    /// A worker in the service's network namespace, once it was needed.
+    /// A worker in the service's network namespace, once one was needed.
     inside: Option<Arc<Worker>>,
-    /// A worker that sees the service's volumes, once it was needed.
+    /// A worker that mounts the service's volumes, once one was needed.
     reader: Option<Arc<Worker>>,
 }
 
 impl<'a> ServiceAccess<'a> {
-    /// No worker is started yet.
+    /// Starts no worker yet.
     pub fn new(running: RunningService<'a>, deadline: Instant) -> Self {
         Self { running, deadline, inside: None, reader: None }
     }
 
-    /// How long one answer is waited for.
+    /// The longest wait for one answer.
     pub fn patience(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now()).max(LEAST)
     }
 
-    /// Lets the workers go.
+    /// Removes the workers.
     pub fn dismiss_workers(self) {
         for worker in [self.inside, self.reader].into_iter().flatten() {
             self.running.cx.client.dismiss(worker);
         }
     }
 
-    /// Runs a command in the service's container; nothing when it did not end in time.
+    /// Runs a command in the service's container; `None`: it did not end in time.
     pub async fn exec(&self, command: &[String]) -> Diagnosed<Option<ExecOutput>> {
         let limit = self.patience();
         match self.running.cx.run.daemon.exec(&self.running.booted.container, command, limit).await {
@@ -61,7 +61,7 @@ impl<'a> ServiceAccess<'a> {
         }
     }
 
-    /// The engine could not ask the service.
+    /// The diagnosis of an engine that could not run a check.
     pub fn unheard(&self, error: &DockerError) -> Diagnosis {
         let diagnosis = docker_diagnosis(error, Code::SandboxFailed, "asking a service of the sandbox");
         Diagnosis { message: self.running.cx.mask.apply(&diagnosis.message), ..diagnosis }
@@ -82,7 +82,7 @@ impl<'a> ServiceAccess<'a> {
         Ok(worker)
     }
 
-    /// The worker that sees what the service sees.
+    /// The worker that mounts the service's volumes.
     pub async fn reader(&mut self) -> Diagnosed<Arc<Worker>> {
         if let Some(worker) = &self.reader {
             return Ok(Arc::clone(worker));

@@ -1,5 +1,5 @@
-//! The checks that the owner of a service has configured. They run once the service is ready, again and again until
-//! they pass or the service's time is over: many services still warm up after they report healthy.
+//! The user's own checks. They run once the service is ready, and are repeated until they pass or the service's time
+//! is over: many services still warm up after they report healthy.
 
 mod access;
 mod result;
@@ -33,13 +33,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 const HTTP_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for the ports of one attempt: they should be open already.
 const TCP_PATIENCE: Duration = Duration::from_millis(400);
-/// Most bytes of a response body that are read: a worker answers in one line.
+/// Bound on the bytes of a response body; a worker answers in one line.
 const BODY: usize = 128 * 1024;
 /// Most lines and bytes of a log that are searched.
 const LOG: (usize, usize) = (1_000_000, 16 * 1024 * 1024);
 
-/// Runs all configured checks of a service whose time to pass them began at `clock`. A check that fails does not keep
-/// the others from running, so that the report tells all that is wrong.
+/// Runs all configured checks of a service; `clock` is the beginning of its time to pass them. A failing check does
+/// not keep the others from running, so that the report names all failures.
 pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, clock: StdInstant) -> Diagnosed<Proof> {
     let deadline = Instant::from_std(clock) + running.timeout();
     let mut access = ServiceAccess::new(running, deadline);
@@ -63,7 +63,7 @@ pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, c
                 if worse {
                     broken = Some(diagnosis);
                 }
-                // The service is gone: the other checks cannot run.
+                // The service has ended: the other checks cannot run.
                 if is_over {
                     break;
                 }
@@ -92,7 +92,7 @@ async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<O
             Ok(heard) => heard,
             Err(diagnosis) => return Err(access.running.exit_diagnosis().await.unwrap_or(diagnosis)),
         };
-        // A query copies the database first: after a long copy follows a pause as long.
+        // A query copies the database first, so the pause is as long as the last query.
         let pause = if matches!(question.ask, CheckSpec::Sqlite { .. }) { PAUSE.max(began.elapsed()) } else { PAUSE };
         let again = Instant::now() + pause < access.deadline;
         match heard {

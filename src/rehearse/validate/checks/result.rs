@@ -1,4 +1,4 @@
-//! Judges what a check got: pass, fail, or no answer.
+//! Judges the answer to a check: pass, fail, or no answer.
 
 use std::time::Duration;
 
@@ -72,13 +72,13 @@ date +%s
 pub(super) enum CheckResult {
     /// The answer is as expected.
     Pass,
-    /// The answer is another, and may still change.
+    /// The answer is wrong, and may still change.
     Fail(String),
-    /// The answer is another, and will not change.
+    /// The answer is wrong, and will not change.
     FailFinal(String),
     /// There is no answer yet.
     Retry(String),
-    /// The check makes no sense here, or the image has nothing to run it with.
+    /// The check cannot be asked: it makes no sense here, or the image lacks the program for it.
     Invalid(String),
 }
 
@@ -87,7 +87,7 @@ pub(super) fn sql_command(query: &str, database: Option<&str>) -> Vec<String> {
     ["sh", "-c", SQL, "sh", query, database.unwrap_or_default()].map(str::to_owned).to_vec()
 }
 
-/// The command that looks at a file.
+/// The command that reads the facts of a file.
 pub(super) fn file_command(path: &str, hash: bool) -> Vec<String> {
     ["sh", "-c", FILE, "sh", path, if hash { "hash" } else { "" }].map(str::to_owned).to_vec()
 }
@@ -323,8 +323,7 @@ pub(super) fn ports(ports: &[u16]) -> String {
     if ports.len() == 1 { format!("port {words}") } else { format!("ports {words}") }
 }
 
-/// The beginning of foreign text without secrets. Masked before it is cut, so that no half of a secret is left at the
-/// end.
+/// The beginning of foreign text with secrets masked. Masked before it is cut, so that no half of a secret is left.
 fn quoted(text: &str, mask: &Mask) -> String {
     let text: String = mask.apply(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match text.char_indices().nth(QUOTED) {
@@ -334,7 +333,7 @@ fn quoted(text: &str, mask: &Mask) -> String {
     }
 }
 
-/// Base64 with padding, as the basic scheme of HTTP has it.
+/// Base64 with padding, for HTTP's basic scheme.
 pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
