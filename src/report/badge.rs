@@ -32,7 +32,7 @@ pub struct BadgeReporter {
 }
 
 impl BadgeReporter {
-    /// A report that is called `name` and goes to `target`.
+    /// A badge with the name `name` for messages, written to `target`.
     pub fn new(name: String, target: AtomicFile) -> Self {
         Self { name, target }
     }

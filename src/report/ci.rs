@@ -1,4 +1,4 @@
-//! What a CI system gets in its own format, beside the reports that were asked for.
+//! Output for a CI system in its own format, besides the reports that were asked for.
 //!
 //! GitHub gets annotations in the log, and a summary and outputs in the step's files. Gitea gets the summary and the
 //! outputs. GitLab gets foldable sections in the log. Lines for the log go to standard error, after the output for

@@ -1,4 +1,4 @@
-//! The one consumer of events: orders them, folds them into the outcome and hands each to all reporters.
+//! The only consumer of events: orders them, folds them into the outcome and passes each to all reporters.
 //!
 //! Only [`Outcome`] judges. A reporter that fails or panics is dropped with one warning and noted in
 //! [`Outcome::lost_reports`].
@@ -21,7 +21,7 @@ enum Message {
     End,
 }
 
-/// Where the engine sends its facts. Cheap to clone and to share between threads.
+/// The sender of facts. Cheap to clone and to share between threads.
 #[derive(Clone)]
 pub struct EventSink {
     sender: Sender<Message>,
@@ -31,7 +31,7 @@ pub struct EventSink {
 impl EventSink {
     /// Sends a fact, stamped with the current time. After [`Dispatcher::finish`] facts are dropped.
     pub fn send(&self, fact: Fact) {
-        // The receiver goes only after the end of the run, when no reporter is left.
+        // The receiver is dropped only after the end of the run, when no reporter is left.
         let _ = self.sender.send(Message::Event(Event { at: (self.clock)(), fact }));
     }
 
@@ -77,9 +77,9 @@ impl Dispatcher {
     }
 }
 
-/// Hands the events of a recorded run to `reporters`, with their own times; returns the outcome. The outcome of a
-/// killed run stays unfinished. The reporters get [`Fact::RunFinished`] at the time of its last event nevertheless,
-/// so that they write their files; the outcome shows them that the run itself had no end.
+/// Passes the events of a recorded run to `reporters`, with their own times; returns the outcome. The outcome of a
+/// killed run stays unfinished. The reporters still get [`Fact::RunFinished`], at the time of the last event, so that
+/// they write their files; the outcome tells them that the run had no end.
 pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterator<Item = Event>) -> Outcome {
     let mut event_loop = EventLoop { reporters, outcome: Outcome::new() };
     let mut last = Timestamp::UNIX_EPOCH;
@@ -105,7 +105,7 @@ impl EventLoop {
             match message {
                 Message::Event(event) => self.take(&event),
                 Message::Record(case, answer) => {
-                    // The thread that asked may have ended.
+                    // The asking thread may have ended.
                     let _ = answer.send(self.outcome.case(&case).cloned());
                 }
                 Message::End => break,

@@ -50,7 +50,7 @@ impl Reporter for EventsReporter {
     }
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
-        // The record of a killed run has no end, and so has its copy.
+        // The record of a killed run has no end, and neither has its copy.
         if event.fact == Fact::RunFinished && outcome.finished.is_none() {
             return Ok(());
         }
@@ -62,8 +62,8 @@ impl Reporter for EventsReporter {
     }
 }
 
-/// The JSON Schema (draft 2020-12) of a line, for programs that check or read records. The schema demands the fields
-/// of today and allows others.
+/// The JSON Schema (draft 2020-12) of a line, for programs that check or read records. The schema requires the
+/// current fields and allows others.
 pub const SCHEMA: &str = include_str!("events/events.schema.json");
 
 #[cfg(test)]

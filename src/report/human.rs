@@ -1,4 +1,4 @@
-//! For people, on standard error: a line a step, and what became of it at the end.
+//! Output for people, on standard error: a line for each step, and the result at the end.
 //!
 //! A single case needs no name before its lines. Several cases have their names before each line and a table at the
 //! end. Foreign text is quoted after a bar, so that no log can move the cursor or command a CI system.
@@ -26,10 +26,11 @@ mod table;
 
 pub use style::{HumanStyle, Tone};
 
-/// Without progress bars, a step that takes long says so this often: CI systems end a job that is silent for too long.
+/// Interval of a message about a step that takes long, without progress bars: CI systems end a job that is silent for
+/// too long.
 const SIGN_OF_LIFE: f64 = 60.0;
 
-/// Names longer than this do not move the lines of the others.
+/// Longest name that the names' column is made wide for.
 const NAME_COLUMN: usize = 32;
 
 /// Writes the output for people.
@@ -40,7 +41,7 @@ pub struct HumanReporter {
     running: BTreeMap<u64, Running>,
     single: bool,
     name_width: usize,
-    /// Nobody reads any more.
+    /// Whether the reader has gone.
     deaf: bool,
 }
 
@@ -79,7 +80,7 @@ impl HumanReporter {
         let out = &mut self.out;
         let written = self.bars.aside(|| out.write_all(text.as_bytes()).and_then(|()| out.flush()));
         match written {
-            // `rehearsa test 2>&1 | head`: the reader has read enough.
+            // `rehearsa test 2>&1 | head`: the reader has gone, which is no error.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.deaf = true;
                 Ok(())
@@ -88,8 +89,7 @@ impl HumanReporter {
         }
     }
 
-    /// What stands before the lines about these cases: the case, or the stack of all; nothing in a run of a single
-    /// case.
+    /// The prefix of lines about these cases: the case, or the stack of all; empty in a run of a single case.
     fn prefix(&self, cases: &[ServiceName]) -> String {
         let name = match cases {
             _ if self.single => return String::new(),
@@ -183,14 +183,14 @@ impl HumanReporter {
         )
     }
 
-    /// What the sandbox took away from a service that came up nevertheless, briefly.
+    /// A line for each setting that the sandbox changed for a service that passed nevertheless.
     fn notable(&self, case: &CaseRecord) -> Vec<String> {
         let mark = self.style.paint(Tone::Doubtful, "!");
         let changes = case.info.changes.iter().filter(|change| change.notable);
         changes.map(|change| format!("{mark} Changed in the sandbox: {}", wording::change(change))).collect()
     }
 
-    /// The diagnoses of a case that is not green, and what the sandbox changed.
+    /// The diagnoses of a case that is not green, and the changes by the sandbox.
     fn details(&self, case: &CaseRecord) -> Vec<String> {
         let deciding = wording::deciding(case);
         let mut lines = wording::explain(&deciding);
@@ -333,7 +333,7 @@ impl Reporter for HumanReporter {
     }
 }
 
-/// Steps of which people only want to hear when they break.
+/// Steps that people see only if they break.
 fn is_routine(step: &Step) -> bool {
     match step {
         Step::Worker | Step::Canary | Step::Verify { .. } | Step::Settle { .. } | Step::Teardown => true,

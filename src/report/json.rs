@@ -1,6 +1,6 @@
 //! JSON with its own schema ([`schema`]), rewritten while the run goes on.
 //!
-//! Strings are what they were, escaped: a program that shows them has to make them fit for its own readers.
+//! Strings keep their content, escaped; a program that displays them has to make them fit for its own readers.
 
 use std::io::{self, Write};
 

@@ -44,7 +44,7 @@ impl Page<'_> {
         let mut report = Report::new(RUN_SUITE);
         let started = self.outcome.started.unwrap_or(self.now);
         if self.flavor == JunitFlavor::Default {
-            // The type that is asked for belongs to a crate that nothing else here needs: it parses itself.
+            // The type belongs to a crate that nothing else here needs, so the text is parsed into it.
             report.timestamp = rfc3339(started).parse().ok();
         }
         report.time = Some(between(started, self.outcome.finished.unwrap_or(self.now)));
@@ -74,7 +74,8 @@ impl Page<'_> {
         for (name, value) in [("session", session), ("rehearsa.version", version), ("engine", engine)] {
             suite.add_property(property(name, value));
         }
-        // Readers know a case by suite, class and name; two names may differ in nothing that can be shown.
+        // Readers identify a case by suite, class and name; two names may differ only in characters that cannot be
+        // shown.
         let mut names = BTreeSet::new();
         for case in cases {
             let mut test = self.test_case(case);

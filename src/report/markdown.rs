@@ -38,7 +38,7 @@ impl Render for Markdown {
     }
 }
 
-/// The summary of the run as it is now, within `cap` bytes unless not even the counts fit in them.
+/// The summary of the run in its current state, within `cap` bytes unless not even the counts fit.
 pub fn summary(outcome: &Outcome, cap: usize) -> String {
     let mut page = Page::new(cap);
     page.must(&head(outcome));
@@ -46,7 +46,7 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
         return page.finish();
     }
     page.must("\n| service | verdict | proof | time | restored | source |\n| --- | --- | --- | ---: | ---: | --- |\n");
-    // What failed must not be crowded out by a long table.
+    // A long table must not crowd out the failures.
     let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome)));
     page.must(&more(left, "service", "services"));
     let more_proof = wording::more_proof(outcome.cases.iter().filter(|case| is_passed(case, outcome)));
@@ -101,7 +101,7 @@ fn more(left: usize, one: &str, many: &str) -> String {
     }
 }
 
-/// What became of the run, its counts, and what concerns no single case.
+/// The result of the run, its counts, and what concerns no single case.
 fn head(outcome: &Outcome) -> String {
     let mut text = format!("## {}\n\n{}\n", headline(outcome), counts(outcome));
     let mut add = |line: String| {
@@ -147,7 +147,7 @@ fn told(problem: &RunProblem<'_>, outcome: &Outcome) -> Vec<String> {
             }
             return lines;
         }
-        // The headline says so.
+        // The headline already says so.
         ProblemKind::NothingSelected => return Vec::new(),
     };
     vec![line]
@@ -214,7 +214,7 @@ fn row(case: &CaseRecord, outcome: &Outcome) -> String {
     )
 }
 
-/// A verdict that is seen from afar.
+/// A verdict with a symbol.
 fn label(standing: Progress, flaky: bool) -> &'static str {
     match standing {
         Progress::Ended(Verdict::Passed) if flaky => "✅ passed (flaky)",
@@ -239,7 +239,7 @@ fn source(info: &CaseInfo) -> String {
     text
 }
 
-/// What is worth knowing of a case that needs no details: why it was skipped, what else was seen when it passed.
+/// Remarks on a case without details: why it was skipped, or warnings of one that passed.
 fn remarks(case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
     let name = code(&case.info.name.to_string());
     let mut remarks = Vec::new();

@@ -15,15 +15,15 @@ use crate::model::outcome::Outcome;
 use crate::model::partition::{Partition, Sharing};
 use crate::model::service::ServiceName;
 
-/// Missing parts that are named one by one.
+/// Number of missing parts that are listed.
 const NAMED_PARTS: usize = 10;
 
-/// The run that several records tell of together.
+/// The run that several records make up.
 #[derive(Debug)]
 pub struct MergedRun {
     /// Its events, from its begin to its end.
     pub events: Vec<Event>,
-    /// What the person who merges should know: killed jobs, differing versions.
+    /// Notes for the user: killed jobs, differing versions.
     pub notes: Vec<String>,
 }
 
@@ -69,10 +69,10 @@ pub enum MergeError {
 
 /// One job that shared the work.
 struct Job {
-    /// What people call its record.
+    /// Its record's name for messages.
     file: String,
     events: Vec<Event>,
-    /// Its own outcome: what it began with, and how far each of its cases came.
+    /// Its own outcome: its plan, and the progress of each of its cases.
     outcome: Outcome,
 }
 
@@ -126,7 +126,7 @@ impl StepNumbers {
     }
 }
 
-/// Merges `records`, each with what people call its file. Parts may be given in any order.
+/// Merges `records`, each with its file's name for messages. Parts may be given in any order.
 ///
 /// # Errors
 ///
@@ -152,7 +152,7 @@ pub fn merge(records: Vec<(String, RunRecord)>) -> Result<MergedRun, MergeError>
 
 /// The begin of the merged run.
 fn run_started(jobs: &[Job]) -> Fact {
-    // Jobs that shared the work see one host and leave out the same services; other jobs each leave out their own.
+    // Parts of one run see one host and filter out the same services; independent jobs each filter out their own.
     let filtered_out = |is_part: bool| {
         let jobs = jobs.iter().filter(move |job| job.outcome.partition.is_some() == is_part);
         jobs.map(|job| job.outcome.filtered_out)
@@ -171,7 +171,7 @@ fn run_started(jobs: &[Job]) -> Fact {
     }
 }
 
-/// The different ones of `values`, in order, separated by commas.
+/// The distinct ones of `values`, in order, separated by commas.
 fn list_distinct<'a>(values: impl Iterator<Item = &'a str>) -> String {
     let mut distinct: Vec<&str> = Vec::new();
     for value in values {
@@ -182,7 +182,7 @@ fn list_distinct<'a>(values: impl Iterator<Item = &'a str>) -> String {
     distinct.join(", ")
 }
 
-/// All cases, in the plan's order where it is known: slices deal the cases out in turn.
+/// All cases, in the plan's order if that is known: the partition `slice` deals the cases out in turn.
 fn order_cases(jobs: &[Job]) -> Vec<CaseInfo> {
     let are_slices = jobs.iter().all(|job| job.outcome.partition.is_some_and(|part| part.sharing == Sharing::Slice));
     let mut placed: Vec<((usize, usize), &CaseInfo)> = Vec::new();
@@ -195,13 +195,13 @@ fn order_cases(jobs: &[Job]) -> Vec<CaseInfo> {
     placed.into_iter().map(|(_, info)| info.clone()).collect()
 }
 
-/// The last facts of the merged run: what concerns the whole of a job, missing parts, and the end. They stand at the
-/// end because a signal that ended one job did not end the others.
+/// The last facts of the merged run: facts about whole jobs, missing parts, and the end. They come last because a
+/// signal that ended one job did not end the others.
 fn closing_facts(jobs: &[Job]) -> Vec<Fact> {
     let killed = jobs.iter().filter(|job| job.was_killed());
     let mut facts: Vec<Fact> = killed.map(|job| job_was_killed(&job.file)).collect();
     for event in jobs.iter().flat_map(|job| &job.events).filter(|event| is_of_run(&event.fact)) {
-        // The fold keeps the last signal that it is told of; of two jobs the first one counts.
+        // The fold keeps the last signal it gets; of two jobs the first one counts.
         let is_known = facts.iter().any(|earlier| match (earlier, &event.fact) {
             (Fact::Interrupted { .. }, Fact::Interrupted { .. }) => true,
             (Fact::TimedOut { .. }, Fact::TimedOut { .. }) => true,
@@ -216,12 +216,12 @@ fn closing_facts(jobs: &[Job]) -> Vec<Fact> {
     facts
 }
 
-/// Concerns the whole run of a job.
+/// Whether a fact concerns the whole run of a job.
 fn is_of_run(fact: &Fact) -> bool {
     matches!(fact, Fact::Interrupted { .. } | Fact::TimedOut { .. } | Fact::LeftBehind { .. })
 }
 
-/// Concerns cases, and neither the whole run nor its begin and end.
+/// Whether a fact concerns cases, and not the whole run or its begin and end.
 fn is_of_cases(fact: &Fact) -> bool {
     !is_of_run(fact) && !matches!(fact, Fact::RunStarted { .. } | Fact::RunFinished)
 }
@@ -233,7 +233,7 @@ fn job_was_killed(file: &str) -> Fact {
     Fact::LeftBehind { diagnosis }
 }
 
-/// One sequence of several, by time. Each keeps its own order, even where its clock went back.
+/// Merges several sequences by time. Each keeps its own order, even if its clock went back.
 fn in_time(tracks: impl Iterator<Item = Vec<Event>>) -> Vec<Event> {
     let mut timed: Vec<(Timestamp, Event)> = Vec::new();
     for track in tracks {

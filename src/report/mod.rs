@@ -1,10 +1,10 @@
 //! Reports: everything that consumes the events of a run.
 //!
-//! One thread ([`dispatch`]) orders the events, folds them into the [`Outcome`] and hands both to every [`Reporter`].
-//! A reporter shows what happened and decides nothing; a reporter that fails is dropped without harm to the run. Each
-//! format has a file: [`human`], [`junit`], [`json`], [`tap`], … They share the words ([`wording`]), the units
-//! ([`units`]), the treatment of foreign text ([`text`]) and the files they write to ([`target`]). [`merge`] and
-//! [`not_green`] read records of earlier runs ([`events::read`]).
+//! One thread ([`dispatch`]) orders the events, folds them into the [`Outcome`] and passes both to every
+//! [`Reporter`]. A reporter shows what happened and decides nothing; a reporter that fails is dropped without harm to
+//! the run. Each format has a file: [`human`], [`junit`], [`json`], [`tap`], … They share the words ([`wording`]),
+//! the units ([`units`]), the treatment of foreign text ([`text`]) and the files they write to ([`target`]).
+//! [`merge`] and [`not_green`] read records of earlier runs ([`events::read`]).
 
 use std::io;
 

@@ -1,8 +1,7 @@
 //! The cases of an earlier run that were not green: what `--rerun-failed` rehearses again.
 //!
-//! They failed, errored, or did not end; or they were to run and never began, because the run was interrupted or
-//! enough had failed. Their names are in the record of the run and, for runs of which only that was kept, in its JSON
-//! report.
+//! They failed, errored or did not end, or they never began because the run was interrupted or enough had failed.
+//! Their names are in the record of the run, and in its JSON report for runs without a record.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -50,7 +49,7 @@ pub fn of_json_report(text: &[u8]) -> Result<Vec<String>, JsonReportError> {
     struct Version {
         schema_version: u32,
     }
-    // The version first: what a later report holds may not fit.
+    // The version is read first: a later report may not parse.
     let Version { schema_version: version } = serde_json::from_slice(text).map_err(JsonReportError::NoReport)?;
     if version > SCHEMA_VERSION {
         return Err(JsonReportError::Newer { version });
@@ -59,7 +58,7 @@ pub fn of_json_report(text: &[u8]) -> Result<Vec<String>, JsonReportError> {
     Ok(report.cases.into_iter().filter(|case| !case.is_settled()).map(|case| case.name).collect())
 }
 
-/// Of a JSON report, what is needed here.
+/// The part of a JSON report that is needed here.
 #[derive(Deserialize)]
 struct Report {
     cases: Vec<Case>,
@@ -84,8 +83,8 @@ impl Case {
         }
     }
 
-    /// It was to run and never began. The first reports have no field for this; but of the skipped cases, only these
-    /// have an end in them.
+    /// Whether it was selected and never began. The first reports have no field for this; among their skipped cases,
+    /// only these have an end.
     fn was_put_off(&self) -> bool {
         self.put_off || (self.skipped.is_some() && self.finished.is_some())
     }

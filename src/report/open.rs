@@ -1,5 +1,5 @@
 //! Opens the reports that were asked for, before anything is started: a report that cannot be written is an error at
-//! once, not after an hour of rehearsals.
+//! once, and not after an hour of rehearsals.
 
 use std::cell::Cell;
 use std::fs;
@@ -87,8 +87,8 @@ pub enum ReportError {
 }
 
 /// Opens the reports; the one that goes to `-` gets `stdout`. Reports of an earlier run at their places are removed,
-/// so that none of them passes for this run's report if this run never writes one. Metrics stay: they are of all runs
-/// so far.
+/// so that none of them is taken for this run's report if this run never writes one. Metrics stay, since they cover
+/// all runs.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ fn opened(
     if let Some(dir) = &targets.dir {
         fs::create_dir_all(dir).map_err(|source| ReportError::Folder { folder: dir.clone(), source })?;
     }
-    // All places are checked before the first is changed.
+    // All places are checked before the first one is changed.
     for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
         check_place(form.name(), path)?;
     }
@@ -171,7 +171,7 @@ fn reporter(
     targets: &ReportTargets,
     paced: fn(AtomicFile) -> AtomicFile,
 ) -> io::Result<Box<dyn Reporter>> {
-    // Some grow while the run goes on, so that a reader can follow them; the others are written as a whole.
+    // Streams grow during the run, so that a reader can follow them; the others are written as a whole.
     let stdout = Cell::new(stdout);
     let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
     let whole = || stdout.take().map_or_else(|| AtomicFile::file(path), |out| Ok(AtomicFile::stream(out))).map(paced);
@@ -184,7 +184,7 @@ fn reporter(
         Form::Events => Box::new(EventsReporter::new(name, stream()?)),
         Form::Ctrf => Box::new(SnapshotReport::new(name, whole()?, Ctrf)),
         Form::Prometheus => {
-            // The earlier file is what this one goes on from, and stays until then.
+            // The metrics continue the earlier file, which stays until then.
             let earlier = (!is_stdout(path)).then(|| path.to_owned());
             let target = stdout.take().map_or_else(|| AtomicFile::keeping(path), |out| Ok(AtomicFile::stream(out)))?;
             Box::new(PrometheusReporter::new(name, target, earlier))

@@ -1,4 +1,4 @@
-//! Problems of the run that belong to no case: it was interrupted, something was left behind, …
+//! Problems of the run that belong to no case: an interruption, objects left behind, …
 //!
 //! Every report shows every problem in its own way (a test, a `Bail out!`, a line at the top), so that a run that is
 //! no success is green in none of them. Each report matches [`ProblemKind`] without a wildcard, so that the compiler
@@ -17,19 +17,19 @@ pub const RUN_SUITE: &str = "rehearsa";
 /// The kinds of problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// The run goes on, or was killed.
+    /// The run is still running, or was killed.
     Unfinished,
     /// A signal ended it.
     Interrupted,
     /// A part of the shared work has no record.
     PartMissing,
-    /// Something could not be removed, or broke after its cases were over.
+    /// Something could not be removed, or failed after its cases had ended.
     LeftBehind,
     /// The run's time was over before its end.
     TimedOut,
     /// A report could not be written.
     ReportLost,
-    /// No service was selected, and one should have been.
+    /// No service was selected, which is a failure here.
     NothingSelected,
 }
 
@@ -80,8 +80,8 @@ impl<'a> RunProblem<'a> {
     }
 }
 
-/// The problems of the run as it is now, the gravest first; none in a run that can be a success. They agree with the
-/// exit code; only a run that has not ended has no exit code.
+/// The problems of the run in its current state, the gravest first; empty for a run that can be a success. They agree
+/// with the exit code, which a run has only at its end.
 pub fn run_problems(outcome: &Outcome) -> Vec<RunProblem<'_>> {
     let mut problems = Vec::new();
     if outcome.finished.is_none() {

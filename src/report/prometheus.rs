@@ -59,14 +59,14 @@ impl Reporter for PrometheusReporter {
         if !matches!(event.fact, Fact::RunFinished) {
             return Ok(());
         }
-        // Not read earlier: another run may have written the file meanwhile.
+        // Read only now: another run may have written the file meanwhile.
         let mut book = self.earlier.as_deref().map(read).unwrap_or_default();
         take(&mut book, outcome, event.at);
         self.target.update(true, true, |out| out.write_all(book.text().as_bytes()))
     }
 }
 
-/// The metrics of earlier runs. A file that cannot be read gives a warning and no metrics.
+/// The metrics of earlier runs. A file that cannot be read gives a warning and empty metrics.
 fn read(path: &Path) -> MetricFile {
     let lost = |why: &str| {
         tracing::warn!("the earlier metrics in {} are lost: {why}", path.display());
@@ -129,8 +129,8 @@ fn take(book: &mut MetricFile, outcome: &Outcome, now: Timestamp) {
 fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended: f64) {
     let Progress::Ended(verdict) = Progress::of(case, outcome) else { return };
     entry.verdict = match verdict {
-        // This run found out nothing about the service, except that it is to be rehearsed: an alert that leaves out
-        // skipped services must not leave out this one.
+        // This run found out nothing about the service, except that it is not skipped by its settings: an alert that
+        // excludes skipped services must not exclude this one.
         Verdict::Skipped if case.not_started() => entry.verdict.filter(|earlier| *earlier != Verdict::Skipped),
         verdict => Some(verdict),
     };

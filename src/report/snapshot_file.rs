@@ -1,7 +1,7 @@
-//! Reports that are written as whole files and rewritten while the run goes on.
+//! Reports that are written as whole files, again and again during the run.
 //!
 //! After an event that can change a report, the whole report is written beside the old one and replaces it, as often
-//! as that costs little. So a killed run leaves complete and valid files. A form only implements [`Render`].
+//! as the cost allows. So a killed run leaves complete and valid files. A format only implements [`Render`].
 
 use std::io::{self, Write};
 
@@ -12,9 +12,9 @@ use super::target::AtomicFile;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::Outcome;
 
-/// A form of report that is written as a whole.
+/// A format of report that is written as a whole.
 pub trait Render: Send {
-    /// Takes each fact, for a form that shows more than the outcome keeps.
+    /// Takes each fact, for a format that shows more than the outcome keeps.
     fn hear(&mut self, _fact: &Fact) {}
 
     /// Writes the report of the run as it is at the time `now`.
@@ -25,7 +25,7 @@ pub trait Render: Send {
     fn render(&self, outcome: &Outcome, now: Timestamp, out: &mut dyn Write) -> io::Result<()>;
 }
 
-/// Writes a report in the form `F`.
+/// Writes a report in the format `F`.
 pub struct SnapshotReport<F> {
     name: String,
     target: AtomicFile,
@@ -51,7 +51,7 @@ impl<F: Render> Reporter for SnapshotReport<F> {
     }
 }
 
-/// Whether a fact can change a report. All can, except a step's progress: no report shows that.
+/// Whether a fact can change a report: all can, except the progress of a step, which no report shows.
 fn is_news(fact: &Fact) -> bool {
     !matches!(fact, Fact::StepProgress { .. })
 }

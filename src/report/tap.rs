@@ -68,7 +68,7 @@ impl TapReporter {
     }
 
     fn end(&mut self, outcome: &Outcome) -> io::Result<()> {
-        // From the record of a killed run: its own stream ended here, too.
+        // The record of a killed run: its own stream ended here, too.
         if outcome.finished.is_some() {
             for case in &outcome.cases {
                 self.point(case, outcome)?;
@@ -152,7 +152,7 @@ fn point(number: usize, case: &CaseRecord, outcome: &Outcome) -> Vec<String> {
         Progress::Ended(Verdict::Skipped) => {
             lines.push(format!("ok {number} - {name} # SKIP {}", escaped(&wording::skip_reason(case))));
         }
-        // A point is only written for a case that has ended, so any other standing cannot be green.
+        // A test point is written only for a case that has ended, so any other progress cannot be green.
         Progress::Ended(Verdict::Failed | Verdict::Errored) | Progress::Running | Progress::Waiting => {
             lines.push(format!("not ok {number} - {name}"));
             let mut fields = diagnosis_fields(&wording::deciding(case));
@@ -185,7 +185,7 @@ fn step(number: usize, record: &StepRecord, case: &CaseRecord) -> Vec<String> {
     }
 }
 
-/// A key of a YAML block and its value; a list is a text of lines.
+/// A key of a YAML block and its value; a list is a string with one line an item.
 type YamlField = (&'static str, Value);
 
 fn diagnosis_fields(diagnosis: &Diagnosis) -> Vec<YamlField> {
@@ -224,7 +224,7 @@ fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
         fields.push(("attempts", (case.earlier.len() + 1).into()));
         fields.push(("earlier", lines(case.earlier.iter().map(attempt).collect())));
     }
-    // Readers of TAP do not need the log of a service that passed.
+    // The log of a service that passed is left out.
     if case.verdict() != Verdict::Passed {
         fields.push(("log", lines(text::Tail::of(&case.log_tail, LOG_CAP).noticed())));
     }
@@ -246,18 +246,18 @@ fn scalar(value: &Value) -> String {
     value.to_string().replace("##", "#\\x23")
 }
 
-/// Fit for a comment line.
+/// Makes a text fit for a comment line.
 fn comment(line: &str) -> String {
     format!("# {}", text::without_commands(&text::one_line(line)))
 }
 
-/// Fit for the description of a test point, which must not start with a digit.
+/// Makes a text fit for the description of a test point, which must not start with a digit.
 fn description(words: &str) -> String {
     let words = escaped(&text::one_line(words));
     if words.starts_with(|c: char| c.is_ascii_digit()) { format!("service {words}") } else { words }
 }
 
-/// Without what TAP reads as a directive or an escape.
+/// Escapes what TAP reads as a directive or an escape.
 fn escaped(words: &str) -> String {
     text::without_commands(words).replace('\\', "\\\\").replace('#', "\\#")
 }

@@ -1,4 +1,4 @@
-//! Where reports are written: whole files that are replaced atomically, and streams that are appended to.
+//! Files and streams that reports are written to: whole files are replaced atomically, streams grow.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Rewriting may take one part in this many of the time that passes.
+/// Rewriting may take at most one part in this many of the elapsed time.
 const SHARE: u32 = 10;
 
 /// Bytes that are written at a time.
@@ -46,7 +46,7 @@ impl AtomicFile {
     ///
     /// When a file that is not a regular one cannot be opened.
     pub fn keeping(path: &Path) -> io::Result<Self> {
-        // A link to a report stays a link: what it points to is replaced.
+        // A symbolic link stays; the file it points to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if is_special(&path) {
             return Ok(Self::stream(Stream::file(&path)?));
@@ -97,7 +97,7 @@ impl AtomicFile {
     }
 }
 
-/// How often a report is rewritten: at once when that is cheap, and seldom enough when it is not.
+/// The pace of rewriting: at once if that is cheap, and seldom enough if not.
 #[derive(Default)]
 struct Pace {
     only_last: bool,
@@ -160,7 +160,7 @@ pub fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// `path` exists and is neither a regular file nor a folder, so it must not be replaced: think of `/dev/null`.
+/// Whether `path` is neither a regular file nor a folder and must not be replaced, such as `/dev/null`.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }

@@ -1,18 +1,19 @@
-//! Foreign text (logs, messages, names) made fit to be shown: no terminal codes, no control characters, no commands to
-//! whoever reads the output, and no more of it than a reader can take.
+//! Makes foreign text (logs, messages, names) fit for display: no terminal codes, no control characters, no commands
+//! to CI systems, and a bounded length.
 //!
-//! This changes the look of a text, never its words. Each format escapes its own characters (`<`, `#`, quotes) itself.
+//! Only the look of a text changes, never its words. Each format escapes its own characters (`<`, `#`, quotes)
+//! itself.
 
-/// Bytes of a log that a report holds for one case. The tail is kept: services say what is wrong last.
+/// Bytes of a log that a report holds for one case. The end is kept, since services say last what is wrong.
 pub const LOG_CAP: usize = 64 * 1024;
 
 /// Replaces a character that cannot be shown.
 const UNSHOWABLE: char = '\u{FFFD}';
 
-/// `text` without terminal codes and control characters; line feeds stay, tabs become blanks, what else cannot be
-/// shown becomes `U+FFFD`. The result may go into XML 1.0.
+/// Removes terminal codes and control characters; line feeds stay, tabs become blanks, and other characters that
+/// cannot be shown become `U+FFFD`. The result may go into XML 1.0.
 pub fn clean(text: &str) -> String {
-    // Most text is like this, and a report cleans a lot of it.
+    // Most text needs no change, and a report cleans a lot of text.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
         return text.to_owned();
     }
@@ -21,7 +22,7 @@ pub fn clean(text: &str) -> String {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            // Progress displays go back to the start of their line: each state is a line of its own.
+            // Progress displays return to the start of their line: each state becomes a line.
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' | '\n' => clean.push('\n'),
             '\t' => clean.push_str("    "),
@@ -32,12 +33,13 @@ pub fn clean(text: &str) -> String {
     clean
 }
 
-/// Not in XML 1.0, or turning the direction of the text around it (a log must not look like what it is not).
+/// Whether a character is not allowed in XML 1.0, or turns the direction of the text around it, which would make a
+/// log look like something else.
 fn is_unshowable(c: char) -> bool {
     matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// [`clean`], in one line.
+/// Like [`clean`], as one line.
 pub fn one_line(text: &str) -> String {
     let text = clean(text);
     if !text.contains('\n') && text.trim().len() == text.len() {
@@ -46,7 +48,7 @@ pub fn one_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The first line of `text` that says something, [`clean`].
+/// The first line of `text` that is not blank, after [`clean`].
 pub fn first_line(text: &str) -> String {
     clean(text).lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
@@ -64,8 +66,8 @@ fn strip_ansi(text: &str) -> String {
     plain
 }
 
-/// Bytes of the escape sequence that `text` starts with. Of a sequence that does not end in its line only the escape
-/// character goes: the words after it are evidence.
+/// Length in bytes of the escape sequence at the start of `text`. If the sequence does not end in its line, only the
+/// escape character counts: the words after it are evidence.
 fn escape_length(text: &str) -> usize {
     let mut chars = text.char_indices();
     let first = chars.next().map_or('\u{1B}', |(_, c)| c);
@@ -97,7 +99,7 @@ fn escape_length(text: &str) -> usize {
     }
 }
 
-/// `line` changed so that no CI system takes it for a command: `::error::` at its start, `##[add-mask]` or `##vso[…]`
+/// Changes `line` so that no CI system takes it for a command: `::error::` at its start, `##[add-mask]` or `##vso[…]`
 /// anywhere.
 pub fn without_commands(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
@@ -119,7 +121,7 @@ pub fn without_commands(line: &str) -> String {
     safe
 }
 
-/// The last lines of a log, [`clean`] and within `cap` bytes.
+/// The last lines of a log, after [`clean`], within `cap` bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tail {
     /// The lines, oldest first.
@@ -159,7 +161,7 @@ impl Tail {
         Self { lines: kept, cut }
     }
 
-    /// Says that something was cut, if it was.
+    /// A notice of the cut; `None` if nothing was cut.
     pub fn notice(&self) -> Option<String> {
         (self.cut > 0).then(|| format!("[{} cut here, only the end is kept]", super::units::bytes(self.cut as u64)))
     }

@@ -1,6 +1,6 @@
 //! The words that all reports share: for steps, verdicts and diagnoses.
 //!
-//! All returned text is [`text::clean`]. Reports that CI systems show make commands in it harmless themselves.
+//! All returned text went through [`text::clean`]. Reports that CI systems show neutralise commands in it themselves.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::model::mount::Strategy;
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::service::ServiceName;
 
-/// Stands before every line of foreign text, so that no reader takes it for Rehearsa's text or for a command.
+/// Prefix of every line of foreign text, so that no reader takes it for Rehearsa's text or for a command.
 pub const QUOTE: &str = "  │ ";
 
 /// Lines of a log that an explanation quotes.
@@ -22,7 +22,7 @@ pub const QUOTED_LINES: usize = 20;
 /// Characters of a quoted line.
 pub const QUOTED_CHARS: usize = 500;
 
-/// The words for a step: while it runs or when it broke, and when it is done.
+/// The words for a step: while it runs or if it broke, and when it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepWords {
     /// `Booting container`.
@@ -32,7 +32,7 @@ pub struct StepWords {
 }
 
 impl StepWords {
-    /// For a step that is shown to `cases`: a service that is none of them is a dependency. `healthy` tells that the
+    /// The words for a step that is shown to `cases`: a service that is none of them is a dependency. `healthy`: the
     /// service has a healthcheck that passed before.
     pub fn of(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> Self {
         let (doing, done) = words(step, cases, healthy, seconds);
@@ -40,13 +40,13 @@ impl StepWords {
         Self { done: done.map_or_else(|| doing.clone(), |done| text::one_line(&done)), doing }
     }
 
-    /// For a step in the record of a case.
+    /// The words for a step in the record of a case.
     pub fn of_record(record: &StepRecord, case: &CaseRecord) -> Self {
         let healthy = is_healthy(case, &record.step);
         Self::of(&record.step, std::slice::from_ref(&case.info.name), healthy, record.seconds())
     }
 
-    /// The words that fit how it ended (`None`: not yet), with the result: `Cloning volume x … 412 files, 38 MB`.
+    /// The words for its result (`None`: not ended), with the amount: `Cloning volume x … 412 files, 38 MB`.
     pub fn line(&self, result: Option<&StepResult>) -> String {
         match result {
             Some(StepResult::Done { amount: Some(amount), .. }) => {
@@ -60,7 +60,7 @@ impl StepWords {
     }
 }
 
-/// Whether the service that `step` is about passed its healthcheck in this rehearsal.
+/// Whether the service of `step` passed its healthcheck in this rehearsal.
 pub fn is_healthy(case: &CaseRecord, step: &Step) -> bool {
     let Step::Settle { service } = step else { return false };
     case.steps.iter().any(|record| {
@@ -139,7 +139,7 @@ fn checking(check: &CheckSummary) -> (String, String) {
     }
 }
 
-/// What a green rehearsal has shown, in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck
+/// The proof of a green rehearsal in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck
 /// passed)`. `None` for a rehearsal that is not green.
 pub fn proof(case: &CaseRecord) -> Option<String> {
     let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?;
@@ -163,7 +163,7 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
     Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
 }
 
-/// What would show more, for each proof below the highest: the proof, what it takes, and the cases that have it.
+/// For each proof below the highest: the proof, what would show more, and the cases that have it.
 pub fn more_proof<'a>(cases: impl Iterator<Item = &'a CaseRecord>) -> Vec<(Proof, &'static str, Vec<&'a CaseRecord>)> {
     let mut all: Vec<(Proof, &'static str, Vec<&CaseRecord>)> = Vec::new();
     for case in cases.filter(|case| case.verdict() == Verdict::Passed) {
@@ -183,7 +183,7 @@ pub fn evidence_line(evidence: &Evidence) -> String {
     text::shortened(&text::one_line(&format!("{}: {words}", evidence.level.name())), QUOTED_CHARS)
 }
 
-/// What the result of a rehearsal is called: `Restore Simulation: SUCCESS`.
+/// The name of a verdict in headlines: `Restore Simulation: SUCCESS`.
 pub fn headline(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "SUCCESS",
@@ -202,7 +202,7 @@ pub fn severity_name(severity: Severity) -> &'static str {
     }
 }
 
-/// Where a rehearsal stands.
+/// The progress of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It has not begun.
@@ -277,7 +277,7 @@ fn quoted_log(log: &[String]) -> Vec<String> {
     std::iter::once(heading).chain(tail.lines[from..].iter().map(|line| quoted(line))).collect()
 }
 
-/// A foreign line; of a line that is too long the end is kept.
+/// A foreign line; of a line that is too long, the end is kept.
 fn quoted(line: &str) -> String {
     let length = line.chars().count();
     if length <= QUOTED_CHARS {

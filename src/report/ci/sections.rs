@@ -51,7 +51,7 @@ fn sections(outcome: &Outcome) -> String {
 }
 
 fn section(case: &CaseRecord, name: &str, room: usize) -> String {
-    // GitLab shows the time between the two; a rehearsal that was never done has none.
+    // GitLab shows the time between the two marks; a rehearsal that never ran has none.
     let begin = case.started.unwrap_or(Timestamp::UNIX_EPOCH).as_second();
     let end = case.finished.map_or(begin, Timestamp::as_second);
     let verdict = wording::headline(case.verdict());

@@ -29,7 +29,7 @@ impl SummaryReporter {
 
     fn write(&mut self, outcome: &Outcome, last: bool) -> io::Result<()> {
         if !is_regular(&self.path) {
-            // What went into a pipe cannot be replaced.
+            // Text that went into a pipe cannot be replaced.
             let text = markdown::summary(outcome, markdown::CAP);
             return if last { appending(&self.path)?.write_all(text.as_bytes()) } else { Ok(()) };
         }
@@ -135,7 +135,7 @@ fn verdict(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// An output of several lines, up to a line that none of them is.
+/// An output of several lines, ended by a line that none of them equals.
 fn lines(name: &str, session: &str, lines: &[String]) -> String {
     let session: String = session.chars().filter(char::is_ascii_alphanumeric).collect();
     let mut end = format!("rehearsa_{session}");

@@ -1,5 +1,5 @@
-//! Reads the record of a run back. Damage and lines of a later version are errors with their line number, never passed
-//! over: a verdict could depend on them.
+//! Reads the record of a run. Damaged lines and lines of a later version are errors with their line number and are
+//! never skipped: a verdict could depend on them.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,12 +13,12 @@ use crate::model::outcome::Outcome;
 pub struct RunRecord {
     /// In order; the first is the begin of the run.
     pub events: Vec<Event>,
-    /// The last event is the end of the run. Otherwise the run was killed, or goes on still.
+    /// Whether the last event is the end of the run. Otherwise the run was killed, or is still running.
     pub ended: bool,
 }
 
 impl RunRecord {
-    /// What the events come to; unfinished when the record has no end.
+    /// The outcome of the events; unfinished if the record has no end.
     pub fn outcome(&self) -> Outcome {
         let mut outcome = Outcome::new();
         self.events.iter().for_each(|event| outcome.apply(event));
@@ -30,7 +30,7 @@ impl RunRecord {
 #[derive(Debug, thiserror::Error)]
 #[error("{file}{place}: {problem}", place = line.map(|line| format!(", line {line}")).unwrap_or_default())]
 pub struct RecordError {
-    /// What people call its file.
+    /// The file's name for messages.
     pub file: String,
     /// The line, from 1; `None` when the problem is the whole file.
     pub line: Option<usize>,
@@ -73,8 +73,8 @@ pub enum RecordProblem {
     AfterEnd,
 }
 
-/// Reads the record `text` from the file that people call `file`. A last line that the death of its writer cut off is
-/// left out.
+/// Reads the record `text`; `file` is its name for messages. A last line that was cut off when its writer was killed
+/// is ignored.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub fn read(file: &str, text: &[u8]) -> Result<RunRecord, RecordError> {
             Ok(event) => event,
             Err(error) => match serde_json::from_slice::<IgnoredAny>(line) {
                 Ok(_) => return Err(wrong(number, RecordProblem::NotUnderstood(error))),
-                // What a kill leaves is the begin of a line.
+                // A killed writer leaves the beginning of a line.
                 Err(error) if error.is_eof() && nth > 0 && nth + 1 == lines.len() && !record.ended => break,
                 Err(error) => return Err(wrong(number, RecordProblem::Damaged(error))),
             },
@@ -116,7 +116,7 @@ pub fn read(file: &str, text: &[u8]) -> Result<RunRecord, RecordError> {
     Ok(record)
 }
 
-/// Checks that the first line begins a record, and of which version: what a later one holds may not be understood.
+/// Checks that the first line begins a record, and its version: a later version may not be understood.
 fn check_version(first: &[u8], text: &[u8]) -> Result<(), RecordProblem> {
     #[derive(Deserialize)]
     struct Begin {

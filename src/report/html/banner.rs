@@ -1,4 +1,4 @@
-//! The top of the page: what became of the run, and what went wrong with the run itself.
+//! The top of the page: the result of the run, and problems of the run itself.
 
 use maud::{Markup, html};
 
@@ -132,7 +132,7 @@ fn counts(tally: &CaseTally) -> Markup {
 /// A problem of the run, as a notice.
 pub(super) fn notices(view: &View<'_>) -> Markup {
     let problems = run_problems(view.outcome);
-    // The headline says that nothing was selected, and the table why.
+    // Left out: the headline already says that nothing was selected, and the table says why.
     let told: Vec<_> = problems.iter().filter(|problem| problem.kind != ProblemKind::NothingSelected).collect();
     html! {
         @if !told.is_empty() || !view.kept.is_empty() {
@@ -198,7 +198,7 @@ fn notice(tone: &str, title: &str, body: &Markup) -> Markup {
     html! { li class={"notice " (tone)} { p { strong { (title) } " " (body) } } }
 }
 
-/// Something that broke and belongs to no case.
+/// A diagnosis that belongs to no case.
 fn broken(diagnosis: &Diagnosis) -> Markup {
     html! {
         li class={"notice " (wording::severity_name(diagnosis.severity()))} {

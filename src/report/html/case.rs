@@ -1,4 +1,4 @@
-//! One service in full: why it is not green, what was done when, what the sandbox changed, what was tried before.
+//! One service in full: why it is not green, its timeline, the changes by the sandbox, and earlier attempts.
 
 use maud::{Markup, html};
 
@@ -37,7 +37,7 @@ pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
     }
 }
 
-/// The body of a case, by where it stands.
+/// The body of a case, by its progress.
 fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
     let case = row.case;
     match row.standing {
@@ -71,7 +71,7 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
     }
 }
 
-/// What was shown and by what, level by level.
+/// The evidence, level by level.
 fn shown(row: &Row<'_>) -> Markup {
     let evidence = evidence::evidence(row.case);
     html! {
@@ -102,7 +102,7 @@ fn warnings(row: &Row<'_>) -> Markup {
     }
 }
 
-/// Why there was more than one attempt. Their steps are in the timeline.
+/// The earlier attempts and why they failed. Their steps are in the timeline.
 fn earlier(view: &View<'_>, row: &Row<'_>) -> Markup {
     let attempts = &row.case.earlier;
     html! {
@@ -131,13 +131,13 @@ fn attempt(view: &View<'_>, row: &Row<'_>, number: usize, attempt: &Attempt) -> 
     }
 }
 
-/// Bytes of an earlier attempt's log. All earlier attempts of a case share the room of one log: each has half of the
-/// next.
+/// Bytes of an earlier attempt's log. All earlier attempts of a case share the space of one log: each gets half of
+/// the next one's.
 fn attempt_share(number: usize) -> usize {
     1_usize.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(usize::MAX)
 }
 
-/// What is not in the sandbox as it is live; what may matter first.
+/// Settings that differ from the live service; those that may matter come first.
 fn changes(row: &Row<'_>) -> Markup {
     let changes = &row.case.info.changes;
     let (notable, plain): (Vec<&Change>, Vec<&Change>) = changes.iter().partition(|change| change.notable);

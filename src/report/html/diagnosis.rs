@@ -1,4 +1,4 @@
-//! What went wrong, with its cause, what to do, and the end of the log.
+//! A diagnosis with its cause, advice, and the end of the log.
 
 use maud::{Markup, html};
 
@@ -27,7 +27,7 @@ pub(super) fn full(diagnosis: &Diagnosis) -> Markup {
     }
 }
 
-/// Something worth knowing, in a list.
+/// A warning as an item of a list.
 pub(super) fn warning(diagnosis: &Diagnosis) -> Markup {
     html! {
         li.notice.warning {

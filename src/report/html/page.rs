@@ -8,7 +8,7 @@ use super::view::View;
 use super::{banner, case, services};
 use crate::report::text;
 
-/// What the page may load and run: nothing. Styles stand in it.
+/// The page's content policy: it loads and runs nothing; its style is inline.
 pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 const STYLE: &str = include_str!("style.css");

@@ -1,4 +1,4 @@
-//! The table of all services, one row each, and the choice of which of them are shown.
+//! The table of all services, one row each, and the filter above it.
 
 use maud::{Markup, html};
 
@@ -50,7 +50,7 @@ fn why_empty(view: &View<'_>) -> String {
     }
 }
 
-/// The choice of the cases that are shown. Style alone hides the others, so that no script is needed.
+/// The filter for the cases. It hides cases by style alone, so that no script is needed.
 fn choice(view: &View<'_>) -> Markup {
     let tally = &view.tally;
     let choices: Vec<(&str, &str, usize)> = tally
@@ -103,7 +103,7 @@ fn row(view: &View<'_>, row: &Row<'_>) -> Markup {
     }
 }
 
-/// Where the data comes from, and from which point in time.
+/// The source of the data, and its snapshot.
 pub(super) fn from(row: &Row<'_>) -> Markup {
     html! {
         (short(&row.case.info.source))
@@ -136,7 +136,7 @@ fn proof_name(row: &Row<'_>) -> Markup {
     }
 }
 
-/// What a proof is worth, for people.
+/// The meaning of a proof, for people.
 pub(super) fn proof_words(proof: Proof) -> &'static str {
     match proof {
         Proof::DataProven => "your own checks asked for its data, and got the right answers",

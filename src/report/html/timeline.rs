@@ -18,10 +18,10 @@ const TICKS: [f64; 19] = [
     86400.0,
 ];
 
-/// Ticks that have room on a phone.
+/// The number of ticks that fit on a phone.
 const MOST_TICKS: f64 = 4.0;
 
-/// The shortest bar, in parts of a hundred: shorter steps are drawn this long, so that they can be seen.
+/// The shortest bar, in percent: shorter steps get this length, so that they can be seen.
 const THINNEST: f64 = 0.6;
 
 /// The axis of a case: from its first step to its end.
@@ -41,7 +41,7 @@ impl Scale {
         Self { start, seconds: seconds(start, end).max(0.1) }
     }
 
-    /// Where a time is, in parts of a hundred.
+    /// The position of a time, in percent.
     fn place(&self, at: Timestamp) -> f64 {
         (seconds(self.start, at) / self.seconds * 100.0).min(100.0)
     }
@@ -50,7 +50,7 @@ impl Scale {
     fn tick(&self) -> f64 {
         let most = TICKS[TICKS.len() - 1];
         let fits = |tick: &f64| self.seconds / tick <= MOST_TICKS;
-        // Of rehearsals of many days only the grid is coarser, by whole days.
+        // For rehearsals of several days the ticks are whole days.
         TICKS.into_iter().find(fits).unwrap_or_else(|| (self.seconds / MOST_TICKS / most).ceil() * most)
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn timeline(view: &View<'_>, row: &Row<'_>) -> Markup {
                 }
                 ol role="list" {
                     @for step in &attempt.steps {
-                        // It is over, so that nothing of it runs.
+                        // An earlier attempt is over: none of its steps is running.
                         (self::step(&scale, step, &words(row, step, false), false, attempt.finished))
                     }
                 }
@@ -118,7 +118,7 @@ fn axis(scale: &Scale) -> Markup {
                 @for nth in 0..=count {
                     @let at = f64::from(nth) * tick;
                     @let place = at / scale.seconds * 100.0;
-                    // The last label would stand out at the right.
+                    // A label at the end of the axis would overflow on the right.
                     @if nth == 0 || place <= 88.0 {
                         text x={(hundredths(place)) "%"} y="13" dx="3" { (units::short_seconds(at)) }
                     }

@@ -1,4 +1,4 @@
-//! What the page shows, put in order: where each case stands, which comes first, and how long a log may be.
+//! The page's data in the page's order: the progress of each case, which comes first, and the length of logs.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,34 +8,34 @@ pub(super) use crate::model::pluralize::pluralize;
 use crate::report::text;
 use crate::report::wording::{self, Progress};
 
-/// Bytes that the logs of all cases may have together: a browser has to open the page.
+/// Bytes for the logs of all cases together: a browser has to open the page.
 const ALL_LOGS: usize = 16 * 1024 * 1024;
 
-/// Bytes that the log of a case may have however many cases there are.
+/// Bytes for the log of one case, however many cases there are.
 const LEAST_LOG: usize = 2 * 1024;
 
-/// Characters of a message: those of engines have a few lines.
+/// Characters of a message. Messages of engines have a few lines.
 const LONGEST_MESSAGE: usize = 4000;
 
 /// A sandbox that was kept.
 pub(super) struct KeptSandbox {
     /// The stack.
     pub stack: String,
-    /// Commands, each with a word on what it does.
+    /// Commands, each with its purpose.
     pub hints: Vec<(String, String)>,
 }
 
 /// A case as the page shows it.
 pub(super) struct Row<'a> {
-    /// Its place in the plan: its name in links.
+    /// Its number in the plan, which links use.
     pub number: usize,
     /// The case.
     pub case: &'a CaseRecord,
-    /// Where it stands.
+    /// Its progress.
     pub standing: Progress,
 }
 
-/// How many cases stand where.
+/// The number of cases by progress.
 #[derive(Default)]
 pub(super) struct CaseTally {
     /// Passed.
@@ -52,12 +52,12 @@ pub(super) struct CaseTally {
     pub waiting: usize,
     /// Passed cases that were not green at the first attempt.
     pub flaky: usize,
-    /// Cases with a warning, whatever their standing.
+    /// Cases with a warning, whatever their progress.
     pub warned: usize,
 }
 
 impl CaseTally {
-    /// The count of each standing with its name, worst first; the names are the classes of the style sheet.
+    /// The count of each progress with its name, worst first; the names are the classes of the style sheet.
     pub(super) fn standings(&self) -> [(&'static str, usize); 6] {
         [
             ("failed", self.failed),
@@ -80,9 +80,9 @@ pub(super) struct View<'a> {
     pub kept: &'a [KeptSandbox],
     /// The cases; those that are not green come first, the rest in the plan's order.
     pub rows: Vec<Row<'a>>,
-    /// How many stand where.
+    /// The number of cases by progress.
     pub tally: CaseTally,
-    /// Bytes that the log of one case may have.
+    /// Bytes for the log of one case.
     pub log_cap: usize,
 }
 
@@ -101,7 +101,7 @@ impl<'a> View<'a> {
         Self { outcome, now, kept, rows, tally, log_cap }
     }
 
-    /// What the run's end means; `None` while it goes on.
+    /// The exit code; `None` while the run goes on.
     pub(super) fn exit(&self) -> Option<ExitCode> {
         self.outcome.finished.map(|_| self.outcome.exit_code())
     }
@@ -124,17 +124,17 @@ impl Row<'_> {
         kind(self.standing)
     }
 
-    /// The case ended and is not green: it is unfolded and explained.
+    /// Whether the case ended and is not green: it is then unfolded and explained.
     pub(super) fn is_bad(&self) -> bool {
         matches!(self.standing, Progress::Ended(Verdict::Failed | Verdict::Errored))
     }
 
-    /// The case is green, but was not at the first attempt.
+    /// Whether the case is green, but not at its first attempt.
     pub(super) fn is_flaky(&self) -> bool {
         self.standing == Progress::Ended(Verdict::Passed) && self.case.is_flaky()
     }
 
-    /// All classes of the case: its standing, and what else the filters ask for.
+    /// All classes of the case: its progress, and what else the filter needs.
     pub(super) fn classes(&self) -> String {
         let mut classes = format!("case {}", self.kind());
         if self.is_flaky() {
@@ -146,19 +146,19 @@ impl Row<'_> {
         classes
     }
 
-    /// Its name, fit to be shown.
+    /// Its name, made fit for display.
     pub(super) fn name(&self) -> String {
         short(&self.case.info.name.to_string())
     }
 
-    /// Its standing as a mark with a word.
+    /// Its progress as a badge.
     pub(super) fn badge(&self) -> Markup {
         let kind = self.kind();
         html! { span class={"badge " (kind)} { (kind) } }
     }
 }
 
-/// The word for where a case stands.
+/// The word for a case's progress.
 fn kind(standing: Progress) -> &'static str {
     match standing {
         Progress::Waiting => "waiting",
@@ -167,7 +167,7 @@ fn kind(standing: Progress) -> &'static str {
     }
 }
 
-/// The rank of a standing: what readers look for comes first.
+/// The rank of a progress in the order of cases: what readers look for comes first.
 fn rank(standing: Progress) -> u8 {
     match standing {
         Progress::Ended(Verdict::Failed) => 0,

@@ -1,4 +1,4 @@
-//! Progress bars on a terminal: one for each step that runs, gone when it ends.
+//! Progress bars on a terminal: one for each running step, removed when the step ends.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::model::event::Amount;
 use crate::report::units;
 
-/// The bars of the steps that run now; without a terminal there are none.
+/// The bars of the running steps; without a terminal there are none.
 pub struct Bars {
     screen: Option<MultiProgress>,
     bars: BTreeMap<u64, (ProgressBar, String)>,
@@ -19,7 +19,7 @@ impl Bars {
         Self { screen: target.map(MultiProgress::with_draw_target), bars: BTreeMap::new() }
     }
 
-    /// A step begins.
+    /// Adds the bar of a step.
     pub fn begin(&mut self, id: u64, words: String) {
         let Some(screen) = &self.screen else { return };
         let bar = screen.add(ProgressBar::no_length());
@@ -29,7 +29,7 @@ impl Bars {
         self.bars.insert(id, (bar, words));
     }
 
-    /// A step goes on.
+    /// Updates the bar of a step.
     pub fn advance(&self, id: u64, amount: Amount, total: Option<Amount>) {
         let Some((bar, words)) = self.bars.get(&id) else { return };
         let so_far = units::amount(amount);
@@ -49,7 +49,7 @@ impl Bars {
         }
     }
 
-    /// A step ended.
+    /// Removes the bar of a step.
     pub fn end(&mut self, id: u64) {
         if let (Some(screen), Some((bar, _))) = (&self.screen, self.bars.remove(&id)) {
             bar.finish_and_clear();
@@ -57,14 +57,14 @@ impl Bars {
         }
     }
 
-    /// All steps ended.
+    /// Removes all bars.
     pub fn end_all(&mut self) {
         while let Some(id) = self.bars.keys().next().copied() {
             self.end(id);
         }
     }
 
-    /// Does `write` while no bar is on the screen.
+    /// Calls `write` while no bar is on the screen.
     pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
         match &self.screen {
             Some(screen) => screen.suspend(write),

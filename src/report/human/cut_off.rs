@@ -1,4 +1,4 @@
-//! The end of the output for a run that was killed, from its record: where each case stood.
+//! The end of the output for a killed run, made from its record: the progress of each case.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,7 +8,7 @@ use crate::report::wording::{self, Progress};
 use crate::report::{text, units};
 
 impl HumanReporter {
-    /// Where each case stood, and that the rest is not known.
+    /// The progress of each case, and a line that the rest is not known.
     pub(super) fn cut_off_result(&self, outcome: &Outcome) -> Vec<String> {
         let mut lines = Vec::new();
         if let [case] = outcome.cases.as_slice()

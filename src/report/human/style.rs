@@ -1,8 +1,8 @@
-//! How the output for people looks.
+//! The style of the output for people.
 
-/// What the terminal can do and how much people want to read.
+/// What the terminal can do, and how much people want to read.
 ///
-/// The caller looks at `NO_COLOR`, at the terminal and at the flags; nothing here does.
+/// The caller reads `NO_COLOR`, the terminal and the flags; this module reads none of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HumanStyle {
     /// Colours may be used.
@@ -17,7 +17,7 @@ pub struct HumanStyle {
     pub verbose: bool,
 }
 
-/// What a colour stands for.
+/// The meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Green.

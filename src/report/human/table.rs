@@ -1,4 +1,4 @@
-//! The table at the end of a run of several cases: verdict, proof, time, data, and where the time went.
+//! The table at the end of a run of several cases: verdict, proof, time, data, and the time by kind of step.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::model::event::{Step, StepResult};
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
 use crate::report::{text, units, wording};
 
-/// What a step spends its time on.
+/// Kinds of steps that have a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Sandbox,
@@ -37,7 +37,7 @@ fn kind(step: &Step) -> Kind {
     }
 }
 
-/// The table's lines. On a terminal that is too narrow it has no columns for where the time went.
+/// The table's lines. A terminal that is too narrow gets no columns for the kinds of steps.
 pub fn lines(outcome: &Outcome, style: &HumanStyle) -> Vec<String> {
     let used: Vec<(Kind, &str)> = KINDS
         .into_iter()

@@ -1,4 +1,4 @@
-//! One service as a test case: what became of it, and the attempts before.
+//! One service as a test case: its result, and the earlier attempts.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Page<'_> {
             JunitFlavor::Default => {
                 let begin = case.started.or(self.outcome.started).unwrap_or(self.now);
                 test.extra.insert("timestamp".into(), rfc3339(begin).into());
-                // A service that no file declares has no place. None is made up: a reader would lead people to it.
+                // A service that no file declares has no `file` and `line`: an invented place would mislead readers.
                 if let Some(place) = &case.info.declared {
                     test.extra.insert("file".into(), attribute(&place.file).into());
                     test.extra.insert("line".into(), place.line.to_string().into());
@@ -86,7 +86,7 @@ fn rerun(attempt: &Attempt, case: &CaseRecord) -> TestRerun {
 
 fn skipped(reason: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    // Some readers want the reason here, some there.
+    // Some readers take the reason from the message, others from the body.
     status.set_message(attribute(reason)).set_description(body(reason));
     status
 }
@@ -112,7 +112,7 @@ pub(super) fn non_success(kind: NonSuccessKind, ty: &str, message: &str, descrip
     status
 }
 
-/// A dot would open another branch in the tree that Jenkins and Buildkite make.
+/// A dot would open another level in the tree that Jenkins and Buildkite show.
 fn class_part(name: &str) -> String {
     attribute(name).replace('.', "_")
 }

@@ -1,4 +1,4 @@
-//! What a test case tells beside its verdict: facts as names and values, and what happened in which second.
+//! The facts of a test case besides its verdict, as names and values, and its steps with their times.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,8 @@ use crate::model::outcome::{CaseRecord, StepRecord};
 use crate::report::text;
 use crate::report::wording::{self, StepWords};
 
-/// Where the data came from, what was restored, how long each step took (the time a real restore would take is made of
-/// these), and what the sandbox took away.
+/// The source of the data, the restored amount, the time of each step (the time of a real restore consists of these),
+/// and the changes by the sandbox.
 pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     let restored = case.restored();
     let mut facts: Vec<(String, String)> = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     facts
 }
 
-/// What happened in which second, then the end of the log within `log_cap` bytes.
+/// The steps with their times, then the end of the log within `log_cap` bytes.
 pub(super) fn text(case: &CaseRecord, log_cap: usize) -> String {
     let mut lines = timeline(&case.steps, case.attempt_started.or(case.started), case);
     lines.extend(case.warnings.iter().map(|warning| format!("            ! {}", wording::warning(warning))));

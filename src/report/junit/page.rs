@@ -1,4 +1,4 @@
-//! The report as it is at one moment: what its suites and its test cases are made from.
+//! The report at one moment, from which its suites and test cases are made.
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ const LOGS_CAP: usize = 4_000_000;
 /// Bytes of its log that a case has at least.
 const SHORTEST_LOG: usize = 1024;
 
-/// A report as it is at one moment.
+/// A report at one moment.
 pub(super) struct Page<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) now: Timestamp,
@@ -28,7 +28,7 @@ impl<'a> Page<'a> {
         Self { outcome, now, flavor, log_cap }
     }
 
-    /// When a case ended; now, if it still runs.
+    /// The end of a case; now, if it is still running.
     pub(super) fn end_of(&self, case: &CaseRecord) -> Timestamp {
         case.finished.unwrap_or(if case.started.is_some() { self.now } else { Timestamp::MIN })
     }

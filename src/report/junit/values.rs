@@ -12,12 +12,12 @@ pub(super) fn property(name: &str, value: &str) -> Property {
     Property::new(attribute(name), attribute(value))
 }
 
-/// Fit for an attribute: one line (line feeds would be written as they are and read as blanks).
+/// Makes a text fit for an attribute: one line (a line feed in an attribute is read as a blank).
 pub(super) fn attribute(value: &str) -> String {
     without_attachments(text::one_line(value))
 }
 
-/// Fit for a body: clean, and with no word that makes GitLab or Jenkins attach a file.
+/// Makes a text fit for a body: clean, and without the mark by which GitLab and Jenkins attach a file.
 pub(super) fn body(value: &str) -> String {
     without_attachments(text::clean(value))
 }

@@ -1,4 +1,4 @@
-//! What is known of a case that is not green, folded up under one line.
+//! The details of a case that is not green, folded up under one line.
 
 use super::inert::{block, code, html_code};
 use crate::model::diagnosis::Diagnosis;
@@ -6,7 +6,7 @@ use crate::model::outcome::{CaseRecord, Verdict};
 use crate::model::pluralize::pluralize;
 use crate::report::{text, wording};
 
-/// Bytes of a log that a case's details quote: the summary is for the first look, and holds many cases.
+/// Bytes of a log in the details of a case: the summary is for the first look, and holds many cases.
 const LOG: usize = 16 * 1024;
 
 /// Lines of a message.
@@ -43,7 +43,7 @@ pub fn warnings(case: &CaseRecord) -> Vec<String> {
     case.warnings.iter().map(|warning| code(&wording::warning(warning))).collect()
 }
 
-/// What the sandbox took away or changed that may matter.
+/// Changes by the sandbox that may matter.
 pub fn notable(case: &CaseRecord) -> Vec<String> {
     case.info.changes.iter().filter(|change| change.notable).map(|change| code(&wording::change(change))).collect()
 }
@@ -96,7 +96,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
     text
 }
 
-/// A code's own remedy is our text, and may have its commands in backticks; a special one may quote anything.
+/// A code's own remedy may use backticks for commands; a special one may quote foreign text.
 fn remedy(diagnosis: &Diagnosis) -> String {
     match &diagnosis.remedy {
         Some(special) => code(special),
@@ -104,7 +104,7 @@ fn remedy(diagnosis: &Diagnosis) -> String {
     }
 }
 
-/// A list of Markdown under a heading; nothing when there is nothing in it.
+/// A list of Markdown under a heading; empty without items.
 fn list(heading: &str, items: Vec<String>) -> String {
     if items.is_empty() {
         return String::new();

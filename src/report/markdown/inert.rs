@@ -1,5 +1,4 @@
-//! Foreign text in Markdown: shown as it is, and never taken for Markdown, HTML, a mention, a link or a table's
-//! border.
+//! Foreign text in Markdown, shown literally: it can be no Markdown, HTML, mention, link or border of a table.
 //!
 //! Foreign text is shown as code: every reader of Markdown takes its content literally, and no `@name`, `#1` or
 //! address in it becomes a link. Escaping single characters is not enough, because readers look for links after
@@ -13,7 +12,7 @@ const LINE: usize = 500;
 /// As code within a line, also in a cell of a table.
 pub fn code(value: &str) -> String {
     let value = text::without_commands(&text::shortened(&text::one_line(value), LINE));
-    // Readers split tables at every bar before they look for code, and differ on how to escape one. Another bar
+    // Readers split tables at every bar before they look for code, and differ on how to escape a bar. Another bar
     // character looks the same to people.
     let value = value.replace('|', "│");
     if value.is_empty() {

@@ -1,6 +1,6 @@
-//! A page of bounded length: what must be on it, and as much of the rest as there is room for.
+//! A page of bounded length: the required text, and as much of the rest as fits.
 
-/// Bytes that are kept for the words that say how much was left out, and for the end of a list.
+/// Bytes that are reserved for the note on what was left out, and for the end of a list.
 const RESERVE: usize = 1024;
 
 /// The page so far.
@@ -15,13 +15,13 @@ impl Page {
         Self { text: String::new(), cap }
     }
 
-    /// Adds what must be there, whatever the length.
+    /// Adds required text, whatever the length.
     pub fn must(&mut self, text: &str) {
         self.text.push_str(text);
     }
 
     /// Adds the pieces, one after another, while they fit and at most `share` (0 to 1) of the page is filled. Returns
-    /// how many are left out. Pieces without room are not made.
+    /// the number of pieces that are left out; these are not rendered.
     pub fn fill(&mut self, share: f64, pieces: impl ExactSizeIterator<Item = String>) -> usize {
         let room = ((self.cap.saturating_sub(RESERVE)) as f64 * share) as usize;
         let mut left = pieces.len();

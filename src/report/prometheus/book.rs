@@ -1,6 +1,6 @@
 //! The metrics file: a value for each metric of each service, written as text and read back.
 //!
-//! Only lines as they are written here are read; other lines are counted as strange.
+//! Only lines in the format of this writer are read; other lines are counted as strange.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const BYTES: &str = "rehearsa_rehearsal_restored_bytes";
 pub const FILES: &str = "rehearsa_rehearsal_restored_files";
 /// When the snapshot was made.
 pub const SNAPSHOT: &str = "rehearsa_rehearsal_snapshot_timestamp_seconds";
-/// Its last verdict, a series for each that there is.
+/// Its last verdict: a series for each possible verdict.
 const VERDICT: Metric = (
     "rehearsa_rehearsal_verdict",
     "What became of the last rehearsal of the service: 1 for its verdict, 0 for the others.",
@@ -55,10 +55,10 @@ const OF_RUN: [Metric; 3] = [
 
 const VERDICTS: [Verdict; 4] = [Verdict::Passed, Verdict::Failed, Verdict::Errored, Verdict::Skipped];
 
-/// A service and where its data comes from.
+/// A service and the source of its data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// Its stack; empty for a lone container, as an empty label is none.
+    /// Its stack; empty for a lone container, since Prometheus treats an empty label as absent.
     pub stack: String,
     /// Its name.
     pub service: String,
@@ -66,7 +66,7 @@ pub struct Key {
     pub source: String,
 }
 
-/// What is known of a service.
+/// The metrics of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceMetrics {
     /// The values of its metrics, by their names.
@@ -75,7 +75,7 @@ pub struct ServiceMetrics {
     pub verdict: Option<Verdict>,
 }
 
-/// All that is known.
+/// All metrics of the file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricFile {
     /// The metrics of each service.
@@ -114,7 +114,7 @@ impl MetricFile {
         text
     }
 
-    /// The metrics in an earlier text, and how many of its lines are strange.
+    /// Reads the metrics of an earlier text. Also returns the number of its strange lines.
     pub fn read(text: &str) -> (Self, usize) {
         let mut book = Self::default();
         let strange = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
@@ -149,7 +149,7 @@ impl MetricFile {
     }
 }
 
-/// Adds the samples of a metric under its heading; nothing when there are none.
+/// Adds the samples of a metric under its heading; nothing without samples.
 fn family(text: &mut String, (name, help): Metric, samples: String) {
     if !samples.is_empty() {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}"));
