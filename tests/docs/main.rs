@@ -107,7 +107,7 @@ fn run(arguments: &[String], dir: &Path) -> Output {
     let mut command = rehearsa(&arguments);
     command.current_dir(dir).env("NO_COLOR", "1");
     if arguments[0] == "test" {
-        // Three seconds for each command are of no use here; where a page asks for a settle window, it is a flag.
+        // The default of 3 s for each command would only take time; a page that needs a settle window uses the flag.
         command.env("REHEARSA_SETTLE", "0s");
     }
     command.output().expect("rehearsa starts")

@@ -1,4 +1,4 @@
-//! The pages, the commands in them, and what of a command's output is the same on every machine.
+//! Finds the pages and the commands in them, and normalises output so that it is the same on every machine.
 
 use std::path::Path;
 
@@ -116,7 +116,7 @@ pub fn arguments(command: &str) -> Option<Vec<String>> {
     if words[0] == "test" && !bounded && !words.contains(&"--list".to_owned()) {
         words.push("--list".to_owned());
     }
-    // Bare, it would also remove what other tests left on purpose; that it removes is what tests/it/demo.rs shows.
+    // Without --dry-run it would also remove what other tests left on purpose; tests/it/demo.rs tests the removal.
     if words[0] == "clean" && !words.contains(&"--dry-run".to_owned()) {
         words.push("--dry-run".to_owned());
     }
@@ -125,7 +125,7 @@ pub fn arguments(command: &str) -> Option<Vec<String>> {
 
 /// A line with what differs from run to run taken out: numbers, ids, the width of a table's columns.
 pub fn alike(line: &str) -> String {
-    // Another host, or another test at the same time, has other services beside.
+    // Other services may run on this host, or be started by another test.
     let line = match line.split_once(" (") {
         Some((before, after)) if after.ends_with(" filtered out)") => before,
         _ => line,
@@ -147,7 +147,7 @@ fn varies(part: &str) -> String {
     if id || number || unit { "#".to_owned() } else { part.to_owned() }
 }
 
-/// What is found in a page that holds one of each.
+/// A page with one block of each kind.
 pub fn commands_are_found_in_every_kind_of_block() {
     let readme = "```console\n$ rehearsa test x\nline\n$ echo $?\n101\n```\n\
         ```sh\nrehearsa plan  # why\n# only words\n```\n\

@@ -1,4 +1,4 @@
-//! The live services that the pages speak of, and the folder in which their commands are run.
+//! The live services of the pages, and the folder in which their commands run.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ pub const BACK_UP: &str = concat!(
     "tar -czf /out/nightly.tar.gz -C / backup"
 );
 
-/// What all trials share: made by the first that needs it.
+/// Shared by all trials, and made by the first one that needs it.
 pub struct Stage {
     suffix: String,
     /// What is in every folder: the backup, and the reports of a run.
@@ -35,7 +35,7 @@ pub fn stage() -> &'static Stage {
 pub fn dismiss() {
     OBJECTS.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(stage) = STAGE.get() {
-        // The folder's own drop is never run; that it went is seen by whoever looks.
+        // A static value is never dropped, so the folder is removed here; an error does not matter.
         let _ = std::fs::remove_dir_all(stage.dir.path());
     }
 }

@@ -17,15 +17,15 @@ use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse_by, shown};
 pub struct End {
     /// `passed`, `failed` or `errored`.
     pub verdict: &'static str,
-    /// The diagnosis's code, or that of a warning where the service passed; nothing where nothing is said.
+    /// The diagnosis's code, or a warning's code if the service passed; empty if there is none.
     pub code: &'static str,
-    /// Words of the message, the recognised cause among them.
+    /// Words that the message or the known cause must contain.
     pub words: &'static [&'static str],
 }
 
-/// Makes the container that is rehearsed in place of the service itself.
+/// Makes the container that is rehearsed instead of the service itself.
 pub type Instead = fn(&Subject) -> Wanted;
-/// Does all by itself, in a folder of its own.
+/// Runs the whole trial, in a folder of its own.
 pub type Own = fn(&Path) -> Rehearsal;
 
 /// A fault of the table.
@@ -45,7 +45,7 @@ pub struct Fault {
     gap: Option<(End, &'static str)>,
 }
 
-/// Shell functions for those who do damage.
+/// Shell functions for damaging files.
 const TOOLS: &str = r#"
 flip() { # FILE [OFFSET]: another bit, by default in the middle
   at=${2:-$(($(stat -c %s "$1") / 2))}; byte=$(od -An -tu1 -j "$at" -N 1 "$1")
@@ -55,7 +55,7 @@ cut_to() { truncate -s "$(($(stat -c %s "$1") * $2 / 100))" "$1"; } # FILE PERCE
 noise() { dd if=/dev/urandom of="$1" bs=4096 seek="$2" count="$3" conv=notrunc status=none; } # FILE PAGE PAGES
 "#;
 
-/// A fault of this row, on this service from this source, that has yet to be said how it is told.
+/// A fault of this row, on this service from this source. How it must end is added by the methods below.
 pub fn fault(row: u8, what: &'static str, kind: Kind, form: Form) -> Fault {
     Fault {
         row,
@@ -75,64 +75,64 @@ pub fn fault(row: u8, what: &'static str, kind: Kind, form: Form) -> Fault {
 }
 
 impl Fault {
-    /// What is done to the data before it is backed up: the data is in `$1`, the volume's name is `$2`.
+    /// A script that changes the data before the backup: the data is in `$1`, the volume's name is `$2`.
     pub fn data(mut self, script: &'static str) -> Self {
         self.data.push(script);
         self
     }
 
-    /// What is done to the backup: the archive is `$1`.
+    /// A script that changes the backup: the archive is `$1`.
     pub fn backup(mut self, script: &'static str) -> Self {
         self.backup = Some(script);
         self
     }
 
-    /// Of a backup that was made while the service ran.
+    /// Uses a backup that was made while the service ran.
     pub fn hot(mut self) -> Self {
         self.hot = true;
         self
     }
 
-    /// With the question of the service's owner to its data. A wrong answer is asked for again until the timeout.
+    /// Adds the kind's own check of the data. A wrong answer is repeated until the timeout.
     pub fn asked(mut self) -> Self {
         self.asked = true;
         self
     }
 
-    /// With more arguments; `@` at the start of one is the folder of the backup.
+    /// Adds arguments; `@` at the start of one is the folder of the backup.
     pub fn with(mut self, args: &[&'static str]) -> Self {
         self.args.extend(args);
         self
     }
 
-    /// Another container on the service's volume is rehearsed.
+    /// Rehearses another container on the service's volume.
     pub fn instead(mut self, make: Instead) -> Self {
         self.instead = Some(make);
         self
     }
 
-    /// All of it is done by this.
+    /// Replaces the whole trial by this function.
     pub fn own(mut self, own: Own) -> Self {
         self.own = Some(own);
         self
     }
 
-    /// It must fail like this.
+    /// The rehearsal must fail with this code and these words.
     pub fn failed(self, code: &'static str, words: &'static [&'static str]) -> Self {
         self.ends("failed", code, words)
     }
 
-    /// It must end in an error like this: nothing can be said of the backup.
+    /// The rehearsal must be errored with this code and these words: nothing is known about the backup.
     pub fn errored(self, code: &'static str, words: &'static [&'static str]) -> Self {
         self.ends("errored", code, words)
     }
 
-    /// It must be green, with this warning.
+    /// The service must pass with this warning.
     pub fn warned(self, code: &'static str, words: &'static [&'static str]) -> Self {
         self.ends("passed", code, words)
     }
 
-    /// It must be green: the service lives with it, and does rightly so.
+    /// The service must pass without a warning: it works with this data, and that is right.
     pub fn harmless(self) -> Self {
         self.ends("passed", "", &[])
     }
@@ -142,7 +142,7 @@ impl Fault {
         self
     }
 
-    /// It is not told yet, but ends like this, for this reason.
+    /// A known gap: today the rehearsal ends like this, for this reason.
     pub fn but_today(mut self, (verdict, code): (&'static str, &'static str), why: &'static str) -> Self {
         self.gap = Some((End { verdict, code, words: &[] }, why));
         self
@@ -154,7 +154,7 @@ impl Fault {
         format!("{:02} {} from {}: {}{gap}", self.row, self.kind.word(), self.form.word(), self.what)
     }
 
-    /// Rehearses from the spoilt backup: it ends as the table says.
+    /// Rehearses from the damaged backup, and checks that the end is the table's.
     pub fn is_told(&self) -> Result<(), Failed> {
         let began = Instant::now();
         let rehearsal = self.rehearse();
@@ -220,7 +220,7 @@ impl Fault {
     }
 }
 
-/// Rehearses in this folder, with a plan file that asks this of the service if it is to be asked something.
+/// Rehearses in this folder. With a `check`, a plan file with this check is written there.
 pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[String]) -> Rehearsal {
     if let Some(check) = check {
         let plan = format!("[services.\"{name}\"]\nchecks = [{check}]\n");
@@ -229,7 +229,7 @@ pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[Str
     let mut command = rehearsa(&[]);
     command.current_dir(folder).env("GNUPGHOME", folder.join("home"));
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    // The last word counts: what is said twice is what a fault wants otherwise.
+    // If a flag is given twice, the last value counts: it is the fault's own.
     for flag in ["--from", "--identity", "--passphrase-file"] {
         while args.iter().filter(|arg| **arg == flag).count() > 1 {
             let first = args.iter().position(|arg| *arg == flag).expect("there are two");
@@ -239,7 +239,7 @@ pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[Str
     if !args.contains(&"--timeout") {
         args.extend(["--timeout", "60s"]);
     }
-    // What a service does to its data, or what becomes of it, may take a moment after it is ready.
+    // A service may change its data a moment after it is ready.
     if !args.contains(&"--settle") {
         args.extend(["--settle", "1s"]);
     }
@@ -250,7 +250,7 @@ fn verdict(rehearsal: &Rehearsal) -> &str {
     rehearsal.case()["verdict"].as_str().unwrap_or_default()
 }
 
-/// What was said of the service: code and words. Of several warnings it is the one that is looked for.
+/// Code and words of the diagnosis. If the service passed: of the wanted warning, else of the first one.
 fn said(rehearsal: &Rehearsal, wanted: &str) -> (String, String) {
     let case = rehearsal.case();
     let of = |diagnosis: &serde_json::Value| {
@@ -267,19 +267,19 @@ fn said(rehearsal: &Rehearsal, wanted: &str) -> (String, String) {
     told.or_else(|| warnings.iter().find(|warning| !is_about_the_live(warning))).map(of).unwrap_or_default()
 }
 
-/// A live log of SQLite makes every backup at rest worth this word.
+/// Whether a warning is about the live SQLite log; it comes with every backup made at rest.
 pub fn is_about_the_live(warning: &serde_json::Value) -> bool {
     warning["code"] == "data/sqlite-wal-absent"
 }
 
-/// Whether it ended so; else what is wrong.
+/// Checks the end of a rehearsal. The error says what differs.
 fn ends(rehearsal: &Rehearsal, end: End) -> Result<(), String> {
     let (code, words) = said(rehearsal, end.code);
     let (got, wanted) = (format!("{} {code}", verdict(rehearsal)), format!("{} {}", end.verdict, end.code));
     if got != wanted {
         return Err(format!("ended as `{got}`, not as `{wanted}`\n{rehearsal}"));
     }
-    // The boot would have changed the data by the version's own way, or spoilt it.
+    // The service must not be booted then: the boot would change or damage the data.
     if code == "data/version-mismatch"
         && (!rehearsal.steps("boot").is_empty() || rehearsal.diagnosis()["remedy"].is_null())
     {

@@ -1,4 +1,4 @@
-//! What a backup is made into: each kind of source, made by the programs that people make them with.
+//! The kinds of sources in the table, each made by the programs that people use.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub enum Form {
     Gpg,
     Dir,
     Daemon,
-    /// A dump of the database, as statements.
+    /// A dump of the database as SQL.
     Sql,
     SqlGz,
     /// A file of `pg_dump -Fc`.
@@ -31,7 +31,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// As the table names it.
+    /// Its name in the table.
     pub fn word(self) -> &'static str {
         match self {
             Form::Live => "live",
@@ -51,7 +51,7 @@ impl Form {
         }
     }
 
-    /// Makes the backup of what is in `data` below this folder, and gives the arguments that lead to it.
+    /// Makes the backup of the folder `data` below this folder, and returns the arguments that name it.
     pub fn make(self, folder: &Path) -> Vec<String> {
         let script = match self {
             Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg => "",
@@ -89,7 +89,7 @@ impl Form {
         args
     }
 
-    /// It is loaded into the service, and no copy of its files.
+    /// Whether it is a dump, which is loaded into the service.
     pub fn is_dump(self) -> bool {
         matches!(self, Form::Sql | Form::SqlGz | Form::Custom)
     }

@@ -1,4 +1,4 @@
-//! The services of the table: how each is started, what is kept in it, and what asks for that.
+//! The services of the table: how each is started and filled, and the check of its data.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// Where it keeps its data.
+    /// The folder of its data.
     pub fn target(self) -> &'static str {
         match self {
             Kind::Postgres => "/var/lib/postgresql/data",
@@ -47,7 +47,7 @@ impl Kind {
         }
     }
 
-    /// The service without its volume: healthy as soon as it answers, whatever data it has.
+    /// The service without its volume; healthy as soon as it answers, whatever its data.
     pub fn wanted(self) -> Wanted {
         let wanted = service(self.word());
         match self {
@@ -64,7 +64,7 @@ impl Kind {
         }
     }
 
-    /// What stands in a shell for the service's own entrypoint and command.
+    /// The shell command that runs the service's own entrypoint and command.
     pub fn itself(self) -> &'static str {
         match self {
             Kind::Postgres => "docker-entrypoint.sh postgres",
@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// Fills it with what its backup is to keep.
+    /// Fills it with the data that its backup holds.
     pub fn seed(self, live: &Live) {
         self.ready(live);
         match self {
@@ -92,7 +92,7 @@ impl Kind {
             Kind::Redis => {
                 live.exec(&["redis-cli", "set", "note", "kept"]);
                 live.exec(&["redis-cli", "save"]);
-                // In the log's base, and not only in what came since.
+                // Also in the base of the append-only log, and not only in its newest part.
                 live.exec(&["redis-cli", "bgrewriteaof"]);
                 live.until(&["sh", "-c", "redis-cli info persistence | grep -q aof_rewrite_in_progress:0"]);
             }
@@ -109,7 +109,7 @@ impl Kind {
         }
     }
 
-    /// Dumps of it, by its own programs, in `dumps` below this folder; none of those that have no server.
+    /// Makes dumps with its own programs, in `dumps` below this folder; none for services without a server.
     pub fn dump(self, live: &Live, folder: &Path) {
         const MARIADB_DUMP: &str = "MYSQL_PWD=fixture-mariadb-secret mariadb-dump -h 127.0.0.1 -u root app";
         let dumps: &[(&str, &str)] = match self {
@@ -134,7 +134,7 @@ impl Kind {
         }
     }
 
-    /// What is live goes on, so that no green line can come from it.
+    /// Changes the live data after the backup, so that no test is green by the live data.
     pub fn go_on(self, live: &Live) {
         self.ready(live);
         match self {
@@ -152,7 +152,7 @@ impl Kind {
         }
     }
 
-    /// What only the backup's data answers rightly, as an item of a plan file's `checks`.
+    /// A check that passes only with the backup's data, as an item of a plan file's `checks`.
     pub fn check(self) -> &'static str {
         match self {
             Kind::Postgres | Kind::MariaDb => {

@@ -1,4 +1,4 @@
-//! What came of each trial, as a line of JSON for `ci/faults`.
+//! Writes the result of each trial as a line of JSON, for `ci/faults`.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ static OUT: LazyLock<Mutex<Option<File>>> = LazyLock::new(|| {
     Mutex::new(path.map(|path| File::create(path).expect("the record can be written")))
 });
 
-/// What came of a trial.
+/// The result of a trial.
 pub struct Line {
     pub row: u8,
     pub what: &'static str,
@@ -24,14 +24,14 @@ pub struct Line {
     pub source: &'static str,
     /// The undamaged backup of that service.
     pub twin: bool,
-    /// Why it is not told yet.
+    /// Why the fault is not recognised yet.
     pub gap: Option<&'static str>,
     pub wanted: String,
     pub got: String,
-    /// The service lives with it, and green is right.
+    /// The fault does no harm, and green is right.
     pub harmless: bool,
     pub detected: bool,
-    /// With the code, the verdict and the words that it must get.
+    /// Whether the code, verdict and words are the expected ones.
     pub right: bool,
     /// The trial passed.
     pub ok: bool,
@@ -45,7 +45,7 @@ pub fn begin() {
     }
 }
 
-/// Writes one down.
+/// Appends a line.
 pub fn record(line: &Line) {
     let Line { row, what, service, source, twin, gap, wanted, got, harmless, detected, right, ok, seconds } = line;
     write(&json!({

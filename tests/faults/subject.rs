@@ -21,7 +21,7 @@ pub struct Subject {
 }
 
 static SUBJECTS: [OnceLock<Subject>; KINDS.len()] = [const { OnceLock::new() }; KINDS.len()];
-/// What is removed in the end: what is static is never dropped.
+/// The objects to remove at the end; a static value is never dropped.
 static LIVES: Mutex<Vec<Live>> = Mutex::new(Vec::new());
 
 /// The service of this kind.
@@ -33,7 +33,7 @@ pub fn subject(kind: Kind) -> &'static Subject {
 pub fn dismiss() {
     LIVES.lock().unwrap_or_else(PoisonError::into_inner).clear();
     for subject in SUBJECTS.iter().filter_map(OnceLock::get) {
-        // The folder's own drop is never run; that it went is seen by whoever looks.
+        // A static value is never dropped, so the folder is removed here; an error does not matter.
         let _ = std::fs::remove_dir_all(subject.data.path());
     }
 }
@@ -67,7 +67,7 @@ impl Subject {
         sh(folder, "cp -a --reflink=auto \"$1\" data", &[&crate::support::shown(&self.data.path().join(moment))]);
     }
 
-    /// Another container on its volume, which lives by doing nothing; what is rehearsed of it runs this script.
+    /// Another container on its volume. The live one only sleeps; its rehearsal runs this script.
     pub fn instead(&self, script: &str) -> Wanted {
         let script = format!("[ -e /only-live ] && exec sleep 100000; {script}");
         let volume = format!("{}:{}", self.volume, self.kind.target());

@@ -20,7 +20,7 @@ pub struct Twin {
     hot: bool,
 }
 
-/// The twins of these faults.
+/// The undamaged backups of these faults' services and sources.
 pub fn of(faults: &[Fault]) -> BTreeSet<Twin> {
     let is_there = |form: Form| !matches!(form, Form::Live | Form::Restic | Form::Borg);
     let twin = |fault: &Fault| Twin { kind: fault.kind, form: fault.form, hot: fault.hot };
@@ -34,7 +34,7 @@ impl Twin {
         format!("twin {} from {}: undamaged{hot}", self.kind.word(), self.form.word())
     }
 
-    /// Rehearses from it: it must be green, proven by what is in it, and nothing to be warned of.
+    /// Rehearses from it: the service must be green and data-proven, without a warning.
     pub fn stays_green(self) -> Result<(), Failed> {
         let Self { kind, form, hot } = self;
         let began = Instant::now();
@@ -51,7 +51,7 @@ impl Twin {
         let warnings = case["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
         let warned: Vec<_> = warnings.iter().filter(|warning| !is_about_the_live(warning)).collect();
         let got = format!("{} {}", case["verdict"].as_str().unwrap_or_default(), case["proof"].as_str().unwrap_or(""));
-        // SQLite's own check was made, and of a database that its log was part of, too.
+        // SQLite's own check must have run, also for a database with a log.
         let checked = kind != Kind::Notes || rehearsal.steps("verify")[0]["note"] == "1 SQLite database sound";
         let ok = got == "passed data-proven" && warned.is_empty() && checked;
         record(&Line {

@@ -1,5 +1,5 @@
-//! What cannot be brought back is red, with the right reason, and nothing of it is left.
-//! Needs a Docker engine with the fixture images. Each live service is well; only what is booted from its data breaks.
+//! Services that do not come back fail with the right reason, and leave nothing. Needs a Docker engine with the
+//! fixture images. Each live service is healthy; only its clone breaks.
 
 use crate::support::{Stack, docker, rehearse, service, shown, unique};
 

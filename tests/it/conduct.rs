@@ -1,5 +1,5 @@
-//! How a run as a whole goes: what is tried again, what is left out, when it ends.
-//! Needs a Docker engine with the fixture images.
+//! The course of a whole run: retries, services that are left out, early ends. Needs a Docker engine with the fixture
+//! images.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

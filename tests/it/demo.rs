@@ -80,7 +80,7 @@ async fn the_demo_succeeds_and_leaves_nothing_but_its_reports() {
         "Restore Simulation: SUCCESS",
         "Restore Simulation: FAILED",
         "restore/mount-missing",
-        "This is what a bad backup looks like.",
+        "This is what a bad backup looks like:",
     ];
     let mut rest = shown.as_str();
     for part in parts {

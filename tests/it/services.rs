@@ -1,5 +1,4 @@
-//! Real services come back in the sandbox with their data, and without it they do not.
-//! Needs a Docker engine with the fixture images.
+//! Real services come back with their data, and do not without it. Needs a Docker engine with the fixture images.
 
 use crate::support::{Live, Rehearsal, Stack, docker, rehearse, service, shown};
 

@@ -1,5 +1,5 @@
-//! What a rehearsal does to the live service: nothing. And what a sandbox has of the live container: nothing by which
-//! anybody could take it for the live one. Needs a Docker engine and the fixture images (`ci/fixtures`).
+//! A rehearsal changes nothing of the live service, and nothing in a sandbox can be taken for the live container.
+//! Needs a Docker engine and the fixture images (`ci/fixtures`).
 
 use crate::support::objects::{Objects, objects_of_session, sessions_of, tree};
 use crate::support::run::{Ended, Run};

@@ -1,4 +1,4 @@
-//! What the reader of GitHub's dialect makes of the page.
+//! The summary, read by GitHub's own converter.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

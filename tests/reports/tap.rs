@@ -1,4 +1,4 @@
-//! Whole streams, and what `prove` makes of them.
+//! Whole streams, and their results in `prove`.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What every test needs: an engine, a session, containers of a few words, and the removal of everything at the end.
+//! A test bench: an engine, a session, short containers, and the removal of everything at the end.
 
 use std::panic::AssertUnwindSafe;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A second Docker engine of a test's own, with its data on a small disk of its own: what breaks it breaks nobody else.
+//! A second Docker engine for one test, with its data on a small disk of its own; damage to it harms no other test.
 
 #![allow(dead_code, reason = "each test program uses a part")]
 

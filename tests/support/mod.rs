@@ -31,7 +31,7 @@ use serde_json::Value;
 pub use live::{Live, Stack, Wanted, service};
 pub use rehearsal::{Rehearsal, rehearse, rehearse_by};
 
-/// Longer than anything here takes on a slow and busy machine.
+/// Longer than any step takes on a slow and busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A name that nothing else on the engine has, and that is part of no other name.
@@ -116,7 +116,7 @@ fn wait_for(what: &str, holds: impl Fn() -> Result<(), String>) {
     }
 }
 
-/// The executable under test with these arguments and no input. Settings of whoever runs the tests are not for it.
+/// The executable under test with these arguments and no input, without the caller's settings.
 pub fn rehearsa(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsa"));
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("REHEARSA_")) {

@@ -1,4 +1,4 @@
-//! Objects of an engine by their kind: what a test makes of them, and what a run of rehearsa has left.
+//! Objects of an engine by kind: those that a test makes, and those that a run of rehearsa left.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! A rehearsal by the program, to its end, and what its JSON report says of it.
+//! A complete rehearsal by the program, and its JSON report.
 
 use std::process::Command;
 

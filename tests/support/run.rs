@@ -1,4 +1,4 @@
-//! A rehearsal that runs while the test looks on, and can be sent signals.
+//! A running rehearsal that a test can watch and send signals to.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};

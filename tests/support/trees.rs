@@ -1,4 +1,4 @@
-//! Trees with everything that a file system can hold, and what is to be found of them in an archive.
+//! Trees with everything that a file system can hold, and their expected entries in an archive.
 
 #![allow(dead_code, reason = "unit tests use a part, and the programs in tests/ another")]
 

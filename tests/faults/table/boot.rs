@@ -143,7 +143,7 @@ fn control() -> Vec<Fault> {
     ]
 }
 
-/// As RabbitMQ does, whose host names its folder.
+/// Keeps its data in a folder named after the host, as RabbitMQ does.
 const BY_HOST: &str =
     "at=/mounted/$(hostname); [ -e $at ] || { mkdir $at; echo fresh >$at/note; }; exec behave healthy";
 

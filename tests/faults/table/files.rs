@@ -125,7 +125,7 @@ with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as out:
     ]
 }
 
-/// Each is an entry that would write outside of its volume, or make there what no backup of data has.
+/// Entries that would be written outside the volume, or that no backup of data holds.
 fn unsafe_entries() -> Vec<Fault> {
     let hostile = |what, kind, form, script| {
         fault(12, what, kind, form).backup(script).failed("restore/unsafe-entry", &["the entry"])

@@ -10,7 +10,7 @@ mod sqlite;
 
 use crate::fault::Fault;
 
-/// All faults, those first that take longest.
+/// All faults, the slowest first.
 pub fn all() -> Vec<Fault> {
     [databases::faults(), dumps::faults(), sqlite::faults(), boot::faults(), files::faults(), source::faults()]
         .into_iter()

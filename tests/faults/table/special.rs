@@ -38,7 +38,7 @@ pub const THROUGH_LINK: &str = hostile!("[('./way', tarfile.SYMTYPE, '/tmp'), ('
 pub const HARD_LINK: &str = hostile!("[('./hard', tarfile.LNKTYPE, '../' * 12 + 'etc/passwd')]");
 pub const DEVICE: &str = hostile!("[('./device', tarfile.BLKTYPE, '')]");
 
-/// Of a folder, when what is in it was seen and is not restored yet, a file goes.
+/// A file of a backup folder vanishes between the survey and the restore.
 pub fn vanishing(folder: &Path) -> Rehearsal {
     let live = kept().start();
     sh(
@@ -49,7 +49,7 @@ pub fn vanishing(folder: &Path) -> Rehearsal {
     let other = folder.join("data").join(live.first_volume()).join("other");
     let proxy = Proxy::start(move |line| {
         if line.starts_with("POST ") && line.contains("/networks/create") {
-            // The second stack's network finds it gone.
+            // It is missing once the second stack's network is created.
             let _ = fs::remove_file(&other);
         }
         Then::Forward
@@ -57,7 +57,7 @@ pub fn vanishing(folder: &Path) -> Rehearsal {
     rehearse(&[&live.name], &["--host", &proxy.host(), "--from", &format!("dir:{}", shown(&folder.join("data")))])
 }
 
-/// A second engine on a small disk, which has less room than the backup takes.
+/// A second engine whose disk is too small for the backup.
 pub fn too_large_for_the_disk(folder: &Path) -> Rehearsal {
     let engine = Engine::start(900, 20_000, &["rehearsa-fixture/broken"]);
     let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "films:/data"];
@@ -69,7 +69,7 @@ pub fn too_large_for_the_disk(folder: &Path) -> Rehearsal {
     rehearsal
 }
 
-/// Somebody writes to a file of this folder for as long as the rehearsal goes on.
+/// A writer changes a file of this folder until the rehearsal ends.
 fn while_written_to(folder: &Path, rehearse: impl FnOnce() -> Rehearsal) -> Rehearsal {
     let path = folder.join("busy");
     fs::write(&path, vec![b'x'; 32 << 20]).expect("written");
@@ -103,7 +103,7 @@ pub fn torn_folder(folder: &Path) -> Rehearsal {
     while_written_to(&written, || rehearse(&[&live.name], &["--from", &from]))
 }
 
-/// A service with a volume and something of the host beside it; its healthcheck does not look at that.
+/// A service with a volume and a bind mount; its healthcheck does not read the bind mount.
 fn with_bind(source: &Path, target: &str) -> Wanted {
     kept().options(&["--volume", &format!("{}:{target}", shown(source))])
 }
@@ -159,7 +159,7 @@ pub fn written_key_not_backed_up(folder: &Path) -> Rehearsal {
     rehearse(&[&live.name], &["--from", &format!("daemon:{}", shown(&folder.join("data")))])
 }
 
-/// A file of this name on the host, and what became of it when the engine was to mount what was not there.
+/// A missing file on the host, and what the engine makes in its place.
 fn file_that_became_a_folder(folder: &Path, wanted: impl FnOnce(&Path) -> Wanted) -> Live {
     let file = folder.join("app.conf");
     fs::write(&file, "listen 80").expect("written");
@@ -208,12 +208,12 @@ pub fn file_for_folder_in_backup(folder: &Path) -> Rehearsal {
     rehearse(&[&live.name], &["--from", &format!("dir:{}", shown(&folder.join("data")))])
 }
 
-/// A source that is no source yet: rehearsa does not begin.
+/// A source that Rehearsa does not know yet: it does not start.
 fn unread(place: &str) -> Rehearsal {
     let output = rehearsa(&["test", "--from", place, "trial-nobody"]).output().expect("rehearsa starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (code, stdout, stderr) = (output.status.code(), text(&output.stdout), text(&output.stderr));
-    // When it is one, here is the place for real damage.
+    // Once this source is supported, damage it here.
     assert!(
         code == Some(2) && stderr.contains("not a source that is supported yet"),
         "{place} is read now: damage a repository\n{code:?}\n{stderr}"

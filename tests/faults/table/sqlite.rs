@@ -1,4 +1,5 @@
-//! SQLite databases that came back damaged, torn or without their log. The application is healthy on most of them.
+//! SQLite databases that come back damaged, inconsistent or without their log. The application is healthy on most of
+//! them.
 
 use Form::{Daemon, Dir, Tar};
 use Kind::Notes;
@@ -14,7 +15,7 @@ pub fn faults() -> Vec<Fault> {
         corrupt(fault(14, "noise for a page", Notes, Tar).data("noise \"$1/notes.db\" 1 1")),
         corrupt(fault(14, "noise for a page", Notes, Dir).data("noise \"$1/notes.db\" 1 1")),
         corrupt(fault(14, "noise for a page", Notes, Daemon).data("noise \"$1/notes.db\" 1 1")),
-        // It does not begin as a database any more: that it should be one is known to the service alone.
+        // The file no longer begins like a database, so only the service knows that it should be one.
         fault(14, "its header is zeroed", Notes, Tar)
             .data("dd if=/dev/zero of=\"$1/notes.db\" bs=100 count=1 conv=notrunc status=none")
             .failed("boot/exited", &["file is not a database"]),

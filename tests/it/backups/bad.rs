@@ -1,4 +1,4 @@
-//! Backups that do not hold, each told for what it is. Nothing of a rehearsal is left after any of them.
+//! Bad backups, each with its own diagnosis. No rehearsal leaves anything behind.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn a_compressed_archive_that_is_cut_off_or_has_another_byte_is_damaged() {
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         from(&live, &path, &[]).failed("source/corrupt");
     }
-    // The compression is whole, and what it holds is not.
+    // The compression is intact, and its content is not.
     from(&live, &dir.path().join("between.tar.gz"), &[]).failed("source/corrupt");
     let mut flipped = fs::read(dir.path().join("x.tar.gz")).unwrap();
     let middle = flipped.len() / 2;
@@ -55,7 +55,7 @@ fn what_is_no_archive_or_not_there_is_told() {
     fs::write(at("nothing.tar"), "").unwrap();
     from(&live, &at("dump.sql"), &[]).failed("source/corrupt");
     from(&live, &at("nothing.tar"), &[]).failed("source/corrupt");
-    // Whole as it is, perhaps, and not read here: that says nothing of the backup.
+    // A format that is not read: nothing is known about the backup.
     fs::write(at("app.lz4"), [&b"\x04\x22\x4d\x18"[..], &[b'x'; 600]].concat()).unwrap();
     from(&live, &at("app.lz4"), &[]).errored("source/other-format");
     from(&live, &at("none.tar"), &[]).errored("source/unreachable");
@@ -80,7 +80,7 @@ fn what_is_too_old_too_slow_or_too_large_is_told() {
     from(&live, &now, &["--max-entries", "1"]).errored("restore/too-large");
 }
 
-/// Each is an entry that would write outside of its volume, or make there what no backup of data has.
+/// Entries that would be written outside the volume, or that no backup of data holds.
 #[test]
 fn a_hostile_archive_writes_nothing_anywhere() {
     let (live, dir) = (kept().start(), folder());
@@ -170,7 +170,7 @@ fn what_is_alone_in_a_backup_and_looks_like_nothing_live_is_not_taken() {
     rehearsal.errored("restore/ambiguous");
     let message = rehearsal.diagnosis()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("compose.yml") && message.contains("note"), "{message}");
-    // Said so it is taken, with a warning.
+    // With `--map` the part is used, with a warning.
     let said = from(&live, &path, &["--map", "/mounted=app"]);
     assert!(said.case()["warnings"].to_string().contains("data/unlike-live"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Encrypted backups, with the right key, a wrong one and none. The passphrase is never said.
+//! Encrypted backups with the right key, a wrong one and none. The passphrase appears in no output.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::support::{rehearsa, rehearse_by, shown};
 
 const PASSPHRASE: &str = "fixture-backup-passphrase";
 
-/// rehearsa with a keyring of the test's own.
+/// rehearsa with the test's own keyring.
 fn with_home(home: &Path) -> Command {
     let mut command = rehearsa(&[]);
     command.env("GNUPGHOME", home);
@@ -32,10 +32,10 @@ fn gpg_opens_with_the_passphrase_and_with_nothing_else() {
     let mut command = with_home(&home);
     command.env("REHEARSA_PASSPHRASE", PASSPHRASE);
     run(command, &[]).is_green("healthy");
-    // Also after the right one was in use: an agent must not remember it.
+    // Also after the right passphrase was used: no agent may remember it.
     run(with_home(&home), &["--passphrase-file", &wrong]).failed("source/locked-out");
     run(with_home(&home), &[]).errored("source/unreachable");
-    // gpg speaks the language of whoever calls it.
+    // gpg's messages are in the caller's language.
     let bin = dir.path().join("bin");
     sh(
         dir.path(),

@@ -1,4 +1,4 @@
-//! What reports and plans say of a backup.
+//! Backups in reports and plans.
 
 use crate::support::backup::{keeper, tar};
 use crate::support::{rehearsa, rehearse, shown};

@@ -1,4 +1,4 @@
-//! One small service, and everything that can have made its backup.
+//! One small service, with backups by every tool.
 
 use crate::support::backup::{data_of, folder, keeper, kept, sh, tar};
 use crate::support::{Live, Rehearsal, rehearsa, rehearse, rehearse_by, shown};

@@ -1,4 +1,4 @@
-//! Containers: made, started, talked to, listened to, removed.
+//! Containers: creation, start, commands, logs, removal.
 
 use rehearsa::docker::{ContainerEventKind, DockerErrorKind, HealthStatus};
 use rehearsa::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin, VolumeSpec};

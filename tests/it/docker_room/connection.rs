@@ -1,4 +1,4 @@
-//! Ways to the engine. Those that this machine's engine does not offer are made by a proxy before its socket.
+//! Connections to the engine. A proxy before its socket simulates what this engine does not offer.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

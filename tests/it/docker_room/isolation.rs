@@ -1,4 +1,4 @@
-//! What a container of ours cannot do, as another client and the container itself see it.
+//! What Rehearsa's containers cannot do, as another client and the container itself see it.
 
 use std::net::TcpListener;
 

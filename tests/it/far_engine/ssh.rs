@@ -1,4 +1,4 @@
-//! Over SSH: an OpenSSH server of a test's own, and this machine's engine behind it.
+//! Over SSH: the test's own OpenSSH server in front of this machine's engine.
 
 use std::fs;
 use std::net::TcpListener;

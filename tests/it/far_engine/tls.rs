@@ -1,4 +1,4 @@
-//! Over TLS: a Docker engine of a test's own that wants a certificate of whoever talks to it.
+//! Over TLS: the test's own Docker engine, which requires a client certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -161,7 +161,7 @@ fn what_keeps_the_two_apart_is_named() {
     assert!(said.contains("this engine wants TLS: set DOCKER_TLS_VERIFY=1"), "{said}");
 }
 
-/// A proxy that offers to resume sessions. How each of its connections began is told.
+/// A proxy that offers to resume TLS sessions, and records how each connection began.
 async fn resuming_proxy(certs: &Certs) -> (u16, Arc<Mutex<Vec<Option<HandshakeKind>>>>) {
     let chain = vec![CertificateDer::from_pem_file(certs.dir.path().join("server.pem")).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_file(certs.dir.path().join("server.key")).expect("a key");

@@ -1,4 +1,4 @@
-//! Packings by the tools that make them.
+//! Compressed archives, made by the real tools.
 
 use std::io::{self, ErrorKind, Read};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Archives that real tools make of a tree of everything.
+//! Archives by real tools of a tree with every kind of entry.
 
 use std::path::Path;
 use std::process::Command;

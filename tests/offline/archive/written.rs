@@ -1,4 +1,4 @@
-//! What real tools get out of an archive that is written here, and what of it only root can make.
+//! Archives of this writer, read by real tools; and entries that only root can make.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The folders that an overlay is made of.
+//! The folders of an overlay.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;

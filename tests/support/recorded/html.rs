@@ -1,4 +1,4 @@
-//! A recorded run as a page of HTML, and a run that is hostile to one.
+//! A recorded run as an HTML page, and a run with text that is hostile to HTML.
 
 use rehearsa::model::event::Event;
 use rehearsa::report::html::Html;

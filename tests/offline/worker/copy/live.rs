@@ -1,4 +1,4 @@
-//! Copies of a source that is changed at a chosen moment, by the witness that the copy calls: no clocks, no luck.
+//! Copies of a source that changes at a chosen moment, by a hook that the copy calls: no timing is involved.
 
 use std::io::Write;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What files hold, where nothing else tells that it is not what it was.
+//! File contents that differ although size, time and attributes are the same.
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,4 @@
-//! Archives that are broken, and archives that somebody broke on purpose.
+//! Archives that are damaged by accident, and archives that are damaged on purpose.
 
 use super::*;
 use crate::support::archives::{Archive, fifo, file, folder, hard_link, symlink};

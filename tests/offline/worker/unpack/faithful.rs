@@ -1,4 +1,4 @@
-//! Nothing of an entry is lost.
+//! Every property of an entry survives unpacking.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};

@@ -1,4 +1,4 @@
-//! What a stranger may write into an archive. [`Field`] sees to it that nothing outside of the volume changes.
+//! Hostile archives. [`Field`] checks that nothing outside the volume changes.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
