@@ -146,7 +146,7 @@ pub fn text(view: &InspectView<'_>) -> String {
         line("root", "read-only");
     }
     for (i, setting) in view.other.iter().enumerate() {
-        line(if i == 0 { "left behind" } else { "" }, &format!("{} = {}", setting.field, setting.value));
+        line(if i == 0 { "not copied" } else { "" }, &format!("{} = {}", setting.field, setting.value));
     }
     text
 }

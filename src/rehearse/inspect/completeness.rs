@@ -42,7 +42,7 @@ pub(super) async fn compare_with_manifest(place: &PlaceInspection<'_>, step: &Op
     }
     if inventory.metadata.count > 0 {
         let message = format!(
-            "{title}: {} came back without all that belongs to it: {}",
+            "{title}: {} came back with other or missing attributes: {}",
             entries(inventory.metadata.count),
             words(&inventory.metadata)
         );

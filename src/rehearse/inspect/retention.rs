@@ -59,7 +59,10 @@ pub(in crate::rehearse) async fn is_still_there(
     match loss(held, &kept) {
         None => Ok(()),
         Some(Loss { what, remedy }) => {
-            let message = format!("{name} is well, but not on what was restored into {}: {what}", mount.place());
+            let message = format!(
+                "{name} is well, but does not run on the data that was restored into {}: {what}",
+                mount.place()
+            );
             Err(Diagnosis { remedy, ..Diagnosis::new(Code::DataReinitialised, message) })
         }
     }
@@ -129,7 +132,7 @@ fn cluster_loss(before: &Store, held: &Fingerprint, kept: &Survivors) -> Option<
     kept.stores.iter().filter(anew).find(new).map(|now| Loss {
         what: format!("a new {title} was made beside the restored one: {} beside {}", now.file, before.file),
         remedy: Some(
-            "See where the service looks for its data (PGDATA, datadir), and that the backup is restored to that very \
+            "Check where the service looks for its data (PGDATA, datadir), and that the backup is restored to that \
              folder."
                 .to_owned(),
         ),

@@ -41,9 +41,8 @@ pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis
             ..Diagnosis::new(
                 Code::RestoreAmbiguous,
                 format!(
-                    "{part} of {from} was taken for {title} because nothing else is there, and looks like something \
-                     else: at its \
-                     top there is {}, and live there is {}",
+                    "{part} of {from} was taken for {title} because nothing else is there, but does not look like it: \
+                     at its top there is {}, and live there is {}",
                     listed(&came),
                     listed(&live)
                 ),

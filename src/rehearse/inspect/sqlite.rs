@@ -74,9 +74,9 @@ fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
     warn(
         Code::DataTornCopy,
         torn,
-        "written to by the live service during the copy, whose copy SQLite finds damaged (the live one need not be)",
+        "written to by the live service during the copy; SQLite finds the copy damaged (the live one need not be)",
     );
-    warn(Code::DataTornCopy, hot, "in the middle of a write, which SQLite takes back by the rollback journal");
+    warn(Code::DataTornCopy, hot, "in the middle of a write, which SQLite rolls back when it opens them");
     warn(
         Code::DataSqliteWalAbsent,
         doubtful,
@@ -92,7 +92,7 @@ fn note(databases: &Databases) -> Option<String> {
         parts.push(format!("{} sound", pluralize(databases.sound, "SQLite database")));
     }
     if databases.odd.count > 0 {
-        parts.push(format!("rows that break their own tables' rules in {}", listed(&databases.odd)));
+        parts.push(format!("rows that violate the rules of their tables in {}", listed(&databases.odd)));
     }
     if databases.unchecked.count > 0 {
         parts.push(format!("{} not checked: {}", count(&databases.unchecked), listed(&databases.unchecked)));

@@ -96,8 +96,8 @@ async fn mismatch_diagnosis(
     }
     let asked = ask_version(cx, plan, kind).await;
     let (program, by) = match (asked.as_slice(), told) {
-        ([], Some(told)) => (told, "by what the image says of itself"),
-        ([program], _) => (program.clone(), "by its own word"),
+        ([], Some(told)) => (told, "by its labels and variables"),
+        ([program], _) => (program.clone(), "by its --version"),
         // An image with several versions of the program can upgrade the data.
         _ => return None,
     };

@@ -146,8 +146,8 @@ fn mysql(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     ((data.major, data.minor) > (image.major, image.minor)).then(|| Mismatch {
         why: format!("{program} {has} does not read the files of a newer one"),
         remedy: format!(
-            "Run the service from an image of {wrote} or later. There is no way back but to dump the databases with \
-             {wrote} and to load them into {has}."
+            "Run the service from an image of {wrote} or later. To go back, dump the databases with {wrote} and load \
+             them into {has}."
         ),
         data: wrote,
     })
@@ -203,8 +203,8 @@ fn redis(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
         },
         remedy: match readers {
             Some(readers) => format!(
-                "Run the service from an image of {readers}. To go over to another, copy the keys from one running \
-                 server to the other; a dump cannot be taken along."
+                "Run the service from an image of {readers}. To change to another, copy the keys from one running \
+                 server to the other; a dump does not fit."
             ),
             None => "Run the service from the image that wrote the data; if that is this one, the file is damaged: \
                  restore from an older snapshot."
