@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
 
+use crate::docker::NetworkInfo;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::mount::Strategy;
 use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
@@ -27,14 +28,15 @@ use super::sandbox::canary;
 use super::sandbox::worker::{self as sandbox, Sandbox};
 use super::shared_task::{Diagnosed, SharedFuture, SharedTask};
 use super::stack_context::StackContext;
-use super::state::{Booted, LoadedDump, MountedPlace, ReadyService, RestoredPlace, SandboxBase};
+use super::state::{Booted, LoadedDump, MountedPlace, PreparedPlaces, ReadyService, RestoredPlace};
 use super::teardown;
 use super::validate::ready::{WaitGoal, pass_checks, reach};
 
 /// One stack's rehearsal.
 pub(super) struct StackRehearsal {
     pub cx: Arc<StackContext>,
-    base: SharedTask<Arc<SandboxBase>>,
+    network: SharedTask<NetworkInfo>,
+    prepared_places: SharedTask<Arc<PreparedPlaces>>,
     sandbox: SharedTask<Arc<Sandbox>>,
     isolated: SharedTask<()>,
     /// For each of `StackPlan::restores`, in its order.
@@ -68,7 +70,8 @@ impl StackRehearsal {
         Self {
             waiting: Mutex::new(cx.cases()),
             cx: Arc::new(cx),
-            base: SharedTask::default(),
+            network: SharedTask::default(),
+            prepared_places: SharedTask::default(),
             sandbox: SharedTask::default(),
             isolated: SharedTask::default(),
             places,
@@ -79,16 +82,20 @@ impl StackRehearsal {
         }
     }
 
-    /// The network and the empty volumes.
-    fn base(&self) -> SharedFuture<Arc<SandboxBase>> {
+    fn network(&self) -> SharedFuture<NetworkInfo> {
+        self.network.get(|| sandbox::create_network(&self.cx))
+    }
+
+    /// The places with their empty volumes.
+    fn prepared_places(&self) -> SharedFuture<Arc<PreparedPlaces>> {
         let cx = Arc::clone(&self.cx);
-        self.base.get(|| async move { sandbox::prepare(&cx).await.map(Arc::new) })
+        self.prepared_places.get(|| async move { sandbox::prepare_places(&cx).await.map(Arc::new) })
     }
 
     /// The sandbox with a worker in it.
     fn sandbox(&self) -> SharedFuture<Arc<Sandbox>> {
-        let (cx, base) = (Arc::clone(&self.cx), self.base());
-        self.sandbox.get(|| async move { sandbox::build(&cx, base).await.map(Arc::new) })
+        let (cx, network, places) = (Arc::clone(&self.cx), self.network(), self.prepared_places());
+        self.sandbox.get(|| async move { sandbox::build(&cx, network, places).await.map(Arc::new) })
     }
 
     /// Proves the sandbox's isolation. Nothing is started in it before that.
@@ -191,9 +198,10 @@ impl StackRehearsal {
             return Ok((None, restores.await?));
         }
         let create = async {
-            let base = self.base().await?;
+            let (network, places) = tokio::join!(self.network(), self.prepared_places());
+            network?;
             let container = ServiceContainer { cx, plan, network_owner: None };
-            Ok::<_, Diagnosis>(container.create_early(&base).await)
+            Ok::<_, Diagnosis>(container.create_early(&*places?).await)
         };
         let (mounts, created) = tokio::join!(restores, create);
         let mounts = mounts?;
@@ -324,8 +332,8 @@ impl StackRehearsal {
         }
         let started: Vec<&ServiceName> =
             self.services.iter().filter(|(_, tasks)| tasks.started.is_begun()).map(|(name, _)| name).collect();
-        // Nothing was created for this stack.
-        if !self.base.is_begun() && started.is_empty() {
+        // Nothing was asked of the engine for this stack.
+        if !self.network.is_begun() && started.is_empty() {
             return;
         }
         let run = &self.cx.run;

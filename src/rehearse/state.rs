@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-use crate::docker::{NetworkInfo, VolumeInfo};
+use crate::docker::VolumeInfo;
 use crate::model::check::Proof;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::fingerprint::{Fingerprint, VersionFile};
@@ -14,13 +14,9 @@ use crate::model::sandbox::MountSource;
 
 use super::shared_task::Diagnosed;
 
-/// The sandbox's network and empty volumes; created before the worker starts.
-pub(super) struct SandboxBase {
-    /// The network.
-    pub network: NetworkInfo,
-    /// The prepared places, in the order of `StackPlan::restores`; an error where one cannot be restored.
-    pub places: Vec<Diagnosed<PreparedPlace>>,
-}
+/// The places of a stack with their new, empty volumes, in the order of `StackPlan::restores`; an error where a place
+/// cannot be restored.
+pub(super) type PreparedPlaces = Vec<Diagnosed<PreparedPlace>>;
 
 /// A place to restore, ready to be filled.
 #[derive(Debug, Clone)]

@@ -120,39 +120,7 @@ impl Worker {
         network: NetworkSpec,
         marks: &ObjectLabels,
     ) -> Result<Worker, WorkerError> {
-        let id = daemon.create_container(name, &spec(image, mounts, network), marks).await?;
-        let Attached { input, output } = daemon.attach(&id).await?;
-        let (asked, id_asked) = (daemon.clone(), id.clone());
-        let exit_code = async move {
-            asked.state(&id_asked).await.ok().filter(|state| !state.running).map(|state| state.exit_code)
-        };
-        let (worker, greeting) = Worker::over(id, input, output, exit_code, SILENCE);
-        // The greeting comes before the engine's answer: the engine has some bookkeeping to do once the process runs. The
-        // request is not given up for that, since the engine gives a start up whose asker goes away.
-        let (starter, container) = (daemon.clone(), worker.container_id.clone());
-        let mut start = tokio::spawn(async move { starter.start_container(&container).await });
-        let started = |joined: Result<Result<(), DockerError>, JoinError>| -> Result<(), WorkerError> {
-            Ok(joined.map_err(|broken| WorkerError::Garbled(broken.to_string()))??)
-        };
-        {
-            let greeted = worker.greeted(greeting);
-            tokio::pin!(greeted);
-            tokio::select! {
-                biased; // a refused start is the better word than an output that ended
-                answer = &mut start => {
-                    started(answer)?;
-                    greeted.await?;
-                }
-                result = &mut greeted => {
-                    if let Err(error) = result {
-                        // Why there was no greeting is in the start's own answer, if it has one.
-                        started(start.await)?;
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        Ok(worker)
+        CreatedWorker::create(daemon, image, name, mounts, network, marks).await?.start().await
     }
 
     /// A worker over streams; reading begins at once.
@@ -230,6 +198,66 @@ impl Worker {
     fn send(&self, request: &Request) {
         // The writing task ends early only when the worker's input is broken, which shows as the end of its output.
         let _ = self.requests.send(line(request));
+    }
+}
+
+/// The container of a worker, created and attached to. Its process does not run yet.
+pub struct CreatedWorker {
+    daemon: Daemon,
+    container_id: String,
+    attached: Attached,
+}
+
+impl CreatedWorker {
+    /// Creates the container (`name`) and attaches to it. The engine looks up the container's network when it starts the
+    /// container: the network may be created meanwhile.
+    pub async fn create(
+        daemon: &Daemon,
+        image: &WorkerImage,
+        name: &str,
+        mounts: Vec<MountSpec>,
+        network: NetworkSpec,
+        marks: &ObjectLabels,
+    ) -> Result<CreatedWorker, WorkerError> {
+        let container_id = daemon.create_container(name, &spec(image, mounts, network), marks).await?;
+        let attached = daemon.attach(&container_id).await?;
+        Ok(CreatedWorker { daemon: daemon.clone(), container_id, attached })
+    }
+
+    /// Starts the container and waits for the worker's greeting.
+    pub async fn start(self) -> Result<Worker, WorkerError> {
+        let CreatedWorker { daemon, container_id, attached: Attached { input, output } } = self;
+        let (asked, id_asked) = (daemon.clone(), container_id.clone());
+        let exit_code = async move {
+            asked.state(&id_asked).await.ok().filter(|state| !state.running).map(|state| state.exit_code)
+        };
+        let container = container_id.clone();
+        let (worker, greeting) = Worker::over(container_id, input, output, exit_code, SILENCE);
+        // The greeting comes before the engine's answer: the engine has some bookkeeping to do once the process runs. The
+        // request is not given up for that, since the engine gives a start up whose asker goes away.
+        let mut start = tokio::spawn(async move { daemon.start_container(&container).await });
+        let started = |joined: Result<Result<(), DockerError>, JoinError>| -> Result<(), WorkerError> {
+            Ok(joined.map_err(|broken| WorkerError::Garbled(broken.to_string()))??)
+        };
+        {
+            let greeted = worker.greeted(greeting);
+            tokio::pin!(greeted);
+            tokio::select! {
+                biased; // a refused start is the better word than an output that ended
+                answer = &mut start => {
+                    started(answer)?;
+                    greeted.await?;
+                }
+                result = &mut greeted => {
+                    if let Err(error) = result {
+                        // Why there was no greeting is in the start's own answer, if it has one.
+                        started(start.await)?;
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(worker)
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Then {
     Forward,
     /// The engine gets it; its answer, and everything after it, does not come through.
     Die,
+    /// The engine does not get it; its connection ends without an answer, and all others go on.
+    Refuse,
 }
 
 /// The socket; it goes with the test.
@@ -31,8 +33,8 @@ struct Way {
 }
 
 impl Proxy {
-    /// Calls `hook` with the first line of each request (`POST /v1.41/networks/create HTTP/1.1`) before the engine
-    /// gets the request.
+    /// Asks `hook` about the first line of each request, `POST /v1.41/networks/create HTTP/1.1`, before the engine gets
+    /// the request.
     pub fn start(hook: impl Fn(&str) -> Then + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let listener = UnixListener::bind(dir.path().join("sock")).expect("a socket");
@@ -90,6 +92,11 @@ fn pass(mut from: UnixStream, mut to: UnixStream, look: &dyn Fn(&[u8]) -> Then, 
             Ok(0) | Err(_) => break,
             Ok(count) => {
                 let then = look(&buffer[..count]);
+                if then == Then::Refuse {
+                    // It may be closed already.
+                    let _ = from.shutdown(Shutdown::Both);
+                    break;
+                }
                 let passed = to.write_all(&buffer[..count]);
                 if then == Then::Die {
                     die();

@@ -20,7 +20,7 @@ use super::diagnose::{container_diagnosis, docker_diagnosis};
 use super::sandbox::worker::NETWORK;
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
-use super::state::{Booted, MountedPlace, SandboxBase};
+use super::state::{Booted, MountedPlace, PreparedPlaces};
 use super::steps::OpenStep;
 
 /// A service's container, to be created: the sources of its mounts, and the container whose network it shares.
@@ -42,8 +42,8 @@ impl ServiceContainer<'_> {
     }
 
     /// Creates the container on the prepared volumes, before they are filled.
-    pub async fn create_early(&self, base: &SandboxBase) -> Result<String, DockerError> {
-        self.create_with(&|index| base.places.get(index)?.as_ref().ok()?.as_folder().source()).await
+    pub async fn create_early(&self, places: &PreparedPlaces) -> Result<String, DockerError> {
+        self.create_with(&|index| places.get(index)?.as_ref().ok()?.as_folder().source()).await
     }
 
     async fn create_with(

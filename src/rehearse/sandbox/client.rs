@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::docker::{Daemon, DockerError, NetworkInfo, VolumeInfo};
 use crate::model::sandbox::{ContainerSpec, MountSpec, NetworkSpec, ObjectLabels, VolumeSpec};
-use crate::worker::client::{Worker, WorkerError, WorkerImage};
+use crate::worker::client::{CreatedWorker, Worker, WorkerError, WorkerImage};
 
 use super::ledger::{Ledger, LedgerEntry};
 use super::session::Session;
@@ -63,8 +63,7 @@ impl SandboxClient {
         self.ledger.create(entry, async move { daemon.create_container(&name, &spec, &labels).await }).await
     }
 
-    /// Starts a worker that sees these mounts. If the caller goes away, the start goes on: an engine gives up no
-    /// half-made container, and teardown waits for it.
+    /// Starts a worker that sees these mounts.
     pub async fn start_worker(
         &self,
         image: &WorkerImage,
@@ -72,10 +71,30 @@ impl SandboxClient {
         mounts: Vec<MountSpec>,
         network: NetworkSpec,
     ) -> Result<Arc<Worker>, WorkerError> {
+        let created = self.create_worker(image, role, mounts, network).await?;
+        self.start_created(created).await
+    }
+
+    /// Creates the container of a worker that sees these mounts. The network may be created meanwhile.
+    ///
+    /// If the caller goes away, the request goes on, here as in [`start_created`](Self::start_created): an engine gives
+    /// up no half-made container, and teardown waits for it.
+    pub async fn create_worker(
+        &self,
+        image: &WorkerImage,
+        role: &str,
+        mounts: Vec<MountSpec>,
+        network: NetworkSpec,
+    ) -> Result<CreatedWorker, WorkerError> {
         let (daemon, image, name, labels) = (self.daemon.clone(), image.clone(), self.name(role), self.labels());
         self.ledger.note(LedgerEntry::Container(name.clone()));
-        let start = async move { Worker::start(&daemon, &image, &name, mounts, network, &labels).await };
-        self.ledger.run(start).await.map(Arc::new)
+        let create = async move { CreatedWorker::create(&daemon, &image, &name, mounts, network, &labels).await };
+        self.ledger.run(create).await
+    }
+
+    /// Starts a worker whose container was created and whose network is there.
+    pub async fn start_created(&self, created: CreatedWorker) -> Result<Arc<Worker>, WorkerError> {
+        self.ledger.run(created.start()).await.map(Arc::new)
     }
 
     /// Lets a worker go: its container is removed in the background, and teardown waits for that.

@@ -1,4 +1,4 @@
-//! Building a sandbox: its network, the volumes, and the worker that copies into them.
+//! Building a sandbox: its network and its volumes, created at the same time, and the worker that copies into them.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
 use crate::rehearse::diagnose::{docker_diagnosis, source_diagnosis, vanished, worker_diagnosis};
 use crate::rehearse::shared_task::{Diagnosed, SharedFuture};
 use crate::rehearse::stack_context::StackContext;
-use crate::rehearse::state::{PreparedPlace, SandboxBase};
+use crate::rehearse::state::{PreparedPlace, PreparedPlaces};
 use crate::worker::client::{Worker, WorkerError, WorkerImage};
 
 use super::client::SandboxClient;
@@ -26,8 +26,8 @@ pub(in crate::rehearse) const NETWORK: &str = "net";
 pub(in crate::rehearse) struct Sandbox {
     /// The network.
     pub network: NetworkInfo,
-    /// As in [`SandboxBase`]; an error also where the source has vanished meanwhile.
-    pub places: Vec<Diagnosed<PreparedPlace>>,
+    /// The prepared places; an error also where the source has vanished meanwhile.
+    pub places: PreparedPlaces,
     /// The worker; gone when nothing is left to copy.
     worker: Mutex<Option<Arc<Worker>>>,
 }
@@ -47,39 +47,49 @@ impl Sandbox {
     }
 }
 
-/// Creates the network and the volumes, unless a sandbox of this run was found open.
-pub(in crate::rehearse) async fn prepare(cx: &StackContext) -> Diagnosed<SandboxBase> {
-    if let Some(diagnosis) = cx.run.breach().known(&cx.plan.name) {
-        return Err(diagnosis);
-    }
-    let places =
-        join_all(cx.plan.restores.iter().enumerate().map(|(index, restore)| prepare_place(cx, index, restore)));
-    let (network, places) = tokio::join!(create_network(cx), places);
-    Ok(SandboxBase { network: network?, places })
+/// Why nothing is created any more: a sandbox of this run was found open.
+fn refuse_after_breach(cx: &StackContext) -> Diagnosed<()> {
+    cx.run.breach().known(&cx.plan.name).map_or(Ok(()), Err)
 }
 
-/// Starts the worker on what was prepared.
-pub(in crate::rehearse) async fn build(
+/// Creates the network. Its step begins at once, before the future is polled: it is the first of a sandbox.
+pub(in crate::rehearse) fn create_network(
     cx: &Arc<StackContext>,
-    base: SharedFuture<Arc<SandboxBase>>,
-) -> Diagnosed<Sandbox> {
-    let (base, image, watch) = tokio::join!(base, cx.run.image(), cx.run.watch());
-    let (base, image) = (base?, image?);
-    watch?;
-    let mut places = base.places.clone();
-    let worker = start_worker(cx, &image, &base.network, &mut places).await?;
-    Ok(Sandbox { network: base.network.clone(), places, worker: Mutex::new(Some(worker)) })
+) -> impl Future<Output = Diagnosed<NetworkInfo>> + Send + use<> {
+    let cx = Arc::clone(cx);
+    let begun = refuse_after_breach(&cx).map(|()| cx.begin(cx.cases(), Step::Network));
+    async move {
+        let step = begun?;
+        match cx.client.create_network(NETWORK).await {
+            Ok(network) => {
+                step.done();
+                Ok(network)
+            }
+            Err(error) => {
+                Err(step.broke(docker_diagnosis(&error, Code::SandboxFailed, "creating the sandbox network")))
+            }
+        }
+    }
 }
 
-async fn create_network(cx: &StackContext) -> Diagnosed<NetworkInfo> {
-    let step = cx.begin(cx.cases(), Step::Network);
-    match cx.client.create_network(NETWORK).await {
-        Ok(network) => {
-            step.done();
-            Ok(network)
-        }
-        Err(error) => Err(step.broke(docker_diagnosis(&error, Code::SandboxFailed, "creating the sandbox network"))),
-    }
+/// Creates the volumes of all places, in the order of `StackPlan::restores`; an error where a place cannot be restored.
+pub(in crate::rehearse) async fn prepare_places(cx: &StackContext) -> Diagnosed<PreparedPlaces> {
+    refuse_after_breach(cx)?;
+    let places = cx.plan.restores.iter().enumerate().map(|(index, restore)| prepare_place(cx, index, restore));
+    Ok(join_all(places).await)
+}
+
+/// Starts the worker. Its container is created as soon as the volumes are there, while the network is still being
+/// created; the engine needs the network only for the start.
+pub(in crate::rehearse) async fn build(
+    cx: &StackContext,
+    network: SharedFuture<NetworkInfo>,
+    places: SharedFuture<Arc<PreparedPlaces>>,
+) -> Diagnosed<Sandbox> {
+    let (places, image) = tokio::join!(places, cx.run.image());
+    let (mut places, image) = (places?.to_vec(), image?);
+    let worker = start_worker(cx, &image, network.clone(), &mut places).await?;
+    Ok(Sandbox { network: network.await?, places, worker: Mutex::new(Some(worker)) })
 }
 
 /// Creates the volume of one place, and finds out where its data lies.
@@ -132,15 +142,24 @@ async fn has_live(cx: &StackContext, restore: &RestorePlan) -> bool {
 async fn start_worker(
     cx: &StackContext,
     image: &WorkerImage,
-    network: &NetworkInfo,
+    network: SharedFuture<NetworkInfo>,
     places: &mut [Diagnosed<PreparedPlace>],
 ) -> Diagnosed<Arc<Worker>> {
+    // Dropped, and so stopped, when the network or the watch is what breaks.
     let step = cx.begin(cx.cases(), Step::Worker);
     // Twice: a place and the live mount beside it may both be gone.
     for attempt in 0..=2 * places.len() {
-        let mounts = worker_mounts(cx, places);
-        let network = NetworkSpec::Sandbox { network: network.name.clone(), aliases: Vec::new() };
-        let error = match cx.client.start_worker(image, &format!("worker{attempt}"), mounts, network).await {
+        let (role, mounts) = (format!("worker{attempt}"), worker_mounts(cx, places));
+        let on = NetworkSpec::Sandbox { network: cx.client.name(NETWORK), aliases: Vec::new() };
+        let created = cx.client.create_worker(image, &role, mounts, on);
+        let (created, network, watch) = tokio::join!(created, network.clone(), cx.run.watch());
+        network?;
+        watch?;
+        let started = match created {
+            Ok(created) => cx.client.start_created(created).await,
+            Err(error) => Err(error),
+        };
+        let error = match started {
             Ok(worker) => {
                 take_out_vanished(cx, places).await;
                 step.done();

@@ -24,6 +24,69 @@ fn starts_a_container(line: &str) -> bool {
     line.starts_with("POST ") && line.ends_with("/start HTTP/1.1")
 }
 
+fn creates_a_network(line: &str) -> bool {
+    line.starts_with("POST ") && line.contains("/networks/create")
+}
+
+fn creates_a_volume(line: &str) -> bool {
+    line.starts_with("POST ") && line.contains("/volumes/create")
+}
+
+fn wait_until(seen: &AtomicBool, what: &str) {
+    let started = Instant::now();
+    while !seen.load(Ordering::SeqCst) {
+        assert!(started.elapsed() < PATIENCE, "the engine is never asked for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The worker's container is asked for before the engine gets the request for the network: neither waits for the other.
+#[test]
+fn the_network_and_the_worker_of_a_sandbox_are_created_at_the_same_time() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let worker = AtomicBool::new(false);
+    let proxy = Proxy::start(move |line| {
+        if creates(line, "-worker0") {
+            worker.store(true, Ordering::SeqCst);
+        } else if creates_a_network(line) {
+            wait_until(&worker, "the worker's container");
+        }
+        Then::Forward
+    });
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+    assert_eq!(rehearsal.code, Some(0), "{rehearsal}");
+    rehearsal.nothing_is_left();
+}
+
+#[test]
+fn a_sandbox_of_which_one_object_cannot_be_created_leaves_none_of_the_others() {
+    type IsRequest = fn(&str) -> bool;
+    let creates_the_worker: IsRequest = |line| creates(line, "-worker0");
+    // Which request gets no answer, and which one is on its way to the engine before that.
+    let cases: [(&str, IsRequest, IsRequest); 3] = [
+        ("network", creates_a_network, creates_the_worker),
+        ("worker", creates_the_worker, creates_a_network),
+        ("volume", creates_a_volume, creates_a_network),
+    ];
+    for (what, refused, other) in cases {
+        let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+        let other_asked = AtomicBool::new(false);
+        let proxy = Proxy::start(move |line| {
+            if other(line) {
+                other_asked.store(true, Ordering::SeqCst);
+            } else if refused(line) {
+                wait_until(&other_asked, "the other object");
+                return Then::Refuse;
+            }
+            Then::Forward
+        });
+        let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
+        assert_eq!(rehearsal.code, Some(102), "{what}: {rehearsal}");
+        assert_eq!(rehearsal.case()["verdict"], "errored", "{what}: {rehearsal}");
+        rehearsal.nothing_is_left();
+    }
+}
+
 #[test]
 fn an_engine_that_goes_away_in_the_middle_is_an_error_and_clean_removes_what_is_left() {
     let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
@@ -222,7 +285,15 @@ fn a_sandbox_that_is_found_open_stops_those_that_run() {
 
 /// The host takes the address of the gateway of `stack`'s sandbox, as if the engine had given it.
 fn open_a_way_out(stack: &str) {
-    let network = docker(&["network", "ls", "--quiet", "--no-trunc", "--filter", &format!("name={stack}-net")]);
+    let started = Instant::now();
+    let network = loop {
+        let network = docker(&["network", "ls", "--quiet", "--no-trunc", "--filter", &format!("name={stack}-net")]);
+        if !network.is_empty() {
+            break network;
+        }
+        assert!(started.elapsed() < PATIENCE, "the sandbox of {stack} gets no network");
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let subnet = docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", &network]);
     let (base, length) = subnet.split_once('/').expect("a subnet");
     let gateway = format!("{}.1/{length}", base.rsplit_once('.').expect("an IPv4 subnet").0);
