@@ -9,7 +9,8 @@ use bollard::query_parameters::AttachContainerOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::client::{Daemon, LIMIT, in_path};
+use super::client::Daemon;
+use super::connection::{LIMIT, in_path};
 use super::errors::{DockerError, Result};
 
 /// Output of an attached container.
@@ -35,8 +36,8 @@ impl Daemon {
         const ATTACH: &str = "attach to container";
         let options =
             AttachContainerOptionsBuilder::default().stream(true).stdin(true).stdout(true).stderr(true).build();
-        let attached =
-            self.call(ATTACH, id, self.docker().attach_container(in_path(ATTACH, id)?, Some(options))).await?;
+        let id = in_path(ATTACH, id)?;
+        let attached = self.connection.call(ATTACH, id, |docker| docker.attach_container(id, Some(options))).await?;
         let subject = id.to_owned();
         let output = attached.output.filter_map(move |piece| {
             let piece = match piece {

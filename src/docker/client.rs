@@ -1,59 +1,21 @@
-//! The connection: made, agreed on a version of the API, and used for each call with a bound on its time.
+//! The daemon: a connection that is cheap to share. The other files of this room say what can be asked of it.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard::errors::Error as Bollard;
-use bollard::models::{SystemInfo, SystemVersion};
-use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::body::Incoming;
-use hyper::{Response, Uri};
-use tokio::net::UnixStream;
-use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::connect::parse_version;
-use super::errors::{DockerError, DockerErrorKind, Result, kind_of_io};
-use super::target::{SshAddress, Target};
-use super::{ssh, tls};
-
-/// How long an ordinary call may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(120);
-/// How long the first answer may take.
-const FIRST_ANSWER: Duration = Duration::from_secs(30);
-/// bollard's own limit is out of the way: it ends at the headers of an answer, ours (see [`Daemon::call`]) at its last byte,
-/// and streams have none.
-const UNBOUNDED: u64 = 7 * 24 * 3600;
-
-/// A version of the API.
-type Api = (u16, u16);
-
-/// The API version that the structures in use were made for.
-const NEWEST: Api = (1, 53);
-/// The oldest that has all we ask for (Docker 19.03: bind mounts that leave out what is mounted below).
-const OLDEST: Api = (1, 40);
+use super::connection::Connection;
+use super::errors::{DockerErrorKind, Result};
+use super::target::Target;
 
 /// A connection to a Docker engine; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Daemon {
-    pub(super) inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) docker: Docker,
-    address: String,
-    version: String,
-    /// The API version spoken.
-    api: (u16, u16),
-    /// The newest API version that the engine has, which tells what it can do.
-    pub(super) engine_api: (u16, u16),
-    info: OnceCell<SystemInfo>,
+    pub(super) connection: Arc<Connection>,
     /// Names of the labels of images, by image id.
-    pub(super) image_labels: Mutex<HashMap<String, Vec<String>>>,
+    pub(super) image_labels: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
 /// What the engine says of itself.
@@ -92,8 +54,10 @@ impl Daemon {
         let until = wait.map(|wait| Instant::now() + wait);
         let mut pause = Duration::from_millis(100);
         loop {
-            let error = match Self::try_connect(target, api).await {
-                Ok(daemon) => return Ok(daemon),
+            let error = match Connection::open(target, api).await {
+                Ok(connection) => {
+                    return Ok(Daemon { connection: Arc::new(connection), image_labels: Arc::default() });
+                }
                 Err(error) => error,
             };
             let may_pass = matches!(
@@ -110,46 +74,12 @@ impl Daemon {
         }
     }
 
-    async fn try_connect(target: &Target, pinned: Option<(u16, u16)>) -> Result<Daemon> {
-        let address = target.to_string();
-        let failed = |error: &Bollard| DockerError::from_bollard(CONNECT, &address, FIRST_ANSWER, error);
-        let unusable = |why| DockerError::new(CONNECT, &*address, DockerErrorKind::Engine(why));
-        let docker = match target {
-            Target::Unix(path) => unix(path, &address).await?,
-            Target::Tcp(place) => {
-                Docker::connect_with_http(&format!("tcp://{place}"), UNBOUNDED, &client_version(NEWEST))
-                    .map_err(|error| failed(&error))?
-            }
-            Target::Tls { address: place, certs } => tls(place, certs).map_err(unusable)?,
-            Target::Ssh(place) => ssh(place).map_err(unusable)?,
-        };
-        // The one call without a version in its path.
-        let version = match timeout(FIRST_ANSWER, docker.version()).await {
-            Ok(version) => version.map_err(|error| failed(&error))?,
-            Err(_) => return Err(DockerError::new(CONNECT, &*address, DockerErrorKind::Timeout(FIRST_ANSWER))),
-        };
-        let (api, engine_api) = agree(&version, pinned)
-            .map_err(|why| DockerError::new(CONNECT, &*address, DockerErrorKind::Version(why)))?;
-        let docker = docker.with_request_modifier(move |request| versioned(request, api));
-        Ok(Daemon {
-            inner: Arc::new(Inner {
-                docker,
-                address,
-                version: version.version.unwrap_or_default(),
-                api,
-                engine_api,
-                info: OnceCell::new(),
-                image_labels: Mutex::default(),
-            }),
-        })
-    }
-
     /// What the engine says of itself.
     pub async fn info(&self) -> Result<DaemonInfo> {
-        let info = self.system_info().await?;
+        let info = self.connection.system_info().await?;
         Ok(DaemonInfo {
-            version: self.inner.version.clone(),
-            api: self.inner.api,
+            version: self.connection.version.clone(),
+            api: self.connection.api,
             name: info.name.clone().unwrap_or_default(),
             id: info.id.clone().unwrap_or_default(),
             root_dir: info.docker_root_dir.clone().unwrap_or_default(),
@@ -161,202 +91,8 @@ impl Daemon {
         })
     }
 
-    /// The engine's own account of itself, asked for once.
-    pub(super) async fn system_info(&self) -> Result<&SystemInfo> {
-        let ask = || self.call("ask the engine about itself", "", self.docker().info());
-        self.inner.info.get_or_try_init(ask).await
-    }
-
-    pub(super) fn docker(&self) -> &Docker {
-        &self.inner.docker
-    }
-
-    /// The API version that is spoken.
-    pub(super) fn api(&self) -> (u16, u16) {
-        self.inner.api
-    }
-
     /// The address, for messages.
     pub fn address(&self) -> &str {
-        &self.inner.address
-    }
-
-    /// One call to the engine, with a bound on its time and its error in our words.
-    pub(super) async fn call<T>(
-        &self,
-        operation: &'static str,
-        subject: &str,
-        call: impl Future<Output = std::result::Result<T, Bollard>>,
-    ) -> Result<T> {
-        self.call_within(LIMIT, operation, subject, call).await
-    }
-
-    /// The same with another bound.
-    pub(super) async fn call_within<T>(
-        &self,
-        limit: Duration,
-        operation: &'static str,
-        subject: &str,
-        call: impl Future<Output = std::result::Result<T, Bollard>>,
-    ) -> Result<T> {
-        match timeout(limit, call).await {
-            Ok(answer) => answer.map_err(|error| DockerError::from_bollard(operation, subject, limit, &error)),
-            Err(_) => Err(DockerError::new(operation, subject, DockerErrorKind::Timeout(limit))),
-        }
-    }
-}
-
-const CONNECT: &str = "connect to";
-
-/// The socket is tried by hand first: bollard reports whatever is wrong with it as a missing file.
-async fn unix(path: &Path, address: &str) -> Result<Docker> {
-    if let Err(error) = UnixStream::connect(path).await {
-        return Err(DockerError::caused(
-            CONNECT,
-            address,
-            kind_of_io(&error).unwrap_or(DockerErrorKind::Unreachable),
-            &error,
-        ));
-    }
-    let Some(text) = path.to_str() else {
-        return Err(DockerError::new(
-            CONNECT,
-            address,
-            DockerErrorKind::Engine("the socket's path is not UTF-8".to_owned()),
-        ));
-    };
-    Docker::connect_with_unix(text, UNBOUNDED, &client_version(NEWEST))
-        .map_err(|error| DockerError::from_bollard(CONNECT, address, FIRST_ANSWER, &error))
-}
-
-fn tls(place: &str, certs: &Path) -> std::result::Result<Docker, String> {
-    let place = Arc::new(tls::TlsAddress::prepare(place, certs)?);
-    carried(move |request| Arc::clone(&place).send(request))
-}
-
-fn ssh(place: &str) -> std::result::Result<Docker, String> {
-    let way = Arc::new(ssh::Way::to(SshAddress::parse(place)?));
-    carried(move |request| Arc::clone(&way).send(request))
-}
-
-/// Requests go by our own transport, whatever host stands in them.
-fn carried<F>(transport: impl Fn(BollardRequest) -> F + Send + Sync + 'static) -> std::result::Result<Docker, String>
-where
-    F: Future<Output = std::result::Result<Response<Incoming>, Bollard>> + Send + 'static,
-{
-    Docker::connect_with_custom_transport(transport, Some("http://docker"), UNBOUNDED, &client_version(NEWEST))
-        .map_err(|error| error.to_string())
-}
-
-fn client_version((major, minor): (u16, u16)) -> ClientVersion {
-    ClientVersion { major_version: major.into(), minor_version: minor.into() }
-}
-
-/// The version to speak and the engine's newest.
-fn agree(version: &SystemVersion, pinned: Option<Api>) -> std::result::Result<(Api, Api), String> {
-    let read = |text: &Option<String>| text.as_deref().and_then(parse_version);
-    let Some(engine) = read(&version.api_version) else {
-        return Err("what answers there does not say which Docker API it speaks".to_owned());
-    };
-    let least = read(&version.min_api_version).unwrap_or(OLDEST).max(OLDEST);
-    let show = |(major, minor): (u16, u16)| format!("{major}.{minor}");
-    let most = engine.min(NEWEST);
-    if most < least {
-        return Err(format!(
-            "the engine speaks Docker API {} to {}, rehearsa {} to {}",
-            version.min_api_version.as_deref().unwrap_or("?"),
-            show(engine),
-            show(OLDEST),
-            show(NEWEST)
-        ));
-    }
-    match pinned {
-        Some(pinned) if pinned < least || pinned > most => Err(format!(
-            "Docker API {} is asked for, {} to {} are possible with this engine",
-            show(pinned),
-            show(least),
-            show(most)
-        )),
-        pinned => Ok((pinned.unwrap_or(most), engine)),
-    }
-}
-
-/// Puts the version into the path. bollard keeps one but drops it when it joins the path to its base, and an engine takes a
-/// path without a version for its own newest, which may be newer than the structures here.
-fn versioned(mut request: BollardRequest, (major, minor): (u16, u16)) -> BollardRequest {
-    let mut parts = request.uri().clone().into_parts();
-    let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
-    if let Ok(path) = format!("/v{major}.{minor}{path}").parse() {
-        parts.path_and_query = Some(path);
-    }
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
-}
-
-/// The name or id as it may stand in a path. The engine knows none that this refuses; without it `..` or `?` in a name from
-/// somebody's configuration would make another request of it.
-pub(super) fn in_path<'a>(operation: &'static str, name: &'a str) -> Result<&'a str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@/".contains(&byte);
-    let steps = name.split('/').all(|step| !step.is_empty() && step != "." && step != "..");
-    if steps && name.bytes().all(plain) {
-        Ok(name)
-    } else {
-        Err(DockerError::new(operation, name, DockerErrorKind::NotFound("not a name the engine could know".to_owned())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn says(api: &str, least: &str) -> SystemVersion {
-        SystemVersion { api_version: Some(api.into()), min_api_version: Some(least.into()), ..Default::default() }
-    }
-
-    #[test]
-    fn the_newest_version_that_both_know_is_spoken() {
-        assert_eq!(agree(&says("1.41", "1.12"), None), Ok(((1, 41), (1, 41))));
-        assert_eq!(agree(&says("1.50", "1.24"), None), Ok(((1, 50), (1, 50))));
-        assert_eq!(agree(&says("1.60", "1.44"), None), Ok((NEWEST, (1, 60))));
-        assert_eq!(agree(&says("1.50", "1.24"), Some((1, 41))), Ok(((1, 41), (1, 50))));
-    }
-
-    #[test]
-    fn versions_that_do_not_meet_are_named() {
-        assert_eq!(
-            agree(&says("1.38", "1.12"), None),
-            Err("the engine speaks Docker API 1.12 to 1.38, rehearsa 1.40 to 1.53".to_owned())
-        );
-        assert_eq!(
-            agree(&says("1.70", "1.60"), None),
-            Err("the engine speaks Docker API 1.60 to 1.70, rehearsa 1.40 to 1.53".to_owned())
-        );
-        assert_eq!(
-            agree(&says("1.41", "1.12"), Some((1, 45))),
-            Err("Docker API 1.45 is asked for, 1.40 to 1.41 are possible with this engine".to_owned())
-        );
-        assert!(agree(&SystemVersion::default(), None).is_err());
-    }
-
-    #[test]
-    fn the_version_stands_in_the_path_of_a_call() {
-        let request = hyper::Request::builder()
-            .uri("unix://2f72756e/containers/json?all=true")
-            .body(bollard::body_full(Default::default()))
-            .expect("a request");
-        let request = versioned(request, (1, 41));
-        assert_eq!(request.uri().to_string(), "unix://2f72756e/v1.41/containers/json?all=true");
-    }
-
-    #[test]
-    fn a_name_never_becomes_another_request() {
-        for name in ["postgres:15", "ghcr.io/a/b@sha256:00", "rehearsa-1_x.y", "4f5d"] {
-            assert_eq!(in_path("look up", name).expect(name), name);
-        }
-        for name in ["", "..", "../volumes/x", "a/../b", "a?force=1", "a#b", "a%2fb", "a b", "/a"] {
-            assert!(matches!(in_path("look up", name).expect_err(name).kind, DockerErrorKind::NotFound(_)), "{name}");
-        }
+        &self.connection.address
     }
 }

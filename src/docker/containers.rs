@@ -7,7 +7,8 @@ use bollard::models::{self, ContainerSummaryStateEnum, HealthStatusEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use tokio::time::{Instant, sleep};
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::errors::{DockerError, DockerErrorKind, Result};
 
 /// A line of `docker ps`.
@@ -75,7 +76,7 @@ impl Daemon {
     /// Containers, running ones only or all. One without a name is just being removed and is not told of.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerLine>> {
         let options = ListContainersOptionsBuilder::default().all(all).build();
-        let list = self.call("list containers", "", self.docker().list_containers(Some(options))).await?;
+        let list = self.connection.call("list containers", "", |docker| docker.list_containers(Some(options))).await?;
         let mut lines: Vec<_> = list.into_iter().map(line).filter(|line| !line.name.is_empty()).collect();
         lines.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(lines)
@@ -90,27 +91,28 @@ impl Daemon {
     /// The engine's own description of a container.
     pub(super) async fn inspect(&self, id: &str) -> Result<models::ContainerInspectResponse> {
         const LOOK: &str = "inspect container";
-        self.call(LOOK, id, self.docker().inspect_container(in_path(LOOK, id)?, None)).await
+        let id = in_path(LOOK, id)?;
+        self.connection.call(LOOK, id, |docker| docker.inspect_container(id, None)).await
     }
 
     /// Starts a container; one that runs already is success.
     pub async fn start_container(&self, id: &str) -> Result<()> {
         const START: &str = "start container";
-        self.call(START, id, self.docker().start_container(in_path(START, id)?, None)).await
+        let id = in_path(START, id)?;
+        self.connection.call(START, id, |docker| docker.start_container(id, None)).await
     }
 
     /// Kills and removes it with its anonymous volumes; one that is not there is success, and one that is being removed is
     /// waited for.
     pub async fn remove_container(&self, id: &str) -> Result<()> {
         const REMOVE: &str = "remove container";
+        let id = in_path(REMOVE, id)?;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let until = Instant::now() + REMOVAL;
         let mut pause = Duration::from_millis(20);
         loop {
-            let error = match self
-                .call(REMOVE, id, self.docker().remove_container(in_path(REMOVE, id)?, Some(options.clone())))
-                .await
-            {
+            let options = Some(options.clone());
+            let error = match self.connection.call(REMOVE, id, |docker| docker.remove_container(id, options)).await {
                 Err(error) if is_not_found(&error) => return Ok(()),
                 Err(error) if is_being_removed(&error) => error,
                 done => return done,

@@ -28,9 +28,9 @@ impl Daemon {
     pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &ObjectLabels) -> Result<String> {
         const CREATE: &str = "create container";
         let image_labels = self.image_label_names(&spec.image).await?;
-        let body = body(spec, marks, &image_labels, self.api());
+        let body = body(spec, marks, &image_labels, self.connection.api);
         let options = CreateContainerOptionsBuilder::default().name(name).build();
-        let created = self.call(CREATE, name, self.docker().create_container(Some(options), body)).await?;
+        let created = self.connection.call(CREATE, name, |docker| docker.create_container(Some(options), body)).await?;
         for warning in created.warnings {
             tracing::debug!(container = name, warning, "the engine warns");
         }

@@ -3,13 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
+use bollard::Docker;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::client::{Daemon, LIMIT};
+use super::client::Daemon;
+use super::connection::LIMIT;
 use super::containers::HealthStatus;
 use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
@@ -52,7 +54,7 @@ impl Daemon {
     /// does keep its last 256 events: the engine's own time is asked first and events are wanted since then, which brings
     /// what happened between this call and the subscription. A task reads them from now on, whether or not anybody polls.
     pub async fn events(&self, session: &str) -> Result<EventStream> {
-        let info = self.call(LISTEN, "", self.docker().info()).await?;
+        let info = self.connection.call(LISTEN, "", Docker::info).await?;
         let since = info.system_time.as_deref().and_then(unix_time).ok_or_else(|| {
             DockerError::new(LISTEN, "", DockerErrorKind::Engine("the engine does not say what time it is".to_owned()))
         })?;
@@ -62,7 +64,7 @@ impl Daemon {
         ]);
         let options = EventsOptionsBuilder::default().since(&since).filters(&filters).build();
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let docker = self.docker().clone();
+        let docker = self.connection.stream_client();
         tokio::spawn(async move {
             let mut events = std::pin::pin!(docker.events(Some(options)));
             let mut seen = RecentEvents::default();

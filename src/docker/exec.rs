@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::errors::{DockerError, DockerErrorKind, Result};
 
 /// The most that is kept of each output.
@@ -42,10 +44,11 @@ impl Daemon {
             cmd: Some(command.to_vec()),
             ..CreateExecOptions::default()
         };
-        let exec = self.call(EXEC, id, self.docker().create_exec(in_path(EXEC, id)?, options)).await?.id;
-        let read = async {
+        let id = in_path(EXEC, id)?;
+        let exec = self.connection.call(EXEC, id, |docker| docker.create_exec(id, options)).await?.id;
+        let read = async |docker: &Docker| {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            if let StartExecResults::Attached { mut output, .. } = self.docker().start_exec(&exec, None).await? {
+            if let StartExecResults::Attached { mut output, .. } = docker.start_exec(&exec, None).await? {
                 while let Some(piece) = output.try_next().await? {
                     match piece {
                         LogOutput::StdErr { message } => keep(&mut stderr, &message),
@@ -57,7 +60,7 @@ impl Daemon {
             }
             Ok((stdout, stderr))
         };
-        let (stdout, stderr) = match self.call_within(limit, EXEC, id, read).await {
+        let (stdout, stderr) = match self.connection.call_within(limit, EXEC, id, read).await {
             Ok(outputs) => outputs,
             // Newer engines refuse, older ones have the runtime's words as the output and an exit code for them.
             Err(DockerError { kind: DockerErrorKind::Engine(words) | DockerErrorKind::NotFound(words), .. })
@@ -69,7 +72,7 @@ impl Daemon {
         };
         // The output may end a moment before the engine has noted the exit code.
         for _ in 0..LOOKS.0 {
-            let state = self.call(EXEC, id, self.docker().inspect_exec(&exec)).await?;
+            let state = self.connection.call(EXEC, id, |docker| docker.inspect_exec(&exec)).await?;
             if let (Some(exit), false) = (state.exit_code, state.running.unwrap_or(false)) {
                 let said = [&stdout, &stderr].map(|output| String::from_utf8_lossy(output).into_owned());
                 return Ok(match said.into_iter().find(|words| is_of_runtime(words)) {

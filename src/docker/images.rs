@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use futures_util::{Stream, TryStreamExt};
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::containers::{is_not_found, with_label};
 use super::errors::Result;
 
@@ -67,13 +69,14 @@ impl Daemon {
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {
-        self.call(LOOK, reference, self.docker().inspect_image(in_path(LOOK, reference)?)).await
+        let reference = in_path(LOOK, reference)?;
+        self.connection.call(LOOK, reference, |docker| docker.inspect_image(reference)).await
     }
 
     /// The names of the labels that an image gives to its containers. An image is asked about once: what has an id does not
     /// change.
     pub(super) async fn image_label_names(&self, reference: &str) -> Result<Vec<String>> {
-        let known = || self.inner.image_labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.image_labels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = known().get(reference) {
             return Ok(names.clone());
         }
@@ -89,7 +92,7 @@ impl Daemon {
     /// Images with this label.
     pub async fn images_labelled(&self, label: &str) -> Result<Vec<ImageLine>> {
         let options = ListImagesOptionsBuilder::default().filters(&with_label(label.to_owned())).build();
-        let list = self.call("list images", "", self.docker().list_images(Some(options))).await?;
+        let list = self.connection.call("list images", "", |docker| docker.list_images(Some(options))).await?;
         let mut images: Vec<_> = list
             .into_iter()
             .map(|image| ImageLine {
@@ -110,19 +113,20 @@ impl Daemon {
         let options =
             CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(version).changes(changes).build();
         let body = bollard::body_try_stream(tar.map_ok(Into::into));
-        let import = async {
-            let mut progress = std::pin::pin!(self.docker().create_image(Some(options), Some(body), None));
+        let import = async |docker: &Docker| {
+            let mut progress = std::pin::pin!(docker.create_image(Some(options), Some(body), None));
             while progress.try_next().await?.is_some() {}
             Ok(())
         };
-        self.call_within(IMPORT, "import image", tag, import).await
+        self.connection.call_within(IMPORT, "import image", tag, import).await
     }
 
     /// Removes an image; one that is not there is success.
     pub async fn remove_image(&self, id: &str) -> Result<()> {
         const REMOVE: &str = "remove image";
         let options = RemoveImageOptionsBuilder::default().force(false).noprune(false).build();
-        match self.call(REMOVE, id, self.docker().remove_image(in_path(REMOVE, id)?, Some(options), None)).await {
+        let id = in_path(REMOVE, id)?;
+        match self.connection.call(REMOVE, id, |docker| docker.remove_image(id, Some(options), None)).await {
             Err(error) if is_not_found(&error) => Ok(()),
             done => done.map(|_| ()),
         }

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::TryStreamExt;
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::errors::Result;
 
 impl Daemon {
@@ -14,10 +16,10 @@ impl Daemon {
     pub async fn log_tail(&self, id: &str, lines: usize, bytes: usize) -> Result<Vec<String>> {
         const READ: &str = "read the log of container";
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let log = self.docker().logs(in_path(READ, id)?, Some(options));
-        let read = async {
+        let id = in_path(READ, id)?;
+        let read = async |docker: &Docker| {
             let mut tail = Tail::new(lines, bytes);
-            let mut log = std::pin::pin!(log);
+            let mut log = std::pin::pin!(docker.logs(id, Some(options)));
             while let Some(piece) = log.try_next().await? {
                 match piece {
                     LogOutput::StdErr { message } => tail.push(Channel::Err, &message),
@@ -29,7 +31,7 @@ impl Daemon {
             }
             Ok(tail.finish())
         };
-        self.call(READ, id, read).await
+        self.connection.call(READ, id, read).await
     }
 }
 

@@ -7,6 +7,7 @@
 mod attach;
 mod client;
 pub mod connect;
+mod connection;
 mod containers;
 mod context;
 mod create;

@@ -7,7 +7,8 @@ use bollard::query_parameters::ListNetworksOptions;
 
 use crate::model::sandbox::ObjectLabels;
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::containers::is_not_found;
 use super::errors::Result;
 use super::labels;
@@ -31,16 +32,18 @@ impl Daemon {
     pub async fn create_network(&self, name: &str, marks: &ObjectLabels) -> Result<NetworkInfo> {
         const CREATE: &str = "create network";
         const LOOK: &str = "inspect network";
-        let request = request(name, marks, self.inner.engine_api);
-        let created = self.call(CREATE, name, self.docker().create_network(request)).await?;
-        let network = self.call(LOOK, name, self.docker().inspect_network(in_path(LOOK, &created.id)?, None)).await?;
+        let request = request(name, marks, self.connection.engine_api);
+        let created = self.connection.call(CREATE, name, |docker| docker.create_network(request)).await?;
+        let id = in_path(LOOK, &created.id)?;
+        let network = self.connection.call(LOOK, name, |docker| docker.inspect_network(id, None)).await?;
         Ok(NetworkInfo { id: created.id, name: name.to_owned(), gateways: gateways(network.ipam) })
     }
 
     /// Removes a network; one that is not there is success.
     pub async fn remove_network(&self, id: &str) -> Result<()> {
         const REMOVE: &str = "remove network";
-        match self.call(REMOVE, id, self.docker().remove_network(in_path(REMOVE, id)?)).await {
+        let id = in_path(REMOVE, id)?;
+        match self.connection.call(REMOVE, id, |docker| docker.remove_network(id)).await {
             Err(error) if is_not_found(&error) => Ok(()),
             done => done,
         }
@@ -48,7 +51,10 @@ impl Daemon {
 
     /// Every network of the engine.
     pub async fn networks(&self) -> Result<Vec<NetworkInfo>> {
-        let list = self.call("list networks", "", self.docker().list_networks(None::<ListNetworksOptions>)).await?;
+        let list = self
+            .connection
+            .call("list networks", "", |docker| docker.list_networks(None::<ListNetworksOptions>))
+            .await?;
         let mut networks: Vec<_> = list
             .into_iter()
             .map(|network| NetworkInfo {

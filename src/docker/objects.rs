@@ -46,11 +46,11 @@ impl Daemon {
         let containers = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
         let networks = ListNetworksOptionsBuilder::default().filters(&filter).build();
         let volumes = ListVolumesOptionsBuilder::default().filters(&filter).build();
-        let docker = self.docker();
+        let connection = &self.connection;
         let (containers, networks, volumes) = futures_util::try_join!(
-            self.call("list containers", "", docker.list_containers(Some(containers))),
-            self.call("list networks", "", docker.list_networks(Some(networks))),
-            self.call("list volumes", "", docker.list_volumes(Some(volumes))),
+            connection.call("list containers", "", |docker| docker.list_containers(Some(containers))),
+            connection.call("list networks", "", |docker| docker.list_networks(Some(networks))),
+            connection.call("list volumes", "", |docker| docker.list_volumes(Some(volumes))),
         )?;
         Ok(Objects {
             containers: sorted(containers.into_iter().map(|container| {

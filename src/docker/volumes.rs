@@ -7,7 +7,8 @@ use bollard::query_parameters::RemoveVolumeOptions;
 
 use crate::model::sandbox::{ObjectLabels, VolumeSpec};
 
-use super::client::{Daemon, in_path};
+use super::client::Daemon;
+use super::connection::in_path;
 use super::containers::is_not_found;
 use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
@@ -34,7 +35,7 @@ impl Daemon {
         const CREATE: &str = "create volume";
         let request =
             request(name, spec, marks).map_err(|why| DockerError::new(CREATE, name, DockerErrorKind::Engine(why)))?;
-        let volume = info(self.call(CREATE, name, self.docker().create_volume(request)).await?);
+        let volume = info(self.connection.call(CREATE, name, |docker| docker.create_volume(request)).await?);
         let ours = labels::write(marks).iter().all(|(key, value)| volume.labels.get(key) == Some(value));
         if !ours {
             let why = "a volume of this name is there already and is not this session's";
@@ -46,16 +47,15 @@ impl Daemon {
     /// What the engine knows of a volume.
     pub async fn volume(&self, name: &str) -> Result<VolumeInfo> {
         const LOOK: &str = "inspect volume";
-        Ok(info(self.call(LOOK, name, self.docker().inspect_volume(in_path(LOOK, name)?)).await?))
+        let name = in_path(LOOK, name)?;
+        Ok(info(self.connection.call(LOOK, name, |docker| docker.inspect_volume(name)).await?))
     }
 
     /// Removes a volume; one that is not there is success.
     pub async fn remove_volume(&self, name: &str) -> Result<()> {
         const REMOVE: &str = "remove volume";
-        match self
-            .call(REMOVE, name, self.docker().remove_volume(in_path(REMOVE, name)?, None::<RemoveVolumeOptions>))
-            .await
-        {
+        let (name, options) = (in_path(REMOVE, name)?, None::<RemoveVolumeOptions>);
+        match self.connection.call(REMOVE, name, |docker| docker.remove_volume(name, options)).await {
             Err(error) if is_not_found(&error) => Ok(()),
             done => done,
         }

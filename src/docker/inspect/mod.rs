@@ -23,7 +23,7 @@ impl Daemon {
     /// A live container as a service. Its name is the container's; discovery gives it its place in a stack.
     pub async fn service(&self, id: &str) -> Result<Service> {
         let container = self.inspect(id).await?;
-        let defaults = Defaults::of(self.system_info().await?);
+        let defaults = Defaults::of(self.connection.system_info().await?);
         Ok(service(container, &defaults))
     }
 }
