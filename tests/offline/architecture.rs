@@ -6,8 +6,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room and the rooms it may use.
-const ROOMS: &[(&str, &[&str])] = &[
+use super::circles::UseGraph;
+use super::syntax;
+
+/// A room and the rooms it may use.
+type Row = (&'static str, &'static [&'static str]);
+
+/// The rooms, from the lowest up.
+const ROOMS: &[Row] = &[
     ("model", &[]),
     ("archive", &["model"]),
     ("docker", &["model"]),
@@ -22,6 +28,95 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["config", "discover", "docker", "model", "plan", "rehearse", "report", "source", "trials", "worker"]),
     ("harness", &["cli"]),
 ];
+
+/// The rooms inside of `rehearse` and of `worker`, each with the rooms of the same house that it may use. A row is for
+/// the file or the folder of its name; if several rows fit a file, the one with the longest name counts. The `mod.rs` of
+/// a house is in no row.
+const INNER_ROOMS: &[(&str, &[Row])] = &[
+    (
+        "rehearse",
+        &[
+            // Known to every phase, and knows of none.
+            ("shared_task", &[]),
+            ("attempt", &[]),
+            ("breach", &[]),
+            ("sandbox/stop", &[]),
+            ("sandbox/session", &[]),
+            ("sandbox/ledger", &[]),
+            ("sandbox/watch", &[]),
+            ("sandbox/client", &["sandbox/ledger", "sandbox/session"]),
+            ("sandbox/sweep", &["sandbox/session"]),
+            ("diagnose", &["sandbox/stop"]),
+            ("steps", &["sandbox/stop"]),
+            ("state", &["shared_task"]),
+            (
+                "context",
+                &["breach", "diagnose", "sandbox/session", "sandbox/stop", "sandbox/watch", "shared_task", "steps"],
+            ),
+            ("stack_context", &["context", "sandbox/client", "shared_task", "steps"]),
+            // Before there is a stack.
+            ("survey", &["sandbox/client", "sandbox/session", "sandbox/stop", "sandbox/sweep"]),
+            // The phases of a rehearsal.
+            ("sandbox", &["diagnose", "sandbox/client", "shared_task", "stack_context", "state"]),
+            ("validate/failure", &[]),
+            ("running", &["diagnose", "shared_task", "stack_context", "state", "validate/failure"]),
+            ("restore", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),
+            ("inspect", &["diagnose", "restore", "shared_task", "stack_context", "state", "steps"]),
+            ("boot", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),
+            (
+                "validate",
+                &[
+                    "attempt",
+                    "diagnose",
+                    "restore",
+                    "running",
+                    "sandbox/watch",
+                    "shared_task",
+                    "stack_context",
+                    "state",
+                ],
+            ),
+            ("teardown", &["boot", "sandbox/ledger", "stack_context"]),
+            // What puts them in their order.
+            (
+                "stack",
+                &[
+                    "boot",
+                    "context",
+                    "diagnose",
+                    "inspect",
+                    "restore",
+                    "running",
+                    "sandbox",
+                    "shared_task",
+                    "stack_context",
+                    "state",
+                    "teardown",
+                    "validate",
+                ],
+            ),
+            ("case", &["diagnose", "inspect", "restore", "running", "shared_task", "stack", "state", "validate"]),
+            ("engine", &["attempt", "case", "context", "stack"]),
+        ],
+    ),
+    (
+        "worker",
+        &[
+            ("protocol", &[]),
+            ("elf", &[]),
+            ("job", &["protocol"]),
+            ("feed", &["job"]),
+            ("fs", &["job", "protocol"]),
+            ("jobs", &["fs", "job", "protocol"]),
+            ("serve", &["feed", "fs", "job", "jobs", "protocol"]),
+            ("image", &["elf"]),
+            ("client", &["image", "protocol"]),
+        ],
+    ),
+];
+
+/// Uses of a room that its table forbids and that there still are. Whoever removes one takes it out of this list.
+const INNER_EXCEPTIONS: &[(&str, &str)] = &[("worker/fs/content.rs", "jobs"), ("worker/image.rs", "client")];
 
 /// Each foreign crate that has one job, and the rooms where it does it.
 const HOMES: &[(&str, &[&str])] = &[
@@ -52,6 +147,12 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Lines of a file that a person still reads in one sitting.
 const LONGEST_FILE: usize = 600;
 
+/// Methods of a type that a person still has in mind at once.
+const MOST_METHODS: usize = 30;
+
+/// Types that still have more. Whoever makes one smaller takes it out of this list.
+const LARGE_TYPES: &[&str] = &["config/plan_file/tables.rs: Reader"];
+
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("the source tree is readable") {
         let path = entry.expect("the source tree is readable").path();
@@ -64,7 +165,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Every source file with its room; `lib.rs` and `main.rs` are the door and belong to none.
-fn files() -> Vec<(String, PathBuf, String)> {
+pub fn files() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     sources(&root, &mut paths);
@@ -132,6 +233,101 @@ fn the_table_itself_has_no_circle() {
             assert!(position[used] < position[room], "{room} uses {used}, which stands above it");
         }
     }
+}
+
+/// The row of a file of a house: the one whose name is the longest that the file's path begins with.
+fn inner_room(rows: &[Row], path: &str) -> Option<usize> {
+    let module = path.trim_end_matches(".rs");
+    let fits = |name: &str| module == name || module.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    let fitting = rows.iter().enumerate().filter(|(_, (name, _))| fits(name));
+    fitting.max_by_key(|(_, (name, _))| name.len()).map(|(index, _)| index)
+}
+
+#[test]
+fn inside_of_a_room_dependencies_point_down_only_too() {
+    let graph = UseGraph::of_source_tree();
+    let mut wrong = Vec::new();
+    let mut excepted = Vec::new();
+    for (house, rows) in INNER_ROOMS {
+        let inside = |file: &str| {
+            let file = file.strip_prefix(house)?.strip_prefix('/')?;
+            (file != "mod.rs").then(|| file.to_owned())
+        };
+        for (file, used, path) in graph.uses() {
+            let (Some(from), Some(to)) = (inside(file), inside(used)) else { continue };
+            let (Some(from), Some(to)) = (inner_room(rows, &from), inner_room(rows, &to)) else {
+                wrong.push(format!("{file} or {used} is in no row of the table of {house}"));
+                continue;
+            };
+            let ((room, allowed), (other, _)) = (rows[from], rows[to]);
+            if from == to || allowed.contains(&other) {
+                continue;
+            }
+            if INNER_EXCEPTIONS.contains(&(file, other)) {
+                excepted.push((file.to_owned(), other));
+            } else {
+                wrong.push(format!("{file}: {room} may not use {other} ({path})"));
+            }
+        }
+    }
+    for (file, other) in INNER_EXCEPTIONS {
+        if !excepted.iter().any(|(excepted, room)| excepted == file && room == other) {
+            wrong.push(format!("{file} does not use {other} any more: take it out of the exceptions"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_tables_of_inner_rooms_have_no_circle_and_no_row_without_a_file() {
+    let files = files();
+    for (house, rows) in INNER_ROOMS {
+        let position: BTreeMap<&str, usize> =
+            rows.iter().enumerate().map(|(index, (room, _))| (*room, index)).collect();
+        for (room, uses) in *rows {
+            for used in *uses {
+                assert!(position[used] < position[room], "{house}: {room} uses {used}, which stands above it");
+            }
+            let is_of_room = |path: &Path| {
+                let path = path.strip_prefix(house).ok().map(|path| path.to_string_lossy().into_owned());
+                path.is_some_and(|path| inner_room(rows, &path) == Some(position[room]))
+            };
+            assert!(files.iter().any(|(_, path, _)| is_of_room(path)), "{house}: {room} is the row of no file");
+        }
+    }
+}
+
+#[test]
+fn no_type_has_more_methods_than_one_has_in_mind_at_once() {
+    let files: Vec<(String, PathBuf, Vec<String>)> =
+        files().into_iter().map(|(room, path, text)| (room, path, syntax::tokens(&text))).collect();
+    // Where a room has several types of one name, each is its file's own.
+    let mut homes: BTreeMap<(&str, String), Vec<&Path>> = BTreeMap::new();
+    for (room, path, tokens) in &files {
+        for name in syntax::types(tokens) {
+            homes.entry((room, name)).or_default().push(path);
+        }
+    }
+    let mut methods: BTreeMap<(&Path, String), usize> = BTreeMap::new();
+    for (room, path, tokens) in &files {
+        for name in syntax::methods(tokens) {
+            let home = match homes.get(&(room.as_str(), name.clone())).map(Vec::as_slice) {
+                Some([only]) => only,
+                _ => path.as_path(),
+            };
+            *methods.entry((home, name)).or_default() += 1;
+        }
+    }
+    let large: BTreeMap<String, usize> = methods
+        .into_iter()
+        .filter(|(_, methods)| *methods > MOST_METHODS)
+        .map(|((path, name), methods)| (format!("{}: {name}", path.display()), methods))
+        .collect();
+    let new = large.iter().filter(|(name, _)| !LARGE_TYPES.contains(&name.as_str()));
+    let mut wrong: Vec<String> = new.map(|(name, methods)| format!("{name} has {methods} methods")).collect();
+    let gone = LARGE_TYPES.iter().filter(|known| !large.contains_key(**known));
+    wrong.extend(gone.map(|known| format!("no longer large, take it out of the list: {known}")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -5,9 +5,11 @@
 
 mod architecture;
 mod archive;
+mod circles;
 mod cli;
 mod gpg;
 mod records;
 #[path = "../support/mod.rs"]
 mod support;
+mod syntax;
 mod worker;
