@@ -247,32 +247,6 @@ impl<R: Read> Reader<R> {
                 entry.size = self.begin_file(block, fields.flag, stored, &extended.sparse)?;
                 entry.stored = self.unread;
             }
-            b'1' => {
-                if link.is_empty() {
-                    return Err(self.corrupt("a hard link has no target"));
-                }
-                entry.kind = Kind::HardLink(self.normalize_path(&link)?);
-                self.expect_surplus(stored, has_pax)?;
-            }
-            b'2' => {
-                if link.is_empty() || link.contains(&0) || link.len() > MAX_PATH {
-                    return Err(self.corrupt("a symlink has no target"));
-                }
-                entry.kind = Kind::Symlink(link);
-                self.expect_surplus(stored, has_pax)?;
-            }
-            b'3' | b'4' => {
-                entry.kind = Kind::Device;
-                self.expect_surplus(stored, has_pax)?;
-            }
-            b'5' => {
-                entry.kind = Kind::Folder;
-                self.expect_surplus(stored, has_pax)?;
-            }
-            b'6' => {
-                entry.kind = Kind::Fifo;
-                self.expect_surplus(stored, has_pax)?;
-            }
             // A folder in an incremental archive of GNU tar, with the list of its content.
             b'D' => {
                 entry.kind = Kind::Folder;
@@ -284,9 +258,9 @@ impl<R: Read> Reader<R> {
                     return Err(self.fault(ArchiveFault::Partial, detail));
                 }
             }
-            unknown => {
-                let unknown = char::from(unknown).escape_default();
-                return Err(self.corrupt(format!("an entry is of the type ‘{unknown}’, which is not known")));
+            flag => {
+                entry.kind = self.kind_without_content(flag, link)?;
+                self.expect_surplus(stored, has_pax)?;
             }
         }
         if entry.path.is_empty() && entry.kind != Kind::Folder {
@@ -295,6 +269,25 @@ impl<R: Read> Reader<R> {
             );
         }
         Ok(entry)
+    }
+
+    /// The kind of an entry that consists of its header.
+    fn kind_without_content(&self, flag: u8, link: Vec<u8>) -> Result<Kind, ArchiveError> {
+        match flag {
+            b'1' if link.is_empty() => Err(self.corrupt("a hard link has no target")),
+            b'1' => Ok(Kind::HardLink(self.normalize_path(&link)?)),
+            b'2' if link.is_empty() || link.contains(&0) || link.len() > MAX_PATH => {
+                Err(self.corrupt("a symlink has no target"))
+            }
+            b'2' => Ok(Kind::Symlink(link)),
+            b'3' | b'4' => Ok(Kind::Device),
+            b'5' => Ok(Kind::Folder),
+            b'6' => Ok(Kind::Fifo),
+            unknown => {
+                let unknown = char::from(unknown).escape_default();
+                Err(self.corrupt(format!("an entry is of the type ‘{unknown}’, which is not known")))
+            }
+        }
     }
 
     /// Prepares the reading of a file's content; returns the file's size.

@@ -93,28 +93,33 @@ impl HeaderValues<'_> {
             records.splice(..0, first);
         }
         header.set_cksum();
-        let mut blocks = Vec::with_capacity(3 * BLOCK);
-        if !records.is_empty() {
-            if records.len() as u64 > MAX_EXTENSION {
-                return Err(HeaderTooLarge);
-            }
-            let mut extension = Header::new_ustar();
-            let old = extension.as_old_mut();
-            old.linkflag[0] = b'x';
-            write_name(&mut old.name, b"pax_header");
-            write_octal(&mut old.mode, 0o644);
-            write_octal(&mut old.uid, 0);
-            write_octal(&mut old.gid, 0);
-            write_octal(&mut old.mtime, 0);
-            write_octal(&mut old.size, records.len() as u64);
-            extension.set_cksum();
-            blocks.extend_from_slice(extension.as_bytes());
-            blocks.extend_from_slice(&records);
-            blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
-        }
+        let mut blocks = extension(&records)?;
         blocks.extend_from_slice(header.as_bytes());
         Ok(blocks)
     }
+}
+
+/// The blocks of a pax header with these records; none where there are no records.
+fn extension(records: &[u8]) -> Result<Vec<u8>, HeaderTooLarge> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    if records.len() as u64 > MAX_EXTENSION {
+        return Err(HeaderTooLarge);
+    }
+    let mut header = Header::new_ustar();
+    let old = header.as_old_mut();
+    old.linkflag[0] = b'x';
+    write_name(&mut old.name, b"pax_header");
+    write_octal(&mut old.mode, 0o644);
+    write_octal(&mut old.uid, 0);
+    write_octal(&mut old.gid, 0);
+    write_octal(&mut old.mtime, 0);
+    write_octal(&mut old.size, records.len() as u64);
+    header.set_cksum();
+    let mut blocks = [header.as_bytes().as_slice(), records].concat();
+    blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
+    Ok(blocks)
 }
 
 /// Writes as much of a name as fits; returns whether all did.
