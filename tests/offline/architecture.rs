@@ -30,8 +30,8 @@ const ROOMS: &[Row] = &[
 ];
 
 /// The rooms inside of `rehearse` and of `worker`, each with the rooms of the same house that it may use. A row is for
-/// the file or the folder of its name; if several rows fit a file, the one with the longest name counts. The `mod.rs` of
-/// a house is in no row.
+/// the file or the folder of its name; if several rows fit a file, the one with the longest name counts. The `mod.rs`
+/// of a house is in no row.
 const INNER_ROOMS: &[(&str, &[Row])] = &[
     (
         "rehearse",
