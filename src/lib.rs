@@ -1,7 +1,8 @@
-//! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing live,
-//! checks that it works, reports, and removes every trace.
+//! Rehearsa rehearses restores: it boots a Docker service from its restored data in a sandbox that reaches nothing
+//! live, checks that the service works, reports, and removes every trace.
 //!
-//! What the library offers is [`harness`]. The rooms below belong to the program and to its tests: they change without notice.
+//! The library's interface is [`harness`]. All other modules belong to the program and its tests, and change without
+//! notice.
 
 // Unit tests share recorded runs and odd trees with the programs in tests/, where this library has a name.
 #[cfg(test)]

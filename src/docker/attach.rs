@@ -31,7 +31,7 @@ pub struct Attached {
 }
 
 impl Daemon {
-    /// Attaches before the start, so that no output is lost; `stdin` of the spec must be `Attached`.
+    /// Attaches to a container. Before its start, so that no output is lost; `stdin` of its spec must be `Attached`.
     pub async fn attach(&self, id: &str) -> Result<Attached> {
         const ATTACH: &str = "attach to container";
         let options =
@@ -45,7 +45,7 @@ impl Daemon {
                     Some(Ok(Output::Stdout(message.into())))
                 }
                 Ok(LogOutput::StdErr { message }) => Some(Ok(Output::Stderr(message.into()))),
-                // Nothing echoes the input, but the wire has a number for it.
+                // No container sends its input back; the protocol has the stream all the same.
                 Ok(LogOutput::StdIn { .. }) => None,
                 Err(error) => {
                     Some(Err(DockerError::from_bollard("read the output of container", &subject, LIMIT, &error)))
@@ -57,8 +57,8 @@ impl Daemon {
     }
 }
 
-/// The writing half. The connection has a reading half as well, so dropping this one alone would end nothing: the other side
-/// is told that no more comes.
+/// The writing half of the connection. Dropping it would not end the connection, whose reading half stays open; so the
+/// engine is told that no more input comes.
 struct Input(Option<Pin<Box<dyn AsyncWrite + Send>>>);
 
 impl Input {
@@ -93,7 +93,7 @@ impl AsyncWrite for Input {
 impl Drop for Input {
     fn drop(&mut self) {
         let Some(mut open) = self.0.take() else { return };
-        // A socket is shut down at once; TLS and pipes may have to be waited for.
+        // A socket shuts down at once. TLS and a pipe may need more time, which a task of its own gives them.
         if open.as_mut().poll_shutdown(&mut Context::from_waker(Waker::noop())).is_pending()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

@@ -1,4 +1,4 @@
-//! The daemon: a connection that is cheap to share. The other files of this room say what can be asked of it.
+//! The daemon: a connection that is cheap to share. Each kind of request stands in a file of its own in this folder.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -49,7 +49,7 @@ impl Daemon {
         Self::connect_at(target, wait, None).await
     }
 
-    /// Connects and speaks this version of the API instead of the newest that both sides know.
+    /// Connects and speaks this version of the API. `None`: the newest that both sides know.
     pub async fn connect_at(target: &Target, wait: Option<Duration>, api: Option<(u16, u16)>) -> Result<Daemon> {
         let until = wait.map(|wait| Instant::now() + wait);
         let mut pause = Duration::from_millis(100);
@@ -91,7 +91,7 @@ impl Daemon {
         })
     }
 
-    /// The address, for messages.
+    /// Where the engine is, for messages.
     pub fn address(&self) -> &str {
         &self.connection.address
     }

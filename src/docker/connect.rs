@@ -1,6 +1,6 @@
 //! Which engine to talk to: the flag, the environment and the Docker CLI's contexts, resolved as the Docker CLI does.
 //!
-//! Everything comes in as values ([`ConnectInputs`]); only the context files are read here.
+//! The environment comes in as a value ([`ConnectInputs`]); only the context files are read here.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub struct ConnectInputs {
     pub runtime_dir: Option<PathBuf>,
 }
 
-/// The socket when nothing is said.
+/// The socket where no setting names an engine.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 impl Target {
@@ -56,7 +56,7 @@ impl Target {
 }
 
 impl ConnectInputs {
-    /// The API version that the user insists on.
+    /// The API version of `DOCKER_API_VERSION`; `None` when it is not set.
     pub fn api_version(&self) -> Result<Option<(u16, u16)>, ConnectError> {
         let Some(text) = self.api_version.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
             return Ok(None);
@@ -94,7 +94,7 @@ fn parse(host: &str, origin: &str, inputs: &ConnectInputs) -> Result<Target, Con
         Address::Unix(path) => Ok(Target::Unix(path)),
         Address::Ssh(place) => Ok(Target::Ssh(place)),
         Address::Tcp { host: name, port, tls } => {
-            // Port 2376 is the one for TLS; certificates with it mean that TLS is wanted.
+            // Port 2376 is for TLS. A folder of certificates beside it means that TLS is wanted.
             let tls = tls || verify || (port == Some(TLS_PORT) && certs.is_some());
             if !tls {
                 return Ok(Target::Tcp(format!("{name}:{}", port.unwrap_or(PLAIN_PORT))));
@@ -102,7 +102,10 @@ fn parse(host: &str, origin: &str, inputs: &ConnectInputs) -> Result<Target, Con
             let certs = certs.or_else(|| inputs.docker_config_dir.clone()).ok_or_else(|| {
                 ConnectError::new(
                     origin,
-                    format!("`{host}` is to be reached with TLS, but DOCKER_CERT_PATH does not say where ca.pem, cert.pem and key.pem are"),
+                    format!(
+                        "`{host}` is to be reached with TLS, but DOCKER_CERT_PATH does not say where ca.pem, cert.pem \
+                         and key.pem are"
+                    ),
                 )
             })?;
             Ok(Target::Tls { address: format!("{name}:{}", port.unwrap_or(TLS_PORT)), certs })

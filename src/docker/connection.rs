@@ -23,8 +23,8 @@ use super::{ssh, tls};
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 /// How long the first answer may take.
 const FIRST_ANSWER: Duration = Duration::from_secs(30);
-/// bollard's own limit is out of the way: it ends at the headers of an answer, ours (see [`Connection::call`]) at its last byte,
-/// and streams have none.
+/// Seconds of bollard's own limit, which is to play no part: it covers an answer only up to its headers, and streams,
+/// too. The limit of [`Connection::call`] covers an answer up to its last byte.
 const UNBOUNDED: u64 = 7 * 24 * 3600;
 
 /// A version of the API, as (major, minor).
@@ -32,7 +32,7 @@ pub(super) type Api = (u16, u16);
 
 /// The API version that the structures in use were made for.
 const NEWEST: Api = (1, 53);
-/// The oldest that has all we ask for (Docker 19.03: bind mounts that leave out what is mounted below).
+/// The oldest API version with all that is asked for (Docker 19.03: bind mounts without what is mounted below them).
 const OLDEST: Api = (1, 40);
 
 /// A connection whose two sides agree on a version of the API.
@@ -65,7 +65,7 @@ impl Connection {
             Target::Tls { address: place, certs } => tls(place, certs).map_err(unusable)?,
             Target::Ssh(place) => ssh(place).map_err(unusable)?,
         };
-        // The one call without a version in its path.
+        // The only call whose path has no version.
         let version = match timeout(FIRST_ANSWER, docker.version()).await {
             Ok(version) => version.map_err(|error| failed(&error))?,
             Err(_) => return Err(DockerError::new(CONNECT, &*address, DockerErrorKind::Timeout(FIRST_ANSWER))),
@@ -121,7 +121,8 @@ impl Connection {
 
 const CONNECT: &str = "connect to";
 
-/// The socket is tried by hand first: bollard reports whatever is wrong with it as a missing file.
+/// Connects to a socket. The socket is opened here first, because bollard reports every problem with it as a missing
+/// file.
 async fn unix(path: &Path, address: &str) -> Result<Docker> {
     if let Err(error) = UnixStream::connect(path).await {
         return Err(DockerError::caused(
@@ -152,7 +153,7 @@ fn ssh(place: &str) -> std::result::Result<Docker, String> {
     carried(move |request| Arc::clone(&way).send(request))
 }
 
-/// Requests go by our own transport, whatever host stands in them.
+/// A client whose requests all go through this transport, whatever host they name.
 fn carried<F>(transport: impl Fn(BollardRequest) -> F + Send + Sync + 'static) -> std::result::Result<Docker, String>
 where
     F: Future<Output = std::result::Result<Response<Incoming>, Bollard>> + Send + 'static,
@@ -194,8 +195,8 @@ fn agree(version: &SystemVersion, pinned: Option<Api>) -> std::result::Result<(A
     }
 }
 
-/// Puts the version into the path. bollard keeps one but drops it when it joins the path to its base, and an engine takes a
-/// path without a version for its own newest, which may be newer than the structures here.
+/// Puts the version into the path: bollard loses its own when it joins the path to the base. An engine answers a path
+/// without a version in its newest one, which may be newer than the structures in use here.
 fn versioned(mut request: BollardRequest, (major, minor): (u16, u16)) -> BollardRequest {
     let mut parts = request.uri().clone().into_parts();
     let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
@@ -208,8 +209,8 @@ fn versioned(mut request: BollardRequest, (major, minor): (u16, u16)) -> Bollard
     request
 }
 
-/// The name or id as it may stand in a path. The engine knows none that this refuses; without it `..` or `?` in a name from
-/// somebody's configuration would make another request of it.
+/// Checks that a name or an id can stand in a path. With `..` or `?` in a name from somebody's configuration, another
+/// request would be made. The engine has no object whose name is refused here.
 pub(super) fn in_path<'a>(operation: &'static str, name: &'a str) -> Result<&'a str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:@/".contains(&byte);
     let steps = name.split('/').all(|step| !step.is_empty() && step != "." && step != "..");

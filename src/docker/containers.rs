@@ -1,4 +1,4 @@
-//! Containers: listed, started, looked at and removed. How one is made is in `create`, what a live one is in `inspect`.
+//! Lists, starts, inspects and removes containers. `create` creates one, `inspect` reads a live one as a service.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub enum HealthStatus {
 const REMOVAL: Duration = Duration::from_secs(10);
 
 impl Daemon {
-    /// Containers, running ones only or all. One without a name is just being removed and is not told of.
+    /// The running containers, or all. One without a name is just being removed and is left out.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerLine>> {
         let options = ListContainersOptionsBuilder::default().all(all).build();
         let list = self.connection.call("list containers", "", |docker| docker.list_containers(Some(options))).await?;
@@ -102,8 +102,8 @@ impl Daemon {
         self.connection.call(START, id, |docker| docker.start_container(id, None)).await
     }
 
-    /// Kills and removes it with its anonymous volumes; one that is not there is success, and one that is being removed is
-    /// waited for.
+    /// Kills and removes a container with its anonymous volumes. A container that is not there is success; one that
+    /// somebody else is removing is waited for.
     pub async fn remove_container(&self, id: &str) -> Result<()> {
         const REMOVE: &str = "remove container";
         let id = in_path(REMOVE, id)?;
@@ -117,7 +117,7 @@ impl Daemon {
                 Err(error) if is_being_removed(&error) => error,
                 done => return done,
             };
-            // Asked again rather than only looked at: a removal that broke off half-way is then taken up.
+            // The request is repeated, because that also resumes a removal that broke off half-way.
             if Instant::now() + pause >= until {
                 return Err(error);
             }
@@ -127,13 +127,14 @@ impl Daemon {
     }
 }
 
-/// There is no such object.
+/// Whether the engine has no such object.
 pub(super) fn is_not_found(error: &DockerError) -> bool {
     matches!(error.kind, DockerErrorKind::NotFound(_))
 }
 
-/// The engine says so in words only; the status (409) is that of any conflict. An engine under load also stumbles over a log that it
-/// still writes to in the folder that it removes; asked again it goes on.
+/// Whether somebody else is removing the container. Only the engine's words say so: the status, 409, is that of every
+/// conflict. Under load an engine also fails to remove the folder in which it still writes the log; the next request
+/// succeeds.
 fn is_being_removed(error: &DockerError) -> bool {
     match &error.kind {
         DockerErrorKind::Conflict(words) => words.contains("already in progress"),

@@ -1,7 +1,7 @@
 //! The Docker CLI's contexts: `config.json` names the current one, `contexts/meta/*/meta.json` say where each leads.
 //!
-//! The CLI names a context's folder by a hash of the context's name. The name stands in the file as well, so the files are
-//! looked through instead.
+//! The CLI names a context's folder by a hash of the context's name. The file in it has the name, too, so all files are
+//! read until one has the right name.
 
 use std::fs;
 use std::io;
@@ -46,7 +46,7 @@ pub(super) fn current(config_dir: Option<&Path>) -> Result<Option<(String, Strin
     let path = dir.join("config.json");
     let text = match fs::read(&path) {
         Ok(text) => text,
-        // No configuration, or one that is not for us to read: the Docker CLI goes on with its defaults, too.
+        // Without a configuration that can be read, the Docker CLI uses its defaults, too.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
@@ -97,7 +97,7 @@ fn find(meta_dir: &Path, name: &str) -> Result<Option<(Meta, PathBuf)>, ConnectE
         match serde_json::from_slice::<Meta>(&text) {
             Ok(meta) if meta.name == name => return Ok(Some((meta, path))),
             Ok(_) => {}
-            // Another context's file; only worth a word when the one that is looked for is not found.
+            // Probably another context's file: reported only if no file has the right name.
             Err(error) => broken = Some((path, error)),
         }
     }
@@ -134,8 +134,12 @@ mod tests {
         fn context(&self, hash: &str, name: &str, host: &str, skip: bool) {
             self.write(
                 &format!("contexts/meta/{hash}/meta.json"),
-                &serde_json::json!({"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": skip}}})
-                    .to_string(),
+                &serde_json::json!({
+                    "Name": name,
+                    "Metadata": {},
+                    "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": skip}},
+                })
+                .to_string(),
             );
         }
 

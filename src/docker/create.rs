@@ -1,5 +1,5 @@
-//! What a container of ours is made of. Every field of the engine's request is written out, so that a field that a new bollard
-//! brings has to be decided on; most are decided as *not for a sandbox*.
+//! The request for a container. Every field of the engine's structures is written out, so that a field that a new
+//! bollard brings has to be decided on. Most fields are not for a sandbox and stay unset.
 
 use std::collections::HashMap;
 
@@ -23,8 +23,8 @@ const RECURSIVE_READ_ONLY: (u16, u16) = (1, 44);
 impl Daemon {
     /// Creates a container; every image default that the spec does not want is overridden. Returns its id.
     ///
-    /// An image's `VOLUME` that no mount of the spec covers gets an anonymous volume from the engine. It carries no label and
-    /// goes with the container.
+    /// The engine creates an anonymous volume for each `VOLUME` of the image that no mount of the spec covers. That
+    /// volume has no label, and is removed with the container.
     pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &ObjectLabels) -> Result<String> {
         const CREATE: &str = "create container";
         let image_labels = self.image_label_names(&spec.image).await?;
@@ -41,7 +41,7 @@ impl Daemon {
 /// The whole request.
 fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api: (u16, u16)) -> ContainerCreateBody {
     let attached = spec.stdin == Stdin::Attached;
-    // In the network namespace of another container these are that container's, and the engine refuses to set them.
+    // In the network namespace of another container both names are that container's; the engine refuses to set them.
     let own_network = !matches!(spec.network, NetworkSpec::Share(_));
     ContainerCreateBody {
         hostname: text(&spec.hostname).filter(|_| own_network),
@@ -61,7 +61,7 @@ fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api
         image: Some(spec.image.clone()),
         volumes: None, // mounts say it all
         working_dir: text(&spec.workdir),
-        // An empty list would be taken for "as the image has it"; one empty word is how the engine is told "none".
+        // The engine takes an empty list for "as in the image", and one empty word for "none".
         entrypoint: spec.entrypoint.clone().map(|words| if words.is_empty() { vec![String::new()] } else { words }),
         network_disabled: None,
         on_build: None,
@@ -74,7 +74,7 @@ fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api
     }
 }
 
-/// What it may do on the host.
+/// What the container may do on the host.
 fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> HostConfig {
     let sandbox = matches!(spec.network, NetworkSpec::Sandbox { .. });
     let shares = matches!(spec.network, NetworkSpec::Share(_));
@@ -138,8 +138,9 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> H
         cgroup: None,
         isolation: None, // Windows
 
-        // Network: nothing published, no name resolved outside. The engine's resolver asks the servers given here for what it
-        // does not know itself; on the container's own loopback nobody answers. A lone dot is the empty search list.
+        // Network: no port is published, and no name is resolved outside. The engine's resolver asks the servers given
+        // here for names that it does not know; on the container's own loopback nobody answers. A lone dot is the empty
+        // search list.
         network_mode: Some(match &spec.network {
             NetworkSpec::None => "none".to_owned(),
             NetworkSpec::Sandbox { network, .. } => network.clone(),
@@ -162,11 +163,11 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> H
         storage_opt: None,
         readonly_rootfs: Some(spec.read_only_root),
 
-        // Life: it never comes back by itself, and it is removed by us, so that its log and exit code can be read.
+        // Life: the engine neither restarts nor removes the container, so that its log and exit code can be read.
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         auto_remove: Some(false),
         init: spec.init,
-        // The host's log driver may send logs away (gelf, syslog, splunk): a clone's would land among the live ones.
+        // The host's log driver may send logs away (gelf, syslog, splunk), where a clone's would mix with live ones.
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
             config: Some([("max-size", "10m"), ("max-file", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
@@ -222,9 +223,9 @@ fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &ObjectLabels, api: (u16
         MountSource::Tmpfs(_) => return None,
         MountSource::Volume(name) => {
             let options = MountVolumeOptions {
-                // What a volume holds comes from the backup; the image fills in nothing.
+                // The backup fills the volume, and never the image.
                 no_copy: Some(true),
-                // The engine creates a volume that is not there: then it is at least known as ours.
+                // The engine creates a volume that is missing; with these labels teardown finds it.
                 labels: Some(labels::write(marks)),
                 driver_config: None,
                 subpath: None,
@@ -248,11 +249,15 @@ fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &ObjectLabels, api: (u16
     })
 }
 
-/// Before Docker 25 a read-only bind mount is read-only at its top only: what the host has mounted below it stays writable.
-/// A service is not shown that; a worker, which is ours, attached to and writes to no source, sees all there is.
+/// Options of a bind mount.
 ///
-/// Read-only all the way down has to be asked for as `rprivate`, and of a path in the engine's own folder, such as the copy
-/// of a single file, the engine takes anything but that. Left open, it is `rprivate` wherever it may be.
+/// Before Docker 25 a read-only bind mount is read-only at its top only: whatever the host has mounted below it stays
+/// writable. So a service does not get to see those mounts. A worker (whose input is attached) sees all of them: it is
+/// our own program, and writes to no source.
+///
+/// From Docker 25 on, a mount can be read-only all the way down, and then has to be `rprivate`. Below the engine's own
+/// folder, where the copy of a single file lies, the engine refuses `rprivate`: there the propagation is left to the
+/// engine.
 fn bind_options(path: &str, read_only: bool, stdin: Stdin, api: (u16, u16)) -> MountBindOptions {
     let protect = read_only && stdin != Stdin::Attached;
     let all_the_way_down = protect && api >= RECURSIVE_READ_ONLY && !lies_in_a_volume(path);

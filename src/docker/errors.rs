@@ -1,7 +1,7 @@
-//! What can go wrong with a call, in our words: what was tried, on what, and what came of it.
+//! The error of a call to the engine: the operation, the object, the kind of failure, and its cause.
 //!
-//! bollard's error never leaves as it is: its text repeats the engine's message and its own layers, so only what lies at the
-//! root of it is kept as the cause.
+//! bollard's own error does not leave this room. Its text repeats the engine's message once a layer, so only the error
+//! at its root is kept as the cause.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -67,7 +67,7 @@ impl fmt::Display for DockerError {
             write!(f, " {}", self.subject)?;
         }
         match &self.kind {
-            // "remove volume x: not found: No such volume: x" says it three times.
+            // Without this arm: "remove volume x: not found: No such volume: x".
             DockerErrorKind::NotFound(message) if message.is_empty() || message.trim_end().ends_with(&self.subject) => {
                 f.write_str(": not found")
             }
@@ -108,7 +108,7 @@ impl DockerError {
             Bollard::DockerContainerWaitError { error, .. } => DockerErrorKind::Engine(one_line(error)),
             Bollard::RequestTimeoutError => return Self::new(operation, subject, DockerErrorKind::Timeout(limit)),
             Bollard::SocketNotFoundError(_) => DockerErrorKind::Unreachable,
-            // Taken by hand: these stand for what they hold, and a transparent error's `source()` skips it.
+            // These are transparent: their `source()` skips the error that they hold.
             Bollard::IOError { err } => return Self::connection(operation, subject, err),
             Bollard::HyperResponseError { err } => return Self::connection(operation, subject, err),
             Bollard::HyperLegacyError { err } => return Self::connection(operation, subject, err),
@@ -134,7 +134,8 @@ impl DockerError {
             }
             DockerErrorKind::Refused => Some("see that the keys and certificates are the ones that this engine trusts"),
             DockerErrorKind::NetworksExhausted => Some(
-                "`rehearsa clean` and `docker network prune` free address ranges; default-address-pools in daemon.json widens them",
+                "`rehearsa clean` and `docker network prune` free address ranges; default-address-pools in daemon.json \
+                 widens them",
             ),
             DockerErrorKind::NoSpace => Some("free some space where the engine keeps its data"),
             DockerErrorKind::NotFound(_)
@@ -236,7 +237,8 @@ mod tests {
     #[test]
     fn exhausted_address_pools_are_told_from_other_refusals() {
         for message in [
-            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the \
+             network",
             "all predefined address pools have been fully subnetted",
         ] {
             assert_eq!(answer(400, message).kind, DockerErrorKind::NetworksExhausted);

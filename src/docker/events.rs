@@ -21,7 +21,7 @@ use super::labels;
 pub struct ContainerEvent {
     /// The container's id.
     pub id: String,
-    /// What.
+    /// What happened.
     pub what: ContainerEventKind,
 }
 
@@ -50,9 +50,9 @@ const LISTEN: &str = "listen to events";
 impl Daemon {
     /// Events of the containers of this session, from now on.
     ///
-    /// An engine answers before it has subscribed the listener, so there is no moment from which on nothing is missed. It
-    /// does keep its last 256 events: the engine's own time is asked first and events are wanted since then, which brings
-    /// what happened between this call and the subscription. A task reads them from now on, whether or not anybody polls.
+    /// An engine answers before it has subscribed the listener, so events could be missed until then. But it keeps its
+    /// last 256 events. So its own time is asked for first, and then the events since that time: they include what
+    /// happened before the subscription. A task reads the events from now on, whether or not anybody polls the stream.
     pub async fn events(&self, session: &str) -> Result<EventStream> {
         let info = self.connection.call(LISTEN, "", Docker::info).await?;
         let since = info.system_time.as_deref().and_then(unix_time).ok_or_else(|| {
@@ -98,7 +98,7 @@ fn unix_time(rfc3339: &str) -> Option<String> {
     Some(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
 }
 
-/// An event that happens while the engine subscribes us can come twice, from its memory and live.
+/// The last events. One that happens during the subscription can come twice: from the engine's memory, and live.
 #[derive(Default)]
 struct RecentEvents(VecDeque<(Option<i64>, Option<String>, Option<String>)>);
 
@@ -117,7 +117,7 @@ impl RecentEvents {
     }
 }
 
-/// The event, if it is one that matters.
+/// The event; `None` when it does not matter for a rehearsal.
 fn read(message: &EventMessage) -> Option<ContainerEvent> {
     let actor = message.actor.as_ref()?;
     let exit_code = || {
@@ -125,11 +125,11 @@ fn read(message: &EventMessage) -> Option<ContainerEvent> {
         attributes.get("exitCode")?.parse().ok()
     };
     let action = message.action.as_deref()?;
-    // `exec_die` and the health status are followed by more: `exec_start: /bin/sh -c …`, `health_status: healthy`.
+    // Some actions have more behind a colon: `exec_start: /bin/sh -c …`, `health_status: healthy`.
     let (action, more) = action.split_once(':').map_or((action, ""), |(action, more)| (action, more.trim()));
     let what = match action {
         "start" => ContainerEventKind::Started,
-        // Without a code it is not known to have ended well.
+        // Without an exit code, the container is not known to have ended well.
         "die" => ContainerEventKind::Died(exit_code().unwrap_or(-1)),
         "oom" => ContainerEventKind::OutOfMemory,
         "destroy" => ContainerEventKind::Removed,

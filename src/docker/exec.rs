@@ -12,9 +12,9 @@ use super::client::Daemon;
 use super::connection::in_path;
 use super::errors::{DockerError, DockerErrorKind, Result};
 
-/// The most that is kept of each output.
+/// Bytes that are kept of each output.
 const MOST: usize = 256 * 1024;
-/// How often a command whose output has ended is looked at until its exit code is known, and the time between two looks.
+/// How often the exit code of a command whose output has ended is asked for, and the time between two requests.
 const LOOKS: (u32, Duration) = (100, Duration::from_millis(20));
 
 /// How a command went.
@@ -34,8 +34,8 @@ pub enum ExecOutput {
 }
 
 impl Daemon {
-    /// Runs a command in a running container, with the environment, the user and the folder of its own process, and no input. It
-    /// takes no longer than `limit`.
+    /// Runs a command in a running container, with the environment, the user and the folder of the container's own
+    /// process, and without input. An error when the command's output goes on for longer than `limit`.
     pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<ExecOutput> {
         const EXEC: &str = "run a command in container";
         let options = CreateExecOptions {
@@ -53,7 +53,7 @@ impl Daemon {
                     match piece {
                         LogOutput::StdErr { message } => keep(&mut stderr, &message),
                         LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut stdout, &message),
-                        // Nothing echoes the input, but the wire has a number for it.
+                        // No container sends its input back; the protocol has the stream all the same.
                         LogOutput::StdIn { .. } => {}
                     }
                 }
@@ -62,7 +62,7 @@ impl Daemon {
         };
         let (stdout, stderr) = match self.connection.call_within(limit, EXEC, id, read).await {
             Ok(outputs) => outputs,
-            // Newer engines refuse, older ones have the runtime's words as the output and an exit code for them.
+            // A newer engine refuses the request; an older one gives the runtime's words as output, with an exit code.
             Err(DockerError { kind: DockerErrorKind::Engine(words) | DockerErrorKind::NotFound(words), .. })
                 if is_of_runtime(&words) =>
             {
@@ -91,7 +91,7 @@ fn is_of_runtime(words: &str) -> bool {
     words.contains("exec failed") || words.contains("unable to start container process")
 }
 
-/// The rest is read and let go: a command that writes to a pipe nobody reads would never end.
+/// Keeps the beginning of an output. The rest is read and dropped: a command whose output nobody reads would never end.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
     let room = MOST.saturating_sub(kept.len());
     kept.extend_from_slice(&piece[..piece.len().min(room)]);
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn a_runtime_that_could_not_start_a_command_is_known_by_its_words() {
-        let old = "OCI runtime exec failed: exec failed: container_linux.go:380: starting container process caused: exec: \
-            \"psql\": executable file not found in $PATH: unknown\r\n";
+        let old = "OCI runtime exec failed: exec failed: container_linux.go:380: starting container process caused: \
+            exec: \"psql\": executable file not found in $PATH: unknown\r\n";
         assert!(is_of_runtime(old));
         assert!(!is_of_runtime("sh: 1: psql: not found"));
     }

@@ -1,4 +1,4 @@
-//! One request and its answer over a stream that is made for it: what bollard does not carry itself.
+//! One request and its answer over a stream that was opened for it, for the transports that bollard does not have.
 
 use bollard::BollardRequest;
 use hyper::body::Incoming;

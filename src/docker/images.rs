@@ -1,4 +1,4 @@
-//! Images: what a reference stands for, and the one image that we bring along.
+//! Inspects, lists, imports and removes images.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -45,7 +45,7 @@ impl ImageMetadata {
 /// A tar stream or the like, piece by piece.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Vec<u8>>> + Send + Sync>>;
 
-/// How long an import may take: the engine answers at its end, and the way there may be slow.
+/// How long an import may take. The engine answers at its end, and the connection may be slow.
 const IMPORT: Duration = Duration::from_secs(1800);
 
 const LOOK: &str = "inspect image";
@@ -73,8 +73,8 @@ impl Daemon {
         self.connection.call(LOOK, reference, |docker| docker.inspect_image(reference)).await
     }
 
-    /// The names of the labels that an image gives to its containers. An image is asked about once: what has an id does not
-    /// change.
+    /// The names of the labels that an image gives to its containers. An image is asked for once by its id: an image
+    /// with an id never changes.
     pub(super) async fn image_label_names(&self, reference: &str) -> Result<Vec<String>> {
         let known = || self.image_labels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = known().get(reference) {
@@ -97,7 +97,7 @@ impl Daemon {
             .into_iter()
             .map(|image| ImageLine {
                 id: image.id,
-                // What an image without a tag has in its place on older engines.
+                // The tag that older engines give to an image without one.
                 tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
                 labels: image.labels.into_iter().collect(),
             })
@@ -133,7 +133,7 @@ impl Daemon {
     }
 }
 
-/// `repository:tag` taken apart; a colon before a slash belongs to a registry's port.
+/// The parts of `repository:tag`. A colon before a slash belongs to a registry's port.
 fn split_tag(reference: &str) -> (&str, &str) {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),

@@ -1,7 +1,7 @@
 //! The labels that everything we create carries, and how they are read back.
 //!
-//! They are a wire format: another version of rehearsa must be able to sweep what this one left. What is missing or garbled
-//! is read as its default, so that an object is never overlooked for a label that somebody broke.
+//! The labels are a file format: another version of rehearsa must be able to sweep what this one left. A label that is
+//! missing or garbled is read as its default, so that no object is overlooked because somebody broke one of its labels.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub const STACK: &str = "io.rehearsa.stack";
 pub const HOST: &str = "io.rehearsa.host";
 /// The client's process, as `pid.starttime`.
 pub const PID: &str = "io.rehearsa.pid";
-/// Unix seconds after which nobody needs it.
+/// Unix seconds after which nobody needs the object.
 pub const EXPIRES: &str = "io.rehearsa.expires";
 /// The worker image's content hash.
 pub const WORKER: &str = "io.rehearsa.worker";
@@ -30,7 +30,7 @@ pub(super) fn write(marks: &ObjectLabels) -> HashMap<String, String> {
         .collect()
 }
 
-/// The labels as marks. An expiry that cannot be read counts as long past.
+/// The labels read back. An expiry that cannot be read counts as long past.
 pub(super) fn read(labels: &HashMap<String, String>) -> ObjectLabels {
     let text = |key: &str| labels.get(key).cloned().unwrap_or_default();
     ObjectLabels {

@@ -12,7 +12,7 @@ use super::connection::in_path;
 use super::errors::Result;
 
 impl Daemon {
-    /// The last lines of its log, oldest first, at most `bytes` in all.
+    /// The last lines of a container's log, oldest first: at most `lines` lines, and at most `bytes` bytes in all.
     pub async fn log_tail(&self, id: &str, lines: usize, bytes: usize) -> Result<Vec<String>> {
         const READ: &str = "read the log of container";
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
@@ -41,8 +41,8 @@ enum Channel {
     Err,
 }
 
-/// Keeps the last lines of what is pushed into it, never more than its bounds. Pieces may end anywhere: each channel puts its
-/// lines together by itself, and a line counts from when it ends.
+/// The last lines of an output within the bounds. A piece may end anywhere: each channel joins its own pieces to lines,
+/// and a line takes its place in the order when it ends.
 #[derive(Debug)]
 struct Tail {
     most_lines: usize,
@@ -68,7 +68,7 @@ impl Tail {
         self.extend(channel, rest);
     }
 
-    /// Adds to the open line, of which only the end is kept when it grows too long.
+    /// Adds to the unfinished line; of one that grows too long, the end is kept.
     fn extend(&mut self, channel: Channel, piece: &[u8]) {
         let open = &mut self.open[channel as usize];
         open.extend_from_slice(piece);

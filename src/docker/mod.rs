@@ -1,8 +1,8 @@
-//! The Docker engine in our own words. The only room that names bollard; nothing of bollard leaves it.
+//! The client of the Docker engine. This is the only room that uses bollard, and no type of bollard leaves it.
 //!
-//! One file a kind of object. What a live container *is* is read in `inspect`; what a container of ours *may be* is
-//! written in `create`. Both take the engine's structures apart field by field, so that a field that a new bollard brings
-//! does not compile until somebody has decided on it.
+//! There is one file for each kind of object. `inspect` reads what a live container is; `create` writes what a
+//! container of a sandbox may be. Both take the engine's structures apart field by field, so that a field that a new
+//! bollard brings does not compile until somebody decides on it.
 
 mod attach;
 mod client;

@@ -28,7 +28,7 @@ pub struct NetworkInfo {
 const ISOLATED_MODE: (u16, u16) = (1, 48);
 
 impl Daemon {
-    /// Creates an internal network without an address of the host on it (design: isolated).
+    /// Creates an internal network on which the host has no address.
     pub async fn create_network(&self, name: &str, marks: &ObjectLabels) -> Result<NetworkInfo> {
         const CREATE: &str = "create network";
         const LOOK: &str = "inspect network";
@@ -70,8 +70,8 @@ impl Daemon {
 
 /// The request for a sandbox network.
 fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreateRequest {
-    // `internal` alone still gives the host an address on the bridge, through which everything that listens on the host can
-    // be reached.
+    // An `internal` network still gives the host an address on the bridge, and through it containers reach everything
+    // that listens on the host.
     let no_address: &[(&str, &str)] = if engine >= ISOLATED_MODE {
         &[
             ("com.docker.network.bridge.gateway_mode_ipv4", "isolated"),
@@ -80,7 +80,7 @@ fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreat
     } else {
         &[("com.docker.network.bridge.inhibit_ipv4", "true")]
     };
-    // The engine's default may forbid containers to talk to each other.
+    // The engine's default may forbid containers to talk to each other. A stack's services have to.
     let talk = [("com.docker.network.bridge.enable_icc", "true")];
     let options = no_address.iter().chain(&talk).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     NetworkCreateRequest {
@@ -100,12 +100,12 @@ fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreat
     }
 }
 
-/// The addresses of the gateways. Engines leave out that of a network whose subnet they picked themselves (`bridge` first of
-/// all): there it is the subnet's first address.
+/// The addresses of the gateways. An engine leaves out the gateway of a network whose subnet it picked itself (`bridge`
+/// first of all); that gateway is the subnet's first address.
 fn gateways(ipam: Option<Ipam>) -> Vec<String> {
     let configs = ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let gateway = |IpamConfig { subnet, ip_range: _, gateway, auxiliary_addresses: _ }| {
-        // Some engines add the length of the subnet.
+        // Some engines write the length of the subnet behind the address.
         let given = gateway.map(|text: String| text.split('/').next().unwrap_or_default().to_owned());
         given.filter(|text| !text.is_empty()).or_else(|| first_address(&subnet?))
     };

@@ -27,7 +27,7 @@ pub struct Objects {
 pub struct Object {
     /// Its id (a volume: its name).
     pub id: String,
-    /// Its name; of a container that the engine is just removing, and whose name is free again already, its id.
+    /// Its name, or the id of a container that has lost its name because the engine is just removing it.
     pub name: String,
     /// What its labels say.
     pub marks: ObjectLabels,
@@ -36,8 +36,8 @@ pub struct Object {
 impl Daemon {
     /// Everything on the engine that carries the session label; with `session`, of that one only.
     ///
-    /// The anonymous volumes that the engine makes for an image's undeclared `VOLUME`s carry no label. They go with their
-    /// container.
+    /// The anonymous volumes that the engine creates for the `VOLUME`s of an image have no label. They are removed with
+    /// their container.
     pub async fn objects(&self, session: Option<&str>) -> Result<Objects> {
         let filter = with_label(match session {
             Some(session) => format!("{}={session}", labels::SESSION),
@@ -73,8 +73,8 @@ impl Daemon {
         })
     }
 
-    /// The same, without the containers that the engine has removed and lists all the same: under load it may forget to take one
-    /// out of its list, which then has no name and cannot be asked for.
+    /// The same, without containers that are removed and listed all the same. Under load an engine may forget to take
+    /// a container out of its list; such a container has no name and cannot be inspected.
     pub async fn objects_left(&self, session: Option<&str>) -> Result<Objects> {
         let mut objects = self.objects(session).await?;
         let mut there = Vec::with_capacity(objects.containers.len());
@@ -90,7 +90,7 @@ impl Daemon {
     }
 }
 
-/// What a container can be asked for and removed by.
+/// The name by which a container can be inspected and removed, or else its id.
 fn name_or_id(names: &[String], id: &str) -> String {
     let name = own_name(names);
     if name.is_empty() { id.to_owned() } else { name }

@@ -1,9 +1,9 @@
 //! Labels that keep other agents on the host away from our containers.
 //!
-//! None of the live container's labels are ever copied. Two things remain: agents that act on every container unless told
-//! not to, and labels that the *image* carries, which the engine gives to each container made from it. The latter can be
-//! overridden but not removed, so they are set to nothing. An agent that acts on the mere presence of a label in an image
-//! (caddy-docker-proxy takes a bare `caddy` key for a block of global options) still sees the key.
+//! No label of the live container is copied. Two things remain. Some agents act on every container that does not opt
+//! out. And the engine gives the labels of an image to each container that is created from it: they can be overridden
+//! but not removed, so they are set to the empty text. An agent that acts on the mere presence of such a label still
+//! sees it (caddy-docker-proxy takes a bare `caddy` label for a block of global options).
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ const OPT_OUTS: &[(&str, &str)] = &[
     ("glance.hide", "true"),
 ];
 
-/// Every label of a container of ours: marks and opt-outs as they are, the image's own set to nothing.
+/// All labels of a container: our own and the opt-outs with their values, the image's labels with the empty text.
 pub(super) fn labels(marks: &ObjectLabels, image_labels: &[String]) -> HashMap<String, String> {
     let mut all: HashMap<String, String> = image_labels.iter().map(|key| (key.clone(), String::new())).collect();
     all.extend(OPT_OUTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));

@@ -1,9 +1,9 @@
-//! An engine over SSH, as the Docker CLI does it: each connection is an `ssh` process that runs `docker system dial-stdio`
-//! over there and carries the engine's HTTP over its standard input and output.
+//! An engine over SSH, reached as the Docker CLI does: each connection is an `ssh` process that runs `docker system
+//! dial-stdio` on the engine's host and carries the engine's HTTP over its standard input and output.
 //!
-//! bollard's own SSH support is not used: it logs in anew for each call through a background master that outlives us when we
-//! are killed, and takes no socket path. Here the process ends with its pipes. Who wants one login for all calls sets
-//! `ControlMaster` for the host, as the Docker CLI's manual says.
+//! bollard's own SSH support is not used: it logs in for each call through a master process in the background, which
+//! outlives a client that is killed, and it takes no path of a socket. Here the process ends with its pipes. For one
+//! login for all calls, users set `ControlMaster` for the host, as the manual of the Docker CLI says.
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -1,9 +1,9 @@
 //! An engine over TLS, as the Docker CLI does it: the authorities of `ca.pem`, and no others, vouch for the engine, and
 //! `cert.pem` with `key.pem` for us.
 //!
-//! bollard's own TLS is not used: it also trusts the system's authorities, so that who has a certificate of one of those
-//! could pass for the engine; it does not connect at all when one of the system's certificates cannot be read; and what is
-//! wrong with our own files it keeps to itself.
+//! bollard's own TLS is not used, for three reasons. It also trusts the system's authorities, so anybody with one of
+//! their certificates could pass for the engine. It does not connect at all when one of the system's certificates
+//! cannot be read. And its error does not say what is wrong with our own files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,11 +55,11 @@ impl TlsAddress {
     pub(super) async fn send(self: Arc<Self>, request: BollardRequest) -> Result<Response<Incoming>, Bollard> {
         let socket = TcpStream::connect(&self.address).await?;
         let stream = self.connector.connect(self.name.clone(), socket).await.map_err(|error| self.explained(error))?;
-        // Whether our certificate is accepted is only heard now: the handshake does not wait for it.
+        // Only now does the engine refuse our certificate, if it does: the handshake does not wait for that.
         http::exchange(stream, &self.address, request).await.map_err(|error| self.explained(error))
     }
 
-    /// What TLS says of it, in our words; the error as it is when TLS says nothing.
+    /// The cause in our words where the error is one of TLS, and else the error as it is.
     fn explained<E: std::error::Error + Into<Bollard> + 'static>(&self, error: E) -> Bollard {
         let said =
             chain(&error).find_map(|error| error.downcast_ref::<Rustls>()).map(|error| self.files.explain(error));

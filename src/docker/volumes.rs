@@ -29,8 +29,8 @@ pub struct VolumeInfo {
 }
 
 impl Daemon {
-    /// Creates a volume. One of this name that is there already is a conflict: the engine would hand it out as if it were
-    /// new.
+    /// Creates a volume. If there is a volume of this name that is not this session's, that is a conflict: the engine
+    /// itself would return it as if it were new.
     pub async fn create_volume(&self, name: &str, spec: &VolumeSpec, marks: &ObjectLabels) -> Result<VolumeInfo> {
         const CREATE: &str = "create volume";
         let request =

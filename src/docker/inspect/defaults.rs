@@ -8,7 +8,7 @@ use bollard::models::{HostConfigCgroupnsModeEnum, SystemInfo, SystemInfoCgroupVe
 use crate::model::mask::{HIDDEN, scrub, sounds_secret};
 use crate::model::service::Setting;
 
-/// What this engine gives to a container that does not ask for anything: not worth telling.
+/// The settings that this engine gives to a container that asks for none. They are not reported.
 #[derive(Debug, Clone)]
 pub(in crate::docker) struct Defaults {
     pub(in crate::docker) cgroupns: HostConfigCgroupnsModeEnum,

@@ -1,8 +1,8 @@
 //! A live container as a service.
 //!
-//! The engine's structures are taken apart field by field, without `..`: a field that a new bollard brings does not compile
-//! until it has been given a place in the service, put among its `other` settings, or named here as of no account. Other
-//! settings are told by name and value, so nothing that may hold a secret goes there.
+//! The engine's structures are taken apart field by field, without `..`. A field that a new bollard brings does not
+//! compile until somebody decides on it: it becomes a field of the service, one of its `other` settings, or is ignored
+//! by name. Reports show the name and the value of an `other` setting, so no field that may hold a secret becomes one.
 
 mod defaults;
 mod host;
@@ -143,7 +143,7 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         labels,
         declared: None, // the engine does not know
     };
-    // These are shown, and may say again what is secret elsewhere.
+    // Reports show these settings, and a value may repeat a secret of the environment.
     let mask = Mask::of_services([&service]);
     other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
     Service { other, ..service }
@@ -153,7 +153,7 @@ fn is_running(state: Option<ContainerState>) -> bool {
     state.and_then(|state| state.running).unwrap_or_default()
 }
 
-/// What a container's `Config` says. The image's defaults are merged into it already, so this is what the container has.
+/// What a container's `Config` says. The engine has merged the image's defaults into it.
 struct Config {
     hostname: String,
     domainname: String,
@@ -218,7 +218,7 @@ fn read_config(config: ContainerConfig, other: &mut Others) -> Config {
         healthcheck: healthcheck.and_then(|healthcheck| read_healthcheck(healthcheck, other)),
         reference: image.unwrap_or_default(),
         workdir: working_dir.unwrap_or_default(),
-        // Always said: a container that has none may have been made from an image that has one.
+        // Reported also where it is off: the image may have a healthcheck.
         entrypoint: Some(entrypoint.unwrap_or_default()),
         network_disabled: network_disabled.unwrap_or_default(),
         labels,

@@ -1,4 +1,4 @@
-//! The mounts of a live container: what the engine mounted, and the tmpfs that older engines do not count among it.
+//! The mounts of a live container: those that the engine lists, and the tmpfs that older engines leave out.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use crate::model::mount::{Mount, MountOrigin};
 
 use super::defaults::Others;
 
-/// The mounts, ordered by target, one a target.
+/// The mounts in the order of their targets, at most one for each target.
 pub(in crate::docker) fn read(
     points: Vec<MountPoint>,
     tmpfs: HashMap<String, String>,
@@ -72,7 +72,7 @@ fn read_point(point: MountPoint, other: &mut Others) -> Mount {
     Mount { target, origin, read_only: rw == Some(false) }
 }
 
-/// What was asked for and the engine's own list does not tell.
+/// A mount that was asked for, where the engine's own list lacks it or says less.
 fn read_wanted(mount: models::Mount, other: &mut Others) -> Option<Mount> {
     let models::Mount {
         target,
@@ -106,7 +106,7 @@ fn read_wanted(mount: models::Mount, other: &mut Others) -> Option<Mount> {
             subpath,
         } = options;
         if let Some(subpath) = subpath.filter(|subpath| !subpath.is_empty()) {
-            // The engine's own list shows the volume as if all of it were mounted there.
+            // The engine's own list shows the mount as one of the whole volume.
             other.note(format!("Mounts[{target}].Subpath"), subpath);
             return Some(Mount {
                 target,
