@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -14,6 +13,7 @@ use super::client::Daemon;
 use super::connection::in_path;
 use super::containers::{is_not_found, with_label};
 use super::errors::Result;
+use crate::model::lock::lock;
 
 /// An image of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Daemon {
     /// The names of the labels that an image gives to its containers. An image is asked for once by its id: an image
     /// with an id never changes.
     pub(super) async fn image_label_names(&self, reference: &str) -> Result<Vec<String>> {
-        let known = || self.image_labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || lock(&self.image_labels);
         if let Some(names) = known().get(reference) {
             return Ok(names.clone());
         }

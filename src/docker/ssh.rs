@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::http;
 use super::target::SshAddress;
+use crate::model::lock::lock;
 
 /// The way there. sshd drops connections when ten (its MaxStartups) have not logged in yet, and a call is a login.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Complaint {
             let mut piece = [0; 1024];
             // Read to the end even when it is too long, or ssh would stand still.
             while let Ok(length @ 1..) = stderr.read(&mut piece).await {
-                let mut text = into.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut text = lock(&into);
                 let room = Self::LONGEST.saturating_sub(text.len());
                 text.extend_from_slice(&piece[..length.min(room)]);
             }
@@ -110,7 +111,7 @@ impl Complaint {
     async fn text(self) -> Option<String> {
         // Whether it ended or not, what is there is told.
         let _ = timeout(Self::PATIENCE, self.end).await;
-        let text = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = lock(&self.said);
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         (!lines.is_empty()).then(|| format!("ssh: {}", lines.join("; ")))

@@ -5,8 +5,9 @@
 //! could read a log any more. Where the secret itself is not known (an engine that quotes a volume's options),
 //! [`scrub`] goes by names alone.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::lock::lock;
 use super::secret::Secret;
 use super::service::{EnvVar, Service};
 
@@ -49,7 +50,7 @@ impl Mask {
 
     /// Adds the secrets of `other` to this mask and to all its copies.
     pub fn learn(&self, other: &Mask) {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learned = lock(&self.learned);
         let new = other.secrets.iter().filter(|secret| !self.secrets.contains(secret));
         learned.extend(new.cloned());
         learned.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -72,7 +73,7 @@ impl Mask {
 
     /// Returns `text` with its secrets hidden.
     pub fn apply(&self, text: &str) -> String {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let learned = lock(&self.learned);
         self.secrets.iter().chain(learned.iter()).fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) { text.replace(secret, HIDDEN) } else { text }
         })

@@ -13,6 +13,7 @@ pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;
 pub mod location;
+pub mod lock;
 pub mod mask;
 pub mod mount;
 pub mod outcome;

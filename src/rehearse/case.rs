@@ -1,12 +1,13 @@
 //! The rehearsal of one selected service, from its first step to its verdict, with the negative control if it is
 //! asked for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::model::check::Proof;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
+use crate::model::lock::lock;
 use crate::model::plan::ServicePlan;
 use crate::model::service::ServiceName;
 
@@ -124,7 +125,7 @@ async fn control(
     };
     let recorded = Arc::new(Mutex::new(Recorded::default()));
     let (record, of) = (Arc::clone(&recorded), case.clone());
-    let silenced = run.silenced(move |fact| record.lock().unwrap_or_else(PoisonError::into_inner).record(&of, fact));
+    let silenced = run.silenced(move |fact| lock(&record).record(&of, fact));
     let again = Arc::new(StackRehearsal::new(Arc::new(silenced), empty));
     // When the run is stopped, this second boot ends without a result; its sandbox is removed below in any case.
     let result = tokio::select! {
@@ -134,7 +135,7 @@ async fn control(
     };
     again.tear_down(Vec::new()).await;
     let Some(result) = result else { return proof };
-    let passed = std::mem::take(&mut recorded.lock().unwrap_or_else(PoisonError::into_inner).passed);
+    let passed = std::mem::take(&mut lock(&recorded).passed);
     match control_result(&result) {
         ControlResult::Passed => {
             step.done_with(None, Some("its checks pass without the data, too".to_owned()));

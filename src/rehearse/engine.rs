@@ -1,10 +1,11 @@
 //! The engine: holds what all stacks of a run share, and rehearses one service at a time on request.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Fact;
+use crate::model::lock::lock;
 use crate::model::plan::{Plan, StackPlan};
 use crate::model::service::ServiceName;
 
@@ -64,7 +65,7 @@ impl Engine {
         let Some(stack) = self.stack_of(case) else { return };
         self.shared.notify.send(Fact::CaseRetried { case: case.clone() });
         let stack = Arc::new(StackRehearsal::new(Arc::clone(&self.shared), alone(&stack.cx.plan, case, attempt)));
-        self.again.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stack));
+        lock(&self.again).push(Arc::clone(&stack));
         case::rehearse(&stack, case).await;
     }
 
@@ -95,7 +96,7 @@ impl Engine {
 
     /// Tears down all sandboxes that still exist, for instance after a panic.
     pub async fn finish(&self) {
-        let again = std::mem::take(&mut *self.again.lock().unwrap_or_else(PoisonError::into_inner));
+        let again = std::mem::take(&mut *lock(&self.again));
         for stack in self.stacks.iter().chain(&again) {
             stack.tear_down(Vec::new()).await;
         }

@@ -1,12 +1,13 @@
 //! Work that is done once, whichever and however many callers ask for it.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::lock::lock;
 
 /// A value, or the diagnosis of why there is none.
 pub type Diagnosed<T> = Result<T, Diagnosis>;
@@ -32,7 +33,7 @@ impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
     where
         F: Future<Output = Diagnosed<T>> + Send + 'static,
     {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(&self.shared);
         shared
             .get_or_insert_with(|| {
                 let task = tokio::spawn(work());
@@ -50,12 +51,12 @@ impl<T: Clone + Send + Sync + 'static> SharedTask<T> {
 
     /// Whether the work was started.
     pub fn is_begun(&self) -> bool {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        lock(&self.shared).is_some()
     }
 
     /// The result, if the work is done.
     pub fn finished(&self) -> Option<Diagnosed<T>> {
-        let begun = self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun = lock(&self.shared).clone();
         begun?.now_or_never()
     }
 }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
 
 use crate::docker::NetworkInfo;
 use crate::model::diagnosis::Diagnosis;
+use crate::model::lock::lock;
 use crate::model::mount::Strategy;
 use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
 use crate::model::service::{Condition, NetworkMode, ServiceName};
@@ -316,7 +317,7 @@ impl StackRehearsal {
     /// Records that `case` no longer needs the sandbox. The last case tears it down.
     pub async fn leave(&self, case: &ServiceName) {
         let last = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = lock(&self.waiting);
             waiting.retain(|name| name != case);
             waiting.is_empty()
         };

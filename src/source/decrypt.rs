@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use age::armor::ArmoredReader;
@@ -15,6 +15,7 @@ use super::error::SourceError;
 use super::secrets;
 use crate::archive::compression::{Encryption, detect_encryption};
 use crate::model::environment::Environment;
+use crate::model::lock::lock;
 use crate::model::secret::Secret;
 use crate::model::source::Keys;
 
@@ -51,12 +52,12 @@ pub struct DecryptTrouble(Arc<Mutex<Option<SourceError>>>);
 
 impl DecryptTrouble {
     fn set(&self, error: SourceError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        lock(&self.0).get_or_insert(error);
     }
 
     /// Takes the error, if there is one.
     pub fn take(&self) -> Option<SourceError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 

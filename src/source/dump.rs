@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
 use super::archive_files::{self, ArchiveFiles};
@@ -22,6 +22,7 @@ use crate::archive::write::{self, PackError, PackOptions};
 use crate::archive::{Entry, Kind, compression};
 use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
+use crate::model::lock::lock;
 use crate::model::source::SourceSpec;
 
 /// Name of the table of contents in a folder of `pg_dump -Fd`.
@@ -69,7 +70,7 @@ impl DumpSource {
     /// Reads a dump to its end and summarises it; the result is kept. An incomplete dump and a file of another format
     /// are errors.
     fn summarize(&self, snapshot: &Snapshot) -> Result<Dump, SourceError> {
-        let known = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || lock(&self.seen);
         if let Some(dump) = known().get(&snapshot.id) {
             return Ok(dump.clone());
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::feed::{StreamReader, StreamSender, feed};
@@ -28,6 +28,7 @@ use super::protocol::{
     Message, NamesJob, OwnersJob, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SqliteJob,
     SurveyJob, UnpackJob, VersionFilesJob, WorkerJob,
 };
+use crate::model::lock::lock;
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
@@ -53,7 +54,7 @@ impl<W: Write> Output<W> {
     fn say(&self, id: u64, message: Message) {
         let mut line = serde_json::to_vec(&Reply { id, message }).expect("a reply has string keys only");
         line.push(b'\n');
-        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut output = lock(&self.0);
         // Nobody reads any more: then the input ends as well, and with it the process.
         let _ = output.write_all(&line).and_then(|()| output.flush());
     }
@@ -75,7 +76,7 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
         }
         match serde_json::from_slice::<Request>(&line) {
             Ok(Request::Cancel { id }) => {
-                if let Some(job) = jobs.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
+                if let Some(job) = lock(&jobs).get_mut(&id) {
                     job.ticket.cancel();
                     // The job may be waiting for its stream.
                     job.filler = None;
@@ -105,7 +106,7 @@ fn refused(error: String) -> Message {
 /// ended, or is just about to, is not waited for.
 fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::io::Result<()> {
     let filler = {
-        let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = lock(jobs);
         let filler = jobs.get_mut(&id).map(|job| &mut job.filler);
         filler.and_then(|filler| if length == 0 { filler.take() } else { filler.clone() })
     };
@@ -136,7 +137,7 @@ fn accept<W: Write + Send + 'static>(
         _ => (None, None),
     };
     {
-        let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = lock(jobs);
         if id == 0 || jobs.contains_key(&id) || jobs.len() >= MAX_JOBS {
             output.say(id, refused(format!("no place for a job {id}")));
             return;
@@ -147,7 +148,7 @@ fn accept<W: Write + Send + 'static>(
     let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
         let end = supervise(id, job, stream, &ticket, &filled, &out);
         // Its number is free before the client can know that it ended.
-        jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        lock(&jobs).remove(&id);
         out.say(id, end);
     });
     if let Err(error) = spawned {

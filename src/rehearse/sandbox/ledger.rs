@@ -2,12 +2,13 @@
 //! engine's answer never came.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::docker::DockerError;
+use crate::model::lock::lock;
 
 /// A kind of object and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Ledger {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let _not_closing = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let _not_closing = lock(&self.entries);
         (!self.creating.is_closed()).then(|| self.creating.spawn(request))
     }
 
@@ -70,13 +71,13 @@ impl Ledger {
 
     /// Notes an object before [`Ledger::run`] asks for it.
     pub fn note(&self, entry: LedgerEntry) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        lock(&self.entries).push(entry);
     }
 
     /// Waits until no request is under way. No further one is made.
     pub async fn settled(&self) {
         {
-            let _not_beginning = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let _not_beginning = lock(&self.entries);
             self.creating.close();
         }
         self.creating.wait().await;
@@ -84,7 +85,7 @@ impl Ledger {
 
     /// Takes all entries out, newest first.
     pub fn take(&self) -> Vec<LedgerEntry> {
-        let mut entries = std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut entries = std::mem::take(&mut *lock(&self.entries));
         entries.reverse();
         entries
     }

@@ -1,7 +1,7 @@
 //! Watching the session's containers by the engine's event stream.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::docker::{ContainerEvent, ContainerEventKind, Daemon, EventStream, HealthStatus, Result};
+use crate::model::lock::lock;
 
 /// The events of a container so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ fn sender<T>(
     id: &str,
     with: impl FnOnce(&watch::Sender<ContainerHistory>) -> T,
 ) -> T {
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = lock(seen);
     with(seen.entry(id.to_owned()).or_insert_with(|| watch::channel(ContainerHistory::default()).0))
 }
 

@@ -1,7 +1,7 @@
 //! What a worker says, and who waits for it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{oneshot, watch};
@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use super::WorkerError;
 use crate::docker::Output;
 use crate::model::event::Amount;
+use crate::model::lock::lock;
 use crate::worker::protocol::{Failure, Message, Reply};
 
 /// Longest line a worker may say.
@@ -56,7 +57,7 @@ impl From<OutputEnd> for WorkerError {
 
 impl PendingReplies {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Why nothing more comes, once that is so.

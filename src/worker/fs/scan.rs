@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, fstatvfs, openat, statat};
 
@@ -12,6 +12,7 @@ use super::mounts::mounted_at;
 use super::open::{is_gone, open_quietly, unreadable};
 use super::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::model::event::Amount;
+use crate::model::lock::{into_inner, lock};
 use crate::worker::job::{JobControl, JobStop, Named, shown};
 use crate::worker::protocol::{Failure, RootKind, Scan};
 
@@ -58,7 +59,7 @@ pub fn scan(path: &str, bounds: ScanBounds, ticket: &JobControl, report: bool) -
                 Err(JobStop::Enough) => false,
                 Err(stop) => return Err(stop),
             };
-            let special_files = tally.special_files.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let special_files = into_inner(tally.special_files);
             scan.amount = Amount { files: tally.files.into_inner(), bytes: tally.bytes.into_inner() };
             scan.allocated = tally.allocated.into_inner();
             scan.folders = tally.folders.into_inner();
@@ -150,7 +151,7 @@ impl<'a> ScanTally<'a> {
         if names(stat) < 2 {
             return false;
         }
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = lock(&self.links);
         let key = (stat.st_dev, stat.st_ino);
         match links.get_mut(&key) {
             None => {
@@ -201,13 +202,13 @@ impl Visitor for ScanTally<'_> {
                 Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),
             },
             FileType::Socket => {
-                let mut special_files = self.special_files.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut special_files = lock(&self.special_files);
                 special_files.add(|| shown(&place.branch.path_of(name)));
                 return Ok(());
             }
             // Writing to a pipe is no writing to its file system: whoever reads it outside would hear.
             FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
-                let mut special_files = self.special_files.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut special_files = lock(&self.special_files);
                 special_files.add(|| shown(&place.branch.path_of(name)));
             }
             _ => {}

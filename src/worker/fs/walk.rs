@@ -15,6 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::fs::{AtFlags, FileType, RawDir, statat};
 
 use super::open::{is_gone, open_folder, unreadable};
+use crate::model::lock::{into_inner, lock};
 use crate::worker::job::JobStop;
 
 /// More threads than this only fight over the disk.
@@ -175,13 +176,13 @@ pub fn walk<V: Visitor>(
         pool.settle(pool.list(&root, &open));
         pool.work();
     });
-    let stopped = pool.queue.into_inner().unwrap_or_else(PoisonError::into_inner).stopped;
+    let stopped = into_inner(pool.queue).stopped;
     stopped.map_or(Ok(()), Err)
 }
 
 impl<V: Visitor> Pool<'_, V> {
     fn lock(&self) -> MutexGuard<'_, Queue<V>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn work(&self) {

@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
@@ -19,6 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::inspect::inventory::contents::Digest;
 use super::inspect::inventory::{Contents, CopySource};
 use crate::model::event::Amount;
+use crate::model::lock::{into_inner, lock};
 use crate::worker::fs::content::{CopyTrouble, Unsupported, copy_content};
 use crate::worker::fs::meta::{self, Lost, Xattrs};
 use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
@@ -108,9 +109,9 @@ pub fn copy_and_note(
     } else {
         copier.file_mount(&source, &target)?;
     }
-    let torn = copier.torn.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let lost = copier.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let refused = copier.refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let torn = into_inner(copier.torn);
+    let lost = into_inner(copier.lost);
+    let refused = into_inner(copier.refused);
     let copied = Copied {
         root,
         amount: ticket.amount(),
@@ -121,7 +122,7 @@ pub fn copy_and_note(
         lost_metadata: lost.names,
         lost_metadata_count: lost.count,
     };
-    let contents = copier.contents.unwrap_or_default().into_inner().unwrap_or_else(PoisonError::into_inner);
+    let contents = into_inner(copier.contents.unwrap_or_default());
     Ok((copied, CopySource { from: from.to_owned(), began, refused, contents }))
 }
 
@@ -194,13 +195,13 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn tear(&self, path: &[u8]) {
-        self.torn.lock().unwrap_or_else(PoisonError::into_inner).add(|| shown(path));
+        lock(&self.torn).add(|| shown(path));
     }
 
     fn lose(&self, path: &[u8], lost: Vec<Lost>) {
         if !lost.is_empty() {
-            let mut all = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut kinds = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = lock(&self.lost);
+            let mut kinds = lock(&self.refused);
             for Lost { what, error } in lost {
                 if kinds.len() < MAX_REFUSED && !kinds.contains(&what) {
                     kinds.insert(what.clone());
@@ -238,7 +239,7 @@ impl Copier<'_> {
             return make().map(Some);
         }
         // The lock is held over the making: a second name must find the first one there. Content comes later, outside.
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = lock(&self.links);
         let key = (stat.st_dev, stat.st_ino);
         let Some(link) = links.get_mut(&key) else {
             let made = make()?;
@@ -323,7 +324,7 @@ impl Copier<'_> {
     fn note_content(&self, target: &OwnedFd, digest: Digest, path: &dyn Fn() -> Vec<u8>) -> Result<(), JobStop> {
         let Some(contents) = &self.contents else { return Ok(()) };
         let stat = fstat(target).map_err(|error| self.target_error(&path(), error))?;
-        let mut contents = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = lock(contents);
         if contents.len() < MAX_CONTENTS {
             contents.insert((stat.st_dev, stat.st_ino), digest);
         }

@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::{AtFlags, FileType, statat};
 
 use crate::archive::survey::Survey;
 use crate::archive::{Entry, Kind};
+use crate::model::lock::{into_inner, lock};
 use crate::model::source::MountQuery;
 use crate::worker::fs::open::{is_gone, unreadable};
 use crate::worker::fs::scan::{content, look, open_root};
@@ -27,7 +28,7 @@ pub fn survey(path: &str, wants: &[MountQuery], ticket: &JobControl) -> Result<S
         RootKind::File => looker.see(Vec::new(), Kind::File, content(&stat)),
         RootKind::Socket | RootKind::Other => {}
     }
-    let found = looker.survey.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let found = into_inner(looker.survey).finish();
     Ok(Surveyed { found, modified: stat.st_mtime })
 }
 
@@ -40,7 +41,7 @@ impl Looker<'_> {
     fn see(&self, path: Vec<u8>, kind: Kind, stored: u64) {
         let entry =
             Entry { path, kind, mode: 0, uid: 0, gid: 0, mtime: (0, 0), xattrs: Vec::new(), size: stored, stored };
-        self.survey.lock().unwrap_or_else(PoisonError::into_inner).see(&entry);
+        lock(&self.survey).see(&entry);
     }
 }
 

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags, statx};
 use rustix::io::{Errno, pread};
@@ -15,6 +15,7 @@ use rustix::io::{Errno, pread};
 use super::datastores::store;
 use crate::model::event::Amount;
 use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Fingerprint, MOST_SAMPLES, Sample, Store, Survivors};
+use crate::model::lock::{into_inner, lock};
 use crate::worker::fs::open::{open_folder, open_quietly};
 use crate::worker::fs::scan::{look, open_root};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
@@ -37,7 +38,7 @@ pub fn held(path: &str, ticket: &JobControl) -> Result<Fingerprint, JobStop> {
     }
     let sampler = Sampler { ticket, found: Mutex::default() };
     walk(&sampler, threads(), open_root(path, root)?, (), ())?;
-    let Sampled { largest, amount, stores } = sampler.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Sampled { largest, amount, stores } = into_inner(sampler.found);
     let top = open_root(path, root)?;
     for Reverse((_, path)) in largest.into_sorted_vec() {
         ticket.beat()?;
@@ -71,7 +72,7 @@ pub fn kept(path: &str, sample: &[Sample], ticket: &JobControl) -> Result<Surviv
     if root == RootKind::Folder {
         walk(&seeker, threads(), open_root(path, root)?, (), ())?;
     }
-    let SurvivorsSeen { kept, mut stores } = seeker.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let SurvivorsSeen { kept, mut stores } = into_inner(seeker.found);
     stores.sort_by(|a, b| a.file.cmp(&b.file));
     let gone = || sample.iter().enumerate().filter(|(at, _)| !kept[*at]);
     Ok(Survivors {
@@ -170,10 +171,6 @@ struct Sampled {
 struct Sampler<'a> {
     ticket: &'a JobControl,
     found: Mutex<Sampled>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Visitor for Sampler<'_> {

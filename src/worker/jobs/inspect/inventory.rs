@@ -11,12 +11,13 @@ pub mod unpacked;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, Stat};
 
 use crate::model::event::Amount;
+use crate::model::lock::{into_inner, lock};
 use crate::worker::job::{JobControl, JobStop, Named, shown};
 use crate::worker::protocol::{Few, Inventory, Owners};
 use contents::Digest;
@@ -57,22 +58,18 @@ pub struct FilledVolumes(Mutex<BTreeMap<String, Expected>>);
 impl FilledVolumes {
     /// Notes how the volume at `path` was filled.
     pub fn note(&self, path: String, known: Expected) {
-        locked(&self.0).insert(path, known);
+        lock(&self.0).insert(path, known);
     }
 
     /// Holds what is at `path` against what should be, with the contents of files if they are asked for; `None` when this worker
     /// has not filled it, or was asked before.
     pub fn inventory(&self, path: &str, contents: bool, ticket: &JobControl) -> Option<Result<Inventory, JobStop>> {
-        let known = locked(&self.0).remove(path)?;
+        let known = lock(&self.0).remove(path)?;
         Some(match known {
             Expected::Unpacked(manifest) => unpacked::compare(path, &manifest, contents, ticket),
             Expected::Copied(source) => copied::compare(path, &source, contents, ticket),
         })
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Differences as they are found, by any thread.
@@ -96,7 +93,7 @@ impl Findings {
             metadata: few(self.metadata),
             changed_since,
             compared: ticket.map(|ticket| Amount { files: self.compared.into_inner(), bytes: ticket.amount().bytes }),
-            belongs: self.belongs.into_inner().unwrap_or_else(PoisonError::into_inner).owners(root, true),
+            belongs: into_inner(self.belongs).owners(root, true),
         }
     }
 
@@ -129,16 +126,16 @@ impl Findings {
     }
 
     fn tally(&self, stat: &Stat) {
-        locked(&self.belongs).add(stat);
+        lock(&self.belongs).add(stat);
     }
 }
 
 fn add(to: &Mutex<Named>, path: &[u8], what: impl fmt::Display) {
-    locked(to).add(|| format!("{}: {what}", shown(path)));
+    lock(to).add(|| format!("{}: {what}", shown(path)));
 }
 
 fn few(named: Mutex<Named>) -> Few {
-    let Named { names, count } = named.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Named { names, count } = into_inner(named);
     Few { names, count }
 }
 

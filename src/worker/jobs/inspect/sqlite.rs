@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::{Errno, pread};
@@ -20,6 +20,7 @@ use self::check::{How, SqliteVerdict, quick_check};
 use self::files::{Files, Header, frames_not_in, is_journal_of_several, is_valid_journal};
 pub use self::running::query;
 use self::view::{NoView, View};
+use crate::model::lock::{into_inner, lock};
 use crate::model::pluralize::pluralize;
 use crate::model::units;
 use crate::worker::fs::open::{is_gone, open_quietly, unreadable};
@@ -65,7 +66,7 @@ pub fn check(asked: SqliteSearch<'_>, ticket: &Arc<JobControl>) -> Result<Databa
         RootKind::Folder => {
             let finder = Finder { ticket, found: Mutex::default() };
             walk(&finder, threads(), open_root(asked.path, root)?, (), ())?;
-            let mut found = finder.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let mut found = into_inner(finder.found);
             found.sort_unstable();
             found
         }
@@ -111,7 +112,7 @@ impl Visitor for Finder<'_> {
             Ok(false) => {}
             Ok(true) => {
                 let path = place.branch.path_of(name);
-                self.found.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+                lock(&self.found).push(path);
             }
             Err(error) if is_gone(error) => {}
             Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),

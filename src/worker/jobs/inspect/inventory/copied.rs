@@ -16,7 +16,8 @@ use rustix::io::Errno;
 
 use super::contents::{self, Unread, digest};
 use super::manifest::attribute;
-use super::{Contents, CopySource, Findings, kind, kind_word, locked, mode, owner, size};
+use super::{Contents, CopySource, Findings, kind, kind_word, mode, owner, size};
+use crate::model::lock::lock;
 use crate::worker::fs::meta::{self, Xattrs};
 use crate::worker::fs::mounts::mounted_at;
 use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable};
@@ -181,7 +182,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         }
         if kind(own) != FileType::Directory && names(own) > 1 && !(self.refuses)("hard link") {
             let here = (copy.st_dev, copy.st_ino);
-            if *locked(&self.same).entry((own.st_dev, own.st_ino)).or_insert(here) != here {
+            if *lock(&self.same).entry((own.st_dev, own.st_ino)).or_insert(here) != here {
                 self.findings.metadata(path, "is a file of its own instead of one of several names of one");
             }
         }
@@ -203,7 +204,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         if told || kind(copy) != FileType::RegularFile || !sure && noted.is_none() {
             return Ok(());
         }
-        let is_known = || !locked(&self.read).insert([(own.st_dev, own.st_ino), here]);
+        let is_known = || !lock(&self.read).insert([(own.st_dev, own.st_ino), here]);
         if names(copy) > 1 && is_known() {
             return Ok(());
         }

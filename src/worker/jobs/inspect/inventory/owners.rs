@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, fstat, statat};
 
-use super::{OwnerTally, locked};
+use super::OwnerTally;
+use crate::model::lock::{into_inner, lock};
 use crate::worker::fs::open::{is_gone, unreadable};
 use crate::worker::fs::scan::{look, open_root};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
@@ -18,7 +19,7 @@ use crate::worker::protocol::{Owners, RootKind};
 pub fn owners(path: &str, max_entries: u64, ticket: &JobControl) -> Result<Owners, JobStop> {
     let (root, stat) = look(path)?;
     let counter = Counter { max_entries, ticket, entries: AtomicU64::new(0), tally: Mutex::default() };
-    locked(&counter.tally).add(&stat);
+    lock(&counter.tally).add(&stat);
     let mut complete = true;
     if root == RootKind::Folder {
         complete = match walk(&counter, threads(), open_root(path, root)?, (), ()) {
@@ -27,7 +28,7 @@ pub fn owners(path: &str, max_entries: u64, ticket: &JobControl) -> Result<Owner
             Err(stop) => return Err(stop),
         };
     }
-    Ok(counter.tally.into_inner().unwrap_or_else(PoisonError::into_inner).owners(&stat, complete))
+    Ok(into_inner(counter.tally).owners(&stat, complete))
 }
 
 struct Counter<'a> {
@@ -52,7 +53,7 @@ impl Visitor for Counter<'_> {
     fn enter(&self, parent: &VisitedFolder<'_, Self>, name: &CStr, source: &OwnedFd) -> Result<((), ()), JobStop> {
         self.count()?;
         let stat = fstat(source).map_err(|error| unreadable(&parent.branch.path_of(name), error))?;
-        locked(&self.tally).add(&stat);
+        lock(&self.tally).add(&stat);
         Ok(((), ()))
     }
 
@@ -63,7 +64,7 @@ impl Visitor for Counter<'_> {
     fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, _kind: FileType) -> Result<(), JobStop> {
         self.count()?;
         match statat(&place.open.source, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => locked(&self.tally).add(&stat),
+            Ok(stat) => lock(&self.tally).add(&stat),
             Err(error) if is_gone(error) => {}
             Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),
         }

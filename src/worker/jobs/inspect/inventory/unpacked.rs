@@ -14,7 +14,8 @@ use rustix::io::Errno;
 
 use super::contents::{Unread, digest};
 use super::manifest::{EntryKind, ExpectedEntry, Manifest};
-use super::{Findings, kind, kind_word, locked, mode, owner, size};
+use super::{Findings, kind, kind_word, mode, owner, size};
+use crate::model::lock::lock;
 use crate::model::pluralize::pluralize;
 use crate::worker::fs::meta;
 use crate::worker::fs::open::{open_quietly, unreadable};
@@ -141,7 +142,7 @@ impl Checker<'_> {
         let (found, wanted) = (names(stat), u64::from(self.names[inode]));
         let apart = wanted > 1 && {
             let here = (stat.st_dev, stat.st_ino);
-            *locked(&self.same).entry(inode).or_insert(here) != here
+            *lock(&self.same).entry(inode).or_insert(here) != here
         };
         if found != wanted {
             let found = pluralize(found, "name");
@@ -197,7 +198,7 @@ impl Visitor for Checker<'_> {
 impl Checker<'_> {
     /// Compares the content of a file, once for all its names.
     fn content(&self, path: &[u8], folder: &OwnedFd, name: &CStr, stat: &Stat, inode: usize) -> Result<(), JobStop> {
-        let is_known = || !locked(&self.read).insert((inode, stat.st_dev, stat.st_ino));
+        let is_known = || !lock(&self.read).insert((inode, stat.st_dev, stat.st_ino));
         if names(stat) > 1 && is_known() {
             return Ok(());
         }
