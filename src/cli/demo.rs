@@ -227,7 +227,7 @@ impl Demo {
         let daemon = &self.daemon;
         let info = daemon.info().await?;
         console::note(&format!("{}: nothing is pulled, nothing of this host is touched.", engine_title(&info)));
-        let image = WorkerImage::ensure(daemon).await?;
+        let image = WorkerImage::ensure(daemon, self.session.began).await?;
         self.unless_stopped()?;
         let container = self.start_service(&image).await?;
         self.unless_stopped()?;

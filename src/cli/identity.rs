@@ -60,11 +60,13 @@ pub fn host_addresses(target: &Target) -> Vec<String> {
 /// A new session of this process; `prefix` is the start of its id.
 pub fn session(prefix: &str) -> Session {
     let lifetime = i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
+    let began = now();
     Session {
         id: format!("{prefix}{:08x}", random()),
         host: host(),
         process: process(std::process::id()),
-        expires: now().saturating_add(lifetime),
+        began,
+        expires: began.saturating_add(lifetime),
     }
 }
 

@@ -94,9 +94,9 @@ impl RunContext {
 
     /// The worker image, imported if need be.
     pub(super) fn image(&self) -> SharedFuture<WorkerImage> {
-        let daemon = self.daemon.clone();
+        let (daemon, began) = (self.daemon.clone(), self.session.began);
         self.resources.image.get(|| async move {
-            WorkerImage::ensure(&daemon).await.map_err(|error| worker_diagnosis(&error, "the worker image"))
+            WorkerImage::ensure(&daemon, began).await.map_err(|error| worker_diagnosis(&error, "the worker image"))
         })
     }
 

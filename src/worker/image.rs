@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
@@ -22,8 +21,8 @@ const REPOSITORY: &str = "rehearsa-worker";
 pub const EXECUTABLE: &str = "/rehearsa";
 /// When the image was imported, in Unix seconds.
 const IMPORTED: &str = "io.rehearsa.worker.imported";
-/// Images of other versions are left alone this long, as their runs may still need them.
-const SPARED: Duration = Duration::from_secs(3600);
+/// Images of other versions are left alone for this many seconds after their import: their runs may still need them.
+const SPARED: i64 = 3600;
 /// Folders that an engine mounts something on.
 const FOLDERS: [&str; 5] = ["dev", "etc", "proc", "sys", "tmp"];
 /// Pieces of the image on their way to the engine: at most this many of this size.
@@ -47,18 +46,19 @@ struct Part {
 }
 
 impl WorkerImage {
-    /// Finds the image of this executable on the engine or imports it; removes older ones that no container uses.
-    pub async fn ensure(daemon: &Daemon) -> Result<WorkerImage, WorkerError> {
+    /// Finds the image of this executable on the engine or imports it; removes older ones that no container uses. `now`
+    /// is the time in Unix seconds.
+    pub async fn ensure(daemon: &Daemon, now: i64) -> Result<WorkerImage, WorkerError> {
         if !cfg!(target_os = "linux") {
             let error = Error::new(ErrorKind::Unsupported, "rehearsa must run on Linux to take itself to the engine");
             return Err(failed(Path::new("the executable"), error));
         }
         // The kernel's link leads to the running file even when it has been replaced or removed since.
-        WorkerImage::ensure_of(daemon, Path::new("/proc/self/exe")).await
+        WorkerImage::ensure_of(daemon, Path::new("/proc/self/exe"), now).await
     }
 
-    /// The same for another executable of the same build, as tests have it.
-    pub async fn ensure_of(daemon: &Daemon, executable: &Path) -> Result<WorkerImage, WorkerError> {
+    /// As [`ensure`](Self::ensure), for another executable of the same build, as tests have it.
+    pub async fn ensure_of(daemon: &Daemon, executable: &Path, now: i64) -> Result<WorkerImage, WorkerError> {
         let info = daemon.info().await?;
         if !same_architecture(&info.architecture, std::env::consts::ARCH) {
             let text = format!("built for {}, but the engine runs on {}", std::env::consts::ARCH, info.architecture);
@@ -74,16 +74,17 @@ impl WorkerImage {
         let image = WorkerImage { tag: format!("{REPOSITORY}:{}", &hash[..16]) };
         if daemon.image_id(&image.tag).await?.is_none() {
             // Two processes may both come here: then the tag ends up on the later image, and both are the same.
-            let imported = unix_now().to_string();
+            let imported = now.to_string();
             daemon.import_image(&image.tag, &[(labels::WORKER, &hash), (IMPORTED, &imported)], stream(parts)).await?;
         }
-        prune(daemon, &hash).await;
+        prune(daemon, &hash, now).await;
         Ok(image)
     }
 }
 
-/// Removes images of other content that are not of late; what does not work is left for the next time.
-async fn prune(daemon: &Daemon, hash: &str) {
+/// Removes images of other content that were imported long before `now`. An image that cannot be removed is left for the
+/// next run.
+async fn prune(daemon: &Daemon, hash: &str, now: i64) {
     let images = match daemon.images_labelled(labels::WORKER).await {
         Ok(images) => images,
         Err(error) => {
@@ -93,18 +94,14 @@ async fn prune(daemon: &Daemon, hash: &str) {
     };
     for image in images {
         let ours = image.labels.get(labels::WORKER).is_some_and(|of| of == hash);
-        let imported = image.labels.get(IMPORTED).and_then(|seconds| seconds.parse::<u64>().ok()).unwrap_or(0);
-        if !ours && unix_now().saturating_sub(imported) > SPARED.as_secs() {
+        let imported = image.labels.get(IMPORTED).and_then(|seconds| seconds.parse::<i64>().ok()).unwrap_or(0);
+        if !ours && now.saturating_sub(imported) > SPARED {
             // In use is the usual reason why not.
             if let Err(error) = daemon.remove_image(&image.id).await {
                 tracing::debug!(%error, id = image.id, "old worker image kept");
             }
         }
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn failed(path: &Path, source: Error) -> WorkerError {

@@ -19,6 +19,8 @@ pub struct Session {
     pub host: String,
     /// The client's process, as [`ObjectLabels::process`].
     pub process: String,
+    /// When it began, in Unix seconds.
+    pub began: i64,
     /// Unix seconds after which nobody needs its objects.
     pub expires: i64,
 }
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn another_attempt_has_other_names() {
-        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), expires: 0 };
+        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), began: 0, expires: 0 };
         assert_eq!(session.name("media", "net"), "rehearsa-s-media-net");
         assert_eq!(session.name("media@2", "net"), "rehearsa-s-media.2-net");
         assert_eq!(session.name("media.2", "net"), "rehearsa-s-media-2-net");
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_kept_session_still_names_its_process() {
-        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), expires: 0 };
+        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), began: 0, expires: 0 };
         assert_eq!(split_process(&session.process), ("1.2", false));
         assert_eq!(split_process(&session.kept().kept().process), ("1.2", true));
     }

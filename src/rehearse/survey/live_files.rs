@@ -24,7 +24,7 @@ pub async fn look(
     wants: Vec<MountQuery>,
     stop: &StopSignal,
 ) -> Result<Result<(BackupContents, Option<Timestamp>), String>, WorkerError> {
-    let image = WorkerImage::ensure(daemon).await?;
+    let image = WorkerImage::ensure(daemon, session.began).await?;
     let mounts =
         vec![MountSpec { target: TARGET.to_owned(), source: MountSource::HostPath(path.to_owned()), read_only: true }];
     let client = SandboxClient::new(daemon, session, PLAN);

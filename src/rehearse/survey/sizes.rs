@@ -48,7 +48,7 @@ pub async fn measure(daemon: &Daemon, session: &Session, plan: &Plan, stop: &Sto
     if present.is_empty() {
         return Ok(unknown(plan));
     }
-    let image = WorkerImage::ensure(daemon).await?;
+    let image = WorkerImage::ensure(daemon, session.began).await?;
     let client = SandboxClient::new(daemon, session, PLAN);
     let counted = Counting { client, image: &image, stop }.all(&present).await;
     let left = sweep::remove_session(daemon, &session.id).await?;

@@ -7,7 +7,7 @@ use rehearsa::model::sandbox::{NetworkSpec, ObjectLabels};
 use rehearsa::worker::client::{JobError, Worker, WorkerError, WorkerImage};
 use rehearsa::worker::protocol::{ListenJob, ScanJob};
 
-use super::{image, run, worker};
+use super::{image, now, run, worker};
 use crate::support::bench::{Bench, died, seen, wait_for, with_session};
 
 /// A job that goes on for ever: nothing listens there.
@@ -35,7 +35,8 @@ async fn the_image_is_imported_once() {
 #[tokio::test]
 async fn an_executable_that_is_no_worker_is_an_error_and_not_a_wait() {
     with_session(async |bench| {
-        let image = WorkerImage::ensure_of(&bench.daemon, std::path::Path::new("/proc/self/exe")).await.expect("image");
+        let executable = std::path::Path::new("/proc/self/exe");
+        let image = WorkerImage::ensure_of(&bench.daemon, executable, now()).await.expect("image");
         let started =
             Worker::start(&bench.daemon, &image, &bench.name("w"), vec![], NetworkSpec::None, &bench.marks).await;
         let id = bench.daemon.image_id(&image.tag).await.expect("images").expect("it is there");

@@ -18,7 +18,13 @@ use crate::support::compare;
 
 /// The image of the executable under test.
 async fn image(bench: &Bench) -> WorkerImage {
-    WorkerImage::ensure_of(&bench.daemon, Path::new(env!("CARGO_BIN_EXE_rehearsa"))).await.expect("the worker image")
+    let executable = Path::new(env!("CARGO_BIN_EXE_rehearsa"));
+    WorkerImage::ensure_of(&bench.daemon, executable, now()).await.expect("the worker image")
+}
+
+/// Unix seconds.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 async fn worker(bench: &Bench, what: &str, mounts: Vec<MountSpec>, network: NetworkSpec) -> Worker {
