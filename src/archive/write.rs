@@ -23,6 +23,7 @@ use self::headers::{HeaderTooLarge, HeaderValues};
 use super::open::{changed, is_gone, open_folder, open_quietly};
 use super::xattrs::{Xattrs, xattrs_at, xattrs_of};
 use super::{Entry, Kind, below};
+use crate::model::sampled::Sampled;
 
 mod content;
 mod headers;
@@ -34,8 +35,6 @@ pub use stream::{pack_stream, plain_file};
 const MAX_OPEN: usize = 64;
 /// Size of the buffer for `getdents`, in bytes.
 const LIST_BYTES: usize = 32 * 1024;
-/// Most names of torn files that are kept.
-const NAMES: usize = 20;
 
 /// Which files are packed, and under which paths.
 #[derive(Debug, Default, Clone)]
@@ -59,10 +58,8 @@ pub struct PackSummary {
     pub bytes: u64,
     /// Number of sockets, which were left out.
     pub sockets: u64,
-    /// The first 20 files that changed or vanished while they were packed.
-    pub torn: Vec<String>,
-    /// Number of all such files.
-    pub torn_count: u64,
+    /// The files that changed or vanished while they were packed.
+    pub torn: Sampled<String>,
 }
 
 /// Why packing failed.
@@ -501,11 +498,8 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn note_torn(&mut self) {
-        self.packed.torn_count += 1;
-        if self.packed.torn.len() < NAMES {
-            let name = self.shown_path();
-            self.packed.torn.push(name);
-        }
+        let name = self.shown_path();
+        self.packed.torn.add(|| name);
     }
 
     /// Handles an error of the source: a file that is gone counts as torn; any other error ends the packing.

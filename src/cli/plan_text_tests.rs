@@ -7,6 +7,7 @@ use crate::model::event::{Amount, Change};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{DataSource, Need, RestorePlan, StackPlan};
 use crate::model::sample;
+use crate::model::sampled::Sampled;
 use crate::model::service::ServiceName;
 use crate::model::settings::ServiceSettings;
 use crate::worker::protocol::RootKind;
@@ -68,8 +69,7 @@ fn plan() -> (Plan, Sizes) {
         amount: Amount { files: 412, bytes: 38_000_000 },
         allocated: 38_100_000,
         folders: 3,
-        special_files: Vec::new(),
-        special_file_count: 0,
+        special_files: Sampled::default(),
         complete: true,
         free_bytes: 0,
         file_system: "ext4".to_owned(),

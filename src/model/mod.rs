@@ -24,6 +24,7 @@ pub mod question;
 #[cfg(test)]
 #[path = "tests/sample.rs"]
 pub mod sample;
+pub mod sampled;
 pub mod sandbox;
 pub mod secret;
 pub mod service;

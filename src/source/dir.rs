@@ -65,13 +65,13 @@ impl SnapshotReader for DirReader<'_> {
         let wanted = if wanted.iter().any(Vec::is_empty) { Vec::new() } else { wanted.to_vec() };
         let packed = write::pack(self.path, &PackOptions { prefix: Vec::new(), wanted }, out)
             .map_err(|error| failed(self.path, error))?;
-        if packed.torn_count > 0 {
+        if !packed.torn.is_empty() {
             return Err(SourceError::Unreachable {
                 path: self.path.to_owned(),
                 error: io::Error::other(format!(
                     "{} changed or vanished while they were read, {} of them: it is being written to",
-                    packed.torn.join(", "),
-                    packed.torn_count
+                    packed.torn.first.join(", "),
+                    packed.torn.count
                 )),
             });
         }

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::protocol::{Failure, NAMES};
+use super::protocol::Failure;
 use crate::model::event::Amount;
 
-/// Longest name a result carries, so that a reply stays a short line.
+/// Longest name in a result, in bytes: a reply stays a short line.
 const NAME_BYTES: usize = 1024;
 
 /// Why work ended before its end.
@@ -79,26 +79,7 @@ impl JobControl {
     }
 }
 
-/// The first few of something, and how many in all.
-#[derive(Debug, Default, Clone)]
-pub struct Named {
-    /// The first few.
-    pub names: Vec<String>,
-    /// How many in all.
-    pub count: u64,
-}
-
-impl Named {
-    /// One more; its name is only made when it is kept.
-    pub fn add(&mut self, name: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.names.len() < NAMES {
-            self.names.push(short(name()));
-        }
-    }
-}
-
-/// A name that is not too long for a reply, cut if need be.
+/// A text cut to what a result carries of one name, with `…` where it was cut.
 pub fn short(mut name: String) -> String {
     if name.len() > NAME_BYTES {
         name.truncate(name.floor_char_boundary(NAME_BYTES));
@@ -110,4 +91,9 @@ pub fn short(mut name: String) -> String {
 /// A path for people: lossy, relative; the root itself is `.`.
 pub fn shown(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
+}
+
+/// As [`shown`], cut to what a result carries.
+pub fn short_path(path: &[u8]) -> String {
+    short(shown(path))
 }

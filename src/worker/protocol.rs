@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, Databases, Few, Finding, Findings, HttpResponse, Inventory, MAX_NAMES, NAMES, Owners, Queried, RootKind,
-    Scan, Surveyed, Unpacked,
+    Copied, DatabaseFinding, Databases, HttpResponse, Inventory, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed,
+    Unpacked,
 };
 pub use failure::Failure;
 pub use jobs::{

@@ -58,7 +58,7 @@ fn everything_comes_back() {
     let folders = entries.iter().filter(|(entry, _)| entry.kind == Kind::Folder).count() as u64;
     assert_eq!((packed.folders, packed.files), (folders, entries.len() as u64 - folders));
     assert_eq!(packed.bytes, entries.iter().map(|(entry, _)| entry.stored).sum::<u64>());
-    assert_eq!((packed.torn_count, packed.sockets), (0, 0));
+    assert_eq!((packed.torn.count, packed.sockets), (0, 0));
     let expected = listing(dir.path());
     assert_same(&archived(entries), &expected);
     // The output's speed makes no difference.
@@ -218,7 +218,7 @@ fn a_tree_deeper_than_paths_and_descriptors_go() {
     });
     run(Command::new("rm").arg("-rf").arg(dir.path()), b"");
     let packed = result.expect("it can be packed");
-    assert_eq!((packed.files, packed.folders, packed.torn_count), (DEPTH as u64, 2 * DEPTH as u64 + 1, 0));
+    assert_eq!((packed.files, packed.folders, packed.torn.count), (DEPTH as u64, 2 * DEPTH as u64 + 1, 0));
     assert!(most > MAX_OPEN / 2 && most < 2 * MAX_OPEN, "{most} open at once");
     let mut reader = Reader::new(archive.as_slice(), ReadLimits::NONE);
     let mut longest = 0;

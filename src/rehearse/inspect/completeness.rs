@@ -5,11 +5,10 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Against, Compared};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::units;
-use crate::worker::protocol::{Few, Inventory, InventoryJob, Owners, OwnersJob};
+use crate::worker::protocol::{Inventory, InventoryJob, Owners, OwnersJob};
 
 use super::place::PlaceInspection;
 use crate::rehearse::restore::failure::mount_diagnosis;
-use crate::rehearse::restore::place::named;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::steps::OpenStep;
 
@@ -44,7 +43,7 @@ pub(super) async fn compare_with_manifest(place: &PlaceInspection<'_>, step: &Op
         let message = format!(
             "{title}: {} came back with other or missing attributes: {}",
             entries(inventory.metadata.count),
-            words(&inventory.metadata)
+            inventory.metadata,
         );
         place.cx.warn(place.plan.cases.clone(), Diagnosis::new(Code::DataMetadataLost, message));
     }
@@ -67,10 +66,6 @@ async fn suspect_owners(place: &PlaceInspection<'_>, restored: &Owners) -> Optio
             None
         }
     }
-}
-
-fn words(few: &Few) -> String {
-    named(&few.names, few.count)
 }
 
 /// What the restored place is compared with.
@@ -102,10 +97,10 @@ fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
         plan.mount.title(),
         entries(inventory.entries),
         worst.count,
-        words(worst)
+        worst
     );
     for (few, _, what) in found {
-        message.push_str(&format!("; {} {what}: {}", few.count, words(few)));
+        message.push_str(&format!("; {} {what}: {}", few.count, few));
     }
     Some(Diagnosis::new(code, message))
 }
@@ -178,6 +173,7 @@ mod tests {
     use super::*;
     use crate::model::event::Amount;
     use crate::model::mount::{Mount, MountOrigin, Strategy};
+    use crate::model::sampled::Sampled;
 
     fn plan(supply: DataSource) -> RestorePlan {
         let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
@@ -193,8 +189,8 @@ mod tests {
         }
     }
 
-    fn few(names: &[&str]) -> Few {
-        Few { names: names.iter().map(|&name| name.to_owned()).collect(), count: names.len() as u64 }
+    fn few(names: &[&str]) -> Sampled<String> {
+        Sampled { first: names.iter().map(|&name| name.to_owned()).collect(), count: names.len() as u64 }
     }
 
     fn owned(root: u32, users: &[(u32, u64)]) -> Owners {
@@ -209,7 +205,7 @@ mod tests {
         assert_eq!(difference(&plan(DataSource::Live), &modes).map(|d| d.code), Some(Code::DataPermissions));
         let owners = Inventory { owners: few(&["a: belongs to 0:0 instead of 9:9"]), ..modes };
         assert_eq!(difference(&plan(DataSource::Live), &owners).map(|d| d.code), Some(Code::DataOwnership));
-        let all = Inventory { content: Few { names: vec!["b: is missing".to_owned()], count: 3 }, ..owners };
+        let all = Inventory { content: Sampled { first: vec!["b: is missing".to_owned()], count: 3 }, ..owners };
         let diagnosis = difference(&plan(DataSource::Live), &all).expect("a difference");
         assert_eq!(diagnosis.code, Code::RestoreIncomplete);
         for part in ["volume data", "9 entries", "b: is missing and 2 more", "0:0 instead of 9:9", "0600 instead"] {

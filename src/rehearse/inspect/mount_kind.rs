@@ -107,6 +107,7 @@ fn is_named_as_a_file(mount: &Mount) -> bool {
 mod tests {
     use super::*;
     use crate::model::event::Amount;
+    use crate::model::sampled::Sampled;
 
     fn scan(root: RootKind, files: u64) -> Scan {
         Scan {
@@ -114,8 +115,7 @@ mod tests {
             amount: Amount { files, bytes: files },
             allocated: 0,
             folders: 0,
-            special_files: Vec::new(),
-            special_file_count: 0,
+            special_files: Sampled::default(),
             complete: true,
             free_bytes: 0,
             file_system: "ext4".to_owned(),

@@ -5,7 +5,8 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Strategy;
 use crate::model::plan::DataSource;
 use crate::model::pluralize::pluralize;
-use crate::worker::protocol::{Databases, Findings, SqliteJob};
+use crate::model::sampled::Sampled;
+use crate::worker::protocol::{DatabaseFinding, Databases, SqliteJob};
 
 use super::place::PlaceInspection;
 use crate::rehearse::restore::failure::mount_diagnosis;
@@ -46,12 +47,12 @@ fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
         format!(
             "{title}: {} in WAL mode came back without the -wal file, and so without the last writes: {}",
             count(lacking),
-            listed(lacking)
+            lacking
         )
     };
     if damaged.count > 0 {
         let of = if databases.found > 1 { format!(" (of {})", databases.found) } else { String::new() };
-        let mut message = format!("{title}: SQLite finds {}{of} damaged: {}", count(damaged), listed(damaged));
+        let mut message = format!("{title}: SQLite finds {}{of} damaged: {}", count(damaged), damaged);
         if lacking.count > 0 {
             message.push('\n');
             message.push_str(&without_log());
@@ -65,9 +66,9 @@ fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
 fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
     let Databases { torn, hot, doubtful, .. } = databases;
     let mut warnings = Vec::new();
-    let mut warn = |code, findings: &Findings, words: &str| {
+    let mut warn = |code, findings: &Sampled<DatabaseFinding>, words: &str| {
         if findings.count > 0 {
-            let message = format!("{title}: {} {words}: {}", count(findings), listed(findings));
+            let message = format!("{title}: {} {words}: {}", count(findings), findings);
             warnings.push(Diagnosis::new(code, message));
         }
     };
@@ -92,41 +93,26 @@ fn note(databases: &Databases) -> Option<String> {
         parts.push(format!("{} sound", pluralize(databases.sound, "SQLite database")));
     }
     if databases.odd.count > 0 {
-        parts.push(format!("rows that violate the rules of their tables in {}", listed(&databases.odd)));
+        parts.push(format!("rows that violate the rules of their tables in {}", databases.odd));
     }
     if databases.unchecked.count > 0 {
-        parts.push(format!("{} not checked: {}", count(&databases.unchecked), listed(&databases.unchecked)));
+        parts.push(format!("{} not checked: {}", count(&databases.unchecked), databases.unchecked));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn count(findings: &Findings) -> String {
+fn count(findings: &Sampled<DatabaseFinding>) -> String {
     pluralize(findings.count, "SQLite database")
-}
-
-/// `a.db (words; more words), b.db and 3 more`.
-fn listed(findings: &Findings) -> String {
-    let files: Vec<String> = findings
-        .files
-        .iter()
-        .map(|finding| match finding.words.join("; ") {
-            words if words.is_empty() => finding.path.clone(),
-            words => format!("{} ({words})", finding.path),
-        })
-        .collect();
-    let more = findings.count.saturating_sub(files.len() as u64);
-    let listed = files.join(", ");
-    if more == 0 { listed } else { format!("{listed} and {more} more") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn findings(names: &[&str], words: &str) -> Findings {
-        let mut findings = Findings::default();
+    fn findings(names: &[&str], words: &str) -> Sampled<DatabaseFinding> {
+        let mut findings = Sampled::default();
         for name in names {
-            findings.add(|| (*name).to_owned(), || vec![words.to_owned()]);
+            findings.add(|| DatabaseFinding { path: (*name).to_owned(), words: vec![words.to_owned()] });
         }
         findings
     }
@@ -148,7 +134,7 @@ mod tests {
              database in WAL mode came back without the -wal file, and so without the last writes: b.db (it is a \
              single page)"
         );
-        let databases = Databases { damaged: Findings::default(), ..databases };
+        let databases = Databases { damaged: Sampled::default(), ..databases };
         assert_eq!(failure("volume v", &databases).expect("it is bad").code, Code::DataSqliteWalMissing);
     }
 

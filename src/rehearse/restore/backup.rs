@@ -179,7 +179,7 @@ fn conclude(
 ) -> Diagnosed<BroughtData> {
     let difference = difference(&place, unpacked, backup);
     let UnpackTarget { plan, prepared, step, .. } = place;
-    warn_of_lost(cx, plan, &unpacked.lost_metadata, unpacked.lost_metadata_count);
+    warn_of_lost(cx, plan, &unpacked.lost_metadata);
     if let Some(diagnosis) = difference {
         return Err(step.broke(diagnosis));
     }

@@ -10,7 +10,7 @@ use crate::worker::client::JobError;
 use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKind};
 
 use super::failure::mount_diagnosis;
-use super::place::{KEEP_FREE, PlaceRestore, begin_step, kind_word, named, warn_of_lost};
+use super::place::{KEEP_FREE, PlaceRestore, begin_step, kind_word, warn_of_lost};
 
 /// Leaves the new volume empty, with the owner and mode of the live one's root: a service that does not run as root
 /// must be able to write to it, as to a volume that the engine fills from its image.
@@ -78,14 +78,14 @@ pub(super) async fn copy(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
 }
 
 fn warn_of_copy(cx: &StackContext, plan: &RestorePlan, copied: &Copied) {
-    if copied.torn_count > 0 {
+    if !copied.torn.is_empty() {
         let message = format!(
             "{}: {} changed or vanished while being copied: {}",
             plan.mount.title(),
-            pluralize(copied.torn_count, "file"),
-            named(&copied.torn, copied.torn_count),
+            pluralize(copied.torn.count, "file"),
+            copied.torn,
         );
         cx.warn(plan.cases.clone(), Diagnosis::new(Code::DataTornCopy, message));
     }
-    warn_of_lost(cx, plan, &copied.lost_metadata, copied.lost_metadata_count);
+    warn_of_lost(cx, plan, &copied.lost_metadata);
 }

@@ -12,7 +12,7 @@ use crate::worker::protocol::{PrepareOverlayJob, RootKind, Scan, ScanJob};
 
 use super::copy::copy;
 use super::failure::mount_diagnosis;
-use super::place::{PlaceRestore, begin_step, kind_word, named};
+use super::place::{PlaceRestore, begin_step, kind_word};
 use crate::rehearse::diagnose::docker_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::{BroughtData, PreparedPlace, RestoredData};
@@ -45,10 +45,8 @@ pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<Brough
         }
         (RootKind::File | RootKind::Folder, _) => {}
     }
-    let withheld = (scan.special_file_count > 0).then(|| {
-        let special_files = named(&scan.special_files, scan.special_file_count);
-        format!("what listens outside at {special_files} in {}", plan.mount.title())
-    });
+    let withheld = (!scan.special_files.is_empty())
+        .then(|| format!("what listens outside at {} in {}", scan.special_files, plan.mount.title()));
     let brought = match obstacle(prepared, &scan) {
         Some(obstacle) => {
             step.done_with(None, Some(format!("copied instead: {obstacle}")));
@@ -134,6 +132,7 @@ mod tests {
     use super::*;
     use crate::docker::VolumeInfo;
     use crate::model::event::Amount;
+    use crate::model::sampled::Sampled;
 
     fn place(path: Option<&str>) -> PreparedPlace {
         let volume = VolumeInfo {
@@ -159,8 +158,7 @@ mod tests {
             amount: Amount::default(),
             allocated: 0,
             folders: 0,
-            special_files: Vec::new(),
-            special_file_count: 0,
+            special_files: Sampled::default(),
             complete: true,
             free_bytes: 0,
             file_system: file_system.to_owned(),

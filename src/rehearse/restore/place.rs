@@ -4,6 +4,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::pluralize::pluralize;
+use crate::model::sampled::Sampled;
 use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::PreparedPlace;
 use crate::rehearse::steps::OpenStep;
@@ -38,14 +39,10 @@ pub(in crate::rehearse) fn begin_step(cx: &StackContext, plan: &RestorePlan) -> 
 }
 
 /// Warns of attributes that could not be kept.
-pub(in crate::rehearse) fn warn_of_lost(cx: &StackContext, plan: &RestorePlan, lost: &[String], count: u64) {
-    if count > 0 {
-        let message = format!(
-            "{}: {} could not be kept: {}",
-            plan.mount.title(),
-            pluralize(count, "attribute"),
-            named(lost, count)
-        );
+pub(in crate::rehearse) fn warn_of_lost(cx: &StackContext, plan: &RestorePlan, lost: &Sampled<String>) {
+    if !lost.is_empty() {
+        let (title, attributes) = (plan.mount.title(), pluralize(lost.count, "attribute"));
+        let message = format!("{title}: {attributes} could not be kept: {lost}");
         cx.warn(plan.cases.clone(), Diagnosis::new(Code::DataMetadataLost, message));
     }
 }
@@ -57,10 +54,4 @@ pub(in crate::rehearse) fn kind_word(root: RootKind) -> &'static str {
         RootKind::Socket => "a socket",
         RootKind::Other => "a device or pipe",
     }
-}
-
-pub(in crate::rehearse) fn named(names: &[String], count: u64) -> String {
-    let listed = names.join(", ");
-    let more = count.saturating_sub(names.len() as u64);
-    if more == 0 { listed } else { format!("{listed} and {more} more") }
 }

@@ -13,7 +13,8 @@ use super::open::{is_gone, open_quietly, unreadable};
 use super::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::model::event::Amount;
 use crate::model::lock::{into_inner, lock};
-use crate::worker::job::{JobControl, JobStop, Named, shown};
+use crate::model::sampled::Sampled;
+use crate::worker::job::{JobControl, JobStop, short_path};
 use crate::worker::protocol::{Failure, RootKind, Scan};
 
 /// Bounds of a count; 0 is none.
@@ -37,8 +38,7 @@ pub fn scan(path: &str, bounds: ScanBounds, ticket: &JobControl, report: bool) -
         amount: Amount::default(),
         allocated: 0,
         folders: 0,
-        special_files: Vec::new(),
-        special_file_count: 0,
+        special_files: Sampled::default(),
         complete: true,
         free_bytes: 0,
         file_system: mounted.file_system,
@@ -59,12 +59,10 @@ pub fn scan(path: &str, bounds: ScanBounds, ticket: &JobControl, report: bool) -
                 Err(JobStop::Enough) => false,
                 Err(stop) => return Err(stop),
             };
-            let special_files = into_inner(tally.special_files);
             scan.amount = Amount { files: tally.files.into_inner(), bytes: tally.bytes.into_inner() };
             scan.allocated = tally.allocated.into_inner();
             scan.folders = tally.folders.into_inner();
-            scan.special_file_count = special_files.count;
-            scan.special_files = special_files.names;
+            scan.special_files = into_inner(tally.special_files);
         }
         RootKind::Socket | RootKind::Other => {}
     }
@@ -127,7 +125,7 @@ struct ScanTally<'a> {
     bytes: AtomicU64,
     allocated: AtomicU64,
     folders: AtomicU64,
-    special_files: Mutex<Named>,
+    special_files: Mutex<Sampled<String>>,
     /// Files of several names, and how many of these are still to come: their content counts once.
     links: Mutex<HashMap<(u64, u64), u64>>,
 }
@@ -203,13 +201,13 @@ impl Visitor for ScanTally<'_> {
             },
             FileType::Socket => {
                 let mut special_files = lock(&self.special_files);
-                special_files.add(|| shown(&place.branch.path_of(name)));
+                special_files.add(|| short_path(&place.branch.path_of(name)));
                 return Ok(());
             }
             // Writing to a pipe is no writing to its file system: whoever reads it outside would hear.
             FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
                 let mut special_files = lock(&self.special_files);
-                special_files.add(|| shown(&place.branch.path_of(name)));
+                special_files.add(|| short_path(&place.branch.path_of(name)));
             }
             _ => {}
         }

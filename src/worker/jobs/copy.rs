@@ -20,12 +20,13 @@ use super::inspect::inventory::contents::Digest;
 use super::inspect::inventory::{Contents, CopySource};
 use crate::model::event::Amount;
 use crate::model::lock::{into_inner, lock};
+use crate::model::sampled::Sampled;
 use crate::worker::fs::content::{CopyTrouble, Unsupported, copy_content};
 use crate::worker::fs::meta::{self, Lost, Xattrs};
 use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
 use crate::worker::fs::scan::{ScanBounds, free_bytes, look, names, open_root, scan};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
-use crate::worker::job::{JobControl, JobStop, Named, shown};
+use crate::worker::job::{JobControl, JobStop, short, short_path, shown};
 use crate::worker::protocol::{Copied, Failure, RootKind};
 
 /// The name under which a mount that is a file lands in its volume.
@@ -109,18 +110,14 @@ pub fn copy_and_note(
     } else {
         copier.file_mount(&source, &target)?;
     }
-    let torn = into_inner(copier.torn);
-    let lost = into_inner(copier.lost);
     let refused = into_inner(copier.refused);
     let copied = Copied {
         root,
         amount: ticket.amount(),
         folders: copier.folders.into_inner(),
-        torn: torn.names,
-        torn_count: torn.count,
+        torn: into_inner(copier.torn),
         sockets: copier.sockets.into_inner(),
-        lost_metadata: lost.names,
-        lost_metadata_count: lost.count,
+        lost_metadata: into_inner(copier.lost),
     };
     let contents = into_inner(copier.contents.unwrap_or_default());
     Ok((copied, CopySource { from: from.to_owned(), began, refused, contents }))
@@ -183,8 +180,8 @@ struct Copier<'a> {
     /// The target's root.
     top: OwnedFd,
     links: Mutex<HashMap<(u64, u64), Link>>,
-    torn: Mutex<Named>,
-    lost: Mutex<Named>,
+    torn: Mutex<Sampled<String>>,
+    lost: Mutex<Sampled<String>>,
     /// Kinds of metadata that were refused anywhere.
     refused: Mutex<BTreeSet<String>>,
     /// What was read, by the file that it was written to; `None` where nobody asks for it.
@@ -195,7 +192,7 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn tear(&self, path: &[u8]) {
-        lock(&self.torn).add(|| shown(path));
+        lock(&self.torn).add(|| short_path(path));
     }
 
     fn lose(&self, path: &[u8], lost: Vec<Lost>) {
@@ -206,7 +203,7 @@ impl Copier<'_> {
                 if kinds.len() < MAX_REFUSED && !kinds.contains(&what) {
                     kinds.insert(what.clone());
                 }
-                all.add(|| format!("{what} on {}: {}", shown(path), words(error)));
+                all.add(|| short(format!("{what} on {}: {}", shown(path), words(error))));
             }
         }
     }

@@ -81,8 +81,8 @@ pub fn backup(args: Vec<OsString>) -> ExitCode {
 fn pack(folder: &Path, part: &str, out: &mut impl std::io::Write) -> Result<(), Fault> {
     let options = write::PackOptions { prefix: part.as_bytes().to_vec(), ..write::PackOptions::default() };
     let packed = write::pack(folder, &options, out)?;
-    if packed.torn_count > 0 {
-        return Err(format!("{} changed while it was packed", packed.torn.join(", ")).into());
+    if !packed.torn.is_empty() {
+        return Err(format!("{} changed while it was packed", packed.torn.first.join(", ")).into());
     }
     Ok(())
 }

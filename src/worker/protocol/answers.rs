@@ -1,12 +1,12 @@
 //! What a worker answers to its jobs: plain values, judged by the engine.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+use crate::model::sampled::Sampled;
 use crate::model::source::BackupContents;
-
-/// How many names a result carries; the rest is only counted.
-pub const NAMES: usize = 20;
 
 /// How many names of a folder are listed.
 pub const MAX_NAMES: usize = 10_000;
@@ -36,10 +36,8 @@ pub struct Scan {
     pub allocated: u64,
     /// Folders.
     pub folders: u64,
-    /// What leads out even of a read-only mount: sockets, pipes, devices. By name relative to the path, the first 20.
-    pub special_files: Vec<String>,
-    /// How many of them in all.
-    pub special_file_count: u64,
+    /// What leads out even of a read-only mount (sockets, pipes, devices), by name relative to the path.
+    pub special_files: Sampled<String>,
     /// All was counted; else the bound was hit first.
     pub complete: bool,
     /// Bytes free on the file system of the path.
@@ -59,16 +57,12 @@ pub struct Copied {
     pub amount: Amount,
     /// Folders made.
     pub folders: u64,
-    /// Files that changed or vanished while they were copied, by name relative to the source, the first 20.
-    pub torn: Vec<String>,
-    /// How many in all.
-    pub torn_count: u64,
+    /// Files that changed or vanished while they were copied, by name relative to the source.
+    pub torn: Sampled<String>,
     /// Sockets left out.
     pub sockets: u64,
-    /// Metadata the target's file system would not take (`user.foo on a/b: not supported`), the first 20.
-    pub lost_metadata: Vec<String>,
-    /// How many in all.
-    pub lost_metadata_count: u64,
+    /// Metadata that the target's file system refused (`user.foo on a/b: not supported`).
+    pub lost_metadata: Sampled<String>,
 }
 
 /// What came to one place out of an archive.
@@ -80,10 +74,8 @@ pub struct Unpacked {
     pub amount: Amount,
     /// Folders, the root not counted.
     pub folders: u64,
-    /// Metadata the target's file system would not take (`user.foo on a/b: not supported`), the first 20.
-    pub lost_metadata: Vec<String>,
-    /// How many in all.
-    pub lost_metadata_count: u64,
+    /// Metadata that the target's file system refused (`user.foo on a/b: not supported`).
+    pub lost_metadata: Sampled<String>,
 }
 
 /// The SQLite databases at a path, by what was found of them.
@@ -94,71 +86,52 @@ pub struct Databases {
     /// How many SQLite's check finds whole.
     pub sound: u64,
     /// Not whole: SQLite's words.
-    pub damaged: Findings,
+    pub damaged: Sampled<DatabaseFinding>,
     /// Not whole, and written to at their source while they were copied from there.
-    pub torn: Findings,
+    pub torn: Sampled<DatabaseFinding>,
     /// In WAL mode and without the log of their last writes: how that is known.
-    pub lacking: Findings,
+    pub lacking: Sampled<DatabaseFinding>,
     /// In WAL mode and without a log, which may be right: what speaks against it.
-    pub doubtful: Findings,
+    pub doubtful: Sampled<DatabaseFinding>,
     /// With a rollback journal that had to be played back.
-    pub hot: Findings,
+    pub hot: Sampled<DatabaseFinding>,
     /// Whole, and with something in them that is not as their own schema says: SQLite's words.
-    pub odd: Findings,
+    pub odd: Sampled<DatabaseFinding>,
     /// Nothing could be found out: why.
-    pub unchecked: Findings,
+    pub unchecked: Sampled<DatabaseFinding>,
 }
 
-/// The first few files of a kind and what is said of each, and how many there are in all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Findings {
-    /// The first 20.
-    pub files: Vec<Finding>,
-    /// How many in all.
-    pub count: u64,
-}
-
-/// What is said of a file.
+/// An SQLite database and what was found of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct DatabaseFinding {
     /// Its name, relative to the path.
     pub path: String,
-    /// A few lines.
+    /// A few lines; empty when its kind says all.
     pub words: Vec<String>,
 }
 
-impl Findings {
-    /// One more; its name and words are only made when they are kept.
-    pub fn add(&mut self, path: impl FnOnce() -> String, words: impl FnOnce() -> Vec<String>) {
-        self.count += 1;
-        if self.files.len() < NAMES {
-            self.files.push(Finding { path: path(), words: words() });
-        }
+/// `a.db (words; more words)`.
+impl fmt::Display for DatabaseFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DatabaseFinding { path, words } = self;
+        if words.is_empty() { f.write_str(path) } else { write!(f, "{path} ({})", words.join("; ")) }
     }
 }
 
-/// The first few differences, for people, and how many in all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Few {
-    /// The first 20 (`a/b: belongs to 0:0 instead of 999:999`).
-    pub names: Vec<String>,
-    /// How many in all.
-    pub count: u64,
-}
-
-/// How what is in a volume differs from what should be.
+/// How what is in a volume differs from what should be. A difference is named with its path
+/// (`a/b: belongs to 0:0 instead of 999:999`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// Entries that should be there, folders included.
     pub entries: u64,
     /// Entries that are missing, that nobody asked for, or that are of another kind, size or content.
-    pub content: Few,
+    pub content: Sampled<String>,
     /// Entries that belong to somebody else.
-    pub owners: Few,
+    pub owners: Sampled<String>,
     /// Entries with another mode.
-    pub modes: Few,
+    pub modes: Sampled<String>,
     /// Entries without an attribute, a hole or a second name.
-    pub metadata: Few,
+    pub metadata: Sampled<String>,
     /// Entries of a live source that changed since they were copied: nothing can be said of them.
     pub changed_since: u64,
     /// Files whose content was compared and how much of it there was; `None` where that was not asked for, or where the archive

@@ -79,7 +79,7 @@ async fn an_archive_comes_back_as_it_was_however_it_is_packed() {
             let (to, at_to) = volume(bench, what).await;
             let worker = worker(bench, &format!("w-{what}"), vec![at("/to", &to, false)], NetworkSpec::None).await;
             let places = unpack(&worker, &[("data", "/to")], bytes).await;
-            assert_eq!(places[0].lost_metadata, Vec::<String>::new());
+            assert_eq!(places[0].lost_metadata.first, Vec::<String>::new());
             assert_eq!((places[0].root, places[0].amount.files, places[0].folders), (Some(RootKind::Folder), 8, 2));
             compare::same(&original, &at_to);
             assert!(compare::allocated(&at_to.join("sparse")) < 1 << 20);

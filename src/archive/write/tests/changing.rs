@@ -39,10 +39,10 @@ fn files_that_change_are_named_and_the_archive_stays_whole() {
             _ => {}
         }
     });
-    let mut torn = packed.torn.clone();
+    let mut torn = packed.torn.first.clone();
     torn.sort();
     assert_eq!(torn, ["changes", "grows", "shrinks", "sparse shrinks"]);
-    assert_eq!(packed.torn_count, 4);
+    assert_eq!(packed.torn.count, 4);
     let contents: BTreeMap<_, _> = read(archive.as_slice())
         .expect("it is whole")
         .into_iter()
@@ -90,7 +90,7 @@ fn what_vanishes_or_becomes_something_else_is_torn_and_nothing_outside_is_follow
             symlink(outside.path(), dir.path().join("folder to symlink")).unwrap();
         }
     });
-    let mut torn = packed.torn.clone();
+    let mut torn = packed.torn.first.clone();
     torn.sort();
     assert_eq!(
         torn,
@@ -106,7 +106,7 @@ fn only_the_first_names_are_kept() {
         fs::write(dir.path().join(at.to_string()), "x").unwrap();
     }
     let (packed, _) = packed_while(dir.path(), |_, name| fs::remove_file(dir.path().join(name)).unwrap());
-    assert_eq!((packed.torn.len(), packed.torn_count), (20, 30));
+    assert_eq!((packed.torn.first.len(), packed.torn.count), (20, 30));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_folder_that_is_another_one_by_now_is_not_gone_on_with() {
         }
     });
     assert_eq!(seen, 1);
-    assert_eq!(packed.torn_count, 1, "{:?}", packed.torn);
+    assert_eq!(packed.torn.count, 1, "{:?}", packed.torn);
     assert!(!super::names(&archive).iter().any(|name| name.ends_with("new")));
 }
 

@@ -28,8 +28,8 @@ fn counts_what_is_there() {
     assert_eq!((scan.root, scan.complete, scan.folders), (RootKind::Folder, true, 2));
     assert_eq!(
         (
-            scan.special_files.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
-            scan.special_file_count
+            scan.special_files.first.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+            scan.special_files.count
         ),
         (std::collections::BTreeSet::from(["a/pipe", "a/s.sock"]), 2)
     );

@@ -18,8 +18,9 @@ use rustix::fs::{FileType, Stat};
 
 use crate::model::event::Amount;
 use crate::model::lock::{into_inner, lock};
-use crate::worker::job::{JobControl, JobStop, Named, shown};
-use crate::worker::protocol::{Few, Inventory, Owners};
+use crate::model::sampled::Sampled;
+use crate::worker::job::{JobControl, JobStop, short, shown};
+use crate::worker::protocol::{Inventory, Owners};
 use contents::Digest;
 use manifest::Manifest;
 
@@ -75,10 +76,10 @@ impl FilledVolumes {
 /// Differences as they are found, by any thread.
 #[derive(Debug, Default)]
 struct Findings {
-    content: Mutex<Named>,
-    owners: Mutex<Named>,
-    modes: Mutex<Named>,
-    metadata: Mutex<Named>,
+    content: Mutex<Sampled<String>>,
+    owners: Mutex<Sampled<String>>,
+    modes: Mutex<Sampled<String>>,
+    metadata: Mutex<Sampled<String>>,
     belongs: Mutex<OwnerTally>,
     compared: AtomicU64,
 }
@@ -87,10 +88,10 @@ impl Findings {
     fn inventory(self, entries: u64, changed_since: u64, root: &Stat, ticket: Option<&JobControl>) -> Inventory {
         Inventory {
             entries,
-            content: few(self.content),
-            owners: few(self.owners),
-            modes: few(self.modes),
-            metadata: few(self.metadata),
+            content: into_inner(self.content),
+            owners: into_inner(self.owners),
+            modes: into_inner(self.modes),
+            metadata: into_inner(self.metadata),
             changed_since,
             compared: ticket.map(|ticket| Amount { files: self.compared.into_inner(), bytes: ticket.amount().bytes }),
             belongs: into_inner(self.belongs).owners(root, true),
@@ -130,13 +131,8 @@ impl Findings {
     }
 }
 
-fn add(to: &Mutex<Named>, path: &[u8], what: impl fmt::Display) {
-    lock(to).add(|| format!("{}: {what}", shown(path)));
-}
-
-fn few(named: Mutex<Named>) -> Few {
-    let Named { names, count } = into_inner(named);
-    Few { names, count }
+fn add(to: &Mutex<Sampled<String>>, path: &[u8], what: impl fmt::Display) {
+    lock(to).add(|| short(format!("{}: {what}", shown(path))));
 }
 
 /// How many entries belong to whom.

@@ -26,8 +26,8 @@ use crate::model::units;
 use crate::worker::fs::open::{is_gone, open_quietly, unreadable};
 use crate::worker::fs::scan::{look, open_root};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
-use crate::worker::job::{JobControl, JobStop, short, shown};
-use crate::worker::protocol::{Databases, RootKind};
+use crate::worker::job::{JobControl, JobStop, short_path};
+use crate::worker::protocol::{DatabaseFinding, Databases, RootKind};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -156,32 +156,32 @@ fn judge(
         }
     };
     databases.found += 1;
-    let called = || short(shown(name));
+    let of = |words: Vec<String>| DatabaseFinding { path: short_path(name), words };
     if is_valid_journal(&path) {
-        databases.hot.add(called, Vec::new);
+        databases.hot.add(|| of(Vec::new()));
     }
     let has_tables = match verdict {
         SqliteVerdict::Damaged(words) => {
             let moved = asked.source.is_some_and(|source| Files::of(&below(source, name)) != files);
             // What the service wrote to during our copy may be torn by that copy and whole at its source.
-            (if moved { &mut databases.torn } else { &mut databases.damaged }).add(called, || words);
+            (if moved { &mut databases.torn } else { &mut databases.damaged }).add(|| of(words));
             return Ok(());
         }
         SqliteVerdict::Unclear(why) => {
-            databases.unchecked.add(called, || vec![why]);
+            databases.unchecked.add(|| of(vec![why]));
             None
         }
         SqliteVerdict::Sound { has_tables, odd } => {
             databases.sound += 1;
             if !odd.is_empty() {
-                databases.odd.add(called, || odd);
+                databases.odd.add(|| of(odd));
             }
             Some(has_tables)
         }
     };
     match lacks_log(asked, name, &path, &files, has_tables) {
-        Some(Lack::Certain(why)) => databases.lacking.add(called, || vec![why]),
-        Some(Lack::Possible(why)) => databases.doubtful.add(called, || vec![why]),
+        Some(Lack::Certain(why)) => databases.lacking.add(|| of(vec![why])),
+        Some(Lack::Possible(why)) => databases.doubtful.add(|| of(vec![why])),
         None => {}
     }
     Ok(())

@@ -15,9 +15,10 @@ use super::room::Room;
 use super::{Archive, UnpackBounds, dangerous, named};
 use crate::archive::{Entry, Kind, escapes};
 use crate::model::event::Amount;
+use crate::model::sampled::Sampled;
 use crate::worker::fs::meta::{self, Lost, Metadata, Xattrs};
 use crate::worker::fs::open::{unwritable, words};
-use crate::worker::job::{JobControl, JobStop, Named};
+use crate::worker::job::{JobControl, JobStop, short};
 use crate::worker::jobs::copy::open_target;
 use crate::worker::jobs::inspect::inventory::contents::Digester;
 use crate::worker::jobs::inspect::inventory::manifest::Manifest;
@@ -38,7 +39,7 @@ pub struct RouteVolume<'a> {
     root: Option<RootKind>,
     files: u64,
     folders: u64,
-    lost: Named,
+    lost: Sampled<String>,
     manifest: Manifest,
     /// Contents are noted.
     contents: bool,
@@ -64,7 +65,7 @@ impl<'a> RouteVolume<'a> {
             root: None,
             files: 0,
             folders: 0,
-            lost: Named::default(),
+            lost: Sampled::default(),
             manifest: Manifest::one_of(among),
             contents: route.contents,
             ticket,
@@ -153,8 +154,7 @@ impl<'a> RouteVolume<'a> {
             root: self.root,
             amount: Amount { files: self.files, bytes: self.room.written() },
             folders: self.folders,
-            lost_metadata: self.lost.names,
-            lost_metadata_count: self.lost.count,
+            lost_metadata: self.lost,
         };
         Ok((unpacked, self.manifest))
     }
@@ -411,8 +411,8 @@ fn write(file: &OwnedFd, piece: &[u8], offset: u64) -> Result<(), Errno> {
 }
 
 /// Metadata that the file system refused.
-fn note(lost: &mut Named, path: &[u8], refused: Vec<Lost>) {
+fn note(lost: &mut Sampled<String>, path: &[u8], refused: Vec<Lost>) {
     for Lost { what, error } in refused {
-        lost.add(|| format!("{what} on {}: {}", named(path), words(error)));
+        lost.add(|| short(format!("{what} on {}: {}", named(path), words(error))));
     }
 }

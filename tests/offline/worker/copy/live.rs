@@ -65,7 +65,7 @@ fn append(path: &Path) {
 fn a_file_that_grows_is_torn_and_cut() {
     let pair = pair_with(&["sub/a", "b"]);
     let copied = meddled(&pair, "opened sub/a", |from| append(&from.join("sub/a")));
-    assert_eq!((copied.torn, copied.torn_count), (vec!["sub/a".to_owned()], 1));
+    assert_eq!((copied.torn.first, copied.torn.count), (vec!["sub/a".to_owned()], 1));
     assert_eq!(std::fs::read(pair.to().join("sub/a")).unwrap(), b"content of sub/a");
 }
 
@@ -73,7 +73,7 @@ fn a_file_that_grows_is_torn_and_cut() {
 fn a_file_that_shrinks_is_torn() {
     let pair = pair_with(&["a", "b"]);
     let copied = meddled(&pair, "opened a", |from| std::fs::write(from.join("a"), "less").unwrap());
-    assert_eq!(copied.torn, ["a"]);
+    assert_eq!(copied.torn.first, ["a"]);
     assert_eq!(std::fs::read(pair.to().join("a")).unwrap(), b"less");
 }
 
@@ -87,7 +87,7 @@ fn a_file_overwritten_in_place_is_torn_although_its_size_stays() {
             std::fs::write(from.join("a"), "CONTENT OF a").unwrap();
         }
     });
-    assert_eq!(copied.torn, ["a"]);
+    assert_eq!(copied.torn.first, ["a"]);
 }
 
 fn filetime(path: &Path) -> std::time::SystemTime {
@@ -98,7 +98,7 @@ fn filetime(path: &Path) -> std::time::SystemTime {
 fn a_file_that_vanishes_is_torn_and_the_rest_is_copied() {
     let pair = pair_with(&["a", "b", "c/d"]);
     let copied = meddled(&pair, "listed b", |from| std::fs::remove_file(from.join("b")).unwrap());
-    assert_eq!((copied.torn, copied.amount.files), (vec!["b".to_owned()], 2));
+    assert_eq!((copied.torn.first, copied.amount.files), (vec!["b".to_owned()], 2));
     assert!(!pair.to().join("b").exists());
     assert!(pair.to().join("c/d").exists());
 }
@@ -107,7 +107,7 @@ fn a_file_that_vanishes_is_torn_and_the_rest_is_copied() {
 fn a_folder_that_vanishes_is_torn() {
     let pair = pair_with(&["a", "gone/x", "gone/y", "stays/z"]);
     let copied = meddled(&pair, "listed a", |from| std::fs::remove_dir_all(from.join("gone")).unwrap());
-    assert_eq!(copied.torn, ["gone"]);
+    assert_eq!(copied.torn.first, ["gone"]);
     assert!(pair.to().join("stays/z").exists());
 }
 
@@ -121,7 +121,7 @@ fn a_folder_swapped_for_a_symlink_leads_nowhere() {
         std::fs::remove_dir_all(from.join("victim")).unwrap();
         symlink(to, from.join("victim")).unwrap();
     });
-    assert_eq!(copied.torn, ["victim"]);
+    assert_eq!(copied.torn.first, ["victim"]);
     assert!(!pair.to().join("victim").exists());
 }
 
@@ -132,7 +132,7 @@ fn a_file_swapped_for_a_symlink_or_fifo_is_torn() {
         std::fs::remove_file(from.join("a")).unwrap();
         symlink("/etc/passwd", from.join("a")).unwrap();
     });
-    assert_eq!(copied.torn, ["a"]);
+    assert_eq!(copied.torn.first, ["a"]);
 
     let pair = pair_with(&["a", "b"]);
     let copied = meddled(&pair, "listed a", |from| {
@@ -140,7 +140,7 @@ fn a_file_swapped_for_a_symlink_or_fifo_is_torn() {
         rustix::fs::mknodat(rustix::fs::CWD, from.join("a"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
             .unwrap();
     });
-    assert_eq!(copied.torn, ["a"], "and opening it does not wait for a writer");
+    assert_eq!(copied.torn.first, ["a"], "and opening it does not wait for a writer");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_file_replaced_whole_is_the_new_one_and_not_torn() {
         std::fs::write(from.join("a.tmp"), "the new content").unwrap();
         std::fs::rename(from.join("a.tmp"), from.join("a")).unwrap();
     });
-    assert_eq!(copied.torn_count, 0, "{:?}", copied.torn);
+    assert_eq!(copied.torn.count, 0, "{:?}", copied.torn);
     assert_eq!(std::fs::read(pair.to().join("a")).unwrap(), b"the new content");
 }
 
@@ -159,7 +159,7 @@ fn another_name_for_a_file_is_no_change_of_it() {
     let pair = pair_with(&["a"]);
     let outside = pair.folder.path().join("outside");
     let copied = meddled(&pair, "opened a", |from| std::fs::hard_link(from.join("a"), &outside).unwrap());
-    assert_eq!(copied.torn_count, 0);
+    assert_eq!(copied.torn.count, 0);
 }
 
 #[test]
@@ -180,5 +180,5 @@ fn only_the_first_torn_files_are_named() {
     let (from, to) = (pair.from(), pair.to());
     let copied =
         copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &JobControl::default(), &Reaper(pair.from())).unwrap();
-    assert_eq!((copied.torn.len(), copied.torn_count), (20, 50));
+    assert_eq!((copied.torn.first.len(), copied.torn.count), (20, 50));
 }

@@ -54,8 +54,8 @@ impl Pair {
     /// Copies, and expects a quiet source and a target that takes everything.
     fn copy(&self) -> Copied {
         let copied = self.copy_bounded(0, 0).unwrap();
-        assert_eq!(copied.torn, Vec::<String>::new());
-        assert_eq!(copied.lost_metadata, Vec::<String>::new());
+        assert_eq!(copied.torn.first, Vec::<String>::new());
+        assert_eq!(copied.lost_metadata.first, Vec::<String>::new());
         copied
     }
 

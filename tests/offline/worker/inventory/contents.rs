@@ -98,7 +98,7 @@ fn holes_hold_zeros() {
         fs::rename(field.to(to), field.to("a")).unwrap();
         fs::hard_link(field.to("a"), field.to(to)).unwrap();
         let inventory = field.inventory(Expected::Copied(source));
-        assert_eq!(inventory.content, Few::default(), "{from} as {to}");
+        assert_eq!(inventory.content, Sampled::default(), "{from} as {to}");
         assert_eq!(inventory.compared.map(|compared| compared.files), Some(3));
     }
 }
@@ -130,7 +130,7 @@ fn names_of_one_file_are_read_once() {
     write(&field.to("c"), 0, b"C");
     let inventory = field.after(manifest);
     assert_eq!(inventory.content.count, 1, "{inventory:?}");
-    assert!(inventory.content.names[0].ends_with(": has other content than the backup"), "{inventory:?}");
+    assert!(inventory.content.first[0].ends_with(": has other content than the backup"), "{inventory:?}");
 
     let field = Field::new();
     fs::write(field.from("a"), "content").unwrap();
@@ -154,7 +154,7 @@ fn a_name_that_leads_to_another_file_of_the_same_size_is_found() {
     fs::remove_file(field.to("b")).unwrap();
     fs::hard_link(field.to("a"), field.to("b")).unwrap();
     let inventory = field.after(manifest);
-    assert_eq!(inventory.content.names, ["b: has other content than the backup"], "{inventory:?}");
+    assert_eq!(inventory.content.first, ["b: has other content than the backup"], "{inventory:?}");
 }
 
 #[test]

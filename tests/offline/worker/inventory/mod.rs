@@ -12,13 +12,14 @@ use std::process::Command;
 
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
+use rehearsa::model::sampled::Sampled;
 use rehearsa::worker::job::JobControl;
 use rehearsa::worker::jobs::copy::copy_and_note;
 use rehearsa::worker::jobs::inspect::inventory::copied::{SKEW, UnchangedSince, compare_since};
 use rehearsa::worker::jobs::inspect::inventory::manifest::Manifest;
 use rehearsa::worker::jobs::inspect::inventory::owners::owners;
 use rehearsa::worker::jobs::inspect::inventory::{CopySource, Expected, FilledVolumes};
-use rehearsa::worker::protocol::{Few, Inventory, Route};
+use rehearsa::worker::protocol::{Inventory, Route};
 
 use super::unpack::faithful::{ACL, odd};
 use crate::support::archives::{self, Archive, Made, file, folder, hard_link, pack};
@@ -89,8 +90,8 @@ fn found(inventory: &Inventory) -> Vec<(&'static str, Vec<String>)> {
     let Inventory { content, owners, modes, metadata, .. } = inventory;
     let kinds = [("content", content), ("owners", owners), ("modes", modes), ("metadata", metadata)];
     let some = kinds.into_iter().filter(|(_, few)| few.count > 0);
-    let sorted = |few: &Few| {
-        let mut names = few.names.clone();
+    let sorted = |few: &Sampled<String>| {
+        let mut names = few.first.clone();
         names.sort();
         names
     };
@@ -305,7 +306,7 @@ fn only_the_first_differences_are_named() {
         fs::remove_file(field.to(&index.to_string())).unwrap();
     }
     let inventory = field.after(manifest);
-    assert_eq!((inventory.content.names.len(), inventory.content.count), (20, 50));
+    assert_eq!((inventory.content.first.len(), inventory.content.count), (20, 50));
 }
 
 #[test]

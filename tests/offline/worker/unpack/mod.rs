@@ -72,7 +72,7 @@ impl Field {
     /// Unpacks what must be unpacked.
     fn done(&self, archive: Archive) -> Unpacked {
         let unpacked = self.unpack(archive).unwrap();
-        assert_eq!(unpacked.lost_metadata, Vec::<String>::new());
+        assert_eq!(unpacked.lost_metadata.first, Vec::<String>::new());
         unpacked
     }
 

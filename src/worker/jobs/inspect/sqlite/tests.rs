@@ -14,8 +14,9 @@ use rusqlite::Connection;
 use super::check::{How, SqliteVerdict, quick_check};
 use super::view::View;
 use super::{SqliteSearch, check};
+use crate::model::sampled::Sampled;
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{Databases, Findings};
+use crate::worker::protocol::{DatabaseFinding, Databases};
 
 const ROWS: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
     CREATE INDEX by_text ON notes (text);
@@ -87,8 +88,8 @@ fn all_sound(databases: &Databases, count: u64) {
 
 /// The only one is told of, in these words.
 #[track_caller]
-fn says(findings: &Findings, words: &str) {
-    let said = &findings.files.first().expect("one is told of").words;
+fn says(findings: &Sampled<DatabaseFinding>, words: &str) {
+    let said = &findings.first.first().expect("one is told of").words;
     assert!(findings.count == 1 && said.len() <= 3, "{findings:?}");
     assert!(said.iter().any(|line| line.contains(words)), "{said:?}");
 }
@@ -132,7 +133,7 @@ fn a_mount_that_is_a_file_is_checked() {
     all_sound(&check(&path), 1);
     overwrite(&path, 4096, &[0xff; 64]);
     let databases = check(&path);
-    assert_eq!((databases.damaged.count, databases.damaged.files[0].path.as_str()), (1, "."));
+    assert_eq!((databases.damaged.count, databases.damaged.first[0].path.as_str()), (1, "."));
 }
 
 #[test]
