@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
 
-use super::client::WorkerError;
 use super::elf;
+use super::error::WorkerError;
 use crate::docker::{ByteStream, Daemon, labels};
 
 /// Repository of the image.
@@ -82,8 +82,8 @@ impl WorkerImage {
     }
 }
 
-/// Removes images of other content that were imported long before `now`. An image that cannot be removed is left for the
-/// next run.
+/// Removes images of other content that were imported long before `now`. An image that cannot be removed is left for
+/// the next run.
 async fn prune(daemon: &Daemon, hash: &str, now: i64) {
     let images = match daemon.images_labelled(labels::WORKER).await {
         Ok(images) => images,
@@ -181,8 +181,8 @@ fn parts_with(executable: &Path, mapped: &BTreeSet<PathBuf>) -> Result<Vec<Part>
                 ));
             };
             wanted.extend(needed);
-            // By the name it is looked for, where it is here (a run path leads there) and beside the loader, where every
-            // loader looks.
+            // By the name that the loader looks for: in the library's own folder (a run path leads there) and beside
+            // the loader, where every loader looks.
             for folder in [path.parent(), loader.parent()].into_iter().flatten() {
                 parts.insert(folder.join(&name), path.clone());
             }

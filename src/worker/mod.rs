@@ -5,6 +5,7 @@
 
 pub mod client;
 mod elf;
+mod error;
 pub mod fs;
 pub mod image;
 pub mod jobs;

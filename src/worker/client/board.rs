@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{oneshot, watch};
 
-use super::WorkerError;
 use crate::docker::Output;
 use crate::model::event::Amount;
 use crate::model::lock::lock;
+use crate::worker::error::WorkerError;
 use crate::worker::protocol::{Failure, Message, Reply};
 
-/// Longest line a worker may say.
-const MAX_LINE: usize = 1024 * 1024;
+/// Longest line of a worker, in bytes. The longest answer, that of an inspection, is a few megabytes.
+const MAX_LINE: usize = 8 * 1024 * 1024;
 /// What is kept of its standard error.
 const MAX_STDERR: usize = 4096;
 

@@ -197,7 +197,7 @@ async fn what_is_not_of_the_protocol_is_garbled() {
 #[tokio::test]
 async fn an_endless_line_is_garbled() {
     let (worker, player) = pair(SILENCE).await;
-    for _ in 0..20 {
+    for _ in 0..100 {
         player.says(&[b'x'; 100_000]);
     }
     let result = worker.run(listen()).await;

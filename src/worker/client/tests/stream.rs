@@ -88,9 +88,9 @@ async fn requests_go_before_pieces_that_wait() {
 async fn a_piece_is_never_before_its_request() {
     let (requests, mut lines) = channel::unbounded_channel();
     requests.send(b"request\n".to_vec()).unwrap();
-    let frame = super::super::Frame { line: b"data\n".to_vec(), bytes: Bytes::from_static(b"piece") };
+    let frame = super::super::channel::Frame { line: b"data\n".to_vec(), bytes: Bytes::from_static(b"piece") };
     let mut written = Vec::new();
-    super::super::write_frame(&mut written, &mut lines, &frame).await.unwrap();
+    super::super::channel::write_frame(&mut written, &mut lines, &frame).await.unwrap();
     assert_eq!(written, b"request\ndata\npiece");
 }
 
