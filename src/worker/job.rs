@@ -1,4 +1,5 @@
-//! A running job as its work sees it: whether to stop, how far it is, and how it can end early.
+//! A running job as its work sees it: whether to stop, how far it is, and how it can end before its end. And how
+//! paths are written in results.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,9 +15,9 @@ const NAME_BYTES: usize = 1024;
 pub enum JobStop {
     /// It cannot be done.
     Failed(Failure),
-    /// It is not wanted any more.
+    /// The client does not want it any more.
     Cancelled,
-    /// The bound it was given is reached.
+    /// Its bound is reached.
     Enough,
 }
 
@@ -30,7 +31,7 @@ impl From<Failure> for JobStop {
 #[derive(Debug, Default)]
 pub struct JobControl {
     cancelled: AtomicBool,
-    /// Moves whenever anything was done. A job whose pulse stands still sends no progress, so that a client can tell a
+    /// Changes whenever anything was done. A job whose pulse stands still sends no progress, so a client can tell a
     /// slow disk from a hung one.
     pulse: AtomicU64,
     files: AtomicU64,

@@ -6,6 +6,8 @@
 pub mod client;
 mod elf;
 mod error;
+#[cfg(target_os = "linux")]
+pub mod expected;
 pub mod fs;
 pub mod image;
 pub mod jobs;

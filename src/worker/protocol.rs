@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, DatabaseFinding, Databases, HttpResponse, Inventory, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed,
-    Unpacked,
+    Copied, DatabaseFinding, Databases, HttpResponse, Inspected, Inventory, MAX_NAME_BYTES, MAX_NAMES, Owners, Queried,
+    RootKind, Scan, Surveyed, Unpacked,
 };
 pub use failure::Failure;
 pub use jobs::{
-    Answer, CanaryJob, CompareJob, CopyJob, FingerprintJob, HttpJob, InventoryJob, Job, ListenJob, NamesJob, OwnersJob,
-    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SqliteJob, SurveyJob, UnpackJob, VersionFilesJob,
-    WorkerJob,
+    Answer, CanaryJob, CompareJob, CopyJob, HttpJob, InspectJob, InspectWants, Job, ListenJob, ManifestWant,
+    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SqliteWant, SurveyJob, UnpackJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

@@ -10,23 +10,21 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::expected::{Expected, FilledVolumes};
 use super::feed::{StreamReader, StreamSender, feed};
 use super::fs::scan::{ScanBounds, scan};
 use super::job::{JobControl, JobStop};
 use super::jobs::canary::canary;
 use super::jobs::copy::copy_and_note;
-use super::jobs::inspect::inventory::owners::owners;
-use super::jobs::inspect::inventory::{Expected, FilledVolumes};
-use super::jobs::inspect::versions::marks;
-use super::jobs::inspect::{fingerprint, sqlite};
+use super::jobs::inspect::sqlite;
+use super::jobs::inspect::survivors::find_survivors;
+use super::jobs::inspect::tree::inspect;
 use super::jobs::listen::listen;
-use super::jobs::names::names;
 use super::jobs::survey::survey;
 use super::jobs::{empty, http, overlay, unpack};
 use super::protocol::{
-    Answer, CanaryJob, CompareJob, CopyJob, Failure, FingerprintJob, HttpJob, InventoryJob, Job, ListenJob, MAX_DATA,
-    Message, NamesJob, OwnersJob, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SqliteJob,
-    SurveyJob, UnpackJob, VersionFilesJob, WorkerJob,
+    Answer, CanaryJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, MAX_DATA, Message,
+    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SurveyJob, UnpackJob, WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -102,8 +100,8 @@ fn refused(error: String) -> Message {
     Message::Failed(Failure::BadRequest { error })
 }
 
-/// Reads a piece of a stream and gives it to its job. Waits for a job that has not read the pieces before it; a job that has
-/// ended, or is just about to, is not waited for.
+/// Reads a piece of a stream and gives it to its job. Waits for a job that has not read the pieces before; a job that
+/// has ended, or is about to end, is not waited for.
 fn pass_on(input: &mut impl BufRead, length: u32, id: u64, jobs: &Jobs) -> std::io::Result<()> {
     let filler = {
         let mut jobs = lock(jobs);
@@ -206,7 +204,6 @@ fn perform(
             let bounds = ScanBounds { entries: max_entries, bytes: 0 };
             ScanJob::into_answer(scan(&path, bounds, ticket, true)?)
         }
-        Job::Names(job) => NamesJob::into_answer(names(&job.path)?),
         Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, ticket)?),
         Job::Copy(CopyJob { from, to, max_bytes, keep_free, contents }) => {
             let (copied, source) = copy_and_note(&from, &to, [max_bytes, keep_free], contents, ticket, &())?;
@@ -215,25 +212,14 @@ fn perform(
         }
         Job::PrepareEmpty(job) => PrepareEmptyJob::into_answer(empty::prepare(&job.from, &job.to)?),
         Job::PrepareOverlay(job) => PrepareOverlayJob::into_answer(overlay::prepare(&job.from, &job.to)?),
-        Job::Sqlite(SqliteJob { path, scratch, source, live, keep_free }) => {
-            let (source, live) = (source.as_deref(), live.as_deref());
-            let asked = sqlite::SqliteSearch { path: &path, scratch: &scratch, source, live, keep_free };
-            SqliteJob::into_answer(sqlite::check(asked, ticket)?)
-        }
+        Job::Inspect(job) => InspectJob::into_answer(inspect(&job, filled, ticket)?),
+        Job::Compare(job) => CompareJob::into_answer(find_survivors(&job, ticket)?),
         Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, ticket)?),
-        Job::Inventory(InventoryJob { path, contents }) => match filled.inventory(&path, contents, ticket) {
-            Some(inventory) => InventoryJob::into_answer(inventory?),
-            None => return Err(bad_request(format!("nothing is known of how {path} was filled"))),
-        },
-        Job::Owners(job) => OwnersJob::into_answer(owners(&job.path, job.max_entries, ticket)?),
         Job::Canary(CanaryJob { addresses, name, patience_ms }) => {
             let patience = Duration::from_millis(patience_ms);
             CanaryJob::into_answer(canary(&addresses, &name, patience, ticket)?)
         }
         Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, ticket)?),
-        Job::VersionFiles(job) => VersionFilesJob::into_answer(marks(&job.path, ticket)?),
-        Job::Fingerprint(job) => FingerprintJob::into_answer(fingerprint::held(&job.path, ticket)?),
-        Job::Compare(job) => CompareJob::into_answer(fingerprint::kept(&job.path, &job.sample, ticket)?),
         Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
         Job::Unpack(UnpackJob { routes, max_bytes, max_entries, keep_free }) => {
             let Some(stream) = stream else { return Err(bad_request("there is no stream".to_owned())) };

@@ -5,67 +5,48 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Against, Compared};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::units;
-use crate::worker::protocol::{Inventory, InventoryJob, Owners, OwnersJob};
-
-use super::place::PlaceInspection;
-use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::steps::OpenStep;
-
-/// Most entries of a live mount that are read to find out which user owns most of them.
-const LIVE_ENTRIES: u64 = 20_000;
+use crate::worker::protocol::{Inventory, Owners};
 
 /// What the comparison of a place with its manifest found when nothing is missing.
-#[derive(Default)]
+#[derive(Debug)]
 pub(super) struct Completeness {
-    /// What was compared; `None` where nothing was brought.
-    pub compared: Option<Compared>,
+    pub compared: Compared,
     /// A note on file contents, with `verify_content`.
     pub contents: Option<String>,
     /// What may be wrong with owners and modes if the service does not come up.
     pub suspicion: Option<Diagnosis>,
+    /// Metadata that did not come back.
+    pub warning: Option<Diagnosis>,
 }
 
-/// Compares a restored place with its manifest, and its owners with those of the live mount.
-pub(super) async fn compare_with_manifest(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Completeness> {
-    let Some(path) = &place.filled else { return Ok(Completeness::default()) };
-    let title = place.plan.mount.title();
-    let doing = || format!("looking at what came back to {title}");
-    let contents = place.plan.verify_content;
-    let job = InventoryJob { path: path.clone(), contents };
-    let inventory = place.worker.run_with_progress(job, |amount, total| step.progress(amount, total)).await;
-    let inventory = inventory.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
-    tracing::debug!(%title, entries = inventory.entries, changed_since = inventory.changed_since, "inventory");
-    if let Some(diagnosis) = difference(place.plan, &inventory) {
-        return Err(diagnosis);
+/// Judges the differences between a place and its manifest. `live` is whom the live mount belongs to; `None`: unknown.
+pub(super) fn judge_completeness(
+    plan: &RestorePlan,
+    inventory: &Inventory,
+    live: Option<&Owners>,
+) -> Diagnosed<Completeness> {
+    let Inventory { entries, changed_since, .. } = inventory;
+    tracing::debug!(place = plan.mount.title(), entries, changed_since, "inventory");
+    match difference(plan, inventory) {
+        Some(diagnosis) => Err(diagnosis),
+        None => Ok(Completeness {
+            compared: Compared { entries: inventory.entries, against: against(&plan.supply) },
+            contents: plan.verify_content.then(|| contents_note(inventory)),
+            suspicion: live.and_then(|live| suspicion(plan, &inventory.belongs, live)),
+            warning: lost_metadata(plan, inventory),
+        }),
     }
-    if inventory.metadata.count > 0 {
-        let message = format!(
-            "{title}: {} came back with other or missing attributes: {}",
-            entries(inventory.metadata.count),
-            inventory.metadata,
-        );
-        place.cx.warn(place.plan.cases.clone(), Diagnosis::new(Code::DataMetadataLost, message));
-    }
-    Ok(Completeness {
-        suspicion: suspect_owners(place, &inventory.belongs).await,
-        compared: Some(Compared { entries: inventory.entries, against: against(&place.plan.supply) }),
-        contents: contents.then(|| of_contents(&inventory)),
+}
+
+/// The warning of entries without all of their metadata; `None`: nothing was lost.
+fn lost_metadata(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
+    let lost = &inventory.metadata;
+    (!lost.is_empty()).then(|| {
+        let (title, entries) = (plan.mount.title(), entries(lost.count));
+        let message = format!("{title}: {entries} came back with other or missing attributes: {lost}");
+        Diagnosis::new(Code::DataMetadataLost, message)
     })
-}
-
-/// Compares the owners with those of the live mount: a backup that was made as the wrong user agrees with its own
-/// manifest. Returns only a suspicion, since many services change owners when they start; `None` also when the live
-/// mount cannot be read.
-async fn suspect_owners(place: &PlaceInspection<'_>, restored: &Owners) -> Option<Diagnosis> {
-    let path = place.live.clone()?;
-    match place.worker.run(OwnersJob { path, max_entries: LIVE_ENTRIES }).await {
-        Ok(live) => suspicion(place.plan, restored, &live),
-        Err(error) => {
-            tracing::debug!(%error, "the live mount cannot be looked at");
-            None
-        }
-    }
 }
 
 /// What the restored place is compared with.
@@ -106,7 +87,7 @@ fn difference(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis> {
 }
 
 /// A note on how much file content was compared.
-fn of_contents(inventory: &Inventory) -> String {
+fn contents_note(inventory: &Inventory) -> String {
     match inventory.compared {
         Some(compared) => {
             let since = match inventory.changed_since {
@@ -124,7 +105,8 @@ fn entries(count: u64) -> String {
 }
 
 /// The difference in owners or modes that may keep the service from working on the restored data; `None` if there is
-/// none.
+/// none. A backup that was made as the wrong user agrees with its own manifest, so the live mount is what tells. It is
+/// only a suspicion, since many services change owners when they start.
 fn suspicion(plan: &RestorePlan, restored: &Owners, live: &Owners) -> Option<Diagnosis> {
     let title = plan.mount.title();
     let restored_by = |uid: u32| restored.users.iter().any(|(user, _)| *user == uid);
@@ -217,7 +199,7 @@ mod tests {
     #[test]
     fn what_was_compared_of_the_contents_is_told() {
         let told =
-            |compared, changed_since| of_contents(&Inventory { compared, changed_since, ..Inventory::default() });
+            |compared, changed_since| contents_note(&Inventory { compared, changed_since, ..Inventory::default() });
         let amount = || Some(Amount { files: 412, bytes: 38_000_000 });
         assert_eq!(told(amount(), 0), "contents compared: 412 files, 38 MB");
         let live = told(amount(), 2);

@@ -4,11 +4,8 @@
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::DataSource;
-use crate::worker::client::Worker;
-use crate::worker::protocol::{RootKind, Scan, ScanJob};
-
-use super::place::PlaceInspection;
 use crate::rehearse::restore::place::kind_word;
+use crate::worker::protocol::{Inspected, RootKind};
 
 /// Extensions that files have and folders do not.
 const OF_FILES: [&str; 22] = [
@@ -36,24 +33,14 @@ const OF_FILES: [&str; 22] = [
     "yml",
 ];
 
-/// Compares the kind (file or folder) of a restored bind mount with the live one. `None`: the same, or one of them
-/// cannot be read.
-pub(super) async fn kind_mismatch(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
-    let MountOrigin::Bind { .. } = place.plan.mount.origin else { return None };
-    let came = look(place.worker, &place.path).await?;
-    let live = match &place.live {
-        Some(live) => Some(look(place.worker, live).await?),
-        None => None,
-    };
-    mismatch(&place.plan.mount, &place.plan.supply, &came, live.as_ref())
-}
-
-async fn look(worker: &Worker, path: &str) -> Option<Scan> {
-    // What cannot be looked at is not compared.
-    worker.run(ScanJob { path: path.to_owned(), max_entries: 1 }).await.ok()
-}
-
-fn mismatch(mount: &Mount, supply: &DataSource, came: &Scan, live: Option<&Scan>) -> Option<Diagnosis> {
+/// Compares the kind (file or folder) of a restored bind mount with the live one. `None`: the same, or the live one is
+/// not known.
+pub(super) fn kind_mismatch(
+    mount: &Mount,
+    supply: &DataSource,
+    came: &Inspected,
+    live: Option<&Inspected>,
+) -> Option<Diagnosis> {
     let Mount { target, .. } = mount;
     let title = mount.title();
     if *supply == DataSource::Live {
@@ -90,8 +77,8 @@ fn remedy(mount: &Mount) -> String {
     )
 }
 
-fn is_empty_folder(scan: &Scan) -> bool {
-    scan.root == RootKind::Folder && scan.amount.files == 0 && scan.folders == 0
+fn is_empty_folder(inspected: &Inspected) -> bool {
+    inspected.root == RootKind::Folder && inspected.names.as_ref().is_some_and(Vec::is_empty)
 }
 
 /// Whether both names of the mount, on the host and in the container, end like a file's.
@@ -106,21 +93,10 @@ fn is_named_as_a_file(mount: &Mount) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::Amount;
-    use crate::model::sampled::Sampled;
 
-    fn scan(root: RootKind, files: u64) -> Scan {
-        Scan {
-            root,
-            amount: Amount { files, bytes: files },
-            allocated: 0,
-            folders: 0,
-            special_files: Sampled::default(),
-            complete: true,
-            free_bytes: 0,
-            file_system: "ext4".to_owned(),
-            mounts_below: 0,
-        }
+    fn inspected(root: RootKind, names: usize) -> Inspected {
+        let names = (0..names).map(|number| number.to_string().into_bytes()).collect();
+        Inspected { names: Some(names), ..Inspected::of(root) }
     }
 
     fn bind(source: &str, target: &str) -> Mount {
@@ -133,20 +109,20 @@ mod tests {
         use RootKind::{File, Folder};
         let mount = bind("/srv/app", "/app");
         let of_backup = DataSource::HostPath("/backup".to_owned());
-        let told = |came, live| mismatch(&mount, &of_backup, &came, Some(&live)).is_some();
-        assert!(told(scan(Folder, 1), scan(File, 1)));
-        assert!(told(scan(Folder, 0), scan(File, 1)));
-        assert!(told(scan(File, 1), scan(Folder, 1)));
-        assert!(!told(scan(File, 1), scan(Folder, 0)), "the live one is what is wrong");
-        assert!(!told(scan(File, 1), scan(File, 1)));
-        assert!(!told(scan(Folder, 1), scan(Folder, 0)));
-        assert_eq!(mismatch(&mount, &of_backup, &scan(Folder, 1), None), None);
+        let told = |came, live| kind_mismatch(&mount, &of_backup, &came, Some(&live)).is_some();
+        assert!(told(inspected(Folder, 1), inspected(File, 1)));
+        assert!(told(inspected(Folder, 0), inspected(File, 1)));
+        assert!(told(inspected(File, 1), inspected(Folder, 1)));
+        assert!(!told(inspected(File, 1), inspected(Folder, 0)), "the live one is what is wrong");
+        assert!(!told(inspected(File, 1), inspected(File, 1)));
+        assert!(!told(inspected(Folder, 1), inspected(Folder, 0)));
+        assert_eq!(kind_mismatch(&mount, &of_backup, &inspected(Folder, 1), None), None);
     }
 
     #[test]
     fn an_empty_folder_with_the_name_of_a_file_was_made_by_the_engine() {
         let told = |source, target, files| {
-            mismatch(&bind(source, target), &DataSource::Live, &scan(RootKind::Folder, files), None).is_some()
+            kind_mismatch(&bind(source, target), &DataSource::Live, &inspected(RootKind::Folder, files), None).is_some()
         };
         assert!(told("/srv/app.conf", "/etc/app/default.conf", 0));
         assert!(told("/srv/.env", "/app/.env", 0));

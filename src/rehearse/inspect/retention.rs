@@ -14,30 +14,15 @@
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Amount;
 use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Fingerprint, Store, StoreKind, Survivors};
-use crate::model::mount::Strategy;
-use crate::model::plan::{DataSource, MountPlan};
+use crate::model::plan::MountPlan;
 use crate::model::service::ServiceName;
 use crate::model::units::amount;
 use crate::worker::client::Worker;
-use crate::worker::protocol::{CompareJob, FingerprintJob};
+use crate::worker::protocol::CompareJob;
 
-use super::place::PlaceInspection;
 use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::state::{Booted, MountedPlace};
-
-/// Takes the fingerprint of a place before a service writes to it. `None`: the place is not checked again.
-pub(super) async fn take_fingerprint(place: &PlaceInspection<'_>) -> Diagnosed<Option<Fingerprint>> {
-    let copied = place.plan.strategy == Strategy::Copy || matches!(place.plan.supply, DataSource::Archive { .. });
-    let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
-    if !copied || !mounts.any(|mount| mount.restore == Some(place.index) && is_kept(mount)) {
-        return Ok(None);
-    }
-    let doing = || format!("noting what {} holds", place.plan.mount.title());
-    let held = place.worker.run(FingerprintJob { path: place.path.clone() }).await;
-    let held = held.map_err(|error| mount_diagnosis(&error, &place.plan.mount, &doing()))?;
-    Ok(Some(held).filter(|held| !held.sample.is_empty()))
-}
 
 /// The restored data of a service that must still be there once it is well.
 pub(in crate::rehearse) fn places_to_look_at(booted: &Booted) -> impl Iterator<Item = (&MountedPlace, &Fingerprint)> {
@@ -69,7 +54,7 @@ pub(in crate::rehearse) async fn is_still_there(
 }
 
 /// Whether the data of a mount must still be there after the service's start.
-fn is_kept(mount: &MountPlan) -> bool {
+pub(super) fn is_kept(mount: &MountPlan) -> bool {
     !mount.mount.read_only && !is_passing(&mount.mount.target)
 }
 

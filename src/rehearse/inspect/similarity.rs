@@ -4,67 +4,124 @@
 use std::collections::BTreeSet;
 
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::model::source::MatchRule;
-use crate::worker::client::Worker;
-use crate::worker::protocol::NamesJob;
-
-use super::place::PlaceInspection;
 
 /// Most names that a message lists.
 const LISTED: usize = 5;
 
-/// Refuses a part of the backup that was chosen only because there is no other, when it has no top-level name in common
-/// with the live mount; warns for a part that was chosen by its name. `None` also when there is no live mount to look
-/// at.
-pub(super) async fn unlike_live(place: &PlaceInspection<'_>) -> Option<Diagnosis> {
-    let live = place.live.as_deref()?;
-    let (live, came) = tokio::join!(names(place.worker, live), names(place.worker, &place.path));
-    let (live, came) = (live?, came?);
+/// How the restored data compares with the live mount by its top-level names.
+#[derive(Debug, PartialEq)]
+pub(super) enum Similarity {
+    /// They have a name in common, or one of them has none.
+    Alike,
+    /// They have none in common, and the part of the backup was chosen by its name: a warning.
+    Doubtful(Diagnosis),
+    /// They have none in common, and the part was chosen only because there is no other.
+    Wrong(Diagnosis),
+}
+
+/// Compares the top-level names of the live mount with those that came back. `source` names the backup.
+pub(super) fn judge_similarity(
+    plan: &RestorePlan,
+    source: Option<&str>,
+    live: &[Vec<u8>],
+    came: &[Vec<u8>],
+) -> Similarity {
+    let (live, came) = (own_names(live), own_names(came));
     if live.is_empty() || came.is_empty() || !live.is_disjoint(&came) {
-        return None;
+        return Similarity::Alike;
     }
-    let title = place.plan.mount.title();
-    let rule = place.plan.part.as_ref().map(|part| part.rule);
-    if rule == Some(MatchRule::OnlyCandidate) {
-        let source = place.plan.ask.as_ref().map(|ask| &place.cx.run.sources[ask.source].place);
-        let rule_name = place.plan.ask.as_ref().map(|ask| ask.rule_name.as_str()).unwrap_or_default();
-        let from = source.map(ToString::to_string).unwrap_or_default();
-        let part =
-            place.plan.part.as_ref().map(|part| String::from_utf8_lossy(&part.path).into_owned()).unwrap_or_default();
-        let part = if part.is_empty() { ".".to_owned() } else { part };
-        return Some(Diagnosis {
-            remedy: Some(format!(
-                "If it is the right part: --map '{rule_name}={part}'. If another part is: \
-                 --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
-            )),
-            ..Diagnosis::new(
-                Code::RestoreAmbiguous,
-                format!(
-                    "{part} of {from} was taken for {title} because nothing else is there, but does not look like it: \
-                     at its top there is {}, and live there is {}",
-                    listed(&came),
-                    listed(&live)
-                ),
-            )
-        });
-    }
-    let message = format!("{title}: at the top there is {}, and live there is {}", listed(&came), listed(&live));
-    place.cx.warn(place.plan.cases.clone(), Diagnosis::new(Code::DataUnlikeLive, message));
-    None
+    let title = plan.mount.title();
+    let (came, live) = (listed(&came), listed(&live));
+    let Some(part) = plan.part.as_ref().filter(|part| part.rule == MatchRule::OnlyCandidate) else {
+        let message = format!("{title}: at the top there is {came}, and live there is {live}");
+        return Similarity::Doubtful(Diagnosis::new(Code::DataUnlikeLive, message));
+    };
+    let rule_name = plan.ask.as_ref().map(|ask| ask.rule_name.as_str()).unwrap_or_default();
+    let from = source.unwrap_or_default();
+    let part = if part.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&part.path) };
+    let message = format!(
+        "{part} of {from} was taken for {title} because nothing else is there, but does not look like it: at its top \
+         there is {came}, and live there is {live}"
+    );
+    let remedy = format!(
+        "If it is the right part: --map '{rule_name}={part}'. If another part is: \
+         --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
+    );
+    Similarity::Wrong(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
 }
 
-/// The names at the top of a folder, without `lost+found`; `None` when it cannot be read.
-async fn names(worker: &Worker, path: &str) -> Option<BTreeSet<Vec<u8>>> {
-    // What cannot be looked at is not compared.
-    let names = worker.run(NamesJob { path: path.to_owned() }).await.ok()?;
-    Some(names.into_iter().filter(|name| name != b"lost+found").collect())
+/// The names that the data brings itself: every ext4 file system has `lost+found`.
+fn own_names(names: &[Vec<u8>]) -> BTreeSet<&[u8]> {
+    names.iter().map(Vec::as_slice).filter(|name| *name != b"lost+found").collect()
 }
 
-fn listed(names: &BTreeSet<Vec<u8>>) -> String {
-    let shown: Vec<String> = names.iter().take(LISTED).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+fn listed(names: &BTreeSet<&[u8]>) -> String {
+    let shown: Vec<_> = names.iter().take(LISTED).map(|name| String::from_utf8_lossy(name)).collect();
     match names.len().saturating_sub(LISTED) {
         0 => shown.join(", "),
         more => format!("{} and {}", shown.join(", "), pluralize(more as u64, "more name")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mount::{Mount, MountOrigin, Strategy};
+    use crate::model::plan::{BackupPart, DataSource};
+
+    fn judged(rule: MatchRule, live: &[&str], came: &[&str]) -> Similarity {
+        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+        let plan = RestorePlan {
+            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
+            strategy: Strategy::Copy,
+            cases: Vec::new(),
+            max_copy: 0,
+            verify_content: false,
+            ask: None,
+            part: Some(BackupPart { path: b"volumes/data".to_vec(), rule }),
+            supply: DataSource::Live,
+        };
+        let bytes = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+        judge_similarity(&plan, Some("tar:/b.tar"), &bytes(live), &bytes(came))
+    }
+
+    #[test]
+    fn one_name_in_common_is_enough() {
+        for (live, came) in [
+            (&["config", "log"][..], &["config", "cache"][..]),
+            (&[], &["config"]),
+            (&["config"], &[]),
+            (&["lost+found"], &["config"]),
+        ] {
+            assert_eq!(judged(MatchRule::OnlyCandidate, live, came), Similarity::Alike, "{live:?} {came:?}");
+        }
+        let only_the_file_systems_own = judged(MatchRule::Name, &["lost+found", "a"], &["lost+found", "b"]);
+        assert!(matches!(only_the_file_systems_own, Similarity::Doubtful(_)), "{only_the_file_systems_own:?}");
+    }
+
+    #[test]
+    fn a_part_that_was_found_by_its_name_is_only_doubted() {
+        let Similarity::Doubtful(warning) = judged(MatchRule::Name, &["a"], &["1", "2", "3", "4", "5", "6"]) else {
+            panic!("a warning")
+        };
+        assert_eq!(warning.code, Code::DataUnlikeLive);
+        let expected = "volume data: at the top there is 1, 2, 3, 4, 5 and 1 more name, and live there is a";
+        assert_eq!(warning.message, expected);
+    }
+
+    #[test]
+    fn a_part_without_a_rival_is_refused_when_it_looks_like_something_else() {
+        let Similarity::Wrong(diagnosis) = judged(MatchRule::OnlyCandidate, &["a"], &["b"]) else {
+            panic!("a failure")
+        };
+        assert_eq!(diagnosis.code, Code::RestoreAmbiguous);
+        assert!(
+            diagnosis.message.starts_with("volumes/data of tar:/b.tar was taken for volume data "),
+            "{diagnosis:?}"
+        );
+        assert!(diagnosis.remedy.is_some_and(|remedy| remedy.contains("--map '=volumes/data'")));
     }
 }

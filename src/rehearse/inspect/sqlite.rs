@@ -1,47 +1,13 @@
-//! Checks the SQLite databases in restored data with SQLite's own integrity check, before a service can repair,
-//! overwrite or hide anything.
+//! Judges what SQLite's own check says of the databases in restored data, before a service can repair, overwrite or
+//! hide anything.
 
 use crate::model::diagnosis::{Code, Diagnosis};
-use crate::model::mount::Strategy;
-use crate::model::plan::DataSource;
 use crate::model::pluralize::pluralize;
 use crate::model::sampled::Sampled;
-use crate::worker::protocol::{DatabaseFinding, Databases, SqliteJob};
-
-use super::place::PlaceInspection;
-use crate::rehearse::restore::failure::mount_diagnosis;
-use crate::rehearse::restore::place::KEEP_FREE;
-use crate::rehearse::shared_task::Diagnosed;
-
-/// Checks the SQLite databases of a place. Returns a note for the report; `None` when there is nothing to say.
-pub(super) async fn check_databases(place: &PlaceInspection<'_>) -> Diagnosed<Option<String>> {
-    let PlaceInspection { plan, path, to, from, .. } = place;
-    // The live data itself, mounted read-only: nothing was restored, and its disk must not be kept busy.
-    if plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && from.is_none() {
-        return Ok(None);
-    }
-    let job = SqliteJob {
-        path: path.clone(),
-        scratch: to.clone(),
-        source: from.clone(),
-        live: place.live.clone(),
-        keep_free: KEEP_FREE,
-    };
-    let doing = || format!("checking the SQLite databases of {}", plan.mount.title());
-    let databases = place.worker.run(job).await;
-    let databases = databases.map_err(|error| mount_diagnosis(&error, &plan.mount, &doing()))?;
-    let title = plan.mount.title();
-    for diagnosis in warnings(&title, &databases) {
-        place.cx.warn(plan.cases.clone(), diagnosis);
-    }
-    match failure(&title, &databases) {
-        Some(diagnosis) => Err(diagnosis),
-        None => Ok(note(&databases)),
-    }
-}
+use crate::worker::protocol::{DatabaseFinding, Databases};
 
 /// The damage that makes the backup unusable; `None` if there is none.
-fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
+pub(super) fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
     let Databases { damaged, lacking, .. } = databases;
     let without_log = || {
         format!(
@@ -63,7 +29,7 @@ fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
 }
 
 /// Warnings that do not make the backup unusable.
-fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
+pub(super) fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
     let Databases { torn, hot, doubtful, .. } = databases;
     let mut warnings = Vec::new();
     let mut warn = |code, findings: &Sampled<DatabaseFinding>, words: &str| {
@@ -86,8 +52,8 @@ fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
     warnings
 }
 
-/// `2 SQLite databases sound; …`.
-fn note(databases: &Databases) -> Option<String> {
+/// A note for the report (`2 SQLite databases sound; …`); `None` when there is nothing to say.
+pub(super) fn note(databases: &Databases) -> Option<String> {
     let mut parts = Vec::new();
     if databases.sound > 0 {
         parts.push(format!("{} sound", pluralize(databases.sound, "SQLite database")));

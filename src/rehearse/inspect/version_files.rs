@@ -13,12 +13,8 @@ use crate::model::fingerprint::{VersionFile, VersionFileKind};
 use crate::model::mount::Mount;
 use crate::model::plan::{DataSource, ServicePlan};
 use crate::model::sandbox::ContainerSpec;
-use crate::worker::client::JobError;
-use crate::worker::protocol::VersionFilesJob;
 
-use super::place::PlaceInspection;
 use super::versions::{Mismatch, Program, ProgramName, mismatch};
-use crate::rehearse::diagnose::job_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::MountedPlace;
@@ -31,24 +27,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const WORDS: (usize, usize) = (50, 16 * 1024);
 /// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
-
-/// Finds the version files in a restored place; empty when no service writes to the place.
-pub(super) async fn find(place: &PlaceInspection<'_>) -> Diagnosed<Vec<VersionFile>> {
-    // A program does not keep its data in a read-only mount, and such a mount may be a library of a million files.
-    let mut mounts = place.cx.plan.services.iter().flat_map(|plan| &plan.mounts);
-    if !mounts.any(|mount| mount.restore == Some(place.index) && !mount.mount.read_only) {
-        return Ok(Vec::new());
-    }
-    let doing = || format!("looking for the versions in {}", place.plan.mount.title());
-    match place.worker.run(VersionFilesJob { path: place.path.clone() }).await {
-        Ok(marks) => Ok(marks),
-        Err(JobError::Failed(failure)) => {
-            tracing::debug!(%failure, place = place.plan.mount.title(), "no version files could be looked for");
-            Ok(Vec::new())
-        }
-        Err(error) => Err(job_diagnosis(&error, &doing())),
-    }
-}
 
 /// Whether the data that was restored for a service is of a version that its image is known not to read.
 pub(in crate::rehearse) async fn fits_image(

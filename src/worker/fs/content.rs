@@ -1,5 +1,5 @@
-//! The content of one file: shared with the source where the file system can, copied by the kernel where it can, read and
-//! written otherwise; holes stay holes.
+//! Copies the content of one file: shared with the source where the file system can, copied by the kernel where it
+//! can, else read and written. Holes stay holes.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{SeekFrom, Stat, copy_file_range, ftruncate, ioctl_ficlone, seek};
 use rustix::io::{Errno, pread, pwrite};
 
-use super::scan::{allocated, content};
+use super::digest::{Digest, Digester};
+use super::stat::{allocated, content_bytes, size};
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::jobs::inspect::inventory::contents::{Digest, Digester};
 
-/// Content up to this size goes through a buffer: that is quicker than setting up a copy in the kernel.
+/// Content up to this many bytes goes through a buffer: that is quicker than setting up a copy in the kernel.
 const BUFFER: usize = 128 * 1024;
-/// Asked of the kernel at a time, so that a cancelled job ends soon and a slow one is seen to move.
+/// Bytes that the kernel copies at a time, so that a cancelled job ends soon and a slow one is seen to move.
 const CHUNK: u64 = 4 * 1024 * 1024;
 
 /// Which side of a copy an error is about.
@@ -24,20 +24,20 @@ pub enum CopyTrouble {
     Source(Errno),
     /// Writing.
     Target(Errno),
-    /// Neither: the job was stopped.
+    /// The job was stopped.
     Stop(JobStop),
 }
 
-/// What copying a file has shown not to work here, so that it is not tried for every file.
+/// What has failed for one file on these file systems and is not tried for the others.
 #[derive(Debug, Default)]
 pub struct Unsupported {
     reflink: AtomicBool,
     in_kernel: AtomicBool,
 }
 
-/// Copies what `source` held when `stat` was taken into `target`, an empty file. A file that shrinks meanwhile ends short,
-/// one that grows is cut: both are the caller's to notice. With `note` it returns what stands for what was read, unless the kernel
-/// copied any of it.
+/// Copies what `source` held when `stat` was taken into `target`, an empty file. A file that shrinks meanwhile ends
+/// short, and one that grows is cut; the caller has to notice both. With `note`, returns the digest of what was read,
+/// unless the kernel copied any of it.
 pub fn copy_content(
     source: &OwnedFd,
     target: &OwnedFd,
@@ -46,26 +46,26 @@ pub fn copy_content(
     note: bool,
     ticket: &JobControl,
 ) -> Result<Option<Digest>, CopyTrouble> {
-    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let size = size(stat);
     if size == 0 {
         return Ok(None);
     }
     if !unsupported.reflink.load(Ordering::Relaxed) {
         match ioctl_ficlone(target, source) {
             Ok(()) => {
-                ticket.add(0, content(stat));
+                ticket.add(0, content_bytes(stat));
                 return Ok(None);
             }
-            // This file only: it may be open for swapping or be kept without checksums.
+            // Only this file: it may be open for swapping or be kept without checksums.
             Err(Errno::INVAL | Errno::TXTBSY | Errno::PERM) => {}
             Err(Errno::NOSPC) => return Err(CopyTrouble::Target(Errno::NOSPC)),
             Err(_) => unsupported.reflink.store(true, Ordering::Relaxed),
         }
     }
     let digester = note.then(Digester::default);
-    let mut copy = Ranges { source, target, unsupported, ticket, budget: content(stat), digester };
+    let mut copy = Ranges { source, target, unsupported, ticket, budget: content_bytes(stat), digester };
     if allocated(stat) >= size {
-        // Its size is its content, and what was copied has been counted.
+        // A file without holes: its size was counted as its content.
         copy.range(0, size)?;
     } else {
         let mut at = 0;
@@ -78,19 +78,20 @@ pub fn copy_content(
             at = hole;
         }
         ftruncate(target, size).map_err(CopyTrouble::Target)?;
-        // Counted as the scan counts: blocks that hold no data of the file, but belong to it, are among what it takes.
+        // Count as the scan does: it counts blocks that belong to the file and hold no data of it.
         ticket.add(0, copy.budget);
     }
     Ok(copy.digester.map(Digester::finish))
 }
 
-/// Where in a file of `size` there is data at `at` or behind it, and where that ends; `None` when there is nothing but a hole.
+/// The next range of data in a file of `size` bytes, at or after `at`; `None` when there is only a hole up to the
+/// end.
 pub fn next_data(file: &OwnedFd, at: u64, size: u64) -> Result<Option<(u64, u64)>, Errno> {
     let data = match seek(file, SeekFrom::Data(at)) {
         Ok(data) if data < size => data,
         // Nothing but a hole up to the end.
         Ok(_) | Err(Errno::NXIO) => return Ok(None),
-        // A file system that knows no holes.
+        // The file system knows no holes.
         Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
         Err(error) => return Err(error),
     };
@@ -99,7 +100,7 @@ pub fn next_data(file: &OwnedFd, at: u64, size: u64) -> Result<Option<(u64, u64)
         Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => size,
         Err(error) => return Err(error),
     };
-    // It goes on behind here whatever the file system says of a file that is written to.
+    // The next call goes on after this range, whatever the file system says of a file that is written to.
     Ok(Some((data, hole.max(data + 1))))
 }
 
@@ -108,9 +109,9 @@ struct Ranges<'a> {
     target: &'a OwnedFd,
     unsupported: &'a Unsupported,
     ticket: &'a JobControl,
-    /// Bytes of content not reported yet.
+    /// Bytes of content that were not reported yet.
     budget: u64,
-    /// Takes in what is read, as long as all of it is.
+    /// `None` once any of the content was not read but copied by the kernel.
     digester: Option<Digester>,
 }
 

@@ -1,7 +1,7 @@
 //! Owner, mode, times and extended attributes (ACLs and capabilities are such) of one entry.
 //!
-//! The order matters: changing the owner clears set-uid bits and capabilities, and setting an ACL can clear set-gid, so:
-//! owner, attributes, mode, times.
+//! The order matters, because changing the owner clears set-uid bits and capabilities, and setting an ACL can clear
+//! set-gid: owner, attributes, mode, times.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 pub use crate::archive::xattrs::{Xattrs, belongs_to_the_place, through_proc, xattrs_at, xattrs_of};
 
-/// Something the target would not take.
+/// Metadata that the target's file system refused.
 #[derive(Debug)]
 pub struct Lost {
     /// What: `user.foo`, `owner`.

@@ -1,20 +1,20 @@
-//! A path as a service sees it, in a folder where the service's mounts lie as in its container: a symlink leads where it leads
-//! in there, and never out of it.
+//! Follows a path as a service does, in a folder where the service's mounts lie as in its container: a symlink leads
+//! where it leads in the container, and never out of it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{Error, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-/// How many symlinks the kernel follows.
+/// Most symlinks that are followed, as in the kernel.
 const LINKS: usize = 40;
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resolved {
-    /// To something, which is no symlink.
+    /// To an entry that is no symlink.
     There(PathBuf),
-    /// To nothing; this is the path of it, as the service would write it.
+    /// To nothing. The path is as the service would write it.
     Missing(PathBuf),
 }
 

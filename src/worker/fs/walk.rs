@@ -1,9 +1,9 @@
 //! A parallel walk over a tree that somebody else may be changing.
 //!
-//! Folders are opened relative to their parents, never following a symlink, so a writer that swaps a folder for a symlink
-//! cannot lead the walk outside. Nothing is remembered of a folder once everything below it is done, and files are not
-//! remembered at all: memory grows with the folders still to visit, not with the entries of the tree (ten million files
-//! cost as much as ten). A big folder is shared among the threads in batches.
+//! Folders are opened relative to their parents, never following a symlink, so a writer that swaps a folder for a
+//! symlink cannot lead the walk outside. A folder is forgotten once everything below it is done, and files are not
+//! remembered at all: memory grows with the folders still to visit, not with the entries of the tree. A big folder is
+//! shared among the threads in batches.
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
@@ -18,32 +18,36 @@ use super::open::{is_gone, open_folder, unreadable};
 use crate::model::lock::{into_inner, lock};
 use crate::worker::job::JobStop;
 
-/// More threads than this only fight over the disk.
+/// Most threads: more only compete for the disk.
 const MAX_THREADS: usize = 4;
-/// Entries handed over at a time: enough to make the hand-over cheap, few enough to share a folder of a hundred files.
+/// Entries that are handed over at a time: enough to make it cheap, few enough to share a folder of a hundred files.
 const BATCH: usize = 32;
-/// Folders whose descriptors stay open while something below them is to be done. Others are reached again by name.
+/// Folders whose descriptors stay open while something below them is to be done. The others are opened again by name.
 const MAX_KEPT: usize = 128;
 /// A `getdents` buffer.
 const LIST_BYTES: usize = 32 * 1024;
 
-/// What is done on the way.
+/// What is done with each entry of a walk.
 pub trait Visitor: Sync + Sized {
     /// The counterpart of a folder, open (a copy's target).
     type Target: Send + Sync;
-    /// What is to be remembered of a folder until all below it is done.
+    /// What the visitor remembers of a folder until everything below it is done.
     type Note: Send + Sync;
 
-    /// A folder was opened.
+    /// A folder is listed in its parent. Returns whether it is opened; if not, nothing below it is visited.
+    fn list_folder(&self, _parent: &VisitedFolder<'_, Self>, _name: &CStr) -> Result<bool, JobStop> {
+        Ok(true)
+    }
+    /// A folder was opened. Returns its counterpart and what to remember of it.
     fn enter(
         &self,
         parent: &VisitedFolder<'_, Self>,
         name: &CStr,
         source: &OwnedFd,
     ) -> Result<(Self::Target, Self::Note), JobStop>;
-    /// The counterpart of a folder that was entered is needed again.
+    /// Opens the counterpart of a folder again, which was entered before.
     fn reopen(&self, parent: &Self::Target, name: &CStr) -> Result<Self::Target, JobStop>;
-    /// Anything but a folder.
+    /// Visits an entry that is no folder.
     fn entry(&self, folder: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop>;
     /// A folder that was listed in its parent is no more.
     fn gone(&self, path: &[u8]);
@@ -329,7 +333,9 @@ impl<V: Visitor> Pool<'_, V> {
                 kind => kind,
             };
             if kind == FileType::Directory {
-                folders.push(name.to_owned());
+                if self.visitor.list_folder(&VisitedFolder { branch, open }, name)? {
+                    folders.push(name.to_owned());
+                }
                 continue;
             }
             entries.push((name.to_owned(), kind));

@@ -11,26 +11,27 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
+    AtFlags, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::inspect::inventory::contents::Digest;
-use super::inspect::inventory::{Contents, CopySource};
 use crate::model::event::Amount;
 use crate::model::lock::{into_inner, lock};
 use crate::model::sampled::Sampled;
+use crate::worker::expected::{ContentDigests, CopySource};
 use crate::worker::fs::content::{CopyTrouble, Unsupported, copy_content};
+use crate::worker::fs::digest::Digest;
 use crate::worker::fs::meta::{self, Lost, Xattrs};
-use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable, unwritable, version, words};
-use crate::worker::fs::scan::{ScanBounds, free_bytes, look, names, open_root, scan};
+use crate::worker::fs::open::{changed, error_text, is_gone, open_quietly, unreadable, unwritable, version};
+use crate::worker::fs::root::{SINGLE_FILE, open_root, open_volume, stat_root};
+use crate::worker::fs::scan::{ScanBounds, scan};
+use crate::worker::fs::space::free_bytes;
+use crate::worker::fs::stat::link_count;
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop, short, short_path, shown};
 use crate::worker::protocol::{Copied, Failure, RootKind};
 
-/// The name under which a mount that is a file lands in its volume.
-const FILE: &CStr = c"file";
 /// What a folder takes on most file systems.
 const FOLDER_BYTES: u64 = 4096;
 /// Kinds of refused metadata that are remembered.
@@ -80,11 +81,11 @@ pub fn copy_and_note(
     witness: &dyn CopyObserver,
 ) -> Result<(Copied, CopySource), JobStop> {
     let began = now();
-    let (root, stat) = look(from)?;
+    let (root, stat) = stat_root(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {
         return Err(Failure::WrongKind { root }.into());
     }
-    let target = open_target(to)?;
+    let target = open_volume(to)?;
     let total = measure(from, &target, max_bytes, keep_free, ticket)?;
     ticket.set_total(total);
 
@@ -128,13 +129,6 @@ fn now() -> i64 {
     clock_gettime(ClockId::Realtime).tv_sec
 }
 
-/// Opens a volume to write to.
-pub fn open_target(to: &str) -> Result<OwnedFd, JobStop> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(CWD, to, flags, Mode::empty())
-        .map_err(|error| Failure::Unwritable { path: shown(b""), error: words(error) }.into())
-}
-
 fn unwritable_io(error: &std::io::Error) -> JobStop {
     Failure::Unwritable { path: shown(b""), error: error.to_string() }.into()
 }
@@ -154,7 +148,7 @@ fn measure(
     }
     let room = found.allocated.saturating_add(found.folders * FOLDER_BYTES);
     let bytes = room.saturating_add(keep_free);
-    let free = free_bytes(target)?;
+    let free = free_bytes(target).map_err(|error| unreadable(b"", error))?;
     if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
 }
 
@@ -185,7 +179,7 @@ struct Copier<'a> {
     /// Kinds of metadata that were refused anywhere.
     refused: Mutex<BTreeSet<String>>,
     /// What was read, by the file that it was written to; `None` where nobody asks for it.
-    contents: Option<Mutex<Contents>>,
+    contents: Option<Mutex<ContentDigests>>,
     sockets: AtomicU64,
     folders: AtomicU64,
 }
@@ -203,7 +197,7 @@ impl Copier<'_> {
                 if kinds.len() < MAX_REFUSED && !kinds.contains(&what) {
                     kinds.insert(what.clone());
                 }
-                all.add(|| short(format!("{what} on {}: {}", shown(path), words(error))));
+                all.add(|| short(format!("{what} on {}: {}", shown(path), error_text(error))));
             }
         }
     }
@@ -232,7 +226,7 @@ impl Copier<'_> {
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<Option<T>, JobStop> {
         let make = || make().map_err(|error| self.target_error(&path(), error));
-        if names(stat) < 2 {
+        if link_count(stat) < 2 {
             return make().map(Some);
         }
         // The lock is held over the making: a second name must find the first one there. Content comes later, outside.
@@ -240,7 +234,7 @@ impl Copier<'_> {
         let key = (stat.st_dev, stat.st_ino);
         let Some(link) = links.get_mut(&key) else {
             let made = make()?;
-            links.insert(key, Link { path: path(), left: names(stat) - 1, version: version(stat) });
+            links.insert(key, Link { path: path(), left: link_count(stat) - 1, version: version(stat) });
             return Ok(Some(made));
         };
         match self.link(&link.path, folder, name) {
@@ -377,7 +371,7 @@ impl Copier<'_> {
 
     /// A mount that is a single file lands in its volume under a fixed name.
     fn file_mount(&self, source: &OwnedFd, target: &OwnedFd) -> Result<(), JobStop> {
-        self.regular(source, target, FILE, &Vec::new)
+        self.regular(source, target, SINGLE_FILE, &Vec::new)
     }
 }
 

@@ -4,30 +4,29 @@
 use rustix::fs::{Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
-use super::copy::open_target;
 use crate::worker::fs::meta;
 use crate::worker::fs::open::{unreadable, unwritable};
-use crate::worker::fs::scan::{look, open_root};
+use crate::worker::fs::root::{SINGLE_FILE, open_root, open_volume, stat_root};
 use crate::worker::job::JobStop;
 use crate::worker::protocol::{Failure, RootKind};
 
 /// Prepares `to` after the root of `from`, whose content is not read. A file becomes an empty one under the name `file`.
 pub fn prepare(from: &str, to: &str) -> Result<RootKind, JobStop> {
-    let (root, _) = look(from)?;
+    let (root, _) = stat_root(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {
         return Err(Failure::WrongKind { root }.into());
     }
     let source = open_root(from, root)?;
     let stat = fstat(&source).map_err(|error| unreadable(b"", error))?;
     let xattrs = meta::xattrs_of(&source).map_err(|error| unreadable(b"", error))?;
-    let target = open_target(to)?;
+    let target = open_volume(to)?;
     let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
     meta::forget_inherited(&target);
     if root == RootKind::Folder {
         meta::apply(&target, &(&stat).into(), &xattrs).map_err(|error| unwritable("", error))?;
     } else {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&target, "file", flags, Mode::RUSR).map_err(|error| unwritable("file", error))?;
+        let file = openat(&target, SINGLE_FILE, flags, Mode::RUSR).map_err(|error| unwritable("file", error))?;
         meta::apply(&file, &(&stat).into(), &xattrs).map_err(|error| unwritable("file", error))?;
     }
     Ok(root)

@@ -11,8 +11,6 @@ pub(super) mod http;
 pub mod inspect;
 #[cfg(target_os = "linux")]
 pub mod listen;
-#[cfg(target_os = "linux")]
-pub(super) mod names;
 pub mod overlay;
 pub(super) mod survey;
 #[cfg(target_os = "linux")]

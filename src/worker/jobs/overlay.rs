@@ -3,23 +3,22 @@
 use rustix::fs::{Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::copy::open_target;
 use crate::worker::fs::meta;
 use crate::worker::fs::open::{unreadable, unwritable};
-use crate::worker::fs::scan::{look, open_root};
+use crate::worker::fs::root::{open_root, open_volume, stat_root};
 use crate::worker::job::JobStop;
 use crate::worker::protocol::{Failure, RootKind};
 
 /// Makes `upper`, with the metadata of the root of `from`, and `work` in `to`.
 pub fn prepare(from: &str, to: &str) -> Result<(), JobStop> {
-    let (root, _) = look(from)?;
+    let (root, _) = stat_root(from)?;
     if root != RootKind::Folder {
         return Err(Failure::WrongKind { root }.into());
     }
     let lower = open_root(from, root)?;
     let stat = fstat(&lower).map_err(|error| unreadable(b"", error))?;
     let xattrs = meta::xattrs_of(&lower).map_err(|error| unreadable(b"", error))?;
-    let target = open_target(to)?;
+    let target = open_volume(to)?;
     meta::forget_inherited(&target);
     let unwritable = |name: &str, error: Errno| unwritable(&target, name.as_bytes(), error);
 

@@ -1,87 +1,67 @@
 //! Finding in a folder what a backup that lies there holds for the mounts that are asked for.
 
-use std::ffi::CStr;
-use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::FileType;
 
 use crate::archive::survey::Survey;
 use crate::archive::{Entry, Kind};
 use crate::model::lock::{into_inner, lock};
 use crate::model::source::MountQuery;
-use crate::worker::fs::open::{is_gone, unreadable};
-use crate::worker::fs::scan::{content, look, open_root};
-use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
+use crate::worker::fs::observe::{SeenEntry, TreeObserver, observe};
+use crate::worker::fs::root::{open_root, stat_root};
+use crate::worker::fs::stat::content_bytes;
 use crate::worker::job::{JobControl, JobStop};
 use crate::worker::protocol::{RootKind, Surveyed};
 
 /// Looks through all of `path`.
-pub fn survey(path: &str, wants: &[MountQuery], ticket: &JobControl) -> Result<Surveyed, JobStop> {
-    let (root, stat) = look(path)?;
-    let looker = Looker { survey: Mutex::new(Survey::new(wants)), ticket };
+pub fn survey(path: &str, wants: &[MountQuery], control: &JobControl) -> Result<Surveyed, JobStop> {
+    let (root, stat) = stat_root(path)?;
+    let surveyor = Surveyor { survey: Mutex::new(Survey::new(wants)), control };
     match root {
         RootKind::Folder => {
-            looker.see(Vec::new(), Kind::Folder, 0);
-            walk(&looker, threads(), open_root(path, root)?, (), ())?;
+            surveyor.add(Vec::new(), Kind::Folder, 0);
+            observe(open_root(path, root)?, &[&surveyor], 0, control)?;
         }
-        RootKind::File => looker.see(Vec::new(), Kind::File, content(&stat)),
+        RootKind::File => surveyor.add(Vec::new(), Kind::File, content_bytes(&stat)),
         RootKind::Socket | RootKind::Other => {}
     }
-    let found = into_inner(looker.survey).finish();
-    Ok(Surveyed { found, modified: stat.st_mtime })
+    Ok(Surveyed { found: into_inner(surveyor.survey).finish(), modified: stat.st_mtime })
 }
 
-struct Looker<'a> {
+/// Shows a folder's entries to a survey as an archive's would be.
+struct Surveyor<'a> {
     survey: Mutex<Survey>,
-    ticket: &'a JobControl,
+    control: &'a JobControl,
 }
 
-impl Looker<'_> {
-    fn see(&self, path: Vec<u8>, kind: Kind, stored: u64) {
+impl Surveyor<'_> {
+    fn add(&self, path: Vec<u8>, kind: Kind, stored: u64) {
         let entry =
             Entry { path, kind, mode: 0, uid: 0, gid: 0, mtime: (0, 0), xattrs: Vec::new(), size: stored, stored };
         lock(&self.survey).see(&entry);
     }
 }
 
-impl Visitor for Looker<'_> {
-    type Target = ();
-    type Note = ();
-
-    fn enter(&self, parent: &VisitedFolder<'_, Self>, name: &CStr, _source: &OwnedFd) -> Result<((), ()), JobStop> {
-        self.ticket.beat()?;
-        self.see(parent.branch.path_of(name), Kind::Folder, 0);
-        Ok(((), ()))
-    }
-
-    fn reopen(&self, _parent: &(), _name: &CStr) -> Result<(), JobStop> {
-        Ok(())
-    }
-
-    fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop> {
-        self.ticket.beat()?;
-        let path = place.branch.path_of(name);
-        let (kind, stored) = match kind {
-            FileType::RegularFile => match statat(&place.open.source, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => (Kind::File, content(&stat)),
-                Err(error) if is_gone(error) => return Ok(()),
-                Err(error) => return Err(unreadable(&path, error)),
+impl TreeObserver for Surveyor<'_> {
+    fn see(&self, entry: &SeenEntry<'_>) -> Result<(), JobStop> {
+        let (kind, stored) = match entry.kind {
+            FileType::Directory => {
+                self.add(entry.path().to_vec(), Kind::Folder, 0);
+                return Ok(());
+            }
+            FileType::RegularFile => match entry.stat()? {
+                Some(stat) => (Kind::File, content_bytes(stat)),
+                None => return Ok(()),
             },
-            // It holds no data and is not copied.
+            // A socket holds no data and is not copied.
             FileType::Socket => return Ok(()),
             FileType::Symlink => (Kind::Symlink(Vec::new()), 0),
             FileType::Fifo => (Kind::Fifo, 0),
             _ => (Kind::Device, 0),
         };
-        self.ticket.add(1, stored);
-        self.see(path, kind, stored);
-        Ok(())
-    }
-
-    fn gone(&self, _path: &[u8]) {}
-
-    fn leave(&self, _branch: &Branch<Self>, _target: &()) -> Result<(), JobStop> {
+        self.control.add(1, stored);
+        self.add(entry.path().to_vec(), kind, stored);
         Ok(())
     }
 }

@@ -5,11 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
+use crate::model::fingerprint::{Fingerprint, VersionFile};
 use crate::model::sampled::Sampled;
 use crate::model::source::BackupContents;
 
-/// How many names of a folder are listed.
+/// Most names of a folder that are listed.
 pub const MAX_NAMES: usize = 10_000;
+/// Most bytes of these names: an answer is one line, in which a byte of a name takes up to four.
+pub const MAX_NAME_BYTES: usize = 512 * 1024;
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +79,40 @@ pub struct Unpacked {
     pub folders: u64,
     /// Metadata that the target's file system refused (`user.foo on a/b: not supported`).
     pub lost_metadata: Sampled<String>,
+}
+
+/// What an inspection found; `None` for what was not wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspected {
+    /// What the path itself is.
+    pub root: RootKind,
+    /// The names at the top, at most [`MAX_NAMES`], in no order; empty for anything but a folder.
+    pub names: Option<Vec<Vec<u8>>>,
+    /// Whom the entries belong to.
+    pub owners: Option<Owners>,
+    /// The version files, those nearest to the root first.
+    pub version_files: Option<Vec<VersionFile>>,
+    /// What the tree holds; `None` also for anything but a folder.
+    pub fingerprint: Option<Fingerprint>,
+    /// The differences to what should be there.
+    pub inventory: Option<Inventory>,
+    /// The SQLite databases.
+    pub databases: Option<Databases>,
+}
+
+impl Inspected {
+    /// The answer when nothing is wanted.
+    pub fn of(root: RootKind) -> Self {
+        Self {
+            root,
+            names: None,
+            owners: None,
+            version_files: None,
+            fingerprint: None,
+            inventory: None,
+            databases: None,
+        }
+    }
 }
 
 /// The SQLite databases at a path, by what was found of them.

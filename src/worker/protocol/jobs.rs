@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Copied, Databases, HttpResponse, Inventory, Owners, Queried, RootKind, Scan, Surveyed, Unpacked};
-use crate::model::fingerprint::{Fingerprint, Sample, Survivors, VersionFile};
+use super::answers::{Copied, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
+use crate::model::fingerprint::{Sample, Survivors};
 use crate::model::source::MountQuery;
 
 /// A job, and the type of its answer.
@@ -63,17 +63,12 @@ macro_rules! jobs {
 jobs! {
     Scan(ScanJob) -> Scan;
     Survey(SurveyJob) -> Surveyed;
-    Names(NamesJob) -> Vec<Vec<u8>>;
     Copy(CopyJob) -> Copied;
     PrepareEmpty(PrepareEmptyJob) -> RootKind;
     PrepareOverlay(PrepareOverlayJob) -> ();
     Unpack(UnpackJob) -> Vec<Unpacked>;
-    Inventory(InventoryJob) -> Inventory;
-    Owners(OwnersJob) -> Owners;
-    VersionFiles(VersionFilesJob) -> Vec<VersionFile>;
-    Fingerprint(FingerprintJob) -> Fingerprint;
+    Inspect(InspectJob) -> Inspected;
     Compare(CompareJob) -> Survivors;
-    Sqlite(SqliteJob) -> Databases;
     Query(QueryJob) -> Queried;
     Canary(CanaryJob) -> Vec<String>;
     Listen(ListenJob) -> ();
@@ -98,14 +93,6 @@ pub struct SurveyJob {
     pub wants: Vec<MountQuery>,
 }
 
-/// Lists the names at the top of a folder, at most [`MAX_NAMES`](super::MAX_NAMES), in no order. Anything else than a
-/// folder has none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamesJob {
-    /// A mount of the worker.
-    pub path: String,
-}
-
 /// Copies the content of `from`, its root included, into `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyJob {
@@ -117,7 +104,7 @@ pub struct CopyJob {
     pub max_bytes: u64,
     /// Leave this many bytes free on the target's file system.
     pub keep_free: u64,
-    /// Note what is read of the files, so that an [`InventoryJob`] can compare it.
+    /// Note what is read of the files, so that an [`InspectJob`] can compare it.
     pub contents: bool,
 }
 
@@ -161,65 +148,68 @@ pub struct Route {
     pub prefix: Vec<u8>,
     /// An empty volume of the worker. Where the prefix names a file, the file lands in it under the name `file`.
     pub to: String,
-    /// Note the content of every file, so that an [`InventoryJob`] can compare it.
+    /// Note the content of every file, so that an [`InspectJob`] can compare it.
     pub contents: bool,
 }
 
-/// Compares what is in a volume with what should be: the entries of the archive that this worker unpacked there, or the
-/// tree that it copied there. To be run once, before anybody writes to the volume.
+/// Looks at a tree, in one walk, for everything that is wanted of it. Nothing of the tree is changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InventoryJob {
-    /// A volume of the worker that an earlier job filled.
-    pub path: String,
-    /// Compare the content of every file, too. What an archive held must have been noted for that.
-    pub contents: bool,
-}
-
-/// Looks at whom entries belong to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnersJob {
+pub struct InspectJob {
     /// A mount of the worker: a folder or a file.
     pub path: String,
-    /// Stop after this many entries; 0 for no bound.
+    /// End the walk after this many entries; 0 for no bound.
     pub max_entries: u64,
+    /// What to look for.
+    pub wants: InspectWants,
 }
 
-/// Looks for the files by which data says which program wrote it.
+/// What is wanted of an inspection. Each part has its answer in [`Inspected`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectWants {
+    /// The names at the top.
+    pub names: bool,
+    /// Whom the entries belong to.
+    pub owners: bool,
+    /// The files by which data says which program wrote it.
+    pub version_files: bool,
+    /// What the tree holds, so that a [`CompareJob`] can tell later what of it is left.
+    pub fingerprint: bool,
+    /// The differences to what should be there.
+    pub manifest: Option<ManifestWant>,
+    /// SQLite's own check of every database.
+    pub sqlite: Option<SqliteWant>,
+}
+
+/// Which volume to compare with what should be in it: the entries of the archive that this worker unpacked there, or the
+/// tree that it copied there. A volume can be compared once, before a service writes to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VersionFilesJob {
-    /// A mount of the worker: a folder or a file.
-    pub path: String,
+pub struct ManifestWant {
+    /// A volume of the worker that an earlier job filled; the inspected path is this volume or the single file in it.
+    pub volume: String,
+    /// Compare the content of every file, too. The job that filled the volume must have noted it.
+    pub contents: bool,
 }
 
-/// Notes what a tree holds.
+/// How to check SQLite databases without changing anything of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FingerprintJob {
-    /// A mount of the worker: a folder or a file.
-    pub path: String,
+pub struct SqliteWant {
+    /// A mount that can be written to, for what SQLite has to recover first; may be the inspected path itself.
+    pub scratch: String,
+    /// What the inspected path was copied from, a mount; `None` if it was not copied.
+    pub source: Option<String>,
+    /// What the live service has there now, a mount; `None` if it cannot be seen.
+    pub live: Option<String>,
+    /// Leave this many bytes free on the scratch mount's file system.
+    pub keep_free: u64,
 }
 
-/// Looks what of a fingerprint's sample is still there.
+/// Looks which files of a fingerprint's sample are still in a tree, after a service has run on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompareJob {
     /// A mount of the worker.
     pub path: String,
-    /// What was there.
+    /// The files that were there.
     pub sample: Vec<Sample>,
-}
-
-/// Puts every SQLite database of a tree to SQLite's own check, without changing anything there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SqliteJob {
-    /// A mount of the worker: a folder or a file.
-    pub path: String,
-    /// A mount that can be written to, for what SQLite has to recover first; may be `path`.
-    pub scratch: String,
-    /// What `path` was copied from, a mount.
-    pub source: Option<String>,
-    /// What the live service has there now, a mount.
-    pub live: Option<String>,
-    /// Leave this many bytes free on the scratch mount's file system.
-    pub keep_free: u64,
 }
 
 /// Asks an SQLite database that its service may be writing to, without changing or locking anything of the service's.

@@ -11,7 +11,9 @@ use tokio_util::bytes::Bytes;
 
 use rehearsa::model::sandbox::{MountSource, NetworkSpec};
 use rehearsa::worker::client::{JobError, Worker, WorkerError};
-use rehearsa::worker::protocol::{Failure, InventoryJob, RootKind, Route, ScanJob, UnpackJob, Unpacked};
+use rehearsa::worker::protocol::{
+    Failure, InspectJob, InspectWants, ManifestWant, RootKind, Route, ScanJob, UnpackJob, Unpacked,
+};
 
 use super::copies::odd_things;
 use super::{at, compare, run, volume, worker};
@@ -104,8 +106,11 @@ async fn a_byte_that_was_changed_after_it_was_unpacked_is_found() {
         changed.set_modified(modified).expect("a time");
         compare::same(&original, &first);
         for (path, differences) in [("/one", 0), ("/two", 1)] {
-            let inventory = run(&worker, InventoryJob { path: path.into(), contents: true }).await;
-            let names = &inventory.content.names;
+            let manifest = Some(ManifestWant { volume: path.into(), contents: true });
+            let wants = InspectWants { manifest, ..InspectWants::default() };
+            let inspected = run(&worker, InspectJob { path: path.into(), max_entries: 0, wants }).await;
+            let inventory = inspected.inventory.expect("the volume was compared");
+            let names = &inventory.content.first;
             assert_eq!(names.len(), differences, "{inventory:?}");
             assert!(names.iter().all(|name| name.ends_with("has other content than the backup")), "{names:?}");
             // Four of some 6 kB, one of 1 GiB that is a hole, and the names of one of them once.

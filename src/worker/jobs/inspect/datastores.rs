@@ -1,23 +1,25 @@
-//! Stores that are known by their files, and what tells one of them from another that took its place.
+//! Data stores that are known by their files, and what tells one of them from another that took its place.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{OFlags, Statx};
 
-use super::fingerprint::{identity, read_at};
+use super::sample::{identity, read_at};
 use crate::model::fingerprint::{Store, StoreKind};
 use crate::worker::fs::open::open_quietly;
 use crate::worker::job::shown;
 
-/// Of a dump, what comes before its first key is no longer than this.
+/// Stores in an answer.
+pub const MAX_STORES: usize = 200;
+/// Bytes of a dump that are read: what comes before its first key is no longer than this.
 const DUMP_HEAD: usize = 4096;
 /// A page of an SQLite database is 512 bytes at least; its first has the header and the first table of all.
 const SQLITE_HEAD: usize = 512;
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// The store that a file is, if it is one.
-pub fn store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> Option<Store> {
+/// The store that a file is; `None` if it is none.
+pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> Option<Store> {
     let read = |name: &CStr, bytes: usize| {
         let file = open_quietly(folder, name, OFlags::empty()).ok()?;
         read_at(&file, bytes, 0)

@@ -1,12 +1,25 @@
-//! Jobs that read a restored tree and change nothing in it.
+//! The inspection of a tree: one walk, on which every part of the answer that is asked for observes the entries.
+//!
+//! A copy is compared with its source, which is another tree: that walk is its own. What a tree holds *after* a service has
+//! run on it ([`survivors`]) and a query of one database ([`sqlite::query`]) are jobs of their own, at their own time.
 
 #[cfg(target_os = "linux")]
-pub(in crate::worker) mod datastores;
+mod datastores;
 #[cfg(target_os = "linux")]
-pub mod fingerprint;
+mod fingerprint;
 #[cfg(target_os = "linux")]
-pub mod inventory;
+pub mod manifest;
+#[cfg(target_os = "linux")]
+mod names;
+#[cfg(target_os = "linux")]
+pub(in crate::worker) mod owners;
+#[cfg(target_os = "linux")]
+mod sample;
 #[cfg(target_os = "linux")]
 pub mod sqlite;
 #[cfg(target_os = "linux")]
-pub mod versions;
+pub mod survivors;
+#[cfg(target_os = "linux")]
+pub mod tree;
+#[cfg(target_os = "linux")]
+mod versions;

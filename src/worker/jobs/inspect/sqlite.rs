@@ -1,5 +1,5 @@
-//! SQLite databases in what was restored: found by their header, put to SQLite's own check, and not changed by it in any way. And
-//! one that its service may be writing to, which is asked something.
+//! SQLite databases in restored data: found by their header and checked by SQLite itself, which changes nothing of them.
+//! And the query of one database that its service may be writing to.
 
 mod check;
 mod files;
@@ -7,7 +7,6 @@ mod query;
 mod running;
 mod view;
 
-use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -16,66 +15,59 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::{Errno, pread};
 
-use self::check::{How, SqliteVerdict, quick_check};
-use self::files::{Files, Header, frames_not_in, is_journal_of_several, is_valid_journal};
+use self::check::{OpenMode, SqliteVerdict, quick_check};
+use self::files::{Files, Header, LONGEST_PATH, frames_not_in, is_journal_of_several, is_valid_journal};
 pub use self::running::query;
-use self::view::{NoView, View};
+use self::view::{NoView, View, ViewOf};
 use crate::model::lock::{into_inner, lock};
 use crate::model::pluralize::pluralize;
 use crate::model::units;
+use crate::worker::fs::observe::{SeenEntry, TreeObserver};
 use crate::worker::fs::open::{is_gone, open_quietly, unreadable};
-use crate::worker::fs::scan::{look, open_root};
-use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop, short_path};
-use crate::worker::protocol::{DatabaseFinding, Databases, RootKind};
+use crate::worker::protocol::{DatabaseFinding, Databases, SqliteWant};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// The smallest page, and so the smallest database.
+/// The smallest page in bytes, and so the smallest database.
 const SMALLEST: i64 = 512;
-/// How often a file is looked at that somebody writes to meanwhile.
+/// How often a check is tried again when somebody writes to the file meanwhile.
 const TRIES: usize = 3;
-/// Longest path that SQLite opens, with room for the name of its journal.
-const LONGEST_PATH: usize = 480;
+/// Looks for SQLite databases in a tree, by their header.
+#[derive(Default)]
+pub struct DatabaseFinder(Mutex<Vec<Vec<u8>>>);
 
-/// What is to be looked through.
-#[derive(Debug, Clone, Copy)]
-pub struct SqliteSearch<'a> {
-    /// A folder or a file, which is not written to.
-    pub path: &'a str,
-    /// A folder that can be written to; what is made in it is removed again. May be `path` itself.
-    pub scratch: &'a str,
-    /// What `path` was copied from by us.
-    pub source: Option<&'a str>,
-    /// What the live service has there now, when `path` came out of a backup.
-    pub live: Option<&'a str>,
-    /// Leave this many bytes free where `scratch` lies.
-    pub keep_free: u64,
+impl DatabaseFinder {
+    /// Looks at a mount that is a single file.
+    pub fn see_single_file(&self, file: &OwnedFd) -> Result<(), JobStop> {
+        if is_database(file).map_err(|error| unreadable(b"", error))? {
+            lock(&self.0).push(Vec::new());
+        }
+        Ok(())
+    }
+
+    /// Paths of the databases, sorted; an empty path is the mount itself.
+    pub fn finish(self) -> Vec<Vec<u8>> {
+        let mut found = into_inner(self.0);
+        found.sort_unstable();
+        found
+    }
 }
 
-/// Checks every SQLite database at a path.
-pub fn check(asked: SqliteSearch<'_>, ticket: &Arc<JobControl>) -> Result<Databases, JobStop> {
-    let (root, _) = look(asked.path)?;
-    let mut databases = Databases::default();
-    let found = match root {
-        RootKind::File => match is_database(&open_root(asked.path, root)?) {
-            Ok(true) => vec![Vec::new()],
-            Ok(false) => Vec::new(),
-            Err(error) => return Err(unreadable(b"", error)),
-        },
-        RootKind::Folder => {
-            let finder = Finder { ticket, found: Mutex::default() };
-            walk(&finder, threads(), open_root(asked.path, root)?, (), ())?;
-            let mut found = into_inner(finder.found);
-            found.sort_unstable();
-            found
+impl TreeObserver for DatabaseFinder {
+    fn see(&self, entry: &SeenEntry<'_>) -> Result<(), JobStop> {
+        if entry.kind != FileType::RegularFile {
+            return Ok(());
         }
-        RootKind::Socket | RootKind::Other => Vec::new(),
-    };
-    for name in found {
-        judge(&asked, &name, ticket, &mut databases)?;
+        let opened = open_quietly(entry.folder, entry.name, OFlags::empty());
+        match opened.and_then(|file| is_database(&file)) {
+            Ok(true) => lock(&self.0).push(entry.path().to_vec()),
+            Ok(false) => {}
+            Err(error) if is_gone(error) => {}
+            Err(error) => return Err(unreadable(entry.path(), error)),
+        }
+        Ok(())
     }
-    Ok(databases)
 }
 
 /// Whether the file begins as a database does and is as long as one.
@@ -84,69 +76,47 @@ fn is_database(file: &OwnedFd) -> Result<bool, Errno> {
     Ok(pread(file, &mut begin, 0)? == begin.len() && &begin == MAGIC && fstat(file)?.st_size >= SMALLEST)
 }
 
-struct Finder<'a> {
-    ticket: &'a JobControl,
-    found: Mutex<Vec<Vec<u8>>>,
+/// A tree with databases, which is not written to.
+#[derive(Clone, Copy)]
+struct RestoredDatabases<'a> {
+    path: &'a str,
+    want: &'a SqliteWant,
 }
 
-impl Visitor for Finder<'_> {
-    type Target = ();
-    type Note = ();
-
-    fn enter(&self, _parent: &VisitedFolder<'_, Self>, _name: &CStr, _source: &OwnedFd) -> Result<((), ()), JobStop> {
-        self.ticket.beat()?;
-        Ok(((), ()))
+/// Checks the databases of a tree, by their names below `path`.
+pub fn check_databases(
+    path: &str,
+    want: &SqliteWant,
+    names: &[Vec<u8>],
+    control: &Arc<JobControl>,
+) -> Result<Databases, JobStop> {
+    let mut databases = Databases::default();
+    for name in names {
+        check_database(RestoredDatabases { path, want }, name, control, &mut databases)?;
     }
-
-    fn reopen(&self, _parent: &(), _name: &CStr) -> Result<(), JobStop> {
-        Ok(())
-    }
-
-    fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop> {
-        self.ticket.beat()?;
-        if kind != FileType::RegularFile {
-            return Ok(());
-        }
-        let opened = open_quietly(&place.open.source, name, OFlags::empty());
-        match opened.and_then(|file| is_database(&file)) {
-            Ok(false) => {}
-            Ok(true) => {
-                let path = place.branch.path_of(name);
-                lock(&self.found).push(path);
-            }
-            Err(error) if is_gone(error) => {}
-            Err(error) => return Err(unreadable(&place.branch.path_of(name), error)),
-        }
-        Ok(())
-    }
-
-    fn gone(&self, _path: &[u8]) {}
-
-    fn leave(&self, _branch: &Branch<Self>, _target: &()) -> Result<(), JobStop> {
-        Ok(())
-    }
+    Ok(databases)
 }
 
-/// A path below a mount; the mount itself when there is no name.
-fn below(root: &str, name: &[u8]) -> PathBuf {
+/// A path below a mount; the mount itself when `name` is empty.
+fn path_below(root: &str, name: &[u8]) -> PathBuf {
     if name.is_empty() { PathBuf::from(root) } else { Path::new(root).join(std::ffi::OsStr::from_bytes(name)) }
 }
 
-/// Checks one database and says what came of it.
-fn judge(
-    asked: &SqliteSearch<'_>,
+/// Checks one database and notes the result.
+fn check_database(
+    of: RestoredDatabases<'_>,
     name: &[u8],
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
     databases: &mut Databases,
 ) -> Result<(), JobStop> {
-    let path = below(asked.path, name);
+    let path = path_below(of.path, name);
     let mut tries = 0;
     let (files, verdict) = loop {
         let files = Files::of(&path);
         if files.main.is_none() {
             return Ok(());
         }
-        let verdict = examine(asked, name, &path, &files, ticket)?;
+        let verdict = examine(of, name, &path, &files, control)?;
         if Files::of(&path) == files {
             break (files, verdict);
         }
@@ -156,64 +126,64 @@ fn judge(
         }
     };
     databases.found += 1;
-    let of = |words: Vec<String>| DatabaseFinding { path: short_path(name), words };
+    let finding = |words: Vec<String>| DatabaseFinding { path: short_path(name), words };
     if is_valid_journal(&path) {
-        databases.hot.add(|| of(Vec::new()));
+        databases.hot.add(|| finding(Vec::new()));
     }
     let has_tables = match verdict {
         SqliteVerdict::Damaged(words) => {
-            let moved = asked.source.is_some_and(|source| Files::of(&below(source, name)) != files);
+            let moved = of.want.source.as_ref().is_some_and(|source| Files::of(&path_below(source, name)) != files);
             // What the service wrote to during our copy may be torn by that copy and whole at its source.
-            (if moved { &mut databases.torn } else { &mut databases.damaged }).add(|| of(words));
+            (if moved { &mut databases.torn } else { &mut databases.damaged }).add(|| finding(words));
             return Ok(());
         }
         SqliteVerdict::Unclear(why) => {
-            databases.unchecked.add(|| of(vec![why]));
+            databases.unchecked.add(|| finding(vec![why]));
             None
         }
         SqliteVerdict::Sound { has_tables, odd } => {
             databases.sound += 1;
             if !odd.is_empty() {
-                databases.odd.add(|| of(odd));
+                databases.odd.add(|| finding(odd));
             }
             Some(has_tables)
         }
     };
-    match lacks_log(asked, name, &path, &files, has_tables) {
-        Some(Lack::Certain(why)) => databases.lacking.add(|| of(vec![why])),
-        Some(Lack::Possible(why)) => databases.doubtful.add(|| of(vec![why])),
+    match lacks_log(of, name, &path, &files, has_tables) {
+        Some(Lack::Certain(why)) => databases.lacking.add(|| finding(vec![why])),
+        Some(Lack::Possible(why)) => databases.doubtful.add(|| finding(vec![why])),
         None => {}
     }
     Ok(())
 }
 
-/// Puts a database to the check: where it lies when nothing has to be recovered first, else in a view of its own.
+/// Runs SQLite's check: where the database lies when nothing has to be recovered first, else in a view of its own.
 fn examine(
-    asked: &SqliteSearch<'_>,
+    of: RestoredDatabases<'_>,
     name: &[u8],
     path: &Path,
     files: &Files,
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
 ) -> Result<SqliteVerdict, JobStop> {
     let hot = is_valid_journal(path);
     if !hot && files.wal.is_none() && path.as_os_str().len() <= LONGEST_PATH {
-        return quick_check(path, How::Resting, ticket);
+        return quick_check(path, OpenMode::Resting, control);
     }
     if hot && is_journal_of_several(path) {
         let why = "its rollback journal is part of a transaction over several databases";
         return Ok(SqliteVerdict::Unclear(why.to_owned()));
     }
-    let view = match View::make(asked.scratch, path, name, hot, asked.keep_free, ticket) {
+    let view = match View::make(ViewOf { path, name, recover: hot }, &of.want.scratch, of.want.keep_free, control) {
         Ok(view) => view,
         Err(NoView::Stop(stop)) => return Err(stop),
         Err(NoView::Because(why)) => return Ok(SqliteVerdict::Unclear(why)),
     };
     let how = match (hot, files.wal.is_some()) {
-        (true, _) => How::Recovering,
-        (false, true) => How::WithLog,
-        (false, false) => How::Resting,
+        (true, _) => OpenMode::Recovering,
+        (false, true) => OpenMode::WithLog,
+        (false, false) => OpenMode::Resting,
     };
-    let verdict = quick_check(&view.main(), how, ticket);
+    let verdict = quick_check(&view.main(), how, control);
     view.remove()?;
     verdict
 }
@@ -226,7 +196,7 @@ enum Lack {
 
 /// Whether a database in WAL mode came without the log that holds its last writes.
 fn lacks_log(
-    asked: &SqliteSearch<'_>,
+    of: RestoredDatabases<'_>,
     name: &[u8],
     path: &Path,
     files: &Files,
@@ -237,7 +207,7 @@ fn lacks_log(
     if files.wal.is_some() || !header.wal_mode || name.is_empty() {
         return None;
     }
-    let source = asked.source.map(|source| Files::of(&below(source, name)));
+    let source = of.want.source.as_ref().map(|source| Files::of(&path_below(source, name)));
     // Of what changed since it was copied, the index may be older than the rest.
     let moved = source.is_some_and(|source| source != *files);
     if let Some(frames) = frames_not_in(path).filter(|_| !moved) {
@@ -252,7 +222,7 @@ fn lacks_log(
         return (wal.modified < main.changed)
             .then(|| Lack::Certain(format!("what it was copied from has one of {}", units::bytes(wal.size))));
     }
-    let live = Files::of(&below(asked.live?, name));
+    let live = Files::of(&path_below(of.want.live.as_ref()?, name));
     let (_, wal) = (live.main?, live.wal?);
     let size = units::bytes(wal.size);
     if main.size <= header.page_size {

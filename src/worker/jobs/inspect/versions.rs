@@ -1,150 +1,147 @@
-//! Finding the files by which data says which program wrote it.
+//! Finds the files by which data says which program wrote it.
 //!
-//! Data folders lie at the top of a volume or a few folders below; what lies deeper is not looked for, and a place of very
-//! many files is not walked to its end for it.
+//! Data folders lie at the top of a volume or a few folders below; what lies deeper is not looked at. Nothing in the data
+//! folder of a PostgreSQL, MariaDB or MySQL server is a version file but the server's own.
 
-use std::collections::VecDeque;
-use std::ffi::{CStr, CString};
-use std::mem::MaybeUninit;
+use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 
-use rustix::fs::{FileType, OFlags, RawDir, fstat};
+use rustix::fs::{AtFlags, FileType, OFlags, fstat, statat};
 use rustix::io::{Errno, read};
 
+use crate::archive::below;
 use crate::model::fingerprint::{VersionFile, VersionFileKind};
-use crate::worker::fs::open::{open_folder, open_quietly};
-use crate::worker::fs::scan::{look, open_root};
-use crate::worker::job::{JobControl, JobStop, shown};
-use crate::worker::protocol::RootKind;
+use crate::model::lock::{into_inner, lock};
+use crate::worker::fs::observe::{SeenEntry, TreeObserver};
+use crate::worker::fs::open::open_quietly;
+use crate::worker::job::{JobStop, shown};
 
-/// How many folders below the root are entered.
+/// How many folders may lie between the root and a version file.
 const DEPTH: usize = 4;
-/// Entries that are looked at.
-const MAX_ENTRIES: usize = 100_000;
-/// Marks that are told.
-const MAX_MARKS: usize = 100;
-/// Bytes of a mark that are read: a history of upgrades has some hundred for each.
+/// Version files in an answer; of more, those nearest to the root.
+const MAX_FILES: usize = 100;
+/// Data folders of servers that are remembered.
+const MAX_DATA_FOLDERS: usize = 10_000;
+/// Bytes of a version file that are read: a history of upgrades takes some hundred for each.
 const MAX_BYTES: usize = 16 * 1024;
-/// A `getdents` buffer.
-const LIST_BYTES: usize = 32 * 1024;
 
-/// The marks in `path`, in the order of the depth at which they lie.
-pub fn marks(path: &str, ticket: &JobControl) -> Result<Vec<VersionFile>, JobStop> {
-    let (root, _) = look(path)?;
-    if root != RootKind::Folder {
-        // A single file is no data folder.
-        return Ok(Vec::new());
-    }
-    let top = open_root(path, root)?;
-    let mut finder = Finder { marks: Vec::new(), entries: 0, ticket };
-    let mut waiting: VecDeque<Vec<CString>> = VecDeque::from([Vec::new()]);
-    while let Some(names) = waiting.pop_front() {
-        // What vanished, or cannot be opened, has nothing to say.
-        let Ok(folder) = reach(&top, &names) else { continue };
-        let below = finder.folder(&folder, &names)?;
-        if names.len() < DEPTH {
-            waiting.extend(below.into_iter().map(|name| [&names[..], &[name]].concat()));
-        }
-        if finder.entries >= MAX_ENTRIES || finder.marks.len() >= MAX_MARKS {
-            break;
-        }
-    }
-    Ok(finder.marks)
+/// Looks for version files.
+#[derive(Default)]
+pub struct VersionFileFinder(Mutex<FoundVersionFiles>);
+
+#[derive(Default)]
+struct FoundVersionFiles {
+    /// By depth and path.
+    files: BTreeMap<(usize, Vec<u8>), VersionFile>,
+    /// Data folders of servers that keep all their files to themselves.
+    data_folders: Vec<Vec<u8>>,
 }
 
-/// Opens a folder below `top`, never through a symlink.
-fn reach(top: &OwnedFd, names: &[CString]) -> Result<OwnedFd, Errno> {
-    let mut folder = open_folder(top, c".")?;
-    for name in names {
-        folder = open_folder(&folder, name)?;
+impl FoundVersionFiles {
+    /// Whether a file is one of those nearest to the root so far.
+    fn has_room(&self, key: &(usize, Vec<u8>)) -> bool {
+        self.files.len() < MAX_FILES || self.files.last_key_value().is_some_and(|(last, _)| key < last)
     }
-    Ok(folder)
+
+    /// Whether a server's data folder is above the file, or holds it and is another program's.
+    fn belongs_to_server(&self, path: &[u8], kind: VersionFileKind) -> bool {
+        let folder = folder_of(path);
+        self.data_folders.iter().any(|data| match below(folder, data) {
+            Some(rest) => !rest.is_empty() || kind == VersionFileKind::Redis,
+            None => false,
+        })
+    }
 }
 
-struct Finder<'a> {
-    marks: Vec<VersionFile>,
-    entries: usize,
-    ticket: &'a JobControl,
-}
-
-impl Finder<'_> {
-    /// Notes the marks of one folder; gives the names of the folders in it that are worth entering.
-    fn folder(&mut self, folder: &OwnedFd, path: &[CString]) -> Result<Vec<CString>, JobStop> {
-        let listed = self.list(folder)?;
-        let has =
-            |wanted: &CStr, kind: FileType| listed.iter().any(|(name, k)| name.as_c_str() == wanted && *k == kind);
-        if has(c"PG_VERSION", FileType::RegularFile)
-            && has(c"global", FileType::Directory)
-            && has(c"base", FileType::Directory)
-        {
-            self.note(VersionFileKind::Postgres, folder, path, c"PG_VERSION", first_line);
-            return Ok(Vec::new());
-        }
-        if has(c"ibdata1", FileType::RegularFile) {
-            // Each program writes one of these, and leaves alone those of the program that it took over from.
-            let history: [(&CStr, Reader); 3] = [
-                (c"mariadb_upgrade_info", first_line),
-                (c"mysql_upgrade_history", newest_of_history),
-                (c"mysql_upgrade_info", first_line),
-            ];
-            if let Some((name, reader)) = history.iter().find(|(name, _)| has(name, FileType::RegularFile)) {
-                self.note(VersionFileKind::MySql, folder, path, name, *reader);
-            }
-            return Ok(Vec::new());
-        }
-        let files = listed.iter().filter(|(_, kind)| *kind == FileType::RegularFile);
-        for (name, _) in files.filter(|(name, _)| may_be_dump(name.to_bytes())) {
-            self.note(VersionFileKind::Redis, folder, path, name, magic);
-        }
-        let folders = listed.into_iter().filter(|(_, kind)| *kind == FileType::Directory);
-        Ok(folders.map(|(name, _)| name).collect())
+impl VersionFileFinder {
+    /// The version files, those nearest to the root first.
+    pub fn finish(self) -> Vec<VersionFile> {
+        let mut found = into_inner(self.0);
+        let files = std::mem::take(&mut found.files);
+        let own = files.into_iter().filter(|((_, path), file)| !found.belongs_to_server(path, file.kind));
+        own.map(|(_, file)| file).collect()
     }
 
-    fn list(&mut self, folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, JobStop> {
-        let mut listed = Vec::new();
-        let mut buffer = [const { MaybeUninit::uninit() }; LIST_BYTES];
-        let mut entries = RawDir::new(folder, &mut buffer);
-        while let Some(Ok(entry)) = entries.next() {
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            self.entries += 1;
-            if self.entries % 1024 == 1 {
-                self.ticket.beat()?;
-            }
-            if self.entries > MAX_ENTRIES {
-                break;
-            }
-            let kind = match entry.file_type() {
-                FileType::Unknown => kind_of(folder, name),
-                known => known,
-            };
-            listed.push((name.to_owned(), kind));
+    fn note_data_folder(&self, path: &[u8]) {
+        let mut found = lock(&self.0);
+        if found.data_folders.len() < MAX_DATA_FOLDERS {
+            found.data_folders.push(folder_of(path).to_vec());
         }
-        Ok(listed)
     }
 
-    fn note(&mut self, kind: VersionFileKind, folder: &OwnedFd, path: &[CString], name: &CStr, reader: Reader) {
-        if self.marks.len() >= MAX_MARKS {
+    /// Notes what the file `name` beside an entry says. A file that cannot be read, or says something else, is none.
+    fn note_file(&self, entry: &SeenEntry<'_>, kind: VersionFileKind, name: &CStr, reader: Reader) {
+        let mut path = folder_of(entry.path()).to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.to_bytes());
+        let key = (entry.depth, path);
+        if !lock(&self.0).has_room(&key) {
             return;
         }
-        let Some(says) = beginning(folder, name).and_then(|bytes| reader(&bytes)) else { return };
-        let whole: Vec<&[u8]> = path.iter().map(|name| name.to_bytes()).chain([name.to_bytes()]).collect();
-        self.marks.push(VersionFile { kind, file: shown(&whole.join(&b'/')), says });
+        let Some(says) = read_beginning(entry.folder, name).and_then(|bytes| reader(&bytes)) else { return };
+        let mut found = lock(&self.0);
+        let file = VersionFile { kind, file: shown(&key.1), says };
+        found.files.insert(key, file);
+        if found.files.len() > MAX_FILES {
+            found.files.pop_last();
+        }
     }
 }
 
-/// On file systems that do not tell in the listing.
-fn kind_of(folder: &OwnedFd, name: &CStr) -> FileType {
-    let stat = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-    stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+impl TreeObserver for VersionFileFinder {
+    fn depth(&self) -> usize {
+        DEPTH
+    }
+
+    fn see(&self, entry: &SeenEntry<'_>) -> Result<(), JobStop> {
+        if entry.kind != FileType::RegularFile {
+            return Ok(());
+        }
+        let has = |name: &CStr, kind: FileType| kind_of(entry.folder, name) == Some(kind);
+        match entry.name.to_bytes() {
+            b"PG_VERSION" if has(c"global", FileType::Directory) && has(c"base", FileType::Directory) => {
+                self.note_data_folder(entry.path());
+                self.note_file(entry, VersionFileKind::Postgres, entry.name, first_line);
+            }
+            b"ibdata1" => {
+                self.note_data_folder(entry.path());
+                // Each program writes one of these, and leaves those of the program that it took over from.
+                let history: [(&CStr, Reader); 3] = [
+                    (c"mariadb_upgrade_info", first_line),
+                    (c"mysql_upgrade_history", newest_of_history),
+                    (c"mysql_upgrade_info", first_line),
+                ];
+                if let Some((name, reader)) = history.iter().find(|(name, _)| has(name, FileType::RegularFile)) {
+                    self.note_file(entry, VersionFileKind::MySql, name, *reader);
+                }
+            }
+            name if may_be_dump(name) => self.note_file(entry, VersionFileKind::Redis, entry.name, magic),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The path of the folder that holds an entry; empty for the root.
+fn folder_of(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|&byte| byte == b'/').map_or(b"", |end| &path[..end])
+}
+
+/// What is at a name of a folder; `None`: nothing that can be looked at.
+fn kind_of(folder: &OwnedFd, name: &CStr) -> Option<FileType> {
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(FileType::from_raw_mode(stat.st_mode))
 }
 
 /// What the first bytes of a file say.
 type Reader = fn(&[u8]) -> Option<String>;
 
-fn beginning(folder: &OwnedFd, name: &CStr) -> Option<Vec<u8>> {
+/// The first bytes of a regular file; `None` when it cannot be read.
+fn read_beginning(folder: &OwnedFd, name: &CStr) -> Option<Vec<u8>> {
     let file = open_quietly(folder, name, OFlags::empty()).ok()?;
     let stat = fstat(&file).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -200,6 +197,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::worker::fs::observe::observe;
+    use crate::worker::fs::root::open_root;
+    use crate::worker::job::JobControl;
+    use crate::worker::protocol::RootKind;
 
     fn write(root: &Path, path: &str, content: &str) {
         let path = root.join(path);
@@ -208,7 +209,10 @@ mod tests {
     }
 
     fn found(root: &Path) -> Vec<(VersionFileKind, String, String)> {
-        let marks = marks(root.to_str().unwrap(), &JobControl::default()).unwrap();
+        let finder = VersionFileFinder::default();
+        let root = open_root(root.to_str().unwrap(), RootKind::Folder).unwrap();
+        observe(root, &[&finder], 0, &JobControl::default()).unwrap();
+        let marks = finder.finish();
         let mut found: Vec<_> = marks.into_iter().map(|mark| (mark.kind, mark.file, mark.says)).collect();
         found.sort_by(|a, b| a.1.cmp(&b.1));
         found
@@ -272,7 +276,38 @@ mod tests {
         write(dir.path(), "ibdata1", "");
         write(dir.path(), "mysql_upgrade_info", "\u{1}\u{2}garbage");
         assert_eq!(found(dir.path()), []);
-        let file = dir.path().join("ibdata1");
-        assert_eq!(marks(file.to_str().unwrap(), &JobControl::default()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_lies_in_the_data_folder_of_a_server_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for folder in ["pg", "pg/old", "pg/base/backup"] {
+            write(root, &format!("{folder}/PG_VERSION"), "15\n");
+            write(root, &format!("{folder}/base/1/x"), "");
+            write(root, &format!("{folder}/global/x"), "");
+        }
+        write(root, "pg/dump.rdb", "REDIS0010");
+        write(root, "pg/sub/dump.rdb", "REDIS0010");
+        write(root, "maria/ibdata1", "");
+        write(root, "maria/x/dump.rdb", "REDIS0010");
+        write(root, "pg2/dump.rdb", "REDIS0010");
+        let expected = [
+            mark(VersionFileKind::Postgres, "pg/PG_VERSION", "15"),
+            mark(VersionFileKind::Redis, "pg2/dump.rdb", "REDIS0010"),
+        ];
+        assert_eq!(found(root), expected);
+    }
+
+    #[test]
+    fn of_very_many_those_nearest_to_the_root_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..MAX_FILES {
+            write(dir.path(), &format!("a/{number}/dump.rdb"), "REDIS0010");
+        }
+        write(dir.path(), "z/dump.rdb", "REDIS0011");
+        let found = found(dir.path());
+        assert_eq!(found.len(), MAX_FILES);
+        assert!(found.iter().any(|(_, file, _)| file == "z/dump.rdb"));
     }
 }

@@ -10,22 +10,21 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pwrite};
 
+use super::archive_stream::ArchiveStream;
 use super::chain::{Blocked, Chain, OMIT};
-use super::room::Room;
-use super::{Archive, UnpackBounds, dangerous, named};
+use super::room::{Room, UnpackBounds};
 use crate::archive::{Entry, Kind, escapes};
 use crate::model::event::Amount;
 use crate::model::sampled::Sampled;
+use crate::worker::expected::manifest::Manifest;
+use crate::worker::fs::digest::Digester;
 use crate::worker::fs::meta::{self, Lost, Metadata, Xattrs};
-use crate::worker::fs::open::{unwritable, words};
-use crate::worker::job::{JobControl, JobStop, short};
-use crate::worker::jobs::copy::open_target;
-use crate::worker::jobs::inspect::inventory::contents::Digester;
-use crate::worker::jobs::inspect::inventory::manifest::Manifest;
+use crate::worker::fs::open::{error_text, unwritable};
+use crate::worker::fs::root::{SINGLE_FILE, open_volume};
+use crate::worker::fs::stat::file_type;
+use crate::worker::job::{JobControl, JobStop, short, short_path};
 use crate::worker::protocol::{Failure, RootKind, Route, Unpacked};
 
-/// The name under which a route that is a file lands in its volume.
-const FILE: &[u8] = b"file";
 /// Longest path: what the kernel takes at once, and with it every program that is to find the file again.
 const MAX_PATH: usize = 4096;
 /// Longest part of a path that is shown.
@@ -54,7 +53,7 @@ impl<'a> RouteVolume<'a> {
         bounds: UnpackBounds,
         ticket: &'a JobControl,
     ) -> Result<RouteVolume<'a>, JobStop> {
-        let root = open_target(&route.to)?;
+        let root = open_volume(&route.to)?;
         meta::forget_inherited(&root);
         let mut room = Room::new(bounds);
         room.expect(&root, 0)?;
@@ -79,7 +78,7 @@ impl<'a> RouteVolume<'a> {
         entry: &Entry,
         path: &[u8],
         first: Option<&[u8]>,
-        archive: &mut Archive<'_, impl Read>,
+        archive: &mut ArchiveStream<'_, impl Read>,
     ) -> Result<(), JobStop> {
         if escapes(path) {
             return Err(dangerous(
@@ -111,7 +110,7 @@ impl<'a> RouteVolume<'a> {
         &mut self,
         entry: &Entry,
         first: Option<&[u8]>,
-        archive: &mut Archive<'_, impl Read>,
+        archive: &mut ArchiveStream<'_, impl Read>,
     ) -> Result<(), JobStop> {
         match (&entry.kind, self.root) {
             (Kind::Folder, None | Some(RootKind::Folder)) => {
@@ -124,7 +123,7 @@ impl<'a> RouteVolume<'a> {
             (Kind::File, None | Some(RootKind::File)) => {
                 self.root = Some(RootKind::File);
                 self.manifest.root_is_file = true;
-                self.make(entry, FILE, FILE, first, archive)
+                self.make(entry, SINGLE_FILE.to_bytes(), SINGLE_FILE.to_bytes(), first, archive)
             }
             (Kind::Folder, _) => Err(dangerous(&entry.path, "is a folder here and was a file before".to_owned())),
             (Kind::File, _) => Err(dangerous(&entry.path, "is a file here and was a folder before".to_owned())),
@@ -143,7 +142,7 @@ impl<'a> RouteVolume<'a> {
             .chain
             .root()
             .try_clone()
-            .map_err(|error| Failure::Unwritable { path: named(b""), error: error.to_string() })?;
+            .map_err(|error| Failure::Unwritable { path: short_path(b""), error: error.to_string() })?;
         let (lost, manifest) = (&mut self.lost, &mut self.manifest);
         let left = self.chain.finish(&mut |path, refused| {
             manifest.mark_unsupported(path, &refused);
@@ -174,7 +173,7 @@ impl<'a> RouteVolume<'a> {
         match error {
             Errno::LOOP | Errno::NOTDIR => dangerous(
                 &entry.path,
-                format!("would be written through {}, which is no folder but {}", named(&path), self.found(&path)),
+                format!("would be written through {}, which is no folder but {}", short_path(&path), self.found(&path)),
             ),
             error => self.unwritable(&path, error),
         }
@@ -186,7 +185,7 @@ impl<'a> RouteVolume<'a> {
         let Some((name, folders)) = parts.split_last() else { return "the root".to_owned() };
         let Ok(parent) = self.chain.reach(folders) else { return "something else".to_owned() };
         match readlinkat(parent.folder(), *name, Vec::new()) {
-            Ok(to) => format!("a symlink to {}", named(to.as_bytes())),
+            Ok(to) => format!("a symlink to {}", short_path(to.as_bytes())),
             Err(_) => "a file".to_owned(),
         }
     }
@@ -198,7 +197,7 @@ impl<'a> RouteVolume<'a> {
         path: &[u8],
         name: &[u8],
         first: Option<&[u8]>,
-        archive: &mut Archive<'_, impl Read>,
+        archive: &mut ArchiveStream<'_, impl Read>,
     ) -> Result<(), JobStop> {
         self.room.expect(self.chain.root(), entry.stored)?;
         match &entry.kind {
@@ -228,7 +227,8 @@ impl<'a> RouteVolume<'a> {
         let mkdir = |folder: &OwnedFd| mkdirat(folder, name, Mode::RWXU);
         match mkdir(self.chain.here()) {
             Ok(()) => self.folders += 1,
-            Err(Errno::EXIST) if self.look(path, name)?.is_some_and(|stat| kind(&stat) == FileType::Directory) => {}
+            Err(Errno::EXIST) if self.look(path, name)?.is_some_and(|stat| file_type(&stat) == FileType::Directory) => {
+            }
             Err(Errno::EXIST) => {
                 self.fresh(entry, path, name, mkdir)?;
                 self.folders += 1;
@@ -245,13 +245,13 @@ impl<'a> RouteVolume<'a> {
         entry: &Entry,
         path: &[u8],
         name: &[u8],
-        archive: &mut Archive<'_, impl Read>,
+        archive: &mut ArchiveStream<'_, impl Read>,
     ) -> Result<(), JobStop> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = self.fresh(entry, path, name, |folder| openat(folder, name, flags, Mode::RUSR | Mode::WUSR))?;
         let mut end = 0;
         let mut digester = self.contents.then(Digester::default);
-        while let Some((offset, piece)) = archive.piece()? {
+        while let Some((offset, piece)) = archive.next_piece()? {
             let length = piece.len() as u64;
             self.room.take(self.chain.root(), length)?;
             if let Some(digester) = &mut digester {
@@ -277,11 +277,12 @@ impl<'a> RouteVolume<'a> {
     /// Makes another name of the file at `first`.
     fn link(&mut self, entry: &Entry, path: &[u8], name: &[u8], first: &[u8], at: u64) -> Result<(), JobStop> {
         let Kind::HardLink(target) = &entry.kind else { return Ok(()) };
-        let another = |what: String| dangerous(&entry.path, format!("is another name of {}, {what}", named(target)));
+        let another =
+            |what: String| dangerous(&entry.path, format!("is another name of {}, {what}", short_path(target)));
         let missing = || Failure::Corrupt {
-            entry: named(&entry.path),
+            entry: short_path(&entry.path),
             at,
-            error: format!("it is another name of {}, which the archive does not hold before it", named(target)),
+            error: format!("it is another name of {}, which the archive does not hold before it", short_path(target)),
         };
         let parts = first.split(|&byte| byte == b'/').collect::<Vec<_>>();
         let (last, folders) = parts.split_last().expect("a path has a component");
@@ -289,7 +290,7 @@ impl<'a> RouteVolume<'a> {
             Ok(reached) => reached,
             Err(Blocked { path: through, error: Errno::LOOP | Errno::NOTDIR }) => {
                 let what = self.found(&through);
-                return Err(another(format!("which leads through {}, no folder but {what}", named(&through))));
+                return Err(another(format!("which leads through {}, no folder but {what}", short_path(&through))));
             }
             Err(Blocked { error: Errno::NOENT, .. }) => return Err(missing().into()),
             Err(Blocked { path, error }) => return Err(self.unwritable(&path, error)),
@@ -300,7 +301,7 @@ impl<'a> RouteVolume<'a> {
             Err(error) => return Err(self.unwritable(first, error)),
         };
         // The volume was empty: what is there was written by this job.
-        if !matches!(kind(&stat), FileType::RegularFile | FileType::Symlink) {
+        if !matches!(file_type(&stat), FileType::RegularFile | FileType::Symlink) {
             return Err(another("which is neither a file nor a symlink".to_owned()));
         }
         // The name that it has already: removing it would remove the file.
@@ -324,7 +325,7 @@ impl<'a> RouteVolume<'a> {
             other => return other.map_err(|error| self.unwritable(path, error)),
         }
         if let Some(there) = self.look(path, name)? {
-            let is_folder = kind(&there) == FileType::Directory;
+            let is_folder = file_type(&there) == FileType::Directory;
             let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
             match unlinkat(self.chain.here(), name, flags) {
                 Ok(()) if is_folder => self.folders = self.folders.saturating_sub(1),
@@ -381,7 +382,7 @@ impl<'a> RouteVolume<'a> {
     }
 
     fn shown_root(&self) -> String {
-        named(self.prefix)
+        short_path(self.prefix)
     }
 
     fn unwritable(&self, path: &[u8], error: Errno) -> JobStop {
@@ -389,8 +390,9 @@ impl<'a> RouteVolume<'a> {
     }
 }
 
-fn kind(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(stat.st_mode)
+/// The failure of an entry that would do harm; `what` it would do is said with a verb.
+pub fn dangerous(path: &[u8], what: String) -> JobStop {
+    Failure::Unsafe { path: short_path(path), error: what }.into()
 }
 
 /// As much of a path as is shown.
@@ -413,6 +415,6 @@ fn write(file: &OwnedFd, piece: &[u8], offset: u64) -> Result<(), Errno> {
 /// Metadata that the file system refused.
 fn note(lost: &mut Sampled<String>, path: &[u8], refused: Vec<Lost>) {
     for Lost { what, error } in refused {
-        lost.add(|| short(format!("{what} on {}: {}", named(path), words(error))));
+        lost.add(|| short(format!("{what} on {}: {}", short_path(path), error_text(error))));
     }
 }

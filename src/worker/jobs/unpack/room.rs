@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use super::UnpackBounds;
-use crate::worker::fs::scan::free_bytes;
+use crate::worker::fs::open::unreadable;
+use crate::worker::fs::space::free_bytes;
 use crate::worker::job::JobStop;
 use crate::worker::protocol::Failure;
 
@@ -11,6 +11,17 @@ use crate::worker::protocol::Failure;
 const UNSEEN: u64 = 64 * 1024 * 1024;
 /// What an entry takes on most file systems beside its content.
 const ENTRY_BYTES: u64 = 4096;
+
+/// What an archive may ask for; 0 is no bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnpackBounds {
+    /// Bytes of content for a route.
+    pub max_bytes: u64,
+    /// Entries, the ones that are not wanted included.
+    pub max_entries: u64,
+    /// Bytes to be left free on the file system of a route.
+    pub keep_free: u64,
+}
 
 /// How much may be written to a place.
 #[derive(Debug)]
@@ -59,7 +70,7 @@ impl Room {
         if more <= self.unseen {
             return Ok(());
         }
-        let free = free_bytes(top)?;
+        let free = free_bytes(top).map_err(|error| unreadable(b"", error))?;
         let bytes = more.saturating_add(self.bounds.keep_free);
         if bytes > free {
             return Err(Failure::NoSpace { bytes, free }.into());

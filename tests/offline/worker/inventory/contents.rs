@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 
 use super::*;
-use rehearsa::worker::jobs::inspect::inventory::contents::{Digest, Digester};
+use rehearsa::worker::fs::digest::{Digest, Digester};
 
 /// Longer than what is read at a time, and no multiple of a block.
 const LONG: usize = 600_001;
@@ -237,18 +237,16 @@ fn what_the_kernel_copied_is_compared_side_by_side() {
 #[test]
 fn contents_that_nobody_asks_for_are_neither_noted_nor_read() {
     let field = Field::new();
-    let (to, ticket) = (text(&field.to("")), JobControl::default());
+    let (to, control) = (text(&field.to("")), Arc::<JobControl>::default());
     let archive = Archive::of([file("a", "content")]).finish();
-    let route = Route { prefix: Vec::new(), to: to.clone(), contents: false };
+    let route = Route { prefix: Vec::new(), to, contents: false };
     let unpacked = unpack_and_note(&[route], UnpackBounds::default(), Cursor::new(archive), &JobControl::default());
     let manifest = unpacked.unwrap().remove(0).1;
     assert_eq!(manifest.content(0), None);
     write(&field.to("a"), 0, b"C");
-    let filled = FilledVolumes::default();
-    filled.note(to.clone(), Expected::Unpacked(manifest));
-    let inventory = filled.inventory(&to, false, &ticket).expect("it was noted").unwrap();
+    let inventory = field.inventory_of(Expected::Unpacked(manifest), false, &control);
     nothing(&inventory);
-    assert_eq!((inventory.compared, ticket.amount().bytes), (None, 0));
+    assert_eq!((inventory.compared, control.amount().bytes), (None, 0));
 
     let field = Field::new();
     fs::write(field.from("a"), "content").unwrap();
@@ -256,10 +254,9 @@ fn contents_that_nobody_asks_for_are_neither_noted_nor_read() {
     let (_, source) = copy_and_note(&from, &to, [0; 2], false, &JobControl::default(), &()).unwrap();
     assert_eq!(source.contents.len(), 0);
     write(&field.to("a"), 0, b"C");
-    filled.note(to.clone(), Expected::Copied(source));
-    let inventory = filled.inventory(&to, false, &ticket).expect("it was noted").unwrap();
+    let inventory = field.inventory_of(Expected::Copied(source), false, &control);
     nothing(&inventory);
-    assert_eq!((inventory.compared, ticket.amount().bytes), (None, 0));
+    assert_eq!((inventory.compared, control.amount().bytes), (None, 0));
 }
 
 fn digest(pieces: &[(u64, &[u8])]) -> Digest {

@@ -9,17 +9,18 @@ use std::io::Cursor;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::fs::{XattrFlags, lremovexattr, lsetxattr};
 
 use rehearsa::model::sampled::Sampled;
+use rehearsa::worker::expected::manifest::Manifest;
+use rehearsa::worker::expected::{CopySource, Expected, FilledVolumes};
 use rehearsa::worker::job::JobControl;
 use rehearsa::worker::jobs::copy::copy_and_note;
-use rehearsa::worker::jobs::inspect::inventory::copied::{SKEW, UnchangedSince, compare_since};
-use rehearsa::worker::jobs::inspect::inventory::manifest::Manifest;
-use rehearsa::worker::jobs::inspect::inventory::owners::owners;
-use rehearsa::worker::jobs::inspect::inventory::{CopySource, Expected, FilledVolumes};
-use rehearsa::worker::protocol::{Inventory, Route};
+use rehearsa::worker::jobs::inspect::manifest::copied::{SKEW, UnchangedSince, compare_since};
+use rehearsa::worker::jobs::inspect::tree::inspect;
+use rehearsa::worker::protocol::{InspectJob, InspectWants, Inventory, ManifestWant, Route};
 
 use super::unpack::faithful::{ACL, odd};
 use crate::support::archives::{self, Archive, Made, file, folder, hard_link, pack};
@@ -68,11 +69,24 @@ impl Field {
     }
 
     fn inventory(&self, known: Expected) -> Inventory {
-        let (filled, to) = (FilledVolumes::default(), text(&self.to("")));
-        filled.note(to.clone(), known);
-        let inventory = filled.inventory(&to, true, &JobControl::default()).expect("it was noted").unwrap();
-        assert!(filled.inventory(&to, true, &JobControl::default()).is_none(), "it is asked for once");
-        inventory
+        self.inventory_of(known, true, &Arc::default())
+    }
+
+    fn inventory_of(&self, known: Expected, contents: bool, control: &Arc<JobControl>) -> Inventory {
+        let (filled, volume) = (FilledVolumes::default(), text(&self.to("")));
+        filled.note(volume.clone(), known);
+        let manifest = Some(ManifestWant { volume: volume.clone(), contents });
+        let job = self.job(InspectWants { manifest, ..InspectWants::default() });
+        let inspected = inspect(&job, &filled, control).unwrap();
+        assert!(filled.take(&volume).is_none(), "it is asked for once");
+        inspected.inventory.expect("it was asked for")
+    }
+
+    /// An inspection of the volume or, if it holds nothing else, of the single file in it.
+    fn job(&self, wants: InspectWants) -> InspectJob {
+        let only_file = self.to("file").is_file() && fs::read_dir(self.to("")).unwrap().count() == 1;
+        let path = if only_file { self.to("file") } else { self.to("") };
+        InspectJob { path: text(&path), max_entries: 0, wants }
     }
 
     /// What is found after an archive was unpacked.
@@ -430,7 +444,11 @@ fn owners_are_counted_the_one_with_most_first() {
         chown(field.from(name), Some(uid), None).unwrap();
     }
     chown(field.from(""), Some(6), Some(7)).unwrap();
-    let counted = |bound| owners(&text(&field.from("")), bound, &JobControl::default()).unwrap();
+    let counted = |max_entries| {
+        let wants = InspectWants { owners: true, ..InspectWants::default() };
+        let job = InspectJob { path: text(&field.from("")), max_entries, wants };
+        inspect(&job, &FilledVolumes::default(), &Arc::default()).unwrap().owners.unwrap()
+    };
     let all = counted(0);
     assert_eq!((all.root, all.users, all.complete), ((6, 7), vec![(5, 3), (6, 2), (0, 1)], true));
     assert!(!counted(2).complete);

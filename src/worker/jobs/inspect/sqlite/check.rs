@@ -20,7 +20,7 @@ const STEPS: i32 = 2000;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum OpenMode {
     /// Nothing is beside it that matters, and nobody writes to it: nothing is written, no lock is taken.
     Resting,
     /// Read with the log beside it. The index of the log is made beside it, the database is not written.
@@ -46,14 +46,14 @@ pub enum SqliteVerdict {
 }
 
 /// Asks SQLite whether the file is whole.
-pub fn quick_check(path: &Path, how: How, ticket: &Arc<JobControl>) -> Result<SqliteVerdict, JobStop> {
+pub fn quick_check(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> Result<SqliteVerdict, JobStop> {
     let verdict = open(path, how, ticket).and_then(|connection| ask(&connection));
     // A stop shows as one error among others.
     ticket.beat()?;
     Ok(verdict.unwrap_or_else(|error| of_error(&error)))
 }
 
-fn open(path: &Path, how: How, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
+fn open(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
     let connection = connect(path, how, ticket)?;
     connection.collation_needed(any_collation)?;
     // What a program's own functions decide cannot be decided here.
@@ -62,13 +62,13 @@ fn open(path: &Path, how: How, ticket: &Arc<JobControl>) -> rusqlite::Result<Con
 }
 
 /// Opens a database in a way that changes nothing of it, and so that it ends when the job is stopped.
-pub(super) fn connect(path: &Path, how: How, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
     let access = match how {
-        How::Resting | How::WithLog => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        How::Recovering => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        OpenMode::Resting | OpenMode::WithLog => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        OpenMode::Recovering => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(uri(path, how == How::Resting), flags)?;
+    let mut connection = Connection::open_with_flags(uri(path, how == OpenMode::Resting), flags)?;
     let ticket = Arc::clone(ticket);
     connection.progress_handler(STEPS, Some(move || ticket.beat().is_err()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

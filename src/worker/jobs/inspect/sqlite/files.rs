@@ -5,6 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+/// Longest path that SQLite opens, with room for the name of its journal.
+pub const LONGEST_PATH: usize = 480;
 /// How a rollback journal begins that has not been played back or put to rest.
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// The version in every index of a write-ahead log.

@@ -7,7 +7,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, Row};
 
-use super::check::{How, connect, damages, words};
+use super::check::{OpenMode, connect, damages, words};
 use crate::worker::job::{JobControl, JobStop};
 
 /// Bytes that SQLite may use for what a query sorts and joins, well below what the worker may.
@@ -64,7 +64,13 @@ pub enum QueryResult {
 }
 
 /// Asks a database, and counts rows up to `most`.
-pub fn ask(path: &Path, how: How, query: &str, most: u64, ticket: &Arc<JobControl>) -> Result<QueryResult, JobStop> {
+pub fn ask(
+    path: &Path,
+    how: OpenMode,
+    query: &str,
+    most: u64,
+    ticket: &Arc<JobControl>,
+) -> Result<QueryResult, JobStop> {
     let said = connect(path, how, ticket).and_then(|mut connection| {
         restrict(&mut connection)?;
         read(&connection, query, most.max(1))

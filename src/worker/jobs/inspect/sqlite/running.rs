@@ -14,13 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::LONGEST_PATH;
-use super::check::How;
-use super::files::{Files, Header, beside, is_journal_of_several, is_valid_journal};
+use super::check::OpenMode;
+use super::files::{Files, Header, LONGEST_PATH, beside, is_journal_of_several, is_valid_journal};
 use super::query::{QueryResult, ask};
-use super::view::{NoView, View};
+use super::view::{NoView, View, ViewOf};
 use crate::worker::fs::resolve::{Resolved, resolve};
-use crate::worker::fs::scan::look;
+use crate::worker::fs::root::stat_root;
 use crate::worker::job::{JobControl, JobStop, short};
 use crate::worker::protocol::{Queried, QueryJob, RootKind};
 
@@ -39,7 +38,7 @@ pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, J
         Ok(Resolved::Missing(path)) => return Ok(Queried::Missing { path: short(path.display().to_string()) }),
         Err(error) => return Ok(Queried::NotAsked { why: format!("its path cannot be followed: {error}") }),
     };
-    match look(&path.display().to_string())?.0 {
+    match stat_root(&path.display().to_string())?.0 {
         RootKind::File => {}
         RootKind::Folder => return Ok(Queried::NotAsked { why: "it is a folder".to_owned() }),
         RootKind::Socket | RootKind::Other => return Ok(Queried::NotAsked { why: "it is no file".to_owned() }),
@@ -94,22 +93,22 @@ fn once(
     let (query, rows) = (question.query.as_str(), question.rows);
     let has_log = signs.files.wal.is_some();
     if !signs.hot && !has_log && path.as_os_str().len() <= LONGEST_PATH {
-        return ask(path, How::Resting, query, rows, ticket).map(Ok);
+        return ask(path, OpenMode::Resting, query, rows, ticket).map(Ok);
     }
     if signs.hot && is_journal_of_several(path) {
         let why = "it is in the middle of a transaction over several databases";
         return Ok(Err(NoAnswer::NotNow(why.to_owned())));
     }
-    let view =
-        match View::make(&question.scratch, path, question.path.as_bytes(), signs.hot, question.keep_free, ticket) {
-            Ok(view) => view,
-            Err(NoView::Stop(stop)) => return Err(stop),
-            Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
-        };
+    let of = ViewOf { path, name: question.path.as_bytes(), recover: signs.hot };
+    let view = match View::make(of, &question.scratch, question.keep_free, ticket) {
+        Ok(view) => view,
+        Err(NoView::Stop(stop)) => return Err(stop),
+        Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
+    };
     let how = match (signs.hot, has_log) {
-        (true, _) => How::Recovering,
-        (false, true) => How::WithLog,
-        (false, false) => How::Resting,
+        (true, _) => OpenMode::Recovering,
+        (false, true) => OpenMode::WithLog,
+        (false, false) => OpenMode::Resting,
     };
     let said = ask(&view.main(), how, query, rows, ticket);
     view.remove()?;

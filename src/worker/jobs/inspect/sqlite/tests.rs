@@ -11,12 +11,13 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
-use super::check::{How, SqliteVerdict, quick_check};
-use super::view::View;
-use super::{SqliteSearch, check};
+use super::check::{OpenMode, SqliteVerdict, quick_check};
+use super::view::{View, ViewOf};
 use crate::model::sampled::Sampled;
+use crate::worker::expected::FilledVolumes;
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{DatabaseFinding, Databases};
+use crate::worker::jobs::inspect::tree::inspect;
+use crate::worker::protocol::{DatabaseFinding, Databases, InspectJob, InspectWants, SqliteWant};
 
 const ROWS: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
     CREATE INDEX by_text ON notes (text);
@@ -62,16 +63,23 @@ fn everything(root: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64, u32, u64)> {
     all
 }
 
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn check(path: &Path, want: SqliteWant, control: &Arc<JobControl>) -> Result<Databases, JobStop> {
+    let wants = InspectWants { sqlite: Some(want), ..InspectWants::default() };
+    let job = InspectJob { path: text(path), max_entries: 0, wants };
+    Ok(inspect(&job, &FilledVolumes::default(), control)?.databases.unwrap())
+}
+
 /// What a check says, which changed nothing.
 fn asked(root: &Path, source: Option<&Path>, live: Option<&Path>, keep_free: u64) -> Databases {
     // Folders from before the check, so that a new time would show.
     fs::File::open(root).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::new(1_500_000_000, 5)).unwrap();
     let before = everything(root);
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let (path, source, live) = (text(root), source.map(text), live.map(text));
-    let asked =
-        SqliteSearch { path: &path, scratch: &path, source: source.as_deref(), live: live.as_deref(), keep_free };
-    let databases = check(asked, &Arc::new(JobControl::default())).unwrap();
+    let want = SqliteWant { scratch: text(root), source: source.map(text), live: live.map(text), keep_free };
+    let databases = check(root, want, &Arc::new(JobControl::default())).unwrap();
     assert_eq!(everything(root), before, "the check changed something");
     databases
 }
@@ -126,9 +134,8 @@ fn a_tree_without_databases_has_none() {
 fn a_mount_that_is_a_file_is_checked() {
     let (folder, path) = one("delete");
     let check = |path: &Path| {
-        let (path, scratch) = (path.to_str().unwrap(), folder.path().to_str().unwrap());
-        let asked = SqliteSearch { path, scratch, source: None, live: None, keep_free: 0 };
-        check(asked, &Arc::new(JobControl::default())).unwrap()
+        let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0 };
+        check(path, want, &Arc::new(JobControl::default())).unwrap()
     };
     all_sound(&check(&path), 1);
     overwrite(&path, 4096, &[0xff; 64]);
@@ -145,10 +152,11 @@ fn what_is_in_the_log_belongs_to_the_database() {
     all_sound(&of(copy.path()), 1);
     // The tables are in the log only.
     let ticket = Arc::new(JobControl::default());
-    let at_rest = quick_check(&path, How::Resting, &ticket).unwrap();
+    let at_rest = quick_check(&path, OpenMode::Resting, &ticket).unwrap();
     assert!(matches!(at_rest, SqliteVerdict::Sound { has_tables: false, .. }), "{at_rest:?}");
-    let view = View::make(copy.path().to_str().unwrap(), &path, b"app.db", false, 0, &ticket).ok().unwrap();
-    let with_log = quick_check(&view.main(), How::WithLog, &ticket).unwrap();
+    let of_view = ViewOf { path: &path, name: b"app.db", recover: false };
+    let view = View::make(of_view, &text(copy.path()), 0, &ticket).ok().unwrap();
+    let with_log = quick_check(&view.main(), OpenMode::WithLog, &ticket).unwrap();
     assert!(matches!(with_log, SqliteVerdict::Sound { has_tables: true, .. }), "{with_log:?}");
     view.remove().unwrap();
     copied(&live, &path, &["-shm"]);
@@ -373,8 +381,7 @@ fn a_job_that_is_stopped_ends() {
     let (folder, _path) = one("delete");
     let ticket = Arc::new(JobControl::default());
     ticket.cancel();
-    let path = folder.path().to_str().unwrap();
-    let asked = SqliteSearch { path, scratch: path, source: None, live: None, keep_free: 0 };
-    assert!(matches!(check(asked, &ticket), Err(JobStop::Cancelled)));
-    assert!(matches!(quick_check(&folder.path().join("app.db"), How::Resting, &ticket), Err(JobStop::Cancelled)));
+    let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0 };
+    assert!(matches!(check(folder.path(), want, &ticket), Err(JobStop::Cancelled)));
+    assert!(matches!(quick_check(&folder.path().join("app.db"), OpenMode::Resting, &ticket), Err(JobStop::Cancelled)));
 }

@@ -12,8 +12,9 @@ use rustix::io::Errno;
 use super::files::beside;
 use crate::model::units;
 use crate::worker::fs::content::{CopyTrouble, Unsupported, copy_content};
-use crate::worker::fs::open::{is_gone, open_quietly, unreadable, unwritable, words};
-use crate::worker::fs::scan::{allocated, free_bytes};
+use crate::worker::fs::open::{error_text, is_gone, open_quietly, unreadable, unwritable};
+use crate::worker::fs::space::free_bytes;
+use crate::worker::fs::stat::allocated;
 use crate::worker::job::{JobControl, JobStop};
 
 /// The database's name in its view.
@@ -47,22 +48,25 @@ pub struct View {
     open: bool,
 }
 
+/// The database that a view shows.
+#[derive(Clone, Copy)]
+pub struct ViewOf<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// Its name in messages.
+    pub name: &'a [u8],
+    /// SQLite will write to the view's database; else it only reads it.
+    pub recover: bool,
+}
+
 impl View {
-    /// Makes one of the database at `path` (`name` for people). With `recover` SQLite will write to the database, else only
-    /// read it.
-    pub fn make(
-        scratch: &str,
-        path: &Path,
-        name: &[u8],
-        recover: bool,
-        keep_free: u64,
-        ticket: &JobControl,
-    ) -> Result<View, NoView> {
+    /// Makes a view in the folder `scratch`, where `keep_free` bytes stay free.
+    pub fn make(of: ViewOf<'_>, scratch: &str, keep_free: u64, control: &JobControl) -> Result<View, NoView> {
         let because =
-            |error: Errno| NoView::Because(format!("there is no scratch room to recover it in: {}", words(error)));
+            |error: Errno| NoView::Because(format!("there is no scratch room to recover it in: {}", error_text(error)));
         let root = open_quietly(CWD, scratch, OFlags::DIRECTORY).map_err(because)?;
         let mut view = View::begin(root, scratch).map_err(because)?;
-        let made = view.fill(path, name, recover, keep_free, ticket);
+        let made = view.fill(of, keep_free, control);
         if let Err(error) = made {
             view.clear()?;
             return Err(error);
@@ -89,27 +93,29 @@ impl View {
         Err(Errno::EXIST)
     }
 
-    fn fill(&self, path: &Path, name: &[u8], recover: bool, keep_free: u64, ticket: &JobControl) -> Result<(), NoView> {
+    fn fill(&self, of: ViewOf<'_>, keep_free: u64, control: &JobControl) -> Result<(), NoView> {
+        let ViewOf { path, name, recover } = of;
         // A second name of the database is enough to read it by; it cannot be had across file systems and mounts.
         let linked = !recover && linkat(CWD, path, CWD, self.main(), AtFlags::empty()).is_ok();
         if !linked {
-            self.copy(path, &self.main(), name, keep_free, ticket)?;
+            self.copy(path, &self.main(), name, keep_free, control)?;
         }
         let brought = if recover { &["-wal", "-journal"][..] } else { &["-wal"] };
         for suffix in brought {
-            self.copy(&beside(path, suffix), &beside(&self.main(), suffix), name, keep_free, ticket)?;
+            self.copy(&beside(path, suffix), &beside(&self.main(), suffix), name, keep_free, control)?;
         }
         Ok(())
     }
 
-    fn copy(&self, from: &Path, to: &Path, name: &[u8], keep_free: u64, ticket: &JobControl) -> Result<(), NoView> {
+    fn copy(&self, from: &Path, to: &Path, name: &[u8], keep_free: u64, control: &JobControl) -> Result<(), NoView> {
         let source = match open_quietly(CWD, from, OFlags::empty()) {
             Ok(source) => source,
             Err(error) if is_gone(error) => return Ok(()),
             Err(error) => return Err(unreadable(name, error).into()),
         };
         let stat = fstat(&source).map_err(|error| unreadable(name, error))?;
-        let (needed, free) = (allocated(&stat), free_bytes(&self.root)?);
+        let free = free_bytes(&self.root).map_err(|error| unreadable(b"", error))?;
+        let needed = allocated(&stat);
         if needed.saturating_add(keep_free) > free {
             let why = format!(
                 "recovering it needs {} of scratch room, and {} are free, of which {} stay so",
@@ -125,9 +131,9 @@ impl View {
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::RUSR | Mode::WUSR,
         );
-        let because = |error| NoView::Because(format!("its scratch copy could not be written: {}", words(error)));
+        let because = |error| NoView::Because(format!("its scratch copy could not be written: {}", error_text(error)));
         let target = target.map_err(because)?;
-        let copied = copy_content(&source, &target, &stat, &Unsupported::default(), false, ticket);
+        let copied = copy_content(&source, &target, &stat, &Unsupported::default(), false, control);
         copied.map(drop).map_err(|trouble| match trouble {
             CopyTrouble::Source(error) => unreadable(name, error).into(),
             CopyTrouble::Target(error) => because(error),

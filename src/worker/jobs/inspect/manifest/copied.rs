@@ -14,21 +14,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::contents::{self, Unread, digest};
-use super::manifest::attribute;
-use super::{Contents, CopySource, Findings, kind, kind_word, mode, owner, size};
+use super::contents::{Unread, digest_file, same_content};
+use super::differences::{ComparedEntries, Differences};
 use crate::model::lock::lock;
+use crate::worker::expected::manifest::attribute;
+use crate::worker::expected::{ContentDigests, CopySource};
 use crate::worker::fs::meta::{self, Xattrs};
 use crate::worker::fs::mounts::mounted_at;
 use crate::worker::fs::open::{changed, is_gone, open_quietly, unreadable};
-use crate::worker::fs::scan::{look, names, open_root};
+use crate::worker::fs::root::{SINGLE_FILE, open_root, open_volume, stat_root};
+use crate::worker::fs::stat::{file_id, file_type, kind_word, link_count, mode, owner, size};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::jobs::copy::open_target;
 use crate::worker::protocol::{Failure, Inventory, RootKind};
 
-/// The name under which a mount that is a file lands in its volume.
-const FILE: &CStr = c"file";
 /// File systems that note the time of every change, a move included, by this kernel's own clock.
 const BY_OUR_CLOCK: [&str; 11] =
     ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs"];
@@ -69,8 +68,8 @@ pub fn compare_since(
     ticket: &JobControl,
 ) -> Result<Inventory, JobStop> {
     let CopySource { from, refused, contents: noted, .. } = source;
-    let (root, mut stat) = look(from)?;
-    let target = open_target(path)?;
+    let (root, mut stat) = stat_root(from)?;
+    let target = open_volume(path)?;
     let checker = Checker {
         ticket,
         refuses: |what: &str| refused.contains(what),
@@ -80,14 +79,14 @@ pub fn compare_since(
         same: Mutex::default(),
         noted,
         read: Mutex::default(),
-        findings: Findings::default(),
+        differences: Differences::default(),
     };
     let target_stat = match root {
         RootKind::Folder => {
             let top = open_root(from, root)?;
             stat = fstat(&top).map_err(|error| unreadable(b"", error))?;
             let copy = fstat(&target).map_err(|error| unreadable(b"", error))?;
-            checker.findings.tally(&copy);
+            checker.differences.count_owner(&copy);
             if checker.is_sure(&stat, false) {
                 checker.same(b"", &stat, &copy);
                 checker.attributes(b"", meta::xattrs_of(&top), || meta::xattrs_of(&target))?;
@@ -97,22 +96,27 @@ pub fn compare_since(
             copy
         }
         RootKind::File => {
-            let copy = statat(&target, FILE, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(b"", error))?;
-            checker.findings.tally(&copy);
+            let copy =
+                statat(&target, SINGLE_FILE, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(b"", error))?;
+            checker.differences.count_owner(&copy);
             let (own, sure) = (open_root(from, root)?, checker.is_sure(&stat, false));
             if sure {
                 checker.same(b"", &stat, &copy);
-                checker.attributes(b"", meta::xattrs_of(&own), || meta::xattrs_at(&target, FILE))?;
+                checker.attributes(b"", meta::xattrs_of(&own), || meta::xattrs_at(&target, SINGLE_FILE))?;
             }
-            let open_copy = || open_quietly(&target, FILE, OFlags::empty());
+            let open_copy = || open_quietly(&target, SINGLE_FILE, OFlags::empty());
             checker.content(b"", [&stat, &copy], sure, || Ok(own), open_copy)?;
             copy
         }
         RootKind::Socket | RootKind::Other => return Err(Failure::WrongKind { root }.into()),
     };
-    let Checker { entries, unsure, findings, .. } = checker;
-    let compared = rested.content.map(|_| ticket);
-    Ok(findings.inventory(entries.into_inner(), unsure.into_inner(), &target_stat, compared))
+    let Checker { entries, unsure, differences, .. } = checker;
+    let entries = ComparedEntries {
+        expected: entries.into_inner(),
+        changed_since: unsure.into_inner(),
+        contents: rested.content.is_some(),
+    };
+    Ok(differences.into_inventory(entries, &target_stat))
 }
 
 struct Checker<'a, R> {
@@ -126,10 +130,10 @@ struct Checker<'a, R> {
     /// Files of several names, and under which number their copies are kept.
     same: Mutex<HashMap<(u64, u64), (u64, u64)>>,
     /// What was read for files when they were copied.
-    noted: &'a Contents,
+    noted: &'a ContentDigests,
     /// Files of several names whose content was compared, and their copies.
     read: Mutex<HashSet<[(u64, u64); 2]>>,
-    findings: Findings,
+    differences: Differences,
 }
 
 /// A folder of the source.
@@ -160,30 +164,30 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
 
     /// Compares what a stat tells of an entry and its copy.
     fn same(&self, path: &[u8], own: &Stat, copy: &Stat) {
-        if kind(own) != kind(copy) {
-            let words = format_args!("is {} instead of {}", kind_word(kind(copy)), kind_word(kind(own)));
-            return self.findings.content(path, words);
+        if file_type(own) != file_type(copy) {
+            let words = format_args!("is {} instead of {}", kind_word(file_type(copy)), kind_word(file_type(own)));
+            return self.differences.add_content(path, words);
         }
-        match kind(own) {
+        match file_type(own) {
             FileType::RegularFile if size(own) != size(copy) => {
                 let words = format_args!("has {} B instead of {} B", size(copy), size(own));
-                self.findings.content(path, words);
+                self.differences.add_content(path, words);
             }
             FileType::CharacterDevice | FileType::BlockDevice if own.st_rdev != copy.st_rdev => {
-                self.findings.content(path, "is another device");
+                self.differences.add_content(path, "is another device");
             }
             _ => {}
         }
         if !(self.refuses)("owner") {
-            self.findings.owner(path, owner(copy), owner(own));
+            self.differences.compare_owner(path, owner(copy), owner(own));
         }
-        if kind(own) != FileType::Symlink && !(self.refuses)("mode") {
-            self.findings.mode(path, mode(copy), mode(own));
+        if file_type(own) != FileType::Symlink && !(self.refuses)("mode") {
+            self.differences.compare_mode(path, mode(copy), mode(own));
         }
-        if kind(own) != FileType::Directory && names(own) > 1 && !(self.refuses)("hard link") {
-            let here = (copy.st_dev, copy.st_ino);
-            if *lock(&self.same).entry((own.st_dev, own.st_ino)).or_insert(here) != here {
-                self.findings.metadata(path, "is a file of its own instead of one of several names of one");
+        if file_type(own) != FileType::Directory && link_count(own) > 1 && !(self.refuses)("hard link") {
+            let here = file_id(copy);
+            if *lock(&self.same).entry(file_id(own)).or_insert(here) != here {
+                self.differences.add_metadata(path, "is a file of its own instead of one of several names of one");
             }
         }
     }
@@ -198,23 +202,28 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         target: impl FnOnce() -> Result<OwnedFd, Errno>,
     ) -> Result<(), JobStop> {
         let Some(rested) = self.rested.content else { return Ok(()) };
-        let told = sure && (kind(own), size(own)) != (kind(copy), size(copy));
-        let here = (copy.st_dev, copy.st_ino);
+        let told = sure && (file_type(own), size(own)) != (file_type(copy), size(copy));
+        let here = file_id(copy);
         let noted = self.noted.get(&here);
-        if told || kind(copy) != FileType::RegularFile || !sure && noted.is_none() {
+        if told || file_type(copy) != FileType::RegularFile || !sure && noted.is_none() {
             return Ok(());
         }
-        let is_known = || !lock(&self.read).insert([(own.st_dev, own.st_ino), here]);
-        if names(copy) > 1 && is_known() {
+        let is_known = || !lock(&self.read).insert([file_id(own), here]);
+        if link_count(copy) > 1 && is_known() {
             return Ok(());
         }
         if size(copy) > 0 {
             let copied = target().map_err(|error| unreadable(path, error))?;
+            let progress = |bytes| {
+                self.differences.count_bytes(bytes);
+                self.ticket.add(0, bytes);
+                self.ticket.beat()
+            };
             let same = match noted {
-                Some(noted) => digest(&copied, copy, self.ticket).map(|found| found == *noted),
+                Some(noted) => digest_file(&copied, copy, &progress).map(|found| found == *noted),
                 None => match source() {
                     Ok(source) => {
-                        let same = contents::same(&copied, &source, [copy, own], self.ticket);
+                        let same = same_content([&copied, &source], [copy, own], &progress);
                         let after = fstat(&source).map_err(|error| unreadable(path, error))?;
                         let rests = last_change(own) < rested && !changed(own, &after);
                         if !rests && matches!(same, Ok(false)) {
@@ -228,13 +237,13 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
             };
             match same {
                 Ok(true) => {}
-                Ok(false) => self.findings.content(path, "has other content than its source"),
+                Ok(false) => self.differences.add_content(path, "has other content than its source"),
                 Err(Unread::Source(error)) if is_gone(error) => return Ok(()),
                 Err(Unread::Copy(error) | Unread::Source(error)) => return Err(unreadable(path, error)),
                 Err(Unread::Stop(stop)) => return Err(stop),
             }
         }
-        self.findings.compared();
+        self.differences.count_file();
         Ok(())
     }
 
@@ -257,7 +266,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
             let found = copy.iter().find(|(other, _)| other == name).and_then(|(_, value)| kept(value));
             let shown = name.to_string_lossy();
             if kept(value).is_some() && found != kept(value) && !(self.refuses)(&shown) {
-                self.findings.metadata(path, format_args!("lacks {shown}, or has another"));
+                self.differences.add_metadata(path, format_args!("lacks {shown}, or has another"));
             }
         }
         Ok(())
@@ -291,17 +300,17 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
             Ok(copy) => copy,
             Err(error) if is_gone(error) => {
                 if sure {
-                    self.findings.content(&path, "is missing, with all that is in it");
+                    self.differences.add_content(&path, "is missing, with all that is in it");
                 }
                 return Ok((None, note));
             }
             Err(error) => return Err(unreadable(&path, error)),
         };
         above.matched.fetch_add(1, Ordering::Relaxed);
-        self.findings.tally(&copy);
+        self.differences.count_owner(&copy);
         let target = match self.reopen(&parent.open.target, name) {
             Ok(target) => target,
-            Err(_) if kind(&copy) != FileType::Directory => None,
+            Err(_) if file_type(&copy) != FileType::Directory => None,
             Err(stop) => return Err(stop),
         };
         if sure {
@@ -341,16 +350,16 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
         let copy = match statat(target, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(copy) => copy,
             Err(error) if is_gone(error) => {
-                let special = !matches!(kind(&own), FileType::RegularFile | FileType::Symlink);
+                let special = !matches!(file_type(&own), FileType::RegularFile | FileType::Symlink);
                 if sure && !(special && (self.refuses)("special file")) {
-                    self.findings.content(&path(), "is missing");
+                    self.differences.add_content(&path(), "is missing");
                 }
                 return Ok(());
             }
             Err(error) => return Err(unreadable(&path(), error)),
         };
         above.matched.fetch_add(1, Ordering::Relaxed);
-        self.findings.tally(&copy);
+        self.differences.count_owner(&copy);
         let open = |folder| open_quietly(folder, name, OFlags::empty());
         if !sure {
             return match self.rested.content {
@@ -360,12 +369,12 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
         }
         let path = path();
         self.same(&path, &own, &copy);
-        if kind(&own) == FileType::Symlink && kind(&copy) == FileType::Symlink {
+        if file_type(&own) == FileType::Symlink && file_type(&copy) == FileType::Symlink {
             let leads = |folder| readlinkat(folder, name, Vec::new()).map_err(|error| unreadable(&path, error));
             let (own, copy) = (leads(source)?, leads(target)?);
             if own != copy {
                 let words = format_args!("leads to {} instead of {}", copy.to_string_lossy(), own.to_string_lossy());
-                self.findings.content(&path, words);
+                self.differences.add_content(&path, words);
             }
         }
         self.attributes(&path, meta::xattrs_at(source, name), || meta::xattrs_at(target, name))?;
@@ -387,7 +396,7 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
         }
         let extra = found.saturating_sub(branch.note.matched.load(Ordering::Relaxed));
         if extra > 0 {
-            self.findings.content(&branch.path(), format_args!("holds {extra} that its source does not"));
+            self.differences.add_content(&branch.path(), format_args!("holds {extra} that its source does not"));
         }
         Ok(())
     }

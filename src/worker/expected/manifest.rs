@@ -1,58 +1,61 @@
-//! What an archive says should be in a volume, kept small: some 60 bytes an entry (16 more where contents are compared) and, as
-//! long as there are not too many, its path. It is written down as the entries are put into place, so what a later entry replaces is replaced here. Of an archive of
-//! more entries than the worker has memory for, nothing is kept: then there is only their number and size to go by.
+//! The entries of an archive that should be in a volume, kept small: about 60 bytes an entry (76 where contents are
+//! compared) and, as long as there are not too many, its path.
+//!
+//! It is written while the entries are put into place, so a later entry of the same path replaces an earlier one. Of
+//! an archive with more entries than the worker has memory for nothing is kept: then only the number and the size of
+//! its entries are compared.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use super::contents::Digest;
 use crate::archive::{Entry, Kind};
+use crate::worker::fs::digest::Digest;
 use crate::worker::fs::meta::{Lost, Xattrs};
 
-/// Bytes of paths that are kept, so that what is missing can be named.
+/// Bytes of paths that are kept, so that messages can name what is missing.
 const MAX_NAMES: usize = 64 * 1024 * 1024;
 /// Entries that fit into the worker's memory.
 const MAX_ENTRIES: usize = 6_000_000;
-/// Attributes that fit into it; more are not compared.
+/// Attributes that fit into the worker's memory; more are not compared.
 const MAX_ATTRIBUTES: usize = 8_000_000;
-/// No path is kept.
+/// Stands for a path that was not kept.
 const NO_NAME: u32 = u32::MAX;
-/// A file of which so much is holes is not expected to take its whole size.
+/// A file with at least this many bytes of holes is not expected to take its whole size on the disk.
 pub const HOLES: u64 = 64 * 1024;
 
 /// What should be in a volume.
 #[derive(Debug, Default)]
 pub struct Manifest {
-    /// Keyed by chance: no archive can be written so that two of its paths meet.
+    /// Keyed at random, so that no archive can be written whose paths collide.
     hasher: RandomState,
     slots_by_path: HashMap<u64, u32>,
     slots: Vec<Slot>,
     inodes: Vec<ExpectedEntry>,
-    /// What stands for the content of each, as far as that is known.
+    /// Digests of the contents, by inode; zeros where none was noted.
     contents: Vec<Digest>,
     attributes: Vec<Box<[u64]>>,
     attribute_count: usize,
     names: Vec<u8>,
-    /// How many manifests share the memory there is; 0 is one.
+    /// How many manifests share the worker's memory; 0 counts as one.
     among: usize,
-    /// The archive has too many entries.
+    /// The archive has too many entries: nothing is expected.
     given_up: bool,
-    /// What should be there is a file and no folder.
+    /// The volume holds a single file.
     pub root_is_file: bool,
 }
 
-/// A path.
+/// An expected path.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     inode: u32,
     name: u32,
 }
 
-/// What is expected at one path, or at several that are names of one file.
+/// What is expected at a path, or at several paths that are names of one file.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpectedEntry {
-    /// A file's size; of a symlink a hash of where it leads.
+    /// Size of a file in bytes; for a symlink a hash of its target.
     pub size: u64,
     /// User.
     pub uid: u32,
@@ -86,19 +89,19 @@ pub enum EntryKind {
 }
 
 impl ExpectedEntry {
-    /// The owner, where it counts.
+    /// User and group; `None` where the file system cannot keep them.
     pub fn owner(&self) -> Option<(u32, u32)> {
         (!self.any_owner).then_some((self.uid, self.gid))
     }
 
-    /// The permission bits, where they count.
+    /// The permission bits; `None` where the file system cannot keep them, and for a symlink.
     pub fn mode(&self) -> Option<u32> {
         (!self.any_mode).then_some(self.mode.into())
     }
 }
 
 impl Manifest {
-    /// One of so many that are kept at a time.
+    /// One of `among` manifests that are kept at the same time.
     pub fn one_of(among: usize) -> Manifest {
         Manifest { among, ..Manifest::default() }
     }
@@ -107,8 +110,8 @@ impl Manifest {
         all / self.among.max(1)
     }
 
-    /// An entry was put at `path`, with these of its attributes and without what the file system refused. `first` is the path of
-    /// the file that it is another name of, if it is one.
+    /// Notes that an entry was put at `path` with these attributes, except for what the file system refused (`lost`).
+    /// `first`: the path of the file that a hard link is another name of.
     pub fn note(&mut self, entry: &Entry, path: &[u8], first: Option<&[u8]>, xattrs: &Xattrs, lost: &[Lost]) {
         if self.given_up {
             return;
@@ -153,7 +156,7 @@ impl Manifest {
         self.place(path, inode);
     }
 
-    /// The file system refused this of what was noted at `path`.
+    /// Notes that the file system refused some metadata of what was noted at `path`.
     pub fn mark_unsupported(&mut self, path: &[u8], lost: &[Lost]) {
         let Some(slot) = self.slot(path) else { return };
         let inode = self.slots[slot].inode as usize;
@@ -162,13 +165,13 @@ impl Manifest {
                 "owner" => self.inodes[inode].any_owner = true,
                 "mode" => self.inodes[inode].any_mode = true,
                 "times" => {}
-                // Which of them is not told apart here: none is asked for.
+                // One refused attribute: none of this file is compared.
                 _ => self.inodes[inode].attributes = 0,
             }
         }
     }
 
-    /// The file at `path` was noted, and this stands for its content.
+    /// Notes the digest of the file that was noted at `path`.
     pub fn note_content(&mut self, path: &[u8], digest: Digest) {
         let Some(slot) = self.slot(path) else { return };
         let inode = self.slots[slot].inode as usize;
@@ -178,12 +181,12 @@ impl Manifest {
         self.contents[inode] = digest;
     }
 
-    /// What stands for the content of the file of this number; of one that is none it says nothing.
+    /// The digest of an expected file; `None` where none was noted.
     pub fn content(&self, inode: usize) -> Option<&Digest> {
         self.contents.get(inode)
     }
 
-    /// Hashes of the attributes that are to be there, as an index.
+    /// Keeps the hashes of the expected attributes; returns their index.
     fn keep(&mut self, xattrs: &Xattrs, lost: &[Lost]) -> u32 {
         let taken = xattrs.iter().filter(|(name, _)| !lost.iter().any(|lost| *lost.what == *name.to_string_lossy()));
         let hashes: Box<[u64]> = taken.filter_map(|(name, value)| self.attribute(name.to_bytes(), value)).collect();
@@ -198,7 +201,7 @@ impl Manifest {
         u32::try_from(self.attributes.len() - 1).unwrap_or(0)
     }
 
-    /// An attribute as it is compared; `None` when it says nothing that would be there.
+    /// The hash by which an attribute is compared; `None` when the attribute is never kept.
     pub fn attribute(&self, name: &[u8], value: &[u8]) -> Option<u64> {
         attribute(name, value).map(|comparable| self.hasher.hash_one((name, comparable)))
     }
@@ -226,22 +229,22 @@ impl Manifest {
         at
     }
 
-    /// A hash of a path or of where a symlink leads.
+    /// A hash of a path or of a symlink's target.
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         self.hasher.hash_one(bytes)
     }
 
-    /// Nothing is expected, because too much is.
+    /// Whether the archive had too many entries to be noted.
     pub fn is_given_up(&self) -> bool {
         self.given_up
     }
 
-    /// How many paths there should be.
+    /// How many paths are expected.
     pub fn paths(&self) -> usize {
         self.slots.len()
     }
 
-    /// The number of a path; `None` when nothing is expected there.
+    /// The number of an expected path; `None` when nothing is expected there.
     pub fn slot(&self, path: &[u8]) -> Option<usize> {
         self.slots_by_path.get(&self.hash(path)).map(|slot| *slot as usize)
     }
@@ -252,12 +255,12 @@ impl Manifest {
         (inode, &self.inodes[inode])
     }
 
-    /// The attributes that are to be there, as [`Manifest::attribute`] gives them.
+    /// The expected attributes, as [`Manifest::attribute`] gives them.
     pub fn attributes(&self, expected: &ExpectedEntry) -> &[u64] {
         self.attributes.get(expected.attributes as usize).map_or(&[], |hashes| hashes)
     }
 
-    /// The path of this number, where it was kept.
+    /// The path of this number; `None` where it was not kept.
     pub fn name(&self, slot: usize) -> Option<&[u8]> {
         let at = self.slots[slot].name;
         if at == NO_NAME {
@@ -267,8 +270,8 @@ impl Manifest {
         rest.get(..u16::from_le_bytes(*length).into())
     }
 
-    /// How many names each file has, by its number.
-    pub fn names_of_inodes(&self) -> Vec<u32> {
+    /// How many names each file should have, by its number.
+    pub fn link_counts(&self) -> Vec<u32> {
         let mut names = vec![0; self.inodes.len()];
         for slot in &self.slots {
             names[slot.inode as usize] += 1;
@@ -277,9 +280,9 @@ impl Manifest {
     }
 }
 
-/// What of an attribute is the same wherever it is kept; `None` when it is kept nowhere. The kernel takes rights apart: what the
-/// mode says, too, follows the mode, and a list that says no more than that is dropped. Of a capability the head says in which
-/// form it is kept.
+/// The part of an attribute that is the same on every file system; `None` when it is kept on none. The kernel splits
+/// up access lists: what the mode says as well follows the mode, and a list that says no more than the mode is
+/// dropped. The head of a capability says in which form it is stored.
 pub fn attribute(name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
     const HEAD: usize = 4;
     const RIGHT: usize = 8;

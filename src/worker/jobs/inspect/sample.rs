@@ -1,0 +1,79 @@
+//! One file of a fingerprint: what is noted of it, and how it is found again.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags, statx};
+use rustix::io::{Errno, pread};
+
+use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Sample};
+use crate::worker::fs::open::open_quietly;
+
+/// Bytes at either end of a file that are compared.
+const END: usize = 4096;
+
+/// Whether a file may vanish without loss: a cache, a log, a lock.
+pub fn is_disposable(path: &[u8]) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let mut parts = lower.rsplit(|byte| *byte == b'/');
+    let name = parts.next().unwrap_or_default();
+    let endings: [&[u8]; 6] = [b".log", b".tmp", b".pid", b".lock", b".lck", b".sock"];
+    endings.iter().any(|ending| name.ends_with(ending))
+        || parts.any(|part| DISPOSABLE_FOLDERS.iter().any(|folder| folder.as_bytes() == part))
+}
+
+/// A hash that stands for a path or a content.
+pub fn hash(bytes: &[u8]) -> u64 {
+    let hash = blake3::hash(bytes);
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
+}
+
+/// A hash of the inode and, where the file system knows it, the time of birth: an inode is given to another file at once.
+pub fn identity(stat: &Statx) -> u64 {
+    let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let birth = if has_birth { (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) } else { (0, 0) };
+    hash(format!("{} {} {}", stat.stx_ino, birth.0, birth.1).as_bytes())
+}
+
+/// The metadata of a regular file, without opening it; `None` for anything else, or nothing.
+pub fn stat_file(folder: &OwnedFd, name: &CStr) -> Option<Statx> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
+    (FileType::from_raw_mode(stat.stx_mode.into()) == FileType::RegularFile).then_some(stat)
+}
+
+/// Reads `bytes` of a file from an offset on, until the buffer is full or the file ends.
+pub fn read_at(file: &OwnedFd, bytes: usize, from: u64) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; bytes];
+    let mut filled = 0;
+    while filled < bytes {
+        match pread(file, &mut buffer[filled..], from + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    buffer.truncate(filled);
+    Some(buffer)
+}
+
+/// What is noted of a file; `None` when it cannot be read.
+pub fn sample_file(folder: &OwnedFd, name: &CStr, path: &[u8]) -> Option<Sample> {
+    let stat = stat_file(folder, name)?;
+    let file = open_quietly(folder, name, OFlags::empty()).ok()?;
+    let mut ends = read_at(&file, END, 0)?;
+    let mut start = [0; 4];
+    let known = ends.len().min(start.len());
+    start[..known].copy_from_slice(&ends[..known]);
+    if stat.stx_size > END as u64 {
+        ends.extend(read_at(&file, END, stat.stx_size.saturating_sub(END as u64))?);
+    }
+    Some(Sample {
+        path: hash(path),
+        size: stat.stx_size,
+        start: u32::from_le_bytes(start),
+        content: hash(&ends),
+        identity: identity(&stat),
+    })
+}
