@@ -1,4 +1,5 @@
-//! As much of an ELF file as tells what it needs to run: its loader, its own name as a library, the libraries it names.
+//! Reads from an ELF file what it needs to run: its loader, its own name as a library, and the libraries that it
+//! names.
 
 /// What an executable or shared object says of itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::protocol::{Answer, Failure};
 use crate::docker::DockerError;
 
-/// The worker did not do its job for a reason of its own.
+/// The worker itself, its image or its container failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The engine refused something.
@@ -24,16 +24,16 @@ pub enum WorkerError {
     Stopped {
         /// Its exit code, when it is known.
         exit_code: Option<i64>,
-        /// The last it wrote on standard error.
+        /// The end of its standard error.
         stderr: String,
     },
-    /// Nothing was heard of it for this long.
+    /// The worker has said nothing for this long.
     #[error("the worker has said nothing for {0:?}")]
     Silent(Duration),
-    /// The stream that it was to be given broke off.
+    /// The stream for the worker broke off.
     #[error("reading what the worker was to unpack: {0}")]
     Source(#[source] std::io::Error),
-    /// It said something that is not in the protocol.
+    /// The worker said something that is not in the protocol.
     #[error("the worker said something unexpected: {0}")]
     Garbled(String),
 }

@@ -25,7 +25,7 @@ const IMPORTED: &str = "io.rehearsa.worker.imported";
 const SPARED: i64 = 3600;
 /// Folders that an engine mounts something on.
 const FOLDERS: [&str; 5] = ["dev", "etc", "proc", "sys", "tmp"];
-/// Pieces of the image on their way to the engine: at most this many of this size.
+/// Most pieces of the image on their way to the engine, and the bytes of each.
 const PIECES: usize = 4;
 const PIECE: usize = 256 * 1024;
 
@@ -205,7 +205,7 @@ fn hash(parts: &[Part]) -> Result<String, WorkerError> {
         let read = || -> io::Result<()> {
             let mut file = File::open(&part.from)?;
             let path = part.path.as_os_str().as_encoded_bytes();
-            // Lengths go in as well, so that no two sets of parts run together to the same bytes.
+            // Lengths are hashed as well, so that no two sets of parts give the same bytes.
             hasher.update(&(path.len() as u64).to_le_bytes()).update(path);
             hasher.update(&file.metadata()?.len().to_le_bytes());
             let mut piece = vec![0; PIECE];
@@ -266,7 +266,7 @@ fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
     header
 }
 
-/// Hands on what is written, waiting while the engine is slower.
+/// Passes on what is written, and waits while the engine is slower.
 struct Pieces(mpsc::Sender<io::Result<Vec<u8>>>);
 
 impl Write for Pieces {

@@ -1,7 +1,8 @@
 //! The worker: rehearsa itself in a throw-away container, next to the data.
 //!
-//! [`protocol`] is what client and worker say to each other; [`client`] starts one, [`image`] makes the image it is
-//! started from; the other modules run inside it. Those are written for Linux, where every engine runs its containers.
+//! [`protocol`] is the protocol between client and worker, [`client`] starts a worker, [`image`] makes the image that
+//! it is started from. The other modules run inside the worker; they are written for Linux, where every engine runs
+//! its containers.
 
 pub mod client;
 mod elf;

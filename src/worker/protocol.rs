@@ -1,6 +1,7 @@
-//! What client and worker say to each other: one JSON object a line, requests on the worker's standard input, replies on
-//! its standard output. Only the bytes after a [`Request::Data`] are no such line. Client and worker are always the same
-//! build (the image is tagged by content), so there is no version to negotiate.
+//! The protocol between client and worker: one JSON object a line, requests on the worker's standard input, replies
+//! on its standard output. Only the bytes after a [`Request::Data`] are no such line.
+//!
+//! Client and worker are always the same build (the image is tagged by content), so there is no version to negotiate.
 
 mod answers;
 mod failure;
@@ -23,7 +24,7 @@ pub use jobs::{
 /// Longest piece of a stream, in bytes.
 pub const MAX_DATA: u32 = 1024 * 1024;
 
-/// What a client asks of a worker.
+/// A request of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub enum Request {
@@ -34,8 +35,8 @@ pub enum Request {
         /// The job.
         job: Job,
     },
-    /// The next piece of the stream of a job: its bytes come after the line. A piece of no bytes is the end. Pieces for a
-    /// job that has ended are thrown away.
+    /// The next piece of the stream of a job; its bytes follow the line. An empty piece is the end of the stream.
+    /// Pieces for a job that has ended are thrown away.
     Data {
         /// The job's number.
         id: u64,
@@ -49,27 +50,27 @@ pub enum Request {
     },
 }
 
-/// What a worker says of a job.
+/// A reply of the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The job's number; 0 in the greeting, and in a refusal of a request that could not be read.
     pub id: u64,
-    /// What the worker says.
+    /// Its content.
     pub message: Message,
 }
 
-/// A message. `Ready` comes once, before any other; `Progress` may come many times (at most a few a second); every other
-/// message ends its job.
+/// The content of a reply. `Ready` comes once, before any other. `Progress` may come many times, at most a few a
+/// second. Every other message ends its job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "message", content = "with", rename_all = "kebab-case")]
 pub enum Message {
     /// The worker runs and takes jobs.
     Ready,
-    /// The job goes on. Sent at least every 2 s while anything moves, so that silence means that the worker is stuck.
+    /// The job goes on. Sent at least every 2 s while anything moves, so silence means that the worker is stuck.
     Progress {
         /// How far the job is.
         amount: Amount,
-        /// Of how much, where that is known.
+        /// The amount of all work; `None` where it is not known.
         total: Option<Amount>,
     },
     /// The job is done.

@@ -30,7 +30,7 @@ use crate::model::lock::lock;
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_millis(250);
-/// Longest request.
+/// Longest request, in bytes.
 const MAX_LINE: u64 = 1024 * 1024;
 /// Most jobs at a time.
 const MAX_JOBS: usize = 64;
@@ -38,7 +38,7 @@ const MAX_JOBS: usize = 64;
 /// A running job.
 struct Running {
     ticket: Arc<JobControl>,
-    /// Where its stream goes, if it takes one and that has not ended.
+    /// Where its stream goes; `None` when it takes none, or when its stream has ended.
     filler: Option<StreamSender>,
 }
 
@@ -85,7 +85,7 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
                     return ExitCode::FAILURE;
                 }
             }
-            // What follows it is no request.
+            // The bytes that follow are no request.
             Ok(Request::Data { length, .. }) => {
                 output.say(0, refused(format!("a piece of {length} bytes")));
                 return ExitCode::FAILURE;
@@ -165,7 +165,7 @@ fn supervise<W: Write>(
 ) -> Message {
     let (done, end) = channel();
     let (work, filled) = (Arc::clone(ticket), Arc::clone(filled));
-    // Whatever it does from here on is reported.
+    // Everything that the job does from here on is reported.
     let mut pulse = ticket.pulse();
     let spawned = std::thread::Builder::new().spawn(move || {
         // The receiver waits for this or for the end of the thread.
@@ -179,7 +179,7 @@ fn supervise<W: Write>(
             Ok(Ok(answer)) => return Message::Done(answer),
             Ok(Err(JobStop::Failed(failure))) => return Message::Failed(failure),
             Ok(Err(JobStop::Cancelled | JobStop::Enough)) => return Message::Cancelled,
-            // The thread ended without a word: it panicked, and standard error says where.
+            // The thread panicked; standard error says where.
             Err(RecvTimeoutError::Disconnected) => return refused("the job broke off".to_owned()),
             Err(RecvTimeoutError::Timeout) => {
                 let now = ticket.pulse();

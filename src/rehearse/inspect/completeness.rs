@@ -1,5 +1,5 @@
-//! Is everything there, with the right owners? Compares a restored place with the backup's manifest, and its owners
-//! with those of the live mount: the backup itself may have been made as the wrong user.
+//! Judges whether everything came back with the right owners: by the differences to the backup's manifest, and by the
+//! owners of the live mount, since the backup itself may have been made as the wrong user.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Against, Compared};
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// What could not be compared is not said to have been.
+    /// Contents that could not be compared are not said to have been.
     #[test]
     fn what_was_compared_of_the_contents_is_told() {
         let told =

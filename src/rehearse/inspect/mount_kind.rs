@@ -1,5 +1,5 @@
-//! Is a bind mount still what it was: a file, or a folder? Docker creates an empty folder in place of a file that it is
-//! to mount and does not find, and tells nobody.
+//! Checks that a bind mount is still what it was, a file or a folder. Docker creates an empty folder in place of a
+//! file that it is to mount and does not find, and tells nobody.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::{Mount, MountOrigin};

@@ -1,5 +1,5 @@
-//! Is the restored data still there once the service is well, and does the service use it? A service that deleted it,
-//! ignored it or initialised new data beside it looks just as healthy.
+//! Checks that the restored data is still there once the service is well, and that the service uses it. A service
+//! that deleted it, ignored it or initialised new data beside it looks just as healthy.
 //!
 //! What a service writes, moves, rotates and cleans up in an ordinary start is no loss. A loss is one of these:
 //!
@@ -30,7 +30,7 @@ pub(in crate::rehearse) fn places_to_look_at(booted: &Booted) -> impl Iterator<I
     kept.filter_map(|mounted| Some((mounted, mounted.place.inspected.fingerprint.as_ref()?)))
 }
 
-/// Sees whether the restored data of a mount is still there. The worker that restored it looks again: keeping it costs
+/// Checks that the restored data of a mount is still there. The worker that restored it looks again: to keep it costs
 /// less than another container.
 pub(in crate::rehearse) async fn is_still_there(
     name: &ServiceName,

@@ -16,7 +16,7 @@ const LISTED: usize = 5;
 pub(super) enum Similarity {
     /// They have a name in common, or one of them has none.
     Alike,
-    /// They have none in common, and the part of the backup was chosen by its name: a warning.
+    /// They have none in common, and the part of the backup was chosen by its name: only a warning.
     Doubtful(Diagnosis),
     /// They have none in common, and the part was chosen only because there is no other.
     Wrong(Diagnosis),

@@ -1,4 +1,4 @@
-//! Does the image read data of this version? Found out before the boot: a program may spoil data of another version,
+//! Checks before the boot that the image can read data of this version: a program may spoil data of another version,
 //! and at best it exits with a message that only experts understand.
 //!
 //! The image's environment and labels tell the version of its program. Where they do not, or where that version does
@@ -28,7 +28,8 @@ const WORDS: (usize, usize) = (50, 16 * 1024);
 /// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
 
-/// Whether the data that was restored for a service is of a version that its image is known not to read.
+/// Checks the version of the data that was restored for a service. The error is a version that its image is known not
+/// to read.
 pub(in crate::rehearse) async fn fits_image(
     cx: &StackContext,
     plan: &ServicePlan,
@@ -193,7 +194,8 @@ fn program_word(kind: VersionFileKind) -> &'static str {
     }
 }
 
-/// Images that are made for bringing data from one version to another: pgautoupgrade, and those that hold two servers.
+/// Whether an image is made for bringing data from one version to another: pgautoupgrade, and images with two
+/// servers.
 fn upgrades_by_itself(kind: VersionFileKind, words: &ImageMetadata) -> bool {
     kind == VersionFileKind::Postgres && ["PGTARGET", "PGBINOLD"].iter().any(|name| words.var(name).is_some())
 }

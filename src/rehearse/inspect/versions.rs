@@ -10,15 +10,15 @@ use crate::model::fingerprint::{VersionFile, VersionFileKind};
 /// A program that keeps data, and its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rehearse) struct Program {
-    /// Which.
+    /// The program.
     pub name: ProgramName,
-    /// As the image tells it, for people.
+    /// As the image tells it, for messages.
     pub version: String,
     major: u32,
     minor: u32,
 }
 
-/// Programs whose data is known by its marks.
+/// Programs whose data has version files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rehearse) enum ProgramName {
     Postgres,
@@ -29,7 +29,7 @@ pub(in crate::rehearse) enum ProgramName {
 }
 
 impl ProgramName {
-    /// What it calls itself.
+    /// Its name in messages.
     pub fn title(self) -> &'static str {
         match self {
             ProgramName::Postgres => "PostgreSQL",
@@ -40,7 +40,7 @@ impl ProgramName {
         }
     }
 
-    /// The marks that its data bears.
+    /// The kind of version files in its data.
     pub fn marks(self) -> VersionFileKind {
         match self {
             ProgramName::Postgres => VersionFileKind::Postgres,
@@ -60,7 +60,7 @@ impl Program {
         Some(Self { name, version: plain.to_owned(), major, minor })
     }
 
-    /// What is compared: PostgreSQL's series are `9.6` and `15`, the others' `11.4`.
+    /// The part of the version that decides: PostgreSQL's series are `9.6` and `15`, the others' `11.4`.
     fn series(&self) -> String {
         match self.name {
             ProgramName::Postgres if self.major >= 10 => self.major.to_string(),
@@ -87,7 +87,7 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 /// Data that a program cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rehearse) struct Mismatch {
-    /// What wrote the data, for people: `PostgreSQL 14`.
+    /// What wrote the data, for messages: `PostgreSQL 14`.
     pub data: String,
     /// Why it cannot be read, as the end of a sentence.
     pub why: String,
@@ -95,7 +95,7 @@ pub(in crate::rehearse) struct Mismatch {
     pub remedy: String,
 }
 
-/// Whether `image` is known not to read the data that bears this mark.
+/// Why `image` cannot read the data with this version file; `None`: it can, or nobody knows.
 pub(in crate::rehearse) fn mismatch(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     match (mark.kind, image.name) {
         (VersionFileKind::Postgres, ProgramName::Postgres) => postgres(mark, image),
@@ -105,7 +105,7 @@ pub(in crate::rehearse) fn mismatch(mark: &VersionFile, image: &Program) -> Opti
     }
 }
 
-/// PostgreSQL's data is of one major version, and is read by that alone.
+/// PostgreSQL reads only data of its own major version.
 fn postgres(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     let data = Program::new(ProgramName::Postgres, &mark.says)?;
     (data.series() != image.series()).then(|| {
@@ -121,8 +121,8 @@ fn postgres(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     })
 }
 
-/// Either upgrades older data of its own by itself, and reads none that is newer. MariaDB takes over from MySQL up to
-/// 5.7; from then on the two go separate ways, and MySQL takes nothing from MariaDB 10 and later.
+/// Both programs upgrade their own older data by themselves, and read none that is newer. MariaDB takes over from
+/// MySQL up to 5.7; from then on the two go separate ways, and MySQL takes nothing from MariaDB 10 and later.
 fn mysql(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     let name =
         if mark.says.to_ascii_lowercase().contains("mariadb") { ProgramName::MariaDb } else { ProgramName::MySql };
@@ -213,7 +213,7 @@ fn redis(mark: &VersionFile, image: &Program) -> Option<Mismatch> {
     })
 }
 
-/// Who reads such a dump, for people.
+/// The releases that read such a dump, for messages; `None`: none is known.
 fn readers(own: bool, dump: u32) -> Option<String> {
     if own {
         let ((major, minor), writes) = VALKEY_OWN;

@@ -1,4 +1,4 @@
-//! What a worker says, and who waits for it.
+//! The replies of a worker, and the jobs that wait for them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -14,10 +14,10 @@ use crate::worker::protocol::{Failure, Message, Reply};
 
 /// Longest line of a worker, in bytes. The longest answer, that of an inspection, is a few megabytes.
 const MAX_LINE: usize = 8 * 1024 * 1024;
-/// What is kept of its standard error.
+/// Bytes of its standard error that are kept.
 const MAX_STDERR: usize = 4096;
 
-/// Who waits for what, shared with the task that reads.
+/// The jobs that wait for replies, shared with the task that reads.
 #[derive(Debug, Default)]
 pub(super) struct PendingReplies {
     state: Mutex<State>,
@@ -60,13 +60,13 @@ impl PendingReplies {
         lock(&self.state)
     }
 
-    /// Why nothing more comes, once that is so.
+    /// Why nothing more will be read; called once that is so.
     pub(super) fn end(&self) -> WorkerError {
         let end = self.lock().end.clone();
         end.unwrap_or(OutputEnd::Stopped { exit_code: None, stderr: String::new() }).into()
     }
 
-    /// A place for the answer to a job, and for its progress.
+    /// Registers a job: returns where its progress and its end will arrive.
     pub(super) fn wait_for(
         &self,
         id: u64,
@@ -116,7 +116,7 @@ impl PendingReplies {
     }
 }
 
-/// Reads a worker's output to its end and hands out what it says.
+/// Reads a worker's output to its end and hands out its replies.
 pub(super) async fn read(
     mut output: impl Stream<Item = crate::docker::Result<Output>> + Unpin,
     board: &PendingReplies,

@@ -36,13 +36,13 @@ impl Frame {
 
 /// What is to be sent.
 pub(super) enum Outbox {
-    /// Nothing: the source is waited for.
+    /// Nothing: the source has to give a piece first.
     Empty,
-    /// This much of a piece of the source.
+    /// What is left of a piece of the source.
     Piece(Bytes),
     /// The end.
     End,
-    /// Nothing more: all is sent, or nobody takes it.
+    /// Nothing more: everything is sent, or the worker takes nothing more.
     Done,
 }
 
@@ -65,7 +65,7 @@ impl Silence {
     }
 }
 
-/// What goes to a worker, and who waits for what it says.
+/// The sending side of the line to a worker, with the jobs that wait for replies.
 #[derive(Debug)]
 pub(super) struct JobChannel {
     requests: mpsc::UnboundedSender<Vec<u8>>,
@@ -73,7 +73,7 @@ pub(super) struct JobChannel {
     data: mpsc::Sender<Frame>,
     board: Arc<PendingReplies>,
     next_id: AtomicU64,
-    /// A worker that has said nothing of a job for so long is stuck.
+    /// A worker that has sent nothing for a job for this long is stuck.
     silence: Duration,
 }
 
@@ -221,7 +221,7 @@ pub(super) async fn write_frame(
     lines: &mut mpsc::UnboundedReceiver<Vec<u8>>,
     frame: &Frame,
 ) -> std::io::Result<()> {
-    // The request that this is a piece for was given before it, and perhaps after the look at the requests.
+    // The request that starts this job was queued before the piece, perhaps after requests were looked at last.
     while let Ok(line) = lines.try_recv() {
         input.write_all(&line).await?;
     }

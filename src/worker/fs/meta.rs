@@ -17,7 +17,7 @@ pub use crate::archive::xattrs::{Xattrs, belongs_to_the_place, through_proc, xat
 /// Metadata that the target's file system refused.
 #[derive(Debug)]
 pub struct Lost {
-    /// What: `user.foo`, `owner`.
+    /// Its name: `user.foo`, `owner`.
     pub what: String,
     /// Why.
     pub error: Errno,
@@ -62,8 +62,8 @@ impl Metadata {
     }
 }
 
-/// A file system that has no owners, modes or the like refuses with one of these; so does the kernel when a
-/// capability is missing. `ENOSPC` is what a file system says to attributes that are too many for it.
+/// Whether a file system without owners, modes or the like refuses with this error, or the kernel for a missing
+/// capability.
 fn refused(error: Errno) -> bool {
     matches!(error, Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL)
 }
@@ -72,7 +72,7 @@ fn attribute_refused(error: Errno) -> bool {
     refused(error) || matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE)
 }
 
-/// Collects what was refused; passes on what is an error.
+/// Collects metadata that was refused; passes on other errors.
 fn note(lost: &mut Vec<Lost>, what: &str, refused: fn(Errno) -> bool, result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(error) if refused(error) => {
@@ -99,7 +99,7 @@ pub fn apply(target: &OwnedFd, metadata: &Metadata, xattrs: &Xattrs) -> Result<V
     Ok(lost)
 }
 
-/// The same for an entry that cannot be opened.
+/// As [`apply`], for an entry that cannot be opened.
 pub fn apply_at(folder: &OwnedFd, name: &CStr, metadata: &Metadata, xattrs: &Xattrs) -> Result<Vec<Lost>, Errno> {
     let mut lost = Vec::new();
     let (uid, gid) = metadata.owner();
@@ -118,11 +118,11 @@ pub fn apply_at(folder: &OwnedFd, name: &CStr, metadata: &Metadata, xattrs: &Xat
     Ok(lost)
 }
 
-/// Takes from a new volume's root the ACLs that it inherited where the engine keeps its volumes: all that is made in it
-/// would inherit them.
+/// Removes from a new volume's root the ACLs that it inherited where the engine keeps its volumes: everything made in
+/// it would inherit them.
 pub fn forget_inherited(target: &OwnedFd) {
     for name in [c"system.posix_acl_default", c"system.posix_acl_access"] {
-        // Mostly there is none, or the file system knows none.
+        // Usually there is none, or the file system knows none.
         let _ = fremovexattr(target, name);
     }
 }

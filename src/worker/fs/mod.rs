@@ -1,4 +1,4 @@
-//! The file system as the worker sees it: walking, opening, metadata and content, without following what leads out.
+//! The file system as the worker sees it: walks, metadata and content, never through a symlink that leads out.
 
 #[cfg(target_os = "linux")]
 pub(super) mod content;

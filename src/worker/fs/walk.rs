@@ -49,7 +49,7 @@ pub trait Visitor: Sync + Sized {
     fn reopen(&self, parent: &Self::Target, name: &CStr) -> Result<Self::Target, JobStop>;
     /// Visits an entry that is no folder.
     fn entry(&self, folder: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop>;
-    /// A folder that was listed in its parent is no more.
+    /// A folder that was listed in its parent has vanished.
     fn gone(&self, path: &[u8]);
     /// Everything below a folder is done.
     fn leave(&self, branch: &Branch<Self>, target: &Self::Target) -> Result<(), JobStop>;
@@ -74,9 +74,9 @@ pub struct Branch<V: Visitor> {
     kept: OnceLock<(Arc<Open<V>>, Slot)>,
 }
 
-/// A folder being visited, open.
+/// A folder that is being visited, with its descriptors.
 pub struct VisitedFolder<'a, V: Visitor> {
-    /// Which.
+    /// The folder.
     pub branch: &'a Branch<V>,
     /// Its descriptors.
     pub open: &'a Open<V>,
@@ -107,7 +107,7 @@ impl<V: Visitor> Branch<V> {
 }
 
 impl<V: Visitor> Drop for Branch<V> {
-    /// A tree may be deeper than a stack: ancestors are let go one after the other.
+    /// A tree may be deeper than the stack: ancestors are dropped one after the other.
     fn drop(&mut self) {
         let mut parent = self.parent.take();
         while let Some(mut last) = parent.and_then(Arc::into_inner) {

@@ -1,8 +1,9 @@
-//! Tries to reach, from inside a sandbox's network, what must not be reachable, and tells what answered.
+//! Tries to reach, from inside a sandbox's network, what must not be reachable, and lists what answered.
 //!
-//! A refused connection is an answer: the packet got to the host and back. So is a neighbour that told its hardware address
-//! for one that was tried: that needs no luck with ports. A default route alone is none: some engines give one to every
-//! container of an internal network, and what counts is whether anybody is at its other end.
+//! A refused connection is an answer: the packet got to the host and back. So is a neighbour that told its hardware
+//! address for an address that was tried; that does not depend on ports. A default route alone is no answer: some
+//! engines give one to every container of an internal network, and what counts is whether anybody is at its other
+//! end.
 
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -15,18 +16,18 @@ use tokio::time::{Instant, timeout_at};
 use crate::worker::job::{JobControl, JobStop};
 use crate::worker::protocol::Failure;
 
-/// Ports that something on a host often answers on; a closed one refuses, which tells as much.
+/// Ports that something on a host often listens on; a closed port refuses, which is an answer, too.
 const PORTS: [u16; 5] = [22, 53, 80, 443, 2375];
-/// An address on a bridge of this machine tells its hardware address within a millisecond of being asked. When nobody has by
-/// this time, there is nobody to carry a packet on, and no connection that waits for it can come to anything.
+/// Time in which an address on a bridge of this machine tells its hardware address; it takes about a millisecond. If
+/// none has by then, nobody carries packets on, and no pending connection can succeed.
 const NEIGHBOURS_ANSWER: Duration = Duration::from_millis(50);
-/// Longer than this nobody waits for a canary.
+/// Longest time that a canary takes, whatever is asked for.
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
 const ROUTE_UP: u32 = 0x1;
 const ROUTE_REJECT: u32 = 0x200;
 const NEIGHBOUR_COMPLETE: u32 = 0x2;
 
-/// What answered, for people; empty when nothing did.
+/// What answered, for messages; empty when nothing did.
 pub fn canary(
     addresses: &[String],
     name: &str,
@@ -51,7 +52,7 @@ pub fn canary(
                     targets.push(via);
                 }
             }
-            // Straight onto the wire, or of IPv6, which no sandbox network has.
+            // The route leads straight onto the wire, or is of IPv6, which no sandbox network has.
             _ => answered.push(format!("there is a default route via {via} ({interface})")),
         }
     }
@@ -82,13 +83,14 @@ pub fn canary(
     Ok(answered)
 }
 
-/// Only an address of this namespace can be bound.
+/// Whether the address is one of this namespace: only those can be bound.
 fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Connects to all of them at the same time. Returns when all have answered or failed; at `quiet` if all that is still tried
-/// goes over the neighbours of IPv4 and there are none (`anybody` tells); at the deadline.
+/// Connects to all targets at the same time. Returns when all have answered or failed, at the latest at `deadline`;
+/// already at `quiet` if all that is still tried goes over the neighbours of IPv4 and `anybody` says that there are
+/// none.
 async fn knock(targets: &[IpAddr], quiet: Instant, deadline: Instant, anybody: impl Fn() -> bool) -> Vec<String> {
     let (mut v4, mut v6) = (JoinSet::new(), JoinSet::new());
     for address in targets {
@@ -106,7 +108,7 @@ async fn knock(targets: &[IpAddr], quiet: Instant, deadline: Instant, anybody: i
     answered
 }
 
-/// Asks all nameservers at the same time; those that know the name.
+/// Asks all nameservers at the same time; returns those that know the name.
 async fn ask(nameservers: &[IpAddr], name: &str, deadline: Instant) -> Vec<String> {
     let mut tries = JoinSet::new();
     for server in nameservers {
@@ -119,7 +121,7 @@ async fn ask(nameservers: &[IpAddr], name: &str, deadline: Instant) -> Vec<Strin
     all_by(&mut tries, deadline).await
 }
 
-/// What was found out by `time`; what has not ended by then goes on.
+/// The results that are there by `time`; other tasks go on.
 async fn all_by(tries: &mut JoinSet<Option<String>>, time: Instant) -> Vec<String> {
     let mut answered = Vec::new();
     while let Ok(Some(result)) = timeout_at(time, tries.join_next()).await {
@@ -128,7 +130,7 @@ async fn all_by(tries: &mut JoinSet<Option<String>>, time: Instant) -> Vec<Strin
     answered
 }
 
-/// What the outcome of a connection says.
+/// What the result of a connection says; `None`: nobody answered.
 fn connection(to: SocketAddr, outcome: &Result<(), Error>) -> Option<String> {
     match outcome {
         Ok(()) => Some(format!("{to} took a connection")),
@@ -167,7 +169,7 @@ fn query(name: &str) -> Vec<u8> {
     packet
 }
 
-/// A reply to our question that holds at least one answer record.
+/// Whether a packet is a reply to our question with at least one answer record.
 fn has_answer(reply: &[u8]) -> bool {
     let is_reply = reply.len() >= 12 && reply[..2] == QUERY_ID && reply[2] & 0x80 != 0;
     is_reply && (reply[6], reply[7]) != (0, 0)
@@ -185,7 +187,7 @@ struct Route {
     interface: String,
 }
 
-/// Default routes that are not barred, by the kernel's tables.
+/// The default routes in the kernel's tables that are up and not rejected.
 fn default_routes(v4: &str, v6: &str) -> Vec<Route> {
     let hex = |field: Option<&&str>| field.and_then(|field| u32::from_str_radix(field, 16).ok());
     let usable = |flags: u32| flags & ROUTE_UP != 0 && flags & ROUTE_REJECT == 0;

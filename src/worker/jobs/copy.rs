@@ -1,8 +1,10 @@
 //! A faithful copy of a tree whose owner may be changing it.
 //!
-//! Two walks: one that counts, so that nothing is written when it would not fit, and one that copies. Remembering the first
-//! for the second would save the cheapest part of the work and cost memory for every entry. What changed or vanished under
-//! the copy is not an error: it is counted and named. Sockets are left out, they mean nothing without their process.
+//! There are two walks: one counts, so that nothing is written when it would not fit, and one copies. To remember the
+//! first walk for the second would save the cheapest part of the work and cost memory for every entry.
+//!
+//! A file that changed or vanished during the copy is no error: it is counted and named. Sockets are left out, since
+//! they mean nothing without their process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CStr;
@@ -32,22 +34,22 @@ use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop, short, short_path, shown};
 use crate::worker::protocol::{Copied, Failure, RootKind};
 
-/// What a folder takes on most file systems.
+/// Bytes that a folder takes on most file systems.
 const FOLDER_BYTES: u64 = 4096;
-/// Kinds of refused metadata that are remembered.
+/// Most kinds of refused metadata that are remembered.
 const MAX_REFUSED: usize = 256;
-/// Files whose content is noted: that many fit into the worker's memory. Of the others the source is read once more.
+/// Most files whose digest is noted: that many fit into the worker's memory. For the others the source is read again.
 const MAX_CONTENTS: usize = 4_000_000;
-/// Longest path given to the kernel at once.
+/// Longest path that is given to the kernel at once, in bytes.
 const PATH_BYTES: usize = 4000;
 
-/// Hears where a copy is: the seam through which tests change the source at a chosen moment.
+/// Hears how far a copy is. Tests change the source at a chosen moment through it.
 pub trait CopyObserver: Sync {
-    /// This file was opened and looked at; nothing of it was read yet.
+    /// This file was opened, and nothing of it was read yet.
     fn opened(&self, _path: &[u8]) {}
-    /// This entry was listed and nothing was done about it yet.
+    /// This entry was listed, and nothing was done with it yet.
     fn listed(&self, _path: &[u8]) {}
-    /// Whether anybody listens; paths are only made if so.
+    /// Whether anybody listens; if not, no path is put together.
     fn listens(&self) -> bool {
         true
     }
@@ -71,7 +73,8 @@ pub fn copy(
     copy_and_note(from, to, [max_bytes, keep_free], false, ticket, witness).map(|(copied, _)| copied)
 }
 
-/// The same, with what is to be known when the copy is held against its source; with `contents`, also to compare what files hold.
+/// As [`copy`]; returns also what the volume is compared with later. With `contents`, digests of the files are among
+/// it.
 pub fn copy_and_note(
     from: &str,
     to: &str,
@@ -133,7 +136,7 @@ fn unwritable_io(error: &std::io::Error) -> JobStop {
     Failure::Unwritable { path: shown(b""), error: error.to_string() }.into()
 }
 
-/// How much there is; an error when it is too much or does not fit.
+/// How much there is; an error when it is more than `max_bytes` or does not fit.
 fn measure(
     from: &str,
     target: &OwnedFd,
@@ -152,7 +155,7 @@ fn measure(
     if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
 }
 
-/// A folder's metadata, for when its content is there.
+/// A folder's metadata; the copy gets it after its content.
 #[derive(Debug)]
 struct Original {
     stat: Stat,
@@ -176,9 +179,9 @@ struct Copier<'a> {
     links: Mutex<HashMap<(u64, u64), Link>>,
     torn: Mutex<Sampled<String>>,
     lost: Mutex<Sampled<String>>,
-    /// Kinds of metadata that were refused anywhere.
+    /// Kinds of metadata that the target refused for any entry.
     refused: Mutex<BTreeSet<String>>,
-    /// What was read, by the file that it was written to; `None` where nobody asks for it.
+    /// Digests of what was read, by the file that it was written to; `None` where they are not wanted.
     contents: Option<Mutex<ContentDigests>>,
     sockets: AtomicU64,
     folders: AtomicU64,
@@ -202,7 +205,7 @@ impl Copier<'_> {
         }
     }
 
-    /// An error of the source: gone is torn, anything else ends the job.
+    /// An error of the source: an entry that is gone is torn, any other error ends the job.
     fn source_error(&self, path: &[u8], error: Errno) -> Result<(), JobStop> {
         if is_gone(error) {
             self.tear(path);
@@ -216,7 +219,8 @@ impl Copier<'_> {
         unwritable(&self.top, path, error).into()
     }
 
-    /// Makes an entry, or only another name for it when it was made before: then there is nothing more to do.
+    /// Makes an entry, or only another name for it when it was made before. `None`: there is nothing more to do for
+    /// it.
     fn make<T>(
         &self,
         folder: &OwnedFd,
@@ -229,7 +233,8 @@ impl Copier<'_> {
         if link_count(stat) < 2 {
             return make().map(Some);
         }
-        // The lock is held over the making: a second name must find the first one there. Content comes later, outside.
+        // The lock is held while the entry is made: a second name must find the first one there. Content is copied
+        // later, without the lock.
         let mut links = lock(&self.links);
         let key = (stat.st_dev, stat.st_ino);
         let Some(link) = links.get_mut(&key) else {
@@ -239,14 +244,14 @@ impl Copier<'_> {
         };
         match self.link(&link.path, folder, name) {
             Ok(()) => {}
-            // A file system with no or not so many links: a copy of its own then.
+            // A file system without hard links, or with not so many: the name gets a copy of its own.
             Err(error @ (Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS)) => {
                 self.lose(&path(), vec![Lost { what: "hard link".to_owned(), error }]);
                 return make().map(Some);
             }
             Err(error) => return Err(self.target_error(&path(), error)),
         }
-        // Written to since the first name was copied, or another file that got the number of a deleted one.
+        // The file was written to since its first name was copied, or another file got the inode of a deleted one.
         if link.version != version(stat) {
             self.tear(&path());
         }
@@ -257,7 +262,7 @@ impl Copier<'_> {
         Ok(None)
     }
 
-    /// Another name for what is at `first`, which may be a longer path than the kernel takes at once.
+    /// Makes another name for the file at `first`, a path that may be longer than the kernel takes at once.
     fn link(&self, first: &[u8], folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
         let mut at: Option<OwnedFd> = None;
         let mut rest = first;
@@ -311,7 +316,7 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// What was read for this file is noted, as long as there are not too many.
+    /// Notes the digest of a file, as long as there are not too many.
     fn note_content(&self, target: &OwnedFd, digest: Digest, path: &dyn Fn() -> Vec<u8>) -> Result<(), JobStop> {
         let Some(contents) = &self.contents else { return Ok(()) };
         let stat = fstat(target).map_err(|error| self.target_error(&path(), error))?;
@@ -334,7 +339,7 @@ impl Copier<'_> {
         let made = match kind {
             FileType::Symlink => match readlinkat(source, name, Vec::new()) {
                 Ok(to) => self.make(folder, name, &path, &stat, || symlinkat(to.as_c_str(), folder, name))?,
-                // It is something else by now.
+                // The entry is something else by now.
                 Err(Errno::INVAL) => return self.source_error(&path(), Errno::NOENT),
                 Err(error) => return self.source_error(&path(), error),
             },
@@ -369,7 +374,7 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// A mount that is a single file lands in its volume under a fixed name.
+    /// Copies a mount that is a single file under its fixed name in the volume.
     fn file_mount(&self, source: &OwnedFd, target: &OwnedFd) -> Result<(), JobStop> {
         self.regular(source, target, SINGLE_FILE, &Vec::new)
     }

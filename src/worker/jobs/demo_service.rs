@@ -1,8 +1,8 @@
 //! The service that `rehearsa demo` rehearses: notes in an SQLite file, over HTTP.
 //!
-//! `GET /health` answers 200 when the database answers, `GET /notes` lists the notes as JSON, `POST /notes` takes one as its
-//! body. Started on an empty folder it makes an empty database and is healthy, as most real services are: a boot alone
-//! proves nothing about data. The two small clients of it, and what makes a backup of its folder, are in the same executable.
+//! `GET /health` answers 200 when the database answers, `GET /notes` lists the notes as JSON, `POST /notes` takes one
+//! as its body. Started on an empty folder, the service makes an empty database and is healthy, as most real services
+//! are: a boot alone proves nothing about data. Its two small clients and its backup are in the same executable.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -61,7 +61,8 @@ pub fn note(args: Vec<OsString>) -> ExitCode {
     })
 }
 
-/// `rehearsa worker demo-backup --data DIR --text PATH`: writes the folder to standard output as an archive, in which it is PATH.
+/// `rehearsa worker demo-backup --data DIR --text PATH`: writes the folder to standard output as an archive, where
+/// its path is PATH.
 pub fn backup(args: Vec<OsString>) -> ExitCode {
     let packed = Options::parse(args).and_then(|options| {
         let mut out = std::io::stdout().lock();

@@ -1,5 +1,5 @@
-//! An empty place that its service can still write to: the new volume's root gets the owner, mode and attributes of the
-//! live one's, and a file stays a file.
+//! Prepares an empty volume that its service can write to: the root gets the owner, mode and attributes of the live
+//! one's, and a file stays a file.
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
@@ -10,7 +10,8 @@ use crate::worker::fs::root::{SINGLE_FILE, open_root, open_volume, stat_root};
 use crate::worker::job::JobStop;
 use crate::worker::protocol::{Failure, RootKind};
 
-/// Prepares `to` after the root of `from`, whose content is not read. A file becomes an empty one under the name `file`.
+/// Gives `to` the metadata of the root of `from`, whose content is not read. For a file, makes an empty one under the
+/// name `file`.
 pub fn prepare(from: &str, to: &str) -> Result<RootKind, JobStop> {
     let (root, _) = stat_root(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {

@@ -59,7 +59,7 @@ async fn connect(port: u16) -> Result<TcpStream, Fault> {
     for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
         match TcpStream::connect((address, port)).await {
             Ok(stream) => return Ok(stream),
-            // What the first says is the better word: many hosts have no IPv6 at all.
+            // The first error is the better one: many hosts have no IPv6 at all.
             Err(error) => refused = refused.or(Some(error)),
         }
     }
@@ -73,7 +73,7 @@ async fn over(
 ) -> Result<HttpResponse, Fault> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        // The request itself hears of a broken connection.
+        // The request itself fails with the connection.
         let _ = connection.await;
     });
     let mut parts = Request::builder().method(request.method.as_str()).uri(&request.path);
@@ -107,7 +107,7 @@ fn host(request: &HttpJob) -> &str {
     said.map_or("localhost", |(_, value)| value.split(':').next().unwrap_or(value))
 }
 
-/// An error with what lies below it, which is where hyper says what happened.
+/// An error with its causes: hyper says in a cause what happened.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut below = error.source();

@@ -1,5 +1,5 @@
-//! Waiting until ports are listened on, by looking at the kernel's socket tables. No connection is made: a service must not
-//! meet a stranger in its log before its first check.
+//! Waits until ports are listened on, by looking at the kernel's socket tables. No connection is made: a service must
+//! not find a stranger in its log before its first check.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub fn listen(ports: &[u16], ticket: &JobControl) -> Result<(), JobStop> {
     }
 }
 
-/// The ports listened on, by a table of the form of `/proc/net/tcp`.
+/// The ports that are listened on, in a table of the form of `/proc/net/tcp`.
 fn listening(table: &str) -> impl Iterator<Item = u16> {
     table.lines().skip(1).filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();

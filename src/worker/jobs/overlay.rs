@@ -27,7 +27,7 @@ pub fn prepare(from: &str, to: &str) -> Result<(), JobStop> {
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let upper = openat(&target, "upper", flags, Mode::empty()).map_err(|error| unwritable("upper", error))?;
-    // What the target refuses of the root's attributes is no reason not to go on: the protocol has no word for it.
+    // Attributes of the root that the target refuses do not stop the job: the answer has no place for them.
     meta::apply(&upper, &(&stat).into(), &xattrs).map_err(|error| unwritable("upper", error))?;
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! Takes an archive apart into volumes, whatever a stranger may have written into it: nothing is ever written outside of them.
+//! Unpacks an archive into volumes, whatever a stranger may have written into it: nothing is ever written outside of
+//! them.
 //!
-//! An entry goes by its path to the route of the longest prefix; the others are read and forgotten. Of what was unpacked only
-//! the folders above the current entry are remembered, and what should be there now: see [`crate::worker::expected`].
+//! An entry goes to the route of the longest prefix of its path; an entry without a route is read and skipped. Of
+//! what was unpacked, only the folders above the current entry are remembered, and what the volumes should hold: see
+//! [`crate::worker::expected`].
 
 mod archive_stream;
 mod chain;
@@ -18,8 +20,8 @@ use archive_stream::{ArchiveStream, stopped};
 use place::{RouteVolume, dangerous};
 pub use room::UnpackBounds;
 
-/// Unpacks the archive that `stream` is into the volumes of the routes, which are empty. All of the stream is read before this
-/// is a success: a checksum may be at its end.
+/// Unpacks the archive that `stream` is into the volumes of the routes, which are empty. The stream is read to its
+/// end before this succeeds: a checksum may be there.
 pub fn unpack(
     routes: &[Route],
     bounds: UnpackBounds,
@@ -29,7 +31,7 @@ pub fn unpack(
     Ok(unpack_and_note(routes, bounds, stream, ticket)?.into_iter().map(|(unpacked, _)| unpacked).collect())
 }
 
-/// The same, with what should be in each volume now.
+/// As [`unpack`]; returns also what each volume should hold now.
 pub fn unpack_and_note(
     routes: &[Route],
     bounds: UnpackBounds,
@@ -63,13 +65,13 @@ pub fn unpack_and_note(
     places.into_iter().map(RouteVolume::finish).collect()
 }
 
-/// Where a path of the archive goes: the route, and the path in its volume.
+/// The route of a path in the archive, and the path in its volume.
 fn destination<'a>(routes: &[Route], path: &'a [u8]) -> Option<(usize, &'a [u8])> {
     let fitting = routes.iter().enumerate().filter_map(|(index, route)| Some((index, below(path, &route.prefix)?)));
     fitting.min_by_key(|(_, rest)| rest.len())
 }
 
-/// Where in its volume the file is that `entry` is another name of; it must be the same volume.
+/// Where in its volume the file is that `entry` is another name of; both must be in the same volume.
 fn same_place<'a>(routes: &[Route], index: usize, entry: &Entry, first: &'a [u8]) -> Result<&'a [u8], JobStop> {
     let leads = match destination(routes, first) {
         _ if escapes(first) => "which leads out of the archive",

@@ -1,4 +1,4 @@
-//! What a worker answers to its jobs: plain values, judged by the engine.
+//! The answers of a worker: plain values, judged by the engine.
 
 use std::fmt;
 
@@ -39,9 +39,9 @@ pub struct Scan {
     pub allocated: u64,
     /// Folders.
     pub folders: u64,
-    /// What leads out even of a read-only mount (sockets, pipes, devices), by name relative to the path.
+    /// Sockets, pipes and devices, which lead out even of a read-only mount, by name relative to the path.
     pub special_files: Sampled<String>,
-    /// All was counted; else the bound was hit first.
+    /// Everything was counted; false when the bound was hit first.
     pub complete: bool,
     /// Bytes free on the file system of the path.
     pub free_bytes: u64,
@@ -68,12 +68,13 @@ pub struct Copied {
     pub lost_metadata: Sampled<String>,
 }
 
-/// What came to one place out of an archive.
+/// What an archive brought to one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unpacked {
     /// What the archive has at the prefix: a folder or a file; `None` when it has nothing there.
     pub root: Option<RootKind>,
-    /// Entries (folders are not counted) and bytes of content, as they came: what a later one replaced counts too.
+    /// Entries (folders are not counted) and bytes of content, as they came; an entry that a later one replaced
+    /// counts, too.
     pub amount: Amount,
     /// Folders, the root not counted.
     pub folders: u64,
@@ -159,22 +160,22 @@ impl fmt::Display for DatabaseFinding {
 /// (`a/b: belongs to 0:0 instead of 999:999`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
-    /// Entries that should be there, folders included.
+    /// How many entries should be there, folders included.
     pub entries: u64,
-    /// Entries that are missing, that nobody asked for, or that are of another kind, size or content.
+    /// Entries that are missing, not expected, or of another kind, size or content.
     pub content: Sampled<String>,
-    /// Entries that belong to somebody else.
+    /// Entries with another user or group.
     pub owners: Sampled<String>,
     /// Entries with another mode.
     pub modes: Sampled<String>,
     /// Entries without an attribute, a hole or a second name.
     pub metadata: Sampled<String>,
-    /// Entries of a live source that changed since they were copied: nothing can be said of them.
+    /// How many entries of a live source changed since they were copied: they are not compared.
     pub changed_since: u64,
-    /// Files whose content was compared and how much of it there was; `None` where that was not asked for, or where the archive
-    /// has more entries than can be noted.
+    /// Files whose content was compared, and bytes of it; `None` where it was not asked for, or where the archive has
+    /// more entries than can be noted.
     pub compared: Option<Amount>,
-    /// Whom it all belongs to.
+    /// Whom the entries belong to.
     pub belongs: Owners,
 }
 
@@ -187,7 +188,7 @@ pub struct Owners {
     pub root_mode: u32,
     /// Users and how many entries each has, the root included, the one with most first.
     pub users: Vec<(u32, u64)>,
-    /// All entries were looked at, and all users are named.
+    /// Every entry was counted, and every user is named.
     pub complete: bool,
 }
 
@@ -207,11 +208,11 @@ pub struct HttpResponse {
     pub status: u16,
     /// The beginning of the body; bytes that are no text are replaced.
     pub body: String,
-    /// The body goes on after that.
+    /// The body is longer than `body`.
     pub cut: bool,
 }
 
-/// What came of a query that was put to an SQLite database.
+/// The result of a query of an SQLite database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "queried", rename_all = "kebab-case")]
 pub enum Queried {

@@ -24,10 +24,11 @@ pub enum Failure {
         /// Bytes that are free.
         free: u64,
     },
-    /// The target's file system had room and then no more: somebody else writes there too, or it takes no more files.
+    /// The target's file system became full during the job: somebody else writes there, too, or it takes no more
+    /// files.
     #[error("writing {path}: {error} ({free} bytes are free now)")]
     Full {
-        /// What was being written, relative to the target.
+        /// The file that was being written, relative to the target.
         path: String,
         /// The system's words.
         error: String,
@@ -57,12 +58,12 @@ pub enum Failure {
     Corrupt {
         /// The last entry before the damage; empty when there was none.
         entry: String,
-        /// Where, in bytes of the archive once it is decompressed.
+        /// The offset in the decompressed archive, in bytes.
         at: u64,
         /// What is wrong.
         error: String,
     },
-    /// An entry of an archive would be written elsewhere than where it belongs.
+    /// An entry of an archive would be written to another place than its own.
     #[error("the entry {path} {error}")]
     Unsafe {
         /// The entry.

@@ -1,4 +1,4 @@
-//! The jobs that a worker can do: one struct a job, and a table that says what each is answered with.
+//! The jobs of a worker: one struct each, and a table with the type of each answer.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub trait WorkerJob: Sized {
     /// The answer as it goes over the wire.
     fn into_answer(answer: Self::Answer) -> Answer;
 
-    /// The answer as it came over the wire; given back when it answers another job.
+    /// Reads the answer as it came over the wire; returns it as the error when it answers another job.
     fn from_answer(answer: Answer) -> Result<Self::Answer, Answer>;
 }
 
@@ -108,8 +108,8 @@ pub struct CopyJob {
     pub contents: bool,
 }
 
-/// Gives `to` the owner, mode, times and attributes of the root of `from`, and nothing of its content. A file becomes an
-/// empty one under the name `file`. The answer says what the root of `from` is.
+/// Gives `to` the owner, mode, times and attributes of the root of `from`, and nothing of its content. A file becomes
+/// an empty one under the name `file`. The answer is the kind of the root of `from`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrepareEmptyJob {
     /// A mount of the worker: a folder or a file.
@@ -127,21 +127,22 @@ pub struct PrepareOverlayJob {
     pub to: String,
 }
 
-/// Takes apart an archive that comes as a stream, and puts what the routes name into place. The archive may be compressed
-/// (gzip, zstd, xz, bzip2: its content tells). The answer has one element for each route, in their order.
+/// Unpacks an archive that comes as a stream: each route puts a part of it into a volume. The archive may be
+/// compressed with gzip, zstd, xz or bzip2, which its content tells. The answer has one element a route, in their
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnpackJob {
     /// What goes where. An entry takes the route of the longest prefix.
     pub routes: Vec<Route>,
     /// Refuse a route that gets more bytes than this; 0 for no bound.
     pub max_bytes: u64,
-    /// Refuse an archive of more entries than this, the ones that are not wanted included; 0 for no bound.
+    /// Refuse an archive of more entries than this, unwanted ones included; 0 for no bound.
     pub max_entries: u64,
     /// Leave this many bytes free on the target's file system.
     pub keep_free: u64,
 }
 
-/// What of an archive goes where.
+/// A part of an archive and the volume that it goes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// A path in the archive: entries below it, without it, go to `to`. Empty: all entries.
@@ -180,8 +181,8 @@ pub struct InspectWants {
     pub sqlite: Option<SqliteWant>,
 }
 
-/// Which volume to compare with what should be in it: the entries of the archive that this worker unpacked there, or the
-/// tree that it copied there. A volume can be compared once, before a service writes to it.
+/// The comparison of a volume with what should be in it: the entries of the archive that this worker unpacked there,
+/// or the tree that it copied there. A volume can be compared once, before a service writes to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestWant {
     /// A volume of the worker that an earlier job filled; the inspected path is this volume or the single file in it.
@@ -231,7 +232,7 @@ pub struct QueryJob {
     pub keep_free: u64,
 }
 
-/// Tries to reach what must not be reachable. The answer lists what answered, for people (`172.17.0.1:22 refused the
+/// Tries to reach what must not be reachable. The answer lists what answered (`172.17.0.1:22 refused the
 /// connection`); empty when nothing did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CanaryJob {
@@ -243,16 +244,16 @@ pub struct CanaryJob {
     pub patience_ms: u64,
 }
 
-/// Waits until all these TCP ports are listened on in the worker's network namespace. Looks at the kernel's socket tables;
-/// no connection is made.
+/// Waits until all these TCP ports are listened on in the worker's network namespace, by the kernel's socket tables.
+/// No connection is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenJob {
     /// The ports.
     pub ports: Vec<u16>,
 }
 
-/// Sends one request to a port of the worker's network namespace, on whichever loopback address takes the connection. No
-/// redirect is followed, and no certificate is checked. The error says why there was no response.
+/// Sends one request to a port of the worker's network namespace, on the loopback address that takes the connection.
+/// No redirect is followed, and no certificate is checked. The error says why there was no response.
 ///
 /// The request may bear secrets, so it is not printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,7 +270,7 @@ pub struct HttpJob {
     pub headers: Vec<(String, String)>,
     /// How long to wait for the whole response, in milliseconds.
     pub patience_ms: u64,
-    /// How much of the body is wanted, in bytes.
+    /// Most bytes of the body that the answer carries.
     pub most: usize,
 }
 

@@ -1,6 +1,6 @@
-//! The room `worker` against a real engine: the executable of this build, shipped into it and run next to data. Each test
-//! has a session of its own, sees only its own objects and leaves nothing. Needs root, and an engine on this machine: odd
-//! files are made and compared where the volumes lie.
+//! The room `worker` against a real engine: the executable of this build, shipped into the engine and run next to
+//! data. Each test has a session of its own, sees only its own objects and leaves nothing. Needs root, and an engine
+//! on this machine: odd files are made and compared where the volumes lie.
 
 mod archives;
 mod copies;

@@ -14,7 +14,8 @@ use crate::worker::job::shown;
 pub const MAX_STORES: usize = 200;
 /// Bytes of a dump that are read: what comes before its first key is no longer than this.
 const DUMP_HEAD: usize = 4096;
-/// A page of an SQLite database is 512 bytes at least; its first has the header and the first table of all.
+/// Bytes of an SQLite database that are read, the smallest page: the first page holds the header and the root of the
+/// schema.
 const SQLITE_HEAD: usize = 512;
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
@@ -31,7 +32,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
     let word = name.to_bytes();
     match word {
         b"pg_control" if path.ends_with(b"global/pg_control") => {
-            // It begins with the number that initdb gave to the cluster.
+            // The file begins with the identifier that initdb gave to the cluster.
             let system: [u8; 8] = read(name, 8)?.try_into().ok()?;
             let version = read(c"../PG_VERSION", 16).unwrap_or_default();
             let version = String::from_utf8_lossy(&version).trim().to_owned();
@@ -41,7 +42,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
         b"dump.rdb" => make(StoreKind::RedisDump, own, has_keys(&read(name, DUMP_HEAD)?)?, String::new()),
         _ if word.ends_with(b".base.rdb") || word.ends_with(b".aof") => {
             let head = read(name, DUMP_HEAD)?;
-            // Without a dump at its beginning it is a list of commands.
+            // A log without a dump at its beginning is a list of commands.
             let full = has_keys(&head).unwrap_or(!head.is_empty());
             make(StoreKind::RedisLog, own, full, String::new())
         }
@@ -53,7 +54,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
     }
 }
 
-/// By its name: a place may have a million files, and each would have to be opened.
+/// Judged by the name: a place may have a million files, and each would have to be opened.
 fn may_be_sqlite(name: &[u8]) -> bool {
     let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default().to_ascii_lowercase();
     [&b"db"[..], b"db3", b"sqlite", b"sqlite3", b"sqlitedb", b"s3db"].contains(&&ending[..])
@@ -61,15 +62,16 @@ fn may_be_sqlite(name: &[u8]) -> bool {
 
 /// Whether an SQLite database has tables or anything else: its first page is the root of the list of them.
 fn has_tables(head: &[u8]) -> bool {
-    // The header of the page follows that of the file: its type, and at 3 how many entries it has. An inner page has pages
-    // below it.
+    // The page's header follows the file's: its type and, at offset 3, the number of its entries. An inner page has
+    // pages below it.
     match (head.get(100), head.get(103..105)) {
         (Some(0x0d), Some(cells)) => cells != [0, 0],
         _ => true,
     }
 }
 
-/// Whether a dump of Redis or Valkey has keys or functions; `None` for what is no dump. What cannot be followed has some.
+/// Whether a dump of Redis or Valkey has keys or functions; `None` for anything but a dump. A dump that is not
+/// understood counts as one with keys.
 fn has_keys(head: &[u8]) -> Option<bool> {
     const AUXILIARY: u8 = 0xfa;
     const END: u8 = 0xff;
@@ -90,7 +92,8 @@ fn has_keys(head: &[u8]) -> Option<bool> {
     }
 }
 
-/// What follows a string of a dump; `None` when it is written in another way than those at the beginning are.
+/// The bytes after a string of a dump; `None` when it is encoded in another way than the strings at the beginning
+/// are.
 fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
     let (first, rest) = bytes.split_first()?;
     let low = usize::from(first & 0x3f);

@@ -1,7 +1,8 @@
 //! The inspection of a tree: one walk, on which every part of the answer that is asked for observes the entries.
 //!
-//! A copy is compared with its source, which is another tree: that walk is its own. What a tree holds *after* a service has
-//! run on it ([`survivors`]) and a query of one database ([`sqlite::query`]) are jobs of their own, at their own time.
+//! A copy is compared with its source, which is another tree: that walk is separate. Two jobs come at other times and
+//! are separate, too: which files are left *after* a service has run ([`survivors`]), and the query of one database
+//! ([`sqlite::query`]).
 
 #[cfg(target_os = "linux")]
 mod datastores;

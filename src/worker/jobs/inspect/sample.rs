@@ -28,7 +28,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
 }
 
-/// A hash of the inode and, where the file system knows it, the time of birth: an inode is given to another file at once.
+/// A hash of the inode and, where the file system knows it, the time of birth: inodes are reused at once.
 pub fn identity(stat: &Statx) -> u64 {
     let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     let birth = if has_birth { (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) } else { (0, 0) };

@@ -1,5 +1,5 @@
-//! SQLite databases in restored data: found by their header and checked by SQLite itself, which changes nothing of them.
-//! And the query of one database that its service may be writing to.
+//! Finds the SQLite databases in restored data by their header and has SQLite check them, which changes nothing of
+//! them. Queries of one database, which its service may be writing to, are in [`query`].
 
 mod check;
 mod files;
@@ -27,11 +27,11 @@ use crate::worker::fs::open::{is_gone, open_quietly, unreadable};
 use crate::worker::job::{JobControl, JobStop, short_path};
 use crate::worker::protocol::{DatabaseFinding, Databases, SqliteWant};
 
-/// How every SQLite database begins.
+/// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The smallest page in bytes, and so the smallest database.
 const SMALLEST: i64 = 512;
-/// How often a check is tried again when somebody writes to the file meanwhile.
+/// Most attempts of a check of a file that somebody writes to meanwhile.
 const TRIES: usize = 3;
 /// Looks for SQLite databases in a tree, by their header.
 #[derive(Default)]
@@ -133,7 +133,7 @@ fn check_database(
     let has_tables = match verdict {
         SqliteVerdict::Damaged(words) => {
             let moved = of.want.source.as_ref().is_some_and(|source| Files::of(&path_below(source, name)) != files);
-            // What the service wrote to during our copy may be torn by that copy and whole at its source.
+            // A file that the service wrote to during our copy may be torn by that copy and whole at its source.
             (if moved { &mut databases.torn } else { &mut databases.damaged }).add(|| finding(words));
             return Ok(());
         }
@@ -208,7 +208,7 @@ fn lacks_log(
         return None;
     }
     let source = of.want.source.as_ref().map(|source| Files::of(&path_below(source, name)));
-    // Of what changed since it was copied, the index may be older than the rest.
+    // The index may be older than a file that changed since it was copied.
     let moved = source.is_some_and(|source| source != *files);
     if let Some(frames) = frames_not_in(path).filter(|_| !moved) {
         return Some(Lack::Certain(format!(
@@ -232,7 +232,8 @@ fn lacks_log(
         Some(false) => {
             Some(Lack::Certain(format!("it has not one table, and the live one has a log of {size} beside it")))
         }
-        // The log goes when the last program closes the database, so one that was backed up at rest rightly has none.
+        // The last program that closes the database removes the log, so one that was backed up at rest rightly has
+        // none.
         _ => Some(Lack::Possible(format!("the live one has a log of {size} beside it"))),
     }
 }

@@ -1,7 +1,7 @@
 //! Which files of a fingerprint's sample are still in a tree after a service has run on it.
 //!
-//! A file that was moved is still there. So is one that was written anew by renaming another over it, unless that one is
-//! something else.
+//! A file that was moved is still there. So is a file that was written anew by renaming another over it, unless the
+//! new one is something else.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -91,7 +91,8 @@ impl<'a> SurvivorFinder<'a> {
         // A file that cannot be read now is there at least.
         let Some(now) = sample_file(entry.folder, entry.name, entry.path()) else { return Some(at) };
         let same = now.size == before.size && now.content == before.content;
-        // Programs write a file anew under another name and rename it: it then begins as before, and holds about as much.
+        // Programs write a file under another name and rename it: the new file begins as the old one and is about as
+        // large.
         let anew = now.start == before.start && now.size.saturating_mul(2) >= before.size;
         (same || anew).then_some(at)
     }

@@ -90,7 +90,7 @@ impl Observers {
         all.into_iter().flatten().collect()
     }
 
-    /// What they found. Files are read here that the walk has only chosen: the sample of the fingerprint, the databases.
+    /// What they found. The walk has only chosen the sample of the fingerprint and the databases: they are read here.
     fn finish(
         self,
         job: &InspectJob,

@@ -1,7 +1,7 @@
 //! Finds the files by which data says which program wrote it.
 //!
-//! Data folders lie at the top of a volume or a few folders below; what lies deeper is not looked at. Nothing in the data
-//! folder of a PostgreSQL, MariaDB or MySQL server is a version file but the server's own.
+//! Data folders lie at the top of a volume or a few folders below; nothing deeper is looked at. In the data folder of
+//! a PostgreSQL, MariaDB or MySQL server only the server's own version file counts.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;

@@ -8,7 +8,7 @@ use crate::archive::read::{ReadLimits, Reader};
 use crate::worker::job::{JobControl, JobStop, short};
 use crate::worker::protocol::Failure;
 
-/// Content is read and written in pieces of this size; most files are one.
+/// Content is read and written in pieces of this many bytes; most files are one piece.
 const PIECE: usize = 256 * 1024;
 
 /// Why the stream of a job broke, if that is because the job was stopped.
@@ -67,7 +67,8 @@ fn failure_of(error: ArchiveError, max_entries: u64, control: &JobControl) -> Jo
     Failure::Corrupt { entry: short(entry.unwrap_or_default()), at, error: short(error) }.into()
 }
 
-/// Shows that the job lives while entries are read that nobody wants: a small piece of an archive can decompress to a lot.
+/// Shows that the job lives also while unwanted entries are read: a small piece of an archive can decompress to a
+/// lot.
 struct Watched<'a, R> {
     stream: R,
     control: &'a JobControl,

@@ -1,8 +1,8 @@
 //! The folder that is being filled and the folders above it, all open.
 //!
-//! Every folder is opened from its parent and never through a symlink, so where it is said to be is where it is; nobody else
-//! writes to the volume. A folder gets its metadata when it is left, since filling it changes its times and needs rights; one
-//! that is come back to later is left as it was found.
+//! Every folder is opened from its parent and never through a symlink, so a path leads where it says; nobody else
+//! writes to the volume. A folder gets its metadata when it is left, because filling it changes its times and needs
+//! rights. A folder that is entered again later is left as it was found.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -15,19 +15,20 @@ use rustix::io::Errno;
 
 use crate::worker::fs::meta::{self, Lost, Metadata, Xattrs};
 
-/// Rights that are handed down to what is made in a folder.
+/// The access list that new entries inherit from their folder.
 const INHERITED: &CStr = c"system.posix_acl_default";
-/// Longest list of rights.
+/// Longest access list, in bytes.
 const INHERITED_MAX: usize = 64 * 1024;
 
-/// What becomes of a folder when it is left.
+/// What is done with a folder when it is left.
 #[derive(Debug)]
 enum Leaving {
-    /// It gets this.
+    /// The folder is new and gets this metadata.
     New(Metadata, Xattrs),
-    /// It gets back what filling it changed or would have been in the way of.
+    /// The folder was there before: it gets back the time that filling it changed, and the access list that was in
+    /// the way.
     Again { modified: Timespec, inherited: Option<Vec<u8>> },
-    /// It stays as it is.
+    /// The root stays as it is.
     Root,
 }
 
@@ -38,10 +39,10 @@ struct Level {
     leaving: Leaving,
 }
 
-/// What went wrong with a folder.
+/// A folder that cannot be opened, made or left.
 #[derive(Debug)]
 pub struct Blocked {
-    /// Which.
+    /// Its path.
     pub path: Vec<u8>,
     /// The system's answer.
     pub error: Errno,
@@ -51,7 +52,7 @@ pub struct Blocked {
 #[derive(Debug)]
 pub struct Chain {
     levels: Vec<Level>,
-    /// Folders made that have no entry, or none yet.
+    /// Folders that were made without an entry of their own, or before it.
     made: u64,
 }
 
@@ -60,7 +61,7 @@ fn flags() -> OFlags {
 }
 
 impl Chain {
-    /// The root alone.
+    /// A chain of the root alone.
     pub fn new(root: OwnedFd) -> Chain {
         Chain { levels: vec![Level { name: Vec::new(), folder: root, leaving: Leaving::Root }], made: 0 }
     }
@@ -75,7 +76,7 @@ impl Chain {
         &self.levels[self.levels.len() - 1].folder
     }
 
-    /// Folders that were made on the way to others since this was last asked.
+    /// How many folders were made on the way to others since the last call.
     pub fn take_made(&mut self) -> u64 {
         std::mem::take(&mut self.made)
     }
@@ -85,13 +86,13 @@ impl Chain {
         self.levels[1..].iter().map(|level| &level.name[..]).collect::<Vec<_>>().join(&b'/')
     }
 
-    /// How many of these folders are open.
+    /// How many folders of `path` are open already.
     fn shared(&self, path: &[&[u8]]) -> usize {
         self.levels[1..].iter().zip(path).take_while(|(level, name)| level.name == **name).count()
     }
 
-    /// Goes to the folder at `path`; missing ones are made. `lose` hears of metadata of folders left meanwhile that was
-    /// refused.
+    /// Goes to the folder at `path` and makes it if it is missing. `lose` hears of refused metadata of the folders
+    /// that are left.
     pub fn go_to(&mut self, path: &[&[u8]], lose: &mut dyn FnMut(&[u8], Vec<Lost>)) -> Result<(), Blocked> {
         let shared = self.shared(path);
         self.leave_to(shared, lose)?;
@@ -111,16 +112,16 @@ impl Chain {
         Ok(())
     }
 
-    /// Goes into a folder of the current one that is there, and gives it this metadata when it is left.
+    /// Enters an existing folder of the current one, which gets this metadata when it is left.
     pub fn enter(&mut self, name: &[u8], metadata: Metadata, xattrs: Xattrs) -> Result<(), Errno> {
         let folder = openat(self.here(), name, flags(), Mode::empty())?;
-        // Of an entry before this one, or from the folder above.
+        // It may have one from an earlier entry of this path, or from the folder above.
         meta::forget_inherited(&folder);
         self.levels.push(Level { name: name.to_vec(), folder, leaving: Leaving::New(metadata, xattrs) });
         Ok(())
     }
 
-    /// Gives the root this metadata when all is done, instead of leaving it as it is.
+    /// Gives the root this metadata at the end, instead of leaving it as it is.
     pub fn describe_root(&mut self, metadata: Metadata, xattrs: Xattrs) {
         self.levels[0].leaving = Leaving::New(metadata, xattrs);
     }
@@ -145,7 +146,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Leaves all folders that are deeper than this.
+    /// Leaves all folders deeper than `depth`.
     fn leave_to(&mut self, depth: usize, lose: &mut dyn FnMut(&[u8], Vec<Lost>)) -> Result<(), Blocked> {
         while self.levels.len() > depth + 1 {
             self.leave(lose)?;
@@ -184,7 +185,7 @@ impl Chain {
     }
 }
 
-/// Gives a folder that is left what it is to be left with; what was refused is returned.
+/// Does what is due when a folder is left; returns the metadata that was refused.
 fn leave_as(folder: &OwnedFd, leaving: Leaving) -> Result<Vec<Lost>, Errno> {
     match leaving {
         Leaving::New(metadata, xattrs) => return meta::apply(folder, &metadata, &xattrs),
@@ -202,9 +203,9 @@ fn leave_as(folder: &OwnedFd, leaving: Leaving) -> Result<Vec<Lost>, Errno> {
 /// A folder that was reached.
 #[derive(Debug)]
 pub enum Reached<'a> {
-    /// It was open.
+    /// The folder was open already.
     Open(&'a OwnedFd),
-    /// It was opened for this.
+    /// The folder was opened for this.
     Anew(OwnedFd),
 }
 
@@ -218,5 +219,5 @@ impl Reached<'_> {
     }
 }
 
-/// A time that is not touched.
+/// A time that the kernel leaves as it is.
 pub const OMIT: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };

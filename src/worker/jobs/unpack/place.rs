@@ -25,9 +25,10 @@ use crate::worker::fs::stat::file_type;
 use crate::worker::job::{JobControl, JobStop, short, short_path};
 use crate::worker::protocol::{Failure, RootKind, Route, Unpacked};
 
-/// Longest path: what the kernel takes at once, and with it every program that is to find the file again.
+/// Longest path in bytes: the most that the kernel takes at once, and with it every program that is to find the file
+/// again.
 const MAX_PATH: usize = 4096;
-/// Longest part of a path that is shown.
+/// Longest part of a path in a message, in bytes.
 const SHOWN: usize = 1024;
 
 /// The volume of a route.
@@ -40,13 +41,13 @@ pub struct RouteVolume<'a> {
     folders: u64,
     lost: Sampled<String>,
     manifest: Manifest,
-    /// Contents are noted.
+    /// Digests of the files are noted.
     contents: bool,
     ticket: &'a JobControl,
 }
 
 impl<'a> RouteVolume<'a> {
-    /// Opens the volume of a route, one of so many.
+    /// Opens the volume of a route; `among` is how many routes there are.
     pub fn open(
         route: &'a Route,
         among: usize,
@@ -71,8 +72,8 @@ impl<'a> RouteVolume<'a> {
         })
     }
 
-    /// Puts an entry into the volume at `path`, the root where that is empty. `first` is where the file is that it is another
-    /// name of, if it is one.
+    /// Puts an entry into the volume at `path`; an empty path is the root. `first`: for a hard link, the path of the
+    /// file that it is another name of.
     pub fn put(
         &mut self,
         entry: &Entry,
@@ -105,7 +106,7 @@ impl<'a> RouteVolume<'a> {
         self.make(entry, path, name, first, archive)
     }
 
-    /// The entry that is the root itself.
+    /// Puts the entry that is the root itself.
     fn put_root(
         &mut self,
         entry: &Entry,
@@ -136,7 +137,8 @@ impl<'a> RouteVolume<'a> {
         }
     }
 
-    /// All entries came: the folders that are still open are left. What came, and what should be there now.
+    /// Leaves the folders that are still open, after the last entry. Returns what came and what the volume should
+    /// hold.
     pub fn finish(mut self) -> Result<(Unpacked, Manifest), JobStop> {
         let top = self
             .chain
@@ -168,7 +170,7 @@ impl<'a> RouteVolume<'a> {
         gone.map_err(|blocked| self.blocked(blocked, entry))
     }
 
-    /// A folder above an entry cannot be gone into.
+    /// The failure when a folder above an entry cannot be entered.
     fn blocked(&self, Blocked { path, error }: Blocked, entry: &Entry) -> JobStop {
         match error {
             Errno::LOOP | Errno::NOTDIR => dangerous(
@@ -179,7 +181,7 @@ impl<'a> RouteVolume<'a> {
         }
     }
 
-    /// What is at a path whose last component could not be gone into.
+    /// What is at a path whose last component could not be entered, for messages.
     fn found(&self, path: &[u8]) -> String {
         let parts = path.split(|&byte| byte == b'/').collect::<Vec<_>>();
         let Some((name, folders)) = parts.split_last() else { return "the root".to_owned() };
@@ -304,7 +306,7 @@ impl<'a> RouteVolume<'a> {
         if !matches!(file_type(&stat), FileType::RegularFile | FileType::Symlink) {
             return Err(another("which is neither a file nor a symlink".to_owned()));
         }
-        // The name that it has already: removing it would remove the file.
+        // The entry has this name already: to remove the name would remove the file.
         if self.look(path, name)?.is_some_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
             return Ok(());
         }
@@ -312,7 +314,7 @@ impl<'a> RouteVolume<'a> {
         self.fresh(entry, path, name, |folder| linkat(&held, *last, folder, name, AtFlags::empty()))
     }
 
-    /// Makes an entry where nothing is; what is there, of an earlier entry of the same path, is removed first.
+    /// Makes an entry; removes first what an earlier entry of the same path left there.
     fn fresh<T>(
         &mut self,
         entry: &Entry,
@@ -329,7 +331,7 @@ impl<'a> RouteVolume<'a> {
             let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
             match unlinkat(self.chain.here(), name, flags) {
                 Ok(()) if is_folder => self.folders = self.folders.saturating_sub(1),
-                // It came, and the archive's count has it.
+                // The file counts as one that came: the count of the archive has it, too.
                 Ok(()) => {}
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {
                     let what = "would take the place of a folder that is not empty".to_owned();
@@ -341,7 +343,7 @@ impl<'a> RouteVolume<'a> {
         make(self.chain.here()).map_err(|error| self.unwritable(path, error))
     }
 
-    /// What is at this name of the current folder.
+    /// The metadata of a name in the current folder; `None`: there is nothing.
     fn look(&self, path: &[u8], name: &[u8]) -> Result<Option<Stat>, JobStop> {
         match statat(self.chain.here(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -350,7 +352,7 @@ impl<'a> RouteVolume<'a> {
         }
     }
 
-    /// Gives what cannot be opened its metadata.
+    /// Gives an entry that cannot be opened its metadata.
     fn describe(&mut self, entry: &Entry, path: &[u8], name: &[u8]) -> Result<(), JobStop> {
         let (metadata, xattrs) = self.metadata(entry, path);
         let c_name = CString::new(name).map_err(|_| self.unwritable(path, Errno::INVAL))?;
@@ -363,7 +365,7 @@ impl<'a> RouteVolume<'a> {
 
     fn metadata(&mut self, entry: &Entry, path: &[u8]) -> (Metadata, Xattrs) {
         let (seconds, nanoseconds) = entry.mtime;
-        // Numbers above have meanings of their own for the kernel.
+        // Higher numbers have meanings of their own for the kernel.
         let modified = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.min(999_999_999).into() };
         let mode = (!matches!(entry.kind, Kind::Symlink(_))).then_some(entry.mode & 0o7777);
         let metadata = Metadata { uid: entry.uid, gid: entry.gid, mode, accessed: OMIT, modified };
@@ -390,12 +392,12 @@ impl<'a> RouteVolume<'a> {
     }
 }
 
-/// The failure of an entry that would do harm; `what` it would do is said with a verb.
+/// The failure of an entry that would do harm; `what` says what it is or would do, beginning with a verb.
 pub fn dangerous(path: &[u8], what: String) -> JobStop {
     Failure::Unsafe { path: short_path(path), error: what }.into()
 }
 
-/// As much of a path as is shown.
+/// The part of a path that messages show.
 fn cut(path: &[u8]) -> &[u8] {
     &path[..path.len().min(SHOWN)]
 }
@@ -412,7 +414,7 @@ fn write(file: &OwnedFd, piece: &[u8], offset: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Metadata that the file system refused.
+/// Notes metadata that the file system refused.
 fn note(lost: &mut Sampled<String>, path: &[u8], refused: Vec<Lost>) {
     for Lost { what, error } in refused {
         lost.add(|| short(format!("{what} on {}: {}", short_path(path), error_text(error))));

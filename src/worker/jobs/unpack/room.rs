@@ -1,4 +1,4 @@
-//! How much may be written to a place.
+//! How much may still be written to a volume.
 
 use std::os::fd::OwnedFd;
 
@@ -7,19 +7,19 @@ use crate::worker::fs::space::free_bytes;
 use crate::worker::job::JobStop;
 use crate::worker::protocol::Failure;
 
-/// Written without another look at what is free.
+/// Bytes that may be written before free space is looked at again.
 const UNSEEN: u64 = 64 * 1024 * 1024;
-/// What an entry takes on most file systems beside its content.
+/// Bytes that an entry takes on most file systems beside its content.
 const ENTRY_BYTES: u64 = 4096;
 
-/// What an archive may ask for; 0 is no bound.
+/// Bounds for an archive; 0 is no bound.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UnpackBounds {
     /// Bytes of content for a route.
     pub max_bytes: u64,
-    /// Entries, the ones that are not wanted included.
+    /// Entries, unwanted ones included.
     pub max_entries: u64,
-    /// Bytes to be left free on the file system of a route.
+    /// Bytes that stay free on the file system of a route.
     pub keep_free: u64,
 }
 
@@ -28,12 +28,12 @@ pub struct UnpackBounds {
 pub struct Room {
     bounds: UnpackBounds,
     written: u64,
-    /// What may be written until the next look.
+    /// Bytes that may be written until the next look.
     unseen: u64,
 }
 
 impl Room {
-    /// As much as the bounds allow.
+    /// Room within the bounds.
     pub fn new(bounds: UnpackBounds) -> Room {
         Room { bounds, written: 0, unseen: 0 }
     }
@@ -43,8 +43,8 @@ impl Room {
         self.written
     }
 
-    /// An entry is about to be made whose content is said to be of so many bytes: what cannot fit is not begun. Nothing is
-    /// set aside for it, since what an archive says need not be so.
+    /// Checks that an entry fits whose content is said to have `bytes` bytes; what cannot fit is not begun. Nothing
+    /// is reserved for it, since what an archive says need not be true.
     pub fn expect(&mut self, top: &OwnedFd, bytes: u64) -> Result<(), JobStop> {
         self.check(bytes)?;
         self.look(top, bytes.saturating_add(ENTRY_BYTES))?;
@@ -52,7 +52,7 @@ impl Room {
         Ok(())
     }
 
-    /// Content is about to be written.
+    /// Takes room for content that is about to be written.
     pub fn take(&mut self, top: &OwnedFd, bytes: u64) -> Result<(), JobStop> {
         self.check(bytes)?;
         self.look(top, bytes)?;

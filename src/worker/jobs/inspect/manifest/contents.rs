@@ -56,8 +56,8 @@ pub fn digest_file(
     })
 }
 
-/// Whether a copy holds what its source does; both have the same size. `progress` hears how many bytes were compared, and
-/// may stop.
+/// Whether a copy holds the same as its source; both have the same size. `progress` hears how many bytes were
+/// compared, and may stop.
 pub fn same_content(
     [copy, source]: [&OwnedFd; 2],
     stats: [&Stat; 2],

@@ -1,8 +1,8 @@
-//! A copy, held against what it was copied from, which somebody may have changed since.
+//! Compares a copy with the tree that it was copied from, which a service may have changed since.
 //!
-//! Whatever is done to an entry, its kernel notes the time. What was changed since the copy began, as far as that clock tells, is
-//! counted and not compared: nobody can say any more what the copy should have found. Of a folder that was moved to where it is,
-//! nothing below is compared either.
+//! The kernel notes the time of every change of an entry. An entry that was changed since the copy began, as far as
+//! that clock tells, is counted and not compared: nobody can say what the copy should have found. In a folder that
+//! was moved since, nothing is compared either.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -31,27 +31,28 @@ use crate::worker::protocol::{Failure, Inventory, RootKind};
 /// File systems that note the time of every change, a move included, by this kernel's own clock.
 const BY_OUR_CLOCK: [&str; 11] =
     ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs", "jfs"];
-/// The kernel notes times by a clock that moves a few times a second.
+/// Seconds by which times may be too early: the kernel's clock for them moves a few times a second.
 const TICK: i64 = 1;
-/// How far the clock of another machine may be off.
+/// Seconds by which the clock of another machine may be off.
 pub const SKEW: i64 = 24 * 60 * 60;
-/// A program that writes through memory that it mapped is noted to have written once for as long as what it wrote waits for the
-/// disk: half a minute, as kernels are set.
+/// Seconds for which a write through mapped memory may go without a new time: as long as it waits for the disk, which
+/// is half a minute by the kernel's default.
 const MAPPED: i64 = 2 * 60;
-/// A file system on which that is never noted.
+/// A file system that never notes the time of such a write.
 const IN_MEMORY: &str = "tmpfs";
 
-/// When the source's entries must have changed last for a difference to mean something, in seconds since the epoch.
+/// Differences count only for entries that were last changed before these times (Unix seconds): later ones may have
+/// changed during the copy.
 #[derive(Debug, Clone, Copy)]
 #[doc(hidden)]
 pub struct UnchangedSince {
-    /// Before this.
+    /// For everything but content.
     pub entry: i64,
-    /// A file before this for its content; `None`: contents are not compared.
+    /// For the content of a file; `None`: contents are not compared.
     pub content: Option<i64>,
 }
 
-/// Compares the volume at `path` with what it was copied from, with the contents of files if they are asked for.
+/// Compares the volume at `path` with its source; with `contents`, also what files hold.
 pub fn compare(path: &str, source: &CopySource, contents: bool, ticket: &JobControl) -> Result<Inventory, JobStop> {
     let file_system = mounted_at(&source.from).map(|mounted| mounted.file_system).unwrap_or_default();
     let entry = source.began - if BY_OUR_CLOCK.contains(&file_system.as_str()) { TICK } else { SKEW };
@@ -59,7 +60,7 @@ pub fn compare(path: &str, source: &CopySource, contents: bool, ticket: &JobCont
     compare_since(path, source, UnchangedSince { entry, content }, ticket)
 }
 
-/// The same; what did not rest before this is not compared.
+/// As [`compare`], with the times from which on a change counts as later.
 #[doc(hidden)]
 pub fn compare_since(
     path: &str,
@@ -121,28 +122,28 @@ pub fn compare_since(
 
 struct Checker<'a, R> {
     ticket: &'a JobControl,
-    /// The volume's file system refuses this.
+    /// Whether the volume's file system refused metadata of this name.
     refuses: R,
-    /// What changed later may have changed since it was copied.
+    /// The times after which an entry may have changed since it was copied.
     rested: UnchangedSince,
     entries: AtomicU64,
     unsure: AtomicU64,
-    /// Files of several names, and under which number their copies are kept.
+    /// Files of several names, each with device and inode of its copy.
     same: Mutex<HashMap<(u64, u64), (u64, u64)>>,
-    /// What was read for files when they were copied.
+    /// Digests of what was read when the files were copied.
     noted: &'a ContentDigests,
     /// Files of several names whose content was compared, and their copies.
     read: Mutex<HashSet<[(u64, u64); 2]>>,
     differences: Differences,
 }
 
-/// A folder of the source.
+/// What is remembered of a folder of the source.
 struct Note {
-    /// It changed since it was copied.
+    /// The folder changed since it was copied.
     fresh: bool,
-    /// It, or one above it, was moved to where it is since then.
+    /// The folder, or one above it, was moved to its place since the copy.
     below: bool,
-    /// Entries whose copy was found.
+    /// How many of its entries have a copy.
     matched: AtomicU64,
 }
 
@@ -151,7 +152,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         last_change(stat) >= self.rested.entry
     }
 
-    /// Whether the source's entry is as it was when it was copied; counts it.
+    /// Counts an entry of the source; returns whether it is as it was when it was copied.
     fn is_sure(&self, stat: &Stat, below: bool) -> bool {
         self.ticket.add(1, 0);
         self.entries.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +163,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         sure
     }
 
-    /// Compares what a stat tells of an entry and its copy.
+    /// Compares the metadata of an entry and its copy.
     fn same(&self, path: &[u8], own: &Stat, copy: &Stat) {
         if file_type(own) != file_type(copy) {
             let words = format_args!("is {} instead of {}", kind_word(file_type(copy)), kind_word(file_type(own)));
@@ -192,7 +193,8 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         }
     }
 
-    /// Compares what a file's copy holds, once for all its names: with what was read when it was copied, or else with the source.
+    /// Compares the content of a file's copy, once for all its names: with the digest that was noted or, where none
+    /// was, with the source.
     fn content(
         &self,
         path: &[u8],
@@ -247,7 +249,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
         Ok(())
     }
 
-    /// Compares attributes: those of the copy are only looked at when there are any.
+    /// Compares attributes; those of the copy are only read when the source has some.
     fn attributes(
         &self,
         path: &[u8],
@@ -279,7 +281,7 @@ fn last_change(stat: &Stat) -> i64 {
 }
 
 impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
-    /// The copy of a folder, unless it is missing.
+    /// The copy of a folder; `None` when it is missing.
     type Target = Option<OwnedFd>;
     type Note = Note;
 
@@ -386,7 +388,7 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
     fn leave(&self, branch: &Branch<Self>, target: &Option<OwnedFd>) -> Result<(), JobStop> {
         let (Some(target), false) = (target, branch.note.fresh || branch.note.below) else { return Ok(()) };
         let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
-        // Opened anew: whoever listed it before has come to its end.
+        // Opened anew: the offset of another descriptor may be at the end of the listing.
         let folder = openat(target, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let folder = folder.map_err(|error| unreadable(&branch.path(), error))?;
         let (mut listing, mut found) = (RawDir::new(&folder, &mut buffer), 0);

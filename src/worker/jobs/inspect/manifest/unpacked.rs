@@ -1,7 +1,7 @@
 //! Compares a volume with the manifest of the archive that was unpacked into it.
 //!
-//! A folder that the archive does not mention was made for what is in it and is no difference. Nor is an attribute that is
-//! there and was not asked for: a file system may add its own.
+//! A folder that the archive does not mention was made for what is in it and is no difference. Nor is an attribute
+//! that was not asked for: a file system may add its own.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;

@@ -10,42 +10,42 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::worker::job::{JobControl, JobStop, short};
 
-/// Lines of SQLite's that are told of a file.
+/// Most lines of SQLite's output that a result carries for a file.
 const LINES: usize = 3;
-/// Findings after which SQLite ends its check. Rows that break a rule of their table's are among them and may come before
-/// worse.
+/// Findings after which SQLite ends its check. Rows that break a rule of their table count among them, and may come
+/// before worse findings.
 const FINDINGS: u32 = 1000;
-/// Steps of SQLite's machine between two looks at whether to go on.
+/// Steps of SQLite's virtual machine between two looks at whether to go on.
 const STEPS: i32 = 2000;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
-    /// Nothing is beside it that matters, and nobody writes to it: nothing is written, no lock is taken.
+    /// Nothing that matters lies beside it, and nobody writes to it: nothing is written, no lock is taken.
     Resting,
-    /// Read with the log beside it. The index of the log is made beside it, the database is not written.
+    /// Read with the log beside it. SQLite makes the index of the log beside it; the database is not written.
     WithLog,
-    /// What is in the journal beside it is played back first.
+    /// The journal beside it is played back first.
     Recovering,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug)]
 pub enum SqliteVerdict {
     /// The file is a whole database.
     Sound {
-        /// There is something in it.
+        /// The database holds at least one table.
         has_tables: bool,
-        /// Rows that break a rule of their table's: the program's doing, and so in the live file.
+        /// Rows that break a rule of their table. The program wrote them, so the live file has them, too.
         odd: Vec<String>,
     },
-    /// It is not; SQLite's words.
+    /// The file is damaged; SQLite's words.
     Damaged(Vec<String>),
-    /// It could not be found out.
+    /// The check could not be done; the reason.
     Unclear(String),
 }
 
-/// Asks SQLite whether the file is whole.
+/// Runs SQLite's check of a file.
 pub fn quick_check(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> Result<SqliteVerdict, JobStop> {
     let verdict = open(path, how, ticket).and_then(|connection| ask(&connection));
     // A stop shows as one error among others.
@@ -56,12 +56,12 @@ pub fn quick_check(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> Resu
 fn open(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
     let connection = connect(path, how, ticket)?;
     connection.collation_needed(any_collation)?;
-    // What a program's own functions decide cannot be decided here.
+    // A rule that a program's own functions decide cannot be checked here.
     connection.execute_batch("PRAGMA ignore_check_constraints = on;")?;
     Ok(connection)
 }
 
-/// Opens a database in a way that changes nothing of it, and so that it ends when the job is stopped.
+/// Opens a database without changing anything of it. Its work ends when the job is stopped.
 pub(super) fn connect(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
     let access = match how {
         OpenMode::Resting | OpenMode::WithLog => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -76,18 +76,18 @@ pub(super) fn connect(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> r
     Ok(connection)
 }
 
-/// Programs bring collations of their own. The check needs that there is one of the name; it does not sort by it.
+/// Programs bring their own collations. The check needs a collation of the name and does not sort by it.
 fn any_collation(connection: &Connection, name: &str) -> rusqlite::Result<()> {
     connection.create_collation(name, |one: &str, other: &str| one.cmp(other))
 }
 
-/// A path as SQLite's file name that may bear options.
+/// A path as a file name that can carry options of SQLite.
 fn uri(path: &Path, immutable: bool) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
-            // A string takes what is written to it.
+            // Writing to a string cannot fail.
             _ => drop(write!(uri, "%{byte:02x}")),
         }
     }
@@ -106,7 +106,7 @@ fn ask(connection: &Connection) -> rusqlite::Result<SqliteVerdict> {
             found.hard.push(words(&error));
             None
         }
-        // A table that needs a program's own module keeps SQLite from looking at all the others.
+        // A table that needs a program's own module ends SQLite's check of all other tables.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
             found.table_by_table(connection)?.then(|| words(&error))
         }
@@ -146,7 +146,7 @@ impl SqliteFindings {
         Ok(())
     }
 
-    /// Checks every ordinary table by itself; whether there is one of which nothing could be found out.
+    /// Checks every ordinary table by itself. Returns whether a table is left that could not be checked.
     fn table_by_table(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
         let mut statement =
             connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
@@ -164,15 +164,15 @@ impl SqliteFindings {
     }
 }
 
-/// Rows and full-text indexes that do not fit their schema. A program writes such, and runs well with them; the pages that
-/// hold them are whole.
+/// Whether a line is about rows or full-text indexes that do not fit their schema. A program writes such, and runs
+/// well with them; the pages that hold them are whole.
 fn is_odd(line: &str) -> bool {
     line.contains(" value in ")
         || line.starts_with("CHECK constraint failed in ")
         || line.contains(" inverted index for")
 }
 
-/// The error says that the file is no whole database.
+/// Whether the error says that the file is no whole database.
 pub(super) fn damages(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
         // A schema of a version that no SQLite ever wrote.

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Longest path that SQLite opens, with room for the name of its journal.
 pub const LONGEST_PATH: usize = 480;
-/// How a rollback journal begins that has not been played back or put to rest.
+/// The first bytes of a rollback journal that has not been played back or put to rest.
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-/// The version in every index of a write-ahead log.
+/// The version number in every index of a write-ahead log.
 const INDEX_VERSION: u32 = 3_007_000;
-/// The index's header, twice, and how much of the log was brought into the database.
+/// Bytes of the index that are read: its header, twice, and how much of the log was brought into the database.
 const INDEX_BYTES: usize = 48 * 2 + 4;
 
 /// The name of a file beside the database.
@@ -21,14 +21,14 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// One file, as far as a writer changes it.
+/// The properties of a file that a write changes.
 #[derive(Debug, Clone, Copy)]
 pub struct Version {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// When its content changed last.
     pub modified: (i64, i64),
-    /// When anything of it changed last; a copy's is the time of the copy.
+    /// When anything of it changed last; for a copy, the time of the copy.
     pub changed: (i64, i64),
 }
 
@@ -50,7 +50,7 @@ impl Version {
     }
 }
 
-/// The files of a database; the ones beside it only when there is something in them.
+/// The files of a database; a file beside it is `None` when it is empty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Files {
     /// The database.
@@ -62,14 +62,14 @@ pub struct Files {
 }
 
 impl Files {
-    /// As they are now.
+    /// The files as they are now.
     pub fn of(path: &Path) -> Files {
         let filled = |suffix| Version::of(&beside(path, suffix)).filter(|version| version.size > 0);
         Files { main: Version::of(path), wal: filled("-wal"), journal: filled("-journal") }
     }
 }
 
-/// What of a database's header matters here.
+/// The parts of a database's header that matter here.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
     /// Writers keep a write-ahead log.
@@ -79,7 +79,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads it.
+    /// Reads the header; `None` when the file is too short or cannot be read.
     pub fn of(path: &Path) -> Option<Header> {
         let mut bytes = [0; 20];
         File::open(path).ok()?.read_exact_at(&mut bytes, 0).ok()?;
@@ -98,8 +98,8 @@ pub fn is_valid_journal(path: &Path) -> bool {
     read.is_ok() && bytes == JOURNAL_MAGIC
 }
 
-/// Whether the journal is part of a transaction over several databases: then it ends with the name of a file that only the
-/// program's own folders lead to, and whether to play it back cannot be told elsewhere.
+/// Whether the journal belongs to a transaction over several databases. It then ends with the name of a file that
+/// only the program's own folders lead to, so whether to play it back cannot be told here.
 pub fn is_journal_of_several(path: &Path) -> bool {
     let mut bytes = [0; 8];
     let read = File::open(beside(path, "-journal")).and_then(|file| {
@@ -109,17 +109,18 @@ pub fn is_journal_of_several(path: &Path) -> bool {
     read.is_ok_and(|end| end > 0) && bytes == JOURNAL_MAGIC
 }
 
-/// How many pages of the log were not in the database yet, as the log's index beside it says, when there is one that tells.
+/// How many pages of the log were not in the database yet, by the log's index beside it; `None`: no index, or none
+/// that tells.
 pub fn frames_not_in(path: &Path) -> Option<u32> {
     let mut bytes = [0; INDEX_BYTES];
     File::open(beside(path, "-shm")).ok()?.read_exact_at(&mut bytes, 0).ok()?;
     let (first, rest) = bytes.split_at(48);
-    // A writer fills the one and then the other.
+    // A writer fills the first copy of the header, then the second.
     if first != &rest[..48] || first[12] != 1 {
         return None;
     }
     let word = |at: usize| -> [u8; 4] { [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]] };
-    // In the byte order of the machine that wrote it.
+    // The numbers are in the byte order of the machine that wrote them.
     let read: fn([u8; 4]) -> u32 = match word(0) {
         version if u32::from_le_bytes(version) == INDEX_VERSION => u32::from_le_bytes,
         version if u32::from_be_bytes(version) == INDEX_VERSION => u32::from_be_bytes,

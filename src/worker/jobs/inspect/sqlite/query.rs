@@ -1,4 +1,4 @@
-//! A query of one database. It reads, and nothing else: whoever wrote it may have made a mistake.
+//! Runs a query of one database. It can only read: its author may have made a mistake.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use rusqlite::{Connection, Error, ErrorCode, Row};
 use super::check::{OpenMode, connect, damages, words};
 use crate::worker::job::{JobControl, JobStop};
 
-/// Bytes that SQLite may use for what a query sorts and joins, well below what the worker may.
+/// Bytes that SQLite may use for sorting and joining, well below the worker's memory.
 const MEMORY: u64 = 512 * 1024 * 1024;
-/// Bytes of the first row that are told.
+/// Bytes of the first row that a result carries.
 const FIRST: usize = 64 * 1024;
-/// Pragmas that only read when they are given nothing.
+/// Pragmas that only read when they have no argument.
 const TELLING: [&str; 12] = [
     "application_id",
     "collation_list",
@@ -29,7 +29,7 @@ const TELLING: [&str; 12] = [
     "schema_version",
     "user_version",
 ];
-/// Pragmas that only read, whatever they are given.
+/// Pragmas that only read, with any argument.
 const LOOKING: [&str; 10] = [
     "foreign_key_check",
     "foreign_key_list",
@@ -42,20 +42,20 @@ const LOOKING: [&str; 10] = [
     "table_list",
     "table_xinfo",
 ];
-/// Functions that do more than to compute.
+/// Functions that do more than compute.
 const DOING: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 
-/// What came of a query.
+/// The result of a query.
 #[derive(Debug, PartialEq, Eq)]
 pub enum QueryResult {
     /// Rows.
     Rows {
-        /// The first, its columns joined by `|`.
+        /// The first row, its columns joined by `|`.
         first: Option<String>,
-        /// How many there are, as far as that was asked.
+        /// How many rows there are, up to the number that was asked for.
         count: u64,
     },
-    /// SQLite does not do it: its words.
+    /// SQLite refuses the query: its words.
     Refused(String),
     /// The file is no database: SQLite's words.
     NoDatabase(String),
@@ -63,7 +63,7 @@ pub enum QueryResult {
     Damaged(String),
 }
 
-/// Asks a database, and counts rows up to `most`.
+/// Runs a query, and counts rows up to `most`.
 pub fn ask(
     path: &Path,
     how: OpenMode,
@@ -80,9 +80,9 @@ pub fn ask(
     Ok(said.unwrap_or_else(|error| of_error(&error)))
 }
 
-/// From now on nothing but reading is allowed.
+/// Allows nothing but reading from now on.
 fn restrict(connection: &mut Connection) -> rusqlite::Result<()> {
-    // Sooner a query that is refused than a worker that is killed.
+    // A refused query is better than a killed worker.
     connection.query_row(&format!("PRAGMA hard_heap_limit = {MEMORY}"), [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA query_only = on;")?;
     connection.authorizer(Some(
@@ -122,7 +122,7 @@ fn read(connection: &Connection, query: &str, most: u64) -> rusqlite::Result<Que
     Ok(QueryResult::Rows { first, count })
 }
 
-/// A row's columns as text, as SQLite's own shell has them.
+/// A row's columns as text, as SQLite's own shell writes them.
 fn line(row: &Row<'_>, columns: usize) -> rusqlite::Result<String> {
     let mut line = String::new();
     for column in 0..columns {
@@ -145,7 +145,7 @@ fn line(row: &Row<'_>, columns: usize) -> rusqlite::Result<String> {
     Ok(line)
 }
 
-/// A number with at most fifteen digits, as SQLite makes it a text.
+/// A number with at most fifteen digits, as SQLite writes it.
 fn real(number: f64) -> String {
     if !number.is_finite() {
         return if number.is_nan() {
@@ -167,7 +167,7 @@ fn real(number: f64) -> String {
     format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
 }
 
-/// Without zeros at its end, but with one place after the point.
+/// Removes zeros at the end, but keeps one digit after the point.
 fn trimmed(digits: &str) -> String {
     let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
     let places = places.trim_end_matches('0');
@@ -180,7 +180,7 @@ fn of_error(error: &Error) -> QueryResult {
         Some(ErrorCode::AuthorizationForStatementDenied) => {
             QueryResult::Refused("it does more than to read, and a check only reads".to_owned())
         }
-        // A function that is forbidden is told as an ordinary error.
+        // A forbidden function is reported as an ordinary error.
         _ if words(error).starts_with("not authorized") => {
             QueryResult::Refused("it does more than to read, and a check only reads".to_owned())
         }

@@ -1,12 +1,15 @@
-//! Asking a database that a service may be writing to. Nothing of the service's is changed or locked, so that nobody says
-//! when it rests: signs of a write are looked for before and after, and what was heard in between counts only when there are none.
+//! Queries a database that a service may be writing to. Nothing of the service's is changed or locked, so nobody says
+//! when the database rests. Signs of a write are looked for before and after, and an answer counts only when there
+//! are none.
 //!
-//! - A write-ahead log is only appended to until all of it is in the database, and then begun anew with another header. A copy of
-//!   the database and then of the log, with the same header before and after, is one that SQLite can read: what of the database was
-//!   copied in the middle of a checkpoint is in the log, too.
-//! - A database without one is only written to while its rollback journal lies beside it, and each transaction counts a number
-//!   in the header up. What was read between two looks with the same number and no journal was read at rest.
-//! - A transaction that has begun to write is seen by its journal, which puts a copy of both back to what was before.
+//! - A write-ahead log is only appended to until all of it is in the database; then it begins anew with another
+//!   header. A copy of the database and then of the log, with the same header before and after, can be read by
+//!   SQLite: a part of the database that was copied in the middle of a checkpoint is in the log, too.
+//! - A database without such a log is only written to while its rollback journal lies beside it, and each transaction
+//!   counts up a number in the header. What was read between two looks at the same number without a journal was read
+//!   at rest.
+//! - A transaction that has begun to write is seen by its journal, which puts a copy of both back to the state
+//!   before.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -23,15 +26,15 @@ use crate::worker::fs::root::stat_root;
 use crate::worker::job::{JobControl, JobStop, short};
 use crate::worker::protocol::{Queried, QueryJob, RootKind};
 
-/// How often it is tried to find a database at rest, and the time between two tries.
+/// Most attempts to find the database at rest, and the time between two.
 const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(20);
-/// The part of a database's header that a transaction changes.
+/// Bytes of a database's header that a transaction changes.
 const HEADER: usize = 100;
-/// The header of a write-ahead log.
+/// Bytes of the header of a write-ahead log.
 const LOG_HEADER: usize = 32;
 
-/// Asks a database that its service may be writing to. What the job makes in its scratch folder is removed again.
+/// Queries a database that its service may be writing to. What the job makes in its scratch folder is removed again.
 pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, JobStop> {
     let path = match resolve(Path::new(&question.root), Path::new(&question.path)) {
         Ok(Resolved::There(path)) => path,
@@ -77,13 +80,13 @@ pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, J
     Ok(Queried::Busy { why })
 }
 
-/// Why there is no answer.
+/// Why an attempt has no answer.
 enum NoAnswer {
     Never(String),
     NotNow(String),
 }
 
-/// Asks it once, in a view when SQLite has to put things together first.
+/// Queries the database once, in a view when SQLite has to recover something first.
 fn once(
     question: &QueryJob,
     path: &Path,
@@ -115,16 +118,16 @@ fn once(
     said.map(Ok)
 }
 
-/// By what a write is seen.
+/// The signs by which a write is seen.
 #[derive(Debug, PartialEq)]
 struct Signs {
     /// Read before the rest.
     header: Option<[u8; HEADER]>,
     log: Option<[u8; LOG_HEADER]>,
     files: Files,
-    /// A journal lies beside it.
+    /// A journal lies beside the database.
     hot: bool,
-    /// The header once more, read after the rest: a transaction begins with the journal and ends without it.
+    /// The header again, read after the rest: a transaction begins with the journal and ends without it.
     header_again: Option<[u8; HEADER]>,
 }
 
@@ -137,7 +140,7 @@ impl Signs {
         Self { header, log, files, hot, header_again: begin(path) }
     }
 
-    /// What was read between these signs and those was whole.
+    /// Whether what was read between these signs and `after` is whole.
     fn still(&self, after: &Self) -> bool {
         match (self.files.wal, after.files.wal) {
             (Some(_), Some(_)) => self.log.is_some() && self.log == after.log,

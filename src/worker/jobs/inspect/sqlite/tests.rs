@@ -1,4 +1,5 @@
-//! Databases that SQLite itself made, whole and damaged. Whatever is checked is compared with what it was before, to the byte.
+//! Databases that SQLite itself made, whole and damaged. Whatever is checked is compared, to the byte, with its state
+//! before.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! A private view of a database that SQLite has to recover before it can read it: what recovery writes to is a copy, beside
-//! which everything is that it needs.
+//! A private view of a database that SQLite has to recover before it can read it: a copy of the files that recovery
+//! writes to, beside all others that it needs.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ use crate::worker::job::{JobControl, JobStop};
 
 /// The database's name in its view.
 const MAIN: &str = "db";
-/// What may be beside it.
+/// Endings of the files that may lie beside it.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
-/// How many names are tried for a view.
+/// Most names that are tried for a view.
 const NAMES: u32 = 100;
 
 /// Why there is no view.
@@ -38,7 +38,7 @@ impl From<JobStop> for NoView {
     }
 }
 
-/// A hidden folder with a database in it; gone again when it is dropped.
+/// A hidden folder with a database in it; removed when it is dropped.
 pub struct View {
     root: OwnedFd,
     /// The root's times, which the view must not change.
@@ -95,7 +95,7 @@ impl View {
 
     fn fill(&self, of: ViewOf<'_>, keep_free: u64, control: &JobControl) -> Result<(), NoView> {
         let ViewOf { path, name, recover } = of;
-        // A second name of the database is enough to read it by; it cannot be had across file systems and mounts.
+        // A second name of the database is enough to read it; there is none across file systems and mounts.
         let linked = !recover && linkat(CWD, path, CWD, self.main(), AtFlags::empty()).is_ok();
         if !linked {
             self.copy(path, &self.main(), name, keep_free, control)?;
@@ -146,7 +146,7 @@ impl View {
         self.scratch.join(&self.name).join(MAIN)
     }
 
-    /// Removes it. That it may be left would change what a service boots on, so that is an error.
+    /// Removes the view. A view that cannot be removed is an error: a service would boot on it.
     pub fn remove(mut self) -> Result<(), JobStop> {
         self.clear()
     }
@@ -157,7 +157,7 @@ impl View {
         }
         let main = self.main();
         let files = std::iter::once(main.clone()).chain(BESIDE.iter().map(|suffix| beside(&main, suffix)));
-        // All are tried, whatever becomes of one.
+        // Each file is removed, even when one before could not be.
         let mut result = Ok(());
         for path in files {
             match unlinkat(CWD, path, AtFlags::empty()) {
@@ -173,7 +173,7 @@ impl View {
 
 impl Drop for View {
     fn drop(&mut self) {
-        // Only when the check panicked: then the job fails, and no service boots on what is left.
+        // Comes here only after a panic of the check: then the job fails, and no service boots on what is left.
         let _ = self.clear();
     }
 }
