@@ -22,13 +22,13 @@ pub struct StreamReader {
     /// Bytes of the piece that were read.
     read: usize,
     ended: bool,
-    ticket: Arc<JobControl>,
+    control: Arc<JobControl>,
 }
 
 /// A stream for a job.
-pub fn feed(ticket: &Arc<JobControl>) -> (StreamSender, StreamReader) {
+pub fn feed(control: &Arc<JobControl>) -> (StreamSender, StreamReader) {
     let (filler, pieces) = sync_channel(PIECES);
-    (filler, StreamReader { pieces, piece: Vec::new(), read: 0, ended: false, ticket: Arc::clone(ticket) })
+    (filler, StreamReader { pieces, piece: Vec::new(), read: 0, ended: false, control: Arc::clone(control) })
 }
 
 impl Read for StreamReader {
@@ -40,7 +40,7 @@ impl Read for StreamReader {
             self.read = 0;
             self.ended = self.piece.is_empty();
             // Every piece is answered by a sign of life, which the client counts on.
-            self.ticket.beat().map_err(|_| stopped())?;
+            self.control.beat().map_err(|_| stopped())?;
         }
         let length = buffer.len().min(self.piece.len() - self.read);
         buffer[..length].copy_from_slice(&self.piece[self.read..self.read + length]);

@@ -15,7 +15,7 @@ use super::feed::{StreamReader, StreamSender, feed};
 use super::fs::scan::{ScanBounds, scan};
 use super::job::{JobControl, JobStop};
 use super::jobs::canary::canary;
-use super::jobs::copy::copy_and_note;
+use super::jobs::copy::copy;
 use super::jobs::inspect::sqlite;
 use super::jobs::inspect::survivors::find_survivors;
 use super::jobs::inspect::tree::inspect;
@@ -37,7 +37,7 @@ const MAX_JOBS: usize = 64;
 
 /// A running job.
 struct Running {
-    ticket: Arc<JobControl>,
+    control: Arc<JobControl>,
     /// Where its stream goes; `None` when it takes none, or when its stream has ended.
     filler: Option<StreamSender>,
 }
@@ -75,7 +75,7 @@ pub fn serve(mut input: impl BufRead, output: impl Write + Send + 'static) -> Ex
         match serde_json::from_slice::<Request>(&line) {
             Ok(Request::Cancel { id }) => {
                 if let Some(job) = lock(&jobs).get_mut(&id) {
-                    job.ticket.cancel();
+                    job.control.cancel();
                     // The job may be waiting for its stream.
                     job.filler = None;
                 }
@@ -129,9 +129,9 @@ fn accept<W: Write + Send + 'static>(
     filled: &Arc<FilledVolumes>,
     output: &Arc<Output<W>>,
 ) {
-    let ticket = Arc::new(JobControl::default());
+    let control = Arc::new(JobControl::default());
     let (filler, stream) = match &job {
-        Job::Unpack(_) => Some(feed(&ticket)).unzip(),
+        Job::Unpack(_) => Some(feed(&control)).unzip(),
         _ => (None, None),
     };
     {
@@ -140,11 +140,11 @@ fn accept<W: Write + Send + 'static>(
             output.say(id, refused(format!("no place for a job {id}")));
             return;
         }
-        jobs.insert(id, Running { ticket: Arc::clone(&ticket), filler });
+        jobs.insert(id, Running { control: Arc::clone(&control), filler });
     }
     let (jobs, filled, out) = (Arc::clone(jobs), Arc::clone(filled), Arc::clone(output));
     let spawned = std::thread::Builder::new().name(format!("job-{id}")).spawn(move || {
-        let end = supervise(id, job, stream, &ticket, &filled, &out);
+        let end = supervise(id, job, stream, &control, &filled, &out);
         // Its number is free before the client can know that it ended.
         lock(&jobs).remove(&id);
         out.say(id, end);
@@ -159,14 +159,14 @@ fn supervise<W: Write>(
     id: u64,
     job: Job,
     stream: Option<StreamReader>,
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
     filled: &Arc<FilledVolumes>,
     output: &Output<W>,
 ) -> Message {
     let (done, end) = channel();
-    let (work, filled) = (Arc::clone(ticket), Arc::clone(filled));
+    let (work, filled) = (Arc::clone(control), Arc::clone(filled));
     // Everything that the job does from here on is reported.
-    let mut pulse = ticket.pulse();
+    let mut pulse = control.pulse();
     let spawned = std::thread::Builder::new().spawn(move || {
         // The receiver waits for this or for the end of the thread.
         let _ = done.send(perform(job, stream, &work, &filled));
@@ -182,10 +182,10 @@ fn supervise<W: Write>(
             // The thread panicked; standard error says where.
             Err(RecvTimeoutError::Disconnected) => return refused("the job broke off".to_owned()),
             Err(RecvTimeoutError::Timeout) => {
-                let now = ticket.pulse();
+                let now = control.pulse();
                 if now != pulse {
                     pulse = now;
-                    output.say(id, Message::Progress { amount: ticket.amount(), total: ticket.total() });
+                    output.say(id, Message::Progress { amount: control.amount(), total: control.total() });
                 }
             }
         }
@@ -195,38 +195,38 @@ fn supervise<W: Write>(
 fn perform(
     job: Job,
     stream: Option<StreamReader>,
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
     filled: &FilledVolumes,
 ) -> Result<Answer, JobStop> {
     let bad_request = |error: String| JobStop::Failed(Failure::BadRequest { error });
     Ok(match job {
         Job::Scan(ScanJob { path, max_entries }) => {
             let bounds = ScanBounds { entries: max_entries, bytes: 0 };
-            ScanJob::into_answer(scan(&path, bounds, ticket, true)?)
+            ScanJob::into_answer(scan(&path, bounds, control, true)?)
         }
-        Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, ticket)?),
-        Job::Copy(CopyJob { from, to, max_bytes, keep_free, contents }) => {
-            let (copied, source) = copy_and_note(&from, &to, [max_bytes, keep_free], contents, ticket, &())?;
-            filled.note(to, Expected::Copied(source));
+        Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, control)?),
+        Job::Copy(job) => {
+            let (copied, source) = copy(&job, control, &())?;
+            filled.note(job.to, Expected::Copied(source));
             CopyJob::into_answer(copied)
         }
         Job::PrepareEmpty(job) => PrepareEmptyJob::into_answer(empty::prepare(&job.from, &job.to)?),
         Job::PrepareOverlay(job) => PrepareOverlayJob::into_answer(overlay::prepare(&job.from, &job.to)?),
-        Job::Inspect(job) => InspectJob::into_answer(inspect(&job, filled, ticket)?),
-        Job::Compare(job) => CompareJob::into_answer(find_survivors(&job, ticket)?),
-        Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, ticket)?),
+        Job::Inspect(job) => InspectJob::into_answer(inspect(&job, filled, control)?),
+        Job::Compare(job) => CompareJob::into_answer(find_survivors(&job, control)?),
+        Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, control)?),
         Job::Canary(CanaryJob { addresses, name, patience_ms }) => {
             let patience = Duration::from_millis(patience_ms);
-            CanaryJob::into_answer(canary(&addresses, &name, patience, ticket)?)
+            CanaryJob::into_answer(canary(&addresses, &name, patience, control)?)
         }
-        Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, ticket)?),
+        Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, control)?),
         Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
         Job::Unpack(UnpackJob { routes, max_bytes, max_entries, keep_free }) => {
             let Some(stream) = stream else { return Err(bad_request("there is no stream".to_owned())) };
             let bounds = unpack::UnpackBounds { max_bytes, max_entries, keep_free };
             let mut places = Vec::new();
             for (route, (unpacked, manifest)) in
-                routes.iter().zip(unpack::unpack_and_note(&routes, bounds, stream, ticket)?)
+                routes.iter().zip(unpack::unpack_and_note(&routes, bounds, stream, control)?)
             {
                 filled.note(route.to.clone(), Expected::Unpacked(manifest));
                 places.push(unpacked);

@@ -44,7 +44,7 @@ pub fn copy_content(
     stat: &Stat,
     unsupported: &Unsupported,
     note: bool,
-    ticket: &JobControl,
+    control: &JobControl,
 ) -> Result<Option<Digest>, CopyTrouble> {
     let size = size(stat);
     if size == 0 {
@@ -53,7 +53,7 @@ pub fn copy_content(
     if !unsupported.reflink.load(Ordering::Relaxed) {
         match ioctl_ficlone(target, source) {
             Ok(()) => {
-                ticket.add(0, content_bytes(stat));
+                control.add(0, content_bytes(stat));
                 return Ok(None);
             }
             // Only this file: it may be open for swapping or be kept without checksums.
@@ -63,7 +63,7 @@ pub fn copy_content(
         }
     }
     let digester = note.then(Digester::default);
-    let mut copy = Ranges { source, target, unsupported, ticket, budget: content_bytes(stat), digester };
+    let mut copy = Ranges { source, target, unsupported, control, budget: content_bytes(stat), digester };
     if allocated(stat) >= size {
         // A file without holes: its size was counted as its content.
         copy.range(0, size)?;
@@ -79,7 +79,7 @@ pub fn copy_content(
         }
         ftruncate(target, size).map_err(CopyTrouble::Target)?;
         // Count as the scan does: it counts blocks that belong to the file and hold no data of it.
-        ticket.add(0, copy.budget);
+        control.add(0, copy.budget);
     }
     Ok(copy.digester.map(Digester::finish))
 }
@@ -108,7 +108,7 @@ struct Ranges<'a> {
     source: &'a OwnedFd,
     target: &'a OwnedFd,
     unsupported: &'a Unsupported,
-    ticket: &'a JobControl,
+    control: &'a JobControl,
     /// Bytes of content that were not reported yet.
     budget: u64,
     /// `None` once any of the content was not read but copied by the kernel.
@@ -132,8 +132,8 @@ impl Ranges<'_> {
     fn done(&mut self, bytes: u64) -> Result<(), CopyTrouble> {
         let report = bytes.min(self.budget);
         self.budget -= report;
-        self.ticket.add(0, report);
-        self.ticket.beat().map_err(CopyTrouble::Stop)
+        self.control.add(0, report);
+        self.control.beat().map_err(CopyTrouble::Stop)
     }
 
     fn in_kernel(&mut self, from: u64, to: u64) -> Result<bool, CopyTrouble> {

@@ -32,7 +32,7 @@ pub fn canary(
     addresses: &[String],
     name: &str,
     patience: Duration,
-    ticket: &JobControl,
+    control: &JobControl,
 ) -> Result<Vec<String>, JobStop> {
     let mut targets = Vec::new();
     for address in addresses {
@@ -42,7 +42,7 @@ pub fn canary(
             targets.push(parsed);
         }
     }
-    ticket.beat()?;
+    control.beat()?;
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let mut answered = Vec::new();
     for Route { via, interface } in default_routes(&read("/proc/net/route"), &read("/proc/net/ipv6_route")) {
@@ -79,7 +79,7 @@ pub fn canary(
         targets.iter().filter(|target| neighbours.contains(target)).map(|target| format!("{target} answered to ARP")),
     );
     answered.sort();
-    ticket.beat()?;
+    control.beat()?;
     Ok(answered)
 }
 

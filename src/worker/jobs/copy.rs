@@ -32,7 +32,7 @@ use crate::worker::fs::space::free_bytes;
 use crate::worker::fs::stat::link_count;
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop, short, short_path, shown};
-use crate::worker::protocol::{Copied, Failure, RootKind};
+use crate::worker::protocol::{Copied, CopyJob, Failure, RootKind};
 
 /// Bytes that a folder takes on most file systems.
 const FOLDER_BYTES: u64 = 4096;
@@ -61,43 +61,25 @@ impl CopyObserver for () {
     }
 }
 
-/// Copies what is at `from` into the folder `to`.
-pub fn copy(
-    from: &str,
-    to: &str,
-    max_bytes: u64,
-    keep_free: u64,
-    ticket: &JobControl,
-    witness: &dyn CopyObserver,
-) -> Result<Copied, JobStop> {
-    copy_and_note(from, to, [max_bytes, keep_free], false, ticket, witness).map(|(copied, _)| copied)
-}
-
-/// As [`copy`]; returns also what the volume is compared with later. With `contents`, digests of the files are among
-/// it.
-pub fn copy_and_note(
-    from: &str,
-    to: &str,
-    [max_bytes, keep_free]: [u64; 2],
-    contents: bool,
-    ticket: &JobControl,
-    witness: &dyn CopyObserver,
-) -> Result<(Copied, CopySource), JobStop> {
+/// Copies a tree into a volume. Returns what the copy did, and what the volume is compared with later: with
+/// `CopyJob::contents`, digests of the files are among it.
+pub fn copy(job: &CopyJob, control: &JobControl, observer: &dyn CopyObserver) -> Result<(Copied, CopySource), JobStop> {
+    let CopyJob { from, to, contents, .. } = job;
     let began = now();
     let (root, stat) = stat_root(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {
         return Err(Failure::WrongKind { root }.into());
     }
     let target = open_volume(to)?;
-    let total = measure(from, &target, max_bytes, keep_free, ticket)?;
-    ticket.set_total(total);
+    let total = measure(job, &target, control)?;
+    control.set_total(total);
 
     let source = open_root(from, root)?;
     let stat = if root == RootKind::Folder { fstat(&source).map_err(|error| unreadable(b"", error))? } else { stat };
     meta::forget_inherited(&target);
     let copier = Copier {
-        ticket,
-        witness,
+        control,
+        observer,
         unsupported: Unsupported::default(),
         top: target.try_clone().map_err(|error| unwritable_io(&error))?,
         links: Mutex::default(),
@@ -117,14 +99,14 @@ pub fn copy_and_note(
     let refused = into_inner(copier.refused);
     let copied = Copied {
         root,
-        amount: ticket.amount(),
+        amount: control.amount(),
         folders: copier.folders.into_inner(),
         torn: into_inner(copier.torn),
         sockets: copier.sockets.into_inner(),
         lost_metadata: into_inner(copier.lost),
     };
     let contents = into_inner(copier.contents.unwrap_or_default());
-    Ok((copied, CopySource { from: from.to_owned(), began, refused, contents }))
+    Ok((copied, CopySource { from: from.clone(), began, refused, contents }))
 }
 
 /// Seconds since the epoch.
@@ -137,20 +119,15 @@ fn unwritable_io(error: &std::io::Error) -> JobStop {
 }
 
 /// How much there is; an error when it is more than `max_bytes` or does not fit.
-fn measure(
-    from: &str,
-    target: &OwnedFd,
-    max_bytes: u64,
-    keep_free: u64,
-    ticket: &JobControl,
-) -> Result<Amount, JobStop> {
-    let found = scan(from, ScanBounds { entries: 0, bytes: max_bytes }, ticket, false)?;
+fn measure(job: &CopyJob, target: &OwnedFd, control: &JobControl) -> Result<Amount, JobStop> {
+    let CopyJob { from, max_bytes, keep_free, .. } = job;
+    let found = scan(from, ScanBounds { entries: 0, bytes: *max_bytes }, control, false)?;
     let total = found.amount;
-    if max_bytes > 0 && total.bytes > max_bytes {
-        return Err(Failure::TooLarge { bytes: total.bytes, max_bytes }.into());
+    if *max_bytes > 0 && total.bytes > *max_bytes {
+        return Err(Failure::TooLarge { bytes: total.bytes, max_bytes: *max_bytes }.into());
     }
     let room = found.allocated.saturating_add(found.folders * FOLDER_BYTES);
-    let bytes = room.saturating_add(keep_free);
+    let bytes = room.saturating_add(*keep_free);
     let free = free_bytes(target).map_err(|error| unreadable(b"", error))?;
     if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
 }
@@ -171,8 +148,8 @@ struct Link {
 }
 
 struct Copier<'a> {
-    ticket: &'a JobControl,
-    witness: &'a dyn CopyObserver,
+    control: &'a JobControl,
+    observer: &'a dyn CopyObserver,
     unsupported: Unsupported,
     /// The target's root.
     top: OwnedFd,
@@ -288,16 +265,16 @@ impl Copier<'_> {
             self.tear(&path());
             return Ok(());
         }
-        if self.witness.listens() {
-            self.witness.opened(&path());
+        if self.observer.listens() {
+            self.observer.opened(&path());
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let create = || openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
         let Some(target) = self.make(folder, name, path, &before, create)? else {
-            self.ticket.add(1, 0);
+            self.control.add(1, 0);
             return Ok(());
         };
-        match copy_content(source, &target, &before, &self.unsupported, self.contents.is_some(), self.ticket) {
+        match copy_content(source, &target, &before, &self.unsupported, self.contents.is_some(), self.control) {
             Ok(Some(digest)) => self.note_content(&target, digest, path)?,
             Ok(None) => {}
             Err(CopyTrouble::Source(error)) => self.source_error(&path(), error)?,
@@ -312,7 +289,7 @@ impl Copier<'_> {
         let lost =
             meta::apply(&target, &(&before).into(), &xattrs).map_err(|error| self.target_error(&path(), error))?;
         self.lose(&path(), lost);
-        self.ticket.add(1, 0);
+        self.control.add(1, 0);
         Ok(())
     }
 
@@ -370,7 +347,7 @@ impl Copier<'_> {
                 .map_err(|error| self.target_error(&path(), error))?;
             self.lose(&path(), lost);
         }
-        self.ticket.add(1, 0);
+        self.control.add(1, 0);
         Ok(())
     }
 
@@ -390,7 +367,7 @@ impl Visitor for Copier<'_> {
         name: &CStr,
         source: &OwnedFd,
     ) -> Result<(OwnedFd, Original), JobStop> {
-        self.ticket.beat()?;
+        self.control.beat()?;
         let path = || parent.branch.path_of(name);
         let stat = fstat(source).map_err(|error| unreadable(&path(), error))?;
         let xattrs = meta::xattrs_of(source).map_err(|error| unreadable(&path(), error))?;
@@ -406,9 +383,9 @@ impl Visitor for Copier<'_> {
     }
 
     fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, kind: FileType) -> Result<(), JobStop> {
-        self.ticket.beat()?;
-        if self.witness.listens() {
-            self.witness.listed(&place.branch.path_of(name));
+        self.control.beat()?;
+        if self.observer.listens() {
+            self.observer.listed(&place.branch.path_of(name));
         }
         match kind {
             FileType::RegularFile => match open_quietly(&place.open.source, name, OFlags::empty()) {

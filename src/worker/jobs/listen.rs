@@ -14,9 +14,9 @@ const LISTENING: &str = "0A";
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /// Waits until all ports are listened on, on whatever address: a service that listens on loopback only runs as well.
-pub fn listen(ports: &[u16], ticket: &JobControl) -> Result<(), JobStop> {
+pub fn listen(ports: &[u16], control: &JobControl) -> Result<(), JobStop> {
     loop {
-        ticket.beat()?;
+        control.beat()?;
         let tables: Vec<String> = TABLES.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
         let missing = |port: &&u16| !tables.iter().any(|table| listening(table).any(|open| open == **port));
         if ports.iter().find(missing).is_none() {
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn stops_when_cancelled() {
-        let ticket = JobControl::default();
-        ticket.cancel();
-        assert!(matches!(listen(&[1], &ticket), Err(JobStop::Cancelled)));
+        let control = JobControl::default();
+        control.cancel();
+        assert!(matches!(listen(&[1], &control), Err(JobStop::Cancelled)));
     }
 }

@@ -26,9 +26,9 @@ pub fn unpack(
     routes: &[Route],
     bounds: UnpackBounds,
     stream: impl Read + Send,
-    ticket: &JobControl,
+    control: &JobControl,
 ) -> Result<Vec<Unpacked>, JobStop> {
-    Ok(unpack_and_note(routes, bounds, stream, ticket)?.into_iter().map(|(unpacked, _)| unpacked).collect())
+    Ok(unpack_and_note(routes, bounds, stream, control)?.into_iter().map(|(unpacked, _)| unpacked).collect())
 }
 
 /// As [`unpack`]; returns also what each volume should hold now.
@@ -36,7 +36,7 @@ pub fn unpack_and_note(
     routes: &[Route],
     bounds: UnpackBounds,
     stream: impl Read + Send,
-    ticket: &JobControl,
+    control: &JobControl,
 ) -> Result<Vec<(Unpacked, Manifest)>, JobStop> {
     for (index, route) in routes.iter().enumerate() {
         if routes[..index].iter().any(|other| other.prefix == route.prefix) {
@@ -46,13 +46,13 @@ pub fn unpack_and_note(
     }
     let mut places = routes
         .iter()
-        .map(|route| RouteVolume::open(route, routes.len(), bounds, ticket))
+        .map(|route| RouteVolume::open(route, routes.len(), bounds, control))
         .collect::<Result<Vec<RouteVolume<'_>>, JobStop>>()?;
     let stream = compression::open(stream).map_err(|error| {
         let (entry, error) = (String::new(), error.to_string());
-        stopped(ticket).unwrap_or(Failure::Corrupt { entry, at: 0, error }.into())
+        stopped(control).unwrap_or(Failure::Corrupt { entry, at: 0, error }.into())
     })?;
-    let mut archive = ArchiveStream::new(stream, bounds.max_entries, ticket);
+    let mut archive = ArchiveStream::new(stream, bounds.max_entries, control);
     while let Some(entry) = archive.next_entry()? {
         let Some((index, rest)) = destination(routes, &entry.path) else { continue };
         let rest = rest.to_vec();

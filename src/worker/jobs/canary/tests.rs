@@ -91,8 +91,8 @@ async fn a_host_that_is_there_is_met_at_once() {
 
 #[test]
 fn own_addresses_are_left_alone_and_names_refused() {
-    let ticket = JobControl::default();
-    let met = canary(&["127.0.0.1".into(), "::1".into()], "x.invalid", Duration::ZERO, &ticket).unwrap();
+    let control = JobControl::default();
+    let met = canary(&["127.0.0.1".into(), "::1".into()], "x.invalid", Duration::ZERO, &control).unwrap();
     assert!(!met.iter().any(|answer| answer.contains("127.0.0.1:") || answer.contains("[::1]")), "{met:?}");
-    assert!(canary(&["example.org".into()], "x.invalid", Duration::ZERO, &ticket).is_err());
+    assert!(canary(&["example.org".into()], "x.invalid", Duration::ZERO, &control).is_err());
 }

@@ -43,7 +43,7 @@ pub struct RouteVolume<'a> {
     manifest: Manifest,
     /// Digests of the files are noted.
     contents: bool,
-    ticket: &'a JobControl,
+    control: &'a JobControl,
 }
 
 impl<'a> RouteVolume<'a> {
@@ -52,7 +52,7 @@ impl<'a> RouteVolume<'a> {
         route: &'a Route,
         among: usize,
         bounds: UnpackBounds,
-        ticket: &'a JobControl,
+        control: &'a JobControl,
     ) -> Result<RouteVolume<'a>, JobStop> {
         let root = open_volume(&route.to)?;
         meta::forget_inherited(&root);
@@ -68,7 +68,7 @@ impl<'a> RouteVolume<'a> {
             lost: Sampled::default(),
             manifest: Manifest::one_of(among),
             contents: route.contents,
-            ticket,
+            control,
         })
     }
 
@@ -221,7 +221,7 @@ impl<'a> RouteVolume<'a> {
             Kind::Device => return Err(dangerous(&entry.path, "is a device".to_owned())),
         }
         self.files += 1;
-        self.ticket.add(1, 0);
+        self.control.add(1, 0);
         Ok(())
     }
 
@@ -261,7 +261,7 @@ impl<'a> RouteVolume<'a> {
             }
             write(&file, piece, offset).map_err(|error| self.unwritable(path, error))?;
             end = offset + length;
-            self.ticket.add(0, length);
+            self.control.add(0, length);
         }
         if end < entry.size {
             ftruncate(&file, entry.size).map_err(|error| self.unwritable(path, error))?;

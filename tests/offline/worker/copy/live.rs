@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::Pair;
+use super::{Pair, copy};
 use rehearsa::worker::job::JobControl;
-use rehearsa::worker::jobs::copy::{CopyObserver, copy};
+use rehearsa::worker::jobs::copy::CopyObserver;
 use rehearsa::worker::protocol::Copied;
 
 /// Does something once, when the copy is at a place.

@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags,
 
 use rehearsa::model::event::Amount;
 use rehearsa::worker::job::{JobControl, JobStop};
-use rehearsa::worker::jobs::copy::copy;
-use rehearsa::worker::protocol::{Copied, Failure, RootKind};
+use rehearsa::worker::jobs::copy::CopyObserver;
+use rehearsa::worker::protocol::{Copied, CopyJob, Failure, RootKind};
 
 use crate::support::compare;
 
@@ -64,6 +64,18 @@ impl Pair {
         compare::same(&self.from(), &self.to());
         copied
     }
+}
+
+fn copy(
+    from: &str,
+    to: &str,
+    max_bytes: u64,
+    keep_free: u64,
+    control: &JobControl,
+    observer: &dyn CopyObserver,
+) -> Result<Copied, JobStop> {
+    let job = CopyJob { from: from.to_owned(), to: to.to_owned(), max_bytes, keep_free, contents: false };
+    rehearsa::worker::jobs::copy::copy(&job, control, observer).map(|(copied, _)| copied)
 }
 
 fn set_times(path: &Path, seconds: i64, nanoseconds: i64) {
@@ -304,10 +316,10 @@ fn what_is_copied_is_counted_by_its_content() {
     sparse.write_all(&[b'x'; 10]).unwrap();
     sparse.sync_all().unwrap();
     let other = Pair::new();
-    let ticket = JobControl::default();
+    let control = JobControl::default();
     let (from, to) = (pair.from(), other.to());
-    let copied = copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &ticket, &()).unwrap();
-    assert_eq!(Some(copied.amount), ticket.total());
+    let copied = copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &control, &()).unwrap();
+    assert_eq!(Some(copied.amount), control.total());
     assert!((305_012..400_000).contains(&copied.amount.bytes), "{:?}", copied.amount);
 }
 
@@ -410,9 +422,9 @@ fn a_target_that_is_not_empty_is_not_written_over() {
 fn a_cancelled_copy_stops() {
     let pair = Pair::new();
     std::fs::write(pair.from().join("a"), "x").unwrap();
-    let ticket = JobControl::default();
-    ticket.cancel();
+    let control = JobControl::default();
+    control.cancel();
     let (from, to) = (pair.from(), pair.to());
-    let result = copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &ticket, &());
+    let result = copy(from.to_str().unwrap(), to.to_str().unwrap(), 0, 0, &control, &());
     assert!(matches!(result, Err(JobStop::Cancelled)), "{result:?}");
 }

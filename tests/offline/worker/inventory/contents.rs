@@ -176,7 +176,7 @@ fn a_mount_that_is_one_file_is_compared_by_its_content_too() {
     let field = Field::new();
     fs::write(field.from("app.ini"), "x = 1").unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
+    let source = copy_source(&from, &to, true);
     let source = CopySource { began: source.began + 3 * SKEW, ..source };
     write(&field.to("file"), 4, b"2");
     assert_eq!(found(&field.inventory(Expected::Copied(source))), other(&["."], "its source"));
@@ -209,7 +209,7 @@ fn what_a_live_source_was_read_as_counts() {
         fs::write(field.from(name), name).unwrap();
     }
     let (from, to) = (text(&field.from("")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
+    let source = copy_source(&from, &to, true);
     assert_eq!(source.contents.len(), 4);
     write(&field.from("changed"), 0, b"C");
     fs::write(field.from("grown"), "longer than it was").unwrap();
@@ -251,7 +251,7 @@ fn contents_that_nobody_asks_for_are_neither_noted_nor_read() {
     let field = Field::new();
     fs::write(field.from("a"), "content").unwrap();
     let (from, to) = (text(&field.from("")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, [0; 2], false, &JobControl::default(), &()).unwrap();
+    let source = copy_source(&from, &to, false);
     assert_eq!(source.contents.len(), 0);
     write(&field.to("a"), 0, b"C");
     let inventory = field.inventory_of(Expected::Copied(source), false, &control);

@@ -17,10 +17,10 @@ use rehearsa::model::sampled::Sampled;
 use rehearsa::worker::expected::manifest::Manifest;
 use rehearsa::worker::expected::{CopySource, Expected, FilledVolumes};
 use rehearsa::worker::job::JobControl;
-use rehearsa::worker::jobs::copy::copy_and_note;
+use rehearsa::worker::jobs::copy::copy;
 use rehearsa::worker::jobs::inspect::manifest::copied::{SKEW, UnchangedSince, compare_since};
 use rehearsa::worker::jobs::inspect::tree::inspect;
-use rehearsa::worker::protocol::{InspectJob, InspectWants, Inventory, ManifestWant, Route};
+use rehearsa::worker::protocol::{CopyJob, InspectJob, InspectWants, Inventory, ManifestWant, Route};
 
 use super::unpack::faithful::{ACL, odd};
 use crate::support::archives::{self, Archive, Made, file, folder, hard_link, pack};
@@ -64,7 +64,7 @@ impl Field {
     /// Copies; the clock says that nobody has touched the source since.
     fn copy(&self) -> CopySource {
         let (from, to) = (text(&self.from("")), text(&self.to("")));
-        let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
+        let source = copy_source(&from, &to, true);
         CopySource { began: source.began + 3 * SKEW, ..source }
     }
 
@@ -93,6 +93,12 @@ impl Field {
     fn after(&self, manifest: Manifest) -> Inventory {
         self.inventory(Expected::Unpacked(manifest))
     }
+}
+
+/// Copies; returns what the copy is compared with.
+fn copy_source(from: &str, to: &str, contents: bool) -> CopySource {
+    let job = CopyJob { from: from.to_owned(), to: to.to_owned(), max_bytes: 0, keep_free: 0, contents };
+    copy(&job, &JobControl::default(), &()).unwrap().1
 }
 
 fn text(path: &Path) -> String {
@@ -364,7 +370,7 @@ fn what_changed_in_a_live_source_is_no_difference() {
         fs::write(field.from(path), "x").unwrap();
     }
     let (from, to) = (text(&field.from("")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
+    let source = copy_source(&from, &to, true);
     fs::write(field.from("changed"), "more than it was").unwrap();
     chown(field.from("changed"), Some(8), None).unwrap();
     fs::remove_file(field.from("gone")).unwrap();
@@ -425,7 +431,7 @@ fn a_copy_of_a_single_file_is_compared_as_one() {
     fs::write(field.from("app.ini"), "x = 1").unwrap();
     chown(field.from("app.ini"), Some(7), Some(8)).unwrap();
     let (from, to) = (text(&field.from("app.ini")), text(&field.to("")));
-    let (_, source) = copy_and_note(&from, &to, [0; 2], true, &JobControl::default(), &()).unwrap();
+    let source = copy_source(&from, &to, true);
     let source = CopySource { began: source.began + 3 * SKEW, ..source };
     let inventory = field.inventory(Expected::Copied(source.clone()));
     nothing(&inventory);

@@ -38,11 +38,11 @@ fn an_archive_cut_off_anywhere_is_corrupt_all_of_them() {
 fn cut_off_it_is_corrupt(cuts: fn(usize) -> Vec<usize>) {
     let whole = some(&Field::new());
     let field = Field::new();
-    let ticket = JobControl::default();
+    let control = JobControl::default();
     // The reader takes the first of the two blocks of the end mark for the whole.
     for length in cuts(whole.len() - 512) {
         let routes = [field.route("", "to")];
-        let failure = failure(unpack(&routes, UnpackBounds::default(), &whole[..length], &ticket));
+        let failure = failure(unpack(&routes, UnpackBounds::default(), &whole[..length], &control));
         let Failure::Corrupt { at, .. } = failure else { panic!("cut after {length} bytes: {failure:?}") };
         assert!(at <= length as u64);
     }
@@ -172,13 +172,13 @@ fn changed_archives_change_nothing_outside(count: u32) {
 #[test]
 fn a_job_that_is_stopped_ends_as_that() {
     let field = Field::new();
-    let ticket = Arc::new(JobControl::default());
-    let (filler, stream) = feed(&ticket);
+    let control = Arc::new(JobControl::default());
+    let (filler, stream) = feed(&control);
     let bytes = some(&field);
     filler.send(bytes[..700].to_vec()).unwrap();
-    ticket.cancel();
+    control.cancel();
     drop(filler);
-    let result = unpack(&[field.route("", "to")], UnpackBounds::default(), stream, &ticket);
+    let result = unpack(&[field.route("", "to")], UnpackBounds::default(), stream, &control);
     assert!(matches!(result, Err(JobStop::Cancelled)), "{result:?}");
 }
 
@@ -186,14 +186,14 @@ fn a_job_that_is_stopped_ends_as_that() {
 #[test]
 fn a_stream_that_breaks_is_no_success() {
     let field = Field::new();
-    let ticket = Arc::new(JobControl::default());
-    let (filler, stream) = feed(&ticket);
+    let control = Arc::new(JobControl::default());
+    let (filler, stream) = feed(&control);
     filler.send(some(&field)).unwrap();
     drop(filler);
-    let failure = failure(unpack(&[field.route("", "to")], UnpackBounds::default(), stream, &ticket));
+    let failure = failure(unpack(&[field.route("", "to")], UnpackBounds::default(), stream, &control));
     assert!(matches!(failure, Failure::Corrupt { .. }), "{failure:?}");
-    let (filler, stream) = feed(&ticket);
+    let (filler, stream) = feed(&control);
     filler.send(some(&Field::new())).unwrap();
     filler.send(Vec::new()).unwrap();
-    unpack(&[field.route("a/c", "to2")], UnpackBounds::default(), stream, &ticket).unwrap();
+    unpack(&[field.route("a/c", "to2")], UnpackBounds::default(), stream, &control).unwrap();
 }

@@ -53,11 +53,11 @@ pub struct UnchangedSince {
 }
 
 /// Compares the volume at `path` with its source; with `contents`, also what files hold.
-pub fn compare(path: &str, source: &CopySource, contents: bool, ticket: &JobControl) -> Result<Inventory, JobStop> {
+pub fn compare(path: &str, source: &CopySource, contents: bool, control: &JobControl) -> Result<Inventory, JobStop> {
     let file_system = mounted_at(&source.from).map(|mounted| mounted.file_system).unwrap_or_default();
     let entry = source.began - if BY_OUR_CLOCK.contains(&file_system.as_str()) { TICK } else { SKEW };
     let content = contents.then_some(if file_system == IN_MEMORY { i64::MIN } else { entry - MAPPED });
-    compare_since(path, source, UnchangedSince { entry, content }, ticket)
+    compare_since(path, source, UnchangedSince { entry, content }, control)
 }
 
 /// As [`compare`], with the times from which on a change counts as later.
@@ -66,13 +66,13 @@ pub fn compare_since(
     path: &str,
     source: &CopySource,
     rested: UnchangedSince,
-    ticket: &JobControl,
+    control: &JobControl,
 ) -> Result<Inventory, JobStop> {
     let CopySource { from, refused, contents: noted, .. } = source;
     let (root, mut stat) = stat_root(from)?;
     let target = open_volume(path)?;
     let checker = Checker {
-        ticket,
+        control,
         refuses: |what: &str| refused.contains(what),
         rested,
         entries: AtomicU64::new(0),
@@ -121,7 +121,7 @@ pub fn compare_since(
 }
 
 struct Checker<'a, R> {
-    ticket: &'a JobControl,
+    control: &'a JobControl,
     /// Whether the volume's file system refused metadata of this name.
     refuses: R,
     /// The times after which an entry may have changed since it was copied.
@@ -154,7 +154,7 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
 
     /// Counts an entry of the source; returns whether it is as it was when it was copied.
     fn is_sure(&self, stat: &Stat, below: bool) -> bool {
-        self.ticket.add(1, 0);
+        self.control.add(1, 0);
         self.entries.fetch_add(1, Ordering::Relaxed);
         let sure = !below && !self.is_fresh(stat);
         if !sure {
@@ -218,8 +218,8 @@ impl<R: Fn(&str) -> bool + Sync> Checker<'_, R> {
             let copied = target().map_err(|error| unreadable(path, error))?;
             let progress = |bytes| {
                 self.differences.count_bytes(bytes);
-                self.ticket.add(0, bytes);
-                self.ticket.beat()
+                self.control.add(0, bytes);
+                self.control.beat()
             };
             let same = match noted {
                 Some(noted) => digest_file(&copied, copy, &progress).map(|found| found == *noted),
@@ -291,7 +291,7 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
         name: &CStr,
         source: &OwnedFd,
     ) -> Result<(Option<OwnedFd>, Note), JobStop> {
-        self.ticket.beat()?;
+        self.control.beat()?;
         let (path, above) = (parent.branch.path_of(name), &parent.branch.note);
         let own = fstat(source).map_err(|error| unreadable(&path, error))?;
         let fresh = self.is_fresh(&own);
@@ -335,7 +335,7 @@ impl<R: Fn(&str) -> bool + Sync> Visitor for Checker<'_, R> {
     }
 
     fn entry(&self, place: &VisitedFolder<'_, Self>, name: &CStr, listed: FileType) -> Result<(), JobStop> {
-        self.ticket.beat()?;
+        self.control.beat()?;
         let Some(target) = &place.open.target else { return Ok(()) };
         // Sockets are not copied.
         if listed == FileType::Socket {

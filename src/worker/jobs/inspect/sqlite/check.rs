@@ -46,15 +46,15 @@ pub enum SqliteVerdict {
 }
 
 /// Runs SQLite's check of a file.
-pub fn quick_check(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> Result<SqliteVerdict, JobStop> {
-    let verdict = open(path, how, ticket).and_then(|connection| ask(&connection));
+pub fn quick_check(path: &Path, how: OpenMode, control: &Arc<JobControl>) -> Result<SqliteVerdict, JobStop> {
+    let verdict = open(path, how, control).and_then(|connection| ask(&connection));
     // A stop shows as one error among others.
-    ticket.beat()?;
+    control.beat()?;
     Ok(verdict.unwrap_or_else(|error| of_error(&error)))
 }
 
-fn open(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
-    let connection = connect(path, how, ticket)?;
+fn open(path: &Path, how: OpenMode, control: &Arc<JobControl>) -> rusqlite::Result<Connection> {
+    let connection = connect(path, how, control)?;
     connection.collation_needed(any_collation)?;
     // A rule that a program's own functions decide cannot be checked here.
     connection.execute_batch("PRAGMA ignore_check_constraints = on;")?;
@@ -62,15 +62,15 @@ fn open(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Resul
 }
 
 /// Opens a database without changing anything of it. Its work ends when the job is stopped.
-pub(super) fn connect(path: &Path, how: OpenMode, ticket: &Arc<JobControl>) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, how: OpenMode, control: &Arc<JobControl>) -> rusqlite::Result<Connection> {
     let access = match how {
         OpenMode::Resting | OpenMode::WithLog => OpenFlags::SQLITE_OPEN_READ_ONLY,
         OpenMode::Recovering => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(uri(path, how == OpenMode::Resting), flags)?;
-    let ticket = Arc::clone(ticket);
-    connection.progress_handler(STEPS, Some(move || ticket.beat().is_err()))?;
+    let control = Arc::clone(control);
+    connection.progress_handler(STEPS, Some(move || control.beat().is_err()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch("PRAGMA temp_store = memory; PRAGMA trusted_schema = off;")?;
     Ok(connection)

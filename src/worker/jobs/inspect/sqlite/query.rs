@@ -69,14 +69,14 @@ pub fn ask(
     how: OpenMode,
     query: &str,
     most: u64,
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
 ) -> Result<QueryResult, JobStop> {
-    let said = connect(path, how, ticket).and_then(|mut connection| {
+    let said = connect(path, how, control).and_then(|mut connection| {
         restrict(&mut connection)?;
         read(&connection, query, most.max(1))
     });
     // A stop shows as one error among others.
-    ticket.beat()?;
+    control.beat()?;
     Ok(said.unwrap_or_else(|error| of_error(&error)))
 }
 

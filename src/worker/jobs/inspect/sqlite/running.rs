@@ -35,7 +35,7 @@ const HEADER: usize = 100;
 const LOG_HEADER: usize = 32;
 
 /// Queries a database that its service may be writing to. What the job makes in its scratch folder is removed again.
-pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, JobStop> {
+pub fn query(question: &QueryJob, control: &Arc<JobControl>) -> Result<Queried, JobStop> {
     let path = match resolve(Path::new(&question.root), Path::new(&question.path)) {
         Ok(Resolved::There(path)) => path,
         Ok(Resolved::Missing(path)) => return Ok(Queried::Missing { path: short(path.display().to_string()) }),
@@ -57,7 +57,7 @@ pub fn query(question: &QueryJob, ticket: &Arc<JobControl>) -> Result<Queried, J
             std::thread::sleep(PAUSE);
         }
         let before = Signs::of(&path);
-        let said = match once(question, &path, &before, ticket)? {
+        let said = match once(question, &path, &before, control)? {
             Ok(said) => said,
             Err(NoAnswer::Never(why)) => return Ok(Queried::NotAsked { why }),
             Err(NoAnswer::NotNow(reason)) => {
@@ -91,19 +91,19 @@ fn once(
     question: &QueryJob,
     path: &Path,
     signs: &Signs,
-    ticket: &Arc<JobControl>,
+    control: &Arc<JobControl>,
 ) -> Result<Result<QueryResult, NoAnswer>, JobStop> {
     let (query, rows) = (question.query.as_str(), question.rows);
     let has_log = signs.files.wal.is_some();
     if !signs.hot && !has_log && path.as_os_str().len() <= LONGEST_PATH {
-        return ask(path, OpenMode::Resting, query, rows, ticket).map(Ok);
+        return ask(path, OpenMode::Resting, query, rows, control).map(Ok);
     }
     if signs.hot && is_journal_of_several(path) {
         let why = "it is in the middle of a transaction over several databases";
         return Ok(Err(NoAnswer::NotNow(why.to_owned())));
     }
     let of = ViewOf { path, name: question.path.as_bytes(), recover: signs.hot };
-    let view = match View::make(of, &question.scratch, question.keep_free, ticket) {
+    let view = match View::make(of, &question.scratch, question.keep_free, control) {
         Ok(view) => view,
         Err(NoView::Stop(stop)) => return Err(stop),
         Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
@@ -113,7 +113,7 @@ fn once(
         (false, true) => OpenMode::WithLog,
         (false, false) => OpenMode::Resting,
     };
-    let said = ask(&view.main(), how, query, rows, ticket);
+    let said = ask(&view.main(), how, query, rows, control);
     view.remove()?;
     said.map(Ok)
 }

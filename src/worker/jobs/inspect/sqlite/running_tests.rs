@@ -39,12 +39,12 @@ impl Service {
         alone: bool,
         text: &str,
         rows: u64,
-        ticket: &Arc<JobControl>,
+        control: &Arc<JobControl>,
     ) -> Result<Queried, JobStop> {
         let [root, scratch] = [&self.root, &self.scratch].map(|folder| folder.path().to_str().unwrap().to_owned());
         let (path, text) = (path.to_owned(), text.to_owned());
         let question = QueryJob { root, path, alone, scratch, query: text, rows, keep_free: 0 };
-        let answer = query(&question, ticket);
+        let answer = query(&question, control);
         assert_eq!(fs::read_dir(self.scratch.path()).unwrap().count(), 0, "something is left");
         answer
     }
@@ -217,9 +217,9 @@ fn values_are_texts_as_in_the_shell_of_sqlite_and_rows_are_counted_as_far_as_it_
 fn a_query_without_an_end_ends_with_its_job() {
     let service = Service::new();
     service.open("delete");
-    let ticket = Arc::new(JobControl::default());
+    let control = Arc::new(JobControl::default());
     let text = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
-    let over = Arc::clone(&ticket);
+    let over = Arc::clone(&control);
     let stopping = std::thread::spawn(move || {
         let before = over.pulse();
         // It has begun once something moves.
@@ -228,7 +228,7 @@ fn a_query_without_an_end_ends_with_its_job() {
         }
         over.cancel();
     });
-    assert!(matches!(service.asked("/data/app.db", false, text, 1, &ticket), Err(JobStop::Cancelled)));
+    assert!(matches!(service.asked("/data/app.db", false, text, 1, &control), Err(JobStop::Cancelled)));
     stopping.join().unwrap();
 }
 

@@ -152,12 +152,12 @@ fn what_is_in_the_log_belongs_to_the_database() {
     copied(&live, &path, &["", "-wal"]);
     all_sound(&of(copy.path()), 1);
     // The tables are in the log only.
-    let ticket = Arc::new(JobControl::default());
-    let at_rest = quick_check(&path, OpenMode::Resting, &ticket).unwrap();
+    let control = Arc::new(JobControl::default());
+    let at_rest = quick_check(&path, OpenMode::Resting, &control).unwrap();
     assert!(matches!(at_rest, SqliteVerdict::Sound { has_tables: false, .. }), "{at_rest:?}");
     let of_view = ViewOf { path: &path, name: b"app.db", recover: false };
-    let view = View::make(of_view, &text(copy.path()), 0, &ticket).ok().unwrap();
-    let with_log = quick_check(&view.main(), OpenMode::WithLog, &ticket).unwrap();
+    let view = View::make(of_view, &text(copy.path()), 0, &control).ok().unwrap();
+    let with_log = quick_check(&view.main(), OpenMode::WithLog, &control).unwrap();
     assert!(matches!(with_log, SqliteVerdict::Sound { has_tables: true, .. }), "{with_log:?}");
     view.remove().unwrap();
     copied(&live, &path, &["-shm"]);
@@ -380,9 +380,9 @@ fn a_backup_without_the_log_is_bad_when_nothing_is_left_without_it() {
 #[test]
 fn a_job_that_is_stopped_ends() {
     let (folder, _path) = one("delete");
-    let ticket = Arc::new(JobControl::default());
-    ticket.cancel();
+    let control = Arc::new(JobControl::default());
+    control.cancel();
     let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0 };
-    assert!(matches!(check(folder.path(), want, &ticket), Err(JobStop::Cancelled)));
-    assert!(matches!(quick_check(&folder.path().join("app.db"), OpenMode::Resting, &ticket), Err(JobStop::Cancelled)));
+    assert!(matches!(check(folder.path(), want, &control), Err(JobStop::Cancelled)));
+    assert!(matches!(quick_check(&folder.path().join("app.db"), OpenMode::Resting, &control), Err(JobStop::Cancelled)));
 }
