@@ -1,5 +1,5 @@
 //! Finds the SQLite databases in restored data by their header and has SQLite check them, which changes nothing of
-//! them. Queries of one database, which its service may be writing to, are in [`query`].
+//! them. Queries of one database, which its service may be writing to, are in `query`.
 
 mod check;
 mod files;
