@@ -1,5 +1,6 @@
 //! The command line as typed. What it means is resolved elsewhere ([`crate::config::resolve`]).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -548,6 +549,25 @@ impl From<NoTestsArg> for NoTests {
     }
 }
 
+impl RehearsalArgs {
+    /// The flags of [`ServiceValues`](crate::config::declared::ServiceValues), by the keys of the plan file.
+    fn values(&self) -> BTreeMap<&'static str, String> {
+        let switch = |is_on: bool| is_on.then(|| "true".to_owned());
+        let typed = [
+            ("timeout", self.timeout.clone()),
+            ("settle", self.settle.clone()),
+            ("max_copy", self.max_copy.clone()),
+            ("max_entries", self.backup.max_entries.clone()),
+            ("memory", self.memory.clone()),
+            ("max_age", self.backup.max_age.clone()),
+            ("max_rto", self.backup.max_rto.clone()),
+            ("control", switch(self.control)),
+            ("verify_content", switch(self.verify_content)),
+        ];
+        typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
+    }
+}
+
 impl PlanArgs {
     /// What settings are resolved from.
     pub fn flags(&self) -> Flags {
@@ -563,13 +583,8 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         ignored: selection.ignored,
         include_ignored: selection.include_ignored,
         threads: rehearsal.test_threads.clone(),
-        timeout: rehearsal.timeout.clone(),
-        settle: rehearsal.settle.clone(),
-        max_copy: rehearsal.max_copy.clone(),
-        memory: rehearsal.memory.clone(),
+        values: rehearsal.values(),
         keep: rehearsal.keep,
-        control: rehearsal.control,
-        verify_content: rehearsal.verify_content,
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()
     };

@@ -1,8 +1,11 @@
 //! Tests of the command line as typed.
 
+use std::collections::BTreeSet;
+
 use clap::CommandFactory;
 
 use super::*;
+use crate::config::declared;
 
 fn test_args(args: &[&str]) -> TestArgs {
     let args = ["rehearsa", "test"].iter().chain(args);
@@ -16,6 +19,36 @@ fn test_args(args: &[&str]) -> TestArgs {
 fn the_definition_holds_together() {
     Cli::command().debug_assert();
     HarnessArgs::command().debug_assert();
+}
+
+/// The flags of `test` as they are shown: `--timeout DURATION`.
+fn shown_flags(command: &clap::Command) -> BTreeSet<String> {
+    let test = command.find_subcommand("test").expect("there is a command test");
+    let arguments = test.get_arguments().chain(command.get_arguments()).filter(|argument| !argument.is_hide_set());
+    let flags = arguments.filter_map(|argument| {
+        let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
+        let value = value.map(|names| format!(" {}", names[0])).unwrap_or_default();
+        Some(format!("--{}{value}", argument.get_long()?))
+    });
+    flags.filter(|flag| !matches!(flag.as_str(), "--help" | "--version")).collect()
+}
+
+#[test]
+fn every_flag_is_declared_and_every_declared_flag_is_there() {
+    let declared = declared::all().map(|setting| setting.flag).filter(|flag| !flag.is_empty());
+    assert_eq!(shown_flags(&Cli::command()), declared.map(str::to_owned).collect());
+}
+
+#[test]
+fn every_value_of_a_service_has_its_flag() {
+    for setting in declared::SERVICE_VALUES {
+        let flag = setting.flag_name();
+        let takes_value = setting.flag.contains(' ');
+        let args = if takes_value { test_args(&[flag, "3"]) } else { test_args(&[flag]) };
+        let value = if takes_value { "3" } else { "true" };
+        let values = args.flags().values;
+        assert_eq!(values, setting.keys.iter().map(|&key| (key, value.to_owned())).collect(), "{flag}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::declared::SERVICE_VALUES;
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::ServiceName;
@@ -40,11 +41,11 @@ fn head(source: Option<&str>) -> String {
         Some(source) => (SOURCE, format!("[sources.{SOURCE}]\nfrom = {}\n", quoted(source))),
         None => {
             let example = "# [sources.backup]\n\
-                # from = \"tar:backups/app-*.tar.gz\"            # or dir:FOLDER, \
-                daemon:FOLDER (on the engine's host)\n";
+                # from = \"tar:backups/app-*.tar.gz\"  # or dir:FOLDER, daemon:FOLDER (on the engine's host)\n";
             ("live", example.to_owned())
         }
     };
+    let values = values();
     format!(
         "\
 # The plan file of rehearsa: how the services of this host are rehearsed, and where their backups are.
@@ -52,15 +53,7 @@ fn head(source: Option<&str>) -> String {
 
 # Where the data comes from: a name below [sources], or \"live\" for a copy of what the live service has.
 source = \"{name}\"
-# timeout = \"2m\"          # time to become ready
-# settle = \"3s\"           # time it must then stay well
-# max_copy = \"20GiB\"      # the most that is restored of a mount
-# memory = \"2GiB\"         # for services that have no limit of their own
-# max_age = \"26h\"         # how old a backup may be
-# max_rto = \"10m\"         # from the backup to a ready service
-# control = true          # boot once more without the data: do the checks notice?
-# verify_content = true   # compare the content of every file that came back
-
+{values}
 {backup}\
 # passphrase = {{ file = \"/run/secrets/backup\" }} # or {{ env = \"NAME\" }} or {{ command = \"pass show backup\" }}
 # identity = \"~/.config/age/key.txt\"
@@ -69,8 +62,7 @@ source = \"{name}\"
 # skip = \"reason\"                                # listed, not rehearsed
 # mounts.\"/data\".path = \"backup/data\"            # the part of the backup that belongs to a mount; `.` is all of it
 # mounts.\"/data\".strategy = \"copy\"               # or readonly, overlay, empty, omit
-# checks = [{{ name = \"the note is there\", exec = [\"test\", \"-s\", \"/data/note\"] }}] \
-# or file, sql, sqlite, http, tcp, log
+# checks = [{{ exec = [\"test\", \"-s\", \"/data/note\"] }}] # or file, sql, sqlite, http, tcp, log
 # mounts.\"/data\".allow_empty = true              # its part of the backup may be empty
 "
     )
@@ -96,6 +88,18 @@ fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {
         };
     }
     lines
+}
+
+/// A comment for each setting of a service that is one value, to be taken into use.
+fn values() -> String {
+    let lines: Vec<(String, &str)> = SERVICE_VALUES
+        .iter()
+        .flat_map(|setting| {
+            setting.keys.iter().map(move |key| (format!("# {key} = {}", setting.example), setting.about))
+        })
+        .collect();
+    let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
+    lines.iter().map(|(line, about)| format!("{line:width$} #{about}\n")).collect()
 }
 
 /// A text as a TOML key or value. JSON's strings are also TOML's, except for one character.

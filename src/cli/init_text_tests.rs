@@ -71,7 +71,7 @@ fn a_source_and_what_was_found_in_it_are_set() {
     let place = SourcePlace::at_path(SourceKind::Tar, "/b/app \"1\"-*.tar");
     assert_eq!(file.sources[SOURCE].spec.place, place);
     assert!(matches!(&file.all.source, Some(SourceRef::Backup(spec)) if spec.place == place));
-    let maps = &file.services["media::jellyfin"].wishes.maps;
+    let maps = &file.services["media::jellyfin"].overrides.maps;
     let maps: Vec<(&str, &str)> = maps.iter().map(|rule| (rule.mount.as_str(), rule.path.as_str())).collect();
     assert_eq!(maps, [("/config", "backup/config"), (odd, "")]);
     assert_eq!(file.remarks(&services()), []);

@@ -2,7 +2,7 @@
 //!
 //! The selection already says of each service why it is left out; the explanations are folds over these reasons.
 
-use crate::config::labels;
+use crate::config::declared;
 use crate::config::settings::{Selection, Settings};
 use crate::config::values::suggest::nearest;
 use crate::model::event::NoTests;
@@ -88,7 +88,7 @@ fn why_not_offered(service: &ServiceSelection) -> Option<String> {
     if service.reasons().contains(&LeftOutReason::NotRunning) {
         Some(format!("{name} is not running."))
     } else if service.reasons().contains(&LeftOutReason::IgnoreLabel) {
-        Some(format!("{name} is not listed, because it has the label {}.", labels::IGNORE))
+        Some(format!("{name} is not listed, because it has the label {}.", declared::IGNORE))
     } else {
         None
     }

@@ -77,6 +77,13 @@ impl ConfigError {
     }
 }
 
+impl serde::de::Error for ConfigError {
+    /// An error of a value whose origin serde does not know; who reads the value adds it.
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        ConfigError::Conflict { what: what.to_string() }
+    }
+}
+
 /// Everything that is wrong with a plan file, in its order; at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);

@@ -1,14 +1,17 @@
-//! Settings: what the user wants, resolved from flags, environment, labels and defaults.
+//! Settings: what the user wants, merged from flags, environment, labels, the plan file and defaults.
 //!
-//! Precedence is written once, in [`resolve`]: flag, environment, label, plan file, default. The other modules read one kind of
-//! value each, and say in their errors who wrote it.
+//! [`declared`] declares every setting once. `plan_file`, `labels` and `text_layer` read a layer each into
+//! [`overrides`], with errors that say who wrote a wrong value. [`resolve`] merges the layers; precedence is written
+//! there and nowhere else.
 
+pub mod declared;
 pub mod error;
 pub mod labels;
 pub mod overrides;
 pub mod plan_file;
 pub mod resolve;
 pub mod settings;
+pub mod text_layer;
 pub mod values;
 
 pub use crate::model::environment::Environment;

@@ -1,9 +1,9 @@
-//! What one of those who are heard says of a service: the command line with the environment, the service's labels, or a table of
-//! the plan file. Who is heard first is resolved in [`super::resolve`].
+//! The settings of a service that one layer sets: the command line with the environment, the service's labels, or a
+//! table of the plan file. [`super::resolve`] merges the layers.
 
 use std::path::Path;
-use std::time::Duration;
 
+use super::declared::ServiceValues;
 use super::error::{ConfigError, SettingOrigin};
 use super::values::{place, source};
 use crate::model::dump::LoadOptions;
@@ -13,58 +13,42 @@ use crate::model::service::ServiceName;
 use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SourceSpec};
 
-/// One word on every value of a rehearsal; nothing where nothing was said.
+/// The settings of a service in one layer. `None` and empty lists: not set in this layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// Whether it is rehearsed at all.
+    /// The settings that are one value each.
+    pub values: ServiceValues,
+    /// Whether the service is rehearsed.
     pub skip: Option<Skip>,
-    /// Time until it must be ready.
-    pub timeout: Option<Duration>,
-    /// Time it must stay well.
-    pub settle: Option<Duration>,
-    /// Bytes a mount may copy; 0 for no bound.
-    pub max_copy: Option<u64>,
-    /// Memory it may use when it has no limit of its own; 0 for none.
-    pub memory: Option<u64>,
     /// Where its data comes from.
     pub source: Option<SourceRef>,
-    /// Which of its snapshots, whatever the source itself says.
+    /// The snapshot, whatever the source itself says.
     pub snapshot: Option<SnapshotSelector>,
-    /// What opens it, whatever the source itself says.
+    /// What opens the source, whatever the source itself says.
     pub keys: Keys,
-    /// Entries that an archive may have; 0 for no bound.
-    pub max_entries: Option<u64>,
-    /// How old the snapshot may be; 0 for no bound.
-    pub max_age: Option<Duration>,
-    /// How long the way from the data to a ready service may be; 0 for no bound.
-    pub max_rto: Option<Duration>,
-    /// Whether it is booted once more without the data.
-    pub control: Option<bool>,
-    /// How a database dump is loaded into it.
+    /// How a database dump is loaded.
     pub load: LoadOptions,
-    /// Whether the content of every file that came back is compared, too.
-    pub verify_content: Option<bool>,
-    /// Strategies for mounts, last match wins.
+    /// Strategies for mounts; the last match wins.
     pub strategies: Vec<StrategyRule>,
-    /// Parts of the backup for mounts, last match wins.
+    /// Parts of the backup for mounts; the last match wins.
     pub maps: Vec<MapRule>,
-    /// Whether a mount's part of the backup may be empty, last match wins.
+    /// Whether a mount's part of the backup may be empty; the last match wins.
     pub allow_empty: Vec<EmptyRule>,
-    /// What is asked of it, beside what everybody else asks; of two with one name the first heard counts.
-    pub questions: Vec<Check>,
+    /// The owner's checks. Of two checks with one name, that of the layer with precedence counts.
+    pub checks: Vec<Check>,
 }
 
 /// Whether a service is rehearsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Skip {
-    /// It is, whatever those say who are heard later.
+    /// It is rehearsed, whatever the layers of lower precedence say.
     No,
-    /// It is not; who says so, and why.
+    /// It is not rehearsed: who says so, and why.
     Because(String),
 }
 
 impl Skip {
-    /// What is told of a service that `who` skips.
+    /// A skip by `who`; the reason may be blank.
     pub fn because(who: &str, reason: &str) -> Skip {
         let reason = if reason.trim().is_empty() { "no reason given" } else { reason.trim() };
         Skip::Because(format!("{who} says: {reason}"))

@@ -27,6 +27,10 @@ struct Key {
     shown: fn(&ServiceSettings) -> String,
 }
 
+fn set(flags: &mut Flags, key: &'static str, text: String) {
+    flags.values.insert(key, text);
+}
+
 fn text(value: impl std::fmt::Debug) -> String {
     format!("{value:?}").replace("Some(", "").replace([')', '"'], "")
 }
@@ -37,7 +41,7 @@ const SIZES: [&str; 6] = ["1kB", "2kB", "3kB", "'4kB'", "'5kB'", "'6kB'"];
 const KEYS: &[Key] = &[
     Key {
         name: "timeout",
-        flag: Some(|flags, text| flags.timeout = Some(text)),
+        flag: Some(|flags, text| set(flags, "timeout", text)),
         variable: Some("REHEARSA_TIMEOUT"),
         label: "rehearsa.timeout",
         written: DURATIONS,
@@ -46,7 +50,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "settle",
-        flag: Some(|flags, text| flags.settle = Some(text)),
+        flag: Some(|flags, text| set(flags, "settle", text)),
         variable: Some("REHEARSA_SETTLE"),
         label: "rehearsa.settle",
         written: ["0", "2m", "3m", "'4m'", "'5m'", "'6m'"],
@@ -55,7 +59,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "max_copy",
-        flag: Some(|flags, text| flags.max_copy = Some(text)),
+        flag: Some(|flags, text| set(flags, "max_copy", text)),
         variable: Some("REHEARSA_MAX_COPY"),
         label: "rehearsa.max-copy",
         written: SIZES,
@@ -64,7 +68,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "memory",
-        flag: Some(|flags, text| flags.memory = Some(text)),
+        flag: Some(|flags, text| set(flags, "memory", text)),
         variable: Some("REHEARSA_MEMORY"),
         label: "rehearsa.memory",
         // A limit is taken back with 0.
@@ -74,7 +78,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "max_entries",
-        flag: Some(|flags, text| flags.max_entries = Some(text)),
+        flag: Some(|flags, text| set(flags, "max_entries", text)),
         variable: Some("REHEARSA_MAX_ENTRIES"),
         label: "rehearsa.max-entries",
         written: ["1", "2", "3", "4", "0", "6"],
@@ -83,7 +87,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "max_age",
-        flag: Some(|flags, text| flags.max_age = Some(text)),
+        flag: Some(|flags, text| set(flags, "max_age", text)),
         variable: Some("REHEARSA_MAX_AGE"),
         label: "rehearsa.max-age",
         written: ["1m", "2m", "3m", "'0'", "'5m'", "'6m'"],
@@ -92,7 +96,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "max_rto",
-        flag: Some(|flags, text| flags.max_rto = Some(text)),
+        flag: Some(|flags, text| set(flags, "max_rto", text)),
         variable: Some("REHEARSA_MAX_RTO"),
         label: "rehearsa.max-rto",
         written: ["1m", "2m", "0", "'4m'", "'5m'", "'6m'"],
@@ -119,7 +123,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "control",
-        flag: Some(|flags, text| flags.control = text == "true"),
+        flag: Some(|flags, text| set(flags, "control", text)),
         variable: Some("REHEARSA_CONTROL"),
         label: "rehearsa.control",
         written: ["true", "false", "yes", "false", "true", "false"],
@@ -128,7 +132,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "verify_content",
-        flag: Some(|flags, text| flags.verify_content = text == "true"),
+        flag: Some(|flags, text| set(flags, "verify_content", text)),
         variable: Some("REHEARSA_VERIFY_CONTENT"),
         label: "rehearsa.verify-content",
         written: ["true", "false", "yes", "false", "true", "false"],
@@ -236,20 +240,9 @@ fn no_key_is_forgotten_here() {
     let known = OF_ALL.into_iter().chain(OF_SERVICE).filter(|key| !["egress", "checks"].contains(key));
     assert_eq!(tried, known.collect());
     let variables: BTreeSet<&str> = KEYS.iter().filter_map(|key| key.variable).collect();
-    let of_rehearsals = [
-        "REHEARSA_TIMEOUT",
-        "REHEARSA_SETTLE",
-        "REHEARSA_MAX_COPY",
-        "REHEARSA_MEMORY",
-        "REHEARSA_STRATEGY",
-        "REHEARSA_FROM",
-        "REHEARSA_MAX_ENTRIES",
-        "REHEARSA_MAX_AGE",
-        "REHEARSA_MAX_RTO",
-        "REHEARSA_CONTROL",
-        "REHEARSA_VERIFY_CONTENT",
-    ];
-    assert_eq!(variables, of_rehearsals.into());
+    let of_rehearsals = SERVICE_VALUES.iter().flat_map(|setting| setting.variables).copied();
+    let others = ["REHEARSA_STRATEGY", "REHEARSA_FROM"];
+    assert_eq!(variables, of_rehearsals.chain(others).collect());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Who is heard first: flag, then environment, then the live container's label, then the plan file (the service, its stack, the file
-//! as a whole), then the default. Written here and nowhere else.
+//! Merges the layers of settings. Precedence: flag, environment, label, plan file (the service, its stack, the top of
+//! the file), default. Written here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::declared::{SERVICE_VALUES, ServiceValues, variables_of};
 use super::error::{ConfigError, SettingOrigin};
 use super::labels::Labels;
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
 use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
+use super::text_layer::{self, RawValue};
 use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
-use super::values::{duration, flag, map, partition, size, strategy};
+use super::values::{duration, map, partition, strategy};
 use super::{PlanFile, plan_file};
 use crate::model::dump::LoadOptions;
 use crate::model::environment::Environment;
@@ -24,7 +26,7 @@ use crate::model::service::Service;
 use crate::model::settings::{ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
-/// What was written on the command line, not yet understood.
+/// The flags of the command line as typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Filters, as given.
@@ -55,14 +57,8 @@ pub struct Flags {
     pub global_timeout: Option<String>,
     /// `--slow-after`.
     pub slow_after: Option<String>,
-    /// `--timeout`.
-    pub timeout: Option<String>,
-    /// `--settle`.
-    pub settle: Option<String>,
-    /// `--max-copy`.
-    pub max_copy: Option<String>,
-    /// `--memory`.
-    pub memory: Option<String>,
+    /// The flags of [`ServiceValues`], by the keys of the plan file; one that takes no value is `true`.
+    pub values: BTreeMap<&'static str, String>,
     /// `--from`.
     pub from: Option<String>,
     /// `--snapshot`.
@@ -75,16 +71,6 @@ pub struct Flags {
     pub maps: Vec<String>,
     /// `--allow-empty`.
     pub allow_empty: Vec<String>,
-    /// `--max-entries`.
-    pub max_entries: Option<String>,
-    /// `--max-age`.
-    pub max_age: Option<String>,
-    /// `--max-rto`.
-    pub max_rto: Option<String>,
-    /// `--control`.
-    pub control: bool,
-    /// `--verify-content`.
-    pub verify_content: bool,
     /// `--keep`.
     pub keep: bool,
     /// `--strategy`.
@@ -101,87 +87,21 @@ pub struct Flags {
     pub ci: CiChoice,
 }
 
-/// Every environment variable that [`Settings::resolve`] reads, with the flag it stands for.
-pub const VARIABLES: [(&str, &str); 21] = [
-    ("REHEARSA_CONTROL", "--control"),
-    ("REHEARSA_VERIFY_CONTENT", "--verify-content"),
-    ("REHEARSA_TEST_THREADS", "--test-threads"),
-    ("RUST_TEST_THREADS", "--test-threads"),
-    ("REHEARSA_TIMEOUT", "--timeout"),
-    ("REHEARSA_SETTLE", "--settle"),
-    ("REHEARSA_MAX_COPY", "--max-copy"),
-    ("REHEARSA_MEMORY", "--memory"),
-    ("REHEARSA_STRATEGY", "--strategy"),
-    ("REHEARSA_REPORT_DIR", "--report-dir"),
-    ("REHEARSA_RETRIES", "--retries"),
-    ("REHEARSA_GLOBAL_TIMEOUT", "--global-timeout"),
-    ("REHEARSA_SLOW_AFTER", "--slow-after"),
-    ("REHEARSA_PARTITION", "--partition"),
-    ("REHEARSA_FROM", "--from"),
-    ("REHEARSA_SNAPSHOT", "--snapshot"),
-    ("REHEARSA_PASSPHRASE_FILE", "--passphrase-file"),
-    ("REHEARSA_IDENTITY", "--identity"),
-    ("REHEARSA_MAX_ENTRIES", "--max-entries"),
-    ("REHEARSA_MAX_AGE", "--max-age"),
-    ("REHEARSA_MAX_RTO", "--max-rto"),
-];
-
 impl Settings {
-    /// The same with a plan file, which is heard after everybody else.
+    /// The same settings with a plan file.
     #[must_use]
     pub fn with_file(self, file: PlanFile) -> Settings {
         Settings { file, ..self }
     }
 
-    /// What flags and environment say; labels, the plan file and defaults come in with [`Settings::for_service`].
+    /// Reads flags and environment. Labels, the plan file and defaults come in with [`Settings::for_service`].
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<Settings, ConfigError> {
-        let timeout = given(flags.timeout.as_deref(), "--timeout", env, &["REHEARSA_TIMEOUT"]);
-        let settle = given(flags.settle.as_deref(), "--settle", env, &["REHEARSA_SETTLE"]);
-        let max_copy = given(flags.max_copy.as_deref(), "--max-copy", env, &["REHEARSA_MAX_COPY"]);
-        let memory = given(flags.memory.as_deref(), "--memory", env, &["REHEARSA_MEMORY"]);
-        let threads =
-            given(flags.threads.as_deref(), "--test-threads", env, &["REHEARSA_TEST_THREADS", "RUST_TEST_THREADS"]);
-        let global_timeout =
-            given(flags.global_timeout.as_deref(), "--global-timeout", env, &["REHEARSA_GLOBAL_TIMEOUT"]);
-        let slow_after = given(flags.slow_after.as_deref(), "--slow-after", env, &["REHEARSA_SLOW_AFTER"]);
-        let retries = given(flags.retries.as_deref(), "--retries", env, &["REHEARSA_RETRIES"]);
-        let max_fail = given(flags.max_fail.as_deref(), "--max-fail", env, &[]);
-        let max_fail = max_fail.map(|said| said.count_from(1)).transpose()?;
-        let max_entries = given(flags.max_entries.as_deref(), "--max-entries", env, &["REHEARSA_MAX_ENTRIES"]);
-        let max_age = given(flags.max_age.as_deref(), "--max-age", env, &["REHEARSA_MAX_AGE"]);
-        let max_rto = given(flags.max_rto.as_deref(), "--max-rto", env, &["REHEARSA_MAX_RTO"]);
-        let control = given(flags.control.then_some("true"), "--control", env, &["REHEARSA_CONTROL"]);
-        let verify_content =
-            given(flags.verify_content.then_some("true"), "--verify-content", env, &["REHEARSA_VERIFY_CONTENT"]);
-        let wishes = Overrides {
-            timeout: timeout.map(|said| said.timeout()).transpose()?,
-            settle: settle.map(|said| said.duration()).transpose()?,
-            max_copy: max_copy.map(|said| said.size()).transpose()?,
-            memory: memory.map(|said| said.memory()).transpose()?.map(|bytes| bytes.unwrap_or(0)),
-            strategies: strategies(flags, env)?,
-            source: source(flags, env)?,
-            snapshot: given(flags.snapshot.as_deref(), "--snapshot", env, &["REHEARSA_SNAPSHOT"])
-                .map(|said| SnapshotSelector::read(said.text)),
-            keys: keys(flags, env),
-            max_entries: max_entries.map(|said| said.count_from(0)).transpose()?,
-            max_age: max_age.map(|said| said.duration()).transpose()?,
-            max_rto: max_rto.map(|said| said.duration()).transpose()?,
-            maps: flags
-                .maps
-                .iter()
-                .map(|text| map::parse(&SettingOrigin::Flag("--map"), text))
-                .collect::<Result<_, _>>()?,
-            allow_empty: flags
-                .allow_empty
-                .iter()
-                .map(|text| EmptyRule::parse(&SettingOrigin::Flag("--allow-empty"), text))
-                .collect::<Result<_, _>>()?,
-            load: LoadOptions::default(),
-            control: control.map(|said| said.flag()).transpose()?,
-            verify_content: verify_content.map(|said| said.flag()).transpose()?,
-            skip: None,
-            questions: Vec::new(),
-        };
+        let threads = given("--test-threads", flags.threads.as_deref(), env);
+        let global_timeout = given("--global-timeout", flags.global_timeout.as_deref(), env);
+        let slow_after = given("--slow-after", flags.slow_after.as_deref(), env);
+        let retries = given("--retries", flags.retries.as_deref(), env);
+        let max_fail = given("--max-fail", flags.max_fail.as_deref(), env);
+        let max_fail = max_fail.map(|raw| raw.count_from(1)).transpose()?;
         Ok(Settings {
             selection: Selection {
                 filters: flags.filters.clone(),
@@ -195,62 +115,63 @@ impl Settings {
                 only: None,
                 partition: partition(flags, env)?,
             },
-            said: wishes,
+            overrides: overrides(flags, env)?,
             keep: flags.keep,
-            threads: threads.map(|said| said.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
+            threads: threads.map(|raw| raw.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
             max_fail: if flags.fail_fast { Some(1) } else { max_fail },
             retries: Retries {
-                count: retries.map(|said| said.count_from(0)).transpose()?.unwrap_or(0),
+                count: retries.map(|raw| raw.count_from(0)).transpose()?.unwrap_or(0),
                 failures: flags.retry_failures,
             },
             no_tests: flags.no_tests,
-            global_timeout: global_timeout.map(|said| said.timeout()).transpose()?,
-            slow_after: slow_after.map(|said| said.timeout()).transpose()?.unwrap_or(DEFAULT_SLOW),
+            global_timeout: global_timeout.map(|raw| raw.positive_duration()).transpose()?,
+            slow_after: slow_after.map(|raw| raw.positive_duration()).transpose()?.unwrap_or(DEFAULT_SLOW),
             reports: reports(flags, env)?,
             file: PlanFile::default(),
         })
     }
 
-    /// How this service is rehearsed.
+    /// Merges the settings of a service.
     pub fn for_service(&self, service: &Service) -> Result<ServiceSettings, ConfigError> {
         self.with_labels(service, &Labels::of(service)?)
     }
 
     /// As [`Settings::for_service`], for labels that were read already.
     pub fn with_labels(&self, service: &Service, labels: &Labels) -> Result<ServiceSettings, ConfigError> {
-        let heard = Layers([&self.said, &labels.wishes].into_iter().chain(self.file.wishes(&service.name)).collect());
+        let of_file = self.file.overrides(&service.name);
+        let layers = Layers([&self.overrides, &labels.overrides].into_iter().chain(of_file).collect());
         let defaults = ServiceSettings::default();
-        let source = heard.first(|said| said.source.as_ref()).map(|wish| self.source(wish)).transpose()?.flatten();
-        let empty = heard.rules(|said| &said.allow_empty);
+        let source = layers.first(|set| set.source.as_ref()).map(|source| self.source(source)).transpose()?.flatten();
         Ok(ServiceSettings {
             ignore: labels.ignore,
-            skip: match heard.first(|said| said.skip.as_ref()) {
+            skip: match layers.first(|set| set.skip.as_ref()) {
                 Some(Skip::Because(reason)) => Some(reason.clone()),
                 Some(Skip::No) | None => None,
             },
-            timeout: heard.first(|said| said.timeout).or(defaults.timeout),
-            settle: heard.first(|said| said.settle).unwrap_or(defaults.settle),
-            max_copy: heard.first(|said| said.max_copy).unwrap_or(defaults.max_copy),
-            strategies: heard.rules(|said| &said.strategies),
-            memory: heard.first(|said| said.memory).filter(|bytes| *bytes > 0),
-            source: source.map(|spec| heard.wanted(spec)),
-            maps: heard.rules(|said| &said.maps),
-            allow_empty: may_be_empty(service, &empty),
-            max_entries: heard.first(|said| said.max_entries).unwrap_or(defaults.max_entries),
-            max_age: heard.first(|said| said.max_age).filter(|bound| !bound.is_zero()),
-            max_rto: heard.first(|said| said.max_rto).filter(|bound| !bound.is_zero()),
-            checks: heard.questions(),
-            control: heard.first(|said| said.control).unwrap_or(defaults.control),
+            timeout: layers.value(|set| &set.timeout).map(|time| time.0).or(defaults.timeout),
+            settle: layers.value(|set| &set.settle).map_or(defaults.settle, |time| time.0),
+            max_copy: layers.value(|set| &set.max_copy).map_or(defaults.max_copy, |bytes| bytes.0),
+            max_entries: layers.value(|set| &set.max_entries).map_or(defaults.max_entries, |count| count.0),
+            memory: layers.value(|set| &set.memory).map(|bytes| bytes.0).filter(|bytes| *bytes > 0),
+            max_age: layers.value(|set| &set.max_age).map(|time| time.0).filter(|time| !time.is_zero()),
+            max_rto: layers.value(|set| &set.max_rto).map(|time| time.0).filter(|time| !time.is_zero()),
+            control: layers.value(|set| &set.control).copied().unwrap_or(defaults.control),
+            verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
+            source: source.map(|spec| layers.complete(spec)),
+            strategies: layers.rules(|set| &set.strategies),
+            maps: layers.rules(|set| &set.maps),
+            allow_empty: may_be_empty(service, &layers.rules(|set| &set.allow_empty)),
+            checks: layers.checks(),
             load: LoadOptions {
-                database: heard.first(|said| said.load.database.clone()),
-                command: heard.first(|said| said.load.command.clone()),
+                database: layers.first(|set| set.load.database.clone()),
+                command: layers.first(|set| set.load.command.clone()),
             },
-            verify_content: heard.first(|said| said.verify_content).unwrap_or(defaults.verify_content),
         })
     }
 
-    fn source(&self, wish: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
-        match wish {
+    /// The source that is meant; `None`: the live service.
+    fn source(&self, source: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
+        match source {
             SourceRef::Live => Ok(None),
             SourceRef::Backup(spec) => Ok(Some(spec.clone())),
             SourceRef::Named { origin, name } => match self.file.sources.get(name) {
@@ -266,39 +187,44 @@ impl Settings {
     }
 }
 
-/// Those who say something of a service, the first heard first.
+/// The layers that set something for a service, by precedence.
 struct Layers<'a>(Vec<&'a Overrides>);
 
 impl<'a> Layers<'a> {
-    /// What the first says who says anything.
-    fn first<T>(&self, value: impl Fn(&'a Overrides) -> Option<T>) -> Option<T> {
-        self.0.iter().find_map(|wishes| value(wishes))
+    /// The setting of the first layer that has it.
+    fn first<T>(&self, setting: impl Fn(&'a Overrides) -> Option<T>) -> Option<T> {
+        self.0.iter().find_map(|overrides| setting(overrides))
     }
 
-    /// A source, with the snapshot and the keys that are wanted of it.
-    fn wanted(&self, spec: SourceSpec) -> SourceSpec {
+    /// The value of the first layer that has it.
+    fn value<T>(&self, value: impl Fn(&'a ServiceValues) -> &'a Option<T>) -> Option<&'a T> {
+        self.first(|overrides| value(&overrides.values).as_ref())
+    }
+
+    /// A source with the snapshot and the keys of the first layer that has them.
+    fn complete(&self, spec: SourceSpec) -> SourceSpec {
         let keys = Keys {
-            passphrase: self.first(|said| said.keys.passphrase.clone()).or(spec.keys.passphrase),
-            identity: self.first(|said| said.keys.identity.clone()).or(spec.keys.identity),
+            passphrase: self.first(|set| set.keys.passphrase.clone()).or(spec.keys.passphrase),
+            identity: self.first(|set| set.keys.identity.clone()).or(spec.keys.identity),
         };
-        let snapshot = self.first(|said| said.snapshot.clone());
+        let snapshot = self.first(|set| set.snapshot.clone());
         SourceSpec { snapshot: snapshot.map_or(spec.snapshot, SnapshotSelector::name), keys, ..spec }
     }
 
-    /// Everybody's questions, the first heard first; of two with one name the first heard counts.
-    fn questions(&self) -> Vec<Check> {
-        let mut asked: Vec<Check> = Vec::new();
-        for question in self.0.iter().flat_map(|wishes| &wishes.questions) {
-            if asked.iter().all(|earlier| earlier.name != question.name) {
-                asked.push(question.clone());
+    /// The checks of all layers. Of two with one name the first counts.
+    fn checks(&self) -> Vec<Check> {
+        let mut checks: Vec<Check> = Vec::new();
+        for check in self.0.iter().flat_map(|overrides| &overrides.checks) {
+            if checks.iter().all(|earlier| earlier.name != check.name) {
+                checks.push(check.clone());
             }
         }
-        asked
+        checks
     }
 
-    /// Everybody's rules, the first heard last: the last match wins.
+    /// The rules of all layers, the first layer last: the last match wins.
     fn rules<T: Clone + 'a>(&self, rules: impl Fn(&'a Overrides) -> &'a Vec<T>) -> Vec<T> {
-        self.0.iter().rev().flat_map(|wishes| rules(wishes).iter().cloned()).collect()
+        self.0.iter().rev().flat_map(|overrides| rules(overrides).iter().cloned()).collect()
     }
 }
 
@@ -314,37 +240,15 @@ fn may_be_empty(service: &Service, rules: &[EmptyRule]) -> Vec<String> {
 }
 
 impl ReportTargets {
-    /// As [`Settings::resolve`], for a command that makes reports and rehearses nothing.
+    /// Reads flags and environment for a command that makes reports and rehearses nothing.
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
         reports(flags, env)
     }
 }
 
-/// A value that somebody wrote, and who.
-struct RawValue<'a> {
-    origin: SettingOrigin,
-    text: &'a str,
-}
-
 impl RawValue<'_> {
-    fn duration(&self) -> Result<Duration, ConfigError> {
-        duration::parse(&self.origin, self.text)
-    }
-
-    fn timeout(&self) -> Result<Duration, ConfigError> {
+    fn positive_duration(&self) -> Result<Duration, ConfigError> {
         duration::parse_positive(&self.origin, self.text)
-    }
-
-    fn size(&self) -> Result<u64, ConfigError> {
-        size::parse(&self.origin, self.text)
-    }
-
-    fn memory(&self) -> Result<Option<u64>, ConfigError> {
-        size::parse_memory(&self.origin, self.text)
-    }
-
-    fn flag(&self) -> Result<bool, ConfigError> {
-        flag::parse(&self.origin, self.text)
     }
 
     /// A number of `least` or more.
@@ -356,19 +260,39 @@ impl RawValue<'_> {
     }
 }
 
-/// The flag's value, else that of the first of the variables that is set.
-fn given<'a>(
-    flag: Option<&'a str>,
-    flag_name: &'static str,
-    env: &'a Environment,
-    variables: &[&'static str],
-) -> Option<RawValue<'a>> {
-    let from_env = || {
-        variables
+/// The flag as typed, else the first of its variables that is set.
+fn given<'a>(flag: &'static str, typed: Option<&'a str>, env: &'a Environment) -> Option<RawValue<'a>> {
+    let typed = typed.map(|text| RawValue { origin: SettingOrigin::Flag(flag), text });
+    typed.or_else(|| {
+        let mut variables = variables_of(flag).iter();
+        variables.find_map(|&name| Some(RawValue { origin: SettingOrigin::Variable(name), text: env.get(name)? }))
+    })
+}
+
+/// The settings that flags and environment set for every service.
+fn overrides(flags: &Flags, env: &Environment) -> Result<Overrides, ConfigError> {
+    let values = SERVICE_VALUES.iter().flat_map(|setting| setting.keys.iter().map(move |key| (*key, setting)));
+    let values = values.filter_map(|(key, setting)| {
+        Some((key, given(setting.flag_name(), flags.values.get(key).map(String::as_str), env)?))
+    });
+    let map_flag = SettingOrigin::Flag("--map");
+    let empty_flag = SettingOrigin::Flag("--allow-empty");
+    Ok(Overrides {
+        values: text_layer::read(values)?,
+        strategies: strategies(flags, env)?,
+        source: source(flags, env)?,
+        snapshot: given("--snapshot", flags.snapshot.as_deref(), env).map(|raw| SnapshotSelector::read(raw.text)),
+        keys: keys(flags, env),
+        maps: flags.maps.iter().map(|text| map::parse(&map_flag, text)).collect::<Result<_, _>>()?,
+        allow_empty: flags
+            .allow_empty
             .iter()
-            .find_map(|&name| Some(RawValue { origin: SettingOrigin::Variable(name), text: env.get(name)? }))
-    };
-    flag.map(|text| RawValue { origin: SettingOrigin::Flag(flag_name), text }).or_else(from_env)
+            .map(|text| EmptyRule::parse(&empty_flag, text))
+            .collect::<Result<_, _>>()?,
+        load: LoadOptions::default(),
+        skip: None,
+        checks: Vec::new(),
+    })
 }
 
 /// The variable that holds a passphrase itself.
@@ -376,43 +300,44 @@ const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
 
 /// The source of the whole run.
 fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceRef>, ConfigError> {
-    let from = given(flags.from.as_deref(), "--from", env, &["REHEARSA_FROM"]);
+    let from = given("--from", flags.from.as_deref(), env);
     from.map(|from| SourceRef::read(&from.origin, from.text, Path::new(""))).transpose()
 }
 
 /// What opens the sources of the whole run.
 fn keys(flags: &Flags, env: &Environment) -> Keys {
-    let path = |flag: &Option<PathBuf>, variable| flag.clone().or_else(|| env.get(variable).map(PathBuf::from));
-    let file = path(&flags.passphrase_file, "REHEARSA_PASSPHRASE_FILE").map(SecretPlace::File);
+    let file = path("--passphrase-file", flags.passphrase_file.as_ref(), env).map(SecretPlace::File);
     Keys {
         passphrase: file.or_else(|| env.get(PASSPHRASE).map(|_| SecretPlace::Env(PASSPHRASE.to_owned()))),
-        identity: path(&flags.identity, "REHEARSA_IDENTITY"),
+        identity: path("--identity", flags.identity.as_ref(), env),
     }
+}
+
+/// The path of the flag, else of the first of its variables that is set.
+fn path(flag: &'static str, typed: Option<&PathBuf>, env: &Environment) -> Option<PathBuf> {
+    typed.cloned().or_else(|| given(flag, None, env).map(|raw| PathBuf::from(raw.text)))
 }
 
 /// The environment's rules, then the flags': the last match wins.
 fn strategies(flags: &Flags, env: &Environment) -> Result<Vec<StrategyRule>, ConfigError> {
-    let variable = "REHEARSA_STRATEGY";
-    let mut rules = match env.get(variable) {
-        Some(list) => strategy::parse_list(&SettingOrigin::Variable(variable), list)?,
-        None => Vec::new(),
-    };
+    let of_env = given("--strategy", None, env).map(|raw| strategy::parse_list(&raw.origin, raw.text)).transpose()?;
+    let mut rules = of_env.unwrap_or_default();
     for text in &flags.strategies {
         rules.push(strategy::parse(&SettingOrigin::Flag("--strategy"), text)?);
     }
     Ok(rules)
 }
 
-/// The flag, our own variable, or the two that GitLab sets for a job with `parallel:`.
+/// The flag, its variable, or the two variables that GitLab sets for a job with `parallel:`.
 fn partition(flags: &Flags, env: &Environment) -> Result<Option<Partition>, ConfigError> {
-    if let Some(said) = given(flags.partition.as_deref(), "--partition", env, &["REHEARSA_PARTITION"]) {
-        return partition::parse(&said.origin, said.text).map(Some);
+    match given("--partition", flags.partition.as_deref(), env) {
+        Some(raw) => partition::parse(&raw.origin, raw.text).map(Some),
+        None => partition::of_ci(env),
     }
-    partition::of_ci(env)
 }
 
 fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
-    let dir = flags.report_dir.clone().or_else(|| env.get("REHEARSA_REPORT_DIR").map(PathBuf::from));
+    let dir = path("--report-dir", flags.report_dir.as_ref(), env);
     if dir.as_deref() == Some(Path::new("-")) {
         return Err(ConfigError::value(
             &SettingOrigin::Flag("--report-dir"),

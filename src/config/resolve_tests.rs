@@ -21,7 +21,7 @@ fn rehearsal(settings: &Settings, labels: &Labels) -> ServiceSettings {
 #[test]
 fn flag_is_heard_before_environment_before_label_before_default() {
     let label = labels(&[("rehearsa.timeout", "4m")]);
-    let flag = Flags { timeout: Some("1m".to_owned()), ..Flags::default() };
+    let flag = Flags { values: [("timeout", "1m".to_owned())].into(), ..Flags::default() };
     let variable = env(&[("REHEARSA_TIMEOUT", "2m")]);
     let nothing = env(&[]);
 
@@ -50,7 +50,7 @@ fn every_value_of_a_rehearsal_obeys_the_same_order() {
 
 #[test]
 fn memory_that_no_container_can_have_is_refused_whoever_asks_for_it() {
-    let flags = Flags { memory: Some("4MiB".to_owned()), ..Flags::default() };
+    let flags = Flags { values: [("memory", "4MiB".to_owned())].into(), ..Flags::default() };
     let error = Settings::resolve(&flags, &env(&[])).expect_err("too little").to_string();
     assert!(error.starts_with("--memory: `4MiB` is not enough") && error.contains("6 MiB"), "{error}");
     let error =

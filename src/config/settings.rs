@@ -1,4 +1,4 @@
-//! The resolved settings of a run. Values have their own modules; who is heard first is resolved in `resolve`.
+//! The settings of a run, as [`super::resolve`] makes them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::model::partition::Partition;
 pub struct Settings {
     /// Which services.
     pub selection: Selection,
-    /// What the command line and the environment say of every rehearsal.
-    pub said: Overrides,
-    /// What the plan file says of some of them.
+    /// The settings that flags and environment set for every service.
+    pub overrides: Overrides,
+    /// The plan file.
     pub file: PlanFile,
     /// Keep the sandbox of a failed rehearsal.
     pub keep: bool,
@@ -55,7 +55,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             selection: Selection::default(),
-            said: Overrides::default(),
+            overrides: Overrides::default(),
             file: PlanFile::default(),
             keep: false,
             threads: DEFAULT_THREADS,
@@ -101,8 +101,8 @@ pub enum IgnoredMode {
 /// Where reports go, and how some of them look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportTargets {
-    /// Each report that is wanted and its file, in the order of [`Form::ALL`]; `-` is standard output, and a form may go there beside
-    /// its file in the folder.
+    /// Each report that is wanted and its file, in the order of [`Form::ALL`]; `-` is standard output, and a form may
+    /// go there beside its file in the folder.
     pub files: Vec<(Form, PathBuf)>,
     /// The folder that was asked for as a whole: it is made when it is not there.
     pub dir: Option<PathBuf>,

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::labels::DEPENDS_ON;
+use crate::config::declared::DEPENDS_ON;
 use crate::model::service::{Condition, Dependency, Service};
 
 /// Compose's label with the dependencies.

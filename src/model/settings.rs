@@ -21,7 +21,7 @@ pub struct ServiceSettings {
     pub settle: Duration,
     /// Most bytes that a mount may copy; 0: no limit.
     pub max_copy: u64,
-    /// Memory limit in bytes for a service without a limit of its own; `None`: no limit.
+    /// Bytes of memory the service may use when it has no limit of its own; `None`: half of the host's memory.
     pub memory: Option<u64>,
     /// Source of the data; `None`: the live service.
     pub source: Option<SourceSpec>,

@@ -42,19 +42,15 @@ pub struct BackupArgs {
 }
 
 impl BackupArgs {
-    /// Writes what was asked for into `flags`.
+    /// Fills in where the backup is and what opens it.
     pub fn fill(&self, flags: &mut Flags) {
-        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_age, max_rto } =
-            self.clone();
+        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, .. } = self.clone();
         flags.from = from;
         flags.snapshot = snapshot;
         flags.maps = map;
         flags.allow_empty = allow_empty;
         flags.passphrase_file = passphrase_file;
         flags.identity = identity;
-        flags.max_entries = max_entries;
-        flags.max_age = max_age;
-        flags.max_rto = max_rto;
     }
 
     /// The flags that were given and are about backups alone, by their names.

@@ -9,7 +9,7 @@ use super::document::{TomlField, fields};
 use super::tables::Reader;
 use crate::config::values::check::{file, method, path, pattern, plain_request, pointer, port, sha256, shell};
 use crate::config::values::suggest::suggestion;
-use crate::config::values::{duration, size};
+use crate::config::values::text::{Bytes, Timeout};
 use crate::model::check::CheckKind;
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::source::SecretPlace;
@@ -113,10 +113,9 @@ impl Reader<'_> {
             },
             CheckKind::File => CheckSpec::File {
                 path: self.valid(&subject, "\"/data/app.db\"", file)?,
-                min_size: get("min_size").and_then(|field| self.of_text(&field, "\"1KiB\"", size::parse)),
+                min_size: get("min_size").and_then(|field| self.of_text(&field).map(|Bytes(bytes)| bytes)),
                 sha256: get("sha256").and_then(|field| self.valid(&field, "the SHA-256 of the file", sha256)),
-                newer_than: get("newer_than")
-                    .and_then(|field| self.of_text(&field, "\"26h\"", duration::parse_positive)),
+                newer_than: get("newer_than").and_then(|field| self.of_text(&field).map(|Timeout(time)| time)),
             },
             CheckKind::Log => self.log(&subject)?,
             CheckKind::Tcp => CheckSpec::Tcp { ports: self.ports(&subject)? },

@@ -62,8 +62,8 @@ pub struct SourceEntry {
 pub struct ServiceEntry {
     /// Its heading.
     pub origin: SettingOrigin,
-    /// What is said.
-    pub wishes: Overrides,
+    /// The settings.
+    pub overrides: Overrides,
     /// The mounts that are named, and where.
     pub mounts: Vec<(String, SettingOrigin)>,
 }
@@ -101,11 +101,11 @@ impl PlanFile {
         tables::read(path, text, home)
     }
 
-    /// What is said of a service, the narrowest first.
-    pub fn wishes(&self, service: &ServiceName) -> impl Iterator<Item = &Overrides> {
+    /// The settings for a service: its own, its stack's, and those at the top of the file.
+    pub fn overrides(&self, service: &ServiceName) -> impl Iterator<Item = &Overrides> {
         let own = self.services.get(&service.to_string());
         let stack = service.stack.as_ref().and_then(|stack| self.stacks.get(stack));
-        [own, stack].into_iter().flatten().map(|entry| &entry.wishes).chain([&self.all])
+        [own, stack].into_iter().flatten().map(|entry| &entry.overrides).chain([&self.all])
     }
 }
 

@@ -10,7 +10,8 @@ use super::{PlanFile, ServiceEntry, SourceEntry};
 use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
 use crate::config::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
 use crate::config::values::suggest::suggestion;
-use crate::config::values::{count, duration, map, place, size, source, strategy};
+use crate::config::values::text::TextValue;
+use crate::config::values::{map, place, source, strategy};
 use crate::model::dump::LoadOptions;
 use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
@@ -224,17 +225,17 @@ impl Reader<'_> {
         let table = self.document.table(entry, example)?;
         let mut read = ServiceEntry {
             origin: self.document.origin(entry.key_at, None),
-            wishes: Overrides::default(),
+            overrides: Overrides::default(),
             mounts: Vec::new(),
         };
         for field in fields(table) {
             match field.key {
-                "skip" => read.wishes.skip = self.skip(&field),
+                "skip" => read.overrides.skip = self.skip(&field),
                 "egress" => self.egress(&field),
-                "checks" => read.wishes.questions = self.checks(&field),
-                "load" => read.wishes.load = self.load(&field),
+                "checks" => read.overrides.checks = self.checks(&field),
+                "load" => read.overrides.load = self.load(&field),
                 "mounts" => self.mounts(&field, &mut read),
-                key if OF_ALL.contains(&key) => self.value(&field, &mut read.wishes),
+                key if OF_ALL.contains(&key) => self.value(&field, &mut read.overrides),
                 key => {
                     let known: Vec<&str> = OF_ALL.iter().chain(&OF_SERVICE).copied().collect();
                     let elsewhere = if OF_MOUNT.contains(&key) {
@@ -252,35 +253,26 @@ impl Reader<'_> {
     }
 
     /// One of [`OF_ALL`].
-    fn value(&mut self, field: &TomlField<'_>, wishes: &mut Overrides) {
+    fn value(&mut self, field: &TomlField<'_>, overrides: &mut Overrides) {
+        let values = &mut overrides.values;
         match field.key {
-            "source" => wishes.source = self.source_wish(field),
-            "timeout" => wishes.timeout = self.of_text(field, "\"2m\"", duration::parse_positive),
-            "settle" => wishes.settle = self.of_text(field, "\"10s\"", duration::parse),
-            "max_age" => wishes.max_age = self.of_text(field, "\"26h\"", duration::parse),
-            "max_rto" => wishes.max_rto = self.of_text(field, "\"10m\"", duration::parse),
-            "max_copy" => wishes.max_copy = self.of_text(field, "\"50GiB\"", size::parse),
-            "control" => wishes.control = self.document.flag(field),
-            "verify_content" => wishes.verify_content = self.document.flag(field),
-            "memory" => {
-                wishes.memory = self.of_text(field, "\"2GiB\"", |origin, text| {
-                    size::parse_memory(origin, text).map(|bytes| bytes.unwrap_or(0))
-                })
-            }
-            "max_entries" => wishes.max_entries = self.of_text(field, "20_000_000", count::parse),
+            "source" => overrides.source = self.source_wish(field),
+            "timeout" => values.timeout = self.of_text(field),
+            "settle" => values.settle = self.of_text(field),
+            "max_age" => values.max_age = self.of_text(field),
+            "max_rto" => values.max_rto = self.of_text(field),
+            "max_copy" => values.max_copy = self.of_text(field),
+            "control" => values.control = self.document.flag(field),
+            "verify_content" => values.verify_content = self.document.flag(field),
+            "memory" => values.memory = self.of_text(field),
+            "max_entries" => values.max_entries = self.of_text(field),
             key => unreachable!("{key} is one of OF_ALL"),
         }
     }
 
-    pub(super) fn of_text<T>(
-        &mut self,
-        field: &TomlField<'_>,
-        example: &str,
-        parse: impl Fn(&SettingOrigin, &str) -> Result<T, ConfigError>,
-    ) -> Option<T> {
-        let text = self.document.text_or_number(field, example)?;
-        let read = parse(&self.document.origin_of(field), &text);
-        self.document.keep(read)
+    pub(super) fn of_text<T: TextValue>(&mut self, field: &TomlField<'_>) -> Option<T> {
+        let text = self.document.text_or_number(field, T::EXAMPLE)?;
+        T::read(&text).map_err(|what| self.document.wrong(field, what)).ok()
     }
 
     fn source_wish(&mut self, field: &TomlField<'_>) -> Option<SourceRef> {
@@ -359,19 +351,19 @@ impl Reader<'_> {
                 self.document.error(field.key_at, "a mount has a name: its target, its volume's name or its host path");
             }
             if let Some(table) = self.document.table(&field, "{ path = \"backup/config\" }") {
-                self.mount(table, &mount, &mut entry.wishes);
+                self.mount(table, &mount, &mut entry.overrides);
             }
             entry.mounts.push((mount, self.document.origin(field.key_at, None)));
         }
     }
 
-    fn mount(&mut self, table: &DeTable<'_>, mount: &str, wishes: &mut Overrides) {
+    fn mount(&mut self, table: &DeTable<'_>, mount: &str, overrides: &mut Overrides) {
         for field in fields(table) {
             match field.key {
                 "path" => {
                     let Some(text) = self.document.text(&field, "a path within the backup") else { continue };
                     match map::within(text.trim()) {
-                        Ok(path) => wishes.maps.push(MapRule { service: None, mount: mount.to_owned(), path }),
+                        Ok(path) => overrides.maps.push(MapRule { service: None, mount: mount.to_owned(), path }),
                         Err(expected) => self.document.wrong(&field, format!("this is not a path {expected}")),
                     }
                 }
@@ -379,14 +371,18 @@ impl Reader<'_> {
                     let Some(text) = self.document.text(&field, "\"copy\"") else { continue };
                     match strategy::named(text) {
                         Ok(strategy) => {
-                            wishes.strategies.push(StrategyRule { service: None, mount: mount.to_owned(), strategy });
+                            overrides.strategies.push(StrategyRule {
+                                service: None,
+                                mount: mount.to_owned(),
+                                strategy,
+                            });
                         }
                         Err(hint) => self.document.wrong(&field, format!("`{text}` is not a known strategy; {hint}")),
                     }
                 }
                 "allow_empty" => {
                     if let Some(allowed) = self.document.flag(&field) {
-                        wishes.allow_empty.push(EmptyRule { service: None, mount: mount.to_owned(), allowed });
+                        overrides.allow_empty.push(EmptyRule { service: None, mount: mount.to_owned(), allowed });
                     }
                 }
                 _ => self.document.unknown(&field, "a mount", &OF_MOUNT, None),

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::tables::{OF_ALL, OF_LOAD, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
 use super::*;
+use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
+use crate::config::values::text::{Bytes, Count, Memory, TimeSpan, Timeout};
 use crate::model::check::CheckKind;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -186,15 +188,17 @@ fn every_key_is_understood() {
 
     let all = Overrides {
         source: Some(SourceRef::Backup(nightly)),
-        timeout: Some(Duration::from_secs(120)),
-        settle: Some(Duration::from_secs(3)),
-        max_copy: Some(20 << 30),
-        max_entries: Some(20_000_000),
-        memory: Some(2 << 30),
-        max_age: Some(Duration::from_secs(26 * 3600)),
-        max_rto: Some(Duration::from_secs(600)),
-        control: Some(true),
-        verify_content: Some(true),
+        values: ServiceValues {
+            timeout: Some(Timeout(Duration::from_secs(120))),
+            settle: Some(TimeSpan(Duration::from_secs(3))),
+            max_copy: Some(Bytes(20 << 30)),
+            max_entries: Some(Count(20_000_000)),
+            memory: Some(Memory(2 << 30)),
+            max_age: Some(TimeSpan(Duration::from_secs(26 * 3600))),
+            max_rto: Some(TimeSpan(Duration::from_secs(600))),
+            control: Some(true),
+            verify_content: Some(true),
+        },
         ..Overrides::default()
     };
     assert_eq!(file.all, all);
@@ -203,41 +207,43 @@ fn every_key_is_understood() {
         skip: Some(Skip::Because("the plan file says: moved to another host".to_owned())),
         ..Overrides::default()
     };
-    assert_eq!(file.stacks["media"].wishes, stack);
+    assert_eq!(file.stacks["media"].overrides, stack);
     let map = |mount: &str, path: &str| MapRule { service: None, mount: mount.to_owned(), path: path.to_owned() };
     let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
     let jellyfin = Overrides {
-        control: None,
+        values: ServiceValues {
+            timeout: Some(Timeout(Duration::from_secs(300))),
+            settle: Some(TimeSpan(Duration::from_secs(10))),
+            max_copy: Some(Bytes(0)),
+            max_entries: Some(Count(0)),
+            memory: Some(Memory(512 << 20)),
+            max_age: Some(TimeSpan(Duration::ZERO)),
+            max_rto: Some(TimeSpan(Duration::from_secs(1800))),
+            control: None,
+            verify_content: Some(false),
+        },
         load: LoadOptions {
             database: Some("app".to_owned()),
             command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
         },
-        verify_content: Some(false),
         snapshot: None,
         keys: Default::default(),
         source: Some(SourceRef::Live),
         skip: Some(Skip::No),
-        timeout: Some(Duration::from_secs(300)),
-        settle: Some(Duration::from_secs(10)),
-        max_copy: Some(0),
-        max_entries: Some(0),
-        memory: Some(512 << 20),
-        max_age: Some(Duration::ZERO),
-        max_rto: Some(Duration::from_secs(1800)),
         strategies: vec![rule("/config", Strategy::Copy)],
         maps: vec![map("/config", "backup/jellyfin_config")],
         allow_empty: vec![empty("/config", true)],
-        questions: every_check(),
+        checks: every_check(),
     };
-    assert_eq!(file.services["media::jellyfin"].wishes, jellyfin);
+    assert_eq!(file.services["media::jellyfin"].overrides, jellyfin);
     let gitea = Overrides {
         strategies: vec![rule("/srv/cache", Strategy::Empty)],
         maps: vec![map("gitea_data", "")],
         allow_empty: vec![empty("gitea_data", false)],
         ..Overrides::default()
     };
-    assert_eq!(file.services["gitea"].wishes, gitea);
+    assert_eq!(file.services["gitea"].overrides, gitea);
 }
 
 #[test]

@@ -1,17 +1,15 @@
 //! Checks of a service's owner: what the plan file and labels have in common, and the short form of a label.
 //!
-//! `rehearsa.check.NAME` is `exec COMMAND` (run by the shell), `file PATH`, `log PATTERN`, `http [METHOD] PORT/PATH [TEXT]`, `tcp PORT[,PORT]`,
-//! `sql QUERY` or `sqlite PATH QUERY`. What has more to say is for the plan file.
+//! `rehearsa.check.NAME` is `exec COMMAND` (run by the shell), `file PATH`, `log PATTERN`, `http [METHOD] PORT/PATH
+//! [TEXT]`, `tcp PORT[,PORT]`, `sql QUERY` or `sqlite PATH QUERY`. What has more to say is for the plan file.
 
 use regex::Regex;
 
 use super::suggest::suggestion;
+use crate::config::declared::CHECK;
 use crate::config::error::{ConfigError, SettingOrigin};
 use crate::model::check::CheckKind;
 use crate::model::question::{Check, CheckSpec, HttpCheck};
-
-/// All labels of checks start with this.
-pub const PREFIX: &str = "rehearsa.check.";
 
 const SQLITE_EXAMPLE: &str = "sqlite /data/app.db SELECT 1 FROM notes LIMIT 1";
 
@@ -117,7 +115,7 @@ pub fn of_label(origin: &SettingOrigin, name: &str, value: &str) -> Result<Check
     let (kind, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
     let rest = rest.trim();
     if name.trim().is_empty() {
-        return Err(wrong(format!("the check has no name; write {PREFIX}NAME")));
+        return Err(wrong(format!("the check has no name; write {CHECK}NAME")));
     }
     let Some(manner) = CheckKind::ALL.into_iter().find(|manner| manner.name() == kind) else {
         let kinds = CheckKind::ALL.map(CheckKind::name);
@@ -181,7 +179,7 @@ mod tests {
     use super::*;
 
     fn read(value: &str) -> Result<CheckSpec, String> {
-        let origin = SettingOrigin::Label { container: "web_1".to_owned(), key: format!("{PREFIX}note") };
+        let origin = SettingOrigin::Label { container: "web_1".to_owned(), key: format!("{CHECK}note") };
         let read = of_label(&origin, "note", value);
         read.map(|question| question.ask).map_err(|error| error.to_string())
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::config::error::{ConfigError, SettingOrigin};
 
-/// What is said of a value that is no duration.
+/// What a text that is no duration is told to be.
 const EXPECTED: &str = "a duration; write it as `90s`, `2m`, `1h30m` or `500ms` (a bare `0` is none)";
 
-/// Reads a duration; `origin` is named in the error.
-pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Duration, ConfigError> {
+/// Reads a duration. The error says what the text should be and goes on after "is not".
+pub fn read(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
     if trimmed == "0" {
         return Ok(Duration::ZERO);
@@ -16,26 +16,33 @@ pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Duration, ConfigError
     if let Ok(duration) = humantime::parse_duration(trimmed) {
         return Ok(duration);
     }
-    let bare = !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit());
-    let expected = if bare {
+    let has_no_unit = !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit());
+    Err(if has_no_unit {
         format!("a duration as long as it has no unit; write `{trimmed}s` for seconds or `{trimmed}m` for minutes")
     } else {
         EXPECTED.to_owned()
-    };
-    Err(ConfigError::value(origin, text, expected))
+    })
 }
 
-/// Reads a duration that must be longer than nothing.
-pub fn parse_positive(origin: &SettingOrigin, text: &str) -> Result<Duration, ConfigError> {
-    match parse(origin, text)? {
-        Duration::ZERO => {
-            Err(ConfigError::value(origin, text, "longer than nothing; write it as `90s`, `2m` or `1h30m`"))
-        }
+/// As [`read`], for a duration that must not be zero.
+pub fn read_positive(text: &str) -> Result<Duration, String> {
+    match read(text)? {
+        Duration::ZERO => Err("longer than nothing; write it as `90s`, `2m` or `1h30m`".to_owned()),
         duration => Ok(duration),
     }
 }
 
-/// A duration for people, as it would be written: `1m 30s`.
+/// As [`read`]; the error names `origin`.
+pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Duration, ConfigError> {
+    read(text).map_err(|expected| ConfigError::value(origin, text, expected))
+}
+
+/// As [`read_positive`]; the error names `origin`.
+pub fn parse_positive(origin: &SettingOrigin, text: &str) -> Result<Duration, ConfigError> {
+    read_positive(text).map_err(|expected| ConfigError::value(origin, text, expected))
+}
+
+/// Shows a duration as people write it: `1m 30s`.
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }

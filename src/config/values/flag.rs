@@ -2,11 +2,16 @@
 
 use crate::config::error::{ConfigError, SettingOrigin};
 
-/// Reads it; `origin` is named in the error.
-pub fn parse(origin: &SettingOrigin, value: &str) -> Result<bool, ConfigError> {
-    match value.trim().to_lowercase().as_str() {
+/// Reads yes or no; an empty text is no. The error says what the text should be and goes on after "is not".
+pub fn read(text: &str) -> Result<bool, String> {
+    match text.trim().to_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" | "" => Ok(false),
-        _ => Err(ConfigError::value(origin, value, "`true` or `false`")),
+        _ => Err("`true` or `false`".to_owned()),
     }
+}
+
+/// As [`read`]; the error names `origin`.
+pub fn parse(origin: &SettingOrigin, text: &str) -> Result<bool, ConfigError> {
+    read(text).map_err(|expected| ConfigError::value(origin, text, expected))
 }

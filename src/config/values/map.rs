@@ -1,7 +1,7 @@
 //! Which part of a backup belongs to which mount, as people write it: `[SERVICE:]MOUNT=PATH`.
 //!
-//! `/config=backup/jellyfin_config`, `media::jellyfin:/config=config`, `jellyfin_config=.`. The mount ends at the first equals sign;
-//! the path is one within the backup.
+//! `/config=backup/jellyfin_config`, `media::jellyfin:/config=config`, `jellyfin_config=.`. The mount ends at the first
+//! equals sign; the path is one within the backup.
 
 use super::place;
 use crate::config::error::{ConfigError, SettingOrigin};

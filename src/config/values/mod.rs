@@ -1,4 +1,6 @@
-//! The values of settings: one file a kind of value, each parsed from its text with an error that says who wrote it.
+//! The values of settings: one file a kind of value, each read from its text.
+//!
+//! Functions called `read` return an error without its origin; [`text`] makes types of them that serde reads.
 
 pub mod check;
 pub mod count;
@@ -12,3 +14,4 @@ pub mod size;
 pub mod source;
 pub mod strategy;
 pub mod suggest;
+pub mod text;

@@ -28,8 +28,8 @@ pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Partition, ConfigErro
     Ok(Partition { sharing, index, total })
 }
 
-/// The part that a CI system gives to this job: GitLab sets both variables for a job with `parallel:`, and the total alone,
-/// as 1, for any other.
+/// The part that a CI system gives to this job: GitLab sets both variables for a job with `parallel:`, and the total
+/// alone, as 1, for any other.
 ///
 /// # Errors
 ///

@@ -1,12 +1,13 @@
 //! Mounts as people name them: `[SERVICE:]MOUNT`.
 //!
-//! `/media`, `media::jellyfin:/cache`, `jellyfin_cache`, `web:/srv/data`. The service ends at the last single colon (`::` belongs
-//! to the service's name); no mount is written with a colon, as Docker itself uses it to end one.
+//! `/media`, `media::jellyfin:/cache`, `jellyfin_cache`, `web:/srv/data`. The service ends at the last single colon
+//! (`::` belongs to the service's name); no mount is written with a colon, as Docker itself uses it to end one.
 
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::service::ServiceName;
 
-/// The service, if one is named, and the mount without a trailing slash, as Docker has it; `None` when no mount is named.
+/// The service, if one is named, and the mount without a trailing slash, as Docker has it; `None` when no mount is
+/// named.
 pub fn parse(text: &str) -> Option<(Option<String>, String)> {
     let (service, mount) = split(text.trim());
     if mount.is_empty() || service == Some("") {
@@ -25,8 +26,8 @@ pub fn is_service(named: Option<&str>, service: &ServiceName) -> bool {
     named.is_none_or(|named| named == service.service || named == service.to_string())
 }
 
-/// Whether `named` is this mount of this service: by its target, its volume's name, that without the compose project, or its host
-/// path.
+/// Whether `named` is this mount of this service: by its target, its volume's name, that without the compose project,
+/// or its host path.
 pub fn is_mount(named: &str, service: &ServiceName, mount: &Mount) -> bool {
     if named == mount.target {
         return true;

@@ -1,7 +1,7 @@
 //! Sources as people write them: `tar:backups/app-*.tar.gz`, `tar:-`, `dir:/mnt/backup`, `daemon:/srv/backup`.
 //!
-//! Which kinds there are, and what may follow the colon of each, is the table in [`crate::model::source_kind`]. `live`, and the
-//! names that a plan file gives to its sources, are words of whoever calls.
+//! Which kinds there are, and what may follow the colon of each, is the table in [`crate::model::source_kind`]. `live`,
+//! and the names that a plan file gives to its sources, are words of whoever calls.
 
 use std::path::Path;
 

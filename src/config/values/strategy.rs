@@ -1,7 +1,7 @@
 //! Strategies for mounts as people write them: `[SERVICE:]MOUNT=STRATEGY`.
 //!
-//! `/media=readonly`, `media::jellyfin:/cache=empty`, `jellyfin_cache=omit`, `web:/srv/data=omit`. How a mount is named is read in
-//! [`place`].
+//! `/media=readonly`, `media::jellyfin:/cache=empty`, `jellyfin_cache=omit`, `web:/srv/data=omit`. How a mount is named
+//! is read in [`place`].
 
 use super::place;
 use super::suggest::suggestion;

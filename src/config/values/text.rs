@@ -1,0 +1,118 @@
+//! Values that are written as a text, as types that serde reads: from the plan file, a label, a variable or a flag.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+
+use super::{count, duration, size};
+
+/// A value that is read from a text.
+pub trait TextValue: Sized {
+    /// What to write, for the error about a value of another kind, such as a list.
+    const EXAMPLE: &'static str;
+    /// A number may stand for its text: `0` is as good as `"0"`.
+    const TAKES_NUMBERS: bool;
+
+    /// Reads the text. The error is a sentence about the value.
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+/// Reads a value from what serde has.
+pub fn deserialize<'de, T: TextValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(TextVisitor(PhantomData))
+}
+
+struct TextVisitor<T>(PhantomData<T>);
+
+impl<T: TextValue> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXAMPLE)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::read(text).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        if T::TAKES_NUMBERS {
+            self.visit_str(&number.to_string())
+        } else {
+            Err(E::invalid_type(Unexpected::Signed(number), &self))
+        }
+    }
+}
+
+/// Makes a sentence of what a text should be: the value and what it is not.
+pub fn sentence<T>(text: &str, read: Result<T, String>) -> Result<T, String> {
+    read.map_err(|expected| format!("`{text}` is not {expected}"))
+}
+
+/// Declares newtypes that are [`TextValue`]s: what each holds, how its text is read, what its JSON Schema says (`text`,
+/// or `text_or_number`, with further keywords), and an example.
+macro_rules! text_values {
+    ($($(#[doc = $doc:literal])+
+    $name:ident($value:ty) = $read:expr, $kind:ident {$($keyword:tt)*}, $example:expr;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(pub $value);
+
+        impl $crate::config::values::text::TextValue for $name {
+            const EXAMPLE: &'static str = $example;
+            const TAKES_NUMBERS: bool = $crate::config::values::text::text_values!(@takes_numbers $kind);
+
+            fn read(text: &str) -> Result<Self, String> {
+                let read: fn(&str) -> Result<$value, String> = $read;
+                read(text).map($name)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::config::values::text::deserialize(deserializer)
+            }
+        }
+
+        #[cfg(test)]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let mut schema = schemars::json_schema!({$($keyword)*});
+                for (keyword, value) in $crate::config::values::text::text_values!(@schema $kind) {
+                    schema.insert(keyword.to_owned(), value);
+                }
+                schema
+            }
+        }
+    )+};
+    (@takes_numbers text) => { false };
+    (@takes_numbers text_or_number) => { true };
+    (@schema text) => { [("type", serde_json::json!("string"))] };
+    (@schema text_or_number) => {
+        [("type", serde_json::json!(["string", "integer"])), ("minimum", serde_json::json!(0))]
+    };
+}
+pub(crate) use text_values;
+
+text_values! {
+    /// A duration; 0 is none.
+    TimeSpan(Duration) = |text| sentence(text, duration::read(text)), text_or_number {}, "\"90s\"";
+    /// A duration that is longer than zero.
+    Timeout(Duration) = |text| sentence(text, duration::read_positive(text)), text_or_number {}, "\"2m\"";
+    /// A size in bytes.
+    Bytes(u64) = |text| sentence(text, size::read(text)), text_or_number {}, "\"50GiB\"";
+    /// A limit of memory in bytes; 0 is the default.
+    Memory(u64) = |text| sentence(text, size::read_memory(text)), text_or_number {}, "\"2GiB\"";
+    /// A number of things.
+    Count(u64) = |text| sentence(text, count::read(text)), text_or_number {}, "20_000_000";
+}
