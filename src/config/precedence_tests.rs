@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::config::plan_file::{OF_ALL, OF_SERVICE};
+use crate::config::plan_file::service_keys;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::sample;
 use crate::model::service::ServiceName;
@@ -19,10 +19,11 @@ struct Key {
     flag: Option<Flag>,
     variable: Option<&'static str>,
     label: &'static str,
-    /// What is written: by the flag, the variable, the label, the service's table, its stack's, and at the top of the file. `-` where
-    /// that cannot be.
+    /// What is written: by the flag, the variable, the label, the service's table, its stack's, and at the top of the
+    /// file. `-` where that cannot be.
     written: [&'static str; 6],
-    /// What is heard when all of those say it, when the first is silent, when the first two are, and so on until all are.
+    /// What is heard when all of those say it, when the first is silent, when the first two are, and so on until all
+    /// are.
     heard: [&'static str; 7],
     shown: fn(&ServiceSettings) -> String,
 }
@@ -213,8 +214,8 @@ fn heard(key: &Key, silent: usize) -> String {
     service.labels = says(2).map(|value| (key.label.to_owned(), value.to_owned())).into_iter().collect();
     let line = |nth: usize| says(nth).map(|value| format!("{} = {value}\n", key.name)).unwrap_or_default();
     let file = format!(
-        "{}[sources.nightly]\nfrom = 'tar:/n'\n[stacks.s]\n{}[stacks.other]\nskip = 'not this one'\n[services.'s::app']\n{}\
-         [services.app]\nskip = 'not this one either'\n",
+        "{}[sources.nightly]\nfrom = 'tar:/n'\n[stacks.s]\n{}[stacks.other]\nskip = 'not this one'\n\
+         [services.'s::app']\n{}[services.app]\nskip = 'not this one either'\n",
         line(5),
         line(4),
         line(3),
@@ -237,7 +238,7 @@ fn whoever_is_nearest_to_the_command_line_is_heard() {
 fn no_key_is_forgotten_here() {
     let tried: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
     // The one only says what holds anyway; what everybody asks is asked.
-    let known = OF_ALL.into_iter().chain(OF_SERVICE).filter(|key| !["egress", "checks"].contains(key));
+    let known = service_keys().into_iter().filter(|key| !["egress", "checks"].contains(key));
     assert_eq!(tried, known.collect());
     let variables: BTreeSet<&str> = KEYS.iter().filter_map(|key| key.variable).collect();
     let of_rehearsals = SERVICE_VALUES.iter().flat_map(|setting| setting.variables).copied();
@@ -253,7 +254,8 @@ fn a_source_that_a_label_names_is_one_of_the_plan_file() {
     let file = PlanFile::parse(Path::new("p.toml"), "[sources.nightly]\nfrom = 'tar:/n'", None).expect("it is right");
     assert_eq!(
         told(Settings::default().with_file(file)),
-        "label rehearsa.source of container s-app-1: `nigthly` is not a source of the plan file; did you mean `nightly`?"
+        "label rehearsa.source of container s-app-1: `nigthly` is not a source of the plan file; did you mean \
+         `nightly`?"
     );
     let told = told(Settings::default());
     assert!(told.contains("`nigthly` is not a source, for there is no plan file that would know the name"), "{told}");

@@ -56,8 +56,8 @@ fn wrong_plan() -> (tempfile::TempDir, String) {
     std::fs::write(&path, "tiemout = \"2m\"\n\n[services.web]\nmemory = \"lots\"\n").expect("written");
     let path = path.display();
     let told = format!(
-        "error: 2 things are wrong with the plan file\n{path}:1:1: `tiemout` is no key of the plan file; did you mean \
-         `timeout`?\n{path}:4:10: memory: `lots` is not a size; write it as `20GiB`, `500MB` or `1.5G`\n"
+        "error: 2 things are wrong with the plan file\n{path}:1:1: unknown key `tiemout`; did you mean `timeout`?\n\
+         {path}:4:10: memory: `lots` is not a size; write it as `20GiB`, `500MB` or `1.5G`\n"
     );
     (folder, told)
 }

@@ -1,351 +1,437 @@
-//! What the checks of a plan file mean: `checks = ["health", { exec = ["test", "-s", "/data/app.db"] }]`.
+//! The checks of a plan file, as serde reads them: `checks = ["health", { exec = ["test", "-s", "/data/app.db"] }]`.
 //!
 //! A check is a table with one key that says how it is asked, and keys that say more of it.
 
-use serde_json::Value;
-use toml::de::{DeTable, DeValue};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use super::document::{TomlField, fields};
-use super::tables::Reader;
-use crate::config::values::check::{file, method, path, pattern, plain_request, pointer, port, sha256, shell};
-use crate::config::values::suggest::suggestion;
-use crate::config::values::text::{Bytes, Timeout};
-use crate::model::check::CheckKind;
-use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
-use crate::model::source::SecretPlace;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-/// Keys that say how a check is asked, and those of each beside them.
-pub const OF_MANNER: [(CheckKind, &[&str]); 7] = [
-    (CheckKind::Exec, &["exit", "stdout"]),
-    (CheckKind::File, &["min_size", "sha256", "newer_than"]),
-    (CheckKind::Log, &[]),
-    (
-        CheckKind::Http,
-        &[
-            "port",
-            "method",
-            "tls",
-            "headers",
-            "user",
-            "password",
-            "status",
-            "contains",
-            "matches",
-            "json",
-            "json_exists",
-        ],
-    ),
-    (CheckKind::Tcp, &[]),
-    (CheckKind::Sql, &["database", "value", "min_rows"]),
-    (CheckKind::Sqlite, &["query", "value", "min_rows"]),
-];
+use super::tables::{Secret, Words};
+use crate::config::values::check::{file, method, path, pattern, pointer, port, sha256, shell};
+use crate::config::values::text::{Bytes, TextValue, Timeout, text_values};
 
-/// Keys of what is asked of a log.
-pub const OF_LOG: [&str; 2] = ["contains", "not_contains"];
+/// An element of the list of checks.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Check", untagged))]
+#[serde(
+    rename_all = "lowercase",
+    expecting = "\"health\", or a table with one of the keys exec, file, log, http, tcp, sql and sqlite, \
+                 as { exec = [\"test\", \"-s\", \"/data/app.db\"] }"
+)]
+pub enum CheckTable {
+    /// The healthcheck passes; without one the service listens, or stays up. Rehearsa checks that anyway.
+    #[cfg_attr(test, schemars(with = "String", extend("const" = "health")))]
+    Health,
+    /// A command.
+    Exec(ExecCheck),
+    /// A file.
+    File(FileCheck),
+    /// The log.
+    Log(LogCheck),
+    /// A request.
+    Http(Box<HttpCheck>),
+    /// Ports.
+    Tcp(TcpCheck),
+    /// A query by the client of the service's image.
+    Sql(SqlCheck),
+    /// A query of an SQLite database.
+    Sqlite(SqliteCheck),
+}
 
-const EXAMPLE: &str = "{ exec = [\"test\", \"-s\", \"/data/app.db\"] }";
+/// A command that is run in the service's container.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ exec = [\"test\", \"-s\", \"/data/app.db\"] }")]
+pub struct ExecCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// The program and its arguments; or a text that the shell runs.
+    pub exec: Command,
+    /// The exit code that is right; the default is 0.
+    pub exit: Option<ExitCode>,
+    /// A regular expression that the output matches.
+    pub stdout: Option<RegularExpression>,
+}
 
-impl Reader<'_> {
-    /// The checks of a service or a stack.
-    pub(super) fn checks(&mut self, field: &TomlField<'_>) -> Vec<Check> {
-        let Some(list) = field.value.as_array() else {
-            self.document.wrong(field, format!("this is no list; write checks = [{EXAMPLE}]"));
-            return Vec::new();
+/// A file or folder in a mount of the service.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ file = \"/data/app.db\" }")]
+pub struct FileCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// The path in the container.
+    pub file: ContainerPath,
+    /// The least size: `1KiB`.
+    pub min_size: Option<Bytes>,
+    /// The SHA-256 of the file.
+    pub sha256: Option<Sha256>,
+    /// The file was changed no longer ago than this: `26h`.
+    pub newer_than: Option<Timeout>,
+}
+
+/// What is in the service's log.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ log = \"ready\" }")]
+pub struct LogCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// A regular expression that a line matches; or what matches and what does not.
+    pub log: LogPatterns,
+}
+
+/// A request from inside the sandbox.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ http = \"/notes\", port = 8080 }")]
+pub struct HttpTable {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// The path: `/notes`.
+    pub http: RequestPath,
+    /// The port inside the container.
+    pub port: Port,
+    /// The method; the default is `GET`.
+    pub method: Option<Method>,
+    /// The service speaks TLS; certificates are not checked.
+    pub tls: Option<bool>,
+    /// Headers, each a text, or where its secret is found.
+    #[serde(default)]
+    pub headers: BTreeMap<HeaderName, Header>,
+    /// The user of the basic scheme.
+    pub user: Option<Words>,
+    /// Where the user's password is found; never the password itself.
+    pub password: Option<Secret>,
+    /// The status that is right; the default is 200.
+    pub status: Option<Status>,
+    /// A text that is in the body.
+    pub contains: Option<Words>,
+    /// A regular expression that the body matches.
+    pub matches: Option<RegularExpression>,
+    /// Values in a body of JSON by their JSON pointers: `"/0/text" = "remembered"`.
+    #[serde(default)]
+    pub json: BTreeMap<JsonPointer, JsonValue>,
+    /// A JSON pointer at which there is something.
+    pub json_exists: Option<JsonPointer>,
+}
+
+/// A request whose user has a password.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+pub struct HttpCheck(pub HttpTable);
+
+impl<'de> Deserialize<'de> for HttpCheck {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = HttpTable::deserialize(deserializer)?;
+        match (&table.user, &table.password) {
+            (Some(_), None) => {
+                let what = "`user` has no `password`; write password = { env = \"NAME\" } beside it";
+                Err(D::Error::custom(what))
+            }
+            (None, Some(_)) => Err(D::Error::custom("`password` has no `user`; write user = \"admin\" beside it")),
+            _ => Ok(Self(table)),
+        }
+    }
+}
+
+/// Ports that are listened on.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ tcp = 5432 }")]
+pub struct TcpCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// A port, or several.
+    pub tcp: Ports,
+}
+
+/// A query by the client of the service's image: `psql`, `mariadb` or `mysql`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ sql = \"SELECT count(*) FROM notes\" }")]
+pub struct SqlCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// The query.
+    pub sql: Query,
+    /// The database; the default is the one that the image's variables name.
+    pub database: Option<Words>,
+    /// The first row that is right, its columns joined by `|`.
+    pub value: Option<Row>,
+    /// The fewest rows that are right; the default is 1.
+    pub min_rows: Option<RowCount>,
+}
+
+/// A query of an SQLite database in a mount of the service; the image needs no client.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ sqlite = \"/data/app.db\", query = \"SELECT count(*) FROM notes\" }")]
+pub struct SqliteCheck {
+    /// What the check is called.
+    pub name: Option<Words>,
+    /// The database's path in the container.
+    pub sqlite: ContainerPath,
+    /// The query, which only reads.
+    pub query: Query,
+    /// The first row that is right, its columns joined by `|`.
+    pub value: Option<Row>,
+    /// The fewest rows that are right; the default is 1.
+    pub min_rows: Option<RowCount>,
+}
+
+text_values! {
+    /// A regular expression.
+    RegularExpression(String) = pattern, text_or_number {}, "\"^1$\"";
+    /// The path of a file in a container.
+    ContainerPath(String) = file, text { "pattern": "^/" }, "\"/data/app.db\"";
+    /// A SHA-256 in lower case.
+    Sha256(String) = sha256, text { "pattern": "^[0-9a-fA-F]{64}$" }, "the SHA-256 of the file";
+    /// A path of a request.
+    RequestPath(String) = path, text { "pattern": "^/" }, "\"/notes\"";
+    /// A port.
+    Port(u16) = port, text_or_number {}, "8080";
+    /// A method of HTTP.
+    Method(String) = method, text {}, "\"GET\"";
+    /// The name of a header.
+    HeaderName(String) = header_name, text {}, "accept";
+    /// A pointer into JSON.
+    JsonPointer(String) = pointer, text {}, "\"/0/text\"";
+    /// A query of a database.
+    Query(String) = query, text { "minLength": 1 }, "\"SELECT count(*) FROM notes\"";
+    /// A row of a result, its columns joined by `|`.
+    Row(String) = |text| Ok(text.to_owned()), text_or_number {}, "\"2\"";
+    /// An exit code.
+    ExitCode(i64) = number, text_or_number {}, "0";
+    /// A status of HTTP.
+    Status(u16) = number, text_or_number {}, "200";
+    /// A number of rows.
+    RowCount(u64) = number, text_or_number {}, "1";
+}
+
+fn query(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("this is empty; write \"SELECT count(*) FROM notes\"".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.replace('_', "").parse().map_err(|_| format!("`{text}` is not a whole number that fits here"))
+}
+
+fn header_name(text: &str) -> Result<String, String> {
+    let is_clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if is_clean && !text.is_empty() { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a header")) }
+}
+
+/// A command as a list of its words, or as a text for the shell.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(
+    untagged,
+    expecting = "this is no command; write a list like [\"test\", \"-s\", \"/data/app.db\"], or a text for the shell"
+)]
+pub enum Command {
+    /// Run by the shell.
+    Shell(Words),
+    /// The program and its arguments.
+    Program(Program),
+}
+
+impl Command {
+    /// The program and its arguments.
+    pub fn words(self) -> Vec<String> {
+        match self {
+            Command::Shell(command) => shell(&command.0),
+            Command::Program(program) => program.0,
+        }
+    }
+}
+
+/// A program and its arguments.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline, extend("minItems" = 1)))]
+#[serde(try_from = "Vec<String>")]
+pub struct Program(Vec<String>);
+
+impl TryFrom<Vec<String>> for Program {
+    type Error = &'static str;
+
+    fn try_from(words: Vec<String>) -> Result<Self, &'static str> {
+        let has_name = words.first().is_some_and(|name| !name.is_empty());
+        if has_name { Ok(Self(words)) } else { Err("this names no program") }
+    }
+}
+
+/// One port or more.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "this is no port; write a number from 1 to 65535, or a list of them")]
+pub enum Ports {
+    /// One port.
+    One(Port),
+    /// Several ports.
+    Several(PortList),
+}
+
+impl Ports {
+    /// All ports.
+    pub fn numbers(self) -> Vec<u16> {
+        match self {
+            Ports::One(port) => vec![port.0],
+            Ports::Several(list) => list.0.into_iter().map(|port| port.0).collect(),
+        }
+    }
+}
+
+/// A list of ports that is not empty.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline, extend("minItems" = 1)))]
+#[serde(try_from = "Vec<Port>")]
+pub struct PortList(Vec<Port>);
+
+impl TryFrom<Vec<Port>> for PortList {
+    type Error = &'static str;
+
+    fn try_from(ports: Vec<Port>) -> Result<Self, &'static str> {
+        if ports.is_empty() { Err("this names no port") } else { Ok(Self(ports)) }
+    }
+}
+
+/// The patterns of a log, of which at least one is there.
+#[derive(Debug)]
+pub struct LogPatterns {
+    /// A regular expression that a line matches.
+    pub contains: Option<RegularExpression>,
+    /// A regular expression that no line matches.
+    pub not_contains: Option<RegularExpression>,
+}
+
+/// The patterns of a log as a table.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LogTable {
+    /// A regular expression that a line matches.
+    contains: Option<RegularExpression>,
+    /// A regular expression that no line matches.
+    not_contains: Option<RegularExpression>,
+}
+
+impl<'de> Deserialize<'de> for LogPatterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXAMPLE: &str = "log = \"ready\", or log = { not_contains = \"panic\" }";
+        let of_text = |text: &str| {
+            let contains = RegularExpression::read(&Words::read(text)?.0)?;
+            Ok(LogPatterns { contains: Some(contains), not_contains: None })
         };
-        let mut read: Vec<Check> = Vec::new();
-        for item in list.iter() {
-            let at = item.span().start;
-            let question = match item.get_ref() {
-                // It is asked anyway.
-                DeValue::String(text) if text == "health" => continue,
-                DeValue::Table(table) => self.check(table, at),
-                other => {
-                    let what = other
-                        .as_str()
-                        .map_or_else(|| "this is no check".to_owned(), |text| format!("`{text}` is no check"));
-                    self.document.error(at, format!("{what}; write \"health\", or a table like {EXAMPLE}"));
-                    None
-                }
-            };
-            let Some(question) = question else { continue };
-            if read.iter().any(|earlier| earlier.name == question.name) {
-                let what = format!("a check `{}` is there already; give one of them another name", question.name);
-                self.document.error(at, what);
-            } else {
-                read.push(question);
+        let of_table = |LogTable { contains, not_contains }| LogPatterns { contains, not_contains };
+        match text_or_table(deserializer, EXAMPLE, of_text, of_table)? {
+            LogPatterns { contains: None, not_contains: None } => {
+                Err(D::Error::custom(format!("this checks nothing; write {EXAMPLE}")))
             }
+            patterns => Ok(patterns),
         }
-        read
     }
+}
 
-    fn check(&mut self, table: &DeTable<'_>, at: usize) -> Option<Check> {
-        let is_manner = |key: &str| CheckKind::ALL.into_iter().find(|manner| manner.name() == key);
-        let manners: Vec<CheckKind> = fields(table).filter_map(|field| is_manner(field.key)).collect();
-        let [manner] = manners.as_slice() else {
-            let kinds = CheckKind::ALL.map(CheckKind::name);
-            let near = fields(table).find_map(|field| suggestion(field.key, kinds).map(|hint| (field, hint)));
-            match near {
-                _ if manners.len() > 1 => self.document.error(at, "a check asks one thing; make several of this one"),
-                Some((field, hint)) => {
-                    self.document.error(field.key_at, format!("`{}` is no kind of check; {hint}", field.key));
-                }
-                None => {
-                    let what =
-                        format!("this does not say what is asked; write one of {}, as in {EXAMPLE}", kinds.join(", "));
-                    self.document.error(at, what);
-                }
-            }
-            return None;
+/// The value of a header.
+#[derive(Debug)]
+pub enum Header {
+    /// A text.
+    Text(String),
+    /// Where the secret is found.
+    Secret(Secret),
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const EXAMPLE: &str = "a text of one line, or { env = \"NAME\" } for a secret";
+        // The text is not repeated: it may be a secret.
+        let of_text = |text: &str| match text.chars().all(|c| c == '\t' || !c.is_control()) {
+            true => Ok(Header::Text(text.to_owned())),
+            false => Err(format!("this is no header; write {EXAMPLE}")),
         };
-        let own = OF_MANNER.iter().find(|(known, _)| known == manner).map_or(&[][..], |(_, keys)| keys);
-        let known: Vec<&str> = [manner.name(), "name"].into_iter().chain(own.iter().copied()).collect();
-        for field in fields(table).filter(|field| !known.contains(&field.key)) {
-            self.document.unknown(&field, &format!("a check of the kind `{}`", manner.name()), &known, None);
-        }
-        let get = |key: &str| fields(table).find(|field| field.key == key);
-        let name = get("name").and_then(|field| self.words(&field, "\"the note is there\""));
-        let subject = get(manner.name())?;
-        let ask = match manner {
-            CheckKind::Exec => CheckSpec::Exec {
-                command: self.command(&subject)?,
-                exit: get("exit").and_then(|field| self.number(&field, "0")).unwrap_or(0),
-                stdout: get("stdout").and_then(|field| self.valid(&field, "\"^1$\"", pattern)),
-            },
-            CheckKind::File => CheckSpec::File {
-                path: self.valid(&subject, "\"/data/app.db\"", file)?,
-                min_size: get("min_size").and_then(|field| self.of_text(&field).map(|Bytes(bytes)| bytes)),
-                sha256: get("sha256").and_then(|field| self.valid(&field, "the SHA-256 of the file", sha256)),
-                newer_than: get("newer_than").and_then(|field| self.of_text(&field).map(|Timeout(time)| time)),
-            },
-            CheckKind::Log => self.log(&subject)?,
-            CheckKind::Tcp => CheckSpec::Tcp { ports: self.ports(&subject)? },
-            CheckKind::Sql => CheckSpec::Sql {
-                query: self.words(&subject, "\"SELECT count(*) FROM notes\"")?,
-                database: get("database").and_then(|field| self.words(&field, "\"app\"")),
-                value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
-                min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
-            },
-            CheckKind::Sqlite => {
-                let path = self.valid(&subject, "\"/data/app.db\"", file)?;
-                let Some(query) = get("query") else {
-                    self.document.error(
-                        at,
-                        "the database is not asked anything; write query = \"SELECT count(*) FROM notes\" beside it",
-                    );
-                    return None;
-                };
-                CheckSpec::Sqlite {
-                    path,
-                    query: self.words(&query, "\"SELECT count(*) FROM notes\"")?,
-                    value: get("value").and_then(|field| self.document.text_or_number(&field, "\"2\"")),
-                    min_rows: get("min_rows").and_then(|field| self.number(&field, "1")).unwrap_or(1),
-                }
-            }
-            CheckKind::Http => CheckSpec::Http(Box::new(self.http(table, &subject)?)),
-        };
-        Some(Check::new(name, ask))
+        text_or_table(deserializer, EXAMPLE, of_text, Header::Secret)
+    }
+}
+
+/// A value of JSON that can be compared: a text, a number, true or false.
+#[derive(Debug)]
+pub struct JsonValue(pub serde_json::Value);
+
+impl<'de> Deserialize<'de> for JsonValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor).map(JsonValue)
+    }
+}
+
+struct JsonVisitor;
+
+impl Visitor<'_> for JsonVisitor {
+    type Value = serde_json::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value that can be compared: a text, a number, true or false")
     }
 
-    /// A pattern that is in it, or a table that says what is in it and what is not.
-    fn log(&mut self, subject: &TomlField<'_>) -> Option<CheckSpec> {
-        const PATTERN: &str = "\"ready\"";
-        let Some(table) = subject.value.as_table() else {
-            let contains = self.words(subject, PATTERN)?;
-            let contains = self.told(subject.at, pattern(&contains))?;
-            return Some(CheckSpec::Log { contains: Some(contains), not_contains: None });
-        };
-        let (mut contains, mut not_contains) = (None, None);
-        for field in fields(table) {
-            match field.key {
-                "contains" => contains = Some(self.valid(&field, PATTERN, pattern)?),
-                "not_contains" => not_contains = Some(self.valid(&field, "\"panic\"", pattern)?),
-                _ => {
-                    self.document.unknown(&field, "what is asked of a log", &OF_LOG, None);
-                    return None;
-                }
-            }
-        }
-        if contains.is_none() && not_contains.is_none() {
-            self.document
-                .wrong(subject, "this asks nothing; write log = \"ready\", or log = { not_contains = \"panic\" }");
-            return None;
-        }
-        Some(CheckSpec::Log { contains, not_contains })
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<serde_json::Value, E> {
+        Ok(flag.into())
     }
 
-    fn http(&mut self, table: &DeTable<'_>, subject: &TomlField<'_>) -> Option<HttpCheck> {
-        let target = self.valid(subject, "\"/notes\"", path)?;
-        let mut ask = plain_request(0, target);
-        let (mut user, mut password) = (None, None);
-        for field in fields(table) {
-            match field.key {
-                "port" => ask.port = self.valid(&field, "8080", port)?,
-                "method" => ask.method = self.valid(&field, "\"GET\"", method)?,
-                "tls" => ask.tls = self.document.flag(&field)?,
-                "status" => ask.status = self.number(&field, "200")?,
-                "contains" => ask.contains = Some(self.words(&field, "\"remembered\"")?),
-                "matches" => ask.matches = Some(self.valid(&field, "\"note [0-9]+\"", pattern)?),
-                "user" => user = Some((self.words(&field, "\"admin\"")?, field.key_at)),
-                "password" => password = Some((self.secret(&field)?, field.key_at)),
-                "headers" => {
-                    let inner = self.document.table(&field, "{ accept = \"application/json\" }")?;
-                    for header in fields(inner) {
-                        let value = self.header(&header)?;
-                        ask.headers.push((header.key.to_owned(), value));
-                    }
-                }
-                "json" => {
-                    let inner = self.document.table(&field, "{ \"/0/text\" = \"remembered\" }")?;
-                    for entry in fields(inner) {
-                        let at = self.told(entry.key_at, pointer(entry.key))?;
-                        let value = self.value_of(&entry)?;
-                        ask.json.push((at, Some(value)));
-                    }
-                }
-                "json_exists" => {
-                    let at = self.valid(&field, "\"/0/text\"", pointer)?;
-                    ask.json.push((at, None));
-                }
-                _ => {}
-            }
-        }
-        if ask.port == 0 {
-            self.document.error(subject.at, "the request has no port; write port = 8080 beside it");
-            return None;
-        }
-        ask.login = self.login(user, password)?;
-        Some(ask)
+    fn visit_i64<E: Error>(self, number: i64) -> Result<serde_json::Value, E> {
+        Ok(number.into())
     }
 
-    /// Both, or none; outside `None` is what was told to be wrong.
-    #[allow(clippy::option_option, reason = "the outer one ends the reading of the check")]
-    fn login(
-        &mut self,
-        user: Option<(String, usize)>,
-        password: Option<(SecretPlace, usize)>,
-    ) -> Option<Option<(String, SecretPlace)>> {
-        match (user, password) {
-            (Some((user, _)), Some((password, _))) => Some(Some((user, password))),
-            (None, None) => Some(None),
-            (Some((_, at)), None) => {
-                self.document.error(at, "`user` has no `password`; write password = { env = \"NAME\" } beside it");
-                None
-            }
-            (None, Some((_, at))) => {
-                self.document.error(at, "`password` has no `user`; write user = \"admin\" beside it");
-                None
-            }
-        }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<serde_json::Value, E> {
+        let number = serde_json::Number::from_f64(number).ok_or_else(|| E::custom("this number cannot be compared"))?;
+        Ok(number.into())
     }
 
-    fn header(&mut self, field: &TomlField<'_>) -> Option<HeaderValue> {
-        let name_is_clean = field.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if !name_is_clean || field.key.is_empty() {
-            self.document.error(field.key_at, format!("`{}` is no name of a header", field.key));
-            return None;
-        }
-        match field.value {
-            DeValue::Table(_) => self.secret(field).map(HeaderValue::Secret),
-            DeValue::String(text) if text.chars().all(|c| c == '\t' || !c.is_control()) => {
-                Some(HeaderValue::Text(text.to_string()))
-            }
-            // What is written is not repeated: it may be a secret.
-            _ => {
-                self.document.wrong(field, "a header has a text of one line, or { env = \"NAME\" } for a secret");
-                None
-            }
-        }
+    fn visit_str<E: Error>(self, text: &str) -> Result<serde_json::Value, E> {
+        Ok(text.into())
+    }
+}
+
+/// Reads a text, or a table.
+fn text_or_table<'de, T, Table: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    example: &'static str,
+    of_text: impl FnOnce(&str) -> Result<T, String>,
+    of_table: impl FnOnce(Table) -> T,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(TextOrTableVisitor { example, of_text, of_table, table: PhantomData })
+}
+
+struct TextOrTableVisitor<Table, F, G> {
+    example: &'static str,
+    of_text: F,
+    of_table: G,
+    table: PhantomData<Table>,
+}
+
+impl<'de, T, Table, F, G> Visitor<'de> for TextOrTableVisitor<Table, F, G>
+where
+    Table: Deserialize<'de>,
+    F: FnOnce(&str) -> Result<T, String>,
+    G: FnOnce(Table) -> T,
+{
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.example)
     }
 
-    fn command(&mut self, field: &TomlField<'_>) -> Option<Vec<String>> {
-        if field.value.as_str().is_some() {
-            return self.words(field, EXAMPLE).map(|text| shell(&text));
-        }
-        let words: Option<Vec<String>> = field
-            .value
-            .as_array()
-            .and_then(|list| list.iter().map(|word| word.get_ref().as_str().map(str::to_owned)).collect());
-        match words {
-            Some(words) if words.first().is_some_and(|program| !program.is_empty()) => Some(words),
-            _ => {
-                let what = "this is no command; write a list like [\"test\", \"-s\", \"/data/app.db\"], or a text for the shell";
-                self.document.wrong(field, what);
-                None
-            }
-        }
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.of_text)(text).map_err(E::custom)
     }
 
-    fn ports(&mut self, field: &TomlField<'_>) -> Option<Vec<u16>> {
-        let Some(list) = field.value.as_array() else { return self.valid(field, "5432", port).map(|port| vec![port]) };
-        let mut ports = Vec::new();
-        for item in list.iter() {
-            let at = item.span().start;
-            let field = TomlField { key: field.key, key_at: field.key_at, value: item.get_ref(), at };
-            ports.push(self.valid(&field, "5432", port)?);
-        }
-        if ports.is_empty() {
-            self.document.wrong(field, "this names no port; write tcp = 5432");
-            return None;
-        }
-        Some(ports)
-    }
-
-    /// A value of JSON, for which a text, a number and a flag are enough.
-    fn value_of(&mut self, field: &TomlField<'_>) -> Option<Value> {
-        let value = match field.value {
-            DeValue::String(text) => Some(Value::from(text.as_ref())),
-            DeValue::Boolean(flag) => Some(Value::from(*flag)),
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<i64>().ok().map(Value::from),
-            DeValue::Float(number) => number.as_str().parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from),
-            _ => None,
-        };
-        if value.is_none() {
-            self.document.wrong(field, "this is no value that can be compared; write a text, a number, true or false");
-        }
-        value
-    }
-
-    fn number<T: std::str::FromStr>(&mut self, field: &TomlField<'_>, example: &str) -> Option<T> {
-        let text = self.document.text_or_number(field, example)?;
-        let number = text.replace('_', "").parse().ok();
-        if number.is_none() {
-            self.document.wrong(field, format!("`{text}` is not a number that fits; write {example}"));
-        }
-        number
-    }
-
-    /// A text or a number that passes.
-    fn valid<T>(
-        &mut self,
-        field: &TomlField<'_>,
-        example: &str,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let text = self.document.text_or_number(field, example)?;
-        match read(&text) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.document.wrong(field, why);
-                None
-            }
-        }
-    }
-
-    fn told<T>(&mut self, at: usize, read: Result<T, String>) -> Option<T> {
-        read.map_err(|why| self.document.error(at, why)).ok()
-    }
-
-    fn text_of(&mut self, field: &TomlField<'_>, example: &str) -> Option<String> {
-        self.document.text(field, example).map(str::to_owned)
-    }
-
-    /// A text that says something.
-    fn words(&mut self, field: &TomlField<'_>, example: &str) -> Option<String> {
-        let text = self.text_of(field, example)?;
-        if text.trim().is_empty() {
-            self.document.wrong(field, format!("this is empty; write {example}"));
-            return None;
-        }
-        Some(text)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        Table::deserialize(MapAccessDeserializer::new(map)).map(self.of_table)
     }
 }

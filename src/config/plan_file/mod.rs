@@ -1,10 +1,13 @@
-//! The plan file, `rehearsa.toml`: what holds for all services, for a stack, for a service, and where backups are.
+//! The plan file, `rehearsa.toml`: settings of all services, of a stack, of a service, and where backups are.
 //!
-//! `document` knows TOML and where in the file a thing stands, `tables` what the keys mean, `remarks` what of it does not fit
-//! the host, `schema` tells editors the same. Whose word counts is not decided here but in [`super::resolve`].
+//! `document` knows the text, `reader` reads serde types from it and finds every mistake, `tables` and `checks` are
+//! those types (the JSON Schema is derived from them), `interpret` makes a [`PlanFile`] of them, and `remarks` compares
+//! it with the host.
 
 mod checks;
 mod document;
+mod interpret;
+mod reader;
 mod remarks;
 #[cfg(test)]
 mod schema;
@@ -13,7 +16,10 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use tables::{OF_ALL, OF_SERVICE, unknown_source};
+pub use interpret::unknown_source;
+
+use document::Document;
+use interpret::Interpreter;
 
 use super::error::{ConfigError, ConfigErrors, SettingOrigin};
 use super::overrides::Overrides;
@@ -24,52 +30,52 @@ use crate::model::source::SourceSpec;
 /// The plan file's JSON Schema, for editors and checkers.
 pub const SCHEMA: &str = include_str!("rehearsa.schema.json");
 
-/// The file that is read when nobody names one.
+/// The name of the plan file in the working directory.
 pub const NAME: &str = "rehearsa.toml";
 
-/// A plan file, understood; the default is one that says nothing.
+/// A plan file. The default sets nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanFile {
-    /// Where it is; `None` when there is none.
+    /// The file; `None`: there is none.
     pub path: Option<PathBuf>,
     /// Sources by their names.
     pub sources: BTreeMap<String, SourceEntry>,
-    /// Sources that are written out where a name could stand.
+    /// Sources written out where a name could stand.
     pub written_out: Vec<SourceEntry>,
-    /// What holds for every service.
+    /// Settings of every service.
     pub all: Overrides,
-    /// What holds for the services of a stack.
+    /// Settings of the services of a stack.
     pub stacks: BTreeMap<String, ServiceEntry>,
-    /// What holds for a service, by its full name.
+    /// Settings of a service, by its full name.
     pub services: BTreeMap<String, ServiceEntry>,
 }
 
 /// A source and where it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceEntry {
-    /// The line with its place.
+    /// Where its place is written.
     pub origin: SettingOrigin,
-    /// The line that says where its passphrase is found.
+    /// Where the place of its passphrase is written.
     pub passphrase: Option<SettingOrigin>,
-    /// The line with its file of private keys.
+    /// Where its file of private keys is written.
     pub identity: Option<SettingOrigin>,
     /// The source.
     pub spec: SourceSpec,
 }
 
-/// What is said of a service or a stack.
+/// The table of a service or a stack.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceEntry {
-    /// Its heading.
+    /// The heading.
     pub origin: SettingOrigin,
     /// The settings.
     pub overrides: Overrides,
-    /// The mounts that are named, and where.
+    /// The named mounts, and where each stands.
     pub mounts: Vec<(String, SettingOrigin)>,
 }
 
 impl PlanFile {
-    /// The file that was named by a flag or by REHEARSA_PLAN, else [`NAME`] in the working directory when there is one.
+    /// Reads the file that a flag or REHEARSA_PLAN names, else [`NAME`] in the working directory if it exists.
     pub fn find(flag: Option<&Path>, env: &Environment) -> Result<PlanFile, ConfigErrors> {
         let named = match (flag, env.get("REHEARSA_PLAN")) {
             (Some(path), _) => Some((SettingOrigin::Flag("--plan"), path.to_path_buf())),
@@ -98,7 +104,18 @@ impl PlanFile {
 
     /// Reads the text of a file.
     pub fn parse(path: &Path, text: &str, home: Option<&Path>) -> Result<PlanFile, ConfigErrors> {
-        tables::read(path, text, home)
+        let document = Document::new(path, text);
+        let (tree, mut errors) = document.parse();
+        let mut file = PlanFile::default();
+        if let Some(tree) = tree {
+            let (tables, mistakes) = reader::read(&tree);
+            errors.extend(mistakes.iter().map(|mistake| document.error(mistake, tables::place_of)));
+            let names = Document::names(&tree, "sources");
+            let (read, wrong) = Interpreter::new(&document, path, home, names).run(tables);
+            file = read;
+            errors.extend(wrong);
+        }
+        ConfigErrors::of(errors).map_or(Ok(file), Err)
     }
 
     /// The settings for a service: its own, its stack's, and those at the top of the file.
@@ -107,6 +124,12 @@ impl PlanFile {
         let stack = service.stack.as_ref().and_then(|stack| self.stacks.get(stack));
         [own, stack].into_iter().flatten().map(|entry| &entry.overrides).chain([&self.all])
     }
+}
+
+/// The keys of a service.
+#[cfg(test)]
+pub fn service_keys() -> Vec<&'static str> {
+    [reader::keys_of::<tables::Service>(), reader::keys_of::<super::declared::ServiceValues>()].concat()
 }
 
 #[cfg(test)]

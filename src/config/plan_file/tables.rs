@@ -1,424 +1,268 @@
-//! What the keys of a plan file mean.
+//! The tables of a plan file, as serde reads them. Their JSON Schema is derived from these types.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use toml::de::{DeTable, DeValue};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-use super::document::{Document, TomlField, fields};
-use super::{PlanFile, ServiceEntry, SourceEntry};
-use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
-use crate::config::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
-use crate::config::values::suggest::suggestion;
-use crate::config::values::text::TextValue;
-use crate::config::values::{map, place, source, strategy};
-use crate::model::dump::LoadOptions;
-use crate::model::settings::StrategyRule;
-use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
+use super::checks::CheckTable;
+use super::reader::{Located, Pair, keys_of};
+use crate::config::declared::ServiceValues;
+use crate::config::overrides::Skip;
+use crate::config::values::text::{TextValue, text_values};
+use crate::config::values::{map, strategy, text};
+use crate::model::mount::Strategy;
 
-/// Keys of the file as a whole that hold for every service.
-pub const OF_ALL: [&str; 10] = [
-    "source",
-    "timeout",
-    "settle",
-    "max_copy",
-    "max_entries",
-    "memory",
-    "max_age",
-    "max_rto",
-    "control",
-    "verify_content",
-];
-/// The tables of the file.
-pub const TABLES: [&str; 3] = ["sources", "stacks", "services"];
-/// Keys that only a service or a stack has, beside [`OF_ALL`].
-pub const OF_SERVICE: [&str; 5] = ["skip", "egress", "checks", "load", "mounts"];
-/// Keys of how a database dump is loaded.
-pub const OF_LOAD: [&str; 2] = ["database", "command"];
-/// Keys of a mount.
-pub const OF_MOUNT: [&str; 3] = ["path", "strategy", "allow_empty"];
-/// Keys of a source.
-pub const OF_SOURCE: [&str; 4] = ["from", "snapshot", "passphrase", "identity"];
-/// Keys of what says where a secret is found.
-pub const OF_SECRET: [&str; 3] = ["file", "env", "command"];
+/// A whole plan file: the settings of every service stand beside the tables.
+pub type PlanTables = Pair<Top, ServiceValues>;
 
-/// Where a secret is found, as it is written.
-const SECRETS: &str = "{ file = \"/run/secrets/backup\" }, { env = \"NAME\" } or { command = \"pass show backup\" }";
+/// A service, or a stack: all settings of a service.
+pub type ServiceTable = Pair<Service, ServiceValues>;
 
-/// Reads a whole file.
-pub fn read(path: &Path, text: &str, home: Option<&Path>) -> Result<PlanFile, ConfigErrors> {
-    let (document, table) = Document::parse(path, text);
-    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut reader = Reader { document, folder, home, sources: BTreeMap::new(), written_out: Vec::new() };
-    let mut file = PlanFile { path: Some(path.to_path_buf()), ..PlanFile::default() };
-    if let Some(table) = &table {
-        reader.file(table, &mut file);
-    }
-    reader.document.finish(file)
+/// A plan file of rehearsa: settings of all services, of a stack and of a service, and where backups are.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "rehearsa.toml"))]
+#[serde(deny_unknown_fields)]
+pub struct Top {
+    /// Where the data comes from: a name below `[sources]`, a source written out (`tar:FILE`, `dir:FOLDER`), or `live`
+    /// for the live service itself.
+    pub source: Option<Located<SourceName>>,
+    /// Backups, by names of your own.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Located<Source>>,
+    /// Settings of the services of a stack (a Compose project).
+    #[serde(default)]
+    pub stacks: BTreeMap<String, Located<ServiceTable>>,
+    /// Settings of one service: `"media::jellyfin"`, or the plain name of a lone container.
+    #[serde(default)]
+    pub services: BTreeMap<String, Located<ServiceTable>>,
 }
 
-pub(super) struct Reader<'a> {
-    pub(super) document: Document<'a>,
-    /// What relative paths are relative to.
-    folder: PathBuf,
-    home: Option<&'a Path>,
-    /// `None` for one that is there but wrong: it is known all the same.
-    sources: BTreeMap<String, Option<SourceEntry>>,
-    written_out: Vec<SourceEntry>,
+/// A backup.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "[sources.nightly] and below it from = \"tar:backups/app-*.tar.gz\"")]
+pub struct Source {
+    /// What kind, and where: `tar:FILE` (a pattern in its last part takes the newest), `tar:-` for standard input,
+    /// `dir:FOLDER`, `daemon:FOLDER` for one on the engine's host, `dump:FILE` for a dump of a database. A relative
+    /// path is relative to the folder of the plan file.
+    pub from: Located<SourceText>,
+    /// A snapshot by the source's name for it, or `latest`.
+    pub snapshot: Option<SnapshotName>,
+    /// Where the passphrase is found; never the passphrase itself.
+    pub passphrase: Option<Located<Secret>>,
+    /// A file with private keys (age identities).
+    pub identity: Option<Located<KeyFile>>,
 }
 
-impl Reader<'_> {
-    fn file(&mut self, table: &DeTable<'_>, file: &mut PlanFile) {
-        let known: Vec<&str> = OF_ALL.iter().chain(&TABLES).copied().collect();
-        // Sources first: the others name them.
-        for field in fields(table).filter(|field| field.key == "sources") {
-            self.sources(&field);
-        }
-        for field in fields(table) {
-            match field.key {
-                "sources" => {}
-                "stacks" => file.stacks = self.entries(&field, "a stack", "[stacks.media]"),
-                "services" => file.services = self.entries(&field, "a service", "[services.\"media::jellyfin\"]"),
-                key if OF_ALL.contains(&key) => self.value(&field, &mut file.all),
-                key => {
-                    let elsewhere = if OF_SERVICE.contains(&key) {
-                        Some("below a service or a stack, as in [services.\"media::jellyfin\"]")
-                    } else if OF_SOURCE.contains(&key) {
-                        Some("below a source, as in [sources.nightly]")
-                    } else {
-                        None
-                    };
-                    self.document.unknown(&field, "the plan file", &known, elsewhere);
-                }
-            }
-        }
-        let sources = std::mem::take(&mut self.sources);
-        file.written_out = std::mem::take(&mut self.written_out);
-        file.sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
-    }
+/// Where a secret is found.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "lowercase"))]
+pub enum Secret {
+    /// The first line of this file.
+    File(Located<Words>),
+    /// This environment variable.
+    Env(VariableName),
+    /// The first line that this command prints; the shell runs it.
+    Command(Words),
+}
 
-    fn sources(&mut self, field: &TomlField<'_>) {
-        let Some(table) = self.document.table(field, "[sources.nightly]") else { return };
-        for field in fields(table) {
-            let name = field.key;
-            if name == "live" {
-                self.document.error(field.key_at, "`live` is the live service itself; give this source another name");
-            } else if source::is_written_out(name) || name.contains(char::is_whitespace) {
-                let what = format!("`{name}` is no name for a source; take a word like `nightly`");
-                self.document.error(field.key_at, what);
-            }
-            let source = self.source(&field);
-            self.sources.insert(name.to_owned(), source);
-        }
-    }
+/// The keys of a secret, of which one is there.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "where the secret is found, never the secret itself: { file = \"/run/secrets/backup\" }, \
+                 { env = \"NAME\" } or { command = \"pass show backup\" }"
+)]
+pub struct SecretKeys {
+    file: Option<Located<Words>>,
+    env: Option<VariableName>,
+    command: Option<Words>,
+}
 
-    fn source(&mut self, source: &TomlField<'_>) -> Option<SourceEntry> {
-        let example = "[sources.nightly] and below it from = \"tar:backups/app-*.tar.gz\"";
-        let table = self.document.table(source, example)?;
-        let (mut from, mut snapshot, mut keys) = (None, None, Keys::default());
-        let (mut passphrase, mut identity) = (None, None);
-        let mut named = false;
-        for field in fields(table) {
-            match field.key {
-                "from" => {
-                    named = true;
-                    if let Some(text) = self.document.text(&field, "\"tar:backups/app-*.tar.gz\"") {
-                        let text = self.at_home(text);
-                        let origin = self.document.origin_of(&field);
-                        let place = self.document.keep(source::parse(&origin, &text, &self.folder));
-                        from = place.map(|place| (origin, place));
-                    }
-                }
-                "snapshot" => match self.document.text(&field, "a snapshot's name, or \"latest\"") {
-                    Some("") => self.document.wrong(&field, "this names no snapshot; write its name, or \"latest\""),
-                    Some(text) => snapshot = SnapshotSelector::read(text).name(),
-                    None => {}
-                },
-                "passphrase" => {
-                    keys.passphrase = self.secret(&field);
-                    passphrase = Some(self.document.origin_of(&field));
-                }
-                "identity" => {
-                    keys.identity = self.identity(&field);
-                    identity = Some(self.document.origin_of(&field));
-                }
-                key => {
-                    let of_service = OF_ALL.contains(&key) || OF_SERVICE.contains(&key);
-                    let elsewhere = of_service.then_some("below a service or a stack, or at the top of the file");
-                    self.document.unknown(&field, "a source", &OF_SOURCE, elsewhere);
-                }
-            }
-        }
-        if !named {
-            let what = format!(
-                "the source `{}` has no `from`; write from = \"tar:FILE\" or from = \"dir:FOLDER\"",
-                source.key
-            );
-            self.document.error(source.key_at, what);
-        }
-        let (origin, place) = from?;
-        Some(SourceEntry { origin, passphrase, identity, spec: SourceSpec { place, snapshot, keys } })
-    }
+/// A service, or the services of a stack.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table, as [services.\"media::jellyfin\"] or [stacks.media]")]
+pub struct Service {
+    /// Where the data comes from: a name below `[sources]`, a source written out (`tar:FILE`, `dir:FOLDER`), or `live`
+    /// for the live service itself.
+    pub source: Option<Located<SourceName>>,
+    /// Why the service is listed but not rehearsed; `false` takes back what the stack says.
+    pub skip: Option<SkipReason>,
+    /// A way out of the sandbox; only `false` is accepted.
+    pub egress: Option<NoEgress>,
+    /// Checks of the ready service, beside those that Rehearsa makes anyway (`"health"`).
+    #[serde(default)]
+    pub checks: Vec<Located<CheckTable>>,
+    /// How a dump of a database is loaded, where `dump:FILE` is the source.
+    pub load: Option<Load>,
+    /// The mounts of the service, by target, volume name or host path.
+    #[serde(default)]
+    pub mounts: BTreeMap<String, Located<Mount>>,
+}
 
-    /// Whatever is wrong, what is written is not repeated: it may be the secret.
-    pub(super) fn secret(&mut self, field: &TomlField<'_>) -> Option<SecretPlace> {
-        let Some(table) = field.value.as_table() else {
-            let what = format!("a secret is never written into the plan file; say where it is found: {SECRETS}");
-            self.document.wrong(field, what);
-            return None;
-        };
-        let mut found = Vec::new();
-        for inner in fields(table) {
-            if !OF_SECRET.contains(&inner.key) {
-                self.document.unknown(&inner, "what says where a secret is found", &OF_SECRET, None);
-                continue;
-            }
-            let place = match (inner.key, inner.value.as_str().filter(|text| !text.trim().is_empty())) {
-                (_, None) => {
-                    self.document
-                        .wrong(&inner, format!("this says nothing of where the secret is found; write {SECRETS}"));
-                    continue;
-                }
-                ("file", Some(path)) => self.path(&inner, path).map(SecretPlace::File),
-                ("env", Some(name)) if is_variable(name) => Some(SecretPlace::Env(name.to_owned())),
-                ("env", Some(_)) => {
-                    let what = "this is no name of an environment variable; the secret itself is never written into the plan file";
-                    self.document.wrong(&inner, what);
-                    None
-                }
-                (_, Some(command)) => Some(SecretPlace::Command(command.to_owned())),
-            };
-            found.push(place);
-        }
-        match found.len() {
-            1 => found.pop().flatten(),
-            0 if table.is_empty() => {
-                self.document.wrong(field, format!("this says nothing of where the secret is found; write {SECRETS}"));
-                None
-            }
-            0 => None,
-            _ => {
-                self.document.wrong(field, "only one place can be where the secret is found; keep one of the keys");
-                None
-            }
-        }
-    }
+/// How a dump of a database is loaded.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ database = \"app\" }")]
+pub struct Load {
+    /// The database that the dump goes into; the default is the one that the service's environment names.
+    pub database: Option<Words>,
+    /// The command that loads the dump, run by the shell of the service's container with the dump's path in `$DUMP`;
+    /// the default is the usual one for the dump.
+    pub command: Option<Words>,
+}
 
-    fn identity(&mut self, field: &TomlField<'_>) -> Option<PathBuf> {
-        let example = "the path of a file with keys, as \"~/.config/age/key.txt\"";
-        let text = self.document.text(field, example)?;
-        if text.trim().is_empty() || text.to_uppercase().contains("SECRET-KEY") || text.contains("PRIVATE KEY") {
-            self.document.wrong(field, format!("a key is never written into the plan file; write {example}"));
-            return None;
-        }
-        self.path(field, text)
-    }
+/// A mount.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "{ path = \"backup/config\" }")]
+pub struct Mount {
+    /// The part of the backup that belongs here; `.` for all of it.
+    pub path: Option<BackupPath>,
+    /// How the mount gets its data.
+    pub strategy: Option<MountStrategy>,
+    /// The mount's part of the backup may be empty.
+    pub allow_empty: Option<bool>,
+}
 
-    fn entries(&mut self, field: &TomlField<'_>, what: &str, example: &str) -> BTreeMap<String, ServiceEntry> {
-        let Some(table) = self.document.table(field, example) else { return BTreeMap::new() };
-        let entries =
-            fields(table).filter_map(|field| Some((field.key.to_owned(), self.entry(&field, what, example)?)));
-        entries.collect()
-    }
+text_values! {
+    /// `live`, the name of a source, or a source written out.
+    SourceName(String) = |text| Ok(text.to_owned()), text {}, "the name of a source, or \"live\"";
+    /// A source written out.
+    SourceText(String) = |text| Ok(text.to_owned()),
+        text { "pattern": crate::model::source_kind::SourceKind::written_out_pattern() },
+        "\"tar:backups/app-*.tar.gz\"";
+    /// A snapshot by the source's name for it, or `latest`.
+    SnapshotName(String) = |text| not_empty(text, "this names no snapshot; write its name, or \"latest\""),
+        text { "minLength": 1 }, "a snapshot's name, or \"latest\"";
+    /// A file with keys.
+    KeyFile(String) = key_file, text {}, KEY_FILE;
+    /// The name of an environment variable.
+    VariableName(String) = variable, text {}, "the name of an environment variable";
+    /// A text that is not blank.
+    Words(String) = |text| not_empty(text, "this is empty; write a text"), text { "minLength": 1 }, "a text";
+    /// A path within a backup.
+    BackupPath(String) = |text| map::within(text.trim()).map_err(|expected| format!("this is not a path {expected}")),
+        text { "minLength": 1 }, "a path within the backup";
+}
 
-    fn entry(&mut self, entry: &TomlField<'_>, what: &str, example: &str) -> Option<ServiceEntry> {
-        let table = self.document.table(entry, example)?;
-        let mut read = ServiceEntry {
-            origin: self.document.origin(entry.key_at, None),
-            overrides: Overrides::default(),
-            mounts: Vec::new(),
-        };
-        for field in fields(table) {
-            match field.key {
-                "skip" => read.overrides.skip = self.skip(&field),
-                "egress" => self.egress(&field),
-                "checks" => read.overrides.checks = self.checks(&field),
-                "load" => read.overrides.load = self.load(&field),
-                "mounts" => self.mounts(&field, &mut read),
-                key if OF_ALL.contains(&key) => self.value(&field, &mut read.overrides),
-                key => {
-                    let known: Vec<&str> = OF_ALL.iter().chain(&OF_SERVICE).copied().collect();
-                    let elsewhere = if OF_MOUNT.contains(&key) {
-                        Some("below a mount, as in [services.\"media::jellyfin\".mounts.\"/config\"]")
-                    } else if OF_SOURCE.contains(&key) {
-                        Some("below a source, as in [sources.nightly]")
-                    } else {
-                        None
-                    };
-                    self.document.unknown(&field, what, &known, elsewhere);
-                }
-            }
-        }
-        Some(read)
-    }
+/// A strategy for a mount.
+#[derive(Debug)]
+pub struct MountStrategy(pub Strategy);
 
-    /// One of [`OF_ALL`].
-    fn value(&mut self, field: &TomlField<'_>, overrides: &mut Overrides) {
-        let values = &mut overrides.values;
-        match field.key {
-            "source" => overrides.source = self.source_wish(field),
-            "timeout" => values.timeout = self.of_text(field),
-            "settle" => values.settle = self.of_text(field),
-            "max_age" => values.max_age = self.of_text(field),
-            "max_rto" => values.max_rto = self.of_text(field),
-            "max_copy" => values.max_copy = self.of_text(field),
-            "control" => values.control = self.document.flag(field),
-            "verify_content" => values.verify_content = self.document.flag(field),
-            "memory" => values.memory = self.of_text(field),
-            "max_entries" => values.max_entries = self.of_text(field),
-            key => unreachable!("{key} is one of OF_ALL"),
-        }
-    }
+impl TextValue for MountStrategy {
+    const EXAMPLE: &'static str = "\"copy\"";
+    const TAKES_NUMBERS: bool = false;
 
-    pub(super) fn of_text<T: TextValue>(&mut self, field: &TomlField<'_>) -> Option<T> {
-        let text = self.document.text_or_number(field, T::EXAMPLE)?;
-        T::read(&text).map_err(|what| self.document.wrong(field, what)).ok()
+    fn read(text: &str) -> Result<Self, String> {
+        strategy::named(text).map(Self).map_err(|hint| format!("`{text}` is not a known strategy; {hint}"))
     }
+}
 
-    fn source_wish(&mut self, field: &TomlField<'_>) -> Option<SourceRef> {
-        let text = self.document.text(field, "the name of a source, or \"live\"")?;
-        let text = self.at_home(text);
-        let read = SourceRef::read(&self.document.origin_of(field), &text, &self.folder);
-        let (origin, name) = match self.document.keep(read)? {
-            SourceRef::Named { origin, name } => (origin, name),
-            SourceRef::Backup(spec) => {
-                let origin = self.document.origin_of(field);
-                self.written_out.push(SourceEntry { origin, passphrase: None, identity: None, spec: spec.clone() });
-                return Some(SourceRef::Backup(spec));
-            }
-            SourceRef::Live => return Some(SourceRef::Live),
-        };
-        match self.sources.get(&name) {
-            Some(source) => source.as_ref().map(|source| SourceRef::Backup(source.spec.clone())),
-            None => {
-                let error = unknown_source(&origin, &name, self.sources.keys().map(String::as_str));
-                self.document.keep(Err(error))
-            }
-        }
+impl<'de> Deserialize<'de> for MountStrategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer)
     }
+}
 
-    fn skip(&mut self, field: &TomlField<'_>) -> Option<Skip> {
-        match field.value {
-            DeValue::Boolean(false) => Some(Skip::No),
-            DeValue::String(reason) if !reason.trim().is_empty() => Some(Skip::because("the plan file", reason)),
-            _ => {
-                self.document.wrong(
-                    field,
-                    "this gives no reason; write skip = \"too large for now\", or `false` to take a skip back",
-                );
-                None
-            }
-        }
+fn not_empty(text: &str, otherwise: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err(otherwise.to_owned()) } else { Ok(text.to_owned()) }
+}
+
+const KEY_FILE: &str = "the path of a file with keys, as \"~/.config/age/key.txt\"";
+
+fn key_file(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.to_uppercase().contains("SECRET-KEY") || text.contains("PRIVATE KEY") {
+        return Err(format!("a key is never written into the plan file; write {KEY_FILE}"));
     }
+    Ok(text.to_owned())
+}
 
-    fn load(&mut self, field: &TomlField<'_>) -> LoadOptions {
-        let mut wish = LoadOptions::default();
-        let Some(table) = self.document.table(field, "load = { database = \"app\" }") else { return wish };
-        for field in fields(table) {
-            let (place, example) = match field.key {
-                "database" => (&mut wish.database, "\"app\""),
-                "command" => (&mut wish.command, "\"psql -v ON_ERROR_STOP=1 -f $DUMP\""),
-                _ => {
-                    self.document.unknown(&field, "how a dump is loaded", &OF_LOAD, None);
-                    continue;
-                }
-            };
-            match self.document.text(&field, example) {
-                Some(text) if text.trim().is_empty() => {
-                    self.document.wrong(&field, format!("this is empty; write {example}"));
-                }
-                Some(text) => *place = Some(text.to_owned()),
-                None => {}
-            }
-        }
-        wish
+/// The text is not repeated: it may be the secret.
+fn variable(text: &str) -> Result<String, String> {
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if text.is_empty() || !is_name || text.starts_with(|c: char| c.is_ascii_digit()) {
+        let what = "this is no name of an environment variable; the secret itself is never written into the plan file";
+        return Err(what.to_owned());
     }
+    Ok(text.to_owned())
+}
 
-    fn egress(&mut self, field: &TomlField<'_>) {
-        if self.document.flag(field) == Some(true) {
-            self.document
-                .wrong(field, "a way out of the sandbox is not supported yet; nothing in it reaches the outside");
-        }
-    }
-
-    fn mounts(&mut self, field: &TomlField<'_>, entry: &mut ServiceEntry) {
-        let Some(table) = self.document.table(field, "[services.\"media::jellyfin\".mounts.\"/config\"]") else {
-            return;
-        };
-        for field in fields(table) {
-            let mount = place::bare(field.key).to_owned();
-            if mount.is_empty() {
-                self.document.error(field.key_at, "a mount has a name: its target, its volume's name or its host path");
-            }
-            if let Some(table) = self.document.table(&field, "{ path = \"backup/config\" }") {
-                self.mount(table, &mount, &mut entry.overrides);
-            }
-            entry.mounts.push((mount, self.document.origin(field.key_at, None)));
-        }
-    }
-
-    fn mount(&mut self, table: &DeTable<'_>, mount: &str, overrides: &mut Overrides) {
-        for field in fields(table) {
-            match field.key {
-                "path" => {
-                    let Some(text) = self.document.text(&field, "a path within the backup") else { continue };
-                    match map::within(text.trim()) {
-                        Ok(path) => overrides.maps.push(MapRule { service: None, mount: mount.to_owned(), path }),
-                        Err(expected) => self.document.wrong(&field, format!("this is not a path {expected}")),
-                    }
-                }
-                "strategy" => {
-                    let Some(text) = self.document.text(&field, "\"copy\"") else { continue };
-                    match strategy::named(text) {
-                        Ok(strategy) => {
-                            overrides.strategies.push(StrategyRule {
-                                service: None,
-                                mount: mount.to_owned(),
-                                strategy,
-                            });
-                        }
-                        Err(hint) => self.document.wrong(&field, format!("`{text}` is not a known strategy; {hint}")),
-                    }
-                }
-                "allow_empty" => {
-                    if let Some(allowed) = self.document.flag(&field) {
-                        overrides.allow_empty.push(EmptyRule { service: None, mount: mount.to_owned(), allowed });
-                    }
-                }
-                _ => self.document.unknown(&field, "a mount", &OF_MOUNT, None),
-            }
-        }
-    }
-
-    /// A source whose path begins with `~/`.
-    fn at_home(&self, text: &str) -> String {
-        match (text.trim().split_once(":~/"), self.home) {
-            (Some((kind, rest)), Some(home)) => format!("{kind}:{}/{rest}", home.display()),
-            _ => text.to_owned(),
-        }
-    }
-
-    /// A path of the client, relative to the file's folder.
-    fn path(&mut self, field: &TomlField<'_>, text: &str) -> Option<PathBuf> {
-        match (text.strip_prefix("~/"), self.home) {
-            (Some(rest), Some(home)) => Some(home.join(rest)),
-            (Some(_), None) => {
-                self.document.wrong(field, "`~` is not known here, for HOME is not set; write the path in full");
-                None
-            }
-            (None, _) => Some(self.folder.join(text)),
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match SecretKeys::deserialize(deserializer)? {
+            SecretKeys { file: Some(path), env: None, command: None } => Ok(Secret::File(path)),
+            SecretKeys { file: None, env: Some(name), command: None } => Ok(Secret::Env(name)),
+            SecretKeys { file: None, env: None, command: Some(command) } => Ok(Secret::Command(command)),
+            SecretKeys { file: None, env: None, command: None } => Err(D::Error::custom(
+                "this does not say where the secret is found; write { file = \"/run/secrets/backup\" }, \
+                 { env = \"NAME\" } or { command = \"pass show backup\" }",
+            )),
+            _ => Err(D::Error::custom("only one place can be where the secret is found; keep one of the keys")),
         }
     }
 }
 
-/// A source that nobody knows.
-pub fn unknown_source<'a>(origin: &SettingOrigin, name: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
-    let known: BTreeSet<&str> = known.chain(["live"]).collect();
-    let hint = suggestion(name, known.iter().copied())
-        .unwrap_or_else(|| format!("there are {}", known.iter().copied().collect::<Vec<_>>().join(", ")));
-    ConfigError::value(origin, name, format!("a source of the plan file; {hint}"))
+/// Why a service is skipped, or that it is not.
+#[derive(Debug)]
+pub struct SkipReason(pub Skip);
+
+impl<'de> Deserialize<'de> for SkipReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SkipVisitor)
+    }
 }
 
-fn is_variable(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
+struct SkipVisitor;
+
+impl Visitor<'_> for SkipVisitor {
+    type Value = SkipReason;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reason, as skip = \"too large for now\", or `false` to take a skip back")
+    }
+
+    fn visit_bool<E: Error>(self, is_skipped: bool) -> Result<SkipReason, E> {
+        if is_skipped { Err(E::invalid_type(Unexpected::Bool(true), &self)) } else { Ok(SkipReason(Skip::No)) }
+    }
+
+    fn visit_str<E: Error>(self, reason: &str) -> Result<SkipReason, E> {
+        if reason.trim().is_empty() {
+            return Err(E::custom(
+                "this gives no reason; write skip = \"too large for now\", or `false` to take a skip back",
+            ));
+        }
+        Ok(SkipReason(Skip::because("the plan file", reason)))
+    }
+}
+
+/// That there is no way out of the sandbox.
+#[derive(Debug)]
+pub struct NoEgress;
+
+impl<'de> Deserialize<'de> for NoEgress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if bool::deserialize(deserializer)? {
+            return Err(D::Error::custom("a way out of the sandbox is not supported; write `false`"));
+        }
+        Ok(NoEgress)
+    }
+}
+
+/// Where a key belongs that is unknown in its table.
+pub fn place_of(key: &str) -> Option<&'static str> {
+    if keys_of::<Mount>().contains(&key) {
+        Some("below a mount, as in [services.\"media::jellyfin\".mounts.\"/config\"]")
+    } else if keys_of::<Source>().contains(&key) {
+        Some("below a source, as in [sources.nightly]")
+    } else if keys_of::<ServiceValues>().contains(&key) {
+        Some("below a service or a stack, or at the top of the file")
+    } else if keys_of::<Service>().contains(&key) {
+        Some("below a service or a stack, as in [services.\"media::jellyfin\"]")
+    } else {
+        None
+    }
 }

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::tables::{OF_ALL, OF_LOAD, OF_MOUNT, OF_SECRET, OF_SERVICE, OF_SOURCE, TABLES};
+use super::checks::{ExecCheck, FileCheck, HttpTable, LogCheck, LogTable, SqlCheck, SqliteCheck, TcpCheck};
+use super::reader::keys_of;
+use super::tables::{Load, Mount as MountTable, SecretKeys, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
 use crate::config::values::text::{Bytes, Count, Memory, TimeSpan, Timeout};
-use crate::model::check::CheckKind;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
@@ -83,16 +82,23 @@ fn whatever_is_wrong_is_told_with_line_and_column() {
 fn the_fixture_of_every_key_has_every_key() {
     let text = fs::read_to_string(project("fixtures/plans/every-key.toml")).expect("the fixture is there");
     let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    for key in OF_ALL
-        .iter()
-        .chain(&TABLES)
-        .chain(&OF_SERVICE)
-        .chain(&OF_LOAD)
-        .chain(&OF_MOUNT)
-        .chain(&OF_SOURCE)
-        .chain(&OF_SECRET)
-    {
-        assert!(words.contains(key), "{key}");
+    let settings = [keys_of::<Top>(), keys_of::<ServiceValues>(), keys_of::<Service>(), keys_of::<Load>()];
+    let places = [keys_of::<MountTable>(), keys_of::<Source>(), keys_of::<SecretKeys>()];
+    let checks = [
+        keys_of::<ExecCheck>(),
+        keys_of::<FileCheck>(),
+        keys_of::<LogCheck>(),
+        keys_of::<LogTable>(),
+        keys_of::<HttpTable>(),
+        keys_of::<TcpCheck>(),
+        keys_of::<SqlCheck>(),
+        keys_of::<SqliteCheck>(),
+    ];
+    for keys in settings.iter().chain(&places).chain(&checks) {
+        assert!(!keys.is_empty());
+        for key in keys {
+            assert!(words.contains(key), "{key}");
+        }
     }
 }
 
@@ -292,7 +298,8 @@ fn what_is_not_on_the_host_is_told_with_the_nearest_name() {
         let file = PlanFile::parse(Path::new("p.toml"), text, None).expect("it is right");
         file.remarks(&services).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    let fits = "[services.gitea]\n[services.\"media::jellyfin\".mounts]\n\"/config\" = {}\nconfig = {}\nmedia_config = {}\n\
+    let fits = "[services.gitea]\n[services.\"media::jellyfin\".mounts]\n\"/config\" = {}\nconfig = {}\n\
+        media_config = {}\n\
         [stacks.media.mounts.\"/config/\"]\n";
     assert_eq!(remarks(fits), [""; 0]);
     let wrong = "[services.jellyfin]\n[services.zebra]\n[services.\"media::jellyfin\".mounts.\"/confg\"]\n\
@@ -308,42 +315,6 @@ fn what_is_not_on_the_host_is_told_with_the_nearest_name() {
             "p.toml:6:9: no stack of this host is called `gitea`",
         ]
     );
-}
-
-/// The keys of a type of the schema.
-fn keys<'a>(schema: &'a Value, definition: Option<&str>) -> BTreeSet<&'a str> {
-    let object = definition.map_or(schema, |name| &schema["$defs"][name]);
-    object["properties"].as_object().expect("an object with keys").keys().map(String::as_str).collect()
-}
-
-#[test]
-fn the_schema_has_the_keys_that_are_read() {
-    let schema: Value = serde_json::from_str(super::SCHEMA).expect("it is JSON");
-    assert_eq!(keys(&schema, None), OF_ALL.into_iter().chain(TABLES).collect());
-    assert_eq!(keys(&schema, Some("Service")), OF_ALL.into_iter().chain(OF_SERVICE).collect());
-    assert_eq!(keys(&schema, Some("Mount")), OF_MOUNT.into());
-    assert_eq!(keys(&schema, Some("Load")), OF_LOAD.into());
-    assert_eq!(keys(&schema, Some("Source")), OF_SOURCE.into());
-    let secrets = schema["$defs"]["Secret"]["oneOf"].as_array().expect("one of several");
-    let secrets: BTreeSet<&str> =
-        secrets.iter().flat_map(|one| one["required"].as_array().expect("one key")).filter_map(Value::as_str).collect();
-    assert_eq!(secrets, OF_SECRET.into());
-    for (manner, own) in super::checks::OF_MANNER {
-        let definition = match manner {
-            CheckKind::Exec => "ExecCheck",
-            CheckKind::File => "FileCheck",
-            CheckKind::Log => "LogCheck",
-            CheckKind::Http => "HttpCheck",
-            CheckKind::Tcp => "TcpCheck",
-            CheckKind::Sql => "SqlCheck",
-            CheckKind::Sqlite => "SqliteCheck",
-        };
-        assert_eq!(keys(&schema, Some(definition)), own.iter().copied().chain([manner.name(), "name"]).collect());
-    }
-    assert_eq!(keys(&schema, Some("LogPatterns")), super::checks::OF_LOG.into());
-    let strategies = schema["$defs"]["Strategy"]["oneOf"].as_array().expect("one of several");
-    let strategies: Vec<&str> = strategies.iter().filter_map(|one| one["const"].as_str()).collect();
-    assert_eq!(strategies, Strategy::NAMES.map(|(name, _)| name));
 }
 
 #[test]
