@@ -7,16 +7,17 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::choices::{ColorChoice, TestFormat};
 use crate::config::resolve::Flags;
-use crate::config::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use crate::model::event::NoTests;
 
 mod backup;
 mod init;
 mod records;
+mod reports;
 
 pub use backup::BackupArgs;
 pub use init::InitArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
+pub use reports::ReportArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -220,90 +221,6 @@ pub struct RunArgs {
     pub slow_after: Option<String>,
 }
 
-/// Report files.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Reports")]
-pub struct ReportArgs {
-    /// Write a JUnit XML report; `-` is standard output
-    #[arg(long, value_name = "PATH")]
-    pub junit: Option<PathBuf>,
-    /// Write a JSON report; `-` is standard output
-    #[arg(long, value_name = "PATH")]
-    pub json: Option<PathBuf>,
-    /// Write a TAP report; `-` is standard output
-    #[arg(long, value_name = "PATH")]
-    pub tap: Option<PathBuf>,
-    /// Write an HTML report, one file without anything from elsewhere
-    #[arg(long, value_name = "PATH")]
-    pub html: Option<PathBuf>,
-    /// Write a summary in Markdown
-    #[arg(long, value_name = "PATH")]
-    pub markdown: Option<PathBuf>,
-    /// Write the events of the run as they happen, one JSON object a line; `rehearsa report` makes the other reports of it
-    #[arg(long, value_name = "PATH")]
-    pub events: Option<PathBuf>,
-    /// Write a report in the Common Test Report Format
-    #[arg(long, value_name = "PATH")]
-    pub ctrf: Option<PathBuf>,
-    /// Write metrics for Prometheus' textfile collector
-    #[arg(long, value_name = "PATH")]
-    pub prometheus: Option<PathBuf>,
-    /// Write a status badge as SVG
-    #[arg(long, value_name = "PATH")]
-    pub badge: Option<PathBuf>,
-    /// Write all of them into a folder, made if need be; also the one on standard output, but none that has a file of its own
-    /// [env: REHEARSA_REPORT_DIR]
-    #[arg(long, value_name = "DIR")]
-    pub report_dir: Option<PathBuf>,
-    /// Whose dialect of JUnit XML is written
-    #[arg(long, value_enum, value_name = "FLAVOR", default_value_t = JunitFlavorArg::Default)]
-    pub junit_flavor: JunitFlavorArg,
-    /// The version that TAP is headed with; `prove` takes 13 only
-    #[arg(long, value_enum, value_name = "VERSION", default_value_t = TapVersionArg::V13)]
-    pub tap_version: TapVersionArg,
-    /// Tell a CI system in its own way: annotations, sections, a summary of the step
-    #[arg(long, value_enum, value_name = "SYSTEM", default_value_t = CiArg::Auto)]
-    pub ci: CiArg,
-}
-
-/// `--junit-flavor`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum JunitFlavorArg {
-    /// With everything that common readers take.
-    #[default]
-    Default,
-    /// With nothing that Jenkins' strict schema refuses.
-    Jenkins,
-}
-
-/// `--tap-version`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum TapVersionArg {
-    /// 13.
-    #[default]
-    #[value(name = "13")]
-    V13,
-    /// 14.
-    #[value(name = "14")]
-    V14,
-}
-
-/// `--ci`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum CiArg {
-    /// The one that the environment shows.
-    #[default]
-    Auto,
-    /// GitHub Actions.
-    Github,
-    /// GitLab CI.
-    Gitlab,
-    /// Gitea or Forgejo Actions.
-    Gitea,
-    /// None.
-    None,
-}
-
 /// `--no-tests`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum NoTestsArg {
@@ -502,40 +419,6 @@ impl TestArgs {
         flags.slow_after.clone_from(&run.slow_after);
         self.reports.add_to(&mut flags);
         flags
-    }
-}
-
-impl ReportArgs {
-    /// Adds what they ask for.
-    pub fn add_to(&self, flags: &mut Flags) {
-        let asked = |form| match form {
-            Form::Junit => &self.junit,
-            Form::Json => &self.json,
-            Form::Tap => &self.tap,
-            Form::Html => &self.html,
-            Form::Markdown => &self.markdown,
-            Form::Events => &self.events,
-            Form::Ctrf => &self.ctrf,
-            Form::Prometheus => &self.prometheus,
-            Form::Badge => &self.badge,
-        };
-        flags.reports = Form::ALL.into_iter().filter_map(|form| Some((form, asked(form).clone()?))).collect();
-        flags.report_dir.clone_from(&self.report_dir);
-        flags.junit_flavor = match self.junit_flavor {
-            JunitFlavorArg::Default => JunitFlavor::Default,
-            JunitFlavorArg::Jenkins => JunitFlavor::Jenkins,
-        };
-        flags.tap_version = match self.tap_version {
-            TapVersionArg::V13 => TapVersion::V13,
-            TapVersionArg::V14 => TapVersion::V14,
-        };
-        flags.ci = match self.ci {
-            CiArg::Auto => CiChoice::Auto,
-            CiArg::Github => CiChoice::GitHub,
-            CiArg::Gitlab => CiChoice::GitLab,
-            CiArg::Gitea => CiChoice::Gitea,
-            CiArg::None => CiChoice::None,
-        };
     }
 }
 
