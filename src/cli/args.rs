@@ -1,4 +1,4 @@
-//! The command line as typed. What it means is resolved elsewhere ([`crate::config::resolve`]).
+//! The command line as typed. [`crate::config::resolve`] reads its settings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,24 +24,24 @@ pub use reports::ReportArgs;
 #[command(
     name = "rehearsa",
     version,
-    about = "Rehearse restores: boot a Docker service from its data in an isolated sandbox, and see whether it works",
+    about = "Rehearses restores: boots Docker services from their backups in a sandbox and checks that they work",
     long_about = "Backups are hope. Rehearsa is proof.\n\n\
-        Rehearsa takes a service that runs on this Docker host, brings its data into new volumes, boots it from them in a \
-        sandbox that reaches nothing live, checks that it works, reports, and removes every trace.",
+        Rehearsa takes a service that runs on this Docker host, restores its data into new volumes, boots the service \
+        from them in a sandbox that reaches nothing live, checks that it works, reports, and removes every trace.",
     arg_required_else_help = true,
     subcommand_required = true,
     disable_help_subcommand = true,
     max_term_width = 110,
     after_help = "\
 Examples:
-  rehearsa demo                       see all of it at work, on a service of its own
-  rehearsa test                       rehearse every running service of this host
-  rehearsa test jellyfin              only those with `jellyfin` in their name
-  rehearsa plan                       what would be done; nothing is created
-  rehearsa test --junit report.xml    with a report for CI
+  rehearsa demo                       shows a rehearsal of a service that rehearsa brings along
+  rehearsa test                       rehearses every running service of this host
+  rehearsa test jellyfin              rehearses those with `jellyfin` in their name
+  rehearsa plan                       shows what `test` would do and creates nothing
+  rehearsa test --junit report.xml    writes a report for CI
 
-Exit codes: 0 all passed or were skipped with a reason, 101 a service failed, 102 something could not be found out, \
-2 wrong usage, 4 the filters selected nothing, 130 and 143 interrupted."
+Exit codes: 0 all passed or were skipped with a reason, 101 a service failed, 102 a rehearsal errored and none failed, \
+2 wrong usage, 4 no service was selected, 130 and 143 interrupted."
 )]
 pub struct Cli {
     /// Flags of every command.
@@ -55,7 +55,7 @@ pub struct Cli {
 /// `rehearsa::harness::main()` of a `harness = false` test target: `rehearsa test` without its name.
 #[derive(Debug, Parser)]
 #[command(
-    about = "Rehearse the services of this Docker host, one test each",
+    about = "Rehearses the services of this Docker host, one test each",
     disable_version_flag = true,
     max_term_width = 110
 )]
@@ -74,7 +74,7 @@ pub struct Global {
     /// Where the engine is.
     #[command(flatten)]
     pub connection: ConnectionArgs,
-    /// Say more on standard error (`-vv`: much more). REHEARSA_LOG filters by part, as in `rehearsa::docker=debug`
+    /// Say more on standard error; `-vv` says much more. REHEARSA_LOG filters by part, as in `rehearsa::docker=debug`
     #[arg(short = 'v', long = "verbose", action = ArgAction::Count, global = true, help_heading = "Output")]
     pub verbose: u8,
 }
@@ -83,11 +83,11 @@ pub struct Global {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// The Docker engine: unix:///path, tcp://host:2375, ssh://user@host [default: DOCKER_HOST, else the Docker CLI's
-    /// context]
+    /// Connect to this Docker engine: unix:///path, tcp://host:2375 or ssh://user@host [default: the Docker CLI's
+    /// context] [env: DOCKER_HOST]
     #[arg(short = 'H', long, global = true, value_name = "ADDRESS")]
     pub host: Option<String>,
-    /// Wait this long for an engine that is still starting, as in `60s` [env: REHEARSA_DOCKER_WAIT]
+    /// Wait up to this long for an engine that is still starting: `60s` [env: REHEARSA_DOCKER_WAIT]
     #[arg(long, global = true, value_name = "DURATION")]
     pub docker_wait: Option<String>,
 }
@@ -95,29 +95,29 @@ pub struct ConnectionArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Rehearse services: clone their data, boot them in a sandbox, check them
+    /// Rehearse services: restore their data, boot them in a sandbox, check them
     Test(Box<TestArgs>),
     /// Show what `test` would do, service by service; nothing is created
     Plan(Box<PlanArgs>),
-    /// Write a plan file, rehearsa.toml, for what runs on this host
+    /// Write a plan file, rehearsa.toml, for the services of this host
     Init(InitArgs),
-    /// Show a service's configuration as read from its live container
+    /// Show the configuration of a live service
     Inspect(InspectArgs),
-    /// Remove what crashed runs left
+    /// Remove what crashed runs left behind
     Clean(CleanArgs),
-    /// See a rehearsal from end to end on a small service that rehearsa brings along
+    /// Rehearse a small service that rehearsa brings along, from backup to report
     Demo(DemoArgs),
-    /// Make the reports of a run again from its recorded events
+    /// Make the reports of a recorded run again
     ///
-    /// The same verdicts, the same exit code, in any form. Nothing is rehearsed, and no Docker is needed.
+    /// The verdicts and the exit code are those of the run. Nothing is rehearsed, and no Docker is needed.
     Report(Box<RecordArgs>),
     /// Join the records of parallel jobs into one result
     ///
-    /// One table, one exit code, and any report of the whole. No Docker is needed.
+    /// The result has one table, one exit code and any report. No Docker is needed.
     Merge(Box<MergeArgs>),
-    /// Say what a code such as `boot/exited` means and what to do
+    /// Explain a code such as `boot/exited`, and say what to do
     Explain(ExplainArgs),
-    /// Print the JSON Schema of the JSON report or of the plan file
+    /// Print the JSON Schema of the JSON report, of the record of a run, or of the plan file
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -127,20 +127,20 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
-    /// Only services with any of these in their name (`stack::service`) [default: all that run]
+    /// Take only services with any of these in their name (`stack::service`) [default: all that run]
     #[arg(value_name = "FILTER", display_order = 0)]
     pub filters: Vec<String>,
-    /// A FILTER must be the whole name; `test` refuses to begin when one of them finds nothing
+    /// Take a FILTER as the whole name; `test` does not start when a FILTER finds nothing
     #[arg(long)]
     pub exact: bool,
-    /// Leave out services with this in their name (may be repeated)
+    /// Leave out services with this in their name; may be repeated
     // As libtest takes it: whatever follows is the value, also when it begins with a hyphen.
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub skip: Vec<String>,
-    /// Only those that are ignored, by the label rehearsa.skip or because they cannot be rehearsed
+    /// Take only ignored services: those with a skip, and those that cannot be rehearsed
     #[arg(long)]
     pub ignored: bool,
-    /// The ignored ones too
+    /// Take ignored services too
     #[arg(long)]
     pub include_ignored: bool,
 }
@@ -149,42 +149,45 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Rehearsal")]
 pub struct RehearsalArgs {
-    /// The plan file [default: rehearsa.toml in the working directory, when there is one] [env: REHEARSA_PLAN]
+    /// Read this plan file [default: rehearsa.toml in the working directory, if it exists] [env: REHEARSA_PLAN]
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Time a service has to become ready [default: 2m, or what its healthcheck allows] [env: REHEARSA_TIMEOUT]
+    /// Give a service this long to become ready [default: 2m, or what its healthcheck allows if that is longer]
+    /// [env: REHEARSA_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// Time it must then stay well [default: 3s] [env: REHEARSA_SETTLE]
+    /// Watch a ready service for this long; it must stay well [default: 3s] [env: REHEARSA_SETTLE]
     #[arg(long, value_name = "DURATION")]
     pub settle: Option<String>,
-    /// The most that is copied of a mount; 0 for no bound [default: 20GiB] [env: REHEARSA_MAX_COPY]
+    /// Restore no more than this of a mount; 0 is no limit [default: 20GiB] [env: REHEARSA_MAX_COPY]
     #[arg(long, value_name = "SIZE")]
     pub max_copy: Option<String>,
-    /// How a mount gets its data: copy, readonly, overlay, empty or omit (may be repeated; the last match wins). MOUNT is a
-    /// path in the container, a volume or a path of the host: `/media=readonly`, `media::jellyfin:/cache=empty`
-    /// [env: REHEARSA_STRATEGY]
+    /// Choose how a mount gets its data: copy, readonly, overlay, empty or omit. MOUNT is a path in the container, a
+    /// volume or a path of the host: `/media=readonly`, `media::jellyfin:/cache=empty`. May be repeated; the last match
+    /// wins [env: REHEARSA_STRATEGY]
     #[arg(long, value_name = "[SERVICE:]MOUNT=STRATEGY")]
     pub strategy: Vec<String>,
-    /// Memory for services that have no limit of their own, as in `2GiB`; 6MiB at least [env: REHEARSA_MEMORY]
+    /// Limit the memory of services without a limit of their own: `2GiB`, at least 6MiB; 0 is the default [default:
+    /// half of the host's memory] [env: REHEARSA_MEMORY]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
-    /// Keep the sandbox of a failed rehearsal, and say how to look into it and how to remove it
+    /// Keep the sandbox of a failed rehearsal, and say how to inspect and remove it
     #[arg(long)]
     pub keep: bool,
     /// Boot each green service once more on empty mounts, to see whether its checks notice [env: REHEARSA_CONTROL]
     #[arg(long)]
     pub control: bool,
-    /// Compare the content of every file that came back with the backup's, too: reads all of it once more
+    /// Compare the content of every restored file with the backup, which reads all of the backup once more
     /// [env: REHEARSA_VERIFY_CONTENT]
     #[arg(long)]
     pub verify_content: bool,
+    /// Run this many rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
+    // Stands before the flags of backups: they begin a heading of their own.
+    #[arg(long, value_name = "N")]
+    pub test_threads: Option<String>,
     /// From which backup.
     #[command(flatten)]
     pub backup: BackupArgs,
-    /// Rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
-    #[arg(long, value_name = "N")]
-    pub test_threads: Option<String>,
 }
 
 /// How the run as a whole goes.
@@ -197,23 +200,24 @@ pub struct RunArgs {
     /// Start no more rehearsals after N that are not green
     #[arg(long, value_name = "N")]
     pub max_fail: Option<String>,
-    /// Try a rehearsal that could not be concluded (errored) up to N times more, each in a new sandbox [env: REHEARSA_RETRIES]
+    /// Try an errored rehearsal up to N times more, each time in a new sandbox [env: REHEARSA_RETRIES]
     #[arg(long, value_name = "N")]
     pub retries: Option<String>,
-    /// Try failed rehearsals again too; one that then passes is reported as flaky
+    /// Try failed rehearsals again too; a rehearsal that then passes is reported as flaky
     #[arg(long, requires = "retries")]
     pub retry_failures: bool,
-    /// Take only a part of the selected services: `slice:1/3` deals them out in turn, `hash:1/3` by name [env:
-    /// REHEARSA_PARTITION; default: CI_NODE_INDEX and CI_NODE_TOTAL]
+    /// Take only a part of the selected services: `slice:1/3` deals them out in turn, `hash:1/3` by name
+    /// [env: REHEARSA_PARTITION, CI_NODE_INDEX with CI_NODE_TOTAL]
     #[arg(long, value_name = "KIND:PART/PARTS")]
     pub partition: Option<String>,
-    /// Take only what was not green in an earlier run, by its record, its JSON report or the folder of its reports
+    /// Take only services that were not green in an earlier run: its record, its JSON report, or the folder of its
+    /// reports
     #[arg(long, value_name = "REPORT")]
     pub rerun_failed: Option<PathBuf>,
-    /// What it means when no service is selected, or none by one of several exact names
+    /// Choose the result when no service is selected, or none by one of several exact names
     #[arg(long, value_enum, value_name = "MEANING", default_value_t = NoTestsArg::Fail)]
     pub no_tests: NoTestsArg,
-    /// End the run after this time; what is not done by then could not be found out [env: REHEARSA_GLOBAL_TIMEOUT]
+    /// End the run after this time; rehearsals that are not done by then error [env: REHEARSA_GLOBAL_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     pub global_timeout: Option<String>,
     /// Say so when a rehearsal takes longer than this [default: 60s] [env: REHEARSA_SLOW_AFTER]
@@ -237,31 +241,31 @@ pub enum NoTestsArg {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// List the services, and rehearse nothing
+    /// List the services and rehearse nothing
     #[arg(long)]
     pub list: bool,
-    /// How results are written to standard output
+    /// Print results in this format
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<TestFormat>,
-    /// One character a service; the same as --format terse
+    /// Print one character a service, as --format terse does
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
-    /// Colours
+    /// Use colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
-    /// Taken for the sake of `cargo test`; nothing is captured here, and a failure shows the service's log
+    /// Change nothing: accepted as in `cargo test`; nothing is captured, and a failure shows the service's log
     #[arg(long, visible_alias = "no-capture")]
     pub nocapture: bool,
-    /// Taken for the sake of `cargo test`; changes nothing
+    /// Change nothing: accepted as in `cargo test`
     #[arg(long, hide = true)]
     pub show_output: bool,
-    /// Taken for the sake of `cargo test`; changes nothing
+    /// Change nothing: accepted as in `cargo test`
     #[arg(short = 'Z', hide = true, value_enum, value_name = "FLAG")]
     pub unstable: Option<UnstableFlag>,
-    /// Taken for the sake of `cargo test`; changes nothing
+    /// Change nothing: accepted as in `cargo test`
     #[arg(long = "test", hide = true, conflicts_with = "bench")]
     pub test: bool,
-    /// Taken for the sake of `cargo bench`: there are no benchmarks, so nothing is run
+    /// Run nothing: accepted as in `cargo bench`, and there are no benchmarks
     #[arg(long, hide = true)]
     pub bench: bool,
 }
@@ -277,18 +281,19 @@ pub enum UnstableFlag {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
 Examples:
-  rehearsa test                                  every running service
-  rehearsa test jellyfin immich                  those with one of these in their name
-  rehearsa test --exact media::jellyfin          this one
-  rehearsa test --skip media --test-threads 4    all but a stack, four at a time
-  rehearsa test plex --strategy /media=readonly  without copying its films
-  rehearsa test --report-dir reports             with all reports
+  rehearsa test                                  rehearses every running service
+  rehearsa test jellyfin immich                  rehearses those with one of these in their name
+  rehearsa test --exact media::jellyfin          rehearses this one
+  rehearsa test --skip media --test-threads 4    rehearses all but a stack, four at a time
+  rehearsa test plex --strategy /media=readonly  does not copy its films
+  rehearsa test --report-dir reports             writes all reports
 
-Labels on a container say the same for that one service: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
-rehearsa.settle, rehearsa.max-copy, rehearsa.memory, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
-rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.max-entries, rehearsa.max-age, rehearsa.max-rto, \
-rehearsa.depends_on=db:service_healthy. The plan file, rehearsa.toml, says it for all services, a stack or one. A flag is heard \
-before the environment, that before a label, and that before the plan file.")]
+Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
+rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.memory, rehearsa.max-age, rehearsa.max-rto, \
+rehearsa.control, rehearsa.verify-content, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
+rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
+rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The plan file, rehearsa.toml, \
+holds settings of all services, of a stack or of one service. Precedence: flag, environment, label, plan file.")]
 pub struct TestArgs {
     /// Which services.
     #[command(flatten)]
@@ -311,12 +316,12 @@ pub struct TestArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
 Examples:
-  rehearsa plan                    every running service
-  rehearsa plan media --no-sizes   a stack, without measuring its volumes
-  rehearsa plan --check            whether rehearsa.toml holds: what it names is there, and can be read
-  rehearsa plan --format json      for a program")]
+  rehearsa plan                    shows the plan for every running service
+  rehearsa plan media --no-sizes   shows a stack and does not measure its volumes
+  rehearsa plan --check            checks rehearsa.toml: what it names exists and can be read
+  rehearsa plan --format json      prints the plan for a program")]
 pub struct PlanArgs {
-    /// Only see whether the plan file holds: its keys, its services, mounts and sources, and where its secrets are found
+    /// Check the plan file and nothing else: its keys, services, mounts and sources, and where its secrets are found
     #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes"])]
     pub check: bool,
     /// Which services.
@@ -325,10 +330,10 @@ pub struct PlanArgs {
     /// How they would be rehearsed.
     #[command(flatten)]
     pub rehearsal: RehearsalArgs,
-    /// How it is shown.
+    /// Print in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
     pub format: TextOrJson,
-    /// Do not measure what the mounts hold; otherwise a worker is started that reads them
+    /// Do not measure the mounts; otherwise a worker starts and reads them
     #[arg(long, help_heading = "Output")]
     pub no_sizes: bool,
 }
@@ -348,10 +353,10 @@ pub enum TextOrJson {
 #[command(after_help = "\
 Values of environment variables are never shown: they may be secrets.")]
 pub struct InspectArgs {
-    /// The service: `stack::service`, a container's name or the start of its id
+    /// The service: `stack::service`, a container's name, or the start of a container's id
     #[arg(value_name = "SERVICE")]
     pub service: String,
-    /// How it is shown
+    /// Print in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
     pub format: TextOrJson,
 }
@@ -359,21 +364,21 @@ pub struct InspectArgs {
 /// `rehearsa clean`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-What a run creates bears labels that say whose it is. Removed is what belongs to a process of this host that is gone, and \
-what has expired. Runs that are still alive are left alone.
+Rehearsa labels whatever it creates. `clean` removes the objects of processes of this host that are gone, and objects \
+that have expired. It leaves living runs alone.
 
-A --session of which nothing is there, for it was removed or never was, is told and is no error (exit code 0).")]
+A --session without any object is no error (exit code 0).")]
 pub struct CleanArgs {
-    /// The worker images too; the next run makes one again
+    /// Remove the worker images too; the next run makes a new one
     #[arg(long)]
     pub all: bool,
-    /// Only what belongs to this session, as the run that kept it says
+    /// Remove only the objects of this session; the run that kept them prints its ID
     #[arg(long, value_name = "ID", conflicts_with = "all")]
     pub session: Option<String>,
-    /// Say what would be removed, and remove nothing
+    /// Show what would be removed and remove nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How it is shown
+    /// Print in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
     pub format: TextOrJson,
 }
@@ -381,12 +386,12 @@ pub struct CleanArgs {
 /// `rehearsa demo`.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
-Nothing is pulled and nothing of the host is touched: the demo service is rehearsa's own executable.")]
+The demo pulls nothing and touches nothing of the host: its service is rehearsa's own executable.")]
 pub struct DemoArgs {
-    /// Where the reports go [default: a new folder for temporary files]
+    /// Write the reports into this folder [default: a new temporary folder]
     #[arg(long, value_name = "DIR", help_heading = "Reports")]
     pub report_dir: Option<PathBuf>,
-    /// Colours
+    /// Use colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = "Output")]
     pub color: ColorChoice,
 }
@@ -405,7 +410,7 @@ pub struct CompletionsArgs {
 }
 
 impl TestArgs {
-    /// What settings are resolved from.
+    /// The flags that settings are read from.
     pub fn flags(&self) -> Flags {
         let mut flags = flags(&self.selection, &self.rehearsal);
         let run = &self.run;
@@ -452,7 +457,7 @@ impl RehearsalArgs {
 }
 
 impl PlanArgs {
-    /// What settings are resolved from.
+    /// The flags that settings are read from.
     pub fn flags(&self) -> Flags {
         flags(&self.selection, &self.rehearsal)
     }

@@ -40,6 +40,17 @@ fn every_flag_is_declared_and_every_declared_flag_is_there() {
 }
 
 #[test]
+fn the_help_of_test_names_every_label() {
+    let mut command = Cli::command();
+    let test = command.find_subcommand_mut("test").expect("there is a command test");
+    let help = test.render_long_help().to_string();
+    let words: BTreeSet<&str> = help.split([' ', ',', '=', '\n']).map(|word| word.trim_end_matches('.')).collect();
+    for label in declared::labels() {
+        assert!(words.contains(label), "{label} is missing in:\n{help}");
+    }
+}
+
+#[test]
 fn every_value_of_a_service_has_its_flag() {
     for setting in declared::SERVICE_VALUES {
         let flag = setting.flag_name();

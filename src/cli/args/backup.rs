@@ -1,4 +1,4 @@
-//! The flags that say from which backup is restored, and how.
+//! The flags about backups.
 
 use std::path::PathBuf;
 
@@ -10,33 +10,35 @@ use crate::config::resolve::Flags;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Backup")]
 pub struct BackupArgs {
-    /// Restore from a backup instead of the live data: `tar:FILE` (or a pattern, a folder, `-` for standard input), `dir:FOLDER`,
-    /// `daemon:FOLDER` on the engine's host, or a source of the plan file [env: REHEARSA_FROM]
+    /// Restore from a backup instead of the live data: `tar:FILE` (a pattern, a folder, or `-` for standard input),
+    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, or a source of the
+    /// plan file [env: REHEARSA_FROM]
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
-    /// The snapshot to restore, by the name `rehearsa plan` shows; the newest, if not given [env: REHEARSA_SNAPSHOT]
+    /// Restore this snapshot, by the name that `rehearsa plan` shows [default: the newest] [env: REHEARSA_SNAPSHOT]
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
-    /// Which part of the backup belongs to a mount, as in `/config=backup/jellyfin_config`; `.` is all of it
+    /// Restore this part of the backup into a mount: `/config=backup/jellyfin_config`; `.` is all of it
     #[arg(long, value_name = "[SERVICE:]MOUNT=PATH")]
     pub map: Vec<String>,
-    /// The backup's part for this mount may be empty
+    /// Permit an empty part of the backup for this mount
     #[arg(long, value_name = "[SERVICE:]MOUNT")]
     pub allow_empty: Vec<String>,
-    /// File whose first line is the passphrase of an encrypted backup; REHEARSA_PASSPHRASE holds the passphrase itself
+    /// Open an encrypted backup with the first line of this file; REHEARSA_PASSPHRASE holds the passphrase itself
     /// [env: REHEARSA_PASSPHRASE_FILE]
     #[arg(long, value_name = "PATH")]
     pub passphrase_file: Option<PathBuf>,
-    /// File with the age identities that open an encrypted backup [env: REHEARSA_IDENTITY]
+    /// Open an encrypted backup with the age identities in this file [env: REHEARSA_IDENTITY]
     #[arg(long, value_name = "PATH")]
     pub identity: Option<PathBuf>,
-    /// Entries that a backup may have [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
+    /// Fail when a backup has more entries; 0 is no limit [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
     #[arg(long, value_name = "N")]
     pub max_entries: Option<String>,
-    /// Fail when the snapshot is older, as in `26h` [env: REHEARSA_MAX_AGE]
+    /// Fail when the snapshot is older: `26h`; 0 is no limit [env: REHEARSA_MAX_AGE]
     #[arg(long, value_name = "DURATION")]
     pub max_age: Option<String>,
-    /// Fail when it takes longer from the beginning of the restore until the service is ready [env: REHEARSA_MAX_RTO]
+    /// Fail when more time passes from the start of the restore until the service is ready: `10m`; 0 is no limit
+    /// [env: REHEARSA_MAX_RTO]
     #[arg(long, value_name = "DURATION")]
     pub max_rto: Option<String>,
 }

@@ -8,20 +8,20 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  rehearsa init                                   every running service
-  rehearsa init media --output -                  a stack, to look at
-  rehearsa init --from 'tar:backups/app-*.tar.gz' with where the backups are, and what of them is for which mount")]
+  rehearsa init                                   writes rehearsa.toml for every running service
+  rehearsa init media --output -                  prints the plan file of a stack
+  rehearsa init --from 'tar:backups/app-*.tar.gz' writes where the backups are, and which part belongs to which mount")]
 pub struct InitArgs {
-    /// Only services with any of these in their name (`stack::service`) [default: all that run]
+    /// Take only services with any of these in their name (`stack::service`) [default: all that run]
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// Where the backups are: tar:FILE, dir:FOLDER, daemon:FOLDER; `live` for none
+    /// Look for the backups here: `tar:FILE`, `dir:FOLDER`, `daemon:FOLDER` or `dump:FILE`; `live` is no backup
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
-    /// The file to write; `-` is standard output [default: rehearsa.toml]
+    /// Write this file; `-` is standard output [default: rehearsa.toml]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
 }

@@ -20,13 +20,14 @@ pub struct ReportArgs {
     /// Write a TAP report; `-` is standard output
     #[arg(long, value_name = "PATH")]
     pub tap: Option<PathBuf>,
-    /// Write an HTML report, one file without anything from elsewhere
+    /// Write an HTML report: one file that loads nothing from elsewhere
     #[arg(long, value_name = "PATH")]
     pub html: Option<PathBuf>,
     /// Write a summary in Markdown
     #[arg(long, value_name = "PATH")]
     pub markdown: Option<PathBuf>,
-    /// Write the events of the run as they happen, one JSON object a line; `rehearsa report` makes the other reports of it
+    /// Write the record of the run as it happens, one JSON object a line; `rehearsa report` makes other reports of the
+    /// record
     #[arg(long, value_name = "PATH")]
     pub events: Option<PathBuf>,
     /// Write a report in the Common Test Report Format
@@ -38,17 +39,17 @@ pub struct ReportArgs {
     /// Write a status badge as SVG
     #[arg(long, value_name = "PATH")]
     pub badge: Option<PathBuf>,
-    /// Write all of them into a folder, made if need be; also the one on standard output, but none that has a file of its own
-    /// [env: REHEARSA_REPORT_DIR]
+    /// Write all reports into a folder, which is created if needed; a report with a file of its own is not written
+    /// again [env: REHEARSA_REPORT_DIR]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
-    /// Whose dialect of JUnit XML is written
+    /// Write this dialect of JUnit XML
     #[arg(long, value_enum, value_name = "FLAVOR", default_value_t = JunitFlavorArg::Default)]
     pub junit_flavor: JunitFlavorArg,
-    /// The version that TAP is headed with; `prove` takes 13 only
+    /// Write this version into the head of the TAP report; `prove` accepts 13 only
     #[arg(long, value_enum, value_name = "VERSION", default_value_t = TapVersionArg::V13)]
     pub tap_version: TapVersionArg,
-    /// Tell a CI system in its own way: annotations, sections, a summary of the step
+    /// Print what this CI system understands: annotations, sections, a summary of the step
     #[arg(long, value_enum, value_name = "SYSTEM", default_value_t = CiArg::Auto)]
     pub ci: CiArg,
 }
@@ -92,7 +93,7 @@ pub enum CiArg {
 }
 
 impl ReportArgs {
-    /// Adds what they ask for.
+    /// Adds the reports to the flags.
     pub fn add_to(&self, flags: &mut Flags) {
         let asked = |form| match form {
             Form::Junit => &self.junit,
