@@ -171,6 +171,10 @@ pub struct RehearsalArgs {
     /// half of the host's memory] [env: REHEARSA_MEMORY]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+    /// Limit the processes of services without a limit of their own; 0 is the default [default: 4096] [env:
+    /// REHEARSA_PIDS]
+    #[arg(long, value_name = "N")]
+    pub pids: Option<String>,
     /// Keep the sandbox of a failed rehearsal, and say how to inspect and remove it
     #[arg(long)]
     pub keep: bool,
@@ -289,11 +293,12 @@ Examples:
   rehearsa test --report-dir reports             writes all reports
 
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
-rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.memory, rehearsa.max-age, rehearsa.max-rto, \
-rehearsa.control, rehearsa.verify-content, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
-rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
-rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The plan file, rehearsa.toml, \
-holds settings of all services, of a stack or of one service. Precedence: flag, environment, label, plan file.")]
+rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.memory, rehearsa.pids, rehearsa.max-age, \
+rehearsa.max-rto, rehearsa.control, rehearsa.verify-content, rehearsa.mounts=/media=readonly,/cache=empty, \
+rehearsa.source, rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, \
+rehearsa.load.command, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
+plan file, rehearsa.toml, holds settings of all services, of a stack or of one service. Precedence: flag, environment, \
+label, plan file.")]
 pub struct TestArgs {
     /// Which services.
     #[command(flatten)]
@@ -447,6 +452,7 @@ impl RehearsalArgs {
             ("max_copy", self.max_copy.clone()),
             ("max_entries", self.backup.max_entries.clone()),
             ("memory", self.memory.clone()),
+            ("pids", self.pids.clone()),
             ("max_age", self.backup.max_age.clone()),
             ("max_rto", self.backup.max_rto.clone()),
             ("control", switch(self.control)),

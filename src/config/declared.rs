@@ -130,6 +130,14 @@ service_values! {
         default: "half of the host's memory",
         example: "\"2GiB\"",
     }
+    /// The most processes of a service without a limit of its own; 0 for the default
+    pids: Count {
+        flag: "--pids N",
+        variables: &["REHEARSA_PIDS"],
+        label: "rehearsa.pids",
+        default: "4096",
+        example: "4096",
+    }
     /// The greatest age of a snapshot: an older one fails; 0 for no limit
     max_age: TimeSpan {
         flag: "--max-age DURATION",

@@ -78,6 +78,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.memory),
     },
     Key {
+        name: "pids",
+        flag: Some(|flags, text| set(flags, "pids", text)),
+        variable: Some("REHEARSA_PIDS"),
+        label: "rehearsa.pids",
+        written: ["1", "2", "3", "4", "0", "6"],
+        heard: ["1", "2", "3", "4", "4096", "6", "4096"],
+        shown: |rehearsal| text(rehearsal.pids),
+    },
+    Key {
         name: "max_entries",
         flag: Some(|flags, text| set(flags, "max_entries", text)),
         variable: Some("REHEARSA_MAX_ENTRIES"),

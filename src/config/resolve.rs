@@ -153,6 +153,7 @@ impl Settings {
             max_copy: layers.value(|set| &set.max_copy).map_or(defaults.max_copy, |bytes| bytes.0),
             max_entries: layers.value(|set| &set.max_entries).map_or(defaults.max_entries, |count| count.0),
             memory: layers.value(|set| &set.memory).map(|bytes| bytes.0).filter(|bytes| *bytes > 0),
+            pids: layers.value(|set| &set.pids).map(|count| count.0).filter(|n| *n > 0).unwrap_or(defaults.pids),
             max_age: layers.value(|set| &set.max_age).map(|time| time.0).filter(|time| !time.is_zero()),
             max_rto: layers.value(|set| &set.max_rto).map(|time| time.0).filter(|time| !time.is_zero()),
             control: layers.value(|set| &set.control).copied().unwrap_or(defaults.control),

@@ -23,6 +23,8 @@ pub struct ServiceSettings {
     pub max_copy: u64,
     /// Bytes of memory the service may use when it has no limit of its own; `None`: half of the host's memory.
     pub memory: Option<u64>,
+    /// Number of processes the service may have when it has no limit of its own.
+    pub pids: u64,
     /// Source of the data; `None`: the live service.
     pub source: Option<SourceSpec>,
     /// Strategies for mounts; the last match wins.
@@ -56,6 +58,7 @@ impl Default for ServiceSettings {
             settle: Duration::from_secs(3),
             max_copy: 20 * 1024 * 1024 * 1024,
             memory: None,
+            pids: 4096,
             source: None,
             strategies: Vec::new(),
             maps: Vec::new(),

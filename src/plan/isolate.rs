@@ -26,6 +26,8 @@ pub struct SandboxPlacement<'a> {
     pub extra_aliases: Vec<String>,
     /// Bytes of memory for a service without a limit of its own; `None`: no limit.
     pub default_memory: Option<i64>,
+    /// Number of processes for a service without a limit of its own.
+    pub default_pids: i64,
 }
 
 impl SandboxPlacement<'static> {
@@ -40,6 +42,7 @@ impl SandboxPlacement<'static> {
             },
             extra_aliases: Vec::new(),
             default_memory: None,
+            default_pids: i64::MAX,
         }
     }
 }
@@ -52,8 +55,6 @@ const SECOND: i64 = 1_000_000_000;
 
 /// CPU weight of a rehearsed service. The default is 1024, so live services come first.
 const CPU_SHARES: i64 = 256;
-/// Number of processes for a service that has no limit of its own.
-const PIDS: i64 = 4096;
 /// OOM score: the kernel kills a rehearsed service before a live one.
 const OOM_SCORE_ADJ: i64 = 500;
 
@@ -205,7 +206,7 @@ fn container(service: &Service, decided: Decided, place: &SandboxPlacement<'_>) 
         cpu_period: *cpu_period,
         cpu_quota: *cpu_quota,
         cpuset_cpus: cpuset_cpus.clone(),
-        pids: Some(pids.filter(|own| *own > 0).unwrap_or(PIDS)),
+        pids: Some(pids.filter(|own| *own > 0).unwrap_or(place.default_pids)),
         oom_score_adj: OOM_SCORE_ADJ,
         ulimits: ulimits.clone(),
         sysctls: namespaced_sysctls(&service.sysctls, shares_network),

@@ -76,6 +76,7 @@ fn sandboxed(service: &Service) -> crate::model::plan::Isolated {
         network_owner: None,
         extra_aliases: Vec::new(),
         default_memory: Some(1 << 30),
+        default_pids: 500,
     };
     isolate(service, &plan.stacks[0].services[0].mounts, &place)
 }
@@ -430,11 +431,12 @@ fn the_host_comes_first() {
     let mut app = service(ServiceName::lone("app"));
     let spec = sandboxed(&app).spec;
     assert_eq!(spec.memory, Some(1 << 30), "a service without a limit gets one");
-    assert!(
-        spec.pids.is_some_and(|pids| pids > 0) && spec.cpu_shares.is_some_and(|s| s < 1024) && spec.oom_score_adj > 0
-    );
+    assert_eq!(spec.pids, Some(500), "a service without a limit gets one");
+    assert!(spec.cpu_shares.is_some_and(|s| s < 1024) && spec.oom_score_adj > 0);
     app.limits.memory = Some(64 << 20);
-    assert_eq!(sandboxed(&app).spec.memory, Some(64 << 20), "its own limit is kept");
+    app.limits.pids = Some(20);
+    let spec = sandboxed(&app).spec;
+    assert_eq!((spec.memory, spec.pids), (Some(64 << 20), Some(20)), "its own limits are kept");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn the_clone_carries_nothing_by_which_others_act_on_the_live_container() {
     assert_eq!(original["Config"]["Labels"]["org.example.image"], "of-the-image");
 
     let service = format!("{project}::web");
-    let ended = Run::start(&service, &["--keep"]).end();
+    let ended = Run::start(&service, &["--keep", "--pids", "100"]).end();
     let session = ended.session();
     live.session(&session);
     assert_eq!(ended.code(), Some(101), "{}", ended.stderr);
@@ -147,6 +147,7 @@ fn the_clone_carries_nothing_by_which_others_act_on_the_live_container() {
     assert_eq!(compose, ["com.docker.compose.project"]);
 
     assert_eq!(clone["HostConfig"]["RestartPolicy"]["Name"], "no");
+    assert_eq!(clone["HostConfig"]["PidsLimit"], 100);
     assert_eq!(clone["HostConfig"]["PublishAllPorts"], false);
     assert!(
         matches!(&clone["HostConfig"]["PortBindings"], Value::Null) || clone["HostConfig"]["PortBindings"] == json!({})

@@ -59,6 +59,7 @@ impl ServiceContainer<'_> {
                 network_owner: network_owner.clone(),
                 extra_aliases: linked_names(cx, &plan.service),
                 default_memory: default_memory(cx, plan),
+                default_pids: i64::try_from(plan.settings.pids).unwrap_or(i64::MAX),
             };
             isolate(&plan.service, &plan.mounts, &place).spec
         };
