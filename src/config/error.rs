@@ -1,11 +1,11 @@
-//! A setting that cannot be used: who wrote it, what is wrong with it, what would do.
+//! Errors of settings: who wrote the setting, what is wrong, and what would be right.
 
 use std::fmt;
 
 /// Who wrote a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingOrigin {
-    /// A flag of the command line, dashes included.
+    /// A flag of the command line, with its dashes.
     Flag(&'static str),
     /// An environment variable.
     Variable(&'static str),
@@ -18,13 +18,13 @@ pub enum SettingOrigin {
     },
     /// An entry of the plan file.
     File {
-        /// The file, as it was named.
+        /// The file as it was named.
         file: String,
         /// Line, from 1.
         line: usize,
         /// Column, from 1, in characters.
         column: usize,
-        /// The key, when it is not said otherwise.
+        /// The key of a wrong value.
         key: Option<String>,
     },
 }
@@ -44,34 +44,34 @@ impl fmt::Display for SettingOrigin {
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A value that does not say what it should.
+    /// A value that is wrong.
     #[error("{origin}: `{value}` is not {expected}")]
     Value {
         /// Who wrote it.
         origin: SettingOrigin,
         /// What was written.
         value: String,
-        /// What it should be, with examples; goes on after "is not".
+        /// What the value should be, with examples; goes on after "is not".
         expected: String,
     },
-    /// An entry that cannot stand where it does.
+    /// A setting that is wrong in another way.
     #[error("{origin}: {what}")]
     Entry {
         /// Who wrote it.
         origin: SettingOrigin,
-        /// What is wrong with it, and what would do.
+        /// What is wrong, and what would be right.
         what: String,
     },
-    /// Settings that cannot hold together.
+    /// Settings that contradict each other, or a file that cannot be read.
     #[error("{what}")]
     Conflict {
-        /// What clashes with what, and what would do.
+        /// What is wrong, and what would be right.
         what: String,
     },
 }
 
 impl ConfigError {
-    /// A value that does not say what it should.
+    /// The error of a wrong value.
     pub fn value(origin: &SettingOrigin, value: &str, expected: impl Into<String>) -> Self {
         ConfigError::Value { origin: origin.clone(), value: value.to_owned(), expected: expected.into() }
     }
@@ -84,12 +84,12 @@ impl serde::de::Error for ConfigError {
     }
 }
 
-/// Everything that is wrong with a plan file, in its order; at least one thing.
+/// All mistakes of a plan file in the order of the file; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// These, in the order of the file; what stands in no file comes last. `None` when nothing is wrong.
+    /// Sorts mistakes in the order of the file; those of no file come last. `None`: there are none.
     pub fn of(mut errors: Vec<ConfigError>) -> Option<Self> {
         errors.sort_by_key(|error| match error {
             ConfigError::Entry { origin: SettingOrigin::File { line, column, .. }, .. }

@@ -22,9 +22,9 @@ pub struct Overrides {
     pub skip: Option<Skip>,
     /// Where its data comes from.
     pub source: Option<SourceRef>,
-    /// The snapshot, whatever the source itself says.
+    /// The snapshot; takes precedence over that of the source.
     pub snapshot: Option<SnapshotSelector>,
-    /// What opens the source, whatever the source itself says.
+    /// What opens the source; takes precedence over the keys of the source.
     pub keys: Keys,
     /// How a database dump is loaded.
     pub load: LoadOptions,
@@ -55,23 +55,23 @@ impl Skip {
     }
 }
 
-/// Where the data of a service is wanted from.
+/// Where the data of a service comes from, before names are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceRef {
     /// The live service.
     Live,
-    /// A source that is written out.
+    /// A source written out.
     Backup(SourceSpec),
     /// A source of the plan file.
     Named {
         /// Who wrote it.
         origin: SettingOrigin,
-        /// Its name there.
+        /// The name of the source.
         name: String,
     },
 }
 
-/// Which snapshot of a source is wanted.
+/// The choice of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotSelector {
     /// The newest.
@@ -86,7 +86,7 @@ impl SnapshotSelector {
         if text == "latest" { SnapshotSelector::Newest } else { SnapshotSelector::Named(text.to_owned()) }
     }
 
-    /// As a source has it.
+    /// The name of the snapshot; `None`: the newest.
     pub fn name(self) -> Option<String> {
         match self {
             SnapshotSelector::Newest => None,
@@ -96,7 +96,7 @@ impl SnapshotSelector {
 }
 
 impl SourceRef {
-    /// `live`, a source written out, or a name of the plan file; relative paths are relative to `relative_to`.
+    /// Reads `live`, a source written out, or a name of the plan file. Relative paths are relative to `relative_to`.
     pub fn read(origin: &SettingOrigin, text: &str, relative_to: &Path) -> Result<SourceRef, ConfigError> {
         let text = text.trim();
         if text == "live" {
@@ -117,7 +117,7 @@ pub struct EmptyRule {
     pub service: Option<String>,
     /// The mount: its target, its volume's name or its host path.
     pub mount: String,
-    /// It may.
+    /// Whether the part may be empty.
     pub allowed: bool,
 }
 
@@ -127,7 +127,7 @@ impl EmptyRule {
         place::is_service(self.service.as_deref(), service) && place::is_mount(&self.mount, service, mount)
     }
 
-    /// `[SERVICE:]MOUNT`: it may be empty.
+    /// Reads `[SERVICE:]MOUNT`, a mount whose part may be empty.
     pub fn parse(origin: &SettingOrigin, text: &str) -> Result<EmptyRule, ConfigError> {
         let (service, mount) = place::parse(text).ok_or_else(|| {
             ConfigError::value(origin, text, "a mount; write it as `/cache` or `media::jellyfin:/cache`")
@@ -135,7 +135,7 @@ impl EmptyRule {
         Ok(EmptyRule { service, mount, allowed: true })
     }
 
-    /// Several with commas between them, as a label has them.
+    /// Reads several mounts with commas between them, as a label has them.
     pub fn parse_list(origin: &SettingOrigin, text: &str) -> Result<Vec<EmptyRule>, ConfigError> {
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| Self::parse(origin, part)).collect()
     }

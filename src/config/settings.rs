@@ -12,7 +12,7 @@ use crate::model::partition::Partition;
 /// What a run of `rehearsa test` or `rehearsa plan` is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Which services.
+    /// The choice of services.
     pub selection: Selection,
     /// The settings that flags and environment set for every service.
     pub overrides: Overrides,
@@ -20,34 +20,34 @@ pub struct Settings {
     pub file: PlanFile,
     /// Keep the sandbox of a failed rehearsal.
     pub keep: bool,
-    /// Rehearsals at a time.
+    /// Number of rehearsals at a time.
     pub threads: usize,
-    /// Stop starting rehearsals after so many that are not green.
+    /// Start no more rehearsals after this many that are not green.
     pub max_fail: Option<usize>,
     /// How often a rehearsal is tried again.
     pub retries: Retries,
-    /// What it means when nothing is selected.
+    /// The result when no service is selected.
     pub no_tests: NoTests,
-    /// The time for the whole run.
+    /// The time limit of the whole run.
     pub global_timeout: Option<Duration>,
-    /// A rehearsal that runs longer than this is worth a line.
+    /// A rehearsal that takes longer than this is reported as slow.
     pub slow_after: Duration,
     /// Report files.
     pub reports: ReportTargets,
 }
 
-/// Rehearsals at a time, when nobody said.
+/// Default of [`Settings::threads`].
 pub const DEFAULT_THREADS: usize = 2;
 
-/// A rehearsal is slow after this time, when nobody said.
+/// Default of [`Settings::slow_after`].
 pub const DEFAULT_SLOW: Duration = Duration::from_secs(60);
 
 /// How often a rehearsal that is not green is tried again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retries {
-    /// Attempts after the first.
+    /// Number of attempts after the first.
     pub count: u32,
-    /// Failures too, and not only errors: a backup that failed is bad, but a service may be flaky.
+    /// Failed rehearsals are tried again too, not only errored ones: a service may be flaky.
     pub failures: bool,
 }
 
@@ -72,24 +72,24 @@ impl Default for Settings {
 /// Which services are selected, as libtest selects tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// A service is selected when any of these is in its name; all are when there is none.
+    /// A service is selected when any of these is in its name. Empty: every service is selected.
     pub filters: Vec<String>,
     /// A service is left out when any of these is in its name.
     pub skip: Vec<String>,
-    /// Filters must equal the name instead of being in it.
+    /// Filters must equal the whole name.
     pub exact: bool,
-    /// What becomes of the services that are not rehearsable.
+    /// What happens to ignored services.
     pub ignored: IgnoredMode,
-    /// Only services of exactly these names, whatever else is asked for.
+    /// Only services of exactly these names; `None`: no such limit.
     pub only: Option<Vec<String>>,
-    /// Of all that are selected, only this part.
+    /// Only this part of the selected services.
     pub partition: Option<Partition>,
 }
 
-/// What becomes of the services that are marked as ignored.
+/// What happens to ignored services.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IgnoredMode {
-    /// They are listed as ignored (the default).
+    /// They are listed as ignored.
     #[default]
     Skip,
     /// Only they are run.
@@ -101,21 +101,21 @@ pub enum IgnoredMode {
 /// Where reports go, and how some of them look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportTargets {
-    /// Each report that is wanted and its file, in the order of [`Form::ALL`]; `-` is standard output, and a form may
-    /// go there beside its file in the folder.
+    /// The reports to write and their files, in the order of [`Form::ALL`]. `-` is standard output, where a report may
+    /// go beside its file in the folder.
     pub files: Vec<(Form, PathBuf)>,
-    /// The folder that was asked for as a whole: it is made when it is not there.
+    /// The folder for all reports, created if it does not exist.
     pub dir: Option<PathBuf>,
-    /// Whose dialect of JUnit XML.
+    /// The dialect of JUnit XML.
     pub junit_flavor: JunitFlavor,
-    /// Which TAP.
+    /// The version of TAP.
     pub tap_version: TapVersion,
-    /// The CI system that is told in its own way.
+    /// The CI system to write output for.
     pub ci: Option<Ci>,
 }
 
 impl ReportTargets {
-    /// A report takes standard output, so nothing else may write there.
+    /// Whether a report goes to standard output, where nothing else may write then.
     pub fn take_stdout(&self) -> bool {
         self.files.iter().any(|(_, path)| path == Path::new("-"))
     }

@@ -1,4 +1,4 @@
-//! What of a plan file does not fit the host: services, stacks and mounts that are not there.
+//! Finds the services, stacks and mounts of a plan file that the host does not have.
 
 use super::{PlanFile, ServiceEntry};
 use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
@@ -8,7 +8,7 @@ use crate::model::mount::MountOrigin;
 use crate::model::service::Service;
 
 impl PlanFile {
-    /// What is named in the file and not among these services of the host.
+    /// A remark for each name in the file that these services of the host do not have, in the order of the file.
     pub fn remarks(&self, services: &[Service]) -> Vec<ConfigError> {
         let mut found = Vec::new();
         for (name, entry) in &self.services {
@@ -35,7 +35,7 @@ impl PlanFile {
     }
 }
 
-/// The mounts of an entry that none of its services has.
+/// A remark for each mount of an entry that none of its services has.
 fn mounts(entry: &ServiceEntry, services: &[&Service], nobody: &str) -> Vec<ConfigError> {
     let is_there = |named: &str| {
         services.iter().any(|service| service.mounts.iter().any(|mount| place::is_mount(named, &service.name, mount)))
@@ -44,7 +44,7 @@ fn mounts(entry: &ServiceEntry, services: &[&Service], nobody: &str) -> Vec<Conf
     missing.map(|(named, origin)| remark(origin, format!("{nobody} `{named}`"), named, &names(services))).collect()
 }
 
-/// Every name by which a mount of these services can be written.
+/// Every name of a mount of these services: its target, its volume, its host path.
 fn names(services: &[&Service]) -> Vec<String> {
     let mounts = services.iter().flat_map(|service| &service.mounts);
     mounts

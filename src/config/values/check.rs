@@ -1,7 +1,7 @@
-//! Checks of a service's owner: what the plan file and labels have in common, and the short form of a label.
+//! Checks of a service's owner: the values that plan file and labels share, and the short form of a label.
 //!
 //! `rehearsa.check.NAME` is `exec COMMAND` (run by the shell), `file PATH`, `log PATTERN`, `http [METHOD] PORT/PATH
-//! [TEXT]`, `tcp PORT[,PORT]`, `sql QUERY` or `sqlite PATH QUERY`. What has more to say is for the plan file.
+//! [TEXT]`, `tcp PORT[,PORT]`, `sql QUERY` or `sqlite PATH QUERY`. Checks with further keys need the plan file.
 
 use regex::Regex;
 
@@ -13,10 +13,10 @@ use crate::model::question::{Check, CheckSpec, HttpCheck};
 
 const SQLITE_EXAMPLE: &str = "sqlite /data/app.db SELECT 1 FROM notes LIMIT 1";
 
-/// The methods that ask and change nothing, and those that some services are asked with all the same.
+/// The methods that a check may use. `POST` and the like can change data; some services answer to nothing else.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// A regular expression as it was written, or why it is none.
+/// Checks a regular expression. The error says what is wrong with it.
 pub fn pattern(text: &str) -> Result<String, String> {
     match Regex::new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -29,7 +29,7 @@ pub fn pattern(text: &str) -> Result<String, String> {
     }
 }
 
-/// A JSON pointer as it was written, or why it is none.
+/// Checks a JSON pointer; the empty one is the whole document.
 pub fn pointer(text: &str) -> Result<String, String> {
     let escapes = text.match_indices('~').all(|(at, _)| matches!(text.as_bytes().get(at + 1), Some(b'0' | b'1')));
     if (text.is_empty() || text.starts_with('/')) && escapes {
@@ -39,7 +39,7 @@ pub fn pointer(text: &str) -> Result<String, String> {
     }
 }
 
-/// A port.
+/// Reads a port, which is not 0.
 pub fn port(text: &str) -> Result<u16, String> {
     match text.trim().parse() {
         Ok(port) if port > 0 => Ok(port),
@@ -47,7 +47,7 @@ pub fn port(text: &str) -> Result<u16, String> {
     }
 }
 
-/// A method of HTTP.
+/// Checks a method of HTTP; the error names the nearest.
 pub fn method(text: &str) -> Result<String, String> {
     if METHODS.contains(&text) {
         return Ok(text.to_owned());
@@ -56,7 +56,7 @@ pub fn method(text: &str) -> Result<String, String> {
     Err(format!("`{text}` is no method of HTTP; {hint}"))
 }
 
-/// A path of a request.
+/// Checks the path of a request: ASCII that begins with a slash.
 pub fn path(text: &str) -> Result<String, String> {
     let clean = text.bytes().all(|byte| byte.is_ascii_graphic());
     if clean && text.starts_with('/') {
@@ -68,7 +68,7 @@ pub fn path(text: &str) -> Result<String, String> {
     }
 }
 
-/// The path of a file in a container.
+/// Checks the path of a file in a container: absolute and without `..`.
 pub fn file(text: &str) -> Result<String, String> {
     let steps_out = text.split('/').any(|part| part == "..");
     if text.starts_with('/') && !steps_out && !text.contains('\0') {
@@ -78,7 +78,7 @@ pub fn file(text: &str) -> Result<String, String> {
     }
 }
 
-/// A SHA-256, in lower case.
+/// Reads a SHA-256 and returns it in lower case.
 pub fn sha256(text: &str) -> Result<String, String> {
     if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_lowercase())
@@ -87,12 +87,12 @@ pub fn sha256(text: &str) -> Result<String, String> {
     }
 }
 
-/// A command as the shell runs it.
+/// The arguments that run a command by the shell.
 pub fn shell(command: &str) -> Vec<String> {
     ["sh", "-c", command].map(str::to_owned).to_vec()
 }
 
-/// A request without anything special.
+/// A GET request that expects status 200.
 pub fn plain_request(port: u16, path: String) -> HttpCheck {
     HttpCheck {
         method: "GET".to_owned(),
@@ -108,7 +108,7 @@ pub fn plain_request(port: u16, path: String) -> HttpCheck {
     }
 }
 
-/// The check of a label.
+/// Reads the check of a label; `name` is what follows `rehearsa.check.`.
 pub fn of_label(origin: &SettingOrigin, name: &str, value: &str) -> Result<Check, ConfigError> {
     let wrong = |expected: String| ConfigError::Entry { origin: origin.clone(), what: expected };
     let value = value.trim();
@@ -156,7 +156,7 @@ pub fn of_label(origin: &SettingOrigin, name: &str, value: &str) -> Result<Check
     Ok(Check::new(Some(name.to_owned()), ask))
 }
 
-/// `[METHOD] PORT/PATH [TEXT]`
+/// Reads `[METHOD] PORT/PATH [TEXT]`.
 fn request(text: &str) -> Result<HttpCheck, String> {
     let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let (said, place, rest) = if first.starts_with(|c: char| c.is_ascii_digit() || c == ':') {

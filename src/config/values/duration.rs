@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::error::{ConfigError, SettingOrigin};
 
-/// What a text that is no duration is told to be.
+/// The error of a text that is no duration.
 const EXPECTED: &str = "a duration; write it as `90s`, `2m`, `1h30m` or `500ms` (a bare `0` is none)";
 
 /// Reads a duration. The error says what the text should be and goes on after "is not".

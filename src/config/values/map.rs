@@ -36,7 +36,7 @@ pub fn parse_list(origin: &SettingOrigin, text: &str) -> Result<Vec<MapRule>, Co
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| parse(origin, part)).collect()
 }
 
-/// A path within a backup, as [`MapRule::path`] has it. The error goes on after "a rule" or "a path".
+/// Reads a path within a backup, without empty parts and `.`. The error goes on after "a rule" or "a path".
 pub fn within(path: &str) -> Result<String, &'static str> {
     if path.is_empty() {
         return Err("that says which part of the backup; write `.` for all of it");
@@ -49,7 +49,7 @@ pub fn within(path: &str) -> Result<String, &'static str> {
 }
 
 impl MapRule {
-    /// Whether the rule is about this mount of this service, which are named as in a rule for a strategy.
+    /// Whether the rule is about this mount of this service.
     pub fn applies(&self, service: &ServiceName, mount: &Mount) -> bool {
         place::is_service(self.service.as_deref(), service) && place::is_mount(&self.mount, service, mount)
     }

@@ -6,11 +6,7 @@ use crate::model::partition::{Partition, Sharing};
 
 const WANTED: &str = "a partition such as `slice:1/3` or `hash:2/5`, counted from 1";
 
-/// Reads a partition.
-///
-/// # Errors
-///
-/// When it is none, or the part is not one of those there are.
+/// Reads a partition. Parts count from 1; a part beyond the last is an error that names `origin`.
 pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Partition, ConfigError> {
     let wrong = || ConfigError::value(origin, text, WANTED);
     let (sharing, part) = text.trim().split_once(':').ok_or_else(wrong)?;
@@ -28,12 +24,8 @@ pub fn parse(origin: &SettingOrigin, text: &str) -> Result<Partition, ConfigErro
     Ok(Partition { sharing, index, total })
 }
 
-/// The part that a CI system gives to this job: GitLab sets both variables for a job with `parallel:`, and the total
-/// alone, as 1, for any other.
-///
-/// # Errors
-///
-/// When only one of the two says something, or they do not fit.
+/// The part that GitLab gives to this job. GitLab sets both variables for a job with `parallel:`, and only the total,
+/// as 1, for other jobs: then there is no partition.
 pub fn of_ci(env: &Environment) -> Result<Option<Partition>, ConfigError> {
     let (Some(index), Some(total)) = (env.get("CI_NODE_INDEX"), env.get("CI_NODE_TOTAL")) else { return Ok(None) };
     parse(&SettingOrigin::Variable("CI_NODE_INDEX"), &format!("slice:{index}/{total}")).map(Some)

@@ -6,7 +6,7 @@
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::service::ServiceName;
 
-/// The service, if one is named, and the mount without a trailing slash, as Docker has it; `None` when no mount is
+/// Reads the service, if one is named, and the mount without a trailing slash, as Docker has it. `None`: no mount is
 /// named.
 pub fn parse(text: &str) -> Option<(Option<String>, String)> {
     let (service, mount) = split(text.trim());
@@ -16,12 +16,12 @@ pub fn parse(text: &str) -> Option<(Option<String>, String)> {
     Some((service.map(str::to_owned), bare(mount).to_owned()))
 }
 
-/// A mount without the trailing slash with which people write folders.
+/// Cuts the trailing slash with which people write folders.
 pub fn bare(mount: &str) -> &str {
     if mount.len() > 1 { mount.trim_end_matches('/') } else { mount }
 }
 
-/// Whether `named` is this service, with or without its stack; one that is not named is any.
+/// Whether `named` is this service, with or without its stack. `None` is any service.
 pub fn is_service(named: Option<&str>, service: &ServiceName) -> bool {
     named.is_none_or(|named| named == service.service || named == service.to_string())
 }

@@ -1,4 +1,4 @@
-//! The forms of reports: their names, their flags and their files; and the CI systems that are told in their own way.
+//! The forms of reports with their names, flags and files, and the CI systems that Rehearsa has output for.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// All of them.
+    /// All forms.
     pub const ALL: [Form; 9] = [
         Form::Junit,
         Form::Json,
@@ -41,7 +41,7 @@ impl Form {
         Form::Badge,
     ];
 
-    /// What people call it.
+    /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
             Form::Junit => "JUnit",
@@ -56,7 +56,7 @@ impl Form {
         }
     }
 
-    /// The flag that asks for it.
+    /// The flag of the form.
     pub fn flag(self) -> &'static str {
         match self {
             Form::Junit => "--junit",
@@ -71,7 +71,7 @@ impl Form {
         }
     }
 
-    /// Its file in the folder of all reports.
+    /// The file name in the folder of all reports.
     pub fn file(self) -> &'static str {
         match self {
             Form::Junit => "junit.xml",
@@ -87,17 +87,17 @@ impl Form {
     }
 }
 
-/// Whose dialect of JUnit XML is written.
+/// A dialect of JUnit XML.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum JunitFlavor {
-    /// With everything that common readers take.
+    /// Everything that common readers understand.
     #[default]
     Default,
-    /// With nothing that Jenkins' strict schema refuses.
+    /// Nothing that Jenkins' strict schema refuses.
     Jenkins,
 }
 
-/// The version that a TAP stream is headed with.
+/// The version in the head of a TAP stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TapVersion {
     /// 13, which every reader takes.
@@ -107,7 +107,7 @@ pub enum TapVersion {
     V14,
 }
 
-/// A CI system that is told in its own way.
+/// A CI system that Rehearsa has output for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ci {
     /// GitHub Actions: annotations, and a summary if the step has a file for it.
@@ -128,7 +128,7 @@ pub enum Ci {
     GitLab,
 }
 
-/// The CI system that was asked for.
+/// The choice of a CI system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CiChoice {
     /// The one that the environment shows.
@@ -145,7 +145,7 @@ pub enum CiChoice {
 }
 
 impl CiChoice {
-    /// The CI system to tell. Gitea says that it is GitHub too, so it is looked for first.
+    /// Finds the CI system. Gitea also sets the variables of GitHub, so Gitea is looked for first.
     pub fn resolve(self, env: &Environment) -> Option<Ci> {
         let is_set = |name: &str| env.get(name).is_some_and(|value| value != "false");
         let path = |name: &str| env.get(name).map(PathBuf::from);

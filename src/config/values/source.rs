@@ -1,7 +1,7 @@
 //! Sources as people write them: `tar:backups/app-*.tar.gz`, `tar:-`, `dir:/mnt/backup`, `daemon:/srv/backup`.
 //!
-//! Which kinds there are, and what may follow the colon of each, is the table in [`crate::model::source_kind`]. `live`,
-//! and the names that a plan file gives to its sources, are words of whoever calls.
+//! The kinds, and what may follow the colon of each, are the table in [`crate::model::source_kind`]. The caller handles
+//! `live` and the names of the plan file's sources.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::config::error::{ConfigError, SettingOrigin};
 use crate::model::source::{SourceLocation, SourcePlace};
 use crate::model::source_kind::{LocationSyntax, SourceKind};
 
-/// Backup programs and file systems whose own format is not read yet.
+/// Backup programs and file systems whose own format Rehearsa cannot read.
 const NOT_YET: [&str; 10] =
     ["restic", "borg", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
-/// Whether the text is meant as a source, be it a wrong one, and not as a name that a plan file gives to a source.
+/// Whether the text is meant as a source, right or wrong, and not as the name of a source of the plan file.
 pub fn is_written_out(text: &str) -> bool {
     text.is_empty()
         || text.contains([':', '/'])
@@ -83,7 +83,7 @@ fn has_pattern(folder: Option<&Path>) -> bool {
     folder.is_some_and(|folder| folder.to_string_lossy().contains(['*', '?']))
 }
 
-/// What is said of a source without a kind before it.
+/// The error of a source without a kind.
 fn without_kind(text: &str) -> String {
     if text.is_empty() {
         return format!("a source; there are {}", SourceKind::all_forms());

@@ -29,7 +29,7 @@ pub fn parse(origin: &SettingOrigin, text: &str) -> Result<StrategyRule, ConfigE
     Ok(StrategyRule { service, mount, strategy })
 }
 
-/// The strategy of this name; the error is a hint.
+/// The strategy of this name; the error suggests known names.
 pub fn named(name: &str) -> Result<Strategy, String> {
     let name = name.trim().to_lowercase();
     if let Some((_, strategy)) = Strategy::NAMES.iter().find(|(known, _)| *known == name) {

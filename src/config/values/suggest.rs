@@ -1,6 +1,6 @@
-//! "Did you mean …": the known names that are nearest to one that is not known.
+//! Suggests the known names that are nearest to an unknown one.
 
-/// The known names nearest to `wanted`, best first, at most three; none when nothing is near.
+/// The known names nearest to `wanted`: best first, at most three, none when nothing is near.
 pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = wanted.to_lowercase();
     let mut scored: Vec<(f64, &str)> = known
@@ -20,7 +20,7 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Ve
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// Of `stack::service` the service counts: it is what people type, and a stack's services share the rest.
+/// Compares the services of `stack::service` by themselves: services of one stack share the rest of the name.
 fn similarity(wanted: &str, candidate: &str) -> f64 {
     match (wanted.rsplit_once("::"), candidate.rsplit_once("::")) {
         (Some((stack, service)), Some((other_stack, other))) => {
@@ -31,7 +31,7 @@ fn similarity(wanted: &str, candidate: &str) -> f64 {
     }
 }
 
-/// `did you mean a, b or c?`, or nothing when nothing is near.
+/// `did you mean a, b or c?`; `None` when nothing is near.
 pub fn suggestion<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near: Vec<String> = nearest(wanted, known).into_iter().map(|name| format!("`{name}`")).collect();
     let (last, rest) = near.split_last()?;

@@ -1,4 +1,4 @@
-//! Values that are written as a text, as types that serde reads: from the plan file, a label, a variable or a flag.
+//! Types of values that are written as a text. Serde reads them from the plan file, a label, a variable or a flag.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use super::{count, duration, size};
 
 /// A value that is read from a text.
 pub trait TextValue: Sized {
-    /// What to write, for the error about a value of another kind, such as a list.
+    /// An example, for the error about a value of another kind, such as a list.
     const EXAMPLE: &'static str;
     /// A number may stand for its text: `0` is as good as `"0"`.
     const TAKES_NUMBERS: bool;
@@ -19,7 +19,7 @@ pub trait TextValue: Sized {
     fn read(text: &str) -> Result<Self, String>;
 }
 
-/// Reads a value from what serde has.
+/// Deserializes a value from its text.
 pub fn deserialize<'de, T: TextValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(TextVisitor(PhantomData))
 }
@@ -46,7 +46,7 @@ impl<T: TextValue> Visitor<'_> for TextVisitor<T> {
     }
 }
 
-/// Makes a sentence of what a text should be: the value and what it is not.
+/// Makes a sentence of an error that says what the text should be.
 pub fn sentence<T>(text: &str, read: Result<T, String>) -> Result<T, String> {
     read.map_err(|expected| format!("`{text}` is not {expected}"))
 }
