@@ -2,7 +2,7 @@
 //!
 //! A setting of a service that is one value stands in [`ServiceValues`]: its entry makes the field, the key of the plan
 //! file, the label and the variable. What else a setting needs is its flag (`cli::args`), its merged value
-//! (`model::settings`) and the line in [`super::resolve`] that merges it. All other settings are rows of [`OTHERS`].
+//! (`model::settings`) and the line in [`super::resolve`] that merges it. All other settings are rows of `OTHERS`.
 //! Labels, variables and suggestions are read from here, and the table of docs/settings.md is written from here
 //! (`ci/generate`).
 
