@@ -135,8 +135,8 @@ pub struct CreatedWorker {
 }
 
 impl CreatedWorker {
-    /// Creates the container (`name`) and attaches to it. The engine looks up the container's network when it starts the
-    /// container: the network may be created meanwhile.
+    /// Creates the container (`name`) and attaches to it. The engine looks up the container's network when it starts
+    /// the container: the network may be created meanwhile.
     pub async fn create(
         daemon: &Daemon,
         image: &WorkerImage,

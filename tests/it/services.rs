@@ -124,7 +124,7 @@ fn a_mount_that_is_left_empty_keeps_its_owner_and_a_file_stays_a_file() {
 fn a_green_service_whose_volume_is_empty_is_told_to_say_nothing_of_its_data() {
     let live = service("broken").volume("/mounted").rehearsed_as("exec behave healthy").start();
     let rehearsal = rehearse(&[&live.name], &[]);
-    is_green_without_data(&rehearsal, &format!("volume {} at /mounted holds none", live.first_volume()));
+    is_green_without_data(&rehearsal, &format!("volume {} at /mounted holds no file", live.first_volume()));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Tests of the JUnit report with foreign readers: it is well-formed at every moment, and Jenkins' flavour fits Jenkins'
-//! schema.
+//! Tests of the JUnit report with foreign readers: it is well-formed at every moment, and Jenkins' flavour fits
+//! Jenkins' schema.
 
 use std::process::Command;
 
