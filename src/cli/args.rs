@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::choices::{ColorChoice, TestFormat};
+use super::choices::{ColorChoice, TestFormat, TextOrJson};
 use crate::config::resolve::Flags;
 use crate::model::event::NoTests;
 
@@ -341,16 +341,6 @@ pub struct PlanArgs {
     /// Do not measure the mounts; otherwise a worker starts and reads them
     #[arg(long, help_heading = "Output")]
     pub no_sizes: bool,
-}
-
-/// For people or for programs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum TextOrJson {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// `rehearsa inspect`.

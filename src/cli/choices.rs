@@ -1,4 +1,4 @@
-//! Values of flags about the look of the output: the format of the listing, and colour.
+//! Values of flags about the look of the output: formats, and colour.
 
 use clap::ValueEnum;
 
@@ -13,6 +13,16 @@ pub enum TestFormat {
     /// One character a service.
     Terse,
     /// One JSON event a line.
+    Json,
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
     Json,
 }
 

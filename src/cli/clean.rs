@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::args::{CleanArgs, Global, TextOrJson};
+use super::args::{CleanArgs, Global};
+use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::{console, identity, runtime};

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::args::{ExplainArgs, TextOrJson};
+use super::args::ExplainArgs;
+use super::choices::TextOrJson;
 use super::console;
 use super::exit::Failure;
 use crate::config::values::suggest::suggestion;

@@ -1,6 +1,7 @@
 //! `rehearsa inspect`: a service's configuration as read from its live container, free of secrets.
 
-use super::args::{Global, InspectArgs, TextOrJson};
+use super::args::{Global, InspectArgs};
+use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::inspect_view::{self, InspectView};

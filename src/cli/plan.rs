@@ -1,7 +1,8 @@
 //! `rehearsa plan`: what `test` would do, for people or for programs. To measure sizes it starts a worker that only
 //! reads; it creates nothing else.
 
-use super::args::{Global, PlanArgs, TextOrJson};
+use super::args::{Global, PlanArgs};
+use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::prepare::{Host, Prepared, find_services, prepare, with_settings};

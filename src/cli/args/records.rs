@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ColorChoice, ReportArgs, TextOrJson};
+use super::reports::ReportArgs;
+use crate::cli::choices::{ColorChoice, TextOrJson};
 
 /// `rehearsa report`.
 #[derive(Debug, Clone, Args)]

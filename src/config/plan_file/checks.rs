@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::tables::{Secret, Words};
+use super::secret::{Secret, Words};
 use crate::config::values::check::{file, method, path, pattern, pointer, port, sha256, shell};
 use crate::config::values::text::{Bytes, TextValue, Timeout, text_values};
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::checks::{CheckTable, Header, HttpTable};
 use super::document::Document;
+use super::entries::{PlanFile, ServiceEntry, SourceEntry};
 use super::reader::{Located, Pair};
-use super::tables::{Load, Mount, NoEgress, PlanTables, Secret, Service, ServiceTable, Source, SourceName};
-use super::{PlanFile, ServiceEntry, SourceEntry};
+use super::secret::Secret;
+use super::tables::{Load, Mount, NoEgress, PlanTables, Service, ServiceTable, Source, SourceName};
 use crate::config::error::{ConfigError, SettingOrigin};
 use crate::config::overrides::{EmptyRule, Overrides, SnapshotSelector, SourceRef};
 use crate::config::values::suggest::suggestion;

@@ -6,16 +6,18 @@
 
 mod checks;
 mod document;
+mod entries;
 mod interpret;
 mod reader;
 mod remarks;
 #[cfg(test)]
 mod schema;
+mod secret;
 mod tables;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use entries::{PlanFile, ServiceEntry, SourceEntry};
 pub use interpret::unknown_source;
 
 use document::Document;
@@ -25,54 +27,12 @@ use super::error::{ConfigError, ConfigErrors, SettingOrigin};
 use super::overrides::Overrides;
 use crate::model::environment::Environment;
 use crate::model::service::ServiceName;
-use crate::model::source::SourceSpec;
 
 /// The plan file's JSON Schema, for editors and checkers.
 pub const SCHEMA: &str = include_str!("rehearsa.schema.json");
 
 /// The name of the plan file in the working directory.
 pub const NAME: &str = "rehearsa.toml";
-
-/// A plan file. The default sets nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlanFile {
-    /// The file; `None`: there is none.
-    pub path: Option<PathBuf>,
-    /// Sources by their names.
-    pub sources: BTreeMap<String, SourceEntry>,
-    /// Sources written out where a name could stand.
-    pub written_out: Vec<SourceEntry>,
-    /// Settings of every service.
-    pub all: Overrides,
-    /// Settings of the services of a stack.
-    pub stacks: BTreeMap<String, ServiceEntry>,
-    /// Settings of a service, by its full name.
-    pub services: BTreeMap<String, ServiceEntry>,
-}
-
-/// A source and where it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceEntry {
-    /// Where its place is written.
-    pub origin: SettingOrigin,
-    /// Where the place of its passphrase is written.
-    pub passphrase: Option<SettingOrigin>,
-    /// Where its file of private keys is written.
-    pub identity: Option<SettingOrigin>,
-    /// The source.
-    pub spec: SourceSpec,
-}
-
-/// The table of a service or a stack.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ServiceEntry {
-    /// The heading.
-    pub origin: SettingOrigin,
-    /// The settings.
-    pub overrides: Overrides,
-    /// The named mounts, and where each stands.
-    pub mounts: Vec<(String, SettingOrigin)>,
-}
 
 impl PlanFile {
     /// Reads the file that a flag or REHEARSA_PLAN names, else [`NAME`] in the working directory if it exists.

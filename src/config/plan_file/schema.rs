@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::checks::{Header, JsonValue, LogPatterns, LogTable};
 use super::reader::{Located, Pair};
-use super::tables::{MountStrategy, NoEgress, PlanTables, Secret, SkipReason};
+use super::secret::Secret;
+use super::tables::{MountStrategy, NoEgress, PlanTables, SkipReason};
 use crate::model::mount::Strategy;
 
 /// The schema of the types in [`super::tables`].

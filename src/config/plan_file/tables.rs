@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use super::checks::CheckTable;
 use super::reader::{Located, Pair, keys_of};
+use super::secret::{Secret, Words, not_empty};
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::Skip;
 use crate::config::values::text::{TextValue, text_values};
@@ -54,31 +55,6 @@ pub struct Source {
     pub passphrase: Option<Located<Secret>>,
     /// A file with private keys (age identities).
     pub identity: Option<Located<KeyFile>>,
-}
-
-/// Where a secret is found.
-#[derive(Debug)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "lowercase"))]
-pub enum Secret {
-    /// The first line of this file.
-    File(Located<Words>),
-    /// This environment variable.
-    Env(VariableName),
-    /// The first line that this command prints; the shell runs it.
-    Command(Words),
-}
-
-/// The keys of a secret, of which one is there.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "where the secret is found, never the secret itself: { file = \"/run/secrets/backup\" }, \
-                 { env = \"NAME\" } or { command = \"pass show backup\" }"
-)]
-pub struct SecretKeys {
-    file: Option<Located<Words>>,
-    env: Option<VariableName>,
-    command: Option<Words>,
 }
 
 /// A service, or the services of a stack.
@@ -140,10 +116,6 @@ text_values! {
         text { "minLength": 1 }, "a snapshot's name, or \"latest\"";
     /// A file with keys.
     KeyFile(String) = key_file, text {}, KEY_FILE;
-    /// The name of an environment variable.
-    VariableName(String) = variable, text {}, "the name of an environment variable";
-    /// A text that is not blank.
-    Words(String) = |text| not_empty(text, "this is empty; write a text"), text { "minLength": 1 }, "a text";
     /// A path within a backup.
     BackupPath(String) = |text| map::within(text.trim()).map_err(|expected| format!("this is not a path {expected}")),
         text { "minLength": 1 }, "a path within the backup";
@@ -168,10 +140,6 @@ impl<'de> Deserialize<'de> for MountStrategy {
     }
 }
 
-fn not_empty(text: &str, otherwise: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err(otherwise.to_owned()) } else { Ok(text.to_owned()) }
-}
-
 const KEY_FILE: &str = "the path of a file with keys, as \"~/.config/age/key.txt\"";
 
 fn key_file(text: &str) -> Result<String, String> {
@@ -179,31 +147,6 @@ fn key_file(text: &str) -> Result<String, String> {
         return Err(format!("a key is never written into the plan file; write {KEY_FILE}"));
     }
     Ok(text.to_owned())
-}
-
-/// The text is not repeated: it may be the secret.
-fn variable(text: &str) -> Result<String, String> {
-    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if text.is_empty() || !is_name || text.starts_with(|c: char| c.is_ascii_digit()) {
-        let what = "this is no name of an environment variable; the secret itself is never written into the plan file";
-        return Err(what.to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match SecretKeys::deserialize(deserializer)? {
-            SecretKeys { file: Some(path), env: None, command: None } => Ok(Secret::File(path)),
-            SecretKeys { file: None, env: Some(name), command: None } => Ok(Secret::Env(name)),
-            SecretKeys { file: None, env: None, command: Some(command) } => Ok(Secret::Command(command)),
-            SecretKeys { file: None, env: None, command: None } => Err(D::Error::custom(
-                "this does not say where the secret is found; write { file = \"/run/secrets/backup\" }, \
-                 { env = \"NAME\" } or { command = \"pass show backup\" }",
-            )),
-            _ => Err(D::Error::custom("only one place can be where the secret is found; keep one of the keys")),
-        }
-    }
 }
 
 /// Why a service is skipped, or that it is not.

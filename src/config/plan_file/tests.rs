@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::checks::{ExecCheck, FileCheck, HttpTable, LogCheck, LogTable, SqlCheck, SqliteCheck, TcpCheck};
 use super::reader::keys_of;
-use super::tables::{Load, Mount as MountTable, SecretKeys, Service, Source, Top};
+use super::secret::SecretKeys;
+use super::tables::{Load, Mount as MountTable, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
@@ -16,7 +17,7 @@ use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
 use crate::model::settings::StrategyRule;
-use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace};
+use crate::model::source::{Keys, MapRule, SecretPlace, SourcePlace, SourceSpec};
 use crate::model::source_kind::SourceKind;
 
 fn project(path: &str) -> PathBuf {

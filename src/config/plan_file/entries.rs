@@ -1,0 +1,49 @@
+//! A plan file that has been read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::config::error::SettingOrigin;
+use crate::config::overrides::Overrides;
+use crate::model::source::SourceSpec;
+
+/// A plan file. The default sets nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlanFile {
+    /// The file; `None`: there is none.
+    pub path: Option<PathBuf>,
+    /// Sources by their names.
+    pub sources: BTreeMap<String, SourceEntry>,
+    /// Sources written out where a name could stand.
+    pub written_out: Vec<SourceEntry>,
+    /// Settings of every service.
+    pub all: Overrides,
+    /// Settings of the services of a stack.
+    pub stacks: BTreeMap<String, ServiceEntry>,
+    /// Settings of a service, by its full name.
+    pub services: BTreeMap<String, ServiceEntry>,
+}
+
+/// A source and where it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceEntry {
+    /// Where its place is written.
+    pub origin: SettingOrigin,
+    /// Where the place of its passphrase is written.
+    pub passphrase: Option<SettingOrigin>,
+    /// Where its file of private keys is written.
+    pub identity: Option<SettingOrigin>,
+    /// The source.
+    pub spec: SourceSpec,
+}
+
+/// The table of a service or a stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceEntry {
+    /// The heading.
+    pub origin: SettingOrigin,
+    /// The settings.
+    pub overrides: Overrides,
+    /// The named mounts, and where each stands.
+    pub mounts: Vec<(String, SettingOrigin)>,
+}
