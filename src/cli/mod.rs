@@ -59,7 +59,10 @@ pub fn main() -> ProcessExit {
     if args.get(1).is_some_and(|verb| verb == "worker") {
         return crate::worker::main(args.split_off(2));
     }
-    let env = environment();
+    let env = match environment() {
+        Ok(env) => env,
+        Err(failure) => return finish(Err(failure), &Environment::default()),
+    };
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -88,7 +91,10 @@ pub fn harness() -> ProcessExit {
     if args.get(1).is_some_and(|verb| verb == "worker") {
         return crate::worker::main(args.split_off(2));
     }
-    let env = environment();
+    let env = match environment() {
+        Ok(env) => env,
+        Err(failure) => return finish(Err(failure), &Environment::default()),
+    };
     let harness = match HarnessArgs::try_parse_from(args) {
         Ok(harness) => harness,
         Err(error) => return usage(&error),
@@ -106,11 +112,25 @@ pub fn finish(result: Result<ExitCode, Failure>, env: &Environment) -> ProcessEx
     ProcessExit::from(exit.number())
 }
 
-/// The real environment; variables that are not UTF-8 are left out.
-pub fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+/// The real environment. A variable of Rehearsa's own that is not UTF-8 is an error, since a run without its value would
+/// be another run than the one that was asked for; any other such variable is left out.
+fn environment() -> Result<Environment, Failure> {
+    read_environment(std::env::vars_os())
+}
+
+fn read_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Environment, Failure> {
+    let mut read = Vec::new();
+    for (name, value) in variables {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => read.push((name, value)),
+            Err(_) if name.starts_with("REHEARSA_") => {
+                return Err(Failure::usage(format!("{name} is not UTF-8 text, so its value cannot be read")));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(read.into_iter().collect())
 }
 
 /// Help and version go to standard output with code 0, errors to standard error with code 2.
@@ -149,4 +169,22 @@ pub fn start_logging(global: &Global, env: &Environment) {
 /// variables of all containers. No level and no REHEARSA_LOG shows it.
 fn may_be_shown(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::INFO || !metadata.target().starts_with("bollard")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_text_is_refused_if_it_is_a_setting() {
+        let variable = |name: &str| (OsString::from(name), OsString::from_vec(b"tar:/backup/caf\xe9.tar".to_vec()));
+        let home = (OsString::from("HOME"), OsString::from("/home/me"));
+        let env = read_environment([variable("LS_COLORS"), home].into_iter()).unwrap();
+        assert_eq!((env.get("HOME"), env.get("LS_COLORS")), (Some("/home/me"), None));
+        let failure = read_environment([variable("REHEARSA_FROM")].into_iter()).unwrap_err();
+        assert!(failure.render(false).contains("REHEARSA_FROM is not UTF-8 text"), "{}", failure.render(false));
+    }
 }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{PATIENCE, rehearsa, text};
 
 async fn daemon() -> Daemon {
-    let endpoint = Endpoint::resolve(&ConnectionArgs::default(), &rehearsa::cli::environment());
+    let endpoint = Endpoint::resolve(&ConnectionArgs::default(), &std::env::vars().collect());
     let endpoint = endpoint.unwrap_or_else(|failure| panic!("{}", failure.render(false)));
     endpoint.connect().await.unwrap_or_else(|failure| panic!("{}", failure.render(false)))
 }
