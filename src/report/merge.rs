@@ -152,11 +152,12 @@ pub fn merge(records: Vec<(String, RunRecord)>) -> Result<MergedRun, MergeError>
 
 /// The begin of the merged run.
 fn run_started(jobs: &[Job]) -> Fact {
-    // Parts of one run see one host and filter out the same services; independent jobs each filter out their own.
-    let filtered_out = |is_part: bool| {
-        let jobs = jobs.iter().filter(move |job| job.outcome.partition.is_some() == is_part);
-        jobs.map(|job| job.outcome.filtered_out)
-    };
+    // A part counts the services of the other parts among those that it filters out: all parts of a run see the same
+    // services. Independent jobs each filter out their own.
+    let (parts, others): (Vec<&Job>, Vec<&Job>) = jobs.iter().partition(|job| job.outcome.partition.is_some());
+    let seen = parts.iter().map(|job| job.outcome.filtered_out + job.outcome.cases.len()).max().unwrap_or(0);
+    let selected: usize = parts.iter().map(|job| job.outcome.cases.len()).sum();
+    let filtered_out = seen.saturating_sub(selected) + others.iter().map(|job| job.outcome.filtered_out).sum::<usize>();
     let strictest = [NoTests::Fail, NoTests::Warn, NoTests::Pass];
     let no_tests = strictest.into_iter().find(|meaning| jobs.iter().any(|job| job.outcome.no_tests == *meaning));
     Fact::RunStarted {
@@ -164,7 +165,7 @@ fn run_started(jobs: &[Job]) -> Fact {
         version: list_distinct(jobs.iter().map(|job| &*job.outcome.version)),
         engine: list_distinct(jobs.iter().map(|job| &*job.outcome.engine)),
         cases: order_cases(jobs),
-        filtered_out: filtered_out(true).max().unwrap_or(0) + filtered_out(false).sum::<usize>(),
+        filtered_out,
         threads: jobs.iter().map(|job| job.outcome.threads).sum(),
         partition: None,
         no_tests: no_tests.unwrap_or_default(),
