@@ -330,6 +330,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
                 let own = self.entries().filter(|entry| keys.contains(&entry.key));
                 visitor.visit_map(Entries { rest: own, value: None })
             }
+            // Serde would take a list for the fields in their order.
+            (DeValue::Array(_), _) => Err(Mistake::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
