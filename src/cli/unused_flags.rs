@@ -25,8 +25,9 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
     let flags = args.backup.given();
     let is_restored = plan.stacks.iter().flat_map(|stack| &stack.services).any(|service| service.source.is_some());
     (!is_restored && !flags.is_empty()).then(|| {
+        let verb = if flags.len() == 1 { "has" } else { "have" };
         format!(
-            "{} has no effect, as no service of this run restores from a backup; --from names the backup",
+            "{} {verb} no effect, as no service of this run restores from a backup; --from names the backup",
             flags.join(", ")
         )
     })
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(
             without_backup(&of(mounts(), None), &args).as_deref(),
             Some(
-                "--map, --allow-empty has no effect, as no service of this run restores from a backup; --from names \
+                "--map, --allow-empty have no effect, as no service of this run restores from a backup; --from names \
                  the backup"
             )
         );

@@ -11,7 +11,7 @@ mod page;
 
 use serde::Deserialize;
 
-use super::values::text::{Bytes, Count, Memory, TimeSpan, Timeout};
+use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 
 /// A setting and the places where it can be written. An empty text or list: not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ service_values! {
         example: "\"2GiB\"",
     }
     /// The most processes of a service without a limit of its own; 0 for the default
-    pids: Count {
+    pids: Processes {
         flag: "--pids N",
         variables: &["REHEARSA_PIDS"],
         label: "rehearsa.pids",

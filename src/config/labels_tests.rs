@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::declared::ServiceValues;
-use crate::config::values::text::{Bytes, Count, Memory, TimeSpan, Timeout};
+use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::dump::LoadOptions;
 
 const FLAG: SettingOrigin = SettingOrigin::Flag("--flag");
@@ -51,7 +51,7 @@ fn every_known_label_is_understood() {
         settle: Some(TimeSpan(Duration::ZERO)),
         max_copy: Some(Bytes(1 << 30)),
         memory: Some(Memory(512 << 20)),
-        pids: Some(Count(100)),
+        pids: Some(Processes(100)),
         max_entries: Some(Count(1000)),
         max_age: Some(TimeSpan(Duration::from_secs(26 * 3600))),
         max_rto: Some(TimeSpan(Duration::from_secs(600))),

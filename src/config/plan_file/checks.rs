@@ -194,7 +194,7 @@ text_values! {
     /// A path of a request.
     RequestPath(String) = path, text { "pattern": "^/" }, "\"/notes\"";
     /// A port.
-    Port(u16) = port, text_or_number {}, "8080";
+    Port(u16) = port, text_or_number { "minimum": 0 }, "8080";
     /// A method of HTTP.
     Method(String) = method, text {}, "\"GET\"";
     /// The name of a header.
@@ -208,9 +208,9 @@ text_values! {
     /// An exit code.
     ExitCode(i64) = number, text_or_number {}, "0";
     /// A status of HTTP.
-    Status(u16) = number, text_or_number {}, "200";
+    Status(u16) = number, text_or_number { "minimum": 0 }, "200";
     /// A number of rows.
-    RowCount(u64) = number, text_or_number {}, "1";
+    RowCount(u64) = number, text_or_number { "minimum": 0 }, "1";
 }
 
 fn query(text: &str) -> Result<String, String> {

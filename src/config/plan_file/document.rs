@@ -35,7 +35,11 @@ impl<'a> Document<'a> {
                 is_toml = false;
                 self.syntax_error(at, mistake.message())
             };
-            errors.push(ConfigError::Entry { origin: self.origin(at, None), what });
+            let error = ConfigError::Entry { origin: self.origin(at, None), what };
+            // The parser names some mistakes once for each table that they stop.
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
         }
         (is_toml.then(|| DeValue::Table(table.into_inner())), errors)
     }
@@ -46,6 +50,9 @@ impl<'a> Document<'a> {
         let line = self.text[start..].lines().next().unwrap_or("").trim();
         if line.starts_with('[') && line.contains("::") && !line.contains(['"', '\'']) {
             return format!("{message}; a name with `::` is written in quotes, as in [services.\"media::jellyfin\"]");
+        }
+        if line.starts_with("[source.") || line == "[source]" {
+            return format!("{message}; the tables of sources are called `sources`, as in [sources.nightly]");
         }
         let value = line.split_once('=').map(|(_, value)| value.trim_start());
         if value.is_some_and(|value| value.starts_with(|c: char| c.is_alphanumeric() || "~/.".contains(c))) {

@@ -11,7 +11,7 @@ use super::tables::{Load, Mount as MountTable, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
-use crate::config::values::text::{Bytes, Count, Memory, TimeSpan, Timeout};
+use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
@@ -201,7 +201,7 @@ fn every_key_is_understood() {
             max_copy: Some(Bytes(20 << 30)),
             max_entries: Some(Count(20_000_000)),
             memory: Some(Memory(2 << 30)),
-            pids: Some(Count(1000)),
+            pids: Some(Processes(1000)),
             max_age: Some(TimeSpan(Duration::from_secs(26 * 3600))),
             max_rto: Some(TimeSpan(Duration::from_secs(600))),
             control: Some(true),
@@ -226,7 +226,7 @@ fn every_key_is_understood() {
             max_copy: Some(Bytes(0)),
             max_entries: Some(Count(0)),
             memory: Some(Memory(512 << 20)),
-            pids: Some(Count(0)),
+            pids: Some(Processes(0)),
             max_age: Some(TimeSpan(Duration::ZERO)),
             max_rto: Some(TimeSpan(Duration::from_secs(1800))),
             control: None,
@@ -318,6 +318,26 @@ fn what_is_not_on_the_host_is_told_with_the_nearest_name() {
             "p.toml:6:9: no stack of this host is called `gitea`",
         ]
     );
+}
+
+#[test]
+fn a_list_is_never_taken_for_the_keys_of_a_table_in_their_order() {
+    for entry in ["load = [\"app\", \"psql\"]", "mounts.\"/data\" = [\"x\", \"empty\", true]"] {
+        let text = format!("[services.web]\n{entry}\n");
+        let errors = PlanFile::parse(Path::new("rehearsa.toml"), &text, None).expect_err(entry).to_string();
+        assert!(errors.starts_with("rehearsa.toml:2:") && errors.contains("this is a list; write {"), "{errors}");
+    }
+    let errors = PlanFile::parse(Path::new("rehearsa.toml"), "[[services.web]]\n", None).expect_err("a list");
+    assert!(errors.to_string().contains("this is a list; write a table"), "{errors}");
+}
+
+#[test]
+fn a_table_of_sources_in_the_singular_is_told_once_and_with_its_name() {
+    let text = "source = \"nightly\"\n\n[source.nightly]\nfrom = \"tar:app.tar\"\n";
+    let errors = PlanFile::parse(Path::new("rehearsa.toml"), text, None).expect_err("it is no TOML").to_string();
+    assert!(errors.starts_with("rehearsa.toml:3:2: "), "{errors}");
+    assert!(errors.contains("as in [sources.nightly]"), "{errors}");
+    assert_eq!(errors.matches("rehearsa.toml:").count(), 1, "{errors}");
 }
 
 #[test]

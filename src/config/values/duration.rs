@@ -18,7 +18,7 @@ pub fn read(text: &str) -> Result<Duration, String> {
     }
     let has_no_unit = !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit());
     Err(if has_no_unit {
-        format!("a duration as long as it has no unit; write `{trimmed}s` for seconds or `{trimmed}m` for minutes")
+        format!("a duration: it has no unit; write `{trimmed}s`, `{trimmed}m` or `{trimmed}h`")
     } else {
         EXPECTED.to_owned()
     })
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_bare_number_is_asked_for_its_unit() {
         let error = parse(&FLAG, "120").expect_err("no unit").to_string();
-        assert!(error.contains("write `120s` for seconds or `120m` for minutes"), "{error}");
+        assert!(error.contains("write `120s`, `120m` or `120h`"), "{error}");
     }
 
     #[test]

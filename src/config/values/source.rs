@@ -92,9 +92,9 @@ fn without_kind(text: &str) -> String {
         return unknown_kind(text);
     }
     if let Some(kind) = SourceKind::of_file_name(text) {
-        return format!("a source until it says what kind; write `{}:{text}`", kind.name());
+        return format!("a source: its kind is missing; write `{}:{text}`", kind.name());
     }
-    format!("a source until it says what kind; write `dir:{text}` for a folder or `tar:{text}` for an archive")
+    format!("a source: its kind is missing; write `dir:{text}` for a folder or `tar:{text}` for an archive")
 }
 
 fn unknown_kind(name: &str) -> String {
@@ -157,11 +157,11 @@ mod tests {
     fn a_bare_path_is_asked_for_its_kind() {
         assert_eq!(
             refused("b/app.tar.zst"),
-            "--from: `b/app.tar.zst` is not a source until it says what kind; write `tar:b/app.tar.zst`"
+            "--from: `b/app.tar.zst` is not a source: its kind is missing; write `tar:b/app.tar.zst`"
         );
         assert_eq!(
             refused("/mnt/backup"),
-            "--from: `/mnt/backup` is not a source until it says what kind; write `dir:/mnt/backup` for a folder or \
+            "--from: `/mnt/backup` is not a source: its kind is missing; write `dir:/mnt/backup` for a folder or \
              `tar:/mnt/backup` for an archive"
         );
     }

@@ -52,7 +52,8 @@ pub fn sentence<T>(text: &str, read: Result<T, String>) -> Result<T, String> {
 }
 
 /// Declares newtypes that are [`TextValue`]s: what each holds, how its text is read, what its JSON Schema says (`text`,
-/// or `text_or_number`, with further keywords), and an example.
+/// `text_or_number`, `text_or_zero`, or `text_with_unit` where no number is right but its error is ours, with further
+/// keywords), and an example.
 macro_rules! text_values {
     ($($(#[doc = $doc:literal])+
     $name:ident($value:ty) = $read:expr, $kind:ident {$($keyword:tt)*}, $example:expr;)+) => {$(
@@ -96,23 +97,33 @@ macro_rules! text_values {
         }
     )+};
     (@takes_numbers text) => { false };
-    (@takes_numbers text_or_number) => { true };
+    (@takes_numbers $kind:ident) => { true };
     (@schema text) => { [("type", serde_json::json!("string"))] };
-    (@schema text_or_number) => {
-        [("type", serde_json::json!(["string", "integer"])), ("minimum", serde_json::json!(0))]
+    (@schema text_with_unit) => { [("type", serde_json::json!("string"))] };
+    (@schema text_or_zero) => {
+        [
+            ("type", serde_json::json!(["string", "integer"])),
+            ("minimum", serde_json::json!(0)),
+            ("maximum", serde_json::json!(0)),
+        ]
     };
+    (@schema text_or_number) => { [("type", serde_json::json!(["string", "integer"]))] };
 }
 pub(crate) use text_values;
 
 text_values! {
     /// A duration; 0 is none.
-    TimeSpan(Duration) = |text| sentence(text, duration::read(text)), text_or_number {}, "\"90s\"";
+    TimeSpan(Duration) = |text| sentence(text, duration::read(text)), text_or_zero {}, "\"90s\"";
     /// A duration that is longer than zero.
-    Timeout(Duration) = |text| sentence(text, duration::read_positive(text)), text_or_number {}, "\"2m\"";
+    Timeout(Duration) = |text| sentence(text, duration::read_positive(text)), text_with_unit {}, "\"2m\"";
     /// A size in bytes.
-    Bytes(u64) = |text| sentence(text, size::read(text)), text_or_number {}, "\"50GiB\"";
+    Bytes(u64) = |text| sentence(text, size::read(text)), text_or_number { "minimum": 0 }, "\"50GiB\"";
     /// A limit of memory in bytes; 0 is the default.
-    Memory(u64) = |text| sentence(text, size::read_memory(text)), text_or_number {}, "\"2GiB\"";
+    Memory(u64) = |text| sentence(text, size::read_memory(text)), text_or_number { "minimum": 0 }, "\"2GiB\"";
     /// A number of things.
-    Count(u64) = |text| sentence(text, count::read(text)), text_or_number {}, "20_000_000";
+    Count(u64) = |text| sentence(text, count::read(text)), text_or_number { "minimum": 0, "pattern": "^[ 0-9_]+$" },
+        "20_000_000";
+    /// A number of processes; 0 is the default.
+    Processes(u64) = |text| sentence(text, count::read_processes(text)),
+        text_or_number { "minimum": 0, "maximum": count::MAX_PROCESSES, "pattern": "^[ 0-9_]+$" }, "4096";
 }
