@@ -150,11 +150,11 @@ impl StackRehearsal {
         if let Some(diagnosis) = &plan.blocked {
             return Err(diagnosis.clone());
         }
-        // The sandbox is built and its data restored while dependencies boot.
-        let (needs, data) = tokio::join!(self.await_needs(plan), self.restore_mounts(plan));
+        // While dependencies boot, the sandbox is built, its isolation is proven and its data is restored.
+        let (needs, data, isolated) = tokio::join!(self.await_needs(plan), self.restore_mounts(plan), self.isolated());
         needs?;
         let (created, mounts) = data?;
-        self.isolated().await?;
+        isolated?;
         if plan.source.is_none() {
             boot::still_live(cx, plan).await?;
         }

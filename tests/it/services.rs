@@ -271,3 +271,15 @@ fn the_live_volume_is_not_what_the_sandbox_writes_to() {
     assert_eq!(live.exec(&["ls", "/mounted"]), "note\nother");
     assert_eq!(docker(&["volume", "inspect", "--format", "{{.Name}}", live.first_volume()]), live.first_volume());
 }
+
+#[test]
+fn the_canary_asks_while_the_data_comes_and_before_anything_boots() {
+    let live = service("broken").volume("/mounted").command(&["healthy"]).file("/mounted/note", "kept\n").start();
+    let rehearsal = rehearse(&[&live.name], &[]);
+    rehearsal.is_green("healthy");
+    let steps = rehearsal.case()["steps"].as_array().unwrap();
+    let first =
+        |kind: &str| steps.iter().position(|step| step["step"] == kind).unwrap_or_else(|| panic!("{rehearsal}"));
+    assert!(first("canary") < first("verify"), "its step begins before the first restore has ended\n{rehearsal}");
+    assert!(first("canary") < first("boot"), "{rehearsal}");
+}
