@@ -112,8 +112,8 @@ pub fn finish(result: Result<ExitCode, Failure>, env: &Environment) -> ProcessEx
     ProcessExit::from(exit.number())
 }
 
-/// The real environment. A variable of Rehearsa's own that is not UTF-8 is an error, since a run without its value would
-/// be another run than the one that was asked for; any other such variable is left out.
+/// The real environment. A variable of Rehearsa's own that is not UTF-8 is an error, since a run without its value
+/// would be another run than the one that was asked for; any other such variable is left out.
 fn environment() -> Result<Environment, Failure> {
     read_environment(std::env::vars_os())
 }

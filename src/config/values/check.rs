@@ -63,8 +63,8 @@ pub fn path(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` is not the path of a request; it must begin with `/`, and other characters than ASCII are written as \
-             `%C3%A9`"
+            "`{text}` is not the path of a request; it must begin with `/`, and other characters than ASCII are \
+             written as `%C3%A9`"
         ))
     }
 }
