@@ -1,6 +1,6 @@
 //! Diagnoses for errors of the engine, the worker or the host. Which code an error gets is decided only here.
 
-use crate::docker::{ContainerState, DockerError, DockerErrorKind};
+use crate::docker::{DockerError, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mask::Mask;
 use crate::model::service::Service;
@@ -87,11 +87,6 @@ pub(super) fn container_diagnosis(error: &DockerError, service: &Service, mask: 
     }
     let diagnosis = docker_diagnosis(error, Code::BootNotStarted, &format!("{doing} the container of {name}"));
     Diagnosis { message: mask.apply(&diagnosis.message), ..diagnosis }
-}
-
-/// The diagnosis code of a container that should run and has ended: out of memory, or exited.
-pub(super) fn exit_code(state: &ContainerState) -> Code {
-    if state.oom_killed { Code::BootOomKilled } else { Code::BootExited }
 }
 
 /// The diagnosis of work that a signal or the global timeout stopped.

@@ -9,7 +9,7 @@ use crate::model::plan::ServicePlan;
 use crate::model::service::ServiceName;
 use crate::plan::isolate::{health_budget, withheld_for_good};
 
-use super::diagnose::{docker_diagnosis, exit_code};
+use super::diagnose::docker_diagnosis;
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
@@ -21,6 +21,11 @@ pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Characters of a healthcheck's output that a diagnosis quotes.
 const PROBE_OUTPUT: usize = 500;
+
+/// The exit code of a process that SIGKILL ended.
+const KILLED: i64 = 137;
+/// How long after its end a service may be reported as killed for memory.
+const LATE_REPORT: Duration = Duration::from_secs(1);
 
 /// A started service of the sandbox.
 #[derive(Clone, Copy)]
@@ -69,10 +74,22 @@ impl<'a> RunningService<'a> {
         Some(self.exited(&state).await)
     }
 
+    /// Whether the kernel killed the ended service for its memory use. The engine learns of the kill and of the end in
+    /// different ways and may report the kill later, so a service that SIGKILL ended gets some time for the report.
+    pub async fn was_out_of_memory(&self, state: &ContainerState) -> bool {
+        if state.oom_killed || state.exit_code != KILLED {
+            return state.oom_killed;
+        }
+        let Ok(watch) = self.cx.run.watch().await else { return false };
+        let mut seen = watch.of(&self.booted.container);
+        let reported = seen.wait_for(|history| history.out_of_memory);
+        matches!(tokio::time::timeout(LATE_REPORT, reported).await, Ok(Ok(_)))
+    }
+
     /// The diagnosis of a service that exited or was killed for its memory use.
     pub async fn exited(&self, state: &ContainerState) -> Diagnosis {
         let (name, seconds) = (self.name(), self.seconds());
-        let code = exit_code(state);
+        let code = if self.was_out_of_memory(state).await { Code::BootOomKilled } else { Code::BootExited };
         let message = match code {
             Code::BootOomKilled => {
                 let own = self.plan.service.limits.memory;

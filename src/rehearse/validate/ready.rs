@@ -204,7 +204,7 @@ async fn start_again_or_give_up(running: RunningService<'_>, goal: &WaitGoal) ->
         Restart::OnFailure => state.exit_code != 0,
         Restart::Always => !matches!(goal, WaitGoal::ExitZero),
     };
-    if state.oom_killed || !again {
+    if !again || running.was_out_of_memory(&state).await {
         return Err(running.exited(&state).await);
     }
     let restarts = booted.restarts.load(Ordering::Relaxed);

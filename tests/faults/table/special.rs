@@ -72,7 +72,8 @@ pub fn too_large_for_the_disk(folder: &Path) -> Rehearsal {
 /// A writer changes a file of this folder until the rehearsal ends.
 fn while_written_to(folder: &Path, rehearse: impl FnOnce() -> Rehearsal) -> Rehearsal {
     let path = folder.join("busy");
-    fs::write(&path, vec![b'x'; 32 << 20]).expect("written");
+    // Large enough for several writes while it is copied, also where others use the machine.
+    fs::write(&path, vec![b'x'; 128 << 20]).expect("written");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
