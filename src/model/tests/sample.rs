@@ -1,5 +1,7 @@
 //! Sample values for tests.
 
+use super::mount::{Mount, MountOrigin, Strategy};
+use super::plan::{DataSource, RestorePlan};
 use super::service::{Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName};
 
 /// A running service that has only a name.
@@ -46,5 +48,20 @@ pub fn service(name: ServiceName) -> Service {
         labels: Vec::new(),
         declared: None,
         name,
+    }
+}
+
+/// A restore of the volume `data`, supplied by this.
+pub fn restore(supply: DataSource) -> RestorePlan {
+    let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+    RestorePlan {
+        mount: Mount { target: "/data".to_owned(), origin, read_only: false },
+        strategy: Strategy::Copy,
+        cases: Vec::new(),
+        max_copy: 0,
+        verify_content: false,
+        ask: None,
+        part: None,
+        supply,
     }
 }

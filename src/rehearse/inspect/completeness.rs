@@ -154,22 +154,8 @@ fn whose(live: &Owners, uid: u32) -> String {
 mod tests {
     use super::*;
     use crate::model::event::Amount;
-    use crate::model::mount::{Mount, MountOrigin, Strategy};
+    use crate::model::sample;
     use crate::model::sampled::Sampled;
-
-    fn plan(supply: DataSource) -> RestorePlan {
-        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
-        RestorePlan {
-            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
-            strategy: Strategy::Copy,
-            cases: Vec::new(),
-            max_copy: 0,
-            verify_content: false,
-            ask: None,
-            part: None,
-            supply,
-        }
-    }
 
     fn few(names: &[&str]) -> Sampled<String> {
         Sampled { first: names.iter().map(|&name| name.to_owned()).collect(), count: names.len() as u64 }
@@ -182,13 +168,13 @@ mod tests {
     #[test]
     fn the_worst_difference_gives_the_code_and_the_others_are_named() {
         let clean = Inventory { entries: 9, metadata: few(&["a: lacks it"]), ..Inventory::default() };
-        assert_eq!(difference(&plan(DataSource::Live), &clean), None);
+        assert_eq!(difference(&sample::restore(DataSource::Live), &clean), None);
         let modes = Inventory { modes: few(&["a: has the mode 0600 instead of 0644"]), ..clean };
-        assert_eq!(difference(&plan(DataSource::Live), &modes).map(|d| d.code), Some(Code::DataPermissions));
+        assert_eq!(difference(&sample::restore(DataSource::Live), &modes).map(|d| d.code), Some(Code::DataPermissions));
         let owners = Inventory { owners: few(&["a: belongs to 0:0 instead of 9:9"]), ..modes };
-        assert_eq!(difference(&plan(DataSource::Live), &owners).map(|d| d.code), Some(Code::DataOwnership));
+        assert_eq!(difference(&sample::restore(DataSource::Live), &owners).map(|d| d.code), Some(Code::DataOwnership));
         let all = Inventory { content: Sampled { first: vec!["b: is missing".to_owned()], count: 3 }, ..owners };
-        let diagnosis = difference(&plan(DataSource::Live), &all).expect("a difference");
+        let diagnosis = difference(&sample::restore(DataSource::Live), &all).expect("a difference");
         assert_eq!(diagnosis.code, Code::RestoreIncomplete);
         for part in ["volume data", "9 entries", "b: is missing and 2 more", "0:0 instead of 9:9", "0600 instead"] {
             assert!(diagnosis.message.contains(part), "{part}: {}", diagnosis.message);
@@ -209,8 +195,9 @@ mod tests {
 
     #[test]
     fn data_that_is_all_of_one_other_user_is_suspected() {
-        let code =
-            |restored: Owners, live: Owners| suspicion(&plan(DataSource::Live), &restored, &live).map(|d| d.code);
+        let code = |restored: Owners, live: Owners| {
+            suspicion(&sample::restore(DataSource::Live), &restored, &live).map(|d| d.code)
+        };
         let live = || owned(999, &[(999, 30), (0, 2)]);
         assert_eq!(code(owned(0, &[(0, 32)]), live()), Some(Code::DataOwnership));
         assert_eq!(code(owned(1000, &[(1000, 32)]), live()), Some(Code::DataOwnership));

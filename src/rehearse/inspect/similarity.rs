@@ -69,21 +69,12 @@ fn listed(names: &BTreeSet<&[u8]>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mount::{Mount, MountOrigin, Strategy};
     use crate::model::plan::{BackupPart, DataSource};
+    use crate::model::sample;
 
     fn judged(rule: MatchRule, live: &[&str], came: &[&str]) -> Similarity {
-        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
-        let plan = RestorePlan {
-            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
-            strategy: Strategy::Copy,
-            cases: Vec::new(),
-            max_copy: 0,
-            verify_content: false,
-            ask: None,
-            part: Some(BackupPart { path: b"volumes/data".to_vec(), rule }),
-            supply: DataSource::Live,
-        };
+        let part = Some(BackupPart { path: b"volumes/data".to_vec(), rule });
+        let plan = RestorePlan { part, ..sample::restore(DataSource::Live) };
         let bytes = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
         judge_similarity(&plan, Some("tar:/b.tar"), &bytes(live), &bytes(came))
     }
