@@ -20,6 +20,7 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
 use crate::rehearse::{RunContext, RunResources};
 use crate::report;
+use crate::worker::client::WorkerImage;
 
 /// Who started the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
+        WorkerImage::read_ahead();
         let prepared = prepare_run(&endpoint, &settings, env, &stop).await?;
         Ok::<_, Failure>((stop, prepared))
     });

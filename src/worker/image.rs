@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 use super::elf;
 use super::error::WorkerError;
 use crate::docker::{ByteStream, Daemon, labels};
+use crate::model::lock::lock;
 
 /// Repository of the image.
 const REPOSITORY: &str = "rehearsa-worker";
@@ -45,39 +47,84 @@ struct Part {
     from: PathBuf,
 }
 
+/// The files that an image is made of, and the hash over them.
+#[derive(Debug)]
+struct Content {
+    parts: Vec<Part>,
+    hash: String,
+}
+
+impl Content {
+    fn read(executable: &Path) -> Result<Content, WorkerError> {
+        let parts = parts(executable)?;
+        let hash = hash(&parts)?;
+        Ok(Content { parts, hash })
+    }
+
+    /// The content of the running executable. A process runs one executable, so it is read once.
+    fn own() -> Result<Arc<Content>, WorkerError> {
+        static OWN: Mutex<Option<Arc<Content>>> = Mutex::new(None);
+        let mut own = lock(&OWN);
+        match &*own {
+            Some(content) => Ok(Arc::clone(content)),
+            None => {
+                // The kernel's link leads to the running file even when it has been replaced or removed since.
+                let content = Arc::new(Content::read(Path::new("/proc/self/exe"))?);
+                Ok(Arc::clone(own.insert(content)))
+            }
+        }
+    }
+}
+
 impl WorkerImage {
-    /// Finds the image of this executable on the engine or imports it; removes older ones that no container uses. `now`
-    /// is the time in Unix seconds.
+    /// Begins to read this executable, in the background: a run needs its hash as soon as it has a plan.
+    pub fn read_ahead() {
+        if cfg!(target_os = "linux") {
+            // An error is told by the call of `ensure` that needs the content.
+            drop(tokio::task::spawn_blocking(Content::own));
+        }
+    }
+
+    /// Finds the image of this executable on the engine or imports it. Older ones that no container uses are removed in
+    /// the background. `now` is the time in Unix seconds.
     pub async fn ensure(daemon: &Daemon, now: i64) -> Result<WorkerImage, WorkerError> {
         if !cfg!(target_os = "linux") {
             let error = Error::new(ErrorKind::Unsupported, "rehearsa must run on Linux to take itself to the engine");
             return Err(failed(Path::new("the executable"), error));
         }
-        // The kernel's link leads to the running file even when it has been replaced or removed since.
-        WorkerImage::ensure_of(daemon, Path::new("/proc/self/exe"), now).await
+        let content = blocking(Content::own).await?;
+        let image = WorkerImage::import(daemon, &content, now).await?;
+        let daemon = daemon.clone();
+        drop(tokio::spawn(async move { prune(&daemon, &content.hash, now).await }));
+        Ok(image)
     }
 
-    /// As [`ensure`](Self::ensure), for another executable of the same build, as tests have it.
+    /// As [`ensure`](Self::ensure), for another executable of the same build, as tests have it. The older images are
+    /// gone when it returns.
     pub async fn ensure_of(daemon: &Daemon, executable: &Path, now: i64) -> Result<WorkerImage, WorkerError> {
+        let executable = executable.to_owned();
+        let content = blocking(move || Content::read(&executable)).await?;
+        let image = WorkerImage::import(daemon, &content, now).await?;
+        prune(daemon, &content.hash, now).await;
+        Ok(image)
+    }
+
+    /// Finds the image of this content on the engine or imports it.
+    async fn import(daemon: &Daemon, content: &Content, now: i64) -> Result<WorkerImage, WorkerError> {
+        let image = WorkerImage { tag: format!("{REPOSITORY}:{}", &content.hash[..16]) };
+        if daemon.image_id(&image.tag).await?.is_some() {
+            return Ok(image);
+        }
+        // An engine of another architecture cannot have the image yet: the hash covers the executable.
         let info = daemon.info().await?;
         if !same_architecture(&info.architecture, std::env::consts::ARCH) {
             let text = format!("built for {}, but the engine runs on {}", std::env::consts::ARCH, info.architecture);
-            return Err(failed(executable, Error::new(ErrorKind::Unsupported, text)));
+            return Err(failed(Path::new("the executable"), Error::new(ErrorKind::Unsupported, text)));
         }
-        let executable = executable.to_owned();
-        let (parts, hash) = blocking(move || {
-            let parts = parts(&executable)?;
-            let hash = hash(&parts)?;
-            Ok((parts, hash))
-        })
-        .await?;
-        let image = WorkerImage { tag: format!("{REPOSITORY}:{}", &hash[..16]) };
-        if daemon.image_id(&image.tag).await?.is_none() {
-            // Two processes may both come here: then the tag ends up on the later image, and both are the same.
-            let imported = now.to_string();
-            daemon.import_image(&image.tag, &[(labels::WORKER, &hash), (IMPORTED, &imported)], stream(parts)).await?;
-        }
-        prune(daemon, &hash, now).await;
+        // Two processes may both come here: then the tag ends up on the later image, and both are the same.
+        let imported = now.to_string();
+        let labels = [(labels::WORKER, content.hash.as_str()), (IMPORTED, imported.as_str())];
+        daemon.import_image(&image.tag, &labels, stream(content.parts.clone())).await?;
         Ok(image)
     }
 }
