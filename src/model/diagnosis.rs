@@ -126,6 +126,17 @@ codes! {
          not recognise it and started from scratch.",
         "Find the reason in the service's log: another path for its data, a setting that is not in the backup, a data \
          store that was only partly restored.";
+    DataUnused "data/unused" Failed "the service does not use the restored data",
+        "The service is well, but has not opened the restored data. Its data lies somewhere else: in the container's own \
+         layer, or in a volume for which nothing was restored. After a real restore the service would come up like \
+         this, too, without its data.",
+        "Compare the folder that the service uses (PGDATA, datadir, dir, the database's path in its settings) with the \
+         targets of its mounts. Mount the volume where the service looks for its data.";
+    DataNotUsed "data/not-used" Warning "no restored file of a mount was read",
+        "The service is well, and since its start no restored file of the mount was read or changed. Either the service \
+         reads its data only when it is asked, or it looks for its data elsewhere.",
+        "Add a check that makes the service read its data: a page, a query, a file. If that does not end the warning, \
+         compare the target of the mount with the service's settings.";
     DataNothingRestored "data/nothing-restored" Warning "no data was restored",
         "The service passed without any file of data: its volumes are empty, were left empty or left out, or it has \
          none.",

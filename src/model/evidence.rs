@@ -205,7 +205,11 @@ fn judge_booted(case: &CaseRecord) -> (bool, String) {
         CheckSummary::Health | CheckSummary::Tcp { .. } | CheckSummary::Running => note,
         CheckSummary::Own { .. } => None,
     });
-    (true, again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}")))
+    let mut by = again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}"));
+    if is_warned(case, Code::DataNotUsed) {
+        by.push_str("; not all that was restored was read");
+    }
+    (true, by)
 }
 
 fn judge_healthy(case: &CaseRecord) -> (bool, String) {

@@ -148,6 +148,14 @@ fn what_is_warned_of_takes_a_level_away() {
 }
 
 #[test]
+fn a_start_that_read_nothing_of_a_mount_says_so() {
+    let steps = vec![(Step::Boot { service: case() }, None, None, None)];
+    let outcome = outcome_of(steps, Some(Code::DataNotUsed), Proof::Healthy);
+    let by = "it started; not all that was restored was read";
+    assert_eq!(shown_evidence(&outcome)[2], ("booted", true, by.to_owned()));
+}
+
+#[test]
 fn what_lies_elsewhere_is_shown_and_not_compared() {
     let outcome = outcome_of(vec![(restore(Strategy::Readonly), None, None, None)], None, Proof::Running);
     assert_eq!(shown_evidence(&outcome)[0], ("restored", true, "1 mount used in place".to_owned()));

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Amount;
+use super::sampled::Sampled;
 
 /// Most files in a sample.
 pub const MOST_SAMPLES: usize = 4000;
@@ -72,6 +73,32 @@ pub enum StoreKind {
     RedisLog,
     /// An SQLite database.
     Sqlite,
+    /// The data of a MongoDB server (`WiredTiger`).
+    Mongo,
+}
+
+impl StoreKind {
+    /// The name for people, with its article.
+    pub fn title(self) -> &'static str {
+        match self {
+            StoreKind::Postgres => "a PostgreSQL cluster",
+            StoreKind::MySql => "a MariaDB or MySQL data folder",
+            StoreKind::RedisDump | StoreKind::RedisLog => "a Redis dump or log",
+            StoreKind::Sqlite => "an SQLite database",
+            StoreKind::Mongo => "a MongoDB data folder",
+        }
+    }
+
+    /// Whether the same program keeps its data in both.
+    pub fn is_like(self, other: StoreKind) -> bool {
+        let family = |kind| if kind == StoreKind::RedisLog { StoreKind::RedisDump } else { kind };
+        family(self) == family(other)
+    }
+
+    /// Whether a server reads the store when it starts.
+    pub fn is_of_server(self) -> bool {
+        self != StoreKind::Sqlite
+    }
 }
 
 /// A data store in a restored place.
@@ -101,6 +128,38 @@ pub struct Fingerprint {
     pub names: Vec<String>,
     /// The data stores among all files.
     pub stores: Vec<Store>,
+    /// The moment from which on services, and nobody else, access the place.
+    pub mark: AccessMark,
+}
+
+/// A time of the engine's host, since the epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "(i64, u32)", into = "(i64, u32)")]
+pub struct Moment {
+    pub seconds: i64,
+    pub nanoseconds: u32,
+}
+
+impl From<(i64, u32)> for Moment {
+    fn from((seconds, nanoseconds): (i64, u32)) -> Self {
+        Self { seconds, nanoseconds }
+    }
+}
+
+impl From<Moment> for (i64, u32) {
+    fn from(Moment { seconds, nanoseconds }: Moment) -> Self {
+        (seconds, nanoseconds)
+    }
+}
+
+/// The moment from which on services, and nobody else, access a place, and which accesses show later.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessMark {
+    pub at: Moment,
+    /// The file system notes when a file is changed.
+    pub changes: bool,
+    /// The file system notes when a file is read.
+    pub reads: bool,
 }
 
 /// The part of a fingerprint that is left after the service's start.
@@ -112,6 +171,19 @@ pub struct Survivors {
     pub which: Vec<u32>,
     /// The data stores after the start.
     pub stores: Vec<Store>,
+    /// The accesses since the fingerprint's mark.
+    pub accessed: Accessed,
+}
+
+/// The accesses to a place since the mark of its fingerprint. Files that may vanish without a loss do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accessed {
+    /// Number of restored files that were read, changed or replaced.
+    pub files: u64,
+    /// Names of files that were made beside the restored ones.
+    pub beside: Sampled<String>,
+    /// The stores of which a file was read, changed or made, as indexes into [`Survivors::stores`].
+    pub stores: Vec<u32>,
 }
 
 /// The program that wrote a version file.

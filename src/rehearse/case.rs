@@ -18,6 +18,7 @@ use super::running::RunningService;
 use super::shared_task::Diagnosed;
 use super::stack::StackRehearsal;
 use super::state::{Booted, ReadyService};
+use super::usage::{self, LookedAt, UseWarnings};
 use super::validate::checks::ask_owner_checks;
 use super::validate::control::{ControlResult, Recorded, control_result, without_data};
 use super::validate::settle::settle;
@@ -30,6 +31,7 @@ struct ValidatedService {
     ready: ReadyService,
     proof: Proof,
     log_tail: Vec<String>,
+    warnings: UseWarnings,
 }
 
 /// Rehearses a service, and tears the sandbox down if it was the last.
@@ -65,12 +67,26 @@ async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<
     let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
     let proof = ready.proof.max(ask_owner_checks(running, ready.clock).await?);
     settle(running).await?;
-    for held in retention::places_to_look_at(&ready.booted) {
-        let worker = stack.worker("a second look at what it restored").await?;
-        retention::is_still_there(case, held, &worker).await?;
-    }
+    let warnings = check_data(stack, running).await?;
     let log_tail = running.log_tail(PROOF_LOG).await;
-    Ok(ValidatedService { proof, log_tail, ready })
+    Ok(ValidatedService { proof, log_tail, warnings, ready })
+}
+
+/// Checks that the restored data of a service is still there, and that the service uses it.
+async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diagnosed<UseWarnings> {
+    let booted = running.booted;
+    let mut worker = None;
+    if usage::has_emptied_mount(booted) || retention::places_to_look_at(booted).next().is_some() {
+        worker = Some(stack.worker("a second look at what it restored").await?);
+    }
+    let mut looked_at = Vec::new();
+    if let Some(worker) = &worker {
+        for (mounted, held) in retention::places_to_look_at(booted) {
+            let kept = retention::is_still_there(running.name(), (mounted, held), worker).await?;
+            looked_at.push(LookedAt { mounted, held, kept });
+        }
+    }
+    usage::judge_use(running, &looked_at, worker.as_deref()).await
 }
 
 /// Adds the warnings about what a green service does not show, and runs the control.
@@ -79,12 +95,16 @@ async fn conclude(
     case: &ServiceName,
     validated: ValidatedService,
 ) -> Diagnosed<(Proof, Vec<String>)> {
-    let ValidatedService { ready, proof, log_tail } = validated;
+    let ValidatedService { ready, proof, log_tail, warnings } = validated;
     let plan = stack.cx.service(case)?;
     let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
-    restored_files::warn_nothing_restored(running, |index| stack.tables_loaded_into(index));
+    let warned = restored_files::warn_nothing_restored(running, |index| stack.tables_loaded_into(index));
+    let UseWarnings { not_used, begun_empty } = warnings;
+    let warn = |diagnosis| stack.cx.warn(vec![case.clone()], diagnosis);
+    begun_empty.filter(|_| !warned).into_iter().for_each(warn);
     running.warn_of_suspicions();
     let proof = if plan.settings.control { control(stack, running, &ready, proof).await } else { proof };
+    not_used.into_iter().for_each(warn);
     Ok((proof, log_tail))
 }
 

@@ -20,6 +20,7 @@ mod state;
 mod steps;
 pub mod survey;
 mod teardown;
+mod usage;
 mod validate;
 
 pub use context::{OpenedSource, RunContext, RunResources};

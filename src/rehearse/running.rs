@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::docker::{ContainerState, DockerErrorKind};
+use crate::docker::{ContainerInsides, ContainerState, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
 use crate::model::plan::ServicePlan;
 use crate::model::service::ServiceName;
@@ -39,6 +39,11 @@ impl<'a> RunningService<'a> {
     /// The service's name.
     pub fn name(&self) -> &'a ServiceName {
         &self.plan.service.name
+    }
+
+    /// Its container, to be looked into.
+    pub fn insides(&self) -> ContainerInsides<'a> {
+        ContainerInsides { daemon: &self.cx.run.daemon, id: &self.booted.container }
     }
 
     /// The time from its start until it must be ready: the default, or its own healthcheck's if that is longer.

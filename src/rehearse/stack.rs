@@ -12,7 +12,7 @@ use crate::docker::NetworkInfo;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::lock::lock;
 use crate::model::mount::Strategy;
-use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
+use crate::model::plan::{DataSource, Need, RestorePlan, ServicePlan, StackPlan};
 use crate::model::service::{Condition, NetworkMode, ServiceName};
 use crate::plan::isolate::find_container;
 use crate::worker::client::Worker;
@@ -241,7 +241,8 @@ impl StackRehearsal {
         self.started(&owner).await.ok().map(|booted| booted.container.clone())
     }
 
-    /// Removes the worker once all is restored, unless the data is inspected again later. The removal waits for the
+    /// Removes the worker once all is restored, unless the data is inspected again later, or the volumes that were left
+    /// empty are. The removal waits for the
     /// next service's start, which it would delay, and comes before the wait for that service, in which the engine is
     /// idle.
     async fn release_worker(&self) {
@@ -250,7 +251,8 @@ impl StackRehearsal {
             Some(Ok(place)) => place.inspected.fingerprint.is_some(),
             Some(Err(_)) => false,
         };
-        if self.places.iter().any(looks_again) {
+        let is_emptied = |restore: &RestorePlan| restore.strategy == Strategy::Empty;
+        if self.cx.plan.restores.iter().any(is_emptied) || self.places.iter().any(looks_again) {
             return;
         }
         if let Some(Ok(sandbox)) = self.sandbox.finished() {

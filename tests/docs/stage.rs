@@ -51,7 +51,10 @@ impl Stage {
             let objects = held.get_or_insert_default();
             objects.volume(&volume);
             let mount = format!("{volume}:/data");
-            stage.start(objects, "jellyfin", &["--volume", &mount, "rehearsa-fixture/tiny"]);
+            // It reads its data when it starts, as the real one does.
+            let script = ["-c", "cat /data/* >/dev/null; exec behave listens 80"];
+            let options = ["--volume", &mount, "--entrypoint", "sh", "rehearsa-fixture/tiny"];
+            stage.start(objects, "jellyfin", &[&options[..], &script].concat());
             stage.start(objects, "subtitles", &["rehearsa-fixture/broken", "never-healthy"]);
         }
         let notes = "for n in $(seq 400); do head -c 4096 /dev/zero >/data/$n; done";

@@ -35,4 +35,5 @@ pub const ROWS: &[(u8, &str)] = &[
     (33, "data keyed by the host name"),
     (34, "files changed while the live volume was being copied"),
     (35, "a database dump that is cut off, without rows, or of another database"),
+    (36, "the service does not use what was restored"),
 ];

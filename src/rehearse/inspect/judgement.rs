@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::model::diagnosis::Code;
     use crate::model::event::{Against, Amount};
-    use crate::model::fingerprint::{Fingerprint, Sample};
+    use crate::model::fingerprint::{AccessMark, Fingerprint, Sample};
     use crate::model::mount::{Mount, Strategy};
     use crate::model::plan::DataSource;
     use crate::model::sampled::Sampled;
@@ -127,6 +127,7 @@ mod tests {
                 sample: vec![Sample { path: 1, size: 1, start: 0, content: 0, identity: 1 }],
                 names: vec!["data/file".to_owned()],
                 stores: Vec::new(),
+                mark: AccessMark::default(),
             }),
             databases: Some(Databases { found: 1, sound: 1, ..Databases::default() }),
             ..Inspected::of(RootKind::Folder)

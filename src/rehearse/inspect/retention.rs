@@ -30,19 +30,19 @@ pub(in crate::rehearse) fn places_to_look_at(booted: &Booted) -> impl Iterator<I
     kept.filter_map(|mounted| Some((mounted, mounted.place.inspected.fingerprint.as_ref()?)))
 }
 
-/// Checks that the restored data of a mount is still there. The worker that restored it looks again: to keep it costs
-/// less than another container.
+/// Checks that the restored data of a mount is still there, and returns what was found of it. The worker that restored
+/// it looks again: to keep it costs less than another container.
 pub(in crate::rehearse) async fn is_still_there(
     name: &ServiceName,
     (mounted, held): (&MountedPlace, &Fingerprint),
     worker: &Worker,
-) -> Diagnosed<()> {
+) -> Diagnosed<Survivors> {
     let mount = &mounted.mount.mount;
     let doing = || format!("looking whether {} is still there", mount.title());
-    let job = CompareJob { path: mounted.place.path.clone(), sample: held.sample.clone() };
+    let job = CompareJob { path: mounted.place.path.clone(), sample: held.sample.clone(), since: held.mark.at };
     let kept = worker.run(job).await.map_err(|error| mount_diagnosis(&error, mount, &doing()))?;
     match loss(held, &kept) {
-        None => Ok(()),
+        None => Ok(kept),
         Some(Loss { what, remedy }) => {
             let message = format!(
                 "{name} is well, but does not run on the data that was restored into {}: {what}",
@@ -54,7 +54,7 @@ pub(in crate::rehearse) async fn is_still_there(
 }
 
 /// Whether the data of a mount must still be there after the service's start.
-pub(super) fn is_kept(mount: &MountPlan) -> bool {
+pub(in crate::rehearse) fn is_kept(mount: &MountPlan) -> bool {
     !mount.mount.read_only && !is_passing(&mount.mount.target)
 }
 
@@ -100,7 +100,7 @@ fn store_loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
         StoreKind::Postgres | StoreKind::MySql => cluster_loss(before, held, kept),
         StoreKind::RedisDump => dump_ignored(before, held, kept),
         StoreKind::Sqlite => sqlite_loss(before, held, kept),
-        StoreKind::RedisLog => None,
+        StoreKind::RedisLog | StoreKind::Mongo => None,
     })
 }
 
@@ -180,7 +180,7 @@ mod tests {
     use std::slice::from_ref;
 
     use super::*;
-    use crate::model::fingerprint::Sample;
+    use crate::model::fingerprint::{AccessMark, Accessed, Sample};
 
     fn store(kind: StoreKind, file: &str, identity: u64) -> Store {
         Store { kind, file: file.to_owned(), identity, size: 1000, full: true, version: String::new() }
@@ -199,6 +199,7 @@ mod tests {
             sample: sizes.iter().enumerate().map(sample).collect(),
             names: (0..sizes.len()).map(|at| format!("file{at}")).collect(),
             stores: stores.to_vec(),
+            mark: AccessMark::default(),
         }
     }
 
@@ -207,6 +208,7 @@ mod tests {
             gone: Amount { files: gone.0, bytes: gone.1 },
             which: (0..gone.0 as u32).collect(),
             stores: stores.to_vec(),
+            accessed: Accessed::default(),
         }
     }
 

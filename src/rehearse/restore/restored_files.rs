@@ -10,16 +10,19 @@ use crate::plan::holds_data;
 use crate::rehearse::running::RunningService;
 
 /// Warns about a service that passed without data. `tables`: the number of tables that were loaded into the place of
-/// an index.
-pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, tables: impl Fn(usize) -> u64) {
+/// an index. Returns whether it did.
+pub(in crate::rehearse) fn warn_nothing_restored(running: RunningService<'_>, tables: impl Fn(usize) -> u64) -> bool {
     let mounts = &running.booted.mounts;
     let files = |restore: usize| {
         let mounted = mounts.iter().find(|mounted| mounted.mount.restore == Some(restore));
         tables(restore).max(mounted.map_or(0, |mounted| mounted.place.brought.files))
     };
-    if let Some(diagnosis) = nothing_restored(running.name(), &running.plan.mounts, files) {
+    let diagnosis = nothing_restored(running.name(), &running.plan.mounts, files);
+    let warned = diagnosis.is_some();
+    if let Some(diagnosis) = diagnosis {
         running.cx.warn(vec![running.name().clone()], diagnosis);
     }
+    warned
 }
 
 /// The warning if no file was restored into the mounts that the service writes to or, if it writes to none, into the

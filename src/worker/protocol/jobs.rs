@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{Copied, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
-use crate::model::fingerprint::{Sample, Survivors};
+use crate::model::fingerprint::{Moment, Sample, Survivors};
 use crate::model::source::MountQuery;
 
 /// A job, and the type of its answer.
@@ -153,7 +153,8 @@ pub struct Route {
     pub contents: bool,
 }
 
-/// Looks at a tree, in one walk, for everything that is wanted of it. Nothing of the tree is changed.
+/// Looks at a tree, in one walk, for everything that is wanted of it. Nothing of the tree is changed, but with
+/// `InspectWants::fingerprint` access times, so that the kernel notes the next read of each file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectJob {
     /// A mount of the worker: a folder or a file.
@@ -173,7 +174,8 @@ pub struct InspectWants {
     pub owners: bool,
     /// The files by which data says which program wrote it.
     pub version_files: bool,
-    /// What the tree holds, so that a [`CompareJob`] can tell later what of it is left.
+    /// What the tree holds, so that a [`CompareJob`] can tell later what of it is left and what was accessed. Only for a
+    /// volume that the worker can write to.
     pub fingerprint: bool,
     /// The differences to what should be there.
     pub manifest: Option<ManifestWant>,
@@ -204,13 +206,16 @@ pub struct SqliteWant {
     pub keep_free: u64,
 }
 
-/// Looks which files of a fingerprint's sample are still in a tree, after a service has run on it.
+/// Looks which files of a fingerprint's sample are still in a tree, and which files were accessed, after a service has
+/// run on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompareJob {
     /// A mount of the worker.
     pub path: String,
     /// The files that were there.
     pub sample: Vec<Sample>,
+    /// The time from which on accesses count.
+    pub since: Moment,
 }
 
 /// Asks an SQLite database that its service may be writing to, without changing or locking anything of the service's.

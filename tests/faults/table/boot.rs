@@ -160,8 +160,7 @@ fn names() -> Vec<Fault> {
         fault(33, "of another host name, begun beside it", Small, TarGz)
             .data("mkdir \"$1/host-one\"; mv \"$1\"/[lns]* \"$1/host-one/\"; touch \"$1/note\"")
             .instead(|small| small.instead(BY_HOST).options(&["--hostname", "host-two"]))
-            .failed("data/reinitialised", &[])
-            .but_today(("passed", ""), "new data beside the old looks like an addition"),
+            .warned("data/not-used", &["restored files of volume", "has made host-two/note"]),
         fault(33, "of another host name, thrown away", Small, Dir)
             .data("echo host-one >\"$1/host\"")
             .instead(|small| {

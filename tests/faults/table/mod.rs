@@ -7,13 +7,12 @@ mod files;
 mod source;
 mod special;
 mod sqlite;
+mod usage;
 
 use crate::fault::Fault;
 
 /// All faults, the slowest first.
 pub fn all() -> Vec<Fault> {
-    [databases::faults(), dumps::faults(), sqlite::faults(), boot::faults(), files::faults(), source::faults()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let of_databases = [usage::faults(), databases::faults(), dumps::faults(), sqlite::faults()];
+    of_databases.into_iter().chain([boot::faults(), files::faults(), source::faults()]).flatten().collect()
 }

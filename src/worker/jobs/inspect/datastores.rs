@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{OFlags, Statx};
 
 use super::sample::{identity, read_at};
+use crate::archive::below;
 use crate::model::fingerprint::{Store, StoreKind};
 use crate::worker::fs::open::open_quietly;
 use crate::worker::job::shown;
@@ -38,6 +39,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
             let version = String::from_utf8_lossy(&version).trim().to_owned();
             make(StoreKind::Postgres, u64::from_le_bytes(system), true, version)
         }
+        b"WiredTiger" => make(StoreKind::Mongo, own, true, String::new()),
         b"ibdata1" => make(StoreKind::MySql, own, true, String::new()),
         b"dump.rdb" => make(StoreKind::RedisDump, own, has_keys(&read(name, DUMP_HEAD)?)?, String::new()),
         _ if word.ends_with(b".base.rdb") || word.ends_with(b".aof") => {
@@ -51,6 +53,26 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
             head.starts_with(SQLITE_MAGIC).then(|| make(StoreKind::Sqlite, own, has_tables(&head), String::new()))?
         }
         _ => None,
+    }
+}
+
+/// Whether a file is a part of the store whose own file is at `store`. Both paths are relative to the same place.
+pub fn belongs_to_store(file: &[u8], kind: StoreKind, store: &[u8]) -> bool {
+    let folder = store.iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |end| &store[..end]);
+    let in_folder = |folder: &[u8]| below(file, folder).is_some();
+    match kind {
+        // `global/pg_control`: the cluster is the folder above.
+        StoreKind::Postgres => {
+            in_folder(folder.strip_suffix(b"global").map_or(folder, |top| top.strip_suffix(b"/").unwrap_or(top)))
+        }
+        StoreKind::MySql | StoreKind::Mongo => in_folder(folder),
+        StoreKind::RedisDump | StoreKind::RedisLog => {
+            let endings: [&[u8]; 3] = [b".rdb", b".aof", b".manifest"];
+            in_folder(folder) && endings.iter().any(|ending| file.ends_with(ending))
+        }
+        StoreKind::Sqlite => {
+            file.strip_prefix(store).is_some_and(|rest| [&b""[..], b"-wal", b"-shm", b"-journal"].contains(&rest))
+        }
     }
 }
 
@@ -122,6 +144,22 @@ mod tests {
         assert_eq!(has_keys(b"VALKEY080\xff"), Some(false));
         assert_eq!(has_keys(b"*2\r\n$6\r\nSELECT\r\n"), None);
         assert_eq!(has_keys(b"REDIS0010\xfa\xc3"), Some(true), "what is not understood is taken for data");
+    }
+
+    #[test]
+    fn a_store_has_more_files_than_the_one_that_tells_it() {
+        let of = |file: &str, kind, store: &str| belongs_to_store(file.as_bytes(), kind, store.as_bytes());
+        assert!(of("15/base/5/1249", StoreKind::Postgres, "15/global/pg_control"));
+        assert!(of("base/5/1249", StoreKind::Postgres, "global/pg_control"));
+        assert!(!of("16/base/5/1249", StoreKind::Postgres, "15/global/pg_control"));
+        assert!(!of("150/base", StoreKind::Postgres, "15/global/pg_control"));
+        assert!(of("app/notes.ibd", StoreKind::MySql, "ibdata1"));
+        assert!(!of("other/notes.ibd", StoreKind::MySql, "mysql/ibdata1"));
+        assert!(of("appendonlydir/a.1.incr.aof", StoreKind::RedisLog, "appendonlydir/a.1.base.rdb"));
+        assert!(of("prod.rdb", StoreKind::RedisDump, "dump.rdb"), "dbfilename is another name");
+        assert!(!of("redis.conf", StoreKind::RedisDump, "dump.rdb"));
+        assert!(of("app.db", StoreKind::Sqlite, "app.db") && of("app.db-wal", StoreKind::Sqlite, "app.db"));
+        assert!(!of("app.db.bak", StoreKind::Sqlite, "app.db") && !of("config.yml", StoreKind::Sqlite, "app.db"));
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::sync::Mutex;
 
 use rustix::fs::FileType;
 
+use super::access::arm;
 use super::datastores::{MAX_STORES, find_store};
 use super::sample::{is_disposable, sample_file, stat_file};
 use crate::model::event::Amount;
-use crate::model::fingerprint::{Fingerprint, MOST_SAMPLES, Store};
+use crate::model::fingerprint::{AccessMark, Fingerprint, MOST_SAMPLES, Store};
 use crate::model::lock::{into_inner, lock};
 use crate::worker::fs::observe::{SeenEntry, TreeObserver};
 use crate::worker::fs::open::open_folder;
@@ -35,11 +36,12 @@ struct FoundFiles {
 }
 
 impl FingerprintTaker {
-    /// The fingerprint: reads the ends of the files of the sample, which lie below `root`.
+    /// The fingerprint without its mark: reads the ends of the files of the sample, which lie below `root`.
     pub fn finish(self, root: &OwnedFd, control: &JobControl) -> Result<Fingerprint, JobStop> {
         let FoundFiles { largest, amount, mut stores } = into_inner(self.0);
         stores.sort_by(|a, b| a.file.cmp(&b.file));
-        let mut taken = Fingerprint { amount, sample: Vec::new(), names: Vec::new(), stores };
+        let mut taken =
+            Fingerprint { amount, sample: Vec::new(), names: Vec::new(), stores, mark: AccessMark::default() };
         for Reverse((_, path)) in largest.into_sorted_vec() {
             control.beat()?;
             let Some((folder, name)) = open_parent(root, &path) else { continue };
@@ -63,6 +65,7 @@ impl TreeObserver for FingerprintTaker {
         if is_disposable(path) {
             return Ok(());
         }
+        arm(entry.folder, entry.name, &stat);
         let store = find_store(entry.folder, entry.name, path, &stat);
         let mut found = lock(&self.0);
         found.amount.files += 1;
@@ -79,7 +82,7 @@ impl TreeObserver for FingerprintTaker {
 }
 
 /// Opens the folder that holds a file below `root`, never through a symlink. Returns it and the name of the file in it.
-fn open_parent(root: &OwnedFd, path: &[u8]) -> Option<(OwnedFd, CString)> {
+pub fn open_parent(root: &OwnedFd, path: &[u8]) -> Option<(OwnedFd, CString)> {
     let mut parts = path.split(|byte| *byte == b'/').map(|part| CString::new(part).ok());
     let name = parts.next_back()??;
     let mut folder = open_folder(root, c".").ok()?;

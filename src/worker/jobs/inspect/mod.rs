@@ -5,6 +5,8 @@
 //! ([`sqlite::query`]).
 
 #[cfg(target_os = "linux")]
+mod access;
+#[cfg(target_os = "linux")]
 mod datastores;
 #[cfg(target_os = "linux")]
 mod fingerprint;

@@ -1,30 +1,37 @@
-//! Which files of a fingerprint's sample are still in a tree after a service has run on it.
+//! Which files of a fingerprint's sample are still in a tree after a service has run on it, and which files the service
+//! has read, changed or made.
 //!
 //! A file that was moved is still there. So is a file that was written anew by renaming another over it, unless the
 //! new one is something else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use rustix::fs::{FileType, Statx};
 
-use super::datastores::{MAX_STORES, find_store};
+use super::access::Access;
+use super::datastores::{MAX_STORES, belongs_to_store, find_store};
 use super::sample::{hash, identity, is_disposable, sample_file, stat_file};
 use crate::model::event::Amount;
-use crate::model::fingerprint::{Sample, Store, Survivors};
+use crate::model::fingerprint::{Accessed, Moment, Sample, Store, Survivors};
 use crate::model::lock::{into_inner, lock};
 use crate::worker::fs::observe::{SeenEntry, TreeObserver, observe};
 use crate::worker::fs::root::{open_root, stat_root};
-use crate::worker::job::{JobControl, JobStop};
+use crate::worker::job::{JobControl, JobStop, short_path};
 use crate::worker::protocol::{CompareJob, RootKind};
 
 /// Missing files that are told, by their place in the sample.
 const MISSING: usize = 20;
+/// Accessed files that are remembered. If there are more, each store counts as accessed.
+const MAX_ACCESSED: usize = 20_000;
 
 /// Compares a tree with a sample that was taken of it before.
-pub fn find_survivors(CompareJob { path, sample }: &CompareJob, control: &JobControl) -> Result<Survivors, JobStop> {
+pub fn find_survivors(
+    CompareJob { path, sample, since }: &CompareJob,
+    control: &JobControl,
+) -> Result<Survivors, JobStop> {
     let (root, _) = stat_root(path)?;
-    let finder = SurvivorFinder::new(sample);
+    let finder = SurvivorFinder::new(sample, *since);
     if root == RootKind::Folder {
         observe(open_root(path, root)?, &[&finder], 0, control)?;
     }
@@ -34,6 +41,7 @@ pub fn find_survivors(CompareJob { path, sample }: &CompareJob, control: &JobCon
 /// Looks for the files of a sample.
 struct SurvivorFinder<'a> {
     sample: &'a [Sample],
+    since: Moment,
     by_path: HashMap<u64, usize>,
     /// Several, where a file has several names.
     by_identity: HashMap<u64, Vec<usize>>,
@@ -43,26 +51,41 @@ struct SurvivorFinder<'a> {
 struct FoundSurvivors {
     /// Which files of the sample are there.
     kept: Vec<bool>,
-    stores: Vec<Store>,
+    /// The stores, each with its path.
+    stores: Vec<(Vec<u8>, Store)>,
+    accessed: Accessed,
+    /// Paths of the files that were read, changed or made.
+    touched: HashSet<Vec<u8>>,
 }
 
 impl<'a> SurvivorFinder<'a> {
-    fn new(sample: &'a [Sample]) -> Self {
+    fn new(sample: &'a [Sample], since: Moment) -> Self {
         let mut by_identity: HashMap<u64, Vec<usize>> = HashMap::new();
         for (at, sample) in sample.iter().enumerate() {
             by_identity.entry(sample.identity).or_default().push(at);
         }
         SurvivorFinder {
             sample,
+            since,
             by_path: sample.iter().enumerate().map(|(at, sample)| (sample.path, at)).collect(),
             by_identity,
-            found: Mutex::new(FoundSurvivors { kept: vec![false; sample.len()], stores: Vec::new() }),
+            found: Mutex::new(FoundSurvivors {
+                kept: vec![false; sample.len()],
+                stores: Vec::new(),
+                accessed: Accessed::default(),
+                touched: HashSet::new(),
+            }),
         }
     }
 
     fn finish(self) -> Survivors {
-        let FoundSurvivors { kept, mut stores } = into_inner(self.found);
-        stores.sort_by(|a, b| a.file.cmp(&b.file));
+        let FoundSurvivors { kept, mut stores, mut accessed, touched } = into_inner(self.found);
+        stores.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let is_accessed = |(path, store): &(Vec<u8>, Store)| {
+            touched.len() >= MAX_ACCESSED || touched.iter().any(|file| belongs_to_store(file, store.kind, path))
+        };
+        let indexes = stores.iter().enumerate().filter(|(_, store)| is_accessed(store));
+        accessed.stores = indexes.filter_map(|(at, _)| u32::try_from(at).ok()).collect();
         let gone = || self.sample.iter().enumerate().filter(|(at, _)| !kept[*at]);
         Survivors {
             gone: gone().fold(Amount::default(), |sum, (_, sample)| Amount {
@@ -70,7 +93,8 @@ impl<'a> SurvivorFinder<'a> {
                 bytes: sum.bytes + sample.size,
             }),
             which: gone().take(MISSING).filter_map(|(at, _)| u32::try_from(at).ok()).collect(),
-            stores,
+            stores: stores.into_iter().map(|(_, store)| store).collect(),
+            accessed,
         }
     }
 
@@ -106,13 +130,29 @@ impl TreeObserver for SurvivorFinder<'_> {
         let Some(stat) = stat_file(entry.folder, entry.name) else { return Ok(()) };
         let there = self.find_in_sample(entry, &stat);
         let path = entry.path();
-        let store = if is_disposable(path) { None } else { find_store(entry.folder, entry.name, path, &stat) };
+        let lasts = !is_disposable(path);
+        let store = if lasts { find_store(entry.folder, entry.name, path, &stat) } else { None };
         let mut found = lock(&self.found);
+        match Access::since(self.since, &stat) {
+            Access::None => {}
+            _ if !lasts => {}
+            access => {
+                // A new file that stands for a restored one has replaced that one.
+                if access == Access::New && there.is_empty() && !self.by_path.contains_key(&hash(path)) {
+                    found.accessed.beside.add(|| short_path(path));
+                } else {
+                    found.accessed.files += 1;
+                }
+                if found.touched.len() < MAX_ACCESSED {
+                    found.touched.insert(path.to_vec());
+                }
+            }
+        }
         for at in there {
             found.kept[at] = true;
         }
         if let Some(store) = store.filter(|_| found.stores.len() < MAX_STORES) {
-            found.stores.push(store);
+            found.stores.push((path.to_vec(), store));
         }
         Ok(())
     }
@@ -123,14 +163,21 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use std::sync::Arc;
+
+    use super::super::access::wait_until_past;
     use super::super::fingerprint::take_fingerprint;
+    use super::super::tree::inspect;
     use super::*;
     use crate::model::fingerprint::Fingerprint;
+    use crate::worker::expected::FilledVolumes;
+    use crate::worker::protocol::{InspectJob, InspectWants, SqliteWant};
 
     /// The names of what is gone.
     fn gone(root: &Path, before: &Fingerprint) -> Vec<String> {
         let after = {
-            let job = CompareJob { path: root.to_str().unwrap().to_owned(), sample: before.sample.clone() };
+            let path = root.to_str().unwrap().to_owned();
+            let job = CompareJob { path, sample: before.sample.clone(), since: before.mark.at };
             find_survivors(&job, &JobControl::default()).unwrap()
         };
         assert_eq!(after.gone.files as usize, after.which.len());
@@ -173,5 +220,72 @@ mod tests {
             fs::rename(root.join("x"), root.join(name)).unwrap();
         }
         assert_eq!(gone(root, &held), ["deleted", "emptied", "less", "other"]);
+    }
+
+    /// What the inspection before a start notes, and what is found accessed after `start`.
+    fn accessed(root: &Path, start: impl FnOnce()) -> (Survivors, Vec<String>) {
+        let path = root.to_str().unwrap().to_owned();
+        let sqlite = SqliteWant { scratch: path.clone(), source: None, live: None, keep_free: 0 };
+        let wants = InspectWants { fingerprint: true, sqlite: Some(sqlite), ..InspectWants::default() };
+        let job = InspectJob { path: path.clone(), max_entries: 0, wants };
+        let held = inspect(&job, &FilledVolumes::default(), &Arc::default()).unwrap().fingerprint.unwrap();
+        assert!(held.mark.changes && held.mark.reads, "this test needs a file system that notes reads");
+        wait_until_past(held.mark.at);
+        start();
+        let job = CompareJob { path, sample: held.sample, since: held.mark.at };
+        let found = find_survivors(&job, &JobControl::default()).unwrap();
+        let opened = found.accessed.stores.iter().map(|at| found.stores[*at as usize].file.clone()).collect();
+        (found, opened)
+    }
+
+    /// SQLite's own check reads the databases before the start, and the kernel notes the next read all the same.
+    #[test]
+    fn a_store_that_is_opened_is_told_from_one_that_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["opened.db", "left.db"] {
+            let database = rusqlite::Connection::open(root.join(name)).unwrap();
+            database.execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('kept')").unwrap();
+        }
+        fs::write(root.join("settings"), "dark").unwrap();
+        let (found, opened) = accessed(root, || {
+            let database = rusqlite::Connection::open(root.join("opened.db")).unwrap();
+            let text: String = database.query_row("SELECT text FROM notes", [], |row| row.get(0)).unwrap();
+            assert_eq!(text, "kept");
+        });
+        assert_eq!(opened, ["opened.db"]);
+        assert_eq!((found.accessed.files, found.accessed.beside.count), (1, 0));
+    }
+
+    /// A backup brings access times along, and with `relatime` the kernel notes only the first read after a change.
+    #[test]
+    fn a_file_that_was_read_before_the_inspection_is_seen_to_be_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["settings", "library"] {
+            fs::write(root.join(name), name).unwrap();
+            fs::read(root.join(name)).unwrap();
+        }
+        let (found, _) = accessed(root, || assert_eq!(fs::read(root.join("settings")).unwrap(), b"settings"));
+        assert_eq!(found.accessed.files, 1);
+    }
+
+    #[test]
+    fn new_files_are_no_use_of_the_restored_ones_but_one_that_takes_the_place_of_another_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for name in ["settings", "library"] {
+            fs::write(root.join(name), format!("{{\"of\": \"{name}\", \"count\": 1}}")).unwrap();
+        }
+        let beside = |found: &Survivors| found.accessed.beside.first.clone();
+        let (found, _) = accessed(root, || fs::write(root.join("new"), "x").unwrap());
+        assert_eq!((found.accessed.files, beside(&found)), (0, vec!["new".to_owned()]));
+        let (found, _) = accessed(root, || fs::write(root.join("server.log"), "what nobody misses").unwrap());
+        assert_eq!(found.accessed, Accessed::default());
+        let (found, _) = accessed(root, || {
+            fs::write(root.join("x"), "{\"of\": \"settings\", \"count\": 2}").unwrap();
+            fs::rename(root.join("x"), root.join("settings")).unwrap();
+        });
+        assert_eq!((found.accessed.files, beside(&found)), (1, Vec::new()));
     }
 }

@@ -1,10 +1,12 @@
 //! The inspect job: one walk for the observers of all wanted parts, and their results.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::Stat;
 
-use super::fingerprint::FingerprintTaker;
+use super::access;
+use super::fingerprint::{FingerprintTaker, open_parent};
 use super::manifest::copied;
 use super::manifest::unpacked::UnpackedComparison;
 use super::names::TopNames;
@@ -111,9 +113,24 @@ impl Observers {
             if root == RootKind::File {
                 finder.see_single_file(&open_root(&job.path, root)?)?;
             }
-            inspected.databases = Some(check_databases(&job.path, want, &finder.finish(), control)?);
+            let databases = finder.finish();
+            inspected.databases = Some(check_databases(&job.path, want, &databases, control)?);
+            if inspected.fingerprint.is_some() {
+                arm_databases(&open_root(&job.path, root)?, &databases);
+            }
+        }
+        // Last: what the worker has read itself until now does not count.
+        if let Some(fingerprint) = &mut inspected.fingerprint {
+            fingerprint.mark = access::mark(&open_root(&job.path, root)?);
         }
         Ok(inspected)
+    }
+}
+
+/// Lets the kernel note the next read of these databases, which SQLite has just read.
+fn arm_databases(root: &OwnedFd, databases: &[Vec<u8>]) {
+    for (folder, name) in databases.iter().filter_map(|path| open_parent(root, path)) {
+        access::arm_again(&folder, &name);
     }
 }
 

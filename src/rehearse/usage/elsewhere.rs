@@ -1,0 +1,118 @@
+//! Finds the data stores that a service keeps where nothing was restored: in its container's own layer, and in volumes
+//! that were left empty.
+
+use crate::model::fingerprint::{Moment, StoreKind};
+use crate::model::mount::{MountOrigin, Strategy};
+use crate::rehearse::inspect::retention::is_kept;
+use crate::rehearse::restore::failure::mount_diagnosis;
+use crate::rehearse::running::RunningService;
+use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::state::{Booted, MountedPlace};
+use crate::worker::client::Worker;
+use crate::worker::protocol::CompareJob;
+
+use super::judgement::ElsewhereStore;
+
+/// Endings of the names of SQLite databases.
+const SQLITE_ENDINGS: [&str; 6] = [".db", ".db3", ".sqlite", ".sqlite3", ".sqlitedb", ".s3db"];
+/// The first bytes of an SQLite database.
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// Most files that are opened to see whether they are SQLite databases.
+const MOST_OPENED: usize = 20;
+/// Databases of SQLite that programs keep about themselves: certificates of NSS.
+const NO_DATA: [&str; 2] = ["cert9.db", "key4.db"];
+
+/// The stores in the container's own layer. An engine that cannot list them leaves the question open.
+pub(super) async fn in_own_layer(running: RunningService<'_>) -> Vec<ElsewhereStore> {
+    let insides = running.insides();
+    let changes = match insides.layer_changes().await {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::debug!(%error, service = %running.name(), "its own layer cannot be looked at");
+            return Vec::new();
+        }
+    };
+    let (mut found, mut opened) = (Vec::new(), 0);
+    for path in changes {
+        let Some(kind) = store_kind(&path) else { continue };
+        if kind == StoreKind::Sqlite {
+            opened += 1;
+            let is_one = opened <= MOST_OPENED
+                && matches!(insides.file_head(&path, SQLITE_MAGIC.len()).await, Ok(head) if head == SQLITE_MAGIC);
+            if !is_one {
+                continue;
+            }
+        }
+        found.push(ElsewhereStore { kind, file: path, place: "the container's own layer".to_owned() });
+    }
+    found
+}
+
+/// The kind of store that a file of the container is the mark of, by its path; `None`: of none.
+fn store_kind(path: &str) -> Option<StoreKind> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "pg_control" if path.ends_with("/global/pg_control") => Some(StoreKind::Postgres),
+        "ibdata1" => Some(StoreKind::MySql),
+        "WiredTiger" => Some(StoreKind::Mongo),
+        "dump.rdb" => Some(StoreKind::RedisDump),
+        _ if name.ends_with(".aof") || name.ends_with(".base.rdb") => Some(StoreKind::RedisLog),
+        _ if NO_DATA.contains(&name) || path.contains("/.cache/") || path.starts_with("/var/cache/") => None,
+        _ => {
+            let name = name.to_ascii_lowercase();
+            SQLITE_ENDINGS.iter().any(|ending| name.ends_with(ending)).then_some(StoreKind::Sqlite)
+        }
+    }
+}
+
+/// The mounts of a service that were left empty, as somebody asked, and that are meant to keep data. One that is filled
+/// from a dump is not among them.
+pub(super) fn emptied_mounts(booted: &Booted) -> impl Iterator<Item = &MountedPlace> {
+    booted.mounts.iter().filter(|mounted| {
+        mounted.mount.strategy == Strategy::Empty
+            && !booted.begins_anew
+            && !matches!(mounted.mount.mount.origin, MountOrigin::Dump { .. })
+            && is_kept(&mounted.mount)
+    })
+}
+
+/// The stores that were made in an emptied mount.
+pub(super) async fn in_emptied(mounted: &MountedPlace, worker: &Worker) -> Diagnosed<Vec<ElsewhereStore>> {
+    let mount = &mounted.mount.mount;
+    let doing = || format!("looking at {}, which was left empty", mount.title());
+    let job = CompareJob { path: mounted.place.path.clone(), sample: Vec::new(), since: Moment::default() };
+    let now = worker.run(job).await.map_err(|error| mount_diagnosis(&error, mount, &doing()))?;
+    let in_container = |file: &str| format!("{}/{file}", mount.target.trim_end_matches('/'));
+    let of = |kind, file: &str| ElsewhereStore {
+        kind,
+        file: in_container(file),
+        place: format!("{}, which was left empty", mount.place()),
+    };
+    Ok(now.stores.iter().filter(|store| store.full).map(|store| of(store.kind, &store.file)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_known_by_the_path_of_its_mark() {
+        for (path, kind) in [
+            ("/var/lib/postgresql/18/docker/global/pg_control", Some(StoreKind::Postgres)),
+            ("/srv/pg_control", None),
+            ("/srv/db/ibdata1", Some(StoreKind::MySql)),
+            ("/tmp/dump.rdb", Some(StoreKind::RedisDump)),
+            ("/tmp/appendonlydir/appendonly.aof.1.base.rdb", Some(StoreKind::RedisLog)),
+            ("/tmp/appendonlydir/appendonly.aof.1.incr.aof", Some(StoreKind::RedisLog)),
+            ("/data/db/WiredTiger", Some(StoreKind::Mongo)),
+            ("/tmp/notes.db", Some(StoreKind::Sqlite)),
+            ("/app/App.SQLite", Some(StoreKind::Sqlite)),
+            ("/tmp/notes.db-wal", None),
+            ("/root/.cache/pip/index.db", None),
+            ("/var/cache/man/index.db", None),
+            ("/home/app/.pki/nssdb/cert9.db", None),
+        ] {
+            assert_eq!(store_kind(path), kind, "{path}");
+        }
+    }
+}

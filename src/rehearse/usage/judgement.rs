@@ -1,0 +1,245 @@
+//! Judges whether a service uses what was restored, by the accesses that the kernel has noted since its start.
+//!
+//! - A restored data store that nobody has opened is a failure if its server runs, or if the service has made a store
+//!   of the same kind elsewhere.
+//! - Mounts of which no restored file was read or changed are a failure if the service has made the store of a server
+//!   elsewhere, and else a warning: many services read their data only when they are asked.
+
+use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::fingerprint::{Fingerprint, Store, StoreKind, Survivors};
+use crate::model::mount::Mount;
+use crate::model::pluralize::pluralize;
+use crate::model::service::ServiceName;
+
+/// Names of files in a message.
+const NAMED: usize = 3;
+
+/// A mount whose restored data was looked at again after the service's start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeenMount<'a> {
+    pub mount: &'a Mount,
+    /// The data before the start.
+    pub held: &'a Fingerprint,
+    /// The data after the start.
+    pub kept: &'a Survivors,
+}
+
+/// Whether something was used since the service's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Used,
+    Idle,
+    /// The file system does not note every access.
+    Unknown,
+}
+
+impl SeenMount<'_> {
+    fn notes_all(&self) -> bool {
+        self.held.mark.changes && self.held.mark.reads
+    }
+
+    /// The use of the restored files. New files beside them are no use of them.
+    fn files(&self) -> Use {
+        match self.kept.accessed.files + self.kept.gone.files {
+            0 if self.notes_all() => Use::Idle,
+            0 => Use::Unknown,
+            _ => Use::Used,
+        }
+    }
+
+    fn store(&self, store: &Store) -> Use {
+        let is_it = |now: &Store| now.kind == store.kind && now.file == store.file;
+        let accessed = match self.kept.stores.iter().position(is_it) {
+            Some(at) => self.kept.accessed.stores.iter().any(|index| *index as usize == at),
+            // Moved, or removed.
+            None => true,
+        };
+        if accessed {
+            Use::Used
+        } else if self.notes_all() {
+            Use::Idle
+        } else {
+            Use::Unknown
+        }
+    }
+}
+
+/// A restored data store that nobody is known to have used, and no other store of its kind either.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnopenedStore<'a> {
+    mount: &'a Mount,
+    store: &'a Store,
+    usage: Use,
+}
+
+/// What looks unused of a service's restored data.
+#[derive(Debug)]
+pub(super) struct Suspicion<'a> {
+    stores: Vec<UnopenedStore<'a>>,
+    idle: Vec<SeenMount<'a>>,
+    /// Every mount with restored data is among the idle ones.
+    all_idle: bool,
+}
+
+/// What looks unused. `all`: these are all mounts with restored data that the service writes to.
+pub(super) fn suspect<'a>(seen: &[SeenMount<'a>], all: bool) -> Suspicion<'a> {
+    let stores: Vec<UnopenedStore<'a>> = seen
+        .iter()
+        .flat_map(|mount| {
+            let of = move |store: &'a Store| UnopenedStore { mount: mount.mount, store, usage: mount.store(store) };
+            mount.held.stores.iter().filter(|store| store.full).map(of)
+        })
+        .collect();
+    let is_used = |kind: StoreKind| stores.iter().any(|one| one.store.kind.is_like(kind) && one.usage == Use::Used);
+    let unopened = stores.iter().filter(|one| !is_used(one.store.kind)).copied().collect();
+    let idle: Vec<SeenMount<'a>> = seen.iter().filter(|mount| mount.files() == Use::Idle).copied().collect();
+    Suspicion { stores: unopened, all_idle: all && !seen.is_empty() && idle.len() == seen.len(), idle }
+}
+
+impl Suspicion<'_> {
+    /// A store whose server reads it at every start was not read.
+    pub fn asks_for_programs(&self) -> bool {
+        self.stores.iter().any(|one| one.store.kind.is_of_server() && one.usage == Use::Idle)
+    }
+
+    /// Another store would explain what looks unused: one of the same kind, or any if the service may be a server.
+    pub fn asks_for_stores(&self, may_be_server: bool) -> bool {
+        !self.stores.is_empty() || self.all_idle && may_be_server
+    }
+}
+
+/// A data store that the service keeps where nothing was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ElsewhereStore {
+    pub kind: StoreKind,
+    /// Its path in the container.
+    pub file: String,
+    /// The place, for people: `the container's own layer`.
+    pub place: String,
+}
+
+/// Facts about a service beside its restored data, as far as the suspicion asks for them.
+#[derive(Debug, Default)]
+pub(super) struct ServiceFacts {
+    /// The programs that run.
+    pub programs: Vec<String>,
+    /// Its stores where nothing was restored.
+    pub elsewhere: Vec<ElsewhereStore>,
+}
+
+/// The failure of a service that does not use its restored data; `None`: nothing shows that.
+pub(super) fn failure(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+    let unopened = suspicion.stores.iter().find_map(|one| unopened_store(name, one, facts));
+    unopened.or_else(|| all_idle(name, suspicion, facts))
+}
+
+fn unopened_store(name: &ServiceName, one: &UnopenedStore<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+    let kind = one.store.kind;
+    let other = facts.elsewhere.iter().find(|other| other.kind.is_like(kind));
+    let server = facts.programs.iter().find(|program| is_server_of(program, kind));
+    let because = match (one.usage, other, server) {
+        (Use::Idle, Some(other), _) => made_elsewhere(other),
+        // A server writes to its store at every start, and the change would show if the file system noted it.
+        (Use::Unknown, Some(other), _) if kind.is_of_server() => made_elsewhere(other),
+        (Use::Idle, None, Some(program)) => {
+            format!("{program} runs, which reads its data at every start, so it runs on other data")
+        }
+        _ => return None,
+    };
+    let message = format!(
+        "{name} is well, but does not use {} that was restored into {} ({}): nothing has read or changed it since the \
+         start, and {because}",
+        kind.title(),
+        one.mount.place(),
+        one.store.file
+    );
+    Some(unused(message, one.mount, other))
+}
+
+fn all_idle(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+    if !suspicion.all_idle {
+        return None;
+    }
+    let other = facts.elsewhere.iter().find(|other| other.kind.is_of_server())?;
+    let places: Vec<String> = suspicion.idle.iter().map(|seen| seen.mount.place()).collect();
+    let message = format!(
+        "{name} is well, but has not read or changed a single restored file of {} since its start, and {}",
+        places.join(", "),
+        made_elsewhere(other)
+    );
+    Some(unused(message, suspicion.idle.first()?.mount, Some(other)))
+}
+
+fn made_elsewhere(ElsewhereStore { kind, file, place }: &ElsewhereStore) -> String {
+    format!("the service keeps {} in {place}: {file}", kind.title())
+}
+
+fn unused(message: String, mount: &Mount, other: Option<&ElsewhereStore>) -> Diagnosis {
+    let remedy = other.map(|other| {
+        format!(
+            "Let the service keep its data at {}, or mount the volume where the service looks for its data ({}). Then \
+             back it up and rehearse again.",
+            mount.target,
+            folder_of(&other.file)
+        )
+    });
+    Diagnosis { remedy, ..Diagnosis::new(Code::DataUnused, message) }
+}
+
+fn folder_of(file: &str) -> &str {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    folder.strip_suffix("/global").unwrap_or(folder)
+}
+
+/// Whether a program is the server of a store. The kernel knows no more than 15 bytes of a program's name.
+fn is_server_of(program: &str, kind: StoreKind) -> bool {
+    let servers: &[&str] = match kind {
+        StoreKind::Postgres => &["postgres", "postmaster"],
+        StoreKind::MySql => &["mariadbd", "mysqld"],
+        StoreKind::RedisDump | StoreKind::RedisLog => &["redis-server", "valkey-server", "keydb-server"],
+        StoreKind::Mongo => &["mongod"],
+        StoreKind::Sqlite => &[],
+    };
+    servers.contains(&program.trim())
+}
+
+/// The warning about mounts of which no restored file was read or changed; `None`: there are none.
+pub(super) fn not_used(name: &ServiceName, suspicion: &Suspicion<'_>) -> Option<Diagnosis> {
+    let places: Vec<String> = suspicion.idle.iter().map(idle_place).collect();
+    (!places.is_empty()).then(|| {
+        let message = format!("since the start of {name}, nothing has read or changed {}", places.join(", nor "));
+        Diagnosis::new(Code::DataNotUsed, message)
+    })
+}
+
+fn idle_place(seen: &SeenMount<'_>) -> String {
+    let SeenMount { mount, held, kept } = seen;
+    let files = pluralize(held.amount.files, "restored file");
+    let beside = &kept.accessed.beside;
+    let made = match beside.first.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>() {
+        names if names.is_empty() => String::new(),
+        names => {
+            let more = beside.count - names.len() as u64;
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!(" (beside them, the service has made {}{more})", names.join(", "))
+        }
+    };
+    format!("the {files} of {}{made}", mount.place())
+}
+
+/// The warning about a store in a volume that was left empty; `None`: a restored store of the same kind was used.
+pub(super) fn begun_empty(name: &ServiceName, seen: &[SeenMount<'_>], emptied: &[ElsewhereStore]) -> Option<Diagnosis> {
+    let is_used = |kind: StoreKind| {
+        let uses = |mount: &SeenMount<'_>| {
+            mount.held.stores.iter().any(|held| held.kind.is_like(kind) && mount.store(held) == Use::Used)
+        };
+        seen.iter().any(uses)
+    };
+    let ElsewhereStore { kind, file, place } = emptied.iter().find(|one| !is_used(one.kind))?;
+    let message = format!("{name} keeps {} in {place}: {file}; none of that data was restored", kind.title());
+    Some(Diagnosis::new(Code::DataNothingRestored, message))
+}
+
+#[cfg(test)]
+#[path = "judgement_tests.rs"]
+mod tests;

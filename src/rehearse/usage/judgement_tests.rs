@@ -1,0 +1,161 @@
+//! Tests of the judgement: which facts are a failure, which a warning, and which nothing.
+
+use super::*;
+use crate::model::event::Amount;
+use crate::model::fingerprint::{AccessMark, Accessed, Moment, Sample};
+use crate::model::mount::MountOrigin;
+use crate::model::sampled::Sampled;
+
+const NOTES_ALL: AccessMark = AccessMark { at: Moment { seconds: 5, nanoseconds: 0 }, changes: true, reads: true };
+
+fn mount(target: &str) -> Mount {
+    let origin = MountOrigin::Volume { name: "app".to_owned(), driver: "local".to_owned() };
+    Mount { target: target.to_owned(), origin, read_only: false }
+}
+
+fn store(kind: StoreKind, file: &str) -> Store {
+    Store { kind, file: file.to_owned(), identity: 1, size: 1000, full: true, version: String::new() }
+}
+
+fn held(stores: &[Store], mark: AccessMark) -> Fingerprint {
+    Fingerprint {
+        amount: Amount { files: 3, bytes: 30 },
+        sample: vec![Sample { path: 1, size: 10, start: 0, content: 0, identity: 1 }],
+        names: vec!["file".to_owned()],
+        stores: stores.to_vec(),
+        mark,
+    }
+}
+
+fn kept(stores: &[Store], files: u64, accessed: &[u32]) -> Survivors {
+    Survivors {
+        gone: Amount::default(),
+        which: Vec::new(),
+        stores: stores.to_vec(),
+        accessed: Accessed { files, beside: Sampled::default(), stores: accessed.to_vec() },
+    }
+}
+
+fn elsewhere(kind: StoreKind, file: &str) -> ElsewhereStore {
+    ElsewhereStore { kind, file: file.to_owned(), place: "the container's own layer".to_owned() }
+}
+
+fn facts(programs: &[&str], elsewhere: &[ElsewhereStore]) -> ServiceFacts {
+    ServiceFacts { programs: programs.iter().map(|&name| name.to_owned()).collect(), elsewhere: elsewhere.to_vec() }
+}
+
+/// How a service with this one mount is judged: the failure's message, or the warning's.
+fn judged(held: &Fingerprint, kept: &Survivors, facts: &ServiceFacts) -> (Option<String>, Option<String>) {
+    let mount = mount("/data");
+    let seen = [SeenMount { mount: &mount, held, kept }];
+    let suspicion = suspect(&seen, true);
+    let name = ServiceName::lone("app");
+    let failure = failure(&name, &suspicion, facts);
+    assert!(failure.iter().all(|failure| failure.code == Code::DataUnused), "{failure:?}");
+    (failure.map(|failure| failure.message), not_used(&name, &suspicion).map(|warning| warning.message))
+}
+
+#[test]
+fn a_server_that_has_not_read_its_restored_store_fails() {
+    for (kind, file, server) in [
+        (StoreKind::Postgres, "global/pg_control", "postgres"),
+        (StoreKind::MySql, "ibdata1", "mariadbd"),
+        (StoreKind::RedisDump, "dump.rdb", "redis-server"),
+        (StoreKind::Mongo, "WiredTiger", "mongod"),
+    ] {
+        let stores = [store(kind, file)];
+        let held = held(&stores, NOTES_ALL);
+        let (failure, _) = judged(&held, &kept(&stores, 0, &[]), &facts(&["sh", server], &[]));
+        assert!(failure.as_ref().is_some_and(|words| words.contains(server) && words.contains(file)), "{failure:?}");
+        let (failure, _) = judged(&held, &kept(&stores, 9, &[0]), &facts(&["sh", server], &[]));
+        assert_eq!(failure, None, "it was read");
+        let (failure, warning) = judged(&held, &kept(&stores, 0, &[]), &facts(&["sh", "sleep"], &[]));
+        assert!(failure.is_none() && warning.is_some(), "a program that only holds the volume");
+        // Another file of the mount was read: a configuration, for example.
+        let (failure, _) = judged(&held, &kept(&stores, 1, &[]), &facts(&[server], &[]));
+        assert!(failure.is_some(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_store_of_the_same_kind_elsewhere_is_what_the_service_uses() {
+    let stores = [store(StoreKind::Sqlite, "notes.db")];
+    let other = [elsewhere(StoreKind::Sqlite, "/tmp/notes.db")];
+    let noted = held(&stores, NOTES_ALL);
+    let (failure, _) = judged(&noted, &kept(&stores, 1, &[]), &facts(&[], &other));
+    assert!(failure.is_some_and(|words| words.contains("/tmp/notes.db") && words.contains("(notes.db)")));
+    let (failure, _) = judged(&noted, &kept(&stores, 1, &[0]), &facts(&[], &other));
+    assert_eq!(failure, None, "the restored one is used, too");
+    let (failure, warning) = judged(&noted, &kept(&stores, 0, &[]), &facts(&[], &[]));
+    assert!(failure.is_none() && warning.is_some(), "it may be opened when it is asked for");
+    let other_kind = [elsewhere(StoreKind::Postgres, "/var/lib/postgresql/data/global/pg_control")];
+    assert_eq!(judged(&noted, &kept(&stores, 1, &[]), &facts(&[], &other_kind)).0, None);
+}
+
+#[test]
+fn where_the_file_system_notes_nothing_only_another_store_of_a_server_tells() {
+    let blind = |stores: &[Store]| held(stores, AccessMark::default());
+    let cluster = [store(StoreKind::Postgres, "global/pg_control")];
+    let anew = [elsewhere(StoreKind::Postgres, "/var/lib/postgresql/18/docker/global/pg_control")];
+    let idle = kept(&cluster, 0, &[]);
+    assert_eq!(judged(&blind(&cluster), &idle, &facts(&["postgres"], &[])), (None, None));
+    let (failure, warning) = judged(&blind(&cluster), &idle, &facts(&["postgres"], &anew));
+    assert!(failure.is_some() && warning.is_none());
+    let database = [store(StoreKind::Sqlite, "app.db")];
+    let cache = [elsewhere(StoreKind::Sqlite, "/app/cache.db")];
+    assert_eq!(judged(&blind(&database), &kept(&database, 0, &[]), &facts(&[], &cache)), (None, None));
+}
+
+#[test]
+fn a_service_that_reads_nothing_and_begins_a_server_elsewhere_fails() {
+    let held = held(&[], NOTES_ALL);
+    let anew = [elsewhere(StoreKind::MySql, "/srv/db/ibdata1")];
+    let (failure, _) = judged(&held, &kept(&[], 0, &[]), &facts(&[], &anew));
+    assert!(failure.is_some_and(|words| words.contains("/srv/db/ibdata1") && words.contains("at /data")));
+    assert_eq!(judged(&held, &kept(&[], 1, &[]), &facts(&[], &anew)).0, None, "it has read its configuration");
+    let cache = [elsewhere(StoreKind::Sqlite, "/app/cache.db")];
+    assert_eq!(judged(&held, &kept(&[], 0, &[]), &facts(&[], &cache)).0, None, "many programs have such a file");
+    // A mount that could not be looked at may hold what the server uses.
+    let (at, kept) = (mount("/data"), kept(&[], 0, &[]));
+    let seen = [SeenMount { mount: &at, held: &held, kept: &kept }];
+    assert!(failure_of(&suspect(&seen, false), &facts(&[], &anew)).is_none());
+}
+
+fn failure_of(suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+    failure(&ServiceName::lone("app"), suspicion, facts)
+}
+
+#[test]
+fn the_warning_names_the_mount_and_what_was_made_beside_its_files() {
+    let held = held(&[], NOTES_ALL);
+    let mut untouched = kept(&[], 0, &[]);
+    for number in 0..5 {
+        untouched.accessed.beside.add(|| format!("new/{number}"));
+    }
+    let (_, warning) = judged(&held, &untouched, &facts(&[], &[]));
+    assert_eq!(
+        warning.as_deref(),
+        Some(
+            "since the start of app, nothing has read or changed the 3 restored files of volume app at /data (beside \
+             them, the service has made new/0, new/1, new/2 and 2 more)"
+        )
+    );
+    assert_eq!(judged(&held, &kept(&[], 1, &[]), &facts(&[], &[])), (None, None));
+    let gone = Survivors { gone: Amount { files: 1, bytes: 0 }, ..kept(&[], 0, &[]) };
+    assert_eq!(judged(&held, &gone, &facts(&[], &[])), (None, None), "it has removed one");
+}
+
+#[test]
+fn a_store_that_was_begun_in_an_empty_volume_is_told_unless_a_restored_one_is_used() {
+    let name = ServiceName::lone("app");
+    let mount = mount("/config");
+    let emptied = [elsewhere(StoreKind::MySql, "/var/lib/mysql/ibdata1")];
+    let told =
+        |held: &Fingerprint, kept: &Survivors| begun_empty(&name, &[SeenMount { mount: &mount, held, kept }], &emptied);
+    let warning = told(&held(&[], NOTES_ALL), &kept(&[], 1, &[])).expect("a warning");
+    assert_eq!(warning.code, Code::DataNothingRestored);
+    assert!(warning.message.contains("/var/lib/mysql/ibdata1"), "{warning}");
+    let stores = [store(StoreKind::MySql, "ibdata1")];
+    assert_eq!(told(&held(&stores, NOTES_ALL), &kept(&stores, 1, &[0])), None);
+    assert!(begun_empty(&name, &[], &[]).is_none());
+}
