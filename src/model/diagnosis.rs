@@ -185,8 +185,8 @@ codes! {
     RestoreMountMissing "restore/mount-missing" Failed "the backup holds nothing for a mount",
         "The service writes to this mount, and the backup has nothing that belongs to it. A restore would lose its \
          data.",
-        "Add the mount to the backup. If the backup has it under another name, say so with --map. If it need not be \
-         backed up, give it the strategy empty.";
+        "Add the mount to the backup. If the backup has it under another name, say so with --map. If a restore needs \
+         nothing of it, as with a cache, give it the strategy empty.";
     RestoreEmpty "restore/empty" Failed "the backup's part for a mount is empty",
         "The backup has a place for this mount, but not one file in it. Many services come up healthy on nothing.",
         "Check what the backup job reads: an empty folder is often a mount that was missing. If the mount may be \

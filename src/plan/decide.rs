@@ -146,9 +146,17 @@ impl MountCase<'_> {
     fn nothing_fits(&self) -> Diagnosis {
         let Self { title, what, mount, request, .. } = self;
         let rule = &request.rule_name;
+        // An image declares such a volume for its data, so a service that starts without it has begun anew.
+        let of_image = if mount.origin.is_anonymous() {
+            " No volume of yours is mounted there: the image has made this one, often because a volume of yours is \
+             mounted at another path than the service's data folder."
+        } else {
+            ""
+        };
         let remedy = format!(
-            "If the backup has it under another name: --map '{rule}=PATH/IN/THE/BACKUP'. If the service may start \
-             without it: --strategy '{rule}=empty'. Otherwise add it to the backup."
+            "If the backup has it under another name: --map '{rule}=PATH/IN/THE/BACKUP'. Otherwise add it to the \
+             backup.{of_image} If a restore needs nothing of it, as with a cache: --strategy '{rule}=empty'; a database \
+             that begins there anew is no proof."
         );
         let message =
             format!("{what} holds nothing for {title} (mounted at {}); {}", mount.target, self.backup.listing());

@@ -201,8 +201,8 @@ impl Loading<'_> {
             let message =
                 format!("{} is a dump and holds nothing for {title}, which {name} also writes to", dumped.place);
             let remedy = format!(
-                "Restore the service from a backup of its files. If the mount may start empty: \
-                 --strategy '{name}:{}=empty'.",
+                "Restore the service from a backup of its files. If a restore needs nothing of the \
+                 mount, as with a cache: --strategy '{name}:{}=empty'.",
                 mount.mount.target
             );
             filling.blocked.get_or_insert_with(|| *refusal(Code::RestoreMountMissing, message, &remedy));
