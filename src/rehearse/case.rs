@@ -67,7 +67,11 @@ async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<
     let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
     let proof = ready.proof.max(ask_owner_checks(running, ready.clock).await?);
     settle(running).await?;
-    let warnings = check_data(stack, running).await?;
+    let mut warnings = check_data(stack, running).await?;
+    for dependency in dependencies_of(stack, case) {
+        let begun_empty = check_dependency(stack, case, &dependency).await?;
+        warnings.begun_empty = warnings.begun_empty.or(begun_empty);
+    }
     let log_tail = running.log_tail(PROOF_LOG).await;
     Ok(ValidatedService { proof, log_tail, warnings, ready })
 }
@@ -87,6 +91,40 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
         }
     }
     usage::judge_use(running, &looked_at, worker.as_deref()).await
+}
+
+/// The services that a case needs, directly or through others, and that are no cases themselves.
+fn dependencies_of(stack: &StackRehearsal, case: &ServiceName) -> Vec<ServiceName> {
+    let (mut open, mut found) = (vec![case.clone()], Vec::new());
+    while let Some(plan) = open.pop().and_then(|name| stack.cx.service(&name).ok()) {
+        for need in &plan.needs {
+            if !found.contains(&need.service) {
+                found.push(need.service.clone());
+                open.push(need.service.clone());
+            }
+        }
+    }
+    found.retain(|name| stack.cx.service(name).is_ok_and(|plan| !plan.selected));
+    found
+}
+
+/// Checks the data of a service that `case` depends on: a case is green only on the data of its database. Returns the
+/// warning if a data store was begun in an empty volume.
+async fn check_dependency(
+    stack: &Arc<StackRehearsal>,
+    case: &ServiceName,
+    dependency: &ServiceName,
+) -> Diagnosed<Option<Diagnosis>> {
+    let plan = stack.cx.service(dependency)?;
+    let booted = stack.started(dependency).await?;
+    let running = RunningService { cx: &stack.cx, plan, booted: &booted };
+    match check_data(stack, running).await {
+        Ok(warnings) => Ok(warnings.begun_empty),
+        Err(diagnosis) => {
+            let message = format!("{case} is well, but depends on {dependency}: {}", diagnosis.message);
+            Err(Diagnosis { message, ..diagnosis })
+        }
+    }
 }
 
 /// Adds the warnings about what a green service does not show, and runs the control.

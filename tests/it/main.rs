@@ -27,5 +27,6 @@ mod services;
 mod stacks;
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;
 mod worker_room;
 mod zero_impact;
