@@ -20,6 +20,8 @@ pub mod discover;
 pub mod docker;
 pub mod harness;
 #[doc(hidden)]
+pub mod local_file;
+#[doc(hidden)]
 pub mod model;
 #[doc(hidden)]
 pub mod plan;

@@ -11,11 +11,15 @@ use crate::config::Environment;
 use crate::config::resolve::Flags;
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
+use crate::local_file::{self, Accept};
 use crate::model::event::Event;
 use crate::model::outcome::{ExitCode, Outcome};
 use crate::report;
 use crate::report::events::read::{self, RecordProblem, RunRecord};
 use crate::report::human::HumanStyle;
+
+/// The largest record, in bytes. It is held in memory.
+const LARGEST: u64 = 2 << 30;
 
 /// A recorded run.
 pub struct Recorded {
@@ -120,7 +124,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let result = if path == Path::new("-") {
         io::stdin().lock().read_to_end(&mut text).map(drop)
     } else {
-        std::fs::read(path).map(|read| text = read)
+        local_file::read_from(path, Accept::Piped, LARGEST).map(|read| text = read)
     };
     result.map_err(|error| Failure::usage(format!("cannot read {}: {error}", called(path))))?;
     Ok(text)

@@ -8,6 +8,7 @@ use super::access::{Presence, SourceContext};
 use super::decrypt::{self, PlainText, UnlockedKeys};
 use super::error::SourceError;
 use super::spool;
+use crate::local_file;
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
 
@@ -70,7 +71,8 @@ impl ArchiveFiles {
         let (file, path) = match &self.stored {
             StoredFiles::Named(_) => {
                 let path = self.path(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?.to_owned();
-                (File::open(&path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
+                let file = local_file::open_regular(&path);
+                (file.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
             }
             StoredFiles::Stdin(file) => {
                 let path = PathBuf::from("standard input");

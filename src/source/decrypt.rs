@@ -14,6 +14,7 @@ use age::secrecy::SecretString;
 use super::error::SourceError;
 use super::secrets;
 use crate::archive::compression::{Encryption, detect_encryption};
+use crate::local_file::{self, Accept};
 use crate::model::environment::Environment;
 use crate::model::lock::lock;
 use crate::model::secret::Secret;
@@ -22,6 +23,8 @@ use crate::model::source::Keys;
 /// Highest work factor of a passphrase, as a power of two; the program `age` has the same limit. The library's default
 /// depends on the speed of this machine and would refuse a good backup while the machine is busy.
 const MAX_WORK_FACTOR: u8 = 22;
+/// Most bytes of a file of identities.
+pub(super) const MAX_IDENTITIES: u64 = 1024 * 1024;
 /// Bytes that are enough to recognise the encryption.
 const HEAD: usize = 64;
 /// Most bytes that are kept of a program's standard error.
@@ -100,8 +103,9 @@ fn open_age(file: File, path: &Path, keys: &UnlockedKeys) -> Result<Box<dyn Read
     }
     if let Some(identity) = &keys.identity {
         let no_key = |words: String| SourceError::NoKey(format!("the identity {}: {words}", identity.display()));
-        let name = identity.to_string_lossy().into_owned();
-        let file = age::IdentityFile::from_file(name).map_err(|error| no_key(error.to_string()))?;
+        let text = local_file::read_from(identity, Accept::Regular, MAX_IDENTITIES);
+        let text = text.map_err(|error| no_key(error.to_string()))?;
+        let file = age::IdentityFile::from_buffer(text.as_slice()).map_err(|error| no_key(error.to_string()))?;
         identities.extend(file.into_identities().map_err(|error| no_key(error.to_string()))?);
     }
     if identities.is_empty() {

@@ -10,6 +10,7 @@ use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::write::{self, PackError, PackOptions};
+use crate::local_file;
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourceSpec};
 
@@ -34,7 +35,10 @@ pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Sourc
 
 /// Checks whether the newest folder can be read.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
-    archive_files::probe(&spec.place, snapshots::folders, |path| fs::read_dir(path).map(drop))
+    archive_files::probe(&spec.place, snapshots::folders, |path| {
+        local_file::check_folder(path)?;
+        fs::read_dir(path).map(drop)
+    })
 }
 
 impl Source for DirSource {
@@ -45,6 +49,7 @@ impl Source for DirSource {
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
         let found = self.folders.iter().find(|(known, _)| known.id == snapshot.id);
         let (_, path) = found.ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
+        local_file::check_folder(path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
         Ok(Access::Stream(Box::new(DirReader { path })))
     }
 }

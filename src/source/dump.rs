@@ -8,7 +8,6 @@ mod archive;
 mod sql;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -20,6 +19,7 @@ use super::error::SourceError;
 use super::snapshots;
 use crate::archive::write::{self, PackError, PackOptions};
 use crate::archive::{Entry, Kind, compression};
+use crate::local_file;
 use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
 use crate::model::lock::lock;
@@ -63,7 +63,12 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source
 
 /// Checks whether the newest dump can be opened.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
-    archive_files::probe(&spec.place, snapshots::dumps, |path| File::open(path).map(drop))
+    archive_files::probe(&spec.place, snapshots::dumps, is_readable)
+}
+
+fn is_readable(path: &Path) -> io::Result<()> {
+    let file = if path.is_dir() { path.join(TOC) } else { path.to_owned() };
+    local_file::open_regular(&file).map(drop)
 }
 
 impl DumpSource {
@@ -177,7 +182,7 @@ fn summarize_archive(
 fn summarize_folder(folder: &Path) -> Result<Dump, SourceError> {
     let shown = folder.display();
     let unreachable = |error| SourceError::Unreachable { path: folder.to_owned(), error };
-    let toc = match File::open(folder.join(TOC)) {
+    let toc = match local_file::open_regular(&folder.join(TOC)) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let words = format!("{shown} is a folder without {TOC}, and so no folder of pg_dump -Fd");
             return Err(SourceError::NoDump(words));

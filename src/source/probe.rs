@@ -3,12 +3,12 @@
 //! An error's text continues a sentence that begins with the name of the missing thing. Secrets are read and never
 //! shown.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
 pub use super::access::Presence;
+use super::decrypt::MAX_IDENTITIES;
 use super::{kinds, secrets};
+use crate::local_file::{self, Accept};
 use crate::model::source::{SecretPlace, SourceSpec};
 
 /// Looks for a source.
@@ -24,9 +24,9 @@ pub fn secret(place: &SecretPlace, variable: impl Fn(&str) -> Option<String>) ->
 /// Looks for a file of private keys.
 pub fn identity(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    let length = File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-    match length.map_err(|error| format!("the file {shown} cannot be read: {error}"))? {
-        0 => Err(format!("the file {shown} is empty")),
+    let text = local_file::read_from(path, Accept::Regular, MAX_IDENTITIES);
+    match text.map_err(|error| format!("the file {shown} cannot be read: {error}"))? {
+        text if text.is_empty() => Err(format!("the file {shown} is empty")),
         _ => Ok(()),
     }
 }

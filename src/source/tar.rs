@@ -13,6 +13,7 @@ use crate::archive::Entry;
 use crate::archive::compression::{self, Compression};
 use crate::archive::error::ArchiveFault;
 use crate::archive::read::{ReadLimits, Reader};
+use crate::local_file;
 use crate::model::event::Snapshot;
 use crate::model::source::SourceSpec;
 
@@ -41,7 +42,7 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source
 
 /// Checks whether the newest archive can be opened.
 pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
-    archive_files::probe(&spec.place, snapshots::archives, |path| File::open(path).map(drop))
+    archive_files::probe(&spec.place, snapshots::archives, |path| local_file::open_regular(path).map(drop))
 }
 
 impl Source for TarSource {

@@ -1,0 +1,199 @@
+//! Files of this machine that somebody named: a label, a plan file, the command line.
+//!
+//! To open a file can wait for ever or do harm: a pipe waits for a writer, `kmsg` of procfs for the kernel's next
+//! message, a device acts. So a file is looked at before it is opened, opened without waiting, and looked at again.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open};
+
+/// How long a writer into a pipe may take: people type passphrases.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often an empty pipe is looked at.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// File systems of the kernel, whose files are no data, by the magic numbers of `statfs(2)` and `linux/magic.h`.
+const OF_KERNEL: [(u64, &str); 20] = [
+    (0x9fa0, "procfs"),
+    (0x6265_6572, "sysfs"),
+    (0x6462_6720, "debugfs"),
+    (0x7472_6163, "tracefs"),
+    (0x7363_6673, "securityfs"),
+    (0xf97c_ff8c, "selinuxfs"),
+    (0x4341_5d53, "smackfs"),
+    (0x0027_e0eb, "a cgroup file system"),
+    (0x6367_7270, "a cgroup file system"),
+    (0xcafe_4a11, "bpf"),
+    (0x4249_4e4d, "binfmt_misc"),
+    (0x1cd1, "devpts"),
+    (0x1980_0202, "mqueue"),
+    (0x6165_676c, "pstore"),
+    (0xde5e_81e4, "efivarfs"),
+    (0x6265_6570, "configfs"),
+    (0x9584_58f6, "hugetlbfs"),
+    (0x6e73_6673, "nsfs"),
+    (0x6573_5543, "fusectl"),
+    (0x6759_6969, "rpc_pipefs"),
+];
+
+/// What the name of a file may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// A regular file.
+    Regular,
+    /// A pipe and `/dev/null` too, as a shell passes the output of a command (`<(pass show backup)`).
+    Piped,
+}
+
+/// Opens a regular file, which is not on a file system of the kernel. Never waits for a pipe or a device.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_as(path, Accept::Regular)
+}
+
+/// Opens a file of this kind for reading. Reads of a pipe do not wait: use [`read`].
+pub fn open_as(path: &Path, accept: Accept) -> io::Result<File> {
+    // With O_PATH nothing is opened that acts on it.
+    check(&File::from(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?), accept)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    // Something else may have taken the name meanwhile.
+    check(&file, accept)?;
+    Ok(file)
+}
+
+/// Reads a file that was opened by [`open_as`]. More than `most` bytes are an error.
+pub fn read(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut piece, began) = (Vec::new(), vec![0; 64 * 1024], Instant::now());
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && began.elapsed() < PATIENCE => {
+                std::thread::sleep(LOOK);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(io::Error::other(format!("nobody has written into the pipe for {} s", PATIENCE.as_secs())));
+            }
+            Err(error) => return Err(error),
+        }
+        if bytes.len() as u64 > most {
+            return Err(io::Error::other(format!("it is larger than {most} bytes, so it is not what is meant")));
+        }
+    }
+}
+
+/// Opens a file and reads all of it; see [`open_as`] and [`read`].
+pub fn read_from(path: &Path, accept: Accept, most: u64) -> io::Result<Vec<u8>> {
+    read(&mut open_as(path, accept)?, most)
+}
+
+/// Fails for a folder that is on a file system of the kernel, or for what is no folder.
+pub fn check_folder(path: &Path) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    refuse_kernel(&File::from(open(path, flags, Mode::empty())?))
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
+fn check(file: &File, accept: Accept) -> io::Result<()> {
+    const NULL: (u32, u32) = (1, 3);
+    let stat = fstat(file)?;
+    let is_null = || {
+        let device = stat.st_rdev as u64;
+        (rustix::fs::major(device), rustix::fs::minor(device)) == NULL
+    };
+    let what = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => return refuse_kernel(file),
+        FileType::Fifo if accept == Accept::Piped => return Ok(()),
+        FileType::CharacterDevice if accept == Accept::Piped && is_null() => return Ok(()),
+        FileType::Directory => return Err(ErrorKind::IsADirectory.into()),
+        FileType::Fifo => "a pipe",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Socket => "a socket",
+        _ => "no regular file",
+    };
+    Err(io::Error::other(format!("it is {what}, and a regular file is wanted")))
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the types of the fields differ between architectures")]
+fn refuse_kernel(file: &File) -> io::Result<()> {
+    // The field is of a signed type on some architectures, where high numbers are negative.
+    let magic = fstatfs(file)?.f_type as u64 & 0xffff_ffff;
+    match OF_KERNEL.iter().find(|(known, _)| *known == magic) {
+        None => Ok(()),
+        Some((_, name)) => Err(io::Error::other(format!("it is of the kernel ({name}), and holds no data"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    fn refusal(path: &Path, accept: Accept) -> String {
+        open_as(path, accept).expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn a_regular_file_is_read_up_to_its_bound() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&path, "12345").expect("written");
+        symlink(&path, &link).expect("linked");
+        for path in [&path, &link] {
+            assert_eq!(read_from(path, Accept::Regular, 5).expect("read"), b"12345");
+        }
+        let error = read_from(&path, Accept::Regular, 4).expect_err("too large").to_string();
+        assert!(error.contains("larger than 4 bytes"), "{error}");
+        assert_eq!(open_regular(&dir.path().join("none")).expect_err("none").kind(), ErrorKind::NotFound);
+        assert_eq!(open_regular(dir.path()).expect_err("a folder").kind(), ErrorKind::IsADirectory);
+    }
+
+    /// Each of these waits for ever, or acts, if it is opened as a file.
+    #[test]
+    fn what_waits_or_acts_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| dir.path().join(name);
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo is there").success());
+        let _listener = UnixListener::bind(at("socket")).expect("bound");
+        symlink("/proc/kmsg", at("kmsg")).expect("linked");
+        for accept in [Accept::Regular, Accept::Piped] {
+            assert!(refusal(&at("socket"), accept).contains("a socket"));
+            assert!(refusal(Path::new("/dev/zero"), accept).contains("a device"));
+            for path in [Path::new("/proc/kmsg"), &at("kmsg"), Path::new("/proc/self/environ")] {
+                assert!(refusal(path, accept).contains("procfs"), "{}", path.display());
+            }
+        }
+        assert!(refusal(&at("pipe"), Accept::Regular).contains("a pipe"));
+        assert!(refusal(Path::new("/dev/null"), Accept::Regular).contains("a device"));
+        assert!(check_folder(Path::new("/proc/self")).expect_err("of the kernel").to_string().contains("procfs"));
+        assert!(check_folder(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_the_end_of_its_writer_and_nobody_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pipe = dir.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+        assert_eq!(read_from(&pipe, Accept::Piped, 9).expect("no writer"), b"");
+        assert_eq!(read_from(Path::new("/dev/null"), Accept::Piped, 9).expect("empty"), b"");
+        let mut file = open_as(&pipe, Accept::Piped).expect("opened");
+        let script = "exec >\"$1\"; printf 12; read _; printf 34";
+        let mut writer = Command::new("sh");
+        let mut writer =
+            writer.args(["-c", script, "sh"]).arg(&pipe).stdin(std::process::Stdio::piped()).spawn().expect("sh");
+        // The reader is there before the writer, and the writer stops in the middle until it is told to go on.
+        let mut first = [0; 2];
+        while file.read(&mut first).is_ok_and(|length| length == 0) {}
+        drop(writer.stdin.take());
+        let read = read(&mut file, 9).expect("read");
+        assert!(writer.wait().expect("ended").success());
+        assert!(read == b"1234" || read == b"34", "{read:?}");
+    }
+}
