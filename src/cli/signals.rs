@@ -1,5 +1,6 @@
 //! Signals: the first asks the run to stop and clean up within the grace, a second shortens the grace, a third ends the
-//! process at once.
+//! process at once. What comes in a burst is one request, as a closing shell sends several; a hangup after the first
+//! request says nothing new.
 //!
 //! CI systems give little time: GitHub 7.5 s between SIGINT and SIGTERM, GitLab about 10 s.
 
@@ -18,9 +19,12 @@ use crate::rehearse::sandbox::stop::StopSignal;
 /// Time to clean up after the first signal.
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Time to clean up after a second signal.
-pub const SHORT_GRACE: Duration = Duration::from_secs(1);
+pub const SHORT_GRACE: Duration = Duration::from_secs(2);
 /// Time after the grace to report what is left behind. A run that has not ended by then never will.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Signals that follow each other within this time are one request.
+const BURST: Duration = Duration::from_millis(300);
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -60,14 +64,37 @@ pub fn interrupted(stop: &StopSignal) -> Failure {
 struct Listener {
     interrupt: Signal,
     terminate: Signal,
+    quit: Signal,
     hangup: Option<Signal>,
+}
+
+/// The requests to stop so far.
+struct Requests {
+    count: u32,
+    last: Instant,
+}
+
+impl Requests {
+    /// The first request came now.
+    fn first(now: Instant) -> Self {
+        Self { count: 1, last: now }
+    }
+
+    /// Counts a signal if it is a further request.
+    fn hear(&mut self, signal: i32, now: Instant) -> u32 {
+        let is_burst = now.saturating_duration_since(self.last) < BURST;
+        self.last = now;
+        self.count += u32::from(signal != SIGHUP && !is_burst);
+        self.count
+    }
 }
 
 impl Listener {
     fn new() -> std::io::Result<Self> {
         // Under `nohup` the hangup is ignored, and must stay so.
         let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, quit: signal(SignalKind::quit())?, hangup })
     }
 
     async fn next(&mut self) -> i32 {
@@ -80,6 +107,7 @@ impl Listener {
         tokio::select! {
             _ = self.interrupt.recv() => SIGINT,
             _ = self.terminate.recv() => SIGTERM,
+            _ = self.quit.recv() => SIGTERM,
             _ = hangup => SIGHUP,
         }
     }
@@ -90,23 +118,24 @@ impl Listener {
         stop.cancel(first);
         console::note(&format!("Stopping and cleaning up (at most {} s; interrupt again to hurry) …", GRACE.as_secs()));
         let mut end = Instant::now() + GRACE;
-        let mut signals = 1;
+        let mut requests = Requests::first(Instant::now());
         loop {
             tokio::select! {
-                _ = self.next() => {
-                    signals += 1;
-                    if signals > 2 {
-                        leave(first);
-                    }
-                    end = end.min(Instant::now() + SHORT_GRACE);
-                }
+                signal = self.next() => match requests.hear(signal, Instant::now()) {
+                    1 => {}
+                    2 => end = end.min(Instant::now() + SHORT_GRACE),
+                    _ => leave(first),
+                },
                 () = sleep_until(end) => break,
             }
         }
         stop.end_grace();
-        tokio::select! {
-            _ = self.next() => {}
-            () = sleep_until(end + LAST_WORDS) => {}
+        let before = requests.count;
+        loop {
+            tokio::select! {
+                signal = self.next() => if requests.hear(signal, Instant::now()) > before { break },
+                () = sleep_until(end + LAST_WORDS) => break,
+            }
         }
         leave(first);
     }
@@ -136,6 +165,19 @@ mod tests {
     fn an_ignored_hangup_is_seen_in_the_process_status() {
         assert_eq!(ignored_mask("Name:\tx\nSigIgn:\t0000000000001001\n"), Some(0x1001));
         assert_eq!(ignored_mask("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn a_burst_is_one_request_and_a_hangup_is_no_further_one() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut requests = Requests::first(start);
+        let heard: Vec<u32> =
+            [(SIGHUP, 50), (SIGINT, 100), (SIGINT, 350), (SIGHUP, 900), (SIGINT, 1300), (SIGTERM, 2000)]
+                .into_iter()
+                .map(|(signal, millis)| requests.hear(signal, at(millis)))
+                .collect();
+        assert_eq!(heard, [1, 1, 1, 1, 2, 3]);
     }
 
     #[tokio::test]
