@@ -360,7 +360,7 @@ pub struct InspectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Rehearsa labels whatever it creates. `clean` removes the objects of processes of this host that are gone, and objects \
-that have expired. It leaves living runs alone.
+that have expired. It leaves living runs alone, and whatever carries the labels and was not created by Rehearsa.
 
 A --session without any object is no error (exit code 0).")]
 pub struct CleanArgs {

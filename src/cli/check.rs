@@ -5,7 +5,7 @@ use super::args::{Global, PlanArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::prepare::find_services;
-use super::{console, runtime, signals};
+use super::{console, identity, runtime, signals};
 use crate::config::plan_file::{NAME, SourceEntry};
 use crate::config::settings::Settings;
 use crate::config::{ConfigError, ConfigErrors, Environment, PlanFile, SettingOrigin};
@@ -16,7 +16,7 @@ use crate::source::probe::{self, Presence};
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    let file = PlanFile::find(args.rehearsal.plan.as_deref(), env)?;
+    let file = PlanFile::find(args.rehearsal.plan.as_deref(), env, identity::user(env))?;
     let Some(path) = file.path.clone() else {
         let message = format!("there is no plan file to check: no {NAME} in the working directory");
         return Err(Failure::usage(message).hint("`rehearsa init` writes one, and --plan names another"));
@@ -87,7 +87,10 @@ fn look(source: &SourceEntry, env: &Environment, wrong: &mut Vec<ConfigError>, n
 /// file.
 fn on_host(services: &[Service], settings: &Settings) -> Vec<ConfigError> {
     let mut wrong = settings.file.remarks(services);
-    wrong.extend(services.iter().filter_map(|service| settings.for_service(service).err()));
+    wrong.extend(services.iter().filter_map(|service| match settings.for_service(service) {
+        Ok(settings) => settings.unusable.map(|diagnosis| ConfigError::Conflict { what: diagnosis.message }),
+        Err(error) => Some(error),
+    }));
     wrong
 }
 

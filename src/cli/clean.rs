@@ -10,10 +10,11 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::{console, identity, runtime};
 use crate::config::Environment;
-use crate::docker::{Daemon, DockerErrorKind, labels};
+use crate::docker::{Daemon, DockerErrorKind, ForeignObject, Object, ObjectKind, labels};
 use crate::model::outcome::ExitCode;
 use crate::model::pluralize::pluralize;
 use crate::rehearse::sandbox::sweep::{self, SpareReason, Spared, SweepDecision, SweepReach};
+use crate::worker::client::WorkerImage;
 
 /// What a clean-up did; also the JSON output.
 #[derive(Debug, Default, Serialize)]
@@ -26,6 +27,8 @@ struct Cleaned {
     left: Vec<LeftLine>,
     /// Sessions that were left alone.
     spared: Vec<SparedLine>,
+    /// Objects that carry a label of Rehearsa and are not Rehearsa's; left alone.
+    foreign: Vec<ForeignLine>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,6 +42,17 @@ struct LeftLine {
     kind: &'static str,
     name: String,
     error: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ForeignLine {
+    kind: &'static str,
+    name: String,
+    /// Why it is not Rehearsa's.
+    why: String,
+    /// The sentence for people.
+    #[serde(skip)]
+    told: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,11 +101,9 @@ async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
         sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, SweepReach::Asked);
     let mut cleaned = Cleaned { schema_version: 1, dry_run: args.dry_run, ..Cleaned::default() };
     cleaned.spared = spared.iter().map(spared_line).collect();
+    cleaned.foreign = objects.foreign.iter().map(foreign_line).collect();
     if args.dry_run {
-        let line = |(kind, object): (sweep::ObjectKind, &crate::docker::Object)| Line {
-            kind: kind.name(),
-            name: object.name.clone(),
-        };
+        let line = |(kind, object): (ObjectKind, &Object)| Line { kind: kind.name(), name: object.name.clone() };
         cleaned.removed = sweep::in_order(&remove).map(line).collect();
     } else {
         let removed = &mut cleaned.removed;
@@ -114,18 +126,37 @@ async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
 
 /// The worker images. One that a live run uses cannot be removed, and is left as it should be.
 async fn images(daemon: &Daemon, dry_run: bool, cleaned: &mut Cleaned) -> Result<(), Failure> {
-    for image in daemon.images_labelled(labels::WORKER).await? {
+    let images = daemon.images_labelled(labels::WORKER).await?;
+    let foreign = images.iter().filter(|image| !WorkerImage::is_one(image));
+    let parents: Vec<&String> = foreign.filter_map(|image| image.parent.as_ref()).collect();
+    for image in &images {
         let name = image.tags.first().unwrap_or(&image.id).clone();
+        if !WorkerImage::is_one(image) {
+            let why = "it was made from a worker image, or has another name".to_owned();
+            let told =
+                format!("image {name} carries Rehearsa's label and is no worker image ({why}); it is left alone");
+            cleaned.foreign.push(ForeignLine { kind: "image", name, why, told });
+            continue;
+        }
         let removed = if dry_run { Ok(()) } else { daemon.remove_image(&image.id).await };
         match removed {
             Ok(()) => cleaned.removed.push(Line { kind: "image", name }),
             Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && !cleaned.spared.is_empty() => {
                 console::note(&format!("Left alone image {name}: a running rehearsal uses it"));
             }
+            Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && parents.contains(&&image.id) => {
+                console::note(&format!("Left alone image {name}: another image was made from it"));
+            }
             Err(error) => cleaned.left.push(LeftLine { kind: "image", name, error: error.to_string() }),
         }
     }
     Ok(())
+}
+
+fn foreign_line(foreign: &ForeignObject) -> ForeignLine {
+    let ForeignObject { kind, name, why } = foreign;
+    let told = sweep::left_alone(foreign);
+    ForeignLine { kind: kind.name(), name: name.clone(), why: why.to_string(), told }
 }
 
 fn spared_line(spared: &Spared) -> SparedLine {
@@ -164,7 +195,11 @@ fn text(cleaned: &Cleaned, session: Option<&str>) -> String {
         }
         text.push('\n');
     }
-    if text.is_empty() {
+    let is_nothing = text.is_empty();
+    for foreign in &cleaned.foreign {
+        let _ = writeln!(text, "Not Rehearsa's: {}", foreign.told);
+    }
+    if is_nothing {
         match session {
             // An unknown id and a session that was removed earlier look the same here; only the user knows which it
             // is.
@@ -190,6 +225,18 @@ mod tests {
         assert_eq!(text(&Cleaned::default(), None), "Nothing is left of earlier runs.\n");
         let said = text(&Cleaned::default(), Some("nosuch"));
         assert!(said.starts_with("There is no session nosuch on this engine"), "{said}");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_named_and_is_nothing_to_clean() {
+        let told = "volume mine carries Rehearsa's label and is not Rehearsa's (why); it is left alone".to_owned();
+        let foreign = ForeignLine { kind: "volume", name: "mine".to_owned(), why: "why".to_owned(), told };
+        let cleaned = Cleaned { foreign: vec![foreign], ..Cleaned::default() };
+        assert_eq!(
+            text(&cleaned, None),
+            "Not Rehearsa's: volume mine carries Rehearsa's label and is not Rehearsa's (why); it is left alone\n\
+             Nothing is left of earlier runs.\n"
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::config::resolve::Flags;
 use crate::config::settings::Settings;
 use crate::config::values::report_spec::CiChoice;
 use crate::discover::{self, Scope};
+use crate::docker::ownership::name_prefix;
 use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Output};
 use crate::model::diagnosis::Code;
 use crate::model::outcome::ExitCode;
@@ -131,7 +132,7 @@ struct Demo {
 
 impl Demo {
     fn name(&self, what: &str) -> String {
-        format!("rehearsa-{}{what}", self.session.id)
+        format!("{}{what}", name_prefix(&self.session.id))
     }
 
     /// Fails if a signal came. Called between the steps: a call to the engine that is dropped half-way may still
@@ -193,7 +194,7 @@ impl Demo {
         let place = SourcePlace::at_path(SourceKind::Tar, archive);
         let source = SourceSpec { place, snapshot: None, keys: Keys::default() };
         let Prepared { plan, sources, .. } = self.runtime.block_on(async {
-            let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?;
+            let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?.services;
             self.unless_stopped()?;
             // A helper container of the demo may still be exiting.
             let services = services.into_iter().filter(|service| service.container_id == live.container).collect();
@@ -202,7 +203,7 @@ impl Demo {
             for (_, rehearsal) in &mut services {
                 rehearsal.source = Some(source.clone());
             }
-            prepare(&self.daemon, services, &settings.selection, env, &self.stop).await
+            prepare(&self.daemon, services, &settings, env, &self.stop).await
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
         let events = RunEvents::start(&settings, &presentation)?;

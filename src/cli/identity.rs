@@ -6,6 +6,8 @@ use std::net::{ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::config::Environment;
+use crate::config::plan_file::CurrentUser;
 use crate::docker::Target;
 use crate::rehearse::sandbox::session::{LIFETIME, Session};
 
@@ -55,6 +57,13 @@ pub fn host_addresses(target: &Target) -> Vec<String> {
     addresses.sort_unstable();
     addresses.dedup();
     addresses.iter().map(ToString::to_string).collect()
+}
+
+/// The user who runs this process. Who became root by `sudo` still trusts their own files.
+pub fn user(env: &Environment) -> CurrentUser {
+    let id = rustix::process::geteuid().as_raw();
+    let behind_sudo = env.get("SUDO_UID").and_then(|text| text.parse().ok()).filter(|_| id == 0);
+    CurrentUser { id, behind_sudo }
 }
 
 /// A new session of this process; `prefix` is the start of its id.

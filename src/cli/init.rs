@@ -14,6 +14,7 @@ use super::{console, identity, init_text, no_match, prepare, runtime, signals};
 use crate::config::settings::Settings;
 use crate::config::values::source;
 use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
@@ -34,7 +35,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     settings.selection.filters.clone_from(&args.filters);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime::start()?;
-    let (stop, Host { daemon, services }) = runtime.block_on(async {
+    let (stop, Host { daemon, services, stopped }) = runtime.block_on(async {
         let stop = signals::listen();
         let host = find_services(&endpoint, &stop).await?;
         Ok::<_, Failure>((stop, host))
@@ -42,16 +43,20 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     // A label may name a source of the very file that is about to be written.
     let with_settings = |service: Service| {
         let rehearsal = settings.for_service(&service).unwrap_or_default();
-        (service, ServiceSettings { source: spec.clone(), ..rehearsal })
+        (service, ServiceSettings { source: spec.clone(), unusable: None, ..rehearsal })
     };
     let services: Vec<(Service, ServiceSettings)> = services.into_iter().map(with_settings).collect();
     let draft = draft(services, &settings.selection);
     let count = draft.selection.iter().filter(|service| service.is_selected()).count();
     if count == 0 {
-        console::note(&no_match::reason(&draft.selection, &settings.selection));
+        console::note(&no_match::reason(&draft.selection, &stopped, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, env, &stop))?.plan;
+    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, None, env, &stop))?.plan;
+    if let Some(diagnosis) = unread(&plan) {
+        let failure = Failure::errored(diagnosis.message.clone());
+        return Err(failure.hint(format!("{} No plan file was written.", diagnosis.remedy())));
+    }
     // The user fills in what was not found.
     let blocked = plan.cases().filter_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.message.as_str());
     for message in blocked.collect::<BTreeSet<_>>() {
@@ -67,6 +72,13 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let services = if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
     console::note(&format!("Wrote {file} for {services}; `rehearsa plan --check` checks it"));
     Ok(ExitCode::Passed)
+}
+
+/// Why nothing could be found out about the backup, if so: then nothing is known that could be written down.
+fn unread(plan: &Plan) -> Option<&Diagnosis> {
+    let mut blocked = plan.cases().filter_map(|case| case.blocked.as_ref());
+    let is_unread = |code: Code| code.as_str().starts_with("source/") && code.severity() == Severity::Errored;
+    blocked.find(|diagnosis| is_unread(diagnosis.code))
 }
 
 /// The parts of the backup that were found.

@@ -20,7 +20,7 @@ pub fn run(args: &InspectArgs, global: &Global, env: &Environment) -> Result<Exi
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let services = runtime::start()?.block_on(async {
         let daemon = endpoint.connect().await?;
-        Ok::<_, Failure>(discover::live(&daemon).await?)
+        Ok::<_, Failure>(discover::live(&daemon).await?.services)
     })?;
     let service = find(&services, &args.service)?;
     let view = InspectView::of(service);

@@ -41,13 +41,14 @@ use std::ffi::OsString;
 use std::process::ExitCode as ProcessExit;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::config::Environment;
+use crate::config::{Environment, declared};
 use crate::model::outcome::ExitCode;
 use args::{Cli, Command, Global, HarnessArgs};
 use exit::Failure;
@@ -63,6 +64,9 @@ pub fn main() -> ProcessExit {
         Ok(env) => env,
         Err(failure) => return finish(Err(failure), &Environment::default()),
     };
+    if let Err(failure) = refuse_empty(&args) {
+        return finish(Err(failure), &env);
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -95,6 +99,9 @@ pub fn harness() -> ProcessExit {
         Ok(env) => env,
         Err(failure) => return finish(Err(failure), &Environment::default()),
     };
+    if let Err(failure) = refuse_empty(&args) {
+        return finish(Err(failure), &env);
+    }
     let harness = match HarnessArgs::try_parse_from(args) {
         Ok(harness) => harness,
         Err(error) => return usage(&error),
@@ -123,6 +130,12 @@ fn read_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Re
     for (name, value) in variables {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
+            Ok(value) if value.trim().is_empty() && is_setting(&name) => {
+                return Err(Failure::usage(format!(
+                    "the environment variable {name} is set and empty, so nobody knows what is meant"
+                ))
+                .hint("unset it, or give it a value; a variable that it is made of may be missing"));
+            }
             Ok(value) => read.push((name, value)),
             Err(_) if name.starts_with("REHEARSA_") => {
                 return Err(Failure::usage(format!("{name} is not UTF-8 text, so its value cannot be read")));
@@ -133,12 +146,63 @@ fn read_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Re
     Ok(read.into_iter().collect())
 }
 
+/// Whether the variable sets something of Rehearsa.
+fn is_setting(name: &str) -> bool {
+    const OTHERS: [&str; 2] = ["REHEARSA_PASSPHRASE", "REHEARSA_LOG"];
+    let is_declared = || declared::all().any(|setting| setting.variables.contains(&name));
+    name.starts_with("REHEARSA_") && (OTHERS.contains(&name) || is_declared())
+}
+
+/// Refuses an argument without content: `--from "$BACKUP"` without the variable would rehearse the live data, and a
+/// FILTER that is empty would select everything.
+fn refuse_empty(args: &[OsString]) -> Result<(), Failure> {
+    let text = |arg: &OsString| arg.to_string_lossy().into_owned();
+    for (index, arg) in args.iter().enumerate().skip(1) {
+        let arg = text(arg);
+        let what = match arg.strip_suffix('=') {
+            Some(flag) if flag.starts_with("--") => flag.to_owned(),
+            _ if !arg.trim().is_empty() => continue,
+            _ => match args[..index].last().map(text) {
+                Some(flag) if index > 1 && flag.starts_with('-') => flag,
+                _ => "an argument".to_owned(),
+            },
+        };
+        let message = format!("{what} is given and empty, so nobody knows what is meant");
+        return Err(Failure::usage(message).hint("leave it out, or give it a value; a variable in it may be missing"));
+    }
+    Ok(())
+}
+
 /// Help and version go to standard output with code 0, errors to standard error with code 2.
 pub fn usage(error: &clap::Error) -> ProcessExit {
     // A closed pipe is no reason to panic.
     let _ = error.print();
+    if let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some((_, meant)) = ELSEWHERE.iter().find(|(known, _)| known == typed)
+    {
+        console::note(&format!("\n  tip: `rehearsa {meant}` does that"));
+    }
     ProcessExit::from(if error.use_stderr() && !is_bare(error) { ExitCode::Usage.number() } else { 0 })
 }
+
+/// Commands that people try, and how they are called here.
+const ELSEWHERE: [(&str, &str); 15] = [
+    ("check", "plan --check"),
+    ("validate", "plan --check"),
+    ("lint", "plan --check"),
+    ("list", "test --list"),
+    ("ls", "test --list"),
+    ("ps", "test --list"),
+    ("run", "test"),
+    ("verify", "test"),
+    ("restore", "test"),
+    ("rehearse", "test"),
+    ("prune", "clean"),
+    ("cleanup", "clean"),
+    ("show", "inspect"),
+    ("help", "--help"),
+    ("version", "--version"),
+];
 
 /// Whether `rehearsa` was called without arguments, which prints the help.
 fn is_bare(error: &clap::Error) -> bool {
@@ -186,5 +250,31 @@ mod tests {
         assert_eq!((env.get("HOME"), env.get("LS_COLORS")), (Some("/home/me"), None));
         let failure = read_environment([variable("REHEARSA_FROM")].into_iter()).unwrap_err();
         assert!(failure.render(false).contains("REHEARSA_FROM is not UTF-8 text"), "{}", failure.render(false));
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_empty_is_refused_and_one_of_others_is_not() {
+        let read = |name: &str, value: &str| read_environment([(name.into(), value.into())].into_iter());
+        for name in ["REHEARSA_FROM", "REHEARSA_PLAN", "REHEARSA_PASSPHRASE", "REHEARSA_TIMEOUT", "REHEARSA_RETRIES"] {
+            let words = read(name, " ").unwrap_err().render(false);
+            assert!(words.contains(&format!("{name} is set and empty")), "{words}");
+            assert!(read(name, "x").is_ok());
+        }
+        for name in ["RUST_TEST_THREADS", "DOCKER_HOST", "CI_NODE_INDEX", "REHEARSA_MY_OWN"] {
+            assert!(read(name, "").is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_argument_that_is_empty_is_refused_by_its_flag() {
+        let told = |args: &[&str]| {
+            let args: Vec<OsString> = ["rehearsa"].iter().chain(args).map(OsString::from).collect();
+            refuse_empty(&args).err().map(|failure| failure.error.to_string()).unwrap_or_default()
+        };
+        assert!(told(&["test", "--from", ""]).starts_with("--from is given and empty"));
+        assert!(told(&["test", "--snapshot="]).starts_with("--snapshot is given and empty"));
+        assert!(told(&["test", "--skip", "  "]).starts_with("--skip is given and empty"));
+        assert!(told(&["test", "", "--exact"]).starts_with("an argument is given and empty"));
+        assert_eq!(told(&["test", "--map", "/a=", "a=", "-q"]), "", "a rule is read by its own rules");
     }
 }

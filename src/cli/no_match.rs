@@ -5,11 +5,17 @@
 use crate::config::declared;
 use crate::config::settings::{Selection, Settings};
 use crate::config::values::suggest::nearest;
+use crate::discover::StoppedContainer;
 use crate::model::event::NoTests;
 use crate::plan::{LeftOutReason, ServiceSelection};
 
-/// Explains why no service of the host is selected, with a suggestion.
-pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
+/// Explains why no service of the host is selected, with a suggestion. `stopped`: what is there and does not run.
+pub fn reason(services: &[ServiceSelection], stopped: &[StoppedContainer], selection: &Selection) -> String {
+    let is_hit = |index: &usize| services.iter().any(|service| service.hit_by.contains(index));
+    let mut unhit = selection.filters.iter().enumerate().filter(|(index, _)| !is_hit(index));
+    if let Some(told) = unhit.find_map(|(_, filter)| is_stopped(stopped, filter, selection.exact)) {
+        return told;
+    }
     if services.is_empty() {
         return "No service runs on this Docker host, so there is nothing to rehearse. `rehearsa demo` starts its own."
             .to_owned();
@@ -21,7 +27,11 @@ pub fn reason(services: &[ServiceSelection], selection: &Selection) -> String {
 
 /// Explains each filter that finds nothing while another filter finds a service. Only filters count here: services
 /// that `--skip`, a partition and the like leave out were found before.
-pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
+pub fn missed_filters(
+    services: &[ServiceSelection],
+    stopped: &[StoppedContainer],
+    selection: &Selection,
+) -> Vec<String> {
     let mut missed = Vec::new();
     for (index, filter) in selection.filters.iter().enumerate() {
         let hit = || services.iter().filter(move |service| service.hit_by.contains(&index));
@@ -29,9 +39,36 @@ pub fn missed_filters(services: &[ServiceSelection], selection: &Selection) -> V
             continue;
         }
         let alone = Selection { filters: vec![filter.clone()], exact: selection.exact, ..Selection::default() };
-        missed.push(hit().find_map(why_not_offered).unwrap_or_else(|| no_name_fits(services, &alone)));
+        let told = hit().find_map(why_not_offered).or_else(|| is_stopped(stopped, filter, selection.exact));
+        missed.push(told.unwrap_or_else(|| no_name_fits(services, &alone)));
     }
     missed
+}
+
+/// Explains each `--skip` that leaves out nothing.
+pub fn idle_skips(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
+    let is_idle = |index: &usize| services.iter().all(|service| !service.skipped_by.contains(index));
+    let idle = selection.skip.iter().enumerate().filter(|(index, _)| is_idle(index));
+    idle.map(|(_, filter)| {
+        let alone = Selection { filters: vec![filter.clone()], exact: selection.exact, ..Selection::default() };
+        format!("--skip {filter} leaves out nothing. {}", no_name_fits(services, &alone))
+    })
+    .collect()
+}
+
+/// Explains that a filter names a container that does not run.
+fn is_stopped(stopped: &[StoppedContainer], filter: &str, exact: bool) -> Option<String> {
+    let is_meant = |of: &&StoppedContainer| {
+        let names = [of.name.to_string(), of.container_name.clone()];
+        names.iter().any(|name| if exact { name == filter } else { name.contains(filter) })
+    };
+    stopped.iter().find(is_meant).map(|of| told_to_start(&of.name.to_string(), &of.container_name))
+}
+
+fn told_to_start(name: &str, container: &str) -> String {
+    format!(
+        "{name} exists but is stopped, and only running services are rehearsed. `docker start {container}` starts it."
+    )
 }
 
 /// Whether an empty selection is a failure: a part of a partition may be empty if other parts are not; otherwise the
@@ -86,7 +123,7 @@ fn hidden(service: &ServiceSelection) -> Option<String> {
 fn why_not_offered(service: &ServiceSelection) -> Option<String> {
     let name = &service.service;
     if service.reasons().contains(&LeftOutReason::NotRunning) {
-        Some(format!("{name} is not running."))
+        Some(told_to_start(&name.to_string(), &service.container))
     } else if service.reasons().contains(&LeftOutReason::IgnoreLabel) {
         Some(format!("{name} is not listed, because it has the label {}.", declared::IGNORE))
     } else {
@@ -103,9 +140,9 @@ fn no_name_fits(services: &[ServiceSelection], selection: &Selection) -> String 
     if selection.filters.is_empty() {
         return format!("No service is selected. {list}");
     }
-    let similar = selection.filters.iter().map(|filter| nearest(filter, names.iter().map(String::as_str)));
-    let similar: Vec<String> = similar.flatten().map(|name| format!("`{name}`")).collect();
-    let hint = if similar.is_empty() { list } else { format!("Similar: {}.", similar.join(", ")) };
+    let similar: Vec<&str> = selection.filters.iter().flat_map(|filter| similar_to(filter, services, &names)).collect();
+    let similar: Vec<String> = similar.into_iter().map(|name| format!("`{name}`")).collect();
+    let hint = if similar.is_empty() { list } else { format!("Did you mean {}?", similar.join(" or ")) };
     let filters: Vec<String> = selection.filters.iter().map(|filter| format!("`{filter}`")).collect();
     let filters = filters.join(" or ");
     if selection.exact {
@@ -113,6 +150,21 @@ fn no_name_fits(services: &[ServiceSelection], selection: &Selection) -> String 
     } else {
         format!("No service name contains {filters}. {hint}")
     }
+}
+
+/// The services whose names, or whose containers' names, are near to a filter.
+fn similar_to<'a>(filter: &str, services: &'a [ServiceSelection], names: &'a [String]) -> Vec<&'a str> {
+    let containers = services.iter().map(|service| service.container.as_str());
+    let near = nearest(filter, names.iter().map(String::as_str).chain(containers));
+    let mut found = Vec::new();
+    for near in near {
+        let of = names.iter().zip(services).find(|(name, service)| *name == near || service.container == near);
+        let name = of.map_or(near, |(name, _)| name.as_str());
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// One name, or the first and how many more; `None` when there is none.
@@ -143,11 +195,11 @@ mod tests {
     }
 
     fn why(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
-        reason(&selected(services, selection), selection)
+        reason(&selected(services, selection), &[], selection)
     }
 
     fn missed(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
-        missed_filters(&selected(services, selection), selection)
+        missed_filters(&selected(services, selection), &[], selection)
     }
 
     fn exactly(filter: &str) -> Selection {
@@ -160,7 +212,7 @@ mod tests {
         assert!(why(&[], &typo).starts_with("No service runs on this Docker host"));
         assert_eq!(
             why(&services(&["jellyfin", "immich"]), &typo),
-            "No service name contains `jelyfin`. Similar: `jellyfin`."
+            "No service name contains `jelyfin`. Did you mean `jellyfin`?"
         );
         assert_eq!(
             why(&services(&["jellyfin"]), &exactly("x")),
@@ -179,12 +231,16 @@ mod tests {
         assert_eq!(missed(&there, &asked(&["jelly", "immich"])), Vec::<String>::new());
         assert_eq!(
             missed(&there, &asked(&["jellyfin", "imich"])),
-            ["No service name contains `imich`. Similar: `immich`."]
+            ["No service name contains `imich`. Did you mean `immich`?"]
         );
         let exact = Selection { exact: true, ..asked(&["jelly", "immich", "resting"]) };
         assert_eq!(
             missed(&there, &exact),
-            ["No service is named `jelly`. Similar: `jellyfin`.", "resting is not running."]
+            [
+                "No service is named `jelly`. Did you mean `jellyfin`?",
+                "resting exists but is stopped, and only running services are rehearsed. `docker start resting` starts \
+                 it."
+            ]
         );
     }
 
@@ -201,6 +257,43 @@ mod tests {
         ] {
             assert_eq!(missed(&there, &asked(selection)), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn a_container_that_is_stopped_is_not_called_missing() {
+        let there = selected(&services(&["immich"]), &Selection::default());
+        let name = ServiceName::of_stack("media", "jellyfin");
+        let stopped = [StoppedContainer { name, container_name: "media-jellyfin-1".to_owned() }];
+        for filter in ["media::jellyfin", "media-jellyfin-1"] {
+            let told = reason(&there, &stopped, &exactly(filter));
+            assert!(told.starts_with("media::jellyfin exists but is stopped"), "{told}");
+            assert!(told.contains("`docker start media-jellyfin-1`"), "{told}");
+        }
+        let part = Selection { exact: false, ..exactly("jellyfin") };
+        assert!(reason(&there, &stopped, &part).contains("is stopped"));
+        assert!(missed_filters(&there, &stopped, &part)[0].contains("is stopped"));
+        assert!(reason(&there, &stopped, &exactly("jellyfin")).starts_with("No service is named"));
+    }
+
+    #[test]
+    fn a_container_is_suggested_by_its_name_and_told_as_its_service() {
+        let there = vec![(sample::service(ServiceName::of_stack("media", "tv")), ServiceSettings::default())];
+        for exact in [true, false] {
+            let typo = Selection { exact, ..exactly("media-tv-11") };
+            assert!(why(&there, &typo).ends_with("Did you mean `media::tv`?"), "{}", why(&there, &typo));
+        }
+        assert!(selected(&there, &exactly("media-tv-1"))[0].is_selected());
+        assert!(selected(&there, &Selection { exact: false, ..exactly("media-tv") })[0].is_selected());
+    }
+
+    #[test]
+    fn a_skip_that_leaves_out_nothing_is_told() {
+        let there = services(&["jellyfin", "immich"]);
+        let selection = Selection { skip: vec!["imich".to_owned(), "jelly".to_owned()], ..Selection::default() };
+        assert_eq!(
+            idle_skips(&selected(&there, &selection), &selection),
+            ["--skip imich leaves out nothing. No service name contains `imich`. Did you mean `immich`?"]
+        );
     }
 
     #[test]
@@ -256,7 +349,7 @@ mod tests {
         );
         let mut stopped = services(&["jellyfin"]);
         stopped[0].0.running = false;
-        assert_eq!(why(&stopped, &exactly("jellyfin")), "jellyfin is not running.");
+        assert!(why(&stopped, &exactly("jellyfin")).starts_with("jellyfin exists but is stopped"));
         let elsewhere = Selection { skip: vec!["fin".to_owned()], ..Selection::default() };
         assert!(why(&stopped, &elsewhere).starts_with("No service is selected."));
     }

@@ -11,6 +11,7 @@ use super::{console, identity, no_match, plan_text, plan_view, runtime, signals,
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::docker::Daemon;
+use crate::model::diagnosis::Severity;
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
@@ -19,17 +20,21 @@ use crate::rehearse::survey::sizes::{self, Sizes};
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    let settings =
-        Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
+    let settings = Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(
+        args.rehearsal.plan.as_deref(),
+        env,
+        identity::user(env),
+    )?);
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (Prepared { selection, plan, .. }, sizes) = runtime::start()?.block_on(async {
+    let (Prepared { selection, plan, .. }, stopped, sizes) = runtime::start()?.block_on(async {
         let stop = signals::listen();
-        let Host { daemon, services } = find_services(&endpoint, &stop).await?;
+        let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
-        let prepared = prepare(&daemon, services, &settings.selection, env, &stop).await?;
+        unused_flags::refuse(&services, &settings.selection, &args.rehearsal)?;
+        let prepared = prepare(&daemon, services, &settings, env, &stop).await?;
         let plan = &prepared.plan;
         let sizes = if args.no_sizes { sizes::unknown(plan) } else { measure(&daemon, plan, &stop).await? };
-        Ok::<_, Failure>((prepared, sizes))
+        Ok::<_, Failure>((prepared, stopped, sizes))
     })?;
     match args.format {
         TextOrJson::Text => console::print(&plan_text::render(&plan, &sizes, settings.threads))?,
@@ -41,12 +46,27 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
     unused_flags::note(&plan, &args.rehearsal);
     if plan.cases().next().is_some() {
-        no_match::missed_filters(&selection, &settings.selection).iter().for_each(|missed| console::note(missed));
-        return Ok(ExitCode::Passed);
+        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
+        let idle = no_match::idle_skips(&selection, &settings.selection);
+        missed.iter().chain(&idle).for_each(|words| console::note(words));
+        return Ok(exit_code(&plan));
     }
-    console::note(&no_match::reason(&selection, &settings.selection));
+    console::note(&no_match::reason(&selection, &stopped, &settings.selection));
     let is_mistake = no_match::meaning(&selection, &settings) == NoTests::Fail;
     Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
+}
+
+/// The exit code that a run of the plan has at least: that of the worst service that cannot be rehearsed.
+fn exit_code(plan: &Plan) -> ExitCode {
+    let rehearsed = plan.cases().filter(|case| case.ignored.is_none());
+    let blocked: Vec<Severity> = rehearsed.filter_map(|case| Some(case.blocked.as_ref()?.severity())).collect();
+    if blocked.contains(&Severity::Failed) {
+        ExitCode::Failed
+    } else if blocked.contains(&Severity::Errored) {
+        ExitCode::Errored
+    } else {
+        ExitCode::Passed
+    }
 }
 
 async fn measure(daemon: &Daemon, plan: &Plan, stop: &StopSignal) -> Result<Sizes, Failure> {

@@ -2,20 +2,19 @@
 //!
 //! Daemon → services → settings of each → draft → surveys → plan. A command takes as many of the steps as it needs.
 
-use std::collections::BTreeSet;
-
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::signals::{interrupted, unless_stopped};
 use super::{identity, survey};
+use crate::config::overrides::SnapshotSelector;
 use crate::config::settings::{Selection, Settings};
 use crate::config::{ConfigError, Environment, labels::Labels};
-use crate::discover;
+use crate::discover::{self, Discovered, StoppedContainer};
 use crate::docker::Daemon;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
-use crate::plan::{Draft, ServiceSelection, draft, may_be_selected, resolve};
+use crate::plan::{Draft, ServiceSelection, draft, resolve};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 
@@ -25,6 +24,8 @@ pub struct Host {
     pub daemon: Daemon,
     /// Every service of the host.
     pub services: Vec<Service>,
+    /// Containers that do not run and are no services.
+    pub stopped: Vec<StoppedContainer>,
 }
 
 /// A plan, and what it was made from.
@@ -41,41 +42,27 @@ pub struct Prepared {
 pub async fn find_services(endpoint: &Endpoint, stop: &StopSignal) -> Result<Host, Failure> {
     unless_stopped(stop, async {
         let daemon = endpoint.connect().await?;
-        let services = discover::live(&daemon).await?;
-        Ok(Host { daemon, services })
+        let Discovered { services, stopped } = discover::live(&daemon).await?;
+        Ok(Host { daemon, services, stopped })
     })
     .await
 }
 
 /// Resolves the settings of each service. Logs unknown labels, and names of the plan file that no service has.
 pub fn with_settings(
-    services: Vec<Service>,
+    mut services: Vec<Service>,
     settings: &Settings,
 ) -> Result<Vec<(Service, ServiceSettings)>, ConfigError> {
-    let working_dir = identity::working_dir();
     for remark in settings.file.remarks(&services) {
         tracing::warn!("{remark}");
     }
-    // A wrong label in a stack that was not asked for is no error here.
-    let concerned: BTreeSet<String> = services
-        .iter()
-        .filter(|service| may_be_selected(&settings.selection, &service.name))
-        .map(|service| service.name.stack_name().to_owned())
-        .collect();
-    let mut with_settings = Vec::with_capacity(services.len());
-    for mut service in services {
-        service.declared = discover::declared(&service, &working_dir);
-        let rehearsal = match settings_of(&service, settings) {
-            Err(_) if !concerned.contains(service.name.stack_name()) => ServiceSettings::default(),
-            settings => settings?,
-        };
-        with_settings.push((service, rehearsal));
-    }
-    Ok(with_settings)
+    discover::declare(&mut services, &identity::working_dir());
+    let with_settings = |service: Service| settings_of(&service, settings).map(|rehearsal| (service, rehearsal));
+    services.into_iter().map(with_settings).collect()
 }
 
 fn settings_of(service: &Service, settings: &Settings) -> Result<ServiceSettings, ConfigError> {
-    let labels = Labels::of(service)?;
+    let labels = Labels::of(service);
     for unknown in &labels.unknown {
         tracing::warn!("{unknown}");
     }
@@ -92,21 +79,23 @@ pub fn plan_names(services: Vec<(Service, ServiceSettings)>, selection: &Selecti
 pub async fn prepare(
     daemon: &Daemon,
     services: Vec<(Service, ServiceSettings)>,
-    selection: &Selection,
+    settings: &Settings,
     environment: &Environment,
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
-    survey_and_resolve(draft(services, selection), daemon, environment, stop).await
+    let draft = draft(services, &settings.selection);
+    survey_and_resolve(draft, daemon, settings.overrides.snapshot.as_ref(), environment, stop).await
 }
 
-/// As [`prepare`], for a draft that exists already.
+/// As [`prepare`], for a draft that exists already. `snapshot`: the one that the user asked for in the whole run.
 pub async fn survey_and_resolve(
     draft: Draft,
     daemon: &Daemon,
+    snapshot: Option<&SnapshotSelector>,
     environment: &Environment,
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
-    let surveyed = survey::survey(&draft.requests, daemon, environment, stop).await?;
+    let surveyed = survey::survey(&draft.requests, daemon, snapshot, environment, stop).await?;
     if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(finish(draft, surveyed)) }
 }
 
@@ -122,22 +111,30 @@ mod tests {
     use crate::model::service::ServiceName;
 
     #[test]
-    fn a_wrong_label_concerns_who_asks_for_its_stack_and_nobody_else() {
+    fn a_wrong_label_is_a_matter_of_its_service_alone() {
         let mut db = sample::service(ServiceName::of_stack("shop", "db"));
-        db.labels = vec![("rehearsa.settle".to_owned(), "abit".to_owned())];
-        let services = || {
-            let app = sample::service(ServiceName::of_stack("shop", "app"));
-            vec![db.clone(), app, sample::service(ServiceName::lone("web"))]
-        };
-        let asked = |filters: &[&str]| {
-            let mut settings = Settings::default();
-            settings.selection.filters = filters.iter().map(|&filter| filter.to_owned()).collect();
-            with_settings(services(), &settings)
-        };
-        assert_eq!(asked(&["web"]).expect("no concern of it").len(), 3);
-        for filters in [&["shop::app"][..], &[]] {
-            let told = asked(filters).expect_err("it may be booted with it").to_string();
-            assert!(told.contains("rehearsa.settle of container shop-db-1"), "{told}");
+        db.labels = [("rehearsa.settle", "abit"), ("rehearsa.memory", "lots"), ("rehearsa.map", "/dta=x")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let services = vec![db, sample::service(ServiceName::lone("web"))];
+        let with_settings = with_settings(services, &Settings::default()).expect("the run goes on");
+        assert_eq!(with_settings[1].1, ServiceSettings::default());
+        let told = with_settings[0].1.unusable.as_ref().expect("it cannot be rehearsed").message.clone();
+        assert!(told.starts_with("3 labels of container shop-db-1 cannot be used:\n"), "{told}");
+        for part in ["rehearsa.settle of", "rehearsa.memory of", "shop::db has no mount `/dta`"] {
+            assert!(told.contains(part), "{told}");
         }
+        let plan = plan_names(with_settings, &Selection::default()).plan;
+        let codes: Vec<_> = plan.cases().map(|case| case.blocked.as_ref().map(|of| of.code.as_str())).collect();
+        assert_eq!(codes, [Some("config/label"), None]);
+    }
+
+    /// A name that no label wrote is a mistake of the run.
+    #[test]
+    fn a_wrong_source_of_the_command_line_ends_the_run() {
+        let flags = crate::config::resolve::Flags { from: Some("nigthly".to_owned()), ..Default::default() };
+        let settings = Settings::resolve(&flags, &Environment::default()).expect("a name");
+        let services = vec![sample::service(ServiceName::lone("web"))];
+        assert!(with_settings(services, &settings).is_err());
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::exit::Failure;
 use super::identity;
+use crate::config::overrides::SnapshotSelector;
 use crate::docker::Daemon;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::environment::Environment;
@@ -20,24 +21,44 @@ use crate::source::{Backup, EngineHost, HostFolder, SourceContext, SourceError};
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
 
 /// Surveys every source of the draft. A source that cannot be opened is no failure here: the plan reports it for the
-/// services that need it.
+/// services that need it. A snapshot that the user asked for and that no source has is wrong usage.
 pub async fn survey(
     requests: &[SourceRequest],
     daemon: &Daemon,
+    snapshot: Option<&SnapshotSelector>,
     environment: &Environment,
     stop: &StopSignal,
 ) -> Result<Surveyed, Failure> {
-    let (mut sources, mut surveys) = (Vec::new(), Vec::new());
+    let (mut sources, mut surveys, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for request in requests {
         let place = request.spec.place.clone();
         let (survey, backup) = match survey_source(request.clone(), daemon, environment, stop).await? {
             Ok((survey, backup)) => (Ok(surveyed(survey)), Some(Arc::new(backup))),
-            Err(diagnosis) => (Err(diagnosis), None),
+            Err(NotSurveyed::Unknown(diagnosis)) => {
+                unknown.push(diagnosis.message.clone());
+                (Err(diagnosis), None)
+            }
+            Err(NotSurveyed::Other(diagnosis)) => (Err(diagnosis), None),
         };
         sources.push(OpenedSource { place, backup });
         surveys.push(survey);
     }
+    if let Some(SnapshotSelector::Named(name)) = snapshot
+        && unknown.len() == requests.len()
+        && !requests.is_empty()
+    {
+        let told = format!("--snapshot {name}: no source has a snapshot of this name: {}", unknown.join("; "));
+        return Err(Failure::usage(told).hint("`rehearsa plan` without --snapshot shows the newest; `latest` takes it"));
+    }
     Ok((sources, surveys))
+}
+
+/// Why a source was not surveyed.
+enum NotSurveyed {
+    /// It has snapshots, and not the wanted one.
+    Unknown(Diagnosis),
+    /// For another reason.
+    Other(Diagnosis),
 }
 
 fn surveyed(survey: BackupSurvey) -> Survey {
@@ -58,7 +79,7 @@ async fn survey_source(
     daemon: &Daemon,
     environment: &Environment,
     stop: &StopSignal,
-) -> Result<Result<(BackupSurvey, Backup), Diagnosis>, Failure> {
+) -> Result<Result<(BackupSurvey, Backup), NotSurveyed>, Failure> {
     let (ask, mut asked) = mpsc::unbounded_channel();
     let (tell, mut told) = oneshot::channel();
     let context = SourceContext { environment: environment.clone(), host: Arc::new(HostByChannel(ask)) };
@@ -83,8 +104,14 @@ async fn survey_source(
         }
     };
     Ok(match result {
-        Ok(result) => result.map_err(|error| error.diagnosis(&place)),
-        Err(_) => Err(Diagnosis::new(Code::RunPanicked, format!("reading {place} ended unexpectedly"))),
+        Ok(result) => result.map_err(|error| match error {
+            SourceError::UnknownSnapshot(_) => NotSurveyed::Unknown(error.diagnosis(&place)),
+            error => NotSurveyed::Other(error.diagnosis(&place)),
+        }),
+        Err(_) => {
+            let message = format!("reading {place} ended unexpectedly");
+            Err(NotSurveyed::Other(Diagnosis::new(Code::RunPanicked, message)))
+        }
     })
 }
 

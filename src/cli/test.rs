@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::args::{Global, TestArgs};
+use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
@@ -12,7 +12,7 @@ use super::signals::unless_stopped;
 use super::{console, identity, no_match, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
-use crate::discover;
+use crate::discover::{self, Discovered, StoppedContainer};
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
@@ -45,8 +45,11 @@ impl Caller {
 
 /// The command; also what a test target of ours runs (`rehearsa::harness::main()`).
 pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) -> Result<ExitCode, Failure> {
-    let mut settings =
-        Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(args.rehearsal.plan.as_deref(), env)?);
+    let mut settings = Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(
+        args.rehearsal.plan.as_deref(),
+        env,
+        identity::user(env),
+    )?);
     settings.selection.only = args.run.rerun_failed.as_deref().map(rerun::not_green).transpose()?;
     let presentation = Presentation::new(&args.output, &settings.reports, env);
     if args.output.bench && !args.output.test {
@@ -61,19 +64,20 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
         WorkerImage::read_ahead();
-        let prepared = prepare_run(&endpoint, &settings, env, &stop).await?;
+        let prepared = prepare_run(&endpoint, &settings, &args.rehearsal, env, &stop).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, PreparedRun { daemon, info, prepared }) =
+    let (stop, PreparedRun { daemon, info, stopped, prepared }) =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let Prepared { selection, plan, sources } = prepared;
     if plan.cases().next().is_none() {
         settings.no_tests = caller.of_nothing(no_match::meaning(&selection, &settings), plan.filtered_out);
         if settings.no_tests != NoTests::Pass {
-            console::note(&no_match::reason(&selection, &settings.selection));
+            console::note(&no_match::reason(&selection, &stopped, &settings.selection));
         }
     } else if caller == Caller::Command {
-        let missed = no_match::missed_filters(&selection, &settings.selection);
+        no_match::idle_skips(&selection, &settings.selection).iter().for_each(|idle| console::note(idle));
+        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
     unused_flags::note(&plan, &args.rehearsal);
@@ -121,17 +125,22 @@ async fn list(
     caller: Caller,
 ) -> Result<ExitCode, Failure> {
     let daemon = endpoint.connect().await?;
-    let services = with_settings(discover::live(&daemon).await?, settings)?;
+    let Discovered { services, stopped } = discover::live(&daemon).await?;
+    let services = with_settings(services, settings)?;
     let Prepared { selection, plan, .. } = plan_names(services, &settings.selection);
     rehearsal::list(&plan, presentation);
+    // Known without a look into any source: the labels of these services cannot be used.
+    plan.cases().filter_map(|case| case.settings.unusable.as_ref()).for_each(|of| console::note(&of.message));
     let is_empty = plan.cases().next().is_none();
     if caller == Caller::Command && !is_empty {
-        no_match::missed_filters(&selection, &settings.selection).iter().for_each(|missed| console::note(missed));
+        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
+        let idle = no_match::idle_skips(&selection, &settings.selection);
+        missed.iter().chain(&idle).for_each(|words| console::note(words));
     }
     let missed = is_empty && !settings.selection.filters.is_empty();
     let meaning = caller.of_nothing(no_match::meaning(&selection, settings), plan.filtered_out);
     if missed && meaning != NoTests::Pass {
-        console::note(&no_match::reason(&selection, &settings.selection));
+        console::note(&no_match::reason(&selection, &stopped, &settings.selection));
     }
     Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
@@ -139,6 +148,7 @@ async fn list(
 struct PreparedRun {
     daemon: Daemon,
     info: DaemonInfo,
+    stopped: Vec<StoppedContainer>,
     prepared: Prepared,
 }
 
@@ -146,10 +156,11 @@ struct PreparedRun {
 async fn prepare_run(
     endpoint: &Endpoint,
     settings: &Settings,
+    args: &RehearsalArgs,
     env: &Environment,
     stop: &StopSignal,
 ) -> Result<PreparedRun, Failure> {
-    let (daemon, info, services) = unless_stopped(stop, async {
+    let (daemon, info, services, stopped) = unless_stopped(stop, async {
         let daemon = endpoint.connect().await?;
         let host = identity::host();
         let (info, services, ()) = tokio::join!(
@@ -157,12 +168,14 @@ async fn prepare_run(
             discover::live(&daemon),
             sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
         );
-        let (info, services) = (info?, with_settings(services?, settings)?);
-        Ok((daemon, info, services))
+        let Discovered { services, stopped } = services?;
+        let (info, services) = (info?, with_settings(services, settings)?);
+        unused_flags::refuse(&services, &settings.selection, args)?;
+        Ok((daemon, info, services, stopped))
     })
     .await?;
-    let prepared = prepare(&daemon, services, &settings.selection, env, stop).await?;
-    Ok(PreparedRun { daemon, info, prepared })
+    let prepared = prepare(&daemon, services, settings, env, stop).await?;
+    Ok(PreparedRun { daemon, info, stopped, prepared })
 }
 
 /// Writes into the reports why there was no run. A report that cannot be written is only a note: the caller's failure
@@ -197,7 +210,7 @@ mod tests {
             no_tests,
             ..Settings::default()
         };
-        let missed = ["No service is named `x`. Similar: `y`.".to_owned()];
+        let missed = ["No service is named `x`. Did you mean `y`?".to_owned()];
         let refusal = refuse_missed(&missed, &settings(true, NoTests::Fail)).expect_err("refused");
         assert_eq!(refusal.exit.number(), 4);
         assert!(refusal.render(false).contains("is named `x`"), "{}", refusal.render(false));

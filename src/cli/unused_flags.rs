@@ -1,12 +1,18 @@
-//! Notes flags that have no effect in this run: after a typing error the run would copy a mount that should be left
-//! out, or restore another part of the backup.
+//! Flags that have no effect in this run: after a typing error the run would copy a mount that should be left out, or
+//! restore another part of the backup. What fits nothing on the host is refused; what fits only services that are not
+//! in this run is noted.
 
 use super::args::RehearsalArgs;
 use super::console;
+use super::exit::Failure;
+use crate::config::settings::Selection;
 use crate::config::values::place;
 use crate::config::values::suggest::suggestion;
-use crate::model::mount::MountOrigin;
-use crate::model::plan::{Plan, ServicePlan};
+use crate::model::mount::Mount;
+use crate::model::plan::Plan;
+use crate::model::service::{Service, ServiceName};
+use crate::model::settings::ServiceSettings;
+use crate::plan::draft;
 
 /// Number of mounts that a note lists; `rehearsa plan` shows all.
 const NAMED: usize = 12;
@@ -33,20 +39,64 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
     })
 }
 
-/// A note for each rule about mounts that matches none.
+/// Refuses rules about mounts that fit no mount of the host: after a typing error the run would be another one than
+/// was asked for.
+pub fn refuse(
+    services: &[(Service, ServiceSettings)],
+    selection: &Selection,
+    args: &RehearsalArgs,
+) -> Result<(), Failure> {
+    let rules = rules(args, true);
+    if rules.is_empty() || services.is_empty() {
+        return Ok(());
+    }
+    let of_host: Vec<Known<'_>> = services.iter().map(|(service, _)| Known::of(service)).collect();
+    let wrong: Vec<&MountRule> = rules.iter().filter(|rule| !rule.fits(&of_host)).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let chosen = draft(services.to_vec(), selection).selection;
+    let is_chosen = |known: &&Known<'_>| chosen.iter().any(|of| of.is_selected() && of.service == *known.name);
+    let of_run: Vec<Known<'_>> = of_host.iter().filter(is_chosen).copied().collect();
+    let told: Vec<String> = wrong.iter().map(|rule| rule.told(&of_host, &of_run, "of this host")).collect();
+    Err(Failure::usage(told.join("\n")).hint("correct the flag; nothing was rehearsed"))
+}
+
+/// A note for each rule about mounts that matches none of this run.
 fn missed(plan: &Plan, args: &RehearsalArgs) -> Vec<String> {
-    let place = |text: &str| place::parse(text).unwrap_or_default();
+    let services = || plan.stacks.iter().flat_map(|stack| &stack.services);
+    let of_run: Vec<Known<'_>> = services().map(|plan| Known::of(&plan.service)).collect();
+    let rules = rules(args, services().any(|service| service.source.is_some()));
+    let missed = rules.iter().filter(|rule| !rule.fits(&of_run));
+    missed.map(|rule| rule.told(&of_run, &of_run, "of this run")).collect()
+}
+
+/// The rules about mounts on the command line.
+fn rules(args: &RehearsalArgs, with_backup: bool) -> Vec<MountRule> {
     let strategies = args.strategy.iter().filter_map(|text| Some(("--strategy", text, text.rsplit_once('=')?.0)));
     let mut rules: Vec<_> = strategies.collect();
-    if plan.stacks.iter().flat_map(|stack| &stack.services).any(|service| service.source.is_some()) {
+    if with_backup {
         rules.extend(args.backup.map.iter().filter_map(|text| Some(("--map", text, text.split_once('=')?.0))));
         rules.extend(args.backup.allow_empty.iter().map(|text| ("--allow-empty", text, text.as_str())));
     }
-    let told = rules.into_iter().filter_map(|(flag, text, named)| {
-        let (service, mount) = place(named);
-        idle(plan, &MountRule { asked: format!("{flag} {text}"), service, mount })
-    });
-    told.collect()
+    let rule = |(flag, text, named): (&str, &String, &str)| {
+        let (service, mount) = place::parse(named).unwrap_or_default();
+        MountRule { asked: format!("{flag} {text}"), service, mount }
+    };
+    rules.into_iter().map(rule).collect()
+}
+
+/// A service whose mounts are known.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    name: &'a ServiceName,
+    mounts: &'a [Mount],
+}
+
+impl<'a> Known<'a> {
+    fn of(service: &'a Service) -> Self {
+        Self { name: &service.name, mounts: &service.mounts }
+    }
 }
 
 /// A rule about a mount.
@@ -57,51 +107,49 @@ struct MountRule {
     mount: String,
 }
 
-/// A note if the rule matches no mount of the plan, with what it may have meant.
-fn idle(plan: &Plan, rule: &MountRule) -> Option<String> {
-    let MountRule { asked, service, mount } = rule;
-    let services = plan.stacks.iter().flat_map(|stack| &stack.services);
-    let named: Vec<&ServicePlan> =
-        services.filter(|plan| place::is_service(service.as_deref(), &plan.service.name)).collect();
-    let mounts = || named.iter().flat_map(|plan| plan.mounts.iter().map(|of| (&plan.service.name, &of.mount)));
-    if mounts().any(|(service, of)| place::is_mount(mount, service, of)) {
-        return None;
+impl MountRule {
+    fn names(&self, known: &Known<'_>) -> bool {
+        place::is_service(self.service.as_deref(), known.name)
     }
-    if let (Some(name), true) = (service, named.is_empty()) {
-        return Some(format!("{asked} has no effect: no service of this run is called `{name}`."));
+
+    /// Whether one of these services has the mount.
+    fn fits(&self, services: &[Known<'_>]) -> bool {
+        let mut named = services.iter().filter(|known| self.names(known));
+        named.any(|known| known.mounts.iter().any(|mount| place::is_mount(&self.mount, known.name, mount)))
     }
-    let names = mounts().flat_map(|(_, mount)| {
-        let behind = match &mount.origin {
-            MountOrigin::Volume { name, .. } => Some(name.as_str()),
-            MountOrigin::Bind { source } => Some(source.as_str()),
-            MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => None,
+
+    /// Says that no service of `all` has the mount, what may have been meant, and which mounts the services of `shown`
+    /// have.
+    fn told(&self, all: &[Known<'_>], shown: &[Known<'_>], of: &str) -> String {
+        let MountRule { asked, service, mount } = self;
+        if let (Some(name), None) = (service, all.iter().find(|known| self.names(known))) {
+            return format!("{asked} has no effect: no service {of} is called `{name}`.");
+        }
+        let mounts =
+            || shown.iter().filter(|known| self.names(known)).flat_map(|of| of.mounts.iter().map(|m| (of.name, m)));
+        let names = place::names(mounts().map(|(_, mount)| mount));
+        let near = suggestion(mount, names.iter().map(String::as_str)).map(|near| format!("; {near}"));
+        let listed: Vec<String> =
+            mounts().take(NAMED).map(|(service, mount)| format!("{service}: {}", mount.place())).collect();
+        let more = mounts().count().saturating_sub(NAMED);
+        let there = match (listed.is_empty(), more) {
+            (true, _) => "there are no mounts".to_owned(),
+            (false, 0) => format!("there are {}", listed.join(", ")),
+            (false, more) => format!("there are {} and {more} more", listed.join(", ")),
         };
-        [Some(mount.target.as_str()), behind].into_iter().flatten()
-    });
-    let near = suggestion(mount, names).map(|near| format!("; {near}")).unwrap_or_default();
-    let shown: Vec<String> =
-        mounts().take(NAMED).map(|(service, mount)| format!("{service}: {}", mount.place())).collect();
-    let more = mounts().count().saturating_sub(NAMED);
-    let there = match (shown.is_empty(), more) {
-        (true, _) => "there are no mounts".to_owned(),
-        (false, 0) => format!("there are {}", shown.join(", ")),
-        (false, more) => format!("there are {} and {more} more", shown.join(", ")),
-    };
-    Some(format!("{asked} has no effect, as it matches no mount{near} ({there})"))
+        format!("{asked} has no effect, as it matches no mount{} ({there})", near.unwrap_or_default())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::args::BackupArgs;
-    use crate::config::settings::Selection;
-    use crate::model::mount::Mount;
+    use crate::model::mount::MountOrigin;
     use crate::model::sample;
-    use crate::model::service::{Service, ServiceName};
-    use crate::model::settings::ServiceSettings;
     use crate::model::source::{Keys, SourcePlace, SourceSpec};
     use crate::model::source_kind::SourceKind;
-    use crate::plan::{draft, resolve};
+    use crate::plan::resolve;
 
     fn volume(name: &str, target: &str) -> Mount {
         let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
@@ -167,6 +215,32 @@ mod tests {
             said(mounts(), "jelyfin:/cache=omit").as_deref(),
             Some("--strategy jelyfin:/cache=omit has no effect: no service of this run is called `jelyfin`.")
         );
+    }
+
+    #[test]
+    fn a_rule_that_fits_nothing_on_the_host_is_refused_before_the_run() {
+        let service = |name: &str, mounts| {
+            let service = Service { mounts, ..sample::service(ServiceName::of_stack("media", name)) };
+            (service, ServiceSettings::default())
+        };
+        let services =
+            [service("jellyfin", vec![volume("media_cache", "/cache")]), service("sonarr", vec![volume("tv", "/tv")])];
+        let only = Selection { filters: vec!["jellyfin".to_owned()], ..Selection::default() };
+        let refused = |strategy: &[&str], map: &[&str]| {
+            let text = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let backup = BackupArgs { map: text(map), ..BackupArgs::default() };
+            let args = RehearsalArgs { strategy: text(strategy), backup, ..RehearsalArgs::default() };
+            refuse(&services, &only, &args).err().map(|failure| (failure.exit.number(), failure.render(false)))
+        };
+        assert!(refused(&["/cache=omit", "sonarr:/tv=omit"], &["/tv=x"]).is_none(), "all are on this host");
+        for (strategy, map) in [(&["/cahe=omit"][..], &[][..]), (&[], &["/cahe=x"]), (&["/tv=omit"], &["/cahe=x"])] {
+            let (code, words) = refused(strategy, map).expect("it fits nothing");
+            assert_eq!(code, 2);
+            assert!(words.contains("/cahe=") && words.contains("did you mean `/cache`?"), "{words}");
+            assert!(words.contains("volume media_cache at /cache") && !words.contains("/tv"), "{words}");
+        }
+        let (_, words) = refused(&["radarr:/cache=omit"], &[]).expect("there is no such service");
+        assert!(words.contains("no service of this host is called `radarr`"), "{words}");
     }
 
     #[test]

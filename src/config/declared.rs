@@ -202,6 +202,14 @@ const OTHERS: &[Setting] = &[
         about: "Permits an empty part of the backup for this mount",
         ..NOWHERE
     },
+    Setting {
+        flag: "--allow-label-paths",
+        variables: &["REHEARSA_ALLOW_LABEL_PATHS"],
+        keys: &["allow_label_paths"],
+        default: "off",
+        about: "Lets labels name sources by their paths, and not only sources of the plan file",
+        ..NOWHERE
+    },
     Setting { flag: "--badge PATH", about: "Writes a status badge as SVG", ..NOWHERE },
     Setting {
         flag: "--ci SYSTEM",

@@ -71,10 +71,38 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The error of a wrong value.
+    /// The error of a wrong value. A long value is cut.
     pub fn value(origin: &SettingOrigin, value: &str, expected: impl Into<String>) -> Self {
-        ConfigError::Value { origin: origin.clone(), value: value.to_owned(), expected: expected.into() }
+        ConfigError::Value { origin: origin.clone(), value: cut(value, LONGEST_VALUE), expected: expected.into() }
     }
+
+    /// Whether a label is wrong, so that the error concerns its container alone.
+    pub fn is_of_label(&self) -> bool {
+        matches!(
+            self,
+            ConfigError::Value { origin: SettingOrigin::Label { .. }, .. }
+                | ConfigError::Entry { origin: SettingOrigin::Label { .. }, .. }
+        )
+    }
+
+    /// The error of a setting that is there and says nothing.
+    pub fn empty(origin: &SettingOrigin) -> Self {
+        let what = "it is empty, so nobody knows what is meant; give it a value or take it away".to_owned();
+        ConfigError::Entry { origin: origin.clone(), what }
+    }
+}
+
+/// Most characters of a value that an error repeats.
+const LONGEST_VALUE: usize = 120;
+
+/// The text, or its beginning and how long it is.
+pub fn cut(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(most).collect();
+    format!("{beginning}… ({length} characters)")
 }
 
 impl serde::de::Error for ConfigError {

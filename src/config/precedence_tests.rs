@@ -259,7 +259,10 @@ fn no_key_is_forgotten_here() {
 fn a_source_that_a_label_names_is_one_of_the_plan_file() {
     let mut service = service();
     service.labels = vec![("rehearsa.source".to_owned(), "nigthly".to_owned())];
-    let told = |settings: Settings| settings.for_service(&service).expect_err("nobody knows it").to_string();
+    let told = |settings: Settings| {
+        let rehearsal = settings.for_service(&service).expect("the run goes on");
+        rehearsal.unusable.expect("nobody knows it").message
+    };
     let file = PlanFile::parse(Path::new("p.toml"), "[sources.nightly]\nfrom = 'tar:/n'", None).expect("it is right");
     assert_eq!(
         told(Settings::default().with_file(file)),
@@ -268,6 +271,54 @@ fn a_source_that_a_label_names_is_one_of_the_plan_file() {
     );
     let told = told(Settings::default());
     assert!(told.contains("`nigthly` is not a source, for there is no plan file that would know the name"), "{told}");
+}
+
+/// Whoever writes labels must not choose which files of this machine are read.
+#[test]
+fn a_label_names_no_path_unless_the_user_allows_it() {
+    let of = |source: &str, settings: &Settings| {
+        let mut service = service();
+        service.labels = vec![("rehearsa.source".to_owned(), source.to_owned())];
+        let rehearsal = settings.for_service(&service).expect("the run goes on");
+        (rehearsal.unusable.map(|diagnosis| diagnosis.message), rehearsal.source.map(|spec| spec.place.to_string()))
+    };
+    let (closed, open) = (Settings::default(), Settings { allow_label_paths: true, ..Settings::default() });
+    for path in ["tar:/etc/shadow", "dir:/root", "daemon:/root", "dump:/root/app.sql"] {
+        let told = of(path, &closed).0.expect("refused");
+        assert!(told.starts_with("label rehearsa.source of container s-app-1: "), "{told}");
+        assert!(told.contains(path) && told.contains("--allow-label-paths"), "{told}");
+        assert_eq!(of(path, &open), (None, Some(path.to_owned())));
+    }
+    assert_eq!(of("live", &closed), (None, None));
+    let flags = Flags { from: Some("live".to_owned()), ..Flags::default() };
+    let said = Settings::resolve(&flags, &Environment::default()).expect("right");
+    assert_eq!(of("tar:/etc/shadow", &said), (None, None), "the flag is heard, and nothing of the label");
+
+    let allowed = |flags: &Flags, env: &[(&str, &str)], file: &str| {
+        let file = PlanFile::parse(Path::new("p.toml"), file, None).expect("it is right");
+        let settings = Settings::resolve(flags, &env.iter().copied().collect()).expect("right").with_file(file);
+        of("tar:/b.tar", &settings).0.is_none()
+    };
+    let (none, flag) = (Flags::default(), Flags { allow_label_paths: true, ..Flags::default() });
+    assert!(allowed(&flag, &[], "") && allowed(&none, &[("REHEARSA_ALLOW_LABEL_PATHS", "yes")], ""));
+    assert!(allowed(&none, &[], "allow_label_paths = true"));
+    assert!(!allowed(&none, &[("REHEARSA_ALLOW_LABEL_PATHS", "no")], "allow_label_paths = false"));
+}
+
+#[test]
+fn labels_of_the_image_set_nothing_and_are_told() {
+    let mut service = service();
+    let keys =
+        ["rehearsa.skip", "rehearsa.ignore", "rehearsa.source", "com.docker.compose.project", "rehearsa.map", "z"];
+    service.unheard = keys.iter().map(|key| ((*key).to_owned(), "true".to_owned())).collect();
+    let rehearsal = Settings::default().for_service(&service).expect("the run goes on");
+    assert!(
+        !rehearsal.ignore && rehearsal.skip.is_none() && rehearsal.source.is_none() && rehearsal.unusable.is_none()
+    );
+    let [warning] = rehearsal.warnings.as_slice() else { panic!("one warning: {rehearsal:?}") };
+    assert_eq!(warning.code, Code::ConfigImageLabels);
+    let named = "labels of the image app:1 are not obeyed for container s-app-1: rehearsa.skip, rehearsa.ignore";
+    assert!(warning.message.starts_with(named) && warning.message.ends_with("and 1 more"), "{}", warning.message);
 }
 
 #[test]

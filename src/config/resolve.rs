@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::declared::{SERVICE_VALUES, ServiceValues, variables_of};
-use super::error::{ConfigError, SettingOrigin};
+use super::declared::{SERVICE_VALUES, SOURCE, ServiceValues, variables_of};
+use super::error::{ConfigError, SettingOrigin, cut};
 use super::labels::Labels;
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
 use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
@@ -16,6 +16,7 @@ use super::text_layer::{self, RawValue};
 use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
 use super::values::{duration, map, partition, strategy};
 use super::{PlanFile, plan_file};
+use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::LoadOptions;
 use crate::model::environment::Environment;
 use crate::model::event::NoTests;
@@ -61,6 +62,8 @@ pub struct Flags {
     pub values: BTreeMap<&'static str, String>,
     /// `--from`.
     pub from: Option<String>,
+    /// `--allow-label-paths`.
+    pub allow_label_paths: bool,
     /// `--snapshot`.
     pub snapshot: Option<String>,
     /// `--passphrase-file`.
@@ -116,6 +119,7 @@ impl Settings {
                 partition: partition(flags, env)?,
             },
             overrides: overrides(flags, env)?,
+            allow_label_paths: flags.allow_label_paths || variable_flag("--allow-label-paths", env)?,
             keep: flags.keep,
             threads: threads.map(|raw| raw.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
             max_fail: if flags.fail_fast { Some(1) } else { max_fail },
@@ -131,9 +135,10 @@ impl Settings {
         })
     }
 
-    /// Merges the settings of a service.
+    /// Merges the settings of a service. Wrong labels concern this service alone and make it
+    /// [`unusable`](ServiceSettings::unusable); the error is about a setting of the whole run.
     pub fn for_service(&self, service: &Service) -> Result<ServiceSettings, ConfigError> {
-        self.with_labels(service, &Labels::of(service)?)
+        self.with_labels(service, &Labels::of(service))
     }
 
     /// As [`Settings::for_service`], for labels that were read already.
@@ -141,8 +146,21 @@ impl Settings {
         let of_file = self.file.overrides(&service.name);
         let layers = Layers([&self.overrides, &labels.overrides].into_iter().chain(of_file).collect());
         let defaults = ServiceSettings::default();
-        let source = layers.first(|set| set.source.as_ref()).map(|source| self.source(source)).transpose()?.flatten();
+        let mut mistakes = labels.mistakes.clone();
+        let source = match layers.first(|set| set.source.as_ref()).map(|source| self.source(source)).transpose() {
+            Ok(source) => source.flatten(),
+            Err(error) if error.is_of_label() => {
+                mistakes.push(error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if self.overrides.source.is_none() {
+            mistakes.extend(self.path_of_label(service, labels));
+        }
         Ok(ServiceSettings {
+            unusable: unusable(service, &mistakes),
+            warnings: labels_of_image(service).into_iter().collect(),
             ignore: labels.ignore,
             skip: match layers.first(|set| set.skip.as_ref()) {
                 Some(Skip::Because(reason)) => Some(reason.clone()),
@@ -170,6 +188,23 @@ impl Settings {
         })
     }
 
+    /// The mistake of a label that names a path, unless the user allows that.
+    fn path_of_label(&self, service: &Service, labels: &Labels) -> Option<ConfigError> {
+        let Some(SourceRef::Backup(spec)) = &labels.overrides.source else { return None };
+        if self.allow_label_paths || self.file.allow_label_paths {
+            return None;
+        }
+        let place = cut(&spec.place.to_string(), LONGEST_PLACE);
+        let what = format!(
+            "`{place}` is a path, and a label may name `live` or a source of the plan file only: else whoever writes \
+             labels chooses which files of this machine are read. Write the path below [sources.NAME] in \
+             {} and name it here, or allow paths with --allow-label-paths",
+            plan_file::NAME
+        );
+        let (container, key) = (service.container_name.clone(), SOURCE.to_owned());
+        Some(ConfigError::Entry { origin: SettingOrigin::Label { container, key }, what })
+    }
+
     /// The source that is meant; `None`: the live service.
     fn source(&self, source: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
         match source {
@@ -186,6 +221,37 @@ impl Settings {
             },
         }
     }
+}
+
+/// Most characters of a source that an error repeats.
+const LONGEST_PLACE: usize = 120;
+
+/// Why a service cannot be rehearsed, if there are mistakes in its labels.
+fn unusable(service: &Service, mistakes: &[ConfigError]) -> Option<Diagnosis> {
+    let message = match mistakes {
+        [] => return None,
+        [one] => one.to_string(),
+        several => {
+            let lines: String = several.iter().map(|mistake| format!("\n{mistake}")).collect();
+            format!("{} labels of container {} cannot be used:{lines}", several.len(), service.container_name)
+        }
+    };
+    Some(Diagnosis::new(Code::ConfigLabel, message))
+}
+
+/// The warning about labels that are not heard, because the image brings them.
+fn labels_of_image(service: &Service) -> Option<Diagnosis> {
+    const NAMED: usize = 5;
+    let keys: Vec<String> = service.unheard.iter().map(|(key, _)| cut(key, LONGEST_PLACE)).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let more = keys.len().saturating_sub(NAMED);
+    let named = keys.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (container, image) = (&service.container_name, &service.image.reference);
+    let message = format!("labels of the image {image} are not obeyed for container {container}: {named}{more}");
+    Some(Diagnosis::new(Code::ConfigImageLabels, message))
 }
 
 /// The layers that set something for a service, by precedence.
@@ -268,6 +334,11 @@ fn given<'a>(flag: &'static str, typed: Option<&'a str>, env: &'a Environment) -
         let mut variables = variables_of(flag).iter();
         variables.find_map(|&name| Some(RawValue { origin: SettingOrigin::Variable(name), text: env.get(name)? }))
     })
+}
+
+/// Whether a variable of the flag says yes.
+fn variable_flag(flag: &'static str, env: &Environment) -> Result<bool, ConfigError> {
+    given(flag, None, env).map_or(Ok(false), |raw| super::values::flag::parse(&raw.origin, raw.text))
 }
 
 /// The settings that flags and environment set for every service.

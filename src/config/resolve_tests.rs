@@ -10,7 +10,9 @@ fn env(variables: &[(&str, &str)]) -> Environment {
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
-    Labels::read("c", pairs.iter().copied()).expect("the labels are right")
+    let labels = Labels::read("c", pairs.iter().copied());
+    assert_eq!(labels.mistakes, [], "the labels are right");
+    labels
 }
 
 /// How a service with these labels is rehearsed.

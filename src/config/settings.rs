@@ -16,6 +16,8 @@ pub struct Settings {
     pub selection: Selection,
     /// The settings that flags and environment set for every service.
     pub overrides: Overrides,
+    /// Labels may name sources by their paths.
+    pub allow_label_paths: bool,
     /// The plan file.
     pub file: PlanFile,
     /// Keep the sandbox of a failed rehearsal.
@@ -56,6 +58,7 @@ impl Default for Settings {
         Self {
             selection: Selection::default(),
             overrides: Overrides::default(),
+            allow_label_paths: false,
             file: PlanFile::default(),
             keep: false,
             threads: DEFAULT_THREADS,

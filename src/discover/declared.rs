@@ -1,13 +1,17 @@
-//! Finds the line of a Compose file that declares a service, so that reports can point to it.
+//! Finds the lines of Compose files that declare services, so that reports can point to them.
 //!
 //! Compose labels each container with the files that it was made from. The files are where Compose ran, which may be
 //! another machine: if a file cannot be read or does not have the service, no line is reported. A service that was
-//! started by hand has no such file.
+//! started by hand has no such file. A label may name anything, so the files are read by a thread that is left alone
+//! when a file system does not answer.
 
-use std::fs::{self, File};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
+use crate::local_file;
 use crate::model::location::Location;
 use crate::model::service::Service;
 
@@ -18,29 +22,74 @@ const FOLDER: &str = "com.docker.compose.project.working_dir";
 /// Label with the service's name in the files.
 const SERVICE: &str = "com.docker.compose.service";
 
-/// Most bytes to read of a file. The container's author wrote the label, which may name any file.
+/// Most bytes to read of a file, and most files of a service.
 const MOST_BYTES: u64 = 1024 * 1024;
+const MOST_FILES: usize = 16;
 
-/// Finds the line that declares `service`. The path is relative to `working_dir` when the file is below it.
-pub fn declared(service: &Service, working_dir: &Path) -> Option<Location> {
+/// How long is waited for one file, and for all of them.
+const PATIENCE: Patience = Patience { one: Duration::from_secs(2), all: Duration::from_secs(6) };
+
+#[derive(Clone, Copy)]
+struct Patience {
+    one: Duration,
+    all: Duration,
+}
+
+/// Finds the line that declares each service. A path is relative to `working_dir` when the file is below it.
+pub fn declare(services: &mut [Service], working_dir: &Path) {
+    let named: BTreeSet<PathBuf> = services.iter().flat_map(files_of).collect();
+    let texts = read_all(named, read_compose_file, PATIENCE);
+    for service in services {
+        service.declared = declared(service, working_dir, &texts);
+    }
+}
+
+fn declared(service: &Service, working_dir: &Path, texts: &BTreeMap<PathBuf, String>) -> Option<Location> {
     let name = service.label(SERVICE)?;
-    let folder = PathBuf::from(service.label(FOLDER).unwrap_or_default());
-    service.label(FILES)?.split(',').filter(|file| !file.is_empty()).find_map(|file| {
-        // A relative path without its folder would be relative to Rehearsa's own working directory.
-        let path = Some(folder.join(file)).filter(|path| path.is_absolute())?;
-        let line = line_of(&read_compose_file(&path)?, name)?;
+    files_of(service).into_iter().find_map(|path| {
+        let line = line_of(texts.get(&path)?, name)?;
         let shown = path.strip_prefix(working_dir).unwrap_or(&path);
         Some(Location { file: shown.display().to_string(), line })
     })
 }
 
-fn read_compose_file(path: &Path) -> Option<String> {
-    // Opening a pipe would block until somebody writes to it.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
+/// The files that may declare a service.
+fn files_of(service: &Service) -> Vec<PathBuf> {
+    let folder = PathBuf::from(service.label(FOLDER).unwrap_or_default());
+    let files = service.label(FILES).unwrap_or_default().split(',').filter(|file| !file.is_empty());
+    // A relative path without its folder would be relative to Rehearsa's own working directory.
+    files.take(MOST_FILES).map(|file| folder.join(file)).filter(|path| path.is_absolute()).collect()
+}
+
+/// Reads the files by a thread. When a file takes too long, the thread is left alone and another one reads the rest.
+fn read_all(
+    paths: BTreeSet<PathBuf>,
+    read: fn(&Path) -> Option<String>,
+    patience: Patience,
+) -> BTreeMap<PathBuf, String> {
+    let ends = Instant::now() + patience.all;
+    let mut rest: VecDeque<PathBuf> = paths.into_iter().collect();
+    let mut texts = BTreeMap::new();
+    while !rest.is_empty() && Instant::now() < ends {
+        let (send, receive) = mpsc::channel();
+        let paths = rest.clone();
+        std::thread::spawn(move || paths.iter().try_for_each(|path| send.send(read(path))));
+        while let Some(path) = rest.pop_front() {
+            match receive.recv_timeout(patience.one.min(ends.saturating_duration_since(Instant::now()))) {
+                Ok(text) => texts.extend(text.map(|text| (path, text))),
+                Err(_) => {
+                    tracing::debug!(path = %path.display(), "the file does not answer; its services have no line");
+                    break;
+                }
+            }
+        }
     }
+    texts
+}
+
+fn read_compose_file(path: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    local_file::open_regular(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -72,6 +121,8 @@ fn yaml_key(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::model::sample;
     use crate::model::service::ServiceName;
@@ -121,7 +172,7 @@ volumes:
         fs::write(folder.join("compose.yaml"), COMPOSE).expect("written");
         fs::write(folder.join("more.yaml"), "services:\n  web: {}\n  mail:\n    image: mail\n").expect("written");
         let shown = folder.display().to_string();
-        let place = |service: &str, files: &str, from: &Path| declared(&made_by(&shown, files, service), from);
+        let place = |service: &str, files: &str, from: &Path| declare_one(made_by(&shown, files, service), from);
         let at = |file: &str, line| Some(Location { file: file.to_owned(), line });
         assert_eq!(place("db", "compose.yaml", dir.path()), at("shop/compose.yaml", 12));
         assert_eq!(place("mail", "compose.yaml,more.yaml", &folder), at("more.yaml", 3));
@@ -129,13 +180,39 @@ volumes:
         assert_eq!(place("web", &absolute, Path::new("/elsewhere")), at(&absolute, 7));
     }
 
+    fn declare_one(service: Service, from: &Path) -> Option<Location> {
+        let mut services = [service];
+        declare(&mut services, from);
+        services[0].declared.clone()
+    }
+
     #[test]
     fn what_is_not_here_or_no_file_is_no_place() {
-        for (folder, file) in
-            [("/nonexistent", "compose.yaml"), ("/", "dev/zero"), ("/", "proc"), ("", "Cargo.toml"), ("/", "")]
-        {
-            assert_eq!(declared(&made_by(folder, file, "web"), Path::new("/")), None, "{folder} {file}");
+        for (folder, file) in [
+            ("/nonexistent", "compose.yaml"),
+            ("/", "dev/zero"),
+            ("/", "proc"),
+            ("/", "proc/kmsg"),
+            ("", "Cargo.toml"),
+            ("/", ""),
+        ] {
+            assert_eq!(declare_one(made_by(folder, file, "web"), Path::new("/")), None, "{folder} {file}");
         }
-        assert_eq!(declared(&sample::service(ServiceName::lone("web")), Path::new("/")), None);
+        assert_eq!(declare_one(sample::service(ServiceName::lone("web")), Path::new("/")), None);
+    }
+
+    /// As a file of a server that is gone: whoever opens it waits for ever.
+    #[test]
+    fn a_file_that_never_answers_holds_nobody_up() {
+        let read = |path: &Path| match path.ends_with("dead") {
+            true => loop {
+                std::thread::park();
+            },
+            false => Some("text".to_owned()),
+        };
+        let paths = ["/a", "/dead", "/z"].map(PathBuf::from).into();
+        let patience = Patience { one: Duration::from_millis(200), all: Duration::from_secs(60) };
+        let texts = read_all(paths, read, patience);
+        assert!(!texts.contains_key(Path::new("/dead")) && texts.contains_key(Path::new("/z")), "{texts:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! The services of a live Docker host: lists and inspects the containers, and finds the stack of each.
+//! The services of a live Docker host: lists and inspects the containers, hears the labels that are their own, and finds
+//! the stack of each.
 //!
 //! Discovery changes nothing. A container that disappears meanwhile is left out without an error.
 
@@ -7,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tracing::debug;
 
-use super::depends;
 use super::naming::{self, ComposeLabels};
-use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind, labels};
-use crate::model::service::{Condition, Dependency, NetworkMode, Service};
+use super::{depends, hearing};
+use crate::docker::ownership::owner;
+use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind};
+use crate::model::service::{Condition, Dependency, NetworkMode, Service, ServiceName};
 
 /// Number of containers that are inspected at the same time.
 const AT_A_TIME: usize = 16;
@@ -50,20 +52,44 @@ pub enum Scope<'a> {
     Session(&'a str),
 }
 
-/// The services of the host, ordered by name: the running ones, and stopped ones that a running service of their stack
-/// depends on.
-pub async fn live(daemon: &Daemon) -> Result<Vec<Service>, DiscoverError> {
+/// What discovery found.
+#[derive(Debug, Clone, Default)]
+pub struct Discovered {
+    /// The services, ordered by name: the running ones, and stopped ones that a running service of their stack depends
+    /// on.
+    pub services: Vec<Service>,
+    /// The other stopped containers. They are no services to rehearse, and are known by name only.
+    pub stopped: Vec<StoppedContainer>,
+}
+
+/// A container that does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedContainer {
+    /// The name that its service would have.
+    pub name: ServiceName,
+    /// Its own name.
+    pub container_name: String,
+}
+
+/// The services of the host.
+pub async fn live(daemon: &Daemon) -> Result<Discovered, DiscoverError> {
     live_in(daemon, Scope::Host).await
 }
 
-/// The services in `scope`, ordered by name.
-pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, DiscoverError> {
-    let lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
-    let wanted = select_containers(lines, scope);
+/// The services in `scope`.
+pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Discovered, DiscoverError> {
+    let mut lines = daemon.containers(true).await.map_err(DiscoverError::List)?;
+    let unheard = take_unheard(daemon, &mut lines).await?;
+    let Selected { wanted, stopped } = select_containers(lines, scope);
+    let unheard = &unheard;
     let found: Vec<Option<(ContainerLine, Service)>> = stream::iter(wanted)
         .map(|line| async move {
             match daemon.service(&line.id).await {
-                Ok(service) => Ok(Some((line, service))),
+                Ok(mut service) => {
+                    service.unheard = unheard.get(&line.id).cloned().unwrap_or_default();
+                    service.labels.retain(|(key, _)| service.unheard.iter().all(|(unheard, _)| unheard != key));
+                    Ok(Some((line, service)))
+                }
                 Err(DockerError { kind: DockerErrorKind::NotFound(_), .. }) => {
                     debug!(container = %line.name, "went away between list and inspect");
                     Ok(None)
@@ -74,15 +100,53 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Vec<Service>, 
         .buffer_unordered(AT_A_TIME)
         .try_collect()
         .await?;
-    Ok(assemble_services(found.into_iter().flatten().collect()))
+    let services = assemble_services(found.into_iter().flatten().collect());
+    Ok(Discovered { services, stopped })
+}
+
+/// Takes the labels out of the lines that are not heard; by the ids of the containers.
+async fn take_unheard(
+    daemon: &Daemon,
+    lines: &mut [ContainerLine],
+) -> Result<BTreeMap<String, Vec<(String, String)>>, DiscoverError> {
+    let asked: BTreeMap<String, String> = lines
+        .iter()
+        .filter(|line| hearing::are_read(&line.labels))
+        .map(|line| (line.image.clone(), line.name.clone()))
+        .collect();
+    let images: BTreeMap<String, _> = stream::iter(asked)
+        .map(|(image, name)| async move {
+            match daemon.image_labels(&image).await {
+                Ok(labels) => Ok((image, labels)),
+                Err(source) => Err(DiscoverError::Inspect { name, source }),
+            }
+        })
+        .buffer_unordered(AT_A_TIME)
+        .try_collect()
+        .await?;
+    let mut unheard = BTreeMap::new();
+    for line in lines {
+        let Some(of_image) = images.get(&line.image) else { continue };
+        let taken = hearing::take_unheard(&mut line.labels, of_image.as_deref());
+        unheard.insert(line.id.clone(), taken.into_iter().collect());
+    }
+    Ok(unheard)
+}
+
+/// The containers to inspect, and those that do not run.
+struct Selected {
+    wanted: Vec<ContainerLine>,
+    stopped: Vec<StoppedContainer>,
 }
 
 /// The containers to inspect: the running ones, and stopped ones that a running service depends on (one-shot set-ups
-/// and migrations).
-fn select_containers(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<ContainerLine> {
+/// and migrations). A container is Rehearsa's own by its labels and its name, once labels of images are taken out.
+fn select_containers(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Selected {
+    let session =
+        |line: &ContainerLine| owner(Some(&line.name), &line.labels, &BTreeMap::new()).ok().map(|marks| marks.session);
     let seen: Vec<ContainerLine> = lines
         .into_iter()
-        .filter(|line| match (scope, line.labels.get(labels::SESSION)) {
+        .filter(|line| match (scope, session(line)) {
             (Scope::Host, session) => session.is_none(),
             (Scope::Session(wanted), session) => session.is_some_and(|own| own == wanted),
         })
@@ -106,16 +170,19 @@ fn select_containers(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Vec<Contain
             Some((stack.as_str(), needs))
         })
         .collect();
-    seen.iter()
-        .filter(|line| {
-            line.running || {
-                let place = naming::read_labels(&line.name, &line.labels);
-                let needs = place.stack.as_deref().and_then(|stack| needed.get(stack));
-                needs.is_some_and(|needs| needs.contains(place.service.as_str()))
-            }
-        })
-        .cloned()
-        .collect()
+    let is_wanted = |line: &&ContainerLine| {
+        line.running || {
+            let place = naming::read_labels(&line.name, &line.labels);
+            let needs = place.stack.as_deref().and_then(|stack| needed.get(stack));
+            needs.is_some_and(|needs| needs.contains(place.service.as_str()))
+        }
+    };
+    let (wanted, stopped): (Vec<&ContainerLine>, Vec<&ContainerLine>) = seen.iter().partition(is_wanted);
+    let stopped = stopped.into_iter().map(|line| StoppedContainer {
+        name: naming::wanted_name(&naming::read_labels(&line.name, &line.labels)),
+        container_name: line.name.clone(),
+    });
+    Selected { stopped: stopped.collect(), wanted: wanted.into_iter().cloned().collect() }
 }
 
 /// Gives each service its name and its dependencies.

@@ -9,6 +9,7 @@ fn line(name: &str, running: bool, labels: &[(&str, &str)]) -> ContainerLine {
         id: format!("{name:0<64}"),
         name: name.to_owned(),
         running,
+        image: "sha256:1".to_owned(),
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
     }
 }
@@ -41,15 +42,30 @@ fn assembled(lines: Vec<ContainerLine>) -> Vec<Service> {
     )
 }
 
+/// A container with all labels of this session.
+fn ours(name: &str, session: &str) -> ContainerLine {
+    let other = [("stack", "media"), ("host", "nas"), ("pid", "1.2"), ("expires", "3")];
+    let mut line = line(name, true, &[("io.rehearsa.session", session)]);
+    line.labels.extend(other.map(|(key, value)| (format!("io.rehearsa.{key}"), value.to_owned())));
+    line
+}
+
 #[test]
 fn our_own_containers_are_not_seen_but_by_their_session() {
+    let lines = vec![line("live", true, &[]), ours("rehearsa-s1-media-web", "s1"), ours("rehearsa-s2", "s2")];
+    assert_eq!(names(&select_containers(lines.clone(), Scope::Host).wanted), ["live"]);
+    assert_eq!(names(&select_containers(lines, Scope::Session("s2")).wanted), ["rehearsa-s2"]);
+}
+
+/// A label spreads by `docker commit` and by copied files: it hides nothing.
+#[test]
+fn a_container_with_a_label_of_ours_that_is_not_ours_is_seen() {
     let lines = vec![
-        line("live", true, &[]),
-        line("rehearsa-1", true, &[(labels::SESSION, "s1")]),
-        line("rehearsa-2", true, &[(labels::SESSION, "s2")]),
+        ours("my-own", "s1"),
+        line("rehearsa-s1-web", true, &[("io.rehearsa.session", "s1")]),
+        ours("rehearsa-s1-media-web", "s1"),
     ];
-    assert_eq!(names(&select_containers(lines.clone(), Scope::Host)), ["live"]);
-    assert_eq!(names(&select_containers(lines, Scope::Session("s2"))), ["rehearsa-2"]);
+    assert_eq!(names(&select_containers(lines, Scope::Host).wanted), ["my-own", "rehearsa-s1-web"]);
 }
 
 #[test]
@@ -62,7 +78,10 @@ fn stopped_containers_are_seen_only_when_a_running_one_depends_on_them() {
         in_stack("unused", false, "unused", "web"),
         line("other-migrate", false, &compose("other", "migrate")),
     ];
-    assert_eq!(names(&select_containers(lines, Scope::Host)), ["web", "migrate", "init"]);
+    let Selected { wanted, stopped } = select_containers(lines, Scope::Host);
+    assert_eq!(names(&wanted), ["web", "migrate", "init"]);
+    let stopped: Vec<String> = stopped.iter().map(|of| format!("{} in {}", of.name, of.container_name)).collect();
+    assert_eq!(stopped, ["old in old", "shop::unused in unused", "other::migrate in other-migrate"]);
 }
 
 #[test]

@@ -78,7 +78,8 @@ pub fn assign_names(containers: &[(&str, ComposeLabels)]) -> Vec<ServiceName> {
     result.into_iter().map(|name| name.expect("every container is either a first one or a replica")).collect()
 }
 
-fn wanted_name(place: &ComposeLabels) -> ServiceName {
+/// The name that the container of this position gets unless it is taken.
+pub fn wanted_name(place: &ComposeLabels) -> ServiceName {
     let service = if place.number > 1 { format!("{}-{}", place.service, place.number) } else { place.service.clone() };
     ServiceName { stack: place.stack.clone(), service }
 }

@@ -1,6 +1,6 @@
 //! The daemon: a connection that is cheap to share. Each kind of request stands in a file of its own in this folder.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,12 +10,15 @@ use super::connection::Connection;
 use super::errors::{DockerErrorKind, Result};
 use super::target::Target;
 
+/// The labels of an image.
+pub type ImageLabels = BTreeMap<String, String>;
+
 /// A connection to a Docker engine; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Daemon {
     pub(super) connection: Arc<Connection>,
-    /// Names of the labels of images, by image id.
-    pub(super) image_labels: Arc<Mutex<HashMap<String, Vec<String>>>>,
+    /// The labels of images, by image id.
+    pub(super) image_labels: Arc<Mutex<HashMap<String, Arc<ImageLabels>>>>,
 }
 
 /// What the engine says of itself.

@@ -20,7 +20,9 @@ pub struct ContainerLine {
     pub name: String,
     /// It runs.
     pub running: bool,
-    /// Labels.
+    /// The id of its image.
+    pub image: String,
+    /// Labels, its image's among them.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -102,8 +104,8 @@ impl Daemon {
         self.connection.call(START, id, |docker| docker.start_container(id, None)).await
     }
 
-    /// Kills and removes a container with its anonymous volumes. A container that is not there is success; one that
-    /// somebody else is removing is waited for.
+    /// Kills and removes a container with its anonymous volumes; only for containers of ours. A container that is not
+    /// there is success; one that somebody else is removing is waited for.
     pub async fn remove_container(&self, id: &str) -> Result<()> {
         const REMOVE: &str = "remove container";
         let id = in_path(REMOVE, id)?;
@@ -174,6 +176,7 @@ fn line(container: models::ContainerSummary) -> ContainerLine {
         name: own_name(container.names.as_deref().unwrap_or_default()),
         // As the engine sees it: a paused container and one between two restarts both run.
         running: matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING)),
+        image: container.image_id.unwrap_or_default(),
         labels: container.labels.unwrap_or_default().into_iter().collect(),
     }
 }

@@ -27,7 +27,8 @@ impl Daemon {
     /// volume has no label, and is removed with the container.
     pub async fn create_container(&self, name: &str, spec: &ContainerSpec, marks: &ObjectLabels) -> Result<String> {
         const CREATE: &str = "create container";
-        let image_labels = self.image_label_names(&spec.image).await?;
+        let image_labels = self.image_labels(&spec.image).await?;
+        let image_labels: Vec<String> = image_labels.iter().flat_map(|labels| labels.keys().cloned()).collect();
         let body = body(spec, marks, &image_labels, self.connection.api);
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         let created = self.connection.call(CREATE, name, |docker| docker.create_container(Some(options), body)).await?;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use futures_util::{Stream, TryStreamExt};
 
-use super::client::Daemon;
+use super::client::{Daemon, ImageLabels};
 use super::connection::in_path;
 use super::containers::{is_not_found, with_label};
 use super::errors::Result;
@@ -22,6 +23,8 @@ pub struct ImageLine {
     pub id: String,
     /// Tags.
     pub tags: Vec<String>,
+    /// The image that this one was made from on this engine, as `docker commit` and `docker build` do.
+    pub parent: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -73,20 +76,23 @@ impl Daemon {
         self.connection.call(LOOK, reference, |docker| docker.inspect_image(reference)).await
     }
 
-    /// The names of the labels that an image gives to its containers. An image is asked for once by its id: an image
-    /// with an id never changes.
-    pub(super) async fn image_label_names(&self, reference: &str) -> Result<Vec<String>> {
+    /// The labels that an image gives to its containers; `None`: there is no such image. An image is asked for once by
+    /// its id: an image with an id never changes.
+    pub async fn image_labels(&self, reference: &str) -> Result<Option<Arc<ImageLabels>>> {
         let known = || lock(&self.image_labels);
-        if let Some(names) = known().get(reference) {
-            return Ok(names.clone());
+        if let Some(labels) = known().get(reference) {
+            return Ok(Some(Arc::clone(labels)));
         }
-        let image = self.inspect_image(reference).await?;
+        let image = match self.inspect_image(reference).await {
+            Err(error) if is_not_found(&error) => return Ok(None),
+            other => other?,
+        };
         let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
-        let names: Vec<String> = labels.into_keys().collect();
+        let labels = Arc::new(labels.into_iter().collect::<ImageLabels>());
         if let Some(id) = image.id {
-            known().insert(id, names.clone());
+            known().insert(id, Arc::clone(&labels));
         }
-        Ok(names)
+        Ok(Some(labels))
     }
 
     /// Images with this label.
@@ -99,6 +105,7 @@ impl Daemon {
                 id: image.id,
                 // The tag that older engines give to an image without one.
                 tags: image.repo_tags.into_iter().filter(|tag| tag != "<none>:<none>").collect(),
+                parent: Some(image.parent_id).filter(|parent| !parent.is_empty()),
                 labels: image.labels.into_iter().collect(),
             })
             .collect();

@@ -1,9 +1,9 @@
 //! The labels that everything we create carries, and how they are read back.
 //!
-//! The labels are a file format: another version of rehearsa must be able to sweep what this one left. A label that is
-//! missing or garbled is read as its default, so that no object is overlooked because somebody broke one of its labels.
+//! The labels are a file format: another version of rehearsa must be able to sweep what this one left. Labels alone do
+//! not make an object ours, see [`super::ownership`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::sandbox::ObjectLabels;
 
@@ -20,6 +20,9 @@ pub const EXPIRES: &str = "io.rehearsa.expires";
 /// The worker image's content hash.
 pub const WORKER: &str = "io.rehearsa.worker";
 
+/// All labels of an object.
+pub const ALL: [&str; 5] = [SESSION, STACK, HOST, PID, EXPIRES];
+
 /// The marks as labels.
 pub(super) fn write(marks: &ObjectLabels) -> HashMap<String, String> {
     let ObjectLabels { session, stack, host, process, expires } = marks;
@@ -30,16 +33,23 @@ pub(super) fn write(marks: &ObjectLabels) -> HashMap<String, String> {
         .collect()
 }
 
-/// The labels read back. An expiry that cannot be read counts as long past.
-pub(super) fn read(labels: &HashMap<String, String>) -> ObjectLabels {
-    let text = |key: &str| labels.get(key).cloned().unwrap_or_default();
-    ObjectLabels {
-        session: text(SESSION),
-        stack: text(STACK),
-        host: text(HOST),
-        process: text(PID),
-        expires: text(EXPIRES).trim().parse().unwrap_or(0),
+/// The labels read back. The error is the first label that is missing, empty or garbled.
+pub(super) fn read(labels: &BTreeMap<String, String>) -> Result<ObjectLabels, &'static str> {
+    let mut texts = ALL.map(|key| labels.get(key).filter(|text| !text.trim().is_empty()).ok_or(key)).into_iter();
+    let mut text = || texts.next().expect("there is a text for each label").cloned();
+    let (session, stack, host, process, expires) = (text()?, text()?, text()?, text()?, text()?);
+    if !is_process(&process) {
+        return Err(PID);
     }
+    let expires = expires.trim().parse().map_err(|_| EXPIRES)?;
+    Ok(ObjectLabels { session, stack, host, process, expires })
+}
+
+/// Whether the text is `pid.starttime`; a note may follow a plus sign.
+fn is_process(text: &str) -> bool {
+    let plain = text.split_once('+').map_or(text, |(plain, _)| plain);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.split_once('.').is_some_and(|(pid, started)| is_number(pid) && is_number(started))
 }
 
 #[cfg(test)]
@@ -56,15 +66,21 @@ mod tests {
         }
     }
 
+    fn written(marks: &ObjectLabels) -> BTreeMap<String, String> {
+        write(marks).into_iter().collect()
+    }
+
     #[test]
     fn marks_come_back_from_the_labels_they_were_written_to() {
-        assert_eq!(read(&write(&marks())), marks());
+        let kept = ObjectLabels { process: "4711.123456+kept".into(), ..marks() };
+        for marks in [marks(), kept] {
+            assert_eq!(read(&written(&marks)), Ok(marks));
+        }
     }
 
     #[test]
     fn the_names_of_the_labels_never_change() {
-        let mut names: Vec<_> = write(&marks()).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        names.sort();
+        let names: Vec<_> = written(&marks()).into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(
             names,
             [
@@ -78,9 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn broken_labels_are_read_as_an_object_that_nobody_needs() {
-        let broken = HashMap::from([(SESSION.to_owned(), "7f3a".to_owned()), (EXPIRES.to_owned(), "soon".to_owned())]);
-        let read = read(&broken);
-        assert_eq!((read.session.as_str(), read.expires), ("7f3a", 0));
+    fn labels_that_are_missing_or_garbled_are_named() {
+        for key in ALL {
+            let mut labels = written(&marks());
+            labels.remove(key);
+            assert_eq!(read(&labels), Err(key));
+            labels.insert(key.to_owned(), " ".to_owned());
+            assert_eq!(read(&labels), Err(key));
+        }
+        for (key, text) in [(EXPIRES, "soon"), (PID, "4711"), (PID, "4711."), (PID, "me.12"), (PID, "+kept")] {
+            let mut labels = written(&marks());
+            labels.insert(key.to_owned(), text.to_owned());
+            assert_eq!(read(&labels), Err(key), "{text}");
+        }
     }
 }

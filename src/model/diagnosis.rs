@@ -242,6 +242,16 @@ codes! {
     SandboxLeftBehind "sandbox/left-behind" Errored "something of the sandbox is left",
         "Objects of this run could not be removed.",
         "Run `rehearsa clean` when the engine answers again. The message names what is left.";
+    ConfigLabel "config/label" Errored "a label of the service cannot be used",
+        "A label of the container has a value that cannot be read, or names a source or a mount that does not exist. \
+         What it asks for is not known, so the service was not rehearsed.",
+        "Correct the label where the container is declared, and create the container again (`docker compose up -d`). \
+         `rehearsa plan --check` reads all labels of the host.";
+    ConfigImageLabels "config/image-labels" Warning "the image brings labels for Rehearsa",
+        "The image itself has labels that Rehearsa reads. Whoever makes an image must not choose what is read, run or \
+         skipped on this host, so only labels of the container itself are obeyed.",
+        "If you want what a label says, give the label to the container. An image that was made by `docker commit` has \
+         the labels of the container that it was made from.";
     ConfigImageUnavailable "config/image-unavailable" Failed "the image is not available",
         "The host no longer has the image that the service runs on.",
         "Pull or rebuild the image, and keep a copy: without the image there is no restore.";

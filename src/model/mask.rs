@@ -66,7 +66,8 @@ impl Mask {
             // Each list is read by itself: the last word of one list does not name the first word of the next.
             found.find_in_arguments(service.entrypoint.iter().chain(&service.command).flatten());
             found.find_in_arguments(health);
-            service.labels.iter().for_each(|(key, value)| found.add_label(key, value));
+            let labels = service.labels.iter().chain(&service.unheard);
+            labels.for_each(|(key, value)| found.add_label(key, value));
         }
         found.into_mask()
     }

@@ -118,6 +118,8 @@ pub struct Service {
     pub depends_on: Vec<Dependency>,
     /// Labels. `rehearsa.*` and the stack's are read; none is copied.
     pub labels: Vec<(String, String)>,
+    /// Labels that would be read and are not heard, because the image brings them.
+    pub unheard: Vec<(String, String)>,
     /// The line of a file that declares the service, if known.
     pub declared: Option<Location>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::diagnosis::Diagnosis;
 use super::dump::LoadOptions;
 use super::mount::Strategy;
 use super::question::Check;
@@ -10,6 +11,10 @@ use super::source::{MapRule, SourceSpec};
 /// The settings of one service's rehearsal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
+    /// Why the labels of the service cannot be used: it is not rehearsed, and errors.
+    pub unusable: Option<Diagnosis>,
+    /// Warnings about the labels of the service.
+    pub warnings: Vec<Diagnosis>,
     /// The service's label hides it: Rehearsa does not even list it.
     pub ignore: bool,
     /// Why the service is not rehearsed, and which setting says so; `None`: it is rehearsed.
@@ -52,6 +57,8 @@ pub struct ServiceSettings {
 impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
+            unusable: None,
+            warnings: Vec::new(),
             ignore: false,
             skip: None,
             timeout: None,

@@ -5,7 +5,7 @@ use crate::model::dump::Load;
 use crate::model::event::Snapshot;
 use crate::model::plan::{BackupPart, DataSource};
 
-use super::draft::StackDraft;
+use super::draft::{ServiceDraft, StackDraft};
 
 /// The decisions about one stack.
 #[derive(Debug)]
@@ -53,12 +53,16 @@ pub(super) struct DumpDecision {
 }
 
 impl StackDecisions {
-    /// The decisions so far: only which services can never be booted.
+    /// The decisions so far: which services can never be booted, or have labels that cannot be used.
     pub fn of(draft: &StackDraft) -> Self {
-        let service = |blocked: &Option<Diagnosis>| ServiceDecision { blocked: blocked.clone(), ..Default::default() };
+        let service = |draft: &ServiceDraft| ServiceDecision {
+            blocked: draft.settings.unusable.clone().or_else(|| draft.unbootable.clone()),
+            warnings: draft.settings.warnings.clone(),
+            ..Default::default()
+        };
         let place = || PlaceDecision { emptied: false, part: None, supply: DataSource::Live };
         Self {
-            services: draft.services.iter().map(|draft| service(&draft.unbootable)).collect(),
+            services: draft.services.iter().map(service).collect(),
             places: draft.places.iter().map(|_| place()).collect(),
             dumps: Vec::new(),
         }

@@ -115,6 +115,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         other,
         // Labels are dropped because agents act on them (the docker room adds ours).
         labels,
+        unheard,
         // The mounts and their strategies are in the plan.
         mounts: _,
         // A link's name becomes an alias of the linked service: `SandboxPlacement::extra_aliases`.
@@ -129,8 +130,9 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         declared: _,
     } = service;
 
-    if !labels.is_empty() {
-        changes.quiet("labels", &pluralize(labels.len(), "label"), "none of them");
+    let labels = labels.len() + unheard.len();
+    if labels > 0 {
+        changes.quiet("labels", &pluralize(labels, "label"), "none of them");
     }
     if !published.is_empty() {
         changes.quiet("ports", &published.join(", "), "not published");

@@ -26,7 +26,7 @@ pub use mounts::holds_data;
 pub use patterns::loosest;
 pub use requests::draft;
 pub use resolve::{Survey, resolve};
-pub use select::{LeftOutReason, SelectionDecision, ServiceSelection, may_be_selected};
+pub use select::{LeftOutReason, SelectionDecision, ServiceSelection};
 
 #[cfg(test)]
 mod tests;

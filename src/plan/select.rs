@@ -4,17 +4,20 @@ use crate::config::settings::{IgnoredMode, Selection};
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::model::source::LIVE;
-use crate::model::source_kind::SourceKind;
 
 /// A service of the host, selected or left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSelection {
     /// The service.
     pub service: ServiceName,
+    /// The name of its container.
+    pub container: String,
     /// Whether it is selected.
     pub decision: SelectionDecision,
     /// The filters that match it, as indexes into [`Selection::filters`].
     pub hit_by: Vec<usize>,
+    /// The `--skip` filters that match it, as indexes into [`Selection::skip`].
+    pub skipped_by: Vec<usize>,
 }
 
 /// Whether a service is selected.
@@ -80,7 +83,7 @@ pub fn select<'a>(
     let mut position = 0..;
     services
         .map(|(service, settings, ignored)| {
-            let named = Named::of_kinds(&service.name, &[kind(settings)]);
+            let named = Named::of(service, kind(settings));
             let hit_by = named.hits(selection, &selection.filters);
             let mut reasons = Vec::new();
             let mut leave_out = |reason, applies: bool| {
@@ -104,17 +107,11 @@ pub fn select<'a>(
                 true => SelectionDecision::Selected,
                 false => SelectionDecision::LeftOut(reasons),
             };
-            ServiceSelection { service: service.name.clone(), decision, hit_by }
+            let skipped_by = named.hits(selection, &selection.skip);
+            let (service, container) = (service.name.clone(), service.container_name.clone());
+            ServiceSelection { service, container, decision, hit_by, skipped_by }
         })
         .collect()
-}
-
-/// Whether filters, `--skip` and `--rerun-failed` may select the service of this name before its source is known: any
-/// kind of source may stand in front of the name.
-pub fn may_be_selected(selection: &Selection, name: &ServiceName) -> bool {
-    let named = Named::of_kinds(name, &std::iter::once(LIVE).chain(SourceKind::labels()).collect::<Vec<_>>());
-    let is_hit = selection.filters.is_empty() || !named.hits(selection, &selection.filters).is_empty();
-    is_hit && named.is_in_rerun_list(selection) && named.hits(selection, &selection.skip).is_empty()
 }
 
 /// The libtest kind of a service: where its data comes from.
@@ -122,24 +119,26 @@ pub fn kind(settings: &ServiceSettings) -> &'static str {
     settings.source.as_ref().map_or(LIVE, |spec| spec.place.label())
 }
 
-/// A service's name as filters may write it.
+/// A service's names as filters may write them.
 struct Named {
     name: String,
     /// With the kind in front (`[tar] media::jellyfin`), as `--list` prints it and nextest passes it.
-    listed: Vec<String>,
+    listed: String,
+    /// As `docker ps` prints it.
+    container: String,
 }
 
 impl Named {
-    fn of_kinds(name: &ServiceName, kinds: &[&str]) -> Self {
-        let name = name.to_string();
-        Self { listed: kinds.iter().map(|kind| format!("[{kind}] {name}")).collect(), name }
+    fn of(service: &Service, kind: &str) -> Self {
+        let name = service.name.to_string();
+        Self { listed: format!("[{kind}] {name}"), name, container: service.container_name.clone() }
     }
 
-    /// The indexes of the filters that match: with `--exact` they equal the name, otherwise they are part of it.
+    /// The indexes of the filters that match: with `--exact` they equal a name, otherwise they are part of it.
     fn hits(&self, selection: &Selection, filters: &[String]) -> Vec<usize> {
         let is_hit = |filter: &String| match selection.exact {
-            true => *filter == self.name || self.listed.contains(filter),
-            false => self.listed.iter().any(|listed| listed.contains(filter.as_str())),
+            true => [&self.name, &self.listed, &self.container].contains(&filter),
+            false => [&self.listed, &self.container].iter().any(|name| name.contains(filter.as_str())),
         };
         filters.iter().enumerate().filter(|(_, filter)| is_hit(filter)).map(|(index, _)| index).collect()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::docker::{DockerError, DockerErrorKind, Objects};
+use crate::docker::{DockerError, DockerErrorKind, Objects, own_objects_left};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::service::ServiceName;
@@ -100,7 +100,8 @@ async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), Docker
 
 /// The objects that carry this stack's labels now.
 async fn objects_left(cx: &StackContext) -> Result<Vec<LedgerEntry>, DockerError> {
-    let Objects { containers, networks, volumes } = cx.run.daemon.objects_left(Some(&cx.run.session.id)).await?;
+    let Objects { containers, networks, volumes, foreign: _ } =
+        own_objects_left(&cx.run.daemon, &cx.run.session.id).await?;
     let mine = |stack: &str| stack == cx.plan.name;
     let containers = containers.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| LedgerEntry::Container(o.name));
     let networks = networks.into_iter().filter(|o| mine(&o.marks.stack)).map(|o| LedgerEntry::Network(o.name));

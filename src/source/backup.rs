@@ -104,15 +104,13 @@ pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Re
         return Ok(snapshots.swap_remove(at));
     }
     let newest: Vec<&str> = snapshots.iter().rev().take(NAMED).map(|snapshot| snapshot.id.as_str()).collect();
-    Err(SourceError::NoSnapshot(match newest.as_slice() {
-        [] => format!("the source has no snapshots, so none is called {wanted}"),
-        [only] => format!("its only snapshot is called {only}, not {wanted}"),
-        newest => {
-            format!(
-                "none of its {} snapshots is called {wanted}; the newest are {}",
-                snapshots.len(),
-                newest.join(", ")
-            )
-        }
-    }))
+    Err(match newest.as_slice() {
+        [] => SourceError::NoSnapshot(format!("the source has no snapshots, so none is called {wanted}")),
+        [only] => SourceError::UnknownSnapshot(format!("its only snapshot is called {only}, not {wanted}")),
+        newest => SourceError::UnknownSnapshot(format!(
+            "none of its {} snapshots is called {wanted}; the newest are {}",
+            snapshots.len(),
+            newest.join(", ")
+        )),
+    })
 }

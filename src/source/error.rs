@@ -25,9 +25,12 @@ pub enum SourceError {
     /// Nothing is at the source's place, or a thing of another kind.
     #[error("{0}")]
     NotThere(String),
-    /// The source has no snapshots, or not the wanted one.
+    /// The source has no snapshots.
     #[error("{0}")]
     NoSnapshot(String),
+    /// The source has snapshots, and not the wanted one.
+    #[error("{0}")]
+    UnknownSnapshot(String),
     /// The names of the snapshots differ in more than their times, so they are not of one thing.
     #[error("these are not backups of one thing, so none can be chosen as the newest: {}", first_names(.0))]
     Several(Vec<String>),
@@ -80,7 +83,7 @@ impl SourceError {
             | SourceError::NotThere(_)
             | SourceError::NoKey(_)
             | SourceError::Unheard(_) => Code::SourceUnreachable,
-            SourceError::NoSnapshot(_) => Code::SourceNoSnapshot,
+            SourceError::NoSnapshot(_) | SourceError::UnknownSnapshot(_) => Code::SourceNoSnapshot,
             SourceError::Several(_) => Code::SourceSeveral,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::Partial => Code::RestoreIncomplete,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,

@@ -14,13 +14,15 @@ use tokio::sync::mpsc;
 
 use super::elf;
 use super::error::WorkerError;
-use crate::docker::{ByteStream, Daemon, labels};
+use crate::docker::{ByteStream, Daemon, ImageLine, labels};
 use crate::model::lock::lock;
 
 /// Repository of the image.
 const REPOSITORY: &str = "rehearsa-worker";
 /// Where the executable is in the image.
 pub const EXECUTABLE: &str = "/rehearsa";
+/// Digits of the content's hash that are in the tag.
+const TAG_LENGTH: usize = 16;
 /// When the image was imported, in Unix seconds.
 const IMPORTED: &str = "io.rehearsa.worker.imported";
 /// Images of other versions are left alone for this many seconds after their import: their runs may still need them.
@@ -111,7 +113,7 @@ impl WorkerImage {
 
     /// Finds the image of this content on the engine or imports it.
     async fn import(daemon: &Daemon, content: &Content, now: i64) -> Result<WorkerImage, WorkerError> {
-        let image = WorkerImage { tag: format!("{REPOSITORY}:{}", &content.hash[..16]) };
+        let image = WorkerImage { tag: tag(&content.hash) };
         if daemon.image_id(&image.tag).await?.is_some() {
             return Ok(image);
         }
@@ -127,6 +129,20 @@ impl WorkerImage {
         daemon.import_image(&image.tag, &labels, stream(content.parts.clone())).await?;
         Ok(image)
     }
+
+    /// Whether an image is a worker image of some version, and nothing else: it was imported, not made from another
+    /// image that gave it the labels, and nobody gave it a name of their own.
+    pub fn is_one(image: &ImageLine) -> bool {
+        let hash = image.labels.get(labels::WORKER).filter(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let is_imported = image.parent.is_none() && image.labels.contains_key(IMPORTED);
+        let own = |hash: &String| hash.len() >= TAG_LENGTH && image.tags.iter().all(|of| *of == tag(hash));
+        is_imported && hash.is_some_and(own)
+    }
+}
+
+/// The tag of the image of this content.
+fn tag(hash: &str) -> String {
+    format!("{REPOSITORY}:{}", &hash[..TAG_LENGTH])
 }
 
 /// Removes images of other content that were imported long before `now`. An image that cannot be removed is left for
@@ -139,13 +155,13 @@ async fn prune(daemon: &Daemon, hash: &str, now: i64) {
             return;
         }
     };
-    for image in images {
-        let ours = image.labels.get(labels::WORKER).is_some_and(|of| of == hash);
+    for image in images.iter().filter(|image| WorkerImage::is_one(image)) {
+        let is_current = image.labels.get(labels::WORKER).is_some_and(|of| of == hash);
         let imported = image.labels.get(IMPORTED).and_then(|seconds| seconds.parse::<i64>().ok()).unwrap_or(0);
-        if !ours && now.saturating_sub(imported) > SPARED {
+        if !is_current && now.saturating_sub(imported) > SPARED {
             // In use is the usual reason why not.
             if let Err(error) = daemon.remove_image(&image.id).await {
-                tracing::debug!(%error, id = image.id, "old worker image kept");
+                tracing::debug!(%error, id = %image.id, "old worker image kept");
             }
         }
     }

@@ -162,15 +162,16 @@ fn what_only_looks_says_as_well_why_there_is_nothing() {
 }
 
 #[test]
-fn a_strategy_for_a_mount_that_is_not_there_is_told() {
+fn a_strategy_for_a_mount_that_is_not_there_is_refused() {
     let live = service("no-ports").volume("/mounted").start();
     let volume = live.first_volume();
     for command in ["test", "plan"] {
         let args = [command, "--exact", &live.name, "--strategy", "/mouted=empty", "--strategy", "/mounted=empty"];
         let output = rehearsa(&args).output().expect("it starts");
         let words = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{command}: {words}");
+        assert_eq!(output.status.code(), Some(2), "{command}: {words}");
         assert_eq!(words.matches("has no effect").count(), 1, "{command}: {words}");
+        assert!(!words.contains("Creating sandbox"), "{command}: {words}");
         assert!(words.contains("--strategy /mouted=empty") && words.contains(volume), "{command}: {words}");
     }
 }

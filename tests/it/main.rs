@@ -27,6 +27,7 @@ mod services;
 mod stacks;
 #[path = "../support/mod.rs"]
 mod support;
+mod trust;
 mod usage;
 mod worker_room;
 mod zero_impact;

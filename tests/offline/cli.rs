@@ -89,6 +89,82 @@ fn the_plan_file_of_the_working_directory_is_found() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), told));
 }
 
+/// A stranger's plan file in the folder where somebody stands. Whoever writes it chooses what runs and what is read.
+#[test]
+fn a_plan_file_that_others_may_write_runs_nothing_unless_it_is_named() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, ran) = (folder.path().join("rehearsa.toml"), folder.path().join("ran"));
+    std::fs::write(folder.path().join("app.tar"), "").expect("written");
+    let command = format!("touch {}; echo x", ran.display());
+    let text_of = format!(
+        "source = 'n'\n[sources.n]\nfrom = 'tar:app.tar'\npassphrase = {{ command = '{command}' }}\n[services.web]\n"
+    );
+    std::fs::write(&file, text_of).expect("written");
+    let run_here = |args: &[&str]| {
+        let mut command = rehearsa(args);
+        command.env_clear().envs(NO_ENGINE).env("PATH", "/usr/bin:/bin").current_dir(folder.path());
+        let output = command.output().expect("rehearsa starts");
+        (output.status.code(), text(&output.stderr))
+    };
+    let set = |path: &std::path::Path, owner: u32, mode: u32| {
+        chown(path, Some(owner), Some(0)).expect("root may");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    for (owner, mode, folder_mode, why) in [
+        (4711, 0o644, 0o755, "it belongs to somebody else (owner 4711, group 0, mode 0644)"),
+        (0, 0o666, 0o755, "it may be written by everybody"),
+        (0, 0o644, 0o777, "its folder . may be written by everybody"),
+    ] {
+        set(&file, owner, mode);
+        set(folder.path(), 0, folder_mode);
+        for args in [&["plan", "--check"][..], &["plan"], &["test"], &["test", "--list"]] {
+            let (code, words) = run_here(args);
+            assert_eq!(code, Some(2), "{args:?}: {words}");
+            assert!(words.contains("rehearsa.toml") && words.contains(why), "{args:?}: {words}");
+            assert!(words.contains("--plan rehearsa.toml") && words.contains("chmod go-w"), "{args:?}: {words}");
+            assert!(!ran.exists(), "{args:?}");
+        }
+        // Who names a file has looked at it.
+        let (_, words) = run_here(&["plan", "--check", "--plan", "rehearsa.toml"]);
+        assert!(ran.exists(), "{words}");
+        std::fs::remove_file(&ran).expect("removed");
+    }
+    set(&file, 0, 0o644);
+    set(folder.path(), 0, 0o755);
+    let (_, words) = run_here(&["plan", "--check"]);
+    assert!(ran.exists(), "{words}");
+}
+
+#[test]
+fn what_is_set_and_empty_is_wrong_usage_and_no_default() {
+    for (args, env, told) in [
+        (&["test"][..], Some("REHEARSA_FROM"), "REHEARSA_FROM is set and empty"),
+        (&["test"], Some("REHEARSA_MAX_AGE"), "REHEARSA_MAX_AGE is set and empty"),
+        (&["plan"], Some("REHEARSA_PASSPHRASE"), "REHEARSA_PASSPHRASE is set and empty"),
+        (&["test", "--from", ""], None, "--from is given and empty"),
+        (&["test", "--snapshot="], None, "--snapshot is given and empty"),
+        (&["test", ""], None, "an argument is given and empty"),
+        (&["clean", "--session", ""], None, "--session is given and empty"),
+    ] {
+        let variables: Vec<(&str, &str)> = NO_ENGINE.into_iter().chain(env.map(|name| (name, ""))).collect();
+        let output = run(args, &variables);
+        let words = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {words}");
+        assert!(words.contains(told) && words.contains("What to do: "), "{args:?}: {words}");
+    }
+}
+
+#[test]
+fn a_command_that_is_called_otherwise_here_is_told() {
+    for (typed, meant) in [("check", "plan --check"), ("list", "test --list"), ("run", "test"), ("prune", "clean")] {
+        let output = run(&[typed], &[]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(&format!("`rehearsa {meant}`")), "{}", text(&output.stderr));
+    }
+    assert!(!text(&run(&["dance"], &[]).stderr).contains("does that"));
+}
+
 /// Checks a plan file of this text in a folder with an archive `app-1.tar`, where no engine answers.
 fn check(plan: &str) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -290,7 +290,7 @@ fn the_newest_of_two_snapshots_is_taken_or_the_one_that_is_named() {
             assert_eq!(size, Some(expected.len() as u64), "{kind}");
         }
         let error = opened.choose(Some("app")).expect_err("there is none of this name");
-        assert!(matches!(error, SourceError::NoSnapshot(_)), "{kind}: {error}");
+        assert!(matches!(error, SourceError::UnknownSnapshot(_)), "{kind}: {error}");
         assert!(error.to_string().contains(&format!("{SECOND}, {FIRST}")), "{kind}: {error}");
     }
 }

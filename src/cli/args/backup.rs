@@ -15,6 +15,10 @@ pub struct BackupArgs {
     /// plan file [env: REHEARSA_FROM]
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Let labels name backups by their paths; else a label names `live` or a source of the plan file
+    /// [env: REHEARSA_ALLOW_LABEL_PATHS]
+    #[arg(long)]
+    pub allow_label_paths: bool,
     /// Restore this snapshot, by the name that `rehearsa plan` shows [default: the newest] [env: REHEARSA_SNAPSHOT]
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
@@ -48,6 +52,7 @@ impl BackupArgs {
     pub fn fill(&self, flags: &mut Flags) {
         let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, .. } = self.clone();
         flags.from = from;
+        flags.allow_label_paths = self.allow_label_paths;
         flags.snapshot = snapshot;
         flags.maps = map;
         flags.allow_empty = allow_empty;

@@ -12,6 +12,8 @@ use crate::model::source::SourceSpec;
 pub struct PlanFile {
     /// The file; `None`: there is none.
     pub path: Option<PathBuf>,
+    /// Labels may name sources by their paths.
+    pub allow_label_paths: bool,
     /// Sources by their names.
     pub sources: BTreeMap<String, SourceEntry>,
     /// Sources written out where a name could stand.

@@ -50,6 +50,7 @@ impl<'a> Interpreter<'a> {
         if let Some(Pair(top, values)) = tables {
             let sources = top.sources.into_iter();
             self.file.sources = sources.filter_map(|(name, source)| Some((name, self.source(source.value)?))).collect();
+            self.file.allow_label_paths = top.allow_label_paths.unwrap_or_default();
             self.file.all = Overrides { values, source: self.source_ref(top.source), ..Overrides::default() };
             self.file.stacks = self.entries(top.stacks);
             self.file.services = self.entries(top.services);

@@ -4,7 +4,6 @@ use super::{PlanFile, ServiceEntry};
 use crate::config::error::{ConfigError, ConfigErrors, SettingOrigin};
 use crate::config::values::place;
 use crate::config::values::suggest::suggestion;
-use crate::model::mount::MountOrigin;
 use crate::model::service::Service;
 
 impl PlanFile {
@@ -40,23 +39,9 @@ fn mounts(entry: &ServiceEntry, services: &[&Service], nobody: &str) -> Vec<Conf
     let is_there = |named: &str| {
         services.iter().any(|service| service.mounts.iter().any(|mount| place::is_mount(named, &service.name, mount)))
     };
+    let names = place::names(services.iter().flat_map(|service| &service.mounts));
     let missing = entry.mounts.iter().filter(|(named, _)| !is_there(named));
-    missing.map(|(named, origin)| remark(origin, format!("{nobody} `{named}`"), named, &names(services))).collect()
-}
-
-/// Every name of a mount of these services: its target, its volume, its host path.
-fn names(services: &[&Service]) -> Vec<String> {
-    let mounts = services.iter().flat_map(|service| &service.mounts);
-    mounts
-        .flat_map(|mount| {
-            let other = match &mount.origin {
-                MountOrigin::Volume { name, .. } if !mount.origin.is_anonymous() => Some(name.clone()),
-                MountOrigin::Bind { source } => Some(source.clone()),
-                _ => None,
-            };
-            [Some(mount.target.clone()), other].into_iter().flatten()
-        })
-        .collect()
+    missing.map(|(named, origin)| remark(origin, format!("{nobody} `{named}`"), named, &names)).collect()
 }
 
 fn remark(origin: &SettingOrigin, what: String, wanted: &str, known: &[String]) -> ConfigError {

@@ -29,6 +29,8 @@ pub struct Top {
     /// Where the data comes from: a name below `[sources]`, a source written out (`tar:FILE`, `dir:FOLDER`), or `live`
     /// for the live service itself.
     pub source: Option<Located<SourceName>>,
+    /// Lets labels name sources by their paths; else a label names `live` or a source below `[sources]`.
+    pub allow_label_paths: Option<bool>,
     /// Backups, by names of your own.
     #[serde(default)]
     pub sources: BTreeMap<String, Located<Source>>,

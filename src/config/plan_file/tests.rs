@@ -53,6 +53,8 @@ fn parse(text: &str) -> Result<PlanFile, ConfigErrors> {
     PlanFile::parse(Path::new("plans/rehearsa.toml"), text, Some(Path::new("/home/me")))
 }
 
+const ME: CurrentUser = CurrentUser { id: 0, behind_sudo: None };
+
 #[test]
 fn every_plan_that_we_show_is_read() {
     for (path, text) in fixtures("fixtures/plans") {
@@ -268,14 +270,14 @@ fn the_home_folder_is_known_by_its_sign() {
 #[test]
 fn a_file_that_was_named_must_be_there() {
     let nothing: [(&str, &str); 0] = [];
-    let told = PlanFile::find(Some(Path::new("/nonexistent/p.toml")), &nothing.into_iter().collect());
+    let told = PlanFile::find(Some(Path::new("/nonexistent/p.toml")), &nothing.into_iter().collect(), ME);
     let told = told.expect_err("it is not there").to_string();
     assert_eq!(
         told,
         "--plan: there is no file /nonexistent/p.toml; `rehearsa init --output /nonexistent/p.toml` would write one"
     );
     let env = [("REHEARSA_PLAN", "/nonexistent/q.toml")].into_iter().collect();
-    let told = PlanFile::find(None, &env).expect_err("it is not there").to_string();
+    let told = PlanFile::find(None, &env, ME).expect_err("it is not there").to_string();
     assert!(told.starts_with("environment variable REHEARSA_PLAN: there is no file /nonexistent/q.toml"), "{told}");
 }
 

@@ -2,11 +2,11 @@
 
 use crate::config::error::{ConfigError, SettingOrigin};
 
-/// Reads yes or no; an empty text is no. The error says what the text should be and goes on after "is not".
+/// Reads yes or no. The error says what the text should be and goes on after "is not".
 pub fn read(text: &str) -> Result<bool, String> {
     match text.trim().to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" | "" => Ok(false),
+        "true" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "no" | "n" | "off" | "0" => Ok(false),
         _ => Err("`true` or `false`".to_owned()),
     }
 }

@@ -39,6 +39,19 @@ pub fn is_mount(named: &str, service: &ServiceName, mount: &Mount) -> bool {
     }
 }
 
+/// Every name of these mounts: the target of each, its volume, its host path.
+pub fn names<'a>(mounts: impl IntoIterator<Item = &'a Mount>) -> Vec<String> {
+    let named = mounts.into_iter().flat_map(|mount| {
+        let other = match &mount.origin {
+            MountOrigin::Volume { name, .. } if !mount.origin.is_anonymous() => Some(name.clone()),
+            MountOrigin::Bind { source } => Some(source.clone()),
+            _ => None,
+        };
+        [Some(mount.target.clone()), other].into_iter().flatten()
+    });
+    named.collect()
+}
+
 /// A volume's name as its compose file has it: without the project in front.
 pub fn short_name<'a>(service: &ServiceName, volume: &'a str) -> Option<&'a str> {
     volume.strip_prefix(service.stack.as_deref()?)?.strip_prefix('_')

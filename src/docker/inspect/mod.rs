@@ -141,7 +141,8 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         other: Vec::new(),
         depends_on: Vec::new(), // labels know, discovery reads them
         labels,
-        declared: None, // the engine does not know
+        unheard: Vec::new(), // discovery knows whose the labels are
+        declared: None,      // the engine does not know
     };
     // Reports show these settings, and a value may repeat a secret of the environment.
     let mask = Mask::of_services([&service]);

@@ -46,6 +46,7 @@ pub fn service(name: ServiceName) -> Service {
         other: Vec::new(),
         depends_on: Vec::new(),
         labels: Vec::new(),
+        unheard: Vec::new(),
         declared: None,
         name,
     }

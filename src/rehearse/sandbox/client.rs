@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::docker::{Daemon, DockerError, NetworkInfo, VolumeInfo};
+use crate::docker::{Daemon, DockerError, DockerErrorKind, NetworkInfo, VolumeInfo};
 use crate::model::sandbox::{ContainerSpec, MountSpec, NetworkSpec, ObjectLabels, VolumeSpec};
 use crate::worker::client::{CreatedWorker, Worker, WorkerError, WorkerImage};
 
@@ -87,9 +87,16 @@ impl SandboxClient {
         network: NetworkSpec,
     ) -> Result<CreatedWorker, WorkerError> {
         let (daemon, image, name, labels) = (self.daemon.clone(), image.clone(), self.name(role), self.labels());
-        self.ledger.note(LedgerEntry::Container(name.clone()));
+        let entry = LedgerEntry::Container(name.clone());
+        self.ledger.note(entry.clone());
         let create = async move { CreatedWorker::create(&daemon, &image, &name, mounts, network, &labels).await };
-        self.ledger.run(create).await
+        let created = self.ledger.run(create).await;
+        if let Err(WorkerError::Docker(error)) = &created
+            && matches!(error.kind, DockerErrorKind::Conflict(_))
+        {
+            self.ledger.forget(&entry);
+        }
+        created
     }
 
     /// Starts a worker whose container was created and whose network is there.

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::docker::DockerError;
+use crate::docker::{DockerError, DockerErrorKind};
 use crate::model::lock::lock;
 
 /// A kind of object and its name.
@@ -30,14 +30,24 @@ pub struct Ledger {
 
 impl Ledger {
     /// Notes `entry`, then asks for it. The request goes on if the asker goes away, and [`Ledger::settled`] waits for
-    /// it: else an object could appear after everything was removed.
+    /// it: else an object could appear after everything was removed. An object that was there already is not ours: it
+    /// is forgotten again.
     pub async fn create<T, F>(&self, entry: LedgerEntry, request: F) -> Result<T, DockerError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DockerError>> + Send + 'static,
     {
-        self.note(entry);
-        self.run(request).await
+        self.note(entry.clone());
+        let created = self.run(request).await;
+        if created.as_ref().is_err_and(|error| matches!(error.kind, DockerErrorKind::Conflict(_))) {
+            self.forget(&entry);
+        }
+        created
+    }
+
+    /// Takes an object out that somebody else made: nothing of ours was created.
+    pub fn forget(&self, entry: &LedgerEntry) {
+        lock(&self.entries).retain(|noted| noted != entry);
     }
 
     /// Runs a request that may create an object which was noted before; see [`Ledger::create`]. After
@@ -94,6 +104,19 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_there_before_is_not_removed() {
+        let ledger = Ledger::default();
+        let refused = |kind| async {
+            Err::<(), _>(DockerError { operation: "create volume", subject: "v".to_owned(), kind, source: None })
+        };
+        let taken = DockerErrorKind::Conflict("it is there already".to_owned());
+        assert!(ledger.create(LedgerEntry::Volume("taken".into()), refused(taken)).await.is_err());
+        let broken = DockerErrorKind::Unreachable;
+        assert!(ledger.create(LedgerEntry::Volume("perhaps".into()), refused(broken)).await.is_err());
+        assert_eq!(ledger.take(), [LedgerEntry::Volume("perhaps".into())]);
+    }
 
     #[tokio::test]
     async fn a_request_under_way_is_waited_for_and_none_begins_after_that() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::docker::ownership::name_prefix;
 use crate::model::sandbox::ObjectLabels;
 
 /// After this time nobody needs a session's objects; only asked where its process cannot be looked at.
@@ -48,7 +49,7 @@ impl Session {
             Some((stack, attempt)) => (stack, format!(".{attempt}")),
             None => (stack, String::new()),
         };
-        format!("rehearsa-{}-{}{attempt}-{}", self.id, fit(stack), fit(what))
+        format!("{}-{}{attempt}-{}", name_prefix(&self.id), fit(stack), fit(what))
     }
 
     /// The same session, with objects that only `rehearsa clean` or their expiry removes once the process is gone

@@ -1,12 +1,12 @@
 //! Removes what dead runs left on the engine. Only [`decide`] says which runs are dead: from labels, the clock and the
-//! process table.
+//! process table. What is not ours is left alone, whatever labels it carries.
 
 use std::collections::BTreeMap;
 
 use tracing::{debug, warn};
 
 use super::session::split_process;
-use crate::docker::{Daemon, DockerError, Object, Objects};
+use crate::docker::{Daemon, DockerError, ForeignObject, Object, ObjectKind, Objects, own_objects};
 use crate::model::sandbox::ObjectLabels;
 
 /// How far a sweep goes.
@@ -71,6 +71,7 @@ pub fn decide(
         containers: objects.containers.iter().filter(&mut dead).cloned().collect(),
         networks: objects.networks.iter().filter(&mut dead).cloned().collect(),
         volumes: objects.volumes.iter().filter(&mut dead).cloned().collect(),
+        foreign: Vec::new(),
     };
     SweepDecision { remove, spared: spared.into_values().collect() }
 }
@@ -93,28 +94,6 @@ fn why_spared(
     (kept && !expired && reach == SweepReach::Automatic).then_some(SpareReason::Kept)
 }
 
-/// The kinds of objects that a sweep removes, in the order they go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ObjectKind {
-    /// A container; it holds networks and volumes, so it goes first.
-    Container,
-    /// A network.
-    Network,
-    /// A volume.
-    Volume,
-}
-
-impl ObjectKind {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ObjectKind::Container => "container",
-            ObjectKind::Network => "network",
-            ObjectKind::Volume => "volume",
-        }
-    }
-}
-
 /// The objects in the order they are removed.
 pub fn in_order(objects: &Objects) -> impl Iterator<Item = (ObjectKind, &Object)> {
     let kind = |kind| move |object| (kind, object);
@@ -122,6 +101,12 @@ pub fn in_order(objects: &Objects) -> impl Iterator<Item = (ObjectKind, &Object)
     let networks = objects.networks.iter().map(kind(ObjectKind::Network));
     let volumes = objects.volumes.iter().map(kind(ObjectKind::Volume));
     containers.chain(networks).chain(volumes)
+}
+
+/// Says that an object is not ours, and is left alone.
+pub fn left_alone(foreign: &ForeignObject) -> String {
+    let ForeignObject { kind, name, why } = foreign;
+    format!("{} {name} carries Rehearsa's label and is not Rehearsa's ({why}); it is left alone", kind.name())
 }
 
 /// Something that could not be removed.
@@ -164,9 +149,9 @@ pub async fn remove(
     left
 }
 
-/// Removes everything of one session, and says what is left.
+/// Removes everything of one session of this process, and says what is left.
 pub async fn remove_session(daemon: &Daemon, session: &str) -> Result<Vec<LeftObject>, DockerError> {
-    let objects = daemon.objects(Some(session)).await?;
+    let objects = own_objects(daemon, session).await?;
     Ok(remove(daemon, &objects, |kind, name| debug!("removed {} {name}", kind.name())).await)
 }
 
@@ -180,6 +165,9 @@ pub async fn sweep(daemon: &Daemon, now: i64, host: &str, is_alive: impl Fn(&str
         }
     };
     let decision = decide(&objects, now, host, is_alive, SweepReach::Automatic);
+    for foreign in &objects.foreign {
+        warn!("{}", left_alone(foreign));
+    }
     for spared in &decision.spared {
         debug!(session = %spared.marks.session, why = ?spared.why, "left alone");
     }
@@ -195,6 +183,7 @@ pub async fn sweep(daemon: &Daemon, now: i64, host: &str, is_alive: impl Fn(&str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::ownership::NotOurs;
 
     const NOW: i64 = 1_000;
 
@@ -255,14 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_cannot_be_read_are_nobodys() {
-        assert_eq!(decided(vec![object("odd", "", "", 0)], SweepReach::Automatic).0, ["odd"]);
+    fn what_is_not_ours_is_never_removed() {
+        let foreign = ForeignObject { kind: ObjectKind::Volume, name: "mine".to_owned(), why: NotOurs::Name };
+        let objects = Objects { foreign: vec![foreign.clone()], ..Objects::default() };
+        assert_eq!(decide(&objects, NOW, "here", |_| false, SweepReach::Asked), SweepDecision::default());
+        assert_eq!(
+            left_alone(&foreign),
+            "volume mine carries Rehearsa's label and is not Rehearsa's (Rehearsa gives other names); it is left alone"
+        );
     }
 
     #[test]
     fn containers_go_before_networks_before_volumes() {
         let one = |name: &str| vec![object(name, "here", "1.2", 0)];
-        let objects = Objects { containers: one("c"), networks: one("n"), volumes: one("v") };
+        let objects = Objects { containers: one("c"), networks: one("n"), volumes: one("v"), foreign: Vec::new() };
         let order: Vec<&str> = in_order(&objects).map(|(_, object)| object.name.as_str()).collect();
         assert_eq!(order, ["c", "n", "v"]);
     }
@@ -270,7 +265,8 @@ mod tests {
     #[test]
     fn a_session_is_spared_once_with_all_its_objects() {
         let live = object("a", "here", "1.1", 0);
-        let objects = Objects { containers: vec![live.clone()], networks: vec![live.clone()], volumes: vec![live] };
+        let one = || vec![live.clone()];
+        let objects = Objects { containers: one(), networks: one(), volumes: one(), foreign: Vec::new() };
         let decision = decide(&objects, NOW, "here", |_| true, SweepReach::Asked);
         assert_eq!(decision.spared.len(), 1);
         assert_eq!(decision.spared[0].objects, 3);

@@ -5,8 +5,35 @@ use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
 
-use super::{Part, hash, mapped, parts, parts_with, same_architecture, stream};
+use super::{Part, WorkerImage, hash, mapped, parts, parts_with, same_architecture, stream};
+use crate::docker::ImageLine;
 use crate::worker::elf;
+
+#[test]
+fn a_worker_image_is_imported_and_has_its_own_name_only() {
+    let digits = "0123456789abcdef0123456789abcdef";
+    let image = |tags: &[&str], parent: Option<&str>, labels: &[(&str, &str)]| ImageLine {
+        id: "sha256:1".to_owned(),
+        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+        parent: parent.map(str::to_owned),
+        labels: labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
+    };
+    let both = [("io.rehearsa.worker", digits), ("io.rehearsa.worker.imported", "1")];
+    let own = "rehearsa-worker:0123456789abcdef";
+    assert!(WorkerImage::is_one(&image(&[own], None, &both)));
+    assert!(WorkerImage::is_one(&image(&[], None, &both)), "another import took its name");
+    for (tags, parent, labels) in [
+        (&[own, "mine:1"][..], None, &both[..]),
+        (&["mine:1"], None, &both),
+        (&["rehearsa-worker:ffffffffffffffff"], None, &both),
+        (&[], Some("sha256:0"), &both),
+        (&[own], None, &both[..1]),
+        (&[], None, &[("io.rehearsa.worker", "x"), both[1]]),
+        (&[], None, &[("io.rehearsa.worker", "ab"), both[1]]),
+    ] {
+        assert!(!WorkerImage::is_one(&image(tags, parent, labels)), "{tags:?} {parent:?} {labels:?}");
+    }
+}
 
 #[test]
 fn only_executable_mappings_of_files_are_parts() {

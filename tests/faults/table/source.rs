@@ -93,7 +93,10 @@ fn locked() -> Vec<Fault> {
 fn not_there() -> Vec<Fault> {
     vec![
         fault(8, "the snapshot that is asked for is not there", Notes, Tar)
-            .with(&["--snapshot", "x-2026-01-01.tar"])
+            .backup(
+                "printf '[sources.pinned]\nfrom = \"tar:%s\"\nsnapshot = \"x-2026-01-01.tar\"\n' \"$1\" >pinned.toml",
+            )
+            .with(&["--plan", "@pinned.toml", "--from", "pinned"])
             .failed("source/no-snapshot", &["x-2026-01-01.tar"]),
         fault(8, "no archive fits the pattern", Redis, Tar)
             .with(&["--from", "tar:none-*.tar"])

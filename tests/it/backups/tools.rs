@@ -1,7 +1,7 @@
 //! One small service, with backups by every tool.
 
 use crate::support::backup::{data_of, folder, keeper, kept, sh, tar};
-use crate::support::{Live, Rehearsal, rehearsa, rehearse, rehearse_by, shown};
+use crate::support::{Live, Rehearsal, rehearsa, rehearse, rehearse_by, shown, text};
 
 #[track_caller]
 fn green(live: &Live, from: &str, args: &[&str]) -> Rehearsal {
@@ -78,7 +78,12 @@ fn the_newest_of_many_or_the_one_that_is_asked_for() {
     let other = rehearse(&[&live.name], &["--from", &from, "--snapshot", "app-2026-11-01.tar.gz"]);
     other.failed("health/unhealthy");
     assert_eq!(other.case()["snapshot"]["id"], "app-2026-11-01.tar.gz", "{other}");
-    rehearse(&[&live.name], &["--from", &from, "--snapshot", "app-2026-10-01.tar.gz"]).failed("source/no-snapshot");
+    // A name that no snapshot has says nothing about the backup.
+    let command = ["test", "--exact", &live.name, "--from", &from, "--snapshot", "app-2026-10-01.tar.gz"];
+    let mistyped = rehearsa(&command).output().expect("rehearsa starts");
+    let words = text(&mistyped.stderr);
+    assert_eq!(mistyped.status.code(), Some(2), "{words}");
+    assert!(words.contains("--snapshot app-2026-10-01.tar.gz") && words.contains("app-2026-11-03.tar.gz"), "{words}");
 }
 
 /// What the remedy says is done, and helps.
