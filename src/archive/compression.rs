@@ -4,6 +4,10 @@
 //! logs); all of them are read. Zeros may follow the last one, as tapes pad; anything else there is damage, and so is a
 //! member that ends early or does not match its checksum.
 
+mod ahead;
+mod kind;
+pub mod window;
+
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 
@@ -12,63 +16,16 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
+use ahead::Ahead;
+pub use kind::Compression;
+use window::{DEFAULT_WINDOW, DecodeBounds, HEADERS, LargeTurn, WindowTooLong, XZ_BESIDE};
+
 /// Bytes that are read from the input at a time.
 const BUFFER: usize = 128 * 1024;
 /// Bytes that are enough to recognise a stream.
 pub const MAGIC: usize = 64;
-/// Window size of the longest windows in zstd, as a power of two: `zstd --long=31` makes such streams.
-const ZSTD_WINDOW_LOG: u32 = 31;
-/// Most memory, in bytes, that an xz stream may need: dictionaries as long as zstd's longest window.
-const XZ_MEMORY: u64 = (1 << 31) + (64 << 20);
-
-/// The compression of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Not compressed, or in an unknown way.
-    None,
-    Gzip,
-    Zstd,
-    Xz,
-    Bzip2,
-}
-
-impl Compression {
-    /// Recognises the compression by the first bytes of a stream; [`MAGIC`] of them are enough.
-    pub fn detect(start: &[u8]) -> Compression {
-        match start {
-            [0x1f, 0x8b, 8, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            // A block of data, or the end mark of a stream without data.
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
-            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Compression::Bzip2,
-            _ => Compression::None,
-        }
-    }
-
-    /// Whether another member can begin with this byte.
-    fn can_begin_member(self, first: u8) -> bool {
-        match self {
-            Compression::None => false,
-            Compression::Gzip => first == 0x1f,
-            Compression::Zstd => first == 0x28 || (0x50..=0x5f).contains(&first),
-            Compression::Xz => first == 0xfd,
-            Compression::Bzip2 => first == b'B',
-        }
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Compression::None => "uncompressed",
-            Compression::Gzip => "gzip",
-            Compression::Zstd => "zstd",
-            Compression::Xz => "xz",
-            Compression::Bzip2 => "bzip2",
-        })
-    }
-}
+/// The shortest and longest windows of zstd, as powers of two: `zstd --long=31` makes the longest.
+const ZSTD_WINDOW_LOGS: (u32, u32) = (10, 31);
 
 /// The encryption of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,30 +114,40 @@ impl<R: Read> Read for MarkedInput<R> {
     }
 }
 
-type MemberInput<R> = BufReader<Chain<Cursor<Vec<u8>>, MarkedInput<R>>>;
+type MemberInput<R> = Ahead<Chain<Cursor<Vec<u8>>, MarkedInput<R>>>;
 
-/// Decompresses `input`; an uncompressed stream passes unchanged.
+/// Decompresses `input`; an uncompressed stream passes unchanged. A window may be as long as [`DEFAULT_WINDOW`].
 ///
-/// A damaged stream fails with `InvalidData` or `UnexpectedEof`; other errors are the input's own.
+/// A damaged stream fails with `InvalidData` or `UnexpectedEof`, a too long window with [`WindowTooLong`]; other errors
+/// are the input's own.
 pub fn open<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
-    Ok(open_known(input)?.1)
+    open_within(input, DecodeBounds::default())
 }
 
-/// Decompresses like [`open`], and returns the compression that was found.
-pub fn open_known<'a>(mut input: impl Read + Send + 'a) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+/// Decompresses like [`open`], with windows as long as `bounds` allow.
+pub fn open_within<'a>(
+    mut input: impl Read + Send + 'a,
+    bounds: DecodeBounds,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut start = Vec::with_capacity(MAGIC);
     (&mut input).take(MAGIC as u64).read_to_end(&mut start)?;
     let compression = Compression::detect(&start);
     if compression == Compression::None {
-        return Ok((compression, Box::new(BufReader::with_capacity(BUFFER, Cursor::new(start).chain(input)))));
+        return Ok(Box::new(BufReader::with_capacity(BUFFER, Cursor::new(start).chain(input))));
     }
-    let source = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(MarkedInput(input)));
-    Ok((compression, Box::new(Members { compression, state: MembersState::Member(Member::new(compression, source)?) })))
+    let source = Ahead::with_capacity(BUFFER, Cursor::new(start).chain(MarkedInput(input)));
+    let mut members = Members { compression, bounds, turn: None, state: MembersState::Done };
+    let first = members.begin_member(source).map_err(|error| members.explain_error(error))?;
+    members.state = MembersState::Member(first);
+    Ok(Box::new(members))
 }
 
 /// Decoder of a compressed stream with all its members.
 struct Members<R: Read> {
     compression: Compression,
+    bounds: DecodeBounds,
+    /// Held from the first long window on.
+    turn: Option<LargeTurn>,
     state: MembersState<R>,
 }
 
@@ -200,16 +167,19 @@ enum Member<R: Read> {
 }
 
 impl<R: Read> Member<R> {
-    fn new(compression: Compression, source: MemberInput<R>) -> io::Result<Member<R>> {
+    fn new(compression: Compression, longest: u64, source: MemberInput<R>) -> io::Result<Member<R>> {
         Ok(match compression {
             Compression::None => return Err(io::Error::other("the stream is not compressed")),
             Compression::Gzip => Member::Gzip(GzDecoder::new(source)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(source)?.single_frame();
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                let (shortest, of_zstd) = ZSTD_WINDOW_LOGS;
+                decoder.window_log_max(longest.next_power_of_two().ilog2().clamp(shortest, of_zstd))?;
                 Member::Zstd(decoder)
             }
-            Compression::Xz => Member::Xz(XzDecoder::new_stream(source, Stream::new_stream_decoder(XZ_MEMORY, 0)?)),
+            Compression::Xz => {
+                Member::Xz(XzDecoder::new_stream(source, Stream::new_stream_decoder(longest + XZ_BESIDE, 0)?))
+            }
             Compression::Bzip2 => Member::Bzip2(BzDecoder::new(source)),
         })
     }
@@ -234,8 +204,17 @@ impl<R: Read> Member<R> {
 }
 
 impl<R: Read> Members<R> {
+    /// A decoder for the member that `source` begins with, if its window is no longer than allowed.
+    fn begin_member(&mut self, mut source: MemberInput<R>) -> io::Result<Member<R>> {
+        let window = window::check(self.compression, source.peek(HEADERS)?, self.bounds)?;
+        if window > DEFAULT_WINDOW && self.bounds.one_large_at_a_time && self.turn.is_none() {
+            self.turn = Some(LargeTurn::wait());
+        }
+        Member::new(self.compression, self.bounds.longest(), source)
+    }
+
     /// The state after a member's end: another member, or the end of the stream.
-    fn state_after_member(&self, mut source: MemberInput<R>) -> io::Result<MembersState<R>> {
+    fn state_after_member(&mut self, mut source: MemberInput<R>) -> io::Result<MembersState<R>> {
         loop {
             let ahead = match source.fill_buf() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -247,7 +226,7 @@ impl<R: Read> Members<R> {
                 None => source.consume(zeros),
                 Some(first) if self.compression.can_begin_member(first) => {
                     source.consume(zeros);
-                    return Ok(MembersState::Member(Member::new(self.compression, source)?));
+                    return Ok(MembersState::Member(self.begin_member(source)?));
                 }
                 Some(_) => {
                     return Err(io::Error::new(ErrorKind::InvalidData, "something else follows the compressed data"));
@@ -261,6 +240,12 @@ impl<R: Read> Members<R> {
         if error.get_ref().is_some_and(|inner| inner.is::<InputFailed>()) {
             let inner = error.into_inner().and_then(|inner| inner.downcast::<InputFailed>().ok());
             return inner.map_or_else(|| ErrorKind::Other.into(), |inner| inner.0);
+        }
+        if WindowTooLong::of(&error).is_some() {
+            return error;
+        }
+        if let Some(too_long) = window::of_decoder(self.compression, &error, self.bounds) {
+            return io::Error::other(too_long);
         }
         if error.kind() == ErrorKind::UnexpectedEof {
             return io::Error::new(error.kind(), format!("the {} stream ends in the middle", self.compression));

@@ -29,6 +29,8 @@ pub enum ArchiveFault {
     OtherFormat,
     /// The archive has more entries than the limit.
     TooMany,
+    /// The archive needs a longer window in memory than is allowed.
+    Window,
     /// The archive could not be read, which says nothing about its content.
     Io,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for ArchiveError {
             ArchiveFault::Truncated => write!(f, "the archive is cut off: {detail}")?,
             ArchiveFault::Corrupt => write!(f, "the archive is damaged, or of a form that is not known: {detail}")?,
             ArchiveFault::TooMany => write!(f, "the archive is too large: {detail}")?,
+            ArchiveFault::Window => write!(f, "the archive is not unpacked: {detail}")?,
             ArchiveFault::Io => write!(f, "the archive could not be read: {detail}")?,
         }
         write!(f, " (byte {}", self.at)?;

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
+use super::compression::window::WindowTooLong;
 use super::error::{ArchiveError, ArchiveFault};
 use super::header::{self, BLOCK, Block, HeaderFields};
 use super::other_format::recognize_other_format;
@@ -517,6 +518,7 @@ impl<R: Read> Reader<R> {
     /// The error of a failed read: of the input, or of its content. [`super::compression::open`] tells them apart.
     fn unreadable(&self, error: &io::Error) -> ArchiveError {
         let kind = match error.kind() {
+            _ if WindowTooLong::of(error).is_some() => ArchiveFault::Window,
             ErrorKind::UnexpectedEof => ArchiveFault::Truncated,
             ErrorKind::InvalidData => ArchiveFault::Corrupt,
             _ => ArchiveFault::Io,

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Entry, Kind, below};
-use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape};
+use crate::model::source::{
+    BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape, is_sidecar,
+};
 
 /// Most parts that are listed by name.
 const MAX_PARTS: usize = 500;
@@ -154,6 +156,7 @@ fn add_to_tally(tally: &mut ContentTally, entry: &Entry, itself: bool) {
         (true, true) => {}
         (true, false) => tally.folders += 1,
         (false, _) => {
+            tally.sidecars += u64::from(is_sidecar(&entry.path));
             tally.amount.files += 1;
             tally.amount.bytes = tally.amount.bytes.saturating_add(entry.stored);
         }
@@ -209,6 +212,15 @@ mod tests {
         let found = survey(wanted, &["srv/app/config.yml", "srv/app/config.yml.bak"]);
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };
         assert_eq!((candidate.tally.amount.files, candidate.tally.root), (1, Some(Shape::File)));
+    }
+
+    #[test]
+    fn what_macos_writes_beside_files_is_counted_apart() {
+        let names = ["._data", "data/a", "data/._a", "data/.DS_Store", "__MACOSX/data/._a", "data/._", "data/x._y"];
+        let found = survey(vec![(MatchRule::Name, Pattern::Top(b"data".to_vec()))], &names);
+        let part = &found.candidates[0][0].tally;
+        assert_eq!((part.amount.files, part.sidecars, part.own_files()), (5, 2, 3));
+        assert_eq!((found.whole.amount.files, found.whole.own_files()), (7, 3));
     }
 
     #[test]

@@ -293,7 +293,8 @@ Examples:
   rehearsa test --report-dir reports             writes all reports
 
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
-rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.memory, rehearsa.pids, rehearsa.max-age, \
+rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, \
+rehearsa.pids, rehearsa.max-age, \
 rehearsa.max-rto, rehearsa.control, rehearsa.verify-content, rehearsa.mounts=/media=readonly,/cache=empty, \
 rehearsa.source, rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, \
 rehearsa.load.command, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
@@ -441,6 +442,7 @@ impl RehearsalArgs {
             ("settle", self.settle.clone()),
             ("max_copy", self.max_copy.clone()),
             ("max_entries", self.backup.max_entries.clone()),
+            ("max_window", self.backup.max_window.clone()),
             ("memory", self.memory.clone()),
             ("pids", self.pids.clone()),
             ("max_age", self.backup.max_age.clone()),

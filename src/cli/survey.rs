@@ -15,7 +15,7 @@ use crate::plan::{SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::survey::live_files;
-use crate::source::{Backup, EngineHost, HostFolder, SourceContext, SourceError};
+use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, SourceContext, SourceError};
 
 /// The sources that were opened, and what was found in each; both in the order of the requests.
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
@@ -82,8 +82,12 @@ async fn survey_source(
 ) -> Result<Result<(BackupSurvey, Backup), NotSurveyed>, Failure> {
     let (ask, mut asked) = mpsc::unbounded_channel();
     let (tell, mut told) = oneshot::channel();
-    let context = SourceContext { environment: environment.clone(), host: Arc::new(HostByChannel(ask)) };
-    let SourceRequest { spec, queries, max_entries } = request;
+    let SourceRequest { spec, queries, max_entries, max_window } = request;
+    let context = SourceContext {
+        environment: environment.clone(),
+        decoding: DecodeBounds { max_window, one_large_at_a_time: true },
+        host: Arc::new(HostByChannel(ask)),
+    };
     let place = spec.place.clone();
     std::thread::spawn(move || {
         let result =

@@ -122,6 +122,14 @@ service_values! {
         default: "20000000",
         example: "20_000_000",
     }
+    /// The longest window of a compressed archive, which its decoder keeps in memory; 0 for no limit
+    max_window: Bytes {
+        flag: "--max-window SIZE",
+        variables: &["REHEARSA_MAX_WINDOW"],
+        label: "rehearsa.max-window",
+        default: "`128MiB`",
+        example: "\"128MiB\"",
+    }
     /// Memory for a service without a limit of its own, at least 6 MiB; 0 for the default
     memory: Memory {
         flag: "--memory SIZE",

@@ -96,6 +96,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.max_entries),
     },
     Key {
+        name: "max_window",
+        flag: Some(|flags, text| set(flags, "max_window", text)),
+        variable: Some("REHEARSA_MAX_WINDOW"),
+        label: "rehearsa.max-window",
+        written: ["1KiB", "2KiB", "3KiB", "'4KiB'", "0", "6"],
+        heard: ["1024", "2048", "3072", "4096", "0", "6", "134217728"],
+        shown: |rehearsal| text(rehearsal.max_window),
+    },
+    Key {
         name: "max_age",
         flag: Some(|flags, text| set(flags, "max_age", text)),
         variable: Some("REHEARSA_MAX_AGE"),

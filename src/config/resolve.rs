@@ -170,6 +170,7 @@ impl Settings {
             settle: layers.value(|set| &set.settle).map_or(defaults.settle, |time| time.0),
             max_copy: layers.value(|set| &set.max_copy).map_or(defaults.max_copy, |bytes| bytes.0),
             max_entries: layers.value(|set| &set.max_entries).map_or(defaults.max_entries, |count| count.0),
+            max_window: layers.value(|set| &set.max_window).map_or(defaults.max_window, |bytes| bytes.0),
             memory: layers.value(|set| &set.memory).map(|bytes| bytes.0).filter(|bytes| *bytes > 0),
             pids: layers.value(|set| &set.pids).map(|count| count.0).filter(|n| *n > 0).unwrap_or(defaults.pids),
             max_age: layers.value(|set| &set.max_age).map(|time| time.0).filter(|time| !time.is_zero()),

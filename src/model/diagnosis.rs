@@ -108,6 +108,14 @@ codes! {
     DataSqliteWalMissing "data/sqlite-wal-missing" Failed "an SQLite database lacks its write-ahead log",
         "The database is in WAL mode and came back without the `-wal` file, which holds its last writes.",
         "Back the `-wal` file up together with the database: stop the service, take a snapshot, or use `.backup`.";
+    DataSqliteMissing "data/sqlite-missing" Failed "an SQLite database is missing, and only its log came back",
+        "The `-wal` file of the database came back, and the database itself did not, or is empty. The log holds the last \
+         writes only, and SQLite deletes it when it opens an empty database.",
+        "Back the database up together with its `-wal` file, and check what the backup job leaves out.";
+    DataSqliteUnchecked "data/sqlite-unchecked" Warning "an SQLite database was not checked",
+        "SQLite's own check of the database needs more memory than a rehearsal gives it. Nothing is known about the \
+         database but what the service and your own checks say.",
+        "Run `PRAGMA quick_check` on a restored copy by hand, and add a check of your own that reads the database.";
     DataSqliteWalAbsent "data/sqlite-wal-absent" Warning "an SQLite database came without a write-ahead log",
         "The database is in WAL mode. The live one has a `-wal` file, and the backup has none. That is right for a \
          backup made by SQLite itself or with the service stopped. A backup of a running service's files lacks the \

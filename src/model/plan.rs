@@ -110,6 +110,8 @@ pub struct BackupPart {
     pub path: Vec<u8>,
     /// The rule by which the part was found.
     pub rule: MatchRule,
+    /// How many entries of macOS's lie outside of the part. They were ignored when it was looked for.
+    pub sidecars: u64,
 }
 
 /// A request to find the part of a backup that belongs to a place.
@@ -127,6 +129,8 @@ pub struct BackupRequest {
     pub rule_name: String,
     /// Most entries that the backup may have; 0: no limit.
     pub max_entries: u64,
+    /// Longest window of a compressed backup in bytes; 0: no limit.
+    pub max_window: u64,
 }
 
 /// Where the data of a place comes from.
@@ -146,6 +150,8 @@ pub enum DataSource {
         holds: ContentTally,
         /// Most entries that the backup may have; 0: no limit.
         max_entries: u64,
+        /// Longest window of a compressed backup in bytes; 0: no limit.
+        max_window: u64,
         /// The backup has no entry for the root of the place, so the root gets the live one's owner and mode.
         root_of_live: bool,
     },

@@ -40,6 +40,8 @@ pub struct ServiceSettings {
     pub allow_empty: Vec<String>,
     /// Most entries that an archive may have; 0: no limit.
     pub max_entries: u64,
+    /// Longest window of a compressed archive in bytes; 0: no limit.
+    pub max_window: u64,
     /// Greatest age of the snapshot; `None`: no limit.
     pub max_age: Option<Duration>,
     /// Longest time from the beginning of the restore until the service is ready; `None`: no limit.
@@ -71,6 +73,7 @@ impl Default for ServiceSettings {
             maps: Vec::new(),
             allow_empty: Vec::new(),
             max_entries: 20_000_000,
+            max_window: 128 * 1024 * 1024,
             max_age: None,
             max_rto: None,
             control: false,

@@ -156,6 +156,26 @@ pub struct ContentTally {
     pub folders: u64,
     /// Kind of the entry at the part's own path; `None`: the backup has no such entry.
     pub root: Option<Shape>,
+    /// How many of the entries are sidecars: see [`is_sidecar`].
+    #[serde(default)]
+    pub sidecars: u64,
+}
+
+impl ContentTally {
+    /// How many entries are neither folders nor sidecars.
+    pub fn own_files(&self) -> u64 {
+        self.amount.files.saturating_sub(self.sidecars)
+    }
+}
+
+/// Whether macOS writes an entry of this path beside the files of an archive: their attributes (`._NAME`, or all of them
+/// in `__MACOSX`) and the look of a folder (`.DS_Store`). Such an entry says nothing about whose data a backup holds.
+pub fn is_sidecar(path: &[u8]) -> bool {
+    let mut components = path.split(|byte| *byte == b'/');
+    let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    last == b".DS_Store"
+        || last.strip_prefix(b"._").is_some_and(|name| !name.is_empty())
+        || components.any(|name| name == b"__MACOSX")
 }
 
 /// The kind of an entry, as far as mounts are concerned.

@@ -5,7 +5,7 @@ use super::draft::StackDraft;
 use super::patterns::{SYSTEM, is_explicit};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::BackupRequest;
-use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape};
+use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape, is_sidecar};
 
 /// Files that lie beside the data of a compose project and belong to no mount.
 const OF_PROJECT: [&[u8]; 5] =
@@ -132,10 +132,10 @@ fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[
     for (path, tally) in taken {
         if !counted.iter().any(|outer| inside(path, outer).is_some()) {
             counted.push(path);
-            files += tally.amount.files;
+            files += tally.own_files();
         }
     }
-    files >= found.whole.amount.files
+    files >= found.whole.own_files()
 }
 
 /// The part of a backup that was made of one mount alone: its single top folder; or all of it, when its root is an
@@ -147,14 +147,15 @@ fn only_part(found: &BackupContents) -> Option<Candidate> {
         path: path.to_vec(),
         tally: tally.clone(),
     };
-    let tops: Vec<&(Vec<u8>, ContentTally)> = found.parts.iter().filter(|(path, _)| !path.contains(&b'/')).collect();
+    let parts = || found.parts.iter().filter(|(path, _)| !is_sidecar(path));
+    let tops: Vec<&(Vec<u8>, ContentTally)> = parts().filter(|(path, _)| !path.contains(&b'/')).collect();
     // A volume as Docker keeps it.
     if let [(path, tally)] = tops.as_slice()
         && path == b"_data"
     {
         return Some(part(path, tally));
     }
-    let of_more = found.parts.iter().any(|(path, _)| path == b"_data" || path.ends_with(b"/_data"));
+    let of_more = parts().any(|(path, _)| path == b"_data" || path.ends_with(b"/_data"));
     if of_more || tops.iter().any(|(path, _)| SYSTEM.iter().any(|name| name.as_bytes() == path)) {
         return None;
     }

@@ -70,7 +70,8 @@ struct MountCase<'a> {
 
 impl MountCase<'_> {
     fn supplied(&self, candidate: Candidate, root: Option<&str>) -> MountDecision {
-        let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule };
+        let sidecars = self.backup.found.whole.sidecars.saturating_sub(candidate.tally.sidecars);
+        let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule, sidecars };
         let supply = match root {
             Some(root) => DataSource::HostPath(below_root(root, &candidate.path)),
             None => DataSource::Archive {
@@ -78,6 +79,7 @@ impl MountCase<'_> {
                 path: candidate.path,
                 holds: candidate.tally,
                 max_entries: self.request.max_entries,
+                max_window: self.request.max_window,
                 root_of_live: false,
             },
         };

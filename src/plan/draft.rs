@@ -32,6 +32,8 @@ pub struct SourceRequest {
     pub queries: Vec<MountQuery>,
     /// The most entries that the source may have: the largest bound among its services; 0 means no bound.
     pub max_entries: u64,
+    /// The longest window of a compressed source in bytes: the largest bound among its services; 0 means no bound.
+    pub max_window: u64,
 }
 
 /// A volume of some service of the host.

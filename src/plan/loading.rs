@@ -54,6 +54,8 @@ impl Dumped<'_> {
             path: Vec::new(),
             holds: self.holds.clone(),
             max_entries: 0,
+            // A dump is streamed uncompressed.
+            max_window: 1,
             root_of_live,
         }
     }

@@ -38,6 +38,7 @@ pub(super) fn add_requests(
             allow_empty: false,
             rule_name: format!("{}:{}", service.name, mount.target),
             max_entries: settings.max_entries,
+            max_window: settings.max_window,
         });
         request.required |= !mount.read_only;
         request.allow_empty |= settings.allow_empty.iter().any(|named| place::is_mount(named, &service.name, mount));

@@ -111,7 +111,8 @@ fn source_request(stacks: &[StackDraft], source: usize, spec: SourceSpec) -> Sou
     SourceRequest {
         spec,
         queries: requests.clone().map(|request| request.want.clone()).collect(),
-        max_entries: patterns::loosest(requests.map(|request| request.max_entries)),
+        max_entries: patterns::loosest(requests.clone().map(|request| request.max_entries)),
+        max_window: patterns::loosest(requests.map(|request| request.max_window)),
     }
 }
 

@@ -125,7 +125,8 @@ fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, de
             let is_emptied = |place: usize| decided.places[place].emptied;
             let Filling { warnings, blocked, place, load } = loading::fill(stack, index, &dumped, &is_emptied);
             if let Some(place) = place {
-                decided.places[place].part = Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit });
+                decided.places[place].part =
+                    Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0 });
                 decided.places[place].supply = dumped.stream(true);
             }
             if let Some(into) = load.as_ref().and_then(|load| load.into) {

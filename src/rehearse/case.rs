@@ -41,7 +41,7 @@ pub(super) async fn rehearse(stack: &Arc<StackRehearsal>, case: &ServiceName) {
         biased; // what breaks while everything is being removed is no finding
         () = run.stop.cancelled() => Err(stopped(&run.stop, "during this rehearsal")),
         diagnosis = run.breach().heard(&stack.cx.plan.name) => Err(diagnosis),
-        result = validate(stack, case) => result,
+        result = stack.with_room(validate(stack, case)) => result,
     };
     let verdict = match result {
         Ok(validated) => conclude(stack, case, validated).await,
@@ -189,7 +189,7 @@ async fn control(
     let result = tokio::select! {
         biased;
         () = run.stop.cancelled() => None,
-        result = validate(&again, case) => Some(result.map(drop)),
+        result = again.with_room(validate(&again, case)) => Some(result.map(drop)),
     };
     again.tear_down(Vec::new()).await;
     let Some(result) = result else { return proof };

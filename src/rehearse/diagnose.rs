@@ -26,10 +26,24 @@ pub(super) fn docker_diagnosis(error: &DockerError, code: Code, during: &str) ->
     Diagnosis::new(code, format!("{during}: {error}{detail}"))
 }
 
+/// Exit code of a process that SIGKILL ended. Nobody else kills a worker that has something to do.
+const KILLED: i64 = 137;
+
 /// The worker could not be started, or broke off.
 pub(super) fn worker_diagnosis(error: &WorkerError, during: &str) -> Diagnosis {
     match error {
         WorkerError::Docker(error) => docker_diagnosis(error, Code::WorkerFailed, during),
+        WorkerError::Stopped { exit_code: Some(KILLED), .. } => Diagnosis {
+            remedy: Some(
+                "Look at the memory of the engine's host: its kernel log names what was killed, and why. If there is \
+                 enough, please report with what data the worker needs more than its limit."
+                    .to_owned(),
+            ),
+            ..Diagnosis::new(
+                Code::WorkerFailed,
+                format!("{during}: the worker was killed, most likely because memory ran out ({error})"),
+            )
+        },
         WorkerError::Image { .. } | WorkerError::Stopped { .. } | WorkerError::Silent(_) | WorkerError::Garbled(_) => {
             Diagnosis::new(Code::WorkerFailed, format!("{during}: {error}"))
         }
@@ -95,5 +109,20 @@ pub(super) fn stopped(stop: &StopSignal, when: &str) -> Diagnosis {
         Diagnosis::new(Code::RunTimedOut, format!("the time for the whole run (--global-timeout) ended {when}"))
     } else {
         Diagnosis::new(Code::RunCancelled, format!("the run was interrupted {when}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_was_killed_is_told_of_memory_and_not_of_another_architecture() {
+        let stopped = |exit_code| WorkerError::Stopped { exit_code, stderr: String::new() };
+        let killed = worker_diagnosis(&stopped(Some(KILLED)), "restoring");
+        assert_eq!(killed.code, Code::WorkerFailed);
+        assert!(killed.message.contains("memory ran out") && killed.message.contains("137"), "{killed}");
+        assert!(killed.remedy().contains("memory") && !killed.remedy().contains("architecture"), "{killed}");
+        assert!(worker_diagnosis(&stopped(Some(1)), "restoring").remedy().contains("architecture"));
     }
 }

@@ -9,10 +9,10 @@ use std::time::Instant;
 use futures_util::future::{join_all, try_join_all};
 
 use crate::docker::NetworkInfo;
-use crate::model::diagnosis::Diagnosis;
+use crate::model::diagnosis::{Diagnosis, Severity};
 use crate::model::lock::lock;
 use crate::model::mount::Strategy;
-use crate::model::plan::{DataSource, Need, RestorePlan, ServicePlan, StackPlan};
+use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
 use crate::model::service::{Condition, NetworkMode, ServiceName};
 use crate::plan::isolate::find_container;
 use crate::worker::client::Worker;
@@ -26,6 +26,7 @@ use super::restore::backup::{self, StreamedPlaces};
 use super::restore::{self, place::PlaceRestore};
 use super::running::RunningService;
 use super::sandbox::canary;
+use super::sandbox::space::{Shortage, SpaceWatch};
 use super::sandbox::worker::{self as sandbox, Sandbox};
 use super::shared_task::{Diagnosed, SharedFuture, SharedTask};
 use super::stack_context::StackContext;
@@ -40,6 +41,9 @@ pub(super) struct StackRehearsal {
     prepared_places: SharedTask<Arc<PreparedPlaces>>,
     sandbox: SharedTask<Arc<Sandbox>>,
     isolated: SharedTask<()>,
+    /// The watch over the engine's disk, and what it found.
+    space: SharedTask<Arc<SpaceWatch>>,
+    shortage: Arc<Shortage>,
     /// For each of `StackPlan::restores`, in its order.
     places: Vec<SharedTask<Arc<RestoredPlace>>>,
     /// For each source of the plan, in its order: what an archive brought to the places that are restored from it.
@@ -75,6 +79,8 @@ impl StackRehearsal {
             prepared_places: SharedTask::default(),
             sandbox: SharedTask::default(),
             isolated: SharedTask::default(),
+            space: SharedTask::default(),
+            shortage: Arc::default(),
             places,
             archives,
             services,
@@ -106,6 +112,36 @@ impl StackRehearsal {
             let sandbox = sandbox.await?;
             canary::prove_isolation(&cx, &sandbox).await
         })
+    }
+
+    /// The watch over the engine's disk, from the first start of a service until the teardown.
+    fn space(&self) -> SharedFuture<Arc<SpaceWatch>> {
+        let (cx, sandbox, shortage) = (Arc::clone(&self.cx), self.sandbox(), Arc::clone(&self.shortage));
+        let containers = self.services.keys().map(|name| cx.client.name(&boot::container_role(name))).collect();
+        self.space.get(|| async move {
+            let sandbox = sandbox.await?;
+            SpaceWatch::begin(&cx, &sandbox, &shortage, containers).await.map(Arc::new)
+        })
+    }
+
+    /// Does `work`, which depends on running services, unless the engine's disk fills up meanwhile. A failure and a
+    /// success count only when there is still room afterwards.
+    pub async fn with_room<T>(&self, work: impl Future<Output = Diagnosed<T>>) -> Diagnosed<T> {
+        let result = tokio::select! {
+            biased;
+            diagnosis = self.shortage.heard() => return Err(diagnosis),
+            result = work => result,
+        };
+        let Some(Ok(watch)) = self.space.finished() else { return result };
+        match (result, watch.look().await) {
+            // What could not be found out has its own reason.
+            (Err(diagnosis), looked) if diagnosis.severity() == Severity::Errored => {
+                Err(self.shortage.known().filter(|_| looked.is_err()).unwrap_or(diagnosis))
+            }
+            (result, Ok(())) => result,
+            (Err(diagnosis), Err(_)) if self.shortage.known().is_none() => Err(diagnosis),
+            (_, Err(short)) => Err(short),
+        }
     }
 
     /// The place of this index in the plan, restored and inspected.
@@ -159,6 +195,7 @@ impl StackRehearsal {
             boot::still_live(cx, plan).await?;
         }
         version_files::fits_image(cx, plan, &mounts).await?;
+        self.space().await?;
         let step = boot::begin_step(cx, &plan.service.name);
         let container = match created {
             Some(container) => container,
@@ -172,9 +209,10 @@ impl StackRehearsal {
                 }
             }
         };
-        let started = boot::start(cx, plan, container, mounts).await;
-        self.release_worker().await;
-        match started {
+        if let Some(diagnosis) = self.shortage.known() {
+            return Err(step.broke(diagnosis));
+        }
+        match boot::start(cx, plan, container, mounts).await {
             Ok(booted) => {
                 step.done();
                 Ok(booted)
@@ -239,25 +277,6 @@ impl StackRehearsal {
         let owner = find_container(&services, container)?.name.clone();
         // The owner of the network is a dependency, so it has started; otherwise its failure was reported before.
         self.started(&owner).await.ok().map(|booted| booted.container.clone())
-    }
-
-    /// Removes the worker once all is restored, unless the data is inspected again later, or the volumes that were left
-    /// empty are. The removal waits for the
-    /// next service's start, which it would delay, and comes before the wait for that service, in which the engine is
-    /// idle.
-    async fn release_worker(&self) {
-        let looks_again = |place: &SharedTask<Arc<RestoredPlace>>| match place.finished() {
-            None => true,
-            Some(Ok(place)) => place.inspected.fingerprint.is_some(),
-            Some(Err(_)) => false,
-        };
-        let is_emptied = |restore: &RestorePlan| restore.strategy == Strategy::Empty;
-        if self.cx.plan.restores.iter().any(is_emptied) || self.places.iter().any(looks_again) {
-            return;
-        }
-        if let Some(Ok(sandbox)) = self.sandbox.finished() {
-            sandbox.dismiss_worker(&self.cx.client).await;
-        }
     }
 
     /// The dump of a service is loaded, if it has one.
@@ -340,16 +359,20 @@ impl StackRehearsal {
             return;
         }
         let run = &self.cx.run;
-        // A sandbox that may not be isolated is never kept.
-        let open = run.breach().known(&self.cx.plan.name).is_some();
+        if let Some(Ok(watch)) = self.space.finished() {
+            watch.stop();
+        }
+        let worker = match self.sandbox.finished() {
+            Some(Ok(sandbox)) => Some((sandbox.take_worker().await, sandbox)),
+            _ => None,
+        };
+        // A sandbox that may not be isolated is never kept, and neither is one that fills the engine's disk.
+        let open = run.breach().known(&self.cx.plan.name).or_else(|| self.shortage.known()).is_some();
         if run.keep && self.not_green.load(Ordering::Relaxed) && !open && !run.stop.is_cancelled() {
-            // The worker is still there if a restore failed, or if there was nothing to restore.
-            if let Some(Ok(sandbox)) = self.sandbox.finished() {
-                sandbox.dismiss_worker(&self.cx.client).await;
-            }
             teardown::keep(&self.cx, cases, &started).await;
         } else {
-            teardown::remove(&self.cx, cases).await;
+            let filled = worker.and_then(|(worker, sandbox)| Some(teardown::Filled::of(worker?, &sandbox.places)));
+            teardown::remove(&self.cx, cases, filled).await;
         }
     }
 }

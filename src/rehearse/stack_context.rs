@@ -14,6 +14,9 @@ use super::sandbox::client::SandboxClient;
 use super::shared_task::Diagnosed;
 use super::steps::OpenStep;
 
+/// Bytes that stay free where the engine keeps its volumes, for live services.
+pub(super) const KEEP_FREE: u64 = 512 * 1024 * 1024;
+
 /// The context of one stack.
 pub(super) struct StackContext {
     pub run: Arc<RunContext>,

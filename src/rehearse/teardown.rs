@@ -1,5 +1,6 @@
 //! Removes a sandbox, and checks that nothing of it is left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,27 +9,84 @@ use crate::docker::{DockerError, DockerErrorKind, Objects, own_objects_left};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::service::ServiceName;
+use crate::worker::client::Worker;
+use crate::worker::protocol::{ClearJob, WeighJob};
 
 use super::boot::container_role;
 use super::sandbox::ledger::LedgerEntry;
+use super::sandbox::worker::WORKER;
 use super::stack_context::StackContext;
+use super::state::PreparedPlaces;
 
 /// Attempts to remove an object: a network or volume may be in use for a moment after its last container was removed.
 const TRIES: u32 = 5;
 
-/// Keeps the sandbox for its owner to look at, and tells how. These services were started.
+/// Entries and pieces of files from which on a volume is emptied by the worker. An engine that removes such a volume
+/// answers no other question about volumes until it has unlinked everything.
+const HEAVY: u64 = 10_000;
+
+/// The volumes of a sandbox, with the worker that mounts them.
+pub(super) struct Filled {
+    worker: Arc<Worker>,
+    /// Where the worker sees the volumes.
+    paths: Vec<String>,
+}
+
+impl Filled {
+    /// The volumes of these places.
+    pub fn of(worker: Arc<Worker>, places: &PreparedPlaces) -> Filled {
+        Filled { worker, paths: places.iter().filter_map(|place| Some(place.as_ref().ok()?.to.clone())).collect() }
+    }
+
+    /// The volumes that hold much.
+    async fn heavy(&self) -> Vec<String> {
+        let job = WeighJob { paths: self.paths.clone(), least: HEAVY };
+        match self.worker.run(job).await {
+            Ok(heavy) => {
+                self.paths.iter().zip(heavy).filter(|(_, heavy)| *heavy).map(|(path, _)| path.clone()).collect()
+            }
+            Err(error) => {
+                tracing::debug!(%error, "how much the volumes hold is not known");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Empties volumes that no container uses any more. What cannot be removed is left to the engine.
+    async fn clear(&self, paths: Vec<String>) {
+        if paths.is_empty() {
+            return;
+        }
+        if let Err(error) = self.worker.run(ClearJob { paths }).await {
+            tracing::debug!(%error, "a volume could not be emptied; the engine removes it as it is");
+        }
+    }
+}
+
+/// Keeps the sandbox for its owner to look at, and tells how. These services were started. The containers of workers
+/// go: only the services and their data are worth a look.
 pub(super) async fn keep(cx: &StackContext, cases: Vec<ServiceName>, started: &[&ServiceName]) {
     let step = cx.begin(cases, Step::Teardown);
     cx.client.ledger().settled().await;
+    let services: Vec<String> = cx.plan.services.iter().map(|plan| service_container(cx, &plan.service.name)).collect();
+    let helpers = cx
+        .client
+        .ledger()
+        .entries()
+        .into_iter()
+        .filter(|entry| matches!(entry, LedgerEntry::Container(name) if !services.contains(name)));
+    for error in remove_each(cx, &helpers.collect::<Vec<_>>()).await {
+        tracing::warn!("{error}");
+    }
     cx.run.notify.send(Fact::SandboxKept { stack: cx.plan.name.clone(), hints: hints(cx, started) });
     step.done_with(None, Some("kept".to_owned()));
 }
 
 /// Removes all objects of the ledger, goes on after failures, then looks for more by label.
-pub(super) async fn remove(cx: &StackContext, cases: Vec<ServiceName>) {
+pub(super) async fn remove(cx: &StackContext, cases: Vec<ServiceName>, filled: Option<Filled>) {
     let step = cx.begin(cases, Step::Teardown);
     let left = tokio::select! {
-        left = remove_and_look(cx) => left,
+        left = remove_and_look(cx, filled) => left,
         () = cx.run.stop.grace_over() => Err("there was no time to remove everything".to_owned()),
     };
     match left {
@@ -41,10 +99,10 @@ pub(super) async fn remove(cx: &StackContext, cases: Vec<ServiceName>) {
     }
 }
 
-async fn remove_and_look(cx: &StackContext) -> Result<(), String> {
+async fn remove_and_look(cx: &StackContext, filled: Option<Filled>) -> Result<(), String> {
     let ledger = cx.client.ledger();
     ledger.settled().await;
-    let mut errors = remove_all(cx, ledger.take()).await;
+    let mut errors = remove_all(cx, ledger.take(), filled).await;
     let left = match objects_left(cx).await {
         Ok(left) => left,
         Err(error) => {
@@ -56,7 +114,7 @@ async fn remove_and_look(cx: &StackContext) -> Result<(), String> {
         // An object that could not be removed, but is not there any more, is no problem.
         return Ok(());
     }
-    let errors = remove_all(cx, left).await;
+    let errors = remove_all(cx, left, None).await;
     let left = objects_left(cx).await.map_err(|error| format!("looking for what is left: {error}"))?;
     if left.is_empty() {
         return Ok(());
@@ -65,17 +123,39 @@ async fn remove_and_look(cx: &StackContext) -> Result<(), String> {
     Err(format!("{} left; {}", names.join(", "), errors.join("; ")))
 }
 
-/// Removes all containers at once, then all other objects at once. Returns the failures.
-async fn remove_all(cx: &StackContext, entries: Vec<LedgerEntry>) -> Vec<String> {
+/// Removes all containers at once, then all other objects at once. Returns the failures. Meanwhile the worker looks
+/// which volumes hold much; it empties them once no service uses them any more, and goes last of the containers.
+async fn remove_all(cx: &StackContext, entries: Vec<LedgerEntry>, filled: Option<Filled>) -> Vec<String> {
     let (containers, held): (Vec<LedgerEntry>, Vec<LedgerEntry>) =
         entries.into_iter().partition(|entry| matches!(entry, LedgerEntry::Container(_)));
-    let mut errors = Vec::new();
-    for entries in [containers, held] {
-        let removed = join_all(entries.iter().map(|entry| remove_one(cx, entry))).await;
-        let failed = entries.iter().zip(removed).filter_map(|(entry, result)| Some((entry, result.err()?)));
-        errors.extend(failed.map(|(entry, error)| format!("{}: {error}", describe(entry))));
-    }
+    let worker = cx.client.name(WORKER);
+    let (workers, services): (Vec<LedgerEntry>, Vec<LedgerEntry>) = containers
+        .into_iter()
+        .partition(|entry| matches!(entry, LedgerEntry::Container(name) if name.starts_with(&worker)));
+    let dismissed = async {
+        let Some(filled) = filled else { return Err(remove_each(cx, &workers).await) };
+        match filled.heavy().await {
+            heavy if heavy.is_empty() => Err(remove_each(cx, &workers).await),
+            heavy => Ok((filled, heavy)),
+        }
+    };
+    let (mut errors, dismissed) = tokio::join!(remove_each(cx, &services), dismissed);
+    errors.extend(match dismissed {
+        Err(errors) => errors,
+        Ok((filled, heavy)) => {
+            filled.clear(heavy).await;
+            remove_each(cx, &workers).await
+        }
+    });
+    errors.extend(remove_each(cx, &held).await);
     errors
+}
+
+/// Removes these objects at once. Returns the failures.
+async fn remove_each(cx: &StackContext, entries: &[LedgerEntry]) -> Vec<String> {
+    let removed = join_all(entries.iter().map(|entry| remove_one(cx, entry))).await;
+    let failed = entries.iter().zip(removed).filter_map(|(entry, result)| Some((entry, result.err()?)));
+    failed.map(|(entry, error)| format!("{}: {error}", describe(entry))).collect()
 }
 
 async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), DockerError> {
@@ -113,13 +193,17 @@ async fn objects_left(cx: &StackContext) -> Result<Vec<LedgerEntry>, DockerError
 fn hints(cx: &StackContext, started: &[&ServiceName]) -> Vec<(String, String)> {
     let mut hints = Vec::new();
     for name in started {
-        let container = cx.client.name(&container_role(name));
+        let container = service_container(cx, name);
         hints.push((format!("docker logs {container}"), format!("the log of {name}")));
         hints.push((format!("docker exec -it {container} sh"), format!("a shell in {name}, if it still runs")));
         hints.push((format!("docker start {container}"), format!("start {name} again, if it exited")));
     }
     hints.push((format!("rehearsa clean --session {}", cx.run.session.id), "remove all of it".to_owned()));
     hints
+}
+
+fn service_container(cx: &StackContext, name: &ServiceName) -> String {
+    cx.client.name(&container_role(name))
 }
 
 fn describe(entry: &LedgerEntry) -> String {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::error::SourceError;
 use crate::archive::Entry;
+use crate::archive::compression::window::DecodeBounds;
 use crate::model::dump::Dump;
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
@@ -56,6 +57,8 @@ pub enum Presence {
 pub struct SourceContext {
     /// The environment of the process, which may have secrets and names the folder for temporary files.
     pub environment: Environment,
+    /// Bounds of the decoders of compressed backups.
+    pub decoding: DecodeBounds,
     /// Access to folders of the engine's host.
     pub host: Arc<dyn EngineHost>,
 }

@@ -1,13 +1,14 @@
 //! Files that are read more than once: the files of a path, or standard input. Each file is a snapshot.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::access::{Presence, SourceContext};
 use super::decrypt::{self, PlainText, UnlockedKeys};
 use super::error::SourceError;
 use super::spool;
+use crate::archive::compression::{self, window::DecodeBounds};
 use crate::local_file;
 use crate::model::event::Snapshot;
 use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
@@ -20,6 +21,7 @@ pub type FindFiles = fn(&Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError>;
 pub struct ArchiveFiles {
     stored: StoredFiles,
     keys: UnlockedKeys,
+    decoding: DecodeBounds,
 }
 
 #[derive(Debug)]
@@ -37,12 +39,12 @@ impl ArchiveFiles {
         match &spec.place.location {
             SourceLocation::Path(path) => {
                 let stored = StoredFiles::Named(find(path)?);
-                Ok(ArchiveFiles { stored, keys: fetch_keys()? })
+                Ok(ArchiveFiles { stored, keys: fetch_keys()?, decoding: context.decoding })
             }
             SourceLocation::Stdin => {
                 let keys = fetch_keys()?;
                 let file = spool::buffer_to_temp_file(io::stdin().lock(), &context.environment.temp_dir())?;
-                Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys })
+                Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys, decoding: context.decoding })
             }
             SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
         }
@@ -64,6 +66,11 @@ impl ArchiveFiles {
             }
             StoredFiles::Stdin(_) => None,
         }
+    }
+
+    /// Decompresses a stream of one of the files.
+    pub fn unpack<'a>(&self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+        compression::open_within(input, self.decoding)
     }
 
     /// Opens a snapshot at its beginning and decrypts it if necessary.

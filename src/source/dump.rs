@@ -17,8 +17,9 @@ use super::archive_files::{self, ArchiveFiles};
 use super::decrypt::PlainText;
 use super::error::SourceError;
 use super::snapshots;
+use crate::archive::compression::window::WindowTooLong;
 use crate::archive::write::{self, PackError, PackOptions};
-use crate::archive::{Entry, Kind, compression};
+use crate::archive::{Entry, Kind};
 use crate::local_file;
 use crate::model::dump::{Dump, DumpFormat};
 use crate::model::event::Snapshot;
@@ -95,13 +96,11 @@ impl DumpSource {
     /// Reads a file from its beginning, decrypted and uncompressed. A failed decryption gives another error than
     /// damaged content.
     fn read<T>(&self, snapshot: &Snapshot, read: &mut ContentReader<'_, T>) -> Result<T, SourceError> {
-        let broken = |error: io::Error| {
-            SourceError::Broken(format!("{}: its beginning cannot be unpacked: {error}", snapshot.id))
-        };
+        let broken = |error: io::Error| SourceError::of_beginning(&snapshot.id, &error);
         match self.files.plain(snapshot)? {
-            PlainText::File(file) => read(compression::open(file).map_err(broken)?),
+            PlainText::File(file) => read(self.files.unpack(file).map_err(broken)?),
             PlainText::Decrypted(reader, trouble) => {
-                let result = compression::open(reader).map_err(broken).and_then(&mut *read);
+                let result = self.files.unpack(reader).map_err(broken).and_then(&mut *read);
                 // The decryption error explains the early end better than the error of the dump's reader.
                 trouble.take().map_or(result, Err)
             }
@@ -112,6 +111,7 @@ impl DumpSource {
 /// The error of a failed read of a dump.
 fn read_error(snapshot: &Snapshot, error: io::Error) -> SourceError {
     match error.kind() {
+        _ if WindowTooLong::of(&error).is_some() => SourceError::Window(format!("the dump {}: {error}", snapshot.id)),
         ErrorKind::UnexpectedEof => SourceError::Incomplete(format!("the dump {}: {error}", snapshot.id)),
         ErrorKind::InvalidData => SourceError::Broken(format!("the dump {}: {error}", snapshot.id)),
         _ => SourceError::Unreachable { path: PathBuf::from(&snapshot.id), error },

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::archive::compression::window::WindowTooLong;
 use crate::archive::error::{ArchiveError, ArchiveFault};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
@@ -49,6 +50,9 @@ pub enum SourceError {
     /// The snapshot has more entries than the limit.
     #[error("it has more than the {0} entries that --max-entries allows")]
     TooMany(u64),
+    /// The archive needs a longer window in memory than is allowed.
+    #[error("{0}")]
+    Window(String),
     /// The source is encrypted, and the given keys do not open it.
     #[error("{0}")]
     LockedOut(String),
@@ -76,6 +80,14 @@ impl SourceError {
         SourceError::NoSnapshot(format!("there is no {}", snapshot.id))
     }
 
+    /// The error when a file's beginning cannot be decompressed; `what` names the file.
+    pub fn of_beginning(what: &str, error: &io::Error) -> SourceError {
+        match WindowTooLong::of(error) {
+            Some(too_long) => SourceError::Window(format!("{what}: {too_long}")),
+            None => SourceError::Broken(format!("{what}: its beginning cannot be unpacked: {error}")),
+        }
+    }
+
     /// The diagnosis of the error. `place` is the source that the user asked for.
     pub fn diagnosis(&self, place: &SourcePlace) -> Diagnosis {
         let code = match self {
@@ -90,7 +102,7 @@ impl SourceError {
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::Incomplete(_) => Code::RestoreIncomplete,
             SourceError::NoDump(_) => Code::SourceOtherFormat,
-            SourceError::TooMany(_) => Code::RestoreTooLarge,
+            SourceError::TooMany(_) | SourceError::Window(_) => Code::RestoreTooLarge,
             SourceError::LockedOut(_) => Code::SourceLockedOut,
             SourceError::ToolMissing(_) => Code::SourceToolMissing,
         };

@@ -21,6 +21,7 @@ mod spool;
 mod tar;
 mod timestamp_from_name;
 
+pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
 pub use access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
 pub use backup::{Backup, choose_snapshot};
 pub use error::SourceError;

@@ -10,7 +10,7 @@ use super::decrypt::PlainText;
 use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
-use crate::archive::compression::{self, Compression};
+use crate::archive::compression::Compression;
 use crate::archive::error::ArchiveFault;
 use crate::archive::read::{ReadLimits, Reader};
 use crate::local_file;
@@ -63,14 +63,14 @@ impl SnapshotReader for TarReader<'_> {
             PlainText::File(mut file) => {
                 let unreachable = |error| self.unreachable(error);
                 if is_packed(&mut file).map_err(unreachable)? {
-                    list(unpacked(file, limits)?, bound, see)
+                    list(self.unpacked(file, limits)?, bound, see)
                 } else {
                     // The reader seeks over contents.
                     list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
                 }
             }
             PlainText::Decrypted(reader, trouble) => {
-                let result = unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
+                let result = self.unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
                 // The decryption error explains the early end better than the error of the archive's reader.
                 trouble.take().map_or(result, Err)
             }
@@ -90,10 +90,20 @@ impl SnapshotReader for TarReader<'_> {
 }
 
 impl TarReader<'_> {
+    fn unpacked<'b>(
+        &self,
+        input: impl Read + Send + 'b,
+        limits: ReadLimits,
+    ) -> Result<Reader<Box<dyn Read + Send + 'b>>, SourceError> {
+        let plain = self.files.unpack(input).map_err(|error| SourceError::of_beginning(&self.snapshot.id, &error))?;
+        Ok(Reader::new(plain, limits))
+    }
+
     fn unreachable(&self, error: io::Error) -> SourceError {
         SourceError::Unreachable { path: PathBuf::from(&self.snapshot.id), error }
     }
 }
+
 /// Whether a file is compressed. The file is at its beginning, before and after.
 fn is_packed(file: &mut File) -> io::Result<bool> {
     let mut head = Vec::with_capacity(HEAD);
@@ -102,21 +112,13 @@ fn is_packed(file: &mut File) -> io::Result<bool> {
     Ok(Compression::detect(&head) != Compression::None)
 }
 
-fn unpacked<'a>(
-    input: impl Read + Send + 'a,
-    limits: ReadLimits,
-) -> Result<Reader<Box<dyn Read + Send + 'a>>, SourceError> {
-    let plain = compression::open(input)
-        .map_err(|error| SourceError::Broken(format!("its beginning cannot be unpacked: {error}")))?;
-    Ok(Reader::new(plain, limits))
-}
-
 fn list<R: Read>(mut reader: Reader<R>, bound: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
     loop {
         match reader.next() {
             Ok(Some(entry)) => see(&entry),
             Ok(None) => return Ok(()),
             Err(error) if error.kind == ArchiveFault::TooMany => return Err(SourceError::TooMany(bound)),
+            Err(error) if error.kind == ArchiveFault::Window => return Err(SourceError::Window(error.detail)),
             Err(error) if error.kind == ArchiveFault::Io => return Err(SourceError::NotThere(error.to_string())),
             Err(error) => return Err(SourceError::Corrupt(error)),
         }

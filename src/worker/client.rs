@@ -31,8 +31,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// the host; without it `trusted.*` attributes cannot be seen, which an ordinary service's container does not see
 /// either. `DAC_READ_SEARCH` would let a file of the host be opened by its handle; `DAC_OVERRIDE` is enough to read.
 const CAPABILITIES: [&str; 6] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"];
-/// Most memory of the worker's container, in bytes.
-const MEMORY: i64 = 1024 * 1024 * 1024;
+/// Most memory of the worker's container, in bytes, beside the long windows of the archives that it unpacks.
+const MEMORY: u64 = 1024 * 1024 * 1024;
 /// Most threads and processes of the worker's container.
 const PIDS: i64 = 256;
 
@@ -58,7 +58,7 @@ impl Worker {
         network: NetworkSpec,
         marks: &ObjectLabels,
     ) -> Result<Worker, WorkerError> {
-        CreatedWorker::create(daemon, image, name, mounts, network, marks).await?.start().await
+        CreatedWorker::create(daemon, image, name, (mounts, network), 0, marks).await?.start().await
     }
 
     /// A worker over streams; reading begins at once.
@@ -135,17 +135,22 @@ pub struct CreatedWorker {
 }
 
 impl CreatedWorker {
-    /// Creates the container (`name`) and attaches to it. The engine looks up the container's network when it starts
+    /// Creates the container (`name`) and attaches to it; `windows` is the memory, in bytes, that long windows of
+    /// archives need beside the ordinary limit. The engine looks up the container's network when it starts
     /// the container: the network may be created meanwhile.
     pub async fn create(
         daemon: &Daemon,
         image: &WorkerImage,
         name: &str,
-        mounts: Vec<MountSpec>,
-        network: NetworkSpec,
+        (mounts, network): (Vec<MountSpec>, NetworkSpec),
+        windows: u64,
         marks: &ObjectLabels,
     ) -> Result<CreatedWorker, WorkerError> {
-        let container_id = daemon.create_container(name, &spec(image, mounts, network), marks).await?;
+        let spec = ContainerSpec {
+            memory: i64::try_from(MEMORY.saturating_add(windows)).ok(),
+            ..spec(image, mounts, network)
+        };
+        let container_id = daemon.create_container(name, &spec, marks).await?;
         let attached = daemon.attach(&container_id).await?;
         Ok(CreatedWorker { daemon: daemon.clone(), container_id, attached })
     }
@@ -206,7 +211,6 @@ fn spec(image: &WorkerImage, mounts: Vec<MountSpec>, network: NetworkSpec) -> Co
         stdin: Stdin::Attached,
         mounts,
         network,
-        memory: Some(MEMORY),
         pids: Some(PIDS),
         cap_add: CAPABILITIES.map(str::to_owned).into(),
         ..ContainerSpec::locked_down(&image.tag, EXECUTABLE, &["worker", "run"])

@@ -48,6 +48,11 @@ impl JobControl {
     /// Called by the work every now and then: shows that it lives and learns whether to go on.
     pub fn beat(&self) -> Result<(), JobStop> {
         self.pulse.fetch_add(1, Ordering::Relaxed);
+        self.check()
+    }
+
+    /// Learns whether to go on, without a sign of life.
+    pub fn check(&self) -> Result<(), JobStop> {
         if self.cancelled.load(Ordering::Relaxed) { Err(JobStop::Cancelled) } else { Ok(()) }
     }
 

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, DatabaseFinding, Databases, HttpResponse, Inspected, Inventory, MAX_NAME_BYTES, MAX_NAMES, Owners, Queried,
-    RootKind, Scan, Surveyed, Unpacked,
+    Copied, DatabaseFinding, Databases, FreeSpace, HttpResponse, Inspected, Inventory, MAX_NAME_BYTES, MAX_NAMES,
+    Owners, Queried, RootKind, Scan, Surveyed, Unpacked,
 };
 pub use failure::Failure;
 pub use jobs::{
-    Answer, CanaryJob, CompareJob, CopyJob, HttpJob, InspectJob, InspectWants, Job, ListenJob, ManifestWant,
-    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SqliteWant, SurveyJob, UnpackJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, HttpJob, InspectJob, InspectWants, Job, ListenJob, ManifestWant,
+    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant, SurveyJob,
+    UnpackJob, WatchSpaceJob, WeighJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

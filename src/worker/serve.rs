@@ -21,10 +21,11 @@ use super::jobs::inspect::survivors::find_survivors;
 use super::jobs::inspect::tree::inspect;
 use super::jobs::listen::listen;
 use super::jobs::survey::survey;
-use super::jobs::{empty, http, overlay, unpack};
+use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
-    Answer, CanaryJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, MAX_DATA, Message,
-    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SurveyJob, UnpackJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, MAX_DATA, Message,
+    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob,
+    WatchSpaceJob, WeighJob, WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -221,9 +222,13 @@ fn perform(
         }
         Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, control)?),
         Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
-        Job::Unpack(UnpackJob { routes, max_bytes, max_entries, keep_free }) => {
+        Job::Space(job) => SpaceJob::into_answer(watch_space::look(&job.paths)?),
+        Job::WatchSpace(job) => WatchSpaceJob::into_answer(watch_space::watch(&job, control)?),
+        Job::Weigh(job) => WeighJob::into_answer(clear::weigh(&job.paths, job.least, control)?),
+        Job::Clear(job) => ClearJob::into_answer(clear::clear(&job.paths, control)?),
+        Job::Unpack(UnpackJob { routes, max_bytes, max_entries, keep_free, max_window }) => {
             let Some(stream) = stream else { return Err(bad_request("there is no stream".to_owned())) };
-            let bounds = unpack::UnpackBounds { max_bytes, max_entries, keep_free };
+            let bounds = unpack::UnpackBounds { max_bytes, max_entries, keep_free, max_window };
             let mut places = Vec::new();
             for (route, (unpacked, manifest)) in
                 routes.iter().zip(unpack::unpack_and_note(&routes, bounds, stream, control)?)

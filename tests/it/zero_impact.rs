@@ -3,7 +3,7 @@
 
 use crate::support::objects::{Objects, objects_of_session, sessions_of, tree};
 use crate::support::run::{Ended, Run};
-use crate::support::{docker, inspect, logs, rehearsa, unique, wait_for_log};
+use crate::support::{docker, inspect, logs, rehearsa, rehearse, unique, wait_for_log};
 use serde_json::{Value, json};
 
 /// All that is known of a live service and its data.
@@ -201,6 +201,21 @@ fn a_kept_sandbox_outlives_the_next_run_and_goes_with_the_printed_command() {
     assert_eq!(objects_of_session(&session), Vec::<String>::new());
     assert_eq!(inspect("container", &name)["State"]["Running"], true);
     assert_eq!(inspect("volume", &volume)["Name"], volume.as_str());
+}
+
+/// The worker that looks for the ports still runs when the time is over.
+#[test]
+fn a_kept_sandbox_of_a_service_that_never_listens_holds_no_worker() {
+    let mut live = Objects::new();
+    let name = unique("deaf");
+    live.run(&name, &["--entrypoint", "sh", "rehearsa-fixture/no-healthcheck", "-c", "exec sleep 3600"]);
+    let rehearsal = rehearse(&[&name], &["--keep", "--timeout", "3s"]);
+    let session = rehearsal.report["session"].as_str().expect("a report names its session").to_owned();
+    live.session(&session);
+    assert_eq!((rehearsal.code, rehearsal.diagnosis()["code"].as_str()), (Some(101), Some("health/timeout")));
+    let kept = objects_of_session(&session);
+    let containers = kept.iter().filter(|object| object.starts_with("container ")).count();
+    assert_eq!(containers, 1, "the service alone, no worker: {kept:?}");
 }
 
 #[test]

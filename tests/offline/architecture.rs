@@ -92,7 +92,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "state",
                 ],
             ),
-            ("teardown", &["boot", "sandbox/ledger", "stack_context"]),
+            ("teardown", &["boot", "sandbox", "sandbox/ledger", "stack_context", "state"]),
             // What puts them in their order.
             (
                 "stack",

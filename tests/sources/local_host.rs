@@ -8,7 +8,7 @@ use rehearsa::archive::survey::Survey;
 use rehearsa::archive::write;
 use rehearsa::model::environment::Environment;
 use rehearsa::model::source::MountQuery;
-use rehearsa::source::{EngineHost, HostFolder, SourceContext, SourceError};
+use rehearsa::source::{DecodeBounds, EngineHost, HostFolder, SourceContext, SourceError};
 
 /// The engine's host, which in these tests is this machine.
 pub struct LocalHost;
@@ -25,5 +25,5 @@ impl EngineHost for LocalHost {
 
 /// What sources are given in these tests.
 pub fn context() -> SourceContext {
-    SourceContext { environment: Environment::default(), host: Arc::new(LocalHost) }
+    SourceContext { environment: Environment::default(), decoding: DecodeBounds::default(), host: Arc::new(LocalHost) }
 }

@@ -100,6 +100,11 @@ impl Engine {
         self.dir.path()
     }
 
+    /// Its disk, which is mounted for it alone, as this machine sees it.
+    pub fn disk(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{}/data", self.process.id(), shown(self.path())))
+    }
+
     /// Where it looks for plugins.
     pub fn plugins(&self) -> PathBuf {
         self.path().join("plugins")

@@ -1,5 +1,7 @@
 //! Tests of what the first bytes of a stream tell.
 
+mod windows;
+
 use super::*;
 
 #[test]

@@ -38,6 +38,10 @@ pub struct BackupArgs {
     /// Fail when a backup has more entries; 0 is no limit [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
     #[arg(long, value_name = "N")]
     pub max_entries: Option<String>,
+    /// Read an archive whose decoder needs a window of up to this size in memory (`zstd --long=31`: `2GiB`); 0 is no
+    /// limit [default: 128MiB] [env: REHEARSA_MAX_WINDOW]
+    #[arg(long, value_name = "SIZE")]
+    pub max_window: Option<String>,
     /// Fail when the snapshot is older: `26h`; 0 is no limit [env: REHEARSA_MAX_AGE]
     #[arg(long, value_name = "DURATION")]
     pub max_age: Option<String>,
@@ -62,7 +66,9 @@ impl BackupArgs {
 
     /// The flags that were given and are about backups alone, by their names.
     pub fn given(&self) -> Vec<&'static str> {
-        let BackupArgs { snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_age, .. } = self;
+        let BackupArgs {
+            snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_window, max_age, ..
+        } = self;
         let given = [
             ("--snapshot", snapshot.is_some()),
             ("--map", !map.is_empty()),
@@ -70,6 +76,7 @@ impl BackupArgs {
             ("--passphrase-file", passphrase_file.is_some()),
             ("--identity", identity.is_some()),
             ("--max-entries", max_entries.is_some()),
+            ("--max-window", max_window.is_some()),
             ("--max-age", max_age.is_some()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()

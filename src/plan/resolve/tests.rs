@@ -1,6 +1,8 @@
 //! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be
 //! guessed at.
 
+mod asides;
+
 use super::*;
 use crate::config::settings::Selection;
 use crate::model::event::Amount;
@@ -9,7 +11,7 @@ use crate::model::plan::{DataSource, MountPlan, ServicePlan};
 use crate::model::sample;
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{Candidate, Keys, MapRule, MountQuery, Pattern, SourcePlace, SourceSpec};
+use crate::model::source::{Candidate, Keys, MapRule, MountQuery, Pattern, SourcePlace, SourceSpec, is_sidecar};
 use crate::model::source_kind::SourceKind;
 use crate::plan::decide::shown;
 use crate::plan::draft;
@@ -79,6 +81,7 @@ fn found(wants: &[MountQuery], paths: &[&str]) -> BackupContents {
                 tally.root = Some(if is_folder { Shape::Folder } else { Shape::File });
             }
             if !is_folder {
+                tally.sidecars += u64::from(is_sidecar(path.as_bytes()));
                 tally.amount = Amount { files: tally.amount.files + 1, bytes: tally.amount.bytes + 10 };
             } else if !itself {
                 tally.folders += 1;

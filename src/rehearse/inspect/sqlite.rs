@@ -8,7 +8,14 @@ use crate::worker::protocol::{DatabaseFinding, Databases};
 
 /// The damage that makes the backup unusable; `None` if there is none.
 pub(super) fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
-    let Databases { damaged, lacking, .. } = databases;
+    let Databases { damaged, lacking, orphaned, .. } = databases;
+    if orphaned.count > 0 && damaged.count == 0 {
+        let message = format!(
+            "{title}: {} missing or empty, although the -wal file with the last writes came back: {orphaned}",
+            count(orphaned)
+        );
+        return Some(Diagnosis::new(Code::DataSqliteMissing, message));
+    }
     let without_log = || {
         format!(
             "{title}: {} in WAL mode came back without the -wal file, and so without the last writes: {}",
@@ -30,7 +37,7 @@ pub(super) fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
 
 /// Warnings that do not make the backup unusable.
 pub(super) fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
-    let Databases { torn, hot, doubtful, .. } = databases;
+    let Databases { torn, hot, doubtful, cut, too_large, .. } = databases;
     let mut warnings = Vec::new();
     let mut warn = |code, findings: &Sampled<DatabaseFinding>, words: &str| {
         if findings.count > 0 {
@@ -44,6 +51,16 @@ pub(super) fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
         "written to by the live service during the copy; SQLite finds the copy damaged (the live one need not be)",
     );
     warn(Code::DataTornCopy, hot, "in the middle of a write, which SQLite rolls back when it opens them");
+    warn(
+        Code::DataTornCopy,
+        cut,
+        "with a -wal file of which SQLite leaves out the end, as after a power cut; what was written there is lost",
+    );
+    warn(
+        Code::DataSqliteUnchecked,
+        too_large,
+        "not checked, because SQLite's check needs more memory than it gets here",
+    );
     warn(
         Code::DataSqliteWalAbsent,
         doubtful,
@@ -105,6 +122,14 @@ mod tests {
     }
 
     #[test]
+    fn a_log_without_its_database_is_told_by_the_databases_name() {
+        let databases = Databases { found: 1, orphaned: findings(&["a.db"], "x"), ..Databases::default() };
+        let diagnosis = failure("volume v", &databases).expect("it is bad");
+        assert_eq!(diagnosis.code, Code::DataSqliteMissing);
+        assert!(diagnosis.message.starts_with("volume v: 1 SQLite database missing or empty"), "{diagnosis}");
+    }
+
+    #[test]
     fn twenty_files_are_named_and_the_others_counted() {
         let names: Vec<String> = (0..25).map(|number| format!("{number}.db")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -125,11 +150,22 @@ mod tests {
             hot: findings(&["h.db"], "x"),
             doubtful: findings(&["d.db"], "x"),
             unchecked: findings(&["u.db"], "no room"),
+            cut: findings(&["c.db"], "x"),
+            too_large: findings(&["l.db"], "out of memory"),
             ..Databases::default()
         };
         assert!(failure("volume v", &databases).is_none());
         let codes: Vec<Code> = warnings("volume v", &databases).iter().map(|warning| warning.code).collect();
-        assert_eq!(codes, [Code::DataTornCopy, Code::DataTornCopy, Code::DataSqliteWalAbsent]);
+        assert_eq!(
+            codes,
+            [
+                Code::DataTornCopy,
+                Code::DataTornCopy,
+                Code::DataTornCopy,
+                Code::DataSqliteUnchecked,
+                Code::DataSqliteWalAbsent,
+            ]
+        );
         let note = note(&databases).expect("there is something to say");
         assert_eq!(note, "3 SQLite databases sound; 1 SQLite database not checked: u.db (no room)");
     }

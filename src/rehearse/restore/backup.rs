@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::bytes::Bytes;
 
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::event::Amount;
 use crate::model::plan::{DataSource, RestorePlan};
+use crate::model::pluralize::pluralize;
 use crate::model::source::ContentTally;
 use crate::model::units;
 use crate::plan::loosest;
@@ -17,10 +19,10 @@ use crate::worker::client::{JobError, Worker};
 use crate::worker::protocol::{Failure, PrepareEmptyJob, RootKind, Route, UnpackJob, Unpacked};
 
 use super::failure::{failure_diagnosis, mount_diagnosis};
-use super::place::{KEEP_FREE, begin_step, warn_of_lost};
+use super::place::{begin_step, warn_of_lost};
 use crate::rehearse::sandbox::worker::Sandbox;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::stack_context::{KEEP_FREE, StackContext};
 use crate::rehearse::state::{BroughtData, PreparedPlace};
 use crate::rehearse::steps::OpenStep;
 
@@ -53,6 +55,7 @@ struct UnpackTarget<'a> {
     path: &'a [u8],
     holds: &'a ContentTally,
     max_entries: u64,
+    max_window: u64,
     step: OpenStep,
 }
 
@@ -70,7 +73,8 @@ pub(in crate::rehearse) async fn stream(
     let mut streamed = StreamedPlaces::default();
     let mut places = Vec::new();
     for (index, plan) in cx.plan.restores.iter().enumerate() {
-        let DataSource::Archive { source: of, path, holds, max_entries, root_of_live } = &plan.supply else {
+        let DataSource::Archive { source: of, path, holds, max_entries, max_window, root_of_live } = &plan.supply
+        else {
             continue;
         };
         if *of != source {
@@ -93,7 +97,8 @@ pub(in crate::rehearse) async fn stream(
         if let (true, Some(live)) = (*root_of_live, prepared.live.clone()) {
             root_as_live(plan, live, &prepared, &worker).await;
         }
-        places.push(UnpackTarget { index, plan, prepared, path, holds, max_entries: *max_entries, step });
+        let (max_entries, max_window) = (*max_entries, *max_window);
+        places.push(UnpackTarget { index, plan, prepared, path, holds, max_entries, max_window, step });
     }
     if !places.is_empty() {
         fill(cx, &backup, &worker, places, &mut streamed).await;
@@ -129,6 +134,7 @@ async fn fill(
         max_bytes: loosest(places.iter().map(|place| place.plan.max_copy)),
         max_entries: loosest(places.iter().map(|place| place.max_entries)),
         keep_free: KEEP_FREE,
+        max_window: loosest(places.iter().map(|place| place.max_window)),
     };
     let (stream, mut end) = read_in_background(backup, places.iter().map(|place| place.path.to_vec()).collect());
     let answer = worker.unpack(job, stream, |amount, total| {
@@ -183,7 +189,17 @@ fn conclude(
     if let Some(diagnosis) = difference {
         return Err(step.broke(diagnosis));
     }
-    step.done_with(Some(unpacked.amount), None);
+    let sidecars = plan.part.as_ref().map_or(0, |part| part.sidecars);
+    let ignored = || {
+        let files = pluralize(sidecars, "file");
+        format!("{files} of macOS (._NAME, .DS_Store, __MACOSX) beside this part ignored")
+    };
+    let mut notes: Vec<String> = (sidecars > 0).then(ignored).into_iter().collect();
+    if unpacked.replaced.files > 0 {
+        let files = pluralize(unpacked.replaced.files, "file");
+        notes.push(format!("{files} replaced by a later entry of the same name"));
+    }
+    step.done_with(Some(unpacked.amount), (!notes.is_empty()).then(|| notes.join("; ")));
     let data = match unpacked.root {
         Some(RootKind::File) => prepared.as_file(),
         _ => prepared.as_folder(),
@@ -195,13 +211,17 @@ fn conclude(
 fn difference(place: &UnpackTarget<'_>, unpacked: &Unpacked, backup: &Backup) -> Option<Diagnosis> {
     let UnpackTarget { plan, holds, .. } = place;
     // Folders are not compared: an archive may leave them out, and they are made for what is in them.
-    (unpacked.amount != holds.amount).then(|| {
+    let came = Amount {
+        files: unpacked.amount.files + unpacked.replaced.files,
+        bytes: unpacked.amount.bytes + unpacked.replaced.bytes,
+    };
+    (came != holds.amount).then(|| {
         let message = format!(
             "{}: {} held {} when it was first read, and {} were restored; did the backup change meanwhile?",
             plan.mount.title(),
             backup.place,
             units::amount(holds.amount),
-            units::amount(unpacked.amount)
+            units::amount(came)
         );
         Diagnosis::new(Code::RestoreIncomplete, message)
     })

@@ -4,13 +4,13 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::rehearse::shared_task::Diagnosed;
-use crate::rehearse::stack_context::StackContext;
+use crate::rehearse::stack_context::{KEEP_FREE, StackContext};
 use crate::rehearse::state::{BroughtData, RestoredData};
 use crate::worker::client::JobError;
 use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKind};
 
 use super::failure::mount_diagnosis;
-use super::place::{KEEP_FREE, PlaceRestore, begin_step, kind_word, warn_of_lost};
+use super::place::{PlaceRestore, begin_step, kind_word, warn_of_lost};
 
 /// Leaves the new volume empty, with the owner and mode of the live one's root: a service that does not run as root
 /// must be able to write to it, as to a volume that the engine fills from its image.

@@ -2,12 +2,14 @@
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::Mount;
+use crate::model::pluralize::pluralize;
 use crate::model::units;
 use crate::rehearse::diagnose::job_diagnosis;
+use crate::rehearse::stack_context::KEEP_FREE;
 use crate::worker::client::JobError;
 use crate::worker::protocol::Failure;
 
-use super::place::{KEEP_FREE, kind_word};
+use super::place::kind_word;
 
 /// The diagnosis of a failed job about a mount.
 pub(in crate::rehearse) fn mount_diagnosis(error: &JobError, mount: &Mount, during: &str) -> Diagnosis {
@@ -51,6 +53,18 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
                 ),
             )
         },
+        Failure::NoFiles { files, free, kept } => Diagnosis {
+            remedy: Some(no_space_remedy(mount)),
+            ..Diagnosis::new(
+                Code::RestoreNoSpace,
+                format!(
+                    "{title} (mounted at {}) needs at least {}, and {free} are free where the engine keeps its volumes \
+                     ({kept}, 5 % of all, stay free for live services)",
+                    mount.target,
+                    pluralize(*files, "more inode"),
+                ),
+            )
+        },
         Failure::Full { path, error, free, free_files } => {
             let left = match free_files {
                 Some(0) => "no more files can be created there (no inode is free)".to_owned(),
@@ -89,6 +103,9 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             Code::RestoreTooLarge,
             format!("restoring {title}: the archive has more entries than --max-entries allows ({max_entries})"),
         ),
+        Failure::Window { error } => {
+            Diagnosis::new(Code::RestoreTooLarge, format!("the archive that {title} is restored from: {error}"))
+        }
         Failure::WrongKind { root } => Diagnosis::new(Code::RestoreFailed, format!("{title} is {}", kind_word(*root))),
         Failure::BadRequest { error } => Diagnosis::new(Code::WorkerFailed, format!("restoring {title}: {error}")),
     }

@@ -11,9 +11,6 @@ use crate::rehearse::steps::OpenStep;
 use crate::worker::client::Worker;
 use crate::worker::protocol::RootKind;
 
-/// Bytes that a restore leaves free where the engine keeps its volumes, for live services.
-pub(in crate::rehearse) const KEEP_FREE: u64 = 512 * 1024 * 1024;
-
 /// A place that is being restored, and its worker.
 #[derive(Clone, Copy)]
 pub(in crate::rehearse) struct PlaceRestore<'a> {

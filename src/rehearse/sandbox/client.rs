@@ -71,11 +71,12 @@ impl SandboxClient {
         mounts: Vec<MountSpec>,
         network: NetworkSpec,
     ) -> Result<Arc<Worker>, WorkerError> {
-        let created = self.create_worker(image, role, mounts, network).await?;
+        let created = self.create_worker(image, role, (mounts, network), 0).await?;
         self.start_created(created).await
     }
 
-    /// Creates the container of a worker that sees these mounts. The network may be created meanwhile.
+    /// Creates the container of a worker that sees these mounts, with so many bytes of memory more than usual. The
+    /// network may be created meanwhile.
     ///
     /// If the caller goes away, the request goes on, here as in [`start_created`](Self::start_created): an engine gives
     /// up no half-made container, and teardown waits for it.
@@ -83,13 +84,13 @@ impl SandboxClient {
         &self,
         image: &WorkerImage,
         role: &str,
-        mounts: Vec<MountSpec>,
-        network: NetworkSpec,
+        seat: (Vec<MountSpec>, NetworkSpec),
+        windows: u64,
     ) -> Result<CreatedWorker, WorkerError> {
         let (daemon, image, name, labels) = (self.daemon.clone(), image.clone(), self.name(role), self.labels());
         let entry = LedgerEntry::Container(name.clone());
         self.ledger.note(entry.clone());
-        let create = async move { CreatedWorker::create(&daemon, &image, &name, mounts, network, &labels).await };
+        let create = async move { CreatedWorker::create(&daemon, &image, &name, seat, windows, &labels).await };
         let created = self.ledger.run(create).await;
         if let Err(WorkerError::Docker(error)) = &created
             && matches!(error.kind, DockerErrorKind::Conflict(_))

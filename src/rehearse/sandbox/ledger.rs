@@ -93,6 +93,11 @@ impl Ledger {
         self.creating.wait().await;
     }
 
+    /// All entries, oldest first.
+    pub fn entries(&self) -> Vec<LedgerEntry> {
+        lock(&self.entries).clone()
+    }
+
     /// Takes all entries out, newest first.
     pub fn take(&self) -> Vec<LedgerEntry> {
         let mut entries = std::mem::take(&mut *lock(&self.entries));

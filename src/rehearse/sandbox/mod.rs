@@ -4,6 +4,7 @@ pub(super) mod canary;
 pub(super) mod client;
 pub(super) mod ledger;
 pub mod session;
+pub(super) mod space;
 pub mod stop;
 pub mod sweep;
 pub(super) mod watch;

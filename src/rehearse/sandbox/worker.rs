@@ -1,5 +1,6 @@
 //! Building a sandbox: its network and its volumes, created at the same time, and the worker that copies into them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -15,12 +16,13 @@ use crate::rehearse::diagnose::{docker_diagnosis, source_diagnosis, vanished, wo
 use crate::rehearse::shared_task::{Diagnosed, SharedFuture};
 use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::{PreparedPlace, PreparedPlaces};
+use crate::source::{DEFAULT_WINDOW, DecodeBounds};
 use crate::worker::client::{Worker, WorkerError, WorkerImage};
-
-use super::client::SandboxClient;
 
 /// The role of the sandbox's network.
 pub(in crate::rehearse) const NETWORK: &str = "net";
+/// What the role of each attempt at the sandbox's worker begins with.
+pub(in crate::rehearse) const WORKER: &str = "worker";
 
 /// What all services of a stack share.
 pub(in crate::rehearse) struct Sandbox {
@@ -28,7 +30,7 @@ pub(in crate::rehearse) struct Sandbox {
     pub network: NetworkInfo,
     /// The prepared places; an error also where the source has vanished meanwhile.
     pub places: PreparedPlaces,
-    /// The worker; gone when nothing is left to copy.
+    /// The worker; gone once the sandbox is torn down.
     worker: Mutex<Option<Arc<Worker>>>,
 }
 
@@ -39,11 +41,9 @@ impl Sandbox {
         worker.ok_or_else(|| Diagnosis::new(Code::WorkerFailed, format!("the worker was gone before {purpose}")))
     }
 
-    /// Lets the worker go; its container is removed while other things go on.
-    pub async fn dismiss_worker(&self, client: &SandboxClient) {
-        if let Some(worker) = self.worker.lock().await.take() {
-            client.dismiss(worker);
-        }
+    /// Takes the worker out: nothing is restored or inspected any more.
+    pub async fn take_worker(&self) -> Option<Arc<Worker>> {
+        self.worker.lock().await.take()
     }
 }
 
@@ -149,9 +149,9 @@ async fn start_worker(
     let step = cx.begin(cx.cases(), Step::Worker);
     // Twice: a place and the live mount beside it may both be gone.
     for attempt in 0..=2 * places.len() {
-        let (role, mounts) = (format!("worker{attempt}"), worker_mounts(cx, places));
+        let (role, mounts) = (format!("{WORKER}{attempt}"), worker_mounts(cx, places));
         let on = NetworkSpec::Sandbox { network: cx.client.name(NETWORK), aliases: Vec::new() };
-        let created = cx.client.create_worker(image, &role, mounts, on);
+        let created = cx.client.create_worker(image, &role, (mounts, on), long_windows(&cx.plan.restores));
         let (created, network, watch) = tokio::join!(created, network.clone(), cx.run.watch());
         network?;
         watch?;
@@ -172,6 +172,22 @@ async fn start_worker(
         }
     }
     Err(step.broke(Diagnosis::new(Code::WorkerFailed, "starting the worker: its mounts keep vanishing")))
+}
+
+/// Memory for the windows of the archives that the worker unpacks, each source once. An ordinary one fits into the
+/// worker's usual memory.
+fn long_windows(restores: &[RestorePlan]) -> u64 {
+    let windows = restores.iter().filter_map(|restore| match &restore.supply {
+        DataSource::Archive { source, max_window, .. } => Some((*source, *max_window)),
+        DataSource::Live | DataSource::HostPath(_) => None,
+    });
+    let mut of_sources: BTreeMap<usize, u64> = BTreeMap::new();
+    for (source, max_window) in windows {
+        let longest = DecodeBounds { max_window, ..DecodeBounds::default() }.longest();
+        let of_source = of_sources.entry(source).or_default();
+        *of_source = longest.max(*of_source);
+    }
+    of_sources.into_values().filter(|window| *window > DEFAULT_WINDOW).sum()
 }
 
 /// Marks the places whose path the engine misses; false when that is not why it refused.
@@ -262,4 +278,41 @@ fn missing_path(error: &WorkerError) -> Option<String> {
     };
     let (_, path) = words.split_once("bind source path does not exist: ")?;
     Some(path.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mount::Mount;
+    use crate::model::source::ContentTally;
+
+    fn archive(source: usize, max_window: u64) -> RestorePlan {
+        let origin = MountOrigin::Volume { name: "v".to_owned(), driver: "local".to_owned() };
+        let supply = DataSource::Archive {
+            source,
+            path: Vec::new(),
+            holds: ContentTally::default(),
+            max_entries: 0,
+            max_window,
+            root_of_live: false,
+        };
+        RestorePlan {
+            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
+            strategy: Strategy::Copy,
+            supply,
+            ask: None,
+            part: None,
+            cases: Vec::new(),
+            max_copy: 0,
+            verify_content: false,
+        }
+    }
+
+    #[test]
+    fn the_worker_gets_memory_for_each_long_window_once() {
+        let usual = archive(0, DEFAULT_WINDOW);
+        assert_eq!(long_windows(std::slice::from_ref(&usual)), 0);
+        let places = [usual, archive(1, 2 << 30), archive(1, 1 << 30), archive(2, 0)];
+        assert_eq!(long_windows(&places), (2 << 30) + (4 << 30));
+    }
 }

@@ -8,7 +8,7 @@ use crate::model::diagnosis::Code;
 use crate::model::environment::Environment;
 use crate::model::source::{BackupAccess, MountQuery, SourcePlace};
 use crate::model::source_kind::SourceKind;
-use crate::source::{Backup, EngineHost, HostFolder};
+use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder};
 use dumps::{SQL, dump_spec, streamed_entries};
 
 #[path = "../../../tests/support/dumps.rs"]
@@ -24,7 +24,11 @@ impl EngineHost for NoHost {
 }
 
 fn open_backup(path: &Path) -> Result<Backup, SourceError> {
-    let context = SourceContext { environment: Environment::default(), host: std::sync::Arc::new(NoHost) };
+    let context = SourceContext {
+        environment: Environment::default(),
+        decoding: DecodeBounds::default(),
+        host: std::sync::Arc::new(NoHost),
+    };
     Backup::open(&dump_spec(path), &context)
 }
 

@@ -342,7 +342,7 @@ fn the_serving_loop_does_jobs_refuses_nonsense_and_ends_with_its_input() {
 
 fn unpack_to(to: &str) -> UnpackJob {
     let routes = vec![Route { prefix: Vec::new(), to: to.to_owned(), contents: false }];
-    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
+    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0, max_window: 0 }
 }
 
 /// Pieces of a stream that no job takes, or that its job does not take any more, are thrown away.

@@ -72,6 +72,25 @@ fn attribute_refused(error: Errno) -> bool {
     refused(error) || matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE)
 }
 
+/// So many attributes of an entry are refused before the others are not tried any more. An honest file has a few; one
+/// of a stranger's archive has tens of thousands, and a full attribute block refuses each of them slowly.
+const MOST_REFUSED: usize = 64;
+
+/// Sets the attributes with `set`; what is refused is added to `lost`.
+fn set_all(
+    lost: &mut Vec<Lost>,
+    xattrs: &Xattrs,
+    set: impl Fn(&CStr, &[u8]) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let before = lost.len();
+    for (name, value) in xattrs {
+        let last = lost.last().map(|lost| lost.error).filter(|_| lost.len() - before >= MOST_REFUSED);
+        let result = last.map_or_else(|| set(name, value), Err);
+        note(lost, &name.to_string_lossy(), attribute_refused, result)?;
+    }
+    Ok(())
+}
+
 /// Collects metadata that was refused; passes on other errors.
 fn note(lost: &mut Vec<Lost>, what: &str, refused: fn(Errno) -> bool, result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
@@ -88,10 +107,7 @@ pub fn apply(target: &OwnedFd, metadata: &Metadata, xattrs: &Xattrs) -> Result<V
     let mut lost = Vec::new();
     let (uid, gid) = metadata.owner();
     note(&mut lost, "owner", refused, fchown(target, uid, gid))?;
-    for (name, value) in xattrs {
-        let result = fsetxattr(target, name, value, XattrFlags::empty());
-        note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
-    }
+    set_all(&mut lost, xattrs, |name, value| fsetxattr(target, name, value, XattrFlags::empty()))?;
     if let Some(mode) = metadata.mode {
         note(&mut lost, "mode", refused, fchmod(target, Mode::from_raw_mode(mode)))?;
     }
@@ -106,10 +122,7 @@ pub fn apply_at(folder: &OwnedFd, name: &CStr, metadata: &Metadata, xattrs: &Xat
     note(&mut lost, "owner", refused, chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))?;
     if !xattrs.is_empty() {
         let path = through_proc(folder, name);
-        for (name, value) in xattrs {
-            let result = lsetxattr(&path, name, value, XattrFlags::empty());
-            note(&mut lost, &name.to_string_lossy(), attribute_refused, result)?;
-        }
+        set_all(&mut lost, xattrs, |name, value| lsetxattr(&path, name, value, XattrFlags::empty()))?;
     }
     if let Some(mode) = metadata.mode {
         note(&mut lost, "mode", refused, chmodat(folder, name, Mode::from_raw_mode(mode), AtFlags::empty()))?;
@@ -124,5 +137,31 @@ pub fn forget_inherited(target: &OwnedFd) {
     for name in [c"system.posix_acl_default", c"system.posix_acl_access"] {
         // Usually there is none, or the file system knows none.
         let _ = fremovexattr(target, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+
+    use super::*;
+
+    #[test]
+    fn attributes_are_not_tried_for_ever_when_the_file_system_refuses_them() {
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = dir.path().join("file");
+        let file = OwnedFd::from(std::fs::File::create(&path).unwrap());
+        let refused = |number| (CString::new(format!("nowhere.{number}")).unwrap(), b"x".to_vec());
+        let few: Xattrs = (0..3).map(refused).chain([(c"user.few".to_owned(), b"x".to_vec())]).collect();
+        let many: Xattrs = (0..1000).map(refused).chain([(c"user.many".to_owned(), b"x".to_vec())]).collect();
+        let mut lost = Vec::new();
+        let set = |name: &CStr, value: &[u8]| fsetxattr(&file, name, value, XattrFlags::empty());
+        set_all(&mut lost, &few, set).unwrap();
+        assert_eq!(lost.len(), 3);
+        lost.clear();
+        set_all(&mut lost, &many, set).unwrap();
+        assert_eq!(lost.len(), 1001, "all that were not set are told");
+        let names: Vec<CString> = xattrs_of(&file).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [c"user.few".to_owned()], "the last of many was not tried");
     }
 }

@@ -11,6 +11,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
@@ -28,8 +29,8 @@ use crate::worker::fs::meta::{self, Lost, Xattrs};
 use crate::worker::fs::open::{changed, error_text, is_gone, open_quietly, unreadable, unwritable, version};
 use crate::worker::fs::root::{SINGLE_FILE, open_root, open_volume, stat_root};
 use crate::worker::fs::scan::{ScanBounds, scan};
-use crate::worker::fs::space::free_bytes;
-use crate::worker::fs::stat::link_count;
+use crate::worker::fs::space::{check_fits, free_space};
+use crate::worker::fs::stat::{allocated, link_count};
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop, short, short_path, shown};
 use crate::worker::protocol::{Copied, CopyJob, Failure, RootKind};
@@ -40,6 +41,10 @@ const FOLDER_BYTES: u64 = 4096;
 const MAX_REFUSED: usize = 256;
 /// Most files whose digest is noted: that many fit into the worker's memory. For the others the source is read again.
 const MAX_CONTENTS: usize = 4_000_000;
+/// Time between two looks at what is free, and bytes of a file before which there is one in any case: others write to
+/// the disk, too, and the source may grow.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LARGE: u64 = 64 * 1024 * 1024;
 /// Longest path that is given to the kernel at once, in bytes.
 const PATH_BYTES: usize = 4000;
 
@@ -64,7 +69,7 @@ impl CopyObserver for () {
 /// Copies a tree into a volume. Returns what the copy did, and what the volume is compared with later: with
 /// `CopyJob::contents`, digests of the files are among it.
 pub fn copy(job: &CopyJob, control: &JobControl, observer: &dyn CopyObserver) -> Result<(Copied, CopySource), JobStop> {
-    let CopyJob { from, to, contents, .. } = job;
+    let CopyJob { from, to, contents, keep_free, .. } = job;
     let began = now();
     let (root, stat) = stat_root(from)?;
     if !matches!(root, RootKind::Folder | RootKind::File) {
@@ -82,6 +87,8 @@ pub fn copy(job: &CopyJob, control: &JobControl, observer: &dyn CopyObserver) ->
         observer,
         unsupported: Unsupported::default(),
         top: target.try_clone().map_err(|error| unwritable_io(&error))?,
+        keep_free: *keep_free,
+        look: Mutex::new(Instant::now() + LOOK_EVERY),
         links: Mutex::default(),
         torn: Mutex::default(),
         lost: Mutex::default(),
@@ -127,9 +134,10 @@ fn measure(job: &CopyJob, target: &OwnedFd, control: &JobControl) -> Result<Amou
         return Err(Failure::TooLarge { bytes: total.bytes, max_bytes: *max_bytes }.into());
     }
     let room = found.allocated.saturating_add(found.folders * FOLDER_BYTES);
-    let bytes = room.saturating_add(*keep_free);
-    let free = free_bytes(target).map_err(|error| unreadable(b"", error))?;
-    if bytes > free { Err(Failure::NoSpace { bytes, free }.into()) } else { Ok(total) }
+    let files = total.files.saturating_add(found.folders);
+    let free = free_space(target).map_err(|error| unreadable(b"", error))?;
+    check_fits(&free, room, files, *keep_free)?;
+    Ok(total)
 }
 
 /// A folder's metadata; the copy gets it after its content.
@@ -153,6 +161,9 @@ struct Copier<'a> {
     unsupported: Unsupported,
     /// The target's root.
     top: OwnedFd,
+    /// Bytes that stay free, and the time of the next look.
+    keep_free: u64,
+    look: Mutex<Instant>,
     links: Mutex<HashMap<(u64, u64), Link>>,
     torn: Mutex<Sampled<String>>,
     lost: Mutex<Sampled<String>>,
@@ -180,6 +191,20 @@ impl Copier<'_> {
                 all.add(|| short(format!("{what} on {}: {}", shown(path), error_text(error))));
             }
         }
+    }
+
+    /// Checks now and then that enough stays free, and before each file of so many bytes that they fit.
+    fn check_room(&self, bytes: u64) -> Result<(), JobStop> {
+        if bytes < LARGE {
+            let now = Instant::now();
+            let mut look = lock(&self.look);
+            if now < *look {
+                return Ok(());
+            }
+            *look = now + LOOK_EVERY;
+        }
+        let free = free_space(&self.top).map_err(|error| unreadable(b"", error))?;
+        check_fits(&free, bytes, 1, self.keep_free)
     }
 
     /// An error of the source: an entry that is gone is torn, any other error ends the job.
@@ -268,6 +293,7 @@ impl Copier<'_> {
         if self.observer.listens() {
             self.observer.opened(&path());
         }
+        self.check_room(allocated(&before))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let create = || openat(folder, name, flags, Mode::RUSR | Mode::WUSR);
         let Some(target) = self.make(folder, name, path, &before, create)? else {
@@ -368,6 +394,7 @@ impl Visitor for Copier<'_> {
         source: &OwnedFd,
     ) -> Result<(OwnedFd, Original), JobStop> {
         self.control.beat()?;
+        self.check_room(0)?;
         let path = || parent.branch.path_of(name);
         let stat = fstat(source).map_err(|error| unreadable(&path(), error))?;
         let xattrs = meta::xattrs_of(source).map_err(|error| unreadable(&path(), error))?;

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 pub mod canary;
 #[cfg(target_os = "linux")]
+pub mod clear;
+#[cfg(target_os = "linux")]
 pub mod copy;
 pub mod demo_service;
 #[cfg(target_os = "linux")]
@@ -15,3 +17,5 @@ pub mod overlay;
 pub(super) mod survey;
 #[cfg(target_os = "linux")]
 pub mod unpack;
+#[cfg(target_os = "linux")]
+pub(super) mod watch_space;

@@ -12,6 +12,7 @@ mod room;
 
 use std::io::Read;
 
+use crate::archive::compression::window::{DecodeBounds, WindowTooLong};
 use crate::archive::{Entry, Kind, below, compression, escapes};
 use crate::worker::expected::manifest::Manifest;
 use crate::worker::job::{JobControl, JobStop, short_path};
@@ -48,9 +49,13 @@ pub fn unpack_and_note(
         .iter()
         .map(|route| RouteVolume::open(route, routes.len(), bounds, control))
         .collect::<Result<Vec<RouteVolume<'_>>, JobStop>>()?;
-    let stream = compression::open(stream).map_err(|error| {
-        let (entry, error) = (String::new(), error.to_string());
-        stopped(control).unwrap_or(Failure::Corrupt { entry, at: 0, error }.into())
+    let decoding = DecodeBounds { max_window: bounds.max_window, ..DecodeBounds::default() };
+    let stream = compression::open_within(stream, decoding).map_err(|error| {
+        let failure = match WindowTooLong::of(&error) {
+            Some(too_long) => Failure::Window { error: too_long.to_string() },
+            None => Failure::Corrupt { entry: String::new(), at: 0, error: error.to_string() },
+        };
+        stopped(control).unwrap_or(failure.into())
     })?;
     let mut archive = ArchiveStream::new(stream, bounds.max_entries, control);
     while let Some(entry) = archive.next_entry()? {

@@ -28,6 +28,17 @@ pub enum RootKind {
     Other,
 }
 
+/// What is free on a file system, for an unprivileged writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeSpace {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files that can still be made; `None` where they are not bounded.
+    pub files: Option<u64>,
+    /// Files that have to stay free for others: a twentieth of all that the file system holds.
+    pub kept_files: u64,
+}
+
 /// What a scan counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
@@ -73,9 +84,10 @@ pub struct Copied {
 pub struct Unpacked {
     /// What the archive has at the prefix: a folder or a file; `None` when it has nothing there.
     pub root: Option<RootKind>,
-    /// Entries (folders are not counted) and bytes of content, as they came; an entry that a later one replaced
-    /// counts, too.
+    /// Entries (folders are not counted) and bytes of content that are in the volume now.
     pub amount: Amount,
+    /// Entries that came and were replaced by a later one of the same name, and bytes of their content.
+    pub replaced: Amount,
     /// Folders, the root not counted.
     pub folders: u64,
     /// Metadata that the target's file system refused (`user.foo on a/b: not supported`).
@@ -131,6 +143,12 @@ pub struct Databases {
     pub lacking: Sampled<DatabaseFinding>,
     /// In WAL mode and without a log, which may be right: what speaks against it.
     pub doubtful: Sampled<DatabaseFinding>,
+    /// With a log whose end SQLite leaves out: why.
+    pub cut: Sampled<DatabaseFinding>,
+    /// Missing or empty, while a log of theirs came back.
+    pub orphaned: Sampled<DatabaseFinding>,
+    /// Not checked, since the check needs more memory than it gets: SQLite's words.
+    pub too_large: Sampled<DatabaseFinding>,
     /// With a rollback journal that had to be played back.
     pub hot: Sampled<DatabaseFinding>,
     /// Whole, and with something in them that is not as their own schema says: SQLite's words.

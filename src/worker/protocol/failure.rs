@@ -24,6 +24,16 @@ pub enum Failure {
         /// Bytes that are free.
         free: u64,
     },
+    /// The target's file system has not enough room for files.
+    #[error("{files} more inodes are needed, {free} are free, and {kept} of them stay so")]
+    NoFiles {
+        /// Files that are needed; a lower bound when the number is not known beforehand.
+        files: u64,
+        /// Files that there is room for.
+        free: u64,
+        /// Files of these that stay free for others.
+        kept: u64,
+    },
     /// The target's file system became full during the job: somebody else writes there, too, or it takes no more
     /// files.
     #[error("writing {path}: {error} ({free} bytes are free now)")]
@@ -76,6 +86,12 @@ pub enum Failure {
     TooMany {
         /// How many are allowed.
         max_entries: u64,
+    },
+    /// The decoder of an archive needs a longer window in memory than is allowed.
+    #[error("{error}")]
+    Window {
+        /// What it needs and what is allowed.
+        error: String,
     },
     /// The source is neither a folder nor a file.
     #[error("a {root:?} where a folder or a file is expected")]

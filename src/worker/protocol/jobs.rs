@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Copied, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
+use super::answers::{Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
 use crate::model::fingerprint::{Moment, Sample, Survivors};
 use crate::model::source::MountQuery;
 
@@ -73,6 +73,10 @@ jobs! {
     Canary(CanaryJob) -> Vec<String>;
     Listen(ListenJob) -> ();
     Http(HttpJob) -> Result<HttpResponse, String>;
+    Space(SpaceJob) -> Vec<FreeSpace>;
+    WatchSpace(WatchSpaceJob) -> Option<FreeSpace>;
+    Weigh(WeighJob) -> Vec<bool>;
+    Clear(ClearJob) -> ();
 }
 
 /// Walks a tree and counts.
@@ -140,6 +144,8 @@ pub struct UnpackJob {
     pub max_entries: u64,
     /// Leave this many bytes free on the target's file system.
     pub keep_free: u64,
+    /// Refuse an archive whose decoder needs a longer window than this, in bytes; 0 for no bound.
+    pub max_window: u64,
 }
 
 /// A part of an archive and the volume that it goes to.
@@ -235,6 +241,50 @@ pub struct QueryJob {
     pub rows: u64,
     /// Leave this many bytes free on the scratch mount's file system.
     pub keep_free: u64,
+}
+
+/// Looks what is free on the file systems of these paths. The answer is in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceJob {
+    /// Folders of the worker.
+    pub paths: Vec<String>,
+}
+
+/// Watches what is free on the file systems of some paths. The answer is what is free on the first on which too little
+/// is; `None` only for a single look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchSpaceJob {
+    /// The paths and what has to stay free there.
+    pub limits: Vec<SpaceLimit>,
+    /// Look once, and do not wait until there is too little.
+    pub once: bool,
+}
+
+/// What has to stay free on the file system of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceLimit {
+    /// A folder of the worker.
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// Files that can still be made, where they are bounded.
+    pub files: u64,
+}
+
+/// Looks which volumes hold at least so many entries and pieces of files with holes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeighJob {
+    /// Volumes of the worker. The answer is in their order.
+    pub paths: Vec<String>,
+    /// How many entries and pieces make a volume heavy.
+    pub least: u64,
+}
+
+/// Removes everything in volumes that nobody else uses any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClearJob {
+    /// Volumes of the worker.
+    pub paths: Vec<String>,
 }
 
 /// Tries to reach what must not be reachable. The answer lists what answered (`172.17.0.1:22 refused the

@@ -37,6 +37,14 @@ with open(sys.argv[1], 'r+b') as file: file.write(begin)
         lacking(fault(15, "the log is not in the backup", Notes, Tar).data("rm \"$1/notes.db-wal\"")),
         lacking(fault(15, "neither log nor its index is in the backup", Notes, Daemon).data("rm \"$1\"/notes.db-*")),
         lacking(fault(15, "the log came back empty", Notes, Tar).data("truncate -s 0 \"$1/notes.db-wal\"")),
+        corrupt(fault(15, "the log begins with noise", Notes, Tar).hot().data("noise \"$1/notes.db-wal\" 0 1")),
+        corrupt(
+            fault(14, "cut to less than the smallest database", Notes, Dir).data("truncate -s 300 \"$1/notes.db\""),
+        ),
+        fault(15, "the log came back without its database", Notes, Tar)
+            .hot()
+            .data("rm \"$1/notes.db\"")
+            .failed("data/sqlite-missing", &["notes.db"]),
         fault(15, "made at rest, and the live one has a log", Notes, Tar)
             .warned("data/sqlite-wal-absent", &["notes.db"]),
     ]

@@ -9,3 +9,4 @@ mod encrypted;
 mod reports;
 mod services;
 mod tools;
+mod windows;

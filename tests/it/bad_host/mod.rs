@@ -3,6 +3,7 @@
 //! without an engine. Needs root, a Docker engine on this machine and the fixture images. Tests that would disturb
 //! others use a second engine.
 
+mod disk;
 mod plugin;
 
 use std::process::Command;
@@ -220,35 +221,6 @@ fn a_volume_whose_driver_is_gone_is_an_error_that_names_it() {
     let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
     rehearsal.errored("config/volume-driver");
     assert!(rehearsal.message().contains("volume notes"), "{rehearsal}");
-    engine.has_nothing_left();
-}
-
-/// The engine's disk holds the live data and its images, and then less than what the data takes and what stays free.
-#[test]
-fn data_that_does_not_fit_on_the_engines_disk_is_refused_before_anything_is_written() {
-    let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
-    let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "films:/data"];
-    engine.docker(&[&run[..], &["rehearsa-fixture/broken", "healthy"]].concat());
-    engine.docker(&["exec", "app", "fallocate", "-l", "700M", "/data/film"]);
-    let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
-    rehearsal.errored("restore/no-space");
-    let message = rehearsal.message();
-    assert!(message.contains("volume films") && message.contains("needs 1.3 GB"), "{rehearsal}");
-    assert_eq!(rehearsal.bytes(), 0, "{rehearsal}");
-    engine.has_nothing_left();
-}
-
-/// There is room for every byte, but not for so many files: the same error of the kernel, after the copy has begun.
-#[test]
-fn a_disk_that_fills_up_during_the_copy_is_no_space_too() {
-    let engine = Engine::start(2048, 2800, &["rehearsa-fixture/broken"]);
-    let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "many:/data"];
-    engine.docker(&[&run[..], &["rehearsa-fixture/broken", "healthy"]].concat());
-    engine.docker(&["exec", "app", "sh", "-c", "cd /data && seq 1500 | xargs touch"]);
-    let rehearsal = rehearse(&["app"], &["--host", &engine.host()]);
-    rehearsal.errored("restore/no-space");
-    let message = rehearsal.message();
-    assert!(message.contains("filled up while volume many") && message.contains("no inode is free"), "{rehearsal}");
     engine.has_nothing_left();
 }
 

@@ -52,7 +52,7 @@ fn stream(bytes: Vec<u8>) -> impl Stream<Item = IoResult<Bytes>> + Send {
 fn job(routes: &[(&str, &str)]) -> UnpackJob {
     let route = |(prefix, to): &(&str, &str)| Route { prefix: (*prefix).into(), to: (*to).into(), contents: true };
     let routes = routes.iter().map(route).collect();
-    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0 }
+    UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free: 0, max_window: 0 }
 }
 
 async fn unpack(worker: &Worker, routes: &[(&str, &str)], bytes: Vec<u8>) -> Vec<Unpacked> {
@@ -233,7 +233,7 @@ async fn a_disk_that_has_no_room_is_told_as_that() {
         let worker = worker(bench, "w", mounts, NetworkSpec::None).await;
         let unpack = async |to: &str, keep_free| {
             let routes = vec![Route { prefix: Vec::new(), to: to.into(), contents: false }];
-            let job = UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free };
+            let job = UnpackJob { routes, max_bytes: 0, max_entries: 0, keep_free, max_window: 0 };
             match worker.unpack(job, stream(archive.clone()), |_, _| {}).await {
                 Err(JobError::Failed(failure)) => failure,
                 other => panic!("there was room: {other:?}"),

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, Read};
 use std::process::Command;
 
-use rehearsa::archive::compression::{Compression, Encryption, MAGIC, detect_encryption, open, open_known};
+use rehearsa::archive::compression::window::DecodeBounds;
+use rehearsa::archive::compression::{Compression, Encryption, MAGIC, detect_encryption, open, open_within};
 
 use crate::support::trees::run;
 
@@ -29,7 +30,7 @@ fn each_packing_is_told_and_undone() {
     let text = text();
     for (tool, compression) in TOOLS {
         let packed = pack(tool, &text);
-        let (found, mut plain) = open_known(packed.as_slice()).unwrap();
+        let (found, mut plain) = (Compression::detect(&packed), open(packed.as_slice()).unwrap());
         assert_eq!((found, found.to_string().as_str()), (compression, tool));
         let mut bytes = Vec::new();
         plain.read_to_end(&mut bytes).unwrap();
@@ -80,7 +81,13 @@ fn zstd_skippable_frames_and_long_windows() {
     // A stream of unknown size, so that the window is as long as it was asked to be.
     let mut zstd = Command::new("zstd");
     zstd.args(["--long=31", "--ultra", "-1"]);
-    assert!(unpack(&run(&mut zstd, &text)).unwrap() == text);
+    let long = run(&mut zstd, &text);
+    let error = unpack(&long).expect_err("nobody wished for it");
+    assert!(error.to_string().contains("--max-window 2GiB"), "{error}");
+    let bounds = DecodeBounds { max_window: 2 << 30, ..DecodeBounds::default() };
+    let mut plain = Vec::new();
+    open_within(&long[..], bounds).unwrap().read_to_end(&mut plain).unwrap();
+    assert!(plain == text);
 }
 
 /// Gives what it has, then fails.

@@ -3,8 +3,8 @@
 
 use crate::model::plan::{MountPlan, ServicePlan};
 use crate::rehearse::diagnose::job_diagnosis;
-use crate::rehearse::restore::place::KEEP_FREE;
 use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::stack_context::KEEP_FREE;
 use crate::rehearse::state::RestoredData;
 use crate::worker::client::JobError;
 use crate::worker::protocol::{Queried, QueryJob};

@@ -14,7 +14,7 @@ use super::*;
 use crate::worker::protocol::MAX_DATA;
 
 fn unpack() -> UnpackJob {
-    UnpackJob { routes: Vec::new(), max_bytes: 0, max_entries: 0, keep_free: 0 }
+    UnpackJob { routes: Vec::new(), max_bytes: 0, max_entries: 0, keep_free: 0, max_window: 0 }
 }
 
 fn unpacked() -> Message {

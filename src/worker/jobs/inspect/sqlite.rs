@@ -3,6 +3,7 @@
 
 mod check;
 mod files;
+mod log;
 mod query;
 mod running;
 mod view;
@@ -12,11 +13,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{FileType, OFlags, fstat};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, pread};
 
 use self::check::{OpenMode, SqliteVerdict, quick_check};
 use self::files::{Files, Header, LONGEST_PATH, frames_not_in, is_journal_of_several, is_valid_journal};
+use self::log::{LogState, is_filled_log, log_state};
 pub use self::running::query;
 use self::view::{NoView, View, ViewOf};
 use crate::model::lock::{into_inner, lock};
@@ -30,26 +32,41 @@ use crate::worker::protocol::{DatabaseFinding, Databases, SqliteWant};
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The smallest page in bytes, and so the smallest database.
-const SMALLEST: i64 = 512;
+const SMALLEST: u64 = 512;
 /// Most attempts of a check of a file that somebody writes to meanwhile.
 const TRIES: usize = 3;
-/// Looks for SQLite databases in a tree, by their header.
+/// What the name of a write-ahead log ends with.
+const LOG: &[u8] = b"-wal";
+
+/// Looks for SQLite databases in a tree, by their header, and for their logs.
 #[derive(Default)]
-pub struct DatabaseFinder(Mutex<Vec<Vec<u8>>>);
+pub struct DatabaseFinder {
+    databases: Mutex<Vec<Vec<u8>>>,
+    logs: Mutex<Vec<Vec<u8>>>,
+}
+
+/// What was found, by paths. An empty path is the mount itself.
+pub struct FoundDatabases {
+    /// The databases, sorted.
+    pub databases: Vec<Vec<u8>>,
+    /// The filled logs, sorted, by the paths of their databases, which may be missing.
+    logs: Vec<Vec<u8>>,
+}
 
 impl DatabaseFinder {
     /// Looks at a mount that is a single file.
     pub fn see_single_file(&self, file: &OwnedFd) -> Result<(), JobStop> {
         if is_database(file).map_err(|error| unreadable(b"", error))? {
-            lock(&self.0).push(Vec::new());
+            lock(&self.databases).push(Vec::new());
         }
         Ok(())
     }
 
-    /// Paths of the databases, sorted; an empty path is the mount itself.
-    pub fn finish(self) -> Vec<Vec<u8>> {
-        let mut found = into_inner(self.0);
-        found.sort_unstable();
+    /// What was found.
+    pub fn finish(self) -> FoundDatabases {
+        let mut found = FoundDatabases { databases: into_inner(self.databases), logs: into_inner(self.logs) };
+        found.databases.sort_unstable();
+        found.logs.sort_unstable();
         found
     }
 }
@@ -60,9 +77,11 @@ impl TreeObserver for DatabaseFinder {
             return Ok(());
         }
         let opened = open_quietly(entry.folder, entry.name, OFlags::empty());
-        match opened.and_then(|file| is_database(&file)) {
-            Ok(true) => lock(&self.0).push(entry.path().to_vec()),
-            Ok(false) => {}
+        let is_log = entry.name.to_bytes().strip_suffix(LOG).is_some_and(|name| !name.is_empty());
+        match opened.and_then(|file| Ok((is_database(&file)?, is_log && is_filled_log(&file.into())))) {
+            Ok((true, _)) => lock(&self.databases).push(entry.path().to_vec()),
+            Ok((_, true)) => lock(&self.logs).extend(entry.path().strip_suffix(LOG).map(<[u8]>::to_vec)),
+            Ok(_) => {}
             Err(error) if is_gone(error) => {}
             Err(error) => return Err(unreadable(entry.path(), error)),
         }
@@ -70,10 +89,10 @@ impl TreeObserver for DatabaseFinder {
     }
 }
 
-/// Whether the file begins as a database does and is as long as one.
+/// Whether the file begins as a database does. One that was cut off after a few bytes is one, too.
 fn is_database(file: &OwnedFd) -> Result<bool, Errno> {
     let mut begin = [0; MAGIC.len()];
-    Ok(pread(file, &mut begin, 0)? == begin.len() && &begin == MAGIC && fstat(file)?.st_size >= SMALLEST)
+    Ok(pread(file, &mut begin, 0)? == begin.len() && &begin == MAGIC)
 }
 
 /// A tree with databases, which is not written to.
@@ -87,14 +106,26 @@ struct RestoredDatabases<'a> {
 pub fn check_databases(
     path: &str,
     want: &SqliteWant,
-    names: &[Vec<u8>],
+    found: &FoundDatabases,
     control: &Arc<JobControl>,
 ) -> Result<Databases, JobStop> {
-    let mut databases = Databases::default();
-    for name in names {
-        check_database(RestoredDatabases { path, want }, name, control, &mut databases)?;
+    let (of, mut databases) = (RestoredDatabases { path, want }, Databases::default());
+    for name in &found.databases {
+        check_database(of, name, control, &mut databases)?;
+    }
+    for name in found.logs.iter().filter(|name| is_orphaned(of, name)) {
+        databases.found += 1;
+        databases.orphaned.add(|| DatabaseFinding { path: short_path(name), words: Vec::new() });
     }
     Ok(databases)
+}
+
+/// Whether a database is missing or empty whose log is there, and not so where it comes from. SQLite deletes the log of
+/// an empty database.
+fn is_orphaned(of: RestoredDatabases<'_>, name: &[u8]) -> bool {
+    let is_filled = |root: &str| Files::of(&path_below(root, name)).main.is_some_and(|main| main.size > 0);
+    let of_origin = of.want.source.as_ref().or(of.want.live.as_ref());
+    !is_filled(of.path) && of_origin.is_none_or(|root| is_filled(root))
 }
 
 /// A path below a mount; the mount itself when `name` is empty.
@@ -141,6 +172,10 @@ fn check_database(
             databases.unchecked.add(|| finding(vec![why]));
             None
         }
+        SqliteVerdict::TooLarge(why) => {
+            databases.too_large.add(|| finding(vec![why]));
+            None
+        }
         SqliteVerdict::Sound { has_tables, odd } => {
             databases.sound += 1;
             if !odd.is_empty() {
@@ -149,6 +184,9 @@ fn check_database(
             Some(has_tables)
         }
     };
+    if let (Some(_), LogState::Cut(why)) = (files.wal, log_state(&path, control)?) {
+        databases.cut.add(|| finding(vec![why]));
+    }
     match lacks_log(of, name, &path, &files, has_tables) {
         Some(Lack::Certain(why)) => databases.lacking.add(|| finding(vec![why])),
         Some(Lack::Possible(why)) => databases.doubtful.add(|| finding(vec![why])),
@@ -165,7 +203,17 @@ fn examine(
     files: &Files,
     control: &Arc<JobControl>,
 ) -> Result<SqliteVerdict, JobStop> {
+    if let Some(main) = files.main.filter(|main| main.size < SMALLEST) {
+        let words = format!("it is {} long, and the smallest database has {SMALLEST} B", units::bytes(main.size));
+        return Ok(SqliteVerdict::Damaged(vec![words]));
+    }
     let hot = is_valid_journal(path);
+    let in_wal_mode = Header::of(path).is_some_and(|header| header.wal_mode);
+    if let LogState::Lost(words) = log_state(path, control)?
+        && in_wal_mode
+    {
+        return Ok(SqliteVerdict::Damaged(vec![words]));
+    }
     if !hot && files.wal.is_none() && path.as_os_str().len() <= LONGEST_PATH {
         return quick_check(path, OpenMode::Resting, control);
     }

@@ -116,7 +116,7 @@ impl Observers {
             let databases = finder.finish();
             inspected.databases = Some(check_databases(&job.path, want, &databases, control)?);
             if inspected.fingerprint.is_some() {
-                arm_databases(&open_root(&job.path, root)?, &databases);
+                arm_databases(&open_root(&job.path, root)?, &databases.databases);
             }
         }
         // Last: what the worker has read itself until now does not count.

@@ -54,6 +54,7 @@ fn failure_of(error: ArchiveError, max_entries: u64, control: &JobControl) -> Jo
     let ArchiveError { kind, entry, at, detail } = error;
     let error = match kind {
         ArchiveFault::TooMany => return Failure::TooMany { max_entries }.into(),
+        ArchiveFault::Window => return Failure::Window { error: detail }.into(),
         ArchiveFault::Io => {
             if let Some(stop) = stopped(control) {
                 return stop;

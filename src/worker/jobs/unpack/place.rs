@@ -21,7 +21,7 @@ use crate::worker::fs::digest::Digester;
 use crate::worker::fs::meta::{self, Lost, Metadata, Xattrs};
 use crate::worker::fs::open::{error_text, unwritable};
 use crate::worker::fs::root::{SINGLE_FILE, open_volume};
-use crate::worker::fs::stat::file_type;
+use crate::worker::fs::stat::{content_bytes, file_type, link_count};
 use crate::worker::job::{JobControl, JobStop, short, short_path};
 use crate::worker::protocol::{Failure, RootKind, Route, Unpacked};
 
@@ -39,6 +39,7 @@ pub struct RouteVolume<'a> {
     root: Option<RootKind>,
     files: u64,
     folders: u64,
+    replaced: Amount,
     lost: Sampled<String>,
     manifest: Manifest,
     /// Digests of the files are noted.
@@ -57,7 +58,7 @@ impl<'a> RouteVolume<'a> {
         let root = open_volume(&route.to)?;
         meta::forget_inherited(&root);
         let mut room = Room::new(bounds);
-        room.expect(&root, 0)?;
+        room.expect_any(&root)?;
         Ok(RouteVolume {
             prefix: &route.prefix,
             chain: Chain::new(root),
@@ -65,6 +66,7 @@ impl<'a> RouteVolume<'a> {
             root: None,
             files: 0,
             folders: 0,
+            replaced: Amount::default(),
             lost: Sampled::default(),
             manifest: Manifest::one_of(among),
             contents: route.contents,
@@ -153,7 +155,11 @@ impl<'a> RouteVolume<'a> {
         left.map_err(|Blocked { path, error }| unwritable(&top, cut(&path), error))?;
         let unpacked = Unpacked {
             root: self.root,
-            amount: Amount { files: self.files, bytes: self.room.written() },
+            amount: Amount {
+                files: self.files.saturating_sub(self.replaced.files),
+                bytes: self.room.written().saturating_sub(self.replaced.bytes),
+            },
+            replaced: self.replaced,
             folders: self.folders,
             lost_metadata: self.lost,
         };
@@ -166,8 +172,10 @@ impl<'a> RouteVolume<'a> {
             manifest.mark_unsupported(path, &refused);
             note(lost, path, refused);
         });
-        self.folders += self.chain.take_made();
-        gone.map_err(|blocked| self.blocked(blocked, entry))
+        let made = self.chain.take_made();
+        self.folders += made;
+        gone.map_err(|blocked| self.blocked(blocked, entry))?;
+        if made > 0 { self.room.take_folders(self.chain.root(), made) } else { Ok(()) }
     }
 
     /// The failure when a folder above an entry cannot be entered.
@@ -201,7 +209,7 @@ impl<'a> RouteVolume<'a> {
         first: Option<&[u8]>,
         archive: &mut ArchiveStream<'_, impl Read>,
     ) -> Result<(), JobStop> {
-        self.room.expect(self.chain.root(), entry.stored)?;
+        self.room.expect(self.chain.root(), entry)?;
         match &entry.kind {
             Kind::Folder => return self.folder(entry, path, name),
             Kind::File => self.file(entry, path, name, archive)?,
@@ -255,7 +263,7 @@ impl<'a> RouteVolume<'a> {
         let mut digester = self.contents.then(Digester::default);
         while let Some((offset, piece)) = archive.next_piece()? {
             let length = piece.len() as u64;
-            self.room.take(self.chain.root(), length)?;
+            self.room.take(self.chain.root(), offset, length)?;
             if let Some(digester) = &mut digester {
                 digester.add(offset, piece);
             }
@@ -308,6 +316,7 @@ impl<'a> RouteVolume<'a> {
         }
         // The entry has this name already: to remove the name would remove the file.
         if self.look(path, name)?.is_some_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
+            self.replaced.files += 1;
             return Ok(());
         }
         let held = reached.folder().try_clone().map_err(|_| self.unwritable(first, Errno::MFILE))?;
@@ -331,8 +340,12 @@ impl<'a> RouteVolume<'a> {
             let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
             match unlinkat(self.chain.here(), name, flags) {
                 Ok(()) if is_folder => self.folders = self.folders.saturating_sub(1),
-                // The file counts as one that came: the count of the archive has it, too.
-                Ok(()) => {}
+                Ok(()) => {
+                    self.replaced.files += 1;
+                    // The content of a file with another name stays.
+                    let is_last = file_type(&there) == FileType::RegularFile && link_count(&there) == 1;
+                    self.replaced.bytes += if is_last { content_bytes(&there) } else { 0 };
+                }
                 Err(Errno::NOTEMPTY | Errno::EXIST) => {
                     let what = "would take the place of a folder that is not empty".to_owned();
                     return Err(dangerous(&entry.path, what));

@@ -83,7 +83,7 @@ fn what_is_there_is_replaced_and_never_followed() {
     assert!(std::fs::symlink_metadata(field.to("folder")).unwrap().is_dir());
     assert_eq!(std::fs::read_link(field.to("link")).unwrap().to_str(), Some("elsewhere"));
     assert!(std::fs::symlink_metadata(field.to("second")).unwrap().is_file());
-    assert_eq!((unpacked.amount.files, unpacked.folders), (10, 1), "all that came count");
+    assert_eq!((unpacked.amount.files, unpacked.replaced.files, unpacked.folders), (5, 5, 1));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_hard_link_to_itself_does_not_lose_the_file() {
         field.done(Archive::of([file("a", "kept"), hard_link("a", "a"), hard_link("b", "a"), hard_link("b", "a")]));
     assert_eq!(content(&field.to("a")), "kept");
     assert_eq!(std::fs::metadata(field.to("b")).unwrap().nlink(), 2);
-    assert_eq!(unpacked.amount.files, 4, "all that came count");
+    assert_eq!((unpacked.amount.files, unpacked.replaced.files), (2, 2));
 }
 
 #[test]
@@ -206,7 +206,8 @@ fn the_later_of_two_entries_counts() {
     let mode = |path: &str| std::fs::metadata(field.to(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode("a"), mode("d")), (0o600, 0o711));
     assert_eq!(content(&field.to("d/x")), "x");
-    assert_eq!((unpacked.amount.files, unpacked.folders), (3, 1), "all that came count");
+    assert_eq!((unpacked.amount.files, unpacked.replaced.files, unpacked.folders), (2, 1, 1));
+    assert_eq!(unpacked.amount.bytes, "second".len() as u64 + 1, "the content of the first a is gone");
 }
 
 #[test]
@@ -225,8 +226,11 @@ fn more_than_is_allowed_is_refused() {
     let bytes = |max_bytes| UnpackBounds { max_bytes, ..UnpackBounds::default() };
     assert_eq!(run(bytes(1000), two()).unwrap()[0].amount.bytes, 1000);
     assert_eq!(failure(run(bytes(999), two())), Failure::TooLarge { bytes: 1000, max_bytes: 999 });
-    let holes = Archive::of([file("s", "").sparse(1 << 40, &[(0, &[1; 512]), (1 << 39, &[2; 300])])]);
-    assert_eq!(run(bytes(1000), holes).unwrap()[0].amount.bytes, 812, "holes are not content");
+    let holes = || Archive::of([file("s", "").sparse(1 << 40, &[(0, &[1; 512]), (1 << 39, &[2; 300])])]);
+    let refused = failure(run(bytes(8191), holes()));
+    assert_eq!(refused, Failure::TooLarge { bytes: 8192, max_bytes: 8191 }, "each piece takes a block");
+    std::fs::remove_file(field.to("s")).unwrap();
+    assert_eq!(run(bytes(8192), holes()).unwrap()[0].amount.bytes, 812, "holes are not content");
     assert_eq!(std::fs::metadata(field.to("s")).unwrap().len(), 1 << 40);
 
     let field = Field::new();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::worker::job::{JobControl, JobStop, short};
@@ -17,6 +18,10 @@ const LINES: usize = 3;
 const FINDINGS: u32 = 1000;
 /// Steps of SQLite's virtual machine between two looks at whether to go on.
 const STEPS: i32 = 2000;
+
+/// Bytes that all of SQLite may use in this process, and that a value may have: well below the worker's memory, which
+/// other jobs need, too. A check that needs more ends with an error.
+const MEMORY: i32 = 256 * 1024 * 1024;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,8 @@ pub enum SqliteVerdict {
     Damaged(Vec<String>),
     /// The check could not be done; the reason.
     Unclear(String),
+    /// The check needs more memory than it gets; SQLite's words.
+    TooLarge(String),
 }
 
 /// Runs SQLite's check of a file.
@@ -69,6 +76,9 @@ pub(super) fn connect(path: &Path, how: OpenMode, control: &Arc<JobControl>) -> 
     };
     let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(uri(path, how == OpenMode::Resting), flags)?;
+    // The heap is that of the whole process; the bound can only be lowered by this.
+    connection.query_row(&format!("PRAGMA hard_heap_limit = {MEMORY}"), [], |_| Ok(()))?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MEMORY)?;
     let control = Arc::clone(control);
     connection.progress_handler(STEPS, Some(move || control.beat().is_err()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -180,7 +190,11 @@ pub(super) fn damages(error: &Error) -> bool {
 }
 
 fn of_error(error: &Error) -> SqliteVerdict {
-    if damages(error) { SqliteVerdict::Damaged(vec![words(error)]) } else { SqliteVerdict::Unclear(words(error)) }
+    match error.sqlite_error_code() {
+        _ if damages(error) => SqliteVerdict::Damaged(vec![words(error)]),
+        Some(ErrorCode::OutOfMemory | ErrorCode::TooBig) => SqliteVerdict::TooLarge(words(error)),
+        _ => SqliteVerdict::Unclear(words(error)),
+    }
 }
 
 /// SQLite's words for an error.

@@ -10,8 +10,6 @@ use rusqlite::{Connection, Error, ErrorCode, Row};
 use super::check::{OpenMode, connect, damages, words};
 use crate::worker::job::{JobControl, JobStop};
 
-/// Bytes that SQLite may use for sorting and joining, well below the worker's memory.
-const MEMORY: u64 = 512 * 1024 * 1024;
 /// Bytes of the first row that a result carries.
 const FIRST: usize = 64 * 1024;
 /// Pragmas that only read when they have no argument.
@@ -82,8 +80,6 @@ pub fn ask(
 
 /// Allows nothing but reading from now on.
 fn restrict(connection: &mut Connection) -> rusqlite::Result<()> {
-    // A refused query is better than a killed worker.
-    connection.query_row(&format!("PRAGMA hard_heap_limit = {MEMORY}"), [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA query_only = on;")?;
     connection.authorizer(Some(
         |context: AuthContext<'_>| {

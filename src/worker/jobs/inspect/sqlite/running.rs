@@ -11,14 +11,13 @@
 //! - A transaction that has begun to write is seen by its journal, which puts a copy of both back to the state
 //!   before.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::OpenMode;
-use super::files::{Files, Header, LONGEST_PATH, beside, is_journal_of_several, is_valid_journal};
+use super::files::{Files, Header, LONGEST_PATH, beside, is_journal_of_several, is_valid_journal, open_regular};
 use super::query::{QueryResult, ask};
 use super::view::{NoView, View, ViewOf};
 use crate::worker::fs::resolve::{Resolved, resolve};
@@ -152,7 +151,7 @@ impl Signs {
 
 fn begin<const BYTES: usize>(path: &Path) -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
-    File::open(path).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+    open_regular(path)?.read_exact_at(&mut bytes, 0).ok()?;
     Some(bytes)
 }
 

@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
+mod beside;
+
 use super::check::{OpenMode, SqliteVerdict, quick_check};
 use super::view::{View, ViewOf};
 use crate::model::sampled::Sampled;
@@ -115,7 +117,7 @@ fn whole_databases_are_found_by_their_header_whatever_their_name() {
     made(&deep.join("no ending"), "delete").close().unwrap();
     made(&folder.path().join("app.db"), "wal").close().unwrap();
     made(&folder.path().join(OsStr::from_bytes(b"not utf-8 \xff")), "delete").close().unwrap();
-    fs::write(folder.path().join("short"), b"SQLite format 3\0").unwrap();
+    fs::write(folder.path().join("short"), b"SQLite format 3").unwrap();
     fs::write(folder.path().join("other.db"), [b'x'; 4096]).unwrap();
     all_sound(&of(folder.path()), 3);
 }
