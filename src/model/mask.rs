@@ -7,12 +7,20 @@
 
 use std::sync::{Arc, Mutex};
 
+mod canonical;
+mod escapes;
+mod matcher;
+mod spellings;
+
+use matcher::Matcher;
+use spellings::Known;
+
 use super::lock::lock;
+use super::plain_text::{WithoutCodes, clean};
 use super::secret::Secret;
 use super::service::{EnvVar, Service};
 
-/// Replacement for a secret.
-pub const HIDDEN: &str = "•••";
+pub use matcher::HIDDEN;
 
 /// Values of variables whose names do not sound secret are masked from this length (in bytes) on.
 const SHORTEST_UNNAMED: usize = 8;
@@ -26,11 +34,30 @@ const LABELS_OF_TOOLS: [&str; 4] = ["com.docker.", "org.opencontainers.", "org.l
 const BARE_NAMES: [&str; 2] = ["requirepass", "masterauth"];
 
 /// Replaces every known secret in foreign text (container logs, mostly) by [`HIDDEN`].
+///
+/// A secret of 8 characters or more is found in any case and in every usual encoding, also if it is cut short or
+/// written over several lines. A shorter one, and a single lower-case word, is found as it is and in the usual
+/// encodings.
 #[derive(Clone, Default)]
 pub struct Mask {
-    secrets: Vec<String>,
+    known: Arc<KnownSecrets>,
     /// Secrets that any copy of the mask learned later.
-    learned: Arc<Mutex<Vec<String>>>,
+    learned: Arc<Mutex<Arc<KnownSecrets>>>,
+}
+
+/// Secrets and what finds them.
+#[derive(Default)]
+struct KnownSecrets {
+    secrets: Vec<Known>,
+    matcher: Matcher,
+}
+
+impl KnownSecrets {
+    fn of(mut secrets: Vec<Known>) -> Self {
+        secrets.sort_unstable();
+        secrets.dedup();
+        Self { matcher: Matcher::of(&secrets), secrets }
+    }
 }
 
 impl Mask {
@@ -51,10 +78,11 @@ impl Mask {
     /// Adds the secrets of `other` to this mask and to all its copies.
     pub fn learn(&self, other: &Mask) {
         let mut learned = lock(&self.learned);
-        let new = other.secrets.iter().filter(|secret| !self.secrets.contains(secret));
-        learned.extend(new.cloned());
-        learned.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        learned.dedup();
+        let is_new = |secret: &&Known| !self.known.secrets.contains(secret) && !learned.secrets.contains(secret);
+        let new: Vec<Known> = other.known.secrets.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            *learned = Arc::new(KnownSecrets::of(learned.secrets.iter().cloned().chain(new).collect()));
+        }
     }
 
     /// A mask for the secrets of these services.
@@ -72,12 +100,36 @@ impl Mask {
         found.into_mask()
     }
 
-    /// Returns `text` with its secrets hidden.
+    /// Returns `text` without terminal codes and control characters, and with its secrets hidden. The secrets are
+    /// looked for before the codes are removed and again after that.
     pub fn apply(&self, text: &str) -> String {
-        let learned = lock(&self.learned);
-        self.secrets.iter().chain(learned.iter()).fold(text.to_owned(), |text, secret| {
-            if text.contains(secret.as_str()) { text.replace(secret, HIDDEN) } else { text }
-        })
+        let hidden = self.hide(text);
+        let clean = clean(&hidden);
+        if clean == hidden { hidden } else { self.hide(&clean) }
+    }
+
+    /// As [`Mask::apply`], for lines that follow each other: a secret may be written over several of them.
+    pub fn apply_to_lines(&self, lines: &[String]) -> Vec<String> {
+        if lines.is_empty() {
+            return Vec::new();
+        }
+        self.apply(&lines.join("\n")).split('\n').map(str::to_owned).collect()
+    }
+
+    fn hide(&self, text: &str) -> String {
+        let learned = Arc::clone(&lock(&self.learned));
+        let find = |text: &str| {
+            let mut found = Vec::new();
+            self.known.matcher.find(text, &mut found);
+            learned.matcher.find(text, &mut found);
+            found
+        };
+        let mut found = find(text);
+        // A code may stand inside of a secret, and may seem to begin with its first characters.
+        if let Some(plain) = WithoutCodes::of(text) {
+            found.extend(find(&plain.text).into_iter().map(|part| plain.origin(part)));
+        }
+        matcher::hide(text, found)
     }
 }
 
@@ -109,43 +161,45 @@ fn name_hint(name: &str) -> NameHint {
 
 /// Collects secrets.
 #[derive(Default)]
-struct FoundSecrets(Vec<String>);
+struct FoundSecrets(Vec<Known>);
 
 impl FoundSecrets {
     fn into_mask(self) -> Mask {
         let mut secrets = self.0;
-        // Logs are masked line by line, and a service may print a value escaped as in JSON.
-        let lines: Vec<String> = secrets
+        // Logs may show a line of a key and nothing else of it.
+        let lines: Vec<Known> = secrets
             .iter()
-            .filter(|secret| secret.contains('\n'))
-            .flat_map(|secret| secret.lines())
-            .map(str::trim)
-            .filter(|line| line.len() >= SHORTEST_UNNAMED && !is_plain(line))
-            .map(str::to_owned)
-            .collect();
-        let escaped: Vec<String> = secrets
-            .iter()
-            .map(|secret| serde_json::Value::from(secret.as_str()).to_string())
-            .map(|quoted| quoted[1..quoted.len() - 1].to_owned())
+            .filter(|secret| secret.text.contains('\n'))
+            .flat_map(|secret| secret.text.lines().map(|line| (line.trim(), secret.named)))
+            .filter(|(line, _)| line.len() >= SHORTEST_UNNAMED && !is_plain(line))
+            .map(|(line, named)| known(line, named))
             .collect();
         secrets.extend(lines);
-        secrets.extend(escaped);
-        // Longer secrets come first, so that a secret that contains another one is hidden as a whole.
-        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        secrets.dedup();
-        Mask { secrets, learned: Arc::default() }
+        Mask { known: Arc::new(KnownSecrets::of(secrets)), learned: Arc::default() }
     }
 
     fn add_variable(&mut self, var: &EnvVar) {
         let Some(value) = var.value.as_ref().map(Secret::reveal) else { return };
         // Names of variables are chosen with more care than names of arguments.
-        let named = name_hint(&var.name) != NameHint::Plain;
-        if named {
+        let hint = name_hint(&var.name);
+        if hint != NameHint::Plain {
             self.add_named(value);
+            self.add_elements(value);
         } else if value.trim().len() >= SHORTEST_UNNAMED && !is_plain(value) {
-            self.0.push(value.to_owned());
+            self.0.push(known(value, false));
         }
         self.find_in_text(value);
+    }
+
+    /// Adds each element of a list of secrets (`KEYS=one,other`, `LOGINS=user:secret;user:secret`) that is long enough
+    /// by itself.
+    fn add_elements(&mut self, value: &str) {
+        let is_secret = |element: &&str| element.len() >= SHORTEST_UNNAMED && !is_plain(element);
+        for element in value.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')) {
+            let password = element.split_once(':').map(|(_, password)| password);
+            let parts = [Some(element).filter(|element| *element != value), password];
+            self.0.extend(parts.into_iter().flatten().filter(is_secret).map(|part| known(part, true)));
+        }
     }
 
     fn add_label(&mut self, key: &str, value: &str) {
@@ -153,6 +207,9 @@ impl FoundSecrets {
             return;
         }
         self.add_by_hint(name_hint(key), value);
+        if name_hint(key) == NameHint::Secret {
+            self.add_elements(value);
+        }
         // Logins of a reverse proxy: `user:hash,user:hash`.
         if name_hint(key) != NameHint::Plain {
             let pairs = value.split(',').filter_map(|pair| pair.split_once(':'));
@@ -243,9 +300,13 @@ impl FoundSecrets {
     fn add_named(&mut self, value: &str) {
         let readable = is_flag(value) || (is_number(value) && value.len() < 6);
         if value.trim().len() >= SHORTEST_NAMED && !readable {
-            self.0.push(value.to_owned());
+            self.0.push(known(value, true));
         }
     }
+}
+
+fn known(text: &str, named: bool) -> Known {
+    Known { text: text.to_owned(), named, word: is_word(text) }
 }
 
 /// Hides what looks like a secret in `text` by its own names: `password=…`, and the passwords in URLs. For messages of
@@ -335,10 +396,14 @@ fn is_path(value: &str) -> bool {
     value.starts_with('/') && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.:-_".contains(&b))
 }
 
+/// Whether the value is a single lower-case word.
+fn is_word(value: &str) -> bool {
+    value.len() <= 16 && value.bytes().all(|b| b.is_ascii_lowercase())
+}
+
 /// Whether the value is a number, a flag, a single lower-case word, a path or a list of paths.
 fn is_plain(value: &str) -> bool {
-    let word = value.len() <= 16 && value.bytes().all(|b| b.is_ascii_lowercase());
-    word || is_path(value) || is_number(value) || is_flag(value)
+    is_word(value) || is_path(value) || is_number(value) || is_flag(value)
 }
 
 #[cfg(test)]

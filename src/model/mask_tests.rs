@@ -116,6 +116,111 @@ fn a_secret_is_known_line_by_line_escaped_and_decoded() {
     assert_eq!(of_env(&[("DB_URL", "pg://u:p@ss-word@db")]).apply("p@ss-word"), "•••");
 }
 
+/// A secret with all kinds of characters, and how programs write it.
+const ODD: &str = "S3cr/t+P@ss\"w&rd'<Zzz>é-fixture";
+
+fn spellings() -> Vec<(&'static str, String)> {
+    let base64 = |text: &str| super::spellings::base64(text.as_bytes());
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    vec![
+        ("as it is", ODD.to_owned()),
+        ("with blanks around", format!("  {ODD}\t")),
+        ("with a colour code in it", ODD.replace("P@", "P\u{1b}[31m@")),
+        ("with a title code in it", ODD.replace("P@", "P\u{1b}]0;x\u{7}@")),
+        ("as a title", format!("\u{1b}]0;{ODD}\u{7}")),
+        ("with a carriage return in it", ODD.replace("P@", "P\r@")),
+        ("with a zero in it", ODD.replace("P@", "P\0@")),
+        ("with a zero-width blank in it", ODD.replace("P@", "P\u{200b}@")),
+        ("with a bidi mark in it", ODD.replace("P@", "P\u{202e}@")),
+        ("base64", base64(ODD)),
+        ("base64 of a login", base64(&format!("user:{ODD}"))),
+        ("base64 of a shorter login", base64(&format!("me:{ODD}"))),
+        ("base64 for URLs", base64(ODD).replace('+', "-").replace('/', "_")),
+        ("base64 in lines", base64(ODD).split_at(20).0.to_owned() + "\n" + base64(ODD).split_at(20).1),
+        ("in a URL", "S3cr%2Ft%2BP%40ss%22w%26rd%27%3CZzz%3E%C3%A9-fixture".to_owned()),
+        ("in a URL, lower case", "S3cr%2ft%2bP%40ss%22w%26rd%27%3cZzz%3e%c3%a9-fixture".to_owned()),
+        ("in a path", "S3cr/t%2BP%40ss%22w%26rd%27%3CZzz%3E%C3%A9-fixture".to_owned()),
+        ("in JSON", r#""S3cr/t+P@ss\"w&rd'<Zzz>é-fixture""#.to_owned()),
+        ("in JSON of Python", r#""S3cr/t+P@ss\"w&rd'<Zzz>\u00e9-fixture""#.to_owned()),
+        ("in JSON of PHP", r#""S3cr\/t+P@ss\"w&rd'<Zzz>\u00e9-fixture""#.to_owned()),
+        ("in JSON of Go", r#""S3cr/t+P@ss\"w\u0026rd'\u003cZzz\u003eé-fixture""#.to_owned()),
+        ("in JSON in JSON", r#""{\"p\": \"S3cr/t+P@ss\\\"w&rd'<Zzz>\\u00e9-fixture\"}""#.to_owned()),
+        ("in repr", r#"'S3cr/t+P@ss"w&rd\'<Zzz>é-fixture'"#.to_owned()),
+        ("in ascii", r#"'S3cr/t+P@ss"w&rd\'<Zzz>\xe9-fixture'"#.to_owned()),
+        ("quoted for a shell", r#"'S3cr/t+P@ss"w&rd'"'"'<Zzz>é-fixture'"#.to_owned()),
+        ("quoted by printf", r#"S3cr/t+P@ss\"w\&rd\'\<Zzz\>é-fixture"#.to_owned()),
+        ("in HTML", "S3cr/t+P@ss&quot;w&amp;rd&#39;&lt;Zzz&gt;é-fixture".to_owned()),
+        ("in HTML of PHP", "S3cr/t+P@ss&quot;w&amp;rd&#039;&lt;Zzz&gt;&eacute;-fixture".to_owned()),
+        ("in HTML of Go", "S3cr/t+P@ss&#34;w&amp;rd&#39;&lt;Zzz&gt;é-fixture".to_owned()),
+        ("hex", hex(ODD)),
+        ("hex, upper case", hex(ODD).to_uppercase()),
+        ("upper case", ODD.to_uppercase()),
+        ("without its first character", ODD[1..].to_owned()),
+        ("without its last character", ODD[..ODD.len() - 1].to_owned()),
+        ("over two lines", ODD.replace("P@", "P\n@")),
+        ("in UTF-16", ODD.chars().map(|c| format!("{c}\0")).collect()),
+        ("in Latin-1", ODD.replace('é', "\u{fffd}")),
+    ]
+}
+
+/// What is left of `text` for somebody who looks for a part of the secret.
+fn has_part_of_secret(text: &str) -> bool {
+    let base64 = super::spellings::base64(ODD.as_bytes()).to_lowercase();
+    let text = text.to_lowercase().replace(|c: char| c.is_control() || c == '\u{200b}', "");
+    ["s3cr", "p@ss", "rd'<zzz>", "fixture", "zzz", "66697874757265", &base64[8..16]]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
+#[test]
+fn a_secret_is_known_in_every_spelling() {
+    let mask = of_env(&[("DB_PASSWORD", ODD)]);
+    for (how, spelled) in spellings() {
+        let shown = mask.apply(&format!("log {spelled} stop"));
+        assert!(!has_part_of_secret(&shown), "{how}: {shown:?} of {spelled:?}");
+        assert!(shown.contains("log") && shown.contains("stop"), "{how}: {shown:?}");
+        let lines: Vec<String> = format!("one\n{spelled}\ntwo").split('\n').map(str::to_owned).collect();
+        let shown = mask.apply_to_lines(&lines);
+        assert!(!shown.iter().any(|line| has_part_of_secret(line)), "{how}: {shown:?}");
+        assert!(shown.len() >= lines.len(), "{how}: {shown:?}");
+        assert_eq!((shown[0].as_str(), shown[shown.len() - 1].as_str()), ("one", "two"), "{how}");
+    }
+}
+
+#[test]
+fn an_element_of_a_list_is_a_secret_if_it_is_long_enough() {
+    let mask = of_env(&[("API_KEYS", "fixture-Key-1, fixture-Key-2;short"), ("LOGINS_SECRET", "bob:fixture-Key-3")]);
+    assert_eq!(mask.apply("fixture-Key-1 fixture-Key-2 short"), "••• ••• short");
+    assert_eq!(mask.apply("bob has fixture-Key-3"), "bob has •••");
+    let trimmed = of_env(&[("A_TOKEN", "  spaced-Tok3n "), ("B_TOKEN", " t0k ")]);
+    assert_eq!(trimmed.apply("<spaced-Tok3n> <t0k>"), "<•••> <•••>");
+}
+
+#[test]
+fn an_everyday_word_is_hidden_only_as_it_is_written() {
+    let mask = of_env(&[("POSTGRES_PASSWORD", "postgres"), ("A_TOKEN", "Post-Gres-1")]);
+    assert_eq!(mask.apply("PostgreSQL: postgres POST-GRES-1"), "PostgreSQL: ••• •••");
+    assert_eq!(mask.apply("cG9zdGdyZXM="), "•••");
+}
+
+#[test]
+fn a_short_secret_is_known_escaped() {
+    let mask = of_env(&[("DB_PASS", "a&é b")]);
+    for spelled in ["a&é b", "a&amp;é b", r"a&\u00e9 b", "a%26%C3%A9%20b", "a%26%C3%A9+b", "a%26%c3%a9%20b"] {
+        assert_eq!(mask.apply(&format!("<{spelled}>")), "<•••>", "{spelled}");
+    }
+    assert_eq!(mask.apply("a & b, ab"), "a & b, ab");
+}
+
+#[test]
+fn what_a_mask_learns_is_known_to_its_copies() {
+    let mask = of_env(&[("A_TOKEN", "first-Token")]);
+    let copy = mask.clone();
+    mask.learn(&Mask::of_secrets(["second-Token"]));
+    mask.learn(&Mask::of_secrets(["third-Token"]));
+    assert_eq!(copy.apply("first-token SECOND-TOKEN third-Token"), "••• ••• •••");
+}
+
 #[test]
 fn what_an_engine_quotes_is_scrubbed_by_its_own_words() {
     for (said, shown) in [

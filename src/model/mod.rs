@@ -18,6 +18,7 @@ pub mod mask;
 pub mod mount;
 pub mod outcome;
 pub mod partition;
+pub mod plain_text;
 pub mod plan;
 pub mod pluralize;
 pub mod question;

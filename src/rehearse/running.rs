@@ -17,6 +17,8 @@ use super::validate::failure;
 
 /// Log lines and bytes that a diagnosis quotes.
 pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
+/// Lines and bytes before them that are read as well: a secret may begin there.
+const BEFORE_TAIL: (usize, usize) = (8, 16 * 1024);
 /// The default time for a service to become ready.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Characters of a healthcheck's output that a diagnosis quotes.
@@ -65,10 +67,12 @@ impl<'a> RunningService<'a> {
         })
     }
 
-    /// The end of its log, at most so many lines and bytes, with secrets masked.
+    /// The end of its log, at most so many lines and bytes, with secrets masked. More is read than that, so that a
+    /// secret is whole when it is masked.
     pub async fn log_tail(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
-        match self.cx.run.daemon.log_tail(&self.booted.container, lines, bytes).await {
-            Ok(lines) => lines.iter().map(|line| self.cx.mask.apply(line)).collect(),
+        let (more_lines, more_bytes) = (lines + BEFORE_TAIL.0, bytes + BEFORE_TAIL.1);
+        match self.cx.run.daemon.log_tail(&self.booted.container, more_lines, more_bytes).await {
+            Ok(read) => last_of(self.cx.mask.apply_to_lines(&read), lines, bytes),
             Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
         }
     }
@@ -208,6 +212,23 @@ impl<'a> RunningService<'a> {
     }
 }
 
+/// The last lines, at most so many lines and bytes. Of a line that is too long for them, the end is kept.
+fn last_of(mut log: Vec<String>, lines: usize, bytes: usize) -> Vec<String> {
+    let mut room = bytes;
+    let mut kept = 0;
+    for line in log.iter_mut().rev().take(lines) {
+        if line.len() > room && kept > 0 {
+            break;
+        }
+        let cut = line.len().saturating_sub(room);
+        let cut = (cut..=line.len()).find(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
+        line.drain(..cut);
+        room -= line.len();
+        kept += 1;
+    }
+    log.split_off(log.len() - kept)
+}
+
 /// Whether a wrong owner or mode may be behind a log line.
 fn is_about_rights(line: &str) -> bool {
     let line = line.to_lowercase();
@@ -217,6 +238,17 @@ fn is_about_rights(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tail_is_bounded_after_the_secrets_are_hidden() {
+        let log = || ["one", "two", "three"].map(str::to_owned).to_vec();
+        assert_eq!(last_of(log(), 2, 100), ["two", "three"]);
+        assert_eq!(last_of(log(), 10, 8), ["two", "three"]);
+        assert_eq!(last_of(log(), 10, 7), ["three"]);
+        assert_eq!(last_of(log(), 10, 3), ["ree"]);
+        assert_eq!(last_of(vec!["ééé".to_owned()], 1, 3), ["é"]);
+        assert_eq!(last_of(Vec::new(), 1, 3), Vec::<String>::new());
+    }
 
     #[test]
     fn a_log_that_names_another_cause_is_believed() {

@@ -4,40 +4,10 @@
 //! Only the look of a text changes, never its words. Each format escapes its own characters (`<`, `#`, quotes)
 //! itself.
 
+pub use crate::model::plain_text::clean;
+
 /// Bytes of a log that a report holds for one case. The end is kept, since services say last what is wrong.
 pub const LOG_CAP: usize = 64 * 1024;
-
-/// Replaces a character that cannot be shown.
-const UNSHOWABLE: char = '\u{FFFD}';
-
-/// Removes terminal codes and control characters; line feeds stay, tabs become blanks, and other characters that
-/// cannot be shown become `U+FFFD`. The result may go into XML 1.0.
-pub fn clean(text: &str) -> String {
-    // Most text needs no change, and a report cleans a lot of text.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
-        return text.to_owned();
-    }
-    let text = strip_ansi(text);
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            // Progress displays return to the start of their line: each state becomes a line.
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' | '\n' => clean.push('\n'),
-            '\t' => clean.push_str("    "),
-            c if c.is_control() || is_unshowable(c) => clean.push(UNSHOWABLE),
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
-/// Whether a character is not allowed in XML 1.0, or turns the direction of the text around it, which would make a
-/// log look like something else.
-fn is_unshowable(c: char) -> bool {
-    matches!(c, '\u{FFFE}' | '\u{FFFF}' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
 
 /// Like [`clean`], as one line.
 pub fn one_line(text: &str) -> String {
@@ -51,52 +21,6 @@ pub fn one_line(text: &str) -> String {
 /// The first line of `text` that is not blank, after [`clean`].
 pub fn first_line(text: &str) -> String {
     clean(text).lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
-}
-
-/// `text` without ANSI escape sequences.
-fn strip_ansi(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['\u{1B}', '\u{9B}']) {
-        plain.push_str(&rest[..at]);
-        let sequence = &rest[at..];
-        rest = &sequence[escape_length(sequence)..];
-    }
-    plain.push_str(rest);
-    plain
-}
-
-/// Length in bytes of the escape sequence at the start of `text`. If the sequence does not end in its line, only the
-/// escape character counts: the words after it are evidence.
-fn escape_length(text: &str) -> usize {
-    let mut chars = text.char_indices();
-    let first = chars.next().map_or('\u{1B}', |(_, c)| c);
-    let first_length = first.len_utf8();
-    let body = &text[first_length..];
-    let kind = if first == '\u{9B}' { Some('[') } else { chars.next().map(|(_, c)| c) };
-    let skipped = if first == '\u{9B}' { 0 } else { 1 };
-    match kind {
-        Some('[') => body[skipped..]
-            .char_indices()
-            .take_while(|(_, c)| c.is_ascii() && !c.is_ascii_control())
-            .find(|(_, c)| ('@'..='~').contains(c))
-            .map_or(first_length, |(at, _)| first_length + skipped + at + 1),
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            let line = &body[..body.find('\n').unwrap_or(body.len())];
-            let bell = line.find('\u{7}').map(|at| at + 1);
-            let terminator = line.find("\u{1B}\\").map(|at| at + 2);
-            let end = [bell, terminator].into_iter().flatten().min();
-            end.map_or(first_length, |end| first_length + end)
-        }
-        // `ESC ( B` and its like: intermediate characters, then one more.
-        Some(' '..='/') => body
-            .char_indices()
-            .take_while(|(_, c)| c.is_ascii() && !c.is_ascii_control())
-            .find(|(_, c)| ('0'..='~').contains(c))
-            .map_or(first_length, |(at, _)| first_length + at + 1),
-        Some('0'..='~') => first_length + 1,
-        _ => first_length,
-    }
 }
 
 /// Changes `line` so that no CI system takes it for a command: `::error::` at its start, `##[add-mask]` or `##vso[…]`
@@ -192,26 +116,6 @@ pub fn shortened(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn terminal_codes_go_and_words_stay() {
-        assert_eq!(clean("\u{1b}[31;1mred\u{1b}[0m and \u{1b}]0;title\u{7}plain\u{1b}(B!"), "red and plain!");
-        assert_eq!(clean("\u{1b}[0Ksection_start:1:x\r\u{1b}[0Kbody"), "section_start:1:x\nbody");
-        assert_eq!(clean("\u{9b}2Jc1 \u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\"), "c1 link");
-    }
-
-    #[test]
-    fn an_escape_sequence_that_never_ends_hides_nothing() {
-        assert_eq!(clean("\u{1b}]0;evidence\nmore"), "]0;evidence\nmore");
-        assert_eq!(clean("\u{1b}[12é"), "[12é");
-        assert_eq!(clean("end\u{1b}"), "end");
-    }
-
-    #[test]
-    fn control_characters_become_visible() {
-        assert_eq!(clean("a\0b\u{7}c\td\r\ne\rf\u{ffff}g\u{202e}h\u{85}"), "a�b�c    d\ne\nf�g�h�");
-        assert_eq!(clean("emoji 🦀 ]]> <&\"'"), "emoji 🦀 ]]> <&\"'");
-    }
 
     #[test]
     fn one_line_is_one_line() {

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::{Live, rehearsa, service};
+use crate::support::{Live, rehearsa, service, shown};
 
 /// The place of each secret, so that a failure says which place leaks.
 const SECRETS: [&str; 12] = [
@@ -128,6 +128,95 @@ fn no_secret_is_in_the_plan_or_the_inspection() {
             assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
             assert!(holds(&output.stdout, &live.name), "{args:?}");
             nothing_leaked(&format!("{args:?} {level}"), &said(&output, None));
+        }
+    }
+}
+
+/// A password with all kinds of characters.
+const ODD: &str = "S3cr/t+P@ss\"w&rd'<Zzz>é-fixture";
+
+/// The password as programs write it into a log.
+fn spellings() -> Vec<String> {
+    let hex = ODD.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    vec![
+        ODD.to_owned(),
+        format!("  {ODD}  "),
+        ODD.replace("P@", "P\u{1b}[31m@"),
+        ODD.replace("P@", "P\u{1b}]0;title\u{7}@"),
+        ODD.replace("P@", "P\r@"),
+        ODD.replace("P@", "P\0@"),
+        ODD.replace("P@", "P\u{200b}@"),
+        // Base64 of the password, of `user:` with the password, and the first one for URLs.
+        "UzNjci90K1BAc3MidyZyZCc8Wnp6PsOpLWZpeHR1cmU=".to_owned(),
+        "dXNlcjpTM2NyL3QrUEBzcyJ3JnJkJzxaeno+w6ktZml4dHVyZQ==".to_owned(),
+        "UzNjci90K1BAc3MidyZyZCc8Wnp6PsOpLWZpeHR1cmU".replace('+', "-").replace('/', "_"),
+        "S3cr%2Ft%2BP%40ss%22w%26rd%27%3CZzz%3E%C3%A9-fixture".to_owned(),
+        "S3cr/t%2bP%40ss%22w%26rd%27%3cZzz%3e%c3%a9-fixture".to_owned(),
+        r#"{"password": "S3cr/t+P@ss\"w&rd'<Zzz>\u00e9-fixture"}"#.to_owned(),
+        r#"{"json": "{\"password\": \"S3cr/t+P@ss\\\"w&rd'<Zzz>\\u00e9-fixture\"}"}"#.to_owned(),
+        r#"{'password': 'S3cr/t+P@ss"w&rd\'<Zzz>é-fixture'}"#.to_owned(),
+        r#"PASSWORD='S3cr/t+P@ss"w&rd'"'"'<Zzz>é-fixture'"#.to_owned(),
+        "S3cr/t+P@ss&quot;w&amp;rd&#39;&lt;Zzz&gt;é-fixture".to_owned(),
+        hex.clone(),
+        hex.to_uppercase(),
+        ODD.to_uppercase(),
+        ODD[1..].to_owned(),
+        ODD[..ODD.len() - 1].to_owned(),
+        ODD.replace("P@", "P\n@"),
+        "its element fixture-List-2 alone".to_owned(),
+    ]
+}
+
+/// Parts of the password, of its encodings and of the list; no report of the run has any of them for another reason.
+const PARTS: [&str; 14] = [
+    "s3cr",
+    "p@ss",
+    "%40ss",
+    "rd'<zzz",
+    "zzz>",
+    "é-fixture",
+    "e9-fixture",
+    "a9-fixture",
+    "zzz&gt;",
+    "%3czzz",
+    "533363722f74",
+    "uznjci90k1",
+    "cjpttm2nyl3",
+    "fixture-list",
+];
+
+#[test]
+fn no_spelling_of_a_secret_is_in_any_report() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let log: Vec<String> =
+        spellings().iter().enumerate().map(|(nth, spelled)| format!("{SPOKEN} {nth}: {spelled}")).collect();
+    let live = service("broken")
+        .volume("/data")
+        .file("/data/log", &log.join("\n"))
+        .options(&["--env", &format!("DB_PASSWORD={ODD}")])
+        .options(&["--env", "API_KEYS=fixture-List-1,fixture-List-2"])
+        .options(&["--label", "rehearsa.check.log=log [$]never"])
+        .rehearsed_as("cat /data/log; echo; exit 3")
+        .start();
+    let reports = shown(dir.path());
+    let args = ["test", "--exact", "--settle", "0s", "--ci", "gitlab", "--report-dir", &reports, &live.name];
+    let output = run(&args, None);
+    assert_eq!(output.status.code(), Some(101), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = said(&output, Some(dir.path()));
+    let json = said.iter().find(|(place, _)| place.ends_with("report.json")).expect("it is written");
+    let json = String::from_utf8_lossy(&json.1);
+    for nth in 0..log.len() {
+        assert!(json.contains(&format!("{SPOKEN} {nth}:")), "{nth} was read: {json}");
+    }
+    for (place, text) in &said {
+        // As somebody reads it who looks for the password.
+        let text = String::from_utf8_lossy(text).to_lowercase();
+        let text = text.replace("\\u001b", "").replace("&quot;", "\"").replace("&#39;", "'");
+        let seen: String = text.chars().filter(|c| !c.is_control() && !"\u{200b}\u{fffd}".contains(*c)).collect();
+        for part in PARTS {
+            let at = seen.find(part).map(|at| seen[..at].chars().rev().take(80).collect::<String>());
+            let before = at.map(|before| before.chars().rev().collect::<String>());
+            assert_eq!(before, None, "{part} is in {place}, after this");
         }
     }
 }

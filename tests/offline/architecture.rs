@@ -141,10 +141,13 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
 /// Each foreign crate that has one job, and the rooms where it does it.
 const HOMES: &[(&str, &[&str])] = &[
     ("age", &["source"]),
+    ("aho_corasick", &["model"]),
     ("bollard", &["docker"]),
     ("bzip2", &["archive"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    // `cli` has a file of this name.
+    ("console", &["cli", "report"]),
     ("flate2", &["archive"]),
     ("glob", &["source"]),
     ("hyper", &["docker", "worker"]),

@@ -12,6 +12,8 @@ use crate::worker::protocol::Queried;
 
 /// Most characters of an answer in a message.
 const QUOTED: usize = 300;
+/// Lines of a log around a quoted one that may share a secret with it.
+const AROUND: usize = 8;
 /// Exit codes that mean: the command cannot be run, or does not exist.
 const NO_COMMAND: [i64; 2] = [126, 127];
 /// Messages of database clients while the database takes no connections.
@@ -253,8 +255,8 @@ pub(super) fn to_log(log: &[String], contains: Option<&str>, not_contains: Optio
         match Regex::new(pattern) {
             Err(error) => return CheckResult::Invalid(error.to_string()),
             Ok(regex) => {
-                if let Some(line) = log.iter().find(|line| regex.is_match(line)) {
-                    let line = quoted(line, mask);
+                if let Some(at) = log.iter().position(|line| regex.is_match(line)) {
+                    let line = quoted_line(log, at, mask);
                     return CheckResult::FailFinal(format!("expected no line that matches `{pattern}`, found: {line}"));
                 }
             }
@@ -331,6 +333,15 @@ fn quoted(text: &str, mask: &Mask) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.trim_end().to_owned(),
     }
+}
+
+/// The beginning of a line of a log, as [`quoted`]. A secret may be written over it and the lines around it.
+fn quoted_line(log: &[String], at: usize, mask: &Mask) -> String {
+    let begin = at.saturating_sub(AROUND);
+    let around = &log[begin..log.len().min(at + AROUND + 1)];
+    // Each line is one line of the result, whatever it holds.
+    let around: Vec<String> = around.iter().map(|line| line.replace('\r', " ")).collect();
+    quoted(mask.apply_to_lines(&around).get(at - begin).map_or("", String::as_str), mask)
 }
 
 /// Base64 with padding, for HTTP's basic scheme.

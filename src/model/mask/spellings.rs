@@ -1,0 +1,214 @@
+//! The spellings of a secret that are looked for: as it is, its canonical form, and the encodings that no canonical
+//! form covers (base64, hexadecimal digits).
+
+use super::canonical::Canonical;
+
+/// Canonical forms are compared from this length (in bytes) on; shorter ones would be found everywhere.
+pub(super) const SHORTEST_FOLDED: usize = 8;
+
+/// Most of a secret is hidden as well if the secret has no more bytes than this.
+const LONGEST_CUT: usize = 256;
+
+/// A longer secret is looked for in pieces of this many bytes.
+const PIECE: usize = 1024;
+
+/// Shortest encoded form that is looked for.
+const SHORTEST_ENCODED: usize = 6;
+
+/// A secret that is to be hidden.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Known {
+    /// The secret.
+    pub text: String,
+    /// The secret stands where only secrets stand. So most of it, cut off at an end, is hidden as well.
+    pub named: bool,
+    /// The secret is an everyday word (`postgres`): the word in another case is no secret.
+    pub word: bool,
+}
+
+/// A text that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pattern {
+    pub bytes: Vec<u8>,
+    /// The pattern is a piece of base64.
+    pub base64: bool,
+}
+
+/// The patterns of many secrets.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    /// Looked for in the text as a reader sees it.
+    pub exact: Vec<Pattern>,
+    /// Looked for in the canonical form of the text.
+    pub canonical: Vec<Pattern>,
+}
+
+impl Spellings {
+    /// Adds all spellings of a secret.
+    pub fn add(&mut self, secret: &Known) {
+        let form = Canonical::of(&secret.text).bytes;
+        let trimmed = secret.text.trim();
+        for text in [&secret.text, trimmed] {
+            self.add_exact(Canonical::visible(text).bytes, false);
+        }
+        if form.len() < SHORTEST_FOLDED || secret.word {
+            for text in written_escaped(trimmed) {
+                self.add_exact(text.into_bytes(), false);
+            }
+            encoded(trimmed.as_bytes()).for_each(|(text, base64)| self.add_exact(text.into_bytes(), base64));
+            return;
+        }
+        for text in [&secret.text, trimmed] {
+            for (text, base64) in encoded(text.as_bytes()) {
+                self.add_canonical(Canonical::of(&text).bytes, base64);
+            }
+        }
+        if secret.named {
+            most_of(&form).for_each(|part| self.add_canonical(part.to_vec(), false));
+        }
+        // Bytes that are no UTF-8 (a log in Latin-1) cannot be shown, and are left out of the text.
+        let ascii: Vec<u8> = form.iter().copied().filter(u8::is_ascii).collect();
+        if ascii.len() >= SHORTEST_FOLDED {
+            self.add_canonical(ascii, false);
+        }
+        self.add_canonical(form, false);
+    }
+
+    fn add_exact(&mut self, bytes: Vec<u8>, base64: bool) {
+        if !bytes.is_empty() {
+            self.exact.extend(pieces(&bytes).map(|bytes| Pattern { bytes: bytes.to_vec(), base64 }));
+        }
+    }
+
+    fn add_canonical(&mut self, bytes: Vec<u8>, base64: bool) {
+        if bytes.len() >= SHORTEST_FOLDED {
+            self.canonical.extend(pieces(&bytes).map(|bytes| Pattern { bytes: bytes.to_vec(), base64 }));
+        }
+    }
+}
+
+/// The whole, or pieces of the whole if it is very long. The last piece may overlap the one before it.
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let last = bytes.len().saturating_sub(PIECE);
+    let starts = (0..last).step_by(PIECE).chain([last]);
+    starts.map(move |start| &bytes[start..bytes.len().min(start + PIECE)])
+}
+
+/// Every part of three quarters of a canonical form, cut at characters.
+fn most_of(form: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let most = (form.len() - form.len() / 4).max(SHORTEST_FOLDED);
+    let is_start = |at: usize| form.get(at).is_none_or(|byte| byte & 0xC0 != 0x80);
+    let starts = (0..=form.len().saturating_sub(most)).filter(move |_| form.len() <= LONGEST_CUT);
+    starts.filter(move |start| is_start(*start)).map(move |start| {
+        let end = (start + most..=form.len()).find(|end| is_start(*end)).unwrap_or(form.len());
+        &form[start..end]
+    })
+}
+
+/// A short secret as JSON, URLs and HTML escape it; for a longer one the canonical form covers all this.
+fn written_escaped(text: &str) -> Vec<String> {
+    let json = serde_json::Value::from(text).to_string();
+    let json = json[1..json.len() - 1].to_owned();
+    let ascii: String = json
+        .chars()
+        .map(|c| match c {
+            ' '..='~' => c.to_string(),
+            c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        })
+        .collect();
+    let percent = |kept: &str| -> String {
+        let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || kept.contains(char::from(byte));
+        text.bytes()
+            .map(|byte| if is_kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect()
+    };
+    let html = |quote: &str| -> String {
+        let escape = |c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => quote.to_owned(),
+            c => c.to_string(),
+        };
+        text.chars().map(escape).collect()
+    };
+    let (whole, path) = (percent("-_.~"), percent("-_.~/"));
+    let form = whole.replace("%20", "+");
+    let lower = whole.to_lowercase();
+    let lower = if lower.len() == text.len() { whole.clone() } else { lower };
+    vec![json, ascii, whole, path, form, lower, html("&#39;"), html("&#x27;"), html("'")]
+}
+
+/// A secret as base64 at the three places where it can begin in a group, in both alphabets, and as hexadecimal digits.
+/// Each with whether it is base64.
+fn encoded(secret: &[u8]) -> impl Iterator<Item = (String, bool)> {
+    let mut all: Vec<(String, bool)> = Vec::new();
+    if secret.len() <= PIECE {
+        for before in 0..3 {
+            let standard = base64_within(secret, before);
+            all.push((standard.replace('+', "-").replace('/', "_"), true));
+            all.push((standard, true));
+        }
+        let hex: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        for separator in ["", ":", "-"] {
+            all.push((hex.join(separator), false));
+            all.push((hex.join(separator).to_uppercase(), false));
+        }
+    }
+    all.into_iter().filter(|(text, _)| text.len() >= SHORTEST_ENCODED)
+}
+
+/// The digits of base64 that depend on `secret` alone if `before` other bytes come before it in its group of three.
+fn base64_within(secret: &[u8], before: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |at: usize| {
+        let byte = (at / 8).checked_sub(before).and_then(|nth| secret.get(nth)).copied().unwrap_or(0);
+        usize::from(byte >> (7 - at % 8) & 1)
+    };
+    let (first, end) = ((before * 8).div_ceil(6), (before + secret.len()) * 8 / 6);
+    let digit = |nth: usize| (nth * 6..nth * 6 + 6).fold(0, |value, at| value << 1 | bit(at));
+    (first..end).map(|nth| char::from(DIGITS[digit(nth)])).collect()
+}
+
+/// The whole of `bytes` in base64.
+#[cfg(test)]
+pub(super) fn base64(bytes: &[u8]) -> String {
+    let whole: Vec<u8> = bytes.iter().copied().chain(std::iter::repeat_n(0, (3 - bytes.len() % 3) % 3)).collect();
+    let digits = base64_within(&whole, 0);
+    let padding = whole.len() - bytes.len();
+    format!("{}{}", &digits[..digits.len() - padding], "=".repeat(padding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_known_at_every_place() {
+        assert_eq!((base64(b"foo"), base64(b"foob")), ("Zm9v".to_owned(), "Zm9vYg==".to_owned()));
+        assert_eq!(base64_within(b"secret!", 0), "c2VjcmV0I");
+        // "x:secret!" and "ab:secret!" and "u:secret!u".
+        assert!("eDpzZWNyZXQh".contains(&base64_within(b"secret!", 2)), "{}", base64_within(b"secret!", 2));
+        assert!("YWI6c2VjcmV0IQ==".contains(&base64_within(b"secret!", 0)));
+        assert!("OnNlY3JldCE=".contains(&base64_within(b"secret!", 1)), "{}", base64_within(b"secret!", 1));
+        assert_eq!(base64_within(b"", 0), "");
+    }
+
+    #[test]
+    fn a_very_long_secret_is_looked_for_in_pieces() {
+        let long = vec![b'x'; 2 * PIECE + 10];
+        let lengths: Vec<usize> = pieces(&long).map(<[u8]>::len).collect();
+        assert_eq!(lengths, [PIECE, PIECE, PIECE]);
+        assert_eq!(pieces(b"short").collect::<Vec<_>>(), [b"short"]);
+    }
+
+    #[test]
+    fn most_of_a_secret_is_three_quarters_of_it() {
+        let parts: Vec<&[u8]> = most_of(b"0123456789ab").collect();
+        assert_eq!(parts, [b"012345678", b"123456789", b"23456789a", b"3456789ab"]);
+        assert_eq!(most_of(b"01234567").collect::<Vec<_>>(), [b"01234567"]);
+        assert!(most_of("ééééééé".as_bytes()).all(|part| std::str::from_utf8(part).is_ok()));
+        assert_eq!(most_of(&[b'x'; LONGEST_CUT + 1]).count(), 0);
+    }
+}
