@@ -4,6 +4,7 @@
 //! has), nor judges (the outcome does), nor sets the exit code.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,6 +22,10 @@ use crate::model::service::ServiceName;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Engine, RunContext};
 use crate::report::{EventSink, wording};
+
+mod stdout;
+
+use stdout::LastingStdout;
 
 /// Name of the trials that stand for the services that filters left out. No service can have this name.
 const LEFT_OUT: &str = "\0left out";
@@ -72,16 +77,36 @@ pub struct RunPolicy {
 }
 
 /// Prints the names of the selected cases as libtest does. Creates nothing.
-pub fn list(plan: &Plan, display: &LibtestDisplay) {
+///
+/// # Errors
+///
+/// When standard output cannot be written to, though somebody reads it.
+pub fn list(plan: &Plan, display: &LibtestDisplay) -> io::Result<()> {
     let trials = plan.cases().map(|case| make_trial(case, || Ok(Completion::Completed))).collect();
-    let arguments = Arguments { list: true, ..libtest_arguments(display, 1) };
-    // A list has no verdict, so the result is ignored.
-    let _ = libtest_mimic::run(&arguments, trials);
+    print(Arguments { list: true, ..libtest_arguments(display, 1) }, trials)
+}
+
+/// Gives the trials to libtest-mimic. The events have the verdicts, so its result is ignored.
+fn print(arguments: Arguments, trials: Vec<Trial>) -> io::Result<()> {
+    let stdout = if arguments.logfile.is_none() { LastingStdout::open() } else { None };
+    let logfile = arguments.logfile.clone().or(stdout.as_ref().map(LastingStdout::path));
+    let _ = libtest_mimic::run(&Arguments { logfile, ..arguments }, trials);
+    stdout.map_or(Ok(()), LastingStdout::finish)
 }
 
 /// Runs all selected cases. The facts go to `sink`; `context` sends its facts there, too. Returns after the teardown.
 /// Blocks, so it must not be called on the runtime's own threads.
-pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, display: &LibtestDisplay) {
+///
+/// # Errors
+///
+/// When standard output cannot be written to, though somebody reads it. The run is over nevertheless.
+pub fn run(
+    context: RunContext,
+    plan: Plan,
+    policy: RunPolicy,
+    sink: EventSink,
+    display: &LibtestDisplay,
+) -> io::Result<()> {
     let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
     sink.send(run_started(&context, &plan, &policy));
     warn_beforehand(&plan, &sink);
@@ -119,11 +144,11 @@ pub fn run(context: RunContext, plan: Plan, policy: RunPolicy, sink: EventSink, 
     // libtest-mimic counts only what it filters out itself.
     let left_out = (0..filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
     let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..libtest_arguments(display, threads) };
-    // The events have the verdicts, so the result is ignored.
-    let _ = libtest_mimic::run(&arguments, trials.chain(left_out).collect());
+    let printed = print(arguments, trials.chain(left_out).collect());
     runtime.block_on(runner.engine.finish());
     interrupts.report();
     runner.sink.send(Fact::RunFinished);
+    printed
 }
 
 fn run_started(context: &RunContext, plan: &Plan, policy: &RunPolicy) -> Fact {
@@ -230,11 +255,11 @@ fn is_green(verdict: Verdict) -> bool {
 impl RunPolicy {
     /// Whether the policy allows another attempt after this result.
     fn tries_again(&self, record: &CaseRecord) -> bool {
+        let changes = record.diagnosis().is_none_or(|diagnosis| !diagnosis.code.is_lasting());
         match record.verdict() {
             Verdict::Passed | Verdict::Skipped => false,
-            Verdict::Failed => self.retry_failures,
-            // A sandbox that is not isolated stays so at the next attempt, and nothing may boot in it.
-            Verdict::Errored => record.diagnosis().is_none_or(|diagnosis| diagnosis.code != Code::SandboxNotIsolated),
+            Verdict::Failed => self.retry_failures && changes,
+            Verdict::Errored => changes,
         }
     }
 }
@@ -296,6 +321,7 @@ fn case_info(case: &ServicePlan) -> CaseInfo {
         changes: case.changes.clone(),
         ignored: case.ignored.clone(),
         declared: case.service.declared.clone(),
+        required: case.settings.require_proof,
     }
 }
 
@@ -328,6 +354,63 @@ impl InterruptReporter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::Event;
+    use crate::model::outcome::Outcome;
+    use crate::model::service::Image;
+
+    /// A run of one case that was aborted for this reason.
+    fn aborted(code: Code) -> [Fact; 2] {
+        let case = ServiceName::lone("app");
+        let info = CaseInfo {
+            name: case.clone(),
+            source: "live".to_owned(),
+            snapshot: None,
+            image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
+            changes: Vec::new(),
+            ignored: None,
+            declared: None,
+            required: None,
+        };
+        let begin = Fact::RunStarted {
+            session: String::new(),
+            version: String::new(),
+            engine: String::new(),
+            cases: vec![info],
+            filtered_out: 0,
+            threads: 1,
+            partition: None,
+            no_tests: NoTests::Fail,
+        };
+        [begin, Fact::CaseAborted { case, diagnosis: Diagnosis::new(code, "why") }]
+    }
+
+    #[test]
+    fn what_cannot_change_is_not_tried_again() {
+        let policy = RunPolicy {
+            threads: 1,
+            max_fail: None,
+            retries: 3,
+            retry_failures: true,
+            partition: None,
+            no_tests: NoTests::Fail,
+            global_timeout: None,
+            slow_after: Duration::from_secs(60),
+        };
+        let again = |code| {
+            let mut outcome = Outcome::new();
+            for fact in aborted(code) {
+                outcome.apply(&Event { at: jiff::Timestamp::UNIX_EPOCH, fact });
+            }
+            policy.tries_again(&outcome.cases[0])
+        };
+        let lasting = [Code::RestoreTooLarge, Code::SourceCorrupt, Code::SourceOtherFormat, Code::SandboxNotIsolated];
+        for code in lasting {
+            assert!(!again(code), "{code}");
+        }
+        for code in [Code::WorkerFailed, Code::HostUnreachable, Code::BootExited, Code::RestoreNoSpace] {
+            assert!(again(code), "{code}");
+        }
+    }
 
     #[test]
     fn one_that_was_not_green_is_no_plural() {

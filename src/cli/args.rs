@@ -181,6 +181,10 @@ pub struct RehearsalArgs {
     /// Boot each green service once more on empty mounts, to see whether its checks notice [env: REHEARSA_CONTROL]
     #[arg(long)]
     pub control: bool,
+    /// Fail a green service that has shown less: restored, complete, healthy or data-proven; `none` requires nothing
+    /// [env: REHEARSA_REQUIRE_PROOF]
+    #[arg(long, value_name = "LEVEL")]
+    pub require_proof: Option<String>,
     /// Compare the content of every restored file with the backup, which reads all of the backup once more
     /// [env: REHEARSA_VERIFY_CONTENT]
     #[arg(long)]
@@ -293,11 +297,11 @@ Examples:
   rehearsa test --report-dir reports             writes all reports
 
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
-rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, \
-rehearsa.pids, rehearsa.max-age, \
-rehearsa.max-rto, rehearsa.control, rehearsa.verify-content, rehearsa.mounts=/media=readonly,/cache=empty, \
-rehearsa.source, rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, \
-rehearsa.load.command, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
+rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
+rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.verify-content, \
+rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, rehearsa.map=/config=backup/config, \
+rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
+rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
 plan file, rehearsa.toml, holds settings of all services, of a stack or of one service. Precedence: flag, environment, \
 label, plan file.")]
 pub struct TestArgs {
@@ -448,6 +452,7 @@ impl RehearsalArgs {
             ("max_age", self.backup.max_age.clone()),
             ("max_rto", self.backup.max_rto.clone()),
             ("control", switch(self.control)),
+            ("require_proof", self.require_proof.clone()),
             ("verify_content", switch(self.verify_content)),
         ];
         typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()

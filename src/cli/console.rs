@@ -5,12 +5,13 @@ use std::io::{self, IsTerminal, Write};
 use super::choices::ColorChoice;
 use super::exit::Failure;
 use crate::config::Environment;
+use crate::report::target::has_no_reader;
 
 /// Writes to standard output. A closed pipe ends the output, not the command.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+        Err(error) if !has_no_reader(&error) => {
             Err(Failure::errored(format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::args::MergeArgs;
 use super::console;
 use super::exit::Failure;
-use super::replay::{self, RecordInFolder, Recorded};
+use super::replay::{self, RecordInFolder, Recorded, Shown};
 use crate::config::Environment;
 use crate::model::outcome::ExitCode;
 use crate::report::merge::{MergedRun, merge};
@@ -23,6 +23,6 @@ pub fn run(args: &MergeArgs, env: &Environment) -> Result<ExitCode, Failure> {
     for note in &notes {
         console::note(&format!("Note: {note}"));
     }
-    let outcome = replay::replay(Recorded { events, steps: false }, &targets, args.color, env)?;
+    let outcome = replay::replay(Recorded { events, shown: Shown::Results }, &targets, args.color, env)?;
     Ok(outcome.exit_code())
 }

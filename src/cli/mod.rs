@@ -220,7 +220,8 @@ pub fn start_logging(global: &Global, env: &Environment) {
     let by_verbosity = || level.parse::<Targets>().expect("the levels above are well-formed");
     let by_variable = env.get("REHEARSA_LOG").map(str::parse::<Targets>).transpose();
     let filter = by_variable.as_ref().ok().cloned().flatten().unwrap_or_else(by_verbosity);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // A line that cannot be written because standard error is closed is lost; telling so there would be a panic.
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     let lines = if global.verbose < 2 { lines.without_time().with_target(false).boxed() } else { lines.boxed() };
     // If a test harness that links us has set a logger already, that one stays.
     let _ = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_shown)).with(lines).try_init();

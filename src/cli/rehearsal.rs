@@ -16,8 +16,9 @@ use crate::report::{self, Dispatcher, EventSink};
 use crate::trials::{self, LibtestDisplay, LibtestFormat, RunPolicy};
 
 /// Lists the selected services on standard output, as libtest does.
-pub fn list(plan: &Plan, presentation: &Presentation) {
-    trials::list(plan, &display(presentation, false));
+pub fn list(plan: &Plan, presentation: &Presentation) -> Result<(), Failure> {
+    let listed = trials::list(plan, &display(presentation, false));
+    listed.map_err(|error| Failure::errored(format!("cannot write the list to standard output: {error}")))
 }
 
 /// The events of a run, on their way to its reports.
@@ -30,7 +31,7 @@ impl RunEvents {
     /// Opens the reports, which show every event from now on.
     pub fn start(settings: &Settings, presentation: &Presentation) -> Result<Self, Failure> {
         let opened = report::open(&settings.reports, Box::new(io::stdout()));
-        let reporters = reporters::of(opened, &settings.reports, style(presentation))?;
+        let reporters = reporters::of(opened, &settings.reports, Some(style(presentation)))?;
         let (sink, dispatcher) = Dispatcher::start(reporters, identity::timestamp);
         Ok(Self { sink, dispatcher })
     }
@@ -52,8 +53,11 @@ pub fn rehearse(
 ) -> ExitCode {
     let RunEvents { sink, dispatcher } = events;
     let single = plan.cases().count() == 1;
-    trials::run(context, plan, policy(settings), sink, &display(presentation, single));
-    let outcome = dispatcher.finish();
+    let printed = trials::run(context, plan, policy(settings), sink, &display(presentation, single));
+    let mut outcome = dispatcher.finish();
+    if let Err(error) = printed {
+        outcome.lost_reports.push(format!("the lines on standard output: {error}"));
+    }
     reporters::tell_of_lost(&outcome);
     outcome.exit_code()
 }

@@ -25,8 +25,19 @@ const LARGEST: u64 = 2 << 30;
 pub struct Recorded {
     /// Its events; without an end when it was killed.
     pub events: Vec<Event>,
-    /// Show people every step, and not only the results.
-    pub steps: bool,
+    /// What people are shown of it.
+    pub shown: Shown,
+}
+
+/// What people are shown of a recorded run, on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Every step.
+    Steps,
+    /// The results.
+    Results,
+    /// Nothing.
+    Nothing,
 }
 
 /// Makes the reports and tells people; the outcome.
@@ -40,9 +51,10 @@ pub fn replay(
         color: color.with_environment(env).applies(io::stderr().is_terminal()),
         progress: false,
         width: None,
-        quiet: !recorded.steps,
+        quiet: recorded.shown == Shown::Results,
         verbose: false,
     };
+    let style = (recorded.shown != Shown::Nothing).then_some(style);
     let reporters = reporters::of(report::open_for_recorded(targets, Box::new(io::stdout())), targets, style)?;
     let outcome = report::show_recorded(reporters, recorded.events);
     reporters::tell_of_lost(&outcome);

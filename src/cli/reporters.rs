@@ -10,16 +10,17 @@ use crate::model::outcome::{ExitCode, Outcome};
 use crate::report::human::{HumanReporter, HumanStyle};
 use crate::report::{self, ReportError, Reporter};
 
-/// The reporters in their order: the reports of `targets`, the output for people, then the CI system's.
+/// The reporters in their order: the reports of `targets`, the output for people (`None`: there is none), then the CI
+/// system's.
 pub fn of(
     opened: Result<Vec<Box<dyn Reporter>>, ReportError>,
     targets: &ReportTargets,
-    style: HumanStyle,
+    style: Option<HumanStyle>,
 ) -> Result<Vec<Box<dyn Reporter>>, Failure> {
     let mut reporters =
         opened.map_err(|error| Failure { exit: ExitCode::Usage, error: Box::new(error), hint: None })?;
-    reporters.push(Box::new(HumanReporter::on_stderr(style)));
-    reporters.extend(report::ci::reporters(targets.ci.as_ref(), Box::new(io::stderr())));
+    reporters.extend(style.map(|style| Box::new(HumanReporter::on_stderr(style)) as Box<dyn Reporter>));
+    reporters.extend(report::ci::reporters(targets, Box::new(io::stderr())));
     Ok(reporters)
 }
 

@@ -1,6 +1,7 @@
 //! `rehearsa test`: settings, engine, services, plan, and then the harness.
 
 use std::io;
+use std::path::Path;
 
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
@@ -56,6 +57,9 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         // `cargo bench` asks every target; there is nothing to measure here.
         return Ok(ExitCode::Passed);
     }
+    if args.output.list && args.flags().reports.values().any(|path| path == Path::new("-")) {
+        return Err(no_report_of_a_list());
+    }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime::start()?;
     if args.output.list {
@@ -99,6 +103,14 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
 }
 
+/// A list that is asked for as a report on standard output.
+fn no_report_of_a_list() -> Failure {
+    Failure::usage("--list rehearses nothing, so there is no report that could go to standard output").hint(
+        "leave out the report to get the names of the services, one a line; `rehearsa plan --format json` prints the \
+         services and what a rehearsal would do for a program",
+    )
+}
+
 /// Reports filters that find nothing while others do: an error with `--exact`, else a note.
 fn refuse_missed(missed: &[String], settings: &Settings) -> Result<(), Failure> {
     if missed.is_empty() || settings.no_tests == NoTests::Pass {
@@ -128,7 +140,7 @@ async fn list(
     let Discovered { services, stopped } = discover::live(&daemon).await?;
     let services = with_settings(services, settings)?;
     let Prepared { selection, plan, .. } = plan_names(services, &settings.selection);
-    rehearsal::list(&plan, presentation);
+    rehearsal::list(&plan, presentation)?;
     // Known without a look into any source: the labels of these services cannot be used.
     plan.cases().filter_map(|case| case.settings.unusable.as_ref()).for_each(|of| console::note(&of.message));
     let is_empty = plan.cases().next().is_none();

@@ -11,6 +11,7 @@ mod page;
 
 use serde::Deserialize;
 
+use super::values::proof::RequiredProof;
 use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 
 /// A setting and the places where it can be written. An empty text or list: not there.
@@ -169,6 +170,15 @@ service_values! {
         label: "rehearsa.control",
         default: "off",
         example: "true",
+    }
+    /// Fails a green service that has shown less: `restored`, `complete`, `healthy` or `data-proven`; `none` requires
+    /// nothing
+    require_proof: RequiredProof {
+        flag: "--require-proof LEVEL",
+        variables: &["REHEARSA_REQUIRE_PROOF"],
+        label: "rehearsa.require-proof",
+        default: "`none`",
+        example: "\"restored\"",
     }
     /// Compares the content of every restored file, which reads all of the backup once more
     verify_content: bool {
@@ -338,6 +348,13 @@ const OTHERS: &[Setting] = &[
         flag: "--report-dir DIR",
         variables: &["REHEARSA_REPORT_DIR"],
         about: "Writes all reports into a folder",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--report-mode MODE",
+        variables: &["REHEARSA_REPORT_MODE"],
+        default: "`0600`; by the umask for metrics and the badge",
+        about: "The permissions of the report files, as in `0644`",
         ..NOWHERE
     },
     Setting { flag: "--rerun-failed REPORT", about: "Takes only what was not green in an earlier run", ..NOWHERE },

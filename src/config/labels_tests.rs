@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::declared::ServiceValues;
+use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
+use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
 
 const FLAG: SettingOrigin = SettingOrigin::Flag("--flag");
@@ -52,6 +54,7 @@ fn every_known_label_is_understood() {
             ("rehearsa.max-age", "26h"),
             ("rehearsa.max-rto", "10m"),
             ("rehearsa.control", "true"),
+            ("rehearsa.require-proof", "complete"),
             ("rehearsa.load.database", "app"),
             ("rehearsa.load.command", "psql -f \"$DUMP\""),
             ("rehearsa.verify-content", "yes"),
@@ -70,6 +73,7 @@ fn every_known_label_is_understood() {
         max_age: Some(TimeSpan(Duration::from_secs(26 * 3600))),
         max_rto: Some(TimeSpan(Duration::from_secs(600))),
         control: Some(true),
+        require_proof: Some(RequiredProof(Some(EvidenceLevel::Complete))),
         verify_content: Some(true),
     };
     let overrides = Overrides {

@@ -150,6 +150,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| rehearsal.control.to_string(),
     },
     Key {
+        name: "require_proof",
+        flag: Some(|flags, text| set(flags, "require_proof", text)),
+        variable: Some("REHEARSA_REQUIRE_PROOF"),
+        label: "rehearsa.require-proof",
+        written: ["restored", "none", "healthy", "'complete'", "'data-proven'", "'restored'"],
+        heard: ["Restored", "None", "Healthy", "Complete", "DataProven", "Restored", "None"],
+        shown: |rehearsal| text(rehearsal.require_proof),
+    },
+    Key {
         name: "verify_content",
         flag: Some(|flags, text| set(flags, "verify_content", text)),
         variable: Some("REHEARSA_VERIFY_CONTENT"),

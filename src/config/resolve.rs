@@ -82,6 +82,8 @@ pub struct Flags {
     pub reports: BTreeMap<Form, PathBuf>,
     /// `--report-dir`.
     pub report_dir: Option<PathBuf>,
+    /// `--report-mode`.
+    pub report_mode: Option<String>,
     /// `--junit-flavor`.
     pub junit_flavor: JunitFlavor,
     /// `--tap-version`.
@@ -176,6 +178,7 @@ impl Settings {
             max_age: layers.value(|set| &set.max_age).map(|time| time.0).filter(|time| !time.is_zero()),
             max_rto: layers.value(|set| &set.max_rto).map(|time| time.0).filter(|time| !time.is_zero()),
             control: layers.value(|set| &set.control).copied().unwrap_or(defaults.control),
+            require_proof: layers.value(|set| &set.require_proof).and_then(|required| required.0),
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
             source: source.map(|spec| layers.complete(spec)),
             strategies: layers.rules(|set| &set.strategies),
@@ -319,6 +322,16 @@ impl RawValue<'_> {
         duration::parse_positive(&self.origin, self.text)
     }
 
+    /// The permissions of a file in octal digits: `640`, `0644`.
+    fn permissions(&self) -> Result<u32, ConfigError> {
+        let digits = self.text.trim();
+        let mode =
+            u32::from_str_radix(digits, 8).ok().filter(|mode| digits.len() <= 4 && (0o400..=0o777).contains(mode));
+        mode.ok_or_else(|| {
+            ConfigError::value(&self.origin, self.text, "the permissions of a file in octal digits, as in 600 or 0644")
+        })
+    }
+
     /// A number of `least` or more.
     fn count_from<N: FromStr + PartialOrd + Display>(&self, least: N) -> Result<N, ConfigError> {
         match self.text.trim().parse() {
@@ -435,7 +448,9 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
         });
     }
     let Flags { junit_flavor, tap_version, ci, .. } = *flags;
-    Ok(ReportTargets { files, dir, junit_flavor, tap_version, ci: ci.resolve(env) })
+    let mode = given("--report-mode", flags.report_mode.as_deref(), env).map(|raw| raw.permissions()).transpose()?;
+    let ci_asked = ci != CiChoice::Auto;
+    Ok(ReportTargets { files, dir, mode, junit_flavor, tap_version, ci: ci.resolve(env), ci_asked })
 }
 
 #[cfg(test)]

@@ -109,12 +109,16 @@ pub struct ReportTargets {
     pub files: Vec<(Form, PathBuf)>,
     /// The folder for all reports, created if it does not exist.
     pub dir: Option<PathBuf>,
+    /// The permissions of the files; `None`: only the user reads what quotes logs.
+    pub mode: Option<u32>,
     /// The dialect of JUnit XML.
     pub junit_flavor: JunitFlavor,
     /// The version of TAP.
     pub tap_version: TapVersion,
     /// The CI system to write output for.
     pub ci: Option<Ci>,
+    /// The user named the CI system; else the environment shows it.
+    pub ci_asked: bool,
 }
 
 impl ReportTargets {

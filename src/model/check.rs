@@ -117,3 +117,80 @@ impl Proof {
         }
     }
 }
+
+/// A level of evidence. Each level includes the ones before it; a service without a healthcheck reaches data-proven
+/// without being healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceLevel {
+    /// Data of a backup was restored into the sandbox.
+    Restored,
+    /// The restored data was compared with the backup, and nothing differs.
+    Complete,
+    /// The service started on the restored data.
+    Booted,
+    /// The service's own healthcheck passed and went on passing.
+    Healthy,
+    /// A check of the user's asked the data, and the answer was right.
+    DataProven,
+}
+
+impl EvidenceLevel {
+    /// All levels, in order.
+    pub const ALL: [EvidenceLevel; 5] = [
+        EvidenceLevel::Restored,
+        EvidenceLevel::Complete,
+        EvidenceLevel::Booted,
+        EvidenceLevel::Healthy,
+        EvidenceLevel::DataProven,
+    ];
+
+    /// The levels that a user can require.
+    pub const REQUIRABLE: [EvidenceLevel; 4] =
+        [EvidenceLevel::Restored, EvidenceLevel::Complete, EvidenceLevel::Healthy, EvidenceLevel::DataProven];
+
+    /// The name in reports and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            EvidenceLevel::Restored => "restored",
+            EvidenceLevel::Complete => "complete",
+            EvidenceLevel::Booted => "booted",
+            EvidenceLevel::Healthy => "healthy",
+            EvidenceLevel::DataProven => "data-proven",
+        }
+    }
+}
+
+/// Where the data of a rehearsal came from, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DataOrigin {
+    /// No data came into the sandbox.
+    Nothing,
+    /// From the live service alone: no backup was read.
+    Live,
+    /// From a backup.
+    Backup,
+}
+
+impl DataOrigin {
+    pub const ALL: [DataOrigin; 3] = [DataOrigin::Nothing, DataOrigin::Live, DataOrigin::Backup];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataOrigin::Nothing => "nothing",
+            DataOrigin::Live => "live",
+            DataOrigin::Backup => "backup",
+        }
+    }
+
+    /// What a rehearsal without a backup has done, for people; `None`: it read a backup.
+    pub fn caveat(self) -> Option<&'static str> {
+        match self {
+            DataOrigin::Nothing => Some("started without data; nothing of a backup came into it"),
+            DataOrigin::Live => Some("started again from a live copy; no backup was read"),
+            DataOrigin::Backup => None,
+        }
+    }
+}

@@ -160,6 +160,11 @@ codes! {
     CheckNotDataSensitive "check/not-data-sensitive" Warning "the checks pass without the data",
         "The same service was booted on empty mounts, and the same checks passed. So they say nothing about the data.",
         "Add a check that only the data can pass: a query for a row, a page of a user, a file.";
+    ProofBelowRequired "proof/below-required" Failed "less was shown than is required",
+        "The service passed, but the rehearsal did not show what --require-proof demands: the data is not from a \
+         backup, it was not compared, or nothing asked the service or its data.",
+        "Rehearse a backup (--from), and give the service a healthcheck and checks of its data. Where a service cannot \
+         show more, require less of it.";
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or the file is no archive at all. \
          Everything after the damage is lost.",
@@ -312,6 +317,33 @@ codes! {
 }
 
 impl Code {
+    /// Whether the same rehearsal would find the same again: another attempt is of no use.
+    pub fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Code::OrderCycle
+                | Code::ProofBelowRequired
+                | Code::SourceCorrupt
+                | Code::SourceOtherFormat
+                | Code::SourceLockedOut
+                | Code::SourceToolMissing
+                | Code::SourceNoSnapshot
+                | Code::SourceSeveral
+                | Code::SourceStale
+                | Code::RestoreMountMissing
+                | Code::RestoreEmpty
+                | Code::RestoreAmbiguous
+                | Code::RestoreUnsafeEntry
+                | Code::RestoreTooLarge
+                // Nothing may boot in a sandbox that is not isolated.
+                | Code::SandboxNotIsolated
+                | Code::SandboxWithheld
+                | Code::ConfigImageUnavailable
+                | Code::ConfigMissingFile
+                | Code::ConfigMountType
+        )
+    }
+
     /// Finds a code by its name; `None`: there is no such code.
     pub fn parse(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str() == name)

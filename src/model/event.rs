@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::check::{CheckSummary, Proof};
+use super::check::{CheckSummary, EvidenceLevel, Proof};
 use super::diagnosis::Diagnosis;
 use super::location::Location;
 use super::mount::Strategy;
@@ -97,6 +97,13 @@ pub enum Fact {
         case: ServiceName,
         /// Why the case was skipped, for people.
         reason: String,
+    },
+    /// Checks of the user's passed in the second boot without the data, too (`--control`), so they are no proof.
+    PassedWithoutData {
+        /// The case that was booted once more.
+        case: ServiceName,
+        /// Names of the checks.
+        checks: Vec<String>,
     },
     /// The service passed all its checks.
     CaseProven {
@@ -193,6 +200,9 @@ pub struct CaseInfo {
     pub ignored: Option<String>,
     /// The line of a file that declares the service, if known.
     pub declared: Option<Location>,
+    /// The evidence that the rehearsal must give; `None`: whatever it gives is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<EvidenceLevel>,
 }
 
 /// A setting of the service that differs in the sandbox.

@@ -1,55 +1,20 @@
 //! Evidence: what a green rehearsal has shown, level by level, and by what. A fold over the events, as the verdict is.
 //!
 //! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that
-//! succeeded and the warnings that contradict it.
+//! succeeded and the warnings that contradict it. A live copy is no backup: it is never restored nor complete.
+//! [`below_required`] judges by the ladder: a level includes the ones before it.
 
-use super::check::{CheckSummary, Proof};
-use super::diagnosis::Code;
+use super::case_record::{CaseRecord, StepRecord, Verdict};
+pub use super::check::EvidenceLevel;
+use super::check::{CheckSummary, DataOrigin, Proof};
+use super::diagnosis::{Code, Diagnosis};
 use super::event::{Against, Amount, Step, StepResult};
 use super::mount::Strategy;
-use super::outcome::{CaseRecord, StepRecord, Verdict};
 use super::pluralize::pluralize;
 use super::units;
 
 /// Number of checks that are named; more are counted.
 const NAMED: usize = 5;
-
-/// A level of evidence; later levels show more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EvidenceLevel {
-    /// Data was restored into the sandbox.
-    Restored,
-    /// The restored data was compared with the expected data, and nothing differs.
-    Complete,
-    /// The service started on the restored data.
-    Booted,
-    /// The service's own healthcheck passed and went on passing.
-    Healthy,
-    /// A check of the user's asked the data, and the answer was right.
-    DataProven,
-}
-
-impl EvidenceLevel {
-    /// All levels, in order.
-    pub const ALL: [EvidenceLevel; 5] = [
-        EvidenceLevel::Restored,
-        EvidenceLevel::Complete,
-        EvidenceLevel::Booted,
-        EvidenceLevel::Healthy,
-        EvidenceLevel::DataProven,
-    ];
-
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            EvidenceLevel::Restored => "restored",
-            EvidenceLevel::Complete => "complete",
-            EvidenceLevel::Booted => "booted",
-            EvidenceLevel::Healthy => "healthy",
-            EvidenceLevel::DataProven => "data-proven",
-        }
-    }
-}
 
 /// The evidence for one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +48,52 @@ pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
 pub fn raised_by(case: &CaseRecord) -> Option<&'static str> {
     let proof = case.proof?;
     let has_mounts = case.steps.iter().any(|record| matches!(record.step, Step::Restore { .. }));
-    if has_mounts && case.verdict() == Verdict::Passed && !judge_restored(case).0 {
-        return Some("a backup that holds something for its mounts");
+    let passed = case.verdict() == Verdict::Passed;
+    match case.data_origin() {
+        DataOrigin::Live if passed => Some("a backup instead of the live copy: --from SOURCE, as in --from tar:FILE"),
+        DataOrigin::Nothing if passed && has_mounts && case.info.source == "live" => {
+            Some("a backup that holds something for its mounts: --from SOURCE, as in --from tar:FILE")
+        }
+        _ if has_mounts && passed && !judge_restored(case).0 => Some("a backup that holds something for its mounts"),
+        _ => proof.raised_by(),
     }
-    proof.raised_by()
+}
+
+/// The diagnosis of a case that passed and has shown less than its settings require; `None`: it has shown enough.
+pub fn below_required(case: &CaseRecord) -> Option<Diagnosis> {
+    let required = case.info.required?;
+    let evidence = evidence(case);
+    let is_missing = |one: &&Evidence| {
+        let instead = required > EvidenceLevel::Booted
+            && one.level == EvidenceLevel::Healthy
+            && (required == EvidenceLevel::DataProven || is_shown(&evidence, EvidenceLevel::DataProven));
+        one.level <= required && !one.shown && !instead
+    };
+    let missing = evidence.iter().find(is_missing)?;
+    let (name, level) = (&case.info.name, missing.level.name());
+    let message = format!(
+        "{name} passed, but less was shown than --require-proof {} demands: not shown to be {level}: {}",
+        required.name(),
+        missing.by
+    );
+    let remedy = match missing.level {
+        EvidenceLevel::Restored => "Rehearse a backup that holds the data of this service: --from SOURCE.",
+        EvidenceLevel::Complete => {
+            "Give the data as an archive or a folder that is copied, so that each entry can be compared."
+        }
+        EvidenceLevel::Booted | EvidenceLevel::Healthy => {
+            "Give the service a healthcheck, in its image or its compose file, or a check that asks its data."
+        }
+        EvidenceLevel::DataProven => {
+            "Add a check that only the data can pass: a query for a row, a page of a user, a file."
+        }
+    };
+    let remedy = Some(format!("{remedy} If the service cannot show more, require less of it."));
+    Some(Diagnosis { remedy, log_tail: case.log_tail.clone(), ..Diagnosis::new(Code::ProofBelowRequired, message) })
+}
+
+fn is_shown(evidence: &[Evidence], level: EvidenceLevel) -> bool {
+    evidence.iter().any(|one| one.level == level && one.shown)
 }
 
 /// The steps that succeeded, with amount and note.
@@ -142,6 +149,14 @@ fn judge_restored(case: &CaseRecord) -> (bool, String) {
         return (true, format!("{dump} of {} was loaded{note}", sources.join(" and ")));
     }
     let shown_there = format!("{} used in place", pluralize(in_place, "mount"));
+    if case.data_origin() == DataOrigin::Live && !is_warned(case, Code::DataNothingRestored) {
+        let copied = match (amount.files, in_place) {
+            (0, _) => shown_there,
+            (_, 0) => units::amount(amount),
+            _ => format!("{}, {shown_there}", units::amount(amount)),
+        };
+        return (false, format!("a copy of the live service ({copied}); no backup was read"));
+    }
     match (amount.files, in_place) {
         _ if !any => (false, "there is no mount to restore".to_owned()),
         _ if is_warned(case, Code::DataNothingRestored) => (false, "no file of its data was restored".to_owned()),
@@ -172,8 +187,15 @@ fn judge_complete(case: &CaseRecord) -> (bool, String) {
             }
         }
     }
+    if case.data_origin() == DataOrigin::Live && entries > 0 {
+        let compared = entry_count(entries);
+        return (false, format!("a live copy of {compared} was compared with the live mount, and no backup was read"));
+    }
     if !judge_restored(case).0 {
         return (false, "nothing was inspected".to_owned());
+    }
+    if let Some(dump) = loaded_dump(case).filter(|_| entries == 0) {
+        return (true, format!("the whole of {dump} was loaded without an error"));
     }
     if entries == 0 {
         let why = if case.restored().files == 0 {
@@ -183,16 +205,24 @@ fn judge_complete(case: &CaseRecord) -> (bool, String) {
         };
         return (false, why.to_owned());
     }
-    let mut by = format!(
-        "{} as in {}",
-        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
-        against.join(" and ")
-    );
+    let mut by = format!("{} as in {}", entry_count(entries), against.join(" and "));
     for note in notes {
         by.push_str("; ");
         by.push_str(note);
     }
     (true, by)
+}
+
+fn entry_count(entries: u64) -> String {
+    if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
+}
+
+/// The dump that was loaded into the service.
+fn loaded_dump(case: &CaseRecord) -> Option<&str> {
+    done_steps(case).find_map(|(record, ..)| match &record.step {
+        Step::Load { service, dump } if *service == case.info.name => Some(dump.as_str()),
+        _ => None,
+    })
 }
 
 fn judge_booted(case: &CaseRecord) -> (bool, String) {
@@ -242,6 +272,15 @@ fn judge_data_proven(case: &CaseRecord) -> (bool, String) {
             _ => None,
         })
         .collect();
+    // A check that passes without the data, too, is no proof of it.
+    let (blind, names): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| case.without_data.iter().any(|blind| blind == name));
+    if !blind.is_empty() && names.is_empty() {
+        return (false, format!("{} without the data, too", pass(&blind)));
+    }
+    if case.data_origin() == DataOrigin::Nothing {
+        return (false, "no data came into the sandbox that a check could ask".to_owned());
+    }
     if case.proof != Some(Proof::DataProven) {
         return (false, "no check asked its data".to_owned());
     }
@@ -258,6 +297,14 @@ fn judge_data_proven(case: &CaseRecord) -> (bool, String) {
         by.push_str(&format!("; booted once more without the data: {note}"));
     }
     (true, by)
+}
+
+/// `the check x passes`, `the checks x, y pass`.
+fn pass(checks: &[&str]) -> String {
+    match checks {
+        [one] => format!("the check {one} passes"),
+        several => format!("the checks {} pass", several.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ")),
+    }
 }
 
 #[cfg(test)]

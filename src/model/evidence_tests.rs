@@ -18,6 +18,17 @@ type Done<'a> = (Step, Option<Amount>, Option<&'a str>, Option<Compared>);
 
 /// The outcome of a rehearsal with these steps, each a second long and successful, and this proof.
 fn outcome_of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outcome {
+    run(steps, warned, proof, None, &[])
+}
+
+/// The same, with what the settings require, and the checks that passed without the data.
+fn run(
+    steps: Vec<Done<'_>>,
+    warned: Option<Code>,
+    proof: Proof,
+    required: Option<EvidenceLevel>,
+    blind: &[&str],
+) -> Outcome {
     let info = CaseInfo {
         name: case(),
         source: "tar:b.tar".to_owned(),
@@ -26,6 +37,7 @@ fn outcome_of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outco
         changes: Vec::new(),
         ignored: None,
         declared: None,
+        required,
     };
     let text = String::new;
     let mut facts = vec![
@@ -47,6 +59,10 @@ fn outcome_of(steps: Vec<Done<'_>>, warned: Option<Code>, proof: Proof) -> Outco
         facts.push(Fact::StepFinished { id, result });
     }
     facts.extend(warned.map(|code| Fact::Warned { cases: vec![case()], diagnosis: Diagnosis::new(code, "why") }));
+    if !blind.is_empty() {
+        let checks = blind.iter().map(|&check| check.to_owned()).collect();
+        facts.push(Fact::PassedWithoutData { case: case(), checks });
+    }
     facts.push(Fact::CaseProven { case: case(), proof, log_tail: Vec::new() });
     let mut outcome = Outcome::new();
     for (second, fact) in (0..).zip(facts) {
@@ -121,7 +137,7 @@ fn what_was_not_shown_says_why() {
         ("complete", "nothing was inspected"),
         ("booted", "no start was recorded"),
         ("healthy", "it has no healthcheck; it listened on 80, 443"),
-        ("data-proven", "no check asked its data"),
+        ("data-proven", "no data came into the sandbox that a check could ask"),
     ];
     assert_eq!(
         shown_evidence(&outcome),
@@ -166,6 +182,135 @@ fn what_lies_elsewhere_is_shown_and_not_compared() {
     assert_eq!(shown_evidence(&outcome)[0], ("restored", true, by.to_owned()));
     assert_eq!(shown_evidence(&outcome)[1].2, "no comparison with the expected data was recorded");
     assert_eq!(shown_evidence(&outcome)[4].2, "checks of the user's", "an older record does not name them");
+}
+
+fn live() -> Step {
+    Step::Restore { mount: "volume v".to_owned(), strategy: Strategy::Copy, source: "live".to_owned() }
+}
+
+#[test]
+fn a_live_copy_is_no_backup() {
+    let verify = Step::Verify { mount: "volume v".to_owned() };
+    let compared = Some(Compared { entries: 420, against: Against::Live });
+    let steps = vec![
+        (live(), BROUGHT, None, None),
+        (verify, None, None, compared),
+        (Step::Boot { service: case() }, None, None, None),
+        (check(CheckSummary::Health), None, None, None),
+    ];
+    let outcome = outcome_of(steps, None, Proof::Healthy);
+    let shown = shown_evidence(&outcome);
+    assert_eq!(
+        (&shown[0].2, &shown[1].2),
+        (
+            &"a copy of the live service (412 files, 38 MB); no backup was read".to_owned(),
+            &"a live copy of 420 entries was compared with the live mount, and no backup was read".to_owned()
+        )
+    );
+    assert_eq!(shown.iter().map(|(_, shown, _)| *shown).collect::<Vec<_>>(), [false, false, true, true, false]);
+    let case = &outcome.cases[0];
+    assert_eq!((case.data_origin(), outcome.counts().without_backup), (DataOrigin::Live, 1));
+    assert!(raised_by(case).is_some_and(|more| more.contains("--from")), "the first hint");
+}
+
+#[test]
+fn a_backup_for_one_mount_is_a_backup_and_a_live_copy_for_the_others_does_not_hide_it() {
+    let steps = vec![(live(), BROUGHT, None, None), (restore(Strategy::Copy), BROUGHT, None, None)];
+    let outcome = outcome_of(steps, None, Proof::Running);
+    assert_eq!((outcome.cases[0].data_origin(), outcome.counts().without_backup), (DataOrigin::Backup, 0));
+    assert!(shown_evidence(&outcome)[0].1);
+}
+
+#[test]
+fn no_check_proves_data_that_did_not_come() {
+    let empty = || (restore(Strategy::Empty), None, None, None);
+    let own = || (own("anything", true), None, None, None);
+    let config = (restore(Strategy::Readonly), None, None, None);
+    for (steps, warned, proof) in [
+        (vec![empty(), own()], None, Proof::Running),
+        (vec![empty(), (check(CheckSummary::Health), None, None, None), own()], None, Proof::Healthy),
+        (vec![own()], None, Proof::Running),
+        // A configuration that it only reads is not its data.
+        (vec![config, empty(), own()], Some(Code::DataNothingRestored), Proof::Running),
+    ] {
+        let outcome = outcome_of(steps, warned, Proof::DataProven);
+        let case = &outcome.cases[0];
+        assert_eq!(
+            (case.proof, case.data_origin(), case.verdict()),
+            (Some(proof), DataOrigin::Nothing, Verdict::Passed)
+        );
+        assert!(!shown_evidence(&outcome)[4].1);
+    }
+    // The data of the database that it depends on has come.
+    let other = vec![(restore(Strategy::Copy), BROUGHT, None, None), own()];
+    let outcome = outcome_of(other, Some(Code::DataNothingRestored), Proof::DataProven);
+    assert_eq!(outcome.cases[0].proof, Some(Proof::DataProven));
+}
+
+#[test]
+fn a_check_that_passes_without_the_data_is_no_proof() {
+    let steps = || {
+        vec![
+            (restore(Strategy::Copy), BROUGHT, None, None),
+            (check(CheckSummary::Tcp { ports: vec![80] }), None, None, None),
+            (own("the note", true), None, None, None),
+            (own("anything", true), None, None, None),
+        ]
+    };
+    let outcome = run(steps(), None, Proof::DataProven, None, &["anything"]);
+    assert_eq!(outcome.cases[0].proof, Some(Proof::DataProven));
+    assert_eq!(shown_evidence(&outcome)[4].2, "the check the note");
+    let outcome = run(steps(), None, Proof::DataProven, None, &["anything", "the note"]);
+    assert_eq!(outcome.cases[0].proof, Some(Proof::Listening));
+    let words = "the checks the note, anything pass without the data, too";
+    assert_eq!(shown_evidence(&outcome)[4], ("data-proven", false, words.to_owned()));
+}
+
+#[test]
+fn what_stays_below_the_required_level_fails() {
+    use EvidenceLevel::{Complete, DataProven, Healthy, Restored};
+    let archive = Some(Compared { entries: 420, against: Against::Archive });
+    let copied = || vec![(restore(Strategy::Copy), BROUGHT, None, None)];
+    let compared = || {
+        let mut steps = copied();
+        steps.push((Step::Verify { mount: "volume v".to_owned() }, None, None, archive));
+        steps.push((Step::Boot { service: case() }, None, None, None));
+        steps
+    };
+    let with = |mut steps: Vec<Done<'static>>, more: Step| {
+        steps.push((more, None, None, None));
+        steps
+    };
+    let healthy = || with(compared(), check(CheckSummary::Health));
+    let asked = || with(compared(), own("the note", true));
+    let load = Step::Load { service: case(), dump: "all.sql".to_owned() };
+    let loaded = || with(with(copied(), load.clone()), Step::Boot { service: case() });
+    let cloned = || vec![(live(), BROUGHT, None, None)];
+    for (steps, proof, required, enough) in [
+        (cloned(), Proof::Running, Restored, false),
+        (copied(), Proof::Running, Restored, true),
+        (copied(), Proof::Running, Complete, false),
+        (compared(), Proof::Running, Complete, true),
+        (loaded(), Proof::Running, Complete, true),
+        (compared(), Proof::Running, Healthy, false),
+        (healthy(), Proof::Healthy, Healthy, true),
+        (healthy(), Proof::Healthy, DataProven, false),
+        // A service without a healthcheck whose data was asked.
+        (asked(), Proof::DataProven, Healthy, true),
+        (asked(), Proof::DataProven, DataProven, true),
+        (with(copied(), own("the note", true)), Proof::DataProven, DataProven, false),
+    ] {
+        let outcome = run(steps.clone(), None, proof, Some(required), &[]);
+        let case = &outcome.cases[0];
+        let expected = if enough { Verdict::Passed } else { Verdict::Failed };
+        assert_eq!(case.verdict(), expected, "{required:?} of {steps:?}: {:?}", case.diagnoses);
+        if let Some(diagnosis) = case.diagnosis() {
+            assert_eq!(diagnosis.code, Code::ProofBelowRequired);
+            let asked = format!("--require-proof {}", required.name());
+            assert!(diagnosis.message.contains(&asked) && diagnosis.remedy.is_some(), "{diagnosis}");
+        }
+        assert_eq!(run(steps, None, proof, None, &[]).cases[0].verdict(), Verdict::Passed, "nothing is required");
+    }
 }
 
 #[test]

@@ -5,212 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::check::Proof;
-use super::diagnosis::{Code, Diagnosis, Severity};
-use super::event::{Amount, CaseInfo, Event, Fact, NoTests, Step, StepResult};
+pub use super::case_record::{Attempt, CaseRecord, StepRecord, Verdict};
+
+use super::case_record::seconds_between;
+use super::check::DataOrigin;
+use super::diagnosis::{Code, Diagnosis};
+use super::event::{Event, Fact, NoTests, StepResult};
+use super::evidence;
 use super::partition::Partition;
 use super::service::ServiceName;
-
-/// The verdict on a rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The service ran on the restored data.
-    Passed,
-    /// The rehearsal was not asked for, or the service cannot be rehearsed; there is a reason.
-    Skipped,
-    /// The rehearsal could not find out whether the data is usable.
-    Errored,
-    /// The service does not come back from this data.
-    Failed,
-}
-
-impl Verdict {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Passed => "passed",
-            Verdict::Skipped => "skipped",
-            Verdict::Errored => "errored",
-            Verdict::Failed => "failed",
-        }
-    }
-}
-
-/// The record of a step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StepRecord {
-    /// Number of the step, unique in the run.
-    pub id: u64,
-    pub step: Step,
-    /// Start of the step.
-    pub started: Timestamp,
-    /// End of the step; `None` while it runs.
-    pub finished: Option<Timestamp>,
-    /// Result of the step; `None` while it runs.
-    pub result: Option<StepResult>,
-}
-
-impl StepRecord {
-    /// Seconds that the step took; 0 while it runs.
-    pub fn seconds(&self) -> f64 {
-        self.finished.map_or(0.0, |end| seconds_between(self.started, end))
-    }
-}
-
-/// The record of a case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CaseRecord {
-    /// What is known of the case before it runs.
-    pub info: CaseInfo,
-    /// Start of the case; `None` before it.
-    pub started: Option<Timestamp>,
-    /// End of the case; `None` before it.
-    pub finished: Option<Timestamp>,
-    /// Steps in order of their start. A step of a whole stack is in each of its cases.
-    pub steps: Vec<StepRecord>,
-    /// Diagnoses that decided against the case, in order.
-    pub diagnoses: Vec<Diagnosis>,
-    /// Warnings, in order.
-    pub warnings: Vec<Diagnosis>,
-    /// Why the case was skipped; `None`: it was not.
-    pub skipped: Option<String>,
-    /// The proof; `None` until all checks have passed.
-    pub proof: Option<Proof>,
-    /// The service's last log lines, masked.
-    pub log_tail: Vec<String>,
-    /// Earlier attempts, in order; none of them was green.
-    pub earlier: Vec<Attempt>,
-    /// Start of this attempt; the start of the case when there was no earlier attempt.
-    pub attempt_started: Option<Timestamp>,
-}
-
-/// An attempt that was not green and was followed by another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Attempt {
-    /// Start of the attempt; `None`: it never started.
-    pub started: Option<Timestamp>,
-    /// End of the attempt.
-    pub finished: Timestamp,
-    pub steps: Vec<StepRecord>,
-    /// Diagnoses that decided against the attempt, in order.
-    pub diagnoses: Vec<Diagnosis>,
-    /// The service's last log lines, masked.
-    pub log_tail: Vec<String>,
-}
-
-impl Attempt {
-    /// The verdict on the attempt: [`Verdict::Failed`] or [`Verdict::Errored`].
-    pub fn verdict(&self) -> Verdict {
-        judge(&self.diagnoses).unwrap_or(Verdict::Errored)
-    }
-
-    /// The diagnosis to show: the first that decided the verdict.
-    pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        deciding(&self.diagnoses)
-    }
-
-    /// Seconds that the attempt took.
-    pub fn seconds(&self) -> f64 {
-        self.started.map_or(0.0, |start| seconds_between(start, self.finished))
-    }
-}
-
-/// The verdict that follows from diagnoses; `None` when there are none. Failed wins over errored: known damage stays,
-/// whatever else could not be found out.
-fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
-    let failed = diagnoses.iter().any(|d| d.severity() == Severity::Failed);
-    match diagnoses {
-        [] => None,
-        _ if failed => Some(Verdict::Failed),
-        _ => Some(Verdict::Errored),
-    }
-}
-
-/// The first diagnosis that decided the verdict.
-fn deciding(diagnoses: &[Diagnosis]) -> Option<&Diagnosis> {
-    diagnoses.iter().find(|d| d.severity() == Severity::Failed).or_else(|| diagnoses.first())
-}
-
-impl CaseRecord {
-    fn new(info: CaseInfo) -> Self {
-        Self {
-            skipped: info.ignored.clone(),
-            info,
-            started: None,
-            finished: None,
-            steps: Vec::new(),
-            diagnoses: Vec::new(),
-            warnings: Vec::new(),
-            proof: None,
-            log_tail: Vec::new(),
-            earlier: Vec::new(),
-            attempt_started: None,
-        }
-    }
-
-    /// The verdict on the case. A case is green only with a proof and without a diagnosis; a case without any fact is
-    /// an error, never a pass.
-    pub fn verdict(&self) -> Verdict {
-        if let Some(verdict) = judge(&self.diagnoses) {
-            verdict
-        } else if self.skipped.is_some() {
-            Verdict::Skipped
-        } else if self.proof.is_some() {
-            Verdict::Passed
-        } else {
-            Verdict::Errored
-        }
-    }
-
-    /// The case was to run and never started: the run was interrupted, or enough cases had failed. A service that is
-    /// skipped by its own label or because it cannot be rehearsed does not count: it will be skipped the next time,
-    /// too.
-    pub fn not_started(&self) -> bool {
-        self.skipped.is_some() && self.info.ignored.is_none()
-    }
-
-    /// The diagnosis to show: the first that decided the verdict.
-    pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        deciding(&self.diagnoses)
-    }
-
-    /// The case is green now and was not green at an earlier attempt.
-    pub fn is_flaky(&self) -> bool {
-        !self.earlier.is_empty() && self.verdict() == Verdict::Passed
-    }
-
-    /// Closes the current attempt and opens the next one.
-    fn begin_again(&mut self, at: Timestamp) {
-        self.earlier.push(Attempt {
-            started: self.attempt_started.replace(at),
-            finished: at,
-            steps: std::mem::take(&mut self.steps),
-            diagnoses: std::mem::take(&mut self.diagnoses),
-            log_tail: std::mem::take(&mut self.log_tail),
-        });
-        self.proof = None;
-    }
-
-    /// Seconds from the start of the case to its end, all attempts together.
-    pub fn seconds(&self) -> f64 {
-        match (self.started, self.finished) {
-            (Some(start), Some(end)) => seconds_between(start, end),
-            _ => 0.0,
-        }
-    }
-
-    /// Files and bytes that were restored into the sandbox.
-    pub fn restored(&self) -> Amount {
-        self.steps
-            .iter()
-            .filter_map(|record| match &record.result {
-                Some(StepResult::Done { amount, .. }) => *amount,
-                _ => None,
-            })
-            .fold(Amount::default(), |sum, a| Amount { files: sum.files + a.files, bytes: sum.bytes + a.bytes })
-    }
-}
 
 /// The record of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -260,6 +63,8 @@ pub struct Counts {
     pub skipped: usize,
     /// Passed cases that were not green at an earlier attempt.
     pub flaky: usize,
+    /// Passed cases whose data came from no backup.
+    pub without_backup: usize,
 }
 
 impl Counts {
@@ -349,8 +154,14 @@ impl Outcome {
             }
             Fact::CaseProven { case, proof, log_tail } => {
                 if let Some(record) = self.case_mut(case) {
-                    record.proof = Some(*proof);
+                    record.proof = Some(record.bear_out(*proof));
                     record.log_tail.clone_from(log_tail);
+                    record.diagnoses.extend(evidence::below_required(record));
+                }
+            }
+            Fact::PassedWithoutData { case, checks } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.without_data.clone_from(checks);
                 }
             }
             Fact::CaseFinished { case } => {
@@ -430,6 +241,7 @@ impl Outcome {
                 Verdict::Passed => {
                     counts.passed += 1;
                     counts.flaky += usize::from(case.is_flaky());
+                    counts.without_backup += usize::from(case.data_origin() != DataOrigin::Backup);
                 }
                 Verdict::Failed => counts.failed += 1,
                 Verdict::Errored => counts.errored += 1,
@@ -469,10 +281,6 @@ impl Outcome {
 /// Whether the end of the run stopped the case, and not the case's own result.
 pub fn is_cancelled(case: &CaseRecord) -> bool {
     case.diagnosis().is_some_and(|d| d.code == Code::RunCancelled)
-}
-
-fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
-    end.duration_since(start).as_secs_f64().max(0.0)
 }
 
 /// Exit codes of the process.

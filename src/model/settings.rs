@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::check::EvidenceLevel;
 use super::diagnosis::Diagnosis;
 use super::dump::LoadOptions;
 use super::mount::Strategy;
@@ -48,6 +49,8 @@ pub struct ServiceSettings {
     pub max_rto: Option<Duration>,
     /// The service is booted once more without the data, to see whether its checks notice.
     pub control: bool,
+    /// The evidence that the rehearsal must give; `None`: whatever it gives is enough.
+    pub require_proof: Option<EvidenceLevel>,
     /// How a database dump is loaded.
     pub load: LoadOptions,
     /// The content of every restored file is compared with the source's.
@@ -77,6 +80,7 @@ impl Default for ServiceSettings {
             max_age: None,
             max_rto: None,
             control: false,
+            require_proof: None,
             load: LoadOptions::default(),
             verify_content: false,
             checks: Vec::new(),

@@ -1,4 +1,5 @@
-//! A status badge as SVG: `restores 12/12 · 2026-11-22`, in the colour of the run's verdict.
+//! A status badge as SVG: `restores 12/12 · 2026-11-22`, in the colour of the run's verdict. A run that read no backup
+//! is `live 12/12` and blue.
 //!
 //! The badge shows how many of the rehearsals passed, and the date, since an old success says little. The earlier
 //! badge is removed when the run begins, and the new one is written at the end: after a killed run there is none,
@@ -8,6 +9,7 @@ use std::io;
 
 use super::Reporter;
 use super::target::AtomicFile;
+use super::wording;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{ExitCode, Outcome};
 
@@ -23,6 +25,7 @@ const GREEN: &str = "#2e7d32";
 const RED: &str = "#c62828";
 const AMBER: &str = "#a84f00";
 const GREY: &str = "#616161";
+const BLUE: &str = "#1b5fb8";
 const DARK: &str = "#444444";
 
 /// Writes the badge.
@@ -66,6 +69,7 @@ fn message(outcome: &Outcome) -> Message {
     let color = match outcome.exit_code() {
         _ if counts.failed > 0 => RED,
         ExitCode::Passed | ExitCode::NothingSelected if asked == 0 => GREY,
+        ExitCode::Passed if counts.without_backup > 0 => BLUE,
         ExitCode::Passed => GREEN,
         ExitCode::Failed => RED,
         _ => AMBER,
@@ -89,7 +93,16 @@ fn message(outcome: &Outcome) -> Message {
     if outcome.filtered_out > 0 || outcome.partition.is_some() {
         spoken.push_str(", of a part of the services");
     }
-    Message { text: format!("{}/{asked} · {date}", counts.passed), spoken, color }
+    if let Some(caveat) = wording::run_caveat(outcome) {
+        spoken.push_str(&format!(". {caveat}"));
+    }
+    let passed = format!("{}/{asked}", counts.passed);
+    let text = match (counts.without_backup, counts.passed) {
+        (0, _) => format!("{passed} · {date}"),
+        (without, passing) if without == passing => format!("live {passed} · {date}"),
+        (without, _) => format!("{passed}, {without} live · {date}"),
+    };
+    Message { text, spoken, color }
 }
 
 fn svg(outcome: &Outcome) -> String {
@@ -130,6 +143,9 @@ fn width(text: &str) -> usize {
         'o' => 61,
         'n' => 63,
         ' ' => 35,
+        'l' | 'i' => 27,
+        'v' => 59,
+        ',' => 36,
         '·' => 36,
         _ => 65,
     };

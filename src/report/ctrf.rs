@@ -267,6 +267,9 @@ fn extra(case: &CaseRecord, ended: bool) -> Map<String, Value> {
     if let Some(proof) = case.proof {
         set("proof", proof.name().into());
     }
+    if let Some(caveat) = wording::caveat(case) {
+        set("caveat", caveat.into());
+    }
     if let Some(more) = evidence::raised_by(case) {
         set("raisedBy", more.into());
     }

@@ -1,7 +1,7 @@
 //! The only consumer of events: orders them, folds them into the outcome and passes each to all reporters.
 //!
-//! Only [`Outcome`] judges. A reporter that fails or panics is dropped with one warning and noted in
-//! [`Outcome::lost_reports`].
+//! Only [`Outcome`] judges. A reporter that fails or panics is dropped with one warning. If the user asked for its
+//! report, it is noted in [`Outcome::lost_reports`].
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,8 +132,12 @@ impl EventLoop {
                 Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
             };
             let lost_report = format!("{}: {problem}", reporter.name());
-            tracing::warn!("lost a report, the run goes on without it: {lost_report}");
-            lost.push(lost_report);
+            if reporter.is_asked_for() {
+                tracing::warn!("lost a report, the run goes on without it: {lost_report}");
+                lost.push(lost_report);
+            } else {
+                tracing::warn!("{lost_report}; nobody asked for it, so the run's result stays as it is");
+            }
             false
         });
         self.outcome.lost_reports.append(&mut lost);
@@ -158,11 +162,16 @@ mod tests {
     struct Probe {
         seen: Arc<Mutex<Vec<Event>>>,
         breaks: Option<fn() -> io::Result<()>>,
+        asked_for: bool,
     }
 
     impl Reporter for Probe {
         fn name(&self) -> &str {
             "probe"
+        }
+
+        fn is_asked_for(&self) -> bool {
+            self.asked_for
         }
 
         fn event(&mut self, event: &Event, _: &Outcome) -> io::Result<()> {
@@ -181,7 +190,7 @@ mod tests {
 
     fn probe(breaks: Option<fn() -> io::Result<()>>) -> (Box<dyn Reporter>, Seen) {
         let seen = Seen::default();
-        (Box::new(Probe { seen: Arc::clone(&seen), breaks }), seen)
+        (Box::new(Probe { seen: Arc::clone(&seen), breaks, asked_for: true }), seen)
     }
 
     fn clock() -> Timestamp {
@@ -217,6 +226,17 @@ mod tests {
         assert_eq!(seen_failing.lock().expect("unpoisoned").len(), 3);
         assert_eq!(seen_panicking.lock().expect("unpoisoned").len(), 3);
         assert_eq!(seen_steady.lock().expect("unpoisoned").len(), events.len());
+    }
+
+    #[test]
+    fn a_report_that_nobody_asked_for_may_be_lost() {
+        let seen = Seen::default();
+        let breaks: Option<fn() -> io::Result<()>> = Some(|| Err(io::Error::other("no such folder")));
+        let unasked = Box::new(Probe { seen: Arc::clone(&seen), breaks, asked_for: false });
+        let (sink, dispatcher) = Dispatcher::start(vec![unasked], clock);
+        sample::one_passed().into_iter().for_each(|event| sink.send(event.fact));
+        let outcome = dispatcher.finish();
+        assert_eq!((outcome.exit_code(), seen.lock().expect("unpoisoned").len()), (ExitCode::Passed, 3));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use indicatif::ProgressDrawTarget;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+use super::target::has_no_reader;
 use super::wording::{self, StepWords};
 use super::{Reporter, text, units};
-use crate::model::diagnosis::Diagnosis;
+use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
@@ -56,7 +57,7 @@ struct Running {
 impl HumanReporter {
     /// Writes to standard error.
     pub fn on_stderr(style: HumanStyle) -> Self {
-        Self::new(Box::new(io::stderr()), style, ProgressDrawTarget::stderr())
+        Self::new(Box::new(io::stderr()), style, bars::on_stderr())
     }
 
     /// Writes to `out`; bars, if the style has them, are drawn on `target`, which should be the same place.
@@ -81,7 +82,7 @@ impl HumanReporter {
         let written = self.bars.aside(|| out.write_all(text.as_bytes()).and_then(|()| out.flush()));
         match written {
             // `rehearsa test 2>&1 | head`: the reader has gone, which is no error.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if has_no_reader(&error) => {
                 self.deaf = true;
                 Ok(())
             }
@@ -163,7 +164,8 @@ impl HumanReporter {
             Verdict::Skipped => lines.push(format!("{prefix}{headline}: {}", wording::skip_reason(case))),
             Verdict::Passed => {
                 lines.extend(self.notable(case).into_iter().map(|line| format!("{prefix}{line}")));
-                lines.push(format!("{prefix}{headline} in {}", units::seconds(case.seconds())));
+                let caveat = wording::caveat(case).map_or_else(String::new, |caveat| format!(", {caveat}"));
+                lines.push(format!("{prefix}{headline} in {}{caveat}", units::seconds(case.seconds())));
             }
             Verdict::Failed | Verdict::Errored => {
                 lines.push(format!("{prefix}{headline} in {}", units::seconds(case.seconds())));
@@ -231,7 +233,7 @@ impl HumanReporter {
         }
         let lines = match outcome.cases.as_slice() {
             [] => vec![format!("Nothing was selected{}", filtered_out(outcome))],
-            [case] => self.single_result(case),
+            [case] if !has_missing_part(outcome) => self.single_result(case),
             _ => self.overall_result(outcome),
         };
         self.say(&lines)
@@ -242,7 +244,8 @@ impl HumanReporter {
         let mut lines = if verdict == Verdict::Passed { self.notable(case) } else { Vec::new() };
         lines.push(String::new());
         let headline = self.style.paint(table::tone(verdict), wording::headline(verdict));
-        lines.push(format!("Restore Simulation: {headline}"));
+        let caveat = wording::caveat(case).map_or_else(String::new, |caveat| format!(", {caveat}"));
+        lines.push(format!("Restore Simulation: {headline}{caveat}"));
         match verdict {
             Verdict::Skipped => lines.push(format!("Reason: {}", wording::skip_reason(case))),
             Verdict::Passed => {
@@ -270,10 +273,12 @@ impl HumanReporter {
                 wording::skip_reason(case)
             ));
         }
-        let Counts { passed, failed, errored, skipped, flaky } = outcome.counts();
+        let Counts { passed, failed, errored, skipped, flaky, .. } = outcome.counts();
         let counts = format!("{passed} passed, {failed} failed, {errored} errored, {skipped} skipped");
         let flaky = if flaky > 0 { format!(" ({flaky} of the passed only at a later attempt)") } else { String::new() };
-        lines.push(format!("Restore Simulation: {counts}{flaky}{}", filtered_out(outcome)));
+        let missing = if has_missing_part(outcome) { ", and a part of the run is missing" } else { "" };
+        lines.push(format!("Restore Simulation: {counts}{missing}{flaky}{}", filtered_out(outcome)));
+        lines.extend(wording::run_caveat(outcome));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
         for (proof, more, cases) in wording::more_proof(outcome.cases.iter()) {
             let count = pluralize(cases.len(), "service");
@@ -302,6 +307,7 @@ impl Reporter for HumanReporter {
             Fact::CaseStarted { .. }
             | Fact::CaseAborted { .. }
             | Fact::CaseSkipped { .. }
+            | Fact::PassedWithoutData { .. }
             | Fact::CaseProven { .. } => Ok(()),
             Fact::StepStarted { id, cases, step } => {
                 self.step_started(*id, cases, step, event.at);
@@ -344,6 +350,11 @@ fn is_routine(step: &Step) -> bool {
         | Step::Check { .. }
         | Step::Control { .. } => false,
     }
+}
+
+/// Whether the record of a part is missing: what became of its services is not known.
+fn has_missing_part(outcome: &Outcome) -> bool {
+    outcome.left_behind.iter().any(|diagnosis| diagnosis.code == Code::RunPartMissing)
 }
 
 fn filtered_out(outcome: &Outcome) -> String {

@@ -13,6 +13,7 @@ use super::problem::{ProblemKind, RunProblem, run_problems};
 use super::snapshot_file::Render;
 use super::units;
 use super::wording::{self, Progress};
+use crate::model::diagnosis::Code;
 use crate::model::event::{CaseInfo, NoTests};
 use crate::model::outcome::{CaseRecord, ExitCode, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
@@ -103,7 +104,12 @@ fn more(left: usize, one: &str, many: &str) -> String {
 
 /// The result of the run, its counts, and what concerns no single case.
 fn head(outcome: &Outcome) -> String {
-    let mut text = format!("## {}\n\n{}\n", headline(outcome), counts(outcome));
+    let caveat = match outcome.exit_code() {
+        ExitCode::Passed if outcome.finished.is_some() => wording::run_caveat(outcome),
+        _ => None,
+    };
+    let caveat = caveat.map_or_else(String::new, |caveat| format!(". {caveat}"));
+    let mut text = format!("## {}{caveat}\n\n{}\n", headline(outcome), counts(outcome));
     let mut add = |line: String| {
         text.push_str("\n- ");
         text.push_str(&line);
@@ -162,6 +168,7 @@ fn headline(outcome: &Outcome) -> &'static str {
             "⚠️ Restore Simulation: nothing was selected"
         }
         ExitCode::Passed if outcome.cases.is_empty() => "Restore Simulation: nothing was selected",
+        ExitCode::Passed if outcome.counts().without_backup > 0 => "☑️ Restore Simulation: SUCCESS",
         ExitCode::Passed => "✅ Restore Simulation: SUCCESS",
         ExitCode::Failed => "❌ Restore Simulation: FAILED",
         ExitCode::Errored | ExitCode::Usage => "⚠️ Restore Simulation: ERROR",
@@ -182,6 +189,9 @@ fn counts(outcome: &Outcome) -> String {
         text.push_str(&format!(", {unfinished} not finished"));
     }
     text.push_str("**");
+    if outcome.left_behind.iter().any(|diagnosis| diagnosis.code == Code::RunPartMissing) {
+        text.push_str(", and a part of the run is missing");
+    }
     let mut aside = Vec::new();
     match outcome.cases.iter().filter(|case| case.is_flaky()).count() {
         0 => {}
@@ -203,7 +213,8 @@ fn row(case: &CaseRecord, outcome: &Outcome) -> String {
     let standing = Progress::of(case, outcome);
     let ended = matches!(standing, Progress::Ended(_)) && case.started.is_some();
     let told = |value: String| if ended { value } else { "-".to_owned() };
-    let proof = case.proof.filter(|_| standing == Progress::Ended(Verdict::Passed)).map_or("-", |proof| proof.name());
+    let proof = Some(standing).filter(|standing| *standing == Progress::Ended(Verdict::Passed));
+    let proof = proof.and_then(|_| wording::proof_name(case)).unwrap_or_else(|| "-".to_owned());
     format!(
         "| {} | {} | {proof} | {} | {} | {} |\n",
         code(&case.info.name.to_string()),

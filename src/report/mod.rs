@@ -44,6 +44,11 @@ pub trait Reporter: Send {
     /// What people call it: `JUnit report out/junit.xml`.
     fn name(&self) -> &str;
 
+    /// Whether the user asked for it. A report that nobody asked for may be lost: that changes no exit code.
+    fn is_asked_for(&self) -> bool {
+        true
+    }
+
     /// Takes one more event; `outcome` has it folded in already.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! once, and not after an hour of rehearsals.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,9 +17,11 @@ use super::markdown::Markdown;
 use super::prometheus::PrometheusReporter;
 use super::snapshot_file::SnapshotReport;
 use super::tap::TapReporter;
-use super::target::{AtomicFile, Stream};
+use super::target::{Access, AtomicFile, Stream};
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
+use crate::model::event::Event;
+use crate::model::outcome::Outcome;
 
 /// A report that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,15 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
+    /// Another run writes its reports there.
+    #[error(
+        "another run writes its reports into {} at this moment; give this run a folder of its own",
+        folder.display()
+    )]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A folder has its name.
     #[error("cannot write the {form} report {}: it is a folder; name a file in it", path.display())]
     IsFolder {
@@ -87,14 +98,15 @@ pub enum ReportError {
 }
 
 /// Opens the reports; the one that goes to `-` gets `stdout`. Reports of an earlier run at their places are removed,
-/// so that none of them is taken for this run's report if this run never writes one. Metrics stay, since they cover
-/// all runs.
+/// so that none of them is taken for this run's report if this run never writes one; so are the others that an
+/// earlier run wrote into the folder for all reports. Metrics stay, since they cover all runs. Until the reports are
+/// dropped, no other run writes into the folder.
 ///
 /// # Errors
 ///
 /// When two reports want the same place, or a place cannot be written.
 pub fn open(targets: &ReportTargets, stdout: Box<dyn Write + Send>) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
-    opened(targets, stdout, |whole| whole)
+    opened(targets, stdout, |whole| whole, Form::ALL.as_slice())
 }
 
 /// As [`open`], for a recorded run: snapshot files are written once, at the end.
@@ -106,25 +118,30 @@ pub fn open_for_recorded(
     targets: &ReportTargets,
     stdout: Box<dyn Write + Send>,
 ) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
-    opened(targets, stdout, AtomicFile::at_the_end)
+    // The record that the reports are made of may lie in the folder.
+    let earlier: Vec<Form> = Form::ALL.into_iter().filter(|form| *form != Form::Events).collect();
+    opened(targets, stdout, AtomicFile::at_the_end, &earlier)
 }
 
 fn opened(
     targets: &ReportTargets,
     stdout: Box<dyn Write + Send>,
     paced: fn(AtomicFile) -> AtomicFile,
+    earlier: &[Form],
 ) -> Result<Vec<Box<dyn Reporter>>, ReportError> {
     let wanted: Vec<(Form, &Path)> = targets.files.iter().map(|(form, path)| (*form, path.as_path())).collect();
     refuse_sharing(&wanted)?;
-    if let Some(dir) = &targets.dir {
-        fs::create_dir_all(dir).map_err(|source| ReportError::Folder { folder: dir.clone(), source })?;
-    }
+    let held = targets.dir.as_deref().map(hold).transpose()?;
     // All places are checked before the first one is changed.
     for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
         check_place(form.name(), path)?;
     }
+    for form in earlier {
+        remove_earlier(*form, targets)?;
+    }
     let mut stdout = Some(stdout);
     let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+    reporters.extend(held.map(|held| Box::new(held) as Box<dyn Reporter>));
     for (form, path) in wanted {
         let on_stdout = if is_stdout(path) { stdout.take() } else { None };
         let called = form.name();
@@ -134,6 +151,45 @@ fn opened(
         reporters.push(reporter(form, name, path, on_stdout, targets, paced).map_err(unwritable)?);
     }
     Ok(reporters)
+}
+
+/// Holds a folder for one run: no other run writes its reports there.
+struct HeldFolder {
+    /// The open folder with its lock; `None`: the file system has no locks.
+    _lock: Option<File>,
+}
+
+impl Reporter for HeldFolder {
+    fn name(&self) -> &str {
+        "folder of the reports"
+    }
+
+    fn event(&mut self, _: &Event, _: &Outcome) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Creates the folder if it does not exist, and holds it.
+fn hold(folder: &Path) -> Result<HeldFolder, ReportError> {
+    let broken = |source| ReportError::Folder { folder: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(broken)?;
+    let opened = File::open(folder).map_err(broken)?;
+    match opened.try_lock() {
+        Ok(()) => Ok(HeldFolder { _lock: Some(opened) }),
+        Err(TryLockError::WouldBlock) => Err(ReportError::FolderInUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(_)) => Ok(HeldFolder { _lock: None }),
+    }
+}
+
+/// Removes the report of an earlier run from the folder for all reports if this run does not write it there. Metrics
+/// stay.
+fn remove_earlier(form: Form, targets: &ReportTargets) -> Result<(), ReportError> {
+    let Some(path) = targets.dir.as_ref().map(|dir| dir.join(form.file())) else { return Ok(()) };
+    let is_written = targets.files.iter().any(|(_, file)| *file == path);
+    if form == Form::Prometheus || is_written || !path.is_file() {
+        return Ok(());
+    }
+    fs::remove_file(&path).map_err(|source| ReportError::Unwritable { form: form.name(), path, source })
 }
 
 /// For a run that never began: removes the reports of an earlier run at their places, and writes the reason to TAP,
@@ -154,8 +210,11 @@ pub fn never_began(
         out.flush()
     };
     for (_, path) in targets.files.iter().filter(|(form, _)| *form == Form::Tap) {
-        let written =
-            if is_stdout(path) { write(&mut stdout) } else { Stream::file(path).and_then(|mut file| write(&mut file)) };
+        let written = if is_stdout(path) {
+            write(&mut stdout)
+        } else {
+            Stream::file(path, access(Form::Tap, targets)).and_then(|mut file| write(&mut file))
+        };
         let unwritable = |source| ReportError::Unwritable { form: Form::Tap.name(), path: path.clone(), source };
         written.map_err(unwritable)?;
     }
@@ -173,8 +232,12 @@ fn reporter(
 ) -> io::Result<Box<dyn Reporter>> {
     // Streams grow during the run, so that a reader can follow them; the others are written as a whole.
     let stdout = Cell::new(stdout);
-    let stream = || stdout.take().map_or_else(|| Stream::file(path), Ok);
-    let whole = || stdout.take().map_or_else(|| AtomicFile::file(path), |out| Ok(AtomicFile::stream(out))).map(paced);
+    let access = access(form, targets);
+    let stream = || stdout.take().map_or_else(|| Stream::file(path, access), Ok);
+    let whole = || {
+        let opened = stdout.take().map_or_else(|| AtomicFile::file(path), |out| Ok(AtomicFile::stream(out)));
+        opened.map(|file| paced(file.readable_by(access)))
+    };
     Ok(match form {
         Form::Junit => Box::new(SnapshotReport::new(name, whole()?, Junit(targets.junit_flavor))),
         Form::Json => Box::new(SnapshotReport::new(name, whole()?, Json)),
@@ -187,10 +250,19 @@ fn reporter(
             // The metrics continue the earlier file, which stays until then.
             let earlier = (!is_stdout(path)).then(|| path.to_owned());
             let target = stdout.take().map_or_else(|| AtomicFile::keeping(path), |out| Ok(AtomicFile::stream(out)))?;
-            Box::new(PrometheusReporter::new(name, target, earlier))
+            Box::new(PrometheusReporter::new(name, target.readable_by(access), earlier))
         }
         Form::Badge => Box::new(BadgeReporter::new(name, whole()?)),
     })
+}
+
+/// Who may read a report. Other programs read metrics and badges, which quote nothing.
+fn access(form: Form, targets: &ReportTargets) -> Access {
+    match (targets.mode, form) {
+        (Some(mode), _) => Access::Mode(mode),
+        (None, Form::Prometheus | Form::Badge) => Access::Public,
+        (None, _) => Access::Private,
+    }
 }
 
 fn is_stdout(path: &Path) -> bool {
@@ -245,11 +317,51 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let dir = parent.path().join("a/reports");
         let targets = ReportTargets { dir: Some(dir.clone()), ..targets(None, None, Some(&dir.join("report.tap"))) };
-        assert_eq!(open(&targets, Box::new(io::sink())).expect("opens").len(), 1);
+        assert!(open(&targets, Box::new(io::sink())).is_ok());
         assert!(dir.is_dir());
         std::fs::write(parent.path().join("file"), "").expect("a file");
         let below = ReportTargets { dir: Some(parent.path().join("file/reports")), ..Default::default() };
         assert!(refusal(&below).starts_with("cannot make the folder "), "{}", refusal(&below));
+    }
+
+    #[test]
+    fn two_runs_never_write_into_one_folder() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let targets = ReportTargets {
+            dir: Some(dir.path().to_owned()),
+            ..targets(None, Some(&dir.path().join("report.json")), None)
+        };
+        let first = open(&targets, Box::new(io::sink())).expect("opens");
+        let words = refusal(&targets);
+        assert!(words.starts_with("another run writes its reports into ") && words.contains("its own"), "{words}");
+        drop(first);
+        assert!(open(&targets, Box::new(io::sink())).is_ok(), "the first run is over");
+    }
+
+    #[test]
+    fn a_folder_holds_the_reports_of_one_run_only() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |form: Form| dir.path().join(form.file());
+        let old = || Form::ALL.into_iter().for_each(|form| std::fs::write(file(form), "old").expect("written"));
+        let left = || Form::ALL.into_iter().filter(|form| file(*form).exists()).collect::<Vec<_>>();
+        let targets = ReportTargets { dir: Some(dir.path().to_owned()), ..ReportTargets::default() };
+        old();
+        drop(open(&targets, Box::new(io::sink())).expect("opens"));
+        assert_eq!(left(), [Form::Prometheus], "metrics cover all runs");
+        old();
+        drop(open_for_recorded(&targets, Box::new(io::sink())).expect("opens"));
+        assert_eq!(left(), [Form::Events, Form::Prometheus], "a record is what the reports are made of");
+    }
+
+    #[test]
+    fn what_quotes_logs_is_for_the_user_alone() {
+        let targets = |mode| ReportTargets { mode, ..ReportTargets::default() };
+        for form in Form::ALL {
+            let public = matches!(form, Form::Prometheus | Form::Badge);
+            let expected = if public { Access::Public } else { Access::Private };
+            assert_eq!(access(form, &targets(None)), expected, "{form:?}");
+            assert_eq!(access(form, &targets(Some(0o640))), Access::Mode(0o640));
+        }
     }
 
     #[test]

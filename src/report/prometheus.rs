@@ -20,6 +20,7 @@ use self::book::{Key, MetricFile, ServiceMetrics};
 use super::target::AtomicFile;
 use super::wording::Progress;
 use super::{Reporter, text, units};
+use crate::model::check::DataOrigin;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
@@ -140,6 +141,8 @@ fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended:
         entry.values.insert(book::DURATION, units::thousandths(case.seconds()));
         entry.values.insert(book::BYTES, restored.bytes as f64);
         entry.values.insert(book::FILES, restored.files as f64);
+        let is_backup = case.data_origin() == DataOrigin::Backup;
+        entry.values.insert(book::BACKUP_READ, f64::from(u8::from(is_backup)));
         match case.info.snapshot.as_ref().and_then(|snapshot| snapshot.time) {
             Some(time) => entry.values.insert(book::SNAPSHOT, seconds(time)),
             None => entry.values.remove(book::SNAPSHOT),

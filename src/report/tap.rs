@@ -214,6 +214,7 @@ fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
     let notable = case.info.changes.iter().filter(|change| change.notable).map(wording::change);
     let mut fields = vec![
         ("proof", case.proof.map_or(Value::Null, |proof| proof.name().into())),
+        ("caveat", wording::caveat(case).map_or(Value::Null, Value::from)),
         ("raised_by", evidence::raised_by(case).map_or(Value::Null, Value::from)),
         ("evidence", lines(evidence::evidence(case).iter().map(wording::evidence_line).collect())),
         ("warnings", lines(case.warnings.iter().map(wording::warning).collect())),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IntoInnerError, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,47 @@ const SHARE: u32 = 10;
 /// Bytes that are written at a time.
 const BUFFER: usize = 64 * 1024;
 
+/// Who may read the file of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The user alone: the report quotes logs.
+    Private,
+    /// Whoever the user's umask lets read: the report holds names and numbers, and other programs read it.
+    Public,
+    /// Whoever this mode lets read, whatever the umask is.
+    Mode(u32),
+}
+
+impl Access {
+    /// The permissions of a new file, before the umask.
+    fn permissions(self) -> u32 {
+        match self {
+            Access::Private => 0o600,
+            Access::Public => 0o644,
+            Access::Mode(mode) => mode,
+        }
+    }
+
+    /// Sets what the umask has taken away.
+    fn settle(self, file: &File) -> io::Result<()> {
+        match self {
+            Access::Mode(mode) => file.set_permissions(Permissions::from_mode(mode)),
+            Access::Private | Access::Public => Ok(()),
+        }
+    }
+}
+
+/// Whether nobody reads a stream any more: its pipe is closed, or its terminal is gone. That is no error of a run.
+pub fn has_no_reader(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(EIO)
+}
+
 /// A report that is written as a whole, again and again while the run goes on.
 pub struct AtomicFile {
     place: FileOrStream,
     pace: Pace,
+    access: Access,
 }
 
 enum FileOrStream {
@@ -34,10 +71,8 @@ impl AtomicFile {
     pub fn file(path: &Path) -> io::Result<Self> {
         let whole = Self::keeping(path)?;
         let FileOrStream::File(path) = &whole.place else { return Ok(whole) };
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(whole),
-        }
+        remove_earlier(path)?;
+        Ok(whole)
     }
 
     /// Writes to the file `path`; the file of an earlier run stays until something is written.
@@ -49,14 +84,20 @@ impl AtomicFile {
         // A symbolic link stays; the file it points to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if is_special(&path) {
-            return Ok(Self::stream(Stream::file(&path)?));
+            return Ok(Self::stream(Stream::file(&path, Access::Private)?));
         }
-        Ok(Self { place: FileOrStream::File(path), pace: Pace::default() })
+        Ok(Self { place: FileOrStream::File(path), pace: Pace::default(), access: Access::Private })
     }
 
     /// Writes to a stream, once, at the end.
     pub fn stream(out: Box<dyn Write + Send>) -> Self {
-        Self { place: FileOrStream::Once(out), pace: Pace::default() }
+        Self { place: FileOrStream::Once(out), pace: Pace::default(), access: Access::Private }
+    }
+
+    /// For a file that others than the user may read.
+    #[must_use]
+    pub fn readable_by(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// For a recorded run: only the last state is written.
@@ -89,7 +130,7 @@ impl AtomicFile {
                     return Ok(());
                 }
                 let begin = Instant::now();
-                replace(path, render)?;
+                replace(path, self.access, render)?;
                 self.pace.written(begin.elapsed());
                 Ok(())
             }
@@ -121,18 +162,28 @@ impl Pace {
 pub struct Stream;
 
 impl Stream {
-    /// To a file, from its start.
+    /// To a new file in the place of an earlier one, which its readers and writers keep; or to a pipe or a device.
     ///
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub fn file(path: &Path) -> io::Result<Box<dyn Write + Send>> {
-        let mut options = OpenOptions::new();
-        options.write(true);
-        if !is_special(path) {
-            options.create(true).truncate(true);
+    pub fn file(path: &Path, access: Access) -> io::Result<Box<dyn Write + Send>> {
+        // A symbolic link stays; the file it points to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if is_special(&path) {
+            return Ok(Box::new(OpenOptions::new().write(true).open(path)?));
         }
-        Ok(Box::new(options.open(path)?))
+        remove_earlier(&path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(access.permissions()).open(path)?;
+        access.settle(&file)?;
+        Ok(Box::new(file))
+    }
+}
+
+fn remove_earlier(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -149,7 +200,7 @@ pub fn try_place(path: &Path) -> io::Result<()> {
     if path.exists() {
         OpenOptions::new().append(true).open(path).map(drop)?;
     }
-    temporary(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())).map(drop)
+    temporary(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()), Access::Private).map(drop)
 }
 
 /// The folder that a report is written in.
@@ -166,41 +217,74 @@ fn is_special(path: &Path) -> bool {
 }
 
 /// Replaces `path` in one step, with what `render` writes.
-fn replace(path: &Path, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(BUFFER, temporary(path)?);
+fn replace(path: &Path, access: Access, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(BUFFER, temporary(path, access)?);
     render(&mut out)?;
     let file = out.into_inner().map_err(IntoInnerError::into_error)?;
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 
-/// A new file beside `path`, because a rename works only within a file system. Other users may read it, as they read
-/// reports.
-fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
-    tempfile::Builder::new()
+/// A new file beside `path`, because a rename works only within a file system.
+fn temporary(path: &Path, access: Access) -> io::Result<tempfile::NamedTempFile<File>> {
+    let file = tempfile::Builder::new()
         .prefix(".rehearsa-")
         .suffix(".tmp")
-        .permissions(Permissions::from_mode(0o644))
-        .tempfile_in(folder_of(path))
+        .permissions(Permissions::from_mode(access.permissions()))
+        .tempfile_in(folder_of(path))?;
+    access.settle(file.as_file())?;
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
     #[test]
-    fn a_file_is_replaced_whole_and_readable_by_others() {
+    fn a_file_is_replaced_whole() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
         let mut target = AtomicFile::file(&path).expect("opens");
         assert!(!path.exists());
         target.update(true, false, |out| out.write_all(b"one")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"one");
-        let mode = fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o077 & !0o044, 0, "no more than readable: {mode:o}");
-        assert_eq!(mode & 0o600, 0o600);
         target.update(false, true, |out| out.write_all(b"two")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"two");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn others_read_a_report_only_if_they_are_allowed_to() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (whole, grows) = (dir.path().join("whole"), dir.path().join("grows"));
+        for (access, wanted) in [(Access::Private, 0o600), (Access::Mode(0o664), 0o664), (Access::Mode(0o640), 0o640)] {
+            // What an earlier run left is readable by all.
+            for path in [&whole, &grows] {
+                fs::write(path, "old").expect("written");
+                fs::set_permissions(path, Permissions::from_mode(0o666)).expect("set");
+            }
+            let mut target = AtomicFile::file(&whole).expect("opens").readable_by(access);
+            target.update(true, true, |out| out.write_all(b"new")).expect("written");
+            Stream::file(&grows, access).expect("opens").write_all(b"new").expect("written");
+            assert_eq!((mode(&whole), mode(&grows)), (wanted, wanted), "{access:?}");
+        }
+        let mut target = AtomicFile::file(&whole).expect("opens").readable_by(Access::Public);
+        target.update(true, true, |out| out.write_all(b"new")).expect("written");
+        assert_eq!(mode(&whole) & !0o644, 0, "no more than readable");
+    }
+
+    #[test]
+    fn a_stream_of_another_run_goes_on_in_its_own_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("events");
+        let mut first = Stream::file(&path, Access::Private).expect("opens");
+        let mut second = Stream::file(&path, Access::Private).expect("opens");
+        second.write_all(b"second").expect("written");
+        first.write_all(b"first").expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"second");
     }
 
     #[test]

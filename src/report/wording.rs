@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::{text, units};
-use crate::model::check::{CheckSummary, Proof};
+use crate::model::check::{CheckSummary, DataOrigin, Proof};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Change, Step, StepResult};
 use crate::model::evidence::{self, Evidence, EvidenceLevel};
@@ -139,16 +139,57 @@ fn checking(check: &CheckSummary) -> (String, String) {
     }
 }
 
+/// What a green rehearsal without a backup has done: `started again from a live copy; no backup was read`. `None` if it
+/// read a backup, and for a rehearsal that is not green.
+pub fn caveat(case: &CaseRecord) -> Option<&'static str> {
+    case.data_origin().caveat().filter(|_| case.verdict() == Verdict::Passed)
+}
+
+/// The same about the green rehearsals of a run, as a sentence; `None` if all of them read a backup, or none is green.
+pub fn run_caveat(outcome: &Outcome) -> Option<String> {
+    let passed = outcome.cases.iter().filter(|case| case.verdict() == Verdict::Passed);
+    let origins: Vec<DataOrigin> = passed.map(CaseRecord::data_origin).collect();
+    let of = |wanted| origins.iter().filter(|origin| **origin == wanted).count();
+    let (live, nothing, all) = (of(DataOrigin::Live), of(DataOrigin::Nothing), origins.len());
+    match (live, nothing) {
+        (0, 0) => None,
+        (live, 0) if live == all => DataOrigin::Live.caveat().map(|words| words.replacen('s', "S", 1)),
+        (0, nothing) if nothing == all => DataOrigin::Nothing.caveat().map(|words| words.replacen('s', "S", 1)),
+        _ => {
+            let counted = [(live, "started again from a live copy"), (nothing, "started without data")];
+            let counted = counted.iter().filter(|(count, _)| *count > 0);
+            let counted: Vec<String> = counted.map(|(count, words)| format!("{count} {words}")).collect();
+            let passed = format!("{} of {all} passed without a backup", live + nothing);
+            Some(format!("{passed}: {}", counted.join(", ")))
+        }
+    }
+}
+
+/// The name of a green rehearsal's proof, with a note if the rehearsal read no backup: `healthy (live)`. `None` for a
+/// rehearsal that is not green.
+pub fn proof_name(case: &CaseRecord) -> Option<String> {
+    let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?.name();
+    Some(match case.data_origin() {
+        DataOrigin::Backup => proof.to_owned(),
+        DataOrigin::Live => format!("{proof} (live)"),
+        DataOrigin::Nothing => format!("{proof} (no data)"),
+    })
+}
+
 /// The proof of a green rehearsal in one line: `healthy (412 files, 38 MB restored and complete; its healthcheck
-/// passed)`. `None` for a rehearsal that is not green.
+/// passed)`; if the rehearsal read no backup, this comes first. `None` for a rehearsal that is not green.
 pub fn proof(case: &CaseRecord) -> Option<String> {
     let proof = case.proof.filter(|_| case.verdict() == Verdict::Passed)?;
     let evidence = evidence::evidence(case);
     let shown = |level| evidence.iter().find(|one| one.level == level && one.shown);
+    let amount = case.restored();
     let restored = match (shown(EvidenceLevel::Restored), shown(EvidenceLevel::Complete)) {
+        (None, _) if case.data_origin() == DataOrigin::Live && amount.files > 0 => {
+            format!("{} copied", units::amount(amount))
+        }
+        (None, _) if case.data_origin() == DataOrigin::Live => "data shown in place".to_owned(),
         (None, _) => "nothing restored".to_owned(),
         (Some(_), complete) => {
-            let amount = case.restored();
             let what =
                 if amount.files > 0 { format!("{} restored", units::amount(amount)) } else { "data shown".to_owned() };
             format!("{what}{}", if complete.is_some() { " and complete" } else { "" })
@@ -160,7 +201,11 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
         Proof::Healthy => "its healthcheck passed",
         Proof::DataProven => shown(EvidenceLevel::DataProven).map_or("your checks", |one| one.by.as_str()),
     };
-    Some(text::shortened(&text::one_line(&format!("{} ({restored}; {by})", proof.name())), QUOTED_CHARS))
+    let words = match caveat(case) {
+        Some(caveat) => format!("{caveat} ({}; {restored}; {by})", proof.name()),
+        None => format!("{} ({restored}; {by})", proof.name()),
+    };
+    Some(text::shortened(&text::one_line(&words), QUOTED_CHARS))
 }
 
 /// For each proof below the highest: the proof, what would show more, and the cases that have it.

@@ -43,7 +43,9 @@ fn a_recorded_run_gives_its_reports_and_its_exit_code_again() {
     let output = run(&["report", "--from", path(&fixture("events-v1.jsonl")), "--json", "-"], b"");
     assert_eq!(output.status.code(), Some(143));
     assert_eq!(text(&output.stdout), std::fs::read_to_string(fixture("report.json")).expect("the fixture is there"));
-    let told = text(&output.stderr);
+    assert_eq!(text(&output.stderr), "", "only the report was asked for");
+    let shown = run(&["report", "--from", path(&fixture("events-v1.jsonl"))], b"");
+    let told = text(&shown.stderr);
     assert!(told.contains("Restore Simulation: 2 passed, 2 failed, 2 errored, 2 skipped"), "{told}");
     let piped = run(&["report", "--from", "-", "--json", "-"], &log());
     assert_eq!((piped.status.code(), piped.stdout), (Some(143), output.stdout));
@@ -60,6 +62,47 @@ fn all_reports_go_beside_the_log_that_they_are_made_of() {
         assert!(dir.path().join(form).exists(), "{form}");
     }
     assert_eq!(std::fs::read(&events).expect("there"), log(), "the log is left alone");
+}
+
+#[test]
+fn a_report_tells_the_ci_system_nothing_that_it_was_not_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (summary, html) = (dir.path().join("summary"), dir.path().join("run.html"));
+    std::fs::write(&summary, "").expect("written");
+    let report = |more: &[&str]| {
+        let fixture = fixture("events-v1.jsonl");
+        let args = [&["report", "--from", path(&fixture), "--html", path(&html)], more].concat();
+        let env = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", path(&summary))];
+        let output = rehearsa(&args).env_clear().envs(env).output().expect("rehearsa starts");
+        assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
+        (text(&output.stderr), std::fs::read_to_string(&summary).expect("there"))
+    };
+    assert_eq!(report(&[]), (String::new(), String::new()));
+    let (told, written) = report(&["--ci", "github"]);
+    assert!(told.contains("::error") && written.contains("Restore Simulation"), "{told}{written}");
+}
+
+#[test]
+fn the_reports_of_a_run_are_for_its_user_alone_unless_a_mode_is_given() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a folder");
+    let fixture = fixture("events-v1.jsonl");
+    let mode = |file: &str| dir.path().join(file).metadata().expect(file).permissions().mode() & 0o777;
+    let private = ["junit.xml", "report.json", "report.tap", "report.html", "summary.md", "events.jsonl", "ctrf.json"];
+    let report = |more: &[&str]| {
+        let args = [&["report", "--from", path(&fixture), "--report-dir", path(dir.path())], more].concat();
+        run(&args, b"").status.code()
+    };
+    assert_eq!(report(&[]), Some(143));
+    private.iter().for_each(|file| assert_eq!(mode(file), 0o600, "{file}"));
+    for file in ["rehearsa.prom", "badge.svg"] {
+        assert_eq!(mode(file) & !0o644, 0, "{file}");
+    }
+    assert_eq!(report(&["--report-mode", "0644"]), Some(143));
+    private.iter().for_each(|file| assert_eq!(mode(file), 0o644, "{file}"));
+    for wrong in ["rw-r--r--", "888", "7", "10644", ""] {
+        assert_eq!(report(&["--report-mode", wrong]), Some(2), "{wrong}");
+    }
 }
 
 #[test]
@@ -162,6 +205,10 @@ fn a_missing_part_is_no_success_and_is_told_in_every_report() {
     let output = run(&["merge", path(&second), "--report-dir", path(&out)], b"");
     assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
     let words = "there is no record of part slice:1/2";
+    let counted = "Restore Simulation: 1 passed, 0 failed, 0 errored, 0 skipped, and a part of the run is missing";
+    assert!(text(&output.stderr).contains(counted), "{}", text(&output.stderr));
+    let summary = std::fs::read_to_string(out.join("summary.md")).expect("written");
+    assert!(summary.contains("0 skipped**, and a part of the run is missing"), "{summary}");
     assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
     for form in ["junit.xml", "report.json", "report.tap", "ctrf.json", "events.jsonl"] {
         let report = std::fs::read_to_string(out.join(form)).expect("written");

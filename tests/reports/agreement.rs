@@ -266,7 +266,8 @@ fn told_by_markdown(page: &str) -> Told {
     let proofs = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
         let cells: Vec<&str> = row.split(" | ").collect();
         let name = cells[0].strip_suffix('`').expect("a name is code");
-        (cells[2] != "-").then(|| (name.to_owned(), cells[2].to_owned()))
+        let proof = cells[2].split(" (").next().unwrap_or_default();
+        (proof != "-").then(|| (name.to_owned(), proof.to_owned()))
     });
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| {
         let mut cells = row.split(" | ");
@@ -298,7 +299,9 @@ fn is_green(form: Form, text: &str) -> bool {
             plan.is_some_and(|plan| leading(plan) == points) && !text.contains("\nBail out!")
         }
         Form::Json => json()["exit_code"] == 0,
-        Form::Html => text.contains("<div class=\"banner passed\"") || text.contains("<div class=\"banner skipped\""),
+        Form::Html => {
+            ["passed", "live", "skipped"].iter().any(|tone| text.contains(&format!("<div class=\"banner {tone}\"")))
+        }
         Form::Markdown => !text.lines().next().is_none_or(|headline| headline.contains(['❌', '⚠', '⏳'])),
         Form::Events => {
             let ended = text.lines().last().is_some_and(|line| line.contains("\"event\":\"run-finished\""));
@@ -309,7 +312,8 @@ fn is_green(form: Form, text: &str) -> bool {
             summary["failed"] == 0 && summary["pending"] == 0
         }
         Form::Prometheus => text.lines().any(|line| line == "rehearsa_run_exit_code 0"),
-        Form::Badge => text.contains("#2e7d32"),
+        // Green, and blue for a run that read no backup.
+        Form::Badge => ["#2e7d32", "#1b5fb8"].iter().any(|color| text.contains(color)),
     }
 }
 

@@ -36,8 +36,8 @@ fn prove(tap: &str) -> (bool, String) {
 
 /// The evidence of the passed run, as a YAML scalar.
 const EVIDENCE: &str = concat!(
-    r"restored: 412 files, 38 MB from the live service\n",
-    r"complete: not shown, no comparison with the expected data was recorded\n",
+    r"restored: not shown, a copy of the live service (412 files, 38 MB); no backup was read\n",
+    r"complete: not shown, nothing was inspected\n",
     r"booted: it started\n",
     r"healthy: its healthcheck passed and stayed well for 3s\n",
     r"data-proven: not shown, no check asked its data"
@@ -85,7 +85,8 @@ ok 1 - media::jellyfin
   ---
   duration_ms: 18400
   proof: "healthy"
-  raised_by: "a check of yours that only the data can pass: exec, sql, sqlite, http or file"
+  caveat: "started again from a live copy; no backup was read"
+  raised_by: "a backup instead of the live copy: --from SOURCE, as in --from tar:FILE"
   evidence: "EVIDENCE"
   ...
 "#
@@ -187,7 +188,8 @@ ok 4 - files::nextcloud
   ---
   duration_ms: 5900
   proof: "listening"
-  raised_by: "a healthcheck of the image or of its compose file"
+  caveat: "started again from a live copy; no backup was read"
+  raised_by: "a backup instead of the live copy: --from SOURCE, as in --from tar:FILE"
 "#;
     assert!(tap.contains(flaky), "{tap}");
     let attempts = r#"

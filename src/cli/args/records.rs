@@ -12,7 +12,7 @@ use crate::cli::choices::{ColorChoice, TextOrJson};
 #[command(after_help = "\
 Examples:
   rehearsa test --events events.jsonl                   records a run
-  rehearsa report --from events.jsonl                   shows the run again
+  rehearsa report --from events.jsonl                   shows the run again, on standard error
   rehearsa report --from events.jsonl --html run.html   writes another report of the run
   rehearsa report --from reports --junit junit.xml      reads the folder of an earlier --report-dir
   rehearsa report --from events.jsonl --report-dir out  writes all reports

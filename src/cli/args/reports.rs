@@ -43,6 +43,10 @@ pub struct ReportArgs {
     /// again [env: REHEARSA_REPORT_DIR]
     #[arg(long, value_name = "DIR")]
     pub report_dir: Option<PathBuf>,
+    /// Give the report files these permissions, as in 0644 [default: only you read the reports that quote logs]
+    /// [env: REHEARSA_REPORT_MODE]
+    #[arg(long, value_name = "MODE")]
+    pub report_mode: Option<String>,
     /// Write this dialect of JUnit XML
     #[arg(long, value_enum, value_name = "FLAVOR", default_value_t = JunitFlavorArg::Default)]
     pub junit_flavor: JunitFlavorArg,
@@ -108,6 +112,7 @@ impl ReportArgs {
         };
         flags.reports = Form::ALL.into_iter().filter_map(|form| Some((form, asked(form).clone()?))).collect();
         flags.report_dir.clone_from(&self.report_dir);
+        flags.report_mode.clone_from(&self.report_mode);
         flags.junit_flavor = match self.junit_flavor {
             JunitFlavorArg::Default => JunitFlavor::Default,
             JunitFlavorArg::Jenkins => JunitFlavor::Jenkins,

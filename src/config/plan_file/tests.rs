@@ -11,7 +11,9 @@ use super::tables::{Load, Mount as MountTable, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
+use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
+use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
@@ -208,6 +210,7 @@ fn every_key_is_understood() {
             max_age: Some(TimeSpan(Duration::from_secs(26 * 3600))),
             max_rto: Some(TimeSpan(Duration::from_secs(600))),
             control: Some(true),
+            require_proof: Some(RequiredProof(Some(EvidenceLevel::Restored))),
             verify_content: Some(true),
         },
         ..Overrides::default()
@@ -234,6 +237,7 @@ fn every_key_is_understood() {
             max_age: Some(TimeSpan(Duration::ZERO)),
             max_rto: Some(TimeSpan(Duration::from_secs(1800))),
             control: None,
+            require_proof: None,
             verify_content: Some(false),
         },
         load: LoadOptions {

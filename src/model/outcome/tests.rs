@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::model::check::CheckSummary;
+use crate::model::check::Proof;
+use crate::model::event::{Amount, CaseInfo, Step};
 use crate::model::service::Image;
 
 fn name(service: &str) -> ServiceName {
@@ -17,6 +19,7 @@ fn info(service: &str) -> CaseInfo {
         changes: Vec::new(),
         ignored: None,
         declared: None,
+        required: None,
     }
 }
 

@@ -23,9 +23,11 @@ const LONGER: u32 = 3;
 #[derive(Default)]
 pub(in crate::rehearse) struct Recorded {
     /// Running checks, by the id of their step.
-    open: BTreeMap<u64, String>,
+    open: BTreeMap<u64, CheckSummary>,
     /// Checks that passed, in words for a message.
     pub passed: Vec<String>,
+    /// Names of the user's checks among them.
+    pub own: Vec<String>,
 }
 
 impl Recorded {
@@ -33,11 +35,14 @@ impl Recorded {
     pub fn record(&mut self, case: &ServiceName, fact: &Fact) {
         match fact {
             Fact::StepStarted { id, step: Step::Check { service, check }, .. } if service == case => {
-                self.open.insert(*id, called(check));
+                self.open.insert(*id, check.clone());
             }
             Fact::StepFinished { id, result } => {
-                if let (Some(name), StepResult::Done { .. }) = (self.open.remove(id), result) {
-                    self.passed.push(name);
+                if let (Some(check), StepResult::Done { .. }) = (self.open.remove(id), result) {
+                    self.passed.push(called(&check));
+                    if let CheckSummary::Own { name, .. } = check {
+                        self.own.push(name);
+                    }
                 }
             }
             _ => {}

@@ -12,10 +12,11 @@ fn badge(events: &[Event]) -> String {
 #[test]
 fn it_says_how_many_passed_and_when_in_the_colour_of_the_verdict() {
     for (events, text, color) in [
-        (sample::one_passed(), "1/1 · 2026-01-02", GREEN),
-        (sample::mixed(), "1/3 · 2026-01-02", RED),
-        (sample::everything(), "2/6 · 2026-01-02", RED),
-        (sample::interrupted(), "1/3 · 2026-01-02", AMBER),
+        (sample::of_backup(sample::one_passed()), "1/1 · 2026-01-02", GREEN),
+        (sample::one_passed(), "live 1/1 · 2026-01-02", BLUE),
+        (sample::of_backup(sample::mixed()), "1/3 · 2026-01-02", RED),
+        (sample::mixed(), "live 1/3 · 2026-01-02", RED),
+        (sample::interrupted(), "live 1/3 · 2026-01-02", AMBER),
         (sample::nothing(), "none · 2026-01-02", GREY),
     ] {
         let svg = badge(&events);
@@ -26,7 +27,7 @@ fn it_says_how_many_passed_and_when_in_the_colour_of_the_verdict() {
 
 #[test]
 fn green_is_only_a_run_without_any_trouble() {
-    let mut outcome = sample::outcome(&sample::one_passed());
+    let mut outcome = sample::outcome(&sample::of_backup(sample::one_passed()));
     assert_eq!(message(&outcome).color, GREEN);
     outcome.timed_out = Some(1);
     assert_eq!(message(&outcome).color, AMBER);
@@ -37,10 +38,12 @@ fn green_is_only_a_run_without_any_trouble() {
 
 #[test]
 fn it_is_told_to_those_who_do_not_see_it() {
-    let svg = badge(&sample::mixed());
+    let svg = badge(&sample::of_backup(sample::mixed()));
     let spoken = "restores: 1 of 3 rehearsals passed on 2026-01-02 (UTC), 1 failed, of a part of the services";
     assert!(svg.contains(&format!("role=\"img\" aria-label=\"{spoken}\">")), "{svg}");
     assert!(svg.contains(&format!("<title>{spoken}</title>")), "{svg}");
+    let svg = badge(&sample::mixed());
+    assert!(svg.contains(&format!("<title>{spoken}. Started again from a live copy; no backup was read</title>")));
 }
 
 #[test]

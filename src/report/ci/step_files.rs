@@ -114,6 +114,7 @@ fn outputs(outcome: &Outcome) -> String {
         ("errored", counts.errored),
         ("skipped", counts.skipped),
         ("flaky", counts.flaky),
+        ("without-backup", counts.without_backup),
         ("exit-code", usize::from(outcome.exit_code().number())),
     ];
     let mut text: String = numbers.iter().map(|(name, value)| format!("{name}={value}\n")).collect();

@@ -32,7 +32,10 @@ pub(super) fn headline(view: &View<'_>) -> String {
         ExitCode::NothingSelected | ExitCode::Usage => "No service was selected".to_owned(),
         ExitCode::Passed if total == 0 => "No service was selected".to_owned(),
         ExitCode::Passed if passed == 0 => "Every service was skipped".to_owned(),
-        ExitCode::Passed => format!("{} came back", of_all(passed)),
+        ExitCode::Passed => match wording::run_caveat(view.outcome) {
+            Some(caveat) => format!("{} passed. {caveat}", of_all(passed)),
+            None => format!("{} came back", of_all(passed)),
+        },
     }
 }
 
@@ -42,6 +45,7 @@ fn tone(view: &View<'_>) -> &'static str {
         _ if view.tally.failed > 0 => "failed",
         None => "running",
         Some(ExitCode::Passed) if view.tally.passed == 0 => "skipped",
+        Some(ExitCode::Passed) if view.outcome.counts().without_backup > 0 => "live",
         Some(ExitCode::Passed) => "passed",
         Some(_) => "errored",
     }

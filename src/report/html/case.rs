@@ -46,6 +46,9 @@ fn said(view: &View<'_>, row: &Row<'_>) -> Markup {
         Progress::Ended(Verdict::Skipped) => html! { p.lead { "Skipped: " (short(&wording::skip_reason(case))) } },
         Progress::Ended(Verdict::Passed) => html! {
             @if let Some(proof) = case.proof {
+                @if let Some(caveat) = wording::caveat(case) {
+                    p.lead { b { "No proof of a backup: " } (caveat) "." }
+                }
                 p.lead { b { "Proof: " (proof.name()) } " – " (proof_words(proof)) "."
                     @if let Some(more) = evidence::raised_by(case) { " More would be shown by " (more) "." }
                 }

@@ -131,7 +131,7 @@ fn why(row: &Row<'_>) -> Option<String> {
 
 fn proof_name(row: &Row<'_>) -> Markup {
     match (row.standing, row.case.proof) {
-        (Progress::Ended(Verdict::Passed), Some(proof)) => html! { (proof.name()) },
+        (Progress::Ended(Verdict::Passed), Some(_)) => html! { (wording::proof_name(row.case).unwrap_or_default()) },
         _ => nothing(),
     }
 }

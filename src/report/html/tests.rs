@@ -159,7 +159,8 @@ fn the_headline_says_it_in_one_sentence() {
         let page = page(events);
         page.split("<h1>").nth(1).and_then(|rest| rest.split('<').next()).expect("a headline").to_owned()
     };
-    assert_eq!(title(&sample::one_passed()), "The service came back");
+    assert_eq!(title(&sample::one_passed()), "The service passed. Started again from a live copy; no backup was read");
+    assert_eq!(title(&sample::of_backup(sample::one_passed())), "The service came back");
     assert_eq!(title(&sample::one_failed()), "The service did not come back");
     assert_eq!(title(&sample::mixed()), "1 of 4 services did not come back");
     assert_eq!(title(&sample::nothing()), "No service was selected");

@@ -1,11 +1,16 @@
 //! Progress bars on a terminal: one for each running step, removed when the step ends.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::model::event::Amount;
 use crate::report::units;
+
+/// How often a second bars are drawn at most.
+const REDRAWS: u8 = 20;
 
 /// The bars of the running steps; without a terminal there are none.
 pub struct Bars {
@@ -70,6 +75,62 @@ impl Bars {
             Some(screen) => screen.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// Standard error as a terminal that may be closed: then nothing is drawn any more. indicatif panics on an error.
+#[derive(Debug)]
+struct LastingTerm(Term);
+
+/// Where bars are drawn: on standard error.
+pub fn on_stderr() -> ProgressDrawTarget {
+    ProgressDrawTarget::term_like_with_hz(Box::new(LastingTerm(Term::buffered_stderr())), REDRAWS)
+}
+
+/// An error of a terminal that is gone; there is nobody to tell.
+fn swallow(_: io::Result<()>) -> io::Result<()> {
+    Ok(())
+}
+
+impl TermLike for LastingTerm {
+    fn width(&self) -> u16 {
+        self.0.size().1
+    }
+
+    fn height(&self) -> u16 {
+        self.0.size().0
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        swallow(self.0.move_cursor_up(lines))
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        swallow(self.0.move_cursor_down(lines))
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        swallow(self.0.move_cursor_right(columns))
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        swallow(self.0.move_cursor_left(columns))
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        swallow(self.0.write_line(line))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        swallow(self.0.write_str(text))
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        swallow(self.0.clear_line())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        swallow(self.0.flush())
     }
 }
 

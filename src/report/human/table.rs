@@ -73,9 +73,9 @@ fn row(case: &CaseRecord, kinds: &[(Kind, &str)]) -> Row {
     let ran = case.started.is_some();
     let time = if ran { units::seconds(case.seconds()) } else { "-".to_owned() };
     let data = if ran { units::bytes(case.restored().bytes) } else { "-".to_owned() };
-    let proof = case.proof.filter(|_| verdict == Verdict::Passed).map_or("-", |proof| proof.name());
+    let proof = wording::proof_name(case).unwrap_or_else(|| "-".to_owned());
     let name = text::one_line(&case.info.name.to_string());
-    let mut cells = vec![name, wording::headline(verdict).to_owned(), proof.to_owned(), time, data];
+    let mut cells = vec![name, wording::headline(verdict).to_owned(), proof, time, data];
     cells.extend(kinds.iter().map(|(kind, _)| cell(spent(&case.steps, *kind))));
     Row { cells, tone: Some(tone(verdict)) }
 }

@@ -22,9 +22,13 @@ fn plainly(events: &[Event]) -> String {
 }
 
 /// What is said of the one that passed.
-const PROVEN: &str = "Proof: healthy (412 files, 38 MB restored; its healthcheck passed)
-More: a check of yours that only the data can pass: exec, sql, sqlite, http or file
+const PROVEN: &str = "Proof: started again from a live copy; no backup was read \
+                      (healthy; 412 files, 38 MB copied; its healthcheck passed)
+More: a backup instead of the live copy: --from SOURCE, as in --from tar:FILE
 ";
+
+/// The first line of the result of one that passed on a live copy.
+const LIVE: &str = "Restore Simulation: SUCCESS, started again from a live copy; no backup was read\n";
 
 #[test]
 fn one_passed_case_reads_like_the_first_page_of_the_manual() {
@@ -36,12 +40,32 @@ fn one_passed_case_reads_like_the_first_page_of_the_manual() {
 ✔ Booting container
 ✔ Healthcheck passed
 
+Restore Simulation: SUCCESS, started again from a live copy; no backup was read
+Time: 18.4s
+Proof: started again from a live copy; no backup was read (healthy; 412 files, 38 MB copied; its healthcheck passed)
+More: a backup instead of the live copy: --from SOURCE, as in --from tar:FILE
+"
+    );
+}
+
+#[test]
+fn a_rehearsal_of_a_backup_is_told_as_its_proof() {
+    let text = plainly(&sample::of_backup(sample::one_passed()));
+    let result = "\
 Restore Simulation: SUCCESS
 Time: 18.4s
 Proof: healthy (412 files, 38 MB restored; its healthcheck passed)
 More: a check of yours that only the data can pass: exec, sql, sqlite, http or file
-"
-    );
+";
+    assert!(text.ends_with(result), "{text}");
+    let text = plainly(&sample::of_backup(sample::mixed()));
+    assert!(text.contains("SUCCESS in 18.4s\n") && !text.contains("live copy"), "{text}");
+}
+
+#[test]
+fn a_missing_part_is_counted_in_the_result() {
+    let text = plainly(&sample::part_missing());
+    assert!(text.contains(" skipped, and a part of the run is missing"), "{text}");
 }
 
 #[test]
@@ -60,10 +84,10 @@ Session k3x9 on Docker 20.10.24 on nas
 ✔ Stayed healthy for 3s
 ✔ Removed sandbox
 
-Restore Simulation: SUCCESS
+Restore Simulation: SUCCESS, started again from a live copy; no backup was read
 Time: 18.4s
-Proof: healthy (412 files, 38 MB restored; its healthcheck passed)
-More: a check of yours that only the data can pass: exec, sql, sqlite, http or file
+Proof: started again from a live copy; no backup was read (healthy; 412 files, 38 MB copied; its healthcheck passed)
+More: a backup instead of the live copy: --from SOURCE, as in --from tar:FILE
 "
     );
 }
@@ -71,7 +95,7 @@ More: a check of yours that only the data can pass: exec, sql, sqlite, http or f
 #[test]
 fn quiet_tells_the_result() {
     let style = HumanStyle { quiet: true, ..HumanStyle::default() };
-    assert_eq!(told(&sample::one_passed(), style), format!("\nRestore Simulation: SUCCESS\nTime: 18.4s\n{PROVEN}"));
+    assert_eq!(told(&sample::one_passed(), style), format!("\n{LIVE}Time: 18.4s\n{PROVEN}"));
 }
 
 #[test]
@@ -111,7 +135,7 @@ media::jellyfin  ✔ Cloning volume jellyfin_config … 412 files, 38 MB
 media::jellyfin  ✔ Creating sandbox network
 media::jellyfin  ✔ Booting container
 media::jellyfin  ✔ Healthcheck passed
-media::jellyfin  SUCCESS in 18.4s
+media::jellyfin  SUCCESS in 18.4s, started again from a live copy; no backup was read
 media::sonarr    ✔ Cloning volume sonarr_config … 1 file, 1.2 GB
 media::sonarr    ! files changed while they were copied: logs.db
 media::sonarr    ✘ Booting container … the service exited
@@ -139,17 +163,18 @@ paperless::web   ERROR in 0.6s
 ✘ something of the sandbox is left: volume rehearsa-k3x9-1: the engine says it is in use
   What to do: Run `rehearsa clean` when the engine answers again. The message names what is left.
 
-case             verdict  proof     time    data  sandbox  restore  boot  check
-media::jellyfin  SUCCESS  healthy  18.4s   38 MB     1.0s    12.0s  1.1s   4.3s
-media::sonarr    FAILED   -         4.1s  1.2 GB        -     2.0s  2.1s      -
-paperless::web   ERROR    -         0.6s     0 B     0.2s     0.4s     -      -
-watchtower       SKIPPED  -            -       -        -        -     -      -
-total                              23.1s  1.2 GB     1.2s    14.4s  3.2s   4.3s
+case             verdict  proof            time    data  sandbox  restore  boot  check
+media::jellyfin  SUCCESS  healthy (live)  18.4s   38 MB     1.0s    12.0s  1.1s   4.3s
+media::sonarr    FAILED   -                4.1s  1.2 GB        -     2.0s  2.1s      -
+paperless::web   ERROR    -                0.6s     0 B     0.2s     0.4s     -      -
+watchtower       SKIPPED  -                   -       -        -        -     -      -
+total                                     23.1s  1.2 GB     1.2s    14.4s  3.2s   4.3s
 
 Skipped watchtower: it needs the Docker socket
 Restore Simulation: 1 passed, 1 failed, 1 errored, 1 skipped (2 filtered out)
+Started again from a live copy; no backup was read
 Time: 23.1s
-More than healthy (1 service): a check of yours that only the data can pass: exec, sql, sqlite, http or file
+More than healthy (1 service): a backup instead of the live copy: --from SOURCE, as in --from tar:FILE
 "
     );
 }
@@ -158,7 +183,7 @@ More than healthy (1 service): a check of yours that only the data can pass: exe
 fn a_narrow_terminal_gets_a_narrow_table() {
     let style = HumanStyle { width: Some(50), quiet: true, ..HumanStyle::default() };
     let text = told(&sample::mixed(), style);
-    assert!(text.contains("\ncase             verdict  proof     time    data\n"), "{text}");
+    assert!(text.contains("\ncase             verdict  proof            time    data\n"), "{text}");
 }
 
 #[test]
@@ -169,7 +194,7 @@ fn an_interrupted_run_says_so() {
     assert!(text.contains("\nmedia::radarr    ERROR in 0.0s\n    run/cancelled: the run was interrupted\n"), "{text}");
     assert!(text.contains(
         "\nRestore Simulation: 1 passed, 0 failed, 2 errored, 0 skipped (2 filtered out)\n\
-         Time: 19.4s\nMore than healthy (1"
+         Started again from a live copy; no backup was read\nTime: 19.4s\nMore than healthy (1"
     ));
 }
 
@@ -248,7 +273,7 @@ fn one_skipped_case_has_its_reason_and_a_passed_one_what_was_taken_from_it() {
     let text = plainly(&script.over());
     assert!(text.ends_with(&format!(
         "✔ Healthcheck passed\n! Changed in the sandbox: devices: left out (live: /dev/dri)\n\n\
-         Restore Simulation: SUCCESS\nTime: 18.4s\n{PROVEN}"
+         {LIVE}Time: 18.4s\n{PROVEN}"
     )));
 }
 
@@ -270,7 +295,7 @@ fn colours_are_used_only_when_asked_for() {
     assert!(!plainly(&sample::mixed()).contains('\u{1b}'));
     let text = told(&sample::one_passed(), HumanStyle { color: true, ..HumanStyle::default() });
     assert!(text.starts_with("\u{1b}[32m✔\u{1b}[0m Cloning"), "{text}");
-    assert!(text.contains("Restore Simulation: \u{1b}[32mSUCCESS\u{1b}[0m\n"), "{text}");
+    assert!(text.contains("Restore Simulation: \u{1b}[32mSUCCESS\u{1b}[0m, started again"), "{text}");
 }
 
 /// A long copy, with progress every half minute.

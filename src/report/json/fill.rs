@@ -6,7 +6,7 @@ use super::schema::{
     Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
     SCHEMA_VERSION, Snapshot, Step, Tool,
 };
-use crate::model::check::CheckSummary;
+use crate::model::check::{CheckSummary, DataOrigin};
 use crate::model::diagnosis;
 use crate::model::event::{self, NoTests, StepResult};
 use crate::model::evidence;
@@ -84,6 +84,7 @@ fn counts(outcome: &Outcome) -> Counts {
             Progress::Ended(Verdict::Passed) => {
                 counts.passed += 1;
                 counts.flaky += usize::from(case.is_flaky());
+                counts.without_backup += usize::from(case.data_origin() != DataOrigin::Backup);
             }
             Progress::Ended(Verdict::Failed) => counts.failed += 1,
             Progress::Ended(Verdict::Errored) => counts.errored += 1,
@@ -96,6 +97,7 @@ fn counts(outcome: &Outcome) -> Counts {
 
 fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
     let standing = Progress::of(case, outcome);
+    let passed = standing == Progress::Ended(Verdict::Passed);
     let decided = matches!(standing, Progress::Ended(Verdict::Failed | Verdict::Errored));
     Case {
         name: case.info.name.to_string(),
@@ -107,12 +109,15 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
             Progress::Running => "running",
         }
         .to_owned(),
-        flaky: standing == Progress::Ended(Verdict::Passed) && case.is_flaky(),
+        flaky: passed && case.is_flaky(),
         source: case.info.source.clone(),
         snapshot: case.info.snapshot.as_ref().map(|at| Snapshot { id: at.id.clone(), time: at.time }),
         image: Image { reference: case.info.image.reference.clone(), id: case.info.image.id.clone() },
         declared: case.info.declared.as_ref().map(|at| Declared { file: at.file.clone(), line: at.line }),
         proof: case.proof.map(|proof| proof.name().to_owned()),
+        data_from: passed.then(|| case.data_origin().name().to_owned()),
+        required: case.info.required.map(|level| level.name().to_owned()),
+        passed_without_data: case.without_data.clone(),
         raised_by: evidence::raised_by(case).map(str::to_owned),
         evidence: evidence::evidence(case).into_iter().map(shown).collect(),
         started: case.started,

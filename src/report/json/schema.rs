@@ -102,6 +102,9 @@ pub struct Counts {
     /// Those of the passed that were not green at an earlier attempt.
     #[serde(default)]
     pub flaky: usize,
+    /// Those of the passed whose data came from no backup.
+    #[serde(default)]
+    pub without_backup: usize,
 }
 
 /// A rehearsal.
@@ -131,6 +134,16 @@ pub struct Case {
     pub declared: Option<Declared>,
     /// What was shown: `running`, `listening`, `healthy` or `data-proven`.
     pub proof: Option<String>,
+    /// Where the data of a case that passed came from: `backup`; `live`: from a live copy, no backup was read;
+    /// `nothing`: no data came into the sandbox. Null for any other case.
+    #[serde(default)]
+    pub data_from: Option<String>,
+    /// The level of evidence that the settings require: `restored`, `complete`, `healthy` or `data-proven`.
+    #[serde(default)]
+    pub required: Option<String>,
+    /// The user's checks that passed in a second boot without the data, too, so that they are no proof.
+    #[serde(default)]
+    pub passed_without_data: Vec<String>,
     /// A check or a setting that would show more.
     #[serde(default)]
     pub raised_by: Option<String>,

@@ -30,7 +30,8 @@ fn a_mixed_run_field_by_field() {
     assert_eq!(report["seconds"], 23.1);
     assert_eq!(
         report["counts"],
-        json!({"total": 4, "passed": 1, "failed": 1, "errored": 1, "skipped": 1, "unfinished": 0, "flaky": 0})
+        json!({"total": 4, "passed": 1, "failed": 1, "errored": 1, "skipped": 1, "unfinished": 0, "flaky": 0,
+            "without_backup": 1})
     );
     let case = &report["cases"][1];
     assert_eq!(case["name"], "media::sonarr");
@@ -58,9 +59,10 @@ fn a_mixed_run_field_by_field() {
     let evidence = report["cases"][0]["evidence"].as_array().expect("a case that passed has some");
     let shown: Vec<_> =
         evidence.iter().map(|one| (one["level"].as_str().unwrap_or(""), one["shown"] == true)).collect();
-    let levels = [("restored", true), ("complete", false), ("booted", true), ("healthy", true), ("data-proven", false)];
+    let levels =
+        [("restored", false), ("complete", false), ("booted", true), ("healthy", true), ("data-proven", false)];
     assert_eq!(shown, levels);
-    assert_eq!(evidence[0]["by"], "412 files, 38 MB from the live service");
+    assert_eq!(evidence[0]["by"], "a copy of the live service (412 files, 38 MB); no backup was read");
     assert_eq!(report["cases"][1]["evidence"], json!([]), "this one failed");
     assert_eq!(report["cases"][0]["declared"], json!({"file": "compose.yaml", "line": 7}));
     assert_eq!(report["cases"][3]["stack"], Value::Null);
@@ -117,8 +119,9 @@ fn a_report_of_the_first_release_is_still_read() {
     // What the first release did not say yet.
     let mut new = fill::report(&sample::outcome(&sample::left_behind()));
     new.threads = 0;
+    new.counts.without_backup = 0;
     for case in &mut new.cases {
-        (case.raised_by, case.evidence) = (None, Vec::new());
+        (case.raised_by, case.evidence, case.data_from) = (None, Vec::new(), None);
         case.steps.iter_mut().for_each(|step| (step.finished, step.source) = (None, None));
     }
     // Two remedies in the words of the first release.

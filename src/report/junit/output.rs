@@ -30,6 +30,9 @@ pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     if let Some(proof) = case.proof {
         fact("proof", proof.name().to_owned());
     }
+    if let Some(caveat) = wording::caveat(case) {
+        fact("proof.caveat", caveat.to_owned());
+    }
     if let Some(more) = evidence::raised_by(case) {
         fact("proof.raised_by", more.to_owned());
     }

@@ -98,9 +98,13 @@ fn a_case_has_times_a_place_properties_and_one_output() {
         r#"name="proof" value="healthy""#,
         concat!(
             r#"name="proof.raised_by" "#,
-            r#"value="a check of yours that only the data can pass: exec, sql, sqlite, http or file""#
+            r#"value="a backup instead of the live copy: --from SOURCE, as in --from tar:FILE""#
         ),
-        r#"name="evidence.restored" value="shown: 412 files, 38 MB from the live service""#,
+        r#"name="proof.caveat" value="started again from a live copy; no backup was read""#,
+        concat!(
+            r#"name="evidence.restored" "#,
+            r#"value="not shown: a copy of the live service (412 files, 38 MB); no backup was read""#
+        ),
         r#"name="evidence.data-proven" value="not shown: no check asked its data""#,
         r#"name="step.2.Cloning volume jellyfin_config" value="12.000""#,
         r#"name="change.1" value="privileged: left out (live: true)""#,

@@ -76,7 +76,7 @@ fn every_way_to_end_is_told() {
         "\nMore than *listening* (`files::nextcloud`",
         "- **Left behind:** something could not be removed, see below.\n",
         "- Only a part of the selected services: `slice:1/2`.\n",
-        "| `files::nextcloud` | ✅ passed (flaky) | listening | ",
+        "| `files::nextcloud` | ✅ passed (flaky) | listening (live) | ",
         "| `restic` `4f1c09d2` of 2026-01-01T03:04:05Z |\n",
         "| `files::office` | ❌ failed | - | ",
         "- attempt 1: failed, `boot/exited: sonarr exited with 1 after 2.1 s`\n",

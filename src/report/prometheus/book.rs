@@ -19,6 +19,8 @@ pub const DURATION: &str = "rehearsa_rehearsal_duration_seconds";
 pub const BYTES: &str = "rehearsa_rehearsal_restored_bytes";
 /// Files that its last rehearsal restored.
 pub const FILES: &str = "rehearsa_rehearsal_restored_files";
+/// Whether its last rehearsal read a backup.
+pub const BACKUP_READ: &str = "rehearsa_rehearsal_backup_read";
 /// When the snapshot was made.
 pub const SNAPSHOT: &str = "rehearsa_rehearsal_snapshot_timestamp_seconds";
 /// Its last verdict: a series for each possible verdict.
@@ -35,12 +37,13 @@ pub const RUN_EXIT: &str = "rehearsa_run_exit_code";
 /// The version that wrote the file.
 const BUILD: Metric = ("rehearsa_build_info", "The version of rehearsa that wrote this, always 1.");
 
-const OF_SERVICE: [Metric; 6] = [
+const OF_SERVICE: [Metric; 7] = [
     (LAST_RUN, "Unix time of the end of the last rehearsal of the service."),
     (LAST_SUCCESS, "Unix time of the end of the last rehearsal of the service that passed, 0 when none ever did."),
     (DURATION, "Seconds that the last rehearsal of the service took."),
     (BYTES, "Bytes of content that the last rehearsal of the service restored."),
     (FILES, "Files and other entries that the last rehearsal of the service restored."),
+    (BACKUP_READ, "Whether data of a backup came into the last rehearsal of the service: 1, or 0 for a live copy."),
     (SNAPSHOT, "Unix time of the snapshot that the last rehearsal of the service restored, where its source knows."),
 ];
 

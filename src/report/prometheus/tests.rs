@@ -83,6 +83,10 @@ rehearsa_rehearsal_restored_bytes{stack=\"media\",service=\"jellyfin\",source=\"
 # HELP rehearsa_rehearsal_restored_files Files and other entries that the last rehearsal of the service restored.
 # TYPE rehearsa_rehearsal_restored_files gauge
 rehearsa_rehearsal_restored_files{stack=\"media\",service=\"jellyfin\",source=\"live\"} 412
+# HELP rehearsa_rehearsal_backup_read Whether data of a backup came into the last rehearsal of the service: 1, \
+or 0 for a live copy.
+# TYPE rehearsa_rehearsal_backup_read gauge
+rehearsa_rehearsal_backup_read{stack=\"media\",service=\"jellyfin\",source=\"live\"} 0
 # HELP rehearsa_rehearsal_verdict What became of the last rehearsal of the service: 1 for its verdict, 0 for the others.
 # TYPE rehearsa_rehearsal_verdict gauge
 rehearsa_rehearsal_verdict{stack=\"media\",service=\"jellyfin\",source=\"live\",verdict=\"passed\"} 1
@@ -104,6 +108,12 @@ rehearsa_run_exit_code 0
 rehearsa_build_info{version=\"0.1.0\"} 1
 "
     );
+}
+
+#[test]
+fn a_backup_that_was_read_is_told_apart_from_a_live_copy() {
+    let text = Place::new().run(&sample::of_backup(sample::one_passed()), 0);
+    assert_eq!(value(&text, book::BACKUP_READ, "jellyfin"), Some(1.0));
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub fn info(name: &ServiceName) -> CaseInfo {
         changes: Vec::new(),
         ignored: None,
         declared: None,
+        required: None,
     }
 }
 
@@ -54,6 +55,16 @@ pub fn notable(field: &str, live: &str, sandbox: &str) -> Change {
 /// Cloning a live volume.
 pub fn clone_of(volume: &str) -> Step {
     Step::Restore { mount: format!("volume {volume}"), strategy: Strategy::Copy, source: "live".to_owned() }
+}
+
+/// The same run with data of a backup instead of live copies.
+pub fn of_backup(mut events: Vec<Event>) -> Vec<Event> {
+    for event in &mut events {
+        if let Fact::StepStarted { step: Step::Restore { source, .. }, .. } = &mut event.fact {
+            *source = "tar:b.tar".to_owned();
+        }
+    }
+    events
 }
 
 /// A step's end with what was restored.

@@ -111,7 +111,7 @@ fn the_outputs_are_the_outcome() {
     sample::play(&sample::mixed(), &mut OutputReporter::new(path.clone()));
     assert_eq!(
         fs::read_to_string(&path).expect("there"),
-        "before=1\npassed=1\nfailed=1\nerrored=1\nskipped=1\nflaky=0\nexit-code=101\nverdict=failed\n\
+        "before=1\npassed=1\nfailed=1\nerrored=1\nskipped=1\nflaky=0\nwithout-backup=1\nexit-code=101\nverdict=failed\n\
          not-green<<rehearsa_k3x9\nmedia::sonarr\npaperless::web\nrehearsa_k3x9\n"
     );
     for (events, word) in [
@@ -122,8 +122,8 @@ fn the_outputs_are_the_outcome() {
         (sample::hostile(), "failed"),
     ] {
         let told = read(&outputs(&sample::outcome(&events)));
-        assert_eq!(told.len(), 8, "{told:?}");
-        assert_eq!(told[6], ("verdict".to_owned(), word.to_owned()));
+        assert_eq!(told.len(), 9, "{told:?}");
+        assert_eq!(told[7], ("verdict".to_owned(), word.to_owned()));
     }
 }
 
