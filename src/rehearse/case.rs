@@ -69,8 +69,8 @@ async fn validate(stack: &Arc<StackRehearsal>, case: &ServiceName) -> Diagnosed<
     settle(running).await?;
     let mut warnings = check_data(stack, running).await?;
     for dependency in dependencies_of(stack, case) {
-        let begun_empty = check_dependency(stack, case, &dependency).await?;
-        warnings.begun_empty = warnings.begun_empty.or(begun_empty);
+        let begun_anew = check_dependency(stack, case, &dependency).await?;
+        warnings.begun_anew = warnings.begun_anew.or(begun_anew);
     }
     let log_tail = running.log_tail(PROOF_LOG).await;
     Ok(ValidatedService { proof, log_tail, warnings, ready })
@@ -109,7 +109,7 @@ fn dependencies_of(stack: &StackRehearsal, case: &ServiceName) -> Vec<ServiceNam
 }
 
 /// Checks the data of a service that `case` depends on: a case is green only on the data of its database. Returns the
-/// warning if a data store was begun in an empty volume.
+/// warning if a data store was begun where nothing was restored.
 async fn check_dependency(
     stack: &Arc<StackRehearsal>,
     case: &ServiceName,
@@ -119,7 +119,7 @@ async fn check_dependency(
     let booted = stack.started(dependency).await?;
     let running = RunningService { cx: &stack.cx, plan, booted: &booted };
     match check_data(stack, running).await {
-        Ok(warnings) => Ok(warnings.begun_empty),
+        Ok(warnings) => Ok(warnings.begun_anew),
         Err(diagnosis) => {
             let message = format!("{case} is well, but depends on {dependency}: {}", diagnosis.message);
             Err(Diagnosis { message, ..diagnosis })
@@ -137,9 +137,9 @@ async fn conclude(
     let plan = stack.cx.service(case)?;
     let running = RunningService { cx: &stack.cx, plan, booted: &ready.booted };
     let warned = restored_files::warn_nothing_restored(running, |index| stack.tables_loaded_into(index));
-    let UseWarnings { not_used, begun_empty } = warnings;
+    let UseWarnings { not_used, begun_anew } = warnings;
     let warn = |diagnosis| stack.cx.warn(vec![case.clone()], diagnosis);
-    begun_empty.filter(|_| !warned).into_iter().for_each(warn);
+    begun_anew.filter(|_| !warned).into_iter().for_each(warn);
     running.warn_of_suspicions();
     let proof = if plan.settings.control { control(stack, running, &ready, proof).await } else { proof };
     not_used.into_iter().for_each(warn);

@@ -1,8 +1,9 @@
 //! Finds the data stores that a service keeps where nothing was restored: in its container's own layer, and in volumes
-//! that were left empty.
+//! that were left empty or left out.
 
 use crate::model::fingerprint::{Moment, StoreKind};
 use crate::model::mount::{MountOrigin, Strategy};
+use crate::model::plan::MountPlan;
 use crate::rehearse::inspect::retention::is_kept;
 use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::running::RunningService;
@@ -11,7 +12,7 @@ use crate::rehearse::state::{Booted, MountedPlace};
 use crate::worker::client::Worker;
 use crate::worker::protocol::CompareJob;
 
-use super::judgement::ElsewhereStore;
+use super::judgement::{ElsewhereStore, OWN_LAYER};
 
 /// Endings of the names of SQLite databases.
 const SQLITE_ENDINGS: [&str; 6] = [".db", ".db3", ".sqlite", ".sqlite3", ".sqlitedb", ".s3db"];
@@ -19,6 +20,14 @@ const SQLITE_ENDINGS: [&str; 6] = [".db", ".db3", ".sqlite", ".sqlite3", ".sqlit
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// Most files that are opened to see whether they are SQLite databases.
 const MOST_OPENED: usize = 20;
+/// The files by which the store of a server is known at the top of a volume.
+const MARKS: [(StoreKind, &str); 5] = [
+    (StoreKind::Postgres, "global/pg_control"),
+    (StoreKind::MySql, "ibdata1"),
+    (StoreKind::RedisDump, "dump.rdb"),
+    (StoreKind::RedisLog, "appendonlydir/appendonly.aof.manifest"),
+    (StoreKind::Mongo, "WiredTiger"),
+];
 /// Databases of SQLite that programs keep about themselves: certificates of NSS.
 const NO_DATA: [&str; 2] = ["cert9.db", "key4.db"];
 
@@ -43,7 +52,7 @@ pub(super) async fn in_own_layer(running: RunningService<'_>) -> Vec<ElsewhereSt
                 continue;
             }
         }
-        found.push(ElsewhereStore { kind, file: path, place: "the container's own layer".to_owned() });
+        found.push(ElsewhereStore { kind, file: path, place: OWN_LAYER.to_owned() });
     }
     found
 }
@@ -74,6 +83,24 @@ pub(super) fn emptied_mounts(booted: &Booted) -> impl Iterator<Item = &MountedPl
             && !matches!(mounted.mount.mount.origin, MountOrigin::Dump { .. })
             && is_kept(&mounted.mount)
     })
+}
+
+/// The stores at the targets of volumes that were left out. For a folder that the image declares as a volume the engine
+/// has made an empty one, which no worker sees and which is not in the container's own layer.
+pub(super) async fn omitted_stores(running: RunningService<'_>) -> Vec<ElsewhereStore> {
+    let mut stores = Vec::new();
+    let is_omitted = |plan: &&MountPlan| {
+        plan.strategy == Strategy::Omit && matches!(plan.mount.origin, MountOrigin::Volume { .. }) && is_kept(plan)
+    };
+    for MountPlan { mount, .. } in running.plan.mounts.iter().filter(is_omitted) {
+        for (kind, mark) in MARKS {
+            let file = format!("{}/{mark}", mount.target.trim_end_matches('/'));
+            if running.insides().file_head(&file, 1).await.is_ok_and(|head| !head.is_empty()) {
+                stores.push(ElsewhereStore { kind, file, place: format!("{}, which was left out", mount.place()) });
+            }
+        }
+    }
+    stores
 }
 
 /// The stores that were made in an emptied mount.

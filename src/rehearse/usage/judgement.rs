@@ -11,6 +11,8 @@ use crate::model::mount::Mount;
 use crate::model::pluralize::pluralize;
 use crate::model::service::ServiceName;
 
+/// The place of what a container writes beside its mounts.
+pub(super) const OWN_LAYER: &str = "the container's own layer";
 /// Names of files in a message.
 const NAMED: usize = 3;
 
@@ -79,6 +81,8 @@ pub(super) struct Suspicion<'a> {
     idle: Vec<SeenMount<'a>>,
     /// Every mount with restored data is among the idle ones.
     all_idle: bool,
+    /// Data was restored, and no store of a server in it was used.
+    lacks_server: bool,
 }
 
 /// What looks unused. `all`: these are all mounts with restored data that the service writes to.
@@ -93,7 +97,9 @@ pub(super) fn suspect<'a>(seen: &[SeenMount<'a>], all: bool) -> Suspicion<'a> {
     let is_used = |kind: StoreKind| stores.iter().any(|one| one.store.kind.is_like(kind) && one.usage == Use::Used);
     let unopened = stores.iter().filter(|one| !is_used(one.store.kind)).copied().collect();
     let idle: Vec<SeenMount<'a>> = seen.iter().filter(|mount| mount.files() == Use::Idle).copied().collect();
-    Suspicion { stores: unopened, all_idle: all && !seen.is_empty() && idle.len() == seen.len(), idle }
+    let serves = stores.iter().any(|one| one.store.kind.is_of_server() && one.usage == Use::Used);
+    let lacks_server = !serves && !seen.is_empty();
+    Suspicion { stores: unopened, lacks_server, all_idle: all && !seen.is_empty() && idle.len() == seen.len(), idle }
 }
 
 impl Suspicion<'_> {
@@ -102,9 +108,9 @@ impl Suspicion<'_> {
         self.stores.iter().any(|one| one.store.kind.is_of_server() && one.usage == Use::Idle)
     }
 
-    /// Another store would explain what looks unused: one of the same kind, or any if the service may be a server.
+    /// Another store would explain what looks unused; and a server that uses no restored store keeps one elsewhere.
     pub fn asks_for_stores(&self, may_be_server: bool) -> bool {
-        !self.stores.is_empty() || self.all_idle && may_be_server
+        !self.stores.is_empty() || may_be_server && self.lacks_server
     }
 }
 
@@ -119,21 +125,21 @@ pub(super) struct ElsewhereStore {
 }
 
 /// Facts about a service beside its restored data, as far as the suspicion asks for them.
-#[derive(Debug, Default)]
-pub(super) struct ServiceFacts {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ServiceFacts<'a> {
     /// The programs that run.
-    pub programs: Vec<String>,
+    pub programs: &'a [String],
     /// Its stores where nothing was restored.
-    pub elsewhere: Vec<ElsewhereStore>,
+    pub elsewhere: &'a [ElsewhereStore],
 }
 
 /// The failure of a service that does not use its restored data; `None`: nothing shows that.
-pub(super) fn failure(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+pub(super) fn failure(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts<'_>) -> Option<Diagnosis> {
     let unopened = suspicion.stores.iter().find_map(|one| unopened_store(name, one, facts));
     unopened.or_else(|| all_idle(name, suspicion, facts))
 }
 
-fn unopened_store(name: &ServiceName, one: &UnopenedStore<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+fn unopened_store(name: &ServiceName, one: &UnopenedStore<'_>, facts: &ServiceFacts<'_>) -> Option<Diagnosis> {
     let kind = one.store.kind;
     let other = facts.elsewhere.iter().find(|other| other.kind.is_like(kind));
     let server = facts.programs.iter().find(|program| is_server_of(program, kind));
@@ -156,7 +162,7 @@ fn unopened_store(name: &ServiceName, one: &UnopenedStore<'_>, facts: &ServiceFa
     Some(unused(message, one.mount, other))
 }
 
-fn all_idle(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
+fn all_idle(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts<'_>) -> Option<Diagnosis> {
     if !suspicion.all_idle {
         return None;
     }
@@ -227,15 +233,22 @@ fn idle_place(seen: &SeenMount<'_>) -> String {
     format!("the {files} of {}{made}", mount.place())
 }
 
-/// The warning about a store in a volume that was left empty; `None`: a restored store of the same kind was used.
-pub(super) fn begun_empty(name: &ServiceName, seen: &[SeenMount<'_>], emptied: &[ElsewhereStore]) -> Option<Diagnosis> {
+/// The warning about a store that was begun where nothing was restored; `None`: there is none, or a restored store of
+/// the same kind was used.
+pub(super) fn begun_anew(
+    name: &ServiceName,
+    seen: &[SeenMount<'_>],
+    elsewhere: &[ElsewhereStore],
+) -> Option<Diagnosis> {
     let is_used = |kind: StoreKind| {
         let uses = |mount: &SeenMount<'_>| {
             mount.held.stores.iter().any(|held| held.kind.is_like(kind) && mount.store(held) == Use::Used)
         };
         seen.iter().any(uses)
     };
-    let ElsewhereStore { kind, file, place } = emptied.iter().find(|one| !is_used(one.kind))?;
+    // Many programs keep a small SQLite database of their own in their layer. An emptied volume is no such place.
+    let counts = |one: &&ElsewhereStore| one.kind.is_of_server() || one.place != OWN_LAYER;
+    let ElsewhereStore { kind, file, place } = elsewhere.iter().filter(counts).find(|one| !is_used(one.kind))?;
     let message = format!("{name} keeps {} in {place}: {file}; none of that data was restored", kind.title());
     Some(Diagnosis::new(Code::DataNothingRestored, message))
 }

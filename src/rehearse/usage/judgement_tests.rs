@@ -6,7 +6,8 @@ use crate::model::fingerprint::{AccessMark, Accessed, Moment, Sample};
 use crate::model::mount::MountOrigin;
 use crate::model::sampled::Sampled;
 
-const NOTES_ALL: AccessMark = AccessMark { at: Moment { seconds: 5, nanoseconds: 0 }, changes: true, reads: true };
+const NOTES_ALL: AccessMark = AccessMark { at: MOMENT, changes: true, reads: true };
+const MOMENT: Moment = Moment { seconds: 5, nanoseconds: 0 };
 
 fn mount(target: &str) -> Mount {
     let origin = MountOrigin::Volume { name: "app".to_owned(), driver: "local".to_owned() };
@@ -37,20 +38,23 @@ fn kept(stores: &[Store], files: u64, accessed: &[u32]) -> Survivors {
 }
 
 fn elsewhere(kind: StoreKind, file: &str) -> ElsewhereStore {
-    ElsewhereStore { kind, file: file.to_owned(), place: "the container's own layer".to_owned() }
+    ElsewhereStore { kind, file: file.to_owned(), place: OWN_LAYER.to_owned() }
 }
 
-fn facts(programs: &[&str], elsewhere: &[ElsewhereStore]) -> ServiceFacts {
-    ServiceFacts { programs: programs.iter().map(|&name| name.to_owned()).collect(), elsewhere: elsewhere.to_vec() }
+/// Programs that run, and stores where nothing was restored.
+struct Facts(Vec<String>, Vec<ElsewhereStore>);
+
+fn facts(programs: &[&str], elsewhere: &[ElsewhereStore]) -> Facts {
+    Facts(programs.iter().map(|&name| name.to_owned()).collect(), elsewhere.to_vec())
 }
 
 /// How a service with this one mount is judged: the failure's message, or the warning's.
-fn judged(held: &Fingerprint, kept: &Survivors, facts: &ServiceFacts) -> (Option<String>, Option<String>) {
+fn judged(held: &Fingerprint, kept: &Survivors, facts: &Facts) -> (Option<String>, Option<String>) {
     let mount = mount("/data");
     let seen = [SeenMount { mount: &mount, held, kept }];
     let suspicion = suspect(&seen, true);
     let name = ServiceName::lone("app");
-    let failure = failure(&name, &suspicion, facts);
+    let failure = failure_of(&suspicion, facts);
     assert!(failure.iter().all(|failure| failure.code == Code::DataUnused), "{failure:?}");
     (failure.map(|failure| failure.message), not_used(&name, &suspicion).map(|warning| warning.message))
 }
@@ -121,8 +125,8 @@ fn a_service_that_reads_nothing_and_begins_a_server_elsewhere_fails() {
     assert!(failure_of(&suspect(&seen, false), &facts(&[], &anew)).is_none());
 }
 
-fn failure_of(suspicion: &Suspicion<'_>, facts: &ServiceFacts) -> Option<Diagnosis> {
-    failure(&ServiceName::lone("app"), suspicion, facts)
+fn failure_of(suspicion: &Suspicion<'_>, Facts(programs, elsewhere): &Facts) -> Option<Diagnosis> {
+    failure(&ServiceName::lone("app"), suspicion, &ServiceFacts { programs, elsewhere })
 }
 
 #[test]
@@ -146,16 +150,47 @@ fn the_warning_names_the_mount_and_what_was_made_beside_its_files() {
 }
 
 #[test]
-fn a_store_that_was_begun_in_an_empty_volume_is_told_unless_a_restored_one_is_used() {
+fn a_store_that_was_begun_where_nothing_was_restored_is_told_unless_a_restored_one_is_used() {
     let name = ServiceName::lone("app");
     let mount = mount("/config");
-    let emptied = [elsewhere(StoreKind::MySql, "/var/lib/mysql/ibdata1")];
-    let told =
-        |held: &Fingerprint, kept: &Survivors| begun_empty(&name, &[SeenMount { mount: &mount, held, kept }], &emptied);
-    let warning = told(&held(&[], NOTES_ALL), &kept(&[], 1, &[])).expect("a warning");
-    assert_eq!(warning.code, Code::DataNothingRestored);
-    assert!(warning.message.contains("/var/lib/mysql/ibdata1"), "{warning}");
+    let emptied = |kind, file: &str| ElsewhereStore {
+        place: "volume db at /var/lib/mysql, which was left empty".to_owned(),
+        ..elsewhere(kind, file)
+    };
+    let told = |held: &Fingerprint, kept: &Survivors, anew: ElsewhereStore| {
+        begun_anew(&name, &[SeenMount { mount: &mount, held, kept }], &[anew])
+    };
+    let read = kept(&[], 1, &[]);
+    for anew in [
+        emptied(StoreKind::MySql, "/var/lib/mysql/ibdata1"),
+        emptied(StoreKind::Sqlite, "/var/lib/mysql/app.db"),
+        elsewhere(StoreKind::MySql, "/srv/ibdata1"),
+    ] {
+        let file = anew.file.clone();
+        let warning = told(&held(&[], NOTES_ALL), &read, anew).expect("a warning");
+        assert_eq!(warning.code, Code::DataNothingRestored);
+        assert!(warning.message.contains(&file), "{warning}");
+    }
+    let own = elsewhere(StoreKind::Sqlite, "/app/sessions.db");
+    assert_eq!(told(&held(&[], NOTES_ALL), &read, own), None, "many programs have such a file");
     let stores = [store(StoreKind::MySql, "ibdata1")];
-    assert_eq!(told(&held(&stores, NOTES_ALL), &kept(&stores, 1, &[0])), None);
-    assert!(begun_empty(&name, &[], &[]).is_none());
+    let anew = emptied(StoreKind::MySql, "/var/lib/mysql/ibdata1");
+    assert_eq!(told(&held(&stores, NOTES_ALL), &kept(&stores, 1, &[0]), anew), None);
+    assert!(begun_anew(&name, &[], &[]).is_none());
+}
+
+#[test]
+fn only_a_suspicion_costs_a_question() {
+    let mount = mount("/data");
+    let stores = [store(StoreKind::Postgres, "global/pg_control")];
+    let asks = |stores: &[Store], accessed: &[u32], may_be_server| {
+        let (held, kept) = (held(stores, NOTES_ALL), kept(stores, accessed.len() as u64, accessed));
+        let seen = [SeenMount { mount: &mount, held: &held, kept: &kept }];
+        let suspicion = suspect(&seen, true);
+        (suspicion.asks_for_programs(), suspicion.asks_for_stores(may_be_server))
+    };
+    assert_eq!(asks(&stores, &[0], true), (false, false), "a server on its restored store");
+    assert_eq!(asks(&[], &[], false), (false, false), "an application that reads its data when it is asked");
+    assert_eq!(asks(&stores, &[], false), (true, true));
+    assert_eq!(asks(&[], &[], true), (false, true));
 }

@@ -19,8 +19,8 @@ use super::running::{FAILURE_LOG, RunningService};
 use super::shared_task::Diagnosed;
 use super::state::{Booted, MountedPlace};
 use crate::worker::client::Worker;
-use elsewhere::{emptied_mounts, in_emptied, in_own_layer};
-use judgement::{ElsewhereStore, SeenMount, ServiceFacts, begun_empty, failure, not_used, suspect};
+use elsewhere::{emptied_mounts, in_emptied, in_own_layer, omitted_stores};
+use judgement::{SeenMount, ServiceFacts, begun_anew, failure, not_used, suspect};
 
 /// A mount with restored data, before and after the service's start.
 pub(super) struct LookedAt<'a> {
@@ -34,8 +34,8 @@ pub(super) struct LookedAt<'a> {
 pub(super) struct UseWarnings {
     /// No restored file of a mount was read or changed.
     pub not_used: Option<Diagnosis>,
-    /// A data store was begun in a volume that was left empty.
-    pub begun_empty: Option<Diagnosis>,
+    /// A data store was begun where nothing was restored.
+    pub begun_anew: Option<Diagnosis>,
 }
 
 /// Whether the service has a mount that has to be looked at though nothing was restored into it.
@@ -57,24 +57,25 @@ pub(super) async fn judge_use(
         .filter(|looked| !is_dump(looked))
         .map(|looked| SeenMount { mount: &looked.mounted.mount.mount, held: looked.held, kept: &looked.kept })
         .collect();
-    let emptied = match worker {
-        Some(worker) => stores_in_emptied(booted, worker).await?,
-        None => Vec::new(),
-    };
+    let mut anew = omitted_stores(running).await;
+    if let Some(worker) = worker {
+        for mounted in emptied_mounts(booted) {
+            anew.extend(in_emptied(mounted, worker).await?);
+        }
+    }
     let suspicion = suspect(&seen, are_all_looked_at(booted));
-    // The data of a service that is filled from a dump is in a volume that was empty.
+    // The data of a service that is filled from a dump is where nothing was restored before.
     if !booted.begins_anew {
         let programs = if suspicion.asks_for_programs() { programs(running).await } else { Vec::new() };
-        let mut elsewhere = emptied.clone();
         if suspicion.asks_for_stores(may_be_server(&running.plan.service)) {
-            elsewhere.extend(in_own_layer(running).await);
+            anew.extend(in_own_layer(running).await);
         }
-        if let Some(diagnosis) = failure(name, &suspicion, &ServiceFacts { programs, elsewhere }) {
+        if let Some(diagnosis) = failure(name, &suspicion, &ServiceFacts { programs: &programs, elsewhere: &anew }) {
             let log_tail = running.log_tail(FAILURE_LOG).await;
             return Err(Diagnosis { log_tail, ..diagnosis });
         }
     }
-    Ok(UseWarnings { not_used: not_used(name, &suspicion), begun_empty: begun_empty(name, &seen, &emptied) })
+    Ok(UseWarnings { not_used: not_used(name, &suspicion), begun_anew: begun_anew(name, &seen, &anew) })
 }
 
 /// Parts of the names of database servers and of their images.
@@ -103,14 +104,6 @@ fn may_be_server(service: &Service) -> bool {
 fn are_all_looked_at(booted: &Booted) -> bool {
     let mut written = booted.mounts.iter().filter(|mounted| is_kept(&mounted.mount) && mounted.place.brought.files > 0);
     written.all(|mounted| mounted.place.inspected.fingerprint.is_some())
-}
-
-async fn stores_in_emptied(booted: &Booted, worker: &Worker) -> Diagnosed<Vec<ElsewhereStore>> {
-    let mut stores = Vec::new();
-    for mounted in emptied_mounts(booted) {
-        stores.extend(in_emptied(mounted, worker).await?);
-    }
-    Ok(stores)
 }
 
 async fn programs(running: RunningService<'_>) -> Vec<String> {

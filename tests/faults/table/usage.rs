@@ -75,8 +75,14 @@ fn left_empty() -> Vec<Fault> {
             .own(volume_of_the_image)
             .failed("data/unused", &["a PostgreSQL cluster", "which was left empty", "/var/lib/postgresql/data"]),
         fault(36, "the cluster's volume is left empty, and others are restored", Postgres, Live)
-            .own(cluster_left_empty)
+            .own(|_| beside_scripts(&[], "empty"))
             .warned("data/nothing-restored", &["a PostgreSQL cluster", "which was left empty"]),
+        fault(36, "the cluster's volume is left out, and others are restored", Postgres, Live)
+            .own(|_| beside_scripts(&[], "omit"))
+            .warned("data/nothing-restored", &["a PostgreSQL cluster", "which was left out"]),
+        fault(36, "the cluster is in the container's own layer, and others are restored", Postgres, Live)
+            .own(|_| beside_scripts(&["--env", "PGDATA=/var/lib/postgresql/18/docker"], "copy"))
+            .warned("data/nothing-restored", &["a PostgreSQL cluster", "own layer"]),
     ]
 }
 
@@ -122,15 +128,17 @@ fn volume_of_the_image(folder: &Path) -> Rehearsal {
     rehearse_here(folder, &live.name, None, &args)
 }
 
-/// A server whose scripts are restored, and whose cluster is not.
-fn cluster_left_empty(_: &Path) -> Rehearsal {
+/// A server whose scripts are restored and whose cluster is not.
+fn beside_scripts(options: &[&str], strategy: &str) -> Rehearsal {
     let live = Postgres
         .wanted()
         .volume("/docker-entrypoint-initdb.d")
         .file("/docker-entrypoint-initdb.d/first.sql", "CREATE TABLE notes (text text)")
+        .options(options)
         .options(&BEGINS)
         .start();
-    rehearse(&[&live.name], &["--strategy", "/var/lib/postgresql/data=empty", "--timeout", "150s"])
+    let strategy = format!("/var/lib/postgresql/data={strategy}");
+    rehearse(&[&live.name], &["--strategy", &strategy, "--timeout", "150s"])
 }
 
 /// A service with two volumes that reads one of them.
