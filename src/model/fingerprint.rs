@@ -156,6 +156,8 @@ impl From<Moment> for (i64, u32) {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessMark {
     pub at: Moment,
+    /// The same moment as the time since the host's start, which nobody sets.
+    pub uptime: Moment,
     /// The file system notes when a file is changed.
     pub changes: bool,
     /// The file system notes when a file is read.

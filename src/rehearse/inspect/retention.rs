@@ -39,7 +39,7 @@ pub(in crate::rehearse) async fn is_still_there(
 ) -> Diagnosed<Survivors> {
     let mount = &mounted.mount.mount;
     let doing = || format!("looking whether {} is still there", mount.title());
-    let job = CompareJob { path: mounted.place.path.clone(), sample: held.sample.clone(), since: held.mark.at };
+    let job = CompareJob { path: mounted.place.path.clone(), sample: held.sample.clone(), since: held.mark };
     let kept = worker.run(job).await.map_err(|error| mount_diagnosis(&error, mount, &doing()))?;
     match loss(held, &kept) {
         None => Ok(kept),

@@ -1,7 +1,7 @@
 //! Finds the data stores that a service keeps where nothing was restored: in its container's own layer, and in volumes
 //! that were left empty or left out.
 
-use crate::model::fingerprint::{Moment, StoreKind};
+use crate::model::fingerprint::{AccessMark, StoreKind};
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::MountPlan;
 use crate::rehearse::inspect::retention::is_kept;
@@ -107,7 +107,7 @@ pub(super) async fn omitted_stores(running: RunningService<'_>) -> Vec<Elsewhere
 pub(super) async fn in_emptied(mounted: &MountedPlace, worker: &Worker) -> Diagnosed<Vec<ElsewhereStore>> {
     let mount = &mounted.mount.mount;
     let doing = || format!("looking at {}, which was left empty", mount.title());
-    let job = CompareJob { path: mounted.place.path.clone(), sample: Vec::new(), since: Moment::default() };
+    let job = CompareJob { path: mounted.place.path.clone(), sample: Vec::new(), since: AccessMark::default() };
     let now = worker.run(job).await.map_err(|error| mount_diagnosis(&error, mount, &doing()))?;
     let in_container = |file: &str| format!("{}/{file}", mount.target.trim_end_matches('/'));
     let of = |kind, file: &str| ElsewhereStore {

@@ -6,7 +6,7 @@ use crate::model::fingerprint::{AccessMark, Accessed, Moment, Sample};
 use crate::model::mount::MountOrigin;
 use crate::model::sampled::Sampled;
 
-const NOTES_ALL: AccessMark = AccessMark { at: MOMENT, changes: true, reads: true };
+const NOTES_ALL: AccessMark = AccessMark { at: MOMENT, uptime: MOMENT, changes: true, reads: true };
 const MOMENT: Moment = Moment { seconds: 5, nanoseconds: 0 };
 
 fn mount(target: &str) -> Mount {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
-use crate::model::fingerprint::{Moment, Sample, Survivors};
+use crate::model::fingerprint::{AccessMark, Sample, Survivors};
 use crate::model::source::MountQuery;
 
 /// A job, and the type of its answer.
@@ -220,8 +220,8 @@ pub struct CompareJob {
     pub path: String,
     /// The files that were there.
     pub sample: Vec<Sample>,
-    /// The time from which on accesses count.
-    pub since: Moment,
+    /// The moment from which on accesses count.
+    pub since: AccessMark,
 }
 
 /// Asks an SQLite database that its service may be writing to, without changing or locking anything of the service's.

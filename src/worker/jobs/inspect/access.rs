@@ -17,6 +17,9 @@ use rustix::time::{ClockId, clock_gettime};
 use super::sample::stat_file;
 use crate::model::fingerprint::{AccessMark, Moment};
 
+/// Nanoseconds by which a clock is behind the uptime when it was set back, and not only slowed down.
+const SET_BACK: i128 = 200_000_000;
+
 /// What happened to a file since a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -68,7 +71,19 @@ pub fn arm_again(folder: &OwnedFd, name: &CStr) {
 /// system shows which accesses are noted there.
 pub fn mark(folder: &OwnedFd) -> AccessMark {
     let (changes, reads) = noted(folder).unwrap_or_default();
-    AccessMark { at: now(ClockId::Realtime), changes, reads }
+    AccessMark { at: now(ClockId::Realtime), uptime: now(ClockId::Boottime), changes, reads }
+}
+
+/// The time of a mark, or the beginning of all times if the clock was set back since: then every file counts as accessed,
+/// so that nothing is said of any.
+pub fn time_of(mark: AccessMark) -> Moment {
+    let by_clock = nanoseconds(now(ClockId::Realtime)) - nanoseconds(mark.at);
+    let by_uptime = nanoseconds(now(ClockId::Boottime)) - nanoseconds(mark.uptime);
+    if by_clock + SET_BACK < by_uptime { Moment::default() } else { mark.at }
+}
+
+fn nanoseconds(Moment { seconds, nanoseconds }: Moment) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
 }
 
 /// Whether the file system notes changes, and reads, with times that are exact and of this machine's clock; `None`:
@@ -142,8 +157,7 @@ mod tests {
         Access::since(mark, &stat_file(folder, name).unwrap())
     }
 
-    fn set_accessed(path: &Path, time: SystemTime) {
-        let times = fs::FileTimes::new().set_accessed(time);
+    fn set_times(path: &Path, times: fs::FileTimes) {
         fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
     }
 
@@ -165,21 +179,36 @@ mod tests {
         assert_eq!(access(&opened, c"new", mark), Access::New);
     }
 
+    #[test]
+    fn after_the_clock_was_set_back_every_file_counts_as_accessed() {
+        let (dir, opened) = folder();
+        fs::write(dir.path().join("left"), "x").unwrap();
+        let mark = mark(&opened);
+        assert_eq!(time_of(mark), mark.at);
+        let set_back = AccessMark { at: Moment { seconds: mark.at.seconds + 5, ..mark.at }, ..mark };
+        assert_ne!(access(&opened, c"left", time_of(set_back)), Access::None);
+        let set_forward = AccessMark { at: Moment { seconds: mark.at.seconds - 5, ..mark.at }, ..mark };
+        assert_eq!(time_of(set_forward), set_forward.at);
+    }
+
     /// With `relatime` the kernel does not note a second read; and a backup may bear access times of the future.
     #[test]
     fn a_file_that_was_read_before_the_mark_is_armed() {
         let (dir, opened) = folder();
-        for name in ["read twice", "of the future", "left"] {
+        for name in ["read twice", "of the future", "changed in the future", "left"] {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         fs::read(dir.path().join("read twice")).unwrap();
         fs::read(dir.path().join("left")).unwrap();
-        set_accessed(&dir.path().join("of the future"), SystemTime::now() + Duration::from_secs(3600));
-        for name in [c"read twice", c"of the future", c"left"] {
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        set_times(&dir.path().join("of the future"), fs::FileTimes::new().set_accessed(later));
+        set_times(&dir.path().join("changed in the future"), fs::FileTimes::new().set_modified(later));
+        for name in [c"read twice", c"of the future", c"changed in the future", c"left"] {
             arm_again(&opened, name);
         }
         let mark = marked(&opened);
         assert_eq!(access(&opened, c"of the future", mark), Access::None);
+        assert_eq!(access(&opened, c"changed in the future", mark), Access::None);
         fs::read(dir.path().join("read twice")).unwrap();
         fs::read(dir.path().join("of the future")).unwrap();
         assert_eq!(access(&opened, c"read twice", mark), Access::Touched);

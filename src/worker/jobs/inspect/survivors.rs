@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use rustix::fs::{FileType, Statx};
 
-use super::access::Access;
+use super::access::{Access, time_of};
 use super::datastores::{MAX_STORES, belongs_to_store, find_store};
 use super::sample::{hash, identity, is_disposable, sample_file, stat_file};
 use crate::model::event::Amount;
@@ -31,7 +31,7 @@ pub fn find_survivors(
     control: &JobControl,
 ) -> Result<Survivors, JobStop> {
     let (root, _) = stat_root(path)?;
-    let finder = SurvivorFinder::new(sample, *since);
+    let finder = SurvivorFinder::new(sample, time_of(*since));
     if root == RootKind::Folder {
         observe(open_root(path, root)?, &[&finder], 0, control)?;
     }
@@ -177,7 +177,7 @@ mod tests {
     fn gone(root: &Path, before: &Fingerprint) -> Vec<String> {
         let after = {
             let path = root.to_str().unwrap().to_owned();
-            let job = CompareJob { path, sample: before.sample.clone(), since: before.mark.at };
+            let job = CompareJob { path, sample: before.sample.clone(), since: before.mark };
             find_survivors(&job, &JobControl::default()).unwrap()
         };
         assert_eq!(after.gone.files as usize, after.which.len());
@@ -232,7 +232,7 @@ mod tests {
         assert!(held.mark.changes && held.mark.reads, "this test needs a file system that notes reads");
         wait_until_past(held.mark.at);
         start();
-        let job = CompareJob { path, sample: held.sample, since: held.mark.at };
+        let job = CompareJob { path, sample: held.sample, since: held.mark };
         let found = find_survivors(&job, &JobControl::default()).unwrap();
         let opened = found.accessed.stores.iter().map(|at| found.stores[*at as usize].file.clone()).collect();
         (found, opened)
