@@ -81,6 +81,29 @@ fn a_server_that_has_not_read_its_restored_store_fails() {
     }
 }
 
+/// The cluster before an upgrade, a dump beside the log: one store of a kind is what a server reads.
+#[test]
+fn an_old_store_beside_the_one_that_is_used_is_no_failure() {
+    for (used, old, server) in [
+        (
+            store(StoreKind::Postgres, "15/global/pg_control"),
+            store(StoreKind::Postgres, "14/global/pg_control"),
+            "postgres",
+        ),
+        (
+            store(StoreKind::RedisLog, "appendonlydir/a.1.base.rdb"),
+            store(StoreKind::RedisDump, "dump.rdb"),
+            "redis-server",
+        ),
+    ] {
+        let stores = [used, old];
+        let (failure, _) = judged(&held(&stores, NOTES_ALL), &kept(&stores, 1, &[0]), &facts(&[server], &[]));
+        assert_eq!(failure, None);
+        let (failure, _) = judged(&held(&stores, NOTES_ALL), &kept(&stores, 1, &[]), &facts(&[server], &[]));
+        assert!(failure.is_some(), "neither is read");
+    }
+}
+
 #[test]
 fn a_store_of_the_same_kind_elsewhere_is_what_the_service_uses() {
     let stores = [store(StoreKind::Sqlite, "notes.db")];
