@@ -8,7 +8,7 @@ pub mod compression;
 pub mod error;
 mod header;
 pub mod open;
-mod other_format;
+pub mod other_format;
 mod pax;
 pub mod read;
 mod sparse;
@@ -78,6 +78,11 @@ pub fn below<'a>(path: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
         return Some(&path[prefix.len()..]);
     }
     path.strip_prefix(prefix)?.strip_prefix(b"/")
+}
+
+/// The first block of a file, if it is the header of a tar archive.
+pub fn header_of_tar(start: &[u8]) -> Option<&[u8; header::BLOCK]> {
+    start.first_chunk().filter(|block| header::is_header(block))
 }
 
 #[cfg(test)]

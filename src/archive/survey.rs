@@ -1,12 +1,15 @@
 //! Finds the parts of a backup that belong to mounts, in one pass over the entries. Memory does not grow with the
 //! number of entries, except for files with several names in several parts.
 
+mod layout;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Entry, Kind, below};
 use crate::model::source::{
     BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape, is_sidecar,
 };
+use layout::LayoutScan;
 
 /// Most parts that are listed by name.
 const MAX_PARTS: usize = 500;
@@ -26,6 +29,7 @@ pub struct Survey {
     parts: BTreeMap<Vec<u8>, ContentTally>,
     more_parts: bool,
     whole: ContentTally,
+    layout: LayoutScan,
     wants: usize,
 }
 
@@ -50,6 +54,7 @@ impl Survey {
             parts: BTreeMap::new(),
             more_parts: false,
             whole: ContentTally::default(),
+            layout: LayoutScan::default(),
             wants: wants.len(),
         }
     }
@@ -58,6 +63,7 @@ impl Survey {
     pub fn see(&mut self, entry: &Entry) {
         let path = entry.path.as_slice();
         add_to_tally(&mut self.whole, entry, path.is_empty());
+        self.layout.see(path, entry.kind == Kind::Folder);
         // The entry's folders may all be wanted parts, and so may the entry itself.
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
@@ -125,6 +131,7 @@ impl Survey {
             parts: self.parts.into_iter().collect(),
             more_parts: self.more_parts,
             whole: self.whole,
+            layout: self.layout.finish(),
         }
     }
 }

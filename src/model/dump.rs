@@ -111,9 +111,31 @@ pub struct Dump {
     pub removals: Vec<u64>,
     /// Roles that own objects or have grants in the dump and that it does not make; sorted by name.
     pub roles: Vec<String>,
+    /// The first command that psql would run and that pg_dump does not write.
+    pub of_psql: Option<ClientCommand>,
+    /// The first command that MariaDB's or MySQL's client would run and that their dump programs do not write.
+    pub of_mysql: Option<ClientCommand>,
+}
+
+/// A command of a database client between the statements of a dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCommand {
+    /// Number of its line, from 1.
+    pub line: u64,
+    /// Its beginning, for people.
+    pub text: String,
 }
 
 impl Dump {
+    /// The first foreign command for the client of this program.
+    pub fn foreign_command(&self, program: DumpProgram) -> Option<&ClientCommand> {
+        match program {
+            DumpProgram::Postgres => self.of_psql.as_ref(),
+            DumpProgram::MySql => self.of_mysql.as_ref(),
+            DumpProgram::Redis => None,
+        }
+    }
+
     /// A dump of which only the format is known.
     pub fn new(format: DumpFormat) -> Dump {
         Dump {
@@ -126,6 +148,8 @@ impl Dump {
             rows: None,
             removals: Vec::new(),
             roles: Vec::new(),
+            of_psql: None,
+            of_mysql: None,
         }
     }
 }

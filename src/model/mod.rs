@@ -23,6 +23,7 @@ pub mod plain_text;
 pub mod plan;
 pub mod pluralize;
 pub mod question;
+pub mod repository;
 #[cfg(test)]
 #[path = "tests/sample.rs"]
 pub mod sample;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dump::Dump;
 use super::event::{Amount, Snapshot};
+use super::repository::Layout;
 use super::source_kind::SourceKind;
 
 /// The source that the user asked for.
@@ -213,6 +214,8 @@ pub struct BackupContents {
     pub more_parts: bool,
     /// Content of the whole backup.
     pub whole: ContentTally,
+    /// The layout of another program, whose files are no data as they are; `None`: no known one.
+    pub layout: Option<Layout>,
 }
 
 /// The findings about a source, before the plan is made.

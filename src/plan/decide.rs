@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use super::choose::{Choice, can_fill};
 use super::patterns::is_explicit;
+use crate::config::values::suggest::nearest;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource};
-use crate::model::source::{BackupContents, Candidate, ContentTally, Pattern, Shape, SourcePlace};
+use crate::model::source::{BackupContents, Candidate, ContentTally, Pattern, Shape, SourceLocation, SourcePlace};
+use crate::model::source_kind::{SourceKind, is_dump_name};
 use crate::model::units;
 
 /// Parts of a backup that an error lists.
@@ -136,13 +138,22 @@ impl MountCase<'_> {
             Pattern::VolumeData(_) => None,
         });
         let Self { title, what, mount, .. } = self;
+        let part = part.unwrap_or_default();
         let message = format!(
-            "{what} has no {}, which is mapped to {title} (mounted at {}); {}",
-            part.unwrap_or_default(),
+            "{what} has no {part}, which is mapped to {title} (mounted at {}); {}",
             mount.target,
             self.backup.listing()
         );
-        Diagnosis::new(Code::RestoreMountMissing, message)
+        let names: Vec<String> = self.backup.found.parts.iter().map(|(path, _)| shown(path)).collect();
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let same = names.iter().find(|name| last(name) == last(&part)).map(String::as_str);
+        let near = same.or_else(|| nearest(&part, names.iter().map(String::as_str)).first().copied());
+        let near = near.map(|name| format!("Did you mean `{name}`?")).unwrap_or_default();
+        let remedy = format!(
+            "Correct the path in --map '{}=PATH': it begins at the top of the backup. {}",
+            self.request.rule_name, near
+        );
+        Diagnosis { remedy: Some(remedy.trim_end().to_owned()), ..Diagnosis::new(Code::RestoreMountMissing, message) }
     }
 
     fn nothing_fits(&self) -> Diagnosis {
@@ -160,6 +171,7 @@ impl MountCase<'_> {
              backup.{of_image} If a restore needs nothing of it, as with a cache: --strategy '{rule}=empty'; a database \
              that begins there anew is no proof."
         );
+        let remedy = self.backup.load_a_dump().unwrap_or(remedy);
         let message =
             format!("{what} holds nothing for {title} (mounted at {}); {}", mount.target, self.backup.listing());
         Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreMountMissing, message) }
@@ -215,11 +227,41 @@ impl MountCase<'_> {
     fn ambiguous(&self, candidate: Option<&Candidate>, message: String) -> Diagnosis {
         let path = candidate.map(|candidate| shown(&candidate.path)).unwrap_or_default();
         let remedy = format!("Choose the part: --map '{}={path}'", self.request.rule_name);
+        let is_dump = candidate.is_some_and(|candidate| self.backup.is_of_dumps(&candidate.path));
+        let remedy = self.backup.load_a_dump().filter(|_| is_dump).unwrap_or(remedy);
         Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) }
     }
 }
 
 impl BackupDescription<'_> {
+    /// The names of the database dumps among the parts of the backup.
+    fn dumps(&self) -> impl Iterator<Item = String> {
+        let files = self.found.parts.iter().filter(|(_, tally)| tally.root == Some(Shape::File));
+        files.map(|(path, _)| shown(path)).filter(|path| is_dump_name(path))
+    }
+
+    /// Whether the files of a part are database dumps.
+    fn is_of_dumps(&self, part: &[u8]) -> bool {
+        let part = String::from_utf8_lossy(part);
+        let is_inside = |path: &str| path.strip_prefix(part.as_ref()).is_some();
+        let inside = self.found.parts.iter().filter(|(_, tally)| tally.root == Some(Shape::File));
+        let mut inside = inside.map(|(path, _)| shown(path)).filter(|path| is_inside(path)).peekable();
+        inside.peek().is_some() && inside.all(|path| is_dump_name(&path))
+    }
+
+    /// The advice to load a dump of the backup; `None`: it has none.
+    fn load_a_dump(&self) -> Option<String> {
+        let first = self.dumps().next()?;
+        let path = match &self.place.location {
+            SourceLocation::Path(path) => path.display().to_string(),
+            SourceLocation::HostPath(_) | SourceLocation::Stdin => "FILE".to_owned(),
+        };
+        let sign = if self.place.kind == SourceKind::Tar { '#' } else { '/' };
+        Some(format!(
+            "The backup holds database dumps, which are loaded and not unpacked: --from 'dump:{path}{sign}{first}'"
+        ))
+    }
+
     /// The source, and the snapshot if the source's text does not name it.
     fn what(&self) -> String {
         let BackupDescription { place, snapshot, .. } = self;

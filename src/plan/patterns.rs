@@ -89,6 +89,12 @@ fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSet
     // The paths that `docker run --volumes-from` and `docker cp` write.
     add(query, MatchRule::Target, &mount.target);
     add(query, MatchRule::Target, last_name(&mount.target));
+    // A folder for each service, with the paths of its mounts.
+    for name in [&service.name.service, &service.container_name] {
+        let path = format!("{name}/{}", mount.target.trim_matches('/'));
+        add(query, MatchRule::Name, &format!("volumes/{path}"));
+        add(query, MatchRule::Target, &path);
+    }
     if let MountOrigin::Volume { name, .. } = &mount.origin {
         query.patterns.push((MatchRule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
     }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::access::{Presence, SourceContext};
 use super::decrypt::{self, PlainText, UnlockedKeys};
 use super::error::SourceError;
+use super::parts::{self, PartsReader, StoredFile};
 use super::spool;
 use crate::archive::compression::{self, window::DecodeBounds};
 use crate::local_file;
@@ -27,7 +29,7 @@ pub struct ArchiveFiles {
 #[derive(Debug)]
 enum StoredFiles {
     /// Files with names, oldest first.
-    Named(Vec<(Snapshot, PathBuf)>),
+    Named(Vec<StoredFile>),
     /// The nameless file into which standard input was read.
     Stdin(File),
 }
@@ -38,7 +40,7 @@ impl ArchiveFiles {
         let fetch_keys = || UnlockedKeys::fetch(&spec.keys, &context.environment);
         match &spec.place.location {
             SourceLocation::Path(path) => {
-                let stored = StoredFiles::Named(find(path)?);
+                let stored = StoredFiles::Named(parts::join(find(path)?)?);
                 Ok(ArchiveFiles { stored, keys: fetch_keys()?, decoding: context.decoding })
             }
             SourceLocation::Stdin => {
@@ -53,19 +55,19 @@ impl ArchiveFiles {
     /// The snapshots, oldest first.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         match &self.stored {
-            StoredFiles::Named(files) => files.iter().map(|(snapshot, _)| snapshot.clone()).collect(),
+            StoredFiles::Named(files) => files.iter().map(|file| file.snapshot.clone()).collect(),
             StoredFiles::Stdin(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
         }
     }
 
-    /// Path of a snapshot; `None` for standard input and for an unknown snapshot.
+    /// Path of a snapshot, or of its first part; `None` for standard input and for an unknown snapshot.
     pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
-        match &self.stored {
-            StoredFiles::Named(files) => {
-                files.iter().find(|(known, _)| known.id == snapshot.id).map(|(_, path)| path.as_path())
-            }
-            StoredFiles::Stdin(_) => None,
-        }
+        self.parts(snapshot)?.first().map(PathBuf::as_path)
+    }
+
+    fn parts(&self, snapshot: &Snapshot) -> Option<&[PathBuf]> {
+        let StoredFiles::Named(files) = &self.stored else { return None };
+        files.iter().find(|file| file.snapshot.id == snapshot.id).map(|file| file.parts.as_slice())
     }
 
     /// Decompresses a stream of one of the files.
@@ -75,22 +77,56 @@ impl ArchiveFiles {
 
     /// Opens a snapshot at its beginning and decrypts it if necessary.
     pub fn plain(&self, snapshot: &Snapshot) -> Result<PlainText, SourceError> {
-        let (file, path) = match &self.stored {
+        let file = match &self.stored {
             StoredFiles::Named(_) => {
-                let path = self.path(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?.to_owned();
-                let file = local_file::open_regular(&path);
-                (file.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?, path)
+                let parts = self.parts(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
+                let [path] = parts else {
+                    return decrypt::open_parts(PartsReader::new(parts), Path::new(&snapshot.id), &self.keys);
+                };
+                let file = local_file::open_regular(path)
+                    .map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+                return decrypt::open(file, path, &self.keys);
             }
-            StoredFiles::Stdin(file) => {
-                let path = PathBuf::from("standard input");
-                // The file is reopened by its name below /proc, not cloned: two stacks may read at the same time.
-                let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
-                let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
-                (file, path)
-            }
+            StoredFiles::Stdin(file) => file,
         };
+        let path = PathBuf::from("standard input");
+        // The file is reopened by its name below /proc, not cloned: two stacks may read at the same time.
+        let again = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+        let mut file = again.map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+        file.rewind().map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
         decrypt::open(file, &path, &self.keys)
+    }
+
+    /// Runs `read`, which reads the snapshot, and tells an error of its content from a file that somebody writes to
+    /// meanwhile.
+    pub fn unless_changed<T>(
+        &self,
+        snapshot: &Snapshot,
+        read: impl FnOnce() -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        let before = self.version(snapshot);
+        let result = read();
+        match (before, self.version(snapshot)) {
+            (Some((before, _)), Some((after, _))) if after > before => Err(SourceError::Changing(format!(
+                "{} grew while it was read, from {before} to {after} bytes: it is still being written",
+                snapshot.id
+            ))),
+            (Some(before), Some(after)) if before != after && result.is_err() => Err(SourceError::Changing(format!(
+                "{} was changed while it was read: it is being written to",
+                snapshot.id
+            ))),
+            _ => result,
+        }
+    }
+
+    /// Size of a snapshot's files and the time of their last change; `None`: they cannot be seen, or are folders.
+    fn version(&self, snapshot: &Snapshot) -> Option<(u64, SystemTime)> {
+        let seen = self.parts(snapshot)?.iter().map(|path| {
+            let metadata = path.metadata().ok().filter(|metadata| metadata.is_file())?;
+            Some((metadata.len(), metadata.modified().ok()?))
+        });
+        let seen: Vec<(u64, SystemTime)> = seen.collect::<Option<_>>()?;
+        Some((seen.iter().map(|(length, _)| length).sum(), seen.iter().map(|(_, time)| *time).max()?))
     }
 }
 

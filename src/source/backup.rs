@@ -7,9 +7,13 @@ use std::sync::Arc;
 use super::access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
 use super::error::SourceError;
 use super::{kinds, snapshots};
+use crate::archive::below;
 use crate::archive::survey::Survey;
 use crate::model::event::Snapshot;
-use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery, Shape, SourcePlace, SourceSpec};
+use crate::model::repository::Repository;
+use crate::model::source::{
+    BackupAccess, BackupContents, BackupSurvey, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
+};
 
 /// Most names of snapshots that an error lists.
 const NAMED: usize = 10;
@@ -40,6 +44,7 @@ impl Backup {
         match self.source.open(&self.snapshot)? {
             Access::Stream(reader) => {
                 let contents = contents(&*reader, queries, max_entries)?;
+                is_data(&contents, queries)?;
                 Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream })
             }
             Access::Dump(dump, reader) => {
@@ -52,6 +57,7 @@ impl Backup {
                     let words = "it is a file; a backup on the engine's host must be a folder";
                     return Err(SourceError::NotThere(words.to_owned()));
                 }
+                is_data(&contents, queries)?;
                 let snapshot = Snapshot { time: snapshot.time.or(modified), ..snapshot };
                 Ok(BackupSurvey { snapshot, contents, access: BackupAccess::HostPath(path) })
             }
@@ -89,6 +95,22 @@ fn contents(
     let mut survey = Survey::new(queries);
     reader.list(max_entries, &mut |entry| survey.see(entry))?;
     Ok(survey.finish())
+}
+
+/// Refuses a backup that has the layout of another program. It is data if the user maps all of the layout to a mount
+/// (a service may keep such a repository), or if its folder has the name of a volume. What a whole container wrote may
+/// look like an export and hold the data of mounts, too.
+fn is_data(contents: &BackupContents, queries: &[MountQuery]) -> Result<(), SourceError> {
+    let Some(layout) = &contents.layout else { return Ok(()) };
+    let fitting = || contents.candidates.iter().flatten().filter(|candidate| candidate.tally.amount.bytes > 0);
+    let has_all = |path: &[u8]| below(&layout.path, path).is_some();
+    let is_mapped = queries
+        .iter()
+        .flat_map(|query| &query.patterns)
+        .any(|(rule, pattern)| *rule == MatchRule::Explicit && matches!(pattern, Pattern::Top(path) if has_all(path)));
+    let is_named = fitting().any(|candidate| candidate.rule == MatchRule::Name && has_all(&candidate.path));
+    let is_export_with_data = layout.of == Repository::DockerExport && fitting().next().is_some();
+    if is_mapped || is_named || is_export_with_data { Ok(()) } else { Err(SourceError::Layout(layout.clone())) }
 }
 
 /// Chooses the snapshot with the wanted id, or the newest. `snapshots` are ordered, oldest first.

@@ -1,7 +1,9 @@
 //! Decryption: age by its library, OpenPGP by the `gpg` program, which has the keys.
 
+mod identity;
+
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -12,19 +14,15 @@ use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 
 use super::error::SourceError;
+use super::parts::PartsReader;
 use super::secrets;
 use crate::archive::compression::{Encryption, detect_encryption};
-use crate::local_file::{self, Accept};
 use crate::model::environment::Environment;
 use crate::model::lock::lock;
 use crate::model::secret::Secret;
 use crate::model::source::Keys;
+pub(super) use identity::MAX_IDENTITIES;
 
-/// Highest work factor of a passphrase, as a power of two; the program `age` has the same limit. The library's default
-/// depends on the speed of this machine and would refuse a good backup while the machine is busy.
-const MAX_WORK_FACTOR: u8 = 22;
-/// Most bytes of a file of identities.
-pub(super) const MAX_IDENTITIES: u64 = 1024 * 1024;
 /// Bytes that are enough to recognise the encryption.
 const HEAD: usize = 64;
 /// Most bytes that are kept of a program's standard error.
@@ -68,6 +66,8 @@ impl DecryptTrouble {
 pub enum PlainText {
     /// The file is not encrypted.
     File(File),
+    /// The file is not encrypted and comes in parts.
+    Parts(Box<dyn Read + Send>),
     /// The file is encrypted. Any read may fail; then the second value has the error.
     Decrypted(Box<dyn Read + Send>, DecryptTrouble),
 }
@@ -83,42 +83,75 @@ pub fn open(mut file: File, path: &Path, keys: &UnlockedKeys) -> Result<PlainTex
         Some(Encryption::Age | Encryption::AgeArmored) => {
             Ok(PlainText::Decrypted(open_age(file, path, keys)?, DecryptTrouble::default()))
         }
+        Some(Encryption::OpenPgp) => open_with_gpg(Stdio::from(file), path, keys),
+    }
+}
+
+/// Opens a file that comes in parts and decrypts it if necessary. Errors name the file by `path`.
+pub fn open_parts(mut parts: PartsReader, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
+    let unreachable = |error| SourceError::Unreachable { path: path.to_owned(), error };
+    let mut head = Vec::with_capacity(HEAD);
+    (&mut parts).take(HEAD as u64).read_to_end(&mut head).map_err(unreachable)?;
+    let encryption = detect_encryption(&head);
+    let mut whole = Cursor::new(head).chain(parts);
+    match encryption {
+        None => Ok(PlainText::Parts(Box::new(whole))),
+        Some(Encryption::Age | Encryption::AgeArmored) => {
+            Ok(PlainText::Decrypted(open_age(whole, path, keys)?, DecryptTrouble::default()))
+        }
         Some(Encryption::OpenPgp) => {
-            let trouble = DecryptTrouble::default();
-            let reader = open_gpg(Command::new("gpg"), file, path, keys, trouble.clone())?;
-            Ok(PlainText::Decrypted(Box::new(reader), trouble))
+            let (reader, mut writer) = io::pipe().map_err(unreachable)?;
+            // The thread ends when gpg ends: nobody reads the pipe then. gpg tells a part that could not be read as an
+            // end that came early.
+            std::thread::spawn(move || io::copy(&mut whole, &mut writer));
+            open_with_gpg(Stdio::from(reader), path, keys)
         }
     }
 }
 
-fn open_age(file: File, path: &Path, keys: &UnlockedKeys) -> Result<Box<dyn Read + Send>, SourceError> {
-    let locked_out = |words: String| SourceError::LockedOut(format!("{} is encrypted by age: {words}", path.display()));
-    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(BufReader::new(file)))
-        .map_err(|error| SourceError::Broken(format!("the head of {}: {error}", path.display())))?;
+fn open_with_gpg(input: Stdio, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
+    let trouble = DecryptTrouble::default();
+    let reader = open_gpg(Command::new("gpg"), input, path, keys, trouble.clone())?;
+    Ok(PlainText::Decrypted(Box::new(reader), trouble))
+}
+
+fn open_age(
+    input: impl Read + Send + 'static,
+    path: &Path,
+    keys: &UnlockedKeys,
+) -> Result<Box<dyn Read + Send>, SourceError> {
+    let shown = path.display();
+    let locked_out = |words: String| SourceError::LockedOut(format!("{shown} is encrypted by age: {words}"));
+    let no_key = |words: &str| SourceError::NoKey(format!("{shown} is encrypted by age {words}"));
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(BufReader::new(input)))
+        .map_err(|error| SourceError::Broken(format!("the head of {shown}: {error}")))?;
+    let wants_passphrase = decryptor.is_scrypt();
+    match (wants_passphrase, &keys.passphrase, &keys.identity) {
+        (true, None, None) => {
+            return Err(no_key("with a passphrase, and none was given (--passphrase-file)"));
+        }
+        (false, None, None) => return Err(no_key("to a key, and no private key was given (--identity)")),
+        (true, None, Some(_)) => {
+            return Err(no_key("with a passphrase, and only a private key was given; it wants --passphrase-file"));
+        }
+        (false, Some(_), None) => {
+            return Err(no_key("to a key, and only a passphrase was given; it wants the private key (--identity)"));
+        }
+        _ => {}
+    }
     let mut identities: Vec<Box<dyn age::Identity>> = Vec::new();
     if let Some(passphrase) = &keys.passphrase {
-        let mut identity = age::scrypt::Identity::new(SecretString::from(passphrase.reveal()));
-        identity.set_max_work_factor(MAX_WORK_FACTOR);
-        identities.push(Box::new(identity));
+        let mut key = age::scrypt::Identity::new(SecretString::from(passphrase.reveal()));
+        key.set_max_work_factor(identity::MAX_WORK_FACTOR);
+        identities.push(Box::new(key));
     }
     if let Some(identity) = &keys.identity {
-        let no_key = |words: String| SourceError::NoKey(format!("the identity {}: {words}", identity.display()));
-        let text = local_file::read_from(identity, Accept::Regular, MAX_IDENTITIES);
-        let text = text.map_err(|error| no_key(error.to_string()))?;
-        let file = age::IdentityFile::from_buffer(text.as_slice()).map_err(|error| no_key(error.to_string()))?;
-        identities.extend(file.into_identities().map_err(|error| no_key(error.to_string()))?);
-    }
-    if identities.is_empty() {
-        let way = if decryptor.is_scrypt() { "--passphrase-file" } else { "--identity" };
-        return Err(SourceError::NoKey(format!(
-            "{} is encrypted by age, and no passphrase or key was given ({way})",
-            path.display()
-        )));
+        identities.extend(identity::read(identity, keys.passphrase.as_ref())?);
     }
     match decryptor.decrypt(identities.iter().map(AsRef::as_ref)) {
         Ok(reader) => Ok(Box::new(reader)),
         Err(error @ (age::DecryptError::InvalidHeader | age::DecryptError::InvalidMac | age::DecryptError::Io(_))) => {
-            Err(SourceError::Broken(format!("the head of {}: {error}", path.display())))
+            Err(SourceError::Broken(format!("the head of {shown}: {error}")))
         }
         Err(error) => Err(locked_out(error.to_string())),
     }
@@ -127,7 +160,7 @@ fn open_age(file: File, path: &Path, keys: &UnlockedKeys) -> Result<Box<dyn Read
 /// Decrypts a file with the program that `command` starts.
 pub fn open_gpg(
     mut command: Command,
-    file: File,
+    input: impl Into<Stdio>,
     path: &Path,
     keys: &UnlockedKeys,
     trouble: DecryptTrouble,
@@ -141,25 +174,23 @@ pub fn open_gpg(
     };
     // No `--quiet`, so that gpg says which key it needs; in English, so that the messages can be recognised.
     command.args(["--batch", "--no-tty", "--yes"]).env("LC_ALL", "C");
-    // The passphrase goes through a pipe that only the two processes see. The pipe's buffer takes the whole passphrase
-    // before gpg reads.
+    // The passphrase goes through a pipe that only the two processes see. A thread writes it, since nobody may ever
+    // read it; the thread ends with the pipe's other end.
     let pipe = match &keys.passphrase {
         Some(passphrase) => {
             let (reader, mut writer) = io::pipe().map_err(failed)?;
-            writer.write_all(passphrase.reveal().as_bytes()).and_then(|()| writer.write_all(b"\n")).map_err(failed)?;
+            let passphrase = passphrase.clone();
+            std::thread::spawn(move || {
+                writer.write_all(passphrase.reveal().as_bytes()).and_then(|()| writer.write_all(b"\n"))
+            });
             let name = format!("/proc/{}/fd/{}", std::process::id(), reader.as_raw_fd());
             command.args(["--pinentry-mode", "loopback", "--passphrase-file", &name]);
             Some(reader)
         }
         None => None,
     };
-    let mut child = command
-        .arg("--decrypt")
-        .stdin(Stdio::from(file))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut child =
+        command.arg("--decrypt").stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let output = child.stdout.take();
     let words = child.stderr.take().map(|stderr| {
         std::thread::spawn(move || {
@@ -198,6 +229,11 @@ impl Gpg {
         let locked = ["No secret key", "Bad passphrase", "Bad session key", "no passphrase", "No passphrase"];
         self.trouble.set(if words.contains("encrypted with 1 passphrase") && !with_passphrase {
             SourceError::NoKey(format!("{message} (no passphrase was given: --passphrase-file)"))
+        } else if words.contains("No secret key") && with_passphrase {
+            SourceError::LockedOut(format!(
+                "{message} (it is encrypted to a key, which must be in gpg's keyring; a passphrase alone opens only \
+                 what was encrypted with one)"
+            ))
         } else if locked.iter().any(|known| words.contains(known)) {
             SourceError::LockedOut(message.clone())
         } else {

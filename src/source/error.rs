@@ -7,6 +7,7 @@ use crate::archive::compression::window::WindowTooLong;
 use crate::archive::error::{ArchiveError, ArchiveFault};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
+use crate::model::repository::Layout;
 use crate::model::source::SourcePlace;
 
 /// Most names of snapshots that an error lists.
@@ -47,6 +48,35 @@ pub enum SourceError {
     /// The file is no database dump of a known format.
     #[error("{0}")]
     NoDump(String),
+    /// The file has another format, which is known.
+    #[error("{file} is {what}, and no {wanted}")]
+    OtherFormat {
+        /// Name of the file.
+        file: String,
+        /// What it is.
+        what: String,
+        /// What it should be.
+        wanted: &'static str,
+        /// What the user can do; `None`: the code's general remedy.
+        remedy: Option<String>,
+    },
+    /// The backup has the layout of another program, whose files are no data as they are.
+    #[error("{}is {}; its files are no data that could be restored as they are", place_of(.0), .0.of.title())]
+    Layout(Layout),
+    /// The archive holds several dumps, and none was chosen.
+    #[error("{file} holds several database dumps, and it is not clear which one is wanted: {}", first_names(.names))]
+    SeveralDumps {
+        /// The archive, as the user may write it.
+        file: String,
+        /// The dumps in it.
+        names: Vec<String>,
+    },
+    /// A part of a split archive is missing.
+    #[error("{0}")]
+    PartMissing(String),
+    /// The archive was changed while it was read.
+    #[error("{0}")]
+    Changing(String),
     /// The snapshot has more entries than the limit.
     #[error("it has more than the {0} entries that --max-entries allows")]
     TooMany(u64),
@@ -65,6 +95,14 @@ pub enum SourceError {
     /// The receiver of the stream has ended.
     #[error("the receiver of the data has ended: {0}")]
     Unheard(io::Error),
+}
+
+/// The folder of a layout, as the beginning of a sentence; empty for the whole backup.
+fn place_of(layout: &Layout) -> String {
+    match layout.path.as_slice() {
+        [] => "this ".to_owned(),
+        path => format!("{} in it ", String::from_utf8_lossy(path)),
+    }
 }
 
 /// The first names, and the number of the others.
@@ -101,16 +139,51 @@ impl SourceError {
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::Incomplete(_) => Code::RestoreIncomplete,
-            SourceError::NoDump(_) => Code::SourceOtherFormat,
+            SourceError::NoDump(_) | SourceError::OtherFormat { .. } | SourceError::Layout(_) => {
+                Code::SourceOtherFormat
+            }
+            SourceError::SeveralDumps { .. } => Code::SourceSeveral,
+            SourceError::PartMissing(_) => Code::RestoreIncomplete,
+            SourceError::Changing(_) => Code::SourceUnreachable,
             SourceError::TooMany(_) | SourceError::Window(_) => Code::RestoreTooLarge,
             SourceError::LockedOut(_) => Code::SourceLockedOut,
             SourceError::ToolMissing(_) => Code::SourceToolMissing,
         };
-        let remedy = matches!(self, SourceError::Incomplete(_)).then(|| {
-            "Load an older dump, and look at how this one was written: a full disk, a killed job or a broken pipe cuts \
-             dumps off (write to another name, and rename what is whole)."
-                .to_owned()
-        });
+        let remedy = self.remedy();
         Diagnosis { remedy, ..Diagnosis::new(code, format!("{place}: {self}")) }
+    }
+
+    /// What the user can do about this error; `None`: the code's general remedy says it.
+    fn remedy(&self) -> Option<String> {
+        let words = match self {
+            SourceError::Incomplete(_) => {
+                "Load an older dump, and look at how this one was written: a full disk, a killed job or a broken pipe \
+                 cuts dumps off (write to another name, and rename what is whole)."
+            }
+            SourceError::OtherFormat { remedy, .. } => return remedy.clone(),
+            SourceError::Layout(layout) => {
+                let path = if layout.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&layout.path) };
+                let remedy = layout.of.remedy();
+                return Some(format!("{remedy} If a service keeps this as its data: --map 'MOUNT={path}'."));
+            }
+            SourceError::SeveralDumps { file, names } => {
+                let first = names.first().map(String::as_str).unwrap_or_default();
+                return Some(format!("Choose one: --from '{file}#{first}'"));
+            }
+            SourceError::PartMissing(_) => {
+                "Copy the missing part again from where the backup was written. A backup that lacks a part cannot be \
+                 restored."
+            }
+            SourceError::Changing(_) => {
+                "Rehearse after the backup job has ended. A job that writes to another name and renames what is whole \
+                 cannot be caught in the middle."
+            }
+            SourceError::NoKey(_) => {
+                "Name the key: --passphrase-file FILE (or REHEARSA_PASSPHRASE) for a passphrase, --identity FILE for a \
+                 private key of age or SSH. Check that the file that the message names is there and can be read."
+            }
+            _ => return None,
+        };
+        Some(words.to_owned())
     }
 }

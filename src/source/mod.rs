@@ -14,6 +14,7 @@ mod dir;
 mod dump;
 mod error;
 mod kinds;
+mod parts;
 pub mod probe;
 mod secrets;
 mod snapshots;

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::SourceError;
+use super::parts::part_name;
 use super::timestamp_from_name::timestamp_in_name;
 use crate::model::event::Snapshot;
+use crate::model::source::is_sidecar;
 use crate::model::source_kind::{is_archive_name, is_dump_name};
 
 /// Greatest difference at which the file's own time replaces the time in its name: names have local times, and a file
@@ -25,7 +27,8 @@ pub fn folders(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
 /// archives in the folder at the path.
 pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() {
-        return match find_snapshots(&path.join("*"), SnapshotForm::Archive, is_archive_name) {
+        let fits = |name: &str| is_archive_name(whole_name(name));
+        return match find_snapshots(&path.join("*"), SnapshotForm::Archive, fits) {
             Err(SourceError::NoSnapshot(why)) => {
                 Err(SourceError::NoSnapshot(format!("{}: {why}", SnapshotForm::Archive.mismatch(path))))
             }
@@ -39,7 +42,8 @@ pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
 /// pattern in the last component, or the dumps in the folder at the path.
 pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() && !is_dump_folder(path) {
-        return match find_snapshots(&path.join("*"), SnapshotForm::Dump, is_dump_name) {
+        let fits = |name: &str| is_dump_name(whole_name(name));
+        return match find_snapshots(&path.join("*"), SnapshotForm::Dump, fits) {
             Err(SourceError::NoSnapshot(_)) => Err(SourceError::NoSnapshot(format!(
                 "{} is a folder without a dump in it (such as app.sql.gz), and no folder of pg_dump -Fd",
                 path.display()
@@ -48,6 +52,11 @@ pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
         };
     }
     find_snapshots(path, SnapshotForm::Dump, |_| true)
+}
+
+/// The name of the file that this one is a part of; else its own.
+fn whole_name(name: &str) -> &str {
+    part_name(name).map_or(name, |part| part.whole)
 }
 
 fn is_dump_folder(path: &Path) -> bool {
@@ -136,6 +145,7 @@ fn find_snapshots(
             format!("no {} fits {} ({others} there)", kind.noun(), path.display())
         })));
     }
+    leave_out_companions(&mut found);
     // If all names have times, these order the snapshots: copied files have the times of the copy.
     if found.iter().all(|(snapshot, _)| timestamp_in_name(&snapshot.id).is_some()) {
         found.sort_by(|(a, _), (b, _)| (timestamp_in_name(&a.id), &a.id).cmp(&(timestamp_in_name(&b.id), &b.id)));
@@ -143,6 +153,50 @@ fn find_snapshots(
         found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
     }
     Ok(found)
+}
+
+/// Leaves out files that lie beside backups and are none: checksums, signatures, lists, logs, and files that a job is
+/// still writing. They stay if there is nothing else.
+fn leave_out_companions(found: &mut Vec<(Snapshot, PathBuf)>) {
+    const ENDINGS: [&str; 24] = [
+        "md5",
+        "sha1",
+        "sha224",
+        "sha256",
+        "sha384",
+        "sha512",
+        "b2",
+        "b3",
+        "crc",
+        "sfv",
+        "sum",
+        "sig",
+        "minisig",
+        "ots",
+        "tmp",
+        "temp",
+        "part",
+        "partial",
+        "inprogress",
+        "log",
+        "json",
+        "txt",
+        "lock",
+        "list",
+    ];
+    let names: BTreeSet<String> = found.iter().map(|(snapshot, _)| snapshot.id.clone()).collect();
+    let is_companion = |name: &str| {
+        if is_sidecar(name.as_bytes()) {
+            return true;
+        }
+        let Some((of, ending)) = name.rsplit_once('.') else { return name.to_uppercase().ends_with("SUMS") };
+        ENDINGS.contains(&ending.to_lowercase().as_str())
+            // A signature as text has the ending of an encrypted file.
+            || ending == "asc" && names.contains(of)
+    };
+    if names.iter().any(|name| !is_companion(name)) {
+        found.retain(|(snapshot, _)| !is_companion(&snapshot.id));
+    }
 }
 
 /// The names of the things that the backups are of: the ids without numbers, days, months and file endings. With more
@@ -161,12 +215,24 @@ fn stem(id: &str) -> String {
         "asc", "t", "z",
     ];
     let lower = id.to_lowercase();
-    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let tokens = lower.split(|c: char| !c.is_alphanumeric()).filter(|token| !is_random(token));
+    let words = tokens.flat_map(|token| token.split(|c: char| !c.is_alphabetic())).filter(|word| !word.is_empty());
     let is_of_name = |word: &&str| {
         let day_or_month = OF_TIME.iter().any(|time| word.starts_with(time) && word.len() <= 9);
         !day_or_month && !ENDINGS.contains(word)
     };
     words.filter(is_of_name).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a token of a name looks like a random or hashed one (`a8f3c2`, `x7k2q9`): digits and letters take turns, or
+/// it is a long hexadecimal number.
+fn is_random(token: &str) -> bool {
+    let has_digit = token.bytes().any(|byte| byte.is_ascii_digit());
+    let is_hex = token.len() >= 6 && has_digit && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let letters = token.bytes().map(|byte| byte.is_ascii_alphabetic());
+    let turns = letters.clone().zip(letters.skip(1)).filter(|(one, next)| one != next).count();
+    // `20261101t0315z` is a time, and tells nothing either.
+    has_digit && (is_hex || turns >= 3)
 }
 
 fn snapshot_time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
@@ -230,6 +296,45 @@ mod tests {
         assert_eq!(count(&["backup-mon.tar", "backup-Tuesday.tar", "backup-nov.tar"]), 1);
         assert_eq!(count(&["2026-11-01", "2026-11-02"]), 1);
         assert_eq!(count(&["app_data-2026-11-01.tar", "app_config-2026-11-01.tar"]), 2);
+    }
+
+    #[test]
+    fn a_random_end_is_no_name_of_another_thing() {
+        let count = |ids: &[&str]| stems(ids.iter().copied()).len();
+        assert_eq!(count(&["app-2026-11-01-a8f3c2.tar.gz", "app-2026-11-02-09ab41.tar.gz"]), 1);
+        assert_eq!(count(&["app-20261101T0315Z-x7k2q9.tar", "app-20261102T0315Z-p0m4zz.tar"]), 1);
+        assert_eq!(count(&["app_6f1e2c34-5b6a-4c7d-8e9f-0a1b2c3d4e5f.tgz", "app_deadbee1.tgz"]), 1);
+        assert_eq!(count(&["db1-2026-11-01.sql", "web1-2026-11-01.sql"]), 2);
+        assert_eq!(count(&["2026-11-01-app.tar", "2026-11-01-cafe.tar"]), 2);
+    }
+
+    #[test]
+    fn what_lies_beside_backups_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "app-2026-11-01.tar.gz";
+        for end in ["", ".md5", ".sha256", ".asc", ".sig", ".log", ".json"] {
+            touch(&dir.path().join(format!("{name}{end}")), 1_000);
+        }
+        touch(&dir.path().join("._app-2026-11-02.tar.gz"), 2_000);
+        touch(&dir.path().join("app-2026-11-02.tar.gz.part"), 2_000);
+        touch(&dir.path().join("app-2026-11-02.tar.gz.tmp"), 2_000);
+        touch(&dir.path().join("app-2026-10-31.tar.gz.asc"), 500);
+        let mut found = ids(&dir.path().join("*app-*"));
+        assert_eq!(found.pop().as_deref(), Some(name));
+        // A file without its own plain text is encrypted, not a signature.
+        assert_eq!(found, ["app-2026-10-31.tar.gz.asc"]);
+        let alone = tempfile::tempdir().unwrap();
+        touch(&alone.path().join("app.log"), 1_000);
+        assert_eq!(ids(&alone.path().join("app.*")), ["app.log"]);
+    }
+
+    #[test]
+    fn parts_are_found_in_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(&dir.path().join("app.tar.gz.partaa"), 1_000);
+        touch(&dir.path().join("app.tar.gz.partab"), 1_000);
+        touch(&dir.path().join("notes.partaa"), 1_000);
+        assert_eq!(ids(dir.path()), ["app.tar.gz.partaa", "app.tar.gz.partab"]);
     }
 
     #[test]

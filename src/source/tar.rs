@@ -1,7 +1,7 @@
 //! Tar archives: a file, the files that match a pattern, or standard input; compressed and encrypted or not.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::PathBuf;
 
 use super::access::{Access, Presence, SnapshotReader, Source, SourceContext};
@@ -12,6 +12,7 @@ use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::compression::Compression;
 use crate::archive::error::ArchiveFault;
+use crate::archive::other_format::{self, HEAD, OtherFormat};
 use crate::archive::read::{ReadLimits, Reader};
 use crate::local_file;
 use crate::model::event::Snapshot;
@@ -19,8 +20,6 @@ use crate::model::source::SourceSpec;
 
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
-/// Bytes that are enough to recognise the compression.
-const HEAD: usize = 512;
 
 /// The archives of a source.
 #[derive(Debug)]
@@ -59,57 +58,84 @@ impl SnapshotReader for TarReader<'_> {
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let bound = if max_entries == 0 { u64::MAX } else { max_entries };
         let limits = ReadLimits { max_entries: bound };
-        match self.files.plain(&self.snapshot)? {
+        self.files.unless_changed(&self.snapshot, || match self.files.plain(&self.snapshot)? {
             PlainText::File(mut file) => {
                 let unreachable = |error| self.unreachable(error);
-                if is_packed(&mut file).map_err(unreachable)? {
-                    list(self.unpacked(file, limits)?, bound, see)
-                } else {
-                    // The reader seeks over contents.
-                    list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
+                let head = head_of(&mut file).map_err(unreachable)?;
+                if Compression::detect(&head) != Compression::None {
+                    return list(self.unpacked(file, limits)?, bound, see);
                 }
+                self.is_archive(&head)?;
+                // The reader seeks over contents.
+                list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
             }
+            PlainText::Parts(reader) => list(self.unpacked(reader, limits)?, bound, see),
             PlainText::Decrypted(reader, trouble) => {
                 let result = self.unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
                 // The decryption error explains the early end better than the error of the archive's reader.
                 trouble.take().map_or(result, Err)
             }
-        }
+        })
     }
 
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        match self.files.plain(&self.snapshot)? {
+        self.files.unless_changed(&self.snapshot, || match self.files.plain(&self.snapshot)? {
             PlainText::File(file) => pass_on(file, out, |error| self.unreachable(error)),
+            PlainText::Parts(reader) => pass_on(reader, out, |error| self.unreachable(error)),
             PlainText::Decrypted(reader, trouble) => {
                 let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", self.snapshot.id));
                 let result = pass_on(reader, out, broken);
                 trouble.take().map_or(result, Err)
             }
-        }
+        })
     }
 }
 
 impl TarReader<'_> {
-    fn unpacked<'b>(
-        &self,
-        input: impl Read + Send + 'b,
-        limits: ReadLimits,
-    ) -> Result<Reader<Box<dyn Read + Send + 'b>>, SourceError> {
-        let plain = self.files.unpack(input).map_err(|error| SourceError::of_beginning(&self.snapshot.id, &error))?;
-        Ok(Reader::new(plain, limits))
-    }
-
     fn unreachable(&self, error: io::Error) -> SourceError {
         SourceError::Unreachable { path: PathBuf::from(&self.snapshot.id), error }
     }
+
+    /// Refuses what begins like another format.
+    fn is_archive(&self, head: &[u8]) -> Result<(), SourceError> {
+        let Some(OtherFormat { what, remedy }) = other_format::recognize(head) else { return Ok(()) };
+        Err(SourceError::OtherFormat { file: self.snapshot.id.clone(), what, wanted: "tar archive", remedy })
+    }
+
+    fn unpacked<'a>(
+        &self,
+        input: impl Read + Send + 'a,
+        limits: ReadLimits,
+    ) -> Result<Reader<Box<dyn Read + Send + 'a>>, SourceError> {
+        let mut plain =
+            self.files.unpack(input).map_err(|error| SourceError::of_beginning(&self.snapshot.id, &error))?;
+        let mut head = Vec::new();
+        // An error comes again when the archive is read, and is told there.
+        let failed = (&mut plain).take(HEAD as u64).read_to_end(&mut head).err();
+        self.is_archive(&head)?;
+        let rest: Box<dyn Read + Send + 'a> = match failed {
+            Some(error) => Box::new(Failed(Some(error))),
+            None => plain,
+        };
+        Ok(Reader::new(Box::new(Cursor::new(head).chain(rest)), limits))
+    }
 }
 
-/// Whether a file is compressed. The file is at its beginning, before and after.
-fn is_packed(file: &mut File) -> io::Result<bool> {
-    let mut head = Vec::with_capacity(HEAD);
+/// The rest of a stream that could not be read further.
+struct Failed(Option<io::Error>);
+
+impl Read for Failed {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.take().unwrap_or_else(|| io::ErrorKind::Other.into()))
+    }
+}
+
+/// The first bytes of a file, which is at its beginning before and after.
+fn head_of(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
     file.take(HEAD as u64).read_to_end(&mut head)?;
     file.rewind()?;
-    Ok(Compression::detect(&head) != Compression::None)
+    Ok(head)
 }
 
 fn list<R: Read>(mut reader: Reader<R>, bound: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {

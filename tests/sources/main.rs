@@ -6,5 +6,6 @@
 mod conformance;
 mod dumps;
 mod local_host;
+mod odd;
 #[path = "../support/mod.rs"]
 mod support;

@@ -26,13 +26,34 @@ pub fn plain_file(path: &[u8], size: u64) -> Entry {
     }
 }
 
+/// The entry of a folder that everybody may list.
+pub fn plain_folder(path: &[u8]) -> Entry {
+    Entry { kind: Kind::Folder, mode: 0o755, ..plain_file(path, 0) }
+}
+
 /// Writes an archive of one file with the content of `input`. `UnexpectedEof`: the content's length is not the entry's
 /// size.
 pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), PackError> {
-    let unreadable = |error| PackError::Unreadable { path: String::from_utf8_lossy(&entry.path).into_owned(), error };
+    add_file(entry, input, out)?;
+    write_end(out)?;
+    Ok(())
+}
+
+/// Writes the entry of a folder.
+pub fn begin_folder(entry: &Entry, out: &mut dyn Write) -> Result<(), PackError> {
+    write_header(entry, b'5', out)
+}
+
+/// Writes the end of an archive.
+pub fn write_end(out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(&[0; 2 * BLOCK])?;
+    out.flush()
+}
+
+fn write_header(entry: &Entry, flag: u8, out: &mut dyn Write) -> Result<(), PackError> {
     let about = HeaderValues {
         path: &entry.path,
-        flag: b'0',
+        flag,
         target: b"",
         size: entry.size,
         real_size: None,
@@ -42,8 +63,18 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
         device: None,
         xattrs: &Xattrs::new(),
     };
-    let header = about.to_blocks().map_err(|_| unreadable(io::Error::other("its name is too long")))?;
+    let header = about.to_blocks().map_err(|_| unreadable(entry, io::Error::other("its name is too long")))?;
     out.write_all(&header)?;
+    Ok(())
+}
+
+fn unreadable(entry: &Entry, error: io::Error) -> PackError {
+    PackError::Unreadable { path: String::from_utf8_lossy(&entry.path).into_owned(), error }
+}
+
+/// Writes a file with the content of `input`. `UnexpectedEof`: the content's length is not the entry's size.
+pub fn add_file(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Result<(), PackError> {
+    write_header(entry, b'0', out)?;
     let mut piece = vec![0; PIECE];
     let mut written = 0;
     loop {
@@ -51,7 +82,7 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return Err(unreadable(entry, error)),
         };
         written += count as u64;
         if written > entry.size {
@@ -61,12 +92,10 @@ pub fn pack_stream(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> 
     }
     if written != entry.size {
         let words = format!("it had {} bytes when it was first read, and has changed since", entry.size);
-        return Err(unreadable(io::Error::new(ErrorKind::UnexpectedEof, words)));
+        return Err(unreadable(entry, io::Error::new(ErrorKind::UnexpectedEof, words)));
     }
-    // The padding of the last block, and the two empty blocks of the end mark.
-    let rest = (entry.size.next_multiple_of(BLOCK as u64) - entry.size) as usize;
-    out.write_all(&vec![0; rest + 2 * BLOCK])?;
-    out.flush()?;
+    let padding = (entry.size.next_multiple_of(BLOCK as u64) - entry.size) as usize;
+    out.write_all(&vec![0; padding])?;
     Ok(())
 }
 

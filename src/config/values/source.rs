@@ -51,7 +51,9 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
         LocationSyntax::FileOrStdin { .. } if text == "-" => Ok(SourceLocation::Stdin),
         LocationSyntax::FileOrStdin { what, example } => {
             let path = path(text)?;
-            if has_pattern(path.parent()) {
+            // What is behind a `#` is a path within an archive.
+            let file = text.split('#').next().unwrap_or(text);
+            if has_pattern(Path::new(file).parent()) {
                 return Err(format!(
                     "{what}: a pattern may stand in the last part of the path only, as in `{example}`"
                 ));
@@ -129,6 +131,7 @@ mod tests {
         let cases = [
             ("tar:-", SourcePlace::stdin(SourceKind::Tar)),
             ("dump:-", SourcePlace::stdin(SourceKind::Dump)),
+            ("dump:b/app-*.tgz#d/app.sql", SourcePlace::at_path(SourceKind::Dump, "/plans/b/app-*.tgz#d/app.sql")),
             ("dump:b/app-*.sql.gz", SourcePlace::at_path(SourceKind::Dump, "/plans/b/app-*.sql.gz")),
             ("tar:/b/app.tar.gz", SourcePlace::at_path(SourceKind::Tar, "/b/app.tar.gz")),
             ("tar:b/app-*.tar.gz", SourcePlace::at_path(SourceKind::Tar, "/plans/b/app-*.tar.gz")),

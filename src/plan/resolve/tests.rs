@@ -119,6 +119,7 @@ fn found(wants: &[MountQuery], paths: &[&str]) -> BackupContents {
         parts: all.iter().filter(is_part).map(|part| (part.clone().into_bytes(), tally(part))).collect(),
         more_parts: false,
         whole: tally(""),
+        layout: None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::model::source::MatchRule;
+use crate::model::source_kind::is_dump_name;
 
 /// Most names that a message lists.
 const LISTED: usize = 5;
@@ -34,7 +35,8 @@ pub(super) fn judge_similarity(
         return Similarity::Alike;
     }
     let title = plan.mount.title();
-    let (came, live) = (listed(&came), listed(&live));
+    let came_names = came;
+    let (came, live) = (listed(&came_names), listed(&live));
     let Some(part) = plan.part.as_ref().filter(|part| part.rule == MatchRule::OnlyCandidate) else {
         let message = format!("{title}: at the top there is {came}, and live there is {live}");
         return Similarity::Doubtful(Diagnosis::new(Code::DataUnlikeLive, message));
@@ -46,6 +48,20 @@ pub(super) fn judge_similarity(
         "{part} of {from} was taken for {title} because nothing else is there, but does not look like it: at its top \
          there is {came}, and live there is {live}"
     );
+    let is_dump = |name: &&[u8]| is_dump_name(&String::from_utf8_lossy(name));
+    if came_names.iter().all(is_dump) {
+        let file = from.split_once(':').map_or(from, |(_, path)| path);
+        let first = came_names.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();
+        let inside = if part == "." { first } else { format!("{part}/{first}").into() };
+        let remedy = format!(
+            "These are database dumps, which are loaded and not unpacked: --from 'dump:{file}#{inside}' \
+             (dump:FOLDER/FILE for a folder)."
+        );
+        return Similarity::Wrong(Diagnosis {
+            remedy: Some(remedy),
+            ..Diagnosis::new(Code::RestoreAmbiguous, message)
+        });
+    }
     let remedy = format!(
         "If it is the right part: --map '{rule_name}={part}'. If another part is: \
          --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
@@ -101,6 +117,16 @@ mod tests {
         assert_eq!(warning.code, Code::DataUnlikeLive);
         let expected = "volume data: at the top there is 1, 2, 3, 4, 5 and 1 more name, and live there is a";
         assert_eq!(warning.message, expected);
+    }
+
+    #[test]
+    fn dumps_are_loaded_and_not_unpacked() {
+        let Similarity::Wrong(diagnosis) = judged(MatchRule::OnlyCandidate, &["PG_VERSION"], &["a.sql.gz", "b.dump"])
+        else {
+            panic!("a failure")
+        };
+        let remedy = diagnosis.remedy.expect("a remedy");
+        assert!(remedy.contains("'dump:/b.tar#volumes/data/a.sql.gz'") && !remedy.contains("--map"), "{remedy}");
     }
 
     #[test]

@@ -73,6 +73,94 @@ fn age_opens_with_the_identity_and_no_other() {
     assert_refused(opened(&stored, &bytes, &odd), "no key: the identity ");
 }
 
+/// Keys made by ssh-keygen for these tests: without a passphrase, and with one.
+#[test]
+fn age_opens_with_an_ssh_key_and_no_other() {
+    let stored = EncryptedFile::new();
+    let keygen = |name: &str, passphrase: &str, kind: &str| {
+        let path = stored.folder().join(name);
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-t", kind, "-N", passphrase, "-C", "", "-f"]).arg(&path);
+        assert!(command.status().expect("ssh-keygen runs").success());
+        let public = std::fs::read_to_string(path.with_extension("pub")).expect("it was made");
+        (path, public.trim().parse::<age::ssh::Recipient>().ok())
+    };
+    let with = |path: &Path, passphrase: Option<&str>| UnlockedKeys {
+        passphrase: passphrase.map(Secret::new),
+        identity: Some(path.to_owned()),
+    };
+    let (plain, recipient) = keygen("plain", "", "ed25519");
+    let bytes = encrypted_for(&recipient.expect("a recipient"), &plain_text(), false);
+    assert!(opened(&stored, &bytes, &with(&plain, None)).as_deref() == Ok(&plain_text()));
+    let (other, _) = keygen("other", "", "ed25519");
+    assert_refused(opened(&stored, &bytes, &with(&other, None)), "locked out: ");
+    let public = opened(&stored, &bytes, &with(&plain.with_extension("pub"), None)).expect_err("a public key");
+    assert!(public.starts_with("no key: ") && public.contains("is a public key"), "{public}");
+    let (protected, recipient) = keygen("protected", "fixture-pass", "ed25519");
+    let bytes = encrypted_for(&recipient.expect("a recipient"), &plain_text(), true);
+    assert!(opened(&stored, &bytes, &with(&protected, Some("fixture-pass"))).as_deref() == Ok(&plain_text()));
+    for passphrase in [None, Some("fixture-pass two")] {
+        assert_refused(opened(&stored, &bytes, &with(&protected, passphrase)), "no key: the identity ");
+    }
+    let (unknown, recipient) = keygen("unknown", "", "ecdsa");
+    assert!(recipient.is_none());
+    assert_refused(opened(&stored, &bytes, &with(&unknown, None)), "no key: the identity ");
+    std::fs::write(stored.folder().join("cut"), &std::fs::read(&plain).expect("read")[..100]).expect("written");
+    assert_refused(opened(&stored, &bytes, &with(&stored.folder().join("cut"), None)), "no key: the identity ");
+}
+
+/// `age -p` over the file of a key.
+#[test]
+fn a_file_of_keys_may_itself_be_encrypted() {
+    use age::secrecy::ExposeSecret;
+    let stored = EncryptedFile::new();
+    let identity = age::x25519::Identity::generate();
+    let key = encrypted_by_age("fixture-pass", identity.to_string().expose_secret().as_bytes(), true);
+    std::fs::write(stored.folder().join("key"), key).expect("written");
+    let bytes = encrypted_for(&identity.to_public(), &plain_text(), false);
+    let with = |passphrase: Option<&str>| UnlockedKeys {
+        passphrase: passphrase.map(Secret::new),
+        identity: Some(stored.folder().join("key")),
+    };
+    assert!(opened(&stored, &bytes, &with(Some("fixture-pass"))).as_deref() == Ok(&plain_text()));
+    assert_refused(opened(&stored, &bytes, &with(None)), "no key: the identity ");
+}
+
+#[test]
+fn the_wrong_kind_of_secret_is_told_from_a_wrong_one() {
+    let stored = EncryptedFile::new();
+    let bytes = encrypted_for(&age::x25519::Identity::generate().to_public(), PLAIN, false);
+    let error = opened(&stored, &bytes, &by_passphrase("fixture-pass")).expect_err("it wants a key");
+    assert!(error.starts_with("no key: ") && error.contains("to a key, and only a passphrase"), "{error}");
+    let only_a_key = UnlockedKeys { passphrase: None, identity: Some(stored.folder().join("key")) };
+    let error = opened(&stored, &encrypted_by_age("fixture-pass", PLAIN, false), &only_a_key);
+    assert!(error.expect_err("it wants a passphrase").contains("with a passphrase, and only a private key"));
+}
+
+#[test]
+fn a_passphrase_as_long_as_a_file_is_a_wrong_file() {
+    let stored = EncryptedFile::new();
+    let path = stored.folder().join("wrong");
+    for length in [9_000, 65_535, 65_536, 1 << 20] {
+        std::fs::write(&path, vec![b'x'; length]).expect("written");
+        let keys = Keys { passphrase: Some(SecretPlace::File(path.clone())), identity: None };
+        let error = UnlockedKeys::fetch(&keys, &Environment::default()).expect_err("too long");
+        assert!(kind_and_text(&error).starts_with("no key: ") && error.to_string().contains("no secret"), "{error}");
+    }
+}
+
+/// gpg may end without having read the passphrase, however long it is.
+#[test]
+fn a_gpg_that_reads_no_passphrase_is_not_waited_for() {
+    let stored = EncryptedFile::new();
+    let path = stored.store(PLAIN);
+    let keys = by_passphrase(&"x".repeat(200_000));
+    let trouble = DecryptTrouble::default();
+    let file = File::open(&path).expect("it is there");
+    let mut reader = open_gpg(Command::new("false"), file, &path, &keys, trouble.clone()).expect("it starts");
+    assert_refused(read_decrypted(&mut reader, &trouble), "broken: gpg on ");
+}
+
 #[test]
 fn a_damaged_or_cut_age_file_is_told_from_a_wrong_key() {
     let stored = EncryptedFile::new();

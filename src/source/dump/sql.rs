@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufRead};
 
+use super::commands::CommandScan;
 use crate::model::dump::{Dump, DumpFormat};
 
 /// Bytes of a line that are looked at.
@@ -37,7 +38,7 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
     let mut line = Vec::with_capacity(LINE);
     loop {
         line.clear();
-        let read = next_line(&mut input, &mut line)?;
+        let read = next_line(&mut input, &mut line, &mut scan.commands)?;
         if read == 0 {
             return Ok(scan.finish());
         }
@@ -50,8 +51,8 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
 }
 
 /// Reads one line; keeps its first bytes in `line` and returns its length with the newline. The newline is kept if it
-/// is among the first bytes.
-fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+/// is among the first bytes. All of the line is scanned for commands.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, commands: &mut CommandScan) -> io::Result<u64> {
     let mut length = 0;
     loop {
         let ahead = match input.fill_buf() {
@@ -65,6 +66,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
         let taken = end.unwrap_or(ahead.len());
         let room = LINE.saturating_sub(line.len());
         line.extend_from_slice(&ahead[..taken.min(room)]);
+        commands.take(&ahead[..taken]);
         length += taken as u64;
         input.consume(taken);
         if end.is_some() {
@@ -95,6 +97,9 @@ struct SqlScan {
     tail: VecDeque<String>,
     is_sqlite: bool,
     statements: u64,
+    /// Lines that end in `\r\r\n`.
+    doubled_returns: u64,
+    commands: CommandScan,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,7 @@ enum DumpWriter {
 impl SqlScan {
     fn read_line(&mut self, bytes: &[u8]) {
         self.lines += 1;
+        self.doubled_returns += u64::from(bytes.ends_with(b"\r"));
         if self.copying.is_some() {
             match bytes {
                 b"\\." => self.copying = None,
@@ -246,6 +252,7 @@ impl SqlScan {
         }
         // Dumps of MariaDB and MySQL do not make roles, so they need none here.
         let roles = self.needed.difference(&self.made).cloned().collect();
+        let (of_psql, of_mysql) = self.commands.finish();
         let dump = Dump {
             format,
             version: self.version,
@@ -256,6 +263,8 @@ impl SqlScan {
             rows: Some(self.rows),
             removals: self.removals,
             roles,
+            of_psql,
+            of_mysql,
         };
         SqlSummary { dump, lacks, of_sqlite: self.is_sqlite }
     }
@@ -270,6 +279,13 @@ impl SqlScan {
             Some(DumpWriter::MySqlDump) => "-- Dump completed",
             None => "",
         };
+        if self.doubled_returns * 2 > self.lines as u64 {
+            return Some(
+                "its lines end in \\r\\r\\n, so what follows a row's last value belongs to the value; a terminal \
+                 writes such ends, as in `docker exec -t`: dump with `docker exec` without -t"
+                    .to_owned(),
+            );
+        }
         if let Some(table) = &self.copying {
             return Some(format!("it ends in the middle of the rows of {table}, after {} bytes", self.bytes));
         }
@@ -449,6 +465,13 @@ mod tests {
         assert_eq!((dump.format, lacks, of_sqlite), (DumpFormat::Sql, None, false));
         assert!(seen("CREATE TABLE t (a int);\nINSERT INTO t VAL").lacks.is_some());
         assert!(seen("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n").of_sqlite);
+    }
+
+    #[test]
+    fn ends_of_lines_that_a_terminal_wrote_are_the_cause() {
+        let dump = PLAIN.replace('\n', "\r\r\n");
+        assert!(seen(&dump).lacks.is_some_and(|words| words.contains("\\r\\r\\n") && words.contains("-t")));
+        assert_eq!(seen(&PLAIN.replace('\n', "\r\n")).lacks, None);
     }
 
     #[test]

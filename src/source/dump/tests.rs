@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use crate::model::diagnosis::Code;
+use crate::model::dump::DumpFormat;
 use crate::model::environment::Environment;
 use crate::model::source::{BackupAccess, MountQuery, SourcePlace};
 use crate::model::source_kind::SourceKind;
@@ -77,7 +78,7 @@ fn what_is_not_whole_or_no_dump_is_told_apart() {
     let end = flipped.len() - 8;
     flipped[end] ^= 0xff;
     refused(&at("flipped.sql.gz", &flipped), Code::SourceCorrupt, "damaged");
-    refused(&at("app.db", b"SQLite format 3\0\x10\0"), Code::SourceOtherFormat, "SQLite database");
+    refused(&at("app.db", b"SQLite format 3\0\x10\0"), Code::SourceOtherFormat, "a database of SQLite");
     refused(&at("lite.sql", b"PRAGMA foreign_keys=OFF;\nCOMMIT;\n"), Code::SourceOtherFormat, "SQLite");
     refused(&at("noise.sql", b"\x01\0\x02"), Code::SourceOtherFormat, "binary");
     refused(&at("cut.rdb", b"REDIS0011\xfa\x09"), Code::RestoreIncomplete, "mark of its end");
@@ -86,6 +87,106 @@ fn what_is_not_whole_or_no_dump_is_told_apart() {
     let toc = archive::tests::sample(1, &[("TABLE", "o"), ("TABLE DATA", "o")]);
     refused(&at("cut.dump", &toc[..toc.len() - 3]), Code::RestoreIncomplete, "table of contents");
     refused(&at("rowless.dump", &toc), Code::RestoreIncomplete, "has no rows");
+}
+
+/// An archive of `tar` with these files, which have these contents.
+fn tar_of(folder: &Path, name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+    let inside = tempfile::tempdir().expect("a folder");
+    for (file, content) in files {
+        let path = inside.path().join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+    let path = folder.join(name);
+    let mut command = Command::new("tar");
+    command.args(["--format=ustar", "-caf"]).arg(&path).arg("-C").arg(inside.path());
+    let output = command.args(files.iter().map(|(file, _)| *file)).output().expect("tar runs");
+    assert!(output.status.success(), "{output:?}");
+    path
+}
+
+fn toc_of_folder() -> Vec<u8> {
+    archive::tests::sample(3, &[("TABLE", "o"), ("TABLE DATA", "o")])
+}
+
+#[test]
+fn an_archive_of_pg_dump_in_the_tar_format_is_a_dump() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (toc, rows) = (toc_of_folder(), &b"1\n\\.\n\n\n"[..]);
+    let path = tar_of(dir.path(), "app.tar", &[("toc.dat", &toc), ("3350.dat", rows), ("restore.sql", b"--\n")]);
+    let backup = open_backup(&path).expect("it opens");
+    let dump = dump_of(&backup).expect("it is whole");
+    let whole = fs::read(&path).expect("read");
+    assert_eq!((dump.format, dump.tables, dump.bytes), (DumpFormat::PostgresArchive, 1, whole.len() as u64));
+    assert_eq!(streamed_entries(&backup), [("dump.pgdump".to_owned(), whole.clone())]);
+    refused(&tar_of(dir.path(), "less.tar", &[("toc.dat", &toc)]), Code::RestoreIncomplete, "3350.dat");
+    fs::write(dir.path().join("cut.tar"), &whole[..toc.len() + 600]).expect("written");
+    refused(&dir.path().join("cut.tar"), Code::RestoreIncomplete, "cut off");
+}
+
+#[test]
+fn the_dump_in_an_archive_is_loaded_and_one_of_several_is_chosen() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let packed = {
+        fs::write(dir.path().join("plain"), SQL).expect("written");
+        Command::new("gzip").arg("-c").arg(dir.path().join("plain")).output().expect("gzip runs").stdout
+    };
+    let readme = ("README", &b"how to load it\n"[..]);
+    let loads = |path: &Path| {
+        let backup = open_backup(path).expect("it opens");
+        assert_eq!(dump_of(&backup).expect("whole").rows, Some(1), "{path:?}");
+        assert_eq!(streamed_entries(&backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())], "{path:?}");
+    };
+    loads(&tar_of(dir.path(), "one.tgz", &[readme, ("backup/app.sql.gz", &packed)]));
+    let two = tar_of(dir.path(), "two.tgz", &[("backup/app.sql.gz", &packed), ("backup/other.sql", b"SELECT 1;\n")]);
+    let error = open_backup(&two).and_then(|backup| dump_of(&backup)).expect_err("there are two");
+    let diagnosis = error.diagnosis(&SourcePlace::at_path(SourceKind::Dump, &two));
+    assert_eq!(diagnosis.code, Code::SourceSeveral, "{diagnosis}");
+    assert!(diagnosis.message.contains("backup/app.sql.gz, backup/other.sql"), "{diagnosis}");
+    let chosen = format!("dump:{}#backup/app.sql.gz", two.display());
+    assert!(diagnosis.remedy().contains(&chosen), "{}", diagnosis.remedy());
+    let of_two = |member: &str| PathBuf::from(format!("{}#{member}", two.display()));
+    loads(&of_two("backup/app.sql.gz"));
+    loads(&of_two("app.sql.gz"));
+    // The newest of a pattern, too.
+    loads(&PathBuf::from(format!("{}#app.sql.gz", dir.path().join("tw*.tgz").display())));
+    refused(&of_two("none.sql"), Code::SourceNoSnapshot, "has no none.sql");
+    refused(&dir.path().join("plain#app.sql"), Code::SourceNoSnapshot, "a dump itself");
+    refused(&tar_of(dir.path(), "none.tgz", &[readme]), Code::SourceOtherFormat, "without a database dump");
+    // A name with the sign.
+    fs::rename(dir.path().join("plain"), dir.path().join("app#1.sql")).expect("moved");
+    loads(&dir.path().join("app#1.sql"));
+}
+
+#[test]
+fn a_folder_of_pg_dump_may_be_in_an_archive() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let toc = toc_of_folder();
+    let files: [(&str, &[u8]); 3] = [("README", b"text"), ("b/app/toc.dat", &toc), ("b/app/3350.dat.gz", b"rows")];
+    let backup = open_backup(&tar_of(dir.path(), "app.tgz", &files)).expect("it opens");
+    assert_eq!(dump_of(&backup).expect("whole").format, DumpFormat::PostgresFolder);
+    let mut found = streamed_entries(&backup);
+    found.sort();
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["dump", "dump/3350.dat.gz", "dump/toc.dat"]);
+    assert_eq!((found[1].1.as_slice(), found[2].1.as_slice()), (&b"rows"[..], toc.as_slice()));
+    let less = tar_of(dir.path(), "less.tgz", &files[..2]);
+    refused(&less, Code::RestoreIncomplete, "3350.dat");
+}
+
+#[test]
+fn what_is_no_dump_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).expect("written");
+        path
+    };
+    let wide: Vec<u8> = SQL.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    refused(&at("marked.sql", &[&b"\xff\xfe"[..], &wide].concat()), Code::SourceOtherFormat, "UTF-16");
+    refused(&at("wide.sql", &wide), Code::SourceOtherFormat, "UTF-16");
+    refused(&at("app.sql.enc", b"Salted__01234567890"), Code::SourceOtherFormat, "encrypted by openssl");
+    refused(&at("app.sql.zip", b"PK\x03\x04\x14\0\0\0"), Code::SourceOtherFormat, "a zip file");
 }
 
 #[test]

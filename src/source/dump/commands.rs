@@ -1,0 +1,575 @@
+//! Commands of the database client in a dump of SQL: psql and the clients of MariaDB and MySQL take some text between
+//! the statements as commands of their own, and a few of these run programs or touch files. pg_dump, pg_dumpall,
+//! mysqldump and mariadb-dump write only a handful of harmless ones; any other is found here before a client sees it.
+//!
+//! The scanners follow the lexers of the clients (`psqlscan.l`, and `add_line` of `mysql.cc`): a backslash within a
+//! string, a quoted name, a comment or the rows of a `COPY` is data and no command.
+
+use crate::model::dump::ClientCommand;
+
+/// Bytes of a statement or command that are kept.
+const KEPT: usize = 512;
+/// Bytes of a `COPY` that are kept: it may name many columns.
+const KEPT_OF_COPY: usize = 256 * 1024;
+/// Bytes that are kept of the end of a statement: longer than any delimiter.
+const TAIL: usize = 32;
+/// Commands without a backslash that run a program or use a file.
+const NAMED: [&str; 5] = ["system", "source", "tee", "pager", "edit"];
+/// Most characters of a command in a message.
+const QUOTED: usize = 60;
+
+/// Finds the first foreign command of each client.
+#[derive(Debug, Default)]
+pub struct CommandScan {
+    psql: PsqlScan,
+    mysql: MySqlScan,
+}
+
+impl CommandScan {
+    /// Takes the next bytes of the dump.
+    pub fn take(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.psql.take(*byte));
+        bytes.iter().for_each(|byte| self.mysql.take(*byte));
+    }
+
+    /// The first foreign commands: of psql, and of the clients of MariaDB and MySQL.
+    pub fn finish(mut self) -> (Option<ClientCommand>, Option<ClientCommand>) {
+        // The last line may have no end.
+        self.take(b"\n");
+        (self.psql.found, self.mysql.found)
+    }
+}
+
+fn command(line: u64, text: &[u8]) -> ClientCommand {
+    let text = String::from_utf8_lossy(text);
+    let plain = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    ClientCommand { line, text: plain.take(QUOTED).collect() }
+}
+
+fn keep(kept: &mut Vec<u8>, byte: u8) {
+    if kept.len() < KEPT {
+        kept.push(byte);
+    }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Where psql's lexer is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+enum PsqlState {
+    #[default]
+    Between,
+    /// In a string; `escapes`: a backslash escapes the next character.
+    Text {
+        escapes: bool,
+    },
+    /// In a quoted name.
+    Name,
+    /// After a `$`, which may open a dollar-quoted string.
+    Dollar,
+    /// In a dollar-quoted string; the text since the last `$` is in `mark`.
+    DollarText {
+        tag: Vec<u8>,
+    },
+    LineComment,
+    BlockComment {
+        depth: u32,
+    },
+    /// In a command, up to the end of the line.
+    Command,
+    /// In the rows of a `COPY`.
+    Rows,
+}
+
+#[derive(Debug, Default)]
+struct PsqlScan {
+    state: PsqlState,
+    /// Number of complete lines.
+    lines: u64,
+    before: u8,
+    /// The byte before was escaped, or ended something, and begins nothing.
+    spent: bool,
+    /// The statement so far, in upper case and without comments.
+    statement: Vec<u8>,
+    /// The current word of a statement, the text after a `$`, or the current command or row.
+    mark: Vec<u8>,
+    /// After a string: whether it had escapes. A string that follows on another line continues it.
+    ended_text: Option<bool>,
+    is_new_line: bool,
+    parentheses: u32,
+    /// Plain strings have escapes: `standard_conforming_strings` is off.
+    old_strings: bool,
+    /// Rows of a `COPY` begin with the next line.
+    rows_follow: bool,
+    found: Option<ClientCommand>,
+}
+
+impl PsqlScan {
+    fn take(&mut self, byte: u8) {
+        match std::mem::take(&mut self.state) {
+            PsqlState::Between => self.between(byte),
+            PsqlState::Text { escapes } => self.in_text(byte, escapes),
+            PsqlState::Name => self.state = if byte == b'"' { PsqlState::Between } else { PsqlState::Name },
+            PsqlState::Dollar => self.after_dollar(byte),
+            PsqlState::DollarText { tag } => self.in_dollar_text(byte, tag),
+            PsqlState::LineComment => {
+                self.state = if byte == b'\n' { PsqlState::Between } else { PsqlState::LineComment }
+            }
+            PsqlState::BlockComment { depth } => self.in_block_comment(byte, depth),
+            PsqlState::Command => self.in_command(byte),
+            PsqlState::Rows => self.in_rows(byte),
+        }
+        if byte == b'\n' {
+            self.lines += 1;
+            self.is_new_line = true;
+            if std::mem::take(&mut self.rows_follow) {
+                self.state = PsqlState::Rows;
+                self.mark.clear();
+            }
+        }
+        self.before = byte;
+    }
+
+    fn between(&mut self, byte: u8) {
+        let (before, spent) = (self.before, std::mem::take(&mut self.spent));
+        let continues = self.ended_text.filter(|_| self.is_new_line);
+        if !byte.is_ascii_whitespace() && byte != b'-' {
+            self.ended_text = None;
+        }
+        self.keep_statement(byte);
+        let word = std::mem::take(&mut self.mark);
+        match byte {
+            b'\'' => {
+                let is_escaped = word.eq_ignore_ascii_case(b"e");
+                self.state = PsqlState::Text { escapes: continues.unwrap_or(is_escaped || self.old_strings) };
+            }
+            b'"' => self.state = PsqlState::Name,
+            b'$' if word.is_empty() => self.state = PsqlState::Dollar,
+            b'-' if before == b'-' && !spent => {
+                self.statement.truncate(self.statement.len().saturating_sub(2));
+                self.state = PsqlState::LineComment;
+            }
+            b'*' if before == b'/' && !spent => {
+                self.statement.truncate(self.statement.len().saturating_sub(2));
+                self.state = PsqlState::BlockComment { depth: 1 };
+                self.spent = true;
+            }
+            b'\\' => {
+                // No command is a part of the statement.
+                self.statement.pop();
+                self.state = PsqlState::Command;
+            }
+            b'(' => self.parentheses += 1,
+            b')' => self.parentheses = self.parentheses.saturating_sub(1),
+            b';' if self.parentheses == 0 => self.end_statement(),
+            b'$' => self.mark = [word.as_slice(), b"$"].concat(),
+            _ if is_of_name(byte) => {
+                self.mark = word;
+                keep(&mut self.mark, byte);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep_statement(&mut self, byte: u8) {
+        let most = if self.statement.starts_with(b"COPY") { KEPT_OF_COPY } else { KEPT };
+        let is_leading_space = self.statement.is_empty() && byte.is_ascii_whitespace();
+        if self.statement.len() < most && !is_leading_space {
+            self.statement.push(byte.to_ascii_uppercase());
+        }
+    }
+
+    fn end_statement(&mut self) {
+        if !self.statement.starts_with(b"COPY") && !self.statement.starts_with(b"SET") {
+            self.statement.clear();
+            return;
+        }
+        let statement = String::from_utf8_lossy(&self.statement);
+        let words: Vec<&str> = statement.trim_end_matches(';').split_ascii_whitespace().collect();
+        let has = |word: &str| words.iter().any(|known| known.trim_matches(['(', ')', ',']) == word);
+        if words.first() == Some(&"COPY") {
+            self.rows_follow = words.windows(2).any(|pair| pair[0] == "FROM" && pair[1].starts_with("STDIN"));
+            if has("PROGRAM") {
+                let found = command(self.lines + 1, &self.statement);
+                self.found.get_or_insert(found);
+            }
+        }
+        if words.first() == Some(&"SET") && statement.contains("STANDARD_CONFORMING_STRINGS") {
+            self.old_strings = statement.contains("OFF");
+        }
+        self.statement.clear();
+    }
+
+    fn in_text(&mut self, byte: u8, escapes: bool) {
+        self.keep_statement(byte);
+        let is_escaped = std::mem::take(&mut self.spent);
+        self.state = PsqlState::Text { escapes };
+        if escapes && byte == b'\\' && !is_escaped {
+            self.spent = true;
+        } else if byte == b'\'' && !is_escaped {
+            // A doubled quote is one string that ends and another that begins with the same escapes.
+            (self.ended_text, self.is_new_line) = (Some(escapes), false);
+            self.state = PsqlState::Between;
+            self.mark = if escapes { b"e".to_vec() } else { Vec::new() };
+        }
+    }
+
+    fn after_dollar(&mut self, byte: u8) {
+        match byte {
+            b'$' => {
+                let tag = std::mem::take(&mut self.mark);
+                self.state = PsqlState::DollarText { tag };
+            }
+            _ if is_of_name(byte) && !(self.mark.is_empty() && byte.is_ascii_digit()) && self.mark.len() < KEPT => {
+                self.mark.push(byte);
+                self.state = PsqlState::Dollar;
+            }
+            // The `$` of a parameter.
+            _ => {
+                self.mark.clear();
+                self.between(byte);
+            }
+        }
+    }
+
+    /// In a dollar-quoted string `spent` tells that `mark` begins behind a `$`.
+    fn in_dollar_text(&mut self, byte: u8, tag: Vec<u8>) {
+        if byte != b'$' {
+            if self.spent && self.mark.len() <= tag.len() {
+                self.mark.push(byte);
+            }
+            self.state = PsqlState::DollarText { tag };
+        } else if self.spent && self.mark == tag {
+            self.spent = false;
+            self.mark.clear();
+        } else {
+            self.spent = true;
+            self.mark.clear();
+            self.state = PsqlState::DollarText { tag };
+        }
+    }
+
+    fn in_block_comment(&mut self, byte: u8, depth: u32) {
+        let spent = std::mem::take(&mut self.spent);
+        let depth = match (self.before, byte) {
+            (b'*', b'/') if !spent => depth - 1,
+            (b'/', b'*') if !spent => depth + 1,
+            _ => {
+                self.state = PsqlState::BlockComment { depth };
+                return;
+            }
+        };
+        self.spent = true;
+        if depth > 0 {
+            self.state = PsqlState::BlockComment { depth };
+        }
+    }
+
+    fn in_command(&mut self, byte: u8) {
+        if byte != b'\n' {
+            keep(&mut self.mark, byte);
+            self.state = PsqlState::Command;
+            return;
+        }
+        let text = std::mem::take(&mut self.mark);
+        if !is_of_pg_dump(text.trim_ascii_end()) {
+            let found = command(self.lines + 1, &[b"\\", text.as_slice()].concat());
+            self.found.get_or_insert(found);
+        }
+    }
+
+    /// A row of pg_dump has few kinds of escapes. If the server refuses the `COPY`, psql takes its rows for statements
+    /// and commands, and none of these is one that does harm.
+    fn in_rows(&mut self, byte: u8) {
+        self.state = PsqlState::Rows;
+        if byte == b'\n' {
+            let row = std::mem::take(&mut self.mark);
+            self.spent = false;
+            if row.trim_ascii_end() == b"\\." {
+                self.state = PsqlState::Between;
+            } else if row.starts_with(b"\\.") {
+                let found = command(self.lines + 1, &row);
+                self.found.get_or_insert(found);
+            }
+            return;
+        }
+        keep(&mut self.mark, byte);
+        if std::mem::take(&mut self.spent) {
+            let is_end = byte == b'.' && self.mark == b"\\.";
+            if !is_end && !b"\\bfnrtvN".contains(&byte) {
+                let found = command(self.lines + 1, &self.mark);
+                self.found.get_or_insert(found);
+            }
+        } else {
+            self.spent = byte == b'\\';
+        }
+    }
+}
+
+/// Whether pg_dump or pg_dumpall writes such a command; the backslash is left out.
+fn is_of_pg_dump(command: &[u8]) -> bool {
+    let Ok(command) = std::str::from_utf8(command) else { return false };
+    let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+    let is_word = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    match name {
+        // The end of rows whose `COPY` failed.
+        "." => rest.is_empty(),
+        "restrict" | "unrestrict" | "encoding" => is_word,
+        "connect" => is_plain_database(rest),
+        _ => false,
+    }
+}
+
+/// Whether psql runs nothing of the argument of `\connect`: outside of double quotes, backquotes run a program and a
+/// backslash begins another command.
+fn is_plain_database(argument: &str) -> bool {
+    let mut pieces = argument.split('"');
+    let outside = pieces.by_ref().step_by(2).all(|piece| !piece.contains(['`', '\\', '\'', ':']));
+    outside && !argument.is_empty() && argument.matches('"').count().is_multiple_of(2)
+}
+
+/// Where the lexer of MariaDB's and MySQL's client is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum MySqlState {
+    #[default]
+    Between,
+    /// In a string or a quoted name, up to this quote.
+    Quoted(u8),
+    LineComment,
+    /// After `/*`. What is in `/*! … */` and `/*M! … */` is read like other text.
+    CommentOpens,
+    CommentOpensWithM,
+    BlockComment,
+}
+
+#[derive(Debug, Default)]
+struct MySqlScan {
+    state: MySqlState,
+    /// Number of complete lines.
+    lines: u64,
+    before: u8,
+    /// The byte before was escaped, or ended something, and begins nothing.
+    spent: bool,
+    /// A backslash was read outside of strings; the next byte names the command.
+    is_command: bool,
+    /// The statement so far, in upper case and without comments.
+    statement: Vec<u8>,
+    /// The last bytes of the statement outside of quotes.
+    tail: Vec<u8>,
+    /// The current line.
+    line: Vec<u8>,
+    /// The current line began a statement.
+    begins: bool,
+    /// What ends a statement; empty: a semicolon.
+    delimiter: Vec<u8>,
+    /// A backslash in a string is a character like others: `NO_BACKSLASH_ESCAPES`.
+    plain_backslashes: bool,
+    found: Option<ClientCommand>,
+}
+
+impl MySqlScan {
+    fn take(&mut self, byte: u8) {
+        if self.line.is_empty() {
+            let statement = self.statement.trim_ascii();
+            self.begins = self.state == MySqlState::Between && (statement.is_empty() || statement.ends_with(b"*/"));
+        }
+        keep(&mut self.line, byte);
+        match self.state {
+            MySqlState::Between => self.between(byte),
+            MySqlState::Quoted(quote) => self.in_quotes(byte, quote),
+            MySqlState::LineComment if byte == b'\n' => self.state = MySqlState::Between,
+            MySqlState::LineComment => {}
+            MySqlState::CommentOpens | MySqlState::CommentOpensWithM if byte == b'!' => {
+                self.state = MySqlState::Between;
+            }
+            MySqlState::CommentOpens if byte == b'M' => self.state = MySqlState::CommentOpensWithM,
+            MySqlState::CommentOpens | MySqlState::CommentOpensWithM => self.state = MySqlState::BlockComment,
+            MySqlState::BlockComment if (self.before, byte) == (b'*', b'/') => {
+                self.state = MySqlState::Between;
+                self.spent = true;
+            }
+            MySqlState::BlockComment => {}
+        }
+        if byte == b'\n' {
+            self.end_line();
+        }
+        self.before = byte;
+    }
+
+    fn between(&mut self, byte: u8) {
+        let (before, spent) = (self.before, std::mem::take(&mut self.spent));
+        if std::mem::take(&mut self.is_command) {
+            // `\-` switches the client's own sandbox on, and `\N` is NULL.
+            if !b"-N".contains(&byte) {
+                let found = command(self.lines + 1, &self.line);
+                self.found.get_or_insert(found);
+            }
+            self.spent = true;
+            return;
+        }
+        keep(&mut self.statement, byte.to_ascii_uppercase());
+        self.tail.push(byte.to_ascii_uppercase());
+        if self.tail.len() > 2 * TAIL {
+            self.tail.drain(..TAIL);
+        }
+        match byte {
+            b'\'' | b'"' | b'`' => {
+                self.state = MySqlState::Quoted(byte);
+                self.tail.clear();
+            }
+            b'\\' => {
+                self.statement.pop();
+                self.is_command = true;
+            }
+            b'#' => self.begin_comment(1, MySqlState::LineComment),
+            // `-- ` is a comment, `--1` is not.
+            _ if byte.is_ascii_whitespace() && self.tail.ends_with(&[b'-', b'-', byte]) => {
+                let state = if byte == b'\n' { MySqlState::Between } else { MySqlState::LineComment };
+                self.begin_comment(3, state);
+            }
+            b'*' if before == b'/' && !spent => self.begin_comment(2, MySqlState::CommentOpens),
+            _ => {
+                let delimiter: &[u8] = if self.delimiter.is_empty() { b";" } else { &self.delimiter };
+                if self.tail.ends_with(delimiter) {
+                    self.end_statement();
+                }
+            }
+        }
+    }
+
+    /// Enters a comment whose first bytes were taken for a part of the statement.
+    fn begin_comment(&mut self, opening: usize, state: MySqlState) {
+        self.statement.truncate(self.statement.len().saturating_sub(opening));
+        self.tail.clear();
+        self.state = state;
+    }
+
+    fn end_statement(&mut self) {
+        if self.statement.windows(8).any(|word| word == b"SQL_MODE") {
+            let sets = self.statement.windows(20).any(|word| word == b"NO_BACKSLASH_ESCAPES");
+            self.plain_backslashes = sets;
+        }
+        self.statement.clear();
+        self.tail.clear();
+    }
+
+    fn in_quotes(&mut self, byte: u8, quote: u8) {
+        keep(&mut self.statement, byte.to_ascii_uppercase());
+        let is_escaped = std::mem::take(&mut self.spent);
+        if byte == b'\\' && quote != b'`' && !self.plain_backslashes && !is_escaped {
+            self.spent = true;
+        } else if byte == quote && !is_escaped {
+            self.state = MySqlState::Between;
+        }
+    }
+
+    /// A line that begins a statement may be a command without a backslash.
+    fn end_line(&mut self) {
+        self.lines += 1;
+        let line = std::mem::take(&mut self.line);
+        if !self.begins {
+            return;
+        }
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let first = String::from_utf8_lossy(words.next().unwrap_or_default()).to_ascii_lowercase();
+        if first == "delimiter" {
+            self.delimiter = words.next().unwrap_or_default().to_ascii_uppercase();
+            self.delimiter.truncate(TAIL);
+            self.statement.clear();
+            self.tail.clear();
+        } else if NAMED.contains(&first.trim_end_matches(';')) {
+            let found = command(self.lines, &line);
+            self.found.get_or_insert(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(dump: &str) -> (Option<ClientCommand>, Option<ClientCommand>) {
+        let mut scan = CommandScan::default();
+        // The pieces in which a dump is read end anywhere.
+        dump.as_bytes().chunks(7).for_each(|piece| scan.take(piece));
+        scan.finish()
+    }
+
+    #[track_caller]
+    fn psql(dump: &str, expected: Option<(u64, &str)>) {
+        let found = found(dump).0;
+        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
+    }
+
+    #[track_caller]
+    fn mysql(dump: &str, expected: Option<(u64, &str)>) {
+        let found = found(dump).1;
+        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
+    }
+
+    /// From dumps of pg_dump 15.18: `--create`, a function, a body without quotes, a view, a comment, rows.
+    #[test]
+    fn what_pg_dump_writes_is_no_foreign_command() {
+        for dump in [
+            "\\restrict vpQ6LQInB86G2Zza\nSET a = 1;\n\\unrestrict vpQ6LQInB86G2Zza\n\\encoding SQL_ASCII\n\
+             \\connect -reuse-previous=on \"dbname='my app'\"\n\\connect template1\n",
+            "CREATE FUNCTION f() RETURNS text AS $$select '\\! x'::text$$;\n",
+            "CREATE FUNCTION g() RETURNS text AS $x$ begin return '\\! $y$'; -- it's \\! z\nend $x$;\nSELECT $1;\n",
+            "CREATE FUNCTION h() BEGIN ATOMIC\n SELECT '\\! a'::text AS text;\nEND;\n",
+            "COMMENT ON TABLE t IS 'it''s \\! in a\n\\! comment';\n-- it's \\! one\n/* it's \\! /* too */ \\! */\n",
+            "CREATE TABLE \"od\\d\" (b int); SELECT 'q\\', E'\\'\\! a', E'a'\n'\\'\\! b', 'C:\\';\n",
+            "COPY public.t (a) FROM stdin;\n\\\\! touch x\nline\\n\\\\.\nit's\\t\\N\n\\.\nSELECT 1;\n",
+            "COPY t (a) FROM stdin;\r\na\r\n\\.\r\n\\.\nSET standard_conforming_strings = off;\nSELECT '\\'\\!';\n",
+        ] {
+            psql(dump, None);
+        }
+        psql(&format!("COPY t ({}) FROM stdin;\nit's\n\\.\n", "a_long_name, ".repeat(2000)), None);
+    }
+
+    #[test]
+    fn a_foreign_command_of_psql_is_found_with_its_line() {
+        psql("SELECT 1;\n\\! touch x\n", Some((2, "\\! touch x")));
+        psql("SELECT 1 \\! touch x", Some((1, "\\! touch x")));
+        psql("SELECT 'a'\\echo hi\n", Some((1, "\\echo hi")));
+        psql("SELECT 1 \\g |cat\n", Some((1, "\\g |cat")));
+        psql("\\i /dev/zero\n\\o x\n", Some((1, "\\i /dev/zero")));
+        psql("\\connect `touch x`\n", Some((1, "\\connect `touch x`")));
+        psql("\\connect a \\! touch x\n", Some((1, "\\connect a \\! touch x")));
+        psql("\\restrict a \\! touch x\n", Some((1, "\\restrict a \\! touch x")));
+        psql("SELECT $a$ $b$ $a$; \\! x\n", Some((1, "\\! x")));
+        psql("SELECT 'a'; -- it's\n/* /* */ */ \\! x\n", Some((2, "\\! x")));
+        // The server may refuse the COPY, and psql then takes the rows for commands.
+        psql("COPY none FROM stdin;\n\\! touch x\n\\.\n", Some((2, "\\!")));
+        psql("COPY t FROM stdin;\na\n\\.\n\\! x\n", Some((4, "\\! x")));
+        psql("COPY t FROM PROGRAM 'touch x';\n", Some((1, "COPY T FROM PROGRAM 'TOUCH X';")));
+        psql("SET standard_conforming_strings = off;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
+    }
+
+    #[test]
+    fn what_mariadb_dump_writes_is_no_foreign_command() {
+        for dump in [
+            "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump it's\n/*!40101 SET @OLD=@@X */;\n",
+            "/*!999999\\- enable the sandbox mode */\nINSERT INTO a VALUES ('it\\'s \\\\','\\! \"',\\N,\"\\.\");\n",
+            "DELIMITER ;;\nCREATE TRIGGER a BEGIN\n  SET b = '\\! x';\n  # it's \\!\nEND ;;\nDELIMITER ;\nUSE x;\n",
+            "CREATE TABLE t (\n  source text,\nsystem int\n);\n/* it's \\! */ SELECT 1--1;\n",
+            "INSERT INTO t VALUES ('\nsource x\nsystem y\n');\n",
+            "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES';\nINSERT INTO t VALUES ('C:\\');\n",
+        ] {
+            mysql(dump, None);
+        }
+    }
+
+    #[test]
+    fn a_foreign_command_of_mysql_is_found_with_its_line() {
+        mysql("USE x;\n\\! touch x\n", Some((2, "\\!")));
+        mysql("SELECT 1 \\! touch x\n", Some((1, "SELECT 1 \\!")));
+        mysql("USE x;\nsystem touch x\n", Some((2, "system touch x")));
+        mysql("-- a\n  SOURCE /dev/zero\n", Some((2, "SOURCE /dev/zero")));
+        mysql("/*!999999\\- x */\ntee x\n", Some((2, "tee x")));
+        mysql("/*!50000 \\! touch x */;\n", Some((1, "/*!50000 \\!")));
+        mysql("DELIMITER //\nSELECT ';' //\npager cat", Some((3, "pager cat")));
+        mysql("SELECT 'a\\\\'; \\. x\n", Some((1, "SELECT 'a\\\\'; \\.")));
+    }
+}
