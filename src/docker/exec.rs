@@ -34,14 +34,16 @@ pub enum ExecOutput {
 }
 
 impl Daemon {
-    /// Runs a command in a running container, with the environment, the user and the folder of the container's own
-    /// process, and without input. An error when the command's output goes on for longer than `limit`.
-    pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<ExecOutput> {
+    /// Runs a command in a running container, with the environment and the folder of the container's own process, and
+    /// without input. `user` (`UID:GID`, or a name) runs it; `None`: the container's own user. An error when the
+    /// command's output goes on for longer than `limit`.
+    pub async fn exec(&self, id: &str, user: Option<&str>, command: &[String], limit: Duration) -> Result<ExecOutput> {
         const EXEC: &str = "run a command in container";
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
+            user: user.map(str::to_owned),
             ..CreateExecOptions::default()
         };
         let id = in_path(EXEC, id)?;

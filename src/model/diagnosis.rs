@@ -215,6 +215,11 @@ codes! {
         "The archive has an entry that would be written outside of its volume, or that is a device. No honest backup \
          of data has such an entry.",
         "Find out who wrote this archive before you unpack it anywhere. Nothing was written outside of the sandbox.";
+    DumpClientCommand "dump/client-command" Failed "the dump has a command for the database client",
+        "Between its statements the dump has a command that runs in the client and not in the database, such as `\\!`. \
+         No dump program writes it: somebody changed the dump, or it was written by hand.",
+        "Find out who wrote this dump before you load it anywhere. Nothing of it was run. A script of your own is \
+         loaded by a command of your own: load = { command = \"…\" }.";
     RestoreNotInBackup "restore/not-in-backup" Warning "a read-only mount is not in the backup",
         "The service only reads this mount. The backup has nothing for it, so the live data was used. On a new host \
          the data would be missing.",

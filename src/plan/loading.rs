@@ -85,6 +85,9 @@ impl Loading<'_> {
     fn decide(&self) -> Result<Filling, Box<Diagnosis>> {
         let Self { stack, draft, dumped, .. } = self;
         self.suits()?;
+        if let Some(program) = dumped.dump.format.program() {
+            has_no_foreign_command(dumped.dump, &dumped.place.to_string(), program, &draft.settings.load)?;
+        }
         let into = self.place()?;
         let request = into.and_then(|into| stack.places[into].request.as_ref());
         let allow_empty = request.is_some_and(|request| request.allow_empty);
@@ -227,6 +230,24 @@ impl Loading<'_> {
             format!("Put the dump into a folder under the name {file}, and restore from that: --from dir:FOLDER.");
         Some(*refusal(Code::RestoreFailed, message, &remedy))
     }
+}
+
+/// Refuses a dump with a command that the client would run; the client of the service's `program` loads it. The owner's
+/// own command may load such a dump.
+pub fn has_no_foreign_command(
+    dump: &Dump,
+    name: &str,
+    program: DumpProgram,
+    options: &LoadOptions,
+) -> Result<(), Box<Diagnosis>> {
+    let Some(found) = dump.foreign_command(program).filter(|_| options.command.is_none()) else { return Ok(()) };
+    let message = format!(
+        "{name} has in line {} a command for the client of {}, which no dump program writes: `{}`; nothing was loaded",
+        found.line,
+        program.title(),
+        found.text
+    );
+    Err(Box::new(Diagnosis::new(Code::DumpClientCommand, message)))
 }
 
 fn refusal(code: Code, message: String, remedy: &str) -> Box<Diagnosis> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::settings::Selection;
+use crate::model::dump::ClientCommand;
 use crate::model::event::{Amount, Snapshot};
 use crate::model::mount::MountOrigin;
 use crate::model::plan::{Plan, ServicePlan, StackPlan};
@@ -88,6 +89,20 @@ fn a_dump_of_another_database_is_not_loaded() {
     let rehearsal = ServiceSettings { load: wish, ..ServiceSettings::default() };
     let plan = loaded_by(db(&[("MARIADB_DATABASE", "app")]), rehearsal, of_database("other"));
     assert_eq!(of(&plan).blocked, None);
+}
+
+#[test]
+fn a_dump_with_a_command_for_its_client_is_loaded_only_by_its_owners_command() {
+    let found = || Some(ClientCommand { line: 7, text: "\\! touch x".to_owned() });
+    let data = || service(vec![volume("data", "/var/lib/postgresql/data", false)], &[]);
+    let dump = || Dump { of_psql: found(), ..dump(DumpFormat::PostgresSql) };
+    blocked(&loaded(data(), dump()), Code::DumpClientCommand, "in line 7 a command for the client of PostgreSQL");
+    let wish = LoadOptions { database: None, command: Some("psql -f $DUMP".to_owned()) };
+    let own = ServiceSettings { load: wish, ..ServiceSettings::default() };
+    assert_eq!(of(&loaded_by(data(), own, dump())).blocked, None);
+    // The client of another program does not read it.
+    let other = Dump { of_mysql: found(), of_psql: None, ..dump() };
+    assert_eq!(of(&loaded(data(), other)).blocked, None);
 }
 
 #[test]

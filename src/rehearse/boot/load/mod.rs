@@ -3,6 +3,9 @@
 //!
 //! A server that initialises its database first runs for a while on its socket only, and then restarts. So loading
 //! waits for an answer over TCP; a refused login is answer enough.
+//!
+//! Anybody may have written the dump. So its client runs as the user of the database server, without the secrets of the
+//! service's environment, and for a bounded time.
 
 mod errors;
 mod scripts;
@@ -18,6 +21,7 @@ use crate::model::event::Step;
 use crate::model::plan::ServicePlan;
 use crate::model::pluralize::pluralize;
 use crate::plan::dependents;
+use crate::plan::loading::has_no_foreign_command;
 
 use crate::rehearse::diagnose::docker_diagnosis;
 use crate::rehearse::running::{FAILURE_LOG, RunningService};
@@ -27,8 +31,10 @@ use errors::{OnError, Refused};
 
 /// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Longest time that loading may take; users bound it with `--global-timeout`.
-const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+/// The time that loading may take if the service has no `timeout`.
+const USUAL: Duration = Duration::from_secs(30 * 60);
+/// Bytes of a dump for which loading may take a second more.
+const BYTES_A_SECOND: u64 = 1024 * 1024;
 /// Longest time that a short script (a connection, a list of roles) may take.
 const SHORT: Duration = Duration::from_secs(60);
 /// Most roles that a message names.
@@ -59,6 +65,8 @@ struct Connection {
     program: DumpProgram,
     /// `socket` or `tcp`.
     way: String,
+    /// The user of the service's container who connects; `None`: the container's own.
+    user: Option<String>,
 }
 
 impl DumpLoad<'_> {
@@ -67,7 +75,8 @@ impl DumpLoad<'_> {
         let load = self.load;
         if let Some(command) = &load.wish.command {
             let words = [load.file.as_str(), command.as_str()];
-            let ran = self.in_service(scripts::OF_OWNER, &words, LONGEST).await?;
+            let user = self.server_user(load.dump.format.program()).await?;
+            let ran = self.in_service_as(user.as_deref(), scripts::OF_OWNER, &words, self.limit()).await?;
             return match errors::judge(OnError::Own, &[], &ran) {
                 Ok(()) => Ok(None),
                 Err(refused) => Err(self.refused(refused).await),
@@ -75,7 +84,11 @@ impl DumpLoad<'_> {
         }
         let program = match load.dump.format.program() {
             Some(program) => program,
-            None => self.program().await?,
+            None => {
+                let program = self.program().await?;
+                has_no_foreign_command(&load.dump, &load.title, program, &load.wish).map_err(|refusal| *refusal)?;
+                program
+            }
         };
         let connection = self.await_connection(program).await?;
         self.roles_are_there(&connection).await?;
@@ -93,7 +106,8 @@ impl DumpLoad<'_> {
         };
         let of_head = load.dump.databases.first().map(String::as_str).unwrap_or_default();
         let words = [&load.file, load.wish.database.as_deref().unwrap_or_default(), &connection.way, mode, of_head];
-        let ran = self.in_service(scripts::load(program), &words, LONGEST).await?;
+        let user = connection.user.as_deref();
+        let ran = self.in_service_as(user, scripts::load(program), &words, self.limit()).await?;
         if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran) {
             return Err(self.refused(refused).await);
         }
@@ -109,6 +123,41 @@ impl DumpLoad<'_> {
         }
     }
 
+    /// The time that loading may take.
+    fn limit(&self) -> Duration {
+        let base = self.running.plan.settings.timeout.unwrap_or(USUAL);
+        base.saturating_add(Duration::from_secs(self.load.dump.bytes / BYTES_A_SECOND))
+    }
+
+    /// The user of the database server's process (`UID:GID`), else the owner of its data; `None`: neither is found.
+    async fn server_user(&self, program: Option<DumpProgram>) -> Diagnosed<Option<String>> {
+        let words = match program {
+            Some(DumpProgram::Postgres) => ["postgres postmaster", "/var/lib/postgresql/data /var/lib/postgresql"],
+            Some(DumpProgram::MySql) => ["mariadbd mysqld", "/var/lib/mysql"],
+            Some(DumpProgram::Redis) => ["redis-server valkey-server", ""],
+            None => ["postgres postmaster mariadbd mysqld", ""],
+        };
+        Ok(match self.in_service(scripts::SERVER, &words, SHORT).await? {
+            ExecOutput::Ended { exit: 0, stdout, .. } => {
+                Some(String::from_utf8_lossy(&stdout).trim().to_owned()).filter(|user| !user.is_empty())
+            }
+            ExecOutput::Ended { .. } | ExecOutput::NotStarted(_) => None,
+        })
+    }
+
+    /// The connection as the server's own user, if the server accepts that user, too.
+    async fn as_server_user(&self, own: Connection) -> Diagnosed<Connection> {
+        let Some(user) = self.server_user(Some(own.program)).await? else { return Ok(own) };
+        let ran = self.in_service_as(Some(&user), scripts::probe(own.program), &[], SHORT).await?;
+        Ok(match ran {
+            ExecOutput::Ended { exit: 0, stdout, .. } => {
+                let way = String::from_utf8_lossy(&stdout).trim().to_owned();
+                Connection { way, user: Some(user), ..own }
+            }
+            ExecOutput::Ended { .. } | ExecOutput::NotStarted(_) => own,
+        })
+    }
+
     /// Waits until the service takes connections.
     async fn await_connection(&self, program: DumpProgram) -> Diagnosed<Connection> {
         let allowed = self.running.timeout();
@@ -119,7 +168,7 @@ impl DumpLoad<'_> {
                 ExecOutput::NotStarted(words) => words.clone(),
                 ExecOutput::Ended { exit: 0, stdout, .. } => {
                     let way = String::from_utf8_lossy(stdout).trim().to_owned();
-                    return Ok(Connection { program, way });
+                    return self.as_server_user(Connection { program, way, user: None }).await;
                 }
                 ExecOutput::Ended { exit: 127, stdout, .. } => {
                     let other = String::from_utf8_lossy(stdout).lines().next().map(str::to_owned);
@@ -144,11 +193,11 @@ impl DumpLoad<'_> {
 
     /// Checks that the owners of the dump's objects exist: a dump of a single database does not contain roles.
     async fn roles_are_there(&self, connection: &Connection) -> Diagnosed<()> {
-        let (load, Connection { program, way }) = (self.load, connection);
+        let (load, Connection { program, way, user }) = (self.load, connection);
         if *program != DumpProgram::Postgres || load.dump.roles.is_empty() {
             return Ok(());
         }
-        let ran = self.in_service(scripts::ROLES, &[way], SHORT).await?;
+        let ran = self.in_service_as(user.as_deref(), scripts::ROLES, &[way], SHORT).await?;
         let ExecOutput::Ended { exit: 0, stdout, .. } = &ran else { return Ok(()) };
         let there = String::from_utf8_lossy(stdout);
         let there: Vec<&str> = there.lines().map(|line| line.trim_end_matches('\r')).collect();
@@ -160,12 +209,13 @@ impl DumpLoad<'_> {
 
     /// Asks the database whether the loaded tables have rows. Returns a note; `None` when it cannot be asked.
     async fn has_rows(&self, connection: &Connection, mode: &str) -> Diagnosed<Option<String>> {
-        let (load, Connection { program, way }) = (self.load, connection);
+        let (load, Connection { program, way, user }) = (self.load, connection);
         if *program != DumpProgram::Postgres {
             return Ok(None);
         }
         let database = load.wish.database.as_deref().unwrap_or_default();
-        let ran = self.in_service(scripts::FILLED, &[database, way, mode], LONGEST).await?;
+        let words = [database, way, mode];
+        let ran = self.in_service_as(user.as_deref(), scripts::FILLED, &words, self.limit()).await?;
         let ExecOutput::Ended { exit: 0, stdout, .. } = &ran else { return Ok(None) };
         let answers = String::from_utf8_lossy(stdout);
         let tables = answers.lines().filter(|line| matches!(line.trim(), "t" | "f")).count();
@@ -223,10 +273,12 @@ impl DumpLoad<'_> {
                 ),
             ),
             _ => {
-                let remedy =
-                    "Give the command that loads it in the plan file: load = { command = \"…\" }, with the dump's path \
-                     in $DUMP."
-                        .to_owned();
+                let remedy = format!(
+                    "A dump is loaded into the database's own service: if {} is none, name the one that is (rehearsa \
+                     test --from dump:FILE SERVICE). If it is one, give the command that loads the dump in the plan \
+                     file: load = {{ command = \"…\" }}, with the dump's path in $DUMP.",
+                    plan.service.name
+                );
                 let message = format!(
                     "{} cannot be loaded into {}: its image {image} has no {wanted}, or no shell to run it with",
                     load.title, plan.service.name
@@ -236,11 +288,24 @@ impl DumpLoad<'_> {
         }
     }
 
-    /// Runs a script in the service's container.
+    /// Runs a script in the service's container as the container's own user. The script sees nothing of the dump's
+    /// content.
     async fn in_service(&self, script: &str, words: &[&str], limit: Duration) -> Diagnosed<ExecOutput> {
+        self.in_service_as(None, script, words, limit).await
+    }
+
+    /// Runs a script in the service's container as this user; `None`: as the container's own.
+    async fn in_service_as(
+        &self,
+        user: Option<&str>,
+        script: &str,
+        words: &[&str],
+        limit: Duration,
+    ) -> Diagnosed<ExecOutput> {
         let command: Vec<String> =
             ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-        match self.running.cx.run.daemon.exec(&self.running.booted.container, &command, limit).await {
+        let daemon = &self.running.cx.run.daemon;
+        match daemon.exec(&self.running.booted.container, user, &command, limit).await {
             Ok(ran) => Ok(ran),
             Err(error) => {
                 if let Some(exited) = self.running.exit_diagnosis().await {
@@ -249,17 +314,30 @@ impl DumpLoad<'_> {
                 if let DockerError { kind: DockerErrorKind::Timeout(after), .. } = &error
                     && *after == limit
                 {
-                    let message = format!(
-                        "loading a dump into {} had not ended after {}",
-                        self.running.name(),
-                        humantime::format_duration(limit)
-                    );
-                    return Err(Diagnosis::new(Code::RestoreFailed, message));
+                    return Err(self.timed_out(limit));
                 }
                 let diagnosis = docker_diagnosis(&error, Code::SandboxFailed, "loading a dump");
                 Err(Diagnosis { message: self.running.cx.mask.apply(&diagnosis.message), ..diagnosis })
             }
         }
+    }
+}
+
+impl DumpLoad<'_> {
+    /// The diagnosis of a load that did not end in time. Nothing is known about the rest of the dump.
+    fn timed_out(&self, limit: Duration) -> Diagnosis {
+        let message = format!(
+            "loading {} into {} had not ended after {} and was given up; what is behind in the dump is not known",
+            self.load.title,
+            self.running.name(),
+            humantime::format_duration(limit)
+        );
+        let remedy = format!(
+            "Raise the service's time: --timeout (loading may take that long, {} if it is not set, and a second more \
+             for each MiB of the dump). If the dump is small, look for a statement in it that waits.",
+            humantime::format_duration(USUAL)
+        );
+        Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreFailed, message) }
     }
 }
 

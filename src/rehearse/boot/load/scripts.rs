@@ -12,6 +12,49 @@ if command -v psql >/dev/null 2>&1; then echo psql
 elif command -v mariadb >/dev/null 2>&1 || command -v mysql >/dev/null 2>&1; then echo mysql
 fi";
 
+/// `NAMES FOLDERS`: prints the user and group (`UID:GID`) of the process that has one of these names, else of the owner
+/// of the first of these folders that is there.
+pub const SERVER: &str = r#"
+for one in /proc/[0-9]*; do
+  name= uid= gid=
+  { read -r name <"$one/comm"; } 2>/dev/null || continue
+  for wanted in $1; do
+    if [ "$name" = "$wanted" ]; then
+      while read -r key _ effective _; do
+        case $key in Uid:) uid=$effective ;; Gid:) gid=$effective ;; esac
+      done <"$one/status" && echo "$uid:$gid" && exit 0
+    fi
+  done
+done
+for folder in "${PGDATA-}" $2; do
+  if [ -n "$2" ] && [ -d "$folder" ]; then
+    set -- $(ls -nd "$folder")
+    if [ -n "$3" ] && [ -n "$4" ]; then echo "$3:$4"; exit 0; fi
+  fi
+done
+"#;
+
+/// Forgets the variables that neither the client nor the shell needs: the service's environment has its secrets.
+macro_rules! forget {
+    () => {
+        r#"
+forget() {
+  for name in $(env | while IFS= read -r line; do
+    case $line in ([A-Za-z_]*=*) echo "${line%%=*}" ;; esac
+  done); do
+    case $name in
+      *[!A-Za-z0-9_]* | PATH | HOME | LANG | LC_* | TZ | PG* | LD_LIBRARY_PATH | MYSQL_PWD | MYSQL_HOST) ;;
+      MYSQL_TCP_PORT | MYSQL_UNIX_PORT | SHELLOPTS | BASHOPTS | PWD) ;;
+      user | way | base | client | asked | sandbox) ;;
+      *) unset "$name" ;;
+    esac
+  done
+  value=
+}
+"#
+    };
+}
+
 /// The value of a variable, or of the file that `NAME_FILE` names.
 macro_rules! secret {
     () => {
@@ -124,6 +167,7 @@ exit 1
 /// `FILE DATABASE WAY MODE`.
 const LOAD_POSTGRES: &str = concat!(
     postgres!(),
+    forget!(),
     r#"
 way=$3
 base=${2:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}
@@ -131,6 +175,7 @@ if [ -n "$2" ]; then ask postgres -c "SELECT 1" -v name="$2" -f - >/dev/null 2>&
 CREATE DATABASE :"name";
 END
 fi
+forget
 case $4 in
   cluster) ask postgres -f "$1" >/dev/null ;;
   going-on) ask "$base" -f "$1" >/dev/null ;;
@@ -144,19 +189,24 @@ esac
 "#
 );
 
-/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP`.
+/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP`. The client is in its own sandbox, if it has one: it runs no program
+/// and opens no file for a dump.
 const LOAD_MYSQL: &str = concat!(
     mysql!(),
+    forget!(),
     r#"
 way=$3
+sandbox=--local-infile=0
+case $($client --help 2>/dev/null) in *--sandbox*) sandbox="--sandbox $sandbox" ;; esac
+base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
+forget
 if [ "$4" = several ]; then
-  ask <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
+  ask $sandbox <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
   exit
 fi
-base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
 if [ -z "$base" ]; then echo "ERROR: neither the dump nor the service names a database" >&2; exit 1; fi
 ask -e "CREATE DATABASE IF NOT EXISTS \`$base\`" >/dev/null 2>&1
-ask "$base" <"$1"
+ask $sandbox "$base" <"$1"
 "#
 );
 
@@ -207,11 +257,41 @@ mod tests {
 
     #[test]
     fn every_script_is_one() {
-        let all = [OF_OWNER, WHICH, PROBE_POSTGRES, PROBE_MYSQL, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED];
+        let all = [OF_OWNER, WHICH, SERVER, PROBE_POSTGRES, PROBE_MYSQL, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED];
         for script in all {
             let output = Command::new("sh").args(["-n", "-c", script]).output().expect("sh runs");
             assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
         }
+    }
+
+    fn run(script: &str, words: &[&str], env: &[(&str, &str)]) -> String {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).args(words).envs(env.iter().copied());
+        String::from_utf8(command.output().expect("sh runs").stdout).expect("text").trim().to_owned()
+    }
+
+    #[test]
+    fn the_servers_user_is_that_of_its_process_else_of_its_data() {
+        use std::os::unix::fs::MetadataExt;
+        let mut sleeping = Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let own = std::fs::metadata("/proc/self").expect("it is there");
+        assert_eq!(run(SERVER, &["mysqld sleep", "/none"], &[]), format!("{}:{}", own.uid(), own.gid()));
+        drop((sleeping.kill(), sleeping.wait()));
+        let folder = std::fs::metadata("/").expect("it is there");
+        assert_eq!(run(SERVER, &["no-such-one", "/none /"], &[]), format!("{}:{}", folder.uid(), folder.gid()));
+        assert_eq!(run(SERVER, &["no-such-one", ""], &[("PGDATA", "/")]), "");
+    }
+
+    #[test]
+    fn the_client_is_given_no_secret_that_it_does_not_need() {
+        let script = concat!(forget!(), "way=tcp user=me; export user; forget; echo $way $user; env");
+        let secrets = [("POSTGRES_PASSWORD", "fixture-secret"), ("KEY", "fixture-secret\nOTHER=fixture-secret")];
+        let said = run(script, &[], &[&secrets[..], &[("PGPASSWORD", "kept"), ("LC_ALL", "C")]].concat());
+        assert!(
+            said.starts_with("tcp me\n") && said.contains("PGPASSWORD=kept") && said.contains("LC_ALL=C"),
+            "{said}"
+        );
+        assert!(!said.contains("fixture-secret"), "{said}");
     }
 
     #[test]

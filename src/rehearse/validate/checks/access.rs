@@ -54,7 +54,7 @@ impl<'a> ServiceAccess<'a> {
     /// Runs a command in the service's container; `None`: it did not end in time.
     pub async fn exec(&self, command: &[String]) -> Diagnosed<Option<ExecOutput>> {
         let limit = self.patience();
-        match self.running.cx.run.daemon.exec(&self.running.booted.container, command, limit).await {
+        match self.running.cx.run.daemon.exec(&self.running.booted.container, None, command, limit).await {
             Ok(ran) => Ok(Some(ran)),
             Err(DockerError { kind: DockerErrorKind::Timeout(after), .. }) if after == limit => Ok(None),
             Err(error) => Err(self.unheard(&error)),
