@@ -36,4 +36,7 @@ pub const ROWS: &[(u8, &str)] = &[
     (34, "files changed while the live volume was being copied"),
     (35, "a database dump that is cut off, without rows, or of another database"),
     (36, "the service does not use what was restored"),
+    (40, "a database dump that runs commands of its client, or never ends"),
+    (41, "a backup in a format or layout of another program"),
+    (42, "a backup in parts, or with other files beside it"),
 ];

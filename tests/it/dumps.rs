@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::backup::folder;
+use crate::support::backup::{folder, sh};
 use crate::support::{Live, Rehearsal, Stack, Wanted, docker, rehearse, service, shown, side_by_side};
 
 /// What a program in the service prints, packed by `pack`, as a file.
@@ -57,22 +57,91 @@ fn postgres_from_every_kind_of_dump() {
     dumped(&live, "pg_dump -U postgres app", "zstd -q", &at("app.sql.zst"));
     dumped(&live, "pg_dump -U postgres -Fc app", "cat", &at("app.dump"));
     dumped(&live, "pg_dump -U postgres --clean app", "cat", &at("clean.sql"));
+    dumped(&live, "pg_dump -U postgres -Ft app", "cat", &at("app.tar"));
     live.exec(&["pg_dump", "-U", "postgres", "-Fd", "-f", "/tmp/folder", "app"]);
     docker(&["cp", &format!("{}:/tmp/folder", live.name), &shown(&at("folder"))]);
+    // The server's user may not read it as it lies here.
+    sh(dir.path(), "chmod -R go= folder; tar -czf folder.tgz folder; tar -czf two.tgz app.sql.zst app.dump", &[]);
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "CREATE ROLE keeper; ALTER TABLE notes OWNER TO keeper"]);
     dumped(&live, "pg_dumpall -U postgres", "gzip", &at("all.sql.gz"));
     live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", "UPDATE notes SET text = 'changed since'"]);
-    side_by_side(&["app.sql.zst", "clean.sql", "app.dump", "folder", "all.sql.gz"], |name| {
-        let rehearsal = from(&live.name, &at(name), &[]);
-        is_loaded(&rehearsal, "data-proven");
-        assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");
-    });
+    side_by_side(
+        &["app.sql.zst", "clean.sql", "app.dump", "app.tar", "folder", "folder.tgz", "two.tgz#app.dump", "all.sql.gz"],
+        |name| {
+            let rehearsal = from(&live.name, &at(name), &[]);
+            is_loaded(&rehearsal, "data-proven");
+            assert_eq!(rehearsal.steps("load")[0]["note"], "rows in 1 of 2 tables", "{name}: {rehearsal}");
+        },
+    );
     // What was loaded is the data, and without it the check notices.
     let control = from(&live.name, &at("app.dump"), &["--control", "--timeout", "40s"]);
     is_loaded(&control, "data-proven");
     let note = control.steps("control")[0]["note"].as_str().unwrap_or_default().to_owned();
     assert!(note.starts_with("the missing data is noticed"), "{control}");
     assert_eq!(live.exec(&["psql", "-U", "postgres", "-d", "app", "-tAc", "SELECT text FROM notes"]), "changed since");
+}
+
+/// Programs in the place of the image's own clients: each notes by whom and with which variables it loads a dump.
+const NOTES: &str = "mkdir bin; for name in psql pg_restore mariadb; do \
+    at=/usr/lib/postgresql/15/bin; [ $name != mariadb ] || at=/usr/bin; \
+    printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *rehearsa-load*|*--sandbox*) id -u >/tmp/loaded-by; \
+    env >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name >bin/$name; \
+    done; chmod +x bin/*";
+
+/// The image starts as root, and the dump is nevertheless loaded by the server's own user, who sees no secret beside
+/// the one that opens the database.
+#[test]
+fn a_dump_is_loaded_by_the_servers_user_without_its_secrets() {
+    let dir = folder();
+    sh(dir.path(), NOTES, &[]);
+    let programs = format!("{}:/programs:ro", shown(&dir.path().join("bin")));
+    let path = "PATH=/programs:/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let started = |wanted: Wanted| {
+        wanted.options(&["--volume", &programs, "--env", path, "--env", "OTHER_TOKEN=fixture-token-secret"]).start()
+    };
+    let pg = started(
+        service("postgres")
+            .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
+            .volume("/var/lib/postgresql/data")
+            .healthy_when("pg_isready -q -h 127.0.0.1"),
+    );
+    pg.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    pg.exec(&["psql", "-qU", "postgres", "-c", PG_WRITE]);
+    dumped(&pg, "pg_dump -U postgres postgres", "cat", &dir.path().join("pg.sql"));
+    dumped(&pg, "pg_dump -U postgres -Fc postgres", "cat", &dir.path().join("pg.dump"));
+    let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -u root";
+    let my = started(
+        service("mariadb")
+            .options(&["--env", "MARIADB_ROOT_PASSWORD=fixture-mariadb-secret", "--env", "MARIADB_DATABASE=app"])
+            .options(&["--health-start-period", "60s"])
+            .volume("/var/lib/mysql")
+            .healthy_when("mariadb-admin ping --silent -h 127.0.0.1"),
+    );
+    my.until(&["sh", "-c", &format!("{client} -h 127.0.0.1 -e 'SELECT 1'")]);
+    let write = "CREATE TABLE app.notes (text TEXT); INSERT INTO app.notes VALUES (\"remembered\")";
+    my.exec(&["sh", "-c", &format!("{client} -e '{write}'")]);
+    let program = "MYSQL_PWD=fixture-mariadb-secret mariadb-dump -u root";
+    dumped(&my, &format!("{program} app"), "cat", &dir.path().join("my.sql"));
+    for (live, dump, load) in [
+        (&pg, "pg.sql", ""),
+        (&pg, "pg.dump", ""),
+        (&my, "my.sql", ""),
+        (&pg, "pg.sql", "load = { command = \"psql -qU postgres -v ON_ERROR_STOP=1 -f $DUMP\" }\n"),
+    ] {
+        // The owner's own command has the service's environment.
+        let secrets = if load.is_empty() { "OTHER_TOKEN|_PASSWORD=" } else { "no-such-variable" };
+        let how = if dump == "my.sql" { "--sandbox --local-infile=0" } else { "rehearsa-load" };
+        let checks = format!(
+            "{{ exec = \"cat /tmp/loaded-by\", stdout = \"^999$\" }}, \
+             {{ exec = [\"sh\", \"-c\", \"! grep -E '{secrets}' /tmp/loaded-with && \
+             grep -e '{how}' /tmp/loaded-how\"], \
+             exit = 0 }}"
+        );
+        let plan = dir.path().join(format!("{dump}{}.toml", load.len()));
+        let text = format!("[services.{}]\nsource = \"dump:{dump}\"\n{load}checks = [{checks}]\n", live.name);
+        std::fs::write(&plan, text).expect("written");
+        is_loaded(&rehearse(&[&live.name], &["--plan", &shown(&plan)]), "data-proven");
+    }
 }
 
 #[test]

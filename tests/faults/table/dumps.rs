@@ -1,6 +1,6 @@
 //! Database dumps: what a dump can lack, and where it does not belong.
 
-use Form::{Custom, Sql, SqlGz};
+use Form::{Custom, Sql, SqlGz, Tar};
 use Kind::{MariaDb, Postgres};
 
 use crate::fault::{Fault, fault};
@@ -8,6 +8,69 @@ use crate::form::Form;
 use crate::kind::Kind;
 
 pub fn faults() -> Vec<Fault> {
+    let mut all = told();
+    all.extend(not_run());
+    all
+}
+
+/// Dumps with commands that no dump program writes, and dumps that are none.
+fn not_run() -> Vec<Fault> {
+    let command = |what, kind, form, damage, words| {
+        fault(40, what, kind, form).backup(damage).failed("dump/client-command", words)
+    };
+    vec![
+        command(
+            "a command of psql in a line of its own",
+            Postgres,
+            Sql,
+            "sed -i '0,/^COPY /s//\\\\! touch x\\n&/' \"$1\"",
+            &["in line", "\\! touch x", "PostgreSQL"],
+        ),
+        command(
+            "a command of psql behind a statement",
+            Postgres,
+            SqlGz,
+            "(zcat \"$1\"; echo 'SELECT 1 \\g |cat') >y; gzip <y >\"$1\"",
+            &["\\g |cat"],
+        ),
+        command(
+            "a command of psql in the rows of a table that is not there",
+            Postgres,
+            Sql,
+            "sed -i '0,/^COPY /s//COPY none FROM stdin;\\n\\\\! touch x\\n\\\\.\\n&/' \"$1\"",
+            &["\\!"],
+        ),
+        command(
+            "a program that the server runs",
+            Postgres,
+            Sql,
+            "sed -i \"0,/^COPY /s//COPY notes FROM PROGRAM 'id';\\\\n&/\" \"$1\"",
+            &["PROGRAM"],
+        ),
+        command("a command of MariaDB's client", MariaDb, Sql, "echo '\\! touch x' >>\"$1\"", &["\\!", "MariaDB"]),
+        command("the same by its name", MariaDb, Sql, "echo 'system touch x' >>\"$1\"", &["system touch x"]),
+        fault(40, "a statement that never ends", Postgres, Sql)
+            .backup("sed -i '0,/^COPY /s//SELECT pg_sleep(100000);\\n&/' \"$1\"")
+            .with(&["--timeout", "40s"])
+            .errored("restore/failed", &["had not ended after 40s"]),
+        fault(41, "text in UTF-16", Postgres, Sql)
+            .backup("iconv -f UTF-8 -t UTF-16 \"$1\" >y; mv y \"$1\"")
+            .errored("source/other-format", &["UTF-16"]),
+        fault(41, "several dumps in an archive", Postgres, Sql)
+            .backup("cp \"$1\" other.sql; tar -czf y.tgz \"$1\" other.sql")
+            .with(&["--from", "dump:y.tgz"])
+            .errored("source/several", &["other.sql, x.sql"]),
+        fault(41, "one of several dumps in an archive", Postgres, Sql)
+            .backup("sed 's/kept/other/' \"$1\" >other.sql; tar -czf y.tgz \"$1\" other.sql")
+            .with(&["--from", "dump:y.tgz#x.sql"])
+            .harmless(),
+        fault(41, "dumps in an archive that is given for its files", Postgres, Tar)
+            .backup("mkdir d; echo 'SELECT 1;' >d/app.sql; tar -C d -cf \"$1\" .")
+            .errored("restore/ambiguous", &["app.sql"]),
+    ]
+}
+
+fn told() -> Vec<Fault> {
     let lacks = |what, kind, form, damage, words| {
         fault(35, what, kind, form).backup(damage).failed("restore/incomplete", words)
     };
@@ -61,6 +124,13 @@ pub fn faults() -> Vec<Fault> {
             Sql,
             "sed -i 's/INSERT INTO `notes`/INSERT INTO `others`/' \"$1\"",
             &["others"],
+        ),
+        lacks(
+            "its lines end as a terminal ends them",
+            Postgres,
+            Sql,
+            "sed -i 's/$/\r\r/' \"$1\"",
+            &["\\r\\r\\n", "-t"],
         ),
         fault(35, "a bit flipped", Postgres, SqlGz).backup("flip \"$1\"").failed("source/corrupt", &["x.sql.gz"]),
         fault(35, "of another database, whose name it does not say", Postgres, Sql)

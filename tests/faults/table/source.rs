@@ -34,7 +34,62 @@ pub fn faults() -> Vec<Fault> {
     all.extend(damaged());
     all.extend(locked());
     all.extend(not_there());
+    all.extend(of_other_programs());
+    all.extend(in_parts());
     all
+}
+
+fn of_other_programs() -> Vec<Fault> {
+    let other =
+        |what, form, damage, words| fault(41, what, Small, form).backup(damage).errored("source/other-format", words);
+    vec![
+        other(
+            "encrypted by openssl",
+            TarGz,
+            "openssl enc -aes-256-cbc -pbkdf2 -pass pass:x -in \"$1\" -out y; mv y \"$1\"",
+            &["encrypted by openssl"],
+        ),
+        other("a zip file", Tar, "rm \"$1\"; python3 -m zipfile -c \"$1\" data/*", &["a zip file"]),
+        other(
+            "a disk image",
+            Tar,
+            "rm \"$1\"; truncate -s 8M \"$1\"; mkfs.ext4 -q \"$1\"",
+            &["a file system image (ext4)"],
+        ),
+        other("an image", Tar, "docker save rehearsa-fixture/tiny >\"$1\"", &["docker save"]),
+        other(
+            "a container's own files",
+            Tar,
+            "id=$(docker create rehearsa-fixture/nginx); docker export $id >\"$1\"; docker rm $id >/dev/null",
+            &["docker export"],
+        ),
+        other("a repository of restic", Dir, RESTIC, &["a repository of restic"]),
+        other("a repository of Borg", Dir, BORG, &["a repository of Borg"]),
+        fault(41, "a part of a repository, as a mount", Small, Dir)
+            .backup(RESTIC)
+            .with(&["--map", "/mounted=data"])
+            .errored("source/other-format", &["a repository of restic"]),
+    ]
+}
+
+const RESTIC: &str = "export RESTIC_PASSWORD=fixture HOME=$PWD; restic -q init -r y >/dev/null; \
+    restic -q -r y backup data; rm -r data; mv y data";
+const BORG: &str =
+    "export BORG_BASE_DIR=$PWD/base; borg init -e none y; borg create y::one data; rm -r data; mv y data";
+
+fn in_parts() -> Vec<Fault> {
+    let parts = |what, damage| fault(42, what, Small, TarGz).backup(damage).with(&["--from", "tar:x.tar.gz.part*"]);
+    vec![
+        parts("in parts", "split -b 100 \"$1\" \"$1.part\"").harmless(),
+        parts("the last part is missing", "split -b 100 \"$1\" \"$1.part\"; rm \"$(ls -d $1.part* | tail -1)\"")
+            .failed("source/corrupt", &["ends in the middle"]),
+        parts("a part in the middle is missing", "split -b 100 \"$1\" \"$1.part\"; rm \"$1.partab\"")
+            .failed("restore/incomplete", &["x.tar.gz.partab", "missing"]),
+        fault(42, "checksums, a signature and an unfinished file beside it", Small, TarGz)
+            .backup("md5sum \"$1\" >\"$1.md5\"; sha256sum \"$1\" >\"$1.sha256\"; touch \"$1.asc\" x.log y.tar.gz.part")
+            .with(&["--from", "tar:?.*"])
+            .harmless(),
+    ]
 }
 
 fn damaged() -> Vec<Fault> {
