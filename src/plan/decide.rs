@@ -147,7 +147,9 @@ impl MountCase<'_> {
         let names: Vec<String> = self.backup.found.parts.iter().map(|(path, _)| shown(path)).collect();
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let same = names.iter().find(|name| last(name) == last(&part)).map(String::as_str);
-        let near = same.or_else(|| nearest(&part, names.iter().map(String::as_str)).first().copied());
+        // A folder on the way there is near by its letters only.
+        let others = names.iter().map(String::as_str).filter(|name| !part.starts_with(&format!("{name}/")));
+        let near = same.or_else(|| nearest(&part, others).first().copied());
         let near = near.map(|name| format!("Did you mean `{name}`?")).unwrap_or_default();
         let remedy = format!(
             "Correct the path in --map '{}=PATH': it begins at the top of the backup. {}",

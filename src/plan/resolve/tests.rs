@@ -1,6 +1,7 @@
 //! Which part of a backup is taken for which mount, told by backups as people make them; and those that must not be
 //! guessed at.
 
+mod advice;
 mod asides;
 
 use super::*;

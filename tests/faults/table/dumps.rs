@@ -59,7 +59,7 @@ fn not_run() -> Vec<Fault> {
         fault(41, "several dumps in an archive", Postgres, Sql)
             .backup("cp \"$1\" other.sql; tar -czf y.tgz \"$1\" other.sql")
             .with(&["--from", "dump:y.tgz"])
-            .errored("source/several", &["other.sql, x.sql"]),
+            .errored("source/several", &["x.sql, other.sql"]),
         fault(41, "one of several dumps in an archive", Postgres, Sql)
             .backup("sed 's/kept/other/' \"$1\" >other.sql; tar -czf y.tgz \"$1\" other.sql")
             .with(&["--from", "dump:y.tgz#x.sql"])
