@@ -247,12 +247,14 @@ fn worker_mounts(cx: &StackContext, places: &[Diagnosed<PreparedPlace>]) -> Vec<
         let Ok(prepared) = prepared else { continue };
         if let Some(from) = &prepared.from {
             let source = match &restore.mount.origin {
-                _ if let DataSource::HostPath(path) = &restore.supply => MountSource::HostPath(path.clone()),
-                MountOrigin::Volume { name, .. } => MountSource::Volume(name.clone()),
-                MountOrigin::Bind { source } => MountSource::HostPath(source.clone()),
-                MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => continue,
+                _ if let DataSource::HostPath(path) = &restore.supply => Some(MountSource::HostPath(path.clone())),
+                MountOrigin::Volume { name, .. } => Some(MountSource::Volume(name.clone())),
+                MountOrigin::Bind { source } => Some(MountSource::HostPath(source.clone())),
+                // A dump that is left out, as in the boot without data, has nothing to read; its volume is there.
+                MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => None,
             };
-            mounts.push(MountSpec { target: from.clone(), source, read_only: true });
+            let target = from.clone();
+            mounts.extend(source.map(|source| MountSpec { target, source, read_only: true }));
         }
         if let Some(live) = &prepared.live {
             let source = match &restore.mount.origin {
