@@ -80,7 +80,7 @@ const BORG: &str =
 fn in_parts() -> Vec<Fault> {
     let parts = |what, damage| fault(42, what, Small, TarGz).backup(damage).with(&["--from", "tar:x.tar.gz.part*"]);
     vec![
-        parts("in parts", "split -b 100 \"$1\" \"$1.part\"").harmless(),
+        parts("in parts", "split -b 100 \"$1\" \"$1.part\"").asked().harmless(),
         parts("the last part is missing", "split -b 100 \"$1\" \"$1.part\"; rm \"$(ls -d $1.part* | tail -1)\"")
             .failed("source/corrupt", &["ends in the middle"]),
         parts("a part in the middle is missing", "split -b 100 \"$1\" \"$1.part\"; rm \"$1.partab\"")
@@ -88,6 +88,7 @@ fn in_parts() -> Vec<Fault> {
         fault(42, "checksums, a signature and an unfinished file beside it", Small, TarGz)
             .backup("md5sum \"$1\" >\"$1.md5\"; sha256sum \"$1\" >\"$1.sha256\"; touch \"$1.asc\" x.log y.tar.gz.part")
             .with(&["--from", "tar:?.*"])
+            .asked()
             .harmless(),
     ]
 }
