@@ -175,6 +175,10 @@ pub struct RehearsalArgs {
     /// REHEARSA_PIDS]
     #[arg(long, value_name = "N")]
     pub pids: Option<String>,
+    /// Boot this service too, before every service that shares a network with it or links to it; may be repeated, in
+    /// the order of the boot
+    #[arg(long, value_name = "SERVICE")]
+    pub with: Vec<String>,
     /// Keep the sandbox of a failed rehearsal, and say how to inspect and remove it
     #[arg(long)]
     pub keep: bool,
@@ -475,6 +479,7 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         include_ignored: selection.include_ignored,
         threads: rehearsal.test_threads.clone(),
         values: rehearsal.values(),
+        with: rehearsal.with.clone(),
         keep: rehearsal.keep,
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::plan_view::{is_too_large, size_of};
 use crate::config::values::duration;
-use crate::model::check::CheckSummary;
+use crate::model::check::{CheckSummary, one_of_ports};
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{DataSource, MountPlan, Plan, ServicePlan, StackPlan};
 use crate::model::pluralize::pluralize;
@@ -167,8 +167,7 @@ fn check(check: &CheckSummary) -> String {
     match check {
         CheckSummary::Health => "its healthcheck passes".to_owned(),
         CheckSummary::Tcp { ports } => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            format!("listens on {}", ports.join(", "))
+            format!("listens on {}", one_of_ports(ports))
         }
         CheckSummary::Own { name, asks, .. } if name == asks => asks.clone(),
         CheckSummary::Own { name, asks, .. } => format!("{name} ({asks})"),

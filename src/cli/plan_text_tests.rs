@@ -31,6 +31,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         snapshot: None,
         load: None,
         needs: Vec::new(),
+        neighbours: Vec::new(),
         blocked: None,
         warnings: Vec::new(),
     }
@@ -94,7 +95,7 @@ media::jellyfin  (boots 2 of 2)
   mounts   volume media_config at /config: copied, 412 files, 38 MB
            volume media_cache at /cache: left out
   needs    media::db healthy
-  checks   its healthcheck passes, listens on 80, 443, stays well for 3s
+  checks   its healthcheck passes, listens on one of 80, 443, stays well for 3s
   sandbox  ! network_mode: host → the sandbox network
   warning  config/image-drift: app:1 is another image now
 

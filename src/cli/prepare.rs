@@ -6,6 +6,7 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::signals::{interrupted, unless_stopped};
 use super::{identity, survey};
+use crate::config::error::SettingOrigin;
 use crate::config::overrides::SnapshotSelector;
 use crate::config::settings::{Selection, Settings};
 use crate::config::{ConfigError, Environment, labels::Labels};
@@ -14,7 +15,7 @@ use crate::docker::Daemon;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
-use crate::plan::{Draft, ServiceSelection, draft, resolve};
+use crate::plan::{Draft, ServiceSelection, bring_along, draft, resolve};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 
@@ -53,6 +54,14 @@ pub fn with_settings(
     mut services: Vec<Service>,
     settings: &Settings,
 ) -> Result<Vec<(Service, ServiceSettings)>, ConfigError> {
+    bring_along(&mut services, &settings.with)
+        .map_err(|(name, expected)| ConfigError::value(&SettingOrigin::Flag("--with"), &name, expected))?;
+    for rule in &settings.overrides.sources {
+        if !services.iter().any(|service| rule.applies(&service.name)) {
+            let expected = "a service that runs on this host; `rehearsa test --list` shows them";
+            return Err(ConfigError::value(&SettingOrigin::Flag("--from"), &rule.service, expected));
+        }
+    }
     for remark in settings.file.remarks(&services) {
         tracing::warn!("{remark}");
     }
@@ -132,7 +141,7 @@ mod tests {
     /// A name that no label wrote is a mistake of the run.
     #[test]
     fn a_wrong_source_of_the_command_line_ends_the_run() {
-        let flags = crate::config::resolve::Flags { from: Some("nigthly".to_owned()), ..Default::default() };
+        let flags = crate::config::resolve::Flags { from: vec!["nigthly".to_owned()], ..Default::default() };
         let settings = Settings::resolve(&flags, &Environment::default()).expect("a name");
         let services = vec![sample::service(ServiceName::lone("web"))];
         assert!(with_settings(services, &settings).is_err());

@@ -262,12 +262,13 @@ const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting {
-        flag: "--from SOURCE",
+        flag: "--from [SERVICE=]SOURCE",
         variables: &["REHEARSA_FROM"],
         label: SOURCE,
         keys: &["source", "sources.S.from"],
         default: "`live`",
-        about: "Where the data comes from: a backup, a source of the plan file, or `live`",
+        about: "Where the data comes from: a backup, a source of the plan file, or `live`; the flag holds for the \
+                selected services, or for one",
         ..NOWHERE
     },
     Setting {
@@ -418,11 +419,16 @@ const OTHERS: &[Setting] = &[
         about: "Says more on standard error; `-vv` says much more",
         ..NOWHERE
     },
+    Setting {
+        flag: "--with SERVICE",
+        about: "Boots this service too, before every service that shares a network with it",
+        ..NOWHERE
+    },
     Setting { label: "rehearsa.check.NAME", keys: &["checks"], about: "A [check of your own](checks.md)", ..NOWHERE },
     Setting {
         label: DEPENDS_ON,
         default: "what Compose says",
-        about: "Services that must be up first, as `db:service_healthy`",
+        about: "Services that must be up first, as `db:service_healthy`; also lone containers and `stack::service`",
         ..NOWHERE
     },
     Setting { label: IGNORE, default: "`false`", about: "Hides the container from Rehearsa", ..NOWHERE },

@@ -78,6 +78,7 @@ fn every_known_label_is_understood() {
     };
     let overrides = Overrides {
         values,
+        sources: Vec::new(),
         snapshot: None,
         keys: Default::default(),
         skip: Some(Skip::Because("the label rehearsa.skip says: too large for now".to_owned())),

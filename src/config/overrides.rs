@@ -22,6 +22,8 @@ pub struct Overrides {
     pub skip: Option<Skip>,
     /// Where its data comes from.
     pub source: Option<SourceRef>,
+    /// Where the data of single services comes from; the last match wins.
+    pub sources: Vec<SourceRule>,
     /// The snapshot; takes precedence over that of the source.
     pub snapshot: Option<SnapshotSelector>,
     /// What opens the source; takes precedence over the keys of the source.
@@ -107,6 +109,29 @@ impl SourceRef {
             return Ok(SourceRef::Backup(SourceSpec { place, snapshot: None, keys: Keys::default() }));
         }
         Ok(SourceRef::Named { origin: origin.clone(), name: text.to_owned() })
+    }
+}
+
+/// A source for one service, as `--from SERVICE=SOURCE` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRule {
+    /// The service, with or without its stack.
+    pub service: String,
+    /// Where its data comes from.
+    pub source: SourceRef,
+}
+
+impl SourceRule {
+    /// Splits `SERVICE=SOURCE`; `None`: the text is a source for all. A path before the equals sign is part of a source.
+    pub fn split(text: &str) -> Option<(&str, &str)> {
+        let (service, source) = text.trim().split_once('=')?;
+        let is_name = !service.is_empty() && !service.replace("::", "").contains([':', '/']);
+        is_name.then_some((service, source))
+    }
+
+    /// Whether the rule is about this service.
+    pub fn applies(&self, service: &ServiceName) -> bool {
+        place::is_service(Some(&self.service), service)
     }
 }
 

@@ -124,7 +124,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "source",
-        flag: Some(|flags, text| flags.from = Some(text)),
+        flag: Some(|flags, text| flags.from = vec![text]),
         variable: Some("REHEARSA_FROM"),
         label: "rehearsa.source",
         written: ["tar:/1", "tar:/2", "nightly", "'live'", "'dir:/5'", "'nightly'"],
@@ -308,9 +308,13 @@ fn a_label_names_no_path_unless_the_user_allows_it() {
         assert_eq!(of(path, &open), (None, Some(path.to_owned())));
     }
     assert_eq!(of("live", &closed), (None, None));
-    let flags = Flags { from: Some("live".to_owned()), ..Flags::default() };
+    let flags = Flags { from: vec!["live".to_owned()], ..Flags::default() };
     let said = Settings::resolve(&flags, &Environment::default()).expect("right");
     assert_eq!(of("tar:/etc/shadow", &said), (None, None), "the flag is heard, and nothing of the label");
+    let mut service = service();
+    service.labels = vec![("rehearsa.source".to_owned(), "tar:/etc/shadow".to_owned())];
+    let heard = said.for_service(&service).expect("the run goes on").as_dependency;
+    assert_eq!(heard, DependencySource::SameIfFound, "nor for a dependency");
 
     let allowed = |flags: &Flags, env: &[(&str, &str)], file: &str| {
         let file = PlanFile::parse(Path::new("p.toml"), file, None).expect("it is right");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::declared::{SERVICE_VALUES, SOURCE, ServiceValues, variables_of};
 use super::error::{ConfigError, SettingOrigin, cut};
 use super::labels::Labels;
-use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef};
+use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef, SourceRule};
 use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
 use super::text_layer::{self, RawValue};
 use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
@@ -24,7 +24,7 @@ use crate::model::mount::Mount;
 use crate::model::partition::Partition;
 use crate::model::question::Check;
 use crate::model::service::Service;
-use crate::model::settings::{ServiceSettings, StrategyRule};
+use crate::model::settings::{DependencySource, ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
 
 /// The flags of the command line as typed.
@@ -61,7 +61,7 @@ pub struct Flags {
     /// The flags of [`ServiceValues`], by the keys of the plan file; one that takes no value is `true`.
     pub values: BTreeMap<&'static str, String>,
     /// `--from`.
-    pub from: Option<String>,
+    pub from: Vec<String>,
     /// `--allow-label-paths`.
     pub allow_label_paths: bool,
     /// `--snapshot`.
@@ -74,6 +74,8 @@ pub struct Flags {
     pub maps: Vec<String>,
     /// `--allow-empty`.
     pub allow_empty: Vec<String>,
+    /// `--with`.
+    pub with: Vec<String>,
     /// `--keep`.
     pub keep: bool,
     /// `--strategy`.
@@ -122,6 +124,7 @@ impl Settings {
             },
             overrides: overrides(flags, env)?,
             allow_label_paths: flags.allow_label_paths || variable_flag("--allow-label-paths", env)?,
+            with: flags.with.clone(),
             keep: flags.keep,
             threads: threads.map(|raw| raw.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
             max_fail: if flags.fail_fast { Some(1) } else { max_fail },
@@ -149,15 +152,16 @@ impl Settings {
         let layers = Layers([&self.overrides, &labels.overrides].into_iter().chain(of_file).collect());
         let defaults = ServiceSettings::default();
         let mut mistakes = labels.mistakes.clone();
-        let source = match layers.first(|set| set.source.as_ref()).map(|source| self.source(source)).transpose() {
-            Ok(source) => source.flatten(),
+        let (source, as_dependency) = match self.sources(service, labels, &layers) {
+            Ok(sources) => sources,
             Err(error) if error.is_of_label() => {
                 mistakes.push(error);
-                None
+                (None, DependencySource::Same)
             }
             Err(error) => return Err(error),
         };
-        if self.overrides.source.is_none() {
+        let is_said = self.overrides.sources.iter().any(|rule| rule.applies(&service.name));
+        if self.overrides.source.is_none() && !is_said {
             mistakes.extend(self.path_of_label(service, labels));
         }
         Ok(ServiceSettings {
@@ -181,6 +185,10 @@ impl Settings {
             require_proof: layers.value(|set| &set.require_proof).and_then(|required| required.0),
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
             source: source.map(|spec| layers.complete(spec)),
+            as_dependency: match as_dependency {
+                DependencySource::Other(spec) => DependencySource::Other(spec.map(|spec| layers.complete(spec))),
+                other => other,
+            },
             strategies: layers.rules(|set| &set.strategies),
             maps: layers.rules(|set| &set.maps),
             allow_empty: may_be_empty(service, &layers.rules(|set| &set.allow_empty)),
@@ -207,6 +215,35 @@ impl Settings {
         );
         let (container, key) = (service.container_name.clone(), SOURCE.to_owned());
         Some(ConfigError::Entry { origin: SettingOrigin::Label { container, key }, what })
+    }
+
+    /// The source of a selected service (`None`: the live service), and the source of the same service as a dependency: the
+    /// command line names the backup of what is selected.
+    fn sources(
+        &self,
+        service: &Service,
+        labels: &Labels,
+        layers: &Layers<'_>,
+    ) -> Result<(Option<SourceSpec>, DependencySource), ConfigError> {
+        let read = |source: Option<&SourceRef>| source.map(|source| self.source(source)).transpose();
+        if let Some(rule) = self.overrides.sources.iter().rev().find(|rule| rule.applies(&service.name)) {
+            return Ok((self.source(&rule.source)?, DependencySource::Same));
+        }
+        let Some(of_run) = &self.overrides.source else {
+            let source = read(layers.first(|set| set.source.as_ref()))?;
+            return Ok((source.flatten(), DependencySource::Same));
+        };
+        // A path that only a label names is not read for a dependency either.
+        let below = if self.path_of_label(service, labels).is_some() { 2 } else { 1 };
+        let own = Layers(layers.0.iter().skip(below).copied().collect()).first(|set| set.source.as_ref());
+        let as_dependency = match read(own) {
+            Ok(Some(own)) => DependencySource::Other(own),
+            Ok(None) => DependencySource::SameIfFound,
+            // The command line has the say over a label, also over a wrong one.
+            Err(error) if error.is_of_label() => DependencySource::SameIfFound,
+            Err(error) => return Err(error),
+        };
+        Ok((self.source(of_run)?, as_dependency))
     }
 
     /// The source that is meant; `None`: the live service.
@@ -367,6 +404,7 @@ fn overrides(flags: &Flags, env: &Environment) -> Result<Overrides, ConfigError>
         values: text_layer::read(values)?,
         strategies: strategies(flags, env)?,
         source: source(flags, env)?,
+        sources: source_rules(flags, env)?,
         snapshot: given("--snapshot", flags.snapshot.as_deref(), env).map(|raw| SnapshotSelector::read(raw.text)),
         keys: keys(flags, env),
         maps: flags.maps.iter().map(|text| map::parse(&map_flag, text)).collect::<Result<_, _>>()?,
@@ -386,8 +424,29 @@ const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
 
 /// The source of the whole run.
 fn source(flags: &Flags, env: &Environment) -> Result<Option<SourceRef>, ConfigError> {
-    let from = given("--from", flags.from.as_deref(), env);
+    let mut typed = flags.from.iter().filter(|text| SourceRule::split(text).is_none());
+    let (first, second) = (typed.next(), typed.next());
+    if let (Some(first), Some(second)) = (first, second) {
+        let what = format!(
+            "--from names two sources, {first} and {second}; name one of them for its service: --from SERVICE=SOURCE"
+        );
+        return Err(ConfigError::Conflict { what });
+    }
+    let from = given("--from", first.map(String::as_str), env);
+    let from = from.filter(|from| SourceRule::split(from.text).is_none());
     from.map(|from| SourceRef::read(&from.origin, from.text, Path::new(""))).transpose()
+}
+
+/// The sources of single services: the environment's, then the flags'.
+fn source_rules(flags: &Flags, env: &Environment) -> Result<Vec<SourceRule>, ConfigError> {
+    let of_env = given("--from", None, env).into_iter();
+    let typed = flags.from.iter().map(|text| RawValue { origin: SettingOrigin::Flag("--from"), text });
+    let rules = of_env.chain(typed).filter_map(|raw| Some((raw.origin, SourceRule::split(raw.text)?)));
+    let read = |(origin, (service, source)): (SettingOrigin, (&str, &str))| {
+        let source = SourceRef::read(&origin, source, Path::new(""))?;
+        Ok(SourceRule { service: service.to_owned(), source })
+    };
+    rules.map(read).collect()
 }
 
 /// What opens the sources of the whole run.

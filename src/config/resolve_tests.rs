@@ -51,6 +51,40 @@ fn every_value_of_a_rehearsal_obeys_the_same_order() {
 }
 
 #[test]
+fn a_source_of_the_command_line_is_for_the_selected_and_for_single_services() {
+    let read = |from: &[&str], env: &Environment| {
+        let flags = Flags { from: from.iter().map(|&text| text.to_owned()).collect(), ..Flags::default() };
+        Settings::resolve(&flags, env)
+    };
+    let nothing = env(&[]);
+    let heard = |from: &[&str], labels: &Labels, name: ServiceName| {
+        let settings = read(from, &nothing).expect("it is right");
+        let of = settings.with_labels(&sample::service(name), labels).expect("nothing is wrong with it");
+        (of.source.map(|source| source.place.to_string()), of.as_dependency)
+    };
+    let db = || ServiceName::of_stack("shop", "db");
+    let tar = |path: &str| Some(format!("tar:{path}"));
+    assert_eq!(heard(&["tar:/a"], &Labels::default(), db()), (tar("/a"), DependencySource::SameIfFound));
+    let live = labels(&[("rehearsa.source", "live")]);
+    assert_eq!(heard(&["tar:/a"], &live, db()), (tar("/a"), DependencySource::Other(None)));
+    assert_eq!(heard(&[], &live, db()), (None, DependencySource::Same));
+    for name in ["shop::db", "db"] {
+        let rule = format!("{name}=tar:/b=c");
+        assert_eq!(heard(&["tar:/a", &rule], &live, db()), (tar("/b=c"), DependencySource::Same));
+        let other = ServiceName::of_stack("shop", "app");
+        assert_eq!(heard(&[&rule, "tar:/a"], &Labels::default(), other).0, tar("/a"));
+    }
+    // A path may have an equals sign in it.
+    assert_eq!(heard(&["tar:/day=1/x"], &Labels::default(), db()).0, tar("/day=1/x"));
+    let of_env = read(&["app=tar:/b"], &env(&[("REHEARSA_FROM", "tar:/a")])).expect("both hold");
+    assert!(of_env.overrides.source.is_some() && of_env.overrides.sources.len() == 1);
+    let error = read(&["tar:/a", "tar:/b"], &nothing).expect_err("which of them?").to_string();
+    assert!(error.contains("two sources, tar:/a and tar:/b"), "{error}");
+    let error = read(&["db=backup.tar"], &nothing).expect_err("no kind").to_string();
+    assert!(error.contains("write `tar:backup.tar`"), "{error}");
+}
+
+#[test]
 fn memory_that_no_container_can_have_is_refused_whoever_asks_for_it() {
     let flags = Flags { values: [("memory", "4MiB".to_owned())].into(), ..Flags::default() };
     let error = Settings::resolve(&flags, &env(&[])).expect_err("too little").to_string();

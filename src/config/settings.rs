@@ -20,6 +20,8 @@ pub struct Settings {
     pub allow_label_paths: bool,
     /// The plan file.
     pub file: PlanFile,
+    /// Services that are booted with every service that shares a network with them.
+    pub with: Vec<String>,
     /// Keep the sandbox of a failed rehearsal.
     pub keep: bool,
     /// Number of rehearsals at a time.
@@ -60,6 +62,7 @@ impl Default for Settings {
             overrides: Overrides::default(),
             allow_label_paths: false,
             file: PlanFile::default(),
+            with: Vec::new(),
             keep: false,
             threads: DEFAULT_THREADS,
             max_fail: None,

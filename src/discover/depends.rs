@@ -2,7 +2,8 @@
 //!
 //! Compose v2 writes `com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true` (service,
 //! condition, whether it restarts along); early versions wrote bare names. Compose v1 writes nothing.
-//! `rehearsa.depends_on` has the same form and overrides Compose's label. Where both are missing, the environment gives
+//! `rehearsa.depends_on` has the same form and overrides Compose's label; it may also name a lone container, or a
+//! service of another stack. Where both are missing, the environment gives
 //! a hint.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,14 +25,16 @@ pub fn parse_dependencies(text: &str) -> Vec<Dependency> {
     let mut seen = BTreeSet::new();
     text.split(',')
         .filter_map(|entry| {
-            let mut parts = entry.trim().split(':').map(str::trim);
-            let service = parts.next().filter(|name| !name.is_empty())?;
+            // The name of a service of another stack has two colons in it: `shop::db`.
+            let marked = entry.trim().replace("::", "\0");
+            let mut parts = marked.split(':').map(str::trim);
+            let service = parts.next().filter(|name| !name.is_empty())?.replace('\0', "::");
             let condition = match parts.next() {
                 Some("service_healthy" | "healthy") => Condition::ServiceHealthy,
                 Some("service_completed_successfully" | "completed") => Condition::ServiceCompletedSuccessfully,
                 _ => Condition::ServiceStarted,
             };
-            let dependency = Dependency { service: service.to_owned(), condition, required: true };
+            let dependency = Dependency { service, condition, required: true };
             seen.insert(dependency.service.clone()).then_some(dependency)
         })
         .collect()
@@ -148,6 +151,10 @@ mod tests {
         assert_eq!(
             show(" db , cache:service_dancing,, :service_healthy, db:service_healthy"),
             [("db".to_owned(), Condition::ServiceStarted), ("cache".to_owned(), Condition::ServiceStarted)]
+        );
+        assert_eq!(
+            show("shop::db:service_healthy,data::cache"),
+            [("shop::db".to_owned(), Condition::ServiceHealthy), ("data::cache".to_owned(), Condition::ServiceStarted)]
         );
         assert!(show("").is_empty());
     }

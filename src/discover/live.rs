@@ -11,7 +11,8 @@ use tracing::debug;
 use super::naming::{self, ComposeLabels};
 use super::{depends, hearing};
 use crate::docker::ownership::owner;
-use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind};
+use crate::docker::{ContainerLine, Daemon, DockerError, DockerErrorKind, memory_volumes};
+use crate::model::mount::{IN_MEMORY, MountOrigin};
 use crate::model::service::{Condition, Dependency, NetworkMode, Service, ServiceName};
 
 /// Number of containers that are inspected at the same time.
@@ -100,8 +101,24 @@ pub async fn live_in(daemon: &Daemon, scope: Scope<'_>) -> Result<Discovered, Di
         .buffer_unordered(AT_A_TIME)
         .try_collect()
         .await?;
-    let services = assemble_services(found.into_iter().flatten().collect());
+    let mut services = assemble_services(found.into_iter().flatten().collect());
+    match memory_volumes(daemon).await {
+        Ok(in_memory) => mark_memory(&mut services, &in_memory),
+        // Whoever needs the volumes meets the error again, with the work that it stops.
+        Err(error) => tracing::warn!(%error, "cannot list the volumes, so none is known to be memory"),
+    }
     Ok(Discovered { services, stopped })
+}
+
+/// Marks the volumes that are memory by their options.
+fn mark_memory(services: &mut [Service], in_memory: &BTreeSet<String>) {
+    for mount in services.iter_mut().flat_map(|service| &mut service.mounts) {
+        if let MountOrigin::Volume { name, driver } = &mut mount.origin
+            && in_memory.contains(name)
+        {
+            IN_MEMORY.clone_into(driver);
+        }
+    }
 }
 
 /// Takes the labels out of the lines that are not heard; by the ids of the containers.
@@ -151,29 +168,28 @@ fn select_containers(lines: Vec<ContainerLine>, scope: Scope<'_>) -> Selected {
             (Scope::Session(wanted), session) => session.is_some_and(|own| own == wanted),
         })
         .collect();
-    let mut running: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut depends_on: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    // By stack; lone containers are under `None`.
+    let mut running: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
+    let mut depends_on: BTreeMap<Option<String>, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for line in &seen {
-        let ComposeLabels { stack: Some(stack), service, .. } = naming::read_labels(&line.name, &line.labels) else {
-            continue;
-        };
+        let ComposeLabels { stack, service, .. } = naming::read_labels(&line.name, &line.labels);
         let names = depends::from_labels(&line.labels).into_iter().map(|dependency| dependency.service);
         depends_on.entry(stack.clone()).or_default().entry(service.clone()).or_default().extend(names);
         if line.running {
             running.entry(stack).or_default().insert(service);
         }
     }
-    let needed: BTreeMap<&str, BTreeSet<&str>> = running
+    let needed: BTreeMap<Option<&str>, BTreeSet<&str>> = running
         .iter()
         .filter_map(|(stack, services)| {
             let needs = depends::all_dependencies(services.iter().map(String::as_str), depends_on.get(stack)?);
-            Some((stack.as_str(), needs))
+            Some((stack.as_deref(), needs))
         })
         .collect();
     let is_wanted = |line: &&ContainerLine| {
         line.running || {
             let place = naming::read_labels(&line.name, &line.labels);
-            let needs = place.stack.as_deref().and_then(|stack| needed.get(stack));
+            let needs = needed.get(&place.stack.as_deref());
             needs.is_some_and(|needs| needs.contains(place.service.as_str()))
         }
     };

@@ -1,6 +1,7 @@
 //! Tests of the services that discovery makes of a host's containers.
 
 use super::*;
+use crate::model::mount::Mount;
 use crate::model::sample;
 use crate::model::service::ServiceName;
 
@@ -69,9 +70,22 @@ fn a_container_with_a_label_of_ours_that_is_not_ours_is_seen() {
 }
 
 #[test]
+fn a_volume_that_is_memory_is_marked() {
+    let origin = |name: &str| MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    let mount = |name: &str| Mount { target: format!("/{name}"), origin: origin(name), read_only: false };
+    let mut services = assembled(vec![line("app", true, &[])]);
+    services[0].mounts = vec![mount("cache"), mount("data")];
+    mark_memory(&mut services, &BTreeSet::from(["cache".to_owned()]));
+    let in_memory: Vec<bool> = services[0].mounts.iter().map(|mount| mount.origin.is_in_memory()).collect();
+    assert_eq!(in_memory, [true, false]);
+}
+
+#[test]
 fn stopped_containers_are_seen_only_when_a_running_one_depends_on_them() {
     let lines = vec![
         line("old", false, &[]),
+        line("app", true, &[("rehearsa.depends_on", "set-up:service_completed_successfully")]),
+        line("set-up", false, &[]),
         in_stack("web", true, "web", "migrate:service_completed_successfully:false"),
         in_stack("migrate", false, "migrate", "init"),
         in_stack("init", false, "init", ""),
@@ -79,7 +93,7 @@ fn stopped_containers_are_seen_only_when_a_running_one_depends_on_them() {
         line("other-migrate", false, &compose("other", "migrate")),
     ];
     let Selected { wanted, stopped } = select_containers(lines, Scope::Host);
-    assert_eq!(names(&wanted), ["web", "migrate", "init"]);
+    assert_eq!(names(&wanted), ["app", "set-up", "web", "migrate", "init"]);
     let stopped: Vec<String> = stopped.iter().map(|of| format!("{} in {}", of.name, of.container_name)).collect();
     assert_eq!(stopped, ["old in old", "shop::unused in unused", "other::migrate in other-migrate"]);
 }

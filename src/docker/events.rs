@@ -32,6 +32,8 @@ pub enum ContainerEventKind {
     Started,
     /// It ended with this exit code.
     Died(i64),
+    /// Somebody asked the engine to send it a signal: a client, or the engine itself when it shuts down.
+    Signalled,
     /// The kernel killed something in it for memory.
     OutOfMemory,
     /// Its health changed.
@@ -131,6 +133,7 @@ fn read(message: &EventMessage) -> Option<ContainerEvent> {
         "start" => ContainerEventKind::Started,
         // Without an exit code, the container is not known to have ended well.
         "die" => ContainerEventKind::Died(exit_code().unwrap_or(-1)),
+        "kill" => ContainerEventKind::Signalled,
         "oom" => ContainerEventKind::OutOfMemory,
         "destroy" => ContainerEventKind::Removed,
         "exec_die" => ContainerEventKind::ExecDied(exit_code().unwrap_or(-1)),
@@ -168,12 +171,13 @@ mod tests {
         assert_eq!(what("start", None), Some(ContainerEventKind::Started));
         assert_eq!(what("die", Some("137")), Some(ContainerEventKind::Died(137)));
         assert_eq!(what("die", None), Some(ContainerEventKind::Died(-1)));
+        assert_eq!(what("kill", None), Some(ContainerEventKind::Signalled));
         assert_eq!(what("oom", None), Some(ContainerEventKind::OutOfMemory));
         assert_eq!(what("destroy", None), Some(ContainerEventKind::Removed));
         assert_eq!(what("exec_die", Some("1")), Some(ContainerEventKind::ExecDied(1)));
         assert_eq!(what("health_status: unhealthy", None), Some(ContainerEventKind::Health(HealthStatus::Unhealthy)));
         assert_eq!(what("health_status: healthy", None), Some(ContainerEventKind::Health(HealthStatus::Healthy)));
-        for other in ["exec_start: /bin/sh -c curl", "attach", "create", "health_status: running", "kill"] {
+        for other in ["exec_start: /bin/sh -c curl", "attach", "create", "health_status: running"] {
             assert_eq!(what(other, None), None, "{other}");
         }
     }

@@ -41,4 +41,4 @@ pub use layer::ContainerInsides;
 pub use networks::NetworkInfo;
 pub use objects::{ForeignObject, Object, ObjectKind, Objects, own_objects, own_objects_left};
 pub use target::{ConnectError, Target};
-pub use volumes::VolumeInfo;
+pub use volumes::{VolumeInfo, memory_volumes};

@@ -1,9 +1,9 @@
 //! Volumes: new ones of the plain local driver, and what is known of live ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{Volume, VolumeCreateRequest};
-use bollard::query_parameters::RemoveVolumeOptions;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use crate::model::sandbox::{ObjectLabels, VolumeSpec};
 
@@ -60,6 +60,17 @@ impl Daemon {
             done => done,
         }
     }
+}
+
+/// The names of the volumes that are memory by their options (`type=tmpfs`). Only the local driver is asked: a plugin may
+/// not answer.
+pub async fn memory_volumes(daemon: &Daemon) -> Result<BTreeSet<String>> {
+    let filters = HashMap::from([("driver".to_owned(), vec!["local".to_owned()])]);
+    let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+    let listed = daemon.connection.call("list volumes", "", |docker| docker.list_volumes(Some(options))).await?;
+    let volumes = listed.volumes.unwrap_or_default().into_iter().map(info);
+    let in_memory = volumes.filter(|volume| volume.options.get("type").is_some_and(|kind| kind == "tmpfs"));
+    Ok(in_memory.map(|volume| volume.name).collect())
 }
 
 /// The request for a volume; an error says which path cannot stand in an overlay's options.

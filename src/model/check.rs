@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum CheckSummary {
     /// The image's or container's own healthcheck must turn healthy.
     Health,
-    /// These TCP ports must be listened on inside the sandbox.
+    /// One of these TCP ports must be listened on inside the sandbox.
     Tcp {
         /// Port numbers, ascending.
         ports: Vec<u16>,
@@ -29,6 +29,17 @@ pub enum CheckSummary {
         #[serde(default)]
         of_data: bool,
     },
+}
+
+/// Ports in words: `80, 443`.
+pub fn port_list(ports: &[u16]) -> String {
+    ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The ports of [`CheckSummary::Tcp`] in words: `8080`, or `one of 80, 443`.
+pub fn one_of_ports(ports: &[u16]) -> String {
+    let one_of = if ports.len() > 1 { "one of " } else { "" };
+    format!("{one_of}{}", port_list(ports))
 }
 
 /// Kind of a check that the user wrote.
@@ -85,7 +96,7 @@ impl CheckKind {
 pub enum Proof {
     /// The container started and kept running. Nothing was checked in it.
     Running,
-    /// The service listened on the ports that its image exposes.
+    /// The service listened on a port that its image exposes.
     Listening,
     /// The service's own healthcheck passed and went on passing.
     Healthy,

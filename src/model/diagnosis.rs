@@ -59,12 +59,13 @@ macro_rules! codes {
 codes! {
     BootExited "boot/exited" Failed "the service exited",
         "The container stopped while it should have been starting or running on the restored data.",
-        "Read the last log lines: they name the file, the setting or the service that is missing. If the same image \
-         runs live, the difference is in the data.";
+        "Read the last log lines: they name the file, the setting or the service that is missing. `rehearsa plan` \
+         lists the differences between the sandbox and the live service; if none of them is the reason, the difference \
+         is in the data.";
     BootCrashLoop "boot/crash-loop" Failed "the service exits again and again",
         "The service was started again as its restart policy demands, and exited each time.",
-        "Read the last log lines of the last attempt. A service that crashes until another one is up needs a \
-         depends_on condition.";
+        "Read the last log lines of the last attempt. A service that crashes until another one is up needs a condition: \
+         depends_on in its compose file, or the label rehearsa.depends_on=NAME:service_healthy.";
     BootOomKilled "boot/oom-killed" Failed "the service was killed for lack of memory",
         "The service used more memory than its limit allows. The sandbox keeps the limit of the live service.",
         "Raise the service's own memory limit, or the sandbox's if the live service has none.";
@@ -72,8 +73,13 @@ codes! {
         "The engine refused to start the container: its command, user, working directory or a mount does not fit.",
         "Read the engine's message: it names the path or the setting.";
     HealthTimeout "health/timeout" Failed "the service did not become ready in time",
-        "Within the allowed time the healthcheck did not pass, or nothing listened on the exposed ports.",
+        "Within the allowed time the healthcheck did not pass, or nothing listened on any exposed port.",
         "Read the probe's last output and the log. Raise --timeout if the service is only slow.";
+    HealthPortSilent "health/port-silent" Warning "nothing listens on a published port",
+        "The service is ready as far as its exposed ports tell, but one that the live service publishes is not listened \
+         on.",
+        "If the live service uses that port, add a check that asks it, as in rehearsa.check.web='tcp 443'. Else take \
+         the port out of the published ones.";
     HealthUnhealthy "health/unhealthy" Failed "the healthcheck fails",
         "The healthcheck failed as many times in a row as the service allows.",
         "Run the healthcheck's command in a kept sandbox (--keep) to see what it misses.";
@@ -83,6 +89,10 @@ codes! {
     OrderDependencyErrored "order/dependency-errored" Errored "a dependency of the service could not be rehearsed",
         "depends_on names a service whose rehearsal errored, or that is not on this host.",
         "Remove the dependency's error first.";
+    OrderNeighbourMissing "order/neighbour-missing" Errored "a neighbour of the service was not in the sandbox",
+        "The service looks for another container that it shares a network with live, and nothing says that the two \
+         belong together. So its failure says nothing about its data.",
+        "Bring the neighbour along with --with NAME, or name it in the label rehearsa.depends_on=NAME.";
     OrderCycle "order/cycle" Errored "services depend on each other in a circle",
         "depends_on leads back to the service that it started from, so there is no order of starts.",
         "Break the circle in the stack's depends_on.";
@@ -224,6 +234,10 @@ codes! {
         "The service only reads this mount. The backup has nothing for it, so the live data was used. On a new host \
          the data would be missing.",
         "Add the data to the backup, or keep it where the stack's files are kept.";
+    RestoreDependencyLive "restore/dependency-live" Warning "a dependency runs on live data",
+        "The backup was given for the selected services. It does not hold the data of a service that one of them \
+         depends on, so that service was started on a copy of its live data.",
+        "Name the backup of the dependency with --from SERVICE=SOURCE. The result says nothing about that backup.";
     RestoreTooSlow "restore/too-slow" Failed "the restore took longer than allowed",
         "From the beginning of the restore until the service was ready, more time passed than max_rto allows.",
         "Look at the times of the steps in the report. Raise max_rto if they are acceptable.";
@@ -289,6 +303,11 @@ codes! {
     HostUnreachable "host/unreachable" Errored "the engine does not answer",
         "The connection to the Docker daemon failed or broke.",
         "Check that the daemon runs and that DOCKER_HOST or the context is right. Then run `rehearsa clean`.";
+    HostEngineRestarted "host/engine-restarted" Errored "the engine was restarted",
+        "The Docker engine was stopped or restarted during the rehearsal. That ends the containers of the sandbox, so \
+         their end says nothing about the data.",
+        "Run again when the engine runs, and keep its updates apart from rehearsals. `rehearsa clean` removes what is \
+         left.";
     HostServiceVanished "host/service-vanished" Errored "the live container is gone",
         "The container was removed or recreated during its rehearsal.",
         "Run again. Updates and rehearsals should not overlap.";

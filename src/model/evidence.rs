@@ -6,7 +6,7 @@
 
 use super::case_record::{CaseRecord, StepRecord, Verdict};
 pub use super::check::EvidenceLevel;
-use super::check::{CheckSummary, DataOrigin, Proof};
+use super::check::{CheckSummary, DataOrigin, Proof, one_of_ports};
 use super::diagnosis::{Code, Diagnosis};
 use super::event::{Against, Amount, Step, StepResult};
 use super::mount::Strategy;
@@ -232,7 +232,9 @@ fn judge_booted(case: &CaseRecord) -> (bool, String) {
         return (false, "no start was recorded".to_owned());
     }
     let again = passed_checks(case).find_map(|(check, note)| match check {
-        CheckSummary::Health | CheckSummary::Tcp { .. } | CheckSummary::Running => note,
+        CheckSummary::Health | CheckSummary::Tcp { .. } | CheckSummary::Running => {
+            note.and_then(|note| note.split("; ").find(|part| part.starts_with("after ")))
+        }
         CheckSummary::Own { .. } => None,
     });
     let mut by = again.map_or_else(|| "it started".to_owned(), |note| format!("it started, and was ready {note}"));
@@ -251,8 +253,11 @@ fn judge_healthy(case: &CaseRecord) -> (bool, String) {
         let stayed = settled.map_or_else(String::new, |time| format!(" and stayed well for {time}"));
         return (true, format!("its healthcheck passed{stayed}"));
     }
-    let listened = passed_checks(case).find_map(|(check, _)| match check {
-        CheckSummary::Tcp { ports } => Some(ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),
+    let listened = passed_checks(case).find_map(|(check, note)| match check {
+        CheckSummary::Tcp { ports } => {
+            let silent = note.and_then(|note| note.split("; ").find(|part| part.starts_with("nothing listens")));
+            Some(format!("{}{}", one_of_ports(ports), silent.map_or_else(String::new, |note| format!(" ({note})"))))
+        }
         _ => None,
     });
     let stayed = settled.map_or_else(String::new, |time| format!(" and stayed up for {time}"));

@@ -136,7 +136,7 @@ fn what_was_not_shown_says_why() {
         ("restored", "no file was restored"),
         ("complete", "nothing was inspected"),
         ("booted", "no start was recorded"),
-        ("healthy", "it has no healthcheck; it listened on 80, 443"),
+        ("healthy", "it has no healthcheck; it listened on one of 80, 443"),
         ("data-proven", "no data came into the sandbox that a check could ask"),
     ];
     assert_eq!(

@@ -21,7 +21,8 @@ pub enum MountOrigin {
     Volume {
         /// The volume's name.
         name: String,
-        /// The volume's driver; drivers other than `local` may reach storage elsewhere.
+        /// The volume's driver; drivers other than `local` may reach storage elsewhere. [`IN_MEMORY`]: the local driver,
+        /// with memory behind the volume.
         driver: String,
     },
     /// A folder, file or socket of the daemon's host.
@@ -46,7 +47,15 @@ pub enum MountOrigin {
     },
 }
 
+/// The driver of a volume that is memory by its options (`type=tmpfs`).
+pub const IN_MEMORY: &str = "tmpfs";
+
 impl MountOrigin {
+    /// Whether it is a volume that is memory by its options. Its content ends with its containers, so no backup has it.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self, Self::Volume { driver, .. } if driver == IN_MEMORY)
+    }
+
     /// Whether the engine made up the volume's name.
     pub fn is_anonymous(&self) -> bool {
         matches!(self, Self::Volume { name, .. } if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()))

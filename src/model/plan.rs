@@ -57,6 +57,8 @@ pub struct ServicePlan {
     pub load: Option<Load>,
     /// Services of the same plan that must be up first.
     pub needs: Vec<Need>,
+    /// Running services that it can reach live and that are not booted with it.
+    pub neighbours: Vec<Neighbour>,
     /// Why the service cannot be rehearsed, when that is known before the run.
     pub blocked: Option<super::diagnosis::Diagnosis>,
     /// Warnings that are known before the run.
@@ -69,6 +71,16 @@ pub struct Need {
     pub service: ServiceName,
     /// The state that it must have reached.
     pub condition: Condition,
+}
+
+/// A service that another one can reach live by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    pub service: ServiceName,
+    /// What both share, for people: a network, or a link.
+    pub met_by: String,
+    /// The names by which it is found.
+    pub known_as: Vec<String>,
 }
 
 /// One mount of a service in the plan.

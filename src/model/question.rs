@@ -161,6 +161,11 @@ impl CheckSpec {
         }
     }
 
+    /// Whether only a service that is up can answer.
+    pub fn asks_the_service(&self) -> bool {
+        matches!(self, CheckSpec::Http(_) | CheckSpec::Tcp { .. } | CheckSpec::Sql { .. })
+    }
+
     /// The proof that a right answer gives.
     pub fn proof(&self) -> Proof {
         match self {

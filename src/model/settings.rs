@@ -33,6 +33,8 @@ pub struct ServiceSettings {
     pub pids: u64,
     /// Source of the data; `None`: the live service.
     pub source: Option<SourceSpec>,
+    /// Source of the data when the service is not selected and only boots as a dependency.
+    pub as_dependency: DependencySource,
     /// Strategies for mounts; the last match wins.
     pub strategies: Vec<StrategyRule>,
     /// Parts of the source that belong to mounts; the last match wins.
@@ -72,6 +74,7 @@ impl Default for ServiceSettings {
             memory: None,
             pids: 4096,
             source: None,
+            as_dependency: DependencySource::Same,
             strategies: Vec::new(),
             maps: Vec::new(),
             allow_empty: Vec::new(),
@@ -86,6 +89,17 @@ impl Default for ServiceSettings {
             checks: Vec::new(),
         }
     }
+}
+
+/// The source of a service that only boots as a dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependencySource {
+    /// The same as when it is selected.
+    Same,
+    /// This one; `None`: the live service.
+    Other(Option<SourceSpec>),
+    /// The same, if that has the service's data; else the live service. The source was given for the selected services.
+    SameIfFound,
 }
 
 /// A strategy that the user asked for a mount.

@@ -9,6 +9,7 @@ use crate::model::dump::LOAD_FOLDER;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan};
 use crate::model::service::Service;
+use crate::model::settings::ServiceSettings;
 
 /// Makes the plan; `decisions` are in the order of the draft's stacks.
 pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
@@ -39,7 +40,10 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
             true => {
                 Place { mount, strategy: Strategy::Empty, request: None, part: decision.part, supply: decision.supply }
             }
-            false => Place { mount, strategy, request, part: decision.part, supply: decision.supply },
+            false => {
+                let request = request.filter(|_| !decision.live);
+                Place { mount, strategy, request, part: decision.part, supply: decision.supply }
+            }
         };
         restores.push(build_restore(restores.len(), place, &services));
     }
@@ -63,9 +67,14 @@ fn build_service(
     is_emptied: &[bool],
     dump_mounts: &[MountPlan],
 ) -> ServicePlan {
-    let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, unbootable: _, source } =
+    let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, neighbours, source, .. } =
         draft;
-    let ServiceDecision { blocked, warnings, snapshot, load } = decision;
+    let ServiceDecision { blocked, warnings, snapshot, load, live } = decision;
+    let source = source.filter(|_| live.is_none());
+    let settings = match live {
+        Some(_) => ServiceSettings { source: None, ..settings },
+        None => settings,
+    };
     for mount in &mut mounts {
         if mount.restore.is_some_and(|index| is_emptied[index]) {
             mount.strategy = Strategy::Empty;
@@ -78,8 +87,9 @@ fn build_service(
     ServicePlan {
         selected,
         ignored,
-        checks: builtin_checks(&service),
+        checks: builtin_checks(&service, &settings),
         needs,
+        neighbours,
         blocked,
         warnings,
         kind: select::kind(&settings),
@@ -122,10 +132,14 @@ fn strictest(bounds: impl Iterator<Item = u64>) -> u64 {
     bounds.filter(|bound| *bound > 0).min().unwrap_or(0)
 }
 
-/// The strongest check that a service can pass without a check of the user.
-fn builtin_checks(service: &Service) -> Vec<CheckSummary> {
+/// The strongest check that a service can pass without a check of the user. That somebody listens on an exposed port is
+/// a guess; a check of the user that asks the service replaces it.
+fn builtin_checks(service: &Service, settings: &ServiceSettings) -> Vec<CheckSummary> {
     if service.healthcheck.is_some() {
         return vec![CheckSummary::Health];
+    }
+    if settings.checks.iter().any(|check| check.ask.asks_the_service()) {
+        return vec![CheckSummary::Running];
     }
     let mut ports: Vec<u16> = service.exposed.iter().filter(|p| p.protocol == "tcp").map(|p| p.number).collect();
     ports.sort_unstable();

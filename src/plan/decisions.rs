@@ -23,6 +23,8 @@ pub(super) struct StackDecisions {
 pub(super) struct ServiceDecision {
     /// Why it cannot be rehearsed; the first reason that was found.
     pub blocked: Option<Diagnosis>,
+    /// Why a dependency uses its live data and not the source; the first reason that was found.
+    pub live: Option<String>,
     pub warnings: Vec<Diagnosis>,
     pub snapshot: Option<Snapshot>,
     pub load: Option<LoadDecision>,
@@ -41,6 +43,8 @@ pub(super) struct LoadDecision {
 pub(super) struct PlaceDecision {
     /// The place starts empty; a dump fills it once its service runs.
     pub emptied: bool,
+    /// The place shows the live data, because its services do.
+    pub live: bool,
     pub part: Option<BackupPart>,
     pub supply: DataSource,
 }
@@ -60,10 +64,9 @@ impl StackDecisions {
             warnings: draft.settings.warnings.clone(),
             ..Default::default()
         };
-        let place = || PlaceDecision { emptied: false, part: None, supply: DataSource::Live };
         Self {
             services: draft.services.iter().map(service).collect(),
-            places: draft.places.iter().map(|_| place()).collect(),
+            places: draft.places.iter().map(|_| PlaceDecision::of_live()).collect(),
             dumps: Vec::new(),
         }
     }
@@ -86,6 +89,13 @@ impl StackDecisions {
     ) -> impl Iterator<Item = &'a mut ServiceDecision> {
         let services = draft.services.iter().zip(&mut self.services);
         services.filter(move |(draft, _)| draft.source == Some(source)).map(|(_, decision)| decision)
+    }
+}
+
+impl PlaceDecision {
+    /// The place shows the live data, unless something else is decided.
+    pub fn of_live() -> Self {
+        Self { emptied: false, live: false, part: None, supply: DataSource::Live }
     }
 }
 

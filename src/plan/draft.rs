@@ -3,7 +3,7 @@
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::Change;
 use crate::model::mount::{Mount, Strategy};
-use crate::model::plan::{BackupRequest, MountPlan, Need};
+use crate::model::plan::{BackupRequest, MountPlan, Need, Neighbour};
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{MountQuery, SourceSpec};
@@ -68,10 +68,14 @@ pub(super) struct ServiceDraft {
     /// `MountPlan::restore` is an index into [`StackDraft::places`].
     pub mounts: Vec<MountPlan>,
     pub needs: Vec<Need>,
+    /// Running services that it can reach live and that are not booted with it.
+    pub neighbours: Vec<Neighbour>,
     /// Why its dependencies can never be up: a circle, or a container that is not on this host.
     pub unbootable: Option<Diagnosis>,
     /// Index into [`Draft::requests`]; `None`: its data comes from the live service.
     pub source: Option<usize>,
+    /// Its data comes from the source only if the source has all of it, else from the live service.
+    pub if_found: bool,
 }
 
 /// A place to restore.

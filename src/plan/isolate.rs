@@ -24,6 +24,8 @@ pub struct SandboxPlacement<'a> {
     pub network_owner: Option<String>,
     /// Further network aliases: the names that links of other services use.
     pub extra_aliases: Vec<String>,
+    /// Names that mean another service of the sandbox: those of the stack's own services, for one from outside.
+    pub taken_aliases: Vec<String>,
     /// Bytes of memory for a service without a limit of its own; `None`: no limit.
     pub default_memory: Option<i64>,
     /// Number of processes for a service without a limit of its own.
@@ -41,6 +43,7 @@ impl SandboxPlacement<'static> {
                 _ => None,
             },
             extra_aliases: Vec::new(),
+            taken_aliases: Vec::new(),
             default_memory: None,
             default_pids: i64::MAX,
         }
@@ -318,7 +321,7 @@ fn with_aliases(
             aliases.push(service.to_owned());
             aliases.push(container_name.to_owned());
             aliases.extend(place.extra_aliases.iter().cloned());
-            aliases.retain(|alias| !alias.is_empty());
+            aliases.retain(|alias| !alias.is_empty() && !place.taken_aliases.contains(alias));
             aliases.sort_unstable();
             aliases.dedup();
             NetworkSpec::Sandbox { network, aliases }
@@ -392,6 +395,9 @@ fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut
             Strategy::Readonly if mount.read_only => {}
             Strategy::Readonly => changes.notable(&field, "read and write", "read-only"),
             Strategy::Overlay => changes.quiet(&field, &mount.title(), "a copy-on-write view of it"),
+            Strategy::Empty if mount.origin.is_in_memory() => {
+                changes.quiet(&field, &format!("{}, which is memory", mount.title()), "a new, empty volume");
+            }
             Strategy::Empty => changes.notable(&field, &mount.title(), "a new, empty volume"),
         }
         specs.push(MountSpec {

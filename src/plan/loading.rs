@@ -271,6 +271,22 @@ pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpPr
     })
 }
 
+/// Whether a service looks like the program that wrote a dump: its image has the program's name, or it has a mount where
+/// that program alone keeps its data. Its environment tells nothing: applications have the same variables.
+pub(super) fn suits_program(service: &Service, dump: &Dump) -> bool {
+    let program = dump.format.program();
+    let names: &[&str] = match program {
+        Some(DumpProgram::Postgres) => &["postgres", "postgis", "timescale", "pgvector"],
+        Some(DumpProgram::MySql) => &["mariadb", "mysql", "percona"],
+        Some(DumpProgram::Redis) => &["redis", "valkey", "keydb"],
+        None => &["postgres", "mariadb", "mysql"],
+    };
+    let homes = homes(service, program);
+    let is_home = |target: &String| target != "/data" && homes.contains(target);
+    names.iter().any(|name| service.image.reference.contains(name))
+        || service.mounts.iter().any(|mount| is_home(&mount.target))
+}
+
 /// The folders where the program keeps its data, in its own image and in common other ones.
 fn homes(service: &Service, program: Option<DumpProgram>) -> Vec<String> {
     let data = service.env.iter().find(|var| var.name == "PGDATA").and_then(|var| var.value.as_ref());

@@ -60,6 +60,7 @@ fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strateg
         (_, MountOrigin::Other { .. }) => Strategy::Omit,
         (Some(rule), _) => rule.strategy,
         (None, MountOrigin::Tmpfs { .. }) => Strategy::Empty,
+        (None, origin) if origin.is_in_memory() => Strategy::Empty,
         (None, _) if mount.read_only => Strategy::Readonly,
         (None, _) => Strategy::Copy,
     }
@@ -87,7 +88,7 @@ pub fn has_data(service: &Service) -> bool {
 /// Whether a mount may hold data of its service: a writable one, or a volume.
 pub fn holds_data(mount: &Mount) -> bool {
     match &mount.origin {
-        MountOrigin::Volume { .. } => true,
+        MountOrigin::Volume { .. } => !mount.origin.is_in_memory(),
         MountOrigin::Bind { source } => !is_of_the_host(source) && !mount.read_only,
         MountOrigin::Tmpfs { .. } | MountOrigin::Dump { .. } | MountOrigin::Other { .. } => false,
     }

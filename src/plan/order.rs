@@ -6,6 +6,7 @@ use crate::model::plan::Need;
 use crate::model::service::{Condition, NetworkMode, Service, ServiceName};
 
 use super::isolate::find_container;
+use super::neighbours::called;
 
 /// The order of a stack.
 pub struct Order {
@@ -72,7 +73,7 @@ fn needs_of(service: &Service, stack: &[&Service], absent: &mut Vec<(ServiceName
     let mut needs = Vec::new();
     for dependency in &service.depends_on {
         let mut found = false;
-        for other in stack.iter().filter(|other| is_called(other, &dependency.service)) {
+        for other in called(service, &dependency.service, stack) {
             found = true;
             needs.push(Need { service: other.name.clone(), condition: dependency.condition });
         }
@@ -87,9 +88,4 @@ fn needs_of(service: &Service, stack: &[&Service], absent: &mut Vec<(ServiceName
         needs.push(Need { service: other.name.clone(), condition: Condition::ServiceStarted });
     }
     needs
-}
-
-/// Whether a service has this name in its Compose file; a replica has the name of its service, too.
-fn is_called(service: &Service, name: &str) -> bool {
-    service.name.service == name || service.label("com.docker.compose.service") == Some(name)
 }

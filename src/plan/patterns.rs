@@ -14,9 +14,11 @@ pub(super) const SYSTEM: [&str; 12] =
     ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 
 /// Adds a service's requests to the places that it mounts, and its source to `sources`. Does nothing for live data.
+/// `if_found`: the source need not have its data, unless the user has named the part.
 pub(super) fn add_requests(
     service: &Service,
     settings: &ServiceSettings,
+    if_found: bool,
     mounts: &[MountPlan],
     places: &mut [PlaceDraft],
     sources: &mut Vec<SourceSpec>,
@@ -40,7 +42,8 @@ pub(super) fn add_requests(
             max_entries: settings.max_entries,
             max_window: settings.max_window,
         });
-        request.required |= !mount.read_only;
+        let is_named = settings.maps.iter().any(|rule| rule.applies(&service.name, mount));
+        request.required |= !mount.read_only && (!if_found || is_named);
         request.allow_empty |= settings.allow_empty.iter().any(|named| place::is_mount(named, &service.name, mount));
         add_patterns(&mut request.want, service, settings, mount);
     }

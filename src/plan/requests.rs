@@ -10,14 +10,14 @@ use crate::model::event::Change;
 use crate::model::mount::Strategy;
 use crate::model::plan::MountPlan;
 use crate::model::service::{NetworkMode, Service, ServiceName};
-use crate::model::settings::ServiceSettings;
+use crate::model::settings::{DependencySource, ServiceSettings};
 use crate::model::source::SourceSpec;
 
 use super::draft::{Draft, ServiceDraft, SourceRequest, StackDraft};
 use super::isolate::{self, SandboxPlacement};
 use super::order::{self, Order};
 use super::select::{ServiceSelection, select};
-use super::{mounts, patterns};
+use super::{mounts, neighbours, patterns};
 
 /// Drafts the plan for the services of a host, each with the settings that hold for it.
 pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selection) -> Draft {
@@ -33,18 +33,21 @@ pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selectio
     let mut sources = Vec::new();
     let mut stacks = Vec::new();
     for name in names {
+        let is_native = |service: &Service| is_member(&service.name, name, &selected);
+        let all: Vec<&Service> = services.iter().map(|(service, _)| service).collect();
+        let borrowed = neighbours::borrowed(&all, &is_native);
         let members: Vec<Member<'_>> = services
             .iter()
             .zip(&ignored)
-            .filter(|((service, _), _)| is_member(&service.name, name, &selected))
-            .map(|((service, settings), ignored)| Member {
-                service,
-                settings,
-                selected: chosen(&selected).any(|chosen| *chosen == service.name),
-                ignored: ignored.clone().filter(|_| selection.ignored == IgnoredMode::Skip),
+            .filter(|((service, _), _)| is_native(service) || borrowed.contains(&service.name))
+            .map(|((service, settings), ignored)| {
+                // A borrowed one may be a case of its own, in its own stack's sandbox.
+                let selected = is_native(service) && chosen(&selected).any(|chosen| *chosen == service.name);
+                let ignored = ignored.clone().filter(|_| selection.ignored == IgnoredMode::Skip);
+                Member::new(service, settings, selected, ignored)
             })
             .collect();
-        stacks.push(draft_stack(name, &members, &mut sources));
+        stacks.push(draft_stack(name, &members, &all, &mut sources));
     }
     let requests = sources.into_iter().enumerate().map(|(index, spec)| source_request(&stacks, index, spec)).collect();
     Draft { selection: selected, requests, stacks, volumes }
@@ -65,12 +68,26 @@ fn is_member(service: &ServiceName, stack: &str, selection: &[ServiceSelection])
 /// A service of a stack with what was decided for it so far.
 struct Member<'a> {
     service: &'a Service,
-    settings: &'a ServiceSettings,
+    settings: ServiceSettings,
     selected: bool,
     ignored: Option<String>,
+    /// Its data comes from the source only if the source has all of it, else from the live service.
+    if_found: bool,
 }
 
-fn draft_stack(name: &str, members: &[Member<'_>], sources: &mut Vec<SourceSpec>) -> StackDraft {
+impl<'a> Member<'a> {
+    fn new(service: &'a Service, settings: &ServiceSettings, selected: bool, ignored: Option<String>) -> Self {
+        let mut settings = settings.clone();
+        let if_found =
+            !selected && settings.source.is_some() && settings.as_dependency == DependencySource::SameIfFound;
+        if let (false, DependencySource::Other(source)) = (selected, &settings.as_dependency) {
+            settings.source = source.clone();
+        }
+        Self { service, settings, selected, ignored, if_found }
+    }
+}
+
+fn draft_stack(name: &str, members: &[Member<'_>], all: &[&Service], sources: &mut Vec<SourceSpec>) -> StackDraft {
     let services: Vec<&Service> = members.iter().map(|member| member.service).collect();
     let names = |wanted: &dyn Fn(&Member<'_>) -> bool| -> Vec<ServiceName> {
         members.iter().filter(|member| wanted(member)).map(|member| member.service.name.clone()).collect()
@@ -81,25 +98,29 @@ fn draft_stack(name: &str, members: &[Member<'_>], sources: &mut Vec<SourceSpec>
     let shown: Vec<_> = order
         .needed
         .iter()
-        .map(|index| (members[*index].service, members[*index].settings, booted.contains(index)))
+        .map(|index| (members[*index].service, &members[*index].settings, booted.contains(index)))
         .collect();
     let (mount_plans, mut places) = mounts::plan_mounts(&shown);
-    for ((service, settings, _), mounts) in shown.iter().zip(&mount_plans) {
-        patterns::add_requests(service, settings, mounts, &mut places, sources);
+    for (index, mounts) in order.needed.iter().zip(&mount_plans) {
+        let Member { service, settings, if_found, .. } = &members[*index];
+        patterns::add_requests(service, settings, *if_found, mounts, &mut places, sources);
     }
     let mut drafts = Vec::new();
     for (index, mounts) in std::mem::take(&mut order.needed).into_iter().zip(mount_plans) {
-        let Member { service, settings, selected, ignored } = &members[index];
+        let Member { service, settings, selected, ignored, if_found } = &members[index];
+        let is_booted = |name: &ServiceName| booted.iter().any(|index| members[*index].service.name == *name);
         let source = settings.source.as_ref();
         drafts.push(ServiceDraft {
             selected: *selected,
             ignored: ignored.clone(),
             changes: sandbox_changes(service, name, &services, &mounts, booted.contains(&index)),
             unbootable: unbootable(&service.name, &order),
+            neighbours: neighbours::left_out(service, all, &is_booted),
             needs: order.needs.remove(&service.name).unwrap_or_default(),
             source: source.and_then(|spec| sources.iter().position(|known| known == spec)),
+            if_found: *if_found,
             service: (*service).clone(),
-            settings: (*settings).clone(),
+            settings: settings.clone(),
             mounts,
         });
     }
@@ -135,7 +156,7 @@ fn unbootable(service: &ServiceName, order: &Order) -> Option<Diagnosis> {
     }
     let (_, missing) = order.absent.iter().find(|(who, _)| who == service)?;
     let message =
-        format!("{service} depends on {missing}, which is not on this host: no container of the stack has that name");
+        format!("{service} depends on {missing}, which is not on this host: no running container has that name");
     Some(Diagnosis::new(Code::OrderDependencyErrored, message))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure. All decisions are collected first, source by source; then the plan is made of them and never changed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,16 +10,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::build::build;
 use super::choose::{self, MountCandidates};
 use super::decide::{BackupDescription, MountDecision, decide};
-use super::decisions::{DumpDecision, LoadDecision, StackDecisions};
-use super::draft::{Draft, KnownVolume, StackDraft};
+use super::decisions::{DumpDecision, LoadDecision, PlaceDecision, StackDecisions};
+use super::draft::{Draft, KnownVolume, ServiceDraft, StackDraft};
 use super::loading::{self, Dumped, Filling};
 use crate::config::values::duration;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
-use crate::model::mount::MountOrigin;
+use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{BackupPart, Plan};
-use crate::model::source::{BackupContents, ContentTally, MatchRule, Shape};
+use crate::model::service::ServiceName;
+use crate::model::source::{BackupContents, ContentTally, MatchRule, Shape, SourcePlace};
 
 /// A time in a name may be in any time zone, so it may lie in the future by this much.
 const AHEAD: SignedDuration = SignedDuration::from_hours(26);
@@ -102,14 +104,92 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
                 decided.places[place].part = Some(part);
                 decided.places[place].supply = supply;
             }
-            MountDecision::Live(warning) => {
+            MountDecision::Live(warning) if mount.read_only || request.required => {
                 decided.showing(stack, place).for_each(|service| service.warnings.push(warning.clone()));
+            }
+            // A dependency need not be in the backup.
+            MountDecision::Live(_) => not_found(decided, stack, place, mount),
+            MountDecision::Blocked(_) if !request.required && is_if_found(stack, place) => {
+                not_found(decided, stack, place, mount);
             }
             MountDecision::Blocked(diagnosis) => {
                 decided.showing(stack, place).for_each(|service| service.block((*diagnosis).clone()));
             }
         }
     }
+    for (stack, decided) in draft.stacks.iter().zip(decisions) {
+        use_live(stack, source, decided, &draft.requests[source].spec.place);
+    }
+}
+
+/// Whether all services that mount a place are dependencies which the source need not have.
+fn is_if_found(stack: &StackDraft, place: usize) -> bool {
+    stack.services.iter().filter(|service| service.shows(place)).all(|service| service.if_found)
+}
+
+/// Records for the dependencies that mount a place that the source does not have it.
+fn not_found(decided: &mut StackDecisions, stack: &StackDraft, place: usize, mount: &Mount) {
+    for (service, decision) in stack.services.iter().zip(&mut decided.services) {
+        if service.if_found && service.shows(place) {
+            decision.live.get_or_insert_with(|| format!("holds nothing for its {}", mount.title()));
+        }
+    }
+}
+
+/// Gives the dependencies that the source does not have, or not in whole, their live data in all mounts: data of two
+/// times in one service would be the data of no time. The cases that need them are warned.
+fn use_live(stack: &StackDraft, source: usize, decided: &mut StackDecisions, backup: &SourcePlace) {
+    for (index, service) in stack.services.iter().enumerate() {
+        if !service.if_found || service.source != Some(source) {
+            continue;
+        }
+        let has_request = |place: usize| stack.places[place].request.as_ref().is_some_and(|r| r.source == source);
+        let places = || service.mounts.iter().filter_map(|mount| mount.restore).filter(|place| has_request(*place));
+        if places().next().is_none() && decided.services[index].load.is_none() {
+            // It has no data at all, or what it has is another service's.
+            decided.services[index].live.get_or_insert_with(String::new);
+        }
+        let Some(why) = decided.services[index].live.clone() else { continue };
+        for place in places() {
+            let is_needed = stack.services.iter().any(|other| !other.if_found && other.shows(place));
+            if !is_needed {
+                decided.places[place] = PlaceDecision { live: true, ..PlaceDecision::of_live() };
+            }
+        }
+        if why.is_empty() {
+            continue;
+        }
+        let name = &service.service.name;
+        let message = format!(
+            "{name} was not asked for and is needed by what was; {backup} {why}, so it runs on a copy of its live data"
+        );
+        let remedy = format!(
+            "Name the backup of the dependency: --from {name}=SOURCE. To accept the live data, say so: --from {name}=live."
+        );
+        let warning = Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreDependencyLive, message) };
+        for (other, decision) in stack.services.iter().zip(&mut decided.services) {
+            if other.selected && reaches(stack, other, name) {
+                decision.warnings.push(warning.clone());
+            }
+        }
+    }
+}
+
+/// Whether a service needs another one, directly or not.
+fn reaches(stack: &StackDraft, from: &ServiceDraft, name: &ServiceName) -> bool {
+    let mut open = vec![from];
+    let mut seen = BTreeSet::new();
+    while let Some(service) = open.pop() {
+        for need in &service.needs {
+            if need.service == *name {
+                return true;
+            }
+            if seen.insert(&need.service) {
+                open.extend(stack.services.iter().filter(|other| other.service.name == need.service));
+            }
+        }
+    }
+    false
 }
 
 /// Decides how each service of the source is filled, if the source is a dump.
@@ -122,8 +202,16 @@ fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, de
             if stack.services[index].source != Some(source) {
                 continue;
             }
+            if stack.services[index].if_found && !loading::suits_program(&stack.services[index].service, dump) {
+                decided.services[index].live = Some("is a dump of another program".to_owned());
+                continue;
+            }
             let is_emptied = |place: usize| decided.places[place].emptied;
             let Filling { warnings, blocked, place, load } = loading::fill(stack, index, &dumped, &is_emptied);
+            if stack.services[index].if_found && blocked.is_some() {
+                decided.services[index].live = Some("does not hold all of its data".to_owned());
+                continue;
+            }
             if let Some(place) = place {
                 decided.places[place].part =
                     Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0 });
@@ -146,6 +234,7 @@ fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, de
             service.warnings.extend(warnings);
             blocked.into_iter().for_each(|diagnosis| service.block(diagnosis));
         }
+        use_live(stack, source, decided, place);
     }
 }
 
@@ -158,7 +247,7 @@ fn note_snapshot(
     decided: &mut StackDecisions,
 ) {
     for (draft, service) in stack.services.iter().zip(&mut decided.services) {
-        if draft.source != Some(source) {
+        if draft.source != Some(source) || service.live.is_some() {
             continue;
         }
         service.snapshot = Some(backup.snapshot.clone());

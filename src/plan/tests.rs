@@ -9,6 +9,7 @@ use crate::model::check::CheckSummary;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Plan, StackPlan};
+use crate::model::question::{Check, CheckSpec};
 use crate::model::sample;
 use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
 use crate::model::secret::Secret;
@@ -75,6 +76,7 @@ fn sandboxed(service: &Service) -> crate::model::plan::Isolated {
         sources: &|index, _| Some(MountSource::Volume(format!("new-{index}"))),
         network_owner: None,
         extra_aliases: Vec::new(),
+        taken_aliases: Vec::new(),
         default_memory: Some(1 << 30),
         default_pids: 500,
     };
@@ -307,6 +309,13 @@ fn the_strongest_question_is_asked() {
         Port { number: 53, protocol: "udp".to_owned() },
     ];
     assert_eq!(checks(&app), [CheckSummary::Tcp { ports: vec![80, 443] }]);
+    let asks = |ask| ServiceSettings { checks: vec![Check::new(None, ask)], ..ServiceSettings::default() };
+    let checks_with = |settings| {
+        unsurveyed(vec![(app.clone(), settings)], &Selection::default()).stacks[0].services[0].checks.clone()
+    };
+    assert_eq!(checks_with(asks(CheckSpec::Tcp { ports: vec![8443] })), [CheckSummary::Running]);
+    let of_log = CheckSpec::Log { contains: Some("ready".to_owned()), not_contains: None };
+    assert_eq!(checks_with(asks(of_log)), [CheckSummary::Tcp { ports: vec![80, 443] }]);
     app.healthcheck =
         Some(Healthcheck { test: vec!["CMD".to_owned()], interval: 0, timeout: 0, retries: 0, start_period: 0 });
     assert_eq!(checks(&app), [CheckSummary::Health]);

@@ -10,6 +10,8 @@ mod context;
 mod diagnose;
 mod engine;
 mod inspect;
+mod interference;
+mod log_tail;
 mod restore;
 mod running;
 pub mod sandbox;

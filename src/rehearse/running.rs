@@ -1,18 +1,21 @@
 //! A booted service: its state, its log, and the evidence for a diagnosis.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::docker::{ContainerInsides, ContainerState, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
-use crate::model::plan::ServicePlan;
+use crate::model::plan::{Neighbour, ServicePlan};
 use crate::model::service::ServiceName;
 use crate::plan::isolate::{health_budget, withheld_for_good};
 
 use super::diagnose::docker_diagnosis;
+use super::interference::interference;
+use super::log_tail::without_repetitions;
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
+use super::validate::differences::{Missed, Shown, missed, shown};
 use super::validate::failure;
 
 /// Log lines and bytes that a diagnosis quotes.
@@ -24,8 +27,16 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Characters of a healthcheck's output that a diagnosis quotes.
 const PROBE_OUTPUT: usize = 500;
 
+/// How much more of a log is read than is quoted: most of it may be repetitions.
+const REPETITIONS: usize = 8;
+
+/// Neighbours that a diagnosis names.
+const NEIGHBOURS: usize = 5;
+
 /// The exit code of a process that SIGKILL ended.
 const KILLED: i64 = 137;
+/// Time for an engine that does not answer to come back.
+const AWAY: Duration = Duration::from_secs(30);
 /// How long after its end a service may be reported as killed for memory.
 const LATE_REPORT: Duration = Duration::from_secs(1);
 
@@ -67,12 +78,25 @@ impl<'a> RunningService<'a> {
         })
     }
 
-    /// The end of its log, at most so many lines and bytes, with secrets masked. More is read than that, so that a
-    /// secret is whole when it is masked.
+    /// The state of its container; an engine that does not answer gets some time to come back.
+    pub async fn state_when_back(&self) -> Diagnosed<ContainerState> {
+        let until = Instant::now() + AWAY;
+        loop {
+            match self.state().await {
+                Err(away) if away.code == Code::HostUnreachable && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The end of its log without repetitions, at most so many lines and bytes, with secrets masked. More is read than
+    /// that, so that a secret is whole when it is masked.
     pub async fn log_tail(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
-        let (more_lines, more_bytes) = (lines + BEFORE_TAIL.0, bytes + BEFORE_TAIL.1);
+        let (more_lines, more_bytes) = (lines * REPETITIONS + BEFORE_TAIL.0, bytes * REPETITIONS + BEFORE_TAIL.1);
         match self.cx.run.daemon.log_tail(&self.booted.container, more_lines, more_bytes).await {
-            Ok(read) => last_of(self.cx.mask.apply_to_lines(&read), lines, bytes),
+            Ok(read) => last_of(without_repetitions(&self.cx.mask.apply_to_lines(&read)), lines, bytes),
             Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
         }
     }
@@ -163,20 +187,90 @@ impl<'a> RunningService<'a> {
     /// provide.
     pub async fn failure(&self, diagnosis: Diagnosis) -> Diagnosis {
         let log_tail = self.log_tail(FAILURE_LOG).await;
+        if let Some(outside) = self.interfered_with(&diagnosis).await {
+            return Diagnosis { log_tail, ..outside };
+        }
         let cause = failure::recognise(&log_tail);
         if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
             return Diagnosis { cause, log_tail, ..diagnosis };
         }
+        let diagnosis = self.without_what_it_uses(diagnosis, cause.as_ref(), &log_tail);
+        Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
+    }
+
+    /// The diagnosis of a service that failed because the sandbox lacks what the service uses, as far as its log tells;
+    /// otherwise the given diagnosis, with the neighbours that were left out.
+    fn without_what_it_uses(&self, diagnosis: Diagnosis, cause: Option<&KnownCause>, log: &[String]) -> Diagnosis {
+        if diagnosis.severity() != Severity::Failed || diagnosis.code == Code::BootOomKilled {
+            return diagnosis;
+        }
+        // The output of a probe is in the message.
+        let log: Vec<String> = log.iter().cloned().chain(diagnosis.message.lines().map(str::to_owned)).collect();
+        // A cause in the data counts more than a line about something else.
+        let is_cause = |line: &str| cause.is_none_or(|cause| cause.line == line || failure::is_about_a_name(cause));
+        if let Some(missed) = missed(&self.plan.neighbours, &log).filter(|missed| is_cause(missed.line)) {
+            return self.without_neighbour(&diagnosis, &missed);
+        }
+        if let Some(Shown { change, line }) = shown(&self.plan.changes, &log).into_iter().find(|s| is_cause(s.line)) {
+            let meaning = format!("live, {} is {}; in the sandbox it is {}", change.field, change.live, change.sandbox);
+            let message = format!("{}; {meaning}", diagnosis.message);
+            let cause = Some(KnownCause { meaning, line: line.to_owned() });
+            return Diagnosis { cause, ..Diagnosis::new(Code::SandboxWithheld, message) };
+        }
         let withheld = self.withheld();
-        if cause.is_none() && !withheld.is_empty() && diagnosis.severity() == Severity::Failed {
+        if cause.is_none() && !withheld.is_empty() {
             let message = format!(
                 "{}; the sandbox does not provide what the live service uses: {}",
                 diagnosis.message,
                 withheld.join(", ")
             );
-            return Diagnosis { log_tail, ..Diagnosis::new(Code::SandboxWithheld, message) };
+            return Diagnosis::new(Code::SandboxWithheld, message);
         }
-        Diagnosis { cause, log_tail, ..diagnosis }
+        if cause.is_none() { self.with_neighbours(diagnosis) } else { diagnosis }
+    }
+
+    /// The service looked for a neighbour that is not in the sandbox.
+    fn without_neighbour(&self, diagnosis: &Diagnosis, missed: &Missed<'_>) -> Diagnosis {
+        let Missed { neighbour: Neighbour { service, met_by, .. }, name, line } = missed;
+        let message = format!(
+            "{}; it looks for {name}, which is {service}, its neighbour live ({met_by}) and not in the sandbox",
+            diagnosis.message
+        );
+        let meaning = format!("the service looks for {service}, which was not brought into the sandbox");
+        let remedy = format!(
+            "Bring the neighbour along: --with {service}, or the label rehearsa.depends_on={service} on {}.",
+            self.plan.service.container_name
+        );
+        Diagnosis {
+            cause: Some(KnownCause { meaning, line: (*line).to_owned() }),
+            remedy: Some(remedy),
+            ..Diagnosis::new(Code::OrderNeighbourMissing, message)
+        }
+    }
+
+    /// Adds the neighbours that were left out: the service may miss one of them without saying so.
+    fn with_neighbours(&self, diagnosis: Diagnosis) -> Diagnosis {
+        let names: Vec<String> = self.plan.neighbours.iter().map(|neighbour| neighbour.service.to_string()).collect();
+        let Some(first) = names.first() else { return diagnosis };
+        let more = names.len().saturating_sub(NEIGHBOURS);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let named = names.iter().take(NEIGHBOURS).cloned().collect::<Vec<_>>().join(", ");
+        let message =
+            format!("{}; live it has neighbours that are not in the sandbox: {named}{more}", diagnosis.message);
+        let remedy = format!(
+            "{} If the service needs one of its neighbours, bring that along: --with {first}, or the label \
+             rehearsa.depends_on={first}.",
+            diagnosis.remedy()
+        );
+        Diagnosis { message, remedy: Some(remedy), ..diagnosis }
+    }
+
+    /// The diagnosis of what was done to the service from outside, if that may be behind its failure.
+    pub async fn interfered_with(&self, diagnosis: &Diagnosis) -> Option<Diagnosis> {
+        if diagnosis.severity() != Severity::Failed {
+            return None;
+        }
+        interference(self.cx, self.booted).await
     }
 
     /// What the live service uses and the sandbox does not provide.

@@ -117,7 +117,8 @@ impl StackRehearsal {
     /// The watch over the engine's disk, from the first start of a service until the teardown.
     fn space(&self) -> SharedFuture<Arc<SpaceWatch>> {
         let (cx, sandbox, shortage) = (Arc::clone(&self.cx), self.sandbox(), Arc::clone(&self.shortage));
-        let containers = self.services.keys().map(|name| cx.client.name(&boot::container_role(name))).collect();
+        let containers =
+            self.services.keys().map(|name| cx.client.name(&boot::container_role(&self.cx, name))).collect();
         self.space.get(|| async move {
             let sandbox = sandbox.await?;
             SpaceWatch::begin(&cx, &sandbox, &shortage, containers).await.map(Arc::new)
@@ -200,8 +201,8 @@ impl StackRehearsal {
         let container = match created {
             Some(container) => container,
             None => {
-                let network_owner = self.network_owner(plan).await;
-                match (ServiceContainer { cx, plan, network_owner }).create(&mounts).await {
+                let (network, network_owner) = (self.network().await?, self.network_owner(plan).await);
+                match (ServiceContainer { cx, plan, network: &network, network_owner }).create(&mounts).await {
                     Ok(container) => container,
                     Err(error) => {
                         return Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")));
@@ -238,8 +239,7 @@ impl StackRehearsal {
         }
         let create = async {
             let (network, places) = tokio::join!(self.network(), self.prepared_places());
-            network?;
-            let container = ServiceContainer { cx, plan, network_owner: None };
+            let container = ServiceContainer { cx, plan, network: &network?, network_owner: None };
             Ok::<_, Diagnosis>(container.create_early(&*places?).await)
         };
         let (mounts, created) = tokio::join!(restores, create);
@@ -315,7 +315,7 @@ impl StackRehearsal {
             let plan = stack.cx.service(&service)?;
             let booted = stack.started(&service).await?;
             let running = RunningService { cx: &stack.cx, plan, booted: &booted };
-            reach(running, booted.since, &WaitGoal::ExitZero).await
+            reach(running, booted.since, &WaitGoal::ExitZero).await.map(drop)
         })
     }
 

@@ -9,6 +9,7 @@ use crate::model::mask::Mask;
 use crate::model::plan::{ServicePlan, StackPlan};
 use crate::model::service::ServiceName;
 
+use super::attempt::of_stack;
 use super::context::RunContext;
 use super::sandbox::client::SandboxClient;
 use super::shared_task::Diagnosed;
@@ -38,6 +39,16 @@ impl StackContext {
     pub fn service(&self, name: &ServiceName) -> Diagnosed<&ServicePlan> {
         let plan = self.plan.services.iter().find(|plan| plan.service.name == *name);
         plan.ok_or_else(|| Diagnosis::new(Code::RunPanicked, format!("{name} is not in the plan of its stack")))
+    }
+
+    /// Whether a service is of the stack itself. Others are there because a service of the stack needs them.
+    pub fn is_native(&self, name: &ServiceName) -> bool {
+        of_stack(&self.plan.name) == name.stack_name()
+    }
+
+    /// The name of a service in the names of objects: without its stack, unless it is of another one.
+    pub fn short_name(&self, name: &ServiceName) -> String {
+        if self.is_native(name) { name.service.clone() } else { name.to_string() }
     }
 
     /// The services that are test cases: a step of the whole sandbox is for all of them.

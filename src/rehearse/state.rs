@@ -134,6 +134,8 @@ pub(super) struct Booted {
     pub name: String,
     /// When it was started first.
     pub since: Instant,
+    /// How often the engine's event stream had broken at that time.
+    pub breaks: u32,
     /// How often it was restarted under its restart policy.
     pub restarts: AtomicU32,
     /// Whether it is filled from a dump. Then it initialises itself first, which takes time, and checks of the data

@@ -1,7 +1,7 @@
 //! Removes a sandbox, and checks that nothing of it is left.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
@@ -20,6 +20,9 @@ use super::state::PreparedPlaces;
 
 /// Attempts to remove an object: a network or volume may be in use for a moment after its last container was removed.
 const TRIES: u32 = 5;
+
+/// Time for an engine that does not answer to come back: one that is restarted is away for some seconds.
+const AWAY: Duration = Duration::from_secs(30);
 
 /// Entries and pieces of files from which on a volume is emptied by the worker. An engine that removes such a volume
 /// answers no other question about volumes until it has unlinked everything.
@@ -75,7 +78,7 @@ pub(super) async fn keep(cx: &StackContext, cases: Vec<ServiceName>, started: &[
         .entries()
         .into_iter()
         .filter(|entry| matches!(entry, LedgerEntry::Container(name) if !services.contains(name)));
-    for error in remove_each(cx, &helpers.collect::<Vec<_>>()).await {
+    for error in remove_each(cx, &helpers.collect::<Vec<_>>(), Instant::now() + AWAY).await {
         tracing::warn!("{error}");
     }
     cx.run.notify.send(Fact::SandboxKept { stack: cx.plan.name.clone(), hints: hints(cx, started) });
@@ -102,7 +105,8 @@ pub(super) async fn remove(cx: &StackContext, cases: Vec<ServiceName>, filled: O
 async fn remove_and_look(cx: &StackContext, filled: Option<Filled>) -> Result<(), String> {
     let ledger = cx.client.ledger();
     ledger.settled().await;
-    let mut errors = remove_all(cx, ledger.take(), filled).await;
+    let patience = Instant::now() + AWAY;
+    let mut errors = remove_all(cx, ledger.take(), filled, patience).await;
     let left = match objects_left(cx).await {
         Ok(left) => left,
         Err(error) => {
@@ -114,7 +118,7 @@ async fn remove_and_look(cx: &StackContext, filled: Option<Filled>) -> Result<()
         // An object that could not be removed, but is not there any more, is no problem.
         return Ok(());
     }
-    let errors = remove_all(cx, left, None).await;
+    let errors = remove_all(cx, left, None, patience).await;
     let left = objects_left(cx).await.map_err(|error| format!("looking for what is left: {error}"))?;
     if left.is_empty() {
         return Ok(());
@@ -125,7 +129,13 @@ async fn remove_and_look(cx: &StackContext, filled: Option<Filled>) -> Result<()
 
 /// Removes all containers at once, then all other objects at once. Returns the failures. Meanwhile the worker looks
 /// which volumes hold much; it empties them once no service uses them any more, and goes last of the containers.
-async fn remove_all(cx: &StackContext, entries: Vec<LedgerEntry>, filled: Option<Filled>) -> Vec<String> {
+/// An engine that does not answer is waited for until `patience` is over.
+async fn remove_all(
+    cx: &StackContext,
+    entries: Vec<LedgerEntry>,
+    filled: Option<Filled>,
+    patience: Instant,
+) -> Vec<String> {
     let (containers, held): (Vec<LedgerEntry>, Vec<LedgerEntry>) =
         entries.into_iter().partition(|entry| matches!(entry, LedgerEntry::Container(_)));
     let worker = cx.client.name(WORKER);
@@ -133,32 +143,32 @@ async fn remove_all(cx: &StackContext, entries: Vec<LedgerEntry>, filled: Option
         .into_iter()
         .partition(|entry| matches!(entry, LedgerEntry::Container(name) if name.starts_with(&worker)));
     let dismissed = async {
-        let Some(filled) = filled else { return Err(remove_each(cx, &workers).await) };
+        let Some(filled) = filled else { return Err(remove_each(cx, &workers, patience).await) };
         match filled.heavy().await {
-            heavy if heavy.is_empty() => Err(remove_each(cx, &workers).await),
+            heavy if heavy.is_empty() => Err(remove_each(cx, &workers, patience).await),
             heavy => Ok((filled, heavy)),
         }
     };
-    let (mut errors, dismissed) = tokio::join!(remove_each(cx, &services), dismissed);
+    let (mut errors, dismissed) = tokio::join!(remove_each(cx, &services, patience), dismissed);
     errors.extend(match dismissed {
         Err(errors) => errors,
         Ok((filled, heavy)) => {
             filled.clear(heavy).await;
-            remove_each(cx, &workers).await
+            remove_each(cx, &workers, patience).await
         }
     });
-    errors.extend(remove_each(cx, &held).await);
+    errors.extend(remove_each(cx, &held, patience).await);
     errors
 }
 
 /// Removes these objects at once. Returns the failures.
-async fn remove_each(cx: &StackContext, entries: &[LedgerEntry]) -> Vec<String> {
-    let removed = join_all(entries.iter().map(|entry| remove_one(cx, entry))).await;
+async fn remove_each(cx: &StackContext, entries: &[LedgerEntry], patience: Instant) -> Vec<String> {
+    let removed = join_all(entries.iter().map(|entry| remove_one(cx, entry, patience))).await;
     let failed = entries.iter().zip(removed).filter_map(|(entry, result)| Some((entry, result.err()?)));
     failed.map(|(entry, error)| format!("{}: {error}", describe(entry))).collect()
 }
 
-async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), DockerError> {
+async fn remove_one(cx: &StackContext, entry: &LedgerEntry, patience: Instant) -> Result<(), DockerError> {
     let daemon = &cx.run.daemon;
     let mut tries = 0;
     loop {
@@ -169,6 +179,9 @@ async fn remove_one(cx: &StackContext, entry: &LedgerEntry) -> Result<(), Docker
         };
         tries += 1;
         match result {
+            Err(error) if error.kind == DockerErrorKind::Unreachable && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
             // An overlay volume uses the volume below it until the overlay is removed.
             Err(error) if matches!(error.kind, DockerErrorKind::Conflict(_)) && tries < TRIES => {
                 tokio::time::sleep(Duration::from_millis(50 << tries)).await;
@@ -203,7 +216,7 @@ fn hints(cx: &StackContext, started: &[&ServiceName]) -> Vec<(String, String)> {
 }
 
 fn service_container(cx: &StackContext, name: &ServiceName) -> String {
-    cx.client.name(&container_role(name))
+    cx.client.name(&container_role(cx, name))
 }
 
 fn describe(entry: &LedgerEntry) -> String {

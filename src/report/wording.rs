@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::{text, units};
-use crate::model::check::{CheckSummary, DataOrigin, Proof};
+use crate::model::check::{CheckSummary, DataOrigin, Proof, one_of_ports};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::{Change, Step, StepResult};
 use crate::model::evidence::{self, Evidence, EvidenceLevel};
@@ -127,8 +127,7 @@ fn checking(check: &CheckSummary) -> (String, String) {
     match check {
         CheckSummary::Health => ("Healthcheck".to_owned(), "Healthcheck passed".to_owned()),
         CheckSummary::Tcp { ports } => {
-            let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-            let words = format!("Listening on {ports}");
+            let words = format!("Listening on {}", one_of_ports(ports));
             (words.clone(), words)
         }
         CheckSummary::Own { name, asks, .. } => {

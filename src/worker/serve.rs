@@ -220,7 +220,7 @@ fn perform(
             let patience = Duration::from_millis(patience_ms);
             CanaryJob::into_answer(canary(&addresses, &name, patience, control)?)
         }
-        Job::Listen(job) => ListenJob::into_answer(listen(&job.ports, control)?),
+        Job::Listen(job) => ListenJob::into_answer(listen(&job, control)?),
         Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
         Job::Space(job) => SpaceJob::into_answer(watch_space::look(&job.paths)?),
         Job::WatchSpace(job) => WatchSpaceJob::into_answer(watch_space::watch(&job, control)?),

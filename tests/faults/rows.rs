@@ -39,4 +39,5 @@ pub const ROWS: &[(u8, &str)] = &[
     (40, "a database dump that runs commands of its client, or never ends"),
     (41, "a backup in a format or layout of another program"),
     (42, "a backup in parts, or with other files beside it"),
+    (45, "the service needs more than its data: a neighbour, a dependency, a port of several"),
 ];

@@ -20,12 +20,15 @@ mod far_engine;
 mod harness_target;
 mod interrupted;
 mod isolation;
+mod neighbours;
 mod plan_file;
 mod proof_complete;
 mod proof_required;
 mod proof_retained;
+mod ready;
 mod redaction;
 mod services;
+mod side_by_side;
 mod stacks;
 #[path = "../support/mod.rs"]
 mod support;

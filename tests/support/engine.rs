@@ -25,14 +25,25 @@ mkdir -p /run/docker/plugins
 mount --bind plugins /run/docker/plugins
 if [ -d /run/containerd ]; then mount -t tmpfs none /run/containerd; fi
 sock=unix://$dir/docker.sock
-dockerd --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" \
-  --bridge=none --iptables=false -H "$sock" "$@" >log 2>&1 &
-pid=$!
+serve() {
+  touch again
+  while [ -e again ]; do
+    rm again
+    # A containerd whose engine was killed ends, and stays known by its number until somebody asks for its end.
+    if [ -e exec/containerd/containerd.pid ]; then
+      kill -9 "$(cat exec/containerd/containerd.pid)"
+      rm exec/containerd/containerd.pid
+    fi
+    dockerd --config-file "$dir/daemon.json" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" \
+      --bridge=none --iptables=false -H "$sock" "$@"
+  done
+}
+(set +e; serve "$@") >log 2>&1 &
 cat >/dev/null
 set +e
 timeout 30 docker -H "$sock" ps --all --quiet | xargs -r timeout 30 docker -H "$sock" rm --force
-kill "$pid"
-wait "$pid"
+kill "$(cat pid)"
+wait
 umount data
 "#;
 
@@ -86,6 +97,13 @@ impl Engine {
             assert!(save.wait().expect("it ended").success(), "docker save {image}");
         }
         engine
+    }
+
+    /// Ends it by this signal and starts it again; it may take a moment to answer then.
+    pub fn restart(&self, signal: &str) {
+        std::fs::write(self.path().join("again"), "").expect("written");
+        let pid = std::fs::read_to_string(self.path().join("pid")).expect("it runs");
+        run(Command::new("kill").args(["-s", signal, pid.trim()]));
     }
 
     fn log(&self) -> String {

@@ -12,9 +12,10 @@ use crate::config::resolve::Flags;
 pub struct BackupArgs {
     /// Restore from a backup instead of the live data: `tar:FILE` (a pattern, a folder, or `-` for standard input),
     /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, or a source of the
-    /// plan file [env: REHEARSA_FROM]
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
+    /// plan file. It holds for the selected services; what they depend on uses it too if it has their data, else the
+    /// live data. `shop::db=dump:FILE` is for one service; may be repeated [env: REHEARSA_FROM]
+    #[arg(long, value_name = "[SERVICE=]SOURCE")]
+    pub from: Vec<String>,
     /// Let labels name backups by their paths; else a label names `live` or a source of the plan file
     /// [env: REHEARSA_ALLOW_LABEL_PATHS]
     #[arg(long)]

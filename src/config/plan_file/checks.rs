@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::secret::{Secret, Words};
-use crate::config::values::check::{file, method, path, pattern, pointer, port, sha256, shell};
+use crate::config::values::check::{command, file, method, path, pattern, pointer, port, sha256, shell};
 use crate::config::values::text::{Bytes, TextValue, Timeout, text_values};
 
 /// An element of the list of checks.
@@ -185,6 +185,8 @@ pub struct SqliteCheck {
 }
 
 text_values! {
+    /// A command that the shell runs.
+    ShellText(String) = shell_text, text { "minLength": 1 }, "a command";
     /// A regular expression.
     RegularExpression(String) = pattern, text_or_number {}, "\"^1$\"";
     /// The path of a file in a container.
@@ -206,7 +208,7 @@ text_values! {
     /// A row of a result, its columns joined by `|`.
     Row(String) = |text| Ok(text.to_owned()), text_or_number {}, "\"2\"";
     /// An exit code.
-    ExitCode(i64) = number, text_or_number {}, "0";
+    ExitCode(i64) = exit_code, text_or_number { "minimum": 0, "maximum": 255 }, "0";
     /// A status of HTTP.
     Status(u16) = number, text_or_number { "minimum": 0 }, "200";
     /// A number of rows.
@@ -224,6 +226,18 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.replace('_', "").parse().map_err(|_| format!("`{text}` is not a whole number that fits here"))
 }
 
+fn shell_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("this is empty; write a command".to_owned());
+    }
+    command(text).map(str::to_owned)
+}
+
+fn exit_code(text: &str) -> Result<i64, String> {
+    let code: u8 = number(text).map_err(|_| format!("`{text}` is no exit code; there are 0 to 255"))?;
+    Ok(code.into())
+}
+
 fn header_name(text: &str) -> Result<String, String> {
     let is_clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if is_clean && !text.is_empty() { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a header")) }
@@ -238,7 +252,7 @@ fn header_name(text: &str) -> Result<String, String> {
 )]
 pub enum Command {
     /// Run by the shell.
-    Shell(Words),
+    Shell(ShellText),
     /// The program and its arguments.
     Program(Program),
 }
@@ -264,7 +278,8 @@ impl TryFrom<Vec<String>> for Program {
 
     fn try_from(words: Vec<String>) -> Result<Self, &'static str> {
         let has_name = words.first().is_some_and(|name| !name.is_empty());
-        if has_name { Ok(Self(words)) } else { Err("this names no program") }
+        let is_possible = words.iter().all(|word| command(word).is_ok());
+        if has_name && is_possible { Ok(Self(words)) } else { Err("this names no program, or has a NUL in it") }
     }
 }
 

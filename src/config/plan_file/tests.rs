@@ -244,6 +244,7 @@ fn every_key_is_understood() {
             database: Some("app".to_owned()),
             command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
         },
+        sources: Vec::new(),
         snapshot: None,
         keys: Default::default(),
         source: Some(SourceRef::Live),

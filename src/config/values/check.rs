@@ -39,6 +39,11 @@ pub fn pointer(text: &str) -> Result<String, String> {
     }
 }
 
+/// Checks a word of a command: no program can be given a NUL.
+pub fn command(text: &str) -> Result<&str, String> {
+    if text.contains('\0') { Err("a command cannot have the character NUL in it".to_owned()) } else { Ok(text) }
+}
+
 /// Reads a port, which is not 0.
 pub fn port(text: &str) -> Result<u16, String> {
     match text.trim().parse() {
@@ -136,7 +141,7 @@ pub fn of_label(origin: &SettingOrigin, name: &str, value: &str) -> Result<Check
         return Err(wrong(format!("this asks nothing; write it as `{example}`")));
     }
     let ask = match manner {
-        CheckKind::Exec => CheckSpec::Exec { command: shell(rest), exit: 0, stdout: None },
+        CheckKind::Exec => CheckSpec::Exec { command: shell(command(rest).map_err(wrong)?), exit: 0, stdout: None },
         CheckKind::File => {
             let path = file(rest).map_err(wrong)?;
             CheckSpec::File { path, min_size: None, sha256: None, newer_than: None }

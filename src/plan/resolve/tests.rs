@@ -3,6 +3,7 @@
 
 mod advice;
 mod asides;
+mod dependencies;
 
 use super::*;
 use crate::config::settings::Selection;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-use crate::docker::{DockerError, DockerErrorKind};
+use crate::docker::{DockerError, DockerErrorKind, NetworkInfo};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::Step;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -17,7 +17,6 @@ use crate::plan::dependents;
 use crate::plan::isolate::{SandboxPlacement, isolate};
 
 use super::diagnose::{container_diagnosis, docker_diagnosis};
-use super::sandbox::worker::NETWORK;
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::{Booted, MountedPlace, PreparedPlaces};
@@ -27,6 +26,8 @@ use super::steps::OpenStep;
 pub(super) struct ServiceContainer<'a> {
     pub cx: &'a StackContext,
     pub plan: &'a ServicePlan,
+    /// The sandbox's network.
+    pub network: &'a NetworkInfo,
     /// The sandbox's container in place of the live one whose network the service shares.
     pub network_owner: Option<String>,
 }
@@ -50,26 +51,27 @@ impl ServiceContainer<'_> {
         &self,
         source_of: &(dyn Fn(usize) -> Option<MountSource> + Sync),
     ) -> Result<String, DockerError> {
-        let Self { cx, plan, network_owner } = self;
+        let Self { cx, plan, network, network_owner } = self;
         let sources = |index: usize, _: &Mount| source_of(index);
         let spec = {
             let place = SandboxPlacement {
-                network: cx.client.name(NETWORK),
+                network: network.id.clone(),
                 sources: &sources,
                 network_owner: network_owner.clone(),
                 extra_aliases: linked_names(cx, &plan.service),
+                taken_aliases: taken_names(cx, &plan.service),
                 default_memory: default_memory(cx, plan),
                 default_pids: i64::try_from(plan.settings.pids).unwrap_or(i64::MAX),
             };
             isolate(&plan.service, &plan.mounts, &place).spec
         };
-        cx.client.create_container(&container_role(&plan.service.name), spec).await
+        cx.client.create_container(&container_role(cx, &plan.service.name), spec).await
     }
 }
 
 /// The role of a service's container in its sandbox.
-pub(super) fn container_role(name: &ServiceName) -> String {
-    format!("s-{}", name.service)
+pub(super) fn container_role(cx: &StackContext, name: &ServiceName) -> String {
+    format!("s-{}", cx.short_name(name))
 }
 
 /// Begins the step that boots a service.
@@ -85,9 +87,10 @@ pub(super) async fn start(
     mounts: Vec<MountedPlace>,
 ) -> Diagnosed<Arc<Booted>> {
     let booted = Booted {
-        name: cx.client.name(&container_role(&plan.service.name)),
+        name: cx.client.name(&container_role(cx, &plan.service.name)),
         container,
         since: Instant::now(),
+        breaks: *cx.run.watch().await?.breaks().borrow(),
         restarts: AtomicU32::new(0),
         begins_anew: plan.load.is_some(),
         mounts,
@@ -151,6 +154,19 @@ fn linked_names(cx: &StackContext, service: &Service) -> Vec<String> {
             is_it.then(|| alias.rsplit('/').next().unwrap_or(alias).to_owned())
         })
         .collect()
+}
+
+/// The names that a service from outside of the stack must not take: those of the stack's own services.
+fn taken_names(cx: &StackContext, service: &Service) -> Vec<String> {
+    if cx.is_native(&service.name) {
+        return Vec::new();
+    }
+    let natives = cx.plan.services.iter().map(|plan| &plan.service).filter(|other| cx.is_native(&other.name));
+    let names = natives.flat_map(|other| {
+        let aliases = other.networks.iter().flat_map(|attachment| &attachment.aliases);
+        aliases.chain([&other.name.service, &other.container_name])
+    });
+    names.cloned().collect()
 }
 
 /// A service without a limit of its own may use half of the host's memory, so that a live service never runs short.

@@ -107,7 +107,7 @@ fn marked<'a>(cx: &StackContext, mounted: &'a MountedPlace, kind: VersionFileKin
 
 /// Asks the programs in a service's image for their versions. Empty when there are none, or none that can be run.
 async fn ask_version(cx: &StackContext, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
-    let role = format!("version-{}-{}", program_word(kind), plan.service.name.service);
+    let role = format!("version-{}-{}", program_word(kind), cx.short_name(&plan.service.name));
     let id = match cx.client.create_container(&role, version_probe(&plan.service.image.id, kind)).await {
         Ok(id) => id,
         Err(error) => {

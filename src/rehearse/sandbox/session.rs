@@ -38,18 +38,15 @@ impl Session {
         }
     }
 
-    /// A name for an object of `stack`; both parts are made fit for the engine's rules.
+    /// A name for an object of `stack`. Each part is made fit for the engine's rules, and no two stacks or objects get
+    /// the same name.
     pub fn name(&self, stack: &str, what: &str) -> String {
-        let fit = |text: &str| -> String {
-            let fitting = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
-            text.chars().map(fitting).take(40).collect()
+        let stack = match stack.split_once('@') {
+            // The sandbox of another attempt or of a control.
+            Some((stack, attempt)) => format!("{}.{}", part(stack), part(attempt)),
+            None => part(stack),
         };
-        // Another attempt's sandbox, whose names must differ from those of the first.
-        let (stack, attempt) = match stack.split_once('@') {
-            Some((stack, attempt)) => (stack, format!(".{attempt}")),
-            None => (stack, String::new()),
-        };
-        format!("{}-{}{attempt}-{}", name_prefix(&self.id), fit(stack), fit(what))
+        format!("{}-{stack}-{}", name_prefix(&self.id), part(what))
     }
 
     /// The same session, with objects that only `rehearsa clean` or their expiry removes once the process is gone
@@ -61,6 +58,23 @@ impl Session {
         }
         self
     }
+}
+
+/// Most characters of a part of a name.
+const PART: usize = 40;
+
+/// A part of a name. A text that does not fit is changed, and the part then ends with a digest of the text: `a.b` and
+/// `a-b` are two stacks. A part with `-s-` could run into the role of a service.
+fn part(text: &str) -> String {
+    let is_fitting = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let fitting: String = text.chars().map(|c| if is_fitting(c) { c } else { '-' }).collect();
+    let runs_into = text.ends_with("-s") || text.trim_start_matches("s-").contains("-s-");
+    if fitting == text && text.len() <= PART && !runs_into {
+        return fitting;
+    }
+    let digest = blake3::hash(text.as_bytes()).to_hex();
+    let kept: String = fitting.chars().take(PART - 9).collect();
+    format!("{kept}-{}", &digest[..8])
 }
 
 /// The `pid.starttime` of a mark, and whether its objects are to outlive it.
@@ -79,8 +93,36 @@ mod tests {
     fn another_attempt_has_other_names() {
         let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), began: 0, expires: 0 };
         assert_eq!(session.name("media", "net"), "rehearsa-s-media-net");
-        assert_eq!(session.name("media@2", "net"), "rehearsa-s-media.2-net");
-        assert_eq!(session.name("media.2", "net"), "rehearsa-s-media-2-net");
+        assert!(session.name("media@web.2", "net").starts_with("rehearsa-s-media.web-2-"));
+    }
+
+    #[test]
+    fn no_two_stacks_or_roles_share_a_name() {
+        let session = Session { id: "s".into(), host: "h".into(), process: "1.2".into(), began: 0, expires: 0 };
+        let long = "a".repeat(60);
+        let others = [
+            ("media", "net"),
+            ("media.2", "net"),
+            ("media-2", "net"),
+            ("media@2", "net"),
+            ("media@web.2", "net"),
+            ("media@web-2", "net"),
+            ("media@web.control", "net"),
+            ("media@web.2.control", "net"),
+            (&long[..50], "net"),
+            (&long[..51], "net"),
+            ("x", "s-s-y"),
+            ("x-s", "s-y"),
+            ("x", "s-a-s-y"),
+            ("x-s-a", "s-y"),
+            ("media", &long[..50]),
+            ("media", &long[..51]),
+        ];
+        let names: std::collections::BTreeSet<String> =
+            others.iter().map(|(stack, what)| session.name(stack, what)).collect();
+        assert_eq!(names.len(), others.len(), "{names:#?}");
+        let is_plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        assert!(names.iter().all(is_plain), "{names:#?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::docker::{DockerErrorKind, NetworkInfo, labels};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
-use crate::model::mount::{MountOrigin, Strategy};
+use crate::model::mount::{IN_MEMORY, MountOrigin, Strategy};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
 use crate::rehearse::diagnose::{docker_diagnosis, source_diagnosis, vanished, worker_diagnosis};
@@ -102,7 +102,7 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
         _ if let DataSource::HostPath(path) = &restore.supply => Some(path.clone()),
         _ if streamed && !may_be_gone => None,
         MountOrigin::Volume { name, driver } => match cx.run.daemon.volume(name).await {
-            Ok(_) if may_be_gone && driver != "local" => None,
+            Ok(_) if may_be_gone && driver != "local" && driver != IN_MEMORY => None,
             Ok(volume) => {
                 mounted_on_use = volume.driver != "local" || !volume.options.is_empty();
                 Some(volume.mountpoint).filter(|path| !path.is_empty())

@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(strategies, [Strategy::Empty, plan.restores[1].strategy]);
         assert!(empty.restores.iter().all(|restore| !restore.verify_content));
         assert_eq!(empty.services[0].settings.timeout, Some(Duration::from_secs(60)));
-        assert_eq!(empty.name, "s@control");
+        assert_eq!(empty.name, "s@app.control");
         assert!(without_data(&planned(vec![volume("config", true)]), &case, Duration::ZERO).is_none());
         assert!(without_data(&planned(Vec::new()), &case, Duration::ZERO).is_none());
     }

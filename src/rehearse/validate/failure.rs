@@ -6,6 +6,12 @@ use regex::{Regex, RegexSet};
 
 use crate::model::diagnosis::KnownCause;
 
+/// A host that has no address.
+const NO_HOST: &str = concat!(
+    r"(?i)could not resolve host|could not translate host name|Temporary failure in name resolution|",
+    r"Name or service not known|no such host|getaddrinfo (EAI_AGAIN|ENOTFOUND)|UnknownHostException|wget: bad address"
+);
+
 /// Patterns and their meanings. The first pattern of this list that matches any line of the log wins, so causes stand
 /// before their consequences.
 const CAUSES: &[(&str, &str)] = &[
@@ -101,10 +107,7 @@ const CAUSES: &[(&str, &str)] = &[
         "the service may not write to a file: its owner or mode is not what the service's user needs",
     ),
     (r"No space left on device", "the engine's disk, or a size-limited tmpfs, is full"),
-    (
-        r"(?i)could not resolve host|Temporary failure in name resolution|Name or service not known|no such host",
-        "the service looks for a host that is not in the sandbox: another stack's service, or the outside",
-    ),
+    (NO_HOST, "the service looks for a host that is not in the sandbox: another stack's service, or the outside"),
     (r"Address already in use", "two processes of the sandbox want the same port"),
     (
         r"Permission denied",
@@ -124,6 +127,11 @@ pub fn recognise(log: &[String]) -> Option<KnownCause> {
     let found = log.iter().flat_map(|line| SET.matches(line).into_iter()).min()?;
     let line = log.iter().find(|line| EACH[found].is_match(line))?;
     Some(KnownCause { meaning: CAUSES[found].1.to_owned(), line: line.trim().to_owned() })
+}
+
+/// Whether a cause is a host that has no address.
+pub fn is_about_a_name(cause: &KnownCause) -> bool {
+    CAUSES.iter().any(|(pattern, meaning)| *pattern == NO_HOST && *meaning == cause.meaning)
 }
 
 #[cfg(test)]

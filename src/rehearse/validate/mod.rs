@@ -2,6 +2,7 @@
 
 pub(super) mod checks;
 pub(super) mod control;
+pub(super) mod differences;
 pub(super) mod failure;
 pub(super) mod ready;
 pub(super) mod settle;

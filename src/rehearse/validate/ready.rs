@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::docker::HealthStatus;
-use crate::model::check::{CheckSummary, Proof};
+use crate::model::check::{CheckSummary, Proof, port_list};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
 use crate::model::pluralize::pluralize;
@@ -23,6 +23,9 @@ use crate::worker::protocol::ListenJob;
 
 /// Interval at which the container's state is read besides its events.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long the other exposed ports are waited for once one of them is listened on. Images expose ports that most of
+/// their services never use.
+const OTHER_PORTS: Duration = Duration::from_secs(3);
 /// How often a service is restarted, under its restart policy, before the rehearsal gives up.
 const RESTARTS: u32 = 3;
 
@@ -63,14 +66,48 @@ async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &Chec
     let cases = dependents(&running.cx.plan, &name);
     let step = running.cx.begin(cases, Step::Check { service: name, check: check.clone() });
     match reach(running, clock, &goal).await {
-        Ok(()) => {
+        Ok(reached) => {
             let restarts = running.booted.restarts.load(Ordering::Relaxed);
-            let note = || format!("after it exited and was started again {}", pluralize(restarts, "time"));
-            step.done_with(None, (restarts > 0).then(note));
+            let again = || format!("after it exited and was started again {}", pluralize(restarts, "time"));
+            let silent = silent_ports(running, check, &reached);
+            let notes: Vec<String> = (restarts > 0).then(again).into_iter().chain(silent).collect();
+            step.done_with(None, (!notes.is_empty()).then(|| notes.join("; ")));
             Ok(proof)
         }
         Err(diagnosis) => Err(step.broke(diagnosis)),
     }
+}
+
+/// A note on the exposed ports that nothing listens on. If the live service publishes one of them, a warning is sent, too.
+fn silent_ports(running: RunningService<'_>, check: &CheckSummary, reached: &Reached) -> Option<String> {
+    let (CheckSummary::Tcp { ports }, Reached::Listening(open)) = (check, reached) else { return None };
+    let silent: Vec<u16> = ports.iter().copied().filter(|port| !open.contains(port)).collect();
+    if silent.is_empty() {
+        return None;
+    }
+    let is_published = |port: &u16| {
+        let end = format!("->{port}/tcp");
+        running.plan.service.published.iter().any(|published| published.ends_with(&end))
+    };
+    let published: Vec<u16> = silent.iter().copied().filter(is_published).collect();
+    if !published.is_empty() {
+        let message = format!(
+            "{} listens on {} and not on {}, which the live service publishes",
+            running.name(),
+            port_list(open),
+            port_list(&published)
+        );
+        running.cx.warn(vec![running.name().clone()], Diagnosis::new(Code::HealthPortSilent, message));
+    }
+    Some(format!("nothing listens on {}", port_list(&silent)))
+}
+
+/// The result of a wait.
+pub(in crate::rehearse) enum Reached {
+    /// Something listens on these ports.
+    Listening(Vec<u16>),
+    /// Another goal.
+    Goal,
 }
 
 /// Waits until the goal is reached, the service has failed for good, or its time, which began at `clock`, is over.
@@ -78,7 +115,7 @@ pub(in crate::rehearse) async fn reach(
     running: RunningService<'_>,
     clock: StdInstant,
     goal: &WaitGoal,
-) -> Diagnosed<()> {
+) -> Diagnosed<Reached> {
     let mut seen = running.cx.run.watch().await?.of(&running.booted.container);
     let timeout = running.timeout();
     let deadline = Instant::from_std(clock) + timeout;
@@ -86,14 +123,14 @@ pub(in crate::rehearse) async fn reach(
     loop {
         let mut end = tokio::select! {
             end = watch_for(running, &mut seen, goal, handled_deaths) => end?,
-            result = listening(running, goal) => { result?; return Ok(()) }
+            open = listening(running, goal) => return Ok(Reached::Listening(open?)),
             () = tokio::time::sleep_until(deadline) => return Err(too_late(running, goal, timeout).await),
         };
         if let (WaitEnd::Unhealthy, Some(deaths)) = (&end, death_behind(running, &mut seen, handled_deaths).await?) {
             end = WaitEnd::Died { deaths };
         }
         match end {
-            WaitEnd::Reached => return Ok(()),
+            WaitEnd::Reached => return Ok(Reached::Goal),
             WaitEnd::Unhealthy => return Err(running.unhealthy().await),
             WaitEnd::Died { deaths } => {
                 start_again_or_give_up(running, goal).await?;
@@ -171,14 +208,14 @@ fn end_by_health(running: RunningService<'_>, goal: &WaitGoal, health: Option<He
     }
 }
 
-/// Resolves when something listens on the ports; never for another goal. If the worker cannot look because the
+/// Resolves when something listens on one of the ports, with those that it listens on; never for another goal. If the worker cannot look because the
 /// service is just exiting, the events decide.
-async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()> {
+async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<Vec<u16>> {
     let WaitGoal::Listening(ports) = goal else { return std::future::pending().await };
     let client = &running.cx.client;
     let image = running.cx.run.image().await?;
     let attempt = running.booted.restarts.load(Ordering::Relaxed);
-    let role = format!("probe{attempt}-{}", running.name().service);
+    let role = format!("probe{attempt}-{}", running.cx.short_name(running.name()));
     let network = NetworkSpec::Share(running.booted.container.clone());
     let worker = match client.start_worker(&image, &role, Vec::new(), network).await {
         Ok(worker) => worker,
@@ -190,7 +227,7 @@ async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<()
             };
         }
     };
-    let answer = worker.run(ListenJob { ports: ports.clone() }).await;
+    let answer = worker.run(ListenJob { ports: ports.clone(), others_ms: Some(OTHER_PORTS.as_millis() as u64) }).await;
     client.dismiss(worker);
     answer.map_err(|error| job_diagnosis(&error, "looking for the ports"))
 }
@@ -226,8 +263,7 @@ async fn too_late(running: RunningService<'_>, goal: &WaitGoal, timeout: Duratio
             format!("the healthcheck of {name} did not pass within {allowed}{}", running.last_probe().await)
         }
         WaitGoal::Listening(ports) => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            format!("{name} did not listen on all of its exposed TCP ports ({}) within {allowed}", ports.join(", "))
+            format!("{name} did not listen on any of its exposed TCP ports ({}) within {allowed}", port_list(ports))
         }
         WaitGoal::ExitZero => format!("{name}, which must run to its end first, still ran after {allowed}"),
     };

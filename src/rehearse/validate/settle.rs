@@ -29,7 +29,8 @@ pub(in crate::rehearse) async fn settle(running: RunningService<'_>) -> Diagnose
 }
 
 async fn stays_well(running: RunningService<'_>) -> Diagnosed<()> {
-    let mut seen = running.cx.run.watch().await?.of(&running.booted.container);
+    let watch = running.cx.run.watch().await?;
+    let (mut seen, mut breaks) = (watch.of(&running.booted.container), watch.breaks());
     let before = seen.borrow_and_update().clone();
     // It may have exited since it was ready.
     let state = running.state().await?;
@@ -39,9 +40,11 @@ async fn stays_well(running: RunningService<'_>) -> Diagnosed<()> {
     let stopped = seen.wait_for(|now| now.deaths > before.deaths || now.health == Some(HealthStatus::Unhealthy));
     tokio::select! {
         _ = stopped => {}
+        // The engine may be restarting, which ends the service without an event.
+        _ = breaks.wait_for(|breaks| *breaks > running.booted.breaks) => {}
         () = tokio::time::sleep(running.plan.settings.settle) => {}
     }
-    let state = running.state().await?;
+    let state = running.state_when_back().await?;
     if !state.running {
         return Err(running.exited(&state).await);
     }

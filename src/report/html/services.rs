@@ -141,7 +141,7 @@ pub(super) fn proof_words(proof: Proof) -> &'static str {
     match proof {
         Proof::DataProven => "your own checks asked for its data, and got the right answers",
         Proof::Healthy => "its healthcheck passed and kept passing",
-        Proof::Listening => "it listened on the ports that its image exposes; it has no healthcheck",
+        Proof::Listening => "it listened on a port that its image exposes; it has no healthcheck",
         Proof::Running => {
             "it started and kept running; it has neither a healthcheck nor exposed ports, so nothing was asked of it"
         }

@@ -238,7 +238,7 @@ Session k3x9 on Docker 20.10.24 on nas
 ✔ Booting dependency db
 ✔ Dependency db: Listening on 5432
 ✔ Booting container
-✔ Listening on 80, 443
+✔ Listening on one of 80, 443
 ✔ Kept running (no healthcheck, no exposed ports)
 ✔ Stayed up for 3s
 ✘ Removing sandbox … something of the sandbox is left

@@ -20,7 +20,7 @@ use crate::worker::protocol::{
 };
 
 fn listen() -> ListenJob {
-    ListenJob { ports: vec![1] }
+    ListenJob { ports: vec![1], others_ms: None }
 }
 
 fn canary() -> CanaryJob {
@@ -88,7 +88,7 @@ async fn jobs_run_at_the_same_time_and_get_their_own_answers() {
         let (first, second) = (player.hears().await, player.hears().await);
         assert_eq!((first, second), (start(1, listen()), start(2, canary())));
         player.answers(2, Message::Progress { amount: amount(7), total: Some(amount(9)) });
-        player.answers(1, done::<ListenJob>(()));
+        player.answers(1, done::<ListenJob>(vec![1]));
         // In pieces, as a network delivers it.
         let line = line(2, done::<CanaryJob>(vec!["x".into()]));
         for piece in line.chunks(5) {
@@ -157,7 +157,7 @@ async fn a_dropped_job_is_cancelled() {
     player.answers(1, Message::Cancelled);
     let (answer, request) = tokio::join!(worker.run(listen()), async {
         let request = player.hears().await;
-        player.answers(2, done::<ListenJob>(()));
+        player.answers(2, done::<ListenJob>(vec![1]));
         request
     });
     answer.unwrap();

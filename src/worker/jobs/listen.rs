@@ -2,9 +2,10 @@
 //! not find a stranger in its log before its first check.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::worker::job::{JobControl, JobStop};
+use crate::worker::protocol::ListenJob;
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -13,14 +14,22 @@ const LISTENING: &str = "0A";
 /// The tables of this network namespace. A machine without IPv6 has no second one.
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// Waits until all ports are listened on, on whatever address: a service that listens on loopback only runs as well.
-pub fn listen(ports: &[u16], control: &JobControl) -> Result<(), JobStop> {
+/// Waits until all ports are listened on, or until the first is and the others had their time. On whatever address: a
+/// service that listens on loopback only runs as well. Returns the ports that are listened on.
+pub fn listen(job: &ListenJob, control: &JobControl) -> Result<Vec<u16>, JobStop> {
+    let mut until = None;
     loop {
         control.beat()?;
         let tables: Vec<String> = TABLES.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
-        let missing = |port: &&u16| !tables.iter().any(|table| listening(table).any(|open| open == **port));
-        if ports.iter().find(missing).is_none() {
-            return Ok(());
+        let is_open = |port: &u16| tables.iter().any(|table| listening(table).any(|open| open == *port));
+        let open: Vec<u16> = job.ports.iter().copied().filter(is_open).collect();
+        if open.len() == job.ports.len() {
+            return Ok(open);
+        }
+        if let Some(others) = job.others_ms.filter(|_| !open.is_empty())
+            && Instant::now() >= *until.get_or_insert(Instant::now() + Duration::from_millis(others))
+        {
+            return Ok(open);
         }
         sleep(INTERVAL);
     }
@@ -39,7 +48,7 @@ fn listening(table: &str) -> impl Iterator<Item = u16> {
 mod tests {
     use std::net::TcpListener;
 
-    use super::{JobControl, listen, listening};
+    use super::{JobControl, ListenJob, listen, listening};
     use crate::worker::job::JobStop;
 
     #[test]
@@ -52,18 +61,35 @@ mod tests {
         assert_eq!(listening("").count(), 0);
     }
 
+    fn bound() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
     #[test]
     fn returns_when_all_ports_are_listened_on() {
-        let (one, two) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = [one.local_addr().unwrap().port(), two.local_addr().unwrap().port()];
-        listen(&ports, &JobControl::default()).unwrap();
-        listen(&[], &JobControl::default()).unwrap();
+        let ((_one, one), (_two, two)) = (bound(), bound());
+        let job = ListenJob { ports: vec![one, two], others_ms: None };
+        assert_eq!(listen(&job, &JobControl::default()).unwrap(), [one, two]);
+        assert!(listen(&ListenJob { ports: Vec::new(), others_ms: None }, &JobControl::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_port_that_nobody_uses_is_waited_for_only_so_long() {
+        let ((listener, silent), (_open, open)) = (bound(), bound());
+        drop(listener);
+        let job = ListenJob { ports: vec![silent, open], others_ms: Some(1) };
+        assert_eq!(listen(&job, &JobControl::default()).unwrap(), [open]);
     }
 
     #[test]
     fn stops_when_cancelled() {
         let control = JobControl::default();
         control.cancel();
-        assert!(matches!(listen(&[1], &control), Err(JobStop::Cancelled)));
+        for others_ms in [None, Some(0)] {
+            let job = ListenJob { ports: vec![1], others_ms };
+            assert!(matches!(listen(&job, &control), Err(JobStop::Cancelled)));
+        }
     }
 }

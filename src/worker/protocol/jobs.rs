@@ -71,7 +71,7 @@ jobs! {
     Compare(CompareJob) -> Survivors;
     Query(QueryJob) -> Queried;
     Canary(CanaryJob) -> Vec<String>;
-    Listen(ListenJob) -> ();
+    Listen(ListenJob) -> Vec<u16>;
     Http(HttpJob) -> Result<HttpResponse, String>;
     Space(SpaceJob) -> Vec<FreeSpace>;
     WatchSpace(WatchSpaceJob) -> Option<FreeSpace>;
@@ -299,12 +299,14 @@ pub struct CanaryJob {
     pub patience_ms: u64,
 }
 
-/// Waits until all these TCP ports are listened on in the worker's network namespace, by the kernel's socket tables.
-/// No connection is made.
+/// Waits until TCP ports are listened on in the worker's network namespace, by the kernel's socket tables. No connection
+/// is made. The answer is the ports that are listened on then, in the order of the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenJob {
     /// The ports.
     pub ports: Vec<u16>,
+    /// How long to wait for the others once the first is listened on, in milliseconds; `None`: until all are.
+    pub others_ms: Option<u64>,
 }
 
 /// Sends one request to a port of the worker's network namespace, on the loopback address that takes the connection.

@@ -7,6 +7,7 @@ mod files;
 mod source;
 mod special;
 mod sqlite;
+mod surroundings;
 mod usage;
 
 use crate::fault::Fault;
@@ -14,5 +15,9 @@ use crate::fault::Fault;
 /// All faults, the slowest first.
 pub fn all() -> Vec<Fault> {
     let of_databases = [usage::faults(), databases::faults(), dumps::faults(), sqlite::faults()];
-    of_databases.into_iter().chain([boot::faults(), files::faults(), source::faults()]).flatten().collect()
+    of_databases
+        .into_iter()
+        .chain([boot::faults(), surroundings::faults(), files::faults(), source::faults()])
+        .flatten()
+        .collect()
 }

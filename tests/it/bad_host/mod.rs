@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use self::plugin::Plugin;
 use crate::support::engine::Engine;
 use crate::support::proxy::{Proxy, Then};
+use crate::support::run::Run;
 use crate::support::{PATIENCE, docker, rehearsa, rehearse, run_docker, service, unique};
 
 /// A request that creates the container whose name ends like this.
@@ -222,6 +223,40 @@ fn a_volume_whose_driver_is_gone_is_an_error_that_names_it() {
     rehearsal.errored("config/volume-driver");
     assert!(rehearsal.message().contains("volume notes"), "{rehearsal}");
     engine.has_nothing_left();
+}
+
+/// The engine is killed, or told to end, while the service is watched, and comes back. Its end ended the service.
+#[test]
+fn an_engine_that_is_restarted_in_the_middle_says_nothing_about_the_data() {
+    for signal in ["KILL", "TERM"] {
+        let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
+        let run = ["run", "--detach", "--network", "none", "--name", "app", "--volume", "notes:/data"];
+        engine.docker(&[&run[..], &["rehearsa-fixture/broken", "healthy"]].concat());
+        engine.docker(&["exec", "app", "touch", "/data/note"]);
+        let mut run = Run::start("app", &["--host", &engine.host(), "--settle", "150s"]);
+        run.wait_for_step("settle");
+        engine.restart(signal);
+        let ended = run.end();
+        let case = ended.case();
+        assert_eq!(case["diagnosis"]["code"], "host/engine-restarted", "{signal}: {case:#}\n{}", ended.stderr);
+        assert_eq!((ended.code(), &case["verdict"]), (Some(102), &"errored".into()), "{signal}: {case:#}");
+        engine.has_nothing_left();
+    }
+}
+
+/// Somebody stops the sandbox's container, whose end then says nothing about the data either.
+#[test]
+fn a_sandbox_that_somebody_stops_says_nothing_about_the_data() {
+    let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
+    let mut run = Run::start(&live.name, &["--settle", "150s"]);
+    run.wait_for_step("settle");
+    let booted = docker(&["ps", "--quiet", "--filter", &format!("name={0}-s-{0}", live.name)]);
+    docker(&["kill", &booted]);
+    let ended = run.end();
+    let case = ended.case();
+    assert_eq!((ended.code(), &case["diagnosis"]["code"]), (Some(102), &"sandbox/failed".into()), "{case:#}");
+    let message = case["diagnosis"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("stopped by somebody else"), "{case:#}");
 }
 
 /// The host gets the address of one sandbox's gateway while another sandbox runs.

@@ -12,7 +12,7 @@ use crate::support::bench::{Bench, died, seen, wait_for, with_session};
 
 /// A job that goes on for ever: nothing listens there.
 fn endless() -> ListenJob {
-    ListenJob { ports: vec![1] }
+    ListenJob { ports: vec![1], others_ms: None }
 }
 
 #[tokio::test]

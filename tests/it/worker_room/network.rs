@@ -87,7 +87,7 @@ async fn ports_are_waited_for_in_the_services_own_namespace() {
         };
         let id = bench.started("service", &service).await;
         let worker = worker(bench, "listener", vec![], NetworkSpec::Share(id.clone())).await;
-        let listen = run(&worker, ListenJob { ports: vec![8080, 9090] });
+        let listen = run(&worker, ListenJob { ports: vec![8080, 9090], others_ms: None });
         tokio::pin!(listen);
         let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut listen).await;
         assert!(early.is_err(), "nothing listens yet: {early:?}");

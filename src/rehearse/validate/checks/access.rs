@@ -74,7 +74,7 @@ impl<'a> ServiceAccess<'a> {
         }
         let RunningService { cx, booted, .. } = self.running;
         let image = cx.run.image().await?;
-        let role = format!("ask-{}", self.running.name().service);
+        let role = format!("ask-{}", cx.short_name(self.running.name()));
         let network = NetworkSpec::Share(booted.container.clone());
         let started = cx.client.start_worker(&image, &role, Vec::new(), network).await;
         let worker = started.map_err(|error| worker_diagnosis(&error, "asking a service of the sandbox"))?;
@@ -90,7 +90,7 @@ impl<'a> ServiceAccess<'a> {
         let RunningService { cx, booted, .. } = self.running;
         let name = self.running.name();
         let image = cx.run.image().await?;
-        let scratch = cx.client.create_volume(&format!("scratch-{}", name.service), VolumeSpec::Plain).await;
+        let scratch = cx.client.create_volume(&format!("scratch-{}", cx.short_name(name)), VolumeSpec::Plain).await;
         let scratch = scratch
             .map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume to ask a database in"))?;
         let source = MountSource::Volume(scratch.name);
@@ -101,7 +101,7 @@ impl<'a> ServiceAccess<'a> {
             mounts.push(MountSpec { target, source, read_only: true });
         }
         let started =
-            cx.client.start_worker(&image, &format!("read-{}", name.service), mounts, NetworkSpec::None).await;
+            cx.client.start_worker(&image, &format!("read-{}", cx.short_name(name)), mounts, NetworkSpec::None).await;
         let doing = || format!("looking at the databases of {name}");
         let worker = started.map_err(|error| worker_diagnosis(&error, &doing()))?;
         self.reader = Some(Arc::clone(&worker));

@@ -103,10 +103,9 @@ async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<O
             CheckResult::Fail(why) | CheckResult::FailFinal(why) => {
                 let message = format!("the check `{}` of {}: {why}", question.name, access.running.name());
                 let log_tail = access.running.log_tail(FAILURE_LOG).await;
-                return Err(Diagnosis {
-                    log_tail,
-                    ..Diagnosis::new(Code::CheckFailed, access.running.cx.mask.apply(&message))
-                });
+                let failed = Diagnosis::new(Code::CheckFailed, access.running.cx.mask.apply(&message));
+                let outside = access.running.interfered_with(&failed).await;
+                return Err(Diagnosis { log_tail, ..outside.unwrap_or(failed) });
             }
             CheckResult::Retry(why) | CheckResult::Invalid(why) => {
                 return Err(cannot_ask(access.running, question, &why));
@@ -171,9 +170,9 @@ async fn ask_once(
         }
         CheckSpec::Tcp { ports } => {
             let worker = access.inside().await?;
-            let listening = worker.run(ListenJob { ports: ports.clone() });
+            let listening = worker.run(ListenJob { ports: ports.clone(), others_ms: None });
             match tokio::time::timeout(TCP_PATIENCE, listening).await {
-                Ok(Ok(())) => CheckResult::Pass,
+                Ok(Ok(_)) => CheckResult::Pass,
                 Ok(Err(error)) => return Err(job_diagnosis(&error, "looking for the ports")),
                 Err(_) => CheckResult::Fail(format!(
                     "expected a listener on TCP {}, and not all answer",

@@ -75,7 +75,7 @@ async fn requests_go_before_pieces_that_wait() {
             }
             // The one that was being written.
             assert!(pieces <= 1, "{pieces} pieces went first");
-            player.answers(2, done::<ListenJob>(()));
+            player.answers(2, done::<ListenJob>(vec![1]));
         };
         tokio::join!(listening, play).0.unwrap();
         player.answers(1, unpacked());
