@@ -26,7 +26,7 @@ use crate::config::settings::Settings;
 use crate::config::values::report_spec::CiChoice;
 use crate::discover::{self, Scope};
 use crate::docker::ownership::name_prefix;
-use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Output};
+use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Device, Output};
 use crate::model::diagnosis::Code;
 use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
@@ -246,7 +246,7 @@ impl Demo {
         let marks = self.session.marks(&name);
         let (volume, network) = (self.name("-notes"), self.name("-net"));
         daemon.create_volume(&volume, &VolumeSpec::Plain, &marks).await?;
-        daemon.create_network(&network, &marks).await?;
+        daemon.create_network(&network, &Device::Bridge, &marks).await?;
         let command = ["worker", "demo-service", "--data", DATA, "--port", PORT];
         let network = NetworkSpec::Sandbox { network, aliases: vec!["notes".to_owned()] };
         let mut spec = spec(image, &command, network);

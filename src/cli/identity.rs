@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,17 +35,8 @@ pub fn working_dir() -> PathBuf {
 /// more.
 pub fn host_addresses(target: &Target) -> Vec<String> {
     let named = match target {
-        // The engine runs on this host: take the addresses it would use to reach others. No packet is sent for that.
-        Target::Unix(_) => {
-            return [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
-                .into_iter()
-                .filter_map(|(own, far)| {
-                    let socket = UdpSocket::bind(own).ok()?;
-                    socket.connect(far).ok()?;
-                    Some(socket.local_addr().ok()?.ip().to_string())
-                })
-                .collect();
-        }
+        // The engine runs on this host.
+        Target::Unix(_) => return own_addresses(),
         Target::Tcp(address) | Target::Tls { address, .. } => address.clone(),
         Target::Ssh(address) => {
             let host = address.rsplit('@').next().unwrap_or(address);
@@ -64,6 +55,37 @@ pub fn user(env: &Environment) -> CurrentUser {
     let id = rustix::process::geteuid().as_raw();
     let behind_sudo = env.get("SUDO_UID").and_then(|text| text.parse().ok()).filter(|_| id == 0);
     CurrentUser { id, behind_sudo }
+}
+
+/// Every address of this host that others may reach: from the kernel's tables, and the addresses that would be used to
+/// reach others, for systems without such tables. No packet is sent for that.
+fn own_addresses() -> Vec<String> {
+    let read = |path: &str| std::fs::read_to_string(format!("{PROC}/net/{path}")).unwrap_or_default();
+    let used = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")].into_iter().filter_map(|(own, far)| {
+        let socket = UdpSocket::bind(own).ok()?;
+        socket.connect(far).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    });
+    let mut addresses: Vec<IpAddr> = used.collect();
+    addresses.extend(local_ipv4(&read("fib_trie")).into_iter().map(IpAddr::V4));
+    addresses.extend(global_ipv6(&read("if_inet6")).into_iter().map(IpAddr::V6));
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses.iter().map(ToString::to_string).collect()
+}
+
+/// The addresses of this host in the kernel's table of routes: each stands in a line before `/32 host LOCAL`.
+fn local_ipv4(fib_trie: &str) -> Vec<Ipv4Addr> {
+    let lines = fib_trie.lines().zip(fib_trie.lines().skip(1));
+    let local = lines.filter(|(_, kind)| kind.trim() == "/32 host LOCAL");
+    let addresses = local.filter_map(|(address, _)| address.trim().trim_start_matches("|-- ").parse().ok());
+    addresses.filter(|address: &Ipv4Addr| !address.is_loopback()).collect()
+}
+
+/// The addresses in the kernel's table of IPv6 addresses, but for those of one link.
+fn global_ipv6(if_inet6: &str) -> Vec<Ipv6Addr> {
+    let bits = if_inet6.lines().filter_map(|line| u128::from_str_radix(line.split_ascii_whitespace().next()?, 16).ok());
+    bits.map(Ipv6Addr::from).filter(|address| !address.is_loopback() && !address.is_unicast_link_local()).collect()
 }
 
 /// A new session of this process; `prefix` is the start of its id.
@@ -124,6 +146,18 @@ fn random() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_address_of_the_host_is_read_from_the_kernels_tables() {
+        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n        |-- 127.0.0.1\n           /32 host LOCAL\n        \
+             |-- 172.17.0.1\n           /32 host LOCAL\n        |-- 172.17.255.255\n           /32 link BROADCAST\n";
+        assert_eq!(local_ipv4(trie), [Ipv4Addr::new(172, 17, 0, 1)]);
+        let table = "fd000000000000000000000000000002 02 40 00 80     eth0\n\
+             fe8000000000000000fc00fffe000001 02 40 20 80     eth0\n\
+             00000000000000000000000000000001 01 80 10 80       lo\n";
+        assert_eq!(global_ipv6(table), ["fd00::2".parse::<Ipv6Addr>().expect("an address")]);
+        assert!(local_ipv4("").is_empty() && global_ipv6("").is_empty());
+    }
 
     #[test]
     fn the_start_time_is_found_behind_any_name() {

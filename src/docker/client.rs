@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
 use super::errors::{DockerErrorKind, Result};
+use super::namespaces::KernelIpv6;
 use super::target::Target;
 
 /// The labels of an image.
@@ -19,6 +20,8 @@ pub struct Daemon {
     pub(super) connection: Arc<Connection>,
     /// The labels of images, by image id.
     pub(super) image_labels: Arc<Mutex<HashMap<String, Arc<ImageLabels>>>>,
+    /// What is known of IPv6 in the engine's kernel.
+    pub ipv6: KernelIpv6,
 }
 
 /// What the engine says of itself.
@@ -59,7 +62,11 @@ impl Daemon {
         loop {
             let error = match Connection::open(target, api).await {
                 Ok(connection) => {
-                    return Ok(Daemon { connection: Arc::new(connection), image_labels: Arc::default() });
+                    return Ok(Daemon {
+                        connection: Arc::new(connection),
+                        image_labels: Arc::default(),
+                        ipv6: KernelIpv6::default(),
+                    });
                 }
                 Err(error) => error,
             };

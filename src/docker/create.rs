@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
-    MountBindOptionsPropagationEnum, MountType, MountVolumeOptions, NetworkingConfig, ResourcesUlimits, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType, MountVolumeOptions, NetworkingConfig,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
@@ -15,8 +15,11 @@ use crate::model::service::EnvVar;
 
 use super::client::Daemon;
 use super::errors::Result;
+use super::namespaces::{Engine, capabilities, sysctls};
 use super::{labels, optout};
 
+/// The first API version (Docker 20.10) in which a container can be given its own cgroup namespace.
+const CGROUP_NAMESPACES: (u16, u16) = (1, 41);
 /// The first API version (Docker 25) in which a read-only bind mount can be made read-only all the way down.
 const RECURSIVE_READ_ONLY: (u16, u16) = (1, 44);
 
@@ -29,7 +32,9 @@ impl Daemon {
         const CREATE: &str = "create container";
         let image_labels = self.image_labels(&spec.image).await?;
         let image_labels: Vec<String> = image_labels.iter().flat_map(|labels| labels.keys().cloned()).collect();
-        let body = body(spec, marks, &image_labels, self.connection.api);
+        let engine =
+            Engine { api: self.connection.api, newest: self.connection.engine_api, has_ipv6: self.ipv6.is_there() };
+        let body = body(spec, marks, &image_labels, engine);
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         let created = self.connection.call(CREATE, name, |docker| docker.create_container(Some(options), body)).await?;
         for warning in created.warnings {
@@ -40,7 +45,7 @@ impl Daemon {
 }
 
 /// The whole request.
-fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api: (u16, u16)) -> ContainerCreateBody {
+fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], engine: Engine) -> ContainerCreateBody {
     let attached = spec.stdin == Stdin::Attached;
     // In the network namespace of another container both names are that container's; the engine refuses to set them.
     let own_network = !matches!(spec.network, NetworkSpec::Share(_));
@@ -70,13 +75,15 @@ fn body(spec: &ContainerSpec, marks: &ObjectLabels, image_labels: &[String], api
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: spec.stop_timeout,
         shell: spec.shell.clone(),
-        host_config: Some(host_config(spec, marks, api)),
+        host_config: Some(host_config(spec, marks, engine)),
         networking_config: networking(&spec.network),
     }
 }
 
 /// What the container may do on the host.
-fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> HostConfig {
+fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, engine: Engine) -> HostConfig {
+    let api = engine.api;
+    let (cap_add, cap_drop) = capabilities(spec);
     let sandbox = matches!(spec.network, NetworkSpec::Sandbox { .. });
     let shares = matches!(spec.network, NetworkSpec::Share(_));
     let (tmpfs, mounts): (Vec<_>, Vec<_>) =
@@ -122,8 +129,8 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> H
         device_cgroup_rules: None,
         device_requests: None,
         privileged: Some(false),
-        cap_add: Some(spec.cap_add.clone()),
-        cap_drop: Some(spec.cap_drop.clone()),
+        cap_add: Some(cap_add),
+        cap_drop: Some(cap_drop),
         security_opt: spec.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
         masked_paths: None,   // the engine's own list
         readonly_paths: None, // the engine's own list
@@ -135,7 +142,7 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> H
         pid_mode: None,
         uts_mode: None,
         userns_mode: None,
-        cgroupns_mode: None,
+        cgroupns_mode: (api >= CGROUP_NAMESPACES).then_some(HostConfigCgroupnsModeEnum::PRIVATE),
         cgroup: None,
         isolation: None, // Windows
 
@@ -173,13 +180,7 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, api: (u16, u16)) -> H
             typ: Some("json-file".to_owned()),
             config: Some([("max-size", "10m"), ("max-file", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
         }),
-        sysctls: Some(
-            spec.sysctls
-                .iter()
-                .filter(|(key, _)| !(shares && key.starts_with("net.")))
-                .cloned()
-                .collect::<HashMap<_, _>>(),
-        ),
+        sysctls: Some(sysctls(spec, engine)),
         annotations: None,
         container_id_file: None,
         console_size: None,

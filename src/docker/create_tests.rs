@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::sandbox::LoopbackIpv6;
 use crate::model::secret::Secret;
 use crate::model::service::{Healthcheck, Ulimit};
 
@@ -44,6 +45,7 @@ fn spec(network: NetworkSpec) -> ContainerSpec {
         oom_score_adj: 500,
         ulimits: vec![Ulimit { name: "nofile".into(), soft: 1, hard: 2 }],
         sysctls: vec![("net.core.somaxconn".into(), "1024".into()), ("kernel.msgmax".into(), "1".into())],
+        loopback_ipv6: LoopbackIpv6::AsTheEngine,
         cap_add: vec!["CHOWN".into()],
         cap_drop: vec!["ALL".into()],
         no_new_privileges: true,
@@ -62,7 +64,8 @@ fn mount(target: &str, source: MountSource, read_only: bool) -> MountSpec {
 }
 
 fn json_of(spec: &ContainerSpec, api: (u16, u16)) -> Value {
-    serde_json::to_value(body(spec, &marks(), &["com.docker.compose.project".to_owned()], api)).expect("it serializes")
+    let engine = Engine { api, newest: api, has_ipv6: true };
+    serde_json::to_value(body(spec, &marks(), &["com.docker.compose.project".to_owned()], engine)).expect("json")
 }
 
 #[test]
@@ -80,7 +83,6 @@ fn nothing_in_the_request_reaches_the_host() {
         "PidMode",
         "UTSMode",
         "UsernsMode",
-        "CgroupnsMode",
         "Cgroup",
         "CgroupParent",
         "MaskedPaths",
@@ -98,10 +100,19 @@ fn nothing_in_the_request_reaches_the_host() {
     assert_eq!(host["AutoRemove"], json!(false));
     assert_eq!(host["RestartPolicy"], json!({"Name": "no"}));
     assert_eq!(host["IpcMode"], json!("private"));
+    assert_eq!(host["CgroupnsMode"], json!("private"));
     assert_eq!(host["SecurityOpt"], json!(["no-new-privileges"]));
     assert_eq!(host["LogConfig"], json!({"Type": "json-file", "Config": {"max-size": "10m", "max-file": "1"}}));
     assert_eq!(host["CapAdd"], json!(["CHOWN"]));
+    assert_eq!(host["CapDrop"], json!(["ALL", "NET_ADMIN", "NET_RAW"]));
+    assert_eq!(host["Sysctls"]["net.ipv6.conf.all.disable_ipv6"], json!("1"));
     assert_eq!(host["OomKillDisable"], json!(false));
+}
+
+/// Docker 19.03 knows no cgroup namespaces, and refuses what it does not know.
+#[test]
+fn an_engine_without_cgroup_namespaces_is_asked_for_none() {
+    assert_eq!(json_of(&spec(sandbox()), (1, 40))["HostConfig"].get("CgroupnsMode"), None);
 }
 
 #[test]

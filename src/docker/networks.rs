@@ -8,9 +8,9 @@ use bollard::query_parameters::ListNetworksOptions;
 use crate::model::sandbox::ObjectLabels;
 
 use super::client::Daemon;
-use super::connection::in_path;
+use super::connection::{Connection, in_path};
 use super::containers::is_not_found;
-use super::errors::Result;
+use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
 
 /// A network of the engine.
@@ -26,17 +26,36 @@ pub struct NetworkInfo {
 
 /// The first API version (Docker 28) with a gateway mode that leaves the bridge without an address.
 const ISOLATED_MODE: (u16, u16) = (1, 48);
+/// Ranges that are tried for a wire.
+const RANGES_TRIED: u32 = 16;
+
+/// The device that carries a sandbox's packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// A bridge of the host, on which the host has no address.
+    Bridge,
+    /// A device of the kernel's own that leads nowhere.
+    Dummy,
+    /// A bridge of the host for [`Device::Over`]. No service is on it.
+    Wire,
+    /// The wire of this other network of ours. What containers send over it reaches the bridge's ports, and not the
+    /// host, since it leaves the host's own device.
+    Over(NetworkInfo),
+}
 
 impl Daemon {
     /// Creates an internal network on which the host has no address.
-    pub async fn create_network(&self, name: &str, marks: &ObjectLabels) -> Result<NetworkInfo> {
-        const CREATE: &str = "create network";
-        const LOOK: &str = "inspect network";
-        let request = request(name, marks, self.connection.engine_api);
-        let created = self.connection.call(CREATE, name, |docker| docker.create_network(request)).await?;
-        let id = in_path(LOOK, &created.id)?;
-        let network = self.connection.call(LOOK, name, |docker| docker.inspect_network(id, None)).await?;
-        Ok(NetworkInfo { id: created.id, name: name.to_owned(), gateways: gateways(network.ipam) })
+    pub async fn create_network(&self, name: &str, device: &Device, marks: &ObjectLabels) -> Result<NetworkInfo> {
+        let (begin, mut tries) = (start_of(name), 0);
+        loop {
+            let mut request = request(name, device, marks, self.connection.engine_api);
+            request.ipam = (*device == Device::Wire).then(|| wire_range(begin.wrapping_add(tries)));
+            tries += 1;
+            match create(&self.connection, name, request).await {
+                Err(error) if *device == Device::Wire && is_taken(&error) && tries < RANGES_TRIED => {}
+                done => return done,
+            }
+        }
     }
 
     /// Removes a network; one that is not there is success.
@@ -68,8 +87,41 @@ impl Daemon {
     }
 }
 
+async fn create(connection: &Connection, name: &str, request: NetworkCreateRequest) -> Result<NetworkInfo> {
+    const CREATE: &str = "create network";
+    const LOOK: &str = "inspect network";
+    let created = connection.call(CREATE, name, |docker| docker.create_network(request)).await?;
+    let id = in_path(LOOK, &created.id)?;
+    let network = connection.call(LOOK, name, |docker| docker.inspect_network(id, None)).await?;
+    Ok(NetworkInfo { id: created.id, name: name.to_owned(), gateways: gateways(network.ipam) })
+}
+
 /// The request for a sandbox network.
-fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreateRequest {
+fn request(name: &str, device: &Device, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreateRequest {
+    let (driver, options) = match device {
+        Device::Bridge | Device::Wire => ("bridge", bridge_options(engine)),
+        // Without a parent the engine makes a dummy device.
+        Device::Dummy => ("macvlan", vec![("macvlan_mode", "bridge".to_owned())]),
+        Device::Over(wire) => ("macvlan", vec![("macvlan_mode", "bridge".to_owned()), ("parent", wire.bridge())]),
+    };
+    NetworkCreateRequest {
+        name: name.to_owned(),
+        driver: Some(driver.to_owned()),
+        scope: None,
+        internal: Some(true),
+        attachable: Some(false),
+        ingress: Some(false),
+        config_only: None,
+        config_from: None,
+        ipam: None,
+        enable_ipv4: None,
+        enable_ipv6: Some(false),
+        options: Some(options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        labels: Some(labels::write(marks)),
+    }
+}
+
+fn bridge_options(engine: (u16, u16)) -> Vec<(&'static str, String)> {
     // An `internal` network still gives the host an address on the bridge, and through it containers reach everything
     // that listens on the host.
     let no_address: &[(&str, &str)] = if engine >= ISOLATED_MODE {
@@ -81,23 +133,39 @@ fn request(name: &str, marks: &ObjectLabels, engine: (u16, u16)) -> NetworkCreat
         &[("com.docker.network.bridge.inhibit_ipv4", "true")]
     };
     // The engine's default may forbid containers to talk to each other. A stack's services have to.
-    let talk = [("com.docker.network.bridge.enable_icc", "true")];
-    let options = no_address.iter().chain(&talk).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    NetworkCreateRequest {
-        name: name.to_owned(),
-        driver: Some("bridge".to_owned()),
-        scope: None,
-        internal: Some(true),
-        attachable: Some(false),
-        ingress: Some(false),
-        config_only: None,
-        config_from: None,
-        ipam: None,
-        enable_ipv4: None,
-        enable_ipv6: Some(false),
-        options: Some(options.collect()),
-        labels: Some(labels::write(marks)),
+    let talk = ("com.docker.network.bridge.enable_icc", "true");
+    no_address.iter().chain([&talk]).map(|&(key, value)| (key, value.to_owned())).collect()
+}
+
+impl NetworkInfo {
+    /// The name that the engine gives to the host's device of a bridge network.
+    fn bridge(&self) -> String {
+        format!("br-{}", self.id.get(..12).unwrap_or(&self.id))
     }
+}
+
+/// A range of addresses for a wire, by its number: one of the 16384 with eight addresses in 198.18.0.0/15, which is
+/// kept for benchmarks (RFC 2544). The engine would give away one of the about thirty ranges that it has for networks.
+fn wire_range(number: u32) -> Ipam {
+    let first = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + (number % 16_384) * 8;
+    let config = IpamConfig {
+        subnet: Some(format!("{}/29", Ipv4Addr::from(first))),
+        ip_range: None,
+        gateway: None,
+        auxiliary_addresses: None,
+    };
+    Ipam { driver: None, config: Some(vec![config]), options: None }
+}
+
+/// The number at which a wire begins to look for a free range: another one for each name.
+fn start_of(name: &str) -> u32 {
+    name.bytes().fold(0, |number: u32, byte| number.wrapping_mul(31).wrapping_add(u32::from(byte)))
+}
+
+/// Whether the engine refused a range because another network has it.
+fn is_taken(error: &DockerError) -> bool {
+    let (DockerErrorKind::Engine(words) | DockerErrorKind::Conflict(words)) = &error.kind else { return false };
+    words.to_lowercase().contains("overlap")
 }
 
 /// The addresses of the gateways. An engine leaves out the gateway of a network whose subnet it picked itself (`bridge`
@@ -140,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_bridge_has_no_address_whatever_the_engine() {
-        let options = |engine| request("n", &marks(), engine).options.expect("options");
+        let options = |engine| request("n", &Device::Bridge, &marks(), engine).options.expect("options");
         let old = options((1, 41));
         assert_eq!(old["com.docker.network.bridge.inhibit_ipv4"], "true");
         assert_eq!(old.len(), 2);
@@ -152,9 +220,34 @@ mod tests {
 
     #[test]
     fn the_network_is_internal_and_marked() {
-        let request = request("n", &marks(), (1, 41));
-        assert_eq!((request.internal, request.attachable, request.enable_ipv6), (Some(true), Some(false), Some(false)));
-        assert_eq!(request.labels.expect("labels")[labels::SESSION], "s");
+        let wire = NetworkInfo { id: "0123456789abcdef".into(), name: "w".into(), gateways: Vec::new() };
+        for device in [Device::Bridge, Device::Dummy, Device::Wire, Device::Over(wire)] {
+            let request = request("n", &device, &marks(), (1, 41));
+            let kinds = (request.internal, request.attachable, request.enable_ipv6);
+            assert_eq!(kinds, (Some(true), Some(false), Some(false)), "{device:?}");
+            assert_eq!(request.labels.expect("labels")[labels::SESSION], "s");
+        }
+    }
+
+    #[test]
+    fn a_network_over_a_wire_names_the_wires_device() {
+        let wire = NetworkInfo { id: "0123456789abcdef".into(), name: "w".into(), gateways: Vec::new() };
+        let request = |device| request("n", &device, &marks(), (1, 48));
+        let over = request(Device::Over(wire));
+        assert_eq!(over.driver.as_deref(), Some("macvlan"));
+        assert_eq!(over.options.expect("options")["parent"], "br-0123456789ab");
+        let dummy = request(Device::Dummy);
+        assert_eq!(dummy.driver.as_deref(), Some("macvlan"));
+        assert!(!dummy.options.expect("options").contains_key("parent"), "a parent would be a device of the host");
+    }
+
+    #[test]
+    fn wires_take_no_range_of_the_engine_and_each_another() {
+        let subnet = |number| wire_range(number).config.expect("a range").remove(0).subnet.expect("a subnet");
+        assert_eq!((subnet(0), subnet(1)), ("198.18.0.0/29".to_owned(), "198.18.0.8/29".to_owned()));
+        assert_eq!(subnet(16_383), "198.19.255.248/29");
+        assert_eq!(subnet(16_384), subnet(0));
+        assert_ne!(start_of("rehearsa-a-wire"), start_of("rehearsa-b-wire"));
     }
 
     #[test]

@@ -260,8 +260,8 @@ codes! {
         "Check the engine's network settings (firewall off, gateway mode). Do not rehearse on this host before the \
          cause is known.";
     SandboxWithheld "sandbox/withheld" Errored "the service did not come up without what the sandbox withholds",
-        "The service works with a socket, a device or privileges of the host, which no sandbox gives. So its failure \
-         says nothing about its data.",
+        "The service works with something that no sandbox gives: a socket, a device, a privilege, a fixed address or \
+         a name of the host. So its failure says nothing about its data.",
         "Skip the service with the label rehearsa.skip=reason, or separate the part with the data from the part that \
          needs the host.";
     SandboxFailed "sandbox/failed" Errored "the sandbox could not be built",

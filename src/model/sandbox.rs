@@ -59,9 +59,11 @@ pub struct ContainerSpec {
     /// Score for the kernel's choice when memory is short (-1000 to 1000): higher scores are killed first.
     pub oom_score_adj: i64,
     pub ulimits: Vec<Ulimit>,
-    /// Namespaced kernel settings.
+    /// Namespaced kernel settings; those of IPv6 are never passed on.
     pub sysctls: Vec<(String, String)>,
-    /// Additional capabilities, without `CAP_`.
+    /// IPv6 is off on every interface but loopback. This says whether it is on there.
+    pub loopback_ipv6: LoopbackIpv6,
+    /// Additional capabilities, without `CAP_`. Those over networks are never passed on.
     pub cap_add: Vec<String>,
     /// Dropped capabilities; `ALL` drops all.
     pub cap_drop: Vec<String>,
@@ -110,6 +112,7 @@ impl ContainerSpec {
             oom_score_adj: 500,
             ulimits: Vec::new(),
             sysctls: Vec::new(),
+            loopback_ipv6: LoopbackIpv6::AsTheEngine,
             cap_add: Vec::new(),
             cap_drop: vec!["ALL".to_owned()],
             no_new_privileges: true,
@@ -118,6 +121,15 @@ impl ContainerSpec {
             shm_size: None,
         }
     }
+}
+
+/// Whether the address `::1` is in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopbackIpv6 {
+    /// As the engine has it in a container without an IPv6 network: before Docker 26 not, from 26 on yes.
+    AsTheEngine,
+    On,
+    Off,
 }
 
 /// Standard input of a container.

@@ -94,6 +94,8 @@ pub struct Service {
     pub network_mode: NetworkMode,
     /// Networks, with the service's aliases in each.
     pub networks: Vec<Attachment>,
+    /// One of its networks gives it an IPv6 address.
+    pub ipv6: bool,
     /// Names that resolve to fixed addresses (`host:ip`).
     pub extra_hosts: Vec<String>,
     /// Legacy links (`/other:/this/alias`).

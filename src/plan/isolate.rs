@@ -7,7 +7,7 @@ use crate::model::event::Change;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Isolated, MountPlan};
 use crate::model::pluralize::pluralize;
-use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin};
+use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, LoopbackIpv6, MountSource, MountSpec, NetworkSpec, Stdin};
 use crate::model::service::{
     Attachment, EnvVar, Healthcheck, Limits, NetworkMode, Privileges, Restart, Service, Setting,
 };
@@ -62,7 +62,7 @@ const CPU_SHARES: i64 = 256;
 const OOM_SCORE_ADJ: i64 = 500;
 
 /// Added capabilities that are kept, since they reach nothing outside the container's own namespaces: the engine's
-/// default set, and those that databases need to lock memory or set priorities.
+/// default set without `NET_RAW`, and those that databases need to lock memory or set priorities.
 const HARMLESS_CAPABILITIES: [&str; 14] = [
     "AUDIT_WRITE",
     "CHOWN",
@@ -79,6 +79,9 @@ const HARMLESS_CAPABILITIES: [&str; 14] = [
     "IPC_LOCK",
     "SYS_NICE",
 ];
+
+/// The capability that the engine gives by default, and no sandbox.
+const RAW: &str = "NET_RAW";
 
 /// Returns the container for a service, and its differences from the live one.
 pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement<'_>) -> Isolated {
@@ -104,7 +107,8 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         domainname: _,
         healthcheck: _,
         limits: _,
-        sysctls: _,
+        // Decides whether the address `::1` is there.
+        ipv6: _,
         // Decided here, with a note.
         name: _,
         container_name: _,
@@ -114,6 +118,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         networks,
         extra_hosts,
         restart,
+        sysctls,
         privileges,
         other,
         // Labels are dropped because agents act on them (the docker room adds ours).
@@ -145,13 +150,19 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
     }
     let network = network(service, network_mode, networks, place, &mut changes);
     let cap_add = capabilities(privileges, &mut changes);
+    let sysctls = kept_sysctls(sysctls, matches!(network, NetworkSpec::Share(_)), &mut changes);
     for Setting { field, value } in other {
-        changes.quiet(field, value, "left out");
+        // A program may bind its fixed address, and a neighbour may dial it.
+        if is_address(field) {
+            changes.notable(field, value, "left out: the sandbox network has its own addresses");
+        } else {
+            changes.quiet(field, value, "left out");
+        }
     }
     let extra_hosts = extra_hosts_without_gateway(extra_hosts, &mut changes);
     let env = env.iter().filter(|var| !changes.is_heard_by_agents(var)).cloned().collect();
     let mounts = mount_specs(mounts, place, &mut changes);
-    let decided = Decided { env, network, extra_hosts, cap_add, mounts };
+    let decided = Decided { env, network, extra_hosts, cap_add, sysctls, mounts };
     Isolated { spec: container(service, decided, place), changes: changes.0 }
 }
 
@@ -161,11 +172,12 @@ struct Decided {
     network: NetworkSpec,
     extra_hosts: Vec<String>,
     cap_add: Vec<String>,
+    sysctls: Vec<(String, String)>,
     mounts: Vec<MountSpec>,
 }
 
 fn container(service: &Service, decided: Decided, place: &SandboxPlacement<'_>) -> ContainerSpec {
-    let Decided { env, network, extra_hosts, cap_add, mounts } = decided;
+    let Decided { env, network, extra_hosts, cap_add, sysctls, mounts } = decided;
     let Limits {
         memory,
         memory_swap,
@@ -214,7 +226,8 @@ fn container(service: &Service, decided: Decided, place: &SandboxPlacement<'_>) 
         pids: Some(pids.filter(|own| *own > 0).unwrap_or(place.default_pids)),
         oom_score_adj: OOM_SCORE_ADJ,
         ulimits: ulimits.clone(),
-        sysctls: namespaced_sysctls(&service.sysctls, shares_network),
+        sysctls,
+        loopback_ipv6: loopback_ipv6(service),
         cap_add,
         cap_drop: service.privileges.cap_drop.clone(),
         no_new_privileges: service.privileges.security_opt.iter().any(|option| forbids_new_privileges(option)),
@@ -230,9 +243,62 @@ fn forbids_new_privileges(option: &str) -> bool {
 
 /// Keeps the kernel settings that the engine has per container. A container in another's network uses that one's
 /// network settings.
-fn namespaced_sysctls(sysctls: &[(String, String)], shares_network: bool) -> Vec<(String, String)> {
-    let is_kept = |key: &str| is_namespaced(key) && !(shares_network && key.starts_with("net."));
-    sysctls.iter().filter(|(key, _)| is_kept(key)).cloned().collect()
+fn kept_sysctls(sysctls: &[(String, String)], shares_network: bool, changes: &mut Changes) -> Vec<(String, String)> {
+    let own = sysctls.iter().filter(|(key, _)| is_namespaced(key) && !(shares_network && key.starts_with("net.")));
+    let (kept, left): (Vec<_>, Vec<_>) = own.cloned().partition(|(key, _)| !is_of_ipv6(key) && !is_of_interface(key));
+    for (key, value) in left {
+        let field = format!("sysctl {key}");
+        match is_of_ipv6(&key) {
+            // Off it is in the sandbox, too.
+            true if key.ends_with(".disable_ipv6") && value.trim() == "1" => {}
+            true => changes.notable(&field, &value, "left out: IPv6 is on loopback only"),
+            false => changes.notable(&field, &value, "left out: the sandbox has other interfaces"),
+        }
+    }
+    kept
+}
+
+fn is_of_ipv6(key: &str) -> bool {
+    key.starts_with("net.ipv6.")
+}
+
+/// Whether a setting is one of a single interface (`net.ipv4.conf.eth1.rp_filter`).
+fn is_of_interface(key: &str) -> bool {
+    let interface = ["net.ipv4.conf.", "net.ipv4.neigh."].iter().find_map(|start| key.strip_prefix(start));
+    interface.and_then(|rest| rest.split('.').next()).is_some_and(|name| !["all", "default", "lo"].contains(&name))
+}
+
+/// Whether the sandbox's container has the address `::1`, as the live one has. A program that finds it may use it
+/// first, and one that listens there alone needs it.
+fn loopback_ipv6(service: &Service) -> LoopbackIpv6 {
+    let set = |of: &str| {
+        let key = format!("net.ipv6.conf.{of}.disable_ipv6");
+        service.sysctls.iter().find(|(name, _)| *name == key).map(|(_, value)| value.trim() != "0")
+    };
+    match set("lo").or(set("all")) {
+        Some(true) => LoopbackIpv6::Off,
+        Some(false) => LoopbackIpv6::On,
+        None if service.ipv6 || service.network_mode == NetworkMode::Host => LoopbackIpv6::On,
+        None => LoopbackIpv6::AsTheEngine,
+    }
+}
+
+/// The network settings that sandbox containers of these services keep, each set once. Containers without any, and
+/// those that use another's network or none, bring no set.
+pub fn network_sysctls<'a>(services: impl Iterator<Item = &'a Service>) -> Vec<Vec<(String, String)>> {
+    let mut sets = Vec::new();
+    for service in services {
+        if !matches!(service.network_mode, NetworkMode::Networks | NetworkMode::Host) {
+            continue;
+        }
+        let mut set = kept_sysctls(&service.sysctls, false, &mut Changes::default());
+        set.retain(|(key, _)| key.starts_with("net."));
+        set.sort();
+        if !set.is_empty() && !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    sets
 }
 
 /// Keeps the names of all addresses except the host's.
@@ -334,7 +400,7 @@ fn capabilities(privileges: &Privileges, changes: &mut Changes) -> Vec<String> {
     let Privileges {
         privileged,
         cap_add,
-        cap_drop: _,
+        cap_drop,
         devices,
         pid_mode,
         ipc_mode,
@@ -367,6 +433,10 @@ fn capabilities(privileges: &Privileges, changes: &mut Changes) -> Vec<String> {
         cap_add.iter().partition(|cap| HARMLESS_CAPABILITIES.contains(&cap.as_str()));
     for cap in leave {
         changes.notable("cap_add", cap, "left out");
+    }
+    let had_by_default = !*privileged && !cap_drop.iter().chain(cap_add).any(|cap| cap == RAW || cap == "ALL");
+    if had_by_default {
+        changes.quiet("capability", RAW, "left out: raw frames obey no network; ping works without it");
     }
     keep.into_iter().cloned().collect()
 }
@@ -407,6 +477,16 @@ fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut
         });
     }
     specs
+}
+
+/// Whether a setting is a fixed address in a network.
+fn is_address(field: &str) -> bool {
+    field.starts_with("Networks[") && (field.ends_with("].IPv4Address") || field.ends_with("].IPv6Address"))
+}
+
+/// The fixed addresses that a service has live and not in the sandbox.
+pub fn fixed_addresses(service: &Service) -> impl Iterator<Item = &str> {
+    service.other.iter().filter(|setting| is_address(&setting.field)).map(|setting| setting.value.as_str())
 }
 
 /// What the service uses and no sandbox provides: sockets of the host, devices, privileged mode.

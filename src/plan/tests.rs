@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::isolate::{SandboxPlacement, isolate};
+use super::isolate::{SandboxPlacement, isolate, network_sysctls};
 use super::{draft, resolve};
 use crate::config::settings::{IgnoredMode, Selection, Settings};
 use crate::model::check::CheckSummary;
@@ -11,7 +11,7 @@ use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Plan, StackPlan};
 use crate::model::question::{Check, CheckSpec};
 use crate::model::sample;
-use crate::model::sandbox::{HealthcheckSpec, MountSource, NetworkSpec};
+use crate::model::sandbox::{HealthcheckSpec, LoopbackIpv6, MountSource, NetworkSpec};
 use crate::model::secret::Secret;
 use crate::model::service::{
     Attachment, Condition, Dependency, EnvVar, Healthcheck, NetworkMode, Port, Privileges, Restart, Service,
@@ -459,6 +459,88 @@ fn the_hosts_gateway_has_no_name_inside_and_unknown_settings_stay_behind() {
     assert_eq!(isolated.spec.extra_hosts, ["nas:10.0.0.5"]);
     assert_eq!(isolated.spec.sysctls, [("net.core.somaxconn".to_owned(), "1024".to_owned())]);
     assert!(isolated.changes.iter().any(|c| c.field == "cgroup_parent"));
+}
+
+#[test]
+fn raw_frames_are_left_out_and_told_loudly_only_to_who_asked_for_them() {
+    let mut app = service(ServiceName::lone("app"));
+    let told = |app: &Service, field: &str| sandboxed(app).changes.into_iter().find(|change| change.field == field);
+    let by_default = told(&app, "capability").expect("a word of it");
+    assert_eq!((by_default.live.as_str(), by_default.notable), ("NET_RAW", false));
+    app.privileges.cap_drop = vec!["NET_RAW".to_owned()];
+    assert_eq!(told(&app, "capability"), None, "the live service has none either");
+    app.privileges.cap_drop = Vec::new();
+    for name in ["NET_RAW", "NET_ADMIN", "ALL"] {
+        app.privileges.cap_add = vec![name.to_owned()];
+        assert!(is_notable(&app, "cap_add"), "{name}");
+        assert_eq!(sandboxed(&app).spec.cap_add, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn settings_of_ipv6_and_of_one_interface_stay_behind() {
+    let mut app = service(ServiceName::lone("app"));
+    app.sysctls = [
+        ("net.ipv6.conf.all.disable_ipv6", "0"),
+        ("net.ipv6.conf.eth0.accept_ra", "2"),
+        ("net.ipv6.conf.default.disable_ipv6", "1"),
+        ("net.ipv4.conf.eth1.rp_filter", "0"),
+        ("net.ipv4.conf.all.rp_filter", "2"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into();
+    let isolated = sandboxed(&app);
+    assert_eq!(isolated.spec.sysctls, [("net.ipv4.conf.all.rp_filter".to_owned(), "2".to_owned())]);
+    for left in ["net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.eth0.accept_ra", "net.ipv4.conf.eth1.rp_filter"] {
+        assert!(is_notable(&app, &format!("sysctl {left}")), "{left}");
+    }
+    let of_off = "sysctl net.ipv6.conf.default.disable_ipv6";
+    assert!(!isolated.changes.iter().any(|change| change.field == of_off), "off it stays");
+}
+
+#[test]
+fn loopback_has_ipv6_as_the_live_one_has_it() {
+    let of = |change: &dyn Fn(&mut Service)| {
+        let mut app = service(ServiceName::lone("app"));
+        change(&mut app);
+        sandboxed(&app).spec.loopback_ipv6
+    };
+    let set = |key: &'static str, value: &'static str| {
+        move |app: &mut Service| app.sysctls.push((format!("net.ipv6.conf.{key}.disable_ipv6"), value.to_owned()))
+    };
+    assert_eq!(of(&|_| {}), LoopbackIpv6::AsTheEngine);
+    assert_eq!(of(&|app| app.ipv6 = true), LoopbackIpv6::On);
+    assert_eq!(of(&|app| app.network_mode = NetworkMode::Host), LoopbackIpv6::On);
+    assert_eq!(of(&set("all", "0")), LoopbackIpv6::On);
+    assert_eq!(of(&set("lo", "0")), LoopbackIpv6::On);
+    assert_eq!(of(&set("all", "1")), LoopbackIpv6::Off);
+    let off_but_there = |app: &mut Service| {
+        set("all", "1")(app);
+        app.ipv6 = true;
+    };
+    assert_eq!(of(&off_but_there), LoopbackIpv6::Off);
+}
+
+#[test]
+fn the_network_settings_of_a_stack_are_told_once_each() {
+    let with = |key: &str, value: &str| {
+        let mut app = service(ServiceName::lone("app"));
+        app.sysctls = vec![(key.to_owned(), value.to_owned())];
+        app
+    };
+    let mut lone = with("net.core.somaxconn", "7");
+    lone.network_mode = NetworkMode::None;
+    let services = [
+        with("net.core.somaxconn", "1024"),
+        with("net.core.somaxconn", "2048"),
+        with("net.core.somaxconn", "1024"),
+        with("kernel.shmmax", "1"),
+        with("net.ipv6.conf.all.disable_ipv6", "0"),
+        lone,
+    ];
+    let sets = network_sysctls(services.iter());
+    let values: Vec<&str> = sets.iter().map(|set| set[0].1.as_str()).collect();
+    assert_eq!(values, ["1024", "2048"]);
 }
 
 #[test]

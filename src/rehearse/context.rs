@@ -16,6 +16,7 @@ use crate::worker::client::WorkerImage;
 
 use super::breach::Breach;
 use super::diagnose::{docker_diagnosis, worker_diagnosis};
+use super::sandbox::media::Media;
 use super::sandbox::session::Session;
 use super::sandbox::stop::StopSignal;
 use super::sandbox::watch::Watch;
@@ -56,6 +57,7 @@ pub struct RunResources {
     watch: SharedTask<Arc<Watch>>,
     addresses: SharedTask<Arc<Vec<String>>>,
     breach: Arc<Breach>,
+    media: Arc<Media>,
 }
 
 /// A source of the plan with its reader.
@@ -82,7 +84,11 @@ impl RunContext {
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
             environment: self.environment.clone(),
-            resources: RunResources { breach: Arc::clone(&self.resources.breach), ..RunResources::default() },
+            resources: RunResources {
+                breach: Arc::clone(&self.resources.breach),
+                media: Arc::clone(&self.resources.media),
+                ..RunResources::default()
+            },
         }
     }
 
@@ -90,6 +96,11 @@ impl RunContext {
     /// stops.
     pub(super) fn breach(&self) -> &Breach {
         &self.resources.breach
+    }
+
+    /// The media that the engine's kernel can make sandbox networks on.
+    pub(super) fn media(&self) -> &Media {
+        &self.resources.media
     }
 
     /// The worker image, imported if need be.

@@ -7,7 +7,7 @@ use crate::docker::{ContainerInsides, ContainerState, DockerErrorKind};
 use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
 use crate::model::plan::{Neighbour, ServicePlan};
 use crate::model::service::ServiceName;
-use crate::plan::isolate::{health_budget, withheld_for_good};
+use crate::plan::isolate::{fixed_addresses, health_budget, withheld_for_good};
 
 use super::diagnose::docker_diagnosis;
 use super::interference::interference;
@@ -16,7 +16,7 @@ use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
 use super::validate::differences::{Missed, Shown, missed, shown};
-use super::validate::failure;
+use super::validate::{failure, named_differences};
 
 /// Log lines and bytes that a diagnosis quotes.
 pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
@@ -226,6 +226,15 @@ impl<'a> RunningService<'a> {
             );
             return Diagnosis::new(Code::SandboxWithheld, message);
         }
+        let different = self.different(&log);
+        if cause.is_none() && !different.is_empty() {
+            let message = format!(
+                "{}; its log names what is different in the sandbox: {}",
+                diagnosis.message,
+                different.join(", ")
+            );
+            return Diagnosis::new(Code::SandboxWithheld, message);
+        }
         if cause.is_none() { self.with_neighbours(diagnosis) } else { diagnosis }
     }
 
@@ -271,6 +280,13 @@ impl<'a> RunningService<'a> {
             return None;
         }
         interference(self.cx, self.booted).await
+    }
+
+    /// The differences from the live service that its log names.
+    fn different(&self, log: &[String]) -> Vec<String> {
+        let services = self.cx.plan.services.iter().map(|plan| &plan.service);
+        let addresses: Vec<&str> = services.flat_map(fixed_addresses).collect();
+        named_differences::named(&self.plan.changes, &addresses, log)
     }
 
     /// What the live service uses and the sandbox does not provide.

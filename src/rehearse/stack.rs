@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
 
-use crate::docker::NetworkInfo;
 use crate::model::diagnosis::{Diagnosis, Severity};
 use crate::model::lock::lock;
 use crate::model::mount::Strategy;
@@ -26,6 +25,7 @@ use super::restore::backup::{self, StreamedPlaces};
 use super::restore::{self, place::PlaceRestore};
 use super::running::RunningService;
 use super::sandbox::canary;
+use super::sandbox::network::{SandboxNetwork, create_network};
 use super::sandbox::space::{Shortage, SpaceWatch};
 use super::sandbox::worker::{self as sandbox, Sandbox};
 use super::shared_task::{Diagnosed, SharedFuture, SharedTask};
@@ -37,7 +37,7 @@ use super::validate::ready::{WaitGoal, pass_checks, reach};
 /// One stack's rehearsal.
 pub(super) struct StackRehearsal {
     pub cx: Arc<StackContext>,
-    network: SharedTask<NetworkInfo>,
+    network: SharedTask<SandboxNetwork>,
     prepared_places: SharedTask<Arc<PreparedPlaces>>,
     sandbox: SharedTask<Arc<Sandbox>>,
     isolated: SharedTask<()>,
@@ -89,8 +89,8 @@ impl StackRehearsal {
         }
     }
 
-    fn network(&self) -> SharedFuture<NetworkInfo> {
-        self.network.get(|| sandbox::create_network(&self.cx))
+    fn network(&self) -> SharedFuture<SandboxNetwork> {
+        self.network.get(|| create_network(&self.cx))
     }
 
     /// The places with their empty volumes.
@@ -202,7 +202,7 @@ impl StackRehearsal {
             Some(container) => container,
             None => {
                 let (network, network_owner) = (self.network().await?, self.network_owner(plan).await);
-                match (ServiceContainer { cx, plan, network: &network, network_owner }).create(&mounts).await {
+                match (ServiceContainer { cx, plan, network: &network.info, network_owner }).create(&mounts).await {
                     Ok(container) => container,
                     Err(error) => {
                         return Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")));
@@ -237,15 +237,22 @@ impl StackRehearsal {
         if !boot::can_create_early(plan) {
             return Ok((None, restores.await?));
         }
+        let had_ipv6 = cx.run.daemon.ipv6.is_there();
         let create = async {
             let (network, places) = tokio::join!(self.network(), self.prepared_places());
-            let container = ServiceContainer { cx, plan, network: &network?, network_owner: None };
+            let container = ServiceContainer { cx, plan, network: &network?.info, network_owner: None };
             Ok::<_, Diagnosis>(container.create_early(&*places?).await)
         };
         let (mounts, created) = tokio::join!(restores, create);
         let mounts = mounts?;
         match created? {
-            Ok(container) => Ok((Some(container), mounts)),
+            Ok(container) if cx.run.daemon.ipv6.is_there() == had_ipv6 => Ok((Some(container), mounts)),
+            // Meanwhile the worker has found out that the engine's kernel has no IPv6: this container cannot start.
+            Ok(container) => {
+                let removed = cx.run.daemon.remove_container(&container).await;
+                removed.map_err(|error| container_diagnosis(&error, &plan.service, &cx.mask, "removing"))?;
+                Ok((None, mounts))
+            }
             Err(error) => {
                 let step = boot::begin_step(cx, &plan.service.name);
                 Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")))

@@ -58,7 +58,7 @@ impl Worker {
         network: NetworkSpec,
         marks: &ObjectLabels,
     ) -> Result<Worker, WorkerError> {
-        CreatedWorker::create(daemon, image, name, (mounts, network), 0, marks).await?.start().await
+        CreatedWorker::create(daemon, name, &worker_spec(image, mounts, network), marks).await?.start().await
     }
 
     /// A worker over streams; reading begins at once.
@@ -135,22 +135,15 @@ pub struct CreatedWorker {
 }
 
 impl CreatedWorker {
-    /// Creates the container (`name`) and attaches to it; `windows` is the memory, in bytes, that long windows of
-    /// archives need beside the ordinary limit. The engine looks up the container's network when it starts
+    /// Creates the container (`name`) and attaches to it. The engine looks up the container's network when it starts
     /// the container: the network may be created meanwhile.
     pub async fn create(
         daemon: &Daemon,
-        image: &WorkerImage,
         name: &str,
-        (mounts, network): (Vec<MountSpec>, NetworkSpec),
-        windows: u64,
+        spec: &ContainerSpec,
         marks: &ObjectLabels,
     ) -> Result<CreatedWorker, WorkerError> {
-        let spec = ContainerSpec {
-            memory: i64::try_from(MEMORY.saturating_add(windows)).ok(),
-            ..spec(image, mounts, network)
-        };
-        let container_id = daemon.create_container(name, &spec, marks).await?;
+        let container_id = daemon.create_container(name, spec, marks).await?;
         let attached = daemon.attach(&container_id).await?;
         Ok(CreatedWorker { daemon: daemon.clone(), container_id, attached })
     }
@@ -205,16 +198,27 @@ fn answer_of<J: WorkerJob>(message: Message) -> Result<J::Answer, JobError> {
 }
 
 /// The worker's container: it can copy faithfully and do nothing else.
-fn spec(image: &WorkerImage, mounts: Vec<MountSpec>, network: NetworkSpec) -> ContainerSpec {
+pub fn worker_spec(image: &WorkerImage, mounts: Vec<MountSpec>, network: NetworkSpec) -> ContainerSpec {
     ContainerSpec {
         user: "0:0".to_owned(),
         stdin: Stdin::Attached,
         mounts,
         network,
+        memory: memory_with(0),
         pids: Some(PIDS),
         cap_add: CAPABILITIES.map(str::to_owned).into(),
         ..ContainerSpec::locked_down(&image.tag, EXECUTABLE, &["worker", "run"])
     }
+}
+
+/// Most memory of a worker that unpacks archives whose long windows take so many bytes.
+pub fn memory_with(windows: u64) -> Option<i64> {
+    i64::try_from(MEMORY.saturating_add(windows)).ok()
+}
+
+/// A container of the worker's image that does nothing until it is removed.
+pub fn keeper(image: &WorkerImage, network: NetworkSpec) -> ContainerSpec {
+    ContainerSpec { network, pids: Some(16), ..ContainerSpec::locked_down(&image.tag, EXECUTABLE, &["worker", "keep"]) }
 }
 
 #[cfg(test)]

@@ -34,6 +34,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     match args.next().as_deref().and_then(|verb| verb.to_str()) {
         #[cfg(target_os = "linux")]
         Some("run") => serve::serve(std::io::stdin().lock(), std::io::stdout()),
+        Some("keep") => loop {
+            std::thread::park();
+        },
         Some("demo-service") => jobs::demo_service::main(args.collect()),
         Some("demo-health") => jobs::demo_service::health(args.collect()),
         Some("demo-backup") => jobs::demo_service::backup(args.collect()),

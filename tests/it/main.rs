@@ -34,5 +34,6 @@ mod stacks;
 mod support;
 mod trust;
 mod usage;
+mod way_out;
 mod worker_room;
 mod zero_impact;

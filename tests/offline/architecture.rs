@@ -59,6 +59,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("sandbox/stop", &[]),
             ("sandbox/session", &[]),
             ("sandbox/ledger", &[]),
+            ("sandbox/media", &[]),
             ("sandbox/watch", &[]),
             ("sandbox/client", &["sandbox/ledger", "sandbox/session"]),
             ("sandbox/sweep", &["sandbox/session"]),
@@ -67,15 +68,25 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("state", &["shared_task"]),
             (
                 "context",
-                &["breach", "diagnose", "sandbox/session", "sandbox/stop", "sandbox/watch", "shared_task", "steps"],
+                &[
+                    "breach",
+                    "diagnose",
+                    "sandbox/media",
+                    "sandbox/session",
+                    "sandbox/stop",
+                    "sandbox/watch",
+                    "shared_task",
+                    "steps",
+                ],
             ),
             ("stack_context", &["attempt", "context", "sandbox/client", "shared_task", "steps"]),
             // Before there is a stack.
             ("survey", &["sandbox/client", "sandbox/session", "sandbox/stop", "sandbox/sweep"]),
             // The phases of a rehearsal.
-            ("sandbox", &["diagnose", "sandbox/client", "shared_task", "stack_context", "state"]),
+            ("sandbox", &["diagnose", "sandbox/client", "sandbox/media", "shared_task", "stack_context", "state"]),
             ("validate/differences", &[]),
             ("validate/failure", &[]),
+            ("validate/named_differences", &[]),
             ("interference", &["stack_context", "state"]),
             ("log_tail", &[]),
             (
@@ -89,6 +100,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "state",
                     "validate/differences",
                     "validate/failure",
+                    "validate/named_differences",
                 ],
             ),
             ("restore", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),

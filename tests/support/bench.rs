@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::{FutureExt, StreamExt};
 use rehearsa::docker::{
-    Attached, ConnectInputs, ContainerEvent, ContainerEventKind, Daemon, EventStream, Output, Target,
+    Attached, ConnectInputs, ContainerEvent, ContainerEventKind, Daemon, Device, EventStream, NetworkInfo, Output,
+    Target,
 };
-use rehearsa::model::sandbox::{ContainerSpec, MountSource, MountSpec, ObjectLabels, Stdin};
+use rehearsa::model::sandbox::{ContainerSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin};
 
 use super::PATIENCE;
 
@@ -71,6 +72,17 @@ impl Bench {
     /// A name of this session.
     pub fn name(&self, what: &str) -> String {
         format!("rehearsa-{}-{what}", self.marks.session)
+    }
+
+    /// A network like a sandbox's on a kernel without dummy devices: over a bridge that a container keeps up.
+    pub async fn network(&self, what: &str) -> NetworkInfo {
+        let wire = format!("{what}-wire");
+        let below = self.daemon.create_network(&self.name(&wire), &Device::Wire, &self.marks).await.expect("a wire");
+        let over = Device::Over(below.clone());
+        let network = self.daemon.create_network(&self.name(what), &over, &self.marks).await.expect("a network");
+        let on = NetworkSpec::Sandbox { network: below.name, aliases: Vec::new() };
+        self.started(&wire, &ContainerSpec { network: on, ..script("sleep 3600") }).await;
+        network
     }
 
     pub async fn create(&self, what: &str, spec: &ContainerSpec) -> String {

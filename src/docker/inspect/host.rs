@@ -268,6 +268,16 @@ fn read_devices(
     devices.chain(requests).chain(rules).collect()
 }
 
+/// Whether one of the networks gives the container an IPv6 address.
+pub(in crate::docker) fn has_ipv6(settings: &NetworkSettings) -> bool {
+    let given = |address: &Option<String>| address.as_ref().is_some_and(|address| !address.is_empty());
+    let has = |endpoint: &EndpointSettings| {
+        let asked = endpoint.ipam_config.as_ref().is_some_and(|config| given(&config.ipv6_address));
+        asked || given(&endpoint.global_ipv6_address)
+    };
+    settings.networks.iter().flatten().any(|(_, endpoint)| has(endpoint))
+}
+
 /// The networks, by name. Links that belong to a network join the others.
 pub(in crate::docker) fn read_networks(
     settings: NetworkSettings,

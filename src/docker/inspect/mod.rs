@@ -98,8 +98,9 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         mounts: wanted,
     } = host::read(host_config.unwrap_or_default(), defaults, &mut other);
     let network_mode = if network_disabled { NetworkMode::None } else { network_mode };
-    let networks =
-        host::read_networks(network_settings.unwrap_or_default(), &network_mode, &container_id, &mut links, &mut other);
+    let network_settings = network_settings.unwrap_or_default();
+    let ipv6 = host::has_ipv6(&network_settings);
+    let networks = host::read_networks(network_settings, &network_mode, &container_id, &mut links, &mut other);
     let mounts = mounts::read(points.unwrap_or_default(), tmpfs, wanted, &mut other);
     let mut other = other.0;
     other.sort_by(|a, b| a.field.cmp(&b.field));
@@ -129,6 +130,7 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         published,
         network_mode,
         networks,
+        ipv6,
         extra_hosts,
         links,
         limits,

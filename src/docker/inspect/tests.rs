@@ -168,6 +168,18 @@ fn ports_and_variables_are_taken_apart() {
 }
 
 #[test]
+fn an_ipv6_address_is_seen_whether_it_was_given_or_asked_for() {
+    let of = |endpoint: serde_json::Value| {
+        recorded(&serde_json::json!({"NetworkSettings": {"Networks": {"lan": endpoint}}}).to_string()).ipv6
+    };
+    assert!(of(serde_json::json!({"GlobalIPv6Address": "fd00::2"})));
+    // A stopped container has none now.
+    assert!(of(serde_json::json!({"IPAMConfig": {"IPv6Address": "fd00::2"}, "GlobalIPv6Address": ""})));
+    assert!(!of(serde_json::json!({"GlobalIPv6Address": "", "IPAMConfig": null})));
+    assert!(!recorded("{}").ipv6);
+}
+
+#[test]
 fn the_ways_of_networking_are_told_apart() {
     let mode = |mode: &str| {
         let json = serde_json::json!({

@@ -34,6 +34,7 @@ pub fn service(name: ServiceName) -> Service {
         published: Vec::new(),
         network_mode: NetworkMode::Networks,
         networks: Vec::new(),
+        ipv6: false,
         extra_hosts: Vec::new(),
         links: Vec::new(),
         limits: Limits::default(),

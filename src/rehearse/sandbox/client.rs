@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::docker::{Daemon, DockerError, DockerErrorKind, NetworkInfo, VolumeInfo};
+use crate::docker::{Daemon, Device, DockerError, DockerErrorKind, NetworkInfo, VolumeInfo};
 use crate::model::sandbox::{ContainerSpec, MountSpec, NetworkSpec, ObjectLabels, VolumeSpec};
-use crate::worker::client::{CreatedWorker, Worker, WorkerError, WorkerImage};
+use crate::worker::client::{CreatedWorker, Worker, WorkerError, WorkerImage, memory_with, worker_spec};
 
 use super::ledger::{Ledger, LedgerEntry};
 use super::session::Session;
@@ -42,11 +42,11 @@ impl SandboxClient {
         self.session.marks(&self.stack)
     }
 
-    /// Creates a network.
-    pub async fn create_network(&self, role: &str) -> Result<NetworkInfo, DockerError> {
+    /// Creates a network on this device.
+    pub async fn create_network(&self, role: &str, device: Device) -> Result<NetworkInfo, DockerError> {
         let (daemon, name, labels) = (self.daemon.clone(), self.name(role), self.labels());
         let entry = LedgerEntry::Network(name.clone());
-        self.ledger.create(entry, async move { daemon.create_network(&name, &labels).await }).await
+        self.ledger.create(entry, async move { daemon.create_network(&name, &device, &labels).await }).await
     }
 
     /// Creates a volume.
@@ -71,8 +71,27 @@ impl SandboxClient {
         mounts: Vec<MountSpec>,
         network: NetworkSpec,
     ) -> Result<Arc<Worker>, WorkerError> {
-        let created = self.create_worker(image, role, (mounts, network), 0).await?;
-        self.start_created(created).await
+        self.start_probe(image, role, mounts, network, Vec::new()).await
+    }
+
+    /// The same with kernel settings of a service: the worker's network namespace is then made like the service's.
+    pub async fn start_probe(
+        &self,
+        image: &WorkerImage,
+        role: &str,
+        mounts: Vec<MountSpec>,
+        network: NetworkSpec,
+        sysctls: Vec<(String, String)>,
+    ) -> Result<Arc<Worker>, WorkerError> {
+        let spec = ContainerSpec { sysctls, ..worker_spec(image, mounts, network) };
+        let created = self.create_from(role, spec.clone()).await?;
+        match self.start_created(created).await {
+            Err(WorkerError::Docker(error)) if self.daemon.ipv6.learn(&error) => {
+                let created = self.create_from(&format!("{role}-again"), spec).await?;
+                self.start_created(created).await
+            }
+            started => started,
+        }
     }
 
     /// Creates the container of a worker that sees these mounts, with so many bytes of memory more than usual. The
@@ -87,10 +106,16 @@ impl SandboxClient {
         seat: (Vec<MountSpec>, NetworkSpec),
         windows: u64,
     ) -> Result<CreatedWorker, WorkerError> {
-        let (daemon, image, name, labels) = (self.daemon.clone(), image.clone(), self.name(role), self.labels());
+        let (mounts, network) = seat;
+        let spec = ContainerSpec { memory: memory_with(windows), ..worker_spec(image, mounts, network) };
+        self.create_from(role, spec).await
+    }
+
+    async fn create_from(&self, role: &str, spec: ContainerSpec) -> Result<CreatedWorker, WorkerError> {
+        let (daemon, name, labels) = (self.daemon.clone(), self.name(role), self.labels());
         let entry = LedgerEntry::Container(name.clone());
         self.ledger.note(entry.clone());
-        let create = async move { CreatedWorker::create(&daemon, &image, &name, seat, windows, &labels).await };
+        let create = async move { CreatedWorker::create(&daemon, &name, &spec, &labels).await };
         let created = self.ledger.run(create).await;
         if let Err(WorkerError::Docker(error)) = &created
             && matches!(error.kind, DockerErrorKind::Conflict(_))

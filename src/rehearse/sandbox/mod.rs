@@ -3,6 +3,8 @@
 pub(super) mod canary;
 pub(super) mod client;
 pub(super) mod ledger;
+pub(super) mod media;
+pub(super) mod network;
 pub mod session;
 pub(super) mod space;
 pub mod stop;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
-use crate::docker::{DockerErrorKind, NetworkInfo, labels};
+use crate::docker::{DockerErrorKind, labels};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
 use crate::model::mount::{IN_MEMORY, MountOrigin, Strategy};
@@ -19,15 +19,15 @@ use crate::rehearse::state::{PreparedPlace, PreparedPlaces};
 use crate::source::{DEFAULT_WINDOW, DecodeBounds};
 use crate::worker::client::{Worker, WorkerError, WorkerImage};
 
-/// The role of the sandbox's network.
-pub(in crate::rehearse) const NETWORK: &str = "net";
+use super::media::Medium;
+use super::network::{self, NETWORK, SandboxNetwork, refuse_after_breach};
+
 /// What the role of each attempt at the sandbox's worker begins with.
 pub(in crate::rehearse) const WORKER: &str = "worker";
 
 /// What all services of a stack share.
 pub(in crate::rehearse) struct Sandbox {
-    /// The network.
-    pub network: NetworkInfo,
+    pub network: SandboxNetwork,
     /// The prepared places; an error also where the source has vanished meanwhile.
     pub places: PreparedPlaces,
     /// The worker; gone once the sandbox is torn down.
@@ -47,31 +47,6 @@ impl Sandbox {
     }
 }
 
-/// Why nothing is created any more: a sandbox of this run was found open.
-fn refuse_after_breach(cx: &StackContext) -> Diagnosed<()> {
-    cx.run.breach().known(&cx.plan.name).map_or(Ok(()), Err)
-}
-
-/// Creates the network. Its step begins at once, before the future is polled: it is the first of a sandbox.
-pub(in crate::rehearse) fn create_network(
-    cx: &Arc<StackContext>,
-) -> impl Future<Output = Diagnosed<NetworkInfo>> + Send + use<> {
-    let cx = Arc::clone(cx);
-    let begun = refuse_after_breach(&cx).map(|()| cx.begin(cx.cases(), Step::Network));
-    async move {
-        let step = begun?;
-        match cx.client.create_network(NETWORK).await {
-            Ok(network) => {
-                step.done();
-                Ok(network)
-            }
-            Err(error) => {
-                Err(step.broke(docker_diagnosis(&error, Code::SandboxFailed, "creating the sandbox network")))
-            }
-        }
-    }
-}
-
 /// Creates the volumes of all places, in the order of `StackPlan::restores`; an error where a place cannot be restored.
 pub(in crate::rehearse) async fn prepare_places(cx: &StackContext) -> Diagnosed<PreparedPlaces> {
     refuse_after_breach(cx)?;
@@ -83,13 +58,18 @@ pub(in crate::rehearse) async fn prepare_places(cx: &StackContext) -> Diagnosed<
 /// created; the engine needs the network only for the start.
 pub(in crate::rehearse) async fn build(
     cx: &StackContext,
-    network: SharedFuture<NetworkInfo>,
+    network: SharedFuture<SandboxNetwork>,
     places: SharedFuture<Arc<PreparedPlaces>>,
 ) -> Diagnosed<Sandbox> {
     let (places, image) = tokio::join!(places, cx.run.image());
     let (mut places, image) = (places?.to_vec(), image?);
-    let worker = start_worker(cx, &image, network.clone(), &mut places).await?;
-    Ok(Sandbox { network: network.await?, places, worker: Mutex::new(Some(worker)) })
+    let kept_up = network::keep_up(cx, &image, network.clone());
+    let (started, kept_up) = tokio::join!(start_worker(cx, &image, network, &mut places), kept_up);
+    let (worker, network) = started?;
+    if network.medium == Medium::Wire {
+        kept_up?;
+    }
+    Ok(Sandbox { network, places, worker: Mutex::new(Some(worker)) })
 }
 
 /// Creates the volume of one place, and finds out where its data lies.
@@ -142,18 +122,20 @@ async fn has_live(cx: &StackContext, restore: &RestorePlan) -> bool {
 async fn start_worker(
     cx: &StackContext,
     image: &WorkerImage,
-    network: SharedFuture<NetworkInfo>,
+    network: SharedFuture<SandboxNetwork>,
     places: &mut [Diagnosed<PreparedPlace>],
-) -> Diagnosed<Arc<Worker>> {
+) -> Diagnosed<(Arc<Worker>, SandboxNetwork)> {
     // Dropped, and so stopped, when the network or the watch is what breaks.
     let step = cx.begin(cx.cases(), Step::Worker);
-    // Twice: a place and the live mount beside it may both be gone.
-    for attempt in 0..=2 * places.len() {
+    let mut replaced = None;
+    // Twice for each place, since the live mount beside it may be gone, too; and once for each of what the engine's
+    // kernel may lack.
+    for attempt in 0..=2 * places.len() + 2 {
         let (role, mounts) = (format!("{WORKER}{attempt}"), worker_mounts(cx, places));
         let on = NetworkSpec::Sandbox { network: cx.client.name(NETWORK), aliases: Vec::new() };
         let created = cx.client.create_worker(image, &role, (mounts, on), long_windows(&cx.plan.restores));
         let (created, network, watch) = tokio::join!(created, network.clone(), cx.run.watch());
-        network?;
+        let network = replaced.clone().map_or(network, Ok)?;
         watch?;
         let started = match created {
             Ok(created) => cx.client.start_created(created).await,
@@ -163,10 +145,21 @@ async fn start_worker(
             Ok(worker) => {
                 take_out_vanished(cx, places).await;
                 step.done();
-                return Ok(worker);
+                return Ok((worker, network));
             }
             Err(error) => error,
         };
+        if lacks_ipv6(cx, &error) {
+            continue;
+        }
+        match network::replace_if_unsupported(cx, &network, &error).await {
+            Ok(None) => {}
+            Ok(bridge) => {
+                replaced = bridge;
+                continue;
+            }
+            Err(diagnosis) => return Err(step.broke(diagnosis)),
+        }
         if !take_out_missing(cx, &error, places) {
             return Err(step.broke(worker_diagnosis(&error, "starting the worker")));
         }
@@ -188,6 +181,11 @@ fn long_windows(restores: &[RestorePlan]) -> u64 {
         *of_source = longest.max(*of_source);
     }
     of_sources.into_values().filter(|window| *window > DEFAULT_WINDOW).sum()
+}
+
+/// Whether the worker could not be started because the kernel has no IPv6 to switch off; the next one can.
+fn lacks_ipv6(cx: &StackContext, error: &WorkerError) -> bool {
+    matches!(error, WorkerError::Docker(error) if cx.run.daemon.ipv6.learn(error))
 }
 
 /// Marks the places whose path the engine misses; false when that is not why it refused.

@@ -4,12 +4,17 @@
 //! address for an address that was tried; that does not depend on ports. A default route alone is no answer: some
 //! engines give one to every container of an internal network, and what counts is whether anybody is at its other
 //! end.
+//!
+//! Each address is tried in two ways: as the routes say, and from a socket that is bound to the interface. The second
+//! asks for the address on the wire itself, and any program may do that. What needs no try is said at once: an IPv6
+//! address on an interface, and the right to send raw frames.
 
 use std::io::{Error, ErrorKind};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use rustix::net::{AddressFamily, Protocol, SocketType, ipproto};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,6 +28,13 @@ const PORTS: [u16; 5] = [22, 53, 80, 443, 2375];
 const NEIGHBOURS_ANSWER: Duration = Duration::from_millis(50);
 /// Longest time that a canary takes, whatever is asked for.
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
+/// How long an interface may take to come up. The kernel tells of a carrier up to a second late.
+const COMES_UP: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// All nodes of a link.
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// An echo request of ICMPv6; the kernel adds the sum.
+const ECHO: [u8; 8] = [128, 0, 0, 0, 0, 1, 0, 1];
 const ROUTE_UP: u32 = 0x1;
 const ROUTE_REJECT: u32 = 0x200;
 const NEIGHBOUR_COMPLETE: u32 = 0x2;
@@ -44,7 +56,11 @@ pub fn canary(
     }
     control.beat()?;
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let mut answered = Vec::new();
+    let interfaces = interfaces(&read("/proc/net/dev"));
+    wait_for_carrier(&interfaces, control)?;
+    let mut answered = raw_rights();
+    let own_ipv6 = ipv6_addresses(&read("/proc/net/if_inet6"));
+    answered.extend(own_ipv6.iter().map(|(address, on)| format!("{on} has the IPv6 address {address}")));
     for Route { via, interface } in default_routes(&read("/proc/net/route"), &read("/proc/net/ipv6_route")) {
         match via {
             IpAddr::V4(gateway) if !gateway.is_unspecified() => {
@@ -66,19 +82,25 @@ pub fn canary(
     let deadline = begin + patience.min(MAX_PATIENCE);
     answered.extend(runtime.block_on(async {
         let asked = ask(&nameservers, name, deadline);
-        let met =
-            knock(&targets, begin + NEIGHBOURS_ANSWER, deadline, || !neighbours(&read("/proc/net/arp")).is_empty());
+        let met = knock(&targets, &interfaces, begin + NEIGHBOURS_ANSWER, deadline, || {
+            !neighbours(&read("/proc/net/arp")).is_empty()
+        });
         let (mut met, asked) = tokio::join!(met, asked);
         met.extend(asked);
         met
     }));
     runtime.shutdown_background();
+    for interface in &interfaces {
+        let left = deadline.saturating_duration_since(Instant::now());
+        answered.extend(call_all_nodes(interface, &own_ipv6, left));
+    }
 
     let neighbours = neighbours(&read("/proc/net/arp"));
     answered.extend(
         targets.iter().filter(|target| neighbours.contains(target)).map(|target| format!("{target} answered to ARP")),
     );
     answered.sort();
+    answered.dedup();
     control.beat()?;
     Ok(answered)
 }
@@ -88,16 +110,125 @@ fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
+/// A network interface of this namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Interface {
+    name: String,
+    index: u32,
+}
+
+/// The interfaces but loopback, from the kernel's table of devices.
+fn interfaces(devices: &str) -> Vec<Interface> {
+    let interface = |line: &str| {
+        let (name, _) = line.split_once(':')?;
+        let name = name.trim().to_owned();
+        let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok()?.trim().parse().ok()?;
+        (name != "lo").then_some(Interface { name, index })
+    };
+    devices.lines().filter_map(interface).collect()
+}
+
+/// Waits until one of the interfaces has a carrier: before that nothing is sent, and silence proves nothing.
+fn wait_for_carrier(interfaces: &[Interface], control: &JobControl) -> Result<(), JobStop> {
+    let is_up = |Interface { name, .. }: &Interface| {
+        let path = format!("/sys/class/net/{name}/carrier");
+        // Reading it fails while the interface is down.
+        std::fs::read_to_string(path).is_ok_and(|carrier| carrier.trim() == "1")
+    };
+    let begin = std::time::Instant::now();
+    while !interfaces.is_empty() && !interfaces.iter().any(is_up) {
+        control.beat()?;
+        if begin.elapsed() > COMES_UP {
+            let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+            let error = format!("{} has no carrier, so nothing can be sent", names.join(", "));
+            return Err(Failure::BadRequest { error }.into());
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+/// The kinds of raw sockets that open here.
+fn raw_rights() -> Vec<String> {
+    let kinds: [(&str, AddressFamily, SocketType, Option<Protocol>); 3] = [
+        ("raw frames", AddressFamily::PACKET, SocketType::DGRAM, None),
+        ("raw IPv4 packets", AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP)),
+        ("raw IPv6 packets", AddressFamily::INET6, SocketType::RAW, Some(ipproto::ICMPV6)),
+    ];
+    let opens = |(name, family, kind, protocol)| {
+        rustix::net::socket(family, kind, protocol).is_ok().then(|| format!("a socket for {name} opens"))
+    };
+    kinds.into_iter().filter_map(opens).collect()
+}
+
+/// The IPv6 addresses of the interfaces but loopback, each with its interface.
+fn ipv6_addresses(table: &str) -> Vec<(Ipv6Addr, String)> {
+    let address = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let bits = u128::from_str_radix(fields.first()?, 16).ok()?;
+        let interface = *fields.get(5)?;
+        (interface != "lo").then(|| (Ipv6Addr::from(bits), interface.to_owned()))
+    };
+    table.lines().filter_map(address).collect()
+}
+
+/// Sends an echo request to all nodes of the interface's link; tells who answers, but for this container.
+fn call_all_nodes(interface: &Interface, own: &[(Ipv6Addr, String)], patience: Duration) -> Vec<String> {
+    let answers = || -> std::io::Result<Vec<Ipv6Addr>> {
+        let socket = rustix::net::socket(AddressFamily::INET6, SocketType::DGRAM, Some(ipproto::ICMPV6))?;
+        let socket = UdpSocket::from(socket);
+        socket.set_read_timeout(Some(patience.max(LOOK_AGAIN)))?;
+        socket.send_to(&ECHO, SocketAddrV6::new(ALL_NODES, 0, 0, interface.index))?;
+        let mut answers = Vec::new();
+        while let Ok((_, SocketAddr::V6(from))) = socket.recv_from(&mut [0; 64]) {
+            answers.push(*from.ip());
+            if !own.iter().any(|(address, _)| address == from.ip()) {
+                break;
+            }
+        }
+        Ok(answers)
+    };
+    // Without IPv6 there is no socket, or no way for the request.
+    let strangers = answers().unwrap_or_default();
+    let strangers = strangers.into_iter().filter(|from| !own.iter().any(|(address, _)| address == from));
+    strangers.map(|from| format!("{from} answered to ICMPv6 on {}", interface.name)).collect()
+}
+
+/// The target on this port, as seen from this interface: a link-local address is one of a link.
+fn destination(address: IpAddr, port: u16, interface: Option<&Interface>) -> SocketAddr {
+    match (address, interface) {
+        (IpAddr::V6(address), Some(interface)) => SocketAddrV6::new(address, port, 0, interface.index).into(),
+        _ => SocketAddr::new(address, port),
+    }
+}
+
+/// Connects from a socket that is bound to the interface. The kernel then takes any address for one on the link.
+async fn connect_over(interface: &Interface, to: SocketAddr) -> std::io::Result<()> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind_device(Some(interface.name.as_bytes()))?;
+    socket.connect(to).await.map(drop)
+}
+
 /// Connects to all targets at the same time. Returns when all have answered or failed, at the latest at `deadline`;
 /// already at `quiet` if all that is still tried goes over the neighbours of IPv4 and `anybody` says that there are
 /// none.
-async fn knock(targets: &[IpAddr], quiet: Instant, deadline: Instant, anybody: impl Fn() -> bool) -> Vec<String> {
+async fn knock(
+    targets: &[IpAddr],
+    interfaces: &[Interface],
+    quiet: Instant,
+    deadline: Instant,
+    anybody: impl Fn() -> bool,
+) -> Vec<String> {
     let (mut v4, mut v6) = (JoinSet::new(), JoinSet::new());
     for address in targets {
         let tries = if address.is_ipv4() { &mut v4 } else { &mut v6 };
         for port in PORTS {
-            let to = SocketAddr::new(*address, port);
+            let to = destination(*address, port, None);
             tries.spawn(async move { connection(to, &TcpStream::connect(to).await.map(drop)) });
+        }
+        for interface in interfaces {
+            let (to, interface) = (destination(*address, PORTS[0], Some(interface)), interface.clone());
+            tries.spawn(async move { connection(to, &connect_over(&interface, to).await) });
         }
     }
     let (mut answered, more) = tokio::join!(all_by(&mut v4, quiet), all_by(&mut v6, deadline));

@@ -92,11 +92,15 @@ fn a_sandbox_of_which_one_object_cannot_be_created_leaves_none_of_the_others() {
 #[test]
 fn an_engine_that_goes_away_in_the_middle_is_an_error_and_clean_removes_what_is_left() {
     let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
-    let starts = AtomicU32::new(0);
-    // The first container that is started is the worker, the second the service.
+    let (starts, before) = (AtomicU32::new(0), AtomicU32::new(1));
+    // The service is started after the worker, and after what keeps the network up where it needs that.
     let proxy = Proxy::start(move |line| {
-        let second = starts_a_container(line) && starts.fetch_add(1, Ordering::SeqCst) == 1;
-        if second { Then::Die } else { Then::Forward }
+        if creates(line, "-wire") {
+            before.store(2, Ordering::SeqCst);
+        }
+        let is_service =
+            starts_a_container(line) && starts.fetch_add(1, Ordering::SeqCst) == before.load(Ordering::SeqCst);
+        if is_service { Then::Die } else { Then::Forward }
     });
     let started = Instant::now();
     let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host()]);
@@ -290,7 +294,7 @@ fn a_sandbox_that_is_found_open_stops_those_that_run() {
     rehearsal.nothing_is_left();
 }
 
-/// The host takes the address of the gateway of `stack`'s sandbox, as if the engine had given it.
+/// The host gets an interface on the network of `stack`'s sandbox, with the address of the gateway.
 fn open_a_way_out(stack: &str) {
     let started = Instant::now();
     let network = loop {
@@ -304,8 +308,16 @@ fn open_a_way_out(stack: &str) {
     let subnet = docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", &network]);
     let (base, length) = subnet.split_once('/').expect("a subnet");
     let gateway = format!("{}.1/{length}", base.rsplit_once('.').expect("an IPv4 subnet").0);
-    let bridge = format!("br-{}", &network[..12]);
-    let added =
-        Command::new("ip").args(["address", "add", &gateway, "dev", &bridge]).output().expect("ip is installed");
-    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let parent = docker(&["network", "inspect", "--format", "{{index .Options \"parent\"}}", &network]);
+    let parent = if parent.is_empty() { format!("dm-{}", &network[..12]) } else { parent };
+    // It goes with the interface below it.
+    let way = format!("out{}", &network[..8]);
+    for args in [
+        &["link", "add", &way, "link", &parent, "type", "macvlan", "mode", "bridge"][..],
+        &["address", "add", &gateway, "dev", &way],
+        &["link", "set", &way, "up"],
+    ] {
+        let done = Command::new("ip").args(args).output().expect("ip is installed");
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
 }

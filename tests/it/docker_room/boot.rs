@@ -1,6 +1,6 @@
 //! Containers: creation, start, commands, logs, removal.
 
-use rehearsa::docker::{ContainerEventKind, DockerErrorKind, HealthStatus};
+use rehearsa::docker::{ContainerEventKind, Device, DockerErrorKind, HealthStatus};
 use rehearsa::model::sandbox::{ContainerSpec, HealthcheckSpec, NetworkSpec, Stdin, VolumeSpec};
 use rehearsa::model::service::Healthcheck;
 use tokio::io::AsyncWriteExt;
@@ -176,7 +176,7 @@ async fn a_running_container_can_be_removed_by_several_at_once() {
 async fn objects_are_found_by_their_session() {
     with_session(async |bench| {
         bench.create("c", &script("true")).await;
-        bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("a network");
         bench.daemon.create_volume(&bench.name("v"), &VolumeSpec::Plain, &bench.marks).await.expect("a volume");
         let objects = bench.daemon.objects(Some(&bench.marks.session)).await.expect("objects");
         for (kind, list) in [("c", &objects.containers), ("n", &objects.networks), ("v", &objects.volumes)] {
@@ -216,7 +216,8 @@ async fn no_entry_point_is_not_the_images() {
 #[tokio::test]
 async fn a_container_reads_back_as_the_service_it_was_made_as() {
     with_session(async |bench| {
-        let network = bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        let network =
+            bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("a network");
         let spec = ContainerSpec {
             hostname: "db".into(),
             user: "7:8".into(),

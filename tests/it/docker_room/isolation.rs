@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use rehearsa::model::sandbox::{ContainerSpec, NetworkSpec};
+use rehearsa::docker::Device;
+use rehearsa::model::sandbox::{ContainerSpec, LoopbackIpv6, NetworkSpec};
 use serde_json::json;
 
 use crate::support::bench::{IMAGE, script, seen, with_session};
@@ -10,7 +11,8 @@ use crate::support::bench::{IMAGE, script, seen, with_session};
 #[tokio::test]
 async fn nothing_is_published_and_nothing_comes_back_by_itself() {
     with_session(async |bench| {
-        let network = bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        let network =
+            bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("a network");
         let network = NetworkSpec::Sandbox { network: network.name, aliases: vec!["web".into()] };
         // The image exposes a port.
         let id = bench.started("web", &ContainerSpec { network, ..script("sleep 60") }).await;
@@ -32,7 +34,8 @@ async fn nothing_is_published_and_nothing_comes_back_by_itself() {
 #[tokio::test]
 async fn the_network_is_internal_and_the_bridge_has_no_address() {
     with_session(async |bench| {
-        let network = bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        let network =
+            bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("a network");
         assert_eq!(seen(&network.id, ".Internal"), json!(true));
         assert_eq!(seen(&network.id, ".EnableIPv6"), json!(false));
         let options = seen(&network.id, ".Options").to_string();
@@ -47,7 +50,7 @@ async fn the_network_is_internal_and_the_bridge_has_no_address() {
 #[tokio::test]
 async fn the_host_is_not_reached_but_peers_are() {
     with_session(async |bench| {
-        let network = bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        let network = bench.network("n").await;
         let place = |alias: &str| NetworkSpec::Sandbox { network: network.name.clone(), aliases: vec![alias.into()] };
         let listener = TcpListener::bind("0.0.0.0:0").expect("a port of the host");
         let port = listener.local_addr().expect("an address").port();
@@ -70,10 +73,47 @@ async fn the_host_is_not_reached_but_peers_are() {
     .await;
 }
 
+/// The settings in which the engine is asked for more than it should give.
+const ASKS_FOR_ALL: &str = "
+    for right in CapEff CapPrm CapBnd; do
+        [ $(( 0x$(sed -n \"s/^$right:[[:space:]]*//p\" /proc/self/status) & 0x3000 )) = 0 ] || echo $right
+    done
+    grep -v ' lo$' /proc/net/if_inet6 && echo IPv6 leads out
+    cat /proc/sys/net/ipv6/conf/default/disable_ipv6
+    grep -q ' lo$' /proc/net/if_inet6 && echo loopback
+    sed 's/.*://' /proc/self/cgroup | sort -u";
+
+/// Whatever a spec asks for, no container has capabilities over networks or IPv6 on an interface that leads out; `::1`
+/// is there if it is wanted; its cgroup is the root of what it sees.
+#[tokio::test]
+async fn capabilities_over_networks_and_ipv6_are_off_whatever_is_asked_for() {
+    with_session(async |bench| {
+        let network = bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("one");
+        for (what, loopback_ipv6, cap_add, shown) in [
+            ("wanted", LoopbackIpv6::On, "NET_RAW", "1\nloopback\n/\n"),
+            ("unwanted", LoopbackIpv6::Off, "ALL", "1\n/\n"),
+            ("admin", LoopbackIpv6::On, "CAP_NET_ADMIN", "1\nloopback\n/\n"),
+        ] {
+            let spec = ContainerSpec {
+                network: NetworkSpec::Sandbox { network: network.name.clone(), aliases: Vec::new() },
+                cap_add: vec![cap_add.into()],
+                cap_drop: Vec::new(),
+                sysctls: vec![("net.ipv6.conf.all.disable_ipv6".into(), "0".into())],
+                loopback_ipv6,
+                ..script(ASKS_FOR_ALL)
+            };
+            let (_, out, err) = bench.run(what, spec, b"").await;
+            assert_eq!(out, shown, "{what}: {err}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_shared_network_namespace_is_joined_whatever_else_is_said() {
     with_session(async |bench| {
-        let network = bench.daemon.create_network(&bench.name("n"), &bench.marks).await.expect("a network");
+        let network =
+            bench.daemon.create_network(&bench.name("n"), &Device::Bridge, &bench.marks).await.expect("a network");
         let place = NetworkSpec::Sandbox { network: network.name, aliases: vec!["vpn".into()] };
         let owner = bench
             .started(

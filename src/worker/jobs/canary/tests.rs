@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Route, canary, connection, default_routes, has_answer, knock, nameservers, neighbours, query};
+use super::{
+    Route, canary, connection, default_routes, has_answer, ipv6_addresses, knock, nameservers, neighbours, query,
+};
 use crate::worker::job::JobControl;
 
 const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
@@ -84,7 +86,7 @@ fn nameservers_are_read() {
 #[tokio::test]
 async fn a_host_that_is_there_is_met_at_once() {
     let deadline = Instant::now() + Duration::from_secs(20);
-    let answered = knock(&["127.0.0.1".parse().unwrap()], deadline, deadline, || true).await;
+    let answered = knock(&["127.0.0.1".parse().unwrap()], &[], deadline, deadline, || true).await;
     assert_eq!(answered.len(), super::PORTS.len(), "loopback takes or refuses each: {answered:?}");
     assert!(Instant::now() < deadline);
 }
@@ -95,4 +97,12 @@ fn own_addresses_are_left_alone_and_names_refused() {
     let met = canary(&["127.0.0.1".into(), "::1".into()], "x.invalid", Duration::ZERO, &control).unwrap();
     assert!(!met.iter().any(|answer| answer.contains("127.0.0.1:") || answer.contains("[::1]")), "{met:?}");
     assert!(canary(&["example.org".into()], "x.invalid", Duration::ZERO, &control).is_err());
+}
+
+#[test]
+fn an_ipv6_address_counts_wherever_it_leads_out() {
+    let table = "fe800000000000000042acfffe1e0002 2c 40 20 80     eth0\n\
+        00000000000000000000000000000001 01 80 10 80       lo\n";
+    assert_eq!(ipv6_addresses(table), [("fe80::42:acff:fe1e:2".parse().unwrap(), "eth0".to_owned())]);
+    assert!(ipv6_addresses("").is_empty());
 }
