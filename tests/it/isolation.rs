@@ -203,6 +203,28 @@ fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
     assert!(message.contains("late"), "{message}");
 }
 
+/// The sandbox network has other addresses than the live one. A program that binds its own does not come up, and that
+/// says nothing of its data.
+#[test]
+fn a_service_that_binds_its_fixed_address_is_not_said_to_have_bad_data() {
+    let mut live = Objects::new();
+    let (name, network) = (unique("fixed"), unique("fixed-net"));
+    let (subnet, address) = ("10.213.77.0/24", "10.213.77.10");
+    live.network_of(&network, subnet);
+    let binds = format!("import socket, time; socket.socket().bind((\"{address}\", 8080)); time.sleep(3600)");
+    let run = ["--network", &network, "--ip", address, "--no-healthcheck", "--entrypoint", "python3"];
+    live.run(&name, &[&run[..], &["rehearsa-fixture/notes", "-c", &binds]].concat());
+
+    let ended = Run::start(&name, &["--settle", "1s"]).end();
+    let case = ended.case();
+    assert_eq!(ended.code(), Some(102), "{case:#}");
+    assert_eq!(case["diagnosis"]["code"], "sandbox/withheld", "{case:#}");
+    let message = case["diagnosis"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains(address), "{message}");
+    let changes = case["changes"].as_array().expect("a list");
+    assert!(changes.iter().any(|change| change["live"] == address && change["notable"] == true), "{changes:#?}");
+}
+
 #[test]
 fn a_service_that_works_the_docker_socket_only_is_ignored_with_the_reason() {
     let mut live = Objects::new();

@@ -32,6 +32,12 @@ impl Objects {
         docker(&["network", "create", name]);
     }
 
+    /// A network whose containers may have fixed addresses.
+    pub fn network_of(&mut self, name: &str, subnet: &str) {
+        self.made.push(("network", name.to_owned()));
+        docker(&["network", "create", "--subnet", subnet, name]);
+    }
+
     /// Builds an image from a fixture with these labels on it.
     pub fn image(&mut self, name: &str, base: &str, labels: &[&str]) {
         let dir = tempfile::tempdir().expect("a temporary folder");

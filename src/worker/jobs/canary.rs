@@ -31,6 +31,8 @@ const MAX_PATIENCE: Duration = Duration::from_secs(30);
 /// How long an interface may take to come up. The kernel tells of a carrier up to a second late.
 const COMES_UP: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How long an answer to one echo request is waited for.
+const LISTEN: Duration = Duration::from_millis(50);
 /// All nodes of a link.
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// An echo request of ICMPv6; the kernel adds the sum.
@@ -78,6 +80,10 @@ pub fn canary(
         .enable_all()
         .build()
         .map_err(|error| Failure::BadRequest { error: format!("no event loop: {error}") })?;
+    // Without an address of IPv6 there is nothing to call from.
+    for interface in interfaces.iter().filter(|interface| own_ipv6.iter().any(|(_, on)| *on == interface.name)) {
+        answered.extend(call_all_nodes(interface, &own_ipv6, patience.min(MAX_PATIENCE)));
+    }
     let begin = Instant::now();
     let deadline = begin + patience.min(MAX_PATIENCE);
     answered.extend(runtime.block_on(async {
@@ -90,10 +96,6 @@ pub fn canary(
         met
     }));
     runtime.shutdown_background();
-    for interface in &interfaces {
-        let left = deadline.saturating_duration_since(Instant::now());
-        answered.extend(call_all_nodes(interface, &own_ipv6, left));
-    }
 
     let neighbours = neighbours(&read("/proc/net/arp"));
     answered.extend(
@@ -172,26 +174,26 @@ fn ipv6_addresses(table: &str) -> Vec<(Ipv6Addr, String)> {
     table.lines().filter_map(address).collect()
 }
 
-/// Sends an echo request to all nodes of the interface's link; tells who answers, but for this container.
-fn call_all_nodes(interface: &Interface, own: &[(Ipv6Addr, String)], patience: Duration) -> Vec<String> {
-    let answers = || -> std::io::Result<Vec<Ipv6Addr>> {
-        let socket = rustix::net::socket(AddressFamily::INET6, SocketType::DGRAM, Some(ipproto::ICMPV6))?;
-        let socket = UdpSocket::from(socket);
-        socket.set_read_timeout(Some(patience.max(LOOK_AGAIN)))?;
-        socket.send_to(&ECHO, SocketAddrV6::new(ALL_NODES, 0, 0, interface.index))?;
-        let mut answers = Vec::new();
+/// Sends an echo request to all nodes of the interface's link; tells who answers, but for this container. A new address
+/// cannot be used for a second or two, so the request is sent again and again.
+fn call_all_nodes(interface: &Interface, own: &[(Ipv6Addr, String)], patience: Duration) -> Option<String> {
+    let socket = rustix::net::socket(AddressFamily::INET6, SocketType::DGRAM, Some(ipproto::ICMPV6)).ok()?;
+    let socket = UdpSocket::from(socket);
+    socket.set_read_timeout(Some(LISTEN)).ok()?;
+    let (everybody, begin) = (SocketAddrV6::new(ALL_NODES, 0, 0, interface.index), std::time::Instant::now());
+    loop {
+        if socket.send_to(&ECHO, everybody).is_err() {
+            std::thread::sleep(LISTEN);
+        }
         while let Ok((_, SocketAddr::V6(from))) = socket.recv_from(&mut [0; 64]) {
-            answers.push(*from.ip());
             if !own.iter().any(|(address, _)| address == from.ip()) {
-                break;
+                return Some(format!("{} answered to ICMPv6 on {}", from.ip(), interface.name));
             }
         }
-        Ok(answers)
-    };
-    // Without IPv6 there is no socket, or no way for the request.
-    let strangers = answers().unwrap_or_default();
-    let strangers = strangers.into_iter().filter(|from| !own.iter().any(|(address, _)| address == from));
-    strangers.map(|from| format!("{from} answered to ICMPv6 on {}", interface.name)).collect()
+        if begin.elapsed() > patience {
+            return None;
+        }
+    }
 }
 
 /// The target on this port, as seen from this interface: a link-local address is one of a link.

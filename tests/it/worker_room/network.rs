@@ -50,7 +50,7 @@ async fn nothing_answers_in_a_sandbox() {
 async fn canary_in(bench: &Bench, what: &str, args: &[&str]) -> Vec<String> {
     let image = image(bench).await.tag;
     let name = bench.name(what);
-    let job = CanaryJob { addresses: live_addresses(bench).await, name: "example.com".into(), patience_ms: 300 };
+    let job = CanaryJob { addresses: live_addresses(bench).await, name: "example.com".into(), patience_ms: 10_000 };
     let run = ["run", "--rm", "--interactive", "--name", &name, "--label", "io.rehearsa.test=canary"];
     let mut child = Command::new("docker")
         .args([&run[..], args, &[&image, EXECUTABLE, "worker", "run"]].concat())
