@@ -30,6 +30,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ci/test", "it runs this very test; .ci/run runs it"),
     ("cargo install --locked --path .", "it would change the user's own tools; the build it does is that of the tests"),
     ("rehearsa test --from dump:nightly.sql.gz shop::db", "tests/it/dumps.rs loads such dumps into real databases"),
+    (
+        "rehearsa test --from dump:nightly.tgz#shop.sql.gz shop::db",
+        "tests/it/dumps.rs loads a dump of several in an archive",
+    ),
     ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
 ];
