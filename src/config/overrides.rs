@@ -122,7 +122,8 @@ pub struct SourceRule {
 }
 
 impl SourceRule {
-    /// Splits `SERVICE=SOURCE`; `None`: the text is a source for all. A path before the equals sign is part of a source.
+    /// Splits `SERVICE=SOURCE`; `None`: the text is a source for all. A path before the equals sign is part of a
+    /// source.
     pub fn split(text: &str) -> Option<(&str, &str)> {
         let (service, source) = text.trim().split_once('=')?;
         let is_name = !service.is_empty() && !service.replace("::", "").contains([':', '/']);

@@ -217,8 +217,8 @@ impl Settings {
         Some(ConfigError::Entry { origin: SettingOrigin::Label { container, key }, what })
     }
 
-    /// The source of a selected service (`None`: the live service), and the source of the same service as a dependency: the
-    /// command line names the backup of what is selected.
+    /// The source of a selected service (`None`: the live service), and the source of the same service as a dependency:
+    /// the command line names the backup of what is selected.
     fn sources(
         &self,
         service: &Service,

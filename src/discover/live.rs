@@ -1,5 +1,5 @@
-//! The services of a live Docker host: lists and inspects the containers, hears the labels that are their own, and finds
-//! the stack of each.
+//! The services of a live Docker host: lists and inspects the containers, hears the labels that are their own, and
+//! finds the stack of each.
 //!
 //! Discovery changes nothing. A container that disappears meanwhile is left out without an error.
 

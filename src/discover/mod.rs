@@ -1,8 +1,7 @@
 //! Discovery: finds the services that can be rehearsed.
 //!
-//! [`mod@live`] asks the engine. [`hearing`], [`naming`] and [`depends`] are pure: they turn containers into the services
-//! of stacks.
-//! [`mod@declared`] looks into Compose files on this machine.
+//! [`mod@live`] asks the engine. [`hearing`], [`naming`] and [`depends`] are pure: they turn containers into the
+//! services of stacks. [`mod@declared`] looks into Compose files on this machine.
 
 pub mod declared;
 pub mod depends;

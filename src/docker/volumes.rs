@@ -62,8 +62,8 @@ impl Daemon {
     }
 }
 
-/// The names of the volumes that are memory by their options (`type=tmpfs`). Only the local driver is asked: a plugin may
-/// not answer.
+/// The names of the volumes that are memory by their options (`type=tmpfs`). Only the local driver is asked: a plugin
+/// may not answer.
 pub async fn memory_volumes(daemon: &Daemon) -> Result<BTreeSet<String>> {
     let filters = HashMap::from([("driver".to_owned(), vec!["local".to_owned()])]);
     let options = ListVolumesOptionsBuilder::default().filters(&filters).build();

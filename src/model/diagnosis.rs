@@ -64,8 +64,8 @@ codes! {
          is in the data.";
     BootCrashLoop "boot/crash-loop" Failed "the service exits again and again",
         "The service was started again as its restart policy demands, and exited each time.",
-        "Read the last log lines of the last attempt. A service that crashes until another one is up needs a condition: \
-         depends_on in its compose file, or the label rehearsa.depends_on=NAME:service_healthy.";
+        "Read the last log lines of the last attempt. A service that crashes until another one is up needs a \
+         condition: depends_on in its compose file, or the label rehearsa.depends_on=NAME:service_healthy.";
     BootOomKilled "boot/oom-killed" Failed "the service was killed for lack of memory",
         "The service used more memory than its limit allows. The sandbox keeps the limit of the live service.",
         "Raise the service's own memory limit, or the sandbox's if the live service has none.";
@@ -76,8 +76,8 @@ codes! {
         "Within the allowed time the healthcheck did not pass, or nothing listened on any exposed port.",
         "Read the probe's last output and the log. Raise --timeout if the service is only slow.";
     HealthPortSilent "health/port-silent" Warning "nothing listens on a published port",
-        "The service is ready as far as its exposed ports tell, but one that the live service publishes is not listened \
-         on.",
+        "The service is ready as far as its exposed ports tell, but one that the live service publishes is not \
+         listened on.",
         "If the live service uses that port, add a check that asks it, as in rehearsa.check.web='tcp 443'. Else take \
          the port out of the published ones.";
     HealthUnhealthy "health/unhealthy" Failed "the healthcheck fails",
@@ -119,8 +119,8 @@ codes! {
         "The database is in WAL mode and came back without the `-wal` file, which holds its last writes.",
         "Back the `-wal` file up together with the database: stop the service, take a snapshot, or use `.backup`.";
     DataSqliteMissing "data/sqlite-missing" Failed "an SQLite database is missing, and only its log came back",
-        "The `-wal` file of the database came back, and the database itself did not, or is empty. The log holds the last \
-         writes only, and SQLite deletes it when it opens an empty database.",
+        "The `-wal` file of the database came back, and the database itself did not, or is empty. The log holds the \
+         last writes only, and SQLite deletes it when it opens an empty database.",
         "Back the database up together with its `-wal` file, and check what the backup job leaves out.";
     DataSqliteUnchecked "data/sqlite-unchecked" Warning "an SQLite database was not checked",
         "SQLite's own check of the database needs more memory than a rehearsal gives it. Nothing is known about the \
@@ -145,14 +145,14 @@ codes! {
         "Find the reason in the service's log: another path for its data, a setting that is not in the backup, a data \
          store that was only partly restored.";
     DataUnused "data/unused" Failed "the service does not use the restored data",
-        "The service is well, but has not opened the restored data. Its data lies somewhere else: in the container's own \
-         layer, or in a volume for which nothing was restored. After a real restore the service would come up like \
+        "The service is well, but has not opened the restored data. Its data lies somewhere else: in the container's \
+         own layer, or in a volume for which nothing was restored. After a real restore the service would come up like \
          this, too, without its data.",
         "Compare the folder that the service uses (PGDATA, datadir, dir, the database's path in its settings) with the \
          targets of its mounts. Mount the volume where the service looks for its data.";
     DataNotUsed "data/not-used" Warning "no restored file of a mount was read",
-        "The service is well, and since its start no restored file of the mount was read or changed. Either the service \
-         reads its data only when it is asked, or it looks for its data elsewhere.",
+        "The service is well, and since its start no restored file of the mount was read or changed. Either the \
+         service reads its data only when it is asked, or it looks for its data elsewhere.",
         "Add a check that makes the service read its data: a page, a query, a file. If that does not end the warning, \
          compare the target of the mount with the service's settings.";
     DataNothingRestored "data/nothing-restored" Warning "no data was restored",

@@ -21,8 +21,8 @@ pub enum MountOrigin {
     Volume {
         /// The volume's name.
         name: String,
-        /// The volume's driver; drivers other than `local` may reach storage elsewhere. [`IN_MEMORY`]: the local driver,
-        /// with memory behind the volume.
+        /// The volume's driver; drivers other than `local` may reach storage elsewhere. [`IN_MEMORY`]: the local
+        /// driver, with memory behind the volume.
         driver: String,
     },
     /// A folder, file or socket of the daemon's host.

@@ -169,8 +169,9 @@ impl ContentTally {
     }
 }
 
-/// Whether macOS writes an entry of this path beside the files of an archive: their attributes (`._NAME`, or all of them
-/// in `__MACOSX`) and the look of a folder (`.DS_Store`). Such an entry says nothing about whose data a backup holds.
+/// Whether macOS writes an entry of this path beside the files of an archive: their attributes (`._NAME`, or all of
+/// them in `__MACOSX`) and the look of a folder (`.DS_Store`). Such an entry says nothing about whose data a backup
+/// holds.
 pub fn is_sidecar(path: &[u8]) -> bool {
     let mut components = path.split(|byte| *byte == b'/');
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();

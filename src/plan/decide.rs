@@ -170,8 +170,8 @@ impl MountCase<'_> {
         };
         let remedy = format!(
             "If the backup has it under another name: --map '{rule}=PATH/IN/THE/BACKUP'. Otherwise add it to the \
-             backup.{of_image} If a restore needs nothing of it, as with a cache: --strategy '{rule}=empty'; a database \
-             that begins there anew is no proof."
+             backup.{of_image} If a restore needs nothing of it, as with a cache: --strategy '{rule}=empty'; a \
+             database that begins there anew is no proof."
         );
         let remedy = self.backup.load_a_dump().unwrap_or(remedy);
         let message =

@@ -271,8 +271,8 @@ pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpPr
     })
 }
 
-/// Whether a service looks like the program that wrote a dump: its image has the program's name, or it has a mount where
-/// that program alone keeps its data. Its environment tells nothing: applications have the same variables.
+/// Whether a service looks like the program that wrote a dump: its image has the program's name, or it has a mount
+/// where that program alone keeps its data. Its environment tells nothing: applications have the same variables.
 pub(super) fn suits_program(service: &Service, dump: &Dump) -> bool {
     let program = dump.format.program();
     let names: &[&str] = match program {

@@ -12,7 +12,8 @@ const OF_ENGINE: [&str; 5] = ["bridge", "host", "none", "ingress", "docker_gwbri
 const SHORT_ID: usize = 12;
 
 /// The services that `service` means by this name in its dependencies: those of its own stack, else a service by its
-/// whole name, a lone container or a container of any stack by its own name. A replica has the name of its service, too.
+/// whole name, a lone container or a container of any stack by its own name. A replica has the name of its service,
+/// too.
 pub(super) fn called<'a>(service: &Service, name: &str, all: &[&'a Service]) -> Vec<&'a Service> {
     let others = all.iter().copied().filter(|other| other.name != service.name);
     let own: Vec<&Service> = others

@@ -164,7 +164,8 @@ fn use_live(stack: &StackDraft, source: usize, decided: &mut StackDecisions, bac
             "{name} was not asked for and is needed by what was; {backup} {why}, so it runs on a copy of its live data"
         );
         let remedy = format!(
-            "Name the backup of the dependency: --from {name}=SOURCE. To accept the live data, say so: --from {name}=live."
+            "Name the backup of the dependency: --from {name}=SOURCE. To accept the live data, say so: \
+             --from {name}=live."
         );
         let warning = Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreDependencyLive, message) };
         for (other, decision) in stack.services.iter().zip(&mut decided.services) {

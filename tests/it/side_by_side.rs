@@ -1,5 +1,5 @@
-//! Services of one stack that are booted once more at the same time, each in a sandbox of its own: further attempts, and
-//! controls. Needs a Docker engine with the fixture images.
+//! Services of one stack that are booted once more at the same time, each in a sandbox of its own: further attempts,
+//! and controls. Needs a Docker engine with the fixture images.
 
 use crate::support::{Live, Stack, rehearse, service};
 

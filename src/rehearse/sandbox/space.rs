@@ -172,8 +172,8 @@ fn diagnosis(stack: &str, free: &FreeSpace) -> Diagnosis {
         _ => format!("{}, and {} stay free", units::bytes(free.bytes), units::bytes(KEEP_FREE)),
     };
     let message = format!(
-        "while the services of {stack} ran, the engine's disk filled up to its last {left} for live services; they were \
-         stopped"
+        "while the services of {stack} ran, the engine's disk filled up to its last {left} for live services; they \
+         were stopped"
     );
     Diagnosis {
         remedy: Some(

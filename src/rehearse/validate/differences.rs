@@ -1,5 +1,5 @@
-//! What a service's log says about the differences between the live host and the sandbox: a neighbour that is not there,
-//! a setting that is another one.
+//! What a service's log says about the differences between the live host and the sandbox: a neighbour that is not
+//! there, a setting that is another one.
 
 use std::sync::LazyLock;
 

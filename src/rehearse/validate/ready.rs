@@ -78,7 +78,8 @@ async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &Chec
     }
 }
 
-/// A note on the exposed ports that nothing listens on. If the live service publishes one of them, a warning is sent, too.
+/// A note on the exposed ports that nothing listens on. If the live service publishes one of them, a warning is sent,
+/// too.
 fn silent_ports(running: RunningService<'_>, check: &CheckSummary, reached: &Reached) -> Option<String> {
     let (CheckSummary::Tcp { ports }, Reached::Listening(open)) = (check, reached) else { return None };
     let silent: Vec<u16> = ports.iter().copied().filter(|port| !open.contains(port)).collect();
@@ -208,8 +209,8 @@ fn end_by_health(running: RunningService<'_>, goal: &WaitGoal, health: Option<He
     }
 }
 
-/// Resolves when something listens on one of the ports, with those that it listens on; never for another goal. If the worker cannot look because the
-/// service is just exiting, the events decide.
+/// Resolves when something listens on one of the ports, with those that it listens on; never for another goal. If the
+/// worker cannot look because the service is just exiting, the events decide.
 async fn listening(running: RunningService<'_>, goal: &WaitGoal) -> Diagnosed<Vec<u16>> {
     let WaitGoal::Listening(ports) = goal else { return std::future::pending().await };
     let client = &running.cx.client;

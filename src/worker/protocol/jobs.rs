@@ -180,8 +180,8 @@ pub struct InspectWants {
     pub owners: bool,
     /// The files by which data says which program wrote it.
     pub version_files: bool,
-    /// What the tree holds, so that a [`CompareJob`] can tell later what of it is left and what was accessed. Only for a
-    /// volume that the worker can write to.
+    /// What the tree holds, so that a [`CompareJob`] can tell later what of it is left and what was accessed. Only for
+    /// a volume that the worker can write to.
     pub fingerprint: bool,
     /// The differences to what should be there.
     pub manifest: Option<ManifestWant>,
@@ -299,8 +299,8 @@ pub struct CanaryJob {
     pub patience_ms: u64,
 }
 
-/// Waits until TCP ports are listened on in the worker's network namespace, by the kernel's socket tables. No connection
-/// is made. The answer is the ports that are listened on then, in the order of the job.
+/// Waits until TCP ports are listened on in the worker's network namespace, by the kernel's socket tables. No
+/// connection is made. The answer is the ports that are listened on then, in the order of the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenJob {
     /// The ports.

@@ -7,7 +7,8 @@ use crate::support::rehearse;
 #[test]
 fn an_archive_of_a_long_window_is_rehearsed_with_the_flag_that_the_message_names() {
     let (live, dir) = keeper(
-        "mkdir part; cp -a \"$1\"/. part; truncate -s 1300M zeros; tar -cf - part zeros | zstd -q -1 --long=31 >x.tzst; \
+        "mkdir part; cp -a \"$1\"/. part; truncate -s 1300M zeros; \
+         tar -cf - part zeros | zstd -q -1 --long=31 >x.tzst; \
          rm zeros",
     );
     let source = tar(dir.path().join("x.tzst"));

@@ -74,8 +74,8 @@ pub fn mark(folder: &OwnedFd) -> AccessMark {
     AccessMark { at: now(ClockId::Realtime), uptime: now(ClockId::Boottime), changes, reads }
 }
 
-/// The time of a mark, or the beginning of all times if the clock was set back since: then every file counts as accessed,
-/// so that nothing is said of any.
+/// The time of a mark, or the beginning of all times if the clock was set back since: then every file counts as
+/// accessed, so that nothing is said of any.
 pub fn time_of(mark: AccessMark) -> Moment {
     let by_clock = nanoseconds(now(ClockId::Realtime)) - nanoseconds(mark.at);
     let by_uptime = nanoseconds(now(ClockId::Boottime)) - nanoseconds(mark.uptime);

@@ -18,8 +18,8 @@ const INDEX_VERSION: u32 = 3_007_000;
 /// Bytes of the index that are read: its header, twice, and how much of the log was brought into the database.
 const INDEX_BYTES: usize = 48 * 2 + 4;
 
-/// Opens a regular file for reading. `None` for anything else: a pipe of this name would be waited for, and a device may
-/// do things.
+/// Opens a regular file for reading. `None` for anything else: a pipe of this name would be waited for, and a device
+/// may do things.
 pub fn open_regular(path: &Path) -> Option<File> {
     let file = File::from(open_quietly(CWD, path, OFlags::empty()).ok()?);
     file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)

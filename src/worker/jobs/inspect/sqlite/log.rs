@@ -1,5 +1,5 @@
-//! A database's write-ahead log, read as SQLite recovers it: page after page, as long as the checksums hold. SQLite leaves
-//! out what comes after that without a word. The end of a log is often half a write, and its header never is.
+//! A database's write-ahead log, read as SQLite recovers it: page after page, as long as the checksums hold. SQLite
+//! leaves out what comes after that without a word. The end of a log is often half a write, and its header never is.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
