@@ -64,12 +64,22 @@ fn a_bad_backup_is_not_tried_again_unless_asked() {
 
 #[test]
 fn what_could_not_be_found_out_is_tried_again() {
-    let live = service("broken").volume("/data").command(&["healthy"]).file("/data/big", &"x".repeat(100_000)).start();
-    let args = ["--exact", &live.name, "--max-copy", "1kB", "--retries", "1"];
+    // A check for which the image has no program cannot be asked.
+    let live =
+        service("broken").command(&["healthy"]).options(&["--label", "rehearsa.check.x=exec no-such-program"]).start();
+    let args = ["--exact", &live.name, "--retries", "1"];
     let (code, events) = follow(&args, |_| {});
     assert_eq!((code, count(&events, "case-retried")), (Some(102), 1), "{events:#?}");
     let rehearsal = rehearse(&[&live.name], &args[2..]);
-    rehearsal.errored("restore/too-large");
+    rehearsal.errored("check/cannot-ask");
+}
+
+#[test]
+fn what_another_attempt_would_find_again_is_not_tried_again() {
+    let live = service("broken").volume("/data").command(&["healthy"]).file("/data/big", &"x".repeat(100_000)).start();
+    let args = ["--exact", &live.name, "--max-copy", "1kB", "--retries", "1"];
+    let (code, events) = follow(&args, |_| {});
+    assert_eq!((code, count(&events, "case-retried")), (Some(102), 0), "{events:#?}");
 }
 
 #[test]

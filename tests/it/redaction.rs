@@ -188,8 +188,9 @@ const PARTS: [&str; 14] = [
 #[test]
 fn no_spelling_of_a_secret_is_in_any_report() {
     let dir = tempfile::tempdir().expect("a temporary folder");
+    // Letters: lines that differ only in a number are told once.
     let log: Vec<String> =
-        spellings().iter().enumerate().map(|(nth, spelled)| format!("{SPOKEN} {nth}: {spelled}")).collect();
+        spellings().iter().zip('a'..).map(|(spelled, letter)| format!("{SPOKEN} {letter}: {spelled}")).collect();
     let live = service("broken")
         .volume("/data")
         .file("/data/log", &log.join("\n"))
@@ -205,8 +206,8 @@ fn no_spelling_of_a_secret_is_in_any_report() {
     let said = said(&output, Some(dir.path()));
     let json = said.iter().find(|(place, _)| place.ends_with("report.json")).expect("it is written");
     let json = String::from_utf8_lossy(&json.1);
-    for nth in 0..log.len() {
-        assert!(json.contains(&format!("{SPOKEN} {nth}:")), "{nth} was read: {json}");
+    for letter in ('a'..).take(log.len()) {
+        assert!(json.contains(&format!("{SPOKEN} {letter}:")), "{letter} was read: {json}");
     }
     for (place, text) in &said {
         // As somebody reads it who looks for the password.

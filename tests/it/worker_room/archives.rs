@@ -244,7 +244,7 @@ async fn a_disk_that_has_no_room_is_told_as_that() {
         assert!(matches!(failure, Failure::NoSpace { bytes, free } if free < bytes && bytes < 1 << 20), "{failure:?}");
         assert!(files("/bytes").await > 100, "it was begun");
         let failure = unpack("/files", 0).await;
-        assert!(matches!(failure, Failure::Full { free_files: Some(0), .. }), "{failure:?}");
+        assert!(matches!(failure, Failure::NoFiles { free: 0, .. }), "{failure:?}");
         let failure = unpack("/kept", 6 << 20).await;
         assert!(matches!(failure, Failure::NoSpace { .. }), "{failure:?}");
         assert!((50..250).contains(&files("/kept").await), "a quarter of the room may be taken, and is");

@@ -56,7 +56,7 @@ async fn a_worker_has_few_rights() {
         let worker = worker(bench, "w", vec![], NetworkSpec::None).await;
         let seen = |part: &str| seen(worker.container_id(), part);
         assert_eq!(seen(".HostConfig.ReadonlyRootfs"), true);
-        assert_eq!(seen(".HostConfig.CapDrop"), serde_json::json!(["ALL"]));
+        assert_eq!(seen(".HostConfig.CapDrop"), serde_json::json!(["ALL", "NET_ADMIN", "NET_RAW"]));
         let added = seen(".HostConfig.CapAdd").to_string();
         for dangerous in ["SYS_ADMIN", "DAC_READ_SEARCH", "NET_ADMIN", "SYS_PTRACE"] {
             assert!(!added.contains(dangerous), "{added}");
