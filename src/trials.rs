@@ -356,26 +356,16 @@ mod tests {
     use super::*;
     use crate::model::event::Event;
     use crate::model::outcome::Outcome;
-    use crate::model::service::Image;
+    use crate::model::sample;
 
     /// A run of one case that was aborted for this reason.
     fn aborted(code: Code) -> [Fact; 2] {
         let case = ServiceName::lone("app");
-        let info = CaseInfo {
-            name: case.clone(),
-            source: "live".to_owned(),
-            snapshot: None,
-            image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
-            changes: Vec::new(),
-            ignored: None,
-            declared: None,
-            required: None,
-        };
         let begin = Fact::RunStarted {
             session: String::new(),
             version: String::new(),
             engine: String::new(),
-            cases: vec![info],
+            cases: vec![sample::case_info(case.clone())],
             filtered_out: 0,
             threads: 1,
             partition: None,

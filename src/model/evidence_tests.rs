@@ -7,7 +7,8 @@ use crate::model::check::CheckKind;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{CaseInfo, Compared, Event, Fact, NoTests};
 use crate::model::outcome::Outcome;
-use crate::model::service::{Image, ServiceName};
+use crate::model::sample::case_info;
+use crate::model::service::ServiceName;
 
 fn case() -> ServiceName {
     ServiceName::lone("app")
@@ -29,16 +30,7 @@ fn run(
     required: Option<EvidenceLevel>,
     blind: &[&str],
 ) -> Outcome {
-    let info = CaseInfo {
-        name: case(),
-        source: "tar:b.tar".to_owned(),
-        snapshot: None,
-        image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
-        changes: Vec::new(),
-        ignored: None,
-        declared: None,
-        required,
-    };
+    let info = CaseInfo { source: "tar:b.tar".to_owned(), required, ..case_info(case()) };
     let text = String::new;
     let mut facts = vec![
         Fact::RunStarted {

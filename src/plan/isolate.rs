@@ -153,7 +153,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
     let sysctls = kept_sysctls(sysctls, matches!(network, NetworkSpec::Share(_)), &mut changes);
     for Setting { field, value } in other {
         // A program may bind its fixed address, and a neighbour may dial it.
-        if is_address(field) {
+        if is_fixed_address(field) {
             changes.notable(field, value, "left out: the sandbox network has its own addresses");
         } else {
             changes.quiet(field, value, "left out");
@@ -480,13 +480,13 @@ fn mount_specs(mounts: &[MountPlan], place: &SandboxPlacement<'_>, changes: &mut
 }
 
 /// Whether a setting is a fixed address in a network.
-fn is_address(field: &str) -> bool {
+pub fn is_fixed_address(field: &str) -> bool {
     field.starts_with("Networks[") && (field.ends_with("].IPv4Address") || field.ends_with("].IPv6Address"))
 }
 
 /// The fixed addresses that a service has live and not in the sandbox.
 pub fn fixed_addresses(service: &Service) -> impl Iterator<Item = &str> {
-    service.other.iter().filter(|setting| is_address(&setting.field)).map(|setting| setting.value.as_str())
+    service.other.iter().filter(|setting| is_fixed_address(&setting.field)).map(|setting| setting.value.as_str())
 }
 
 /// What the service uses and no sandbox provides: sockets of the host, devices, privileged mode.

@@ -15,8 +15,8 @@ use super::log_tail::without_repetitions;
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
-use super::validate::differences::{Missed, Shown, missed, shown};
-use super::validate::{failure, named_differences};
+use super::validate::differences::{Missed, Shown, missed, missed_address, shown};
+use super::validate::failure;
 
 /// Log lines and bytes that a diagnosis quotes.
 pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
@@ -37,7 +37,8 @@ const NEIGHBOURS: usize = 5;
 const KILLED: i64 = 137;
 /// Time for an engine that does not answer to come back.
 const AWAY: Duration = Duration::from_secs(30);
-/// How long after its end a service may be reported as killed for memory. On a busy host, 20.10 took more than a second.
+/// How long after its end a service may be reported as killed for memory. On a busy host, Docker 20.10 took more than a
+/// second.
 const LATE_REPORT: Duration = Duration::from_secs(5);
 
 /// A started service of the sandbox.
@@ -218,21 +219,20 @@ impl<'a> RunningService<'a> {
             let cause = Some(KnownCause { meaning, line: line.to_owned() });
             return Diagnosis { cause, ..Diagnosis::new(Code::SandboxWithheld, message) };
         }
+        let services = self.cx.plan.services.iter().map(|plan| &plan.service);
+        let addresses: Vec<&str> = services.flat_map(fixed_addresses).collect();
+        if let Some((address, line)) = missed_address(&addresses, &log).filter(|(_, line)| is_cause(line)) {
+            let meaning = format!("{address} is the address of a service live, and of none in the sandbox");
+            let message = format!("{}; {meaning}", diagnosis.message);
+            let cause = Some(KnownCause { meaning, line: line.to_owned() });
+            return Diagnosis { cause, ..Diagnosis::new(Code::SandboxWithheld, message) };
+        }
         let withheld = self.withheld();
         if cause.is_none() && !withheld.is_empty() {
             let message = format!(
                 "{}; the sandbox does not provide what the live service uses: {}",
                 diagnosis.message,
                 withheld.join(", ")
-            );
-            return Diagnosis::new(Code::SandboxWithheld, message);
-        }
-        let different = self.different(&log);
-        if cause.is_none() && !different.is_empty() {
-            let message = format!(
-                "{}; its log names what is different in the sandbox: {}",
-                diagnosis.message,
-                different.join(", ")
             );
             return Diagnosis::new(Code::SandboxWithheld, message);
         }
@@ -281,13 +281,6 @@ impl<'a> RunningService<'a> {
             return None;
         }
         interference(self.cx, self.booted).await
-    }
-
-    /// The differences from the live service that its log names.
-    fn different(&self, log: &[String]) -> Vec<String> {
-        let services = self.cx.plan.services.iter().map(|plan| &plan.service);
-        let addresses: Vec<&str> = services.flat_map(fixed_addresses).collect();
-        named_differences::named(&self.plan.changes, &addresses, log)
     }
 
     /// What the live service uses and the sandbox does not provide.

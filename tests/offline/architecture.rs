@@ -86,7 +86,6 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("sandbox", &["diagnose", "sandbox/client", "sandbox/media", "shared_task", "stack_context", "state"]),
             ("validate/differences", &[]),
             ("validate/failure", &[]),
-            ("validate/named_differences", &[]),
             ("interference", &["stack_context", "state"]),
             ("log_tail", &[]),
             (
@@ -100,7 +99,6 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "state",
                     "validate/differences",
                     "validate/failure",
-                    "validate/named_differences",
                 ],
             ),
             ("restore", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),

@@ -4,23 +4,14 @@ use super::*;
 use crate::model::check::CheckSummary;
 use crate::model::check::Proof;
 use crate::model::event::{Amount, CaseInfo, Step};
-use crate::model::service::Image;
+use crate::model::sample::case_info;
 
 fn name(service: &str) -> ServiceName {
     ServiceName::of_stack("stack", service)
 }
 
 fn info(service: &str) -> CaseInfo {
-    CaseInfo {
-        name: name(service),
-        source: "live".to_owned(),
-        snapshot: None,
-        image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
-        changes: Vec::new(),
-        ignored: None,
-        declared: None,
-        required: None,
-    }
+    case_info(name(service))
 }
 
 /// The outcome of a run with these cases and facts, one fact a second.

@@ -1,5 +1,6 @@
 //! Sample values for tests.
 
+use super::event::CaseInfo;
 use super::mount::{Mount, MountOrigin, Strategy};
 use super::plan::{DataSource, RestorePlan};
 use super::service::{Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName};
@@ -50,6 +51,20 @@ pub fn service(name: ServiceName) -> Service {
         unheard: Vec::new(),
         declared: None,
         name,
+    }
+}
+
+/// What is known of a case before it runs, on live data.
+pub fn case_info(name: ServiceName) -> CaseInfo {
+    CaseInfo {
+        name,
+        source: "live".to_owned(),
+        snapshot: None,
+        image: Image { reference: "i:1".to_owned(), id: "sha256:1".to_owned() },
+        changes: Vec::new(),
+        ignored: None,
+        declared: None,
+        required: None,
     }
 }
 

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::model::event::Change;
 use crate::model::plan::Neighbour;
+use crate::plan::isolate::is_fixed_address;
 
 /// How programs say that a name does not lead to an address.
 static NO_ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
@@ -27,6 +28,11 @@ static TROUBLE: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .expect("the pattern is valid")
 });
+
+/// Words of a program that cannot bind an address, in lower case.
+const NO_SUCH_ADDRESS: [&str; 2] = ["cannot assign requested address", "address not available"];
+/// Words of a program that lacks a right.
+const NOT_PERMITTED: &str = "not permitted";
 
 /// Paths that every container has; a log line with one says nothing.
 const EVERYWHERE: [&str; 9] = ["/dev", "/proc", "/sys", "/run", "/etc", "/var", "/tmp", "/usr", "/var/run"];
@@ -63,16 +69,44 @@ pub struct Shown<'a> {
     pub line: &'a str,
 }
 
-/// The notable changes that a line of trouble names, each with the last such line.
+/// The changes that the log names, each with the last such line.
 pub fn shown<'a>(changes: &'a [Change], log: &'a [String]) -> Vec<Shown<'a>> {
-    let notable = changes.iter().filter(|change| change.notable);
-    let shown = notable.filter_map(|change| {
-        let marks = marks(change);
-        let is_named = |line: &&String| marks.iter().any(|mark| !ends_of(line, mark).is_empty());
-        let line = log.iter().rev().filter(|line| TROUBLE.is_match(line)).find(is_named)?;
+    let shown = changes.iter().filter_map(|change| {
+        let line = log.iter().rev().find(|line| names(line, change))?;
         Some(Shown { change, line: line.trim() })
     });
     shown.collect()
+}
+
+/// Whether a log line names what the change is about.
+fn names(line: &str, change: &Change) -> bool {
+    let Change { field, live, notable, .. } = change;
+    let says = |words: &str| !ends_of(line, words).is_empty();
+    let has = |words: &str| line.to_lowercase().contains(words);
+    let (kind, name) = field.split_once(' ').unwrap_or((field, ""));
+    match kind {
+        "env" => says(name),
+        "sysctl" => says(name) || says(&name.replace('.', "/")),
+        "Dns" => live.split(", ").any(says),
+        "capability" => has(NOT_PERMITTED) && is_about_raw_frames(&line.to_lowercase()),
+        "cap_add" if has(NOT_PERMITTED) => true,
+        _ if is_fixed_address(kind) && NO_SUCH_ADDRESS.iter().any(|words| has(words)) => true,
+        _ => *notable && TROUBLE.is_match(line) && marks(change).into_iter().any(says),
+    }
+}
+
+/// Debian's ping has the right on its file, and is not even started without it.
+fn is_about_raw_frames(line: &str) -> bool {
+    ["ping", "raw", "icmp", "arp"].iter().any(|word| !ends_of(line, word).is_empty())
+}
+
+/// The first of these addresses that a line of trouble names, with the last such line. A service of the stack had it
+/// live and has another one in the sandbox.
+pub fn missed_address<'a>(addresses: &[&'a str], log: &'a [String]) -> Option<(&'a str, &'a str)> {
+    addresses.iter().find_map(|address| {
+        let names = |line: &&String| TROUBLE.is_match(line) && !ends_of(line, address).is_empty();
+        Some((*address, log.iter().rev().find(names)?.trim()))
+    })
 }
 
 /// The words of a change by which a log line can name the setting: paths, addresses and names with a dot, and the names
@@ -195,5 +229,36 @@ mod tests {
         for line in ["using /dev/ttyUSB0", "cannot open /data/app.db", "error in /dev/ttyUSB01", "error"] {
             assert!(named(line).is_empty(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_fixed_address_is_named_when_it_cannot_be_bound_or_stands_in_a_line_of_trouble() {
+        let fixed = [change("Networks[lan].IPv4Address", "172.31.77.10", "left out", true)];
+        let named = |line: &str| !shown(&fixed, &log(&[line])).is_empty();
+        assert!(named("bind() to 172.31.77.10:80 failed"));
+        assert!(named("OSError: [Errno 99] Cannot assign requested address"));
+        assert!(!named("connect to 172.31.77.101 failed"), "another address");
+        assert!(!named("database files are incompatible"));
+        let line = "dial tcp 172.31.77.10:5432: no route to host";
+        assert_eq!(missed_address(&["172.31.77.10"], &log(&[line])), Some(("172.31.77.10", line)));
+        assert_eq!(missed_address(&["172.31.77.1"], &log(&[line])), None);
+    }
+
+    #[test]
+    fn names_settings_and_rights_are_named_where_the_log_names_them() {
+        for (field, live, line) in [
+            ("extra_hosts", "host.docker.internal:host-gateway", "cannot resolve host.docker.internal"),
+            ("env VIRTUAL_HOST", "set", "VIRTUAL_HOST: unbound variable"),
+            ("sysctl net.ipv6.conf.all.forwarding", "1", "net/ipv6/conf/all/forwarding is 0, must be 1"),
+            ("cap_add", "NET_ADMIN", "ip: RTNETLINK answers: Operation not permitted"),
+            ("capability", "NET_RAW", "sh: 1: ping: Operation not permitted"),
+            ("Dns", "9.9.9.9, 1.1.1.1", "no answer from 1.1.1.1:53"),
+        ] {
+            let changes = [change(field, live, "left out: why", true)];
+            assert_eq!(shown(&changes, &log(&[line])).len(), 1, "{field}");
+            assert!(shown(&changes, &log(&["FATAL: could not open the store"])).is_empty(), "{field}");
+        }
+        let raw = [change("capability", "NET_RAW", "left out: why", false)];
+        assert!(shown(&raw, &log(&["chown: Operation not permitted"])).is_empty());
     }
 }

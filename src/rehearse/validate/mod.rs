@@ -4,6 +4,5 @@ pub(super) mod checks;
 pub(super) mod control;
 pub(super) mod differences;
 pub(super) mod failure;
-pub(super) mod named_differences;
 pub(super) mod ready;
 pub(super) mod settle;
