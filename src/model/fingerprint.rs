@@ -113,8 +113,17 @@ pub struct Store {
     pub size: u64,
     /// The store holds keys or tables; true where the store's kind is not looked into.
     pub full: bool,
+    /// A write-ahead log of SQLite's with pages in it lies beside the file. A young database has all its tables there.
+    pub log: bool,
     /// Version that the store gives; empty where it gives none.
     pub version: String,
+}
+
+impl Store {
+    /// Whether the store holds data, as far as is known.
+    pub fn holds_data(&self) -> bool {
+        self.full || self.log
+    }
 }
 
 /// The data of a place before its service starts.

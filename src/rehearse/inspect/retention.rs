@@ -183,7 +183,7 @@ mod tests {
     use crate::model::fingerprint::{AccessMark, Accessed, Sample};
 
     fn store(kind: StoreKind, file: &str, identity: u64) -> Store {
-        Store { kind, file: file.to_owned(), identity, size: 1000, full: true, version: String::new() }
+        Store { kind, file: file.to_owned(), identity, size: 1000, full: true, log: false, version: String::new() }
     }
 
     fn held(sizes: &[u64], stores: &[Store]) -> Fingerprint {

@@ -115,7 +115,7 @@ pub(super) async fn in_emptied(mounted: &MountedPlace, worker: &Worker) -> Diagn
         file: in_container(file),
         place: format!("{}, which was left empty", mount.place()),
     };
-    Ok(now.stores.iter().filter(|store| store.full).map(|store| of(store.kind, &store.file)).collect())
+    Ok(now.stores.iter().filter(|store| store.holds_data()).map(|store| of(store.kind, &store.file)).collect())
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub(super) fn suspect<'a>(seen: &[SeenMount<'a>], all: bool) -> Suspicion<'a> {
         .iter()
         .flat_map(|mount| {
             let of = move |store: &'a Store| UnopenedStore { mount: mount.mount, store, usage: mount.store(store) };
-            mount.held.stores.iter().filter(|store| store.full).map(of)
+            mount.held.stores.iter().filter(|store| store.holds_data()).map(of)
         })
         .collect();
     let is_used = |kind: StoreKind| stores.iter().any(|one| one.store.kind.is_like(kind) && one.usage == Use::Used);

@@ -15,7 +15,7 @@ fn mount(target: &str) -> Mount {
 }
 
 fn store(kind: StoreKind, file: &str) -> Store {
-    Store { kind, file: file.to_owned(), identity: 1, size: 1000, full: true, version: String::new() }
+    Store { kind, file: file.to_owned(), identity: 1, size: 1000, full: true, log: false, version: String::new() }
 }
 
 fn held(stores: &[Store], mark: AccessMark) -> Fingerprint {

@@ -11,6 +11,19 @@ use crate::kind::Kind;
 use crate::subject::{Subject, subject};
 use crate::support::{Rehearsal, Wanted, rehearse, service};
 
+/// Makes the database anew, as one that has run for minutes: nothing of it is in its file yet.
+const YOUNG: &str = r#"
+rm -f "$1"/notes.db*
+python3 -c "
+import os, sqlite3, sys
+notes = sqlite3.connect(sys.argv[1], isolation_level=None)
+notes.execute('PRAGMA journal_mode = WAL')
+notes.execute('CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)')
+notes.execute('INSERT INTO notes VALUES (1, \'kept\')')
+os._exit(0)" "$1/notes.db"
+chown 1500:1500 "$1"/notes.db*
+"#;
+
 pub fn faults() -> Vec<Fault> {
     [elsewhere(), left_empty(), read_when_asked()].into_iter().flatten().collect()
 }
@@ -55,6 +68,15 @@ fn elsewhere() -> Vec<Fault> {
                 let at = ["--env", "NOTES_DATABASE=/tmp/notes.db"];
                 notes.instead("exec python3 -S -u /opt/notes/notes.py").options(&at)
             }),
+            &["an SQLite database", "(notes.db)", "own layer", "/tmp/notes.db"],
+        ),
+        unused(
+            fault(36, "the application's database is on no mount, and the restored one is all in its log", Notes, Dir)
+                .data(YOUNG)
+                .instead(|notes| {
+                    let at = ["--env", "NOTES_DATABASE=/tmp/notes.db"];
+                    notes.instead("exec python3 -S -u /opt/notes/notes.py").options(&at)
+                }),
             &["an SQLite database", "(notes.db)", "own layer", "/tmp/notes.db"],
         ),
         unused(

@@ -1,9 +1,9 @@
 //! Data stores that are known by their files, and what tells one of them from another that took its place.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{OFlags, Statx};
+use rustix::fs::{AtFlags, FileType, OFlags, Statx, statat};
 
 use super::sample::{identity, read_at};
 use crate::archive::below;
@@ -27,7 +27,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
         read_at(&file, bytes, 0)
     };
     let make = |kind, identity, full, version| {
-        Some(Store { kind, file: shown(path), identity, size: stat.stx_size, full, version })
+        Some(Store { kind, file: shown(path), identity, size: stat.stx_size, full, log: false, version })
     };
     let own = identity(stat);
     let word = name.to_bytes();
@@ -50,7 +50,11 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
         }
         _ if stat.stx_size >= SQLITE_HEAD as u64 && may_be_sqlite(word) => {
             let head = read(name, SQLITE_HEAD)?;
-            head.starts_with(SQLITE_MAGIC).then(|| make(StoreKind::Sqlite, own, has_tables(&head), String::new()))?
+            if !head.starts_with(SQLITE_MAGIC) {
+                return None;
+            }
+            let store = make(StoreKind::Sqlite, own, has_tables(&head), String::new())?;
+            Some(Store { log: has_log(folder, word), ..store })
         }
         _ => None,
     }
@@ -80,6 +84,14 @@ pub fn belongs_to_store(file: &[u8], kind: StoreKind, store: &[u8]) -> bool {
 fn may_be_sqlite(name: &[u8]) -> bool {
     let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default().to_ascii_lowercase();
     [&b"db"[..], b"db3", b"sqlite", b"sqlite3", b"sqlitedb", b"s3db"].contains(&&ending[..])
+}
+
+/// Whether the write-ahead log of an SQLite database of this name has more in it than its own header.
+fn has_log(folder: &OwnedFd, database: &[u8]) -> bool {
+    const HEADER: i64 = 32;
+    let log = CString::new([database, b"-wal"].concat());
+    let stat = log.ok().and_then(|log| statat(folder, &log, AtFlags::SYMLINK_NOFOLLOW).ok());
+    stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size > HEADER)
 }
 
 /// Whether an SQLite database has tables or anything else: its first page is the root of the list of them.
@@ -130,6 +142,8 @@ fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{StatxFlags, statx};
+
     use super::*;
 
     const AUX: &[u8] = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime\xc2abcd";
@@ -172,5 +186,21 @@ mod tests {
         assert!(!has_tables(&head()));
         base.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
         assert!(has_tables(&head()));
+    }
+
+    #[test]
+    fn a_young_database_holds_its_data_in_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = rusqlite::Connection::open(dir.path().join("x.db")).unwrap();
+        let folder = OwnedFd::from(std::fs::File::open(dir.path()).unwrap());
+        let found = || {
+            let stat = statx(&folder, c"x.db", AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).unwrap();
+            find_store(&folder, c"x.db", b"x.db", &stat).unwrap()
+        };
+        base.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        assert!(!found().holds_data(), "an empty database");
+        base.execute_batch("CREATE TABLE notes (text TEXT)").unwrap();
+        let store = found();
+        assert!(!store.full && store.log && store.holds_data(), "{store:?}");
     }
 }
