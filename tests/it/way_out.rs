@@ -3,7 +3,9 @@
 //! packets arrive. Needs root, a Docker engine on this machine and the fixture images (`ci/fixtures`).
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -209,6 +211,28 @@ fn a_service_that_is_given_raw_frames_sends_nothing_out() {
     assert_eq!(left_out, [(&"NET_ADMIN".into(), &true.into()), (&"NET_RAW".into(), &true.into())]);
 }
 
+/// The starts of containers, as the engine tells them. They are followed, since an engine remembers only its last 256
+/// events.
+struct Starts(Child);
+
+impl Starts {
+    fn begin() -> Starts {
+        let since = docker(&["info", "--format", "{{.SystemTime}}"]);
+        let follow = ["events", "--since", &since, "--filter", "event=start", "--format", "{{.Actor.Attributes.name}}"];
+        Starts(Command::new("docker").args(follow).stdout(Stdio::piped()).spawn().expect("docker starts"))
+    }
+
+    /// The names of the containers that were started until now. One more is started, whose name ends the list.
+    fn end(mut self, objects: &mut Objects) -> Vec<String> {
+        let last = unique("last-start");
+        objects.run(&last, &["rehearsa-fixture/tiny"]);
+        let lines = BufReader::new(self.0.stdout.take().expect("it is piped")).lines();
+        let names = lines.map(|line| line.expect("text")).take_while(|name| *name != last).collect();
+        self.0.kill().and_then(|()| self.0.wait()).expect("it ends");
+        names
+    }
+}
+
 /// Every service of a stack that has network settings of its own has a canary with these settings.
 #[test]
 fn the_canary_asks_with_the_network_settings_of_each_service() {
@@ -221,24 +245,11 @@ fn the_canary_asks_with_the_network_settings_of_each_service() {
         let labels = ["--label", &project, "--label", &service];
         live.run(name, &[&labels[..], &["--sysctl", &setting, "rehearsa-fixture/broken", "healthy"]].concat());
     }
-    let since = docker(&["info", "--format", "{{.SystemTime}}"]);
-    let session = {
-        let dir = tempfile::tempdir().expect("a folder");
-        let json = dir.path().join("report.json");
-        let output = crate::support::rehearsa(&["test", project.split_once('=').expect("a label").1, "--json"])
-            .arg(&json)
-            .args(["--settle", "0s"])
-            .output()
-            .expect("rehearsa starts");
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        let report = std::fs::read_to_string(&json).expect("a report");
-        let report: Value = serde_json::from_str(&report).expect("json");
-        report["session"].as_str().expect("a session").to_owned()
-    };
-    let filters = ["--filter", "event=start", "--filter", &format!("label=io.rehearsa.session={session}")];
-    let until = docker(&["info", "--format", "{{.SystemTime}}"]);
-    let window = ["events", "--since", &since, "--until", &until, "--format", "{{.Actor.Attributes.name}}"];
-    let started = docker(&[&window[..], &filters].concat());
-    let canaries = started.lines().filter(|name| name.contains("-canary")).count();
-    assert_eq!(canaries, 2, "one for each set of settings: {started}");
+    let project = project.split_once('=').expect("a label").1;
+    let starts = Starts::begin();
+    let output = crate::support::rehearsa(&["test", project, "--settle", "0s"]).output().expect("rehearsa starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let started = starts.end(&mut live);
+    let canaries = started.iter().filter(|name| name.contains(project) && name.contains("-canary")).count();
+    assert_eq!(canaries, 2, "one for each set of settings: {started:?}");
 }
