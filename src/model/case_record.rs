@@ -118,7 +118,7 @@ impl Attempt {
 /// The verdict that follows from diagnoses; `None` when there are none. Failed wins over errored: known damage stays,
 /// whatever else could not be found out.
 fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
-    let failed = diagnoses.iter().any(|d| d.severity() == Severity::Failed);
+    let failed = deciding(diagnoses).is_some_and(|d| d.severity() == Severity::Failed);
     match diagnoses {
         [] => None,
         _ if failed => Some(Verdict::Failed),
@@ -126,9 +126,13 @@ fn judge(diagnoses: &[Diagnosis]) -> Option<Verdict> {
     }
 }
 
-/// The first diagnosis that decided the verdict.
+/// The first diagnosis that decided the verdict. On a disk without room the failure of a running service shows nothing
+/// about the backup: the shortage decides.
 fn deciding(diagnoses: &[Diagnosis]) -> Option<&Diagnosis> {
-    diagnoses.iter().find(|d| d.severity() == Severity::Failed).or_else(|| diagnoses.first())
+    let shortage = diagnoses.iter().find(|d| d.code == Code::RestoreNoSpace);
+    let counts = |d: &&Diagnosis| shortage.is_none() || !d.code.is_of_a_running_service();
+    let failed = diagnoses.iter().filter(counts).find(|d| d.severity() == Severity::Failed);
+    failed.or(shortage).or(diagnoses.first())
 }
 
 impl CaseRecord {

@@ -368,6 +368,23 @@ impl Code {
         )
     }
 
+    /// Whether the code is about what a service did after its start, not about the backup or the restored files.
+    pub fn is_of_a_running_service(self) -> bool {
+        matches!(
+            self,
+            Code::BootExited
+                | Code::BootCrashLoop
+                | Code::BootOomKilled
+                | Code::BootNotStarted
+                | Code::HealthTimeout
+                | Code::HealthUnhealthy
+                | Code::OrderDependencyFailed
+                | Code::DataReinitialised
+                | Code::DataUnused
+                | Code::CheckFailed
+        )
+    }
+
     /// Finds a code by its name; `None`: there is no such code.
     pub fn parse(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str() == name)

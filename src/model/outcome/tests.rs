@@ -99,6 +99,20 @@ fn failed_beats_errored_whatever_came_first() {
 }
 
 #[test]
+fn what_a_service_did_on_a_full_disk_is_not_held_against_its_backup() {
+    let of = |facts| {
+        let outcome = run(&["a"], facts);
+        let case = outcome.case(&name("a")).expect("selected");
+        (case.verdict(), case.diagnosis().map(|d| d.code))
+    };
+    let boot = || open(1, &["a"], Step::Boot { service: name("a") });
+    let full = of(vec![boot(), broke(1, Code::BootExited), aborted("a", Code::RestoreNoSpace)]);
+    assert_eq!(full, (Verdict::Errored, Some(Code::RestoreNoSpace)));
+    let damaged = of(vec![boot(), broke(1, Code::SourceCorrupt), aborted("a", Code::RestoreNoSpace)]);
+    assert_eq!(damaged, (Verdict::Failed, Some(Code::SourceCorrupt)), "the damage was there before");
+}
+
+#[test]
 fn a_warning_decides_nothing() {
     let torn = Diagnosis::new(Code::DataTornCopy, "x.db");
     let outcome = run(&["a"], vec![Fact::Warned { cases: vec![name("a")], diagnosis: torn }, proven("a"), end("a")]);
