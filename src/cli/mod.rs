@@ -1,7 +1,8 @@
 //! The command line: the only room that prints outside reports, reads the real environment and clock, and exits.
 //!
 //! [`args`] is the command line as typed; each command has a file. `rehearsa worker …`, which this executable runs
-//! inside containers, is hidden, and dispatched before anything else because it must start fast.
+//! inside containers, and `rehearsa tool …`, which it runs around programs that read backups, are hidden, and
+//! dispatched before anything else because they must start fast.
 
 pub mod args;
 pub mod check;
@@ -50,6 +51,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{Environment, declared};
 use crate::model::outcome::ExitCode;
+use crate::source::tool::launch;
 use args::{Cli, Command, Global, HarnessArgs};
 use exit::Failure;
 use test::Caller;
@@ -57,8 +59,8 @@ use test::Caller;
 /// Runs the program.
 pub fn main() -> ProcessExit {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|verb| verb == "worker") {
-        return crate::worker::main(args.split_off(2));
+    if let Some(exit) = hidden_command(&mut args) {
+        return exit;
     }
     let env = match environment() {
         Ok(env) => env,
@@ -92,8 +94,8 @@ pub fn main() -> ProcessExit {
 /// What `rehearsa::harness::main()` runs: `rehearsa test` without its name.
 pub fn harness() -> ProcessExit {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    if args.get(1).is_some_and(|verb| verb == "worker") {
-        return crate::worker::main(args.split_off(2));
+    if let Some(exit) = hidden_command(&mut args) {
+        return exit;
     }
     let env = match environment() {
         Ok(env) => env,
@@ -108,6 +110,16 @@ pub fn harness() -> ProcessExit {
     };
     start_logging(&harness.global, &env);
     finish(test::run(&harness.test, &harness.global, &env, Caller::Harness), &env)
+}
+
+/// Runs a command that this program calls itself with: inside of containers (`worker`), and around programs that read
+/// backups (`tool`). `None`: the arguments are a user's.
+fn hidden_command(args: &mut Vec<OsString>) -> Option<ProcessExit> {
+    match args.get(1)?.to_str()? {
+        "worker" => Some(crate::worker::main(args.split_off(2))),
+        launch::VERB => Some(launch::main(&args.split_off(2))),
+        _ => None,
+    }
 }
 
 /// Prints the error, if there is one, and makes the exit code.

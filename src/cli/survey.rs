@@ -86,6 +86,8 @@ async fn survey_source(
     let context = SourceContext {
         environment: environment.clone(),
         decoding: DecodeBounds { max_window, one_large_at_a_time: true },
+        // This very program, also if its file was replaced meanwhile.
+        executable: "/proc/self/exe".into(),
         host: Arc::new(HostByChannel(ask)),
     };
     let place = spec.place.clone();

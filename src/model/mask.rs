@@ -75,6 +75,13 @@ impl Mask {
         found.into_mask()
     }
 
+    /// A mask for the secrets among variables of an environment.
+    pub fn of_variables<'a>(variables: impl IntoIterator<Item = &'a EnvVar>) -> Self {
+        let mut found = FoundSecrets::default();
+        variables.into_iter().for_each(|variable| found.add_variable(variable));
+        found.into_mask()
+    }
+
     /// Adds the secrets of `other` to this mask and to all its copies.
     pub fn learn(&self, other: &Mask) {
         let mut learned = lock(&self.learned);

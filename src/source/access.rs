@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub struct SourceContext {
     pub environment: Environment,
     /// Bounds of the decoders of compressed backups.
     pub decoding: DecodeBounds,
+    /// The executable of Rehearsa, whose hidden command starts programs of the owner's.
+    pub executable: PathBuf,
     /// Access to folders of the engine's host.
     pub host: Arc<dyn EngineHost>,
 }

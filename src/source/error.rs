@@ -92,6 +92,18 @@ pub enum SourceError {
     /// A required program is not installed.
     #[error("{0}")]
     ToolMissing(String),
+    /// A required program is too old, or another one than the one that is meant.
+    #[error("{0}")]
+    ToolTooOld(String),
+    /// A program, or what it talks to, does not answer.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// Somebody else works on the backup, and has locked it.
+    #[error("{0}")]
+    Busy(String),
+    /// A program could not do its work, and nothing is known about the backup.
+    #[error("{0}")]
+    ToolFailed(String),
     /// The receiver of the stream has ended.
     #[error("the receiver of the data has ended: {0}")]
     Unheard(io::Error),
@@ -132,6 +144,9 @@ impl SourceError {
             SourceError::Unreachable { .. }
             | SourceError::NotThere(_)
             | SourceError::NoKey(_)
+            | SourceError::NoAnswer(_)
+            | SourceError::Busy(_)
+            | SourceError::ToolFailed(_)
             | SourceError::Unheard(_) => Code::SourceUnreachable,
             SourceError::NoSnapshot(_) | SourceError::UnknownSnapshot(_) => Code::SourceNoSnapshot,
             SourceError::Several(_) => Code::SourceSeveral,
@@ -147,7 +162,7 @@ impl SourceError {
             SourceError::Changing(_) => Code::SourceUnreachable,
             SourceError::TooMany(_) | SourceError::Window(_) => Code::RestoreTooLarge,
             SourceError::LockedOut(_) => Code::SourceLockedOut,
-            SourceError::ToolMissing(_) => Code::SourceToolMissing,
+            SourceError::ToolMissing(_) | SourceError::ToolTooOld(_) => Code::SourceToolMissing,
         };
         let remedy = self.remedy();
         Diagnosis { remedy, ..Diagnosis::new(code, format!("{place}: {self}")) }
@@ -181,6 +196,22 @@ impl SourceError {
             SourceError::NoKey(_) => {
                 "Name the key: --passphrase-file FILE (or REHEARSA_PASSPHRASE) for a passphrase, --identity FILE for a \
                  private key of age or SSH. Check that the file that the message names is there and can be read."
+            }
+            SourceError::ToolTooOld(_) => {
+                "Install a newer version of the program on the machine that runs rehearsa. The restore in the disaster \
+                 needs it, too."
+            }
+            SourceError::NoAnswer(_) => {
+                "Try the program by hand from this machine: the network, the repository's server or its disk may be \
+                 down. Nothing is known about the backup."
+            }
+            SourceError::Busy(_) => {
+                "Rehearse when the other job has ended. If no job runs, a killed one has left its lock: the backup \
+                 program's own command removes it (`restic unlock`, `borg break-lock`)."
+            }
+            SourceError::ToolFailed(_) => {
+                "Try the program by hand on the machine that runs rehearsa, with the same access. Nothing is known \
+                 about the backup."
             }
             _ => return None,
         };

@@ -21,6 +21,8 @@ mod snapshots;
 mod spool;
 mod tar;
 mod timestamp_from_name;
+#[doc(hidden)]
+pub mod tool;
 
 pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
 pub use access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};

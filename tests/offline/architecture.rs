@@ -183,7 +183,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_junit", &["report"]),
     ("regex", &["config", "rehearse"]),
     ("rusqlite", &["worker"]),
-    ("rustix", &["archive", "cli", "local_file", "worker"]),
+    ("rustix", &["archive", "cli", "local_file", "source", "worker"]),
     ("schemars", &["config", "model", "report"]),
     ("tar", &["archive", "docker", "worker"]),
     ("tokio_rustls", &["docker", "worker"]),

@@ -25,5 +25,10 @@ impl EngineHost for LocalHost {
 
 /// What sources are given in these tests.
 pub fn context() -> SourceContext {
-    SourceContext { environment: Environment::default(), decoding: DecodeBounds::default(), host: Arc::new(LocalHost) }
+    SourceContext {
+        environment: Environment::default(),
+        decoding: DecodeBounds::default(),
+        executable: env!("CARGO_BIN_EXE_rehearsa").into(),
+        host: Arc::new(LocalHost),
+    }
 }

@@ -9,3 +9,4 @@ mod local_host;
 mod odd;
 #[path = "../support/mod.rs"]
 mod support;
+mod tool;

@@ -28,6 +28,7 @@ fn open_backup(path: &Path) -> Result<Backup, SourceError> {
     let context = SourceContext {
         environment: Environment::default(),
         decoding: DecodeBounds::default(),
+        executable: "/none".into(),
         host: std::sync::Arc::new(NoHost),
     };
     Backup::open(&dump_spec(path), &context)

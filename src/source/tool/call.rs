@@ -1,0 +1,92 @@
+//! One call of an owner's program.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::launch;
+use super::program::Tool;
+use super::running::{RunningTool, ToolEnd};
+use crate::model::mask::Mask;
+use crate::model::secret::Secret;
+use crate::source::error::SourceError;
+
+/// A call of a program that is put together.
+pub struct ToolCall<'a> {
+    tool: &'a Tool,
+    args: Vec<OsString>,
+    variables: Vec<(String, OsString)>,
+    secrets: Vec<Secret>,
+    folder: Option<PathBuf>,
+}
+
+impl<'a> ToolCall<'a> {
+    /// A call without arguments.
+    pub fn new(tool: &'a Tool) -> ToolCall<'a> {
+        ToolCall { tool, args: Vec::new(), variables: Vec::new(), secrets: Vec::new(), folder: None }
+    }
+
+    /// Adds arguments. Other users of this machine see them: no argument may have a secret.
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> ToolCall<'a> {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable of the program's environment.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> ToolCall<'a> {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Sets a variable to a secret, which is hidden in everything that the program says.
+    pub fn secret(mut self, name: &str, value: &Secret) -> ToolCall<'a> {
+        self.secrets.push(value.clone());
+        self.variable(name, value.reveal())
+    }
+
+    /// Hides a secret in everything that the program says.
+    pub fn hide(mut self, secret: &Secret) -> ToolCall<'a> {
+        self.secrets.push(secret.clone());
+        self
+    }
+
+    /// Starts the program in this folder; without it the program gets the folder of this process.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> ToolCall<'a> {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Starts the program. It ends with the calling thread at the latest.
+    pub fn start(self) -> Result<RunningTool, SourceError> {
+        let ToolCall { tool, args, variables, secrets, folder } = self;
+        let mut command = Command::new(&tool.launcher);
+        command.args([launch::VERB, launch::START]).arg(std::process::id().to_string()).arg(&tool.program).args(args);
+        command.env_clear().envs(tool.variables.iter().map(|(name, value)| (name, value))).envs(variables);
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mask = tool.mask.clone();
+        mask.learn(&Mask::of_secrets(secrets.iter().map(Secret::reveal)));
+        let child = command
+            .spawn()
+            .map_err(|error| SourceError::ToolFailed(format!("{} cannot be started: {error}", tool.kind.name)))?;
+        Ok(RunningTool::new(child, tool.kind, mask))
+    }
+
+    /// Runs the program to its end and takes all of its output. More than `most` bytes are an error.
+    pub fn output(self, most: u64) -> Result<(Vec<u8>, ToolEnd), SourceError> {
+        let name = self.tool.kind.name;
+        let mut running = self.start()?;
+        let mut output = Vec::new();
+        // A failed read is explained by the end.
+        let read = (&mut running).take(most + 1).read_to_end(&mut output);
+        if output.len() as u64 > most {
+            return Err(SourceError::ToolFailed(format!("{name} printed more than {most} bytes")));
+        }
+        let end = running.finish()?;
+        read.map_err(|error| SourceError::ToolFailed(format!("reading what {name} prints: {error}")))?;
+        Ok((output, end))
+    }
+}

@@ -1,0 +1,64 @@
+//! A temporary folder for one run of an owner's program: its cache, and files with secrets.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::launch;
+use crate::source::access::SourceContext;
+use crate::source::error::SourceError;
+
+/// A temporary folder that is removed when this value is dropped. A process of ours waits for the end of this one, and
+/// removes the folder then, so the folder does not outlive a `kill -9` or an exit that drops nothing.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    keeper: Child,
+}
+
+impl RunFolder {
+    /// Makes a folder, which only this user can read, in the folder for temporary files.
+    pub fn make(context: &SourceContext) -> Result<RunFolder, SourceError> {
+        let parent = context.environment.temp_dir();
+        let cannot = |error: io::Error| {
+            SourceError::ToolFailed(format!(
+                "no temporary folder can be made in {} (TMPDIR names another one): {error}",
+                parent.display()
+            ))
+        };
+        let folder = tempfile::Builder::new()
+            .prefix(launch::FOLDER_PREFIX)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&parent)
+            .map_err(cannot)?;
+        let keeper = Command::new(&context.executable)
+            .args([launch::VERB, launch::KEEP])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(cannot)?;
+        Ok(RunFolder { path: folder.keep(), keeper })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("the temporary folder {} cannot be removed: {error}", self.path.display());
+        }
+        // The keeper ends at the end of its standard input.
+        drop(self.keeper.stdin.take());
+        // A process that cannot be waited for has ended.
+        let _ = self.keeper.wait();
+    }
+}

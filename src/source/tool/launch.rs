@@ -1,0 +1,82 @@
+//! The hidden command of the processes around an owner's program: the one that becomes the program, and the one that
+//! removes its temporary folder.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
+
+/// The hidden command's first word.
+pub const VERB: &str = "tool";
+/// Becomes a program: `tool start PARENT PROGRAM ARGUMENT…`.
+pub const START: &str = "start";
+/// Removes a folder after the end of standard input: `tool keep FOLDER`.
+pub const KEEP: &str = "keep";
+
+/// Beginning of the names of temporary folders. No other folder is removed.
+pub const FOLDER_PREFIX: &str = "rehearsa-tool-";
+
+/// The exit code if the program cannot be started, as a shell gives it.
+pub const NOT_STARTED: i32 = 127;
+
+/// Tries to remove a folder into which a dying program may still write.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// Runs the hidden command with the arguments after [`VERB`].
+pub fn main(args: &[OsString]) -> ExitCode {
+    let done = match args {
+        [verb, parent, program, rest @ ..] if verb == START => Err(start(parent, program, rest)),
+        [verb, folder] if verb == KEEP => keep(Path::new(folder)),
+        _ => Err(io::Error::other("this command is for rehearsa itself")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is told if standard error is closed.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(u8::try_from(NOT_STARTED).unwrap_or(u8::MAX))
+        }
+    }
+}
+
+/// Becomes the program, in a session of its own; returns only if that fails. The kernel kills the program when the
+/// thread ends that has started this process.
+fn start(parent: &OsStr, program: &OsStr, args: &[OsString]) -> io::Error {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    // The parent may have died before the line above.
+    let is_orphan = getppid().map(|id| id.as_raw_nonzero().to_string()).as_deref() != parent.to_str();
+    if is_orphan {
+        return io::Error::other("the process that wanted the program has ended");
+    }
+    if let Err(error) = setsid() {
+        return error.into();
+    }
+    let error = Command::new(program).args(args).exec();
+    io::Error::new(error.kind(), format!("{} cannot be started: {error}", Path::new(program).display()))
+}
+
+fn keep(folder: &Path) -> io::Result<()> {
+    let is_ours = folder.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with(FOLDER_PREFIX));
+    if !is_ours {
+        return Err(io::Error::other("this is no temporary folder of rehearsa"));
+    }
+    // An interrupt from the terminal is for the run. This process ends after it.
+    setsid()?;
+    io::stdin().lock().read_to_end(&mut Vec::new())?;
+    let mut result = Ok(());
+    for _ in 0..TRIES {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => result = Err(error),
+            _ => return Ok(()),
+        }
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+    result
+}
