@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::program::ToolKind;
-use super::words::Words;
+use super::words::{Words, told};
 use crate::model::mask::Mask;
 use crate::source::error::SourceError;
 
@@ -71,7 +71,7 @@ impl ToolEnd {
             (None, Some(signal)) => format!("ended by signal {signal}"),
             (None, None) => self.status.to_string(),
         };
-        if self.words.is_empty() { end } else { format!("{end}: {}", self.words.join("; ")) }
+        if self.words.is_empty() { end } else { format!("{end}: {}", told(&self.words)) }
     }
 }
 
@@ -175,15 +175,15 @@ impl RunningTool {
     /// Stops the program and fails if it took too long.
     fn check_clock(&mut self) -> io::Result<()> {
         let (name, patience) = (self.kind.name, self.kind.patience);
-        let told = match self.retrying {
+        let why = match self.retrying {
             Some(time) if time >= patience.retries => format!("{name} has tried again for {} s", time.as_secs()),
             _ if self.quiet >= patience.silence => format!("{name} has said nothing for {} s", self.quiet.as_secs()),
             _ => return Ok(()),
         };
         self.stop();
         let words = self.words.lines();
-        let words = if words.is_empty() { String::new() } else { format!("; its words: {}", words.join("; ")) };
-        self.overdue = Some(format!("{told} and was stopped{words}"));
+        let words = if words.is_empty() { String::new() } else { format!("; its words: {}", told(&words)) };
+        self.overdue = Some(format!("{why} and was stopped{words}"));
         Err(io::ErrorKind::TimedOut.into())
     }
 

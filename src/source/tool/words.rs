@@ -5,8 +5,10 @@ use crate::model::mask::Mask;
 /// Lines that are kept from the beginning, and from the end.
 const FIRST: usize = 12;
 const LAST: usize = 12;
-/// Bytes of a line that are kept.
-const LONGEST: usize = 600;
+/// Bytes of a line that are kept. A traceback of Borg's is one line of its log as JSON.
+const LONGEST: usize = 32 * 1024;
+/// Bytes of a line that are told.
+const TOLD: usize = 600;
 
 /// The lines of a program's standard error.
 pub struct Words {
@@ -54,11 +56,20 @@ impl Words {
         self.last.push_back(line.to_owned());
     }
 
-    /// All lines that are kept, in order.
+    /// All lines that are kept, in order, whole.
     pub fn lines(&self) -> Vec<String> {
         let gap = (self.left_out > 0).then(|| format!("… {} more lines …", self.left_out));
         self.first.iter().cloned().chain(gap).chain(self.last.iter().cloned()).collect()
     }
+}
+
+/// The lines as one text, each cut to a length that people read.
+pub fn told(lines: &[String]) -> String {
+    let cut = |line: &String| match line.char_indices().find(|(at, _)| *at >= TOLD) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.clone(),
+    };
+    lines.iter().map(cut).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -74,12 +85,14 @@ mod tests {
         for line in 1..40 {
             words.take(format!("line {line}\r").as_bytes(), &mut |_| seen += 1);
         }
-        words.take(&[b'x'; 10_000], &mut |_| seen += 1);
+        words.take(&[b'x'; 40_000], &mut |_| seen += 1);
         words.end_line(&mut |_| seen += 1);
         let lines = words.lines();
         assert_eq!(seen, 41);
         assert!(lines[0].starts_with("opening https://me:") && !lines[0].contains("hunter2"), "{}", lines[0]);
         assert_eq!((lines.len(), lines[12].as_str()), (FIRST + 1 + LAST, "… 17 more lines …"));
         assert_eq!(lines.last().map(String::len), Some(LONGEST));
+        let told = told(&lines);
+        assert!(told.ends_with(&format!("; {}…", "x".repeat(TOLD))) && !told.contains("hunter2"), "{told}");
     }
 }
