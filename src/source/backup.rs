@@ -113,8 +113,21 @@ fn is_data(contents: &BackupContents, queries: &[MountQuery]) -> Result<(), Sour
     if is_mapped || is_named || is_export_with_data { Ok(()) } else { Err(SourceError::Layout(layout.clone())) }
 }
 
-/// Chooses the snapshot with the wanted id, or the newest. `snapshots` are ordered, oldest first.
+/// Reads the name of a snapshot as a pattern; `None`: it is none.
+fn pattern(text: &str) -> Option<glob::Pattern> {
+    if text.contains(['*', '?', '[']) { glob::Pattern::new(text).ok() } else { None }
+}
+
+/// Chooses the snapshot with the wanted id, the newest that a wanted pattern fits, or the newest. `snapshots` are
+/// ordered, oldest first.
 pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+    if let Some(pattern) =
+        wanted.filter(|wanted| snapshots.iter().all(|snapshot| snapshot.id != *wanted)).and_then(pattern)
+        && snapshots.iter().any(|snapshot| pattern.matches(&snapshot.id))
+    {
+        snapshots.retain(|snapshot| pattern.matches(&snapshot.id));
+        return choose_snapshot(snapshots, None);
+    }
     let Some(wanted) = wanted else {
         let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));
         if stems.len() > 1 {
