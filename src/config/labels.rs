@@ -184,7 +184,7 @@ fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError>
                 let expected = "a source that a label can name: standard input belongs to a command line";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourceLocation::Path(_) | SourceLocation::HostPath(_) => {}
+            SourceLocation::Path(_) | SourceLocation::HostPath(_) | SourceLocation::Address(_) => {}
         }
     }
     Ok(source)

@@ -37,6 +37,8 @@ pub enum SourceLocation {
     Path(PathBuf),
     /// An absolute path of the engine's host.
     HostPath(String),
+    /// An address that the backup program itself understands (`ssh://nas/./repo`).
+    Address(String),
 }
 
 /// Where the secrets that open an encrypted source are found. The secrets themselves are not in here.
@@ -88,7 +90,7 @@ impl SourcePlace {
     pub fn below(self, folder: &Path) -> SourcePlace {
         match self.location {
             SourceLocation::Path(path) => SourcePlace::at_path(self.kind, folder.join(path)),
-            SourceLocation::Stdin | SourceLocation::HostPath(_) => self,
+            SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Address(_) => self,
         }
     }
 }
@@ -99,7 +101,7 @@ impl fmt::Display for SourcePlace {
         match &self.location {
             SourceLocation::Stdin => f.write_str("-"),
             SourceLocation::Path(path) => write!(f, "{}", path.display()),
-            SourceLocation::HostPath(path) => f.write_str(path),
+            SourceLocation::HostPath(path) | SourceLocation::Address(path) => f.write_str(path),
         }
     }
 }

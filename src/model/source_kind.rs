@@ -18,6 +18,8 @@ pub struct SourceKindRow {
     /// Whether files of this kind usually have such a name: a path without a kind then gets an error that names the
     /// right kind.
     pub is_usual_name: fn(&str) -> bool,
+    /// What the program's stream cannot carry, although the backup may have it; `None`: the stream carries everything.
+    pub stream_lacks: Option<&'static str>,
 }
 
 /// The allowed forms of the text after the colon of a source.
@@ -34,6 +36,13 @@ pub enum LocationSyntax {
     Folder,
     /// A folder of the engine's host: an absolute path.
     HostFolder,
+    /// A repository: a path of this machine, or an address for the backup program.
+    Repository {
+        /// Whether the text is an address and no path.
+        is_address: fn(&str) -> bool,
+        /// Splits a text that also names a snapshot into the repository and the snapshot.
+        split_snapshot: fn(&str) -> Option<(&str, &str)>,
+    },
 }
 
 macro_rules! source_kinds {
@@ -70,6 +79,7 @@ source_kinds! {
         syntax: LocationSyntax::FileOrStdin { what: "an archive", example: "tar:backups/app-*.tar.gz" },
         forms: "tar:FILE, tar:- (standard input)",
         is_usual_name: is_archive_name,
+        stream_lacks: None,
     };
     /// Folders of this machine.
     Dir => SourceKindRow {
@@ -79,6 +89,7 @@ source_kinds! {
         syntax: LocationSyntax::Folder,
         forms: "dir:FOLDER",
         is_usual_name: |_| false,
+        stream_lacks: None,
     };
     /// Folders of the engine's host.
     Daemon => SourceKindRow {
@@ -88,6 +99,7 @@ source_kinds! {
         syntax: LocationSyntax::HostFolder,
         forms: "daemon:FOLDER (on the engine's host)",
         is_usual_name: |_| false,
+        stream_lacks: None,
     };
     /// Database dumps.
     Dump => SourceKindRow {
@@ -97,6 +109,20 @@ source_kinds! {
         syntax: LocationSyntax::FileOrStdin { what: "a dump", example: "dump:backups/app-*.sql.gz" },
         forms: "dump:FILE (of a database), dump:-",
         is_usual_name: is_dump_name,
+        stream_lacks: None,
+    };
+    /// Repositories of Borg.
+    Borg => SourceKindRow {
+        name: "borg",
+        alias: None,
+        label: "borg",
+        syntax: LocationSyntax::Repository { is_address: is_borg_address, split_snapshot: split_borg_archive },
+        forms: "borg:REPOSITORY (a folder, or an address as in ssh://HOST/./PATH)",
+        is_usual_name: |_| false,
+        stream_lacks: Some(
+            "`borg export-tar` carries no extended attributes, no ACLs and no fractions of a second; `borg extract` \
+             would",
+        ),
     };
 }
 
@@ -138,6 +164,16 @@ impl SourceKind {
     }
 }
 
+/// Whether Borg takes the text for an address: `ssh://…`, or `[USER@]HOST:PATH`.
+fn is_borg_address(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(host, path)| !host.is_empty() && !host.contains('/') && !path.is_empty())
+}
+
+/// Splits `REPOSITORY::ARCHIVE`, as Borg's own commands take it. An address such as `ssh://[::1]/repo` is none.
+fn split_borg_archive(text: &str) -> Option<(&str, &str)> {
+    text.rsplit_once("::").filter(|(_, archive)| !archive.contains(['/', ']']))
+}
+
 /// Whether `name` looks like an archive's, encrypted or not.
 pub fn is_archive_name(name: &str) -> bool {
     const ENCRYPTED: [&str; 4] = [".age", ".gpg", ".pgp", ".asc"];
@@ -174,6 +210,21 @@ mod tests {
             ("app", None),
         ] {
             assert_eq!(SourceKind::of_file_name(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_borg_are_told_from_paths() {
+        for text in ["ssh://nas/./repo", "ssh://me@[::1]:22/repo", "me@nas:/repo", "nas:repo"] {
+            assert!(is_borg_address(text), "{text}");
+        }
+        for text in ["/srv/repo", "repo", "./a:b", "/srv/a:b", ":x", "nas:"] {
+            assert!(!is_borg_address(text), "{text}");
+        }
+        assert_eq!(split_borg_archive("/srv/repo::app-1"), Some(("/srv/repo", "app-1")));
+        assert_eq!(split_borg_archive("ssh://[::1]:22/./repo::a"), Some(("ssh://[::1]:22/./repo", "a")));
+        for text in ["ssh://[::1]/repo", "ssh://[::1]", "nas:repo"] {
+            assert_eq!(split_borg_archive(text), None, "{text}");
         }
     }
 

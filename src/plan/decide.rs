@@ -10,7 +10,7 @@ use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource};
 use crate::model::source::{BackupContents, Candidate, ContentTally, Pattern, Shape, SourceLocation, SourcePlace};
-use crate::model::source_kind::{SourceKind, is_dump_name};
+use crate::model::source_kind::{LocationSyntax, SourceKind, is_dump_name};
 use crate::model::units;
 
 /// Parts of a backup that an error lists.
@@ -256,8 +256,14 @@ impl BackupDescription<'_> {
         let first = self.dumps().next()?;
         let path = match &self.place.location {
             SourceLocation::Path(path) => path.display().to_string(),
-            SourceLocation::HostPath(_) | SourceLocation::Stdin => "FILE".to_owned(),
+            SourceLocation::HostPath(_) | SourceLocation::Stdin | SourceLocation::Address(_) => "FILE".to_owned(),
         };
+        if matches!(self.place.kind.row().syntax, LocationSyntax::Repository { .. }) {
+            return Some(format!(
+                "The backup holds database dumps, which are loaded and not unpacked: restore {first} from the \
+                 repository into a file, and load that with --from dump:FILE"
+            ));
+        }
         let sign = if self.place.kind == SourceKind::Tar { '#' } else { '/' };
         Some(format!(
             "The backup holds database dumps, which are loaded and not unpacked: --from 'dump:{path}{sign}{first}'"

@@ -48,7 +48,7 @@ impl ArchiveFiles {
                 let file = spool::buffer_to_temp_file(io::stdin().lock(), &context.environment.temp_dir())?;
                 Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys, decoding: context.decoding })
             }
-            SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
+            SourceLocation::HostPath(_) | SourceLocation::Address(_) => Err(not_of_this_machine(&spec.place)),
         }
     }
 
@@ -138,7 +138,7 @@ pub fn probe(
 ) -> Result<Presence, SourceError> {
     let path = match &place.location {
         SourceLocation::Stdin => return Ok(Presence::NotLooked("it is read when a rehearsal begins")),
-        SourceLocation::HostPath(_) => return Err(not_of_this_machine(place)),
+        SourceLocation::HostPath(_) | SourceLocation::Address(_) => return Err(not_of_this_machine(place)),
         SourceLocation::Path(path) => path,
     };
     if let Some((_, newest)) = find(path)?.last() {
@@ -147,7 +147,7 @@ pub fn probe(
     Ok(Presence::There)
 }
 
-/// The error for a source of this machine whose location is a folder of the engine's host.
+/// The error for a source of this machine whose location is on another one.
 pub fn not_of_this_machine(place: &SourcePlace) -> SourceError {
-    SourceError::NotThere(format!("{place} is read by this machine, and cannot lie on the engine's host"))
+    SourceError::NotThere(format!("{place} is read by this machine, and cannot lie on another one"))
 }

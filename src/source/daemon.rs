@@ -15,7 +15,7 @@ struct HostFolderSource {
 pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     match &spec.place.location {
         SourceLocation::HostPath(path) => Ok(Box::new(HostFolderSource { path: path.clone() })),
-        SourceLocation::Path(_) | SourceLocation::Stdin => {
+        SourceLocation::Path(_) | SourceLocation::Stdin | SourceLocation::Address(_) => {
             Err(SourceError::NotThere("a folder of the engine's host has a path that begins with a slash".to_owned()))
         }
     }

@@ -7,6 +7,7 @@
 mod access;
 mod archive_files;
 mod backup;
+mod borg;
 mod daemon;
 #[doc(hidden)]
 pub mod decrypt;

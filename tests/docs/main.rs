@@ -34,6 +34,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "rehearsa test --from dump:nightly.tgz#shop.sql.gz shop::db",
         "tests/it/dumps.rs loads a dump of several in an archive",
     ),
+    (
+        "rehearsa test --from borg:/srv/repo --passphrase-file pw jellyfin",
+        "tests/faults/table/borg.rs rehearses from such repositories",
+    ),
     ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
 ];

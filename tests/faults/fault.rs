@@ -10,6 +10,7 @@ use crate::kind::Kind;
 use crate::record::{Line, record};
 use crate::subject::{Subject, subject};
 use crate::support::backup::{folder, sh};
+use crate::support::borg;
 use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse_by, shown};
 
 /// How a rehearsal ends.
@@ -41,6 +42,7 @@ pub struct Fault {
     args: Vec<&'static str>,
     instead: Option<Instead>,
     own: Option<Own>,
+    programs: bool,
     wanted: End,
     gap: Option<(End, &'static str)>,
 }
@@ -69,6 +71,7 @@ pub fn fault(row: u8, what: &'static str, kind: Kind, form: Form) -> Fault {
         args: Vec::new(),
         instead: None,
         own: None,
+        programs: true,
         wanted: End { verdict: "", code: "", words: &[] },
         gap: None,
     }
@@ -108,6 +111,12 @@ impl Fault {
     /// Rehearses another container on the service's volume.
     pub fn instead(mut self, make: Instead) -> Self {
         self.instead = Some(make);
+        self
+    }
+
+    /// Rehearses on a machine where no program is found.
+    pub fn without_programs(mut self) -> Self {
+        self.programs = false;
         self
     }
 
@@ -210,24 +219,30 @@ impl Fault {
             args = self.form.make(dir.path());
         }
         if let Some(script) = self.backup {
-            sh(dir.path(), &format!("{TOOLS}{script}"), &[&self.form.file().unwrap_or_default()]);
+            let script = format!("{}{TOOLS}{script}", borg::TOOLS);
+            sh(dir.path(), &script, &[&self.form.file().unwrap_or_default()]);
         }
         let at = |arg: &str| arg.strip_prefix('@').map_or(arg.to_owned(), |file| shown(&dir.path().join(file)));
         args.extend(self.args.iter().map(|arg| at(arg)));
-        let rehearsal = rehearse_here(dir.path(), name, self.asked.then(|| self.kind.check()), &args);
+        let check = self.asked.then(|| self.kind.check());
+        let rehearsal = rehearse_here(dir.path(), name, check, &args, self.programs);
         rehearsal.nothing_is_left();
         rehearsal
     }
 }
 
-/// Rehearses in this folder. With a `check`, a plan file with this check is written there.
-pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[String]) -> Rehearsal {
+/// Rehearses in this folder. With a `check`, a plan file with this check is written there. Without `programs`, PATH
+/// has none.
+pub fn rehearse_here(folder: &Path, name: &str, check: Option<&str>, args: &[String], programs: bool) -> Rehearsal {
     if let Some(check) = check {
         let plan = format!("[services.\"{name}\"]\nchecks = [{check}]\n");
         std::fs::write(folder.join("rehearsa.toml"), plan).expect("written");
     }
     let mut command = rehearsa(&[]);
     command.current_dir(folder).env("GNUPGHOME", folder.join("home"));
+    if !programs {
+        command.env("PATH", "/none");
+    }
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
     // If a flag is given twice, the last value counts: it is the fault's own.
     for flag in ["--from", "--identity", "--passphrase-file"] {

@@ -3,7 +3,12 @@
 use std::path::Path;
 
 use crate::support::backup::sh;
-use crate::support::shown;
+use crate::support::{borg, shown};
+
+/// Makes the repository and its archive.
+const BORG: &str = "echo $BORG_PASSPHRASE >key; echo fixture-wrong-passphrase >other-key; \
+    borg init -e repokey x.borg 2>/dev/null; cd data; \
+    borg create --timestamp 2026-11-01T03:00:00 ../x.borg::app-1 .";
 
 /// What the data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +30,10 @@ pub enum Form {
     SqlGz,
     /// A file of `pg_dump -Fc`.
     Custom,
+    /// A repository of Borg with the archive `app-1`, encrypted with a passphrase.
+    Borg,
     /// A source that Rehearsa does not read yet.
     Restic,
-    Borg,
 }
 
 impl Form {
@@ -54,7 +60,8 @@ impl Form {
     /// Makes the backup of the folder `data` below this folder, and returns the arguments that name it.
     pub fn make(self, folder: &Path) -> Vec<String> {
         let script = match self {
-            Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg => "",
+            Form::Live | Form::Dir | Form::Daemon | Form::Restic => "",
+            Form::Borg => BORG,
             Form::Sql => "mv dumps/x.sql .",
             Form::SqlGz => "gzip -1 <dumps/x.sql >x.sql.gz",
             Form::Custom => "mv dumps/x.dump .",
@@ -72,9 +79,10 @@ impl Form {
                  --passphrase-file key --symmetric -o x.tar.gz.gpg"
             }
         };
-        sh(folder, script, &[]);
+        sh(folder, &format!("{}{script}", borg::TOOLS), &[]);
         let from = match self.file() {
             Some(file) if self.is_dump() => format!("dump:{}", shown(&folder.join(file))),
+            Some(file) if self == Form::Borg => format!("borg:{}", shown(&folder.join(file))),
             Some(file) => format!("tar:{}", shown(&folder.join(file))),
             None if self == Form::Live => return Vec::new(),
             None => format!("{}:{}", self.word(), shown(&folder.join("data"))),
@@ -83,7 +91,7 @@ impl Form {
         let key = shown(&folder.join("key"));
         match self {
             Form::Age => args.extend(["--identity".to_owned(), key]),
-            Form::Gpg => args.extend(["--passphrase-file".to_owned(), key]),
+            Form::Gpg | Form::Borg => args.extend(["--passphrase-file".to_owned(), key]),
             _ => {}
         }
         args
@@ -94,9 +102,9 @@ impl Form {
         matches!(self, Form::Sql | Form::SqlGz | Form::Custom)
     }
 
-    /// The archive's or dump's name in the folder, if it is one.
+    /// The name of the archive, the dump or the repository in the folder, if it is one.
     pub fn file(self) -> Option<String> {
-        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic | Form::Borg);
+        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic);
         is_archive.then(|| format!("x.{}", self.word()))
     }
 }

@@ -36,6 +36,8 @@ pub const ROWS: &[(u8, &str)] = &[
     (34, "files changed while the live volume was being copied"),
     (35, "a database dump that is cut off, without rows, or of another database"),
     (36, "the service does not use what was restored"),
+    (37, "a repository that was repaired: names and sizes are right, and the contents are zeros"),
+    (39, "the newest snapshot of a repository is of something else"),
     (40, "a database dump that runs commands of its client, or never ends"),
     (41, "a backup in a format or layout of another program"),
     (42, "a backup in parts, or with other files beside it"),

@@ -22,7 +22,7 @@ pub struct Twin {
 
 /// The undamaged backups of these faults' services and sources.
 pub fn of(faults: &[Fault]) -> BTreeSet<Twin> {
-    let is_there = |form: Form| !matches!(form, Form::Live | Form::Restic | Form::Borg);
+    let is_there = |form: Form| !matches!(form, Form::Live | Form::Restic);
     let twin = |fault: &Fault| Twin { kind: fault.kind, form: fault.form, hot: fault.hot };
     faults.iter().filter(|fault| is_there(fault.form)).map(twin).collect()
 }
@@ -45,7 +45,7 @@ impl Twin {
             subject.copy_to(dir.path(), hot);
         }
         let args = form.make(dir.path());
-        let rehearsal = rehearse_here(dir.path(), &subject.name, Some(kind.check()), &args);
+        let rehearsal = rehearse_here(dir.path(), &subject.name, Some(kind.check()), &args, true);
         rehearsal.nothing_is_left();
         let case = rehearsal.case();
         let warnings = case["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted may be unwrapped")]
 
+mod borg;
 mod conformance;
 mod dumps;
+mod kinds;
 mod local_host;
 mod odd;
 #[path = "../support/mod.rs"]

@@ -8,6 +8,7 @@
 pub mod archives;
 pub mod backup;
 pub mod bench;
+pub mod borg;
 pub mod compare;
 pub mod cuts;
 pub mod dumps;

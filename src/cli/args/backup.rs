@@ -11,16 +11,17 @@ use crate::config::resolve::Flags;
 #[command(next_help_heading = "Backup")]
 pub struct BackupArgs {
     /// Restore from a backup instead of the live data: `tar:FILE` (a pattern, a folder, or `-` for standard input),
-    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, or a source of the
-    /// plan file. It holds for the selected services; what they depend on uses it too if it has their data, else the
-    /// live data. `shop::db=dump:FILE` is for one service; may be repeated [env: REHEARSA_FROM]
+    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, `borg:REPOSITORY`, or
+    /// a source of the plan file. It holds for the selected services; what they depend on uses it too if it has their
+    /// data, else the live data. `shop::db=dump:FILE` is for one service; may be repeated [env: REHEARSA_FROM]
     #[arg(long, value_name = "[SERVICE=]SOURCE")]
     pub from: Vec<String>,
     /// Let labels name backups by their paths; else a label names `live` or a source of the plan file
     /// [env: REHEARSA_ALLOW_LABEL_PATHS]
     #[arg(long)]
     pub allow_label_paths: bool,
-    /// Restore this snapshot, by the name that `rehearsa plan` shows [default: the newest] [env: REHEARSA_SNAPSHOT]
+    /// Restore this snapshot, by the name that `rehearsa plan` shows, or the newest that a pattern fits (`web-*`)
+    /// [default: the newest] [env: REHEARSA_SNAPSHOT]
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
     /// Restore this part of the backup into a mount: `/config=backup/jellyfin_config`; `.` is all of it

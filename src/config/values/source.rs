@@ -11,8 +11,7 @@ use crate::model::source::{SourceLocation, SourcePlace};
 use crate::model::source_kind::{LocationSyntax, SourceKind};
 
 /// Backup programs and file systems whose own format Rehearsa cannot read.
-const NOT_YET: [&str; 10] =
-    ["restic", "borg", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
+const NOT_YET: [&str; 9] = ["restic", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
 /// Whether the text is meant as a source, right or wrong, and not as the name of a source of the plan file.
 pub fn is_written_out(text: &str) -> bool {
@@ -65,6 +64,25 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
         LocationSyntax::HostFolder => {
             Err("a folder on the engine's host, whose path begins with a slash; write it as `daemon:/srv/backup`"
                 .to_owned())
+        }
+        LocationSyntax::Repository { is_address, split_snapshot } => {
+            // A path that `file://` begins is a path of this machine for backup programs, too.
+            let text = text.strip_prefix("file://").unwrap_or(text);
+            if let Some((repository, snapshot)) = split_snapshot(text) {
+                let snapshot = if snapshot.is_empty() { "NAME" } else { snapshot };
+                return Err(format!(
+                    "a repository: the snapshot is named apart, as in `{repository}` with `--snapshot {snapshot}`"
+                ));
+            }
+            if is_address(text) {
+                // ssh would take such a host for an option, and an option of ssh may run a command.
+                let host = text.split_once("://").map_or(text, |(_, host)| host);
+                if host.starts_with('-') || host.contains("@-") {
+                    return Err("an address, for no host begins with a dash".to_owned());
+                }
+                return Ok(SourceLocation::Address(text.to_owned()));
+            }
+            Ok(SourceLocation::Path(path(text)?.to_owned()))
         }
     }
 }
@@ -126,6 +144,21 @@ mod tests {
         parse(&FLAG, text, Path::new("")).expect_err(text).to_string()
     }
 
+    fn at_address(address: &str) -> SourcePlace {
+        SourcePlace { kind: SourceKind::Borg, location: SourceLocation::Address(address.to_owned()) }
+    }
+
+    #[test]
+    fn the_snapshot_of_a_repository_is_named_apart() {
+        let error = refused("borg:/srv/repo::app-2026-11-01");
+        assert!(error.contains("`/srv/repo` with `--snapshot app-2026-11-01`"), "{error}");
+        assert!(refused("borg:nas:repo::").contains("--snapshot NAME"));
+        for text in ["borg:-oProxyCommand=x:repo", "borg:ssh://-oProxyCommand=x/repo", "borg:me@-oProxyCommand=x:repo"]
+        {
+            assert!(refused(text).contains("no host begins with a dash"), "{text}");
+        }
+    }
+
     #[test]
     fn sources_are_read_in_all_their_forms() {
         let cases = [
@@ -139,6 +172,10 @@ mod tests {
             (" dir:backup ", SourcePlace::at_path(SourceKind::Dir, "/plans/backup")),
             ("dir:/b", SourcePlace::at_path(SourceKind::Dir, "/b")),
             ("daemon:/srv/b", SourcePlace::on_host("/srv/b")),
+            ("borg:repo", SourcePlace::at_path(SourceKind::Borg, "/plans/repo")),
+            ("borg:file:///srv/repo", SourcePlace::at_path(SourceKind::Borg, "/srv/repo")),
+            ("borg:ssh://me@nas:22/./repo", at_address("ssh://me@nas:22/./repo")),
+            ("borg:me@nas:repo", at_address("me@nas:repo")),
             ("dir:daemon:/srv/b", SourcePlace::on_host("/srv/b")),
         ];
         for (text, place) in cases {
@@ -151,7 +188,8 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_the_same_way() {
-        for text in ["tar:-", "tar:/b/app-*.tar.gz", "dir:/b", "daemon:/srv/b", "dump:/b/app.sql", "dump:-"] {
+        let texts = ["tar:-", "tar:/b/app-*.tar.gz", "dir:/b", "daemon:/srv/b", "dump:/b/app.sql", "dump:-"];
+        for text in texts.into_iter().chain(["borg:/srv/repo", "borg:ssh://nas/./repo"]) {
             assert_eq!(parse(&FLAG, text, Path::new("")).expect(text).to_string(), text);
         }
     }
@@ -190,13 +228,13 @@ mod tests {
 
     #[test]
     fn a_source_has_a_path_that_somebody_can_find() {
-        for text in ["tar:", "dir:", "tar", "dir"] {
+        for text in ["tar:", "dir:", "tar", "dir", "borg:", "borg"] {
             assert!(refused(text).contains("it has no path"), "{}", refused(text));
         }
         for text in ["daemon:", "daemon:srv/b", "dir:daemon:srv"] {
             assert!(refused(text).contains("begins with a slash"), "{}", refused(text));
         }
-        for text in ["tar:~/b.tar", "dir:~"] {
+        for text in ["tar:~/b.tar", "dir:~", "borg:~/repo"] {
             assert!(refused(text).contains("$HOME"), "{}", refused(text));
         }
         assert!(refused("").contains("there are tar:FILE"));

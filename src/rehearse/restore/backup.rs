@@ -199,6 +199,7 @@ fn conclude(
         let files = pluralize(unpacked.replaced.files, "file");
         notes.push(format!("{files} replaced by a later entry of the same name"));
     }
+    notes.extend(backup.place.kind.row().stream_lacks.map(str::to_owned));
     step.done_with(Some(unpacked.amount), (!notes.is_empty()).then(|| notes.join("; ")));
     let data = match unpacked.root {
         Some(RootKind::File) => prepared.as_file(),

@@ -1,6 +1,7 @@
 //! The table itself. A new source or service needs one line here; a new class of faults gets a file of its own.
 
 mod boot;
+mod borg;
 mod databases;
 mod dumps;
 mod files;
@@ -17,7 +18,7 @@ pub fn all() -> Vec<Fault> {
     let of_databases = [usage::faults(), databases::faults(), dumps::faults(), sqlite::faults()];
     of_databases
         .into_iter()
-        .chain([boot::faults(), surroundings::faults(), files::faults(), source::faults()])
+        .chain([boot::faults(), surroundings::faults(), files::faults(), source::faults(), borg::faults()])
         .flatten()
         .collect()
 }

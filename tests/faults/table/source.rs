@@ -1,6 +1,6 @@
 //! Faults of the backup itself: it lacks a mount, is cut off, damaged, encrypted with another key, absent or too old.
 
-use Form::{Age, Borg, Daemon, Dir, Gpg, Restic, Tar, TarGz, TarXz, TarZst};
+use Form::{Age, Daemon, Dir, Gpg, Restic, Tar, TarGz, TarXz, TarZst};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
 use super::special;
@@ -124,10 +124,6 @@ fn damaged() -> Vec<Fault> {
             .own(special::restic)
             .failed("source/corrupt", &[])
             .but_today(("refused", ""), "repositories of restic are not read yet"),
-        fault(5, "a flipped byte in a segment", Small, Borg)
-            .own(special::borg)
-            .failed("source/corrupt", &[])
-            .but_today(("refused", ""), "repositories of Borg are not read yet"),
     ]
 }
 

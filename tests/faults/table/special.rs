@@ -226,7 +226,3 @@ fn unread(place: &str) -> Rehearsal {
 pub fn restic(_: &Path) -> Rehearsal {
     unread("restic:/nowhere")
 }
-
-pub fn borg(_: &Path) -> Rehearsal {
-    unread("borg:/nowhere")
-}

@@ -147,7 +147,7 @@ fn volume_of_the_image(folder: &Path) -> Rehearsal {
         .file("/only-live", "")
         .start();
     args.extend(["--strategy", "/var/lib/postgresql/data=empty", "--timeout", "150s"].map(str::to_owned));
-    rehearse_here(folder, &live.name, None, &args)
+    rehearse_here(folder, &live.name, None, &args, true)
 }
 
 /// A server whose scripts are restored and whose cluster is not.

@@ -1,0 +1,62 @@
+//! Repositories of Borg, read by the owner's own program `borg`, as in the disaster.
+//!
+//! Borg lists the archives and their entries (`borg list`), and writes the data as a tar archive (`borg export-tar`).
+//! It gets a folder of its own for what it remembers (`BORG_BASE_DIR`): else a rehearsal from a copy would make Borg
+//! refuse the original in the owner's next backup. A repository of this machine is read through a [`view::View`].
+
+mod listing;
+mod meaning;
+mod reader;
+mod repository;
+mod view;
+
+use super::access::{Access, Presence, Source, SourceContext};
+use super::archive_files::not_of_this_machine;
+use super::error::SourceError;
+use crate::model::event::Snapshot;
+use crate::model::source::{SourceLocation, SourceSpec};
+use reader::ArchiveReader;
+use repository::Repository;
+
+/// Longest list of archives, in bytes.
+const LONGEST_LIST: u64 = 256 * 1024 * 1024;
+
+/// The archives of a repository.
+#[derive(Debug)]
+struct BorgSource {
+    repository: Repository,
+}
+
+/// Looks for the program and for the repository, if that is on this machine.
+pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(BorgSource { repository: Repository::open(spec, context)? }))
+}
+
+/// Checks whether there is a repository. Only a rehearsal asks another machine.
+pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
+    match &spec.place.location {
+        SourceLocation::Path(path) => view::check(path).map(|()| Presence::There),
+        SourceLocation::Address(_) => Ok(Presence::NotLooked("it is on another machine")),
+        SourceLocation::Stdin | SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
+    }
+}
+
+impl Source for BorgSource {
+    fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
+        const ACTION: &str = "listing the archives of the repository";
+        let repository = &self.repository;
+        repository.still_there()?;
+        let list = ["list".to_owned(), "--json".to_owned(), repository.argument()];
+        let (output, end) = repository.call().args(list).output(LONGEST_LIST)?;
+        if !end.success() {
+            return Err(repository.failed(&end, ACTION));
+        }
+        repository.is_complete()?;
+        listing::archives(&output)
+            .map_err(|error| SourceError::ToolFailed(format!("{ACTION}: borg printed what is no list: {error}")))
+    }
+
+    fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
+        Ok(Access::Stream(Box::new(ArchiveReader { repository: &self.repository, name: snapshot.id.clone() })))
+    }
+}
