@@ -273,9 +273,16 @@ mod tests {
     #[test]
     fn the_servers_user_is_that_of_its_process_else_of_its_data() {
         use std::os::unix::fs::MetadataExt;
-        let mut sleeping = Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let dir = tempfile::tempdir().expect("a folder");
+        // A process has the name of the file that was started. Other users may run `sleep`, too.
+        let server = dir.path().join("rehearsa-server");
+        let path = std::env::var_os("PATH").expect("a PATH");
+        let mut programs = std::env::split_paths(&path).map(|folder| folder.join("sleep"));
+        let sleep = programs.find(|program| program.exists()).expect("sleep is there");
+        std::os::unix::fs::symlink(sleep, &server).expect("linked");
+        let mut sleeping = Command::new(server).arg("60").spawn().expect("sleep runs");
         let own = std::fs::metadata("/proc/self").expect("it is there");
-        assert_eq!(run(SERVER, &["mysqld sleep", "/none"], &[]), format!("{}:{}", own.uid(), own.gid()));
+        assert_eq!(run(SERVER, &["mysqld rehearsa-server", "/none"], &[]), format!("{}:{}", own.uid(), own.gid()));
         drop((sleeping.kill(), sleeping.wait()));
         let folder = std::fs::metadata("/").expect("it is there");
         assert_eq!(run(SERVER, &["no-such-one", "/none /"], &[]), format!("{}:{}", folder.uid(), folder.gid()));
