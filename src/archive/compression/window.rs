@@ -13,6 +13,9 @@ use super::kind::Compression;
 pub const DEFAULT_WINDOW: u64 = 128 << 20;
 /// Longest window that is decoded at all: the largest dictionary of xz.
 pub const LARGEST_WINDOW: u64 = 4 << 30;
+/// Longest window of a zstd stream that the zstd library writes or reads (`ZSTD_WINDOWLOG_MAX_64`). A header that asks
+/// for more is damaged.
+const LARGEST_OF_ZSTD: u64 = 2 << 30;
 /// Bytes that are enough of a stream's beginning, or of a later member's: the headers of an xz stream and of its first
 /// block.
 pub const HEADERS: usize = 12 + 1024;
@@ -90,6 +93,11 @@ pub fn check(compression: Compression, headers: &[u8], bounds: DecodeBounds) -> 
     };
     let longest = bounds.longest();
     match window {
+        Some(window) if compression == Compression::Zstd && window > LARGEST_OF_ZSTD => {
+            let words =
+                format!("its header asks for a window of {}, and no program writes such a stream", binary(window));
+            Err(io::Error::new(io::ErrorKind::InvalidData, words))
+        }
         Some(window) if window > longest => {
             Err(io::Error::other(WindowTooLong { compression, window: Some(window), longest }))
         }

@@ -72,6 +72,17 @@ fn a_long_window_is_read_when_it_is_wished_for_and_the_error_says_how() {
 }
 
 #[test]
+fn a_window_that_no_program_writes_is_damage_and_no_wish() {
+    let mut damaged = zstd_of(20, b"content");
+    // The bits of the window, behind the magic number and the descriptor.
+    damaged[5] = (22 << 3) | 1;
+    let told = read(&damaged, 0).unwrap_err();
+    assert!(told.starts_with("another error: the zstd stream is damaged") && told.contains("4608MiB"), "{told}");
+    damaged[5] = 21 << 3;
+    assert_eq!(read(&damaged, 0), Ok(7), "the longest that there is");
+}
+
+#[test]
 fn a_later_member_is_held_to_the_same_bound() {
     let both = [zstd_of(20, b"one"), zstd_of(28, b"two")].concat();
     assert!(read(&both, DEFAULT_WINDOW).unwrap_err().contains("window of 256MiB"));
