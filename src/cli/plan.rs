@@ -45,6 +45,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         }
     }
     unused_flags::note(&plan, &args.rehearsal);
+    unused_flags::note_misspelled_variables(env);
     if plan.cases().next().is_some() {
         let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
         let idle = no_match::idle_skips(&selection, &settings.selection);

@@ -85,6 +85,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
     unused_flags::note(&plan, &args.rehearsal);
+    unused_flags::note_misspelled_variables(env);
     let session = identity::session("");
     let events = RunEvents::start(&settings, &presentation)?;
     let context = RunContext {

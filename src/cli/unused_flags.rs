@@ -5,15 +5,23 @@
 use super::args::RehearsalArgs;
 use super::console;
 use super::exit::Failure;
+use crate::config::declared;
 use crate::config::settings::Selection;
 use crate::config::values::place;
 use crate::config::values::suggest::suggestion;
+use crate::model::environment::Environment;
 use crate::model::mount::Mount;
 use crate::model::plan::Plan;
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
 use crate::plan::draft;
 
+/// The beginning of the names of our variables.
+const PREFIX: &str = "REHEARSA_";
+/// The variable with the passphrase itself, which is no setting of its own.
+const PASSPHRASE: &str = "REHEARSA_PASSPHRASE";
+/// Most wrong letters of a name that was mistyped.
+const TYPING_ERRORS: usize = 2;
 /// Number of mounts that a note lists; `rehearsa plan` shows all.
 const NAMED: usize = 12;
 
@@ -24,6 +32,27 @@ pub fn note(plan: &Plan, args: &RehearsalArgs) {
         return;
     }
     without_backup(plan, args).iter().chain(&missed(plan, args)).for_each(|words| console::note(words));
+}
+
+/// Prints a note for each variable whose name is nearly the name of a setting: after a typing error the setting has its
+/// default. Other names that begin like ours may be the user's own, as for a secret.
+pub fn note_misspelled_variables(env: &Environment) {
+    misspelled_variables(env).iter().for_each(|words| console::note(words));
+}
+
+fn misspelled_variables(env: &Environment) -> Vec<String> {
+    let known = || declared::all().flat_map(|setting| setting.variables).copied().chain([PASSPHRASE]);
+    let unknown = env.names_starting_with(PREFIX).filter(|name| known().all(|of| of != *name));
+    let near = |name: &str| {
+        let own_word = |name: &'static str| name.strip_prefix(PREFIX);
+        let word = name.strip_prefix(PREFIX)?;
+        known().filter_map(own_word).find(|of| strsim::damerau_levenshtein(of, word) <= TYPING_ERRORS)
+    };
+    let words = |name: &str| {
+        let meant = near(name)?;
+        Some(format!("the environment variable {name} has no effect; perhaps {PREFIX}{meant} is meant"))
+    };
+    unknown.filter_map(words).collect()
 }
 
 /// Flags about backups have no effect when no data comes from a backup.
@@ -150,6 +179,20 @@ mod tests {
     use crate::model::source::{Keys, SourcePlace, SourceSpec};
     use crate::model::source_kind::SourceKind;
     use crate::plan::resolve;
+
+    #[test]
+    fn a_variable_of_nearly_the_name_of_a_setting_is_told() {
+        let of = |name: &str| misspelled_variables(&[(name, "x")].into_iter().collect()).pop();
+        for (name, meant) in [("REHEARSA_FORM", "REHEARSA_FROM"), ("REHEARSA_TIMEOUTS", "REHEARSA_TIMEOUT")] {
+            assert_eq!(
+                of(name),
+                Some(format!("the environment variable {name} has no effect; perhaps {meant} is meant"))
+            );
+        }
+        for name in ["REHEARSA_FROM", "REHEARSA_PASSPHRASE", "REHEARSA_LOG", "REHEARSA_NAS_KEY", "OTHER_FORM"] {
+            assert_eq!(of(name), None);
+        }
+    }
 
     fn volume(name: &str, target: &str) -> Mount {
         let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
