@@ -22,6 +22,7 @@ use super::usage::{self, LookedAt, UseWarnings};
 use super::validate::checks::ask_owner_checks;
 use super::validate::control::{ControlResult, Recorded, control_result, without_data};
 use super::validate::settle::settle;
+use super::validate::tables;
 
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
@@ -95,6 +96,10 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
             let kept = retention::is_still_there(running.name(), (mounted, held), worker).await?;
             looked_at.push(LookedAt { mounted, held, kept });
         }
+    }
+    if !booted.begins_anew {
+        let stores = looked_at.iter().flat_map(|looked| &looked.held.stores).map(|store| store.kind);
+        tables::are_readable(running, stores).await?;
     }
     usage::judge_use(running, &looked_at, worker.as_deref()).await
 }

@@ -6,6 +6,7 @@ mod attempt;
 mod boot;
 mod breach;
 mod case;
+mod client_scripts;
 mod context;
 mod diagnose;
 mod engine;

@@ -88,6 +88,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("validate/failure", &[]),
             ("interference", &["stack_context", "state"]),
             ("log_tail", &[]),
+            ("client_scripts", &[]),
             (
                 "running",
                 &[
@@ -103,11 +104,15 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ),
             ("restore", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),
             ("inspect", &["diagnose", "restore", "shared_task", "stack_context", "state", "steps"]),
-            ("boot", &["diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"]),
+            (
+                "boot",
+                &["client_scripts", "diagnose", "running", "sandbox", "shared_task", "stack_context", "state", "steps"],
+            ),
             (
                 "validate",
                 &[
                     "attempt",
+                    "client_scripts",
                     "diagnose",
                     "restore",
                     "running",

@@ -1,4 +1,5 @@
-//! Validates a booted service: waits until it is ready, runs the user's checks, and watches that it stays well.
+//! Validates a booted service: waits until it is ready, runs the user's checks, watches that it stays well, and asks a
+//! database server for its tables.
 
 pub(super) mod checks;
 pub(super) mod control;
@@ -6,3 +7,4 @@ pub(super) mod differences;
 pub(super) mod failure;
 pub(super) mod ready;
 pub(super) mod settle;
+pub(super) mod tables;

@@ -36,10 +36,15 @@ fn postgres() -> Vec<Fault> {
             fault(16, "its control file is missing", Postgres, Daemon).data("rm \"$1/global/pg_control\""),
             &["could not open file", "(global/pg_control) is missing"],
         ),
+        fault(9, "the folder of a database is missing", Postgres, TarGz)
+            .data("rm -r \"$1/base/1\"")
+            .failed("restore/incomplete", &["base/1", "is missing"]),
+        fault(9, "the files of a database have nothing in them", Postgres, Dir)
+            .data("for f in \"$1\"/base/5/[0-9]*; do : > \"$f\"; done")
+            .failed("restore/incomplete", &["cannot read all tables"]),
         fault(9, "the file of a table is missing", Postgres, Tar)
             .data("rm \"$1\"/base/5/1[6-9]*")
-            .failed("restore/incomplete", &[])
-            .but_today(("passed", ""), "no manifest tells of it; a check of the owner's own does"),
+            .failed("restore/incomplete", &["notes of database postgres", "is missing"]),
         fault(9, "the file of a table is missing, and is asked for", Postgres, Dir)
             .data("rm \"$1\"/base/5/1[6-9]*")
             .asked()
@@ -100,8 +105,16 @@ fn mariadb() -> Vec<Fault> {
         ),
         fault(9, "the file of a table is missing", MariaDb, Daemon)
             .data("rm \"$1/app/notes.ibd\"")
-            .failed("restore/incomplete", &[])
-            .but_today(("passed", ""), "no manifest tells of it; a check of the owner's own does"),
+            .failed("restore/incomplete", &["cannot read all tables", "`app`.`notes`"]),
+        fault(9, "the file of a table has nothing in it", MariaDb, TarGz)
+            .data(": > \"$1/app/notes.ibd\"")
+            .failed("restore/incomplete", &["cannot read all tables", "`app`.`notes`"]),
+        fault(9, "the description of a table has nothing in it", MariaDb, Tar)
+            .data(": > \"$1/app/notes.frm\"")
+            .failed("restore/incomplete", &["cannot read all tables", "`app`.`notes`"]),
+        fault(9, "the folder of a database is missing", MariaDb, Tar)
+            .data("rm -r \"$1/app\"")
+            .failed("restore/incomplete", &["database app"]),
         fault(9, "the folder of a database is missing, and is asked for", MariaDb, TarGz)
             .data("rm -r \"$1/app\"")
             .asked()

@@ -8,7 +8,6 @@
 //! service's environment, and for a bounded time.
 
 mod errors;
-mod scripts;
 
 use std::time::{Duration, Instant as StdInstant};
 
@@ -23,6 +22,7 @@ use crate::model::pluralize::pluralize;
 use crate::plan::dependents;
 use crate::plan::loading::has_no_foreign_command;
 
+use crate::rehearse::client_scripts;
 use crate::rehearse::diagnose::docker_diagnosis;
 use crate::rehearse::running::{FAILURE_LOG, RunningService};
 use crate::rehearse::shared_task::Diagnosed;
@@ -76,7 +76,7 @@ impl DumpLoad<'_> {
         if let Some(command) = &load.wish.command {
             let words = [load.file.as_str(), command.as_str()];
             let user = self.server_user(load.dump.format.program()).await?;
-            let ran = self.in_service_as(user.as_deref(), scripts::OF_OWNER, &words, self.limit()).await?;
+            let ran = self.in_service_as(user.as_deref(), client_scripts::OF_OWNER, &words, self.limit()).await?;
             return match errors::judge(OnError::Own, &[], &ran) {
                 Ok(()) => Ok(None),
                 Err(refused) => Err(self.refused(refused).await),
@@ -107,7 +107,7 @@ impl DumpLoad<'_> {
         let of_head = load.dump.databases.first().map(String::as_str).unwrap_or_default();
         let words = [&load.file, load.wish.database.as_deref().unwrap_or_default(), &connection.way, mode, of_head];
         let user = connection.user.as_deref();
-        let ran = self.in_service_as(user, scripts::load(program), &words, self.limit()).await?;
+        let ran = self.in_service_as(user, client_scripts::load(program), &words, self.limit()).await?;
         if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran) {
             return Err(self.refused(refused).await);
         }
@@ -116,7 +116,7 @@ impl DumpLoad<'_> {
 
     /// The program whose client the image has. Asked if the dump does not tell which program wrote it.
     async fn program(&self) -> Diagnosed<DumpProgram> {
-        match self.in_service(scripts::WHICH, &[], SHORT).await? {
+        match self.in_service(client_scripts::WHICH, &[], SHORT).await? {
             ExecOutput::Ended { stdout, .. } if stdout.starts_with(b"psql") => Ok(DumpProgram::Postgres),
             ExecOutput::Ended { stdout, .. } if stdout.starts_with(b"mysql") => Ok(DumpProgram::MySql),
             ExecOutput::Ended { .. } | ExecOutput::NotStarted(_) => Err(self.without_client(None)),
@@ -137,7 +137,7 @@ impl DumpLoad<'_> {
             Some(DumpProgram::Redis) => ["redis-server valkey-server", ""],
             None => ["postgres postmaster mariadbd mysqld", ""],
         };
-        Ok(match self.in_service(scripts::SERVER, &words, SHORT).await? {
+        Ok(match self.in_service(client_scripts::SERVER, &words, SHORT).await? {
             ExecOutput::Ended { exit: 0, stdout, .. } => {
                 Some(String::from_utf8_lossy(&stdout).trim().to_owned()).filter(|user| !user.is_empty())
             }
@@ -148,7 +148,7 @@ impl DumpLoad<'_> {
     /// The connection as the server's own user, if the server accepts that user, too.
     async fn as_server_user(&self, own: Connection) -> Diagnosed<Connection> {
         let Some(user) = self.server_user(Some(own.program)).await? else { return Ok(own) };
-        let ran = self.in_service_as(Some(&user), scripts::probe(own.program), &[], SHORT).await?;
+        let ran = self.in_service_as(Some(&user), client_scripts::probe(own.program), &[], SHORT).await?;
         Ok(match ran {
             ExecOutput::Ended { exit: 0, stdout, .. } => {
                 let way = String::from_utf8_lossy(&stdout).trim().to_owned();
@@ -163,7 +163,7 @@ impl DumpLoad<'_> {
         let allowed = self.running.timeout();
         let deadline = Instant::from_std(self.running.booted.since) + allowed;
         loop {
-            let ran = self.in_service(scripts::probe(program), &[], SHORT).await?;
+            let ran = self.in_service(client_scripts::probe(program), &[], SHORT).await?;
             let words = match &ran {
                 ExecOutput::NotStarted(words) => words.clone(),
                 ExecOutput::Ended { exit: 0, stdout, .. } => {
@@ -197,7 +197,7 @@ impl DumpLoad<'_> {
         if *program != DumpProgram::Postgres || load.dump.roles.is_empty() {
             return Ok(());
         }
-        let ran = self.in_service_as(user.as_deref(), scripts::ROLES, &[way], SHORT).await?;
+        let ran = self.in_service_as(user.as_deref(), client_scripts::ROLES, &[way], SHORT).await?;
         let ExecOutput::Ended { exit: 0, stdout, .. } = &ran else { return Ok(()) };
         let there = String::from_utf8_lossy(stdout);
         let there: Vec<&str> = there.lines().map(|line| line.trim_end_matches('\r')).collect();
@@ -215,7 +215,7 @@ impl DumpLoad<'_> {
         }
         let database = load.wish.database.as_deref().unwrap_or_default();
         let words = [database, way, mode];
-        let ran = self.in_service_as(user.as_deref(), scripts::FILLED, &words, self.limit()).await?;
+        let ran = self.in_service_as(user.as_deref(), client_scripts::FILLED, &words, self.limit()).await?;
         let ExecOutput::Ended { exit: 0, stdout, .. } = &ran else { return Ok(None) };
         let answers = String::from_utf8_lossy(stdout);
         let tables = answers.lines().filter(|line| matches!(line.trim(), "t" | "f")).count();

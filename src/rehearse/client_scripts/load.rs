@@ -1,0 +1,104 @@
+//! Scripts that load a dump.
+
+use crate::model::dump::DumpProgram;
+
+/// The user's own command, which gets the dump's path in `$DUMP`.
+pub const OF_OWNER: &str = "DUMP=$1; export DUMP; exec sh -c \"$2\"";
+
+/// Forgets the variables that neither the client nor the shell needs: the service's environment has its secrets.
+macro_rules! forget {
+    () => {
+        r#"
+forget() {
+  for name in $(env | while IFS= read -r line; do
+    case $line in ([A-Za-z_]*=*) echo "${line%%=*}" ;; esac
+  done); do
+    case $name in
+      *[!A-Za-z0-9_]* | PATH | HOME | LANG | LC_* | TZ | PG* | LD_LIBRARY_PATH | MYSQL_PWD | MYSQL_HOST) ;;
+      MYSQL_TCP_PORT | MYSQL_UNIX_PORT | SHELLOPTS | BASHOPTS | PWD) ;;
+      user | way | base | client | asked | sandbox | run) ;;
+      *) unset "$name" ;;
+    esac
+  done
+  value=
+}
+"#
+    };
+}
+
+/// `FILE DATABASE WAY MODE`.
+pub(super) const LOAD_POSTGRES: &str = concat!(
+    postgres!(),
+    forget!(),
+    r#"
+way=$3
+base=${2:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}
+if [ -n "$2" ]; then ask postgres -c "SELECT 1" -v name="$2" -f - >/dev/null 2>&1 <<'END'
+CREATE DATABASE :"name";
+END
+fi
+forget
+case $4 in
+  cluster) ask postgres -f "$1" >/dev/null ;;
+  going-on) ask "$base" -f "$1" >/dev/null ;;
+  archive)
+    if ! command -v pg_restore >/dev/null 2>&1; then echo "there is no pg_restore" >&2; exit 127; fi
+    if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"
+    else pg_restore -w -U "$user" -d "$base" "$1"
+    fi ;;
+  *) ask "$base" -v ON_ERROR_STOP=1 -f "$1" >/dev/null ;;
+esac
+"#
+);
+
+/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP`. The client is in its own sandbox, if it has one: it runs no program
+/// and opens no file for a dump.
+pub(super) const LOAD_MYSQL: &str = concat!(
+    mysql!(),
+    forget!(),
+    r#"
+way=$3
+sandbox=--local-infile=0
+case $($client --help 2>/dev/null) in *--sandbox*) sandbox="--sandbox $sandbox" ;; esac
+base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
+forget
+if [ "$4" = several ]; then
+  ask $sandbox <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
+  exit
+fi
+if [ -z "$base" ]; then echo "ERROR: neither the dump nor the service names a database" >&2; exit 1; fi
+ask -e "CREATE DATABASE IF NOT EXISTS \`$base\`" >/dev/null 2>&1
+ask $sandbox "$base" <"$1"
+"#
+);
+
+/// `WAY`: prints the existing roles.
+pub const ROLES: &str = concat!(postgres!(), "way=$1\nask postgres -tAc 'SELECT rolname FROM pg_catalog.pg_roles'\n");
+
+/// `DATABASE WAY MODE`: prints `t` for each table with a row, `f` for each without.
+pub const FILLED: &str = concat!(
+    postgres!(),
+    r#"
+way=$2
+tables() {
+  ask "$1" -tA <<'END'
+SELECT format('SELECT EXISTS (SELECT 1 FROM %I.%I)', schemaname, tablename)
+  FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \gexec
+END
+}
+if [ "$3" = cluster ]; then
+  ask postgres -tAc 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate' |
+    while IFS= read -r base; do tables "$base"; done
+else
+  tables "${1:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}"
+fi
+"#
+);
+
+/// Loads the dump.
+pub fn load(program: DumpProgram) -> &'static str {
+    match program {
+        DumpProgram::MySql => LOAD_MYSQL,
+        DumpProgram::Postgres | DumpProgram::Redis => LOAD_POSTGRES,
+    }
+}
