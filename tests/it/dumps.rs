@@ -84,9 +84,36 @@ fn postgres_from_every_kind_of_dump() {
 /// Programs in the place of the image's own clients: each notes by whom and with which variables it loads a dump.
 const NOTES: &str = "mkdir bin; for name in psql pg_restore mariadb; do \
     at=/usr/lib/postgresql/15/bin; [ $name != mariadb ] || at=/usr/bin; \
-    printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *rehearsa-load*|*--sandbox*) id -u >/tmp/loaded-by; \
-    env >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name >bin/$name; \
+    printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *rehearsa-load*|*--sandbox*) \
+    while read key id _; do [ $key != Uid: ] || echo $id; done </proc/self/status >/tmp/loaded-by; \
+    export -p >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name >bin/$name; \
     done; chmod +x bin/*";
+
+/// The scan of a dump does not find every command for the client: here a function turns the meaning of a backslash in
+/// the strings that follow. The kernel refuses the program that the command would start.
+#[test]
+fn a_client_command_that_nobody_found_starts_no_program() {
+    let dir = folder();
+    let live = service("postgres")
+        .options(&["--env", "POSTGRES_PASSWORD=fixture-postgres-secret"])
+        .volume("/var/lib/postgresql/data")
+        .healthy_when("pg_isready -q -h 127.0.0.1")
+        .start();
+    live.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    live.exec(&["psql", "-qU", "postgres", "-c", PG_WRITE]);
+    let dump = dir.path().join("pg.sql");
+    dumped(&live, "pg_dump -U postgres postgres", "cat", &dump);
+    let mut text = std::fs::read_to_string(&dump).expect("read");
+    let end = text.find("\n\\unrestrict").unwrap_or(text.len());
+    text.insert_str(
+        end,
+        "\nSELECT set_config('standard_conforming_strings', 'off', false);\nSELECT 'a\\'' ;\n\\! touch /tmp/ran\n--';\n",
+    );
+    std::fs::write(&dump, text).expect("written");
+    let rehearsal = rehearse(&[&live.name], &["--from", &format!("dump:{}", shown(&dump))]);
+    rehearsal.failed("restore/incomplete");
+    assert!(rehearsal.message().contains("\\!: failed"), "{rehearsal}");
+}
 
 /// The image starts as root, and the dump is nevertheless loaded by the server's own user, who sees no secret beside
 /// the one that opens the database.

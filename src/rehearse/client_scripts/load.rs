@@ -5,7 +5,9 @@ use crate::model::dump::DumpProgram;
 /// The user's own command, which gets the dump's path in `$DUMP`.
 pub const OF_OWNER: &str = "DUMP=$1; export DUMP; exec sh -c \"$2\"";
 
-/// Forgets the variables that neither the client nor the shell needs: the service's environment has its secrets.
+/// `forget` forgets the variables that neither the client nor the shell needs: the service's environment has its
+/// secrets. `alone` runs a client that cannot start a program: the kernel refuses another process of this user, so a
+/// command that the scan of the dump has not found runs nothing. The kernel does not bound root in this way.
 macro_rules! forget {
     () => {
         r#"
@@ -22,6 +24,10 @@ forget() {
   done
   value=
 }
+alone() (
+  ulimit -u 0 2>/dev/null || ulimit -p 0 2>/dev/null
+  exec "$@"
+)
 "#
     };
 }
@@ -38,6 +44,7 @@ CREATE DATABASE :"name";
 END
 fi
 forget
+run=alone
 case $4 in
   cluster) ask postgres -f "$1" >/dev/null ;;
   going-on) ask "$base" -f "$1" >/dev/null ;;
@@ -62,6 +69,7 @@ sandbox=--local-infile=0
 case $($client --help 2>/dev/null) in *--sandbox*) sandbox="--sandbox $sandbox" ;; esac
 base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
 forget
+run=alone
 if [ "$4" = several ]; then
   ask $sandbox <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
   exit

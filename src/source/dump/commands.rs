@@ -146,13 +146,16 @@ impl PsqlScan {
                 self.state = PsqlState::Text { escapes: continues.unwrap_or(is_escaped || self.old_strings) };
             }
             b'"' => self.state = PsqlState::Name,
-            b'$' if word.is_empty() => self.state = PsqlState::Dollar,
+            // A digit does not part a word from a `$`, but a number from a quoted string: both readings are possible.
+            b'$' if word.iter().all(u8::is_ascii_digit) => self.state = PsqlState::Dollar,
             b'-' if before == b'-' && !spent => {
                 self.statement.truncate(self.statement.len().saturating_sub(2));
                 self.state = PsqlState::LineComment;
             }
             b'*' if before == b'/' && !spent => {
                 self.statement.truncate(self.statement.len().saturating_sub(2));
+                // A comment parts words as a blank does.
+                self.statement.push(b' ');
                 self.state = PsqlState::BlockComment { depth: 1 };
                 self.spent = true;
             }
@@ -187,17 +190,17 @@ impl PsqlScan {
             return;
         }
         let statement = String::from_utf8_lossy(&self.statement);
-        let words: Vec<&str> = statement.trim_end_matches(';').split_ascii_whitespace().collect();
-        let has = |word: &str| words.iter().any(|known| known.trim_matches(['(', ')', ',']) == word);
+        let words = words(&statement);
+        let has = |word: &str| words.contains(&word);
         if words.first() == Some(&"COPY") {
-            self.rows_follow = words.windows(2).any(|pair| pair[0] == "FROM" && pair[1].starts_with("STDIN"));
+            self.rows_follow = words.windows(2).any(|pair| pair == ["FROM", "STDIN"]);
             if has("PROGRAM") {
                 let found = command(self.lines + 1, &self.statement);
                 self.found.get_or_insert(found);
             }
         }
-        if words.first() == Some(&"SET") && statement.contains("STANDARD_CONFORMING_STRINGS") {
-            self.old_strings = statement.contains("OFF");
+        if words.first() == Some(&"SET") && has("STANDARD_CONFORMING_STRINGS") {
+            self.old_strings = !(has("ON") || has("TRUE") || has("1"));
         }
         self.statement.clear();
     }
@@ -306,6 +309,12 @@ impl PsqlScan {
             self.spent = byte == b'\\';
         }
     }
+}
+
+/// The words of a statement, without signs and quotes.
+fn words(statement: &str) -> Vec<&str> {
+    let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    statement.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).collect()
 }
 
 /// Whether pg_dump or pg_dumpall writes such a command; the backslash is left out.
@@ -545,6 +554,11 @@ mod tests {
         psql("COPY t FROM stdin;\na\n\\.\n\\! x\n", Some((4, "\\! x")));
         psql("COPY t FROM PROGRAM 'touch x';\n", Some((1, "COPY T FROM PROGRAM 'TOUCH X';")));
         psql("SET standard_conforming_strings = off;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
+        psql("SET standard_conforming_strings = 0;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
+        psql("SELECT 1$$ ' $$ \\! x\n--';\n", Some((1, "\\! x")));
+        psql("COPY t FROM/**/PROGRAM'touch x';\n", Some((1, "COPY T FROM PROGRAM'TOUCH X';")));
+        psql("COPY(SELECT 1)TO PROGRAM'touch x';\n", Some((1, "COPY(SELECT 1)TO PROGRAM'TOUCH X';")));
+        psql("COPY (SELECT 1 FROM stdin_tab) TO '/dev/null';\nSELECT '\n\\.\n'; \\! x\n", Some((4, "\\! x")));
     }
 
     #[test]
