@@ -302,12 +302,16 @@ fn a_label_names_no_path_unless_the_user_allows_it() {
     };
     let (closed, open) = (Settings::default(), Settings { allow_label_paths: true, ..Settings::default() });
     for path in ["tar:/etc/shadow", "dir:/root", "daemon:/root", "dump:/root/app.sql"] {
-        let told = of(path, &closed).0.expect("refused");
+        let (told, source) = of(path, &closed);
+        assert_eq!(source, None, "what is refused is not opened");
+        let told = told.expect("refused");
         assert!(told.starts_with("label rehearsa.source of container s-app-1: "), "{told}");
         assert!(told.contains(path) && told.contains("--allow-label-paths"), "{told}");
         assert_eq!(of(path, &open), (None, Some(path.to_owned())));
     }
     assert_eq!(of("live", &closed), (None, None));
+    let told = of("tar://bob:canary-1@nas/x?token=canary-2", &closed).0.expect("refused");
+    assert!(!told.contains("canary"), "{told}");
     let flags = Flags { from: vec!["live".to_owned()], ..Flags::default() };
     let said = Settings::resolve(&flags, &Environment::default()).expect("right");
     assert_eq!(of("tar:/etc/shadow", &said), (None, None), "the flag is heard, and nothing of the label");

@@ -20,6 +20,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::LoadOptions;
 use crate::model::environment::Environment;
 use crate::model::event::NoTests;
+use crate::model::mask::{Mask, scrub};
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
 use crate::model::question::Check;
@@ -152,18 +153,22 @@ impl Settings {
         let layers = Layers([&self.overrides, &labels.overrides].into_iter().chain(of_file).collect());
         let defaults = ServiceSettings::default();
         let mut mistakes = labels.mistakes.clone();
-        let (source, as_dependency) = match self.sources(service, labels, &layers) {
-            Ok(sources) => sources,
-            Err(error) if error.is_of_label() => {
+        let is_said = self.overrides.sources.iter().any(|rule| rule.applies(&service.name));
+        let is_heard = self.overrides.source.is_none() && !is_said;
+        let refused = self.path_of_label(service, labels).filter(|_| is_heard);
+        let (source, as_dependency) = match (refused, self.sources(service, labels, &layers)) {
+            // What is refused is not opened either.
+            (Some(refused), _) => {
+                mistakes.push(refused);
+                (None, DependencySource::Same)
+            }
+            (None, Ok(sources)) => sources,
+            (None, Err(error)) if error.is_of_label() => {
                 mistakes.push(error);
                 (None, DependencySource::Same)
             }
-            Err(error) => return Err(error),
+            (None, Err(error)) => return Err(error),
         };
-        let is_said = self.overrides.sources.iter().any(|rule| rule.applies(&service.name));
-        if self.overrides.source.is_none() && !is_said {
-            mistakes.extend(self.path_of_label(service, labels));
-        }
         Ok(ServiceSettings {
             unusable: unusable(service, &mistakes),
             warnings: labels_of_image(service).into_iter().collect(),
@@ -277,6 +282,9 @@ fn unusable(service: &Service, mistakes: &[ConfigError]) -> Option<Diagnosis> {
             format!("{} labels of container {} cannot be used:{lines}", several.len(), service.container_name)
         }
     };
+    // A wrong label may have a password: a login in the address of a check.
+    let lines: Vec<String> = message.lines().map(scrub).collect();
+    let message = Mask::of_services([service]).apply_to_lines(&lines).join("\n");
     Some(Diagnosis::new(Code::ConfigLabel, message))
 }
 

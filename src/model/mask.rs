@@ -28,7 +28,8 @@ const SHORTEST_UNNAMED: usize = 8;
 const SHORTEST_NAMED: usize = 3;
 
 /// Tools write labels with these prefixes, and put no secrets there; `rehearsa.skip` holds a reason that is shown.
-const LABELS_OF_TOOLS: [&str; 4] = ["com.docker.", "org.opencontainers.", "org.label-schema.", "rehearsa."];
+const LABELS_OF_TOOLS: [&str; 4] = ["com.docker.", "org.opencontainers.", "org.label-schema.", OWN_LABELS];
+const OWN_LABELS: &str = "rehearsa.";
 
 /// Arguments that name a secret without looking like flags: settings of Redis.
 const BARE_NAMES: [&str; 2] = ["requirepass", "masterauth"];
@@ -211,6 +212,10 @@ impl FoundSecrets {
 
     fn add_label(&mut self, key: &str, value: &str) {
         if LABELS_OF_TOOLS.iter().any(|prefix| key.starts_with(prefix)) {
+            // A check's address may have a login.
+            if key.starts_with(OWN_LABELS) {
+                self.find_in_text(value);
+            }
             return;
         }
         self.add_by_hint(name_hint(key), value);

@@ -100,10 +100,12 @@ fn labels_that_sound_secret_are_masked_and_those_of_tools_are_not() {
         label("traefik.http.middlewares.a.basicauth.users", "bob:$apr1$canary-3,eve:$apr1$canary-4"),
         label("com.docker.compose.config-hash", "0123abcd"),
         label("rehearsa.skip", "its token is in use"),
+        label("rehearsa.check.page", "http http://bob:canary-5@127.0.0.1/x contains photos"),
         label("description", "holds photos"),
     ];
     let mask = Mask::of_services([&Service { labels, ..service() }]);
     assert_eq!(mask.apply("canary-1 canary-2 $apr1$canary-3 $apr1$canary-4"), "••• ••• ••• •••");
+    assert_eq!(mask.apply("bob:canary-5"), "bob:•••");
     assert_eq!(mask.apply("0123abcd its token is in use holds photos"), "0123abcd its token is in use holds photos");
 }
 
