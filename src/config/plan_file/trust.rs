@@ -8,6 +8,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::getxattr;
+
 use crate::config::error::ConfigError;
 use crate::local_file::{Accept, read_from};
 
@@ -32,12 +34,15 @@ struct Access {
     group: u32,
     mode: u32,
     is_folder: bool,
+    /// The bits of the group are the most that a list of other users and groups allows.
+    has_list: bool,
 }
 
 impl Access {
-    fn of(metadata: &Metadata) -> Self {
+    fn of(path: &Path, metadata: &Metadata) -> Self {
         let mode = metadata.permissions().mode() & 0o7777;
-        Self { owner: metadata.uid(), group: metadata.gid(), mode, is_folder: metadata.is_dir() }
+        let has_list = getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok();
+        Self { owner: metadata.uid(), group: metadata.gid(), mode, is_folder: metadata.is_dir(), has_list }
     }
 }
 
@@ -46,10 +51,11 @@ pub fn ask(path: &Path, file: &Metadata, user: CurrentUser) -> Result<(), Config
     let unreadable = |of: &Path, error: std::io::Error| ConfigError::Conflict {
         what: format!("cannot look at {}: {error}", of.display()),
     };
-    let mut asked = vec![(path.to_path_buf(), Access::of(file))];
+    let mut asked = vec![(path.to_path_buf(), Access::of(path, file))];
     for folder in folders(path).map_err(|error| unreadable(path, error))? {
         let metadata = std::fs::metadata(&folder).map_err(|error| unreadable(&folder, error))?;
-        asked.push((folder, Access::of(&metadata)));
+        let access = Access::of(&folder, &metadata);
+        asked.push((folder, access));
     }
     let names = Names::read();
     for (of, access) in asked {
@@ -83,7 +89,7 @@ fn folders(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Why something of these permissions is not trusted.
 fn distrust(access: Access, user: CurrentUser, names: &Names) -> Option<&'static str> {
-    let Access { owner, group, mode, is_folder } = access;
+    let Access { owner, group, mode, is_folder, has_list } = access;
     let is_trusted = owner == 0 || owner == user.id || user.behind_sudo == Some(owner);
     // In a folder like /tmp everybody may write, and nobody may take the place of a file of others.
     let is_sticky = is_folder && mode & STICKY != 0;
@@ -93,6 +99,8 @@ fn distrust(access: Access, user: CurrentUser, names: &Names) -> Option<&'static
         None
     } else if mode & OTHERS != 0 {
         Some("may be written by everybody")
+    } else if mode & GROUP != 0 && has_list {
+        Some("may be written by others, whom an access list names (getfacl shows them)")
     } else if mode & GROUP != 0 && !names.is_alone(owner, group) {
         Some("may be written by its group")
     } else {
@@ -153,7 +161,7 @@ mod tests {
     }
 
     fn file(owner: u32, group: u32, mode: u32) -> Access {
-        Access { owner, group, mode, is_folder: false }
+        Access { owner, group, mode, is_folder: false, has_list: false }
     }
 
     #[test]
@@ -168,6 +176,8 @@ mod tests {
             (file(1000, 1004, 0o664), ME),
             (file(1000, 1000, 0o644), root),
             (Access { is_folder: true, ..file(0, 0, 0o1777) }, ME),
+            // A list that lets others read.
+            (Access { has_list: true, ..file(1000, 1000, 0o644) }, ME),
         ] {
             assert_eq!(distrust(access, user, &names()), None, "{access:?} {user:?}");
         }
@@ -186,6 +196,8 @@ mod tests {
             (file(1000, 1001, 0o664), ME, "by its group"),
             (file(1000, 1003, 0o664), ME, "by its group"),
             (file(1000, 4711, 0o664), ME, "by its group"),
+            (Access { has_list: true, ..file(1000, 1000, 0o664) }, ME, "whom an access list names"),
+            (Access { has_list: true, is_folder: true, ..file(0, 0, 0o775) }, ME, "whom an access list names"),
             (Access { is_folder: true, ..file(1000, 1000, 0o777) }, ME, "by everybody"),
             (Access { is_folder: true, ..file(1001, 1001, 0o1777) }, ME, "belongs to somebody else"),
         ] {
