@@ -158,13 +158,19 @@ fn name_hint(name: &str) -> NameHint {
     if ["FILE", "PATH", "DIR"].iter().any(|end| name.ends_with(end)) {
         // The value says where the secret is found, not what it is.
         NameHint::Plain
-    } else if has(&["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"]) {
+    } else if has(&["PASS", "PWD", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE"]) || has_word(&name) {
         NameHint::Secret
     } else if has(&["KEY", "AUTH", "SALT", "DSN", "COOKIE", "SIGNING"]) {
         NameHint::Maybe
     } else {
         NameHint::Plain
     }
+}
+
+/// Whether one of the name's words is short for a secret (`SMTP_PW`): within a longer word it means nothing.
+fn has_word(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["PW", "PSW", "CRED", "CREDS", "JWT", "PSK", "BEARER"];
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 /// Collects secrets.

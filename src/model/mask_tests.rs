@@ -118,6 +118,17 @@ fn a_secret_is_known_line_by_line_escaped_and_decoded() {
     assert_eq!(of_env(&[("DB_URL", "pg://u:p@ss-word@db")]).apply("p@ss-word"), "•••");
 }
 
+#[test]
+fn a_short_word_of_a_name_tells_that_its_value_is_a_secret() {
+    for name in ["SMTP_PW", "AWS_CREDS", "JWT", "wifi-psk", "API_BEARER"] {
+        assert_eq!(of_env(&[(name, "hunter2")]).apply("hunter2"), "•••", "{name}");
+    }
+    assert_eq!(
+        of_env(&[("PWA_NAME", "hunter2"), ("CREDO", "swordfish")]).apply("hunter2 swordfish"),
+        "hunter2 swordfish"
+    );
+}
+
 /// A secret with all kinds of characters, and how programs write it.
 const ODD: &str = "S3cr/t+P@ss\"w&rd'<Zzz>é-fixture";
 

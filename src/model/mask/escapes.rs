@@ -76,8 +76,11 @@ fn hex(text: &str, skipped: usize, digits: usize) -> Option<u32> {
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// `%2F`, also when the percent sign was encoded again: `%252F`.
+/// `%2F`, also when the percent sign was encoded again: `%252F`; and `%u002F` of old scripts.
 fn percent(text: &str) -> Option<(Unescaped, usize)> {
+    if text.starts_with("%u") {
+        return hex(text, 2, 4).and_then(char::from_u32).map(|c| (Unescaped::Char(c), 6));
+    }
     let mut at = 1;
     while text[at..].starts_with("25") && hex(text, at + 2, 2).is_some() {
         at += 2;
