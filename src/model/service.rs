@@ -55,6 +55,8 @@ pub struct Service {
     pub container_name: String,
     /// The live container runs now.
     pub running: bool,
+    /// The live container's own healthcheck fails now.
+    pub unhealthy: bool,
     /// Creation time of the live container, RFC 3339. It orders the services of a stack that names no dependencies.
     pub created: String,
     /// The image's reference (`postgres:15`) and the exact id that the container runs.

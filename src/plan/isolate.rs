@@ -134,6 +134,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
         // For reports and for finding the service.
         container_id: _,
         running: _,
+        unhealthy: _,
         created: _,
         declared: _,
     } = service;

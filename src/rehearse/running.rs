@@ -193,11 +193,27 @@ impl<'a> RunningService<'a> {
             return Diagnosis { log_tail, ..outside };
         }
         let cause = failure::recognise(&log_tail);
+        if let Some(diagnosis) = self.is_unhealthy_live(&diagnosis) {
+            return Diagnosis { cause, log_tail, ..diagnosis };
+        }
         if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
             return Diagnosis { cause, log_tail, ..diagnosis };
         }
         let diagnosis = self.without_what_it_uses(diagnosis, cause.as_ref(), &log_tail);
         Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
+    }
+
+    /// The diagnosis of a service whose healthcheck fails as it does live; `None`: it failed for another reason.
+    fn is_unhealthy_live(&self, diagnosis: &Diagnosis) -> Option<Diagnosis> {
+        let is_of_health = matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout);
+        let is_own = self.plan.service.healthcheck.is_some();
+        (is_of_health && is_own && self.plan.service.unhealthy).then(|| {
+            let message = format!(
+                "{}; the live container {} is unhealthy, too",
+                diagnosis.message, self.plan.service.container_name
+            );
+            Diagnosis::new(Code::HealthLiveUnhealthy, message)
+        })
     }
 
     /// The diagnosis of a service that failed because the sandbox lacks what the service uses, as far as its log tells;
@@ -226,6 +242,9 @@ impl<'a> RunningService<'a> {
             let message = format!("{}; {meaning}", diagnosis.message);
             let cause = Some(KnownCause { meaning, line: line.to_owned() });
             return Diagnosis { cause, ..Diagnosis::new(Code::SandboxWithheld, message) };
+        }
+        if let Some(cause) = cause.filter(|cause| failure::is_about_a_name(cause) && !self.plan.neighbours.is_empty()) {
+            return self.without_some_neighbour(&diagnosis, cause);
         }
         let withheld = self.withheld();
         if cause.is_none() && !withheld.is_empty() {
@@ -258,15 +277,39 @@ impl<'a> RunningService<'a> {
         }
     }
 
+    /// The service looked for a name that leads nowhere, and its log does not tell which.
+    fn without_some_neighbour(&self, diagnosis: &Diagnosis, cause: &KnownCause) -> Diagnosis {
+        let names = self.names_of_neighbours();
+        let first = self.plan.neighbours.first().map(|neighbour| neighbour.service.to_string()).unwrap_or_default();
+        let message = format!(
+            "{}; it looks for a host that is not in the sandbox, and live it has neighbours that are not there: {names}",
+            diagnosis.message
+        );
+        let remedy = format!(
+            "Bring the neighbour along that the service looks for: --with {first}, or the label \
+             rehearsa.depends_on={first} on {}.",
+            self.plan.service.container_name
+        );
+        Diagnosis {
+            cause: Some(cause.clone()),
+            remedy: Some(remedy),
+            ..Diagnosis::new(Code::OrderNeighbourMissing, message)
+        }
+    }
+
+    /// The first neighbours that were left out, and the number of the others.
+    fn names_of_neighbours(&self) -> String {
+        let names = self.plan.neighbours.iter().take(NEIGHBOURS).map(|neighbour| neighbour.service.to_string());
+        let named = names.collect::<Vec<_>>().join(", ");
+        let more = self.plan.neighbours.len().saturating_sub(NEIGHBOURS);
+        if more == 0 { named } else { format!("{named} and {more} more") }
+    }
+
     /// Adds the neighbours that were left out: the service may miss one of them without saying so.
     fn with_neighbours(&self, diagnosis: Diagnosis) -> Diagnosis {
-        let names: Vec<String> = self.plan.neighbours.iter().map(|neighbour| neighbour.service.to_string()).collect();
-        let Some(first) = names.first() else { return diagnosis };
-        let more = names.len().saturating_sub(NEIGHBOURS);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        let named = names.iter().take(NEIGHBOURS).cloned().collect::<Vec<_>>().join(", ");
-        let message =
-            format!("{}; live it has neighbours that are not in the sandbox: {named}{more}", diagnosis.message);
+        let Some(first) = self.plan.neighbours.first().map(|neighbour| &neighbour.service) else { return diagnosis };
+        let names = self.names_of_neighbours();
+        let message = format!("{}; live it has neighbours that are not in the sandbox: {names}", diagnosis.message);
         let remedy = format!(
             "{} If the service needs one of its neighbours, bring that along: --with {first}, or the label \
              rehearsa.depends_on={first}.",

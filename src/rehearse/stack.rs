@@ -274,7 +274,10 @@ impl StackRehearsal {
             Condition::ServiceHealthy => self.ready(&need.service).await.map(drop),
             Condition::ServiceCompletedSuccessfully => self.completed(&need.service).await,
         };
-        result.map_err(|cause| boot::need_diagnosis(plan, need, cause))
+        result.map_err(|cause| {
+            let on_live = plan.source.is_some() && self.cx.service(&need.service).is_ok_and(|of| of.source.is_none());
+            boot::need_diagnosis(plan, need, on_live, cause)
+        })
     }
 
     /// The sandbox's container in place of the live one whose network the service shares.

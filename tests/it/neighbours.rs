@@ -36,6 +36,19 @@ fn a_neighbour_that_is_missing_is_the_cause_and_no_finding_about_the_data() {
     assert_eq!(rehearsal.cases().len(), 1, "the neighbour is no case: {rehearsal}");
 }
 
+/// As Python and Go say it.
+#[test]
+fn a_neighbour_whose_name_the_log_does_not_tell_is_no_finding_about_the_data_either() {
+    let network = Stack::new("nameless");
+    let db = lone(&network).command(&["listens"]).start();
+    let says = "echo 'socket.gaierror: [Errno -3] Temporary failure in name resolution' >&2; exit 1";
+    let app = lone(&network).volume("/mounted").file("/mounted/note", "kept").rehearsed_as(says).start();
+    let rehearsal = rehearse(&[&app.name], &[]);
+    rehearsal.errored("order/neighbour-missing");
+    let remedy = rehearsal.diagnosis()["remedy"].as_str().unwrap_or_default();
+    assert!(remedy.contains(&format!("--with {}", db.name)), "{rehearsal}");
+}
+
 #[test]
 fn a_label_joins_lone_containers() {
     let network = Stack::new("labelled");
@@ -147,6 +160,17 @@ fn the_archive_of_a_service_is_not_asked_for_what_the_service_depends_on() {
     // Selected itself, the database needs its part of the backup.
     let both = rehearse(&[&stack.service("app"), &stack.service("db")], &["--from", &from]);
     assert_eq!(both.code, Some(101), "{both}");
+}
+
+#[test]
+fn a_dependency_that_does_not_come_up_on_live_data_says_nothing_about_the_backup() {
+    let stack = Stack::new("live-bad");
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = archive(folder.path(), "backup");
+    let _live = application(&stack, "backup", "other");
+    let rehearsal = rehearse(&[&stack.service("app")], &["--from", &from]);
+    rehearsal.errored("order/dependency-errored");
+    assert!(rehearsal.message().contains("on a copy of its live data"), "{rehearsal}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod defaults;
 mod host;
 mod mounts;
 
-use bollard::models::{ContainerConfig, ContainerInspectResponse, ContainerState, HealthConfig};
+use bollard::models::{ContainerConfig, ContainerInspectResponse, ContainerState, HealthConfig, HealthStatusEnum};
 
 use crate::model::mask::Mask;
 use crate::model::service::{EnvVar, Healthcheck, Image, NetworkMode, Port, Service, ServiceName};
@@ -108,7 +108,8 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         name: ServiceName::lone(container_name.clone()),
         container_id,
         container_name,
-        running: is_running(state),
+        running: is_running(state.as_ref()),
+        unhealthy: is_unhealthy(state.as_ref()),
         created: created.unwrap_or_default(),
         image: Image { reference, id: image_id.unwrap_or_default() },
         entrypoint,
@@ -152,8 +153,13 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
     Service { other, ..service }
 }
 
-fn is_running(state: Option<ContainerState>) -> bool {
+fn is_running(state: Option<&ContainerState>) -> bool {
     state.and_then(|state| state.running).unwrap_or_default()
+}
+
+fn is_unhealthy(state: Option<&ContainerState>) -> bool {
+    let status = state.and_then(|state| state.health.as_ref()).and_then(|health| health.status);
+    status == Some(HealthStatusEnum::UNHEALTHY)
 }
 
 /// What a container's `Config` says. The engine has merged the image's defaults into it.

@@ -128,8 +128,12 @@ pub(super) async fn still_live(cx: &StackContext, plan: &ServicePlan) -> Diagnos
 }
 
 /// The diagnosis of a service whose dependency did not come up.
-pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, cause: Diagnosis) -> Diagnosis {
+///
+/// `on_live`: the dependency ran on a copy of its live data, and the service's own data is from a backup. Then nothing is
+/// known about the backup.
+pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, on_live: bool, cause: Diagnosis) -> Diagnosis {
     let code = match cause.severity() {
+        Severity::Failed if on_live => Code::OrderDependencyErrored,
         Severity::Failed => Code::OrderDependencyFailed,
         Severity::Errored | Severity::Warning => Code::OrderDependencyErrored,
     };
@@ -137,8 +141,9 @@ pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, cause: Diagnosis) 
     if cause.code.as_str().starts_with("sandbox/") && cause.code != Code::SandboxWithheld {
         return cause;
     }
+    let data = if on_live { " on a copy of its live data" } else { "" };
     let message = format!(
-        "{} was not started: it depends on {}, and that did not come up: {cause}",
+        "{} was not started: it depends on {}, and that did not come up{data}: {cause}",
         plan.service.name, need.service
     );
     Diagnosis { cause: cause.cause.clone(), log_tail: cause.log_tail.clone(), ..Diagnosis::new(code, message) }
