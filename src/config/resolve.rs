@@ -27,6 +27,7 @@ use crate::model::question::Check;
 use crate::model::service::Service;
 use crate::model::settings::{DependencySource, ServiceSettings, StrategyRule};
 use crate::model::source::{Keys, SecretPlace, SourceSpec};
+use crate::model::source_kind::SourceKind;
 
 /// The flags of the command line as typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,6 +111,7 @@ impl Settings {
         let retries = given("--retries", flags.retries.as_deref(), env);
         let max_fail = given("--max-fail", flags.max_fail.as_deref(), env);
         let max_fail = max_fail.map(|raw| raw.count_from(1)).transpose()?;
+        refuse_sources(&flags.filters)?;
         Ok(Settings {
             selection: Selection {
                 filters: flags.filters.clone(),
@@ -267,6 +269,21 @@ impl Settings {
             },
         }
     }
+}
+
+/// Refuses a source in the place of a name: without its `--from` the run would read live data.
+fn refuse_sources(filters: &[String]) -> Result<(), ConfigError> {
+    let is_source = |filter: &&String| {
+        let (kind, rest) = filter.split_once(':').unwrap_or_default();
+        !rest.is_empty() && !rest.starts_with(':') && SourceKind::of_name(kind).is_some()
+    };
+    filters.iter().find(is_source).map_or(Ok(()), |filter| {
+        let what = format!(
+            "`{}` is a source of data and no name of a service; write --from before it",
+            cut(filter, LONGEST_PLACE)
+        );
+        Err(ConfigError::Conflict { what })
+    })
 }
 
 /// Most characters of a source that an error repeats.

@@ -190,6 +190,21 @@ fn two_reports_on_standard_output_are_refused() {
 }
 
 #[test]
+fn a_source_without_its_flag_is_no_filter() {
+    let of = |filter: &str| {
+        let flags = Flags { filters: vec![filter.to_owned()], ..Flags::default() };
+        Settings::resolve(&flags, &env(&[])).map(drop).map_err(|error| error.to_string())
+    };
+    for source in ["tar:notes.tar", "dump:-", "daemon:/tank/app"] {
+        let told = of(source).expect_err("it is a source");
+        assert_eq!(told, format!("`{source}` is a source of data and no name of a service; write --from before it"));
+    }
+    for name in ["tar::web", "media::dir", "[tar] media::web", "notes", "tar:"] {
+        assert_eq!(of(name), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn include_ignored_is_the_wider_of_the_two() {
     let flags = Flags { ignored: true, include_ignored: true, ..Flags::default() };
     assert_eq!(Settings::resolve(&flags, &env(&[])).expect("both").selection.ignored, IgnoredMode::Include);

@@ -129,7 +129,12 @@ impl MountCase<'_> {
             shown(&candidate.path),
             mount.target
         );
-        Some(Diagnosis::new(Code::RestoreEmpty, message))
+        let remedy = format!(
+            "Check what the backup job reads: an empty folder is often a mount that was missing. If the mount may be \
+             empty: --allow-empty '{}'.",
+            self.request.rule_name
+        );
+        Some(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreEmpty, message) })
     }
 
     fn explicit_part_missing(&self) -> Diagnosis {
