@@ -251,10 +251,16 @@ impl CaseRecord {
         if all_blind || self.data_origin() == DataOrigin::Nothing { ready } else { told }
     }
 
-    /// Files and bytes that were restored into the sandbox.
+    /// Files and bytes that were restored into the sandbox; if some come from a backup, those alone: a dependency may
+    /// run on a copy of its live data.
     pub fn restored(&self) -> Amount {
+        let of_backup = self.data_origin() == DataOrigin::Backup;
+        let counts = |record: &&StepRecord| {
+            !of_backup || !matches!(&record.step, Step::Restore { source, .. } if source == "live")
+        };
         self.steps
             .iter()
+            .filter(counts)
             .filter_map(|record| match &record.result {
                 Some(StepResult::Done { amount, .. }) => *amount,
                 _ => None,
