@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, getxattr, open};
 
 /// How long a writer into a pipe may take: people type passphrases.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -97,6 +97,12 @@ pub fn check_folder(path: &Path) -> io::Result<()> {
     refuse_kernel(&File::from(open(path, flags, Mode::empty())?))
 }
 
+/// Whether an access list of POSIX names other users or groups for a file or folder. A default list, which new files of
+/// a folder get, is none.
+pub fn has_access_list(path: &Path) -> bool {
+    getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
+}
+
 #[allow(clippy::unnecessary_cast, reason = "the types of a stat's fields differ between architectures")]
 fn check(file: &File, accept: Accept) -> io::Result<()> {
     const NULL: (u32, u32) = (1, 3);
@@ -153,6 +159,16 @@ mod tests {
         assert!(error.contains("larger than 4 bytes"), "{error}");
         assert_eq!(open_regular(&dir.path().join("none")).expect_err("none").kind(), ErrorKind::NotFound);
         assert_eq!(open_regular(dir.path()).expect_err("a folder").kind(), ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn an_access_list_is_seen() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").expect("written");
+        assert!(!has_access_list(&path));
+        assert!(Command::new("setfacl").args(["-m", "u:1234:rw"]).arg(&path).status().expect("setfacl").success());
+        assert!(has_access_list(&path));
     }
 
     /// Each of these waits for ever, or acts, if it is opened as a file.

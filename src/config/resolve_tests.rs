@@ -199,7 +199,7 @@ fn a_source_without_its_flag_is_no_filter() {
         let told = of(source).expect_err("it is a source");
         assert_eq!(told, format!("`{source}` is a source of data and no name of a service; write --from before it"));
     }
-    for name in ["tar::web", "media::dir", "[tar] media::web", "notes", "tar:"] {
+    for name in ["dir::web", "media::dir", "[tar] media::web", "notes", "tar:"] {
         assert_eq!(of(name), Ok(()), "{name}");
     }
 }

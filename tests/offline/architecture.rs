@@ -194,6 +194,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["docker", "worker"]),
     ("toml", &["config"]),
     ("tracing_subscriber", &["cli"]),
+    ("unicode_normalization", &["model"]),
     ("zstd", &["archive"]),
 ];
 

@@ -8,10 +8,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::getxattr;
-
 use crate::config::error::ConfigError;
-use crate::local_file::{Accept, read_from};
+use crate::local_file::{Accept, has_access_list, read_from};
 
 /// The user who runs Rehearsa.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +39,7 @@ struct Access {
 impl Access {
     fn of(path: &Path, metadata: &Metadata) -> Self {
         let mode = metadata.permissions().mode() & 0o7777;
-        let has_list = getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok();
+        let has_list = has_access_list(path);
         Self { owner: metadata.uid(), group: metadata.gid(), mode, is_folder: metadata.is_dir(), has_list }
     }
 }
