@@ -285,8 +285,17 @@ fn a_far_repository_is_read_like_a_near_one() {
     let by_shell = [("BORG_RSH", shown.as_str())];
     assert_eq!(far(&address, &by_shell).unwrap(), "two");
     assert!(fs::read_to_string(shelf.at("calls")).unwrap().starts_with("nas borg serve"));
+    let location = SourceLocation::Address(address.clone());
+    let place = SourcePlace { kind: SourceKind::Borg, location };
+    let source = open(&SourceSpec { place, ..shelf.spec(Some(PASSPHRASE)) }, &shelf.context(&by_shell)).unwrap();
+    let newest = source.snapshots().unwrap().pop().unwrap();
     fs::remove_file(largest_segment(&shelf.at("repository"))).unwrap();
     broken(far(&address, &by_shell), "No such file or directory");
+    broken(note_of(&*source, &newest), "No such file or directory");
+    // What a job has changed since then may be no damage.
+    shelf.sh("borg create repository::app-2026-11-03 data", &[]);
+    let error = note_of(&*source, &newest).expect_err("a segment is missing");
+    assert!(matches!(&error, SourceError::Changing(words) if words.contains("No such file")), "{error}");
     let error = far(&format!("{address}-none"), &by_shell).expect_err("there is none");
     assert!(matches!(error, SourceError::NotThere(_)), "{error}");
     let error = far("ssh://127.0.0.1:9/./repository", &[]).expect_err("nobody listens");

@@ -18,9 +18,6 @@ use crate::model::source::{SourceLocation, SourceSpec};
 use reader::ArchiveReader;
 use repository::Repository;
 
-/// Longest list of archives, in bytes.
-const LONGEST_LIST: u64 = 256 * 1024 * 1024;
-
 /// The archives of a repository.
 #[derive(Debug)]
 struct BorgSource {
@@ -43,17 +40,7 @@ pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
 
 impl Source for BorgSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
-        const ACTION: &str = "listing the archives of the repository";
-        let repository = &self.repository;
-        repository.still_there()?;
-        let list = ["list".to_owned(), "--json".to_owned(), repository.argument()];
-        let (output, end) = repository.call().args(list).output(LONGEST_LIST)?;
-        if !end.success() {
-            return Err(repository.failed(&end, ACTION));
-        }
-        repository.is_complete()?;
-        listing::archives(&output)
-            .map_err(|error| SourceError::ToolFailed(format!("{ACTION}: borg printed what is no list: {error}")))
+        self.repository.archives()
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {

@@ -62,7 +62,7 @@ impl SnapshotReader for ArchiveReader<'_> {
         if items.broken.is_empty() {
             return Ok(());
         }
-        Err(self.repository.damaged(format!(
+        Err(SourceError::Broken(format!(
             "the archive {} has files with zeros in the place of lost data, since the repository was repaired \
              (`borg check --repair`): {}",
             self.name, items.broken

@@ -1,11 +1,13 @@
 //! A repository and the program that reads it: the options and the environment of every call, and what its errors mean.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::meaning;
 use super::view::View;
+use super::{listing, meaning};
 use crate::model::environment::Environment;
+use crate::model::event::Snapshot;
 use crate::model::secret::Secret;
 use crate::model::source::{SourceLocation, SourceSpec};
 use crate::source::access::SourceContext;
@@ -28,6 +30,9 @@ static BORG: ToolKind = ToolKind {
 const OLDEST: Version = Version(1, 2, 0);
 const OTHER: Version = Version(2, 0, 0);
 
+/// Longest list of archives, in bytes.
+const LONGEST_LIST: u64 = 256 * 1024 * 1024;
+
 /// A repository that is read.
 #[derive(Debug)]
 pub struct Repository {
@@ -39,6 +44,8 @@ pub struct Repository {
     keys: Option<PathBuf>,
     /// Where Borg keeps what it remembers, and the view.
     folder: RunFolder,
+    /// The archives when they were listed first, as Borg printed them.
+    first_list: OnceLock<Vec<u8>>,
 }
 
 /// Where a repository is.
@@ -96,7 +103,7 @@ impl Repository {
             SourceLocation::Stdin | SourceLocation::HostPath(_) => return Err(not_of_this_machine(&spec.place)),
         };
         let keys = keys_folder(&context.environment).filter(|folder| folder.is_dir());
-        let repository = Repository { tool, place, passphrase, keys, folder };
+        let repository = Repository { tool, place, passphrase, keys, folder, first_list: OnceLock::new() };
         repository.check_version()?;
         Ok(repository)
     }
@@ -163,27 +170,55 @@ impl Repository {
 
     /// The error of a call that was no success.
     pub fn failed(&self, end: &ToolEnd, action: &str) -> SourceError {
-        let RepositoryPlace::Here(view) = &self.place else { return meaning::error(end, action) };
-        let words: Vec<String> = end.words.iter().map(|words| view.translated(words)).collect();
-        let end = ToolEnd { status: end.status, words };
-        view.unless_changed(meaning::error(&end, action))
+        let error = match &self.place {
+            RepositoryPlace::Here(view) => {
+                let words = end.words.iter().map(|words| view.translated(words)).collect();
+                meaning::error(&ToolEnd { status: end.status, words }, action)
+            }
+            RepositoryPlace::Far(_) => meaning::error(end, action),
+        };
+        self.unless_changed(error)
     }
 
-    /// The error of damage that no exit code tells.
-    pub fn damaged(&self, words: String) -> SourceError {
-        let error = SourceError::Broken(words);
-        match &self.place {
-            RepositoryPlace::Here(view) => view.unless_changed(error),
-            RepositoryPlace::Far(_) => error,
+    /// An error about the content of a repository that somebody has written to meanwhile says nothing about the
+    /// repository.
+    fn unless_changed(&self, error: SourceError) -> SourceError {
+        match (&self.place, error) {
+            (RepositoryPlace::Here(view), error) => view.unless_changed(error),
+            (RepositoryPlace::Far(_), SourceError::Broken(words)) if self.has_other_archives() => {
+                SourceError::Changing(format!(
+                    "archives were made or deleted while the repository was read, so this may be no damage: {words}"
+                ))
+            }
+            (RepositoryPlace::Far(_), error) => error,
         }
     }
 
-    /// Checks, after Borg has read a repository of this machine, that nothing of it is lost; see [`View::is_complete`].
-    pub fn is_complete(&self) -> Result<(), SourceError> {
-        match &self.place {
-            RepositoryPlace::Here(view) => view.is_complete().map_err(|error| view.unless_changed(error)),
-            RepositoryPlace::Far(_) => Ok(()),
+    /// Whether the repository has other archives now than when they were listed first.
+    fn has_other_archives(&self) -> bool {
+        let now = self.list().ok().filter(|(_, end)| end.success());
+        self.first_list.get().zip(now).is_some_and(|(first, (now, _))| *first != now)
+    }
+
+    fn list(&self) -> Result<(Vec<u8>, ToolEnd), SourceError> {
+        self.call().args(["list".to_owned(), "--json".to_owned(), self.argument()]).output(LONGEST_LIST)
+    }
+
+    /// Lists the archives, and checks that none of a repository on this machine is lost; see [`View::is_complete`].
+    pub fn archives(&self) -> Result<Vec<Snapshot>, SourceError> {
+        const ACTION: &str = "listing the archives of the repository";
+        self.still_there()?;
+        let (output, end) = self.list()?;
+        if !end.success() {
+            return Err(self.failed(&end, ACTION));
         }
+        if let RepositoryPlace::Here(view) = &self.place {
+            view.is_complete().map_err(|error| view.unless_changed(error))?;
+        }
+        let archives = listing::archives(&output)
+            .map_err(|error| SourceError::ToolFailed(format!("{ACTION}: borg printed what is no list: {error}")))?;
+        self.first_list.get_or_init(|| output);
+        Ok(archives)
     }
 }
 
