@@ -5,14 +5,18 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
+use super::dump::inside::{DumpInSnapshot, SnapshotFiles};
 use super::error::SourceError;
 use super::{kinds, snapshots};
 use crate::archive::below;
+use crate::archive::compression::window::DecodeBounds;
 use crate::archive::survey::Survey;
+use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
 use crate::model::repository::Repository;
 use crate::model::source::{
-    BackupAccess, BackupContents, BackupSurvey, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
+    BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SourcePlace,
+    SourceSpec,
 };
 
 /// Most names of snapshots that an error lists.
@@ -24,16 +28,28 @@ pub struct Backup {
     pub place: SourcePlace,
     /// The chosen snapshot.
     pub snapshot: Snapshot,
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     host: Arc<dyn EngineHost>,
+    decoding: DecodeBounds,
+}
+
+/// A dump among the files of a snapshot, read to its end.
+#[derive(Debug)]
+pub struct OpenedDump {
+    pub dump: Dump,
+    /// The files as which the dump is streamed.
+    pub holds: ContentTally,
+    /// The dump as a backup of its own.
+    pub backup: Backup,
 }
 
 impl Backup {
     /// Opens the source and chooses the snapshot.
     pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Backup, SourceError> {
-        let source = kinds::open(spec, context)?;
+        let source: Arc<dyn Source> = kinds::open(spec, context)?.into();
         let snapshot = choose_snapshot(source.snapshots()?, spec.snapshot.as_deref())?;
-        Ok(Backup { place: spec.place.clone(), snapshot, source, host: Arc::clone(&context.host) })
+        let (host, decoding) = (Arc::clone(&context.host), context.decoding);
+        Ok(Backup { place: spec.place.clone(), snapshot, source, host, decoding })
     }
 
     /// Looks for the parts that `queries` ask for. Reads the snapshot to its end. A snapshot with more than
@@ -64,6 +80,26 @@ impl Backup {
         }
     }
 
+    /// Reads the dump at a path of the snapshot to its end.
+    pub fn open_dump(&self, path: &[u8], is_folder: bool) -> Result<OpenedDump, SourceError> {
+        let inside = DumpInSnapshot::summarize(self.files(), path, is_folder)?;
+        let (dump, snapshot) = (inside.dump().clone(), inside.snapshot().clone());
+        let (place, host) = (self.place.clone(), Arc::clone(&self.host));
+        let backup = Backup { place, snapshot, source: Arc::new(inside), host, decoding: self.decoding };
+        let holds = backup.survey(&[], 0)?.contents.whole;
+        Ok(OpenedDump { dump, holds, backup })
+    }
+
+    /// The content of a small file of the snapshot. A file of more than `most` bytes is an error.
+    pub fn read_small_file(&self, path: &[u8], most: u64) -> Result<Vec<u8>, SourceError> {
+        self.files().read_small_file(path, most)
+    }
+
+    fn files(&self) -> SnapshotFiles {
+        let (source, snapshot) = (Arc::clone(&self.source), self.snapshot.clone());
+        SnapshotFiles { source, snapshot, decoding: self.decoding }
+    }
+
     /// Writes the snapshot as a tar archive; see [`SnapshotReader::stream`].
     pub fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         match self.source.open(&self.snapshot)? {
@@ -78,7 +114,7 @@ impl Backup {
 
 impl fmt::Debug for Backup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Backup { place, snapshot, source, host: _ } = self;
+        let Backup { place, snapshot, source, host: _, decoding: _ } = self;
         f.debug_struct("Backup")
             .field("place", place)
             .field("snapshot", snapshot)

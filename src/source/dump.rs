@@ -7,12 +7,14 @@
 mod archive;
 mod commands;
 mod content;
+pub mod inside;
+mod member;
 mod packed;
 mod recognize;
 mod sql;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -22,18 +24,15 @@ use super::decrypt::PlainText;
 use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
-use crate::archive::compression;
-use crate::archive::write::{self, PackError};
+use crate::archive::write;
 use crate::local_file;
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
 use crate::model::lock::lock;
 use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
-use packed::Content;
-use recognize::{DumpName, TOC, of_folder, read_error, toc_error};
-
-/// A function that reads the content of a dump.
-type ContentReader<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
+use member::{Member, nested};
+use packed::{Content, ContentReader};
+use recognize::{DumpName, TOC, of_folder, toc_error};
 
 /// The dumps of a source.
 #[derive(Debug)]
@@ -147,22 +146,13 @@ impl DumpSource {
     /// Summarises the chosen dump of an archive, or the only one.
     fn summarize_member(&self, snapshot: &Snapshot, held: &packed::Held) -> Result<SeenDump, SourceError> {
         let found = held.choose(self.member.as_deref()).map_err(|refused| self.refused(snapshot, held, refused))?;
-        let name = DumpName(format!("{} in {}", String::from_utf8_lossy(&found.path), snapshot.id));
+        let archive = |read: &mut ContentReader<'_, ()>| self.read(snapshot, read);
+        let member = Member { archive: &archive, id: &snapshot.id, path: &found.path };
         if !found.is_folder {
-            let content = self.read_member(snapshot, &found.path, &mut |reader| content::look_at(reader, &name))?;
-            return match content {
-                Content::Dump(dump) => Ok(SeenDump { dump, at: DumpPlace::Member(found.path.clone()) }),
-                Content::Archive(_) => Err(SourceError::NoDump(format!("{name} is an archive in an archive"))),
-            };
+            return Ok(SeenDump { dump: member.summarize_file()?, at: DumpPlace::Member(found.path.clone()) });
         }
         let files = held.files_of(&found.path);
-        let toc = [found.path.as_slice(), b"/", TOC.as_bytes()].concat();
-        let toc = toc.strip_prefix(b"/").unwrap_or(&toc).to_vec();
-        let seen = self.read_member(snapshot, &toc, &mut |reader| {
-            archive::summarize(BufReader::new(reader)).map_err(|error| toc_error(&name, error))
-        })?;
-        let dump = of_folder(&name, seen, &files)?;
-        Ok(SeenDump { dump, at: DumpPlace::MemberFolder(found.path.clone(), files) })
+        Ok(SeenDump { dump: member.summarize_folder(&files)?, at: DumpPlace::MemberFolder(found.path.clone(), files) })
     }
 
     fn refused(&self, snapshot: &Snapshot, held: &packed::Held, refused: packed::Refused) -> SourceError {
@@ -190,25 +180,6 @@ impl DumpSource {
                 trouble.take().map_or(result, Err)
             }
         }
-    }
-
-    /// Reads a file of an archive, uncompressed.
-    fn read_member<T>(
-        &self,
-        snapshot: &Snapshot,
-        member: &[u8],
-        read: &mut ContentReader<'_, T>,
-    ) -> Result<T, SourceError> {
-        self.read(snapshot, &mut |reader| {
-            packed::read_member(reader, member, &snapshot.id, &mut |content| {
-                let broken = |error: io::Error| {
-                    let member = String::from_utf8_lossy(member);
-                    SourceError::of_beginning(&format!("{member} in {}", snapshot.id), &error)
-                };
-                // With the usual window: the archive's own decoder may be the one that is allowed a larger one.
-                read(compression::open(content).map_err(broken)?)
-            })
-        })
     }
 }
 
@@ -252,36 +223,28 @@ impl Source for DumpSource {
 /// The service's own user loads the dump, so every file of it can be read by all, whatever its mode was.
 impl SnapshotReader for DumpReader<'_> {
     fn list(&self, _max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
-        let name = self.seen.dump.format.file();
-        match &self.seen.at {
-            DumpPlace::File | DumpPlace::Member(_) => see(&write::plain_file(name.as_bytes(), self.seen.dump.bytes)),
-            DumpPlace::Folder(_, files) | DumpPlace::MemberFolder(_, files) => {
-                see(&write::plain_folder(name.as_bytes()));
-                files.iter().for_each(|(file, size)| see(&write::plain_file(&nested(name, file), *size)));
-            }
-        }
+        let files = match &self.seen.at {
+            DumpPlace::File | DumpPlace::Member(_) => None,
+            DumpPlace::Folder(_, files) | DumpPlace::MemberFolder(_, files) => Some(files.as_slice()),
+        };
+        member::list(&self.seen.dump, files, see);
         Ok(())
     }
 
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
-        let (source, snapshot, name) = (self.source, &self.snapshot, self.seen.dump.format.file());
-        let shown = DumpName(snapshot.id.clone());
-        let failed = |error: PackError| match error {
-            PackError::Output(error) => SourceError::Unheard(error),
-            PackError::Unreadable { error, .. } => read_error(&shown, error),
-        };
-        let entry = write::plain_file(name.as_bytes(), self.seen.dump.bytes);
+        let (source, snapshot, dump) = (self.source, &self.snapshot, &self.seen.dump);
+        let (name, shown) = (dump.format.file(), DumpName(snapshot.id.clone()));
+        let failed = |error| member::failed(&shown, error);
+        let archive = |read: &mut ContentReader<'_, ()>| source.read(snapshot, read);
+        let member = |path| Member { archive: &archive, id: &snapshot.id, path };
         match &self.seen.at {
             DumpPlace::File => {
+                let entry = write::plain_file(name.as_bytes(), dump.bytes);
                 source.read(snapshot, &mut |mut reader| {
                     write::pack_stream(&entry, &mut reader, &mut *out).map_err(failed)
-                })?;
+                })
             }
-            DumpPlace::Member(member) => {
-                source.read_member(snapshot, member, &mut |mut reader| {
-                    write::pack_stream(&entry, &mut reader, &mut *out).map_err(failed)
-                })?;
-            }
+            DumpPlace::Member(path) => member(path).stream_file(dump, out),
             DumpPlace::Folder(folder, files) => {
                 write::begin_folder(&write::plain_folder(name.as_bytes()), out).map_err(failed)?;
                 for (file, size) in files {
@@ -291,26 +254,11 @@ impl SnapshotReader for DumpReader<'_> {
                     let entry = write::plain_file(&nested(name, file), *size);
                     write::add_file(&entry, &mut content, out).map_err(failed)?;
                 }
-                write::write_end(out).map_err(SourceError::Unheard)?;
+                write::write_end(out).map_err(SourceError::Unheard)
             }
-            DumpPlace::MemberFolder(folder, files) => {
-                write::begin_folder(&write::plain_folder(name.as_bytes()), out).map_err(failed)?;
-                source.read(snapshot, &mut |reader| {
-                    packed::each_file_of(reader, folder, &snapshot.id, &mut |file, content| {
-                        let Some((_, size)) = files.iter().find(|(known, _)| known == file) else { return Ok(()) };
-                        let entry = write::plain_file(&nested(name, file), *size);
-                        write::add_file(&entry, content, &mut *out).map_err(failed)
-                    })
-                })?;
-                write::write_end(out).map_err(SourceError::Unheard)?;
-            }
+            DumpPlace::MemberFolder(folder, files) => member(folder).stream_folder(dump, files, out),
         }
-        Ok(())
     }
-}
-
-fn nested(folder: &str, file: &str) -> Vec<u8> {
-    format!("{folder}/{file}").into_bytes()
 }
 
 #[cfg(test)]

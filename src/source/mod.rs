@@ -27,7 +27,7 @@ pub mod tool;
 
 pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
 pub use access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
-pub use backup::{Backup, choose_snapshot};
+pub use backup::{Backup, OpenedDump, choose_snapshot};
 pub use error::SourceError;
 pub use kinds::open;
 pub use secrets::fetch as fetch_secret;

@@ -29,7 +29,7 @@ pub enum Content {
 }
 
 /// A function that reads the content of a file.
-type ContentReader<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
+pub type ContentReader<'a, T> = dyn FnMut(Box<dyn Read + Send + '_>) -> Result<T, SourceError> + 'a;
 
 /// What an archive holds.
 #[derive(Debug, Default)]

@@ -208,3 +208,64 @@ fn a_folder_of_pg_dump_has_the_files_that_it_names() {
     let found = backup.survey(&[], 0).expect("it is looked through").contents;
     assert_eq!(found.whole.amount.files, 2);
 }
+
+/// A folder and an archive of it, each a backup in which dumps lie beside other files.
+fn backups_of(folder: &Path) -> [Backup; 3] {
+    let parent = folder.parent().expect("it has one");
+    let (plain, packed) = (parent.join("x.tar"), parent.join("x.tar.gz"));
+    for (mode, archive) in [("-cf", &plain), ("-czf", &packed)] {
+        let status = Command::new("tar").arg("-C").arg(folder).arg(mode).arg(archive).arg(".").status();
+        assert!(status.expect("tar runs").success());
+    }
+    let context = SourceContext {
+        environment: Environment::default(),
+        decoding: DecodeBounds::default(),
+        executable: "/none".into(),
+        host: std::sync::Arc::new(NoHost),
+    };
+    [(SourceKind::Dir, folder), (SourceKind::Tar, &plain), (SourceKind::Tar, &packed)].map(|(kind, path)| {
+        let place = SourcePlace::at_path(kind, path);
+        let spec = SourceSpec { place, snapshot: None, keys: crate::model::source::Keys::default() };
+        Backup::open(&spec, &context).expect("it opens")
+    })
+}
+
+#[test]
+fn a_dump_among_the_files_of_a_backup_is_read_and_streamed_as_one_by_itself() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("data");
+    fs::create_dir_all(folder.join("dumps/folder")).expect("made");
+    fs::write(folder.join("before"), "x".repeat(100_000)).expect("written");
+    fs::write(folder.join("dumps/app.sql"), SQL).expect("written");
+    fs::write(
+        folder.join("dumps/cut.sql"),
+        "--\n-- PostgreSQL database dump\n--\n\nCREATE TABLE t (a int);\nCOPY t (a) FROM stdin;\n1\n",
+    )
+    .expect("written");
+    fs::write(folder.join("dumps/empty.sql"), "").expect("written");
+    fs::write(folder.join("dumps/folder/toc.dat"), archive::tests::sample(3, &[("TABLE DATA", "o")])).expect("written");
+    fs::write(folder.join("dumps/folder/3350.dat"), "rows").expect("written");
+    // More than a pipe holds comes after the dump.
+    fs::write(folder.join("later"), "x".repeat(3_000_000)).expect("written");
+    for backup in backups_of(&folder) {
+        let opened = backup.open_dump(b"dumps/app.sql", false).expect("it is one");
+        assert_eq!(opened.dump.bytes, SQL.len() as u64, "{backup:?}");
+        assert_eq!(opened.holds.amount.bytes, SQL.len() as u64);
+        assert!(opened.backup.snapshot.id.starts_with("dumps/app.sql in "), "{opened:?}");
+        assert_eq!(streamed_entries(&opened.backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())]);
+        let of_folder = backup.open_dump(b"dumps/folder", true).expect("it is one");
+        assert_eq!(of_folder.holds.amount.files, 2);
+        let names = streamed_entries(&of_folder.backup).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names.len(), 3, "{names:?}");
+        for (path, words) in [("dumps/cut.sql", "dumps/cut.sql"), ("dumps/empty.sql", "it is empty")] {
+            let error = backup.open_dump(path.as_bytes(), false).expect_err("it is not whole");
+            let diagnosis = error.diagnosis(&backup.place);
+            assert_eq!(diagnosis.code, Code::RestoreIncomplete, "{diagnosis}");
+            assert!(diagnosis.message.contains(words), "{diagnosis}");
+        }
+        let error = backup.open_dump(b"dumps/none.sql", false).expect_err("it is not there");
+        assert_eq!(error.diagnosis(&backup.place).code, Code::SourceNoSnapshot, "{error}");
+        assert_eq!(backup.read_small_file(b"dumps/folder/3350.dat", 4).expect("it is small"), b"rows");
+        assert!(backup.read_small_file(b"before", 4).is_err());
+    }
+}
