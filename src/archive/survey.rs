@@ -1,6 +1,7 @@
 //! Finds the parts of a backup that belong to mounts, in one pass over the entries. Memory does not grow with the
 //! number of entries, except for files with several names in several parts.
 
+mod dumps;
 mod layout;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,10 +10,19 @@ use super::{Entry, Kind, below};
 use crate::model::source::{
     BackupContents, Candidate, ContentTally, MatchRule, MountQuery, Pattern, Shape, is_sidecar,
 };
+use dumps::{DumpScan, FoundDumps};
 use layout::LayoutScan;
 
 /// Most parts that are listed by name.
 const MAX_PARTS: usize = 500;
+
+/// A query for the end of a path.
+struct SuffixQuery {
+    end: Vec<u8>,
+    /// Index of the query.
+    index: usize,
+    rule: MatchRule,
+}
 
 /// Collects the findings, entry by entry.
 pub struct Survey {
@@ -20,6 +30,8 @@ pub struct Survey {
     top: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
     /// Queries for volumes at any depth: index of the query and rule, by the volume's name.
     volumes: HashMap<Vec<u8>, Vec<(usize, MatchRule)>>,
+    /// Queries for the ends of paths, by the last name of the path.
+    suffixes: HashMap<Vec<u8>, Vec<SuffixQuery>>,
     /// Index into `tallies` of each part that was found, by path.
     known: HashMap<Vec<u8>, usize>,
     tallies: Vec<(Vec<u8>, ContentTally)>,
@@ -30,6 +42,7 @@ pub struct Survey {
     more_parts: bool,
     whole: ContentTally,
     layout: LayoutScan,
+    dumps: DumpScan,
     wants: usize,
 }
 
@@ -37,17 +50,23 @@ impl Survey {
     /// A survey for these queries.
     pub fn new(wants: &[MountQuery]) -> Survey {
         let (mut top, mut volumes) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        let mut suffixes = HashMap::<_, Vec<_>>::new();
         for (index, want) in wants.iter().enumerate() {
             for (rule, pattern) in &want.patterns {
                 match pattern {
                     Pattern::Top(path) => top.entry(path.clone()).or_default().push((index, *rule)),
                     Pattern::VolumeData(name) => volumes.entry(name.clone()).or_default().push((index, *rule)),
+                    Pattern::Suffix(end) => {
+                        let of_name = suffixes.entry(last_name(end).to_owned()).or_default();
+                        of_name.push(SuffixQuery { end: end.clone(), index, rule: *rule });
+                    }
                 }
             }
         }
         Survey {
             top,
             volumes,
+            suffixes,
             known: HashMap::new(),
             tallies: Vec::new(),
             linked: HashSet::new(),
@@ -55,6 +74,7 @@ impl Survey {
             more_parts: false,
             whole: ContentTally::default(),
             layout: LayoutScan::default(),
+            dumps: DumpScan::default(),
             wants: wants.len(),
         }
     }
@@ -64,6 +84,7 @@ impl Survey {
         let path = entry.path.as_slice();
         add_to_tally(&mut self.whole, entry, path.is_empty());
         self.layout.see(path, entry.kind == Kind::Folder);
+        self.dumps.see(entry);
         // The entry's folders may all be wanted parts, and so may the entry itself.
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
@@ -84,7 +105,16 @@ impl Survey {
     }
 
     fn is_looked_for(&self, path: &[u8]) -> bool {
-        self.top.contains_key(path) || self.volumes.contains_key(volume_of(path).unwrap_or_default())
+        self.top.contains_key(path)
+            || self.volumes.contains_key(volume_of(path).unwrap_or_default())
+            || self.with_suffix(path).next().is_some()
+    }
+
+    /// The queries for the end of a path.
+    fn with_suffix<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (usize, MatchRule)> + 'a {
+        let of_name = self.suffixes.get(last_name(path)).into_iter().flatten();
+        let fitting = of_name.filter(|query| Pattern::is_suffix_of(&query.end, path));
+        fitting.map(|query| (query.index, query.rule))
     }
 
     /// Counts a file that has a name in a part while its first name is outside of the part. Its content belongs to the
@@ -112,28 +142,36 @@ impl Survey {
     /// Returns the findings.
     pub fn finish(self) -> BackupContents {
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); self.wants];
-        for (path, tally) in self.tallies {
-            let at_top = self.top.get(&path).into_iter().flatten();
-            let as_volume = volume_of(&path).and_then(|name| self.volumes.get(name)).into_iter().flatten();
-            for (want, rule) in at_top.chain(as_volume) {
-                let of_want = &mut candidates[*want];
-                match of_want.iter_mut().find(|candidate| candidate.path == path) {
-                    Some(candidate) => candidate.rule = candidate.rule.min(*rule),
-                    None => of_want.push(Candidate { rule: *rule, path: path.clone(), tally: tally.clone() }),
+        for (path, tally) in &self.tallies {
+            let at_top = self.top.get(path).into_iter().flatten().copied();
+            let as_volume = volume_of(path).and_then(|name| self.volumes.get(name)).into_iter().flatten().copied();
+            for (want, rule) in at_top.chain(as_volume).chain(self.with_suffix(path)) {
+                let of_want = &mut candidates[want];
+                match of_want.iter_mut().find(|candidate| candidate.path == *path) {
+                    Some(candidate) => candidate.rule = candidate.rule.min(rule),
+                    None => of_want.push(Candidate { rule, path: path.clone(), tally: tally.clone() }),
                 }
             }
         }
         for of_want in &mut candidates {
             of_want.sort_by(|a, b| (a.rule, &a.path).cmp(&(b.rule, &b.path)));
         }
+        let FoundDumps { dumps, more: more_dumps, lists: dump_lists } = self.dumps.finish();
         BackupContents {
             candidates,
             parts: self.parts.into_iter().collect(),
             more_parts: self.more_parts,
             whole: self.whole,
             layout: self.layout.finish(),
+            dumps,
+            more_dumps,
+            dump_lists,
         }
     }
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// The name of the volume that an engine keeps at this path: `…/volumes/NAME/_data`.
@@ -211,6 +249,16 @@ mod tests {
         assert_eq!((candidate.tally.folders, candidate.tally.root), (1, Some(Shape::Folder)));
         assert_eq!(found.whole.amount.files, 4);
         assert!(found.parts.iter().any(|(path, _)| path == b"var/lib/docker/volumes/app_data2/_data"));
+    }
+
+    #[test]
+    fn the_end_of_a_path_is_found_below_any_folder_and_not_at_the_top() {
+        let wanted = vec![(MatchRule::Suffix, Pattern::Suffix(b"app/data".to_vec()))];
+        let paths = ["app/data/a", "x/app/data/b", "y/z/app/data/", "xapp/data/c", "x/app/data2/d", "x/app/database"];
+        let found = survey(wanted, &paths);
+        let found: Vec<_> =
+            found.candidates[0].iter().map(|part| (part.path.clone(), part.tally.amount.files)).collect();
+        assert_eq!(found, [(b"x/app/data".to_vec(), 1), (b"y/z/app/data".to_vec(), 0)]);
     }
 
     #[test]

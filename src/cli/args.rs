@@ -304,7 +304,7 @@ Settings of one service can be labels of its container: rehearsa.ignore=true, re
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
 rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.verify-content, \
 rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, rehearsa.map=/config=backup/config, \
-rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
+rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, rehearsa.load.from, \
 rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
 plan file, rehearsa.toml, holds settings of all services, of a stack or of one service. Precedence: flag, environment, \
 label, plan file.")]

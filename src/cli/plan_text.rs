@@ -146,6 +146,7 @@ fn found_by(rule: MatchRule) -> &'static str {
     match rule {
         MatchRule::Explicit => " (as you mapped it)",
         MatchRule::Name => " (by its name)",
+        MatchRule::Suffix => " (by the end of its path)",
         MatchRule::Target => " (by its path in the container)",
         MatchRule::OnlyCandidate => " (the only candidate)",
     }

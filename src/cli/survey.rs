@@ -9,15 +9,20 @@ use super::identity;
 use crate::config::overrides::SnapshotSelector;
 use crate::docker::Daemon;
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
-use crate::model::source::{BackupAccess, BackupSurvey, MountQuery};
-use crate::plan::{SourceRequest, Survey};
+use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
+use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::survey::live_files;
-use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, SourceContext, SourceError};
+use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SourceContext, SourceError};
 
-/// The sources that were opened, and what was found in each; both in the order of the requests.
+/// Longest list of dumps that is read, in bytes.
+const LONGEST_LIST: u64 = 4 << 20;
+
+/// The sources that were opened, and what was found in each; both in the order of the requests. The dumps among their
+/// files come after the sources.
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
 
 /// Surveys every source of the draft. A source that cannot be opened is no failure here: the plan reports it for the
@@ -30,10 +35,26 @@ pub async fn survey(
     stop: &StopSignal,
 ) -> Result<Surveyed, Failure> {
     let (mut sources, mut surveys, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_dumps = Vec::new();
     for request in requests {
         let place = request.spec.place.clone();
         let (survey, backup) = match survey_source(request.clone(), daemon, environment, stop).await? {
-            Ok((survey, backup)) => (Ok(surveyed(survey)), Some(Arc::new(backup))),
+            Ok(SurveyedSource { backup, survey, dumps }) => {
+                let mut inside = Vec::new();
+                for (path, opened) in dumps {
+                    let source = requests.len() + of_dumps.len();
+                    inside.push(match opened {
+                        Ok(opened) => {
+                            let OpenedDump { dump, holds, backup } = *opened;
+                            let title = backup.snapshot.id.clone();
+                            of_dumps.push(OpenedSource { place: place.clone(), backup: Some(Arc::new(backup)) });
+                            ReadDump { path, source, result: Ok(DumpSummary { title, dump, holds }) }
+                        }
+                        Err(diagnosis) => ReadDump { path, source, result: Err(diagnosis) },
+                    });
+                }
+                (Ok(surveyed(survey, inside)), Some(Arc::new(backup)))
+            }
             Err(NotSurveyed::Unknown(diagnosis)) => {
                 unknown.push(diagnosis.message.clone());
                 (Err(diagnosis), None)
@@ -43,6 +64,7 @@ pub async fn survey(
         sources.push(OpenedSource { place, backup });
         surveys.push(survey);
     }
+    sources.extend(of_dumps);
     if let Some(SnapshotSelector::Named(name)) = snapshot
         && unknown.len() == requests.len()
         && !requests.is_empty()
@@ -61,14 +83,58 @@ enum NotSurveyed {
     Other(Diagnosis),
 }
 
-fn surveyed(survey: BackupSurvey) -> Survey {
+/// A dump among the files of a source, or why it cannot be loaded.
+type DumpResult = Result<Box<OpenedDump>, Diagnosis>;
+
+/// A source that was surveyed.
+struct SurveyedSource {
+    backup: Backup,
+    survey: BackupSurvey,
+    /// The dumps among its files that were read, by path.
+    dumps: Vec<(Vec<u8>, DumpResult)>,
+}
+
+impl SurveyedSource {
+    /// Opens the source, looks for the parts and reads the dumps that are requested of it.
+    fn of(request: &SourceRequest, context: &SourceContext) -> Result<SurveyedSource, SourceError> {
+        let backup = Backup::open(&request.spec, context)?;
+        let mut survey = backup.survey(&request.queries, request.max_entries)?;
+        if !request.dumps.is_empty() {
+            learn_servers(&backup, &mut survey.contents);
+        }
+        let read = |dump: DumpInside| {
+            let opened = backup.open_dump(&dump.path, dump.is_folder);
+            (dump.path, opened.map(Box::new).map_err(|error| error.diagnosis(&backup.place)))
+        };
+        let dumps = match survey.access {
+            BackupAccess::Stream | BackupAccess::HostPath(_) => {
+                request.dumps_to_read(&survey.contents).into_iter().map(read).collect()
+            }
+            BackupAccess::Dump(_) => Vec::new(),
+        };
+        Ok(SurveyedSource { backup, survey, dumps })
+    }
+}
+
+/// Adds what borgmatic's own lists say about its dumps. A list that cannot be read only leaves them less known.
+fn learn_servers(backup: &Backup, contents: &mut BackupContents) {
+    for path in std::mem::take(&mut contents.dump_lists) {
+        let folder = path.len() - path.rsplit(|byte| *byte == b'/').next().map_or(0, <[u8]>::len);
+        match backup.read_small_file(&path, LONGEST_LIST) {
+            Ok(list) => learn(&mut contents.dumps, &path[..folder], &list),
+            Err(error) => tracing::debug!(%error, "a list of dumps"),
+        }
+    }
+}
+
+fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
     let BackupSurvey { snapshot, contents: found, access } = survey;
     let (tree, dump) = match access {
         BackupAccess::Stream => (None, None),
         BackupAccess::HostPath(path) => (Some(path), None),
         BackupAccess::Dump(dump) => (None, Some(dump)),
     };
-    Survey { snapshot, found, tree, dump }
+    Survey { snapshot, found, tree, dump, inside }
 }
 
 /// Opens a source and surveys it. Reading may wait long for a disk or a program, so it runs on a thread of its own,
@@ -79,23 +145,20 @@ async fn survey_source(
     daemon: &Daemon,
     environment: &Environment,
     stop: &StopSignal,
-) -> Result<Result<(BackupSurvey, Backup), NotSurveyed>, Failure> {
+) -> Result<Result<SurveyedSource, NotSurveyed>, Failure> {
     let (ask, mut asked) = mpsc::unbounded_channel();
     let (tell, mut told) = oneshot::channel();
-    let SourceRequest { spec, queries, max_entries, max_window } = request;
     let context = SourceContext {
         environment: environment.clone(),
-        decoding: DecodeBounds { max_window, one_large_at_a_time: true },
+        decoding: DecodeBounds { max_window: request.max_window, one_large_at_a_time: true },
         // This very program, also if its file was replaced meanwhile.
         executable: "/proc/self/exe".into(),
         host: Arc::new(HostByChannel(ask)),
     };
-    let place = spec.place.clone();
+    let place = request.spec.place.clone();
     std::thread::spawn(move || {
-        let result =
-            Backup::open(&spec, &context).and_then(|backup| Ok((backup.survey(&queries, max_entries)?, backup)));
         // After an interruption nobody receives this.
-        let _ = tell.send(result);
+        let _ = tell.send(SurveyedSource::of(&request, &context));
     });
     let result = loop {
         tokio::select! {

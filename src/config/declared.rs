@@ -202,6 +202,8 @@ pub const SOURCE: &str = "rehearsa.source";
 pub const MAP: &str = "rehearsa.map";
 /// The label for mounts whose part of the backup may be empty.
 pub const ALLOW_EMPTY: &str = "rehearsa.allow-empty";
+/// The label for the path of a dump in the snapshot.
+pub const LOAD_FROM: &str = "rehearsa.load.from";
 /// The label for the database that a dump goes into.
 pub const LOAD_DATABASE: &str = "rehearsa.load.database";
 /// The label for the command that loads a dump.
@@ -444,6 +446,12 @@ const OTHERS: &[Setting] = &[
         keys: &["load.database"],
         default: "by the environment",
         about: "The database that a [dump](dumps.md) goes into",
+        ..NOWHERE
+    },
+    Setting {
+        label: LOAD_FROM,
+        keys: &["load.from"],
+        about: "The path of the service's [dump](dumps.md#dumps-beside-files) among the files of the backup",
         ..NOWHERE
     },
     Setting {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::declared::{
-    ALLOW_EMPTY, CHECK, DEPENDS_ON, IGNORE, LOAD_COMMAND, LOAD_DATABASE, MAP, MOUNTS, SERVICE_VALUES, SKIP, SOURCE,
-    labels,
+    ALLOW_EMPTY, CHECK, DEPENDS_ON, IGNORE, LOAD_COMMAND, LOAD_DATABASE, LOAD_FROM, MAP, MOUNTS, SERVICE_VALUES, SKIP,
+    SOURCE, labels,
 };
 use super::error::{ConfigError, SettingOrigin, cut};
 use super::overrides::{EmptyRule, Overrides, Skip, SourceRef};
@@ -88,6 +88,11 @@ impl Labels {
             MAP => set.maps = some(origin, map::parse_list(origin, text)?)?,
             ALLOW_EMPTY => set.allow_empty = some(origin, EmptyRule::parse_list(origin, text)?)?,
             LOAD_DATABASE => set.load.database = Some(text.trim().to_owned()),
+            LOAD_FROM => {
+                let path = map::within(text.trim());
+                let path = path.map_err(|expected| ConfigError::value(origin, text, format!("a path {expected}")))?;
+                set.load.from = Some(path);
+            }
             LOAD_COMMAND => set.load.command = Some(text.trim().to_owned()),
             DEPENDS_ON => {}
             _ => match key.strip_prefix(CHECK) {

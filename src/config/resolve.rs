@@ -203,6 +203,7 @@ impl Settings {
             load: LoadOptions {
                 database: layers.first(|set| set.load.database.clone()),
                 command: layers.first(|set| set.load.command.clone()),
+                from: layers.first(|set| set.load.from.clone()),
             },
         })
     }

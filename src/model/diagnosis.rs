@@ -242,6 +242,11 @@ codes! {
         "The backup was given for the selected services. It does not hold the data of a service that one of them \
          depends on, so that service was started on a copy of its live data.",
         "Name the backup of the dependency with --from SERVICE=SOURCE. The result says nothing about that backup.";
+    RestoreDumpUnused "restore/dump-unused" Warning "a database dump of the backup was not loaded",
+        "The backup holds a dump of the service's database that the rehearsal did not load: it restored the files of \
+         the database, or loaded another dump. So nothing is known about that dump.",
+        "If a restore would load the dump, name its path in the plan file: load = { from = \"PATH\" }, or in the \
+         label rehearsa.load.from.";
     RestoreTooSlow "restore/too-slow" Failed "the restore took longer than allowed",
         "From the beginning of the restore until the service was ready, more time passed than max_rto allows.",
         "Look at the times of the steps in the report. Raise max_rto if they are acceptable.";

@@ -32,7 +32,8 @@ pub enum DumpFormat {
 }
 
 /// The database server that a dump belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DumpProgram {
     /// PostgreSQL.
     Postgres,
@@ -194,6 +195,8 @@ pub struct LoadOptions {
     /// The load command, run by the shell of the service's container with the dump's path in `$DUMP`; `None`: the usual
     /// command for the dump's format.
     pub command: Option<String>,
+    /// Path of the dump among the files of the snapshot; `None`: not set.
+    pub from: Option<String>,
 }
 
 #[cfg(test)]

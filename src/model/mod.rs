@@ -7,6 +7,7 @@ pub mod case_record;
 pub mod check;
 pub mod diagnosis;
 pub mod dump;
+pub mod dump_inside;
 pub mod environment;
 pub mod event;
 pub mod evidence;

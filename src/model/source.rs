@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::dump::Dump;
+use super::dump_inside::DumpInside;
 use super::event::{Amount, Snapshot};
 use super::repository::Layout;
 use super::source_kind::SourceKind;
@@ -125,6 +126,8 @@ pub enum Pattern {
     Top(Vec<u8>),
     /// `volumes/NAME/_data` at any depth: the place where an engine keeps a volume.
     VolumeData(Vec<u8>),
+    /// A path that ends with this one, at any depth below the top: the backup program saw the folder below another one.
+    Suffix(Vec<u8>),
 }
 
 /// The rule by which a part of a backup was found, the strongest first.
@@ -136,6 +139,8 @@ pub enum MatchRule {
     Explicit,
     /// The name of the volume or the host path fits.
     Name,
+    /// The end of the path fits, below folders that the backup program put around it; no other place fits.
+    Suffix,
     /// The path inside the container fits, or a single name that other things may have too.
     Target,
     /// The only candidate: there is one mount, and one top folder or none.
@@ -162,6 +167,13 @@ pub struct ContentTally {
     /// How many of the entries are sidecars: see [`is_sidecar`].
     #[serde(default)]
     pub sidecars: u64,
+}
+
+impl Pattern {
+    /// Whether `path` ends with the pattern of this kind, below at least one folder.
+    pub fn is_suffix_of(suffix: &[u8], path: &[u8]) -> bool {
+        path.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with(b"/"))
+    }
 }
 
 impl ContentTally {
@@ -219,6 +231,15 @@ pub struct BackupContents {
     pub whole: ContentTally,
     /// The layout of another program, whose files are no data as they are; `None`: no known one.
     pub layout: Option<Layout>,
+    /// Files and folders that look like database dumps, by path.
+    #[serde(default)]
+    pub dumps: Vec<DumpInside>,
+    /// There are more of them than `dumps` has.
+    #[serde(default)]
+    pub more_dumps: bool,
+    /// Paths of the files in which borgmatic says which container each of its dumps is from.
+    #[serde(default)]
+    pub dump_lists: Vec<Vec<u8>>,
 }
 
 /// The findings about a source, before the plan is made.

@@ -14,7 +14,7 @@ use crate::model::settings::ServiceSettings;
 /// Makes the plan; `decisions` are in the order of the draft's stacks.
 pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
     let filtered_out = draft.filtered_out();
-    let Draft { selection: _, requests, stacks, volumes: _ } = draft;
+    let Draft { selection: _, requests, stacks, volumes: _, binds: _ } = draft;
     Plan {
         stacks: stacks.into_iter().zip(decisions).map(|(stack, decided)| build_stack(stack, decided)).collect(),
         filtered_out,

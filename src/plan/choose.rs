@@ -1,11 +1,13 @@
 //! Chooses the part of a backup that belongs to a mount. A wrong guess is worse than none: the service would come up
 //! green with other data.
 
+use std::collections::BTreeSet;
+
 use super::draft::StackDraft;
-use super::patterns::{SYSTEM, is_explicit};
+use super::patterns::{HOST_PATHS, SYSTEM, is_explicit};
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::BackupRequest;
-use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Shape, is_sidecar};
+use crate::model::source::{BackupContents, Candidate, ContentTally, MatchRule, Pattern, Shape, is_sidecar};
 
 /// Files that lie beside the data of a compose project and belong to no mount.
 const OF_PROJECT: [&[u8]; 5] =
@@ -41,13 +43,55 @@ pub(super) struct MountCandidates<'a> {
     pub candidates: Vec<Candidate>,
 }
 
+/// Paths of the services of the host.
+pub(super) struct HostPaths<'a> {
+    /// The targets of all mounts of the services of this source, also of those that need no data.
+    pub shown: &'a [&'a str],
+    /// The host paths that all services of the host mount, without slashes at their ends.
+    pub binds: &'a BTreeSet<String>,
+}
+
+impl HostPaths<'_> {
+    /// Whether a part that only ends like the host path `source` may hold it below a folder that the backup program
+    /// put around it. A part at another path of the host is another folder, and so is one that ends more like another
+    /// host path that is mounted.
+    fn may_be_below(&self, source: &str, part: &[u8]) -> bool {
+        let source = source.trim_matches('/');
+        if Pattern::is_suffix_of(source.as_bytes(), part) {
+            return true;
+        }
+        let top = part.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let own = common_end(source, part);
+        !HOST_PATHS.iter().any(|name| name.as_bytes() == top)
+            && !self.others(source).any(|other| common_end(other, part) > own)
+    }
+
+    /// Whether the part ends like another host path that is mounted, just as much as it ends like `source`.
+    fn may_be_of_another(&self, source: &str, part: &[u8]) -> bool {
+        let source = source.trim_matches('/');
+        let own = common_end(source, part);
+        self.others(source).any(|other| common_end(other, part) >= own)
+    }
+
+    fn others<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a String> {
+        self.binds.iter().filter(move |other| other.as_str() != source)
+    }
+}
+
+/// How many names a host path and a part of a backup have in common at their ends.
+fn common_end(path: &str, part: &[u8]) -> usize {
+    let names = path.as_bytes().rsplit(|byte| *byte == b'/').zip(part.rsplit(|byte| *byte == b'/'));
+    names.take_while(|(name, of_part)| name == of_part).count()
+}
+
 /// Chooses a part for each place. `is_of_more`: the backup holds more than these mounts, so no part is taken because
-/// it is the only one. `shown` are the targets of all mounts of the services, also of those that need no data.
+/// it is the only one. `loaded` are the dumps of the backup that services are loaded from.
 pub(super) fn choose(
     mut asked: Vec<MountCandidates<'_>>,
     found: &BackupContents,
-    shown: &[&str],
-    is_of_more: bool,
+    host: &HostPaths<'_>,
+    loaded: &[(Vec<u8>, ContentTally)],
+    mut is_of_more: bool,
 ) -> Vec<Choice> {
     for asked in &mut asked {
         let is_volume = matches!(asked.mount.origin, MountOrigin::Volume { .. });
@@ -65,14 +109,16 @@ pub(super) fn choose(
                         .any(|other| whole.contains(other) || other.ends_with(&[b"/", path.as_slice()].concat()))
             };
             asked.candidates.retain(|c| c.rule != MatchRule::Name || !is_less(&c.path));
+            let before = asked.candidates.len();
+            asked.candidates.retain(|c| c.rule != MatchRule::Suffix || host.may_be_below(source, &c.path));
+            is_of_more |= asked.candidates.len() < before;
         }
         asked
             .candidates
             .retain(|c| c.rule == MatchRule::Explicit || !paths.contains(&[&c.path, &b"/_data"[..]].concat()));
     }
-    let is_of_mounts = is_of_mounts(&asked, found, shown);
-    let mut choices: Vec<Choice> =
-        asked.iter().map(|asked| of_candidates(asked.candidates.clone(), is_of_mounts)).collect();
+    let is_of_mounts = is_of_mounts(&asked, found, host.shown, loaded);
+    let mut choices: Vec<Choice> = asked.iter().map(|asked| of_candidates(asked, host, is_of_mounts)).collect();
     let mut required = asked.iter().enumerate().filter(|(_, asked)| asked.request.required);
     if let (Some((place, only)), None) = (required.next(), required.next()) {
         // A backup that has a part for another mount was not made of this mount alone.
@@ -107,10 +153,26 @@ pub(super) fn can_fill(root: Option<Shape>, is_volume: bool) -> bool {
 
 /// Keeps the candidates of the strongest rule. An empty part counts like a full one: the empty one may be the
 /// intended backup, and the full one a copy from another time.
-fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
+fn of_candidates(asked: &MountCandidates<'_>, host: &HostPaths<'_>, is_of_mounts: bool) -> Choice {
+    let candidates = &asked.candidates;
     let Some(strongest) = candidates.iter().map(|candidate| candidate.rule).min() else { return Choice::None };
-    let mut fitting: Vec<_> = candidates.into_iter().filter(|candidate| candidate.rule == strongest).collect();
+    // The end of a path says enough only where no other place fits, also not by its path in the container.
+    let is_fitting = |rule| rule == strongest || strongest == MatchRule::Suffix && rule == MatchRule::Target;
+    // A folder around the one with the full name of the volume is no other place.
+    let is_around = |outer: &Candidate| {
+        matches!(asked.mount.origin, MountOrigin::Volume { .. })
+            && outer.rule > strongest
+            && candidates.iter().any(|part| part.rule == strongest && inside(&part.path, &outer.path).is_some())
+    };
+    let fitting = candidates.iter().filter(|candidate| is_fitting(candidate.rule) && !is_around(candidate));
+    let mut fitting: Vec<Candidate> = fitting.cloned().collect();
     if strongest == MatchRule::Target && !is_of_mounts {
+        return Choice::Doubted(fitting);
+    }
+    if strongest == MatchRule::Suffix
+        && let ([only], MountOrigin::Bind { source }) = (fitting.as_slice(), &asked.mount.origin)
+        && host.may_be_of_another(source, &only.path)
+    {
         return Choice::Doubted(fitting);
     }
     if fitting.len() > 1 { Choice::Several(fitting) } else { fitting.pop().map_or(Choice::None, Choice::One) }
@@ -118,13 +180,19 @@ fn of_candidates(candidates: Vec<Candidate>, is_of_mounts: bool) -> Choice {
 
 /// Whether everything in the backup belongs to a mount. If not, `config` may be a folder within the data of a mount
 /// at `/config`, and `var/lib/mysql` may be the host's own.
-fn is_of_mounts(asked: &[MountCandidates<'_>], found: &BackupContents, shown: &[&str]) -> bool {
+fn is_of_mounts(
+    asked: &[MountCandidates<'_>],
+    found: &BackupContents,
+    shown: &[&str],
+    loaded: &[(Vec<u8>, ContentTally)],
+) -> bool {
     let mut taken: Vec<(&[u8], &ContentTally)> =
         asked.iter().flat_map(|asked| &asked.candidates).map(|c| (c.path.as_slice(), &c.tally)).collect();
     let of_others = |path: &[u8]| {
         OF_PROJECT.contains(&path) || shown.iter().any(|target| target.trim_matches('/').as_bytes() == path)
     };
     taken.extend(found.parts.iter().filter(|(path, _)| of_others(path)).map(|(path, tally)| (path.as_slice(), tally)));
+    taken.extend(loaded.iter().map(|(path, tally)| (path.as_slice(), tally)));
     // An entry within another part comes after that part in the order, and was counted there.
     taken.sort_unstable_by_key(|(path, _)| *path);
     let mut counted: Vec<&[u8]> = Vec::new();
@@ -254,7 +322,7 @@ fn less(tally: &mut ContentTally, inner: &ContentTally) {
 }
 
 /// The rest of `path` within `outer`; `None` when `path` is not in `outer`.
-fn inside<'a>(path: &'a [u8], outer: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn inside<'a>(path: &'a [u8], outer: &[u8]) -> Option<&'a [u8]> {
     if outer.is_empty() || path == outer {
         return Some(&path[outer.len()..]);
     }

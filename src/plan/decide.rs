@@ -140,7 +140,7 @@ impl MountCase<'_> {
     fn explicit_part_missing(&self) -> Diagnosis {
         let part = self.request.want.patterns.iter().find_map(|(_, pattern)| match pattern {
             Pattern::Top(path) => Some(shown(path)),
-            Pattern::VolumeData(_) => None,
+            Pattern::VolumeData(_) | Pattern::Suffix(_) => None,
         });
         let Self { title, what, mount, .. } = self;
         let part = part.unwrap_or_default();
@@ -276,7 +276,7 @@ impl BackupDescription<'_> {
     }
 
     /// The source, and the snapshot if the source's text does not name it.
-    fn what(&self) -> String {
+    pub(super) fn what(&self) -> String {
         let BackupDescription { place, snapshot, .. } = self;
         let text = place.to_string();
         if text.ends_with(&snapshot.id) { text } else { format!("{text} (snapshot {})", snapshot.id) }

@@ -4,8 +4,10 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Load;
 use crate::model::event::Snapshot;
 use crate::model::plan::{BackupPart, DataSource};
+use crate::model::source::MatchRule;
 
 use super::draft::{ServiceDraft, StackDraft};
+use super::loading::{Dumped, Filling};
 
 /// The decisions about one stack.
 #[derive(Debug)]
@@ -89,6 +91,35 @@ impl StackDecisions {
     ) -> impl Iterator<Item = &'a mut ServiceDecision> {
         let services = draft.services.iter().zip(&mut self.services);
         services.filter(move |(draft, _)| draft.source == Some(source)).map(|(_, decision)| decision)
+    }
+}
+
+impl StackDecisions {
+    /// Records how the service of this index is filled from a dump.
+    pub fn fill(&mut self, index: usize, filling: Filling, dumped: &Dumped<'_>) {
+        let Filling { warnings, blocked, place, load } = filling;
+        if let Some(place) = place {
+            let part = BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0 };
+            self.places[place].part = Some(part);
+            self.places[place].supply = dumped.stream(true);
+        }
+        if let Some(into) = load.as_ref().and_then(|load| load.into) {
+            self.places[into].emptied = true;
+        }
+        let load = load.map(|load| LoadDecision { load, dump: self.dump(dumped) });
+        let service = &mut self.services[index];
+        service.load = load;
+        service.warnings.extend(warnings);
+        blocked.into_iter().for_each(|diagnosis| service.block(diagnosis));
+    }
+
+    /// The index of a dump. Services that load the same dump see the same copy of it.
+    fn dump(&mut self, dumped: &Dumped<'_>) -> usize {
+        let supply = dumped.stream(false);
+        self.dumps.iter().position(|known| known.supply == supply).unwrap_or_else(|| {
+            self.dumps.push(DumpDecision { title: dumped.title.to_owned(), supply });
+            self.dumps.len() - 1
+        })
     }
 }
 

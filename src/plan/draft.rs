@@ -1,6 +1,9 @@
 //! The draft of a plan: a plan that lacks only what the sources hold.
 
+use std::collections::BTreeSet;
+
 use crate::model::diagnosis::Diagnosis;
+use crate::model::dump::DumpProgram;
 use crate::model::event::Change;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::{BackupRequest, MountPlan, Need, Neighbour};
@@ -21,6 +24,8 @@ pub struct Draft {
     pub(super) stacks: Vec<StackDraft>,
     /// The named volumes of all services of the host.
     pub(super) volumes: Vec<KnownVolume>,
+    /// The host paths that all services of the host mount, without slashes at their ends.
+    pub(super) binds: BTreeSet<String>,
 }
 
 /// The request to one source.
@@ -28,12 +33,39 @@ pub struct Draft {
 pub struct SourceRequest {
     /// The source.
     pub spec: SourceSpec,
-    /// One query for each place that its data may fill.
+    /// One query for each place that its data may fill, then one for each dump that a user names by its path.
     pub queries: Vec<MountQuery>,
     /// The most entries that the source may have: the largest bound among its services; 0 means no bound.
     pub max_entries: u64,
     /// The longest window of a compressed source in bytes: the largest bound among its services; 0 means no bound.
     pub max_window: u64,
+    /// The services that may be loaded from a dump among its files.
+    pub dumps: Vec<DumpRequest>,
+}
+
+/// A service that may be loaded from a dump among the files of its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpRequest {
+    /// Index of the stack in the draft, and of the service in the stack.
+    pub(super) at: (usize, usize),
+    /// The path that the user names, and the index of the query for it.
+    pub(super) named: Option<(String, usize)>,
+    /// The place where the service keeps its database, an index into the stack's places.
+    pub(super) home: Option<usize>,
+    /// The index of the query for that place.
+    pub(super) home_query: Option<usize>,
+    /// The database servers that the service may be; empty: it is none.
+    pub(super) programs: Vec<DumpProgram>,
+    /// The database that its environment names.
+    pub(super) database: Option<String>,
+    /// Its stack.
+    pub(super) stack: Option<String>,
+    /// Names that are its own among the database servers of the host.
+    pub(super) own_names: Vec<String>,
+    /// Its name, which other servers have, too, in other stacks.
+    pub(super) shared_name: Option<String>,
+    /// Names of the other database servers of the host that may be of the same program.
+    pub(super) others: Vec<String>,
 }
 
 /// A volume of some service of the host.

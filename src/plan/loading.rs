@@ -9,7 +9,7 @@ use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::{DataSource, MountPlan};
 use crate::model::pluralize::pluralize;
 use crate::model::service::Service;
-use crate::model::source::{ContentTally, SourcePlace};
+use crate::model::source::ContentTally;
 
 use super::draft::{ServiceDraft, StackDraft};
 use super::mounts::holds_data;
@@ -22,14 +22,18 @@ const OF_CLUSTER: [&str; 3] = ["postgres", "template0", "template1"];
 pub(super) struct Dumped<'a> {
     /// Index of its source.
     pub source: usize,
-    /// Its source, for people.
-    pub place: &'a SourcePlace,
+    /// The dump with its source, for people.
+    pub name: String,
     /// Its name, for people.
     pub title: &'a str,
     /// What the dump says about itself.
     pub dump: &'a Dump,
     /// Its files.
     pub holds: &'a ContentTally,
+    /// It is one of the files of a backup, which holds the other mounts of the service.
+    pub is_beside_files: bool,
+    /// The database, if the program that made the backup says it.
+    pub of_database: Option<&'a str>,
 }
 
 /// How a service is filled from a dump.
@@ -84,9 +88,10 @@ struct Loading<'a> {
 impl Loading<'_> {
     fn decide(&self) -> Result<Filling, Box<Diagnosis>> {
         let Self { stack, draft, dumped, .. } = self;
+        self.is_of_its_program()?;
         self.suits()?;
         if let Some(program) = dumped.dump.format.program() {
-            has_no_foreign_command(dumped.dump, &dumped.place.to_string(), program, &draft.settings.load)?;
+            has_no_foreign_command(dumped.dump, &dumped.name, program, &draft.settings.load)?;
         }
         let into = self.place()?;
         let request = into.and_then(|into| stack.places[into].request.as_ref());
@@ -94,7 +99,7 @@ impl Loading<'_> {
         if dumped.dump.rows == Some(0) && !allow_empty {
             return Err(Box::new(without_rows(dumped)));
         }
-        let mut filling = self.other_mounts(into);
+        let mut filling = if dumped.is_beside_files { Filling::default() } else { self.other_mounts(into) };
         if dumped.dump.format == DumpFormat::Redis {
             match self.other_redis_name() {
                 Some(diagnosis) => filling.blocked = filling.blocked.or(Some(diagnosis)),
@@ -108,14 +113,47 @@ impl Loading<'_> {
             file: format!("{LOAD_FOLDER}/{}", dumped.dump.format.file()),
             into,
             allow_empty,
-            wish: draft.settings.load.clone(),
+            wish: self.options(),
         });
         Ok(filling)
     }
 
+    /// The user's options. A database that nothing but the place of the dump names is made for the dump.
+    fn options(&self) -> LoadOptions {
+        let Self { draft, dumped, .. } = self;
+        let mut options = draft.settings.load.clone();
+        let is_named = database(&draft.service, &options, dumped.dump.format.program()).is_some();
+        if let Some(of_database) = dumped.of_database.filter(|_| !is_named && !dumped.dump.names_its_place) {
+            options.database = Some(of_database.to_owned());
+        }
+        options
+    }
+
+    /// Refuses a dump among the files of a backup that another program wrote than the service's. A dump that was given
+    /// as the source is tried.
+    fn is_of_its_program(&self) -> Result<(), Box<Diagnosis>> {
+        let Self { draft, dumped, .. } = self;
+        let programs = programs_of(&draft.service);
+        let Some(program) = dumped.dump.format.program() else { return Ok(()) };
+        let is_told = dumped.is_beside_files && draft.settings.load.command.is_none();
+        if !is_told || programs.is_empty() || programs.contains(&program) {
+            return Ok(());
+        }
+        let titles: Vec<&str> = programs.iter().map(|program| program.title()).collect();
+        let message = format!(
+            "{} is a dump of {}, and {} runs {}: the service would come back without its data",
+            dumped.name,
+            program.title(),
+            draft.service.name,
+            titles.join(" or ")
+        );
+        let remedy = "Look at which server the dump job asks, and name the right dump: load = { from = \"PATH\" }.";
+        Err(refusal(Code::RestoreIncomplete, message, remedy))
+    }
+
     /// Refuses a dump of other databases than the service's own, if dump and service both name one.
     fn suits(&self) -> Result<(), Box<Diagnosis>> {
-        let Dumped { dump, place, .. } = self.dumped;
+        let Dumped { dump, name, .. } = self.dumped;
         let (service, options) = (&self.draft.service, &self.draft.settings.load);
         if options.command.is_some() {
             return Ok(());
@@ -128,7 +166,7 @@ impl Loading<'_> {
         }
         let names: Vec<&str> = named.iter().take(20).map(|name| name.as_str()).collect();
         let message = format!(
-            "{place} is a dump of {}, and the database of {} is {database} ({whence}): the service \
+            "{name} is a dump of {}, and the database of {} is {database} ({whence}): the service \
              would come back without its data",
             names.join(", "),
             service.name
@@ -154,7 +192,7 @@ impl Loading<'_> {
         match places.as_slice() {
             [] if dumped.dump.format == DumpFormat::Redis => Err(Box::new(Diagnosis::new(
                 Code::RestoreMountMissing,
-                format!("{} is a file of Redis, and {} has no mount to put it into", dumped.place, draft.service.name),
+                format!("{} is a file of Redis, and {} has no mount to put it into", dumped.name, draft.service.name),
             ))),
             [] => Ok(None),
             [(only, _)] => Ok(Some(*only)),
@@ -174,7 +212,7 @@ impl Loading<'_> {
         let message = format!(
             "{} writes to several mounts, and it is not clear which of them {} fills: {}",
             draft.service.name,
-            dumped.place,
+            dumped.name,
             named.join(", ")
         );
         let remedy = format!("Choose the mount: --map '{}:{}=.'", draft.service.name, places[0].1.target);
@@ -199,12 +237,12 @@ impl Loading<'_> {
             }
             let (title, name) = (mount.mount.place(), &draft.service.name);
             if mount.mount.read_only {
-                let message = format!("{title} is not in {}, which is a dump; the live data is used", dumped.place);
+                let message = format!("{title} is not in {}, which is a dump; the live data is used", dumped.name);
                 filling.warnings.push(Diagnosis::new(Code::RestoreNotInBackup, message));
                 continue;
             }
             let message =
-                format!("{} is a dump and holds nothing for {title}, which {name} also writes to", dumped.place);
+                format!("{} is a dump and holds nothing for {title}, which {name} also writes to", dumped.name);
             let remedy = format!(
                 "Restore the service from a backup of its files. If a restore needs nothing of the \
                  mount, as with a cache: --strategy '{name}:{}=empty'.",
@@ -224,7 +262,7 @@ impl Loading<'_> {
         }
         let message = format!(
             "{} reads its dump from {file} (--dbfilename), and {} would be put there as {usual}",
-            draft.service.name, dumped.place
+            draft.service.name, dumped.name
         );
         let remedy =
             format!("Put the dump into a folder under the name {file}, and restore from that: --from dir:FOLDER.");
@@ -274,7 +312,10 @@ pub fn database(service: &Service, options: &LoadOptions, program: Option<DumpPr
 /// Whether a service looks like the program that wrote a dump: its image has the program's name, or it has a mount
 /// where that program alone keeps its data. Its environment tells nothing: applications have the same variables.
 pub(super) fn suits_program(service: &Service, dump: &Dump) -> bool {
-    let program = dump.format.program();
+    is_server(service, dump.format.program())
+}
+
+fn is_server(service: &Service, program: Option<DumpProgram>) -> bool {
     let names: &[&str] = match program {
         Some(DumpProgram::Postgres) => &["postgres", "postgis", "timescale", "pgvector"],
         Some(DumpProgram::MySql) => &["mariadb", "mysql", "percona"],
@@ -285,6 +326,30 @@ pub(super) fn suits_program(service: &Service, dump: &Dump) -> bool {
     let is_home = |target: &String| target != "/data" && homes.contains(target);
     names.iter().any(|name| service.image.reference.contains(name))
         || service.mounts.iter().any(|mount| is_home(&mount.target))
+}
+
+/// The database servers that a service may be.
+pub(super) fn programs_of(service: &Service) -> Vec<DumpProgram> {
+    let all = [DumpProgram::Postgres, DumpProgram::MySql, DumpProgram::Redis];
+    all.into_iter().filter(|program| is_server(service, Some(*program))).collect()
+}
+
+/// The place where a service keeps its database: its only writable one, or the one where its program keeps data.
+pub(super) fn home_place(draft: &ServiceDraft, programs: &[DumpProgram]) -> Option<usize> {
+    let is_filled = |mount: &&MountPlan| {
+        holds_data(&mount.mount)
+            && !mount.mount.read_only
+            && !matches!(mount.strategy, Strategy::Empty | Strategy::Omit)
+    };
+    let places: Vec<(usize, &Mount)> =
+        draft.mounts.iter().filter(is_filled).filter_map(|mount| Some((mount.restore?, &mount.mount))).collect();
+    if let [(only, _)] = places.as_slice() {
+        return Some(*only);
+    }
+    let homes: Vec<String> = programs.iter().flat_map(|program| homes(&draft.service, Some(*program))).collect();
+    let mut at_home = places.iter().filter(|(_, mount)| homes.iter().any(|home| mount.holds(home)));
+    let first = at_home.next()?;
+    at_home.all(|other| other.0 == first.0).then_some(first.0)
 }
 
 /// The folders where the program keeps its data, in its own image and in common other ones.
@@ -312,7 +377,7 @@ fn without_rows(dumped: &Dumped<'_>) -> Diagnosis {
         0 => "neither a table nor a row".to_owned(),
         tables => format!("the schema of {} and no row", pluralize(tables, "table")),
     };
-    let message = format!("{} has {what}: the service would come back without its data", dumped.place);
+    let message = format!("{} has {what}: the service would come back without its data", dumped.name);
     let remedy = "Check the command that makes the dump: --schema-only (-s) and --no-data leave the rows out, and it \
         may name the wrong database. If a dump without rows is right: --allow-empty MOUNT.";
     *refusal(Code::RestoreIncomplete, message, remedy)

@@ -11,6 +11,8 @@ mod decide;
 mod decisions;
 mod dependents;
 mod draft;
+mod fill_inside;
+mod inside;
 pub mod isolate;
 pub mod loading;
 mod mounts;
@@ -20,6 +22,7 @@ mod patterns;
 mod requests;
 mod resolve;
 mod select;
+mod survey;
 
 pub use dependents::dependents;
 pub use draft::{Draft, SourceRequest};
@@ -27,8 +30,9 @@ pub use mounts::holds_data;
 pub use neighbours::{borrowed, bring_along};
 pub use patterns::loosest;
 pub use requests::draft;
-pub use resolve::{Survey, resolve};
+pub use resolve::resolve;
 pub use select::{LeftOutReason, SelectionDecision, ServiceSelection};
+pub use survey::{DumpSummary, ReadDump, Survey};
 
 #[cfg(test)]
 mod tests;

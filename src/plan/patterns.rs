@@ -13,10 +13,16 @@ use super::draft::{KnownVolume, PlaceDraft};
 pub(super) const SYSTEM: [&str; 12] =
     ["backup", "boot", "etc", "home", "mnt", "opt", "root", "run", "srv", "usr", "var", "volumes"];
 
+/// Top folders of a system that are host paths themselves. A backup program that puts a folder around what it saves
+/// calls that folder otherwise (`mnt`, `backup`, `userdata`).
+pub(super) const HOST_PATHS: [&str; 9] = ["boot", "etc", "home", "opt", "root", "run", "srv", "usr", "var"];
+
 /// Adds a service's requests to the places that it mounts, and its source to `sources`. Does nothing for live data.
-/// `if_found`: the source need not have its data, unless the user has named the part.
+/// `if_found`: the source need not have its data, unless the user has named the part. `all` are the services of the
+/// host.
 pub(super) fn add_requests(
     service: &Service,
+    all: &[&Service],
     settings: &ServiceSettings,
     if_found: bool,
     mounts: &[MountPlan],
@@ -45,13 +51,21 @@ pub(super) fn add_requests(
         let is_named = settings.maps.iter().any(|rule| rule.applies(&service.name, mount));
         request.required |= !mount.read_only && (!if_found || is_named);
         request.allow_empty |= settings.allow_empty.iter().any(|named| place::is_mount(named, &service.name, mount));
-        add_patterns(&mut request.want, service, settings, mount);
+        add_patterns(&mut request.want, service, all, settings, mount);
     }
 }
 
 /// The largest bound; 0 means no bound.
 pub fn loosest(bounds: impl Iterator<Item = u64> + Clone) -> u64 {
     if bounds.clone().any(|bound| bound == 0) { 0 } else { bounds.max().unwrap_or(0) }
+}
+
+/// The host paths that a service mounts, without slashes at their ends.
+pub(super) fn bind_sources(service: &Service) -> impl Iterator<Item = String> {
+    service.mounts.iter().filter_map(|mount| match &mount.origin {
+        MountOrigin::Bind { source } => Some(source.trim_matches('/').to_owned()),
+        _ => None,
+    })
 }
 
 /// The named volumes of a service.
@@ -69,7 +83,13 @@ pub(super) fn named_volumes(service: &Service) -> impl Iterator<Item = KnownVolu
 }
 
 /// Adds the patterns of a mount: only the user's own (`--map`) if there is one.
-fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSettings, mount: &Mount) {
+fn add_patterns(
+    query: &mut MountQuery,
+    service: &Service,
+    all: &[&Service],
+    settings: &ServiceSettings,
+    mount: &Mount,
+) {
     let is_explicit = is_explicit(query);
     let explicit = settings.maps.iter().rev().find(|rule| rule.applies(&service.name, mount));
     if let Some(rule) = explicit {
@@ -92,14 +112,35 @@ fn add_patterns(query: &mut MountQuery, service: &Service, settings: &ServiceSet
     // The paths that `docker run --volumes-from` and `docker cp` write.
     add(query, MatchRule::Target, &mount.target);
     add(query, MatchRule::Target, last_name(&mount.target));
-    // A folder for each service, with the paths of its mounts.
-    for name in [&service.name.service, &service.container_name] {
-        let path = format!("{name}/{}", mount.target.trim_matches('/'));
-        add(query, MatchRule::Name, &format!("volumes/{path}"));
-        add(query, MatchRule::Target, &path);
-    }
+    add_service_patterns(query, service, all, mount);
     if let MountOrigin::Volume { name, .. } = &mount.origin {
         query.patterns.push((MatchRule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));
+    }
+}
+
+/// Adds the patterns of backups with a folder for each service, or for each stack and service, in which the paths of
+/// the mounts are. Where a service of another stack has the same name and a mount at the same path, the name alone says
+/// little.
+fn add_service_patterns(query: &mut MountQuery, service: &Service, all: &[&Service], mount: &Mount) {
+    let target = mount.target.trim_matches('/');
+    let is_twin = |other: &&&Service| {
+        other.name != service.name
+            && other.name.service == service.name.service
+            && other.mounts.iter().any(|of_other| of_other.target == mount.target)
+    };
+    let of_name = if all.iter().any(|other| is_twin(&other)) { MatchRule::Target } else { MatchRule::Name };
+    for (name, rule) in [(&service.name.service, of_name), (&service.container_name, MatchRule::Name)] {
+        let path = format!("{name}/{target}");
+        add(query, rule, &format!("volumes/{path}"));
+        add(query, MatchRule::Target, &path);
+        if rule == MatchRule::Name {
+            add_suffix(query, &format!("volumes/{path}"));
+        }
+    }
+    if let Some(stack) = &service.name.stack {
+        let path = format!("{stack}/{}/{target}", service.name.service);
+        add(query, MatchRule::Name, &format!("volumes/{path}"));
+        add_suffix(query, &path);
     }
 }
 
@@ -120,6 +161,14 @@ fn add_volume_patterns(query: &mut MountQuery, service: &Service, mount: &Mount,
             add(query, MatchRule::Name, &format!("volumes/{name}"));
         }
     }
+    if mount.origin.is_anonymous() {
+        return;
+    }
+    add_suffix(query, &format!("{volume}/_data"));
+    // A name such as `data` is that of many folders.
+    if short.is_some() || volume != last_name(&mount.target) && volume.contains(['_', '-']) {
+        add_suffix(query, volume);
+    }
 }
 
 fn add_bind_patterns(query: &mut MountQuery, source: &str) {
@@ -127,7 +176,13 @@ fn add_bind_patterns(query: &mut MountQuery, source: &str) {
     add(query, MatchRule::Name, &format!("backup/{source}"));
     // `tar -C /srv -c app` keeps only the end of the path, from some folder on.
     let ends = source.match_indices('/').map(|(at, _)| &source[at + 1..]);
-    ends.filter(|end| end.contains('/')).for_each(|end| add(query, MatchRule::Name, end));
+    for end in ends.filter(|end| end.contains('/')) {
+        add(query, MatchRule::Name, end);
+        add_suffix(query, end);
+    }
+    if source.contains('/') {
+        add_suffix(query, source);
+    }
     let last = last_name(source);
     if !last.is_empty() {
         add(query, MatchRule::Target, &format!("backup/{last}"));
@@ -142,6 +197,14 @@ fn add(query: &mut MountQuery, rule: MatchRule, path: &str) {
         return;
     }
     let pattern = (rule, Pattern::Top(path.as_bytes().to_vec()));
+    if !query.patterns.contains(&pattern) {
+        query.patterns.push(pattern);
+    }
+}
+
+/// Adds the pattern of a path that the backup program saw below another folder.
+fn add_suffix(query: &mut MountQuery, path: &str) {
+    let pattern = (MatchRule::Suffix, Pattern::Suffix(path.trim_matches('/').as_bytes().to_vec()));
     if !query.patterns.contains(&pattern) {
         query.patterns.push(pattern);
     }

@@ -14,6 +14,7 @@ use crate::model::settings::{DependencySource, ServiceSettings};
 use crate::model::source::SourceSpec;
 
 use super::draft::{Draft, ServiceDraft, SourceRequest, StackDraft};
+use super::inside::{self, KnownServer};
 use super::isolate::{self, SandboxPlacement};
 use super::order::{self, Order};
 use super::select::{ServiceSelection, select};
@@ -26,6 +27,7 @@ pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selectio
         services.iter().map(|(service, settings)| not_rehearsable(service, settings)).collect();
     let selected = select(services.iter().zip(&ignored).map(|((s, r), i)| (s, r, i.is_some())), selection);
     let volumes = services.iter().flat_map(|(service, _)| patterns::named_volumes(service)).collect();
+    let binds = services.iter().flat_map(|(service, _)| patterns::bind_sources(service)).collect();
 
     let mut names: Vec<&str> = chosen(&selected).map(ServiceName::stack_name).collect();
     names.sort_unstable();
@@ -49,8 +51,10 @@ pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selectio
             .collect();
         stacks.push(draft_stack(name, &members, &all, &mut sources));
     }
-    let requests = sources.into_iter().enumerate().map(|(index, spec)| source_request(&stacks, index, spec)).collect();
-    Draft { selection: selected, requests, stacks, volumes }
+    let servers = inside::known_servers(services.iter().map(|(service, _)| service));
+    let sources = sources.into_iter().enumerate();
+    let requests = sources.map(|(index, spec)| source_request(&stacks, index, spec, &servers)).collect();
+    Draft { selection: selected, requests, stacks, volumes, binds }
 }
 
 fn chosen(selection: &[ServiceSelection]) -> impl Iterator<Item = &ServiceName> {
@@ -103,7 +107,7 @@ fn draft_stack(name: &str, members: &[Member<'_>], all: &[&Service], sources: &m
     let (mount_plans, mut places) = mounts::plan_mounts(&shown);
     for (index, mounts) in order.needed.iter().zip(&mount_plans) {
         let Member { service, settings, if_found, .. } = &members[*index];
-        patterns::add_requests(service, settings, *if_found, mounts, &mut places, sources);
+        patterns::add_requests(service, all, settings, *if_found, mounts, &mut places, sources);
     }
     let mut drafts = Vec::new();
     for (index, mounts) in std::mem::take(&mut order.needed).into_iter().zip(mount_plans) {
@@ -127,11 +131,14 @@ fn draft_stack(name: &str, members: &[Member<'_>], all: &[&Service], sources: &m
     StackDraft { name: name.to_owned(), services: drafts, places }
 }
 
-fn source_request(stacks: &[StackDraft], source: usize, spec: SourceSpec) -> SourceRequest {
+fn source_request(stacks: &[StackDraft], source: usize, spec: SourceSpec, servers: &[KnownServer]) -> SourceRequest {
     let requests = stacks.iter().flat_map(|stack| stack.requests_to(source)).map(|(_, request)| request);
+    let mut queries = requests.clone().map(|request| request.want.clone()).collect();
+    let dumps = inside::dump_requests(stacks, source, &mut queries, servers);
     SourceRequest {
         spec,
-        queries: requests.clone().map(|request| request.want.clone()).collect(),
+        queries,
+        dumps,
         max_entries: patterns::loosest(requests.clone().map(|request| request.max_entries)),
         max_window: patterns::loosest(requests.map(|request| request.max_window)),
     }

@@ -10,33 +10,21 @@ use jiff::{SignedDuration, Timestamp};
 use super::build::build;
 use super::choose::{self, MountCandidates};
 use super::decide::{BackupDescription, MountDecision, decide};
-use super::decisions::{DumpDecision, LoadDecision, PlaceDecision, StackDecisions};
+use super::decisions::{PlaceDecision, StackDecisions};
 use super::draft::{Draft, KnownVolume, ServiceDraft, StackDraft};
-use super::loading::{self, Dumped, Filling};
+use super::fill_inside::DumpsInside;
+use super::loading::{self, Dumped};
+use super::survey::Survey;
 use crate::config::values::duration;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::Dump;
-use crate::model::event::Snapshot;
 use crate::model::mount::{Mount, MountOrigin};
-use crate::model::plan::{BackupPart, Plan};
+use crate::model::plan::Plan;
 use crate::model::service::ServiceName;
-use crate::model::source::{BackupContents, ContentTally, MatchRule, Shape, SourcePlace};
+use crate::model::source::{BackupContents, ContentTally, Shape, SourcePlace};
 
 /// A time in a name may be in any time zone, so it may lie in the future by this much.
 const AHEAD: SignedDuration = SignedDuration::from_hours(26);
-
-/// A surveyed source.
-#[derive(Debug)]
-pub struct Survey {
-    /// The snapshot that will be restored.
-    pub snapshot: Snapshot,
-    /// What the snapshot holds.
-    pub found: BackupContents,
-    /// The folder on the engine's host that is the backup; `None`: the data comes as a stream.
-    pub tree: Option<String>,
-    /// What the snapshot says about itself, if it is a database dump.
-    pub dump: Option<Dump>,
-}
 
 /// Makes the plan. `surveys` are the results for [`Draft::requests`], in their order. A failed survey blocks the
 /// services of its source; sources without a survey stay undecided.
@@ -71,6 +59,7 @@ fn describe<'a>(draft: &'a Draft, source: usize, survey: &'a Survey) -> BackupDe
 
 /// Decides which part of the backup fills each place that is requested of the source.
 fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions: &mut [StackDecisions]) {
+    let dumps = DumpsInside::of(&draft.requests[source], survey);
     let mut candidates = std::mem::take(&mut survey.found.candidates).into_iter();
     let mut asked = Vec::new();
     for (of_stack, stack) in draft.stacks.iter().enumerate() {
@@ -84,9 +73,14 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
     let fed = services.filter(|service| service.source == Some(source));
     let targets: Vec<&str> =
         fed.flat_map(|service| &service.service.mounts).map(|mount| mount.target.as_str()).collect();
-    let is_of_more = names_a_volume(found, draft) || bears_a_name(&survey.snapshot.id, &draft.volumes, &asked);
+    let is_of_more = names_a_volume(found, draft)
+        || bears_a_name(&survey.snapshot.id, &draft.volumes, &asked)
+        // A backup of files and dumps was not made of one mount alone.
+        || dumps.has_named;
     let places: Vec<_> = asked.iter().map(|asked| (asked.at, asked.mount, asked.request)).collect();
-    let mut choices = choose::choose(asked, found, &targets, is_of_more);
+    let host = choose::HostPaths { shown: &targets, binds: &draft.binds };
+    let mut choices = choose::choose(asked, found, &host, &dumps.loaded, is_of_more);
+    dumps.fill(draft, source, survey, &places, &mut choices, decisions);
     if survey.tree.is_none() {
         let at: Vec<(usize, usize)> = places.iter().map(|(at, _, _)| *at).collect();
         choose::share_out(&at, &mut choices, &draft.stacks);
@@ -94,8 +88,8 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
     let backup = describe(draft, source, survey);
     for (((of_stack, place), mount, request), choice) in places.into_iter().zip(choices) {
         let decided = &mut decisions[of_stack];
-        // Another service of the place fills it from a dump.
-        if decided.places[place].emptied {
+        // A service fills the place from a dump.
+        if decided.places[place].emptied || decided.places[place].part.is_some() {
             continue;
         }
         let stack = &draft.stacks[of_stack];
@@ -196,9 +190,16 @@ fn reaches(stack: &StackDraft, from: &ServiceDraft, name: &ServiceName) -> bool 
 /// Decides how each service of the source is filled, if the source is a dump.
 fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, decisions: &mut [StackDecisions]) {
     let place = &draft.requests[source].spec.place;
-    let dumped = Dumped { source, place, title: &survey.snapshot.id, dump, holds: &survey.found.whole };
+    let dumped = Dumped {
+        source,
+        name: place.to_string(),
+        title: &survey.snapshot.id,
+        dump,
+        holds: &survey.found.whole,
+        is_beside_files: false,
+        of_database: None,
+    };
     for (stack, decided) in draft.stacks.iter().zip(decisions) {
-        let mut shown_as = None;
         for index in 0..stack.services.len() {
             if stack.services[index].source != Some(source) {
                 continue;
@@ -207,33 +208,17 @@ fn fill_from_dump(draft: &Draft, source: usize, survey: &Survey, dump: &Dump, de
                 decided.services[index].live = Some("is a dump of another program".to_owned());
                 continue;
             }
+            if let Some(path) = &stack.services[index].settings.load.from {
+                let message = format!("{path} is to be loaded, and {place} is itself a dump; {path} is not looked for");
+                decided.services[index].warnings.push(Diagnosis::new(Code::RestoreDumpUnused, message));
+            }
             let is_emptied = |place: usize| decided.places[place].emptied;
-            let Filling { warnings, blocked, place, load } = loading::fill(stack, index, &dumped, &is_emptied);
-            if stack.services[index].if_found && blocked.is_some() {
+            let filling = loading::fill(stack, index, &dumped, &is_emptied);
+            if stack.services[index].if_found && filling.blocked.is_some() {
                 decided.services[index].live = Some("does not hold all of its data".to_owned());
                 continue;
             }
-            if let Some(place) = place {
-                decided.places[place].part =
-                    Some(BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0 });
-                decided.places[place].supply = dumped.stream(true);
-            }
-            if let Some(into) = load.as_ref().and_then(|load| load.into) {
-                decided.places[into].emptied = true;
-            }
-            // Services that load the same dump see the same copy of it.
-            let load = load.map(|load| {
-                let dump = *shown_as.get_or_insert_with(|| {
-                    let title = survey.snapshot.id.clone();
-                    decided.dumps.push(DumpDecision { title, supply: dumped.stream(false) });
-                    decided.dumps.len() - 1
-                });
-                LoadDecision { load, dump }
-            });
-            let service = &mut decided.services[index];
-            service.load = load;
-            service.warnings.extend(warnings);
-            blocked.into_iter().for_each(|diagnosis| service.block(diagnosis));
+            decided.fill(index, filling, &dumped);
         }
         use_live(stack, source, decided, place);
     }

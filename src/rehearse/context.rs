@@ -37,7 +37,7 @@ pub struct RunContext {
     pub notify: Notify,
     /// Keep the sandboxes of stacks that are not green.
     pub keep: bool,
-    /// The sources of the plan, in the order of `Plan::sources`.
+    /// The sources of the plan, in the order of `Plan::sources`; then the dumps among their files that are loaded.
     pub sources: Vec<OpenedSource>,
     /// Addresses of the host that no sandbox may reach, as far as the client knows them.
     pub host_addresses: Vec<String>,

@@ -78,7 +78,8 @@ pub fn fault(row: u8, what: &'static str, kind: Kind, form: Form) -> Fault {
 }
 
 impl Fault {
-    /// A script that changes the data before the backup: the data is in `$1`, the volume's name is `$2`.
+    /// A script that changes the data before the backup: the data is in `$1`, the volume's name is `$2`. For a dump
+    /// beside other files, the dump is `$1`, and the folder of the undamaged volume is `$3`.
     pub fn data(mut self, script: &'static str) -> Self {
         self.data.push(script);
         self
@@ -209,6 +210,13 @@ impl Fault {
         let mut args = Vec::new();
         if self.form.is_dump() {
             subject.copy_dumps_to(dir.path());
+            args = self.form.make(dir.path());
+        } else if self.form == Form::Inside {
+            let dump = subject.lay_dump_in(dir.path());
+            for script in &self.data {
+                let words = [dump.as_str(), &subject.volume, &subject.undamaged()];
+                sh(dir.path(), &format!("{TOOLS}{script}"), &words);
+            }
             args = self.form.make(dir.path());
         } else if self.form != Form::Live {
             subject.copy_to(dir.path(), self.hot);

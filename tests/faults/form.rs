@@ -32,6 +32,8 @@ pub enum Form {
     Custom,
     /// A repository of Borg with the archive `app-1`, encrypted with a passphrase.
     Borg,
+    /// An archive in which borgmatic put a dump of the database beside other files.
+    Inside,
     /// A source that Rehearsa does not read yet.
     Restic,
 }
@@ -52,6 +54,7 @@ impl Form {
             Form::SqlGz => "sql.gz",
             Form::Custom => "dump",
             Form::Daemon => "daemon",
+            Form::Inside => "tar with a dump",
             Form::Restic => "restic",
             Form::Borg => "borg",
         }
@@ -65,7 +68,7 @@ impl Form {
             Form::Sql => "mv dumps/x.sql .",
             Form::SqlGz => "gzip -1 <dumps/x.sql >x.sql.gz",
             Form::Custom => "mv dumps/x.dump .",
-            Form::Tar => "tar -C data -cf x.tar .",
+            Form::Tar | Form::Inside => "tar -C data -cf x.tar .",
             Form::TarGz => "tar -C data -c . | gzip -1 >x.tar.gz",
             Form::TarZst => "tar -C data -c . | zstd -q >x.tar.zst",
             Form::TarXz => "tar -C data -c . | xz -1 >x.tar.xz",
@@ -105,6 +108,7 @@ impl Form {
     /// The name of the archive, the dump or the repository in the folder, if it is one.
     pub fn file(self) -> Option<String> {
         let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic);
-        is_archive.then(|| format!("x.{}", self.word()))
+        let end = if self == Form::Inside { "tar" } else { self.word() };
+        is_archive.then(|| format!("x.{end}"))
     }
 }

@@ -61,6 +61,24 @@ impl Subject {
         sh(folder, "cp -a \"$1\" dumps", &[&crate::support::shown(&self.data.path().join("dumps"))]);
     }
 
+    /// Its dump as borgmatic puts one beside other files, below `data` in this folder. Returns the dump's path.
+    pub fn lay_dump_in(&self, folder: &Path) -> String {
+        self.copy_dumps_to(folder);
+        let (hook, database) = match self.kind {
+            Kind::MariaDb => ("mariadb_databases", "app"),
+            _ => ("postgresql_databases", "postgres"),
+        };
+        let dump = format!("data/borgmatic/{hook}/{}/{database}", self.name);
+        let script = "mkdir -p \"$(dirname \"$1\")\" data/files; mv dumps/x.sql \"$1\"; echo kept >data/files/note";
+        sh(folder, script, &[&dump]);
+        dump
+    }
+
+    /// The folder of its undamaged data.
+    pub fn undamaged(&self) -> String {
+        crate::support::shown(&self.data.path().join("rest"))
+    }
+
     /// A copy of its data as `data` in this folder.
     pub fn copy_to(&self, folder: &Path, hot: bool) {
         let moment = if hot { "hot" } else { "rest" };

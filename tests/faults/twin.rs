@@ -41,6 +41,8 @@ impl Twin {
         let (subject, dir) = (subject(kind), folder());
         if form.is_dump() {
             subject.copy_dumps_to(dir.path());
+        } else if form == Form::Inside {
+            subject.lay_dump_in(dir.path());
         } else {
             subject.copy_to(dir.path(), hot);
         }

@@ -276,3 +276,40 @@ fn a_dump_is_loaded_as_its_owner_says() {
     failed.failed("restore/incomplete");
     assert!(failed.message().contains("no luck (exit code 3)"), "{failed}");
 }
+
+/// A backup as many are: the files of one mount, and a dump of the database beside them.
+#[test]
+fn a_dump_among_the_files_of_a_backup_is_loaded_and_the_other_mounts_get_their_files() {
+    let live = postgres().volume("/extra").start();
+    live.until(&["pg_isready", "-q", "-h", "127.0.0.1"]);
+    live.exec(&["psql", "-qU", "postgres", "-d", "app", "-c", PG_WRITE]);
+    let dir = folder();
+    let extra = format!("{}-v1", live.name);
+    sh(dir.path(), "mkdir -p \"data/$1\" data/dumps; echo kept >\"data/$1/note\"", &[&extra]);
+    dumped(&live, "pg_dump -U postgres app", "gzip -1", &dir.path().join("data/dumps/app.sql.gz"));
+    let as_folder =
+        "docker exec \"$1\" sh -c 'pg_dump -U postgres -Fd -f /tmp/d app && tar -C /tmp -c d' | tar -C data/dumps -x";
+    sh(dir.path(), as_folder, &[&live.name]);
+    sh(dir.path(), "tar -C data -cf x.tar . && gzip -k1 x.tar", &[]);
+    let plan = dir.path().join("rehearsa.toml");
+    let with = |source: &str, dump: &str| {
+        let check = "{ name = \"note\", exec = \"cat /extra/note\", stdout = \"^kept$\" }";
+        let text = format!(
+            "[services.{}]\nsource = \"{source}\"\nload = {{ from = \"{dump}\" }}\nchecks = [{check}]\n",
+            live.name
+        );
+        std::fs::write(&plan, text).expect("written");
+        rehearse(&[&live.name], &["--plan", &shown(&plan)])
+    };
+    for (source, dump) in
+        [("dir:data", "dumps/app.sql.gz"), ("tar:x.tar.gz", "dumps/d"), ("tar:x.tar", "/dumps/app.sql.gz")]
+    {
+        let rehearsal = with(source, dump);
+        rehearsal.is_green("data-proven");
+        assert_eq!((rehearsal.steps("load").len(), rehearsal.case()["warnings"].to_string()), (1, "[]".to_owned()));
+        rehearsal.nothing_is_left();
+    }
+    let missing = with("tar:x.tar", "dump/app.sql.gz");
+    missing.failed("restore/mount-missing");
+    assert!(missing.diagnosis()["remedy"].to_string().contains("`dumps/app.sql.gz`"), "{missing}");
+}

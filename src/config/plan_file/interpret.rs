@@ -261,7 +261,11 @@ impl<'a> Interpreter<'a> {
 }
 
 fn load_options(table: Load) -> LoadOptions {
-    LoadOptions { database: table.database.map(|name| name.0), command: table.command.map(|command| command.0) }
+    LoadOptions {
+        database: table.database.map(|name| name.0),
+        command: table.command.map(|command| command.0),
+        from: table.from.map(|path| path.0),
+    }
 }
 
 /// Adds the rules of a mount.

@@ -74,7 +74,7 @@ pub struct Service {
     /// Checks of the ready service, beside those that Rehearsa makes anyway (`"health"`).
     #[serde(default)]
     pub checks: Vec<Located<CheckTable>>,
-    /// How a dump of a database is loaded, where `dump:FILE` is the source.
+    /// How a dump of a database is loaded, where `dump:FILE` is the source or `from` names a dump in the backup.
     pub load: Option<Load>,
     /// The mounts of the service, by target, volume name or host path.
     #[serde(default)]
@@ -91,6 +91,9 @@ pub struct Load {
     /// The command that loads the dump, run by the shell of the service's container with the dump's path in `$DUMP`;
     /// the default is the usual one for the dump.
     pub command: Option<Words>,
+    /// The path of the service's dump among the files of the backup. The mount that holds the database is then not
+    /// restored from the backup's files.
+    pub from: Option<BackupPath>,
 }
 
 /// A mount.

@@ -243,6 +243,7 @@ fn every_key_is_understood() {
         load: LoadOptions {
             database: Some("app".to_owned()),
             command: Some("psql -v ON_ERROR_STOP=1 -f $DUMP".to_owned()),
+            from: Some("dumps/app.sql".to_owned()),
         },
         sources: Vec::new(),
         snapshot: None,

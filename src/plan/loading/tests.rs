@@ -10,7 +10,7 @@ use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{BackupContents, Keys, MapRule, SourceSpec};
+use crate::model::source::{BackupContents, Keys, MapRule, SourcePlace, SourceSpec};
 use crate::model::source_kind::SourceKind;
 use crate::plan::{Survey, draft, resolve};
 
@@ -35,8 +35,13 @@ fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
     let draft = draft(vec![(service, ServiceSettings { source, ..rehearsal })], &selection);
     let snapshot = Snapshot { id: "app.sql".to_owned(), time: Some("2026-11-22T00:00:00Z".parse().expect("a time")) };
     let whole = ContentTally { amount: Amount { files: 1, bytes: 100 }, ..ContentTally::default() };
-    let survey =
-        Survey { snapshot, found: BackupContents { whole, ..BackupContents::default() }, tree: None, dump: Some(dump) };
+    let survey = Survey {
+        snapshot,
+        found: BackupContents { whole, ..BackupContents::default() },
+        tree: None,
+        dump: Some(dump),
+        inside: Vec::new(),
+    };
     resolve(draft, vec![Ok(survey)], "2026-11-25T00:00:00Z".parse().expect("a time"))
 }
 
@@ -85,7 +90,7 @@ fn a_dump_of_another_database_is_not_loaded() {
     assert_eq!(of(&loaded(db(&[]), of_database("other"))).blocked, None);
     assert_eq!(of(&loaded(db(&[("MARIADB_DATABASE", "app")]), dump(DumpFormat::MySql))).blocked, None);
     // Who says where it goes is believed.
-    let wish = LoadOptions { database: Some("other".to_owned()), command: None };
+    let wish = LoadOptions { database: Some("other".to_owned()), ..LoadOptions::default() };
     let rehearsal = ServiceSettings { load: wish, ..ServiceSettings::default() };
     let plan = loaded_by(db(&[("MARIADB_DATABASE", "app")]), rehearsal, of_database("other"));
     assert_eq!(of(&plan).blocked, None);
@@ -97,7 +102,7 @@ fn a_dump_with_a_command_for_its_client_is_loaded_only_by_its_owners_command() {
     let data = || service(vec![volume("data", "/var/lib/postgresql/data", false)], &[]);
     let dump = || Dump { of_psql: found(), ..dump(DumpFormat::PostgresSql) };
     blocked(&loaded(data(), dump()), Code::DumpClientCommand, "in line 7 a command for the client of PostgreSQL");
-    let wish = LoadOptions { database: None, command: Some("psql -f $DUMP".to_owned()) };
+    let wish = LoadOptions { command: Some("psql -f $DUMP".to_owned()), ..LoadOptions::default() };
     let own = ServiceSettings { load: wish, ..ServiceSettings::default() };
     assert_eq!(of(&loaded_by(data(), own, dump())).blocked, None);
     // The client of another program does not read it.

@@ -19,7 +19,7 @@ pub(super) enum Similarity {
     Alike,
     /// They have none in common, and the part of the backup was chosen by its name: only a warning.
     Doubtful(Diagnosis),
-    /// They have none in common, and the part was chosen only because there is no other.
+    /// They have none in common, and the part was chosen by the end of its path, or because there is no other.
     Wrong(Diagnosis),
 }
 
@@ -37,15 +37,17 @@ pub(super) fn judge_similarity(
     let title = plan.mount.title();
     let came_names = came;
     let (came, live) = (listed(&came_names), listed(&live));
-    let Some(part) = plan.part.as_ref().filter(|part| part.rule == MatchRule::OnlyCandidate) else {
+    let Some(part) = plan.part.as_ref().filter(|part| is_weak(part.rule)) else {
         let message = format!("{title}: at the top there is {came}, and live there is {live}");
         return Similarity::Doubtful(Diagnosis::new(Code::DataUnlikeLive, message));
     };
     let rule_name = plan.ask.as_ref().map(|ask| ask.rule_name.as_str()).unwrap_or_default();
     let from = source.unwrap_or_default();
+    let rule = part.rule;
     let part = if part.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&part.path) };
+    let why = if rule == MatchRule::Suffix { "by the end of its path" } else { "because nothing else is there" };
     let message = format!(
-        "{part} of {from} was taken for {title} because nothing else is there, but does not look like it: at its top \
+        "{part} of {from} was taken for {title} {why}, but does not look like it: at its top \
          there is {came}, and live there is {live}"
     );
     let is_dump = |name: &&[u8]| is_dump_name(&String::from_utf8_lossy(name));
@@ -67,6 +69,14 @@ pub(super) fn judge_similarity(
          --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
     );
     Similarity::Wrong(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
+}
+
+/// Whether a part was chosen by less than a name.
+fn is_weak(rule: MatchRule) -> bool {
+    match rule {
+        MatchRule::Suffix | MatchRule::OnlyCandidate => true,
+        MatchRule::Explicit | MatchRule::Name | MatchRule::Target => false,
+    }
 }
 
 /// The names that the data brings itself: every ext4 file system has `lost+found`.
@@ -131,6 +141,8 @@ mod tests {
 
     #[test]
     fn a_part_without_a_rival_is_refused_when_it_looks_like_something_else() {
+        let Similarity::Wrong(diagnosis) = judged(MatchRule::Suffix, &["a"], &["b"]) else { panic!("it is errored") };
+        assert!(diagnosis.message.contains("by the end of its path"), "{diagnosis}");
         let Similarity::Wrong(diagnosis) = judged(MatchRule::OnlyCandidate, &["a"], &["b"]) else {
             panic!("a failure")
         };

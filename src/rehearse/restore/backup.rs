@@ -9,9 +9,9 @@ use tokio_util::bytes::Bytes;
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Amount;
-use crate::model::plan::{DataSource, RestorePlan};
+use crate::model::plan::{BackupPart, DataSource, RestorePlan};
 use crate::model::pluralize::pluralize;
-use crate::model::source::ContentTally;
+use crate::model::source::{ContentTally, MatchRule};
 use crate::model::units;
 use crate::plan::loosest;
 use crate::source::{Backup, SourceError};
@@ -194,7 +194,13 @@ fn conclude(
         let files = pluralize(sidecars, "file");
         format!("{files} of macOS (._NAME, .DS_Store, __MACOSX) beside this part ignored")
     };
+    let by_its_end = |part: &&BackupPart| part.rule == MatchRule::Suffix;
+    let taken = plan.part.as_ref().filter(by_its_end).map(|part| {
+        let path = String::from_utf8_lossy(&part.path);
+        format!("{path} was taken by the end of its path")
+    });
     let mut notes: Vec<String> = (sidecars > 0).then(ignored).into_iter().collect();
+    notes.extend(taken);
     if unpacked.replaced.files > 0 {
         let files = pluralize(unpacked.replaced.files, "file");
         notes.push(format!("{files} replaced by a later entry of the same name"));

@@ -1,6 +1,6 @@
 //! Database dumps: what a dump can lack, and where it does not belong.
 
-use Form::{Custom, Sql, SqlGz, Tar};
+use Form::{Custom, Inside, Sql, SqlGz, Tar};
 use Kind::{MariaDb, Postgres};
 
 use crate::fault::{Fault, fault};
@@ -10,7 +10,35 @@ use crate::kind::Kind;
 pub fn faults() -> Vec<Fault> {
     let mut all = told();
     all.extend(not_run());
+    all.extend(beside_files());
     all
+}
+
+/// Dumps that a backup has beside other files: its service's database is not among the files.
+fn beside_files() -> Vec<Fault> {
+    vec![
+        fault(35, "without a byte", Postgres, Inside)
+            .data("truncate -s 0 \"$1\"")
+            .failed("restore/incomplete", &["postgresql_databases", "it is empty"]),
+        fault(35, "cut off in the middle of its rows", Postgres, Inside)
+            .data("cut_to \"$1\" 40")
+            .failed("restore/incomplete", &["in the middle of the rows"]),
+        fault(35, "of another database", MariaDb, Inside)
+            .data("sed -i 's/Database: app/Database: other/' \"$1\"; mv \"$1\" \"$(dirname \"$1\")/other\"")
+            .failed("restore/incomplete", &["mariadb_databases", "dump of other", "MARIADB_DATABASE"]),
+        fault(35, "of another program", Postgres, Inside)
+            .data("printf '/*!1 SET a */;\\nINSERT INTO t VALUES (1);\\n' >\"$1\"")
+            .failed("restore/incomplete", &["MariaDB or MySQL", "runs PostgreSQL"]),
+        fault(35, "of another server", Postgres, Inside)
+            .data("mv \"$(dirname \"$1\")\" data/borgmatic/postgresql_databases/elsewhere")
+            .errored("restore/ambiguous", &["postgresql_databases/elsewhere/postgres"]),
+        fault(35, "two dumps of one server", Postgres, Inside)
+            .data("cp \"$1\" \"$(dirname \"$1\")/other\"")
+            .errored("restore/ambiguous", &["/other,", "/postgres"]),
+        fault(35, "beside the files of the database", Postgres, Inside)
+            .data("cp -a --reflink=auto \"$3/$2\" data")
+            .warned("restore/dump-unused", &["holds the files of volume", "/postgres"]),
+    ]
 }
 
 /// Dumps with commands that no dump program writes, and dumps that are none.

@@ -25,10 +25,12 @@ fn a_map_to_a_path_that_is_not_there_names_the_nearest() {
 
 #[test]
 fn dumps_in_a_backup_are_loaded_and_never_mapped() {
-    let data = || service("stack::db", vec![volume("stack_data", "/var/lib/mysql")]);
-    for paths in [&["backup/a.sql.gz", "backup/b.sql.gz"][..], &["etc/hosts", "srv/db/app.dump"]] {
-        let plan = supplied(vec![(data(), settings())], paths);
-        let remedy = of(&plan, "stack::db").blocked.as_ref().expect("it is blocked").remedy().to_owned();
-        assert!(remedy.contains("--from 'dump:app.tar#") && !remedy.contains("--map"), "{paths:?}: {remedy}");
+    let data = |target: &str| service("stack::db", vec![volume("stack_data", target)]);
+    for paths in [&["backup/a.sql.gz", "backup/b.sql.gz"][..], &["etc/hosts", "srv/db/app.dump", "x.sql"]] {
+        for (target, words) in [("/var/lib/mysql", "load = { from = \""), ("/srv/x", "--from 'dump:app.tar#")] {
+            let plan = supplied(vec![(data(target), settings())], paths);
+            let remedy = of(&plan, "stack::db").blocked.as_ref().expect("it is blocked").remedy().to_owned();
+            assert!(remedy.contains(words) && !remedy.contains("--map"), "{paths:?}: {remedy}");
+        }
     }
 }

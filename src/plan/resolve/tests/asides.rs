@@ -29,3 +29,21 @@ fn a_source_is_read_with_the_longest_window_that_a_service_allows() {
     };
     assert_eq!((of(1 << 27, 1 << 31), of(1 << 27, 0)), (1 << 31, 0));
 }
+
+#[test]
+fn an_archive_that_bears_another_volumes_name_is_not_taken_for_being_alone() {
+    let of = |archive: &str| {
+        let services = ["one::app", "two::app"].map(|name| {
+            (service(name, vec![volume(&format!("{}_data", name.replace("::", "_")), "/srv/x")]), settings())
+        });
+        let selection = Selection { filters: vec!["one::app".to_owned()], exact: true, ..Selection::default() };
+        let draft = draft(services.into(), &selection);
+        let found = found(&queries(&draft), &["./", "a"]);
+        let snapshot = Snapshot { id: archive.to_owned(), ..snapshot() };
+        parts(&resolved(draft, snapshot, found), "one::app")
+    };
+    assert_eq!(of("two_app_data-2026-11-25.tar.gz"), Err(Code::RestoreMountMissing));
+    for archive in ["one_app_data-2026-11-25.tar.gz", "nightly.tar", "attwo_app_database.tar"] {
+        assert_eq!(of(archive), Ok(vec![".".to_owned()]), "{archive}");
+    }
+}
