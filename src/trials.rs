@@ -322,6 +322,7 @@ fn case_info(case: &ServicePlan) -> CaseInfo {
         ignored: case.ignored.clone(),
         declared: case.service.declared.clone(),
         required: case.settings.require_proof,
+        score_basis: Some(Box::new(case.score_basis.clone())),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dumps;
 mod layout;
+mod logs;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,6 +13,7 @@ use crate::model::source::{
 };
 use dumps::{DumpScan, FoundDumps};
 use layout::LayoutScan;
+use logs::LogScan;
 
 /// Most parts that are listed by name.
 const MAX_PARTS: usize = 500;
@@ -43,6 +45,7 @@ pub struct Survey {
     whole: ContentTally,
     layout: LayoutScan,
     dumps: DumpScan,
+    logs: LogScan,
     wants: usize,
 }
 
@@ -75,6 +78,7 @@ impl Survey {
             whole: ContentTally::default(),
             layout: LayoutScan::default(),
             dumps: DumpScan::default(),
+            logs: LogScan::default(),
             wants: wants.len(),
         }
     }
@@ -85,6 +89,9 @@ impl Survey {
         add_to_tally(&mut self.whole, entry, path.is_empty());
         self.layout.see(path, entry.kind == Kind::Folder);
         self.dumps.see(entry);
+        if entry.kind == Kind::File {
+            self.logs.see(path, entry.size);
+        }
         // The entry's folders may all be wanted parts, and so may the entry itself.
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let ends = std::iter::once(0).chain(ends).chain((!path.is_empty()).then_some(path.len()));
@@ -166,6 +173,7 @@ impl Survey {
             dumps,
             more_dumps,
             dump_lists,
+            lost_logs: self.logs.finish(),
         }
     }
 }
@@ -203,6 +211,7 @@ fn add_to_tally(tally: &mut ContentTally, entry: &Entry, itself: bool) {
         (false, _) => {
             tally.sidecars += u64::from(is_sidecar(&entry.path));
             tally.amount.files += 1;
+            tally.empty_files += u64::from(entry.kind == Kind::File && entry.size == 0);
             tally.amount.bytes = tally.amount.bytes.saturating_add(entry.stored);
         }
     }

@@ -189,6 +189,9 @@ pub struct RehearsalArgs {
     /// [env: REHEARSA_REQUIRE_PROOF]
     #[arg(long, value_name = "LEVEL")]
     pub require_proof: Option<String>,
+    /// Fail a green service whose backup has a lower score; 0 requires nothing [env: REHEARSA_MIN_SCORE]
+    #[arg(long, value_name = "N")]
+    pub min_score: Option<String>,
     /// Compare the content of every restored file with the backup, which reads all of the backup once more
     /// [env: REHEARSA_VERIFY_CONTENT]
     #[arg(long)]
@@ -302,7 +305,8 @@ Examples:
 
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
-rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.verify-content, \
+rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.min-score, \
+rehearsa.verify-content, \
 rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, rehearsa.map=/config=backup/config, \
 rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, rehearsa.load.from, \
 rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
@@ -457,6 +461,7 @@ impl RehearsalArgs {
             ("max_rto", self.backup.max_rto.clone()),
             ("control", switch(self.control)),
             ("require_proof", self.require_proof.clone()),
+            ("min_score", self.min_score.clone()),
             ("verify_content", switch(self.verify_content)),
         ];
         typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()

@@ -20,6 +20,7 @@ mod init_text;
 pub mod inspect;
 mod inspect_view;
 pub mod merge;
+mod min_score;
 mod no_match;
 pub mod plan;
 mod plan_text;

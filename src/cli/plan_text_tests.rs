@@ -34,6 +34,7 @@ fn service(name: &str, selected: bool) -> ServicePlan {
         neighbours: Vec::new(),
         blocked: None,
         warnings: Vec::new(),
+        score_basis: Default::default(),
     }
 }
 

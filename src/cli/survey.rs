@@ -128,13 +128,13 @@ fn learn_servers(backup: &Backup, contents: &mut BackupContents) {
 }
 
 fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
-    let BackupSurvey { snapshot, contents: found, access } = survey;
+    let BackupSurvey { snapshot, contents: found, access, traits } = survey;
     let (tree, dump) = match access {
         BackupAccess::Stream => (None, None),
         BackupAccess::HostPath(path) => (Some(path), None),
         BackupAccess::Dump(dump) => (None, Some(dump)),
     };
-    Survey { snapshot, found, tree, dump, inside }
+    Survey { snapshot, found, tree, dump, inside, traits }
 }
 
 /// Opens a source and surveys it. Reading may wait long for a disk or a program, so it runs on a thread of its own,

@@ -10,13 +10,14 @@ use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
 use super::signals::unless_stopped;
-use super::{console, identity, no_match, rerun, runtime, signals, unused_flags};
+use super::{console, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
 use crate::docker::{Daemon, DaemonInfo};
 use crate::model::event::NoTests;
 use crate::model::outcome::ExitCode;
+use crate::model::score::weights::ScoredBy;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
 use crate::rehearse::{RunContext, RunResources};
@@ -84,6 +85,8 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
+    min_score::refuse(&plan, ScoredBy::Test)
+        .inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     unused_flags::note(&plan, &args.rehearsal);
     unused_flags::note_misspelled_variables(env);
     let session = identity::session("");

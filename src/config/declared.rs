@@ -11,6 +11,7 @@ mod page;
 
 use serde::Deserialize;
 
+use super::values::points::Points;
 use super::values::proof::RequiredProof;
 use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 
@@ -180,6 +181,14 @@ service_values! {
         default: "`none`",
         example: "\"restored\"",
     }
+    /// Fails a green service whose backup has a lower [score](score.md); 0 requires nothing
+    min_score: Points {
+        flag: "--min-score N",
+        variables: &["REHEARSA_MIN_SCORE"],
+        label: "rehearsa.min-score",
+        default: "0",
+        example: "60",
+    }
     /// Compares the content of every restored file, which reads all of the backup once more
     verify_content: bool {
         flag: "--verify-content",
@@ -231,6 +240,12 @@ const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting { flag: "--badge PATH", about: "Writes a status badge as SVG", ..NOWHERE },
+    Setting {
+        flag: "--badge-shows WHAT",
+        default: "`result`",
+        about: "What the badge shows: `result`, or the lowest [score](score.md) (`score`)",
+        ..NOWHERE
+    },
     Setting {
         flag: "--ci SYSTEM",
         default: "`auto`",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::declared::ServiceValues;
+use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::check::EvidenceLevel;
@@ -58,6 +59,7 @@ fn every_known_label_is_understood() {
             ("rehearsa.load.database", "app"),
             ("rehearsa.load.from", "/dumps/./app.sql"),
             ("rehearsa.load.command", "psql -f \"$DUMP\""),
+            ("rehearsa.min-score", "70"),
             ("rehearsa.verify-content", "yes"),
             ("rehearsa.depends_on", "db"),
         ],
@@ -75,6 +77,7 @@ fn every_known_label_is_understood() {
         max_rto: Some(TimeSpan(Duration::from_secs(600))),
         control: Some(true),
         require_proof: Some(RequiredProof(Some(EvidenceLevel::Complete))),
+        min_score: Some(Points(70)),
         verify_content: Some(true),
     };
     let overrides = Overrides {

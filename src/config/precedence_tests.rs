@@ -159,6 +159,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.require_proof),
     },
     Key {
+        name: "min_score",
+        flag: Some(|flags, text| set(flags, "min_score", text)),
+        variable: Some("REHEARSA_MIN_SCORE"),
+        label: "rehearsa.min-score",
+        written: ["10", "0", "30", "40", "'50'", "60"],
+        heard: ["10", "None", "30", "40", "50", "60", "None"],
+        shown: |rehearsal| text(rehearsal.min_score),
+    },
+    Key {
         name: "verify_content",
         flag: Some(|flags, text| set(flags, "verify_content", text)),
         variable: Some("REHEARSA_VERIFY_CONTENT"),

@@ -13,7 +13,7 @@ use super::labels::Labels;
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef, SourceRule};
 use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
 use super::text_layer::{self, RawValue};
-use super::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
+use super::values::report_spec::{BadgeSubject, CiChoice, Form, JunitFlavor, TapVersion};
 use super::values::{duration, map, partition, strategy};
 use super::{PlanFile, plan_file};
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -90,6 +90,8 @@ pub struct Flags {
     pub report_mode: Option<String>,
     /// `--junit-flavor`.
     pub junit_flavor: JunitFlavor,
+    /// `--badge-shows`.
+    pub badge_shows: BadgeSubject,
     /// `--tap-version`.
     pub tap_version: TapVersion,
     /// `--ci`.
@@ -190,6 +192,7 @@ impl Settings {
             max_rto: layers.value(|set| &set.max_rto).map(|time| time.0).filter(|time| !time.is_zero()),
             control: layers.value(|set| &set.control).copied().unwrap_or(defaults.control),
             require_proof: layers.value(|set| &set.require_proof).and_then(|required| required.0),
+            min_score: layers.value(|set| &set.min_score).map(|points| points.0).filter(|points| *points > 0),
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
             source: source.map(|spec| layers.complete(spec)),
             as_dependency: match as_dependency {
@@ -532,10 +535,10 @@ fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigErro
             what: format!("{other} and {flag} both write to {place}; give one of them another file"),
         });
     }
-    let Flags { junit_flavor, tap_version, ci, .. } = *flags;
+    let Flags { junit_flavor, badge_shows, tap_version, ci, .. } = *flags;
     let mode = given("--report-mode", flags.report_mode.as_deref(), env).map(|raw| raw.permissions()).transpose()?;
     let ci_asked = ci != CiChoice::Auto;
-    Ok(ReportTargets { files, dir, mode, junit_flavor, tap_version, ci: ci.resolve(env), ci_asked })
+    Ok(ReportTargets { files, dir, mode, junit_flavor, badge_shows, tap_version, ci: ci.resolve(env), ci_asked })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::overrides::Overrides;
 use super::plan_file::PlanFile;
-use super::values::report_spec::{Ci, Form, JunitFlavor, TapVersion};
+use super::values::report_spec::{BadgeSubject, Ci, Form, JunitFlavor, TapVersion};
 use crate::model::event::NoTests;
 use crate::model::partition::Partition;
 
@@ -116,6 +116,8 @@ pub struct ReportTargets {
     pub mode: Option<u32>,
     /// The dialect of JUnit XML.
     pub junit_flavor: JunitFlavor,
+    /// What the badge shows.
+    pub badge_shows: BadgeSubject,
     /// The version of TAP.
     pub tap_version: TapVersion,
     /// The CI system to write output for.

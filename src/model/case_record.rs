@@ -82,6 +82,8 @@ pub struct CaseRecord {
     pub attempt_started: Option<Timestamp>,
     /// Names of the user's checks that passed in the second boot without the data, too (`--control`).
     pub without_data: Vec<String>,
+    /// The second boot without the data failed, as it should (`--control`).
+    pub notices_missing_data: bool,
 }
 
 /// An attempt that was not green and was followed by another.
@@ -150,6 +152,7 @@ impl CaseRecord {
             earlier: Vec::new(),
             attempt_started: None,
             without_data: Vec::new(),
+            notices_missing_data: false,
         }
     }
 
@@ -195,6 +198,7 @@ impl CaseRecord {
         });
         self.proof = None;
         self.without_data.clear();
+        self.notices_missing_data = false;
     }
 
     /// Seconds from the start of the case to its end, all attempts together.

@@ -179,6 +179,10 @@ codes! {
          backup, it was not compared, or nothing asked the service or its data.",
         "Rehearse a backup (--from), and give the service a healthcheck and checks of its data. Where a service cannot \
          show more, require less of it.";
+    ScoreBelowRequired "score/below-required" Failed "the score is lower than required",
+        "The service passed, but the run did not see as much of its backup as min_score demands.",
+        "Read in the report which points are missing and what would give them. Where a service cannot reach more, \
+         require less of it.";
     SourceCorrupt "source/corrupt" Failed "the backup is damaged",
         "The archive is cut off, its compression or a header in it is broken, or the file is no archive at all. \
          Everything after the damage is lost.",
@@ -356,6 +360,7 @@ impl Code {
             self,
             Code::OrderCycle
                 | Code::ProofBelowRequired
+                | Code::ScoreBelowRequired
                 | Code::SourceCorrupt
                 | Code::SourceOtherFormat
                 | Code::SourceLockedOut

@@ -8,6 +8,7 @@ use super::diagnosis::Diagnosis;
 use super::location::Location;
 use super::mount::Strategy;
 use super::partition::Partition;
+use super::score::basis::ScoreBasis;
 use super::service::{Image, ServiceName};
 
 /// A fact and when it happened.
@@ -104,6 +105,11 @@ pub enum Fact {
         case: ServiceName,
         /// Names of the checks.
         checks: Vec<String>,
+    },
+    /// In the second boot without the data (`--control`) the service or one of its checks failed, as it should.
+    MissingDataNoticed {
+        /// The case that was booted once more.
+        case: ServiceName,
     },
     /// The service passed all its checks.
     CaseProven {
@@ -203,6 +209,9 @@ pub struct CaseInfo {
     /// The evidence that the rehearsal must give; `None`: whatever it gives is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<EvidenceLevel>,
+    /// What is known of the backup and the settings, for the score; absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_basis: Option<Box<ScoreBasis>>,
 }
 
 /// A setting of the service that differs in the sandbox.
@@ -314,6 +323,9 @@ pub struct Compared {
     pub entries: u64,
     /// The expected data.
     pub against: Against,
+    /// The contents of the files were compared too; false in older records, which do not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contents: bool,
 }
 
 /// The data that a restore is compared with.

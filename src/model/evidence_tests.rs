@@ -87,7 +87,7 @@ const BROUGHT: Option<Amount> = Some(Amount { files: 412, bytes: 38_000_000 });
 #[test]
 fn each_level_says_by_what_it_was_shown() {
     let verify = Step::Verify { mount: "volume v".to_owned() };
-    let archive = Some(Compared { entries: 420, against: Against::Archive });
+    let archive = Some(Compared { entries: 420, against: Against::Archive, contents: false });
     let outcome = outcome_of(
         vec![
             (restore(Strategy::Copy), BROUGHT, None, None),
@@ -183,7 +183,7 @@ fn live() -> Step {
 #[test]
 fn a_live_copy_is_no_backup() {
     let verify = Step::Verify { mount: "volume v".to_owned() };
-    let compared = Some(Compared { entries: 420, against: Against::Live });
+    let compared = Some(Compared { entries: 420, against: Against::Live, contents: false });
     let steps = vec![
         (live(), BROUGHT, None, None),
         (verify, None, None, compared),
@@ -261,7 +261,7 @@ fn a_check_that_passes_without_the_data_is_no_proof() {
 #[test]
 fn what_stays_below_the_required_level_fails() {
     use EvidenceLevel::{Complete, DataProven, Healthy, Restored};
-    let archive = Some(Compared { entries: 420, against: Against::Archive });
+    let archive = Some(Compared { entries: 420, against: Against::Archive, contents: false });
     let copied = || vec![(restore(Strategy::Copy), BROUGHT, None, None)];
     let compared = || {
         let mut steps = copied();

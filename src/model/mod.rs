@@ -30,6 +30,7 @@ pub mod repository;
 pub mod sample;
 pub mod sampled;
 pub mod sandbox;
+pub mod score;
 pub mod secret;
 pub mod service;
 pub mod settings;

@@ -13,6 +13,7 @@ use super::diagnosis::{Code, Diagnosis};
 use super::event::{Event, Fact, NoTests, StepResult};
 use super::evidence;
 use super::partition::Partition;
+use super::score;
 use super::service::ServiceName;
 
 /// The record of the run.
@@ -157,11 +158,17 @@ impl Outcome {
                     record.proof = Some(record.bear_out(*proof));
                     record.log_tail.clone_from(log_tail);
                     record.diagnoses.extend(evidence::below_required(record));
+                    record.diagnoses.extend(score::below_required(record));
                 }
             }
             Fact::PassedWithoutData { case, checks } => {
                 if let Some(record) = self.case_mut(case) {
                     record.without_data.clone_from(checks);
+                }
+            }
+            Fact::MissingDataNoticed { case } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.notices_missing_data = true;
                 }
             }
             Fact::CaseFinished { case } => {

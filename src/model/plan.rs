@@ -5,6 +5,7 @@ use super::dump::Load;
 use super::event::{Change, Snapshot};
 use super::mount::{Mount, Strategy};
 use super::sandbox::ContainerSpec;
+use super::score::basis::ScoreBasis;
 use super::service::{Condition, Service, ServiceName};
 use super::settings::ServiceSettings;
 use super::source::{ContentTally, MatchRule, MountQuery, SourceSpec};
@@ -63,6 +64,8 @@ pub struct ServicePlan {
     pub blocked: Option<super::diagnosis::Diagnosis>,
     /// Warnings that are known before the run.
     pub warnings: Vec<super::diagnosis::Diagnosis>,
+    /// What its score is based on.
+    pub score_basis: ScoreBasis,
 }
 
 /// A service that must be up first.
@@ -124,6 +127,8 @@ pub struct BackupPart {
     pub rule: MatchRule,
     /// How many entries of macOS's lie outside of the part. They were ignored when it was looked for.
     pub sidecars: u64,
+    /// What the part holds.
+    pub holds: ContentTally,
 }
 
 /// A request to find the part of a backup that belongs to a place.

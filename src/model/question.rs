@@ -123,7 +123,7 @@ impl Check {
 
     /// The check as plans and reports show it.
     pub fn check(&self) -> CheckSummary {
-        let of_data = self.ask.proof() == Proof::DataProven;
+        let of_data = self.ask.asks_the_data();
         CheckSummary::Own { name: self.name.clone(), how: self.ask.manner(), asks: self.ask.words(), of_data }
     }
 
@@ -164,6 +164,11 @@ impl CheckSpec {
     /// Whether only a service that is up can answer.
     pub fn asks_the_service(&self) -> bool {
         matches!(self, CheckSpec::Http(_) | CheckSpec::Tcp { .. } | CheckSpec::Sql { .. })
+    }
+
+    /// Whether only the restored data can give the right answer.
+    pub fn asks_the_data(&self) -> bool {
+        self.proof() == Proof::DataProven
     }
 
     /// The proof that a right answer gives.

@@ -53,6 +53,8 @@ pub struct ServiceSettings {
     pub control: bool,
     /// The evidence that the rehearsal must give; `None`: whatever it gives is enough.
     pub require_proof: Option<EvidenceLevel>,
+    /// The least score that the backup must have; `None`: any is enough.
+    pub min_score: Option<u8>,
     /// How a database dump is loaded.
     pub load: LoadOptions,
     /// The content of every restored file is compared with the source's.
@@ -84,6 +86,7 @@ impl Default for ServiceSettings {
             max_rto: None,
             control: false,
             require_proof: None,
+            min_score: None,
             load: LoadOptions::default(),
             verify_content: false,
             checks: Vec::new(),

@@ -167,6 +167,9 @@ pub struct ContentTally {
     /// How many of the entries are sidecars: see [`is_sidecar`].
     #[serde(default)]
     pub sidecars: u64,
+    /// Number of files without content.
+    #[serde(default)]
+    pub empty_files: u64,
 }
 
 impl Pattern {
@@ -240,6 +243,9 @@ pub struct BackupContents {
     /// Paths of the files in which borgmatic says which container each of its dumps is from.
     #[serde(default)]
     pub dump_lists: Vec<Vec<u8>>,
+    /// SQLite databases whose write-ahead log is missing, and those of which only the log is there; the first few.
+    #[serde(default)]
+    pub lost_logs: Vec<Vec<u8>>,
 }
 
 /// The findings about a source, before the plan is made.
@@ -250,6 +256,21 @@ pub struct BackupSurvey {
     /// What the snapshot holds.
     pub contents: BackupContents,
     pub access: BackupAccess,
+    /// What the source knows of the snapshot, and how it was read.
+    pub traits: SnapshotTraits,
+}
+
+/// What a source knows of a snapshot beside its name and time, and how the snapshot was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotTraits {
+    /// The time was told by the tool that made the snapshot or by its name; else it is that of a file.
+    pub time_told: bool,
+    /// The tool says that the snapshot was rewritten after it was made.
+    pub rewritten: bool,
+    /// Snapshots of one group are of the same things at different times.
+    pub group: String,
+    /// All of the content was read to list it.
+    pub content_read: bool,
 }
 
 /// The way to the data of a snapshot.

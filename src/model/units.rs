@@ -53,6 +53,16 @@ pub fn short_seconds(value: f64) -> String {
     text.strip_suffix(".0s").map_or(text.clone(), |whole| format!("{whole}s"))
 }
 
+/// `45s`, `12m`, `6h`, `3d`: an age or a bound in its largest unit, rounded down; days only from two days on.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `2026-11-22 03:00 UTC`.
 pub fn minute(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
@@ -105,6 +115,8 @@ mod tests {
         ] {
             assert_eq!(seconds(value), text, "{value}");
         }
+        let spans = [59, 61, 7199, 172_799, 172_800].map(span);
+        assert_eq!(spans, ["59s", "1m", "1h", "47h", "2d"]);
         assert_eq!(short_seconds(3.04), "3s");
         assert_eq!(short_seconds(1.5), "1.5s");
     }

@@ -1,6 +1,7 @@
 //! Makes the plan of a draft and the decisions about it.
 
-use super::decisions::{LoadDecision, ServiceDecision, StackDecisions};
+use super::basis::score_basis;
+use super::decisions::{BackupFacts, LoadDecision, ServiceDecision, StackDecisions};
 use super::dependents::cases_for;
 use super::draft::{Draft, PlaceDraft, ServiceDraft, StackDraft};
 use super::select;
@@ -8,6 +9,7 @@ use crate::model::check::CheckSummary;
 use crate::model::dump::LOAD_FOLDER;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan};
+use crate::model::score::basis::ScoreBasis;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 
@@ -28,7 +30,8 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
     let dump_mounts: Vec<MountPlan> =
         decided.dumps.iter().zip(places.len()..).map(|(dump, index)| dump_mount(&dump.title, index)).collect();
     let is_emptied: Vec<bool> = decided.places.iter().map(|place| place.emptied).collect();
-    let services: Vec<ServicePlan> = services
+    let backups: Vec<Option<BackupFacts>> = decided.services.iter().map(|decision| decision.backup.clone()).collect();
+    let mut services: Vec<ServicePlan> = services
         .into_iter()
         .zip(decided.services)
         .map(|(draft, decision)| build_service(draft, decision, &is_emptied, &dump_mounts))
@@ -52,6 +55,9 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
         let place = Place { mount, strategy, request: None, part: None, supply: dump.supply };
         restores.push(build_restore(restores.len(), place, &services));
     }
+    for (service, backup) in services.iter_mut().zip(backups) {
+        service.score_basis = score_basis(service, &restores, backup.as_ref());
+    }
     StackPlan { name, services, restores }
 }
 
@@ -69,7 +75,7 @@ fn build_service(
 ) -> ServicePlan {
     let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, neighbours, source, .. } =
         draft;
-    let ServiceDecision { blocked, warnings, snapshot, load, live } = decision;
+    let ServiceDecision { blocked, warnings, snapshot, backup: _, load, live } = decision;
     let source = source.filter(|_| live.is_none());
     let settings = match live {
         Some(_) => ServiceSettings { source: None, ..settings },
@@ -100,6 +106,8 @@ fn build_service(
         service,
         changes,
         mounts,
+        // Made when the restores of the stack are known.
+        score_basis: ScoreBasis::default(),
     }
 }
 

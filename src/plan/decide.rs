@@ -73,7 +73,8 @@ struct MountCase<'a> {
 impl MountCase<'_> {
     fn supplied(&self, candidate: Candidate, root: Option<&str>) -> MountDecision {
         let sidecars = self.backup.found.whole.sidecars.saturating_sub(candidate.tally.sidecars);
-        let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule, sidecars };
+        let holds = candidate.tally.clone();
+        let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule, sidecars, holds };
         let supply = match root {
             Some(root) => DataSource::HostPath(below_root(root, &candidate.path)),
             None => DataSource::Archive {

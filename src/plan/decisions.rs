@@ -4,7 +4,7 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Load;
 use crate::model::event::Snapshot;
 use crate::model::plan::{BackupPart, DataSource};
-use crate::model::source::MatchRule;
+use crate::model::source::{MatchRule, SnapshotTraits};
 
 use super::draft::{ServiceDraft, StackDraft};
 use super::loading::{Dumped, Filling};
@@ -29,7 +29,19 @@ pub(super) struct ServiceDecision {
     pub live: Option<String>,
     pub warnings: Vec<Diagnosis>,
     pub snapshot: Option<Snapshot>,
+    /// What its score needs to know of the snapshot.
+    pub backup: Option<BackupFacts>,
     pub load: Option<LoadDecision>,
+}
+
+/// What the score of a service needs to know of its snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct BackupFacts {
+    /// Age in seconds; `None`: unknown.
+    pub age: Option<u64>,
+    pub traits: SnapshotTraits,
+    /// SQLite databases of the whole snapshot that lack their write-ahead log.
+    pub lost_logs: Vec<Vec<u8>>,
 }
 
 /// How a service is loaded from a dump.
@@ -99,7 +111,8 @@ impl StackDecisions {
     pub fn fill(&mut self, index: usize, filling: Filling, dumped: &Dumped<'_>) {
         let Filling { warnings, blocked, place, load } = filling;
         if let Some(place) = place {
-            let part = BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0 };
+            let holds = dumped.holds.clone();
+            let part = BackupPart { path: Vec::new(), rule: MatchRule::Explicit, sidecars: 0, holds };
             self.places[place].part = Some(part);
             self.places[place].supply = dumped.stream(true);
         }

@@ -5,6 +5,7 @@
 //! elsewhere; `resolve` from both. `rehearsa plan`, `rehearsa test --list` and `rehearsa test` share them and differ
 //! only in what comes after.
 
+mod basis;
 mod build;
 mod choose;
 mod decide;

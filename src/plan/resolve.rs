@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::build::build;
 use super::choose::{self, MountCandidates};
 use super::decide::{BackupDescription, MountDecision, decide};
-use super::decisions::{PlaceDecision, StackDecisions};
+use super::decisions::{BackupFacts, PlaceDecision, StackDecisions};
 use super::draft::{Draft, KnownVolume, ServiceDraft, StackDraft};
 use super::fill_inside::DumpsInside;
 use super::loading::{self, Dumped};
@@ -21,7 +21,7 @@ use crate::model::dump::Dump;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::Plan;
 use crate::model::service::ServiceName;
-use crate::model::source::{BackupContents, ContentTally, Shape, SourcePlace};
+use crate::model::source::{BackupContents, ContentTally, Shape, SnapshotTraits, SourcePlace};
 
 /// A time in a name may be in any time zone, so it may lie in the future by this much.
 const AHEAD: SignedDuration = SignedDuration::from_hours(26);
@@ -46,7 +46,7 @@ pub fn resolve(draft: Draft, surveys: Vec<Result<Survey, Diagnosis>>, now: Times
         }
         let backup = describe(&draft, source, &survey);
         for (stack, decided) in draft.stacks.iter().zip(&mut decisions) {
-            note_snapshot(stack, source, &backup, now, decided);
+            note_snapshot(stack, source, &backup, &survey.traits, now, decided);
         }
     }
     build(draft, decisions)
@@ -229,6 +229,7 @@ fn note_snapshot(
     stack: &StackDraft,
     source: usize,
     backup: &BackupDescription<'_>,
+    traits: &SnapshotTraits,
     now: Timestamp,
     decided: &mut StackDecisions,
 ) {
@@ -237,6 +238,11 @@ fn note_snapshot(
             continue;
         }
         service.snapshot = Some(backup.snapshot.clone());
+        service.backup = Some(BackupFacts {
+            age: backup.snapshot.time.and_then(|time| age(time, now)).map(|age| age.as_secs()),
+            traits: traits.clone(),
+            lost_logs: backup.found.lost_logs.clone(),
+        });
         if let Some(diagnosis) = draft.settings.max_age.and_then(|max_age| too_old(max_age, backup, now)) {
             service.block(diagnosis);
         }
@@ -251,17 +257,22 @@ fn too_old(max_age: Duration, backup: &BackupDescription<'_>, now: Timestamp) ->
         let message = format!("{place} does not say when the snapshot {id} was made, and max_age allows {allowed}");
         return Some(Diagnosis::new(Code::SourceStale, message));
     };
-    let Ok(age) = Duration::try_from(now.duration_since(time) + AHEAD) else {
+    let Some(age) = age(time, now) else {
         let message =
             format!("the snapshot {id} of {place} says that it was made in the future ({time}), so its age is unknown");
         return Some(Diagnosis::new(Code::SourceStale, message));
     };
-    let age = age.saturating_sub(AHEAD.unsigned_abs());
     (age > max_age).then(|| {
         let (age, allowed) = (in_seconds(age), in_seconds(max_age));
         let message = format!("the snapshot {id} of {place} is {age} old ({time}), and max_age allows {allowed}");
         Diagnosis::new(Code::SourceStale, message)
     })
+}
+
+/// The age of a snapshot; `None`: its time lies in the future, by more than a time zone.
+fn age(time: Timestamp, now: Timestamp) -> Option<Duration> {
+    let since = Duration::try_from(now.duration_since(time) + AHEAD).ok()?;
+    Some(since.saturating_sub(AHEAD.unsigned_abs()))
 }
 
 fn in_seconds(duration: Duration) -> String {

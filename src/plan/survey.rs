@@ -3,10 +3,10 @@
 use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
-use crate::model::source::{BackupContents, ContentTally};
+use crate::model::source::{BackupContents, ContentTally, SnapshotTraits};
 
 /// A surveyed source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Survey {
     /// The snapshot that will be restored.
     pub snapshot: Snapshot,
@@ -18,10 +18,12 @@ pub struct Survey {
     pub dump: Option<Dump>,
     /// The dumps among its files that were read: see [`SourceRequest::dumps_to_read`](super::SourceRequest).
     pub inside: Vec<ReadDump>,
+    /// What the source knows of the snapshot, and how it was read.
+    pub traits: SnapshotTraits,
 }
 
 /// A dump among the files of a snapshot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ReadDump {
     /// Path in the snapshot.
     pub path: Vec<u8>,
@@ -32,7 +34,7 @@ pub struct ReadDump {
 }
 
 /// What is known of a dump that was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DumpSummary {
     /// Its name, for people.
     pub title: String,

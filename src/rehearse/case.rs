@@ -226,6 +226,7 @@ async fn control(
                 passed => format!("; {} passed nevertheless", passed.join(", ")),
             };
             step.done_with(None, Some(format!("the missing data is noticed: {}{but}", diagnosis.code.title())));
+            run.notify.send(Fact::MissingDataNoticed { case: case.clone() });
             proof
         }
         ControlResult::Unknown(diagnosis) => {

@@ -10,8 +10,10 @@ use std::io;
 use super::Reporter;
 use super::target::AtomicFile;
 use super::wording;
+use crate::config::values::report_spec::BadgeSubject;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{ExitCode, Outcome};
+use crate::model::score;
 
 const LABEL: &str = "restores";
 
@@ -32,12 +34,13 @@ const DARK: &str = "#444444";
 pub struct BadgeReporter {
     name: String,
     target: AtomicFile,
+    subject: BadgeSubject,
 }
 
 impl BadgeReporter {
     /// A badge with the name `name` for messages, written to `target`.
-    pub fn new(name: String, target: AtomicFile) -> Self {
-        Self { name, target }
+    pub fn new(name: String, target: AtomicFile, subject: BadgeSubject) -> Self {
+        Self { name, target, subject }
     }
 }
 
@@ -48,7 +51,9 @@ impl Reporter for BadgeReporter {
 
     fn event(&mut self, event: &Event, outcome: &Outcome) -> io::Result<()> {
         match event.fact {
-            Fact::RunFinished => self.target.update(true, true, |out| out.write_all(svg(outcome).as_bytes())),
+            Fact::RunFinished => {
+                self.target.update(true, true, |out| out.write_all(svg(outcome, self.subject).as_bytes()))
+            }
             _ => Ok(()),
         }
     }
@@ -105,8 +110,25 @@ fn message(outcome: &Outcome) -> Message {
     Message { text, spoken, color }
 }
 
-fn svg(outcome: &Outcome) -> String {
+/// As [`message`], with the lowest score instead of the number of passed services.
+fn score_message(outcome: &Outcome) -> Message {
     let Message { text, spoken, color } = message(outcome);
+    let date = text.rsplit_once(" · ").map_or_else(String::new, |(_, date)| format!(" · {date}"));
+    match score::lowest(outcome.cases.iter()) {
+        Some((_, score)) => {
+            let (points, most) = (score.points, score.ceiling.points);
+            let spoken = format!("the lowest score is {points} of {most}; {spoken}");
+            Message { text: format!("score {points}/{most}{date}"), spoken, color }
+        }
+        None => Message { text: format!("score unknown{date}"), spoken: format!("no score; {spoken}"), color },
+    }
+}
+
+fn svg(outcome: &Outcome, subject: BadgeSubject) -> String {
+    let Message { text, spoken, color } = match subject {
+        BadgeSubject::Result => message(outcome),
+        BadgeSubject::Score => score_message(outcome),
+    };
     let (label, value) = (width(LABEL), width(&text));
     let (left, right) = (label + 2 * MARGIN, value + 2 * MARGIN);
     let all = left + right;
@@ -137,6 +159,10 @@ fn width(text: &str) -> usize {
         '0'..='9' => 64,
         '/' | '-' => 45,
         'r' => 43,
+        'c' => 52,
+        'u' => 63,
+        'k' => 59,
+        'w' => 82,
         'e' => 60,
         's' => 52,
         't' => 39,

@@ -11,12 +11,14 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::problem::{RUN_SUITE, RunProblem, run_problems};
+use super::score;
 use super::snapshot_file::Render;
 use super::text;
 use super::wording::{self, Progress, StepWords};
 use crate::model::event::StepResult;
 use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::score::Score;
 
 /// The version of the format.
 const SPEC_VERSION: &str = "0.0.0";
@@ -279,6 +281,12 @@ fn extra(case: &CaseRecord, ended: bool) -> Map<String, Value> {
         .collect::<Vec<_>>();
     if !evidence.is_empty() {
         set("evidence", evidence.into());
+    }
+    if let Some(score) = Score::of_case(case).ok().filter(|_| ended) {
+        let parts: Vec<String> = score.parts.iter().map(score::part_line).collect();
+        let words = score::line(&score);
+        let (points, ceiling) = (score.points, score.ceiling.points);
+        set("score", json!({ "points": points, "ceiling": ceiling, "words": words, "parts": parts }));
     }
     if let Some(diagnosis) = case.diagnosis().filter(|_| ended) {
         set("code", diagnosis.code.as_str().into());

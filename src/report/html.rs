@@ -16,6 +16,7 @@ mod banner;
 mod case;
 mod diagnosis;
 mod page;
+mod score;
 mod services;
 #[cfg(test)]
 mod tests;

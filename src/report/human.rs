@@ -12,12 +12,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::target::has_no_reader;
 use super::wording::{self, StepWords};
-use super::{Reporter, text, units};
+use super::{Reporter, score, text, units};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{CaseRecord, Counts, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
+use crate::model::score::Score;
 use crate::model::service::ServiceName;
 
 mod bars;
@@ -251,13 +252,28 @@ impl HumanReporter {
             Verdict::Passed => {
                 lines.push(format!("Time: {}", units::seconds(case.seconds())));
                 lines.extend(wording::proof(case).map(|proof| format!("Proof: {proof}")));
+                lines.extend(self.score(case));
                 lines.extend(evidence::raised_by(case).map(|more| format!("More: {more}")));
             }
             Verdict::Failed | Verdict::Errored => {
                 lines.push(format!("Time: {}", units::seconds(case.seconds())));
+                lines.extend(self.score(case));
                 lines.push(String::new());
                 lines.extend(self.details(case));
             }
+        }
+        lines
+    }
+
+    /// The score of a case, and with `-v` what each group of points was given for.
+    fn score(&self, case: &CaseRecord) -> Vec<String> {
+        let mut lines: Vec<String> = score::of_case(case).map(|line| format!("Score: {line}")).into_iter().collect();
+        if let Some(score) = Score::of_case(case).ok().filter(|_| self.style.verbose) {
+            for part in &score.parts {
+                lines.push(format!("  {}", score::part_head(part)));
+                lines.extend(part.awards.iter().map(|award| format!("    {}", score::award_line(award))));
+            }
+            lines.extend(score.opened_by().map(|more| format!("  {more}")));
         }
         lines
     }
@@ -280,6 +296,7 @@ impl HumanReporter {
         lines.push(format!("Restore Simulation: {counts}{missing}{flaky}{}", filtered_out(outcome)));
         lines.extend(wording::run_caveat(outcome));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
+        lines.extend(score::stack_lines(outcome));
         for (proof, more, cases) in wording::more_proof(outcome.cases.iter()) {
             let count = pluralize(cases.len(), "service");
             lines.push(format!("More than {} ({count}): {more}", proof.name()));
@@ -308,6 +325,7 @@ impl Reporter for HumanReporter {
             | Fact::CaseAborted { .. }
             | Fact::CaseSkipped { .. }
             | Fact::PassedWithoutData { .. }
+            | Fact::MissingDataNoticed { .. }
             | Fact::CaseProven { .. } => Ok(()),
             Fact::StepStarted { id, cases, step } => {
                 self.step_started(*id, cases, step, event.at);

@@ -11,6 +11,7 @@ use crate::model::outcome::Outcome;
 
 pub(super) mod fill;
 pub mod schema;
+pub mod score;
 
 /// JSON.
 pub struct Json;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use self::page::Page;
 use super::problem::{ProblemKind, RunProblem, run_problems};
+use super::score;
 use super::snapshot_file::Render;
 use super::units;
 use super::wording::{self, Progress};
@@ -46,9 +47,12 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
     if outcome.cases.is_empty() {
         return page.finish();
     }
-    page.must("\n| service | verdict | proof | time | restored | source |\n| --- | --- | --- | ---: | ---: | --- |\n");
+    let is_scored = score::is_told(outcome);
+    let (score, line) = if is_scored { (" score |", " ---: |") } else { ("", "") };
+    page.must(&format!("\n| service | verdict | proof |{score} time | restored | source |\n"));
+    page.must(&format!("| --- | --- | --- |{line} ---: | ---: | --- |\n"));
     // A long table must not crowd out the failures.
-    let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome)));
+    let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome, is_scored)));
     page.must(&more(left, "service", "services"));
     let more_proof = wording::more_proof(outcome.cases.iter().filter(|case| is_passed(case, outcome)));
     if !more_proof.is_empty() {
@@ -58,6 +62,12 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
         });
         let left = page.fill(1.0, lines);
         page.must(&more(left, "remark", "remarks"));
+    }
+    let scores: Vec<String> = outcome.cases.iter().filter_map(|case| details::score(case, outcome)).collect();
+    if !scores.is_empty() {
+        page.must("\n");
+        let left = page.fill(0.8, scores.into_iter());
+        page.must(&more(left, "score", "scores"));
     }
     let problemd: Vec<&CaseRecord> = outcome.cases.iter().filter(|case| is_problemd(case, outcome)).collect();
     if !outcome.left_behind.is_empty() {
@@ -209,14 +219,15 @@ fn counts(outcome: &Outcome) -> String {
     text
 }
 
-fn row(case: &CaseRecord, outcome: &Outcome) -> String {
+fn row(case: &CaseRecord, outcome: &Outcome, is_scored: bool) -> String {
     let standing = Progress::of(case, outcome);
     let ended = matches!(standing, Progress::Ended(_)) && case.started.is_some();
     let told = |value: String| if ended { value } else { "-".to_owned() };
+    let score = if is_scored { format!(" {} |", told(score::cell(case))) } else { String::new() };
     let proof = Some(standing).filter(|standing| *standing == Progress::Ended(Verdict::Passed));
     let proof = proof.and_then(|_| wording::proof_name(case)).unwrap_or_else(|| "-".to_owned());
     format!(
-        "| {} | {} | {proof} | {} | {} | {} |\n",
+        "| {} | {} | {proof} |{score} {} | {} | {} |\n",
         code(&case.info.name.to_string()),
         label(standing, case.is_flaky()),
         told(units::seconds(case.seconds())),

@@ -34,6 +34,7 @@ pub mod tap;
 pub mod target;
 pub mod text;
 pub use crate::model::units;
+pub mod score;
 pub mod wording;
 
 pub use dispatch::{Dispatcher, EventSink, show_recorded};

@@ -252,7 +252,7 @@ fn reporter(
             let target = stdout.take().map_or_else(|| AtomicFile::keeping(path), |out| Ok(AtomicFile::stream(out)))?;
             Box::new(PrometheusReporter::new(name, target.readable_by(access), earlier))
         }
-        Form::Badge => Box::new(BadgeReporter::new(name, whole()?)),
+        Form::Badge => Box::new(BadgeReporter::new(name, whole()?, targets.badge_shows)),
     })
 }
 

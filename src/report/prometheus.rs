@@ -24,6 +24,7 @@ use crate::model::check::DataOrigin;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
+use crate::model::score::Score;
 
 mod book;
 
@@ -147,6 +148,17 @@ fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended:
             Some(time) => entry.values.insert(book::SNAPSHOT, seconds(time)),
             None => entry.values.remove(book::SNAPSHOT),
         };
+    }
+    if case.started.is_some() || case.finished.is_some() {
+        // A score that is not known is no score of 0, nor that of an earlier run.
+        let score = Score::of_case(case).ok();
+        let values = score.map(|score| (score.points, score.ceiling.points));
+        for (metric, value) in [(book::SCORE, values.map(|of| of.0)), (book::SCORE_CEILING, values.map(|of| of.1))] {
+            match value {
+                Some(value) => entry.values.insert(metric, f64::from(value)),
+                None => entry.values.remove(metric),
+            };
+        }
     }
     if verdict == Verdict::Passed {
         entry.values.insert(book::LAST_SUCCESS, ended);

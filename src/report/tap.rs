@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::problem::{ProblemKind, RunProblem, run_problems};
+use super::score;
 use super::wording::{Progress, StepWords};
 use super::{Reporter, text, units, wording};
 use crate::config::values::report_spec::TapVersion;
@@ -20,6 +21,7 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{Event, Fact, NoTests, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{Attempt, CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::score::Score;
 use crate::model::service::ServiceName;
 
 /// Bytes of a log in a YAML block. Other reports have more, but Perl's reader refuses scalars of more than about
@@ -209,6 +211,11 @@ fn attempt(attempt: &Attempt) -> String {
     format!("{} ({})", text::shortened(&words, wording::QUOTED_CHARS), units::seconds(attempt.seconds()))
 }
 
+/// A line for each group of points; `None` without a score.
+fn score_parts(case: &CaseRecord) -> Option<Vec<String>> {
+    Score::of_case(case).ok().map(|score| score.parts.iter().map(score::part_line).collect())
+}
+
 fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
     let lines = |lines: Vec<String>| Value::from(lines.join("\n"));
     let notable = case.info.changes.iter().filter(|change| change.notable).map(wording::change);
@@ -217,6 +224,8 @@ fn case_fields(case: &CaseRecord) -> Vec<YamlField> {
         ("caveat", wording::caveat(case).map_or(Value::Null, Value::from)),
         ("raised_by", evidence::raised_by(case).map_or(Value::Null, Value::from)),
         ("evidence", lines(evidence::evidence(case).iter().map(wording::evidence_line).collect())),
+        ("score", score::of_case(case).map_or(Value::Null, Value::from)),
+        ("score_parts", score_parts(case).map_or(Value::Null, lines)),
         ("warnings", lines(case.warnings.iter().map(wording::warning).collect())),
         ("changes", lines(notable.collect())),
     ];

@@ -8,17 +8,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::SourceError;
+use super::snapshots;
 use crate::archive::Entry;
 use crate::archive::compression::window::DecodeBounds;
 use crate::model::dump::Dump;
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
-use crate::model::source::{BackupContents, MountQuery};
+use crate::model::source::{BackupContents, MountQuery, SnapshotTraits};
 
 /// A source of restored data. A source has snapshots, and each snapshot can be opened.
 pub trait Source: fmt::Debug + Send + Sync {
     /// The snapshots, oldest first.
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError>;
+
+    /// What the source knows of a snapshot beside its name and time. By default the name tells all.
+    fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
+        snapshots::traits_of_name(&snapshot.id)
+    }
 
     /// Opens a snapshot. Content is not read yet, except that of a database dump.
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError>;
@@ -38,6 +44,11 @@ pub enum Access<'a> {
 pub trait SnapshotReader {
     /// Calls `see` for each entry (metadata only). More entries than `max_entries` are an error; 0 means no limit.
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError>;
+
+    /// Whether listing the snapshot has read all of its content too; false before it is listed.
+    fn has_read_content(&self) -> bool {
+        false
+    }
 
     /// Writes the snapshot as a tar archive, compressed or not. Parts outside of `wanted` may be left out; an empty
     /// list means everything. A failed write to `out` is [`SourceError::Unheard`].

@@ -15,8 +15,8 @@ use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
 use crate::model::repository::Repository;
 use crate::model::source::{
-    BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SourcePlace,
-    SourceSpec,
+    BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotTraits,
+    SourcePlace, SourceSpec,
 };
 
 /// Most names of snapshots that an error lists.
@@ -56,16 +56,29 @@ impl Backup {
     /// `max_entries` is an error; 0 means no limit. Folders on the engine's host are not counted here: the caller
     /// applies the limit to the result.
     pub fn survey(&self, queries: &[MountQuery], max_entries: u64) -> Result<BackupSurvey, SourceError> {
-        let snapshot = self.snapshot.clone();
-        match self.source.open(&self.snapshot)? {
+        self.survey_snapshot(&self.snapshot, queries, max_entries)
+    }
+
+    /// As [`Backup::survey`], for another snapshot of the source.
+    pub fn survey_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        queries: &[MountQuery],
+        max_entries: u64,
+    ) -> Result<BackupSurvey, SourceError> {
+        let snapshot = snapshot.clone();
+        let traits = self.source.traits(&snapshot);
+        match self.source.open(&snapshot)? {
             Access::Stream(reader) => {
                 let contents = contents(&*reader, queries, max_entries)?;
                 is_data(&contents, queries)?;
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream })
+                let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream, traits })
             }
             Access::Dump(dump, reader) => {
                 let contents = contents(&*reader, queries, max_entries)?;
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Dump(dump) })
+                let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Dump(dump), traits })
             }
             Access::HostPath(path) => {
                 let HostFolder { contents, modified } = self.host.survey(&path, queries)?;
@@ -75,7 +88,7 @@ impl Backup {
                 }
                 is_data(&contents, queries)?;
                 let snapshot = Snapshot { time: snapshot.time.or(modified), ..snapshot };
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::HostPath(path) })
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::HostPath(path), traits })
             }
         }
     }
@@ -98,6 +111,28 @@ impl Backup {
     fn files(&self) -> SnapshotFiles {
         let (source, snapshot) = (Arc::clone(&self.source), self.snapshot.clone());
         SnapshotFiles { source, snapshot, decoding: self.decoding }
+    }
+
+    /// The snapshots of the same group that are older than the chosen one, the newest of them first; at most `most`.
+    pub fn earlier(&self, most: usize) -> Result<Vec<Snapshot>, SourceError> {
+        let group = self.source.traits(&self.snapshot).group;
+        let older = self.source.snapshots()?.into_iter().take_while(|snapshot| snapshot.id != self.snapshot.id);
+        let mut earlier: Vec<Snapshot> = older.filter(|snapshot| self.source.traits(snapshot).group == group).collect();
+        earlier.reverse();
+        earlier.truncate(most);
+        Ok(earlier)
+    }
+
+    /// Reads the content of the snapshot to its end and keeps nothing; see [`SnapshotReader::stream`]. Returns whether
+    /// there was content that this process can read: a folder on the engine's host is not read.
+    pub fn read_content(&self, snapshot: &Snapshot, wanted: &[Vec<u8>]) -> Result<bool, SourceError> {
+        match self.source.open(snapshot)? {
+            Access::Stream(reader) | Access::Dump(_, reader) => {
+                reader.stream(wanted, &mut io::sink())?;
+                Ok(true)
+            }
+            Access::HostPath(_) => Ok(false),
+        }
     }
 
     /// Writes the snapshot as a tar archive; see [`SnapshotReader::stream`].

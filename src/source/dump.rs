@@ -231,6 +231,11 @@ impl SnapshotReader for DumpReader<'_> {
         Ok(())
     }
 
+    fn has_read_content(&self) -> bool {
+        // Of a folder only its table of contents was read.
+        matches!(self.seen.at, DumpPlace::File | DumpPlace::Member(_))
+    }
+
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         let (source, snapshot, dump) = (self.source, &self.snapshot, &self.seen.dump);
         let (name, shown) = (dump.format.file(), DumpName(snapshot.id.clone()));

@@ -11,7 +11,7 @@ use super::error::SourceError;
 use super::parts::part_name;
 use super::timestamp_from_name::timestamp_in_name;
 use crate::model::event::Snapshot;
-use crate::model::source::is_sidecar;
+use crate::model::source::{SnapshotTraits, is_sidecar};
 use crate::model::source_kind::{is_archive_name, is_dump_name};
 
 /// Greatest difference at which the file's own time replaces the time in its name: names have local times, and a file
@@ -203,6 +203,12 @@ fn leave_out_companions(found: &mut Vec<(Snapshot, PathBuf)>) {
 /// than one name, time does not say which backup is wanted.
 pub fn stems<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     ids.map(stem).collect()
+}
+
+/// What the name of a snapshot tells about it.
+pub fn traits_of_name(id: &str) -> SnapshotTraits {
+    let time_told = timestamp_in_name(id).is_some();
+    SnapshotTraits { time_told, rewritten: false, group: stem(id), content_read: false }
 }
 
 fn stem(id: &str) -> String {

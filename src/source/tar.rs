@@ -1,5 +1,6 @@
 //! Tar archives: a file, the files that match a pattern, or standard input; compressed and encrypted or not.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ struct TarSource {
 struct TarReader<'a> {
     files: &'a ArchiveFiles,
     snapshot: Snapshot,
+    /// The list was read from a stream, which reads all of the content.
+    content_read: Cell<bool>,
 }
 
 /// Opens the archive at a path, the archives that match a pattern in the last component, the archives in a folder, or
@@ -50,7 +53,11 @@ impl Source for TarSource {
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
-        Ok(Access::Stream(Box::new(TarReader { files: &self.files, snapshot: snapshot.clone() })))
+        Ok(Access::Stream(Box::new(TarReader {
+            files: &self.files,
+            snapshot: snapshot.clone(),
+            content_read: Cell::new(false),
+        })))
     }
 }
 
@@ -58,6 +65,7 @@ impl SnapshotReader for TarReader<'_> {
     fn list(&self, max_entries: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         let bound = if max_entries == 0 { u64::MAX } else { max_entries };
         let limits = ReadLimits { max_entries: bound };
+        self.content_read.set(true);
         self.files.unless_changed(&self.snapshot, || match self.files.plain(&self.snapshot)? {
             PlainText::File(mut file) => {
                 let unreachable = |error| self.unreachable(error);
@@ -66,6 +74,7 @@ impl SnapshotReader for TarReader<'_> {
                     return list(self.unpacked(file, limits)?, bound, see);
                 }
                 self.is_archive(&head)?;
+                self.content_read.set(false);
                 // The reader seeks over contents.
                 list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
             }
@@ -76,6 +85,10 @@ impl SnapshotReader for TarReader<'_> {
                 trouble.take().map_or(result, Err)
             }
         })
+    }
+
+    fn has_read_content(&self) -> bool {
+        self.content_read.get()
     }
 
     fn stream(&self, _wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {

@@ -13,6 +13,7 @@ mod looks;
 mod markdown;
 mod prometheus;
 mod replay;
+mod scores;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;

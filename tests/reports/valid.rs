@@ -116,11 +116,12 @@ fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
     let known: BTreeSet<String> =
         known.map(|kind| kind["properties"]["event"]["const"].as_str().expect("a name").to_owned()).collect();
     let unseen: Vec<&String> = known.difference(&kinds).collect();
-    assert_eq!(unseen, ["passed-without-data", "sandbox-kept", "step-progress"], "seen below");
+    assert_eq!(unseen, ["missing-data-noticed", "passed-without-data", "sandbox-kept", "step-progress"], "seen below");
     let progress = Fact::StepProgress { id: 1, amount: Amount { files: 1, bytes: 2 }, total: None };
     let kept = Fact::SandboxKept { stack: "media".to_owned(), hints: vec![("sh".to_owned(), "look".to_owned())] };
     let blind = Fact::PassedWithoutData { case: sample::name("media", "web"), checks: vec!["any".to_owned()] };
-    for fact in [progress, kept, blind] {
+    let noticed = Fact::MissingDataNoticed { case: sample::name("media", "web") };
+    for fact in [progress, kept, blind, noticed] {
         let event = Event { at: sample::at(0.0), fact };
         let line = serde_json::to_string(&event).expect("it serializes");
         assert_eq!(objections(&schema, &[file(kind(event), &line)]), None, "{line}");

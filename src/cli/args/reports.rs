@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::config::resolve::Flags;
-use crate::config::values::report_spec::{CiChoice, Form, JunitFlavor, TapVersion};
+use crate::config::values::report_spec::{BadgeSubject, CiChoice, Form, JunitFlavor, TapVersion};
 
 /// Report files.
 #[derive(Debug, Clone, Default, Args)]
@@ -39,6 +39,9 @@ pub struct ReportArgs {
     /// Write a status badge as SVG
     #[arg(long, value_name = "PATH")]
     pub badge: Option<PathBuf>,
+    /// Show this on the badge: how many services passed, or the lowest score
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = BadgeShowsArg::Result)]
+    pub badge_shows: BadgeShowsArg,
     /// Write all reports into a folder, which is created if needed; a report with a file of its own is not written
     /// again [env: REHEARSA_REPORT_DIR]
     #[arg(long, value_name = "DIR")]
@@ -66,6 +69,16 @@ pub enum JunitFlavorArg {
     Default,
     /// With nothing that Jenkins' strict schema refuses.
     Jenkins,
+}
+
+/// `--badge-shows`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum BadgeShowsArg {
+    /// How many services passed.
+    #[default]
+    Result,
+    /// The lowest score.
+    Score,
 }
 
 /// `--tap-version`.
@@ -116,6 +129,10 @@ impl ReportArgs {
         flags.junit_flavor = match self.junit_flavor {
             JunitFlavorArg::Default => JunitFlavor::Default,
             JunitFlavorArg::Jenkins => JunitFlavor::Jenkins,
+        };
+        flags.badge_shows = match self.badge_shows {
+            BadgeShowsArg::Result => BadgeSubject::Result,
+            BadgeShowsArg::Score => BadgeSubject::Score,
         };
         flags.tap_version = match self.tap_version {
             TapVersionArg::V13 => TapVersion::V13,

@@ -11,6 +11,7 @@ use super::tables::{Load, Mount as MountTable, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
+use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::check::EvidenceLevel;
@@ -211,6 +212,7 @@ fn every_key_is_understood() {
             max_rto: Some(TimeSpan(Duration::from_secs(600))),
             control: Some(true),
             require_proof: Some(RequiredProof(Some(EvidenceLevel::Restored))),
+            min_score: Some(Points(40)),
             verify_content: Some(true),
         },
         ..Overrides::default()
@@ -238,6 +240,7 @@ fn every_key_is_understood() {
             max_rto: Some(TimeSpan(Duration::from_secs(1800))),
             control: None,
             require_proof: None,
+            min_score: Some(Points(0)),
             verify_content: Some(false),
         },
         load: LoadOptions {

@@ -9,6 +9,7 @@ pub mod flag;
 pub mod map;
 pub mod partition;
 pub mod place;
+pub mod points;
 pub mod proof;
 pub mod report_spec;
 pub mod size;

@@ -97,6 +97,16 @@ pub enum JunitFlavor {
     Jenkins,
 }
 
+/// What a badge shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BadgeSubject {
+    /// How many rehearsals passed.
+    #[default]
+    Result,
+    /// The lowest score.
+    Score,
+}
+
 /// The version in the head of a TAP stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TapVersion {

@@ -66,6 +66,7 @@ pub fn case_info(name: ServiceName) -> CaseInfo {
         ignored: None,
         declared: None,
         required: None,
+        score_basis: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, ServiceName};
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{BackupContents, Keys, MapRule, SourcePlace, SourceSpec};
+use crate::model::source::{BackupContents, Keys, MapRule, SnapshotTraits, SourcePlace, SourceSpec};
 use crate::model::source_kind::SourceKind;
 use crate::plan::{Survey, draft, resolve};
 
@@ -41,6 +41,7 @@ fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
         tree: None,
         dump: Some(dump),
         inside: Vec::new(),
+        traits: SnapshotTraits::default(),
     };
     resolve(draft, vec![Ok(survey)], "2026-11-25T00:00:00Z".parse().expect("a time"))
 }

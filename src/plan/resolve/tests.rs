@@ -66,7 +66,18 @@ fn queries(draft: &Draft) -> Vec<MountQuery> {
 }
 
 fn resolved(draft: Draft, snapshot: Snapshot, found: BackupContents) -> Plan {
-    resolve(draft, vec![Ok(Survey { snapshot, found, tree: None, dump: None, inside: Vec::new() })], now())
+    resolve(draft, vec![Ok(surveyed(snapshot, found, None))], now())
+}
+
+fn surveyed(snapshot: Snapshot, found: BackupContents, tree: Option<&str>) -> Survey {
+    Survey {
+        snapshot,
+        found,
+        tree: tree.map(str::to_owned),
+        dump: None,
+        inside: Vec::new(),
+        traits: Default::default(),
+    }
 }
 
 /// What a look through a backup finds: `x/` is a folder, `./` its root, anything else a file of 10 bytes.
@@ -122,9 +133,7 @@ fn found(wants: &[MountQuery], paths: &[&str]) -> BackupContents {
     BackupContents {
         candidates: wants.iter().map(of_want).collect(),
         parts: all.iter().filter(is_part).map(|part| (part.clone().into_bytes(), tally(part))).collect(),
-        more_parts: false,
         whole: tally(""),
-        layout: None,
         dumps: inside::dumps(paths),
         ..BackupContents::default()
     }
@@ -140,8 +149,7 @@ fn snapshot() -> Snapshot {
 
 fn supplied_as(draft: Draft, paths: &[&str], tree: Option<&str>) -> Plan {
     let found = found(&queries(&draft), paths);
-    let survey = Survey { snapshot: snapshot(), found, tree: tree.map(str::to_owned), dump: None, inside: Vec::new() };
-    resolve(draft, vec![Ok(survey)], now())
+    resolve(draft, vec![Ok(surveyed(snapshot(), found, tree))], now())
 }
 
 fn supplied(services: Vec<(Service, ServiceSettings)>, paths: &[&str]) -> Plan {

@@ -31,7 +31,11 @@ pub(super) fn judge_completeness(
     match difference(plan, inventory) {
         Some(diagnosis) => Err(diagnosis),
         None => Ok(Completeness {
-            compared: Compared { entries: inventory.entries, against: against(&plan.supply) },
+            compared: Compared {
+                entries: inventory.entries,
+                against: against(&plan.supply),
+                contents: plan.verify_content && inventory.compared.is_some(),
+            },
             contents: plan.verify_content.then(|| contents_note(inventory)),
             suspicion: live.and_then(|live| suspicion(plan, &inventory.belongs, live)),
             warning: lost_metadata(plan, inventory),

@@ -150,7 +150,7 @@ mod tests {
         let (warnings, verdict) = judged(restored(), live(&["data"]));
         assert_eq!(warnings, []);
         let passed = verdict.expect("nothing is wrong");
-        assert_eq!(passed.compared, Some(Compared { entries: 3, against: Against::Backup }));
+        assert_eq!(passed.compared, Some(Compared { entries: 3, against: Against::Backup, contents: true }));
         assert_eq!(passed.notes, ["contents compared: 2 files, 10 B", "1 SQLite database sound"]);
         assert!(passed.data.fingerprint.is_some() && passed.data.suspicion.is_none());
     }

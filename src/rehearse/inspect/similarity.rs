@@ -99,7 +99,7 @@ mod tests {
     use crate::model::sample;
 
     fn judged(rule: MatchRule, live: &[&str], came: &[&str]) -> Similarity {
-        let part = Some(BackupPart { path: b"volumes/data".to_vec(), rule, sidecars: 0 });
+        let part = Some(BackupPart { path: b"volumes/data".to_vec(), rule, sidecars: 0, holds: Default::default() });
         let plan = RestorePlan { part, ..sample::restore(DataSource::Live) };
         let bytes = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
         judge_similarity(&plan, Some("tar:/b.tar"), &bytes(live), &bytes(came))

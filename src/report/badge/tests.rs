@@ -5,7 +5,10 @@ use crate::report::sample::{self, Paper};
 
 fn badge(events: &[Event]) -> String {
     let paper = Paper::default();
-    sample::play(events, &mut BadgeReporter::new("badge".to_owned(), AtomicFile::stream(Box::new(paper.clone()))));
+    sample::play(
+        events,
+        &mut BadgeReporter::new("badge".to_owned(), AtomicFile::stream(Box::new(paper.clone())), BadgeSubject::Result),
+    );
     paper.text()
 }
 
@@ -60,7 +63,7 @@ fn a_run_that_was_killed_has_no_badge() {
     std::fs::write(&path, "green").expect("written");
     sample::play(
         &sample::killed(),
-        &mut BadgeReporter::new("badge".to_owned(), AtomicFile::file(&path).expect("opens")),
+        &mut BadgeReporter::new("badge".to_owned(), AtomicFile::file(&path).expect("opens"), BadgeSubject::Result),
     );
     assert!(!path.exists());
 }

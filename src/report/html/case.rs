@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::diagnosis;
+use super::score;
 use super::services::{from, proof_words};
 use super::timeline::timeline;
 use super::view::{Row, View, pluralize, short, time};
@@ -27,6 +28,7 @@ pub(super) fn case(view: &View<'_>, row: &Row<'_>) -> Markup {
             // A link to something within a folded element unfolds it.
             div.inside id={"c" (row.number)} {
                 (said(view, row))
+                (score::bar(row))
                 (warnings(row))
                 (timeline(view, row))
                 (earlier(view, row))

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::view::{Row, View, pluralize, short, time};
 use crate::model::check::Proof;
 use crate::model::outcome::Verdict;
+use crate::report::score;
 use crate::report::text;
 use crate::report::units;
 use crate::report::wording::{self, Progress};
@@ -26,6 +27,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                                 th scope="col" { "Service" }
                                 th scope="col" { "Result" }
                                 th scope="col" { "Proof" }
+                                th.number scope="col" { "Score" }
                                 th.number scope="col" { "Time" }
                                 th.number scope="col" { "Restored" }
                                 th scope="col" { "Data from" }
@@ -88,6 +90,7 @@ fn row(view: &View<'_>, row: &Row<'_>) -> Markup {
             }
             td { (row.badge()) }
             td { (proof_name(row)) }
+            td.number { (score_cell(row)) }
             td.number {
                 @if row.case.started.is_some() { (units::seconds(view.case_seconds(row))) } @else { (nothing()) }
             }
@@ -134,6 +137,12 @@ fn proof_name(row: &Row<'_>) -> Markup {
         (Progress::Ended(Verdict::Passed), Some(_)) => html! { (wording::proof_name(row.case).unwrap_or_default()) },
         _ => nothing(),
     }
+}
+
+/// `52/60`; nothing without a score.
+fn score_cell(row: &Row<'_>) -> Markup {
+    let cell = Some(score::cell(row.case)).filter(|cell| cell != "-" && matches!(row.standing, Progress::Ended(_)));
+    cell.map_or_else(nothing, |cell| html! { (cell) })
 }
 
 /// The meaning of a proof, for people.

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::style::{HumanStyle, Tone};
 use crate::model::event::{Step, StepResult};
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
-use crate::report::{text, units, wording};
+use crate::report::{score, text, units, wording};
 
 /// Kinds of steps that have a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,9 @@ const KINDS: [(Kind, &str); 5] = [
     (Kind::Check, "check"),
     (Kind::Teardown, "teardown"),
 ];
+
+/// The column of the score, which a run without scores has not.
+const SCORE: usize = 3;
 
 fn kind(step: &Step) -> Kind {
     match step {
@@ -61,10 +64,14 @@ struct Row {
 }
 
 fn rows(outcome: &Outcome, kinds: &[(Kind, &str)]) -> Vec<Row> {
-    let head = ["case", "verdict", "proof", "time", "data"].into_iter().chain(kinds.iter().map(|(_, name)| *name));
+    let head =
+        ["case", "verdict", "proof", "score", "time", "data"].into_iter().chain(kinds.iter().map(|(_, name)| *name));
     let mut rows = vec![Row { cells: head.map(str::to_owned).collect(), tone: None }];
     rows.extend(outcome.cases.iter().map(|case| row(case, kinds)));
     rows.push(total(outcome, kinds));
+    if !score::is_told(outcome) {
+        rows.iter_mut().for_each(|row| drop(row.cells.remove(SCORE)));
+    }
     rows
 }
 
@@ -75,7 +82,7 @@ fn row(case: &CaseRecord, kinds: &[(Kind, &str)]) -> Row {
     let data = if ran { units::bytes(case.restored().bytes) } else { "-".to_owned() };
     let proof = wording::proof_name(case).unwrap_or_else(|| "-".to_owned());
     let name = text::one_line(&case.info.name.to_string());
-    let mut cells = vec![name, wording::headline(verdict).to_owned(), proof, time, data];
+    let mut cells = vec![name, wording::headline(verdict).to_owned(), proof, score::cell(case), time, data];
     cells.extend(kinds.iter().map(|(kind, _)| cell(spent(&case.steps, *kind))));
     Row { cells, tone: Some(tone(verdict)) }
 }
@@ -92,8 +99,8 @@ fn total(outcome: &Outcome, kinds: &[(Kind, &str)]) -> Row {
             _ => None,
         })
         .sum();
-    let mut cells =
-        vec!["total".to_owned(), String::new(), String::new(), units::seconds(outcome.seconds()), units::bytes(bytes)];
+    let (nothing, seconds) = (String::new, units::seconds(outcome.seconds()));
+    let mut cells = vec!["total".to_owned(), nothing(), nothing(), nothing(), seconds, units::bytes(bytes)];
     cells.extend(kinds.iter().map(|(kind, _)| cell(spent(&steps, *kind))));
     Row { cells, tone: None }
 }

@@ -6,12 +6,14 @@ use super::schema::{
     Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
     SCHEMA_VERSION, Snapshot, Step, Tool,
 };
+use super::score;
 use crate::model::check::{CheckSummary, DataOrigin};
 use crate::model::diagnosis;
 use crate::model::event::{self, NoTests, StepResult};
 use crate::model::evidence;
 use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::partition::{self, Sharing};
+use crate::model::score::Score;
 use crate::report::units::thousandths;
 use crate::report::wording::{self, Progress};
 
@@ -52,6 +54,7 @@ fn of<C>(outcome: &Outcome, cases: C) -> Report<C> {
         partition: outcome.partition.map(part),
         no_tests: no_tests(outcome.no_tests).to_owned(),
         cases,
+        stack_scores: if outcome.finished.is_some() { score::stack_scores(outcome) } else { Vec::new() },
         left_behind: outcome.left_behind.iter().map(diagnosis).collect(),
         interrupted: outcome.interrupted,
         timed_out: outcome.timed_out,
@@ -99,6 +102,7 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
     let standing = Progress::of(case, outcome);
     let passed = standing == Progress::Ended(Verdict::Passed);
     let decided = matches!(standing, Progress::Ended(Verdict::Failed | Verdict::Errored));
+    let scored = matches!(standing, Progress::Ended(_)).then(|| Score::of_case(case));
     Case {
         name: case.info.name.to_string(),
         stack: case.info.name.stack.clone(),
@@ -120,6 +124,8 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         passed_without_data: case.without_data.clone(),
         raised_by: evidence::raised_by(case).map(str::to_owned),
         evidence: evidence::evidence(case).into_iter().map(shown).collect(),
+        score: scored.as_ref().and_then(|scored| scored.as_ref().ok()).map(score::score),
+        no_score: scored.and_then(Result::err).map(|why| why.words().to_owned()),
         started: case.started,
         finished: case.finished,
         seconds: thousandths(case.seconds()),
@@ -206,8 +212,11 @@ fn step(record: &StepRecord) -> Step {
         result: result.map(str::to_owned),
         note,
         amount: restored.map(amount),
-        compared: compared
-            .map(|compared| Compared { entries: compared.entries, against: compared.against.name().to_owned() }),
+        compared: compared.map(|event::Compared { entries, against, contents }| Compared {
+            entries,
+            against: against.name().to_owned(),
+            contents,
+        }),
         diagnosis: broken.map(diagnosis),
     }
 }

@@ -47,6 +47,9 @@ pub struct Report<Cases = Vec<Case>> {
     pub no_tests: String,
     /// Every selected case, in the plan's order.
     pub cases: Cases,
+    /// The score of each stack: that of its lowest service.
+    #[serde(default)]
+    pub stack_scores: Vec<StackScore>,
     /// What could not be removed.
     pub left_behind: Vec<Diagnosis>,
     /// The signal that ended the run: 2 for SIGINT, 15 for SIGTERM.
@@ -151,6 +154,12 @@ pub struct Case {
     /// in this order. Empty for any other case.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// How much the run has seen of the service's backup; null for a case without a score.
+    #[serde(default)]
+    pub score: Option<Score>,
+    /// Why there is no score; null where there is one, and for a case that has not ended.
+    #[serde(default)]
+    pub no_score: Option<String>,
     /// When the rehearsal began.
     pub started: Option<Timestamp>,
     /// When the rehearsal ended.
@@ -192,6 +201,69 @@ pub struct Evidence {
     pub shown: bool,
     /// What showed it, or why it was not shown; for people.
     pub by: String,
+}
+
+/// The score of a service's backup, by what this run has seen. The weights are in docs/score.md.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Score {
+    /// The points, 0 to 100, within the lowest cap.
+    pub points: u8,
+    /// The most that this run could give.
+    pub ceiling: u8,
+    /// The cap that bounds the ceiling; null: the command itself cannot see more.
+    #[serde(default)]
+    pub ceiling_by: Option<String>,
+    /// What would open more points, for people.
+    #[serde(default)]
+    pub opened_by: Option<String>,
+    /// The caps that hold, lowest first: `failed`, `not-from-backup`, `stale`, `repaired`, `not-booted`,
+    /// `no-data-check`, `no-control`.
+    pub caps: Vec<String>,
+    /// The points by group.
+    pub parts: Vec<ScorePart>,
+}
+
+/// A group of points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ScorePart {
+    /// `fresh`, `readable`, `covered`, `complete`, `plausible`, `boots`, `data-proven` or `in-time`.
+    pub group: String,
+    /// The points of the group.
+    pub points: u8,
+    /// The most points of the group.
+    pub of: u8,
+    /// What the points were given for.
+    pub awards: Vec<ScoreAward>,
+}
+
+/// The points for a single thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ScoreAward {
+    /// The thing: `age`, `listed`, …
+    pub name: String,
+    /// The points that were given.
+    pub points: u8,
+    /// The most points for it.
+    pub of: u8,
+    /// What was seen, for people.
+    pub by: String,
+    /// What would give the rest of the points, for people; null when all were given.
+    pub raised_by: Option<String>,
+}
+
+/// The score of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StackScore {
+    /// The stack; a lone container is one by itself.
+    pub stack: String,
+    /// The points of its lowest service; null: no service has a score, or that of one is unknown.
+    pub points: Option<u8>,
+    /// The lowest service.
+    pub lowest: Option<String>,
 }
 
 /// An attempt that was not green and was followed by another.
@@ -265,6 +337,9 @@ pub struct Compared {
     pub entries: u64,
     /// What they were compared with: `archive`, `backup` or `live`.
     pub against: String,
+    /// Whether the contents of the files were compared too.
+    #[serde(default)]
+    pub contents: bool,
 }
 
 /// A step.

@@ -6,6 +6,8 @@ use super::values::{between, rfc3339};
 use crate::model::event::StepResult;
 use crate::model::evidence::{self, Evidence};
 use crate::model::outcome::{CaseRecord, StepRecord};
+use crate::model::score::Score;
+use crate::report::score;
 use crate::report::text;
 use crate::report::wording::{self, StepWords};
 
@@ -35,6 +37,18 @@ pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     }
     if let Some(more) = evidence::raised_by(case) {
         fact("proof.raised_by", more.to_owned());
+    }
+    match Score::of_case(case) {
+        Ok(score) => {
+            fact("score", score.points.to_string());
+            fact("score.ceiling", score.ceiling.points.to_string());
+            fact("score.words", score::line(&score));
+            for part in &score.parts {
+                fact(&format!("score.{}", part.measure.name()), score::part_line(part));
+            }
+        }
+        Err(why) if case.finished.is_some() => fact("score.none", why.words().to_owned()),
+        Err(_) => {}
     }
     for Evidence { level, shown, by } in evidence::evidence(case) {
         fact(&format!("evidence.{}", level.name()), format!("{}: {by}", if shown { "shown" } else { "not shown" }));

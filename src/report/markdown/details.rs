@@ -2,9 +2,11 @@
 
 use super::inert::{block, code, html_code};
 use crate::model::diagnosis::Diagnosis;
-use crate::model::outcome::{CaseRecord, Verdict};
+use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
-use crate::report::{text, wording};
+use crate::model::score::Score;
+use crate::report::wording::Progress;
+use crate::report::{score, text, wording};
 
 /// Bytes of a log in the details of a case: the summary is for the first look, and holds many cases.
 const LOG: usize = 16 * 1024;
@@ -27,6 +29,22 @@ pub fn of(case: &CaseRecord) -> String {
     body.push_str(&list("Warnings", warnings(case)));
     body.push_str(&list("Earlier attempts", earlier(case)));
     folded(&format!("{mark} {name} {}", html_code(&wording::summary(&deciding))), &body)
+}
+
+/// The points of a case that has ended, by group; `None`: it has no score.
+pub fn score(case: &CaseRecord, outcome: &Outcome) -> Option<String> {
+    let score = Score::of_case(case).ok().filter(|_| matches!(Progress::of(case, outcome), Progress::Ended(_)))?;
+    let name = html_code(&case.info.name.to_string());
+    let mut body = "| points | group | seen |\n| ---: | --- | --- |\n".to_owned();
+    for part in &score.parts {
+        let awards: Vec<String> = part.awards.iter().map(|award| code(&score::award_line(award))).collect();
+        let (points, most) = (part.points(), part.measure.most());
+        body.push_str(&format!("| {points} of {most} | {} | {} |\n", part.measure.name(), awards.join("<br>")));
+    }
+    if let Some(more) = score.opened_by() {
+        body.push_str(&format!("\n{more}.\n"));
+    }
+    Some(folded(&format!("{name}: score {}", score::line(&score)), &body))
 }
 
 /// What could not be removed.

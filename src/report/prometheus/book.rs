@@ -23,6 +23,10 @@ pub const FILES: &str = "rehearsa_rehearsal_restored_files";
 pub const BACKUP_READ: &str = "rehearsa_rehearsal_backup_read";
 /// When the snapshot was made.
 pub const SNAPSHOT: &str = "rehearsa_rehearsal_snapshot_timestamp_seconds";
+/// Its score.
+pub const SCORE: &str = "rehearsa_rehearsal_score";
+/// The most that its score could be.
+pub const SCORE_CEILING: &str = "rehearsa_rehearsal_score_ceiling";
 /// Its last verdict: a series for each possible verdict.
 const VERDICT: Metric = (
     "rehearsa_rehearsal_verdict",
@@ -37,13 +41,15 @@ pub const RUN_EXIT: &str = "rehearsa_run_exit_code";
 /// The version that wrote the file.
 const BUILD: Metric = ("rehearsa_build_info", "The version of rehearsa that wrote this, always 1.");
 
-const OF_SERVICE: [Metric; 7] = [
+const OF_SERVICE: [Metric; 9] = [
     (LAST_RUN, "Unix time of the end of the last rehearsal of the service."),
     (LAST_SUCCESS, "Unix time of the end of the last rehearsal of the service that passed, 0 when none ever did."),
     (DURATION, "Seconds that the last rehearsal of the service took."),
     (BYTES, "Bytes of content that the last rehearsal of the service restored."),
     (FILES, "Files and other entries that the last rehearsal of the service restored."),
     (BACKUP_READ, "Whether data of a backup came into the last rehearsal of the service: 1, or 0 for a live copy."),
+    (SCORE, "Score of the service's backup in its last rehearsal, 0 to 100; absent when it is not known."),
+    (SCORE_CEILING, "The most points that the last rehearsal of the service could give."),
     (SNAPSHOT, "Unix time of the snapshot that the last rehearsal of the service restored, where its source knows."),
 ];
 

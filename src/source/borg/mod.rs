@@ -13,8 +13,9 @@ mod view;
 use super::access::{Access, Presence, Source, SourceContext};
 use super::archive_files::not_of_this_machine;
 use super::error::SourceError;
+use super::snapshots;
 use crate::model::event::Snapshot;
-use crate::model::source::{SourceLocation, SourceSpec};
+use crate::model::source::{SnapshotTraits, SourceLocation, SourceSpec};
 use reader::ArchiveReader;
 use repository::Repository;
 
@@ -41,6 +42,11 @@ pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
 impl Source for BorgSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
         self.repository.archives()
+    }
+
+    /// Borg itself tells when an archive was made.
+    fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
+        SnapshotTraits { time_told: snapshot.time.is_some(), ..snapshots::traits_of_name(&snapshot.id) }
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {

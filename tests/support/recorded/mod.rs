@@ -8,6 +8,7 @@ use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
 use rehearsa::model::event::{Amount, CaseInfo, Change, Event, Fact, NoTests, Step, StepResult};
 use rehearsa::model::mount::Strategy;
 use rehearsa::model::outcome::Outcome;
+use rehearsa::model::score::basis::{FoundBy, RequiredMount, ScoreBasis};
 use rehearsa::model::service::{Image, ServiceName};
 use rehearsa::report::Reporter;
 use rehearsa::report::junit::Junit;
@@ -19,7 +20,7 @@ mod runs;
 
 pub use runs::{
     HOSTILE, all, ended, everything, hostile, hostile_names, interrupted, interrupted_late, killed, killed_between,
-    left_behind, mixed, nothing, one_failed, one_passed, part_missing, pass, timed_out, torn,
+    left_behind, mixed, nothing, one_failed, one_passed, part_missing, pass, scored, timed_out, torn,
 };
 
 /// The time so many seconds into the run.
@@ -44,7 +45,20 @@ pub fn info(name: &ServiceName) -> CaseInfo {
         ignored: None,
         declared: None,
         required: None,
+        score_basis: None,
     }
+}
+
+/// What is known of a backup that holds this mount, before the rehearsal; two days old, and seen without a boot before.
+pub fn score_basis(mount: &str) -> Box<ScoreBasis> {
+    Box::new(ScoreBasis {
+        listed: true,
+        age: Some(2 * 86_400),
+        time_told: true,
+        max_age: Some(86_400),
+        mounts: vec![RequiredMount { mount: mount.to_owned(), found: Some(FoundBy::Name) }],
+        ..ScoreBasis::default()
+    })
 }
 
 /// A change that every report says.

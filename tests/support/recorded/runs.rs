@@ -1,6 +1,6 @@
 //! The recorded runs.
 
-use super::{Script, at, broke, clone_of, exited, info, name, notable, restored};
+use super::{Script, at, broke, clone_of, exited, info, name, notable, restored, score_basis};
 use rehearsa::model::check::{CheckSummary, Proof};
 use rehearsa::model::diagnosis::{Code, Diagnosis, KnownCause};
 use rehearsa::model::event::{CaseInfo, Change, Event, Fact, Snapshot, Step, StepResult};
@@ -30,6 +30,7 @@ pub fn ended() -> Vec<(&'static str, Vec<Event>)> {
         ("torn", torn()),
         ("hostile", hostile()),
         ("nothing", nothing()),
+        ("scored", scored()),
     ]
 }
 
@@ -104,6 +105,26 @@ fn mixed_script() -> Script {
         .step(&web, clone_of("paperless_data"), 0.4, broke(&no_space))
         .end(&web);
     script
+}
+
+/// Backups with scores: of a service that passed, of one that failed, of one that errored, and of one without data.
+pub fn scored() -> Vec<Event> {
+    let services = ["jellyfin", "sonarr", "radarr", "proxy"].map(|service| name("media", service));
+    let [passed, failed, errored, without_data] = &services;
+    let of_backup = |case: &ServiceName| CaseInfo {
+        source: "tar".to_owned(),
+        score_basis: Some(score_basis(&format!("volume {}_config", case.service))),
+        ..info(case)
+    };
+    let mut cases: Vec<CaseInfo> = services.iter().map(of_backup).collect();
+    cases[3].score_basis.as_mut().expect("it has one").mounts.clear();
+    let mut script = Script::run(cases);
+    pass(&mut script, passed);
+    fail(&mut script, failed);
+    let worker = Diagnosis::new(Code::WorkerFailed, "the worker's container ended with 137");
+    script.begin(errored).step(errored, Step::Worker, 0.5, broke(&worker)).end(errored);
+    pass(&mut script, without_data);
+    super::of_backup(script.over())
 }
 
 /// As [`mixed`], and something could not be removed.
@@ -238,6 +259,7 @@ pub fn hostile() -> Vec<Event> {
     let mut hostile = info(&case);
     hostile.changes.push(notable(HOSTILE, HOSTILE, HOSTILE));
     hostile.image.reference = HOSTILE.to_owned();
+    hostile.score_basis = Some(score_basis(HOSTILE));
     let skip = CaseInfo { ignored: Some(HOSTILE.to_owned()), ..info(&skipped) };
     let mut script = Script::run(vec![hostile, skip]);
     let diagnosis = Diagnosis {

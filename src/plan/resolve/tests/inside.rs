@@ -72,7 +72,14 @@ fn planned_for(
         },
         path: read.path,
     });
-    let survey = Survey { snapshot: snapshot(), inside: inside.collect(), found, tree: None, dump: None };
+    let survey = Survey {
+        snapshot: snapshot(),
+        inside: inside.collect(),
+        found,
+        tree: None,
+        dump: None,
+        traits: Default::default(),
+    };
     resolve(draft, vec![Ok(survey)], now())
 }
 
