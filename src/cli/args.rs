@@ -13,11 +13,15 @@ mod backup;
 mod init;
 mod records;
 mod reports;
+mod score;
+mod selection;
 
 pub use backup::BackupArgs;
 pub use init::InitArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 pub use reports::ReportArgs;
+pub use score::ScoreArgs;
+pub use selection::SelectionArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -99,6 +103,8 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Show what `test` would do, service by service; nothing is created
     Plan(Box<PlanArgs>),
+    /// Score the backups of services without a boot: their age, whether they can be read and hold every mount
+    Score(Box<ScoreArgs>),
     /// Write a plan file, rehearsa.toml, for the services of this host
     Init(InitArgs),
     /// Show the configuration of a live service
@@ -121,28 +127,6 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-}
-
-/// Which services.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Selection")]
-pub struct SelectionArgs {
-    /// Take only services with any of these in their name (`stack::service`) [default: all that run]
-    #[arg(value_name = "FILTER", display_order = 0)]
-    pub filters: Vec<String>,
-    /// Take a FILTER as the whole name; `test` does not start when a FILTER finds nothing
-    #[arg(long)]
-    pub exact: bool,
-    /// Leave out services with this in their name; may be repeated
-    // As libtest takes it: whatever follows is the value, also when it begins with a hyphen.
-    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
-    pub skip: Vec<String>,
-    /// Take only ignored services: those with a skip, and those that cannot be rehearsed
-    #[arg(long)]
-    pub ignored: bool,
-    /// Take ignored services too
-    #[arg(long)]
-    pub include_ignored: bool,
 }
 
 /// How each service is rehearsed.

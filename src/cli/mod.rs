@@ -34,6 +34,10 @@ pub mod reporters;
 mod rerun;
 pub mod runtime;
 pub mod schema;
+pub mod score;
+mod score_text;
+mod score_view;
+mod scored;
 pub mod signals;
 pub mod survey;
 pub mod test;
@@ -79,6 +83,7 @@ pub fn main() -> ProcessExit {
         Command::Test(args) => test::run(args, &cli.global, &env, Caller::Command),
         Command::Plan(args) if args.check => check::run(args, &cli.global, &env),
         Command::Plan(args) => plan::run(args, &cli.global, &env),
+        Command::Score(args) => score::run(args, &cli.global, &env),
         Command::Init(args) => init::run(args, &cli.global, &env),
         Command::Inspect(args) => inspect::run(args, &cli.global, &env),
         Command::Clean(args) => clean::run(args, &cli.global, &env),

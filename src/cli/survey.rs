@@ -11,6 +11,7 @@ use crate::docker::Daemon;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
+use crate::model::event::Snapshot;
 use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
 use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
@@ -38,21 +39,10 @@ pub async fn survey(
     let mut of_dumps = Vec::new();
     for request in requests {
         let place = request.spec.place.clone();
-        let (survey, backup) = match survey_source(request.clone(), daemon, environment, stop).await? {
+        let read = survey_source(request.clone(), daemon, environment, stop, SurveyedSource::of).await?;
+        let (survey, backup) = match read {
             Ok(SurveyedSource { backup, survey, dumps }) => {
-                let mut inside = Vec::new();
-                for (path, opened) in dumps {
-                    let source = requests.len() + of_dumps.len();
-                    inside.push(match opened {
-                        Ok(opened) => {
-                            let OpenedDump { dump, holds, backup } = *opened;
-                            let title = backup.snapshot.id.clone();
-                            of_dumps.push(OpenedSource { place: place.clone(), backup: Some(Arc::new(backup)) });
-                            ReadDump { path, source, result: Ok(DumpSummary { title, dump, holds }) }
-                        }
-                        Err(diagnosis) => ReadDump { path, source, result: Err(diagnosis) },
-                    });
-                }
+                let inside = dumps.into_iter().map(|dump| read_dump(dump, requests.len(), &mut of_dumps)).collect();
                 (Ok(surveyed(survey, inside)), Some(Arc::new(backup)))
             }
             Err(NotSurveyed::Unknown(diagnosis)) => {
@@ -65,14 +55,84 @@ pub async fn survey(
         surveys.push(survey);
     }
     sources.extend(of_dumps);
-    if let Some(SnapshotSelector::Named(name)) = snapshot
-        && unknown.len() == requests.len()
-        && !requests.is_empty()
-    {
-        let told = format!("--snapshot {name}: no source has a snapshot of this name: {}", unknown.join("; "));
-        return Err(Failure::usage(told).hint("`rehearsa plan` without --snapshot shows the newest; `latest` takes it"));
-    }
+    refuse_unknown(snapshot, &unknown, requests.len())?;
     Ok((sources, surveys))
+}
+
+/// A snapshot of a source, and what was found in it.
+pub type SurveyedSnapshot = (Snapshot, Result<Survey, Diagnosis>);
+
+/// How far a source is looked into.
+#[derive(Debug, Clone, Copy)]
+pub struct SurveyDepth {
+    /// Most snapshots, the chosen one included.
+    pub snapshots: usize,
+    /// The content of this many of them is read too.
+    pub read_content: usize,
+}
+
+/// As [`survey`], with the snapshots of the same group before the chosen one, the newest first. The results are in the
+/// order of the requests.
+pub async fn survey_series(
+    requests: &[SourceRequest],
+    daemon: &Daemon,
+    snapshot: Option<&SnapshotSelector>,
+    environment: &Environment,
+    stop: &StopSignal,
+    depth: SurveyDepth,
+) -> Result<Vec<Result<Vec<SurveyedSnapshot>, Diagnosis>>, Failure> {
+    let (mut series, mut unknown) = (Vec::new(), Vec::new());
+    for request in requests {
+        let read = move |backup: Backup, request: &SourceRequest| read_series(&backup, request, depth);
+        series.push(survey_source(request.clone(), daemon, environment, stop, read).await?.map_err(|why| match why {
+            NotSurveyed::Unknown(diagnosis) => {
+                unknown.push(diagnosis.message.clone());
+                diagnosis
+            }
+            NotSurveyed::Other(diagnosis) => diagnosis,
+        }));
+    }
+    refuse_unknown(snapshot, &unknown, requests.len())?;
+    Ok(series)
+}
+
+/// The chosen snapshot of a source and those before it, each with what was found in it.
+fn read_series(
+    backup: &Backup,
+    request: &SourceRequest,
+    depth: SurveyDepth,
+) -> Result<Vec<SurveyedSnapshot>, SourceError> {
+    let earlier = backup.earlier(depth.snapshots.saturating_sub(1))?;
+    let snapshots = std::iter::once(backup.snapshot.clone()).chain(earlier).enumerate();
+    let read = snapshots.map(|(nth, snapshot)| {
+        let survey = read_one(backup.at(snapshot.clone()), request, nth < depth.read_content);
+        let survey = survey.map_err(|error| error.diagnosis(&backup.place));
+        // What the source does not say was found out by a look at the host.
+        (survey.as_ref().map_or(snapshot, |survey| survey.snapshot.clone()), survey)
+    });
+    Ok(read.collect())
+}
+
+fn read_one(backup: Backup, request: &SourceRequest, read_content: bool) -> Result<Survey, SourceError> {
+    let SurveyedSource { backup, mut survey, dumps } = SurveyedSource::of(backup, request)?;
+    if read_content && !survey.traits.content_read {
+        survey.traits.content_read = backup.read_content()?;
+    }
+    // Nothing is loaded from these dumps, so nobody asks for their sources.
+    let inside = dumps.into_iter().map(|dump| read_dump(dump, 0, &mut Vec::new())).collect();
+    Ok(surveyed(survey, inside))
+}
+
+/// Refuses a snapshot that the user asked for and that no source has.
+fn refuse_unknown(snapshot: Option<&SnapshotSelector>, unknown: &[String], requests: usize) -> Result<(), Failure> {
+    match snapshot {
+        Some(SnapshotSelector::Named(name)) if unknown.len() == requests && requests > 0 => {
+            let told = format!("--snapshot {name}: no source has a snapshot of this name: {}", unknown.join("; "));
+            let hint = "`rehearsa plan` without --snapshot shows the newest; `latest` takes it";
+            Err(Failure::usage(told).hint(hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Why a source was not surveyed.
@@ -95,9 +155,8 @@ struct SurveyedSource {
 }
 
 impl SurveyedSource {
-    /// Opens the source, looks for the parts and reads the dumps that are requested of it.
-    fn of(request: &SourceRequest, context: &SourceContext) -> Result<SurveyedSource, SourceError> {
-        let backup = Backup::open(&request.spec, context)?;
+    /// Looks for the parts and reads the dumps that are requested of the chosen snapshot.
+    fn of(backup: Backup, request: &SourceRequest) -> Result<SurveyedSource, SourceError> {
         let mut survey = backup.survey(&request.queries, request.max_entries)?;
         if !request.dumps.is_empty() {
             learn_servers(&backup, &mut survey.contents);
@@ -127,6 +186,20 @@ fn learn_servers(backup: &Backup, contents: &mut BackupContents) {
     }
 }
 
+/// The dump as the plan knows it. The reader of the dump goes to `of_dumps`, which come after so many sources.
+fn read_dump((path, opened): (Vec<u8>, DumpResult), sources: usize, of_dumps: &mut Vec<OpenedSource>) -> ReadDump {
+    let source = sources + of_dumps.len();
+    match opened {
+        Ok(opened) => {
+            let OpenedDump { dump, holds, backup } = *opened;
+            let title = backup.snapshot.id.clone();
+            of_dumps.push(OpenedSource { place: backup.place.clone(), backup: Some(Arc::new(backup)) });
+            ReadDump { path, source, result: Ok(DumpSummary { title, dump, holds }) }
+        }
+        Err(diagnosis) => ReadDump { path, source, result: Err(diagnosis) },
+    }
+}
+
 fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
     let BackupSurvey { snapshot, contents: found, access, traits } = survey;
     let (tree, dump) = match access {
@@ -137,15 +210,16 @@ fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
     Survey { snapshot, found, tree, dump, inside, traits }
 }
 
-/// Opens a source and surveys it. Reading may wait long for a disk or a program, so it runs on a thread of its own,
+/// Opens a source and reads it. Reading may wait long for a disk or a program, so it runs on a thread of its own,
 /// which is abandoned when the run ends. Folders of the engine's host are surveyed by a worker, at the thread's
 /// request.
-async fn survey_source(
+async fn survey_source<T: Send + 'static>(
     request: SourceRequest,
     daemon: &Daemon,
     environment: &Environment,
     stop: &StopSignal,
-) -> Result<Result<SurveyedSource, NotSurveyed>, Failure> {
+    read: impl FnOnce(Backup, &SourceRequest) -> Result<T, SourceError> + Send + 'static,
+) -> Result<Result<T, NotSurveyed>, Failure> {
     let (ask, mut asked) = mpsc::unbounded_channel();
     let (tell, mut told) = oneshot::channel();
     let context = SourceContext {
@@ -158,7 +232,7 @@ async fn survey_source(
     let place = request.spec.place.clone();
     std::thread::spawn(move || {
         // After an interruption nobody receives this.
-        let _ = tell.send(SurveyedSource::of(&request, &context));
+        let _ = tell.send(Backup::open(&request.spec, &context).and_then(|backup| read(backup, &request)));
     });
     let result = loop {
         tokio::select! {

@@ -56,17 +56,7 @@ impl Backup {
     /// `max_entries` is an error; 0 means no limit. Folders on the engine's host are not counted here: the caller
     /// applies the limit to the result.
     pub fn survey(&self, queries: &[MountQuery], max_entries: u64) -> Result<BackupSurvey, SourceError> {
-        self.survey_snapshot(&self.snapshot, queries, max_entries)
-    }
-
-    /// As [`Backup::survey`], for another snapshot of the source.
-    pub fn survey_snapshot(
-        &self,
-        snapshot: &Snapshot,
-        queries: &[MountQuery],
-        max_entries: u64,
-    ) -> Result<BackupSurvey, SourceError> {
-        let snapshot = snapshot.clone();
+        let snapshot = self.snapshot.clone();
         let traits = self.source.traits(&snapshot);
         match self.source.open(&snapshot)? {
             Access::Stream(reader) => {
@@ -123,12 +113,19 @@ impl Backup {
         Ok(earlier)
     }
 
+    /// The same source with another of its snapshots.
+    pub fn at(&self, snapshot: Snapshot) -> Backup {
+        let Backup { place, snapshot: _, source, host, decoding } = self;
+        let (place, source, host) = (place.clone(), Arc::clone(source), Arc::clone(host));
+        Backup { place, snapshot, source, host, decoding: *decoding }
+    }
+
     /// Reads the content of the snapshot to its end and keeps nothing; see [`SnapshotReader::stream`]. Returns whether
     /// there was content that this process can read: a folder on the engine's host is not read.
-    pub fn read_content(&self, snapshot: &Snapshot, wanted: &[Vec<u8>]) -> Result<bool, SourceError> {
-        match self.source.open(snapshot)? {
+    pub fn read_content(&self) -> Result<bool, SourceError> {
+        match self.source.open(&self.snapshot)? {
             Access::Stream(reader) | Access::Dump(_, reader) => {
-                reader.stream(wanted, &mut io::sink())?;
+                reader.stream(&[], &mut io::sink())?;
                 Ok(true)
             }
             Access::HostPath(_) => Ok(false),

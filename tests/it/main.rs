@@ -27,6 +27,7 @@ mod proof_required;
 mod proof_retained;
 mod ready;
 mod redaction;
+mod score;
 mod services;
 mod side_by_side;
 mod stacks;

@@ -165,6 +165,11 @@ impl Live {
         docker(&["cp", &shown(&file), &format!("{}:{path}", self.name)]);
     }
 
+    /// Its named volumes, in the order in which they were asked for.
+    pub fn volumes(&self) -> &[String] {
+        &self.volumes
+    }
+
     /// The volume that was asked for first.
     pub fn first_volume(&self) -> &str {
         &self.volumes[0]
