@@ -116,7 +116,8 @@ codes! {
         "The mode of a restored file differs from the backup's and from the live file's.",
         "Make and restore the backup with modes (tar -p, rsync -a, cp -a), and check the umask of the job.";
     DataSqliteCorrupt "data/sqlite-corrupt" Failed "an SQLite database is damaged",
-        "SQLite's own check finds the file damaged. It was copied while the service wrote to it, or its disk failed.",
+        "SQLite's own check finds the file damaged, or the file is no database although the live one is. It was copied \
+         while the service wrote to it, or a disk failed.",
         "Back the database up with `sqlite3 FILE \".backup COPY\"` or with the service stopped. Restore from an older \
          snapshot.";
     DataSqliteWalMissing "data/sqlite-wal-missing" Failed "an SQLite database lacks its write-ahead log",
@@ -140,8 +141,9 @@ codes! {
         "Another major version of the program wrote the data, and the image's version cannot read it.",
         "Pin the image to the version that wrote the data, or upgrade the data first as the program's manual says.";
     DataUnlikeLive "data/unlike-live" Warning "the restored data looks nothing like the live data",
-        "The top level of the restored mount has no name in common with the live mount. The data may belong to \
-         something else, or nearly all of it is missing.",
+        "The top level of the restored mount has no name in common with the live mount, a database has no table in \
+         common with the live one, or most files came back empty. The data may belong to something else, or nearly all \
+         of it is missing.",
         "Compare the part of the backup that `rehearsa plan` shows with the live data.";
     DataReinitialised "data/reinitialised" Failed "the service does not run on the restored data",
         "The service became ready, but the restored data is gone or unused beside newly created data. The service did \

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, DatabaseFinding, Databases, FreeSpace, HttpResponse, Inspected, Inventory, MAX_NAME_BYTES, MAX_NAMES,
-    Owners, Queried, RootKind, Scan, Surveyed, Unpacked,
+    Copied, DatabaseFinding, Databases, FreeSpace, HttpResponse, Inspected, Inventory, LostContent, MAX_NAME_BYTES,
+    MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, Unpacked,
 };
 pub use failure::Failure;
 pub use jobs::{

@@ -57,7 +57,8 @@ fn job_failure(error: &JobError, plan: &RestorePlan) -> Diagnosis {
 
 async fn inspect_live(place: &PlaceInspection<'_>) -> Option<Inspected> {
     let path = place.paths.live.clone()?;
-    let wants = InspectWants { names: true, owners: place.paths.filled, ..InspectWants::default() };
+    let lost_in = Some(place.paths.data.clone());
+    let wants = InspectWants { names: true, owners: place.paths.filled, lost_in, ..InspectWants::default() };
     match place.worker.run(InspectJob { path, max_entries: LIVE_ENTRIES, wants }).await {
         Ok(inspected) => Some(inspected),
         Err(error) => {
@@ -86,6 +87,7 @@ fn restored_wants(plan: &RestorePlan, mounts: &[&MountPlan], paths: &InspectedPa
             live: paths.live.clone(),
             keep_free: KEEP_FREE,
         }),
+        lost_in: None,
     }
 }
 
@@ -169,6 +171,7 @@ mod tests {
                 live: None,
                 keep_free: KEEP_FREE,
             }),
+            lost_in: None,
         };
         assert_eq!(wants, expected);
         assert!(is_needed(&wants) && walk_bound(&wants) == 0);

@@ -9,6 +9,7 @@ use crate::rehearse::state::InspectedData;
 
 use super::completeness::{Completeness, judge_completeness};
 use super::facts::InspectionFacts;
+use super::lost_content;
 use super::mount_kind::kind_mismatch;
 use super::similarity::{Similarity, judge_similarity};
 use super::sqlite;
@@ -77,6 +78,13 @@ fn find_verdict(
         }
         passed.notes.extend(sqlite::note(databases));
     }
+    if let Some(lost) = live.as_ref().and_then(|live| live.lost.as_ref()) {
+        let title = plan.mount.title();
+        if let Some(diagnosis) = lost_content::failure(&title, lost) {
+            return Err(diagnosis);
+        }
+        warnings.extend(lost_content::warnings(&title, lost));
+    }
     Ok(passed)
 }
 
@@ -89,7 +97,7 @@ mod tests {
     use crate::model::mount::{Mount, Strategy};
     use crate::model::plan::DataSource;
     use crate::model::sampled::Sampled;
-    use crate::worker::protocol::{DatabaseFinding, Databases, Inspected, Inventory, RootKind};
+    use crate::worker::protocol::{DatabaseFinding, Databases, Inspected, Inventory, LostContent, RootKind};
 
     fn plan() -> RestorePlan {
         let origin = MountOrigin::Bind { source: "/srv/app".to_owned() };
@@ -169,6 +177,17 @@ mod tests {
         restored.fingerprint.as_mut().expect("there is one").sample.clear();
         let (_, verdict) = judged(restored, live(&["data"]));
         assert!(verdict.expect("nothing is wrong").data.fingerprint.is_none());
+    }
+
+    #[test]
+    fn a_live_database_that_came_back_as_something_else_fails() {
+        let finding = DatabaseFinding { path: "a.db".to_owned(), words: vec!["it is empty".to_owned()] };
+        let lost = LostContent { databases: sampled(finding), ..LostContent::default() };
+        let (_, verdict) = judged(restored(), Inspected { lost: Some(lost), ..live(&["data"]) });
+        assert_eq!(verdict.err(), Some(Code::DataSqliteCorrupt));
+        let lost = LostContent { compared: 1, emptied: sampled("data".to_owned()), ..LostContent::default() };
+        let (warnings, verdict) = judged(restored(), Inspected { lost: Some(lost), ..live(&["data"]) });
+        assert!(verdict.is_ok() && warnings == [Code::DataUnlikeLive], "{warnings:?}");
     }
 
     /// The worst first: a file in place of a folder says more than what is in either.

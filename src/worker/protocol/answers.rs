@@ -111,6 +111,8 @@ pub struct Inspected {
     pub inventory: Option<Inventory>,
     /// The SQLite databases.
     pub databases: Option<Databases>,
+    /// What of the content is lost in the restored data.
+    pub lost: Option<LostContent>,
 }
 
 impl Inspected {
@@ -124,8 +126,24 @@ impl Inspected {
             fingerprint: None,
             inventory: None,
             databases: None,
+            lost: None,
         }
     }
+}
+
+/// What of a live mount's content did not come back, though files of the same paths did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostContent {
+    /// SQLite databases with tables or a log, of which the restored file is no database: what came instead.
+    pub databases: Sampled<DatabaseFinding>,
+    /// SQLite databases of which the restored one has no table in common: the tables of both.
+    pub foreign: Sampled<DatabaseFinding>,
+    /// The files by which the data of a database server is known, which came back empty: what they are of.
+    pub servers: Sampled<DatabaseFinding>,
+    /// How many files with content have a restored file at their path.
+    pub compared: u64,
+    /// Those of them that came back empty, or with nothing but zeros where the live file begins with something else.
+    pub emptied: Sampled<String>,
 }
 
 /// The SQLite databases at a path, by what was found of them.

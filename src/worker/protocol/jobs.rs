@@ -187,6 +187,8 @@ pub struct InspectWants {
     pub manifest: Option<ManifestWant>,
     /// SQLite's own check of every database.
     pub sqlite: Option<SqliteWant>,
+    /// The inspected path is live; what of its content is lost in this mount of the worker, which was restored for it.
+    pub lost_in: Option<String>,
 }
 
 /// The comparison of a volume with what should be in it: the entries of the archive that this worker unpacked there,

@@ -24,6 +24,12 @@ fn incomplete() -> Vec<Fault> {
         fault(9, "a file vanishes from the folder while it is restored", Small, Dir)
             .own(special::vanishing)
             .failed("restore/incomplete", &["did the backup change meanwhile?"]),
+        fault(9, "the pages are zeros", Nginx, Dir)
+            .data(
+                "for f in \"$1\"/*.html; do head -c \"$(stat -c %s \"$f\")\" /dev/zero >zeros; cat zeros >\"$f\"; done",
+            )
+            .warned("data/unlike-live", &["came back empty or as zeros", "note.html"]),
+        fault(9, "a page of several is empty", Nginx, Daemon).data(": >\"$1/note.html\"").harmless(),
         fault(9, "a page is missing", Nginx, Tar)
             .data("rm \"$1/note.html\"")
             .failed("restore/incomplete", &[])

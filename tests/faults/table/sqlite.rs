@@ -4,9 +4,12 @@
 use Form::{Daemon, Dir, Tar};
 use Kind::Notes;
 
+use super::usage::YOUNG;
 use crate::fault::{Fault, fault};
 use crate::form::Form;
 use crate::kind::Kind;
+use crate::subject::Subject;
+use crate::support::Wanted;
 
 pub fn faults() -> Vec<Fault> {
     let corrupt = |fault: Fault| fault.failed("data/sqlite-corrupt", &["notes.db"]);
@@ -15,10 +18,36 @@ pub fn faults() -> Vec<Fault> {
         corrupt(fault(14, "noise for a page", Notes, Tar).data("noise \"$1/notes.db\" 1 1")),
         corrupt(fault(14, "noise for a page", Notes, Dir).data("noise \"$1/notes.db\" 1 1")),
         corrupt(fault(14, "noise for a page", Notes, Daemon).data("noise \"$1/notes.db\" 1 1")),
-        // The file no longer begins like a database, so only the service knows that it should be one.
-        fault(14, "its header is zeroed", Notes, Tar)
-            .data("dd if=/dev/zero of=\"$1/notes.db\" bs=100 count=1 conv=notrunc status=none")
-            .failed("boot/exited", &["file is not a database"]),
+        // The files no longer begin like a database, so only the live one tells that they should be one.
+        corrupt(
+            fault(14, "its header is zeroed", Notes, Tar)
+                .data("dd if=/dev/zero of=\"$1/notes.db\" bs=100 count=1 conv=notrunc status=none"),
+        ),
+        corrupt(
+            fault(14, "it is empty, beside another file", Notes, Tar)
+                .data(": >\"$1/notes.db\"; echo x >\"$1/readme\"; chown 1500:1500 \"$1\"/*"),
+        ),
+        corrupt(
+            fault(14, "it is zeros, and the application begins anew", Notes, Dir)
+                .data("head -c 600000 /dev/zero >\"$1/notes.db\"")
+                .instead(begins_anew),
+        ),
+        corrupt(
+            fault(14, "it is noise, beside larger files, and the application begins anew", Notes, Daemon)
+                .data("head -c 600000 /dev/urandom >\"$1/notes.db\"; head -c 900000 /dev/urandom >\"$1/film\"")
+                .data("chown 1500:1500 \"$1/film\"")
+                .instead(begins_anew),
+        ),
+        fault(14, "it is of another application", Notes, Tar)
+            .data(
+                "rm \"$1/notes.db\"; python3 -c \"import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                 c.execute('CREATE TABLE t (a)'); c.commit()\" \"$1/notes.db\"; chown 1500:1500 \"$1/notes.db\"",
+            )
+            .warned("data/unlike-live", &["notes.db", "it has t, and the live one has notes"]),
+        fault(14, "files with the name of a database that are none and are not live", Notes, Tar)
+            .data(": >\"$1/empty.db\"; echo x >\"$1/text.db\"; chown 1500:1500 \"$1\"/*.db")
+            .harmless(),
+        fault(14, "it is young: all of its tables are in its log", Notes, Tar).data(YOUNG).harmless(),
         corrupt(fault(14, "half of it", Notes, Tar).data("cut_to \"$1/notes.db\" 50")),
         corrupt(fault(14, "the tree of a table led astray", Notes, Tar).data("flip \"$1/notes.db\" 4099")),
         corrupt(fault(14, "torn: pages of two moments", Notes, Daemon).data(
@@ -48,4 +77,12 @@ with open(sys.argv[1], 'r+b') as file: file.write(begin)
         fault(15, "made at rest, and the live one has a log", Notes, Tar)
             .warned("data/sqlite-wal-absent", &["notes.db"]),
     ]
+}
+
+/// The application puts a database aside that it cannot read, and begins a new one.
+fn begins_anew(notes: &Subject) -> Wanted {
+    notes.instead(
+        "head -c 15 /data/notes.db | grep -q '^SQLite format 3' || mv /data/notes.db /data/notes.db.corrupt; \
+         exec python3 -S -u /opt/notes/notes.py",
+    )
 }

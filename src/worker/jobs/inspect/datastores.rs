@@ -17,7 +17,7 @@ pub const MAX_STORES: usize = 200;
 const DUMP_HEAD: usize = 4096;
 /// Bytes of an SQLite database that are read, the smallest page: the first page holds the header and the root of the
 /// schema.
-const SQLITE_HEAD: usize = 512;
+pub const SQLITE_HEAD: usize = 512;
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The store that a file is; `None` if it is none.
@@ -50,7 +50,7 @@ pub fn find_store(folder: &OwnedFd, name: &CStr, path: &[u8], stat: &Statx) -> O
         }
         _ if stat.stx_size >= SQLITE_HEAD as u64 && may_be_sqlite(word) => {
             let head = read(name, SQLITE_HEAD)?;
-            if !head.starts_with(SQLITE_MAGIC) {
+            if !is_sqlite(&head) {
                 return None;
             }
             let store = make(StoreKind::Sqlite, own, has_tables(&head), String::new())?;
@@ -70,14 +70,27 @@ pub fn belongs_to_store(file: &[u8], kind: StoreKind, store: &[u8]) -> bool {
             in_folder(folder.strip_suffix(b"global").map_or(folder, |top| top.strip_suffix(b"/").unwrap_or(top)))
         }
         StoreKind::MySql | StoreKind::Mongo => in_folder(folder),
-        StoreKind::RedisDump | StoreKind::RedisLog => {
-            let endings: [&[u8]; 3] = [b".rdb", b".aof", b".manifest"];
-            in_folder(folder) && endings.iter().any(|ending| file.ends_with(ending))
-        }
+        StoreKind::RedisDump | StoreKind::RedisLog => in_folder(folder) && is_part_of_redis(file),
         StoreKind::Sqlite => {
             file.strip_prefix(store).is_some_and(|rest| [&b""[..], b"-wal", b"-shm", b"-journal"].contains(&rest))
         }
     }
+}
+
+/// Whether a file is one in which Redis or Valkey keeps keys. The list of a log's files is none: a server whose log is
+/// off reads that, too.
+pub fn is_part_of_redis(file: &[u8]) -> bool {
+    file.ends_with(b".rdb") || file.ends_with(b".aof")
+}
+
+/// Whether a file with this beginning is an SQLite database.
+pub fn is_sqlite(head: &[u8]) -> bool {
+    head.starts_with(SQLITE_MAGIC)
+}
+
+/// Whether a file with this beginning is an SQLite database with tables or anything else.
+pub fn is_filled_sqlite(head: &[u8]) -> bool {
+    is_sqlite(head) && has_tables(head)
 }
 
 /// Judged by the name: a place may have a million files, and each would have to be opened.
@@ -172,6 +185,7 @@ mod tests {
         assert!(of("appendonlydir/a.1.incr.aof", StoreKind::RedisLog, "appendonlydir/a.1.base.rdb"));
         assert!(of("prod.rdb", StoreKind::RedisDump, "dump.rdb"), "dbfilename is another name");
         assert!(!of("redis.conf", StoreKind::RedisDump, "dump.rdb"));
+        assert!(!of("appendonlydir/a.manifest", StoreKind::RedisLog, "appendonlydir/a.1.base.rdb"));
         assert!(of("app.db", StoreKind::Sqlite, "app.db") && of("app.db-wal", StoreKind::Sqlite, "app.db"));
         assert!(!of("app.db.bak", StoreKind::Sqlite, "app.db") && !of("config.yml", StoreKind::Sqlite, "app.db"));
     }

@@ -11,6 +11,8 @@ mod datastores;
 #[cfg(target_os = "linux")]
 mod fingerprint;
 #[cfg(target_os = "linux")]
+mod lost_content;
+#[cfg(target_os = "linux")]
 pub mod manifest;
 #[cfg(target_os = "linux")]
 mod names;
@@ -18,6 +20,8 @@ mod names;
 pub(in crate::worker) mod owners;
 #[cfg(target_os = "linux")]
 mod sample;
+#[cfg(target_os = "linux")]
+mod schema;
 #[cfg(target_os = "linux")]
 pub mod sqlite;
 #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@ use rustix::fs::Stat;
 
 use super::access;
 use super::fingerprint::{FingerprintTaker, open_parent};
+use super::lost_content::LostContentFinder;
 use super::manifest::copied;
 use super::manifest::unpacked::UnpackedComparison;
 use super::names::TopNames;
@@ -37,7 +38,7 @@ pub fn inspect(job: &InspectJob, filled: &FilledVolumes, control: &Arc<JobContro
         }
         None => {}
     }
-    let observers = Observers::of(wants, root, stat);
+    let observers = Observers::of(wants, root, stat)?;
     let mut watching = observers.all();
     watching.extend(comparison.iter().map(|comparison| comparison as &dyn TreeObserver));
     let complete = match (root, &wants.manifest) {
@@ -67,27 +68,30 @@ struct Observers {
     version_files: Option<VersionFileFinder>,
     fingerprint: Option<FingerprintTaker>,
     databases: Option<DatabaseFinder>,
+    lost: Option<LostContentFinder>,
 }
 
 impl Observers {
-    fn of(wants: &InspectWants, root: RootKind, stat: Stat) -> Self {
-        Self {
+    fn of(wants: &InspectWants, root: RootKind, stat: Stat) -> Result<Self, JobStop> {
+        Ok(Self {
             names: wants.names.then(TopNames::default),
             owners: wants.owners.then(|| OwnerCounter::new(stat)),
             version_files: wants.version_files.then(VersionFileFinder::default),
             fingerprint: (wants.fingerprint && root == RootKind::Folder).then(FingerprintTaker::default),
             databases: wants.sqlite.is_some().then(DatabaseFinder::default),
-        }
+            lost: wants.lost_in.as_deref().map(|restored| LostContentFinder::new(restored, root)).transpose()?,
+        })
     }
 
     fn all(&self) -> Vec<&dyn TreeObserver> {
-        let Self { names, owners, version_files, fingerprint, databases } = self;
-        let all: [Option<&dyn TreeObserver>; 5] = [
+        let Self { names, owners, version_files, fingerprint, databases, lost } = self;
+        let all: [Option<&dyn TreeObserver>; 6] = [
             names.as_ref().map(|observer| observer as _),
             owners.as_ref().map(|observer| observer as _),
             version_files.as_ref().map(|observer| observer as _),
             fingerprint.as_ref().map(|observer| observer as _),
             databases.as_ref().map(|observer| observer as _),
+            lost.as_ref().map(|observer| observer as _),
         ];
         all.into_iter().flatten().collect()
     }
@@ -106,6 +110,12 @@ impl Observers {
             version_files: self.version_files.map(VersionFileFinder::finish),
             ..Inspected::of(root)
         };
+        if let Some(lost) = self.lost {
+            if root == RootKind::File {
+                lost.see_single_file(&open_root(&job.path, root)?);
+            }
+            inspected.lost = Some(lost.finish());
+        }
         if let Some(fingerprint) = self.fingerprint {
             inspected.fingerprint = Some(fingerprint.finish(&open_root(&job.path, root)?, control)?);
         }
