@@ -3,12 +3,14 @@
 //!
 //! What a service writes, moves, rotates and cleans up in an ordinary start is no loss. A loss is one of these:
 //!
-//! - more than half of the files *and* more than half of their bytes are gone: deleted, emptied, or replaced by others.
-//!   Files that nobody misses (caches, logs, locks) are left out, and of very many the largest stand for all;
+//! - more than half of the files *and* more than half of their bytes are gone: deleted, emptied, rewritten in place to
+//!   less than a tenth, replaced by others, or put aside for others of the same name. Files that nobody misses (caches,
+//!   logs, locks) are left out, and of very many the largest stand for all;
 //! - a PostgreSQL cluster has another system identifier, or one of the same version with another identifier stands
 //!   beside it;
 //! - the shared tablespace of MariaDB or MySQL is another file, or another one stands beside it;
 //! - Redis has begun an append-only log without a key beside a dump that has keys, and so ignores the dump;
+//! - Redis has begun a part of its append-only log anew over the restored one;
 //! - an SQLite database that is more than half of the place has no tables any more, or is another, smaller file.
 
 use crate::model::diagnosis::{Code, Diagnosis};
@@ -85,7 +87,7 @@ fn loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
             let named = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
             Loss {
                 what: format!(
-                    "of {}, {} were deleted, emptied or replaced{named}",
+                    "of {}, {} were deleted, emptied, replaced or put aside{named}",
                     amount(Amount { files, bytes }),
                     amount(kept.gone)
                 ),
@@ -100,7 +102,25 @@ fn store_loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
         StoreKind::Postgres | StoreKind::MySql => cluster_loss(before, held, kept),
         StoreKind::RedisDump => dump_ignored(before, held, kept),
         StoreKind::Sqlite => sqlite_loss(before, held, kept),
-        StoreKind::RedisLog | StoreKind::Mongo => None,
+        StoreKind::RedisLog => log_overwritten(before, kept),
+        StoreKind::Mongo => None,
+    })
+}
+
+/// Redis knows the parts of its log from a list. Without the list it begins the first part over what lies there.
+fn log_overwritten(before: &Store, kept: &Survivors) -> Option<Loss> {
+    let is_part = [".incr.aof", ".base.aof", ".base.rdb"].iter().any(|ending| before.file.ends_with(ending));
+    let now = kept.stores.iter().find(|now| now.kind == StoreKind::RedisLog && now.file == before.file)?;
+    (is_part && before.full && !now.full).then(|| Loss {
+        what: format!(
+            "a part of the append-only log was begun anew over the restored one: {} had {} bytes, and has no key now",
+            before.file, before.size
+        ),
+        remedy: Some(
+            "Back up the whole folder of the log: without its list of files (appendonlydir/*.manifest), Redis begins \
+             a new log."
+                .to_owned(),
+        ),
     })
 }
 
@@ -253,6 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_log_that_is_begun_over_the_restored_one_is_a_loss() {
+        let empty = |file: &str| Store { full: false, ..store(StoreKind::RedisLog, file, 5) };
+        let lost = |file: &str, now: &[Store]| {
+            let held = held(&[9], &[store(StoreKind::RedisLog, file, 5)]);
+            loss(&held, &kept((0, 0), now)).is_some_and(|loss| loss.what.contains(file))
+        };
+        let (base, incr) = ("appendonlydir/a.1.base.rdb", "appendonlydir/a.1.incr.aof");
+        assert!(lost(base, &[empty(base)]) && lost(incr, &[empty(incr)]));
+        assert!(!lost(incr, &[store(StoreKind::RedisLog, incr, 5)]), "read and kept");
+        assert!(!lost(incr, &[empty("appendonlydir/a.2.incr.aof")]), "rewritten");
+        assert!(!lost("appendonly.aof", &[empty("appendonly.aof")]), "one file that is rewritten in its place");
+    }
+
+    #[test]
     fn a_dump_is_ignored_when_a_log_begins_without_keys_beside_it() {
         let empty = |file: &str| Store { full: false, ..store(StoreKind::RedisLog, file, 5) };
         let full = |file: &str| store(StoreKind::RedisLog, file, 5);
@@ -265,7 +299,8 @@ mod tests {
         assert!(lost(from_ref(&dump), &[dump.clone(), empty("appendonly.aof")]));
         assert!(!lost(from_ref(&dump), &[dump.clone(), full(base), empty(incr)]), "it was read after all");
         assert!(!lost(from_ref(&dump), from_ref(&dump)));
-        assert!(!lost(&[dump.clone(), full(base)], &[dump.clone(), empty(base)]), "the log was restored, too");
+        let next = "appendonlydir/appendonly.aof.2.base.rdb";
+        assert!(!lost(&[dump.clone(), full(base)], &[dump.clone(), empty(next)]), "the log was restored, too");
         assert!(!lost(&[Store { full: false, ..dump.clone() }], &[dump.clone(), empty(base)]));
         assert!(!lost(from_ref(&dump), &[dump.clone(), empty("other/place/appendonlydir/a.base.rdb")]));
     }
