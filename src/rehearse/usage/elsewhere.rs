@@ -1,6 +1,9 @@
-//! Finds the data stores that a service keeps where nothing was restored: in its container's own layer, and in volumes
-//! that were left empty or left out.
+//! Finds the data stores that a service keeps where nothing was restored: in its container's own layer, in memory, and
+//! in volumes that were left empty or left out.
 
+use std::time::Duration;
+
+use crate::docker::ExecOutput;
 use crate::model::fingerprint::{AccessMark, StoreKind};
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::MountPlan;
@@ -28,6 +31,17 @@ const MARKS: [(StoreKind, &str); 5] = [
     (StoreKind::RedisLog, "appendonlydir/appendonly.aof.manifest"),
     (StoreKind::Mongo, "WiredTiger"),
 ];
+/// The folder of every container that is in memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+/// Longest time for the search in memory.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// `NAME FOLDER…`: prints the SQLite databases of this name in these folders.
+const FIND_DATABASES: &str = r#"
+name=$1; shift
+find "$@" -type f -name "$name" 2>/dev/null | head -n 20 | while IFS= read -r file; do
+  case $(head -c 15 "$file" 2>/dev/null) in "SQLite format 3") printf '%s\n' "$file" ;; esac
+done
+"#;
 /// Databases of SQLite that programs keep about themselves: certificates of NSS.
 const NO_DATA: [&str; 2] = ["cert9.db", "key4.db"];
 
@@ -55,6 +69,33 @@ pub(super) async fn in_own_layer(running: RunningService<'_>) -> Vec<ElsewhereSt
         found.push(ElsewhereStore { kind, file: path, place: OWN_LAYER.to_owned() });
     }
     found
+}
+
+/// The SQLite databases in memory (tmpfs mounts, and the container's shared memory) with the name of a restored one.
+/// Many programs keep databases of other names there that hold no data. A container without a shell is not looked into.
+pub(super) async fn in_memory(running: RunningService<'_>, names: &[&str]) -> Vec<ElsewhereStore> {
+    let mounts = running.plan.mounts.iter().filter(|plan| matches!(plan.mount.origin, MountOrigin::Tmpfs { .. }));
+    let folders: Vec<&str> = mounts.map(|plan| plan.mount.target.as_str()).chain([SHARED_MEMORY]).collect();
+    let mut stores = Vec::new();
+    for name in names {
+        let words = ["sh", "-c", FIND_DATABASES, "sh", name].into_iter().chain(folders.iter().copied());
+        let command: Vec<String> = words.map(str::to_owned).collect();
+        let found = match running.insides().exec(None, &[], &command, PATIENCE).await {
+            Ok(ExecOutput::Ended { stdout, .. }) => String::from_utf8_lossy(&stdout).into_owned(),
+            Ok(ExecOutput::NotStarted(_)) => return stores,
+            Err(error) => {
+                tracing::debug!(%error, service = %running.name(), "its memory cannot be looked at");
+                return stores;
+            }
+        };
+        let of = |file: &str| ElsewhereStore {
+            kind: StoreKind::Sqlite,
+            file: file.to_owned(),
+            place: "memory, which no backup holds".to_owned(),
+        };
+        stores.extend(found.lines().map(of));
+    }
+    stores
 }
 
 /// The kind of store that a file of the container is the mark of, by its path; `None`: of none.

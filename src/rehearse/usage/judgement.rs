@@ -15,6 +15,8 @@ use crate::model::service::ServiceName;
 pub(super) const OWN_LAYER: &str = "the container's own layer";
 /// Names of files in a message.
 const NAMED: usize = 3;
+/// Most names of unopened databases that are looked for in memory.
+const MOST_NAMES: usize = 10;
 
 /// A mount whose restored data was looked at again after the service's start.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +108,16 @@ impl Suspicion<'_> {
     /// A store whose server reads it at every start was not read.
     pub fn asks_for_programs(&self) -> bool {
         self.stores.iter().any(|one| one.store.kind.is_of_server() && one.usage == Use::Idle)
+    }
+
+    /// The names of the SQLite databases that were not opened.
+    pub fn unopened_databases(&self) -> Vec<&str> {
+        let databases = self.stores.iter().filter(|one| one.store.kind == StoreKind::Sqlite);
+        let mut names: Vec<&str> = databases.map(|one| one.store.file.rsplit('/').next().unwrap_or_default()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(MOST_NAMES);
+        names
     }
 
     /// Another store would explain what looks unused; and a server that uses no restored store keeps one elsewhere.

@@ -19,7 +19,7 @@ use super::running::{FAILURE_LOG, RunningService};
 use super::shared_task::Diagnosed;
 use super::state::{Booted, MountedPlace};
 use crate::worker::client::Worker;
-use elsewhere::{emptied_mounts, in_emptied, in_own_layer, omitted_stores};
+use elsewhere::{emptied_mounts, in_emptied, in_memory, in_own_layer, omitted_stores};
 use judgement::{SeenMount, ServiceFacts, begun_anew, failure, not_used, suspect};
 
 /// A mount with restored data, before and after the service's start.
@@ -69,6 +69,7 @@ pub(super) async fn judge_use(
         let programs = if suspicion.asks_for_programs() { programs(running).await } else { Vec::new() };
         if suspicion.asks_for_stores(may_be_server(&running.plan.service)) {
             anew.extend(in_own_layer(running).await);
+            anew.extend(in_memory(running, &suspicion.unopened_databases()).await);
         }
         if let Some(diagnosis) = failure(name, &suspicion, &ServiceFacts { programs: &programs, elsewhere: &anew }) {
             let log_tail = running.log_tail(FAILURE_LOG).await;
