@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::client::Daemon;
 use super::connection::in_path;
 use super::errors::{DockerError, DockerErrorKind, Result};
+use super::layer::ContainerInsides;
 
 /// Bytes that are kept of each output.
 const MOST: usize = 256 * 1024;
@@ -38,16 +39,32 @@ impl Daemon {
     /// without input. `user` (`UID:GID`, or a name) runs it; `None`: the container's own user. An error when the
     /// command's output goes on for longer than `limit`.
     pub async fn exec(&self, id: &str, user: Option<&str>, command: &[String], limit: Duration) -> Result<ExecOutput> {
+        ContainerInsides { daemon: self, id }.exec(user, &[], command, limit).await
+    }
+}
+
+impl ContainerInsides<'_> {
+    /// As [`Daemon::exec`], with more variables (`NAME=value`): a secret is no argument, which everybody on the host
+    /// could read.
+    pub async fn exec(
+        &self,
+        user: Option<&str>,
+        environment: &[String],
+        command: &[String],
+        limit: Duration,
+    ) -> Result<ExecOutput> {
         const EXEC: &str = "run a command in container";
+        let connection = &self.daemon.connection;
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
+            env: (!environment.is_empty()).then(|| environment.to_vec()),
             user: user.map(str::to_owned),
             ..CreateExecOptions::default()
         };
-        let id = in_path(EXEC, id)?;
-        let exec = self.connection.call(EXEC, id, |docker| docker.create_exec(id, options)).await?.id;
+        let id = in_path(EXEC, self.id)?;
+        let exec = connection.call(EXEC, id, |docker| docker.create_exec(id, options)).await?.id;
         let read = async |docker: &Docker| {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             if let StartExecResults::Attached { mut output, .. } = docker.start_exec(&exec, None).await? {
@@ -62,7 +79,7 @@ impl Daemon {
             }
             Ok((stdout, stderr))
         };
-        let (stdout, stderr) = match self.connection.call_within(limit, EXEC, id, read).await {
+        let (stdout, stderr) = match connection.call_within(limit, EXEC, id, read).await {
             Ok(outputs) => outputs,
             // A newer engine refuses the request; an older one gives the runtime's words as output, with an exit code.
             Err(DockerError { kind: DockerErrorKind::Engine(words) | DockerErrorKind::NotFound(words), .. })
@@ -74,7 +91,7 @@ impl Daemon {
         };
         // The output may end a moment before the engine has noted the exit code.
         for _ in 0..LOOKS.0 {
-            let state = self.connection.call(EXEC, id, |docker| docker.inspect_exec(&exec)).await?;
+            let state = connection.call(EXEC, id, |docker| docker.inspect_exec(&exec)).await?;
             if let (Some(exit), false) = (state.exit_code, state.running.unwrap_or(false)) {
                 let said = [&stdout, &stderr].map(|output| String::from_utf8_lossy(output).into_owned());
                 return Ok(match said.into_iter().find(|words| is_of_runtime(words)) {

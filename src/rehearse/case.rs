@@ -21,6 +21,7 @@ use super::state::{Booted, ReadyService};
 use super::usage::{self, LookedAt, UseWarnings};
 use super::validate::checks::ask_owner_checks;
 use super::validate::control::{ControlResult, Recorded, control_result, without_data};
+use super::validate::keys;
 use super::validate::settle::settle;
 use super::validate::tables;
 
@@ -101,7 +102,11 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
         let stores = looked_at.iter().flat_map(|looked| &looked.held.stores).map(|store| store.kind);
         tables::are_readable(running, stores).await?;
     }
-    usage::judge_use(running, &looked_at, worker.as_deref()).await
+    let warnings = usage::judge_use(running, &looked_at, worker.as_deref()).await?;
+    if !booted.begins_anew {
+        keys::are_loaded(running, looked_at.iter().flat_map(|looked| &looked.held.stores)).await?;
+    }
+    Ok(warnings)
 }
 
 /// The services that a case needs, directly or through others, and that are no cases themselves.

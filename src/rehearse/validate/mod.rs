@@ -1,10 +1,11 @@
 //! Validates a booted service: waits until it is ready, runs the user's checks, watches that it stays well, and asks a
-//! database server for its tables.
+//! database server for its data.
 
 pub(super) mod checks;
 pub(super) mod control;
 pub(super) mod differences;
 pub(super) mod failure;
+pub(super) mod keys;
 pub(super) mod ready;
 pub(super) mod settle;
 pub(super) mod tables;

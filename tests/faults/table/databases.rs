@@ -7,6 +7,7 @@ use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 use crate::fault::{Fault, fault};
 use crate::form::Form;
 use crate::kind::Kind;
+use crate::subject::Subject;
 
 /// Makes another cluster, in the folder `other`.
 const OTHER_CLUSTER: &str = "mkdir other; chown 999:999 other; docker run --rm --network none --user 999:999 \
@@ -14,7 +15,7 @@ const OTHER_CLUSTER: &str = "mkdir other; chown 999:999 other; docker run --rm -
      -c 'initdb -N -U postgres -D /other/db' >/dev/null; ";
 
 pub fn faults() -> Vec<Fault> {
-    [postgres(), mariadb(), redis(), of_another_version(), begun_anew()].into_iter().flatten().collect()
+    [postgres(), mariadb(), redis(), keys(), of_another_version(), begun_anew()].into_iter().flatten().collect()
 }
 
 fn postgres() -> Vec<Fault> {
@@ -42,6 +43,9 @@ fn postgres() -> Vec<Fault> {
         fault(9, "the files of a database have nothing in them", Postgres, Dir)
             .data("for f in \"$1\"/base/5/[0-9]*; do : > \"$f\"; done")
             .failed("restore/incomplete", &["cannot read all tables"]),
+        fault(16, "its control file is empty", Postgres, Dir)
+            .data(": >\"$1/global/pg_control\"")
+            .failed("restore/incomplete", &["global/pg_control", "a PostgreSQL cluster", "it is empty"]),
         fault(9, "the file of a table is missing", Postgres, Tar)
             .data("rm \"$1\"/base/5/1[6-9]*")
             .failed("restore/incomplete", &["notes of database postgres", "is missing"]),
@@ -148,6 +152,66 @@ fn redis() -> Vec<Fault> {
     ]
 }
 
+/// Puts a dump without a key in the place of the log's base, as in a log whose writes are all in its newest part.
+const EMPTY_BASE: &str = r#"
+printf 'REDIS0010\377\0\0\0\0\0\0\0\0' >"$(echo "$1"/appendonlydir/*.base.rdb)"
+"#;
+/// Makes a dump with one key, which has expired.
+const EXPIRED: &str = r#"
+rm -r "$1/appendonlydir"
+printf 'REDIS0010\376\0\373\1\1\374\1\0\0\0\0\0\0\0\0\4note\4kept\377\0\0\0\0\0\0\0\0' >"$1/dump.rdb"
+"#;
+
+/// The server comes up without the keys.
+fn keys() -> Vec<Fault> {
+    let torn = "for f in \"$1\"/appendonlydir/*.incr.aof; do \
+                printf '*2\\r\\n$6\\r\\nSELECT\\r\\n$1\\r\\n0\\r\\n*3\\r\\n$3\\r\\nSET\\r\\n$4\\r\\nno' >\"$f\"; done";
+    let without_log =
+        |redis: &Subject| redis.instead("exec redis-server --appendonly no --save '' --dir /data --protected-mode no");
+    let locked = |redis: &Subject| {
+        let script = "exec docker-entrypoint.sh redis-server --appendonly yes --dir /data \
+                      --requirepass fixture-redis-secret";
+        redis.instead(script).healthy_within(15, "redis-cli ping | grep -q NOAUTH")
+    };
+    vec![
+        fault(21, "the list of the log's files is missing", Redis, Tar)
+            .data("rm \"$1\"/appendonlydir/*.manifest")
+            .failed("data/unused", &["a Redis dump or log", "redis-server runs"]),
+        fault(21, "the list of the log's files is missing, and the log is at its first part", Redis, Dir)
+            .data("rm \"$1\"/appendonlydir/*.manifest")
+            .data(
+                "for f in \"$1\"/appendonlydir/*; do mv \"$f\" \"$(echo \"$f\" | sed 's/aof[.][0-9]*/aof.1/')\"; done",
+            )
+            .failed("data/reinitialised", &["append-only log", ".1.base.rdb"]),
+        fault(21, "the log is empty, and only the dump has keys", Redis, Tar)
+            .data(EMPTY_BASE)
+            .failed("data/unused", &["without a single key", "dump.rdb"]),
+        fault(21, "the log is empty, only the dump has keys, and the server asks for a password", Redis, Dir)
+            .data(EMPTY_BASE)
+            .instead(locked)
+            .failed("data/unused", &["without a single key", "dump.rdb"]),
+        fault(21, "the log is cut off in its first command", Redis, Daemon)
+            .data(EMPTY_BASE)
+            .data(torn)
+            .failed("data/unused", &["cut off the torn end", "dump.rdb"]),
+        fault(21, "the log is cut off, and its base has the keys", Redis, TarGz)
+            .data(torn)
+            .warned("data/torn-copy", &["append-only log", "short read"]),
+        fault(21, "the log is off, and only the log came back", Redis, Tar)
+            .data("rm \"$1/dump.rdb\"")
+            .instead(without_log)
+            .failed("data/unused", &["a Redis dump or log", "redis-server runs"]),
+        fault(21, "all keys of the dump have expired", Redis, Tar).data(EXPIRED).instead(without_log).harmless(),
+        fault(21, "all keys were removed after the dump", Redis, Dir)
+            .data(EMPTY_BASE)
+            .data(
+                "for f in \"$1\"/appendonlydir/*.incr.aof; do \
+                 printf '*2\\r\\n$6\\r\\nSELECT\\r\\n$1\\r\\n0\\r\\n*1\\r\\n$8\\r\\nFLUSHALL\\r\\n' >\"$f\"; done",
+            )
+            .harmless(),
+    ]
+}
+
 fn of_another_version() -> Vec<Fault> {
     let mismatch = |fault: Fault, words: &'static [&'static str]| fault.failed("data/version-mismatch", words);
     vec![
@@ -229,6 +293,29 @@ fn begun_anew() -> Vec<Fault> {
             }),
             &["library"],
         ),
+        anew(
+            fault(3, "it puts aside what came back and begins anew", Small, Tar).instead(|small| {
+                small.instead(
+                    "for f in library settings; do mv /mounted/$f /mounted/$f.corrupt; echo fresh >/mounted/$f; done; \
+                     exec behave healthy",
+                )
+            }),
+            &["library"],
+        ),
+        anew(
+            fault(3, "it rewrites what came back in place, to a small part", Small, Dir).instead(|small| {
+                small.instead("for f in library settings; do echo >/mounted/$f; done; exec behave healthy")
+            }),
+            &["library"],
+        ),
+        fault(3, "it keeps a copy of what came back, and rewrites a part of it in place", Small, Tar)
+            .instead(|small| {
+                small.instead(
+                    "cd /mounted; for f in library settings; do mv $f $f.bak; cp $f.bak $f; done; \
+                     head -c 7000 library.bak >library; exec behave healthy",
+                )
+            })
+            .harmless(),
         fault(3, "another folder is looked in, and nothing known is in it", Small, Dir)
             .instead(|small| small.instead("mkdir /mounted/new; echo fresh >/mounted/new/note; exec behave healthy"))
             // New files beside the old may be an addition, so the warning leaves the verdict to the owner.

@@ -12,7 +12,7 @@ use crate::subject::{Subject, subject};
 use crate::support::{Rehearsal, Wanted, rehearse, service};
 
 /// Makes the database anew, as one that has run for minutes: nothing of it is in its file yet.
-const YOUNG: &str = r#"
+pub const YOUNG: &str = r#"
 rm -f "$1"/notes.db*
 python3 -c "
 import os, sqlite3, sys
@@ -78,6 +78,20 @@ fn elsewhere() -> Vec<Fault> {
                     notes.instead("exec python3 -S -u /opt/notes/notes.py").options(&at)
                 }),
             &["an SQLite database", "(notes.db)", "own layer", "/tmp/notes.db"],
+        ),
+        unused(
+            fault(36, "the application's database is in the container's shared memory", Notes, Tar).instead(|notes| {
+                let at = ["--env", "NOTES_DATABASE=/dev/shm/notes.db"];
+                notes.instead("exec python3 -S -u /opt/notes/notes.py").options(&at)
+            }),
+            &["an SQLite database", "(notes.db)", "memory", "/dev/shm/notes.db"],
+        ),
+        unused(
+            fault(36, "the application's database is in a folder that is in memory", Notes, Dir).instead(|notes| {
+                let at = ["--env", "NOTES_DATABASE=/cache/app/notes.db", "--tmpfs", "/cache"];
+                notes.instead("mkdir /cache/app; exec python3 -S -u /opt/notes/notes.py").options(&at)
+            }),
+            &["an SQLite database", "(notes.db)", "memory", "/cache/app/notes.db"],
         ),
         unused(
             fault(36, "the application reads its settings, and its database is on no mount", Notes, Daemon)
