@@ -2,24 +2,27 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 
-/// The last date in a name, with the time of day behind it if there is one. Taken as UTC, since names do not give a
-/// zone.
+/// The last date in a name, with the time of day behind it if there is one. A name rarely gives a zone: without one the
+/// time is taken as UTC.
 pub fn timestamp_in_name(name: &str) -> Option<Timestamp> {
     let bytes = name.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
     starts.rev().find_map(|at| date_and_time(&bytes[at..]))
 }
 
+/// Parses a date whose parts are all separated or all not. The `201105-12` in `20261101-201105-12` is no date: the
+/// time of day and a number that follows it.
 fn date_and_time(text: &[u8]) -> Option<Timestamp> {
     let (year, rest) = number(text, 4)?;
-    let (month, rest) = number(separated(rest), 2)?;
-    let (day, rest) = number(separated(rest), 2)?;
-    if !(1970..=9999).contains(&year) {
+    let (month, after_month) = number(separated(rest), 2)?;
+    let (day, after_day) = number(separated(after_month), 2)?;
+    let is_separated = |text: &[u8]| separated(text).len() < text.len();
+    if !(1970..=9999).contains(&year) || is_separated(rest) != is_separated(after_month) {
         return None;
     }
-    let time = time_of_day(rest).unwrap_or((0, 0, 0));
+    let (time, offset) = time_of_day(after_day).unwrap_or(((0, 0, 0), Offset::UTC));
     let civil = DateTime::new(
         i16::try_from(year).ok()?,
         i8::try_from(month).ok()?,
@@ -29,20 +32,37 @@ fn date_and_time(text: &[u8]) -> Option<Timestamp> {
         time.2,
         0,
     );
-    Some(civil.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    offset.to_timestamp(civil.ok()?).ok()
 }
 
-/// Parses a time of day: `T03-00-00`, `_0300`, `-03.00.00`, ` 03:00`.
-fn time_of_day(text: &[u8]) -> Option<(i8, i8, i8)> {
+/// Parses a time of day and the offset of its zone: `T03-00-00`, `_0300`, `-03.00.00`, ` 03:00`, `T030000+0100`.
+fn time_of_day(text: &[u8]) -> Option<((i8, i8, i8), Offset)> {
     let rest = text.strip_prefix(b"T").or_else(|| text.strip_prefix(b"t")).unwrap_or_else(|| separated(text));
     let (hour, rest) = number(rest, 2)?;
     let (minute, rest) = number(separated(rest), 2)?;
-    let second = number(separated(rest), 2).map_or(0, |(second, _)| second);
+    let (second, rest) = number(separated(rest), 2).unwrap_or((0, rest));
     let small = |value: u32| i8::try_from(value).ok();
     if hour > 23 || minute > 59 {
         return None;
     }
-    Some((small(hour)?, small(minute)?, if second > 59 { 0 } else { small(second)? }))
+    let time = (small(hour)?, small(minute)?, if second > 59 { 0 } else { small(second)? });
+    Some((time, zone(rest).unwrap_or(Offset::UTC)))
+}
+
+/// Parses the offset behind a time of day, as btrbk writes it: `+0100`. A hyphen may as well begin a number, so an
+/// offset is only what a zone has: whole, half and quarter hours up to 14.
+fn zone(text: &[u8]) -> Option<Offset> {
+    let (sign, digits) = match text.split_first()? {
+        (b'+', digits) => (1, digits),
+        (b'-', digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, rest) = number(digits, 2)?;
+    let (minutes, rest) = number(rest, 2)?;
+    if hours > 14 || ![0, 30, 45].contains(&minutes) || rest.first().is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    Offset::from_seconds(sign * i32::try_from(hours * 3600 + minutes * 60).ok()?).ok()
 }
 
 fn separated(text: &[u8]) -> &[u8] {
@@ -77,6 +97,27 @@ mod tests {
         ] {
             assert_eq!(timestamp_in_name(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
         }
+    }
+
+    #[test]
+    fn times_in_names_of_snapshots_are_found() {
+        for (name, time) in [
+            ("autosnap_2026-11-01_00:00:01_daily", "2026-11-01T00:00:01Z"),
+            ("zrepl_20261101_201105_000", "2026-11-01T20:11:05Z"),
+            ("zfs-auto-snap_daily-2026-11-29-1900", "2026-11-29T19:00:00Z"),
+            ("auto-2026-11-29_00-00", "2026-11-29T00:00:00Z"),
+            ("app.20261101T201105+0100", "2026-11-01T19:11:05Z"),
+            ("app.20261101T201105-0330", "2026-11-01T23:41:05Z"),
+            ("app.20261101T2011", "2026-11-01T20:11:00Z"),
+            ("app.20261101_1", "2026-11-01T00:00:00Z"),
+            ("2026-10-09_15-11-23", "2026-10-09T15:11:23Z"),
+            // What follows is a number, and neither a second date nor a zone.
+            ("app-20261101-201105-12", "2026-11-01T20:11:05Z"),
+            ("app-20261101-201105-0001", "2026-11-01T20:11:05Z"),
+        ] {
+            assert_eq!(timestamp_in_name(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
+        }
+        assert_eq!(timestamp_in_name("123"), None);
     }
 
     #[test]
