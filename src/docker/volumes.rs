@@ -78,12 +78,15 @@ fn request(name: &str, spec: &VolumeSpec, marks: &ObjectLabels) -> std::result::
     let options = match spec {
         VolumeSpec::Plain => None,
         VolumeSpec::Overlay { lower, upper, work } => {
-            // The options are one comma-separated string, the lower layers one colon-separated list.
-            for path in [lower, upper, work] {
-                if !path.starts_with('/') || path.contains([',', ':', '\\']) {
+            // The engine splits the options at commas, and takes a piece such as `ro` for an option whatever is before
+            // the comma. The other two paths are the engine's own and never have such a character.
+            for (path, refused) in [(lower, &[','][..]), (upper, &[',', ':', '\\']), (work, &[',', ':', '\\'])] {
+                if !path.starts_with('/') || path.contains(refused) {
                     return Err(format!("an overlay cannot be made with the path {path}"));
                 }
             }
+            // The kernel splits the lower layers at colons. A backslash tells it that the next character is itself.
+            let lower = lower.replace('\\', "\\\\").replace(':', "\\:");
             let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
             Some([("type", "overlay".to_owned()), ("device", "overlay".to_owned()), ("o", layers)])
         }
@@ -144,9 +147,16 @@ mod tests {
 
     #[test]
     fn a_path_never_becomes_another_option() {
-        for lower in ["/a,upperdir=/etc", "/a:/etc", "relative", "/a\\:b"] {
+        let overlay = |lower: &str| {
             let spec = VolumeSpec::Overlay { lower: lower.into(), upper: "/u".into(), work: "/w".into() };
-            assert!(request("v", &spec, &marks()).is_err(), "{lower}");
+            request("v", &spec, &marks())
+        };
+        for lower in ["/a,upperdir=/etc", "relative"] {
+            assert!(overlay(lower).is_err(), "{lower}");
+        }
+        for (lower, escaped) in [("/a:/etc", "/a\\:/etc"), ("/a\\:b", "/a\\\\\\:b")] {
+            let options = overlay(lower).expect("a request").driver_opts.expect("options");
+            assert_eq!(options["o"], format!("lowerdir={escaped},upperdir=/u,workdir=/w"));
         }
     }
 }
