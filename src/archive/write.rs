@@ -29,7 +29,7 @@ mod content;
 mod headers;
 mod stream;
 
-pub use stream::{add_file, begin_folder, pack_stream, plain_file, plain_folder, write_end};
+pub use stream::{add_file, begin_entry, begin_folder, fill_block, pack_stream, plain_file, plain_folder, write_end};
 
 /// Most folders on the way down that stay open, besides the root.
 const MAX_OPEN: usize = 64;

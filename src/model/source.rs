@@ -102,8 +102,25 @@ impl fmt::Display for SourcePlace {
         match &self.location {
             SourceLocation::Stdin => f.write_str("-"),
             SourceLocation::Path(path) => write!(f, "{}", path.display()),
-            SourceLocation::HostPath(path) | SourceLocation::Address(path) => f.write_str(path),
+            SourceLocation::HostPath(path) => f.write_str(path),
+            SourceLocation::Address(address) => f.write_str(&without_password(address)),
         }
+    }
+}
+
+/// The password in an address of the form `KIND://USER:PASSWORD@HOST`; `None`: there is none.
+pub fn password_of(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
+}
+
+/// An address as it may be shown.
+fn without_password(address: &str) -> String {
+    match password_of(address) {
+        Some(password) => address.replacen(&format!(":{password}@"), ":•••@", 1),
+        None => address.to_owned(),
     }
 }
 

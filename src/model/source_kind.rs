@@ -111,6 +111,19 @@ source_kinds! {
         is_usual_name: is_dump_name,
         stream_lacks: None,
     };
+    /// Repositories of restic.
+    Restic => SourceKindRow {
+        name: "restic",
+        alias: None,
+        label: "restic",
+        syntax: LocationSyntax::Repository { is_address: is_restic_address, split_snapshot: |_| None },
+        forms: "restic:REPOSITORY (a folder, or an address as in rest:https://HOST/)",
+        is_usual_name: |_| false,
+        stream_lacks: Some(
+            "`restic dump` carries no hard links, no ACLs, no pipes and no fractions of a second; `restic restore` \
+             would, and takes another time",
+        ),
+    };
     /// Repositories of Borg.
     Borg => SourceKindRow {
         name: "borg",
@@ -164,6 +177,12 @@ impl SourceKind {
     }
 }
 
+/// Whether restic takes the text for an address: `sftp:…`, `rest:…` and the like.
+fn is_restic_address(text: &str) -> bool {
+    const KINDS: [&str; 9] = ["local", "sftp", "rest", "s3", "b2", "azure", "gs", "swift", "rclone"];
+    text.split_once(':').is_some_and(|(kind, _)| KINDS.contains(&kind))
+}
+
 /// Whether Borg takes the text for an address: `ssh://…`, or `[USER@]HOST:PATH`.
 fn is_borg_address(text: &str) -> bool {
     text.split_once(':').is_some_and(|(host, path)| !host.is_empty() && !host.contains('/') && !path.is_empty())
@@ -202,7 +221,7 @@ mod tests {
             assert_eq!(SourceKind::of_name(kind.name()), Some(*kind));
             assert!(kind.row().forms.starts_with(&format!("{}:", kind.name())), "{kind:?}");
         }
-        assert_eq!(SourceKind::of_name("restic"), None);
+        assert_eq!(SourceKind::of_name("kopia"), None);
         for (name, kind) in [
             ("app.tar.zst", Some(SourceKind::Tar)),
             ("app.tgz.age", Some(SourceKind::Tar)),
@@ -210,6 +229,16 @@ mod tests {
             ("app", None),
         ] {
             assert_eq!(SourceKind::of_file_name(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_restic_are_told_from_paths() {
+        for text in ["rest:https://me:pw@nas/", "sftp:nas:/repo", "s3:s3.example.org/b", "rclone:r:b"] {
+            assert!(is_restic_address(text), "{text}");
+        }
+        for text in ["/srv/repo", "repo", "./rest:x", "/srv/rest:x", "C:/repo"] {
+            assert!(!is_restic_address(text), "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::choose::choose_snapshot;
 use super::error::SourceError;
 use super::snapshots;
 use crate::archive::Entry;
@@ -24,6 +25,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// What the source knows of a snapshot beside its name and time. By default the name tells all.
     fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
         snapshots::traits_of_name(&snapshot.id)
+    }
+
+    /// Chooses the snapshot that the user wants; `None`: the newest.
+    fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+        choose_snapshot(self.snapshots()?, wanted)
     }
 
     /// Opens a snapshot. Content is not read yet, except that of a database dump.
@@ -53,6 +59,12 @@ pub trait SnapshotReader {
     /// Writes the snapshot as a tar archive, compressed or not. Parts outside of `wanted` may be left out; an empty
     /// list means everything. A failed write to `out` is [`SourceError::Unheard`].
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
+
+    /// The snapshot that the parts come from that were found, if that is less than the chosen one. An error: it is not
+    /// clear which of several things they are of.
+    fn narrow(&self, _found: &BackupContents) -> Result<Option<Snapshot>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// The result of a look for a source.
@@ -73,6 +85,10 @@ pub struct SourceContext {
     pub decoding: DecodeBounds,
     /// The executable of Rehearsa, whose hidden command starts programs of the owner's.
     pub executable: PathBuf,
+    /// Name of the host whose services are rehearsed; `None`: not known.
+    pub host_name: Option<String>,
+    /// When the run began.
+    pub now: Timestamp,
     /// Access to folders of the engine's host.
     pub host: Arc<dyn EngineHost>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
 use super::dump::inside::{DumpInSnapshot, SnapshotFiles};
 use super::error::SourceError;
-use super::{kinds, snapshots};
+use super::kinds;
 use crate::archive::below;
 use crate::archive::compression::window::DecodeBounds;
 use crate::archive::survey::Survey;
@@ -18,9 +18,6 @@ use crate::model::source::{
     BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotTraits,
     SourcePlace, SourceSpec,
 };
-
-/// Most names of snapshots that an error lists.
-const NAMED: usize = 10;
 
 /// An opened source with the chosen snapshot.
 pub struct Backup {
@@ -47,7 +44,7 @@ impl Backup {
     /// Opens the source and chooses the snapshot.
     pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Backup, SourceError> {
         let source: Arc<dyn Source> = kinds::open(spec, context)?.into();
-        let snapshot = choose_snapshot(source.snapshots()?, spec.snapshot.as_deref())?;
+        let snapshot = source.choose(spec.snapshot.as_deref())?;
         let (host, decoding) = (Arc::clone(&context.host), context.decoding);
         Ok(Backup { place: spec.place.clone(), snapshot, source, host, decoding })
     }
@@ -63,6 +60,7 @@ impl Backup {
                 let contents = contents(&*reader, queries, max_entries)?;
                 is_data(&contents, queries)?;
                 let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
+                let snapshot = reader.narrow(&contents)?.unwrap_or(snapshot);
                 Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream, traits })
             }
             Access::Dump(dump, reader) => {
@@ -179,41 +177,4 @@ fn is_data(contents: &BackupContents, queries: &[MountQuery]) -> Result<(), Sour
     let is_named = fitting().any(|candidate| candidate.rule == MatchRule::Name && has_all(&candidate.path));
     let is_export_with_data = layout.of == Repository::DockerExport && fitting().next().is_some();
     if is_mapped || is_named || is_export_with_data { Ok(()) } else { Err(SourceError::Layout(layout.clone())) }
-}
-
-/// Reads the name of a snapshot as a pattern; `None`: it is none.
-fn pattern(text: &str) -> Option<glob::Pattern> {
-    if text.contains(['*', '?', '[']) { glob::Pattern::new(text).ok() } else { None }
-}
-
-/// Chooses the snapshot with the wanted id, the newest that a wanted pattern fits, or the newest. `snapshots` are
-/// ordered, oldest first.
-pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
-    if let Some(pattern) =
-        wanted.filter(|wanted| snapshots.iter().all(|snapshot| snapshot.id != *wanted)).and_then(pattern)
-        && snapshots.iter().any(|snapshot| pattern.matches(&snapshot.id))
-    {
-        snapshots.retain(|snapshot| pattern.matches(&snapshot.id));
-        return choose_snapshot(snapshots, None);
-    }
-    let Some(wanted) = wanted else {
-        let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));
-        if stems.len() > 1 {
-            return Err(SourceError::Several(snapshots.into_iter().map(|snapshot| snapshot.id).collect()));
-        }
-        return snapshots.pop().ok_or_else(|| SourceError::NoSnapshot("the source has no snapshots".to_owned()));
-    };
-    if let Some(at) = snapshots.iter().position(|snapshot| snapshot.id == wanted) {
-        return Ok(snapshots.swap_remove(at));
-    }
-    let newest: Vec<&str> = snapshots.iter().rev().take(NAMED).map(|snapshot| snapshot.id.as_str()).collect();
-    Err(match newest.as_slice() {
-        [] => SourceError::NoSnapshot(format!("the source has no snapshots, so none is called {wanted}")),
-        [only] => SourceError::UnknownSnapshot(format!("its only snapshot is called {only}, not {wanted}")),
-        newest => SourceError::UnknownSnapshot(format!(
-            "none of its {} snapshots is called {wanted}; the newest are {}",
-            snapshots.len(),
-            newest.join(", ")
-        )),
-    })
 }

@@ -36,6 +36,13 @@ pub enum SourceError {
     /// The names of the snapshots differ in more than their times, so they are not of one thing.
     #[error("these are not backups of one thing, so none can be chosen as the newest: {}", first_names(.0))]
     Several(Vec<String>),
+    /// It is not clear which of several things is wanted.
+    #[error("{words}")]
+    Ambiguous {
+        words: String,
+        /// How the user chooses.
+        remedy: String,
+    },
     /// The archive is damaged.
     #[error("{0}")]
     Corrupt(ArchiveError),
@@ -149,7 +156,7 @@ impl SourceError {
             | SourceError::ToolFailed(_)
             | SourceError::Unheard(_) => Code::SourceUnreachable,
             SourceError::NoSnapshot(_) | SourceError::UnknownSnapshot(_) => Code::SourceNoSnapshot,
-            SourceError::Several(_) => Code::SourceSeveral,
+            SourceError::Several(_) | SourceError::Ambiguous { .. } => Code::SourceSeveral,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::Partial => Code::RestoreIncomplete,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
@@ -176,6 +183,7 @@ impl SourceError {
                  cuts dumps off (write to another name, and rename what is whole)."
             }
             SourceError::OtherFormat { remedy, .. } => return remedy.clone(),
+            SourceError::Ambiguous { remedy, .. } => return Some(remedy.clone()),
             SourceError::Layout(layout) => {
                 let path = if layout.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&layout.path) };
                 let remedy = layout.of.remedy();

@@ -3,7 +3,7 @@
 
 use super::access::{Presence, Source, SourceContext};
 use super::error::SourceError;
-use super::{borg, daemon, dir, dump};
+use super::{borg, daemon, dir, dump, restic};
 use crate::model::source::SourceSpec;
 use crate::model::source_kind::SourceKind;
 
@@ -25,6 +25,7 @@ fn handler(kind: SourceKind) -> SourceHandler {
         SourceKind::Daemon => SourceHandler { open: daemon::open, probe: daemon::probe },
         SourceKind::Dump => SourceHandler { open: dump::open, probe: dump::probe },
         SourceKind::Borg => SourceHandler { open: borg::open, probe: borg::probe },
+        SourceKind::Restic => SourceHandler { open: restic::open, probe: restic::probe },
     }
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod archive_files;
 mod backup;
 mod borg;
+mod choose;
 mod daemon;
 #[doc(hidden)]
 pub mod decrypt;
@@ -17,6 +18,7 @@ mod error;
 mod kinds;
 mod parts;
 pub mod probe;
+mod restic;
 mod secrets;
 mod snapshots;
 mod spool;
@@ -27,7 +29,8 @@ pub mod tool;
 
 pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
 pub use access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
-pub use backup::{Backup, OpenedDump, choose_snapshot};
+pub use backup::{Backup, OpenedDump};
+pub use choose::choose_snapshot;
 pub use error::SourceError;
 pub use kinds::open;
 pub use secrets::fetch as fetch_secret;

@@ -35,6 +35,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "tests/it/dumps.rs loads a dump of several in an archive",
     ),
     (
+        "rehearsa test --from restic:/srv/repo --passphrase-file pw jellyfin",
+        "tests/faults/table/restic.rs rehearses from such repositories",
+    ),
+    (
         "rehearsa test --from borg:/srv/repo --passphrase-file pw jellyfin",
         "tests/faults/table/borg.rs rehearses from such repositories",
     ),

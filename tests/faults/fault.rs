@@ -10,8 +10,8 @@ use crate::kind::Kind;
 use crate::record::{Line, record};
 use crate::subject::{Subject, subject};
 use crate::support::backup::{folder, sh};
-use crate::support::borg;
 use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse_by, shown};
+use crate::support::{borg, restic};
 
 /// How a rehearsal ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl Fault {
             args = self.form.make(dir.path());
         }
         if let Some(script) = self.backup {
-            let script = format!("{}{TOOLS}{script}", borg::TOOLS);
+            let script = format!("{}{}{TOOLS}{script}", borg::TOOLS, restic::TOOLS);
             sh(dir.path(), &script, &[&self.form.file().unwrap_or_default()]);
         }
         let at = |arg: &str| arg.strip_prefix('@').map_or(arg.to_owned(), |file| shown(&dir.path().join(file)));

@@ -3,12 +3,17 @@
 use std::path::Path;
 
 use crate::support::backup::sh;
-use crate::support::{borg, shown};
+use crate::support::{borg, restic, shown};
 
 /// Makes the repository and its archive.
 const BORG: &str = "echo $BORG_PASSPHRASE >key; echo fixture-wrong-passphrase >other-key; \
     borg init -e repokey x.borg 2>/dev/null; cd data; \
     borg create --timestamp 2026-11-01T03:00:00 ../x.borg::app-1 .";
+
+/// Makes the repository and its snapshot.
+const RESTIC: &str = "echo $RESTIC_PASSWORD >key; echo fixture-wrong-password >other-key; \
+    restic init -r x.restic; cd data; \
+    restic -r ../x.restic backup --host fixture-host --time '2026-11-01 03:00:00' .";
 
 /// What the data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +39,7 @@ pub enum Form {
     Borg,
     /// An archive in which borgmatic put a dump of the database beside other files.
     Inside,
-    /// A source that Rehearsa does not read yet.
+    /// A repository of restic with one snapshot.
     Restic,
 }
 
@@ -63,8 +68,9 @@ impl Form {
     /// Makes the backup of the folder `data` below this folder, and returns the arguments that name it.
     pub fn make(self, folder: &Path) -> Vec<String> {
         let script = match self {
-            Form::Live | Form::Dir | Form::Daemon | Form::Restic => "",
+            Form::Live | Form::Dir | Form::Daemon => "",
             Form::Borg => BORG,
+            Form::Restic => RESTIC,
             Form::Sql => "mv dumps/x.sql .",
             Form::SqlGz => "gzip -1 <dumps/x.sql >x.sql.gz",
             Form::Custom => "mv dumps/x.dump .",
@@ -82,10 +88,12 @@ impl Form {
                  --passphrase-file key --symmetric -o x.tar.gz.gpg"
             }
         };
-        sh(folder, &format!("{}{script}", borg::TOOLS), &[]);
+        sh(folder, &format!("{}{}{script}", borg::TOOLS, restic::TOOLS), &[]);
         let from = match self.file() {
             Some(file) if self.is_dump() => format!("dump:{}", shown(&folder.join(file))),
-            Some(file) if self == Form::Borg => format!("borg:{}", shown(&folder.join(file))),
+            Some(file) if matches!(self, Form::Borg | Form::Restic) => {
+                format!("{}:{}", self.word(), shown(&folder.join(file)))
+            }
             Some(file) => format!("tar:{}", shown(&folder.join(file))),
             None if self == Form::Live => return Vec::new(),
             None => format!("{}:{}", self.word(), shown(&folder.join("data"))),
@@ -94,7 +102,7 @@ impl Form {
         let key = shown(&folder.join("key"));
         match self {
             Form::Age => args.extend(["--identity".to_owned(), key]),
-            Form::Gpg | Form::Borg => args.extend(["--passphrase-file".to_owned(), key]),
+            Form::Gpg | Form::Borg | Form::Restic => args.extend(["--passphrase-file".to_owned(), key]),
             _ => {}
         }
         args
@@ -107,7 +115,7 @@ impl Form {
 
     /// The name of the archive, the dump or the repository in the folder, if it is one.
     pub fn file(self) -> Option<String> {
-        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Restic);
+        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon);
         let end = if self == Form::Inside { "tar" } else { self.word() };
         is_archive.then(|| format!("x.{end}"))
     }

@@ -22,7 +22,7 @@ pub struct Twin {
 
 /// The undamaged backups of these faults' services and sources.
 pub fn of(faults: &[Fault]) -> BTreeSet<Twin> {
-    let is_there = |form: Form| !matches!(form, Form::Live | Form::Restic);
+    let is_there = |form: Form| form != Form::Live;
     let twin = |fault: &Fault| Twin { kind: fault.kind, form: fault.form, hot: fault.hot };
     faults.iter().filter(|fault| is_there(fault.form)).map(twin).collect()
 }

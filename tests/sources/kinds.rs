@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::support::borg;
 use crate::support::encrypted::encrypted_by_age;
+use crate::support::restic;
 use crate::support::trees;
 use rehearsa::archive::write::{PackOptions, pack};
 use rehearsa::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
@@ -21,6 +22,8 @@ pub struct Kind {
     pub spec: fn(backups: &Path) -> SourceSpec,
     /// Takes away what is needed to read the snapshot to its end.
     pub spoil: fn(backups: &Path, name: &str),
+    /// The source's own name for the snapshot of this name.
+    pub id: fn(backups: &Path, name: &str) -> String,
     /// What is gone when the snapshot is.
     pub path: fn(backups: &Path, name: &str) -> PathBuf,
     /// What the source may lose: limits of its program, and not of the backup.
@@ -40,15 +43,35 @@ pub struct Losses {
     pub holes: bool,
     /// The listing has question marks in names that are not UTF-8.
     pub odd_names: bool,
+    /// Further names of a file: they come as files of their own.
+    pub hard_links: bool,
+    /// Pipes and devices, the targets of links in the listing, and the root; times are rounded to whole seconds.
+    pub specials: bool,
 }
 
-const NOTHING: Losses = Losses { xattrs: false, nanoseconds: false, wide_times: false, holes: false, odd_names: false };
+const NOTHING: Losses = Losses {
+    xattrs: false,
+    nanoseconds: false,
+    wide_times: false,
+    holes: false,
+    odd_names: false,
+    hard_links: false,
+    specials: false,
+};
+
+fn same_id(_backups: &Path, name: &str) -> String {
+    name.to_owned()
+}
+
+/// Takes away an attribute whose name restic's dump cannot write.
+const NO_EQUALS: &str =
+    "for path in plain folder; do [ ! -e \"$1/$path\" ] || setfattr -x user.a=b%3D \"$1/$path\" || true; done";
 
 fn of_its_name(backups: &Path, name: &str) -> PathBuf {
     backups.join(name)
 }
 
-pub fn kinds() -> [Kind; 6] {
+pub fn kinds() -> [Kind; 7] {
     let tars = |backups: &Path| spec(SourcePlace::at_path(SourceKind::Tar, backups.join("app-*")), Keys::default());
     [
         Kind {
@@ -58,6 +81,7 @@ pub fn kinds() -> [Kind; 6] {
             },
             spec: |backups| spec(SourcePlace::at_path(SourceKind::Dir, backups.join("app-*")), Keys::default()),
             spoil: |backups, name| fs::remove_dir_all(backups.join(name).join("vanishing")).expect("removed"),
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -66,6 +90,7 @@ pub fn kinds() -> [Kind; 6] {
             keep: |tree, backups, name| store(backups, name, &packed(tree)),
             spec: tars,
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -74,6 +99,7 @@ pub fn kinds() -> [Kind; 6] {
             keep: |tree, backups, name| store(backups, name, &through("gzip", tree)),
             spec: tars,
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -82,6 +108,7 @@ pub fn kinds() -> [Kind; 6] {
             keep: |tree, backups, name| store(backups, name, &through("zstd", tree)),
             spec: tars,
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -96,6 +123,7 @@ pub fn kinds() -> [Kind; 6] {
                 spec(SourcePlace::at_path(SourceKind::Tar, backups.join("app-*")), Keys { passphrase, identity: None })
             },
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -112,8 +140,37 @@ pub fn kinds() -> [Kind; 6] {
                 spec(place, Keys { passphrase, identity: None })
             },
             spoil: |backups, _| halve(&borg::largest_segment(&backups.join("repository"))),
+            id: same_id,
             path: |backups, _| backups.join("repository"),
-            loses: Losses { xattrs: true, nanoseconds: true, wide_times: true, holes: true, odd_names: true },
+            loses: Losses {
+                xattrs: true,
+                nanoseconds: true,
+                wide_times: true,
+                holes: true,
+                odd_names: true,
+                ..NOTHING
+            },
+        },
+        Kind {
+            name: "restic",
+            keep: |tree, backups, name| {
+                fs::write(backups.join("passphrase"), format!("{}\n", restic::PASSWORD)).expect("written");
+                let time = name.replace("app-", "") + " 03:00:00";
+                // Go's library for tar refuses a name of an attribute with this character, and the dump fails.
+                trees::run(Command::new("sh").args(["-c", NO_EQUALS, "sh"]).arg(tree), b"");
+                restic::keep(backups, "repository", tree, &["--time", &time]);
+                fs::write(backups.join(format!("{name}.id")), restic::newest_id(backups, "repository"))
+                    .expect("written");
+            },
+            spec: |backups| {
+                let passphrase = Some(SecretPlace::File(backups.join("passphrase")));
+                let place = SourcePlace::at_path(SourceKind::Restic, backups.join("repository"));
+                spec(place, Keys { passphrase, identity: None })
+            },
+            spoil: |backups, _| restic::packs(&backups.join("repository")).iter().for_each(|pack| halve(pack)),
+            id: |backups, name| fs::read_to_string(backups.join(format!("{name}.id"))).expect("it was kept"),
+            path: |backups, _| backups.join("repository"),
+            loses: Losses { holes: true, odd_names: true, hard_links: true, specials: true, ..NOTHING },
         },
     ]
 }
@@ -126,6 +183,7 @@ pub fn dumps() -> [Kind; 3] {
             keep: |tree, backups, name| store(backups, name, &dumped(tree)),
             spec: dumps,
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -136,6 +194,7 @@ pub fn dumps() -> [Kind; 3] {
             },
             spec: dumps,
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },
@@ -151,6 +210,7 @@ pub fn dumps() -> [Kind; 3] {
                 spec(place, Keys { passphrase, identity: None })
             },
             spoil: cut,
+            id: same_id,
             path: of_its_name,
             loses: NOTHING,
         },

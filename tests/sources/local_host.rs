@@ -29,6 +29,8 @@ pub fn context() -> SourceContext {
         environment: Environment::default(),
         decoding: DecodeBounds::default(),
         executable: env!("CARGO_BIN_EXE_rehearsa").into(),
+        host_name: None,
+        now: jiff::Timestamp::now(),
         host: Arc::new(LocalHost),
     }
 }

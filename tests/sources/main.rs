@@ -9,6 +9,7 @@ mod dumps;
 mod kinds;
 mod local_host;
 mod odd;
+mod restic;
 #[path = "../support/mod.rs"]
 mod support;
 mod tool;

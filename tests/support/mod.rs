@@ -19,6 +19,7 @@ pub mod objects;
 pub mod proxy;
 pub mod recorded;
 mod rehearsal;
+pub mod restic;
 pub mod run;
 pub mod trees;
 

@@ -1,5 +1,6 @@
 //! Packs a stream of a known length as an archive of one file.
 
+use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::PackError;
@@ -44,6 +45,30 @@ pub fn begin_folder(entry: &Entry, out: &mut dyn Write) -> Result<(), PackError>
     write_header(entry, b'5', out)
 }
 
+/// Writes the headers of an entry of any kind but a device. The content of a file has to follow, and then
+/// [`fill_block`].
+pub fn begin_entry(entry: &Entry, out: &mut dyn Write) -> Result<(), PackError> {
+    let (flag, target): (u8, &[u8]) = match &entry.kind {
+        Kind::File => (b'0', b""),
+        Kind::HardLink(first) => (b'1', first),
+        Kind::Symlink(target) => (b'2', target),
+        Kind::Folder => (b'5', b""),
+        Kind::Fifo => (b'6', b""),
+        Kind::Device => return Err(unreadable(entry, io::Error::other("it is a device"))),
+    };
+    let name = |(name, value): &(Vec<u8>, Vec<u8>)| Some((CString::new(name.as_slice()).ok()?, value.clone()));
+    let xattrs: Xattrs = entry.xattrs.iter().filter_map(name).collect();
+    let size = if entry.kind == Kind::File { entry.size } else { 0 };
+    write_headers(&HeaderValues { flag, target, size, xattrs: &xattrs, ..values(entry) }, entry, out)
+}
+
+/// Fills the last block after the content of a file.
+pub fn fill_block(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let size = if entry.kind == Kind::File { entry.size } else { 0 };
+    let padding = size.next_multiple_of(BLOCK as u64) - size;
+    out.write_all(&[0; BLOCK][..usize::try_from(padding).unwrap_or_default()])
+}
+
 /// Writes the end of an archive.
 pub fn write_end(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(&[0; 2 * BLOCK])?;
@@ -51,9 +76,17 @@ pub fn write_end(out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_header(entry: &Entry, flag: u8, out: &mut dyn Write) -> Result<(), PackError> {
-    let about = HeaderValues {
+    write_headers(&HeaderValues { flag, ..values(entry) }, entry, out)
+}
+
+/// Attributes of entries that have none.
+static NO_XATTRS: Xattrs = Xattrs::new();
+
+/// The values of an entry's header without those that depend on its kind.
+fn values(entry: &Entry) -> HeaderValues<'_> {
+    HeaderValues {
         path: &entry.path,
-        flag,
+        flag: b'0',
         target: b"",
         size: entry.size,
         real_size: None,
@@ -61,9 +94,12 @@ fn write_header(entry: &Entry, flag: u8, out: &mut dyn Write) -> Result<(), Pack
         owner: (entry.uid, entry.gid),
         mtime: entry.mtime,
         device: None,
-        xattrs: &Xattrs::new(),
-    };
-    let header = about.to_blocks().map_err(|_| unreadable(entry, io::Error::other("its name is too long")))?;
+        xattrs: &NO_XATTRS,
+    }
+}
+
+fn write_headers(values: &HeaderValues<'_>, entry: &Entry, out: &mut dyn Write) -> Result<(), PackError> {
+    let header = values.to_blocks().map_err(|_| unreadable(entry, io::Error::other("its name is too long")))?;
     out.write_all(&header)?;
     Ok(())
 }
@@ -94,8 +130,7 @@ pub fn add_file(entry: &Entry, input: &mut dyn Read, out: &mut dyn Write) -> Res
         let words = format!("it had {} bytes when it was first read, and has changed since", entry.size);
         return Err(unreadable(entry, io::Error::new(ErrorKind::UnexpectedEof, words)));
     }
-    let padding = (entry.size.next_multiple_of(BLOCK as u64) - entry.size) as usize;
-    out.write_all(&vec![0; padding])?;
+    fill_block(entry, out)?;
     Ok(())
 }
 

@@ -11,17 +11,19 @@ use crate::config::resolve::Flags;
 #[command(next_help_heading = "Backup")]
 pub struct BackupArgs {
     /// Restore from a backup instead of the live data: `tar:FILE` (a pattern, a folder, or `-` for standard input),
-    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, `borg:REPOSITORY`, or
-    /// a source of the plan file. It holds for the selected services; what they depend on uses it too if it has their
-    /// data, else the live data. `shop::db=dump:FILE` is for one service; may be repeated [env: REHEARSA_FROM]
+    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, `restic:REPOSITORY`,
+    /// `borg:REPOSITORY`, or a source of the plan file. It holds for the selected services; what they depend on uses it
+    /// too if it has their data, else the live data. `shop::db=dump:FILE` is for one service; may be repeated
+    /// [env: REHEARSA_FROM]
     #[arg(long, value_name = "[SERVICE=]SOURCE")]
     pub from: Vec<String>,
     /// Let labels name backups by their paths; else a label names `live` or a source of the plan file
     /// [env: REHEARSA_ALLOW_LABEL_PATHS]
     #[arg(long)]
     pub allow_label_paths: bool,
-    /// Restore this snapshot, by the name that `rehearsa plan` shows, or the newest that a pattern fits (`web-*`)
-    /// [default: the newest] [env: REHEARSA_SNAPSHOT]
+    /// Restore this snapshot, by the name that `rehearsa plan` shows, or the newest that a pattern fits (`web-*`); of
+    /// restic also `host=NAME`, `tag=TAG`, `path=/PATH`, `before=TIME`, `random` [default: the newest]
+    /// [env: REHEARSA_SNAPSHOT]
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,
     /// Restore this part of the backup into a mount: `/config=backup/jellyfin_config`; `.` is all of it
@@ -32,7 +34,7 @@ pub struct BackupArgs {
     pub allow_empty: Vec<String>,
     /// Open an encrypted backup with the first line of this file; REHEARSA_PASSPHRASE holds the passphrase itself
     /// [env: REHEARSA_PASSPHRASE_FILE]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, alias = "password-file", value_name = "PATH")]
     pub passphrase_file: Option<PathBuf>,
     /// Open an encrypted backup with the age identities in this file [env: REHEARSA_IDENTITY]
     #[arg(long, value_name = "PATH")]

@@ -11,7 +11,7 @@ use crate::model::source::{SourceLocation, SourcePlace};
 use crate::model::source_kind::{LocationSyntax, SourceKind};
 
 /// Backup programs and file systems whose own format Rehearsa cannot read.
-const NOT_YET: [&str; 9] = ["restic", "zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
+const NOT_YET: [&str; 8] = ["zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
 /// Whether the text is meant as a source, right or wrong, and not as the name of a source of the plan file.
 pub fn is_written_out(text: &str) -> bool {
@@ -144,6 +144,14 @@ mod tests {
         parse(&FLAG, text, Path::new("")).expect_err(text).to_string()
     }
 
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let place = parse(&FLAG, "restic:rest:https://me:hunter2@nas/repo", Path::new("")).expect("a source");
+        assert_eq!(place.to_string(), "restic:rest:https://me:•••@nas/repo");
+        let place = parse(&FLAG, "restic:repo", Path::new("/plans")).expect("a source");
+        assert_eq!(place, SourcePlace::at_path(SourceKind::Restic, "/plans/repo"));
+    }
+
     fn at_address(address: &str) -> SourcePlace {
         SourcePlace { kind: SourceKind::Borg, location: SourceLocation::Address(address.to_owned()) }
     }
@@ -214,9 +222,9 @@ mod tests {
             assert!(error.contains("not a source that is supported yet"), "{error}");
             assert!(error.contains(&format!("restore the backup into a folder with {kind} itself")), "{error}");
         }
-        assert!(refused("restic").contains("supported yet"));
-        let error = refused("restic:rest:https://me:hunter2@example.org");
-        assert!(error.starts_with("--from: `restic:…` is not") && !error.contains("hunter2"), "{error}");
+        assert!(refused("kopia").contains("supported yet"));
+        let error = refused("kopia:https://me:hunter2@example.org");
+        assert!(error.starts_with("--from: `kopia:…` is not") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,8 @@ fn open_backup(path: &Path) -> Result<Backup, SourceError> {
         environment: Environment::default(),
         decoding: DecodeBounds::default(),
         executable: "/none".into(),
+        host_name: None,
+        now: jiff::Timestamp::UNIX_EPOCH,
         host: std::sync::Arc::new(NoHost),
     };
     Backup::open(&dump_spec(path), &context)

@@ -17,6 +17,7 @@ pub struct ToolCall<'a> {
     tool: &'a Tool,
     args: Vec<OsString>,
     variables: Vec<(String, OsString)>,
+    without: Vec<&'static str>,
     secrets: Vec<Secret>,
     folder: Option<PathBuf>,
 }
@@ -24,7 +25,14 @@ pub struct ToolCall<'a> {
 impl<'a> ToolCall<'a> {
     /// A call without arguments.
     pub fn new(tool: &'a Tool) -> ToolCall<'a> {
-        ToolCall { tool, args: Vec::new(), variables: Vec::new(), secrets: Vec::new(), folder: None }
+        ToolCall {
+            tool,
+            args: Vec::new(),
+            variables: Vec::new(),
+            without: Vec::new(),
+            secrets: Vec::new(),
+            folder: None,
+        }
     }
 
     /// Adds arguments. Other users of this machine see them: no argument may have a secret.
@@ -36,6 +44,12 @@ impl<'a> ToolCall<'a> {
     /// Sets a variable of the program's environment.
     pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> ToolCall<'a> {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Leaves out a variable that the program would inherit.
+    pub fn without(mut self, name: &'static str) -> ToolCall<'a> {
+        self.without.push(name);
         self
     }
 
@@ -59,10 +73,11 @@ impl<'a> ToolCall<'a> {
 
     /// Starts the program. It ends with the calling thread at the latest.
     pub fn start(self) -> Result<RunningTool, SourceError> {
-        let ToolCall { tool, args, variables, secrets, folder } = self;
+        let ToolCall { tool, args, variables, without, secrets, folder } = self;
         let mut command = Command::new(&tool.launcher);
         command.args([launch::VERB, launch::START]).arg(std::process::id().to_string()).arg(&tool.program).args(args);
-        command.env_clear().envs(tool.variables.iter().map(|(name, value)| (name, value))).envs(variables);
+        let inherited = tool.variables.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        command.env_clear().envs(inherited.map(|(name, value)| (name, value))).envs(variables);
         if let Some(folder) = folder {
             command.current_dir(folder);
         }

@@ -5,6 +5,7 @@ mod borg;
 mod databases;
 mod dumps;
 mod files;
+mod restic;
 mod source;
 mod special;
 mod sqlite;
@@ -18,7 +19,14 @@ pub fn all() -> Vec<Fault> {
     let of_databases = [usage::faults(), databases::faults(), dumps::faults(), sqlite::faults()];
     of_databases
         .into_iter()
-        .chain([boot::faults(), surroundings::faults(), files::faults(), source::faults(), borg::faults()])
+        .chain([
+            boot::faults(),
+            surroundings::faults(),
+            files::faults(),
+            source::faults(),
+            borg::faults(),
+            restic::faults(),
+        ])
         .flatten()
         .collect()
 }

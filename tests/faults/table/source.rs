@@ -1,9 +1,8 @@
 //! Faults of the backup itself: it lacks a mount, is cut off, damaged, encrypted with another key, absent or too old.
 
-use Form::{Age, Daemon, Dir, Gpg, Restic, Tar, TarGz, TarXz, TarZst};
+use Form::{Age, Daemon, Dir, Gpg, Tar, TarGz, TarXz, TarZst};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
-use super::special;
 use crate::fault::{Fault, fault};
 use crate::form::Form;
 use crate::kind::Kind;
@@ -120,10 +119,6 @@ fn damaged() -> Vec<Fault> {
             .data("flip \"$1/index.html\"")
             .failed("source/corrupt", &[])
             .but_today(("passed", ""), "a plain tar archive has no checksums of what is in it"),
-        fault(5, "a missing pack", Small, Restic)
-            .own(special::restic)
-            .failed("source/corrupt", &[])
-            .but_today(("refused", ""), "repositories of restic are not read yet"),
     ]
 }
 

@@ -7,12 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::support::backup::{data_of, kept, sh, tar};
 use crate::support::engine::Engine;
 use crate::support::proxy::{Proxy, Then};
-use crate::support::{Live, Rehearsal, Wanted, rehearsa, rehearse, service, shown};
+use crate::support::{Live, Rehearsal, Wanted, rehearse, service, shown};
 
 /// An archive with a note and entries that no honest backup has.
 macro_rules! hostile {
@@ -207,22 +205,4 @@ pub fn file_for_folder_in_backup(folder: &Path) -> Rehearsal {
         &[&data_of(live.first_volume()), live.first_volume()],
     );
     rehearse(&[&live.name], &["--from", &format!("dir:{}", shown(&folder.join("data")))])
-}
-
-/// A source that Rehearsa does not know yet: it does not start.
-fn unread(place: &str) -> Rehearsal {
-    let output = rehearsa(&["test", "--from", place, "trial-nobody"]).output().expect("rehearsa starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (code, stdout, stderr) = (output.status.code(), text(&output.stdout), text(&output.stderr));
-    // Once this source is supported, damage it here.
-    assert!(
-        code == Some(2) && stderr.contains("not a source that is supported yet"),
-        "{place} is read now: damage a repository\n{code:?}\n{stderr}"
-    );
-    let case = json!({ "verdict": "refused", "diagnosis": { "code": "" } });
-    Rehearsal { code, stdout, stderr, report: json!({ "session": "none", "cases": [case] }) }
-}
-
-pub fn restic(_: &Path) -> Rehearsal {
-    unread("restic:/nowhere")
 }

@@ -1,0 +1,45 @@
+//! Chooses a snapshot by its name.
+
+use super::error::SourceError;
+use super::snapshots;
+use crate::model::event::Snapshot;
+
+/// Most names of snapshots that an error lists.
+const NAMED: usize = 10;
+
+/// Reads the name of a snapshot as a pattern; `None`: it is none.
+fn pattern(text: &str) -> Option<glob::Pattern> {
+    if text.contains(['*', '?', '[']) { glob::Pattern::new(text).ok() } else { None }
+}
+
+/// Chooses the snapshot with the wanted id, the newest that a wanted pattern fits, or the newest. `snapshots` are
+/// ordered, oldest first.
+pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+    if let Some(pattern) =
+        wanted.filter(|wanted| snapshots.iter().all(|snapshot| snapshot.id != *wanted)).and_then(pattern)
+        && snapshots.iter().any(|snapshot| pattern.matches(&snapshot.id))
+    {
+        snapshots.retain(|snapshot| pattern.matches(&snapshot.id));
+        return choose_snapshot(snapshots, None);
+    }
+    let Some(wanted) = wanted else {
+        let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));
+        if stems.len() > 1 {
+            return Err(SourceError::Several(snapshots.into_iter().map(|snapshot| snapshot.id).collect()));
+        }
+        return snapshots.pop().ok_or_else(|| SourceError::NoSnapshot("the source has no snapshots".to_owned()));
+    };
+    if let Some(at) = snapshots.iter().position(|snapshot| snapshot.id == wanted) {
+        return Ok(snapshots.swap_remove(at));
+    }
+    let newest: Vec<&str> = snapshots.iter().rev().take(NAMED).map(|snapshot| snapshot.id.as_str()).collect();
+    Err(match newest.as_slice() {
+        [] => SourceError::NoSnapshot(format!("the source has no snapshots, so none is called {wanted}")),
+        [only] => SourceError::UnknownSnapshot(format!("its only snapshot is called {only}, not {wanted}")),
+        newest => SourceError::UnknownSnapshot(format!(
+            "none of its {} snapshots is called {wanted}; the newest are {}",
+            snapshots.len(),
+            newest.join(", ")
+        )),
+    })
+}
