@@ -223,6 +223,8 @@ fn backups_of(folder: &Path) -> [Backup; 3] {
         environment: Environment::default(),
         decoding: DecodeBounds::default(),
         executable: "/none".into(),
+        host_name: None,
+        now: jiff::Timestamp::UNIX_EPOCH,
         host: std::sync::Arc::new(NoHost),
     };
     [(SourceKind::Dir, folder), (SourceKind::Tar, &plain), (SourceKind::Tar, &packed)].map(|(kind, path)| {
