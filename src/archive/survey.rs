@@ -174,6 +174,7 @@ impl Survey {
             more_dumps,
             dump_lists,
             lost_logs: self.logs.finish(),
+            holes: Vec::new(),
         }
     }
 }

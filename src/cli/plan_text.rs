@@ -119,7 +119,10 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
                 if path.is_empty() { "all of it".to_owned() } else { String::from_utf8_lossy(path).into_owned() };
             return from(format!("restored from {path}{rule}, {}", units::amount(holds.amount)));
         }
-        Some((DataSource::HostPath(path), _)) => return from(format!("restored from {path}{rule}")),
+        Some((DataSource::HostTree(tree), _)) => {
+            let how = if plan.strategy == Strategy::Overlay { ", through an overlay" } else { "" };
+            return from(format!("restored from {}{rule}{how}", tree.path));
+        }
         Some((DataSource::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
         Some((DataSource::Live, _)) | None => {}
     }

@@ -171,7 +171,7 @@ fn mount_view<'a>(
             bytes: Some(holds.amount.bytes),
             rule,
         }),
-        Some(DataSource::HostPath(path)) => Some(PartView { path: path.clone(), files: None, bytes: None, rule }),
+        Some(DataSource::HostTree(tree)) => Some(PartView { path: tree.path.clone(), files: None, bytes: None, rule }),
         Some(DataSource::Live) | None => None,
     };
     let size = size_of(plan, sizes).map(|scan| SizeView {

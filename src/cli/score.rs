@@ -215,6 +215,6 @@ fn held_by(place: &RestorePlan) -> Option<&ContentTally> {
     match (&place.part, &place.supply) {
         (Some(part), _) => Some(&part.holds),
         (None, DataSource::Archive { holds, .. }) => Some(holds),
-        (None, DataSource::HostPath(_) | DataSource::Live) => None,
+        (None, DataSource::HostTree(_) | DataSource::Live) => None,
     }
 }

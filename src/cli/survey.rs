@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::exit::Failure;
@@ -12,12 +13,14 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
+use crate::model::host_tree::{HostLook, HostSeen, HostTree};
 use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
 use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::survey::live_files;
 use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SourceContext, SourceError};
+use crate::worker::protocol;
 
 /// Longest list of dumps that is read, in bytes.
 const LONGEST_LIST: u64 = 4 << 20;
@@ -166,7 +169,7 @@ impl SurveyedSource {
             (dump.path, opened.map(Box::new).map_err(|error| error.diagnosis(&backup.place)))
         };
         let dumps = match survey.access {
-            BackupAccess::Stream | BackupAccess::HostPath(_) => {
+            BackupAccess::Stream | BackupAccess::HostTree(_) => {
                 request.dumps_to_read(&survey.contents).into_iter().map(read).collect()
             }
             BackupAccess::Dump(_) => Vec::new(),
@@ -204,7 +207,7 @@ fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
     let BackupSurvey { snapshot, contents: found, access, traits } = survey;
     let (tree, dump) = match access {
         BackupAccess::Stream => (None, None),
-        BackupAccess::HostPath(path) => (Some(path), None),
+        BackupAccess::HostTree(tree) => (Some(tree), None),
         BackupAccess::Dump(dump) => (None, Some(dump)),
     };
     Survey { snapshot, found, tree, dump, inside, traits }
@@ -240,11 +243,15 @@ async fn survey_source<T: Send + 'static>(
         tokio::select! {
             biased;
             result = &mut told => break result,
-            Some(HostQuestion { path, queries, answer }) = asked.recv() => {
-                let found = live_files::look(daemon, &identity::session("plan-"), &path, queries, stop).await?;
-                let found = found.map(|(contents, modified)| HostFolder { contents, modified });
-                // The thread waits for this answer, unless it has ended.
-                let _ = answer.send(found);
+            // The thread waits for the answer, unless it has ended.
+            Some(question) = asked.recv() => match question {
+                HostQuestion::Survey(tree, queries, answer) => {
+                    let found = live_files::survey(daemon, &identity::session("plan-"), &tree, queries, stop).await?;
+                    let _ = answer.send(found.map(host_folder));
+                }
+                HostQuestion::Look(look, answer) => {
+                    let _ = answer.send(live_files::look(daemon, &identity::session("plan-"), &look, stop).await?);
+                }
             }
         }
     };
@@ -260,22 +267,38 @@ async fn survey_source<T: Send + 'static>(
     })
 }
 
+fn host_folder(surveyed: protocol::Surveyed) -> HostFolder {
+    let protocol::Surveyed { found, modified, inode, mounts } = surveyed;
+    HostFolder { contents: found, modified: Timestamp::from_second(modified).ok(), inode, mounts }
+}
+
+/// Where an answer goes; its error says why the host could not be looked at.
+type AnswerTo<T> = std::sync::mpsc::Sender<Result<T, String>>;
+
 /// A question of a source about the engine's host.
-struct HostQuestion {
-    path: String,
-    queries: Vec<MountQuery>,
-    answer: std::sync::mpsc::Sender<Result<HostFolder, String>>,
+enum HostQuestion {
+    Survey(HostTree, Vec<MountQuery>, AnswerTo<HostFolder>),
+    Look(HostLook, AnswerTo<HostSeen>),
 }
 
 /// Sends a source's questions to the owner of the engine's connection, and waits for the answers.
 struct HostByChannel(mpsc::UnboundedSender<HostQuestion>);
 
-impl EngineHost for HostByChannel {
-    fn survey(&self, path: &str, queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
+impl HostByChannel {
+    fn ask<T>(&self, question: impl FnOnce(AnswerTo<T>) -> HostQuestion) -> Result<T, SourceError> {
         let gone = || SourceError::NotThere("the connection to the engine's host was closed".to_owned());
         let (answer, answered) = std::sync::mpsc::channel();
-        let question = HostQuestion { path: path.to_owned(), queries: queries.to_vec(), answer };
-        self.0.send(question).map_err(|_| gone())?;
+        self.0.send(question(answer)).map_err(|_| gone())?;
         answered.recv().map_err(|_| gone())?.map_err(SourceError::NotThere)
+    }
+}
+
+impl EngineHost for HostByChannel {
+    fn survey(&self, tree: &HostTree, queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
+        self.ask(|answer| HostQuestion::Survey(tree.clone(), queries.to_vec(), answer))
+    }
+
+    fn look(&self, look: &HostLook) -> Result<HostSeen, SourceError> {
+        self.ask(|answer| HostQuestion::Look(look.clone(), answer))
     }
 }

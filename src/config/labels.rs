@@ -189,7 +189,10 @@ fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError>
                 let expected = "a source that a label can name: standard input belongs to a command line";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourceLocation::Path(_) | SourceLocation::HostPath(_) | SourceLocation::Address(_) => {}
+            SourceLocation::Path(_)
+            | SourceLocation::HostPath(_)
+            | SourceLocation::Address(_)
+            | SourceLocation::Dataset(_) => {}
         }
     }
     Ok(source)

@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;
+pub mod host_tree;
 pub mod location;
 pub mod lock;
 pub mod mask;

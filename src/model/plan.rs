@@ -3,6 +3,7 @@
 use super::check::CheckSummary;
 use super::dump::Load;
 use super::event::{Change, Snapshot};
+use super::host_tree::HostTree;
 use super::mount::{Mount, Strategy};
 use super::sandbox::ContainerSpec;
 use super::score::basis::ScoreBasis;
@@ -156,7 +157,7 @@ pub enum DataSource {
     /// The mount of the live service.
     Live,
     /// A folder of the engine's host that holds a backup as plain files.
-    HostPath(String),
+    HostTree(HostTree),
     /// A stream of archive entries.
     Archive {
         /// Index into [`Plan::sources`].

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::dump::Dump;
 use super::dump_inside::DumpInside;
 use super::event::{Amount, Snapshot};
+use super::host_tree::{Hole, HostTree};
 use super::repository::Layout;
 use super::source_kind::SourceKind;
 
@@ -36,10 +37,12 @@ pub enum SourceLocation {
     Stdin,
     /// A path of this machine; the last component may be a pattern (`backups/app-*.tar.gz`).
     Path(PathBuf),
-    /// An absolute path of the engine's host.
+    /// An absolute path of the engine's host. For [`SourceKind::Daemon`], one component may be a pattern.
     HostPath(String),
     /// An address that the backup program itself understands (`ssh://nas/./repo`).
     Address(String),
+    /// A dataset of ZFS on the engine's host, with or without a snapshot: `tank/app`, `tank/app@daily`.
+    Dataset(String),
 }
 
 /// Where the secrets that open an encrypted source are found. The secrets themselves are not in here.
@@ -91,7 +94,10 @@ impl SourcePlace {
     pub fn below(self, folder: &Path) -> SourcePlace {
         match self.location {
             SourceLocation::Path(path) => SourcePlace::at_path(self.kind, folder.join(path)),
-            SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Address(_) => self,
+            SourceLocation::Stdin
+            | SourceLocation::HostPath(_)
+            | SourceLocation::Address(_)
+            | SourceLocation::Dataset(_) => self,
         }
     }
 }
@@ -102,7 +108,7 @@ impl fmt::Display for SourcePlace {
         match &self.location {
             SourceLocation::Stdin => f.write_str("-"),
             SourceLocation::Path(path) => write!(f, "{}", path.display()),
-            SourceLocation::HostPath(path) => f.write_str(path),
+            SourceLocation::HostPath(path) | SourceLocation::Dataset(path) => f.write_str(path),
             SourceLocation::Address(address) => f.write_str(&without_password(address)),
         }
     }
@@ -263,6 +269,9 @@ pub struct BackupContents {
     /// SQLite databases whose write-ahead log is missing, and those of which only the log is there; the first few.
     #[serde(default)]
     pub lost_logs: Vec<Vec<u8>>,
+    /// Folders whose content a snapshot does not have.
+    #[serde(default)]
+    pub holes: Vec<Hole>,
 }
 
 /// The findings about a source, before the plan is made.
@@ -295,8 +304,8 @@ pub struct SnapshotTraits {
 pub enum BackupAccess {
     /// A stream of entries, which a worker unpacks.
     Stream,
-    /// A folder at this path of the engine's host, used as it is.
-    HostPath(String),
+    /// A folder of the engine's host, used as it is.
+    HostTree(HostTree),
     /// A database dump, which a service loads.
     Dump(Dump),
 }

@@ -34,8 +34,13 @@ pub enum LocationSyntax {
     },
     /// A folder of this machine, or a pattern of folders in the last part of the path.
     Folder,
-    /// A folder of the engine's host: an absolute path.
-    HostFolder,
+    /// A folder of the engine's host: an absolute path, with a pattern in at most one component.
+    HostFolder {
+        /// Example of such a source.
+        example: &'static str,
+    },
+    /// A dataset of ZFS, with or without a snapshot.
+    Dataset,
     /// A repository: a path of this machine, or an address for the backup program.
     Repository {
         /// Whether the text is an address and no path.
@@ -96,8 +101,28 @@ source_kinds! {
         name: "daemon",
         alias: Some("dir:daemon"),
         label: "dir",
-        syntax: LocationSyntax::HostFolder,
+        syntax: LocationSyntax::HostFolder { example: "daemon:/srv/backup" },
         forms: "daemon:FOLDER (on the engine's host)",
+        is_usual_name: |_| false,
+        stream_lacks: None,
+    };
+    /// Snapshots of btrfs on the engine's host.
+    Btrfs => SourceKindRow {
+        name: "btrfs",
+        alias: None,
+        label: "btrfs",
+        syntax: LocationSyntax::HostFolder { example: "btrfs:/srv/.snapshots" },
+        forms: "btrfs:FOLDER (of snapshots, on the engine's host)",
+        is_usual_name: |_| false,
+        stream_lacks: None,
+    };
+    /// Snapshots of a dataset of ZFS on the engine's host.
+    Zfs => SourceKindRow {
+        name: "zfs",
+        alias: None,
+        label: "zfs",
+        syntax: LocationSyntax::Dataset,
+        forms: "zfs:DATASET (on the engine's host)",
         is_usual_name: |_| false,
         stream_lacks: None,
     };

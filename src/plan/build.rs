@@ -29,22 +29,37 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
     // Restores of dumps come after those of the draft's places.
     let dump_mounts: Vec<MountPlan> =
         decided.dumps.iter().zip(places.len()..).map(|(dump, index)| dump_mount(&dump.title, index)).collect();
-    let is_emptied: Vec<bool> = decided.places.iter().map(|place| place.emptied).collect();
+    let replaced: Vec<Option<Strategy>> = places
+        .iter()
+        .zip(&decided.places)
+        .enumerate()
+        .map(|(index, (place, decision))| {
+            let showing = services.iter().filter(|service| service.shows(index));
+            // What is shown in place is neither compared nor watched.
+            let wants_more = |settings: &ServiceSettings| settings.verify_content || settings.require_proof.is_some();
+            let compares = showing.clone().any(|service| wants_more(&service.settings));
+            match decision.emptied {
+                true => Some(Strategy::Empty),
+                false => (!compares && is_shown_in_place(place, &decision.supply)).then_some(Strategy::Overlay),
+            }
+        })
+        .collect();
     let backups: Vec<Option<BackupFacts>> = decided.services.iter().map(|decision| decision.backup.clone()).collect();
     let mut services: Vec<ServicePlan> = services
         .into_iter()
         .zip(decided.services)
-        .map(|(draft, decision)| build_service(draft, decision, &is_emptied, &dump_mounts))
+        .map(|(draft, decision)| build_service(draft, decision, &replaced, &dump_mounts))
         .collect();
     let mut restores = Vec::new();
-    for (place, decision) in places.into_iter().zip(decided.places) {
-        let PlaceDraft { mount, strategy, request } = place;
+    for ((place, decision), replaced) in places.into_iter().zip(decided.places).zip(&replaced) {
+        let PlaceDraft { mount, strategy, is_strategy_chosen: _, request } = place;
         let place = match decision.emptied {
             true => {
                 Place { mount, strategy: Strategy::Empty, request: None, part: decision.part, supply: decision.supply }
             }
             false => {
                 let request = request.filter(|_| !decision.live);
+                let strategy = replaced.unwrap_or(strategy);
                 Place { mount, strategy, request, part: decision.part, supply: decision.supply }
             }
         };
@@ -61,6 +76,13 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
     StackPlan { name, services, restores }
 }
 
+/// Whether a place shows a snapshot through an overlay: nobody changes a snapshot, so a copy would tell nothing more. A
+/// snapshot of several file systems is copied, because an overlay shows one.
+fn is_shown_in_place(place: &PlaceDraft, supply: &DataSource) -> bool {
+    let is_alone = matches!(supply, DataSource::HostTree(tree) if tree.is_snapshot && tree.inside.is_empty());
+    is_alone && place.strategy == Strategy::Copy && !place.is_strategy_chosen
+}
+
 fn dump_mount(title: &str, index: usize) -> MountPlan {
     let origin = MountOrigin::Dump { title: title.to_owned() };
     let mount = Mount { target: LOAD_FOLDER.to_owned(), origin, read_only: true };
@@ -70,7 +92,7 @@ fn dump_mount(title: &str, index: usize) -> MountPlan {
 fn build_service(
     draft: ServiceDraft,
     decision: ServiceDecision,
-    is_emptied: &[bool],
+    replaced: &[Option<Strategy>],
     dump_mounts: &[MountPlan],
 ) -> ServicePlan {
     let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, neighbours, source, .. } =
@@ -82,8 +104,8 @@ fn build_service(
         None => settings,
     };
     for mount in &mut mounts {
-        if mount.restore.is_some_and(|index| is_emptied[index]) {
-            mount.strategy = Strategy::Empty;
+        if let Some(strategy) = mount.restore.and_then(|index| replaced[index]) {
+            mount.strategy = strategy;
         }
     }
     let load = load.map(|LoadDecision { load, dump }| {

@@ -1,12 +1,12 @@
 //! Turns the choice of a part into a decision about the mount, with a message for the person who has to act.
 
-use std::path::PathBuf;
-
 use super::choose::{Choice, can_fill};
+use super::holes;
 use super::patterns::is_explicit;
 use crate::config::values::suggest::nearest;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
+use crate::model::host_tree::HostTree;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource};
 use crate::model::source::{BackupContents, Candidate, ContentTally, Pattern, Shape, SourceLocation, SourcePlace};
@@ -33,17 +33,26 @@ pub(super) enum MountDecision {
     Blocked(Box<Diagnosis>),
 }
 
-/// Decides for one mount. `root`: the folder on the engine's host, if the backup is such a folder.
+/// Decides for one mount. `query` is the index of the request's query. `root`: the folder on the engine's host, if the
+/// backup is such a folder.
 pub(super) fn decide(
     choice: Choice,
-    request: &BackupRequest,
+    (query, request): (usize, &BackupRequest),
     mount: &Mount,
     backup: &BackupDescription<'_>,
-    root: Option<&str>,
+    root: Option<&HostTree>,
 ) -> MountDecision {
     let case = MountCase { request, mount, backup, title: mount.title(), what: backup.what() };
+    let found = &backup.found.holes;
     let refusal = case.too_many_entries().or_else(|| match &choice {
-        Choice::One(candidate) => case.cannot_fill(candidate).or_else(|| case.empty(candidate)),
+        Choice::One(candidate) => {
+            let hole = holes::in_part(found, &candidate.path).filter(|_| !request.allow_empty);
+            let lacking = || hole.map(|hole| holes::diagnosis(hole, mount, &case.what));
+            case.cannot_fill(candidate).or_else(lacking).or_else(|| case.empty(candidate))
+        }
+        Choice::None if let Some(hole) = holes::around(found, query, request) => {
+            Some(holes::diagnosis(hole, mount, &case.what))
+        }
         Choice::None if is_explicit(&request.want) => Some(case.explicit_part_missing()),
         Choice::None | Choice::Doubted(_) if !request.required => None,
         Choice::None => Some(case.nothing_fits()),
@@ -71,12 +80,12 @@ struct MountCase<'a> {
 }
 
 impl MountCase<'_> {
-    fn supplied(&self, candidate: Candidate, root: Option<&str>) -> MountDecision {
+    fn supplied(&self, candidate: Candidate, root: Option<&HostTree>) -> MountDecision {
         let sidecars = self.backup.found.whole.sidecars.saturating_sub(candidate.tally.sidecars);
         let holds = candidate.tally.clone();
         let part = BackupPart { path: candidate.path.clone(), rule: candidate.rule, sidecars, holds };
         let supply = match root {
-            Some(root) => DataSource::HostPath(below_root(root, &candidate.path)),
+            Some(root) => DataSource::HostTree(root.part(&String::from_utf8_lossy(&candidate.path))),
             None => DataSource::Archive {
                 source: self.request.source,
                 path: candidate.path,
@@ -262,7 +271,10 @@ impl BackupDescription<'_> {
         let first = self.dumps().next()?;
         let path = match &self.place.location {
             SourceLocation::Path(path) => path.display().to_string(),
-            SourceLocation::HostPath(_) | SourceLocation::Stdin | SourceLocation::Address(_) => "FILE".to_owned(),
+            SourceLocation::HostPath(_)
+            | SourceLocation::Address(_)
+            | SourceLocation::Dataset(_)
+            | SourceLocation::Stdin => "FILE".to_owned(),
         };
         if matches!(self.place.kind.row().syntax, LocationSyntax::Repository { .. }) {
             return Some(format!(
@@ -315,10 +327,4 @@ fn part(path: &[u8], tally: &ContentTally) -> String {
 /// A path of the backup for people; `.` for all of it.
 pub(super) fn shown(path: &[u8]) -> String {
     if path.is_empty() { ".".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
-}
-
-fn below_root(root: &str, path: &[u8]) -> String {
-    let mut full = PathBuf::from(root);
-    full.push(String::from_utf8_lossy(path).as_ref());
-    full.to_string_lossy().trim_end_matches('/').to_owned()
 }

@@ -116,6 +116,8 @@ pub(super) struct PlaceDraft {
     /// The first mount that shows it.
     pub mount: Mount,
     pub strategy: Strategy,
+    /// Whether the user chose the strategy.
+    pub is_strategy_chosen: bool,
     /// `None`: its data does not come from a backup.
     pub request: Option<BackupRequest>,
 }

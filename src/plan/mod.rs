@@ -13,6 +13,7 @@ mod decisions;
 mod dependents;
 mod draft;
 mod fill_inside;
+mod holes;
 mod inside;
 pub mod isolate;
 pub mod loading;

@@ -15,9 +15,9 @@ pub(super) fn plan_mounts(services: &[(&Service, &ServiceSettings, bool)]) -> (V
     for (service, settings, booted) in services {
         let mut of_service = Vec::new();
         for mount in &service.mounts {
-            let strategy = strategy(service, mount, &settings.strategies);
+            let (strategy, is_chosen) = strategy(service, mount, &settings.strategies);
             let is_restored = *booted && strategy != Strategy::Omit && is_kept_on_disk(mount);
-            let restore = is_restored.then(|| place_of(&mut places, mount, strategy));
+            let restore = is_restored.then(|| place_of(&mut places, mount, (strategy, is_chosen)));
             of_service.push(MountPlan { mount: mount.clone(), strategy, restore });
         }
         plans.push(of_service);
@@ -39,31 +39,34 @@ fn is_kept_on_disk(mount: &Mount) -> bool {
 }
 
 /// The index of the place of a mount.
-fn place_of(places: &mut Vec<PlaceDraft>, mount: &Mount, strategy: Strategy) -> usize {
+fn place_of(places: &mut Vec<PlaceDraft>, mount: &Mount, (strategy, is_chosen): (Strategy, bool)) -> usize {
     if let Some(index) = places.iter().position(|place| place.mount.origin == mount.origin) {
         let known = &mut places[index];
+        known.is_strategy_chosen |= is_chosen;
         if known.strategy == Strategy::Readonly && strategy != Strategy::Readonly {
             known.strategy = strategy;
         }
         return index;
     }
-    places.push(PlaceDraft { mount: mount.clone(), strategy, request: None });
+    places.push(PlaceDraft { mount: mount.clone(), strategy, is_strategy_chosen: is_chosen, request: None });
     places.len() - 1
 }
 
-fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> Strategy {
+/// The strategy of a mount, and whether the user chose it.
+fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> (Strategy, bool) {
     if matches!(&mount.origin, MountOrigin::Bind { source } if is_of_the_host(source)) {
-        return Strategy::Omit;
+        return (Strategy::Omit, false);
     }
     let rule = rules.iter().rev().find(|rule| rule.applies(&service.name, mount));
-    match (rule, &mount.origin) {
+    let strategy = match (rule, &mount.origin) {
         (_, MountOrigin::Other { .. }) => Strategy::Omit,
         (Some(rule), _) => rule.strategy,
         (None, MountOrigin::Tmpfs { .. }) => Strategy::Empty,
         (None, origin) if origin.is_in_memory() => Strategy::Empty,
         (None, _) if mount.read_only => Strategy::Readonly,
         (None, _) => Strategy::Copy,
-    }
+    };
+    (strategy, rule.is_some())
 }
 
 /// Whether a host path belongs to the running host and is no data: sockets, devices, kernel interfaces, the root

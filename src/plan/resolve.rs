@@ -86,14 +86,14 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
         choose::share_out(&at, &mut choices, &draft.stacks);
     }
     let backup = describe(draft, source, survey);
-    for (((of_stack, place), mount, request), choice) in places.into_iter().zip(choices) {
+    for (query, (((of_stack, place), mount, request), choice)) in places.into_iter().zip(choices).enumerate() {
         let decided = &mut decisions[of_stack];
         // A service fills the place from a dump.
         if decided.places[place].emptied || decided.places[place].part.is_some() {
             continue;
         }
         let stack = &draft.stacks[of_stack];
-        match decide(choice, request, mount, &backup, survey.tree.as_deref()) {
+        match decide(choice, (query, request), mount, &backup, survey.tree.as_ref()) {
             MountDecision::Supplied(part, supply) => {
                 decided.places[place].part = Some(part);
                 decided.places[place].supply = supply;

@@ -3,6 +3,7 @@
 use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
+use crate::model::host_tree::HostTree;
 use crate::model::source::{BackupContents, ContentTally, SnapshotTraits};
 
 /// A surveyed source.
@@ -13,7 +14,7 @@ pub struct Survey {
     /// What the snapshot holds.
     pub found: BackupContents,
     /// The folder on the engine's host that is the backup; `None`: the data comes as a stream.
-    pub tree: Option<String>,
+    pub tree: Option<HostTree>,
     /// What the snapshot says about itself, if it is a database dump.
     pub dump: Option<Dump>,
     /// The dumps among its files that were read: see [`SourceRequest::dumps_to_read`](super::SourceRequest).

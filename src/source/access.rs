@@ -15,6 +15,7 @@ use crate::archive::compression::window::DecodeBounds;
 use crate::model::dump::Dump;
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
+use crate::model::host_tree::{Hole, HostLook, HostMount, HostSeen, HostTree};
 use crate::model::source::{BackupContents, MountQuery, SnapshotTraits};
 
 /// A source of restored data. A source has snapshots, and each snapshot can be opened.
@@ -41,9 +42,22 @@ pub enum Access<'a> {
     /// This process reads the snapshot and writes it as a tar archive, which a worker unpacks.
     Stream(Box<dyn SnapshotReader + 'a>),
     /// The snapshot is this folder of the engine's host: only a worker there reads it.
-    HostPath(String),
+    HostTree(HostSnapshot),
     /// The snapshot is a database dump, which a service loads. The dump is streamed as one file or folder.
     Dump(Dump, Box<dyn SnapshotReader + 'a>),
+}
+
+/// A snapshot that is a folder of the engine's host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSnapshot {
+    /// The folder.
+    pub tree: HostTree,
+    /// The folder of the host of which it is a snapshot; `None`: not known.
+    pub live_path: Option<String>,
+    /// Folders whose content is in no snapshot.
+    pub holes: Vec<Hole>,
+    /// It lies where snapshots lie, so on btrfs it is one.
+    pub is_listed: bool,
 }
 
 /// A snapshot that this process reads. Each method is one pass and keeps no content in memory.
@@ -95,9 +109,13 @@ pub struct SourceContext {
 
 /// Access to folders of the engine's host, by a worker there.
 pub trait EngineHost: Send + Sync {
-    /// Surveys the folder `path`. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the worker
-    /// has answered.
-    fn survey(&self, path: &str, queries: &[MountQuery]) -> Result<HostFolder, SourceError>;
+    /// Surveys a folder. A folder that cannot be read is [`SourceError::NotThere`]. Blocks until the worker has
+    /// answered.
+    fn survey(&self, tree: &HostTree, queries: &[MountQuery]) -> Result<HostFolder, SourceError>;
+
+    /// Looks at what the host has. What cannot be read is [`SourceError::NotThere`]. Blocks until the worker has
+    /// answered.
+    fn look(&self, look: &HostLook) -> Result<HostSeen, SourceError>;
 }
 
 /// A folder of the engine's host, as a worker saw it.
@@ -107,6 +125,10 @@ pub struct HostFolder {
     pub contents: BackupContents,
     /// Time of the last change of the folder itself; `None`: the time cannot be represented.
     pub modified: Option<Timestamp>,
+    /// Inode of the folder itself.
+    pub inode: u64,
+    /// What is mounted at the folder and below it. The mount points are relative to the folder, which itself is empty.
+    pub mounts: Vec<HostMount>,
 }
 
 impl fmt::Debug for SourceContext {

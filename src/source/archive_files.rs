@@ -48,7 +48,9 @@ impl ArchiveFiles {
                 let file = spool::buffer_to_temp_file(io::stdin().lock(), &context.environment.temp_dir())?;
                 Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys, decoding: context.decoding })
             }
-            SourceLocation::HostPath(_) | SourceLocation::Address(_) => Err(not_of_this_machine(&spec.place)),
+            SourceLocation::HostPath(_) | SourceLocation::Address(_) | SourceLocation::Dataset(_) => {
+                Err(not_of_this_machine(&spec.place))
+            }
         }
     }
 
@@ -138,7 +140,9 @@ pub fn probe(
 ) -> Result<Presence, SourceError> {
     let path = match &place.location {
         SourceLocation::Stdin => return Ok(Presence::NotLooked("it is read when a rehearsal begins")),
-        SourceLocation::HostPath(_) | SourceLocation::Address(_) => return Err(not_of_this_machine(place)),
+        SourceLocation::HostPath(_) | SourceLocation::Address(_) | SourceLocation::Dataset(_) => {
+            return Err(not_of_this_machine(place));
+        }
         SourceLocation::Path(path) => path,
     };
     if let Some((_, newest)) = find(path)?.last() {

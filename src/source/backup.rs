@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
+use super::access::{Access, EngineHost, HostSnapshot, SnapshotReader, Source, SourceContext};
 use super::dump::inside::{DumpInSnapshot, SnapshotFiles};
 use super::error::SourceError;
-use super::kinds;
+use super::{host_snapshot, kinds};
 use crate::archive::below;
 use crate::archive::compression::window::DecodeBounds;
 use crate::archive::survey::Survey;
@@ -18,6 +18,9 @@ use crate::model::source::{
     BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotTraits,
     SourcePlace, SourceSpec,
 };
+
+/// Inode of the root of every subvolume of btrfs.
+const SUBVOLUME_ROOT: u64 = 256;
 
 /// An opened source with the chosen snapshot.
 pub struct Backup {
@@ -68,17 +71,41 @@ impl Backup {
                 let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
                 Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Dump(dump), traits })
             }
-            Access::HostPath(path) => {
-                let HostFolder { contents, modified } = self.host.survey(&path, queries)?;
-                if contents.whole.root == Some(Shape::File) {
-                    let words = "it is a file; a backup on the engine's host must be a folder";
-                    return Err(SourceError::NotThere(words.to_owned()));
-                }
-                is_data(&contents, queries)?;
-                let snapshot = Snapshot { time: snapshot.time.or(modified), ..snapshot };
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::HostPath(path), traits })
-            }
+            Access::HostTree(found) => self.survey_on_host(found, queries, traits),
         }
+    }
+
+    fn survey_on_host(
+        &self,
+        found: HostSnapshot,
+        queries: &[MountQuery],
+        traits: SnapshotTraits,
+    ) -> Result<BackupSurvey, SourceError> {
+        let HostSnapshot { mut tree, live_path, holes, is_listed } = found;
+        let mut asked = match &live_path {
+            Some(live_path) => host_snapshot::queries_at(live_path, queries),
+            None => queries.to_vec(),
+        };
+        // What lies elsewhere is counted apart, to tell whether the host shows it.
+        asked.extend(tree.inside.iter().map(|(at, _)| {
+            let pattern = Pattern::Top(at.clone().into_bytes());
+            MountQuery { patterns: vec![(MatchRule::Name, pattern)] }
+        }));
+        let mut folder = self.host.survey(&tree, &asked)?;
+        if folder.contents.whole.root == Some(Shape::File) {
+            let words = "it is a file; a backup on the engine's host must be a folder";
+            return Err(SourceError::NotThere(words.to_owned()));
+        }
+        host_snapshot::is_shown(&tree, &folder)?;
+        let is_on_btrfs = folder.mounts.iter().any(|mount| mount.point.is_empty() && mount.file_system == "btrfs");
+        tree.is_snapshot |= is_listed && is_on_btrfs && folder.inode == SUBVOLUME_ROOT;
+        folder.contents.candidates.truncate(queries.len());
+        folder.contents.holes.retain(|hole| !host_snapshot::is_snapshot_itself(hole, &tree.path));
+        folder.contents.holes.extend(holes);
+        host_snapshot::note_wants(&mut folder.contents.holes, live_path.as_deref(), queries);
+        is_data(&folder.contents, queries)?;
+        let snapshot = Snapshot { time: self.snapshot.time.or(folder.modified), ..self.snapshot.clone() };
+        Ok(BackupSurvey { snapshot, contents: folder.contents, access: BackupAccess::HostTree(tree), traits })
     }
 
     /// Reads the dump at a path of the snapshot to its end.
@@ -126,7 +153,7 @@ impl Backup {
                 reader.stream(&[], &mut io::sink())?;
                 Ok(true)
             }
-            Access::HostPath(_) => Ok(false),
+            Access::HostTree(_) => Ok(false),
         }
     }
 
@@ -134,8 +161,8 @@ impl Backup {
     pub fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         match self.source.open(&self.snapshot)? {
             Access::Stream(reader) | Access::Dump(_, reader) => reader.stream(wanted, out),
-            Access::HostPath(path) => Err(SourceError::Unreachable {
-                path: path.into(),
+            Access::HostTree(found) => Err(SourceError::Unreachable {
+                path: found.tree.path.into(),
                 error: io::Error::other("it lies on the engine's host, and only a worker there can read it"),
             }),
         }

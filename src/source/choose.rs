@@ -1,7 +1,7 @@
 //! Chooses a snapshot by its name.
 
 use super::error::SourceError;
-use super::snapshots;
+use super::snapshots::{self, Kinship};
 use crate::model::event::Snapshot;
 
 /// Most names of snapshots that an error lists.
@@ -12,18 +12,27 @@ fn pattern(text: &str) -> Option<glob::Pattern> {
     if text.contains(['*', '?', '[']) { glob::Pattern::new(text).ok() } else { None }
 }
 
+/// Chooses a snapshot of those that are known by their names; see [`choose_related`].
+pub fn choose_snapshot(snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+    choose_related(snapshots, wanted, Kinship::ByName)
+}
+
 /// Chooses the snapshot with the wanted id, the newest that a wanted pattern fits, or the newest. `snapshots` are
 /// ordered, oldest first.
-pub fn choose_snapshot(mut snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
+pub fn choose_related(
+    mut snapshots: Vec<Snapshot>,
+    wanted: Option<&str>,
+    kinship: Kinship,
+) -> Result<Snapshot, SourceError> {
     if let Some(pattern) =
         wanted.filter(|wanted| snapshots.iter().all(|snapshot| snapshot.id != *wanted)).and_then(pattern)
         && snapshots.iter().any(|snapshot| pattern.matches(&snapshot.id))
     {
         snapshots.retain(|snapshot| pattern.matches(&snapshot.id));
-        return choose_snapshot(snapshots, None);
+        return choose_related(snapshots, None, kinship);
     }
     let Some(wanted) = wanted else {
-        let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()));
+        let stems = snapshots::stems(snapshots.iter().map(|snapshot| snapshot.id.as_str()), kinship);
         if stems.len() > 1 {
             return Err(SourceError::Several(snapshots.into_iter().map(|snapshot| snapshot.id).collect()));
         }

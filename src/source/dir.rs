@@ -29,9 +29,10 @@ struct DirReader<'a> {
 pub fn open(spec: &SourceSpec, _context: &SourceContext) -> Result<Box<dyn Source>, SourceError> {
     match &spec.place.location {
         SourceLocation::Path(path) => Ok(Box::new(DirSource { folders: snapshots::folders(path)? })),
-        SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Address(_) => {
-            Err(not_of_this_machine(&spec.place))
-        }
+        SourceLocation::Stdin
+        | SourceLocation::HostPath(_)
+        | SourceLocation::Address(_)
+        | SourceLocation::Dataset(_) => Err(not_of_this_machine(&spec.place)),
     }
 }
 

@@ -27,6 +27,14 @@ pub enum SourceError {
     /// Nothing is at the source's place, or a thing of another kind.
     #[error("{0}")]
     NotThere(String),
+    /// The host has the snapshot and does not show what is in it.
+    #[error(
+        "{path} is an empty folder: the engine's host did not mount the snapshot there, so nothing is known about it"
+    )]
+    NotShown {
+        /// The folder.
+        path: String,
+    },
     /// The source has no snapshots.
     #[error("{0}")]
     NoSnapshot(String),
@@ -150,6 +158,7 @@ impl SourceError {
         let code = match self {
             SourceError::Unreachable { .. }
             | SourceError::NotThere(_)
+            | SourceError::NotShown { .. }
             | SourceError::NoKey(_)
             | SourceError::NoAnswer(_)
             | SourceError::Busy(_)
@@ -178,6 +187,13 @@ impl SourceError {
     /// What the user can do about this error; `None`: the code's general remedy says it.
     fn remedy(&self) -> Option<String> {
         let words = match self {
+            SourceError::NotShown { path } => {
+                return Some(format!(
+                    "Look on the engine's host: `ls {path}`. If the folder is empty there, too, see the kernel's log. \
+                     If it is not, repeat the run while the host has it mounted, or clone the snapshot (`zfs clone`) \
+                     and name the clone: --from daemon:FOLDER"
+                ));
+            }
             SourceError::Incomplete(_) => {
                 "Load an older dump, and look at how this one was written: a full disk, a killed job or a broken pipe \
                  cuts dumps off (write to another name, and rename what is whole)."

@@ -23,6 +23,8 @@ fn handler(kind: SourceKind) -> SourceHandler {
         SourceKind::Tar => SourceHandler { open: super::tar::open, probe: super::tar::probe },
         SourceKind::Dir => SourceHandler { open: dir::open, probe: dir::probe },
         SourceKind::Daemon => SourceHandler { open: daemon::open, probe: daemon::probe },
+        SourceKind::Btrfs => SourceHandler { open: daemon::open_btrfs, probe: daemon::probe },
+        SourceKind::Zfs => SourceHandler { open: daemon::open_zfs, probe: daemon::probe },
         SourceKind::Dump => SourceHandler { open: dump::open, probe: dump::probe },
         SourceKind::Borg => SourceHandler { open: borg::open, probe: borg::probe },
         SourceKind::Restic => SourceHandler { open: restic::open, probe: restic::probe },

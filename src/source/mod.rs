@@ -15,6 +15,7 @@ pub mod decrypt;
 mod dir;
 mod dump;
 mod error;
+mod host_snapshot;
 mod kinds;
 mod parts;
 pub mod probe;
@@ -28,7 +29,7 @@ mod timestamp_from_name;
 pub mod tool;
 
 pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
-pub use access::{Access, EngineHost, HostFolder, SnapshotReader, Source, SourceContext};
+pub use access::{Access, EngineHost, HostFolder, HostSnapshot, SnapshotReader, Source, SourceContext};
 pub use backup::{Backup, OpenedDump};
 pub use choose::choose_snapshot;
 pub use error::SourceError;

@@ -146,18 +146,23 @@ fn find_snapshots(
         })));
     }
     leave_out_companions(&mut found);
-    // If all names have times, these order the snapshots: copied files have the times of the copy.
+    sort(&mut found);
+    Ok(found)
+}
+
+/// Sorts snapshots, oldest first. If all names have times, these order the snapshots: copied files have the times of
+/// the copy.
+pub fn sort<T>(found: &mut [(Snapshot, T)]) {
     if found.iter().all(|(snapshot, _)| timestamp_in_name(&snapshot.id).is_some()) {
         found.sort_by(|(a, _), (b, _)| (timestamp_in_name(&a.id), &a.id).cmp(&(timestamp_in_name(&b.id), &b.id)));
     } else {
         found.sort_by(|(a, _), (b, _)| (a.time, &a.id).cmp(&(b.time, &b.id)));
     }
-    Ok(found)
 }
 
 /// Leaves out files that lie beside backups and are none: checksums, signatures, lists, logs, and files that a job is
 /// still writing. They stay if there is nothing else.
-fn leave_out_companions(found: &mut Vec<(Snapshot, PathBuf)>) {
+pub fn leave_out_companions<T>(found: &mut Vec<(Snapshot, T)>) {
     const ENDINGS: [&str; 24] = [
         "md5",
         "sha1",
@@ -199,19 +204,58 @@ fn leave_out_companions(found: &mut Vec<(Snapshot, PathBuf)>) {
     }
 }
 
+/// How it is known whether snapshots are of one thing, so that the newest of them is the newest backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// Their names differ in nothing but their times.
+    ByName,
+    /// Their names differ in nothing but their times and how often they are made: `daily`, `monthly`.
+    ByNameWithoutPolicy,
+    /// Their place says that they are of one thing.
+    OneThing,
+}
+
 /// The names of the things that the backups are of: the ids without numbers, days, months and file endings. With more
 /// than one name, time does not say which backup is wanted.
-pub fn stems<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    ids.map(stem).collect()
+pub fn stems<'a>(ids: impl Iterator<Item = &'a str>, kinship: Kinship) -> BTreeSet<String> {
+    match kinship {
+        Kinship::ByName => ids.map(|id| stem(id, &[])).collect(),
+        Kinship::ByNameWithoutPolicy => ids.map(|id| stem(id, &POLICIES)).collect(),
+        Kinship::OneThing => BTreeSet::new(),
+    }
 }
 
 /// What the name of a snapshot tells about it.
 pub fn traits_of_name(id: &str) -> SnapshotTraits {
-    let time_told = timestamp_in_name(id).is_some();
-    SnapshotTraits { time_told, rewritten: false, group: stem(id), content_read: false }
+    traits_among(id, Kinship::ByName)
 }
 
-fn stem(id: &str) -> String {
+/// What the name of a snapshot tells about it, and the group of its kin.
+pub fn traits_among(id: &str, kinship: Kinship) -> SnapshotTraits {
+    let time_told = timestamp_in_name(id).is_some();
+    let group = stems(std::iter::once(id), kinship).pop_first().unwrap_or_default();
+    SnapshotTraits { time_told, rewritten: false, group, content_read: false }
+}
+
+/// Words by which the names of snapshots say how often they are made.
+const POLICIES: [&str; 13] = [
+    "frequent",
+    "frequently",
+    "minutely",
+    "hourly",
+    "daily",
+    "weekly",
+    "monthly",
+    "quarterly",
+    "yearly",
+    "annual",
+    "annually",
+    "ondemand",
+    "boot",
+];
+
+/// The words of a name that are neither of its time nor in `policies`.
+fn stem(id: &str, policies: &[&str]) -> String {
     const OF_TIME: [&str; 19] = [
         "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
         "oct", "nov", "dec",
@@ -225,7 +269,7 @@ fn stem(id: &str) -> String {
     let words = tokens.flat_map(|token| token.split(|c: char| !c.is_alphabetic())).filter(|word| !word.is_empty());
     let is_of_name = |word: &&str| {
         let day_or_month = OF_TIME.iter().any(|time| word.starts_with(time) && word.len() <= 9);
-        !day_or_month && !ENDINGS.contains(word)
+        !day_or_month && !ENDINGS.contains(word) && !policies.contains(word)
     };
     words.filter(is_of_name).collect::<Vec<_>>().join(" ")
 }
@@ -242,7 +286,11 @@ fn is_random(token: &str) -> bool {
 }
 
 fn snapshot_time(name: &str, metadata: &Metadata) -> Option<Timestamp> {
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    closest_time(name, metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()))
+}
+
+/// The time in a name, or the time of the last change where that is near or the name has none.
+pub fn closest_time(name: &str, modified: Option<Timestamp>) -> Option<Timestamp> {
     match (timestamp_in_name(name), modified) {
         (Some(named), Some(modified)) if modified.duration_since(named).abs() <= NEAR => Some(modified),
         (Some(named), _) => Some(named),
@@ -297,7 +345,7 @@ mod tests {
 
     #[test]
     fn names_that_differ_in_more_than_their_times_are_of_different_things() {
-        let count = |ids: &[&str]| stems(ids.iter().copied()).len();
+        let count = |ids: &[&str]| stems(ids.iter().copied(), Kinship::ByName).len();
         assert_eq!(count(&["app-2026-11-01.tar.gz", "app-2026-11-02T03-00.tar.zst", "app_20261103.tgz.age"]), 1);
         assert_eq!(count(&["backup-mon.tar", "backup-Tuesday.tar", "backup-nov.tar"]), 1);
         assert_eq!(count(&["2026-11-01", "2026-11-02"]), 1);
@@ -305,8 +353,19 @@ mod tests {
     }
 
     #[test]
+    fn how_often_snapshots_are_made_does_not_tell_them_apart() {
+        let count = |ids: &[&str], kinship| stems(ids.iter().copied(), kinship).len();
+        let of_one = ["autosnap_2026-11-01_00:00:01_daily", "autosnap_2026-11-01_00:00:01_monthly"];
+        assert_eq!(count(&of_one, Kinship::ByName), 2);
+        assert_eq!(count(&of_one, Kinship::ByNameWithoutPolicy), 1);
+        let of_two = ["app.20261101", "db.20261101"];
+        assert_eq!(count(&of_two, Kinship::ByNameWithoutPolicy), 2);
+        assert_eq!(count(&of_two, Kinship::OneThing), 0);
+    }
+
+    #[test]
     fn a_random_end_is_no_name_of_another_thing() {
-        let count = |ids: &[&str]| stems(ids.iter().copied()).len();
+        let count = |ids: &[&str]| stems(ids.iter().copied(), Kinship::ByName).len();
         assert_eq!(count(&["app-2026-11-01-a8f3c2.tar.gz", "app-2026-11-02-09ab41.tar.gz"]), 1);
         assert_eq!(count(&["app-20261101T0315Z-x7k2q9.tar", "app-20261102T0315Z-p0m4zz.tar"]), 1);
         assert_eq!(count(&["app_6f1e2c34-5b6a-4c7d-8e9f-0a1b2c3d4e5f.tgz", "app_deadbee1.tgz"]), 1);

@@ -20,11 +20,12 @@ use super::jobs::inspect::sqlite;
 use super::jobs::inspect::survivors::find_survivors;
 use super::jobs::inspect::tree::inspect;
 use super::jobs::listen::listen;
+use super::jobs::look::look;
 use super::jobs::survey::survey;
 use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
-    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, MAX_DATA, Message,
-    PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, LookJob, MAX_DATA,
+    Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob,
     WatchSpaceJob, WeighJob, WorkerJob,
 };
 use crate::model::lock::lock;
@@ -206,6 +207,7 @@ fn perform(
             ScanJob::into_answer(scan(&path, bounds, control, true)?)
         }
         Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, control)?),
+        Job::Look(job) => LookJob::into_answer(look(&job, control)?),
         Job::Copy(job) => {
             let (copied, source) = copy(&job, control, &())?;
             filled.note(job.to, Expected::Copied(source));

@@ -30,6 +30,8 @@ pub enum Form {
     Gpg,
     Dir,
     Daemon,
+    /// A folder of the engine's host where ZFS shows a snapshot.
+    Snapshot,
     /// A dump of the database as SQL.
     Sql,
     SqlGz,
@@ -60,6 +62,7 @@ impl Form {
             Form::Custom => "dump",
             Form::Daemon => "daemon",
             Form::Inside => "tar with a dump",
+            Form::Snapshot => "snapshot",
             Form::Restic => "restic",
             Form::Borg => "borg",
         }
@@ -71,6 +74,9 @@ impl Form {
             Form::Live | Form::Dir | Form::Daemon => "",
             Form::Borg => BORG,
             Form::Restic => RESTIC,
+            Form::Snapshot => {
+                "mkdir -p tank/.zfs/snapshot; mv data tank/.zfs/snapshot/autosnap_2026-11-01_00:00:01_daily"
+            }
             Form::Sql => "mv dumps/x.sql .",
             Form::SqlGz => "gzip -1 <dumps/x.sql >x.sql.gz",
             Form::Custom => "mv dumps/x.dump .",
@@ -96,6 +102,7 @@ impl Form {
             }
             Some(file) => format!("tar:{}", shown(&folder.join(file))),
             None if self == Form::Live => return Vec::new(),
+            None if self == Form::Snapshot => format!("daemon:{}", shown(&folder.join("tank/.zfs/snapshot/*"))),
             None => format!("{}:{}", self.word(), shown(&folder.join("data"))),
         };
         let mut args = vec!["--from".to_owned(), from];
@@ -115,7 +122,7 @@ impl Form {
 
     /// The name of the archive, the dump or the repository in the folder, if it is one.
     pub fn file(self) -> Option<String> {
-        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon);
+        let is_archive = !matches!(self, Form::Live | Form::Dir | Form::Daemon | Form::Snapshot);
         let end = if self == Form::Inside { "tar" } else { self.word() };
         is_archive.then(|| format!("x.{end}"))
     }

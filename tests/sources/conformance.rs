@@ -11,6 +11,7 @@ use crate::local_host::context;
 use crate::support::trees::{self, ALL, archived, assert_same, listing, read};
 use rehearsa::archive::{Entry, Kind as What, below};
 use rehearsa::model::event::Snapshot;
+use rehearsa::model::host_tree::HostTree;
 use rehearsa::model::source::{
     BackupAccess, Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
 };
@@ -82,14 +83,14 @@ impl Opened {
     fn list(&self, snapshot: &Snapshot, max: u64, see: &mut dyn FnMut(&Entry)) -> Result<(), SourceError> {
         match self.0.open(snapshot)? {
             Access::Stream(reader) | Access::Dump(_, reader) => reader.list(max, see),
-            Access::HostPath(path) => panic!("{path} is not read here"),
+            Access::HostTree(found) => panic!("{found:?} is not read here"),
         }
     }
 
     fn stream(&self, snapshot: &Snapshot, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError> {
         match self.0.open(snapshot)? {
             Access::Stream(reader) | Access::Dump(_, reader) => reader.stream(wanted, out),
-            Access::HostPath(path) => panic!("{path} is not read here"),
+            Access::HostTree(found) => panic!("{found:?} is not read here"),
         }
     }
 }
@@ -449,7 +450,7 @@ fn a_folder_of_the_engines_host_is_used_as_it_is() {
         Backup::open(&SourceSpec { snapshot: snapshot.map(str::to_owned), ..spec }, &context())
     };
     let survey = open(None).expect("it opens").survey(&wants(&["folder"]), 0).expect("it can be looked through");
-    assert_eq!(survey.access, BackupAccess::HostPath(path.to_str().expect("text").to_owned()));
+    assert_eq!(survey.access, BackupAccess::HostTree(HostTree::at(path.to_str().expect("text"))));
     let by_dir = spec(SourcePlace::at_path(SourceKind::Dir, &path), Keys::default());
     let by_dir = Backup::open(&by_dir, &context()).expect("it opens").survey(&wants(&["folder"]), 0).expect("looked");
     assert_eq!(survey.contents, by_dir.contents);

@@ -10,6 +10,7 @@ mod kinds;
 mod local_host;
 mod odd;
 mod restic;
+mod snapshots;
 #[path = "../support/mod.rs"]
 mod support;
 mod tool;

@@ -15,6 +15,7 @@ pub mod dumps;
 pub mod encrypted;
 pub mod engine;
 mod live;
+pub mod loops;
 pub mod objects;
 pub mod proxy;
 pub mod recorded;

@@ -11,10 +11,10 @@ use crate::config::resolve::Flags;
 #[command(next_help_heading = "Backup")]
 pub struct BackupArgs {
     /// Restore from a backup instead of the live data: `tar:FILE` (a pattern, a folder, or `-` for standard input),
-    /// `dir:FOLDER`, `daemon:FOLDER` on the engine's host, `dump:FILE` for a dump of a database, `restic:REPOSITORY`,
-    /// `borg:REPOSITORY`, or a source of the plan file. It holds for the selected services; what they depend on uses it
-    /// too if it has their data, else the live data. `shop::db=dump:FILE` is for one service; may be repeated
-    /// [env: REHEARSA_FROM]
+    /// `dir:FOLDER`, on the engine's host `daemon:FOLDER`, `zfs:DATASET` or `btrfs:FOLDER`, `dump:FILE` for a dump of a
+    /// database, `restic:REPOSITORY`, `borg:REPOSITORY`, or a source of the plan file. It holds for the selected
+    /// services; what they depend on uses it too if it has their data, else the live data. `shop::db=dump:FILE` is for
+    /// one service; may be repeated [env: REHEARSA_FROM]
     #[arg(long, value_name = "[SERVICE=]SOURCE")]
     pub from: Vec<String>,
     /// Let labels name backups by their paths; else a label names `live` or a source of the plan file

@@ -10,8 +10,8 @@ use crate::config::error::{ConfigError, SettingOrigin};
 use crate::model::source::{SourceLocation, SourcePlace};
 use crate::model::source_kind::{LocationSyntax, SourceKind};
 
-/// Backup programs and file systems whose own format Rehearsa cannot read.
-const NOT_YET: [&str; 8] = ["zfs", "btrfs", "kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
+/// Backup programs whose own format Rehearsa cannot read.
+const NOT_YET: [&str; 6] = ["kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
 
 /// Whether the text is meant as a source, right or wrong, and not as the name of a source of the plan file.
 pub fn is_written_out(text: &str) -> bool {
@@ -60,11 +60,23 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
             Ok(SourceLocation::Path(path.to_owned()))
         }
         LocationSyntax::Folder => Ok(SourceLocation::Path(path(text)?.to_owned())),
-        LocationSyntax::HostFolder if text.starts_with('/') => Ok(SourceLocation::HostPath(text.to_owned())),
-        LocationSyntax::HostFolder => {
-            Err("a folder on the engine's host, whose path begins with a slash; write it as `daemon:/srv/backup`"
-                .to_owned())
+        LocationSyntax::HostFolder { example } => {
+            if !text.starts_with('/') {
+                return Err(format!(
+                    "a folder on the engine's host, whose path begins with a slash; write it as `{example}`"
+                ));
+            }
+            if text.split('/').filter(|component| component.contains(['*', '?'])).count() > 1 {
+                return Err("a folder on the engine's host: a pattern may stand in one part of the path only, as in \
+                    `daemon:/.snapshots/*/snapshot`"
+                    .to_owned());
+            }
+            Ok(SourceLocation::HostPath(text.to_owned()))
         }
+        LocationSyntax::Dataset if is_dataset(text) => Ok(SourceLocation::Dataset(text.to_owned())),
+        LocationSyntax::Dataset => Err("a dataset of ZFS, with or without a snapshot; write it as `zfs:tank/app` or \
+            `zfs:tank/app@SNAPSHOT`. A folder is written as `daemon:/tank/app/.zfs/snapshot/*`"
+            .to_owned()),
         LocationSyntax::Repository { is_address, split_snapshot } => {
             // A path that `file://` begins is a path of this machine for backup programs, too.
             let text = text.strip_prefix("file://").unwrap_or(text);
@@ -85,6 +97,15 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
             Ok(SourceLocation::Path(path(text)?.to_owned()))
         }
     }
+}
+
+/// Whether the text may be the name of a dataset, or of a snapshot of one.
+fn is_dataset(text: &str) -> bool {
+    let (dataset, snapshot) = text.split_once('@').unwrap_or((text, "all"));
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || ['-', '_', '.', ':', ' '].contains(&c))
+    };
+    dataset.split('/').all(is_name) && is_name(snapshot)
 }
 
 fn path(text: &str) -> Result<&Path, String> {
@@ -169,6 +190,7 @@ mod tests {
 
     #[test]
     fn sources_are_read_in_all_their_forms() {
+        let dataset = |name: &str| SourceLocation::Dataset(name.to_owned());
         let cases = [
             ("tar:-", SourcePlace::stdin(SourceKind::Tar)),
             ("dump:-", SourcePlace::stdin(SourceKind::Dump)),
@@ -185,6 +207,12 @@ mod tests {
             ("borg:ssh://me@nas:22/./repo", at_address("ssh://me@nas:22/./repo")),
             ("borg:me@nas:repo", at_address("me@nas:repo")),
             ("dir:daemon:/srv/b", SourcePlace::on_host("/srv/b")),
+            ("daemon:/.snapshots/*/snapshot", SourcePlace::on_host("/.snapshots/*/snapshot")),
+            (
+                "btrfs:/srv/.snapshots",
+                SourcePlace { kind: SourceKind::Btrfs, ..SourcePlace::on_host("/srv/.snapshots") },
+            ),
+            ("zfs:tank/app@a_00:01", SourcePlace { kind: SourceKind::Zfs, location: dataset("tank/app@a_00:01") }),
         ];
         for (text, place) in cases {
             assert_eq!(parse(&FLAG, text, Path::new("/plans")).expect(text), place, "{text}");
@@ -239,8 +267,11 @@ mod tests {
         for text in ["tar:", "dir:", "tar", "dir", "borg:", "borg"] {
             assert!(refused(text).contains("it has no path"), "{}", refused(text));
         }
-        for text in ["daemon:", "daemon:srv/b", "dir:daemon:srv"] {
+        for text in ["daemon:", "daemon:srv/b", "dir:daemon:srv", "btrfs:srv"] {
             assert!(refused(text).contains("begins with a slash"), "{}", refused(text));
+        }
+        for text in ["zfs:", "zfs:/tank/app", "zfs:tank/", "zfs:tank@", "zfs:tank@a@b", "zfs:tank/*"] {
+            assert!(refused(text).contains("write it as `zfs:tank/app`"), "{}", refused(text));
         }
         for text in ["tar:~/b.tar", "dir:~", "borg:~/repo"] {
             assert!(refused(text).contains("$HOME"), "{}", refused(text));
@@ -261,6 +292,7 @@ mod tests {
     #[test]
     fn a_pattern_stands_in_the_last_part_only() {
         assert!(refused("tar:b/*/app.tar").contains("in the last part of the path only"));
+        assert!(refused("daemon:/*/b/*").contains("in one part of the path only"));
         assert!(parse(&FLAG, "tar:app.tar", Path::new("/odd*/plans")).is_ok(), "the plan file's folder is as it is");
     }
 }

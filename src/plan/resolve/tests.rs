@@ -6,10 +6,12 @@ mod asides;
 mod dependencies;
 mod inside;
 mod layouts;
+mod snapshots;
 
 use super::*;
 use crate::config::settings::Selection;
 use crate::model::event::{Amount, Snapshot};
+use crate::model::host_tree::HostTree;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::{DataSource, MountPlan, ServicePlan};
 use crate::model::sample;
@@ -70,14 +72,7 @@ fn resolved(draft: Draft, snapshot: Snapshot, found: BackupContents) -> Plan {
 }
 
 fn surveyed(snapshot: Snapshot, found: BackupContents, tree: Option<&str>) -> Survey {
-    Survey {
-        snapshot,
-        found,
-        tree: tree.map(str::to_owned),
-        dump: None,
-        inside: Vec::new(),
-        traits: Default::default(),
-    }
+    Survey { snapshot, found, tree: tree.map(HostTree::at), dump: None, inside: Vec::new(), traits: Default::default() }
 }
 
 /// What a look through a backup finds: `x/` is a folder, `./` its root, anything else a file of 10 bytes.
@@ -171,7 +166,7 @@ fn parts(plan: &Plan, name: &str) -> Result<Vec<String>, Code> {
     let restores = &stack.expect("it is in a stack").restores;
     let shown = |mount: &MountPlan| match &restores[mount.restore?].supply {
         DataSource::Live => Some("live".to_owned()),
-        DataSource::HostPath(path) => Some(path.clone()),
+        DataSource::HostTree(tree) => Some(tree.path.clone()),
         DataSource::Archive { path, .. } => Some(shown(path)),
     };
     Ok(of.mounts.iter().filter_map(shown).collect())

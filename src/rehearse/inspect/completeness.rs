@@ -57,7 +57,7 @@ fn lost_metadata(plan: &RestorePlan, inventory: &Inventory) -> Option<Diagnosis>
 fn against(supply: &DataSource) -> Against {
     match supply {
         DataSource::Archive { .. } => Against::Archive,
-        DataSource::HostPath(_) => Against::Backup,
+        DataSource::HostTree(_) => Against::Backup,
         DataSource::Live => Against::Live,
     }
 }

@@ -104,6 +104,7 @@ fn walk_bound(wants: &InspectWants) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::host_tree::HostTree;
     use crate::model::mount::Mount;
 
     fn plan(origin: MountOrigin, strategy: Strategy, supply: DataSource) -> RestorePlan {
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_backup_that_is_shown_from_where_it_lies_is_compared_with_the_live_mount() {
-        let plan = plan(volume(), Strategy::Readonly, DataSource::HostPath("/backup".to_owned()));
+        let plan = plan(volume(), Strategy::Readonly, DataSource::HostTree(HostTree::at("/backup")));
         let wants = restored_wants(&plan, &[&mount_of(&plan, true)], &paths(false, false, true));
         assert!(wants.names && wants.sqlite.is_some(), "{wants:?}");
         assert!(wants.manifest.is_none() && !wants.fingerprint && !wants.version_files, "{wants:?}");

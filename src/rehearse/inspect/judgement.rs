@@ -94,6 +94,7 @@ mod tests {
     use crate::model::diagnosis::Code;
     use crate::model::event::{Against, Amount};
     use crate::model::fingerprint::{AccessMark, Fingerprint, Sample};
+    use crate::model::host_tree::HostTree;
     use crate::model::mount::{Mount, Strategy};
     use crate::model::plan::DataSource;
     use crate::model::sampled::Sampled;
@@ -109,7 +110,7 @@ mod tests {
             verify_content: true,
             ask: None,
             part: None,
-            supply: DataSource::HostPath("/backup/app".to_owned()),
+            supply: DataSource::HostTree(HostTree::at("/backup/app")),
         }
     }
 

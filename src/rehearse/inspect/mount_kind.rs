@@ -93,6 +93,7 @@ fn is_named_as_a_file(mount: &Mount) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::host_tree::HostTree;
 
     fn inspected(root: RootKind, names: usize) -> Inspected {
         let names = (0..names).map(|number| number.to_string().into_bytes()).collect();
@@ -108,7 +109,7 @@ mod tests {
     fn what_came_as_another_kind_than_live_is_told() {
         use RootKind::{File, Folder};
         let mount = bind("/srv/app", "/app");
-        let of_backup = DataSource::HostPath("/backup".to_owned());
+        let of_backup = DataSource::HostTree(HostTree::at("/backup"));
         let told = |came, live| kind_mismatch(&mount, &of_backup, &came, Some(&live)).is_some();
         assert!(told(inspected(Folder, 1), inspected(File, 1)));
         assert!(told(inspected(Folder, 0), inspected(File, 1)));

@@ -28,8 +28,8 @@ pub(in crate::rehearse) struct PlaceRestore<'a> {
 pub(in crate::rehearse) fn begin_step(cx: &StackContext, plan: &RestorePlan) -> OpenStep {
     let source = match (&plan.supply, &plan.ask) {
         (DataSource::Archive { source, .. }, _) => cx.run.sources[*source].place.to_string(),
-        (DataSource::HostPath(_), Some(ask)) => cx.run.sources[ask.source].place.to_string(),
-        (DataSource::Live, _) | (DataSource::HostPath(_), None) => "live".to_owned(),
+        (DataSource::HostTree(_), Some(ask)) => cx.run.sources[ask.source].place.to_string(),
+        (DataSource::Live, _) | (DataSource::HostTree(_), None) => "live".to_owned(),
     };
     let step = Step::Restore { mount: plan.mount.title(), strategy: plan.strategy, source };
     cx.begin(plan.cases.clone(), step)

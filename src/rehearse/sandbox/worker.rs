@@ -79,7 +79,7 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
     let mut mounted_on_use = false;
     let streamed = matches!(restore.supply, DataSource::Archive { .. });
     let source_path = match &restore.mount.origin {
-        _ if let DataSource::HostPath(path) = &restore.supply => Some(path.clone()),
+        _ if let DataSource::HostTree(tree) = &restore.supply => Some(tree.path.clone()),
         _ if streamed && !may_be_gone => None,
         MountOrigin::Volume { name, driver } => match cx.run.daemon.volume(name).await {
             Ok(_) if may_be_gone && driver != "local" && driver != IN_MEMORY => None,
@@ -172,7 +172,7 @@ async fn start_worker(
 fn long_windows(restores: &[RestorePlan]) -> u64 {
     let windows = restores.iter().filter_map(|restore| match &restore.supply {
         DataSource::Archive { source, max_window, .. } => Some((*source, *max_window)),
-        DataSource::Live | DataSource::HostPath(_) => None,
+        DataSource::Live | DataSource::HostTree(_) => None,
     });
     let mut of_sources: BTreeMap<usize, u64> = BTreeMap::new();
     for (source, max_window) in windows {
@@ -202,7 +202,8 @@ fn take_out_missing(cx: &StackContext, error: &WorkerError, places: &mut [Diagno
             found = true;
         }
         let is_it = match (&restore.supply, &restore.mount.origin) {
-            (DataSource::HostPath(source), _) | (DataSource::Live, MountOrigin::Bind { source }) => *source == path,
+            (DataSource::HostTree(tree), _) => tree.path == path || tree.inside.iter().any(|(_, data)| *data == path),
+            (DataSource::Live, MountOrigin::Bind { source }) => *source == path,
             _ => false,
         };
         if place.is_ok() && is_it {
@@ -245,7 +246,7 @@ fn worker_mounts(cx: &StackContext, places: &[Diagnosed<PreparedPlace>]) -> Vec<
         let Ok(prepared) = prepared else { continue };
         if let Some(from) = &prepared.from {
             let source = match &restore.mount.origin {
-                _ if let DataSource::HostPath(path) = &restore.supply => Some(MountSource::HostPath(path.clone())),
+                _ if let DataSource::HostTree(tree) = &restore.supply => Some(MountSource::HostPath(tree.path.clone())),
                 MountOrigin::Volume { name, .. } => Some(MountSource::Volume(name.clone())),
                 MountOrigin::Bind { source } => Some(MountSource::HostPath(source.clone())),
                 // A dump that is left out, as in the boot without data, has nothing to read; its volume is there.
@@ -253,6 +254,13 @@ fn worker_mounts(cx: &StackContext, places: &[Diagnosed<PreparedPlace>]) -> Vec<
             };
             let target = from.clone();
             mounts.extend(source.map(|source| MountSpec { target, source, read_only: true }));
+            if let DataSource::HostTree(tree) = &restore.supply {
+                mounts.extend(tree.inside.iter().map(|(at, data)| MountSpec {
+                    target: format!("{from}/{at}"),
+                    source: MountSource::HostPath(data.clone()),
+                    read_only: true,
+                }));
+            }
         }
         if let Some(live) = &prepared.live {
             let source = match &restore.mount.origin {

@@ -100,7 +100,9 @@ impl Repository {
         let place = match &spec.place.location {
             SourceLocation::Path(path) => RepositoryPlace::Here(View::make(path, folder.path().join("repository"))?),
             SourceLocation::Address(address) => RepositoryPlace::Far(address.clone()),
-            SourceLocation::Stdin | SourceLocation::HostPath(_) => return Err(not_of_this_machine(&spec.place)),
+            SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => {
+                return Err(not_of_this_machine(&spec.place));
+            }
         };
         let keys = keys_folder(&context.environment).filter(|folder| folder.is_dir());
         let repository = Repository { tool, place, passphrase, keys, folder, first_list: OnceLock::new() };

@@ -46,9 +46,10 @@ impl SnapshotFiles {
             let streaming = scope.spawn(move || match self.source.open(&self.snapshot)? {
                 Access::Stream(reader) => reader.stream(&[path.to_vec()], &mut sender),
                 Access::Dump(..) => Err(SourceError::NoDump(format!("{id} is itself a dump, without files in it"))),
-                Access::HostPath(folder) => Err(SourceError::NotThere(format!(
-                    "{folder} lies on the engine's host, and a dump in it cannot be read from here; name the folder as \
-                     dir:FOLDER where this machine sees it, or the dump itself as dump:FILE"
+                Access::HostTree(found) => Err(SourceError::NotThere(format!(
+                    "{} lies on the engine's host, and a dump in it cannot be read from here; name the folder as \
+                     dir:FOLDER where this machine sees it, or the dump itself as dump:FILE",
+                    found.tree.path
                 ))),
             });
             let result = compression::open_within(receiver, self.decoding).map_err(broken).and_then(&mut *read);

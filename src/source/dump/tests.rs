@@ -7,6 +7,7 @@ use super::*;
 use crate::model::diagnosis::Code;
 use crate::model::dump::DumpFormat;
 use crate::model::environment::Environment;
+use crate::model::host_tree::{HostLook, HostSeen, HostTree};
 use crate::model::source::{BackupAccess, MountQuery, SourcePlace};
 use crate::model::source_kind::SourceKind;
 use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder};
@@ -19,8 +20,12 @@ mod dumps;
 struct NoHost;
 
 impl EngineHost for NoHost {
-    fn survey(&self, path: &str, _queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
-        panic!("{path} is not asked for")
+    fn look(&self, _look: &HostLook) -> Result<HostSeen, SourceError> {
+        Err(SourceError::NotThere("a dump has no host".to_owned()))
+    }
+
+    fn survey(&self, tree: &HostTree, _queries: &[MountQuery]) -> Result<HostFolder, SourceError> {
+        panic!("{} is not asked for", tree.path)
     }
 }
 

@@ -38,7 +38,9 @@ pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
     match &spec.place.location {
         SourceLocation::Path(path) => RepositoryPlace::Here(path.clone()).is_there().map(|()| Presence::There),
         SourceLocation::Address(_) => Ok(Presence::NotLooked("it is on another machine")),
-        SourceLocation::Stdin | SourceLocation::HostPath(_) => Err(not_of_this_machine(&spec.place)),
+        SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => {
+            Err(not_of_this_machine(&spec.place))
+        }
     }
 }
 

@@ -110,7 +110,9 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, So
             (RepositoryPlace::Here(path), &LOCAL)
         }
         SourceLocation::Address(address) => (RepositoryPlace::Far(address.clone()), &FAR),
-        SourceLocation::Stdin | SourceLocation::HostPath(_) => return Err(not_of_this_machine(&spec.place)),
+        SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => {
+            return Err(not_of_this_machine(&spec.place));
+        }
     };
     repository.is_there()?;
     let tool = Tool::find(kind, None, context)?;

@@ -2,6 +2,34 @@
 
 use std::io;
 
+use crate::model::host_tree::{HostMount, below};
+
+/// File systems that hold no files of users: the kernel's own, and what an engine mounts for containers.
+const WITHOUT_FILES: [&str; 22] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fuse.fuse-overlayfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+];
+
 /// A mount and what is mounted below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounted {
@@ -14,6 +42,39 @@ pub struct Mounted {
 /// What is mounted at `path`, which is a mount of the worker.
 pub fn mounted_at(path: &str) -> io::Result<Mounted> {
     Ok(find(&std::fs::read_to_string("/proc/self/mountinfo")?, path))
+}
+
+/// What is mounted at `path` and below it. The mount points are relative to `path`, which itself is empty.
+pub fn mounts_below(path: &str) -> io::Result<Vec<HostMount>> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let from_path = |mount: HostMount| Some(HostMount { point: below(&mount.point, path)?.to_owned(), ..mount });
+    Ok(parse(&text).filter_map(from_path).collect())
+}
+
+/// The mounts of a table that have files of users.
+pub fn with_files(mountinfo: &str) -> Vec<HostMount> {
+    parse(mountinfo).filter(|mount| !WITHOUT_FILES.contains(&mount.file_system.as_str())).collect()
+}
+
+/// Reads a table of mounts. The fourth field is the folder of the file system that is mounted, and what is mounted
+/// follows the type.
+fn parse(mountinfo: &str) -> impl Iterator<Item = HostMount> {
+    let mount = |line: &str| {
+        let mut fields = line.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        fields.find(|field| *field == "-")?;
+        let (file_system, source) = (fields.next()?, fields.next().unwrap_or_default());
+        let [root, point, source] = [root, point, source].map(unescaped);
+        Some(HostMount { point, root, file_system: file_system.to_owned(), source })
+    };
+    mountinfo.lines().filter_map(mount)
+}
+
+/// Puts back the characters that the kernel writes in octal: space, tab, line feed, backslash.
+fn unescaped(field: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .into_iter()
+        .fold(field.to_owned(), |field, (escaped, character)| field.replace(escaped, character))
 }
 
 /// The fields are those of proc_pid_mountinfo(5): the mount point is the fifth, the type follows a lone hyphen.
@@ -35,6 +96,25 @@ fn find(mountinfo: &str, path: &str) -> Mounted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mounts_with_files_are_told() {
+        let mountinfo = "\
+            22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+            36 35 0:40 / /tank/my\\040app rw,noatime shared:1 - zfs tank/my\\040app rw,xattr\n\
+            37 36 0:50 /@home /home rw - btrfs /dev/sdb rw\n\
+            39 36 0:52 / /var/lib/docker/overlay2/a/merged rw - overlay overlay rw\n\
+            garbage\n";
+        let mount = |point: &str, root: &str, file_system: &str, source: &str| HostMount {
+            point: point.to_owned(),
+            root: root.to_owned(),
+            file_system: file_system.to_owned(),
+            source: source.to_owned(),
+        };
+        let expected =
+            [mount("/tank/my app", "/", "zfs", "tank/my app"), mount("/home", "/@home", "btrfs", "/dev/sdb")];
+        assert_eq!(with_files(mountinfo), expected);
+    }
 
     #[test]
     fn a_mount_is_found_with_what_lies_below_it() {

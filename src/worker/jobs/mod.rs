@@ -13,6 +13,7 @@ pub(super) mod http;
 pub mod inspect;
 #[cfg(target_os = "linux")]
 pub mod listen;
+pub(super) mod look;
 pub mod overlay;
 pub(super) mod survey;
 #[cfg(target_os = "linux")]

@@ -6,18 +6,30 @@ use rustix::fs::FileType;
 
 use crate::archive::survey::Survey;
 use crate::archive::{Entry, Kind};
+use crate::model::host_tree::{Hole, HoleCause};
 use crate::model::lock::{into_inner, lock};
 use crate::model::source::MountQuery;
+use crate::worker::fs::mounts::mounts_below;
 use crate::worker::fs::observe::{SeenEntry, TreeObserver, observe};
 use crate::worker::fs::root::{open_root, stat_root};
 use crate::worker::fs::stat::content_bytes;
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{RootKind, Surveyed};
+use crate::worker::protocol::{Failure, RootKind, Surveyed};
+
+/// Inode of the empty folder that stands in a snapshot of btrfs where a subvolume was.
+const LEFT_OUT: u64 = 2;
+/// Most subvolumes that are named.
+const MAX_HOLES: usize = 1000;
 
 /// Looks through all of `path`.
 pub fn survey(path: &str, wants: &[MountQuery], control: &JobControl) -> Result<Surveyed, JobStop> {
     let (root, stat) = stat_root(path)?;
-    let surveyor = Surveyor { survey: Mutex::new(Survey::new(wants)), control };
+    let mounts = mounts_below(path).map_err(|error| Failure::Unreadable {
+        path: String::new(),
+        error: format!("what is mounted there cannot be found out: {error}"),
+    })?;
+    let is_btrfs = mounts.iter().any(|mount| mount.point.is_empty() && mount.file_system == "btrfs");
+    let surveyor = Surveyor { survey: Mutex::new(Survey::new(wants)), is_btrfs, holes: Mutex::default(), control };
     match root {
         RootKind::Folder => {
             surveyor.add(Vec::new(), Kind::Folder, 0);
@@ -26,12 +38,16 @@ pub fn survey(path: &str, wants: &[MountQuery], control: &JobControl) -> Result<
         RootKind::File => surveyor.add(Vec::new(), Kind::File, content_bytes(&stat)),
         RootKind::Socket | RootKind::Other => {}
     }
-    Ok(Surveyed { found: into_inner(surveyor.survey).finish(), modified: stat.st_mtime })
+    let mut found = into_inner(surveyor.survey).finish();
+    found.holes = into_inner(surveyor.holes);
+    Ok(Surveyed { found, modified: stat.st_mtime, inode: stat.st_ino, mounts })
 }
 
 /// Shows a folder's entries to a survey as an archive's would be.
 struct Surveyor<'a> {
     survey: Mutex<Survey>,
+    is_btrfs: bool,
+    holes: Mutex<Vec<Hole>>,
     control: &'a JobControl,
 }
 
@@ -41,6 +57,18 @@ impl Surveyor<'_> {
             Entry { path, kind, mode: 0, uid: 0, gid: 0, mtime: (0, 0), xattrs: Vec::new(), size: stored, stored };
         lock(&self.survey).see(&entry);
     }
+
+    /// Notes a folder that stands in a snapshot of btrfs where a subvolume was.
+    fn note_hole(&self, entry: &SeenEntry<'_>) -> Result<(), JobStop> {
+        if self.is_btrfs && entry.stat()?.is_some_and(|stat| stat.st_ino == LEFT_OUT) {
+            let mut holes = lock(&self.holes);
+            if holes.len() < MAX_HOLES {
+                let path = entry.path().to_vec();
+                holes.push(Hole { path, cause: HoleCause::Subvolume, wanted_by: Vec::new() });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl TreeObserver for Surveyor<'_> {
@@ -48,6 +76,7 @@ impl TreeObserver for Surveyor<'_> {
         let (kind, stored) = match entry.kind {
             FileType::Directory => {
                 self.add(entry.path().to_vec(), Kind::Folder, 0);
+                self.note_hole(entry)?;
                 return Ok(());
             }
             FileType::RegularFile => match entry.stat()? {
@@ -80,7 +109,7 @@ mod tests {
         std::fs::write(data.join("sub/a"), "12345").unwrap();
         std::os::unix::fs::symlink("a", data.join("sub/b")).unwrap();
         let wants = [MountQuery { patterns: vec![(MatchRule::Name, Pattern::VolumeData(b"app_data".to_vec()))] }];
-        let Surveyed { found, modified } =
+        let Surveyed { found, modified, .. } =
             survey(dir.path().to_str().unwrap(), &wants, &JobControl::default()).unwrap();
         assert!(modified > 0);
         let [candidate] = found.candidates[0].as_slice() else { panic!("{found:?}") };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
 use crate::model::fingerprint::{Fingerprint, VersionFile};
+use crate::model::host_tree::HostMount;
 use crate::model::sampled::Sampled;
 use crate::model::source::BackupContents;
 
@@ -235,6 +236,10 @@ pub struct Surveyed {
     pub found: BackupContents,
     /// Last change of the folder itself, in seconds since the epoch.
     pub modified: i64,
+    /// Inode of the folder itself.
+    pub inode: u64,
+    /// What is mounted at the folder and below it. The mount points are relative to the folder, which itself is empty.
+    pub mounts: Vec<HostMount>,
 }
 
 /// A response over HTTP.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
 use crate::model::fingerprint::{AccessMark, Sample, Survivors};
+use crate::model::host_tree::HostSeen;
 use crate::model::source::MountQuery;
 
 /// A job, and the type of its answer.
@@ -63,6 +64,7 @@ macro_rules! jobs {
 jobs! {
     Scan(ScanJob) -> Scan;
     Survey(SurveyJob) -> Surveyed;
+    Look(LookJob) -> HostSeen;
     Copy(CopyJob) -> Copied;
     PrepareEmpty(PrepareEmptyJob) -> RootKind;
     PrepareOverlay(PrepareOverlayJob) -> ();
@@ -95,6 +97,17 @@ pub struct SurveyJob {
     pub path: String,
     /// What is looked for.
     pub wants: Vec<MountQuery>,
+}
+
+/// Looks at what the engine's host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookJob {
+    /// The host's table of mounts, a file that is a mount of the worker; `None`: it is not wanted.
+    pub mounts: Option<String>,
+    /// A folder whose folders are listed, and where the data may lie in each; an empty path is the folder itself.
+    pub list: Option<(String, Vec<String>)>,
+    /// Paths that may be folders. The answer is in their order.
+    pub folders: Vec<String>,
 }
 
 /// Copies the content of `from`, its root included, into `to`.

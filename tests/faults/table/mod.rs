@@ -6,6 +6,7 @@ mod databases;
 mod dumps;
 mod files;
 mod restic;
+mod snapshots;
 mod source;
 mod special;
 mod sqlite;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Fault> {
             source::faults(),
             borg::faults(),
             restic::faults(),
+            snapshots::faults(),
         ])
         .flatten()
         .collect()

@@ -103,7 +103,7 @@ pub fn torn_folder(folder: &Path) -> Rehearsal {
 }
 
 /// A service with a volume and a bind mount; its healthcheck does not read the bind mount.
-fn with_bind(source: &Path, target: &str) -> Wanted {
+pub(super) fn with_bind(source: &Path, target: &str) -> Wanted {
     kept().options(&["--volume", &format!("{}:{target}", shown(source))])
 }
 

@@ -8,5 +8,6 @@ mod bad;
 mod encrypted;
 mod reports;
 mod services;
+mod snapshots;
 mod tools;
 mod windows;
