@@ -18,7 +18,7 @@ use super::access::{Access, Presence, Source, SourceContext};
 use super::archive_files::not_of_this_machine;
 use super::error::SourceError;
 use crate::model::event::Snapshot;
-use crate::model::source::{SourceLocation, SourceSpec};
+use crate::model::source::{SnapshotTraits, SourceLocation, SourceSpec};
 use claims::Claims;
 use reader::SetReader;
 use repository::{Repository, RepositoryPlace};
@@ -49,6 +49,10 @@ impl Source for ResticSource {
         let ids = snapshots::short_ids(self.0.all());
         let times = self.0.all().iter().map(|snapshot| Some(snapshot.time));
         Ok(ids.into_iter().zip(times).map(|(id, time)| Snapshot { id, time }).collect())
+    }
+
+    fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
+        snapshots::traits_of(&self.0.members(snapshot).unwrap_or_default())
     }
 
     fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::claims::is_covered;
 use crate::model::event::Snapshot;
+use crate::model::source::SnapshotTraits;
 use crate::source::error::SourceError;
 
 /// Most groups that are read together. The newest count.
@@ -31,6 +32,9 @@ pub struct ResticSnapshot {
     pub tags: Vec<String>,
     #[serde(default, deserialize_with = "or_empty")]
     pub paths: Vec<String>,
+    /// The snapshot that this one was made of by `rewrite`, `repair` or `tag`.
+    #[serde(default)]
+    pub original: Option<String>,
 }
 
 fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -269,6 +273,19 @@ pub fn as_one<'a>(all: &[ResticSnapshot], set: impl Iterator<Item = &'a ResticSn
     Snapshot { id: ids.join("+"), time: oldest }
 }
 
+/// What restic knows of the snapshots of a set beside their names and times. Snapshots of the same hosts, paths and tags
+/// are of the same things.
+pub fn traits_of(set: &[ResticSnapshot]) -> SnapshotTraits {
+    let mut groups: Vec<String> = set.iter().map(|snapshot| format!("{:?}", snapshot.group())).collect();
+    groups.sort();
+    SnapshotTraits {
+        time_told: true,
+        rewritten: set.iter().any(|snapshot| snapshot.original.is_some()),
+        group: groups.join("+"),
+        content_read: false,
+    }
+}
+
 /// The error of a path in two snapshots that are not of one thing. `condition` chooses the first one.
 pub fn ambiguous(path: &[u8], newer: &ResticSnapshot, older: &ResticSnapshot, condition: &str) -> SourceError {
     SourceError::Ambiguous {
@@ -307,6 +324,7 @@ mod tests {
             hostname: host.to_owned(),
             tags: owned(tags),
             paths: owned(paths),
+            original: None,
         }
     }
 
@@ -318,6 +336,18 @@ mod tests {
         let selector = Selector::read(selector).unwrap();
         let chosen = choose(snapshots, &selector, engine, 1).unwrap();
         chosen.into_iter().map(|snapshot| snapshot.id[..2].to_owned()).collect()
+    }
+
+    #[test]
+    fn snapshots_of_one_host_with_the_same_paths_and_tags_are_of_the_same_things() {
+        let one = snapshot("a1", &at(1), "nas", &["x", "y"], &["/srv"]);
+        let next =
+            ResticSnapshot { original: Some("a1".to_owned()), ..snapshot("b2", &at(2), "nas", &["y", "x"], &["/srv"]) };
+        let other = snapshot("c3", &at(2), "vm", &["x", "y"], &["/srv"]);
+        let [of_one, of_next, of_other] = [&one, &next, &other].map(|of| traits_of(std::slice::from_ref(of)));
+        assert_eq!(of_one.group, of_next.group);
+        assert_ne!(of_one.group, of_other.group);
+        assert_eq!((of_one.rewritten, of_next.rewritten, of_one.time_told), (false, true, true));
     }
 
     #[test]
