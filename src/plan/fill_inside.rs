@@ -31,8 +31,9 @@ pub(super) struct DumpsInside {
     named: Vec<Option<DumpInside>>,
     /// The dumps that are loaded, with their files.
     pub loaded: Vec<(Vec<u8>, ContentTally)>,
-    /// One of them is there by its name. Then the backup was not made of one mount alone.
-    pub has_named: bool,
+    /// The backup was not made of one mount alone: a service is loaded from a dump that is there by its name, or
+    /// borgmatic put dumps into it.
+    pub is_of_more: bool,
 }
 
 /// One service, and what the decision about its dump needs.
@@ -54,7 +55,8 @@ impl DumpsInside {
         };
         DumpsInside {
             named: request.dumps.iter().map(|request| request.named_dump(found)).collect(),
-            has_named: request.dumps.iter().any(|request| request.has_dump_of_its_name(found)),
+            is_of_more: request.dumps.iter().any(|request| request.has_dump_of_its_name(found))
+                || found.dumps.iter().any(is_of_borgmatic),
             loaded: request.dumps_to_read(found).iter().map(|dump| (dump.path.clone(), tally(dump))).collect(),
         }
     }
@@ -280,6 +282,11 @@ impl ServiceCase<'_> {
             self.name()
         )
     }
+}
+
+/// Whether a dump lies where only borgmatic puts one.
+fn is_of_borgmatic(dump: &DumpInside) -> bool {
+    dump.label.as_ref().is_some_and(|label| label.program.is_some() || label.unsupported.is_some())
 }
 
 /// Whether a dump lies near the top of the backup and in no part that is restored to a mount.

@@ -73,10 +73,8 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
     let fed = services.filter(|service| service.source == Some(source));
     let targets: Vec<&str> =
         fed.flat_map(|service| &service.service.mounts).map(|mount| mount.target.as_str()).collect();
-    let is_of_more = names_a_volume(found, draft)
-        || bears_a_name(&survey.snapshot.id, &draft.volumes, &asked)
-        // A backup of files and dumps was not made of one mount alone.
-        || dumps.has_named;
+    let is_of_more =
+        names_a_volume(found, draft) || bears_a_name(&survey.snapshot.id, &draft.volumes, &asked) || dumps.is_of_more;
     let places: Vec<_> = asked.iter().map(|asked| (asked.at, asked.mount, asked.request)).collect();
     let host = choose::HostPaths { shown: &targets, binds: &draft.binds };
     let mut choices = choose::choose(asked, found, &host, &dumps.loaded, is_of_more);

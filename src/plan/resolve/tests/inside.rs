@@ -174,6 +174,11 @@ fn a_name_that_two_servers_of_the_host_have_is_no_name() {
     let own = "borgmatic/postgresql_databases/shop-db-1/app";
     assert_eq!(load(&plan_of(own), "shop::db"), dump_of(own));
     assert_eq!(load(&plan_of("databases/shop/db/app.sql"), "shop::db"), dump_of("databases/shop/db/app.sql"));
+    // Nobody's that is known; and the whole backup is not taken for the mount then.
+    let paths = ["./", "files/a", "borgmatic/postgresql_databases/elsewhere/app"];
+    let plan = planned_for(services().into(), &selection, &paths, &Ok(postgres()));
+    assert_eq!(load(&plan, "shop::db"), Err(Code::RestoreAmbiguous));
+    assert_eq!(of(&plan, "shop::db").blocked.as_ref().expect("it is").message.matches("elsewhere").count(), 1);
     // The other one's, without doubt.
     let plan = plan_of("borgmatic/postgresql_databases/other-db-1/app");
     assert_eq!(load(&plan, "shop::db"), Err(Code::RestoreMountMissing));
