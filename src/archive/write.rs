@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::fmt;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -26,9 +25,11 @@ use super::{Entry, Kind, below};
 use crate::model::sampled::Sampled;
 
 mod content;
+mod error;
 mod headers;
 mod stream;
 
+pub use error::PackError;
 pub use stream::{add_file, begin_entry, begin_folder, fill_block, pack_stream, plain_file, plain_folder, write_end};
 
 /// Most folders on the way down that stay open, besides the root.
@@ -60,42 +61,6 @@ pub struct PackSummary {
     pub sockets: u64,
     /// The files that changed or vanished while they were packed.
     pub torn: Sampled<String>,
-}
-
-/// Why packing failed.
-#[derive(Debug)]
-pub enum PackError {
-    /// A file or folder could not be read.
-    Unreadable {
-        /// Path relative to the root.
-        path: String,
-        error: io::Error,
-    },
-    /// The archive could not be written.
-    Output(io::Error),
-}
-
-impl fmt::Display for PackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PackError::Unreadable { path, error } => write!(f, "{path} could not be read: {error}"),
-            PackError::Output(error) => write!(f, "the archive could not be passed on: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for PackError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            PackError::Unreadable { error, .. } | PackError::Output(error) => Some(error),
-        }
-    }
-}
-
-impl From<io::Error> for PackError {
-    fn from(error: io::Error) -> PackError {
-        PackError::Output(error)
-    }
 }
 
 /// A moment of packing at which tests change the files.

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
 
-use super::PackError;
+use super::error::PackError;
 use super::headers::HeaderValues;
 use crate::archive::header::BLOCK;
 use crate::archive::xattrs::Xattrs;
