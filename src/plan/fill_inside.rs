@@ -103,8 +103,8 @@ impl ServiceCase<'_> {
         self.stack.services[self.request.at.1].service.name.to_string()
     }
 
-    /// Loads the service from a dump that was read. Returns the places that the dump fills. `by_its_format`: nothing but
-    /// its format tells the program that it is of.
+    /// Loads the service from a dump that was read. Returns the places that the dump fills. `by_its_format`: nothing
+    /// but its format tells the program that it is of.
     fn load(&self, dump: &DumpInside, by_its_format: bool, decided: &mut StackDecisions) -> Vec<usize> {
         let Self { stack, request, survey, backup } = self;
         let index = request.at.1;

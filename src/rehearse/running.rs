@@ -282,7 +282,8 @@ impl<'a> RunningService<'a> {
         let names = self.names_of_neighbours();
         let first = self.plan.neighbours.first().map(|neighbour| neighbour.service.to_string()).unwrap_or_default();
         let message = format!(
-            "{}; it looks for a host that is not in the sandbox, and live it has neighbours that are not there: {names}",
+            "{}; it looks for a host that is not in the sandbox, and live it has neighbours that are not there: \
+             {names}",
             diagnosis.message
         );
         let remedy = format!(

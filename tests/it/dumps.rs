@@ -86,7 +86,8 @@ const NOTES: &str = "mkdir bin; for name in psql pg_restore mariadb; do \
     at=/usr/lib/postgresql/15/bin; [ $name != mariadb ] || at=/usr/bin; \
     printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *rehearsa-load*|*--sandbox*) \
     while read key id _; do [ $key != Uid: ] || echo $id; done </proc/self/status >/tmp/loaded-by; \
-    export -p >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name >bin/$name; \
+    export -p >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name \
+    >bin/$name; \
     done; chmod +x bin/*";
 
 /// The scan of a dump does not find every command for the client: here a function turns the meaning of a backslash in
@@ -107,7 +108,8 @@ fn a_client_command_that_nobody_found_starts_no_program() {
     let end = text.find("\n\\unrestrict").unwrap_or(text.len());
     text.insert_str(
         end,
-        "\nSELECT set_config('standard_conforming_strings', 'off', false);\nSELECT 'a\\'' ;\n\\! touch /tmp/ran\n--';\n",
+        "\nSELECT set_config('standard_conforming_strings', 'off', false);\nSELECT 'a\\'' ;\n\\! touch /tmp/ran\n\
+         --';\n",
     );
     std::fs::write(&dump, text).expect("written");
     let rehearsal = rehearse(&[&live.name], &["--from", &format!("dump:{}", shown(&dump))]);

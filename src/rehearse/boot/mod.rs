@@ -129,8 +129,8 @@ pub(super) async fn still_live(cx: &StackContext, plan: &ServicePlan) -> Diagnos
 
 /// The diagnosis of a service whose dependency did not come up.
 ///
-/// `on_live`: the dependency ran on a copy of its live data, and the service's own data is from a backup. Then nothing is
-/// known about the backup.
+/// `on_live`: the dependency ran on a copy of its live data, and the service's own data is from a backup. Then nothing
+/// is known about the backup.
 pub(super) fn need_diagnosis(plan: &ServicePlan, need: &Need, on_live: bool, cause: Diagnosis) -> Diagnosis {
     let code = match cause.severity() {
         Severity::Failed if on_live => Code::OrderDependencyErrored,

@@ -18,7 +18,8 @@ DO $$
 DECLARE one record;
 BEGIN
   FOR one IN SELECT c.oid::regclass::text AS name, pg_relation_filepath(c.oid) AS file FROM pg_catalog.pg_class c
-      WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence = 'p' AND pg_relation_filepath(c.oid) IS NOT NULL
+      WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence = 'p'
+        AND pg_relation_filepath(c.oid) IS NOT NULL
   LOOP
     BEGIN
       IF (pg_stat_file(one.file, true)).size IS NULL THEN
@@ -69,7 +70,8 @@ while IFS= read -r line; do
 done
 if [ "$user" = root ]; then
   # InnoDB knows tables of a database whose folder is not there. Names with other signs are written as @XXXX.
-  ask -N --raw 2>/dev/null <<'SQL' | while IFS= read -r base; do echo "ERROR 1049 (42000): its folder is missing (database $base)" >&2; done
+  missing() { while IFS= read -r base; do echo "ERROR 1049 (42000): its folder is missing (database $base)" >&2; done; }
+  ask -N --raw 2>/dev/null <<'SQL' | missing
 SELECT DISTINCT SUBSTRING_INDEX(name, '/', 1) FROM information_schema.innodb_sys_tables
   WHERE name LIKE '%/%' AND SUBSTRING_INDEX(name, '/', 1) NOT LIKE '%@%'
     AND SUBSTRING_INDEX(name, '/', 1) NOT IN (SELECT schema_name FROM information_schema.schemata);

@@ -26,8 +26,8 @@ const NAMED: usize = 5;
 const UNREADABLE: [u32; 19] =
     [29, 126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 1035, 1049, 1194, 1195, 1712, 1812, 1815, 1877, 1932];
 
-/// Words of PostgreSQL when it refuses a connection to a database because of the database's files. A refusal for another
-/// reason (rights, too many connections) says nothing about them.
+/// Words of PostgreSQL when it refuses a connection to a database because of the database's files. A refusal for
+/// another reason (rights, too many connections) says nothing about them.
 const NO_DATABASE: [&str; 6] = [
     "database subdirectory",
     "could not open file",

@@ -273,8 +273,8 @@ pub fn as_one<'a>(all: &[ResticSnapshot], set: impl Iterator<Item = &'a ResticSn
     Snapshot { id: ids.join("+"), time: oldest }
 }
 
-/// What restic knows of the snapshots of a set beside their names and times. Snapshots of the same hosts, paths and tags
-/// are of the same things.
+/// What restic knows of the snapshots of a set beside their names and times. Snapshots of the same hosts, paths and
+/// tags are of the same things.
 pub fn traits_of(set: &[ResticSnapshot]) -> SnapshotTraits {
     let mut groups: Vec<String> = set.iter().map(|snapshot| format!("{:?}", snapshot.group())).collect();
     groups.sort();
