@@ -102,19 +102,24 @@ fn store_loss(held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
         StoreKind::Postgres | StoreKind::MySql => cluster_loss(before, held, kept),
         StoreKind::RedisDump => dump_ignored(before, held, kept),
         StoreKind::Sqlite => sqlite_loss(before, held, kept),
-        StoreKind::RedisLog => log_overwritten(before, kept),
+        StoreKind::RedisLog => log_overwritten(before, held, kept),
         StoreKind::Mongo => None,
     })
 }
 
-/// Redis knows the parts of its log from a list. Without the list it begins the first part over what lies there.
-fn log_overwritten(before: &Store, kept: &Survivors) -> Option<Loss> {
-    let is_part = [".incr.aof", ".base.aof", ".base.rdb"].iter().any(|ending| before.file.ends_with(ending));
+/// Redis knows the parts of its log from a list. Without the list it begins the first part over what lies there. A
+/// rewritten base has another name, so another file under the same one was begun anew.
+fn log_overwritten(before: &Store, held: &Fingerprint, kept: &Survivors) -> Option<Loss> {
+    let has_keys = held.stores.iter().any(|store| store.kind.is_like(StoreKind::RedisLog) && store.full);
+    let is_base = [".base.aof", ".base.rdb"].iter().any(|ending| before.file.ends_with(ending));
+    let is_part = is_base || before.file.ends_with(".incr.aof");
     let now = kept.stores.iter().find(|now| now.kind == StoreKind::RedisLog && now.file == before.file)?;
-    (is_part && before.full && !now.full).then(|| Loss {
+    let is_other = is_base && now.identity != before.identity;
+    (has_keys && (is_other || is_part && before.full && !now.full)).then(|| Loss {
         what: format!(
-            "a part of the append-only log was begun anew over the restored one: {} had {} bytes, and has no key now",
-            before.file, before.size
+            "a part of the append-only log was begun anew over the restored one: {} is another, and the restored keys \
+             were not read",
+            before.file
         ),
         remedy: Some(
             "Back up the whole folder of the log: without its list of files (appendonlydir/*.manifest), Redis begins \
@@ -282,6 +287,10 @@ mod tests {
         let (base, incr) = ("appendonlydir/a.1.base.rdb", "appendonlydir/a.1.incr.aof");
         assert!(lost(base, &[empty(base)]) && lost(incr, &[empty(incr)]));
         assert!(!lost(incr, &[store(StoreKind::RedisLog, incr, 5)]), "read and kept");
+        let anew = Store { identity: 6, ..empty(base) };
+        let of_log = |parts: &[Store]| loss(&held(&[9], parts), &kept((0, 0), from_ref(&anew))).is_some();
+        assert!(of_log(&[empty(base), store(StoreKind::RedisLog, incr, 5)]), "all keys are in the newest part");
+        assert!(!of_log(&[empty(base)]), "there was no key");
         assert!(!lost(incr, &[empty("appendonlydir/a.2.incr.aof")]), "rewritten");
         assert!(!lost("appendonly.aof", &[empty("appendonly.aof")]), "one file that is rewritten in its place");
     }

@@ -156,6 +156,11 @@ fn redis() -> Vec<Fault> {
 const EMPTY_BASE: &str = r#"
 printf 'REDIS0010\377\0\0\0\0\0\0\0\0' >"$(echo "$1"/appendonlydir/*.base.rdb)"
 "#;
+/// Takes the list of the log's files away, and makes the parts the first ones, which Redis begins without a list.
+const FIRST_PART: &str = r#"
+rm "$1"/appendonlydir/*.manifest
+for f in "$1"/appendonlydir/*; do mv "$f" "$(echo "$f" | sed 's/aof[.][0-9]*/aof.1/')"; done
+"#;
 /// Makes a dump with one key, which has expired.
 const EXPIRED: &str = r#"
 rm -r "$1/appendonlydir"
@@ -178,9 +183,14 @@ fn keys() -> Vec<Fault> {
             .data("rm \"$1\"/appendonlydir/*.manifest")
             .failed("data/unused", &["a Redis dump or log", "redis-server runs"]),
         fault(21, "the list of the log's files is missing, and the log is at its first part", Redis, Dir)
-            .data("rm \"$1\"/appendonlydir/*.manifest")
+            .data(FIRST_PART)
+            .failed("data/reinitialised", &["append-only log", ".1.base.rdb"]),
+        fault(21, "the list of the log's files is missing, and all keys are in the newest part", Redis, Daemon)
+            .data(EMPTY_BASE)
+            .data(FIRST_PART)
             .data(
-                "for f in \"$1\"/appendonlydir/*; do mv \"$f\" \"$(echo \"$f\" | sed 's/aof[.][0-9]*/aof.1/')\"; done",
+                "printf '*3\\r\\n$3\\r\\nSET\\r\\n$4\\r\\nnote\\r\\n$4\\r\\nkept\\r\\n' \
+                 >\"$(echo \"$1\"/appendonlydir/*.incr.aof)\"",
             )
             .failed("data/reinitialised", &["append-only log", ".1.base.rdb"]),
         fault(21, "the log is empty, and only the dump has keys", Redis, Tar)
