@@ -56,6 +56,8 @@ impl Stage {
             let options = ["--volume", &mount, "--entrypoint", "sh", "rehearsa-fixture/tiny"];
             stage.start(objects, "jellyfin", &[&options[..], &script].concat());
             stage.start(objects, "subtitles", &["rehearsa-fixture/broken", "never-healthy"]);
+            // Healthy live, and not in a sandbox.
+            docker(&["exec", &stage.container("subtitles"), "touch", "/run/healthy"]);
         }
         let notes = "for n in $(seq 400); do head -c 4096 /dev/zero >/data/$n; done";
         docker(&["exec", &stage.container("jellyfin"), "sh", "-c", notes]);
