@@ -10,7 +10,7 @@ pub(super) const READ_POSTGRES: &str = concat!(
     "}\nway=$(probe) || exit 3\n",
     postgres!(),
     r#"
-ask postgres -tAc 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate' |
+ask postgres -tAc 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn' |
 while IFS= read -r base; do
   ask "$base" >/dev/null <<'SQL'
 SET client_min_messages = warning;
