@@ -181,7 +181,13 @@ impl DumpRequest {
         let possible: Vec<&DumpInside> = found.dumps.iter().filter(|dump| self.may_own(dump)).collect();
         match possible.as_slice() {
             [] => DumpChoice::None,
-            [dump] if found.dumps.len() == 1 && !found.more_dumps && self.others.is_empty() => {
+            // A label that names another server is a doubt.
+            [dump]
+                if found.dumps.len() == 1
+                    && !found.more_dumps
+                    && self.others.is_empty()
+                    && dump.label.as_ref().is_none_or(|label| label.servers.is_empty()) =>
+            {
                 DumpChoice::Certain { dump, rule: DumpRule::Only, left: Vec::new() }
             }
             _ => DumpChoice::Possible(possible),

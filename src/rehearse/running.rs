@@ -193,7 +193,7 @@ impl<'a> RunningService<'a> {
             return Diagnosis { log_tail, ..outside };
         }
         let cause = failure::recognise(&log_tail);
-        if let Some(diagnosis) = self.is_unhealthy_live(&diagnosis) {
+        if let Some(diagnosis) = self.is_unhealthy_live(&diagnosis).await {
             return Diagnosis { cause, log_tail, ..diagnosis };
         }
         if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
@@ -203,15 +203,18 @@ impl<'a> RunningService<'a> {
         Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
     }
 
-    /// The diagnosis of a service whose healthcheck fails as it does live; `None`: it failed for another reason.
-    fn is_unhealthy_live(&self, diagnosis: &Diagnosis) -> Option<Diagnosis> {
-        let is_of_health = matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout);
-        let is_own = self.plan.service.healthcheck.is_some();
-        (is_of_health && is_own && self.plan.service.unhealthy).then(|| {
-            let message = format!(
-                "{}; the live container {} is unhealthy, too",
-                diagnosis.message, self.plan.service.container_name
-            );
+    /// The diagnosis of a service whose healthcheck fails as it does live, with the same exit code; `None`: it failed in
+    /// another way.
+    async fn is_unhealthy_live(&self, diagnosis: &Diagnosis) -> Option<Diagnosis> {
+        let live = self.plan.service.unhealthy?;
+        if !matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout) {
+            return None;
+        }
+        let (here, _) = self.state().await.ok()?.health?.last_probe?;
+        (here == live).then(|| {
+            let container = &self.plan.service.container_name;
+            let message =
+                format!("{}; the probe of the live container {container} exits with {live}, too", diagnosis.message);
             Diagnosis::new(Code::HealthLiveUnhealthy, message)
         })
     }

@@ -13,7 +13,7 @@ pub const PASSWORD: &str = "fixture-restic-password";
 /// packs of folders and of contents, and `newest REPOSITORY` for the id of the newest snapshot.
 pub const TOOLS: &str = "export RESTIC_PASSWORD=fixture-restic-password TZ=UTC; \
     restic() { command restic --no-cache -q \"$@\"; }; \
-    packs() { for i in $(restic -r \"$2\" list index); do restic -r \"$2\" cat index $i; done | \
+    packs() { for i in $(restic --no-lock -r \"$2\" list index); do restic --no-lock -r \"$2\" cat index $i; done | \
       jq -r \".packs[]|select(.blobs[0].type==\\\"$1\\\")|.id\" | while read -r p; do \
       f=$(find \"$2/data\" -name $p); chmod u+w $f; echo $f; done; }; \
     trees() { packs tree \"$1\"; }; datas() { packs data \"$1\"; }; \

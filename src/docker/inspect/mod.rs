@@ -109,7 +109,7 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         container_id,
         container_name,
         running: is_running(state.as_ref()),
-        unhealthy: is_unhealthy(state.as_ref()),
+        unhealthy: failed_probe(state.as_ref()),
         created: created.unwrap_or_default(),
         image: Image { reference, id: image_id.unwrap_or_default() },
         entrypoint,
@@ -157,9 +157,11 @@ fn is_running(state: Option<&ContainerState>) -> bool {
     state.and_then(|state| state.running).unwrap_or_default()
 }
 
-fn is_unhealthy(state: Option<&ContainerState>) -> bool {
-    let status = state.and_then(|state| state.health.as_ref()).and_then(|health| health.status);
-    status == Some(HealthStatusEnum::UNHEALTHY)
+/// The exit code of the last probe of an unhealthy container. The engine notes -1 for a probe that took too long, which
+/// tells of a busy host.
+fn failed_probe(state: Option<&ContainerState>) -> Option<i64> {
+    let health = state?.health.as_ref().filter(|health| health.status == Some(HealthStatusEnum::UNHEALTHY))?;
+    health.log.as_ref()?.last()?.exit_code.filter(|code| *code > 0)
 }
 
 /// What a container's `Config` says. The engine has merged the image's defaults into it.

@@ -14,7 +14,7 @@ pub fn service(name: ServiceName) -> Service {
             None => name.service.clone(),
         },
         running: true,
-        unhealthy: false,
+        unhealthy: None,
         created: "2026-01-01T00:00:00Z".to_owned(),
         image: Image { reference: "app:1".to_owned(), id: "sha256:0123456789abcdef".to_owned() },
         entrypoint: None,

@@ -125,6 +125,7 @@ fn harmless() -> Vec<Fault> {
                  printf '[sources.one]\nfrom = \"restic:%s\"\nsnapshot = \"%s\"\n' \"$1\" $id >one.toml",
             )
             .with(&["--plan", "@one.toml", "--from", "one"])
+            .asked()
             .harmless(),
     ]
 }
