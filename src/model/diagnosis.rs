@@ -83,10 +83,6 @@ codes! {
     HealthUnhealthy "health/unhealthy" Failed "the healthcheck fails",
         "The healthcheck failed as many times in a row as the service allows.",
         "Run the healthcheck's command in a kept sandbox (--keep) to see what it misses.";
-    HealthLiveUnhealthy "health/live-unhealthy" Errored "the live service is unhealthy, too",
-        "The healthcheck fails in the sandbox, and the live container was unhealthy when the rehearsal began. So the \
-         failure says nothing about the backup.",
-        "Repair the live service, or correct its healthcheck, and rehearse again.";
     OrderDependencyFailed "order/dependency-failed" Failed "a dependency of the service did not come up",
         "depends_on names a service that failed, so this service was never started.",
         "Read the dependency's own result. This result says nothing about this service's data.";

@@ -193,9 +193,7 @@ impl<'a> RunningService<'a> {
             return Diagnosis { log_tail, ..outside };
         }
         let cause = failure::recognise(&log_tail);
-        if let Some(diagnosis) = self.is_unhealthy_live(&diagnosis).await {
-            return Diagnosis { cause, log_tail, ..diagnosis };
-        }
+        let diagnosis = self.as_live(diagnosis).await;
         if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
             return Diagnosis { cause, log_tail, ..diagnosis };
         }
@@ -203,20 +201,18 @@ impl<'a> RunningService<'a> {
         Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
     }
 
-    /// The diagnosis of a service whose healthcheck fails as it does live, with the same exit code; `None`: it failed in
-    /// another way.
-    async fn is_unhealthy_live(&self, diagnosis: &Diagnosis) -> Option<Diagnosis> {
-        let live = self.plan.service.unhealthy?;
-        if !matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout) {
-            return None;
+    /// Adds to the failure of a healthcheck that it fails live, too, with the same exit code.
+    async fn as_live(&self, diagnosis: Diagnosis) -> Diagnosis {
+        let is_of_health = matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout);
+        let Some(live) = self.plan.service.unhealthy.filter(|_| is_of_health) else { return diagnosis };
+        let probe = self.state().await.ok().and_then(|state| state.health).and_then(|health| health.last_probe);
+        if probe.is_none_or(|(here, _)| here != live) {
+            return diagnosis;
         }
-        let (here, _) = self.state().await.ok()?.health?.last_probe?;
-        (here == live).then(|| {
-            let container = &self.plan.service.container_name;
-            let message =
-                format!("{}; the probe of the live container {container} exits with {live}, too", diagnosis.message);
-            Diagnosis::new(Code::HealthLiveUnhealthy, message)
-        })
+        let container = &self.plan.service.container_name;
+        let message =
+            format!("{}; the probe of the live container {container} exits with {live}, too", diagnosis.message);
+        Diagnosis { message, ..diagnosis }
     }
 
     /// The diagnosis of a service that failed because the sandbox lacks what the service uses, as far as its log tells;

@@ -32,14 +32,14 @@ fn a_service_that_listens_on_none_of_its_ports_is_not_ready() {
     assert!(rehearsal.message().contains("any of its exposed TCP ports (443, 8080)"), "{rehearsal}");
 }
 
-/// Whoever restores such a service gets what runs now.
+/// The reader looks at the live service first.
 #[test]
-fn a_service_that_is_unhealthy_live_says_nothing_about_its_backup() {
+fn a_healthcheck_that_fails_as_it_does_live_is_told_with_that() {
     let health = ["--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1"];
     let live = service("broken").volume("/mounted").file("/mounted/note", "kept").options(&health).start();
     live.until_state(".State.Health.Status", "unhealthy");
     let rehearsal = rehearse(&[&live.name], &["--timeout", "60s"]);
-    rehearsal.errored("health/live-unhealthy");
+    rehearsal.failed("health/unhealthy");
     assert!(rehearsal.message().contains("the live container"), "{rehearsal}");
 }
 
