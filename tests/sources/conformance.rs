@@ -255,6 +255,7 @@ fn what_is_counted_is_what_comes() {
                     _ => {
                         came.amount.files += 1;
                         came.amount.bytes += entry.stored;
+                        came.empty_files += u64::from(entry.kind == What::File && entry.size == 0);
                     }
                 }
                 if rest.is_empty() {
