@@ -55,8 +55,8 @@ pub struct Service {
     pub container_name: String,
     /// The live container runs now.
     pub running: bool,
-    /// The exit code of the last probe, if the live container's own healthcheck fails now. A probe that took too long has
-    /// none.
+    /// The exit code of the last probe, if the live container's own healthcheck fails now. A probe that took too long
+    /// has none.
     pub unhealthy: Option<i64>,
     /// Creation time of the live container, RFC 3339. It orders the services of a stack that names no dependencies.
     pub created: String,

@@ -12,7 +12,8 @@ fn pattern(text: &str) -> Option<glob::Pattern> {
     if text.contains(['*', '?', '[']) { glob::Pattern::new(text).ok() } else { None }
 }
 
-/// Chooses a snapshot of those that are known by their names; see [`choose_related`].
+/// Chooses a snapshot of those that are known by their names: the one with the wanted id, the newest that a
+/// wanted pattern fits, or the newest.
 pub fn choose_snapshot(snapshots: Vec<Snapshot>, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
     choose_related(snapshots, wanted, Kinship::ByName)
 }
