@@ -1,9 +1,11 @@
 //! Tar archives as streams. The reader does not trust the archive's author; the writer loses nothing of a file. Neither
 //! keeps an archive in memory, and neither touches a file system except to read the files that are packed.
 //!
-//! The reader knows V7, ustar, GNU (long names, sparse files) and pax (with `SCHILY.xattr`, `LIBARCHIVE.xattr` and
-//! GNU's sparse files 0.0, 0.1 and 1.0), as GNU tar, BusyBox, bsdtar, Go, Python, restic and Borg write them.
+//! The reader knows V7, ustar, GNU (long names, sparse files) and pax (with `SCHILY.xattr`, `SCHILY.acl`,
+//! `LIBARCHIVE.xattr` and GNU's sparse files 0.0, 0.1 and 1.0), as GNU tar, BusyBox, bsdtar, Go, Python, restic and
+//! Borg write them.
 
+pub mod acl;
 pub mod compression;
 pub mod error;
 mod header;
@@ -35,7 +37,8 @@ pub struct Entry {
     pub gid: u32,
     /// Time of the last change of the content: seconds since the epoch, and nanoseconds.
     pub mtime: (i64, u32),
-    /// Extended attributes by name; ACLs and capabilities are among them.
+    /// Extended attributes by name; ACLs and capabilities are among them. An ACL that is no list in numbers is there as
+    /// text, by the name of its record: see [`acl::record`].
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Size of a file in bytes, holes included. For a hard link the size of the file, where it is known; otherwise 0.
     pub size: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::acl::{self, AccessList};
 use super::header;
 use super::sparse::Segment;
 
@@ -96,6 +97,8 @@ impl ExtendedHeader {
                     self.add_xattr(decode_percent(name, |code| matches!(code, b"3D" | b"3d" | b"25")), value.to_vec())?;
                 } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
                     self.add_xattr(decode_percent(name, |_| true), decode_base64(value).ok_or_else(wrong)?)?;
+                } else if let Some(which) = acl::record(key) {
+                    self.set_access_list(key, which, value);
                 }
             }
         }
@@ -108,6 +111,22 @@ impl ExtendedHeader {
         }
         self.xattrs.insert(name, value);
         Ok(())
+    }
+
+    /// Takes a list as text over. The attribute itself, if it is there too, counts.
+    fn set_access_list(&mut self, key: &[u8], which: &[u8], text: &[u8]) {
+        self.xattrs.remove(key);
+        let (name, value) = match acl::read(which, text) {
+            // An empty value takes back a record of a global header.
+            _ if text.is_empty() => {
+                self.xattrs.remove(&acl::attribute(which));
+                return;
+            }
+            AccessList::Mode => return,
+            AccessList::Attribute(name, value) => (name, value),
+            AccessList::Unread => (key.to_vec(), text.to_vec()),
+        };
+        self.xattrs.entry(name).or_insert(value);
     }
 
     /// Memory that the values need, in bytes; an estimate.

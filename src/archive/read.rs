@@ -1,8 +1,6 @@
 //! Reads an archive entry by entry. Anybody may have written the archive: everything in it is checked, only the current
 //! entry is kept in memory, and an archive that was cut off is recognised even when the cut is exactly between two
 //! entries.
-//!
-//! ACLs as text (`SCHILY.acl`) are ignored.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 

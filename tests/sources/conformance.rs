@@ -117,6 +117,8 @@ fn wants(paths: &[&str]) -> Vec<MountQuery> {
 fn odd_tree(root: &Path) {
     trees::make(root, ALL);
     fs::create_dir(root.join("nothing in it")).expect("made");
+    let lists = "setfacl -m u:1234:rw,g:77:r,u:0:x plain; setfacl -m u:5:rwx,d:u:99:rwx,d:o::- 'folder/deeper'";
+    trees::run(Command::new("sh").args(["-ec", lists]).current_dir(root), b"");
     // A path of nearly 4 KiB, which is made from below: no path may be that long at once with what stands before it.
     let mut script = String::from("set -e; cd \"$1\"; ");
     for _ in 0..16 {

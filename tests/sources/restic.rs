@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::local_host::context;
 use crate::support::backup::sh;
 use crate::support::restic::{PASSWORD, TOOLS, newest_id, packs};
-use crate::support::trees::{archived, read};
+use crate::support::trees::{archived, listing, read};
 use rehearsa::model::diagnosis::Code;
 use rehearsa::model::environment::Environment;
 use rehearsa::model::source::{
@@ -204,6 +204,25 @@ fn the_folder_itself_comes_with_its_owner_and_mode() {
     assert_eq!((root.owner, root.mode), ((33, 44), 0o3770));
     let names: Vec<String> = found.keys().map(|path| String::from_utf8_lossy(path).replace(&part, "")).collect();
     assert_eq!(names, ["", "/sub", "/sub/f"], "pipes are left out, and no empty file is in their place");
+}
+
+#[test]
+fn access_lists_and_attributes_come_back() {
+    let field = Field::new(concat!(
+        "mkdir -p app/sub; echo x >app/f; echo y >app/sub/g; ",
+        "setfacl -m u:1234:rw,g:77:r app/f; setfacl -m d:u:99:rwx,d:o::- app/sub; ",
+        "setfattr -n user.note -v kept app/f; ",
+        "restic -r repo backup $PWD/app",
+    ));
+    let mut archive = Vec::new();
+    let part = field.inside("app");
+    field.open(None).unwrap().stream(&[part.clone().into_bytes()], &mut archive).unwrap();
+    let found = archived(read(archive.as_slice()).unwrap());
+    let expected = listing(&field.at("app"));
+    for name in ["f", "sub", "sub/g"] {
+        assert_eq!(found[format!("{part}/{name}").as_bytes()].xattrs, expected[name.as_bytes()].xattrs, "{name}");
+    }
+    assert_eq!((expected[&b"f"[..]].xattrs.len(), expected[&b"sub"[..]].xattrs.len()), (2, 1), "there are such");
 }
 
 #[test]

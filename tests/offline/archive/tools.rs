@@ -184,6 +184,30 @@ fn an_archive_in_several_gzip_members() {
 }
 
 #[test]
+fn access_lists_of_gnu_tar_and_bsdtar_are_the_kernels() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("folder")).unwrap();
+    std::fs::write(dir.path().join("folder/file"), "x").unwrap();
+    // Root has a name, which bsdtar writes beside the number.
+    let lists = "setfacl -m u:1234:rw,g:77:r,u:0:x folder/file; setfacl -m d:u:99:rwx,d:o::- folder";
+    run(Command::new("sh").args(["-ec", lists]).current_dir(dir.path()), b"");
+    let expected = listing(dir.path());
+    assert_eq!(expected[&b"folder/file"[..]].xattrs.len() + expected[&b"folder"[..]].xattrs.len(), 2);
+    for tool in [
+        &["tar", "--format=pax", "--acls", "--numeric-owner"][..],
+        &["bsdtar", "--format", "pax", "--acls"],
+        &["bsdtar", "--format", "pax", "--acls", "--numeric-owner"],
+    ] {
+        let mut command = Command::new(tool[0]);
+        command.args(&tool[1..]).arg("-C").arg(dir.path()).args(["-cf", "-", "."]);
+        let found = archived(read(run(&mut command, b"").as_slice()).unwrap());
+        for path in [&b"folder"[..], b"folder/file"] {
+            assert_eq!(found[path].xattrs, expected[path].xattrs, "{tool:?}: {}", path.escape_ascii());
+        }
+    }
+}
+
+#[test]
 fn bsdtar() {
     let few = Oddities { special: true, ..FEW };
     for (format, odd, keeps) in

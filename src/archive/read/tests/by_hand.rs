@@ -166,6 +166,25 @@ fn attributes_of_both_writers_in_all_spellings() {
 }
 
 #[test]
+fn access_lists_as_text_are_attributes_and_no_list_is_kept_as_text() {
+    let list = "user::rw-\nuser:1234:rw-\ngroup::r--\nmask::rw-\nother::---\n";
+    let of = |records: &[(&str, &[u8])]| only(&[pax(b'x', records), part(b'0', b"file", b"")]).0.xattrs;
+    let found = of(&[("SCHILY.acl.access", list.as_bytes())]);
+    let [(name, value)] = found.as_slice() else { panic!("one: {found:?}") };
+    assert_eq!((name.as_slice(), value.len()), (&b"system.posix_acl_access"[..], 4 + 5 * 8));
+    let names = "user::rw-\nuser:alice:rw-\ngroup::r--\nmask::rw-\nother::---\n";
+    let unread = [(b"SCHILY.acl.default".to_vec(), names.as_bytes().to_vec())];
+    assert_eq!(of(&[("SCHILY.acl.default", names.as_bytes())]), unread);
+    // The attribute itself counts.
+    let raw = ("SCHILY.xattr.system.posix_acl_access", &b"raw"[..]);
+    for records in [[raw, ("SCHILY.acl.access", list.as_bytes())], [("SCHILY.acl.access", list.as_bytes()), raw]] {
+        assert_eq!(of(&records), [(b"system.posix_acl_access".to_vec(), b"raw".to_vec())]);
+    }
+    assert_eq!(of(&[("SCHILY.acl.access", b"user::rw-\ngroup::r--\nother::---\n")]), []);
+    assert_eq!(of(&[("SCHILY.acl.access", list.as_bytes()), ("SCHILY.acl.access", b"")]), []);
+}
+
+#[test]
 fn folders_of_v7_end_in_a_slash() {
     for flag in [0, b'0', b'7'] {
         assert_eq!(shape(&only(&[part(flag, b"folder/", b"")])), (&b"folder"[..], &Kind::Folder, 0));

@@ -13,7 +13,7 @@ use rustix::io::{Errno, pwrite};
 use super::archive_stream::ArchiveStream;
 use super::chain::{Blocked, Chain, OMIT};
 use super::room::{Room, UnpackBounds};
-use crate::archive::{Entry, Kind, escapes};
+use crate::archive::{Entry, Kind, acl, escapes};
 use crate::model::event::Amount;
 use crate::model::sampled::Sampled;
 use crate::worker::expected::manifest::Manifest;
@@ -384,6 +384,12 @@ impl<'a> RouteVolume<'a> {
         let metadata = Metadata { uid: entry.uid, gid: entry.gid, mode, accessed: OMIT, modified };
         let mut xattrs = Xattrs::new();
         for (name, value) in &entry.xattrs {
+            if acl::record(name).is_some() {
+                let text = String::from_utf8_lossy(value).trim().replace('\n', ",");
+                let (path, why) = (short_path(path), "it is no access list with numbers of users and groups");
+                self.lost.add(|| short(format!("the ACL on {path}: {why}: {text}")));
+                continue;
+            }
             match CString::new(&name[..]) {
                 Ok(name) if meta::belongs_to_the_place(&name) => {}
                 Ok(name) => xattrs.push((name, value.clone())),

@@ -175,6 +175,16 @@ fn what_the_file_system_refuses_is_told() {
 }
 
 #[test]
+fn an_access_list_with_names_is_told_and_the_file_comes_without_it() {
+    let field = Field::new();
+    let text = b"user::rw-\nuser:alice:rw-\ngroup::r--\nmask::rw-\nother::---\n";
+    let unpacked = field.unpack(Archive::of([file("a", "x").xattr("SCHILY.acl.access", text)])).unwrap();
+    let told = "the ACL on a: it is no access list with numbers of users and groups: user::rw-,user:alice:rw-";
+    assert!(unpacked.lost_metadata.first[0].starts_with(told), "{:?}", unpacked.lost_metadata);
+    assert_eq!((unpacked.lost_metadata.count, content(&field.to("a")).as_str()), (1, "x"));
+}
+
+#[test]
 fn rights_of_an_earlier_entry_are_gone() {
     let field = Field::new();
     field.done(Archive::of([
