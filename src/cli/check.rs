@@ -28,6 +28,10 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     for source in settings.file.sources.values().chain(&settings.file.written_out) {
         look(source, env, &mut wrong, &mut not_looked);
     }
+    wrong.extend(settings.file.programs.iter().filter_map(|(program, entry)| {
+        let what = probe::program(*program, &entry.path).err()?;
+        Some(ConfigError::Entry { origin: entry.origin.clone(), what })
+    }));
     let held = match services(&endpoint) {
         Ok(services) => {
             wrong.extend(on_host(&services, &settings));

@@ -10,7 +10,9 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::init_text::FoundPart;
 use super::prepare::{Host, find_services};
+use super::survey::SourceOptions;
 use super::{console, identity, init_text, no_match, prepare, runtime, signals};
+use crate::config::resolve::{self, Flags};
 use crate::config::settings::Settings;
 use crate::config::values::source;
 use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
@@ -52,7 +54,9 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         console::note(&no_match::reason(&draft.selection, &stopped, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, None, env, &stop))?.plan;
+    let programs = resolve::programs(&Flags::default(), env);
+    let options = SourceOptions { snapshot: None, environment: env, programs };
+    let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, &options, &stop))?.plan;
     if let Some(diagnosis) = unread(&plan) {
         let failure = Failure::errored(diagnosis.message.clone());
         return Err(failure.hint(format!("{} No plan file was written.", diagnosis.remedy())));

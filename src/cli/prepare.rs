@@ -4,10 +4,10 @@
 
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::identity;
 use super::signals::{interrupted, unless_stopped};
-use super::{identity, survey};
+use super::survey::{self, SourceOptions};
 use crate::config::error::SettingOrigin;
-use crate::config::overrides::SnapshotSelector;
 use crate::config::settings::{Selection, Settings};
 use crate::config::{ConfigError, Environment, labels::Labels};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -93,18 +93,22 @@ pub async fn prepare(
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
     let draft = draft(services, &settings.selection);
-    survey_and_resolve(draft, daemon, settings.overrides.snapshot.as_ref(), environment, stop).await
+    survey_and_resolve(draft, daemon, &source_options(settings, environment), stop).await
 }
 
-/// As [`prepare`], for a draft that exists already. `snapshot`: the one that the user asked for in the whole run.
+/// How the sources of a run with these settings are opened.
+pub fn source_options<'a>(settings: &'a Settings, environment: &'a Environment) -> SourceOptions<'a> {
+    SourceOptions { snapshot: settings.overrides.snapshot.as_ref(), environment, programs: settings.programs() }
+}
+
+/// As [`prepare`], for a draft that exists already.
 pub async fn survey_and_resolve(
     draft: Draft,
     daemon: &Daemon,
-    snapshot: Option<&SnapshotSelector>,
-    environment: &Environment,
+    options: &SourceOptions<'_>,
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
-    let surveyed = survey::survey(&draft.requests, daemon, snapshot, environment, stop).await?;
+    let surveyed = survey::survey(&draft.requests, daemon, options, stop).await?;
     if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(finish(draft, surveyed)) }
 }
 

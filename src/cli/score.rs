@@ -7,7 +7,7 @@ use super::args::{Global, ScoreArgs};
 use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::prepare::{Host, find_services, with_settings};
+use super::prepare::{Host, find_services, source_options, with_settings};
 use super::scored::{ScoredService, ScoredSnapshot};
 use super::signals::interrupted;
 use super::survey::{SurveyDepth, SurveyedSnapshot, survey_series};
@@ -41,8 +41,8 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
         let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
         let first = draft(services.clone(), &settings.selection);
-        let chosen = settings.overrides.snapshot.as_ref();
-        let series = survey_series(&first.requests, &daemon, chosen, env, &stop, depth).await?;
+        let options = source_options(&settings, env);
+        let series = survey_series(&first.requests, &daemon, &options, &stop, depth).await?;
         if stop.is_cancelled() {
             return Err(interrupted(&stop));
         }

@@ -14,6 +14,7 @@ use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{HostLook, HostSeen, HostTree};
+use crate::model::program::ProgramPaths;
 use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
 use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
@@ -29,20 +30,29 @@ const LONGEST_LIST: u64 = 4 << 20;
 /// files come after the sources.
 pub type Surveyed = (Vec<OpenedSource>, Vec<Result<Survey, Diagnosis>>);
 
+/// How the sources of a run are opened.
+pub struct SourceOptions<'a> {
+    /// The snapshot that the user asked for in the whole run.
+    pub snapshot: Option<&'a SnapshotSelector>,
+    /// The environment of the process.
+    pub environment: &'a Environment,
+    /// Paths of programs that the user names.
+    pub programs: ProgramPaths,
+}
+
 /// Surveys every source of the draft. A source that cannot be opened is no failure here: the plan reports it for the
 /// services that need it. A snapshot that the user asked for and that no source has is wrong usage.
 pub async fn survey(
     requests: &[SourceRequest],
     daemon: &Daemon,
-    snapshot: Option<&SnapshotSelector>,
-    environment: &Environment,
+    options: &SourceOptions<'_>,
     stop: &StopSignal,
 ) -> Result<Surveyed, Failure> {
     let (mut sources, mut surveys, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     let mut of_dumps = Vec::new();
     for request in requests {
         let place = request.spec.place.clone();
-        let read = survey_source(request.clone(), daemon, environment, stop, SurveyedSource::of).await?;
+        let read = survey_source(request.clone(), daemon, options, stop, SurveyedSource::of).await?;
         let (survey, backup) = match read {
             Ok(SurveyedSource { backup, survey, dumps }) => {
                 let inside = dumps.into_iter().map(|dump| read_dump(dump, requests.len(), &mut of_dumps)).collect();
@@ -58,7 +68,7 @@ pub async fn survey(
         surveys.push(survey);
     }
     sources.extend(of_dumps);
-    refuse_unknown(snapshot, &unknown, requests.len())?;
+    refuse_unknown(options.snapshot, &unknown, requests.len())?;
     Ok((sources, surveys))
 }
 
@@ -79,15 +89,14 @@ pub struct SurveyDepth {
 pub async fn survey_series(
     requests: &[SourceRequest],
     daemon: &Daemon,
-    snapshot: Option<&SnapshotSelector>,
-    environment: &Environment,
+    options: &SourceOptions<'_>,
     stop: &StopSignal,
     depth: SurveyDepth,
 ) -> Result<Vec<Result<Vec<SurveyedSnapshot>, Diagnosis>>, Failure> {
     let (mut series, mut unknown) = (Vec::new(), Vec::new());
     for request in requests {
         let read = move |backup: Backup, request: &SourceRequest| read_series(&backup, request, depth);
-        series.push(survey_source(request.clone(), daemon, environment, stop, read).await?.map_err(|why| match why {
+        series.push(survey_source(request.clone(), daemon, options, stop, read).await?.map_err(|why| match why {
             NotSurveyed::Unknown(diagnosis) => {
                 unknown.push(diagnosis.message.clone());
                 diagnosis
@@ -95,7 +104,7 @@ pub async fn survey_series(
             NotSurveyed::Other(diagnosis) => diagnosis,
         }));
     }
-    refuse_unknown(snapshot, &unknown, requests.len())?;
+    refuse_unknown(options.snapshot, &unknown, requests.len())?;
     Ok(series)
 }
 
@@ -219,14 +228,15 @@ fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
 async fn survey_source<T: Send + 'static>(
     request: SourceRequest,
     daemon: &Daemon,
-    environment: &Environment,
+    options: &SourceOptions<'_>,
     stop: &StopSignal,
     read: impl FnOnce(Backup, &SourceRequest) -> Result<T, SourceError> + Send + 'static,
 ) -> Result<Result<T, NotSurveyed>, Failure> {
     let (ask, mut asked) = mpsc::unbounded_channel();
     let (tell, mut told) = oneshot::channel();
     let context = SourceContext {
-        environment: environment.clone(),
+        environment: options.environment.clone(),
+        programs: options.programs.clone(),
         decoding: DecodeBounds { max_window: request.max_window, one_large_at_a_time: true },
         // This very program, also if its file was replaced meanwhile.
         executable: "/proc/self/exe".into(),

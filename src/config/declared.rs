@@ -247,6 +247,14 @@ const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting {
+        flag: "--borg-path FILE",
+        variables: &["REHEARSA_BORG_PATH"],
+        keys: &["borg_path"],
+        default: "`borg` in `PATH`",
+        about: "The program that reads repositories of Borg",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--ci SYSTEM",
         default: "`auto`",
         about: "Tells a CI system in its own way: `auto`, `github`, `gitlab`, `gitea` or `none`",
@@ -376,6 +384,14 @@ const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting { flag: "--rerun-failed REPORT", about: "Takes only what was not green in an earlier run", ..NOWHERE },
+    Setting {
+        flag: "--restic-path FILE",
+        variables: &["REHEARSA_RESTIC_PATH"],
+        keys: &["restic_path"],
+        default: "`restic` in `PATH`",
+        about: "The program that reads repositories of restic",
+        ..NOWHERE
+    },
     Setting {
         flag: "--retries N",
         variables: &["REHEARSA_RETRIES"],

@@ -383,3 +383,23 @@ fn the_snapshot_and_the_keys_of_the_run_are_those_of_every_source() {
     assert_eq!(heard.snapshot.as_deref(), Some("older"));
     assert_eq!(heard.keys.passphrase, Some(SecretPlace::Env("REHEARSA_PASSPHRASE".to_owned())));
 }
+
+#[test]
+fn a_program_is_named_by_a_flag_a_variable_or_the_plan_file() {
+    let of = |flag: Option<&str>, variable: Option<&str>, file: &str| {
+        let programs = flag.map(|path| (Program::Restic, PathBuf::from(path))).into_iter().collect();
+        let flags = Flags { programs, ..Flags::default() };
+        let env: Environment = variable.map(|path| ("REHEARSA_RESTIC_PATH", path)).into_iter().collect();
+        let file = PlanFile::parse(Path::new("/etc/p.toml"), file, None).expect("it is right");
+        let programs = Settings::resolve(&flags, &env).expect("they are right").with_file(file).programs();
+        [Program::Restic, Program::Borg].map(|program| programs.of(program).map(|path| path.display().to_string()))
+    };
+    let both = "restic_path = 'bin/restic'\nborg_path = '/opt/borg'\n";
+    let some = |restic: &str, borg: &str| [Some(restic.to_owned()), Some(borg.to_owned())];
+    assert_eq!(of(Some("/flag"), Some("/variable"), both), some("/flag", "/opt/borg"));
+    assert_eq!(of(None, Some("/variable"), both), some("/variable", "/opt/borg"));
+    assert_eq!(of(None, None, both), some("/etc/bin/restic", "/opt/borg"));
+    assert_eq!(of(None, None, ""), [None, None]);
+    let empty = PlanFile::parse(Path::new("p.toml"), "restic_path = ' '\n", None).expect_err("it names nothing");
+    assert!(empty.to_string().contains("this names no program"), "{empty}");
+}

@@ -23,6 +23,7 @@ use crate::model::event::NoTests;
 use crate::model::mask::{Mask, scrub};
 use crate::model::mount::Mount;
 use crate::model::partition::Partition;
+use crate::model::program::{Program, ProgramPaths};
 use crate::model::question::Check;
 use crate::model::service::Service;
 use crate::model::settings::{DependencySource, ServiceSettings, StrategyRule};
@@ -72,6 +73,8 @@ pub struct Flags {
     pub passphrase_file: Option<PathBuf>,
     /// `--identity`.
     pub identity: Option<PathBuf>,
+    /// `--restic-path` and the like.
+    pub programs: ProgramPaths,
     /// `--map`.
     pub maps: Vec<String>,
     /// `--allow-empty`.
@@ -129,6 +132,7 @@ impl Settings {
             },
             overrides: overrides(flags, env)?,
             allow_label_paths: flags.allow_label_paths || variable_flag("--allow-label-paths", env)?,
+            programs: programs(flags, env),
             with: flags.with.clone(),
             keep: flags.keep,
             threads: threads.map(|raw| raw.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
@@ -480,16 +484,22 @@ fn source_rules(flags: &Flags, env: &Environment) -> Result<Vec<SourceRule>, Con
 
 /// What opens the sources of the whole run.
 fn keys(flags: &Flags, env: &Environment) -> Keys {
-    let file = path("--passphrase-file", flags.passphrase_file.as_ref(), env).map(SecretPlace::File);
+    let file = path("--passphrase-file", flags.passphrase_file.as_deref(), env).map(SecretPlace::File);
     Keys {
         passphrase: file.or_else(|| env.get(PASSPHRASE).map(|_| SecretPlace::Env(PASSPHRASE.to_owned()))),
-        identity: path("--identity", flags.identity.as_ref(), env),
+        identity: path("--identity", flags.identity.as_deref(), env),
     }
 }
 
+/// The paths of programs for the whole run.
+pub fn programs(flags: &Flags, env: &Environment) -> ProgramPaths {
+    let named = |program: Program| Some((program, path(program.flag(), flags.programs.of(program), env)?));
+    Program::ALL.into_iter().filter_map(named).collect()
+}
+
 /// The path of the flag, else of the first of its variables that is set.
-fn path(flag: &'static str, typed: Option<&PathBuf>, env: &Environment) -> Option<PathBuf> {
-    typed.cloned().or_else(|| given(flag, None, env).map(|raw| PathBuf::from(raw.text)))
+fn path(flag: &'static str, typed: Option<&Path>, env: &Environment) -> Option<PathBuf> {
+    typed.map(Path::to_owned).or_else(|| given(flag, None, env).map(|raw| PathBuf::from(raw.text)))
 }
 
 /// The environment's rules, then the flags': the last match wins.
@@ -511,7 +521,7 @@ fn partition(flags: &Flags, env: &Environment) -> Result<Option<Partition>, Conf
 }
 
 fn reports(flags: &Flags, env: &Environment) -> Result<ReportTargets, ConfigError> {
-    let dir = path("--report-dir", flags.report_dir.as_ref(), env);
+    let dir = path("--report-dir", flags.report_dir.as_deref(), env);
     if dir.as_deref() == Some(Path::new("-")) {
         return Err(ConfigError::value(
             &SettingOrigin::Flag("--report-dir"),

@@ -8,6 +8,7 @@ use super::plan_file::PlanFile;
 use super::values::report_spec::{BadgeSubject, Ci, Form, JunitFlavor, TapVersion};
 use crate::model::event::NoTests;
 use crate::model::partition::Partition;
+use crate::model::program::ProgramPaths;
 
 /// What a run of `rehearsa test` or `rehearsa plan` is to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub overrides: Overrides,
     /// Labels may name sources by their paths.
     pub allow_label_paths: bool,
+    /// The paths of programs that flags and environment name.
+    pub programs: ProgramPaths,
     /// The plan file.
     pub file: PlanFile,
     /// Services that are booted with every service that shares a network with them.
@@ -38,6 +41,14 @@ pub struct Settings {
     pub slow_after: Duration,
     /// Report files.
     pub reports: ReportTargets,
+}
+
+impl Settings {
+    /// The paths of programs that the user names.
+    pub fn programs(&self) -> ProgramPaths {
+        let of_file = self.file.programs.iter().map(|(program, entry)| (*program, entry.path.clone()));
+        self.programs.clone().or(of_file.collect())
+    }
 }
 
 /// Default of [`Settings::threads`].
@@ -61,6 +72,7 @@ impl Default for Settings {
             selection: Selection::default(),
             overrides: Overrides::default(),
             allow_label_paths: false,
+            programs: ProgramPaths::default(),
             file: PlanFile::default(),
             with: Vec::new(),
             keep: false,

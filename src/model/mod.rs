@@ -24,6 +24,7 @@ pub mod partition;
 pub mod plain_text;
 pub mod plan;
 pub mod pluralize;
+pub mod program;
 pub mod question;
 pub mod repository;
 #[cfg(test)]

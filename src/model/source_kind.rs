@@ -145,8 +145,8 @@ source_kinds! {
         forms: "restic:REPOSITORY (a folder, or an address as in rest:https://HOST/)",
         is_usual_name: |_| false,
         stream_lacks: Some(
-            "`restic dump` carries no hard links, no ACLs, no pipes and no fractions of a second; `restic restore` \
-             would, and takes another time",
+            "`restic dump` carries no hard links, no pipes, no fractions of a second and no attributes of the part's \
+             own folder; `restic restore` would, and takes another time",
         ),
     };
     /// Repositories of Borg.

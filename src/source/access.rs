@@ -16,6 +16,7 @@ use crate::model::dump::Dump;
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{Hole, HostLook, HostMount, HostSeen, HostTree};
+use crate::model::program::ProgramPaths;
 use crate::model::source::{BackupContents, MountQuery, SnapshotTraits};
 
 /// A source of restored data. A source has snapshots, and each snapshot can be opened.
@@ -95,6 +96,8 @@ pub enum Presence {
 pub struct SourceContext {
     /// The environment of the process, which may have secrets and names the folder for temporary files.
     pub environment: Environment,
+    /// Paths of programs that the user names.
+    pub programs: ProgramPaths,
     /// Bounds of the decoders of compressed backups.
     pub decoding: DecodeBounds,
     /// The executable of Rehearsa, whose hidden command starts programs of the owner's.

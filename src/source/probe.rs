@@ -7,8 +7,9 @@ use std::path::Path;
 
 pub use super::access::Presence;
 use super::decrypt::MAX_IDENTITIES;
-use super::{kinds, secrets};
+use super::{kinds, secrets, tool};
 use crate::local_file::{self, Accept};
+use crate::model::program::Program;
 use crate::model::source::{SecretPlace, SourceSpec};
 
 /// Looks for a source.
@@ -29,6 +30,11 @@ pub fn identity(path: &Path) -> Result<(), String> {
         text if text.is_empty() => Err(format!("the file {shown} is empty")),
         _ => Ok(()),
     }
+}
+
+/// Looks for a program that reads backups.
+pub fn program(program: Program, path: &Path) -> Result<(), String> {
+    if tool::is_program(path) { Ok(()) } else { Err(tool::not_runnable(program.name(), path)) }
 }
 
 #[cfg(test)]
@@ -114,5 +120,10 @@ mod tests {
         fs::write(at("nothing"), "").expect("written");
         assert!(identity(&at("nothing")).expect_err("empty").contains("is empty"));
         assert!(identity(&at("none")).expect_err("not there").contains("cannot be read"));
+        let told = |path: &Path| program(Program::Restic, path).expect_err("no program");
+        assert!(told(&at("none")).contains("none, which is to be the program restic, cannot be found"));
+        assert!(told(dir.path()).contains("is a folder"));
+        assert!(told(&at("full")).contains("is no program that this user may run"));
+        assert_eq!(program(Program::Restic, Path::new("/bin/sh")), Ok(()));
     }
 }

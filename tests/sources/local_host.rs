@@ -10,6 +10,7 @@ use rehearsa::archive::survey::Survey;
 use rehearsa::archive::write;
 use rehearsa::model::environment::Environment;
 use rehearsa::model::host_tree::{HostEntry, HostList, HostLook, HostMount, HostSeen, HostTree, joined};
+use rehearsa::model::program::ProgramPaths;
 use rehearsa::model::source::MountQuery;
 use rehearsa::source::{DecodeBounds, EngineHost, HostFolder, SourceContext, SourceError};
 
@@ -64,6 +65,7 @@ pub fn context() -> SourceContext {
 pub fn context_of(host: LocalHost) -> SourceContext {
     SourceContext {
         environment: Environment::default(),
+        programs: ProgramPaths::default(),
         decoding: DecodeBounds::default(),
         executable: env!("CARGO_BIN_EXE_rehearsa").into(),
         host_name: None,

@@ -10,6 +10,7 @@ use crate::support::restic::{PASSWORD, TOOLS, newest_id, packs};
 use crate::support::trees::{archived, listing, read};
 use rehearsa::model::diagnosis::Code;
 use rehearsa::model::environment::Environment;
+use rehearsa::model::program::Program;
 use rehearsa::model::source::{
     BackupSurvey, Keys, MatchRule, MountQuery, Pattern, SecretPlace, SourceLocation, SourcePlace, SourceSpec,
 };
@@ -333,6 +334,33 @@ fn damage_under_an_exclusive_lock_is_a_job_that_still_runs() {
     let later = SourceContext { now: context().now + jiff::SignedDuration::from_hours(2), ..field.context() };
     let error = Backup::open(&field.spec(None), &later).and_then(|backup| backup.survey(&[], 0)).unwrap_err();
     assert!(matches!(error, SourceError::Broken(_)), "{error}");
+}
+
+#[test]
+fn a_program_that_is_named_reads_the_repository_whatever_path_has() {
+    let field = Field::new(&format!("{TWO}restic -r repo backup $PWD/app"));
+    let bin = field.at("own");
+    fs::create_dir(&bin).unwrap();
+    field.sh(concat!(
+        "unset -f restic; real=$(command -v restic); ",
+        "printf '#!/bin/sh\\ntouch \"%s\"\\nexec %s \"$@\"\\n' $PWD/was-run $real >own/mine; ",
+        "printf '#!/bin/sh\\nexit 9\\n' >own/restic; chmod 755 own/*",
+    ));
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let with = |named: Option<&Path>| {
+        let programs = named.map(|path| (Program::Restic, path.to_owned())).into_iter().collect();
+        let environment = [("PATH", path.as_str())].into_iter().collect();
+        Backup::open(&field.spec(None), &SourceContext { environment, programs, ..context() })
+    };
+    assert!(with(None).is_err(), "PATH has a program that cannot read it");
+    assert!(with(Some(&bin.join("mine"))).is_ok() && field.at("was-run").exists());
+    for (name, words) in [("none", "No such file"), ("", "is a folder"), ("../password", "no program that this user")] {
+        let error = with(Some(&bin.join(name))).expect_err("it is no program");
+        let diagnosis = error.diagnosis(&field.spec(None).place);
+        assert_eq!(diagnosis.code, Code::SourceToolMissing, "{diagnosis}");
+        let told = diagnosis.to_string();
+        assert!(told.contains(bin.join(name).to_str().unwrap()) && told.contains(words), "{told}");
+    }
 }
 
 #[test]

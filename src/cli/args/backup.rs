@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::resolve::Flags;
+use crate::model::program::Program;
 
 /// From which backup.
 #[derive(Debug, Clone, Default, Args)]
@@ -39,6 +40,12 @@ pub struct BackupArgs {
     /// Open an encrypted backup with the age identities in this file [env: REHEARSA_IDENTITY]
     #[arg(long, value_name = "PATH")]
     pub identity: Option<PathBuf>,
+    /// Read repositories of restic with this program [default: `restic` in PATH] [env: REHEARSA_RESTIC_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub restic_path: Option<PathBuf>,
+    /// Read repositories of Borg with this program [default: `borg` in PATH] [env: REHEARSA_BORG_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub borg_path: Option<PathBuf>,
     /// Fail when a backup has more entries; 0 is no limit [default: 20000000] [env: REHEARSA_MAX_ENTRIES]
     #[arg(long, value_name = "N")]
     pub max_entries: Option<String>,
@@ -58,7 +65,8 @@ pub struct BackupArgs {
 impl BackupArgs {
     /// Fills in where the backup is and what opens it.
     pub fn fill(&self, flags: &mut Flags) {
-        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, .. } = self.clone();
+        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, restic_path, borg_path, .. } =
+            self.clone();
         flags.from = from;
         flags.allow_label_paths = self.allow_label_paths;
         flags.snapshot = snapshot;
@@ -66,12 +74,24 @@ impl BackupArgs {
         flags.allow_empty = allow_empty;
         flags.passphrase_file = passphrase_file;
         flags.identity = identity;
+        let programs = [(Program::Restic, restic_path), (Program::Borg, borg_path)];
+        flags.programs = programs.into_iter().filter_map(|(program, path)| Some((program, path?))).collect();
     }
 
     /// The flags that were given and are about backups alone, by their names.
     pub fn given(&self) -> Vec<&'static str> {
         let BackupArgs {
-            snapshot, map, allow_empty, passphrase_file, identity, max_entries, max_window, max_age, ..
+            snapshot,
+            map,
+            allow_empty,
+            passphrase_file,
+            identity,
+            restic_path,
+            borg_path,
+            max_entries,
+            max_window,
+            max_age,
+            ..
         } = self;
         let given = [
             ("--snapshot", snapshot.is_some()),
@@ -79,6 +99,8 @@ impl BackupArgs {
             ("--allow-empty", !allow_empty.is_empty()),
             ("--passphrase-file", passphrase_file.is_some()),
             ("--identity", identity.is_some()),
+            (Program::Restic.flag(), restic_path.is_some()),
+            (Program::Borg.flag(), borg_path.is_some()),
             ("--max-entries", max_entries.is_some()),
             ("--max-window", max_window.is_some()),
             ("--max-age", max_age.is_some()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::error::SettingOrigin;
 use crate::config::overrides::Overrides;
+use crate::model::program::Program;
 use crate::model::source::SourceSpec;
 
 /// A plan file. The default sets nothing.
@@ -14,6 +15,8 @@ pub struct PlanFile {
     pub path: Option<PathBuf>,
     /// Labels may name sources by their paths.
     pub allow_label_paths: bool,
+    /// The paths of programs.
+    pub programs: BTreeMap<Program, ProgramEntry>,
     /// Sources by their names.
     pub sources: BTreeMap<String, SourceEntry>,
     /// Sources written out where a name could stand.
@@ -24,6 +27,15 @@ pub struct PlanFile {
     pub stacks: BTreeMap<String, ServiceEntry>,
     /// Settings of a service, by its full name.
     pub services: BTreeMap<String, ServiceEntry>,
+}
+
+/// The path of a program and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramEntry {
+    /// Where it is written.
+    pub origin: SettingOrigin,
+    /// The path.
+    pub path: PathBuf,
 }
 
 /// A source and where it is written.

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::checks::{CheckTable, Header, HttpTable};
 use super::document::Document;
-use super::entries::{PlanFile, ServiceEntry, SourceEntry};
+use super::entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry};
 use super::reader::{Located, Pair};
 use super::secret::Secret;
-use super::tables::{Load, Mount, NoEgress, PlanTables, Service, ServiceTable, Source, SourceName};
+use super::tables::{Load, Mount, NoEgress, PlanTables, ProgramPath, Service, ServiceTable, Source, SourceName};
 use crate::config::error::{ConfigError, SettingOrigin};
 use crate::config::overrides::{EmptyRule, Overrides, SnapshotSelector, SourceRef};
 use crate::config::values::suggest::suggestion;
 use crate::config::values::{check, place, source};
 use crate::model::dump::LoadOptions;
+use crate::model::program::Program;
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::settings::StrategyRule;
 use crate::model::source::{Keys, MapRule, SecretPlace, SourceSpec};
@@ -51,6 +52,7 @@ impl<'a> Interpreter<'a> {
             let sources = top.sources.into_iter();
             self.file.sources = sources.filter_map(|(name, source)| Some((name, self.source(source.value)?))).collect();
             self.file.allow_label_paths = top.allow_label_paths.unwrap_or_default();
+            self.file.programs = self.programs([(Program::Borg, top.borg_path), (Program::Restic, top.restic_path)]);
             self.file.all = Overrides { values, source: self.source_ref(top.source), ..Overrides::default() };
             self.file.stacks = self.entries(top.stacks);
             self.file.services = self.entries(top.services);
@@ -94,6 +96,21 @@ impl<'a> Interpreter<'a> {
         let place = self.keep(source::parse(&origin, &self.at_home(&from.value.0), &self.folder))?;
         let snapshot = snapshot.and_then(|name| SnapshotSelector::read(&name.0).name());
         Some(SourceEntry { origin, passphrase, identity, spec: SourceSpec { place, snapshot, keys } })
+    }
+
+    fn programs(
+        &mut self,
+        named: impl IntoIterator<Item = (Program, Option<Located<ProgramPath>>)>,
+    ) -> BTreeMap<Program, ProgramEntry> {
+        let mut entries = BTreeMap::new();
+        for (program, named) in named {
+            let Some(Located { at, value }) = named else { continue };
+            if let Some(path) = self.path(at, program.key(), &value.0) {
+                let origin = self.document.origin(at, Some(program.key()));
+                entries.insert(program, ProgramEntry { origin, path });
+            }
+        }
+        entries
     }
 
     fn secret(&mut self, secret: &Secret) -> Option<SecretPlace> {

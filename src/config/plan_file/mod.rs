@@ -18,7 +18,7 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 
-pub use entries::{PlanFile, ServiceEntry, SourceEntry};
+pub use entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry};
 pub use interpret::unknown_source;
 pub use trust::CurrentUser;
 

@@ -31,6 +31,10 @@ pub struct Top {
     pub source: Option<Located<SourceName>>,
     /// Lets labels name sources by their paths; else a label names `live` or a source below `[sources]`.
     pub allow_label_paths: Option<bool>,
+    /// The program that reads repositories of Borg; without it `borg` in PATH.
+    pub borg_path: Option<Located<ProgramPath>>,
+    /// The program that reads repositories of restic; without it `restic` in PATH.
+    pub restic_path: Option<Located<ProgramPath>>,
     /// Backups, by names of your own.
     #[serde(default)]
     pub sources: BTreeMap<String, Located<Source>>,
@@ -121,6 +125,9 @@ text_values! {
         text { "minLength": 1 }, "a snapshot's name, or \"latest\"";
     /// A file with keys.
     KeyFile(String) = key_file, text {}, KEY_FILE;
+    /// The path of a program.
+    ProgramPath(String) = |text| not_empty(text, "this names no program; write its path, as \"/opt/restic/restic\""),
+        text { "minLength": 1 }, "the path of a program, as \"/opt/restic/restic\"";
     /// A path within a backup.
     BackupPath(String) = |text| map::within(text.trim()).map_err(|expected| format!("this is not a path {expected}")),
         text { "minLength": 1 }, "a path within the backup";

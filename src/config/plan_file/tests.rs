@@ -17,6 +17,7 @@ use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Tim
 use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::program::Program;
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
 use crate::model::settings::StrategyRule;
@@ -197,6 +198,10 @@ fn every_key_is_understood() {
     assert_eq!(spec("host").place, SourcePlace::on_host("/srv/backup"));
     assert_eq!(spec("pipe").place, SourcePlace::stdin(SourceKind::Tar));
     assert_eq!(spec("pipe").keys.passphrase, Some(SecretPlace::Command("pass show backup".to_owned())));
+
+    let path = |program: Program| file.programs[&program].path.clone();
+    assert_eq!(path(Program::Borg), PathBuf::from("/opt/borg-1.4/borg"));
+    assert_eq!(path(Program::Restic), PathBuf::from("/home/me/bin/restic"));
 
     let all = Overrides {
         source: Some(SourceRef::Backup(nightly)),

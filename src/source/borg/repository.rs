@@ -8,6 +8,7 @@ use super::view::View;
 use super::{listing, meaning};
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
+use crate::model::program::Program;
 use crate::model::secret::Secret;
 use crate::model::source::{SourceLocation, SourceSpec};
 use crate::source::access::SourceContext;
@@ -18,7 +19,7 @@ use crate::source::tool::{Patience, RunFolder, Tool, ToolCall, ToolEnd, ToolKind
 
 /// The program.
 static BORG: ToolKind = ToolKind {
-    name: "borg",
+    name: Program::Borg.name(),
     own: &["BORG_*"],
     kept: &["BORG_PASSPHRASE", "BORG_PASSCOMMAND", "BORG_KEY_FILE", "BORG_RSH", "BORG_REMOTE_PATH", "BORG_WORKAROUNDS"],
     // Borg says nothing while it rebuilds the index of a large repository.
@@ -90,7 +91,7 @@ fn without_placeholders(text: &str) -> String {
 impl Repository {
     /// Looks for the program and for the repository, if that is on this machine.
     pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, SourceError> {
-        let tool = Tool::find(&BORG, None, context)?;
+        let tool = Tool::find(&BORG, context.programs.of(Program::Borg), context)?;
         let passphrase = spec.keys.passphrase.as_ref().map(|place| {
             let secret = secrets::fetch(place, |name| context.environment.get_or_empty(name).map(str::to_owned));
             secret.map_err(|words| SourceError::NoKey(format!("the passphrase cannot be fetched: {words}")))

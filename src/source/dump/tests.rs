@@ -32,6 +32,7 @@ impl EngineHost for NoHost {
 fn open_backup(path: &Path) -> Result<Backup, SourceError> {
     let context = SourceContext {
         environment: Environment::default(),
+        programs: Default::default(),
         decoding: DecodeBounds::default(),
         executable: "/none".into(),
         host_name: None,
@@ -226,6 +227,7 @@ fn backups_of(folder: &Path) -> [Backup; 3] {
     }
     let context = SourceContext {
         environment: Environment::default(),
+        programs: Default::default(),
         decoding: DecodeBounds::default(),
         executable: "/none".into(),
         host_name: None,

@@ -14,6 +14,7 @@ use super::listing::{self, Listed};
 use super::meaning;
 use super::snapshots::{self, ResticSnapshot, ambiguous, differ, rootless};
 use crate::model::event::Snapshot;
+use crate::model::program::Program;
 use crate::model::secret::Secret;
 use crate::model::source::{SourceLocation, SourceSpec, password_of};
 use crate::source::access::SourceContext;
@@ -43,7 +44,7 @@ const KEPT: &[&str] = &[
 
 /// Restic with a repository of this machine. It tries again to read a file that is not there, for minutes.
 static LOCAL: ToolKind = ToolKind {
-    name: "restic",
+    name: Program::Restic.name(),
     own: OWN,
     kept: KEPT,
     patience: Patience { silence: Duration::from_secs(900), retries: Duration::from_secs(5) },
@@ -52,7 +53,7 @@ static LOCAL: ToolKind = ToolKind {
 
 /// Restic with a repository elsewhere. It tries again for up to 15 minutes when nobody answers.
 static FAR: ToolKind = ToolKind {
-    name: "restic",
+    name: Program::Restic.name(),
     own: OWN,
     kept: KEPT,
     patience: Patience { silence: Duration::from_secs(900), retries: Duration::from_secs(60) },
@@ -115,7 +116,7 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, So
         }
     };
     repository.is_there()?;
-    let tool = Tool::find(kind, None, context)?;
+    let tool = Tool::find(kind, context.programs.of(Program::Restic), context)?;
     check_version(&tool)?;
     let password = spec.keys.passphrase.as_ref().map(|place| {
         let secret = secrets::fetch(place, |name| context.environment.get_or_empty(name).map(str::to_owned));

@@ -19,4 +19,5 @@ mod words;
 pub use call::ToolCall;
 pub use folder::RunFolder;
 pub use program::{Patience, Tool, ToolKind, Version};
+pub(in crate::source) use program::{is_program, not_runnable};
 pub use running::{RunningTool, ToolEnd};

@@ -9,6 +9,7 @@ use rustix::fs::{Access, access};
 use super::environment;
 use crate::model::environment::Environment;
 use crate::model::mask::Mask;
+use crate::model::program::Program;
 use crate::model::secret::Secret;
 use crate::model::service::EnvVar;
 use crate::source::access::SourceContext;
@@ -60,12 +61,15 @@ impl Tool {
         let program = match given {
             Some(path) if is_program(path) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             Some(path) => {
-                let words = format!("{} is no program that can be run, and {} is needed", path.display(), kind.name);
-                return Err(SourceError::ToolMissing(words));
+                return Err(SourceError::ToolMissing(not_runnable(kind.name, path)));
             }
             None => find_in_path(kind.name, environment).ok_or_else(|| {
-                let words = format!("the program {0} is needed to read this backup, and PATH has no {0}", kind.name);
-                SourceError::ToolMissing(words)
+                let flag = Program::ALL.into_iter().find(|program| program.name() == kind.name).map(Program::flag);
+                let elsewhere = flag.map(|flag| format!(" ({flag} names one elsewhere)")).unwrap_or_default();
+                SourceError::ToolMissing(format!(
+                    "the program {0} is needed to read this backup, and PATH has no {0}{elsewhere}",
+                    kind.name
+                ))
             })?,
         };
         let variables = environment::inherited(environment, kind.own, kind.kept);
@@ -88,7 +92,20 @@ impl fmt::Debug for Tool {
     }
 }
 
-fn is_program(path: &Path) -> bool {
+/// The error about a file that the user names as the program.
+pub fn not_runnable(name: &str, path: &Path) -> String {
+    let shown = path.display();
+    match path.metadata() {
+        Err(error) => format!("{shown}, which is to be the program {name}, cannot be found: {error}"),
+        Ok(metadata) if metadata.is_dir() => {
+            format!("{shown}, which is to be the program {name}, is a folder; name the file itself")
+        }
+        Ok(_) => format!("{shown}, which is to be the program {name}, is no program that this user may run"),
+    }
+}
+
+/// Whether this user may run the file.
+pub fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
