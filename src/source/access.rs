@@ -34,6 +34,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         choose_snapshot(self.snapshots()?, wanted)
     }
 
+    /// What the report says of how the source is read; nothing by default.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Opens a snapshot. Content is not read yet, except that of a database dump.
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError>;
 }

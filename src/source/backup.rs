@@ -52,6 +52,11 @@ impl Backup {
         Ok(Backup { place: spec.place.clone(), snapshot, source, host, decoding })
     }
 
+    /// What the report says of how the source is read.
+    pub fn notes(&self) -> Vec<String> {
+        self.source.notes()
+    }
+
     /// Looks for the parts that `queries` ask for. Reads the snapshot to its end. A snapshot with more than
     /// `max_entries` is an error; 0 means no limit. Folders on the engine's host are not counted here: the caller
     /// applies the limit to the result.

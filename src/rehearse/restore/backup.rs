@@ -157,8 +157,11 @@ async fn fill(
     };
     match unpacked {
         Ok(all) => {
+            // They are about the source, so the first of its places tells them.
+            let mut of_source = backup.notes();
             for (place, unpacked) in places.into_iter().zip(all) {
-                let (index, brought) = (place.index, conclude(cx, place, &unpacked, backup));
+                let told = std::mem::take(&mut of_source);
+                let (index, brought) = (place.index, conclude(cx, place, &unpacked, backup, told));
                 streamed.push(index, brought);
             }
         }
@@ -182,6 +185,7 @@ fn conclude(
     place: UnpackTarget<'_>,
     unpacked: &Unpacked,
     backup: &Backup,
+    of_source: Vec<String>,
 ) -> Diagnosed<BroughtData> {
     let difference = difference(&place, unpacked, backup);
     let UnpackTarget { plan, prepared, step, .. } = place;
@@ -206,6 +210,7 @@ fn conclude(
         notes.push(format!("{files} replaced by a later entry of the same name"));
     }
     notes.extend(backup.place.kind.row().stream_lacks.map(str::to_owned));
+    notes.extend(of_source);
     step.done_with(Some(unpacked.amount), (!notes.is_empty()).then(|| notes.join("; ")));
     let data = match unpacked.root {
         Some(RootKind::File) => prepared.as_file(),

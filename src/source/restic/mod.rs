@@ -55,6 +55,10 @@ impl Source for ResticSource {
         snapshots::traits_of(&self.0.members(snapshot).unwrap_or_default())
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.0.note_of_version().into_iter().collect()
+    }
+
     fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
         let selector = wanted.map_or(Ok(Selector::default()), Selector::read);
         let selector = selector.map_err(|words| {

@@ -66,6 +66,8 @@ fn is_retry(line: &str) -> bool {
 
 /// The oldest version that is read.
 const OLDEST: Version = Version(0, 14, 0);
+/// The first version that tells of every damaged folder.
+const TELLING: Version = Version(0, 19, 0);
 
 /// Longest list of snapshots, in bytes.
 const LONGEST_LIST: u64 = 256 * 1024 * 1024;
@@ -78,6 +80,7 @@ const LOCK_IS_FORGOTTEN: i64 = 24 * 3600;
 #[derive(Debug)]
 pub struct Repository {
     tool: Tool,
+    version: Version,
     repository: RepositoryPlace,
     /// The password that the user named; without it restic uses its own variables.
     password: Option<Secret>,
@@ -117,7 +120,7 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, So
     };
     repository.is_there()?;
     let tool = Tool::find(kind, context.programs.of(Program::Restic), context)?;
-    check_version(&tool)?;
+    let version = version_of(&tool)?;
     let password = spec.keys.passphrase.as_ref().map(|place| {
         let secret = secrets::fetch(place, |name| context.environment.get_or_empty(name).map(str::to_owned));
         secret.map_err(|words| SourceError::NoKey(format!("the password cannot be fetched: {words}")))
@@ -133,6 +136,7 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, So
     let engine = context.host_name.clone();
     let mut source = Repository {
         tool,
+        version,
         repository,
         password,
         engine,
@@ -147,12 +151,12 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, So
     Ok(source)
 }
 
-fn check_version(tool: &Tool) -> Result<(), SourceError> {
+fn version_of(tool: &Tool) -> Result<Version, SourceError> {
     let (output, end) = ToolCall::new(tool).args(["version"]).output(4096)?;
     let text = String::from_utf8_lossy(&output);
     let shown = tool.program.display();
     match Version::find(&text) {
-        Some(version) if version >= OLDEST => Ok(()),
+        Some(version) if version >= OLDEST => Ok(version),
         Some(version) => {
             Err(SourceError::ToolTooOld(format!("{shown} is restic {version}; version 0.14 or newer is needed")))
         }
@@ -182,6 +186,16 @@ impl RepositoryPlace {
             Err(_) => Err(SourceError::NotThere(format!("{shown} is no repository of restic"))),
         }
     }
+}
+
+/// Why the entries are counted twice; `None`: this version tells of all damage itself.
+fn note_of_version(version: Version) -> Option<String> {
+    (version < TELLING).then(|| {
+        format!(
+            "restic {version} leaves out what is in a damaged folder and ends well (restic {TELLING} does not), so all \
+             entries were listed first, and as many had to come"
+        )
+    })
 }
 
 /// A lock in the repository.
@@ -224,6 +238,11 @@ impl Repository {
             call = call.secret("RESTIC_PASSWORD", password);
         }
         Ok(call)
+    }
+
+    /// Why the entries are counted twice; `None`: restic tells of all damage itself.
+    pub fn note_of_version(&self) -> Option<String> {
+        note_of_version(self.version)
     }
 
     /// All snapshots, oldest first.
@@ -382,5 +401,18 @@ impl Repository {
         let member = |id: &str| self.all.iter().find(|snapshot| snapshot.id.starts_with(id)).cloned();
         let members: Option<Vec<ResticSnapshot>> = set.id.split('+').map(member).collect();
         members.ok_or_else(|| SourceError::no_such_snapshot(set))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_says_why_entries_are_counted_twice() {
+        let told = note_of_version(Version(0, 14, 0)).expect("this one keeps silent");
+        assert!(told.starts_with("restic 0.14.0 leaves out") && told.contains("(restic 0.19.0 does not)"), "{told}");
+        assert!(note_of_version(Version(0, 18, 1)).is_some());
+        assert_eq!(note_of_version(Version(0, 19, 0)), None);
     }
 }
