@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use crate::local_host::context;
 use crate::support::backup::sh;
 use crate::support::borg::{PASSPHRASE, TOOLS, largest_segment};
+use crate::support::dumps::{SQL, streamed_entries};
 use crate::support::trees::read;
+use rehearsa::model::dump_inside::learn_servers;
 use rehearsa::model::event::Snapshot;
+use rehearsa::model::program::Program;
 use rehearsa::model::source::{Keys, SecretPlace, SourceLocation, SourcePlace, SourceSpec};
 use rehearsa::model::source_kind::SourceKind;
 use rehearsa::source::{Access, Backup, Source, SourceContext, SourceError, choose_snapshot, open};
@@ -270,7 +273,11 @@ fn a_far_repository_is_read_like_a_near_one() {
     let shelf = Shelf::new("repokey");
     // What ssh would do: the host is left out.
     let shell = shelf.at("shell");
-    fs::write(&shell, "#!/bin/sh\necho \"$*\" >>\"${0%/*}/calls\"\nshift\nexec sh -c \"$*\"\n").unwrap();
+    fs::write(
+        &shell,
+        "#!/bin/sh\necho \"$*\" >>\"${0%/*}/calls\"\nenv >>\"${0%/*}/environment\"\nshift\nexec sh -c \"$*\"\n",
+    )
+    .unwrap();
     fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
     let address = format!("ssh://nas{}", shelf.at("repository").display());
     let far = |address: &str, more: &[(&str, &str)]| {
@@ -285,6 +292,9 @@ fn a_far_repository_is_read_like_a_near_one() {
     let by_shell = [("BORG_RSH", shown.as_str())];
     assert_eq!(far(&address, &by_shell).unwrap(), "two");
     assert!(fs::read_to_string(shelf.at("calls")).unwrap().starts_with("nas borg serve"));
+    // The passphrase is Borg's alone.
+    let environment = fs::read_to_string(shelf.at("environment")).unwrap();
+    assert!(environment.contains("BORG_PASSPHRASE_FD=0") && !environment.contains(PASSPHRASE), "{environment}");
     let location = SourceLocation::Address(address.clone());
     let place = SourcePlace { kind: SourceKind::Borg, location };
     let source = open(&SourceSpec { place, ..shelf.spec(Some(PASSPHRASE)) }, &shelf.context(&by_shell)).unwrap();
@@ -316,4 +326,49 @@ fn a_program_that_is_missing_or_another_one_is_told() {
         let other = with(&bin.display().to_string());
         assert!(matches!(&other, SourceError::ToolTooOld(words) if words.contains(expected)), "{other}");
     }
+    // The one that is named counts, whatever PATH has.
+    let path = std::env::var_os("PATH").unwrap();
+    let borg = std::env::split_paths(&path).map(|folder| folder.join("borg")).find(|file| file.exists()).unwrap();
+    let named = |program: PathBuf| {
+        let programs = [(Program::Borg, program)].into_iter().collect();
+        let other = bin.display().to_string();
+        open(&shelf.spec(None), &SourceContext { programs, ..shelf.context(&[("PATH", &other)]) }).map(drop)
+    };
+    assert!(named(borg).is_ok());
+    let error = named(bin.join("none")).expect_err("it is not there").to_string();
+    assert!(error.contains(&bin.join("none").display().to_string()) && error.contains("No such file"), "{error}");
+}
+
+/// borgmatic puts its dumps among the files of the archive, and a list beside them says which server each is of.
+#[test]
+fn dumps_of_borgmatics_beside_files_are_found_and_read() {
+    let shelf = Shelf::new("repokey");
+    let folder = "borgmatic/postgresql_databases";
+    let dump = format!("{folder}/db:5432/app");
+    fs::create_dir_all(shelf.at("data").join(folder).join("db:5432")).unwrap();
+    fs::write(shelf.at("data").join(&dump), SQL).unwrap();
+    let list =
+        r#"{"dumps": [{"hook": "postgresql_databases", "label": "db", "container": "shop-db-1", "name": "app"}]}"#;
+    fs::write(shelf.at("data").join(folder).join("dumps.json"), list).unwrap();
+    shelf.sh("cd data; borg create --timestamp 2026-11-03T03:00:00 ../repository::app-2026-11-03 .", &[]);
+    let backup = Backup::open(&shelf.spec(Some(PASSPHRASE)), &shelf.context(&[])).unwrap();
+    let mut found = backup.survey(&[], 0).unwrap().contents;
+    let paths: Vec<String> = found.dumps.iter().map(|dump| dump.shown()).collect();
+    assert_eq!(paths, [dump.as_str()]);
+    assert_eq!(found.dump_lists, [format!("{folder}/dumps.json").into_bytes()]);
+    let read = backup.read_small_file(&found.dump_lists[0], 4096).unwrap();
+    learn_servers(&mut found.dumps, format!("{folder}/").as_bytes(), &read);
+    let label = found.dumps[0].label.clone().unwrap();
+    assert_eq!(
+        (label.servers, label.database.as_deref()),
+        (vec!["db".to_owned(), "shop-db-1".to_owned()], Some("app"))
+    );
+    let opened = backup.open_dump(dump.as_bytes(), false).unwrap();
+    assert_eq!((opened.dump.rows, opened.dump.bytes, opened.holds.amount.files), (Some(1), SQL.len() as u64, 1));
+    assert_eq!(streamed_entries(&opened.backup), [("dump.sql".to_owned(), SQL.as_bytes().to_vec())]);
+    // A dump that was cut off in the backup fails.
+    fs::write(shelf.at("data").join(&dump), &SQL[..30]).unwrap();
+    shelf.sh("cd data; borg create --timestamp 2026-11-04T03:00:00 ../repository::app-2026-11-04 .", &[]);
+    let backup = Backup::open(&shelf.spec(Some(PASSPHRASE)), &shelf.context(&[])).unwrap();
+    assert!(matches!(backup.open_dump(dump.as_bytes(), false), Err(SourceError::Incomplete(_))));
 }

@@ -136,6 +136,24 @@ fn secrets_are_in_no_argument_and_hidden_in_the_programs_words() {
 }
 
 #[test]
+fn a_secret_on_standard_input_is_in_no_environment_and_hidden_in_the_programs_words() {
+    let script = Script::new("tr '\\0' ' ' </proc/$$/environ; read -r secret; echo \"got $secret\" >&2; exit 1");
+    let secret = Secret::new("fixture-tool-hunter2");
+    let tool = script.tool(&TOOL);
+    let (output, end) = ToolCall::new(&tool).secret_input(&secret).output(1 << 20).unwrap();
+    assert!(!String::from_utf8(output).unwrap().contains("hunter2"));
+    assert!(end.says("got ") && !end.says("hunter2"), "{}", end.told());
+    // A program that does not read it ends as always, and one that waits for more sees the end.
+    let (_, end) = ToolCall::new(&Script::new("exit 0").tool(&TOOL)).secret_input(&secret).output(100).unwrap();
+    assert!(end.success());
+    let (output, _) = ToolCall::new(&Script::new("cat | wc -c").tool(&TOOL)).secret_input(&secret).output(100).unwrap();
+    assert_eq!(String::from_utf8(output).unwrap().trim(), "20");
+    let long = Secret::new("x".repeat(40_000));
+    let refused = ToolCall::new(&tool).secret_input(&long).output(100).unwrap_err();
+    assert!(matches!(refused, SourceError::NoKey(_)), "{refused}");
+}
+
+#[test]
 fn a_program_that_says_nothing_is_stopped_by_our_clock() {
     let script = Script::new("echo $$ >pid; echo 'asking the server' >&2; exec sleep 1000");
     let tool = script.tool(&HASTY);

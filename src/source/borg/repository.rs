@@ -128,7 +128,9 @@ impl Repository {
             call = call.variable("BORG_KEYS_DIR", keys);
         }
         if let Some(passphrase) = &self.passphrase {
-            call = call.secret("BORG_PASSPHRASE", passphrase);
+            // The owner's variables would count before it. What Borg starts, as ssh, does not get it.
+            call = call.without("BORG_PASSPHRASE").without("BORG_PASSCOMMAND");
+            call = call.variable("BORG_PASSPHRASE_FD", "0").secret_input(passphrase);
         }
         call
     }

@@ -1,7 +1,7 @@
 //! One call of an owner's program.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -12,6 +12,9 @@ use crate::model::mask::Mask;
 use crate::model::secret::Secret;
 use crate::source::error::SourceError;
 
+/// Longest secret on standard input, in bytes: less than a pipe takes without a reader.
+const LONGEST_INPUT: usize = 32 * 1024;
+
 /// A call of a program that is put together.
 pub struct ToolCall<'a> {
     tool: &'a Tool,
@@ -20,6 +23,7 @@ pub struct ToolCall<'a> {
     without: Vec<&'static str>,
     secrets: Vec<Secret>,
     folder: Option<PathBuf>,
+    input: Option<Secret>,
 }
 
 impl<'a> ToolCall<'a> {
@@ -32,6 +36,7 @@ impl<'a> ToolCall<'a> {
             without: Vec::new(),
             secrets: Vec::new(),
             folder: None,
+            input: None,
         }
     }
 
@@ -59,6 +64,13 @@ impl<'a> ToolCall<'a> {
         self.variable(name, value.reveal())
     }
 
+    /// Gives the program a secret on standard input, and hides the secret in everything that the program says. Unlike a
+    /// variable it is not handed on to programs that the program starts, and nobody reads it in the list of processes.
+    pub fn secret_input(mut self, secret: &Secret) -> ToolCall<'a> {
+        self.input = Some(secret.clone());
+        self.hide(secret)
+    }
+
     /// Hides a secret in everything that the program says.
     pub fn hide(mut self, secret: &Secret) -> ToolCall<'a> {
         self.secrets.push(secret.clone());
@@ -73,7 +85,12 @@ impl<'a> ToolCall<'a> {
 
     /// Starts the program. It ends with the calling thread at the latest.
     pub fn start(self) -> Result<RunningTool, SourceError> {
-        let ToolCall { tool, args, variables, without, secrets, folder } = self;
+        let ToolCall { tool, args, variables, without, secrets, folder, input } = self;
+        let name = tool.kind.name;
+        if input.as_ref().is_some_and(|secret| secret.reveal().len() > LONGEST_INPUT) {
+            let words = format!("the secret for {name} is longer than {LONGEST_INPUT} bytes, so it is none");
+            return Err(SourceError::NoKey(words));
+        }
         let mut command = Command::new(&tool.launcher);
         command.args([launch::VERB, launch::START]).arg(std::process::id().to_string()).arg(&tool.program).args(args);
         let inherited = tool.variables.iter().filter(|(name, _)| !without.contains(&name.as_str()));
@@ -81,12 +98,16 @@ impl<'a> ToolCall<'a> {
         if let Some(folder) = folder {
             command.current_dir(folder);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mask = tool.mask.clone();
         mask.learn(&Mask::of_secrets(secrets.iter().map(Secret::reveal)));
-        let child = command
-            .spawn()
-            .map_err(|error| SourceError::ToolFailed(format!("{} cannot be started: {error}", tool.kind.name)))?;
+        let mut child =
+            command.spawn().map_err(|error| SourceError::ToolFailed(format!("{name} cannot be started: {error}")))?;
+        if let (Some(secret), Some(mut pipe)) = (input, child.stdin.take()) {
+            // It fits into the pipe, so nobody waits. A program that has ended by now tells why.
+            let _ = pipe.write_all(secret.reveal().as_bytes());
+        }
         Ok(RunningTool::new(child, tool.kind, mask))
     }
 

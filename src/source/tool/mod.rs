@@ -1,9 +1,9 @@
 //! Runs a program of the owner's that reads backups (restic, Borg), as the owner would run it in the disaster.
 //!
-//! The program gets a session of its own, without a terminal and with an empty standard input, so that it never waits
-//! for a person. It gets an environment of its own: of the program's variables only those that give access. It ends
-//! with this process, also after `kill -9`. A clock of ours ends it if it says nothing for long. Secrets reach it by
-//! its environment, never by its arguments.
+//! The program gets a session of its own, without a terminal and with nothing on standard input, so that it never
+//! waits for a person. It gets an environment of its own: of the program's variables only those that give access. It
+//! ends with this process, also after `kill -9`. A clock of ours ends it if it says nothing for long. Secrets reach it
+//! by its standard input or its environment, never by its arguments.
 //!
 //! [`launch`] is the hidden command that starts the program: to begin a session and to ask for a signal at the death of
 //! the parent needs a process of ours between the fork and the program.
