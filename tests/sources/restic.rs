@@ -367,6 +367,49 @@ fn a_program_that_is_named_reads_the_repository_whatever_path_has() {
     }
 }
 
+/// Restic before 0.19 ends well although it has left something out. Here it reads an older snapshot, which has less.
+#[test]
+fn entries_that_are_left_out_without_an_error_are_missed() {
+    let field =
+        Field::new(&format!("{TWO}restic -r repo backup $PWD/app; echo 3 >app/c; restic -r repo backup $PWD/app"));
+    let newest = newest_id(field.folder.path(), "repo");
+    field.sh(&format!(
+        "mkdir bin; older=$(ls repo/snapshots | grep -v ^{newest}); unset -f restic; real=$(command -v restic); \
+         cat >bin/restic <<END\n\
+         #!/bin/sh\n\
+         [ \"\\$2\" = dump ] || exec $real \"\\$@\"\n\
+         exec $real \"\\$1\" dump $older \"\\$4\"\n\
+         END\n\
+         chmod 755 bin/restic"
+    ));
+    let backup = |program: Option<PathBuf>| {
+        let programs = program.map(|path| (Program::Restic, path)).into_iter().collect();
+        let backup = Backup::open(&field.spec(None), &SourceContext { programs, ..field.context() }).unwrap();
+        backup.stream(&[field.inside("app").into_bytes()], &mut std::io::sink())
+    };
+    assert!(backup(None).is_ok());
+    match backup(Some(field.at("bin/restic"))) {
+        Err(SourceError::Broken(words)) => assert!(words.contains("restic listed 3 files"), "{words}"),
+        other => panic!("something is missing: {other:?}"),
+    }
+}
+
+#[test]
+fn the_owners_own_settings_of_restic_do_not_get_in_the_way() {
+    let field = Field::new(&format!("{TWO}restic -r repo backup $PWD/app"));
+    let path = std::env::var("PATH").unwrap();
+    let own = [
+        ("PATH", path.as_str()),
+        ("RESTIC_REPOSITORY_FILE", "/none"),
+        ("RESTIC_HOST", "elsewhere"),
+        // The password that is named for this run comes first.
+        ("RESTIC_PASSWORD_COMMAND", "echo another"),
+        ("RESTIC_PASSWORD", "another"),
+    ];
+    let own = SourceContext { environment: own.into_iter().collect(), ..context() };
+    assert!(Backup::open(&field.spec(None), &own).is_ok());
+}
+
 #[test]
 fn an_old_version_is_refused_and_named() {
     let field = Field::new("");
