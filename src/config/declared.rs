@@ -385,6 +385,14 @@ const OTHERS: &[Setting] = &[
     },
     Setting { flag: "--rerun-failed REPORT", about: "Takes only what was not green in an earlier run", ..NOWHERE },
     Setting {
+        flag: "--rclone-path FILE",
+        variables: &["REHEARSA_RCLONE_PATH"],
+        keys: &["rclone_path"],
+        default: "`rclone` in `PATH`",
+        about: "The program that reads archives and dumps in a [store](backups.md#archives-in-a-store)",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--restic-path FILE",
         variables: &["REHEARSA_RESTIC_PATH"],
         keys: &["restic_path"],

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod pluralize;
 pub mod program;
 pub mod question;
+pub mod remote_path;
 pub mod repository;
 #[cfg(test)]
 #[path = "tests/sample.rs"]

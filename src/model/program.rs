@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Program {
     Borg,
+    Rclone,
     Restic,
 }
 
 impl Program {
     /// All programs.
-    pub const ALL: [Program; 2] = [Program::Borg, Program::Restic];
+    pub const ALL: [Program; 3] = [Program::Borg, Program::Rclone, Program::Restic];
 
     /// The name of the program, which is also the name of its file.
     pub const fn name(self) -> &'static str {
         match self {
             Program::Borg => "borg",
+            Program::Rclone => "rclone",
             Program::Restic => "restic",
         }
     }
@@ -26,6 +28,7 @@ impl Program {
     pub const fn flag(self) -> &'static str {
         match self {
             Program::Borg => "--borg-path",
+            Program::Rclone => "--rclone-path",
             Program::Restic => "--restic-path",
         }
     }
@@ -34,6 +37,7 @@ impl Program {
     pub const fn key(self) -> &'static str {
         match self {
             Program::Borg => "borg_path",
+            Program::Rclone => "rclone_path",
             Program::Restic => "restic_path",
         }
     }

@@ -9,6 +9,7 @@ use super::dump::Dump;
 use super::dump_inside::DumpInside;
 use super::event::{Amount, Snapshot};
 use super::host_tree::{Hole, HostTree};
+use super::remote_path;
 use super::repository::Layout;
 use super::source_kind::SourceKind;
 
@@ -124,9 +125,9 @@ pub fn password_of(address: &str) -> Option<&str> {
 
 /// An address as it may be shown.
 fn without_password(address: &str) -> String {
-    match password_of(address) {
+    match password_of(address).filter(|_| !address.starts_with(remote_path::PREFIX)) {
         Some(password) => address.replacen(&format!(":{password}@"), ":•••@", 1),
-        None => address.to_owned(),
+        None => remote_path::shown(address),
     }
 }
 

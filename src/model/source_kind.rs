@@ -25,7 +25,8 @@ pub struct SourceKindRow {
 /// The allowed forms of the text after the colon of a source.
 #[derive(Debug)]
 pub enum LocationSyntax {
-    /// A file of this machine, or a pattern of files in the last part of the path; `-` is standard input.
+    /// A file of this machine, or a pattern of files in the last part of the path; `-` is standard input. A path at a
+    /// remote of rclone begins with [`remote_path::PREFIX`](super::remote_path::PREFIX).
     FileOrStdin {
         /// Noun for such a file, in messages.
         what: &'static str,
@@ -82,7 +83,7 @@ source_kinds! {
         alias: None,
         label: "tar",
         syntax: LocationSyntax::FileOrStdin { what: "an archive", example: "tar:backups/app-*.tar.gz" },
-        forms: "tar:FILE, tar:- (standard input)",
+        forms: "tar:FILE, tar:- (standard input), tar:rclone:REMOTE:PATH",
         is_usual_name: is_archive_name,
         stream_lacks: None,
     };

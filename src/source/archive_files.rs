@@ -1,4 +1,4 @@
-//! Files that are read more than once: the files of a path, or standard input. Each file is a snapshot.
+//! Files that are read more than once: the files of a path or of a store, or standard input. Each file is a snapshot.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::access::{Presence, SourceContext};
-use super::decrypt::{self, PlainText, UnlockedKeys};
+use super::decrypt::{self, PlainText, StreamTrouble, UnlockedKeys};
 use super::error::SourceError;
 use super::parts::{self, PartsReader, StoredFile};
+use super::rclone::RemoteFiles;
 use super::spool;
 use crate::archive::compression::{self, window::DecodeBounds};
 use crate::local_file;
@@ -30,6 +31,8 @@ pub struct ArchiveFiles {
 enum StoredFiles {
     /// Files with names, oldest first.
     Named(Vec<StoredFile>),
+    /// Files of a store that rclone reaches.
+    Remote(RemoteFiles),
     /// The nameless file into which standard input was read.
     Stdin(File),
 }
@@ -48,9 +51,11 @@ impl ArchiveFiles {
                 let file = spool::buffer_to_temp_file(io::stdin().lock(), &context.environment.temp_dir())?;
                 Ok(ArchiveFiles { stored: StoredFiles::Stdin(file), keys, decoding: context.decoding })
             }
-            SourceLocation::HostPath(_) | SourceLocation::Address(_) | SourceLocation::Dataset(_) => {
-                Err(not_of_this_machine(&spec.place))
+            SourceLocation::Address(address) => {
+                let stored = StoredFiles::Remote(RemoteFiles::find(address, spec.place.kind, context)?);
+                Ok(ArchiveFiles { stored, keys: fetch_keys()?, decoding: context.decoding })
             }
+            SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => Err(not_of_this_machine(&spec.place)),
         }
     }
 
@@ -58,11 +63,12 @@ impl ArchiveFiles {
     pub fn snapshots(&self) -> Vec<Snapshot> {
         match &self.stored {
             StoredFiles::Named(files) => files.iter().map(|file| file.snapshot.clone()).collect(),
+            StoredFiles::Remote(remote) => remote.snapshots(),
             StoredFiles::Stdin(_) => vec![Snapshot { id: "standard input".to_owned(), time: None }],
         }
     }
 
-    /// Path of a snapshot, or of its first part; `None` for standard input and for an unknown snapshot.
+    /// Path of a snapshot on this machine, or of its first part; `None` for others and for an unknown snapshot.
     pub fn path(&self, snapshot: &Snapshot) -> Option<&Path> {
         self.parts(snapshot)?.first().map(PathBuf::as_path)
     }
@@ -89,6 +95,11 @@ impl ArchiveFiles {
                     .map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
                 return decrypt::open(file, path, &self.keys);
             }
+            StoredFiles::Remote(remote) => {
+                let trouble = StreamTrouble::default();
+                let output = remote.open(snapshot, trouble.clone())?;
+                return decrypt::open_output(output, trouble, Path::new(&snapshot.id), &self.keys);
+            }
             StoredFiles::Stdin(file) => file,
         };
         let path = PathBuf::from("standard input");
@@ -106,6 +117,9 @@ impl ArchiveFiles {
         snapshot: &Snapshot,
         read: impl FnOnce() -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
+        if let StoredFiles::Remote(remote) = &self.stored {
+            return remote.unless_changed(snapshot, read());
+        }
         let before = self.version(snapshot);
         let result = read();
         match (before, self.version(snapshot)) {
@@ -140,9 +154,8 @@ pub fn probe(
 ) -> Result<Presence, SourceError> {
     let path = match &place.location {
         SourceLocation::Stdin => return Ok(Presence::NotLooked("it is read when a rehearsal begins")),
-        SourceLocation::HostPath(_) | SourceLocation::Address(_) | SourceLocation::Dataset(_) => {
-            return Err(not_of_this_machine(place));
-        }
+        SourceLocation::Address(_) => return Ok(Presence::NotLooked("it is in a store that only rclone reaches")),
+        SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => return Err(not_of_this_machine(place)),
         SourceLocation::Path(path) => path,
     };
     if let Some((_, newest)) = find(path)?.last() {

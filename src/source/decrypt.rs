@@ -47,12 +47,13 @@ impl UnlockedKeys {
     }
 }
 
-/// The decryption error behind a failed read of the plain text.
+/// The first error behind a failed read of a stream: an error of input and output has no room for its meaning.
 #[derive(Clone, Default)]
-pub struct DecryptTrouble(Arc<Mutex<Option<SourceError>>>);
+pub struct StreamTrouble(Arc<Mutex<Option<SourceError>>>);
 
-impl DecryptTrouble {
-    fn set(&self, error: SourceError) {
+impl StreamTrouble {
+    /// Keeps the error, unless there is one already.
+    pub(super) fn set(&self, error: SourceError) {
         lock(&self.0).get_or_insert(error);
     }
 
@@ -68,8 +69,8 @@ pub enum PlainText {
     File(File),
     /// The file is not encrypted and comes in parts.
     Parts(Box<dyn Read + Send>),
-    /// The file is encrypted. Any read may fail; then the second value has the error.
-    Decrypted(Box<dyn Read + Send>, DecryptTrouble),
+    /// The file is encrypted, or comes from a program. Any read may fail; then the second value has the error.
+    Stream(Box<dyn Read + Send>, StreamTrouble),
 }
 
 /// Opens a file and decrypts it if necessary. Errors name the file by `path`.
@@ -81,38 +82,63 @@ pub fn open(mut file: File, path: &Path, keys: &UnlockedKeys) -> Result<PlainTex
     match detect_encryption(&head) {
         None => Ok(PlainText::File(file)),
         Some(Encryption::Age | Encryption::AgeArmored) => {
-            Ok(PlainText::Decrypted(open_age(file, path, keys)?, DecryptTrouble::default()))
+            Ok(PlainText::Stream(open_age(file, path, keys)?, StreamTrouble::default()))
         }
-        Some(Encryption::OpenPgp) => open_with_gpg(Stdio::from(file), path, keys),
+        Some(Encryption::OpenPgp) => {
+            let trouble = StreamTrouble::default();
+            let reader = open_gpg(Command::new("gpg"), Stdio::from(file), path, keys, trouble.clone())?;
+            Ok(PlainText::Stream(Box::new(reader), trouble))
+        }
     }
 }
 
 /// Opens a file that comes in parts and decrypts it if necessary. Errors name the file by `path`.
-pub fn open_parts(mut parts: PartsReader, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
+pub fn open_parts(parts: PartsReader, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
+    Ok(match open_stream(parts, StreamTrouble::default(), path, keys)? {
+        (encryption, reader, trouble) if encryption.is_some() => PlainText::Stream(reader, trouble),
+        (_, reader, _) => PlainText::Parts(reader),
+    })
+}
+
+/// Opens the output of a program and decrypts it if necessary. The program's reader puts its errors into `trouble`.
+pub fn open_output(
+    output: impl Read + Send + 'static,
+    trouble: StreamTrouble,
+    path: &Path,
+    keys: &UnlockedKeys,
+) -> Result<PlainText, SourceError> {
+    let opened = open_stream(output, trouble.clone(), path, keys);
+    // The program's own error explains why nothing came.
+    let (_, reader, trouble) = opened.map_err(|error| trouble.take().unwrap_or(error))?;
+    Ok(PlainText::Stream(reader, trouble))
+}
+
+/// The plain text of a stream, and the encryption that it had.
+type OpenedStream = (Option<Encryption>, Box<dyn Read + Send>, StreamTrouble);
+
+fn open_stream(
+    mut input: impl Read + Send + 'static,
+    trouble: StreamTrouble,
+    path: &Path,
+    keys: &UnlockedKeys,
+) -> Result<OpenedStream, SourceError> {
     let unreachable = |error| SourceError::Unreachable { path: path.to_owned(), error };
     let mut head = Vec::with_capacity(HEAD);
-    (&mut parts).take(HEAD as u64).read_to_end(&mut head).map_err(unreachable)?;
+    (&mut input).take(HEAD as u64).read_to_end(&mut head).map_err(unreachable)?;
     let encryption = detect_encryption(&head);
-    let mut whole = Cursor::new(head).chain(parts);
-    match encryption {
-        None => Ok(PlainText::Parts(Box::new(whole))),
-        Some(Encryption::Age | Encryption::AgeArmored) => {
-            Ok(PlainText::Decrypted(open_age(whole, path, keys)?, DecryptTrouble::default()))
-        }
+    let mut whole = Cursor::new(head).chain(input);
+    let plain: Box<dyn Read + Send> = match encryption {
+        None => Box::new(whole),
+        Some(Encryption::Age | Encryption::AgeArmored) => open_age(whole, path, keys)?,
         Some(Encryption::OpenPgp) => {
             let (reader, mut writer) = io::pipe().map_err(unreachable)?;
             // The thread ends when gpg ends: nobody reads the pipe then. gpg tells a part that could not be read as an
             // end that came early.
             std::thread::spawn(move || io::copy(&mut whole, &mut writer));
-            open_with_gpg(Stdio::from(reader), path, keys)
+            Box::new(open_gpg(Command::new("gpg"), Stdio::from(reader), path, keys, trouble.clone())?)
         }
-    }
-}
-
-fn open_with_gpg(input: Stdio, path: &Path, keys: &UnlockedKeys) -> Result<PlainText, SourceError> {
-    let trouble = DecryptTrouble::default();
-    let reader = open_gpg(Command::new("gpg"), input, path, keys, trouble.clone())?;
-    Ok(PlainText::Decrypted(Box::new(reader), trouble))
+    };
+    Ok((encryption, plain, trouble))
 }
 
 fn open_age(
@@ -163,7 +189,7 @@ pub fn open_gpg(
     input: impl Into<Stdio>,
     path: &Path,
     keys: &UnlockedKeys,
-    trouble: DecryptTrouble,
+    trouble: StreamTrouble,
 ) -> Result<Gpg, SourceError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::ToolMissing(format!(
@@ -210,7 +236,7 @@ pub struct Gpg {
     child: Child,
     output: Option<ChildStdout>,
     words: Option<JoinHandle<String>>,
-    trouble: DecryptTrouble,
+    trouble: StreamTrouble,
     path: PathBuf,
     /// Kept open until gpg has read the passphrase.
     passphrase: Option<io::PipeReader>,

@@ -93,7 +93,21 @@ fn is_readable(path: &Path) -> io::Result<()> {
 
 /// Separates `FILE#MEMBER`. The name of a file may have a `#`, too: a file that is there is itself.
 fn without_member(place: &SourcePlace) -> (SourcePlace, Option<String>) {
-    let SourceLocation::Path(path) = &place.location else { return (place.clone(), None) };
+    let path = match &place.location {
+        SourceLocation::Path(path) => path,
+        SourceLocation::Address(address) => {
+            return match address.split_once('#').filter(|(file, member)| !file.is_empty() && !member.is_empty()) {
+                Some((file, member)) => {
+                    let location = SourceLocation::Address(file.to_owned());
+                    (SourcePlace { location, ..place.clone() }, Some(member.to_owned()))
+                }
+                None => (place.clone(), None),
+            };
+        }
+        SourceLocation::Stdin | SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => {
+            return (place.clone(), None);
+        }
+    };
     let text = path.to_string_lossy();
     let splits = text.match_indices('#').map(|(at, _)| (&text[..at], &text[at + 1..]));
     let is_there = |path: &str| Path::new(path).exists() || path.contains(['*', '?', '[']);
@@ -174,9 +188,9 @@ impl DumpSource {
         match self.files.plain(snapshot)? {
             PlainText::File(file) => read(self.files.unpack(file).map_err(broken)?),
             PlainText::Parts(reader) => read(self.files.unpack(reader).map_err(broken)?),
-            PlainText::Decrypted(reader, trouble) => {
+            PlainText::Stream(reader, trouble) => {
                 let result = self.files.unpack(reader).map_err(broken).and_then(&mut *read);
-                // The decryption error explains the early end better than the error of the dump's reader.
+                // The error behind the stream explains the early end better than the error of the dump's reader.
                 trouble.take().map_or(result, Err)
             }
         }

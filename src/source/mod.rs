@@ -19,6 +19,7 @@ mod host_snapshot;
 mod kinds;
 mod parts;
 pub mod probe;
+mod rclone;
 mod restic;
 mod secrets;
 mod snapshots;

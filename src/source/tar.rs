@@ -79,9 +79,9 @@ impl SnapshotReader for TarReader<'_> {
                 list(Reader::seekable(file, limits).map_err(unreachable)?, bound, see)
             }
             PlainText::Parts(reader) => list(self.unpacked(reader, limits)?, bound, see),
-            PlainText::Decrypted(reader, trouble) => {
+            PlainText::Stream(reader, trouble) => {
                 let result = self.unpacked(reader, limits).and_then(|reader| list(reader, bound, see));
-                // The decryption error explains the early end better than the error of the archive's reader.
+                // The error behind the stream explains the early end better than the error of the archive's reader.
                 trouble.take().map_or(result, Err)
             }
         })
@@ -95,7 +95,7 @@ impl SnapshotReader for TarReader<'_> {
         self.files.unless_changed(&self.snapshot, || match self.files.plain(&self.snapshot)? {
             PlainText::File(file) => pass_on(file, out, |error| self.unreachable(error)),
             PlainText::Parts(reader) => pass_on(reader, out, |error| self.unreachable(error)),
-            PlainText::Decrypted(reader, trouble) => {
+            PlainText::Stream(reader, trouble) => {
                 let broken = |error| SourceError::Broken(format!("decrypting {}: {error}", self.snapshot.id));
                 let result = pass_on(reader, out, broken);
                 trouble.take().map_or(result, Err)

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use rehearsa::archive::compression::{Encryption, detect_encryption};
 use rehearsa::model::environment::Environment;
 use rehearsa::model::source::{Keys, SecretPlace};
-use rehearsa::source::decrypt::{DecryptTrouble, UnlockedKeys, open_gpg};
+use rehearsa::source::decrypt::{StreamTrouble, UnlockedKeys, open_gpg};
 
 use crate::support::encrypted::{EncryptedFile, assert_refused, kind_and_text, plain_text, read_decrypted};
 use crate::support::trees::run;
@@ -24,7 +24,7 @@ impl GpgFile {
     /// The decrypted content of an encrypted file, or the error, whether it shows at the opening or at a read.
     fn opened_by_gpg(&self, bytes: &[u8], keys: &UnlockedKeys) -> Result<Vec<u8>, String> {
         let path = self.stored.store(bytes);
-        let trouble = DecryptTrouble::default();
+        let trouble = StreamTrouble::default();
         let file = File::open(&path).expect("it is there");
         let mut reader =
             open_gpg(self.gpg(), file, &path, keys, trouble.clone()).map_err(|error| kind_and_text(&error))?;

@@ -10,7 +10,7 @@ use crate::support::encrypted::encrypted_by_age;
 use crate::support::restic;
 use crate::support::trees;
 use rehearsa::archive::write::{PackOptions, pack};
-use rehearsa::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
+use rehearsa::model::source::{Keys, SecretPlace, SourceLocation, SourcePlace, SourceSpec};
 use rehearsa::model::source_kind::SourceKind;
 
 /// One kind of source.
@@ -71,7 +71,7 @@ fn of_its_name(backups: &Path, name: &str) -> PathBuf {
     backups.join(name)
 }
 
-pub fn kinds() -> [Kind; 7] {
+pub fn kinds() -> [Kind; 8] {
     let tars = |backups: &Path| spec(SourcePlace::at_path(SourceKind::Tar, backups.join("app-*")), Keys::default());
     [
         Kind {
@@ -107,6 +107,18 @@ pub fn kinds() -> [Kind; 7] {
             name: "tar.zst",
             keep: |tree, backups, name| store(backups, name, &through("zstd", tree)),
             spec: tars,
+            spoil: cut,
+            id: same_id,
+            path: of_its_name,
+            loses: NOTHING,
+        },
+        Kind {
+            name: "tar.gz by rclone",
+            keep: |tree, backups, name| store(backups, name, &through("gzip", tree)),
+            spec: |backups| {
+                let location = SourceLocation::Address(format!("rclone::local:{}/app-*", backups.display()));
+                spec(SourcePlace { kind: SourceKind::Tar, location }, Keys::default())
+            },
             spoil: cut,
             id: same_id,
             path: of_its_name,

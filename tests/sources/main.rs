@@ -9,6 +9,7 @@ mod dumps;
 mod kinds;
 mod local_host;
 mod odd;
+mod rclone;
 mod restic;
 mod snapshots;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
 use rehearsa::source::SourceError;
-use rehearsa::source::decrypt::DecryptTrouble;
+use rehearsa::source::decrypt::StreamTrouble;
 
 /// A folder for one encrypted file and its keys.
 pub struct EncryptedFile {
@@ -38,7 +38,7 @@ pub fn plain_text() -> Vec<u8> {
 }
 
 /// Reads a decrypted file to its end. The error has its kind and text.
-pub fn read_decrypted(reader: &mut dyn Read, trouble: &DecryptTrouble) -> Result<Vec<u8>, String> {
+pub fn read_decrypted(reader: &mut dyn Read, trouble: &StreamTrouble) -> Result<Vec<u8>, String> {
     let mut found = Vec::new();
     match reader.read_to_end(&mut found) {
         Ok(_) => Ok(found),

@@ -43,6 +43,9 @@ pub struct BackupArgs {
     /// Read repositories of restic with this program [default: `restic` in PATH] [env: REHEARSA_RESTIC_PATH]
     #[arg(long, value_name = "FILE")]
     pub restic_path: Option<PathBuf>,
+    /// Read archives and dumps in a store with this program [default: `rclone` in PATH] [env: REHEARSA_RCLONE_PATH]
+    #[arg(long, value_name = "FILE")]
+    pub rclone_path: Option<PathBuf>,
     /// Read repositories of Borg with this program [default: `borg` in PATH] [env: REHEARSA_BORG_PATH]
     #[arg(long, value_name = "FILE")]
     pub borg_path: Option<PathBuf>,
@@ -65,8 +68,18 @@ pub struct BackupArgs {
 impl BackupArgs {
     /// Fills in where the backup is and what opens it.
     pub fn fill(&self, flags: &mut Flags) {
-        let BackupArgs { from, snapshot, map, allow_empty, passphrase_file, identity, restic_path, borg_path, .. } =
-            self.clone();
+        let BackupArgs {
+            from,
+            snapshot,
+            map,
+            allow_empty,
+            passphrase_file,
+            identity,
+            restic_path,
+            rclone_path,
+            borg_path,
+            ..
+        } = self.clone();
         flags.from = from;
         flags.allow_label_paths = self.allow_label_paths;
         flags.snapshot = snapshot;
@@ -74,7 +87,7 @@ impl BackupArgs {
         flags.allow_empty = allow_empty;
         flags.passphrase_file = passphrase_file;
         flags.identity = identity;
-        let programs = [(Program::Restic, restic_path), (Program::Borg, borg_path)];
+        let programs = [(Program::Restic, restic_path), (Program::Rclone, rclone_path), (Program::Borg, borg_path)];
         flags.programs = programs.into_iter().filter_map(|(program, path)| Some((program, path?))).collect();
     }
 
@@ -87,6 +100,7 @@ impl BackupArgs {
             passphrase_file,
             identity,
             restic_path,
+            rclone_path,
             borg_path,
             max_entries,
             max_window,
@@ -100,6 +114,7 @@ impl BackupArgs {
             ("--passphrase-file", passphrase_file.is_some()),
             ("--identity", identity.is_some()),
             (Program::Restic.flag(), restic_path.is_some()),
+            (Program::Rclone.flag(), rclone_path.is_some()),
             (Program::Borg.flag(), borg_path.is_some()),
             ("--max-entries", max_entries.is_some()),
             ("--max-window", max_window.is_some()),

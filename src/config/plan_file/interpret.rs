@@ -52,7 +52,12 @@ impl<'a> Interpreter<'a> {
             let sources = top.sources.into_iter();
             self.file.sources = sources.filter_map(|(name, source)| Some((name, self.source(source.value)?))).collect();
             self.file.allow_label_paths = top.allow_label_paths.unwrap_or_default();
-            self.file.programs = self.programs([(Program::Borg, top.borg_path), (Program::Restic, top.restic_path)]);
+            let programs = [
+                (Program::Borg, top.borg_path),
+                (Program::Rclone, top.rclone_path),
+                (Program::Restic, top.restic_path),
+            ];
+            self.file.programs = self.programs(programs);
             self.file.all = Overrides { values, source: self.source_ref(top.source), ..Overrides::default() };
             self.file.stacks = self.entries(top.stacks);
             self.file.services = self.entries(top.services);

@@ -33,6 +33,8 @@ pub struct Top {
     pub allow_label_paths: Option<bool>,
     /// The program that reads repositories of Borg; without it `borg` in PATH.
     pub borg_path: Option<Located<ProgramPath>>,
+    /// The program that reads archives and dumps in a store (`tar:rclone:REMOTE:PATH`); without it `rclone` in PATH.
+    pub rclone_path: Option<Located<ProgramPath>>,
     /// The program that reads repositories of restic; without it `restic` in PATH.
     pub restic_path: Option<Located<ProgramPath>>,
     /// Backups, by names of your own.

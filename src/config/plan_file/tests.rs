@@ -201,6 +201,7 @@ fn every_key_is_understood() {
 
     let path = |program: Program| file.programs[&program].path.clone();
     assert_eq!(path(Program::Borg), PathBuf::from("/opt/borg-1.4/borg"));
+    assert_eq!(path(Program::Rclone), PathBuf::from("plans/rclone"));
     assert_eq!(path(Program::Restic), PathBuf::from("/home/me/bin/restic"));
 
     let all = Overrides {

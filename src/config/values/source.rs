@@ -7,11 +7,14 @@ use std::path::Path;
 
 use super::suggest::suggestion;
 use crate::config::error::{ConfigError, SettingOrigin};
+use crate::model::remote_path::{self, RemotePath};
 use crate::model::source::{SourceLocation, SourcePlace};
 use crate::model::source_kind::{LocationSyntax, SourceKind};
 
 /// Backup programs whose own format Rehearsa cannot read.
-const NOT_YET: [&str; 6] = ["kopia", "rsync", "duplicati", "duplicacy", "rclone", "s3"];
+const NOT_YET: [&str; 5] = ["kopia", "rsync", "duplicati", "duplicacy", "s3"];
+/// The program that reaches stores.
+const RCLONE: &str = "rclone";
 
 /// Whether the text is meant as a source, right or wrong, and not as the name of a source of the plan file.
 pub fn is_written_out(text: &str) -> bool {
@@ -19,13 +22,19 @@ pub fn is_written_out(text: &str) -> bool {
         || text.contains([':', '/'])
         || SourceKind::of_name(text).is_some()
         || NOT_YET.contains(&text)
+        || text == RCLONE
         || SourceKind::of_file_name(text).is_some()
 }
 
 /// Reads a source; `origin` is named in the error, and relative paths are relative to the folder `relative_to`.
 pub fn parse(origin: &SettingOrigin, text: &str, relative_to: &Path) -> Result<SourcePlace, ConfigError> {
     let text = text.trim();
-    let error = |expected: String| ConfigError::value(origin, text, expected);
+    // An address may have a password in it.
+    let shown = match text.split_once(':') {
+        Some((kind, rest)) if rest.starts_with(remote_path::PREFIX) => format!("{kind}:{}", remote_path::shown(rest)),
+        _ => text.to_owned(),
+    };
+    let error = |expected: String| ConfigError::value(origin, &shown, expected);
     let Some((name, rest)) = text.split_once(':') else {
         return Err(error(without_kind(text)));
     };
@@ -48,6 +57,7 @@ pub fn parse(origin: &SettingOrigin, text: &str, relative_to: &Path) -> Result<S
 fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, String> {
     match syntax {
         LocationSyntax::FileOrStdin { .. } if text == "-" => Ok(SourceLocation::Stdin),
+        LocationSyntax::FileOrStdin { .. } if text.starts_with(remote_path::PREFIX) => remote(text),
         LocationSyntax::FileOrStdin { what, example } => {
             let path = path(text)?;
             // What is behind a `#` is a path within an archive.
@@ -99,6 +109,35 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
     }
 }
 
+/// Reads `rclone:REMOTE:PATH`.
+fn remote(text: &str) -> Result<SourceLocation, String> {
+    let file = text.split('#').next().unwrap_or(text);
+    let Some(at) = RemotePath::of_address(file).filter(|at| !at.path.is_empty()) else {
+        return Err(
+            "a path at a remote of rclone; write it as `tar:rclone:REMOTE:backups/app-*.tar.gz`. A file of this \
+            machine whose name begins like that is written with `./` before it"
+                .to_owned(),
+        );
+    };
+    // Rclone would take it for an option.
+    if at.remote.starts_with('-') {
+        return Err("a path at a remote of rclone, for no remote begins with a dash".to_owned());
+    }
+    if let Some(name) = at.secret() {
+        return Err(format!(
+            "an address without secrets, and {name} is one: everybody on this machine sees what rclone is called with. \
+             Make a remote with it (`rclone config`) and name that"
+        ));
+    }
+    let (folder, _) = at.folder_and_name();
+    if has_pattern(Some(Path::new(&folder[at.remote.len()..]))) {
+        return Err("a path at a remote: a pattern may stand in its last part only, as in \
+            `tar:rclone:REMOTE:backups/app-*.tar.gz`"
+            .to_owned());
+    }
+    Ok(SourceLocation::Address(text.to_owned()))
+}
+
 /// Whether the text may be the name of a dataset, or of a snapshot of one.
 fn is_dataset(text: &str) -> bool {
     let (dataset, snapshot) = text.split_once('@').unwrap_or((text, "all"));
@@ -129,7 +168,7 @@ fn without_kind(text: &str) -> String {
     if text.is_empty() {
         return format!("a source; there are {}", SourceKind::all_forms());
     }
-    if SourceKind::of_name(text).is_some() || NOT_YET.contains(&text) {
+    if SourceKind::of_name(text).is_some() || NOT_YET.contains(&text) || text == RCLONE {
         return unknown_kind(text);
     }
     if let Some(kind) = SourceKind::of_file_name(text) {
@@ -140,6 +179,12 @@ fn without_kind(text: &str) -> String {
 
 fn unknown_kind(name: &str) -> String {
     let forms = SourceKind::all_forms();
+    if name == RCLONE {
+        return format!(
+            "a source: what is read through rclone is missing; write `tar:rclone:REMOTE:PATH` for archives and \
+             `dump:rclone:REMOTE:PATH` for database dumps. There are {forms}"
+        );
+    }
     if NOT_YET.contains(&name) {
         return format!(
             "a source that is supported yet; restore the backup into a folder with {name} itself and give that as \
@@ -253,6 +298,28 @@ mod tests {
         assert!(refused("kopia").contains("supported yet"));
         let error = refused("kopia:https://me:hunter2@example.org");
         assert!(error.starts_with("--from: `kopia:…` is not") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_path_at_a_remote_of_rclone_is_an_address_without_secrets() {
+        let place = parse(&FLAG, "tar:rclone:nas:b/app-*.tar.gz", Path::new("/plans")).expect("a source");
+        let location = SourceLocation::Address("rclone:nas:b/app-*.tar.gz".to_owned());
+        assert_eq!(place, SourcePlace { kind: SourceKind::Tar, location });
+        assert_eq!(place.to_string(), "tar:rclone:nas:b/app-*.tar.gz");
+        assert!(parse(&FLAG, "dump:rclone::local:/b/app.tar#app.sql", Path::new("")).is_ok());
+        for (text, words) in [
+            ("tar:rclone:", "a path at a remote"),
+            ("tar:rclone:nas", "a path at a remote"),
+            ("tar:rclone:nas:", "a path at a remote"),
+            ("tar:rclone:-x:b", "begins with a dash"),
+            ("tar:rclone:nas:b/*/app.tar", "in its last part only"),
+            ("rclone:nas:b", "write `tar:rclone:REMOTE:PATH`"),
+            ("rclone", "write `tar:rclone:REMOTE:PATH`"),
+        ] {
+            assert!(refused(text).contains(words), "{text}: {}", refused(text));
+        }
+        let error = refused("tar:rclone::webdav,url='http://nas',pass=hunter2:b");
+        assert!(error.contains("without secrets") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

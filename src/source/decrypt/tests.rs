@@ -13,7 +13,7 @@ mod encrypted;
 fn opened(stored: &EncryptedFile, bytes: &[u8], keys: &UnlockedKeys) -> Result<Vec<u8>, String> {
     let path = stored.store(bytes);
     let opened = open(File::open(&path).expect("it is there"), &path, keys).map_err(|error| kind_and_text(&error))?;
-    let PlainText::Decrypted(mut reader, trouble) = opened else { return Err("it is not encrypted".to_owned()) };
+    let PlainText::Stream(mut reader, trouble) = opened else { return Err("it is not encrypted".to_owned()) };
     read_decrypted(&mut reader, &trouble)
 }
 
@@ -155,7 +155,7 @@ fn a_gpg_that_reads_no_passphrase_is_not_waited_for() {
     let stored = EncryptedFile::new();
     let path = stored.store(PLAIN);
     let keys = by_passphrase(&"x".repeat(200_000));
-    let trouble = DecryptTrouble::default();
+    let trouble = StreamTrouble::default();
     let file = File::open(&path).expect("it is there");
     let mut reader = open_gpg(Command::new("false"), file, &path, &keys, trouble.clone()).expect("it starts");
     assert_refused(read_decrypted(&mut reader, &trouble), "broken: gpg on ");
@@ -186,7 +186,7 @@ fn without_gpg_it_is_said_what_is_missing() {
     let path = stored.store(b"");
     let file = File::open(&path).expect("it is there");
     let command = Command::new(stored.folder().join("no-such-program"));
-    let error = open_gpg(command, file, &path, &UnlockedKeys::default(), DecryptTrouble::default()).map(drop);
+    let error = open_gpg(command, file, &path, &UnlockedKeys::default(), StreamTrouble::default()).map(drop);
     assert!(kind_and_text(&error.expect_err("it is not there")).starts_with("no tool: "));
 }
 
