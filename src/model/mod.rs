@@ -40,3 +40,4 @@ pub mod settings;
 pub mod source;
 pub mod source_kind;
 pub mod units;
+pub mod witness;

@@ -12,6 +12,7 @@ use super::host_tree::{Hole, HostTree};
 use super::remote_path;
 use super::repository::Layout;
 use super::source_kind::SourceKind;
+use super::witness::BackupClock;
 
 /// The source that the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -292,12 +293,16 @@ pub struct BackupSurvey {
 pub struct SnapshotTraits {
     /// The time was told by the tool that made the snapshot or by its name; else it is that of a file.
     pub time_told: bool,
+    /// When the snapshot began, as far as its tool, its name or its file tells.
+    pub clock: BackupClock,
     /// The tool says that the snapshot was rewritten after it was made.
     pub rewritten: bool,
     /// Snapshots of one group are of the same things at different times.
     pub group: String,
     /// All of the content was read to list it.
     pub content_read: bool,
+    /// The patterns by which the job left files out, where the tool notes them.
+    pub excludes: Vec<String>,
 }
 
 /// The way to the data of a snapshot.

@@ -26,7 +26,7 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// What the source knows of a snapshot beside its name and time. By default the name tells all.
     fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
-        snapshots::traits_of_name(&snapshot.id)
+        snapshots::traits_of_name(snapshot)
     }
 
     /// Chooses the snapshot that the user wants; `None`: the newest.

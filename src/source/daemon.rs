@@ -244,7 +244,7 @@ impl Source for HostFolders {
     }
 
     fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
-        snapshots::traits_among(&snapshot.id, self.kinship)
+        snapshots::traits_among(snapshot, self.kinship)
     }
 
     fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {

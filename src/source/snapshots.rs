@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::error::SourceError;
 use super::parts::part_name;
-use super::timestamp_from_name::timestamp_in_name;
+use super::timestamp_from_name::{time_in_name, timestamp_in_name};
 use crate::model::event::Snapshot;
 use crate::model::source::{SnapshotTraits, is_sidecar};
 use crate::model::source_kind::{is_archive_name, is_dump_name};
+use crate::model::witness::{BackupClock, DEFAULT_SLACK};
 
 /// Greatest difference at which the file's own time replaces the time in its name: names have local times, and a file
 /// may be finished some hours after the time in its name.
@@ -226,15 +227,45 @@ pub fn stems<'a>(ids: impl Iterator<Item = &'a str>, kinship: Kinship) -> BTreeS
 }
 
 /// What the name of a snapshot tells about it.
-pub fn traits_of_name(id: &str) -> SnapshotTraits {
-    traits_among(id, Kinship::ByName)
+pub fn traits_of_name(snapshot: &Snapshot) -> SnapshotTraits {
+    traits_among(snapshot, Kinship::ByName)
 }
 
 /// What the name of a snapshot tells about it, and the group of its kin.
-pub fn traits_among(id: &str, kinship: Kinship) -> SnapshotTraits {
-    let time_told = timestamp_in_name(id).is_some();
+pub fn traits_among(snapshot: &Snapshot, kinship: Kinship) -> SnapshotTraits {
+    let id = snapshot.id.as_str();
     let group = stems(std::iter::once(id), kinship).pop_first().unwrap_or_default();
-    SnapshotTraits { time_told, rewritten: false, group, content_read: false }
+    SnapshotTraits {
+        time_told: timestamp_in_name(id).is_some(),
+        clock: clock_by_name(snapshot),
+        group,
+        ..Default::default()
+    }
+}
+
+/// Hours by which local time may be ahead of UTC.
+const AHEAD: SignedDuration = SignedDuration::from_hours(14);
+
+/// When a snapshot began, if its name tells. A name without a zone has the local time of an unknown machine, so the
+/// earliest moment of that time anywhere counts.
+fn clock_by_name(snapshot: &Snapshot) -> BackupClock {
+    let Some((named, has_zone)) = time_in_name(&snapshot.id) else { return BackupClock::Unknown };
+    let earliest = if has_zone { named } else { named.saturating_sub(AHEAD).unwrap_or(named) };
+    // A file that was last written to before that did not begin after it.
+    let slack = SignedDuration::try_from(DEFAULT_SLACK).unwrap_or_default();
+    let written = snapshot.time.filter(|time| *time < earliest).and_then(|time| time.saturating_sub(slack).ok());
+    BackupClock::Began(written.unwrap_or(earliest).as_second())
+}
+
+/// What is known of an archive: its name, else the time at which its file was last written to.
+pub fn traits_of_file(snapshot: &Snapshot) -> SnapshotTraits {
+    let traits = traits_of_name(snapshot);
+    match (traits.clock, snapshot.time) {
+        (BackupClock::Unknown, Some(time)) => {
+            SnapshotTraits { clock: BackupClock::Written(time.as_second()), ..traits }
+        }
+        _ => traits,
+    }
 }
 
 /// Words by which the names of snapshots say how often they are made.
@@ -409,6 +440,32 @@ mod tests {
         touch(&dir.path().join("app-2026-11-25T13-00.tar"), 1_795_610_000);
         touch(&dir.path().join("app-2026-11-25T08-00.tar"), 1_795_610_009);
         assert_eq!(ids(&dir.path().join("app-*.tar")), ["app-2026-11-25T08-00.tar", "app-2026-11-25T13-00.tar"]);
+    }
+
+    #[test]
+    fn the_earliest_beginning_that_a_name_allows_counts() {
+        let began = |id: &str, time: Option<&str>| {
+            let time = time.map(|time| time.parse().unwrap());
+            let clock = traits_of_file(&Snapshot { id: id.to_owned(), time }).clock;
+            let shown = |time| Timestamp::from_second(time).unwrap().to_string();
+            match clock {
+                BackupClock::Began(time) => format!("began {}", shown(time)),
+                BackupClock::Written(time) => format!("written {}", shown(time)),
+                BackupClock::Unknown => "unknown".to_owned(),
+            }
+        };
+        let at = "2026-11-22T03:30:00Z";
+        assert_eq!(began("app-2026-11-22T03-00.tar", Some(at)), "began 2026-11-21T13:00:00Z");
+        assert_eq!(began("app-20261122T0300Z.tar", Some(at)), "began 2026-11-22T03:00:00Z");
+        assert_eq!(
+            began("app-2026-11-23.tar", Some("2026-11-22T04:00:00Z")),
+            "began 2026-11-22T03:00:00Z",
+            "an hour before its end"
+        );
+        assert_eq!(began("app.tar", Some(at)), "written 2026-11-22T03:30:00Z");
+        assert_eq!(began("-", None), "unknown");
+        let folder = Snapshot { id: "current".to_owned(), time: Some(at.parse().unwrap()) };
+        assert_eq!(traits_of_name(&folder).clock, BackupClock::Unknown, "a folder has the time of its last new name");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::archive::other_format::{self, HEAD, OtherFormat};
 use crate::archive::read::{ReadLimits, Reader};
 use crate::local_file;
 use crate::model::event::Snapshot;
-use crate::model::source::SourceSpec;
+use crate::model::source::{SnapshotTraits, SourceSpec};
 
 /// Bytes that are passed on at a time.
 const PIECE: usize = 256 * 1024;
@@ -50,6 +50,10 @@ pub fn probe(spec: &SourceSpec) -> Result<Presence, SourceError> {
 impl Source for TarSource {
     fn snapshots(&self) -> Result<Vec<Snapshot>, SourceError> {
         Ok(self.files.snapshots())
+    }
+
+    fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
+        snapshots::traits_of_file(snapshot)
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {

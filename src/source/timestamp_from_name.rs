@@ -7,6 +7,11 @@ use jiff::tz::Offset;
 /// The last date in a name, with the time of day behind it if there is one. A name rarely gives a zone: without one the
 /// time is taken as UTC.
 pub fn timestamp_in_name(name: &str) -> Option<Timestamp> {
+    time_in_name(name).map(|(time, _)| time)
+}
+
+/// As [`timestamp_in_name`], with whether the name gives the zone.
+pub fn time_in_name(name: &str) -> Option<(Timestamp, bool)> {
     let bytes = name.as_bytes();
     let starts = (0..bytes.len()).filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
     starts.rev().find_map(|at| date_and_time(&bytes[at..]))
@@ -14,7 +19,7 @@ pub fn timestamp_in_name(name: &str) -> Option<Timestamp> {
 
 /// Parses a date whose parts are all separated or all not. The `201105-12` in `20261101-201105-12` is no date: the
 /// time of day and a number that follows it.
-fn date_and_time(text: &[u8]) -> Option<Timestamp> {
+fn date_and_time(text: &[u8]) -> Option<(Timestamp, bool)> {
     let (year, rest) = number(text, 4)?;
     let (month, after_month) = number(separated(rest), 2)?;
     let (day, after_day) = number(separated(after_month), 2)?;
@@ -22,7 +27,7 @@ fn date_and_time(text: &[u8]) -> Option<Timestamp> {
     if !(1970..=9999).contains(&year) || is_separated(rest) != is_separated(after_month) {
         return None;
     }
-    let (time, offset) = time_of_day(after_day).unwrap_or(((0, 0, 0), Offset::UTC));
+    let (time, offset) = time_of_day(after_day).unwrap_or(((0, 0, 0), None));
     let civil = DateTime::new(
         i16::try_from(year).ok()?,
         i8::try_from(month).ok()?,
@@ -32,11 +37,12 @@ fn date_and_time(text: &[u8]) -> Option<Timestamp> {
         time.2,
         0,
     );
-    offset.to_timestamp(civil.ok()?).ok()
+    let time = offset.unwrap_or(Offset::UTC).to_timestamp(civil.ok()?).ok()?;
+    Some((time, offset.is_some()))
 }
 
 /// Parses a time of day and the offset of its zone: `T03-00-00`, `_0300`, `-03.00.00`, ` 03:00`, `T030000+0100`.
-fn time_of_day(text: &[u8]) -> Option<((i8, i8, i8), Offset)> {
+fn time_of_day(text: &[u8]) -> Option<((i8, i8, i8), Option<Offset>)> {
     let rest = text.strip_prefix(b"T").or_else(|| text.strip_prefix(b"t")).unwrap_or_else(|| separated(text));
     let (hour, rest) = number(rest, 2)?;
     let (minute, rest) = number(separated(rest), 2)?;
@@ -46,15 +52,16 @@ fn time_of_day(text: &[u8]) -> Option<((i8, i8, i8), Offset)> {
         return None;
     }
     let time = (small(hour)?, small(minute)?, if second > 59 { 0 } else { small(second)? });
-    Some((time, zone(rest).unwrap_or(Offset::UTC)))
+    Some((time, zone(rest)))
 }
 
-/// Parses the offset behind a time of day, as btrbk writes it: `+0100`. A hyphen may as well begin a number, so an
-/// offset is only what a zone has: whole, half and quarter hours up to 14.
+/// Parses the zone behind a time of day: `Z`, or an offset as btrbk writes it, `+0100`. A hyphen may as well begin a
+/// number, so an offset is only what a zone has: whole, half and quarter hours up to 14.
 fn zone(text: &[u8]) -> Option<Offset> {
     let (sign, digits) = match text.split_first()? {
         (b'+', digits) => (1, digits),
         (b'-', digits) => (-1, digits),
+        (b'Z' | b'z', rest) if !rest.first().is_some_and(u8::is_ascii_alphanumeric) => return Some(Offset::UTC),
         _ => return None,
     };
     let (hours, rest) = number(digits, 2)?;
@@ -118,6 +125,20 @@ mod tests {
             assert_eq!(timestamp_in_name(name).map(|time| time.to_string()).as_deref(), Some(time), "{name}");
         }
         assert_eq!(timestamp_in_name("123"), None);
+    }
+
+    #[test]
+    fn a_zone_is_told_from_none() {
+        for (name, told) in [
+            ("app.20261101T201105+0100", true),
+            ("app-20261101T0315Z-x7k2q9.tar", true),
+            ("app-2026-11-01T03:15:00Z", true),
+            ("app-2026-11-01T03-15-00.tar", false),
+            ("app-2026-11-01T03-15-00Zoo.tar", false),
+            ("app-2026-11-01.tar", false),
+        ] {
+            assert_eq!(time_in_name(name).map(|(_, told)| told), Some(told), "{name}");
+        }
     }
 
     #[test]

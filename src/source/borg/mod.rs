@@ -16,6 +16,7 @@ use super::error::SourceError;
 use super::snapshots;
 use crate::model::event::Snapshot;
 use crate::model::source::{SnapshotTraits, SourceLocation, SourceSpec};
+use crate::model::witness::BackupClock;
 use reader::ArchiveReader;
 use repository::Repository;
 
@@ -48,7 +49,9 @@ impl Source for BorgSource {
 
     /// Borg itself tells when an archive was made.
     fn traits(&self, snapshot: &Snapshot) -> SnapshotTraits {
-        SnapshotTraits { time_told: snapshot.time.is_some(), ..snapshots::traits_of_name(&snapshot.id) }
+        let traits = snapshots::traits_of_name(snapshot);
+        let clock = snapshot.time.map_or(traits.clock, |time| BackupClock::Began(time.as_second()));
+        SnapshotTraits { time_told: snapshot.time.is_some(), clock, ..traits }
     }
 
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::claims::is_covered;
 use crate::model::event::Snapshot;
 use crate::model::source::SnapshotTraits;
+use crate::model::witness::BackupClock;
 use crate::source::error::SourceError;
 
 /// Most groups that are read together. The newest count.
@@ -32,6 +33,9 @@ pub struct ResticSnapshot {
     pub tags: Vec<String>,
     #[serde(default, deserialize_with = "or_empty")]
     pub paths: Vec<String>,
+    /// What the job left out: the patterns of `--exclude`.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub excludes: Vec<String>,
     /// The snapshot that this one was made of by `rewrite`, `repair` or `tag`.
     #[serde(default)]
     pub original: Option<String>,
@@ -278,11 +282,14 @@ pub fn as_one<'a>(all: &[ResticSnapshot], set: impl Iterator<Item = &'a ResticSn
 pub fn traits_of(set: &[ResticSnapshot]) -> SnapshotTraits {
     let mut groups: Vec<String> = set.iter().map(|snapshot| format!("{:?}", snapshot.group())).collect();
     groups.sort();
+    let began = set.iter().map(|snapshot| snapshot.time).min();
     SnapshotTraits {
         time_told: true,
+        clock: began.map_or(BackupClock::Unknown, |time| BackupClock::Began(time.as_second())),
         rewritten: set.iter().any(|snapshot| snapshot.original.is_some()),
         group: groups.join("+"),
         content_read: false,
+        excludes: set.iter().flat_map(|snapshot| &snapshot.excludes).cloned().collect(),
     }
 }
 
@@ -324,6 +331,7 @@ mod tests {
             hostname: host.to_owned(),
             tags: owned(tags),
             paths: owned(paths),
+            excludes: Vec::new(),
             original: None,
         }
     }
