@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, DatabaseFinding, Databases, FreeSpace, HttpResponse, Inspected, Inventory, LostContent, MAX_NAME_BYTES,
-    MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, Unpacked,
+    Copied, DatabaseFinding, Databases, DifferingFiles, FreeSpace, HttpResponse, Inspected, Inventory, LostContent,
+    MAX_NAME_BYTES, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, Unpacked, Witnessed,
 };
 pub use failure::Failure;
 pub use jobs::{
     Answer, CanaryJob, ClearJob, CompareJob, CopyJob, HttpJob, InspectJob, InspectWants, Job, ListenJob, LookJob,
     ManifestWant, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant,
-    SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WorkerJob,
+    SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

@@ -19,6 +19,7 @@ use super::jobs::copy::copy;
 use super::jobs::inspect::sqlite;
 use super::jobs::inspect::survivors::find_survivors;
 use super::jobs::inspect::tree::inspect;
+use super::jobs::inspect::witness::testify;
 use super::jobs::listen::listen;
 use super::jobs::look::look;
 use super::jobs::survey::survey;
@@ -26,7 +27,7 @@ use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
     Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, LookJob, MAX_DATA,
     Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob,
-    WatchSpaceJob, WeighJob, WorkerJob,
+    WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -216,6 +217,7 @@ fn perform(
         Job::PrepareEmpty(job) => PrepareEmptyJob::into_answer(empty::prepare(&job.from, &job.to)?),
         Job::PrepareOverlay(job) => PrepareOverlayJob::into_answer(overlay::prepare(&job.from, &job.to)?),
         Job::Inspect(job) => InspectJob::into_answer(inspect(&job, filled, control)?),
+        Job::Witness(job) => WitnessJob::into_answer(testify(&job, control)?),
         Job::Compare(job) => CompareJob::into_answer(find_survivors(&job, control)?),
         Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, control)?),
         Job::Canary(CanaryJob { addresses, name, patience_ms }) => {

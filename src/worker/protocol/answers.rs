@@ -132,6 +132,57 @@ impl Inspected {
     }
 }
 
+/// What of a live mount has not been touched since the backup began, and how what came back differs from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnessed {
+    /// Why nothing could be compared; `None`: it was.
+    pub silent: Option<String>,
+    /// Live files and symlinks, and bytes; without those that are exempt.
+    pub live: Amount,
+    /// Those that have not been touched since.
+    pub unchanged: Amount,
+    /// Files whose content was compared, and bytes that were read of each.
+    pub read: Amount,
+    /// Entries that nobody expects in a backup; a folder counts once.
+    pub exempt: u64,
+    /// Live files with a time of change in the future.
+    pub of_the_future: u64,
+    /// Live files that were modified later than they were changed: a clock was set.
+    pub out_of_order: u64,
+    /// Entries whose owner and mode were compared.
+    pub owned: u64,
+    /// Unchanged live files that did not come back.
+    pub missing: DifferingFiles,
+    /// Those that came back smaller.
+    pub smaller: DifferingFiles,
+    /// Those that came back as something else, larger, or with other content.
+    pub other: DifferingFiles,
+    /// Entries with another user or group.
+    pub owners: DifferingFiles,
+    /// Entries with another mode.
+    pub modes: DifferingFiles,
+    /// Every live file was looked at; false when the bound was hit first.
+    pub complete: bool,
+}
+
+impl Witnessed {
+    /// The answer when nothing can be compared.
+    pub fn silent(why: impl Into<String>) -> Self {
+        Self { silent: Some(why.into()), ..Self::default() }
+    }
+}
+
+/// Files that differ in one way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferingFiles {
+    /// Their paths relative to the mount, each with what differs (`a/b has 0 B instead of 12 B`).
+    pub named: Sampled<String>,
+    /// Bytes of the live files.
+    pub bytes: u64,
+    /// The folders that have most of them, and how many each has; only folders that have several.
+    pub folders: Vec<(String, u64)>,
+}
+
 /// What of a live mount's content did not come back, though files of the same paths did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostContent {

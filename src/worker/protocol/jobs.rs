@@ -4,10 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked};
+use super::answers::{
+    Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked, Witnessed,
+};
 use crate::model::fingerprint::{AccessMark, Sample, Survivors};
 use crate::model::host_tree::HostSeen;
 use crate::model::source::MountQuery;
+use crate::model::witness::BackupClock;
 
 /// A job, and the type of its answer.
 pub trait WorkerJob: Sized {
@@ -70,6 +73,7 @@ jobs! {
     PrepareOverlay(PrepareOverlayJob) -> ();
     Unpack(UnpackJob) -> Vec<Unpacked>;
     Inspect(InspectJob) -> Inspected;
+    Witness(WitnessJob) -> Witnessed;
     Compare(CompareJob) -> Survivors;
     Query(QueryJob) -> Queried;
     Canary(CanaryJob) -> Vec<String>;
@@ -225,6 +229,26 @@ pub struct SqliteWant {
     pub live: Option<String>,
     /// Leave this many bytes free on the scratch mount's file system.
     pub keep_free: u64,
+}
+
+/// Compares a live mount with what was restored for it: what has not been touched since the backup began must have come
+/// back as it is. Nothing of either is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessJob {
+    /// A mount of the worker: the live folder or file.
+    pub live: String,
+    /// A mount of the worker: the restored folder or file.
+    pub restored: String,
+    /// When the backup began.
+    pub clock: BackupClock,
+    /// Seconds that the backup took at most, where only its end is known.
+    pub slack: u64,
+    /// Paths that the backup leaves out on purpose: patterns relative to the mount.
+    pub exclude: Vec<String>,
+    /// Compare all of the content of every file, and not only samples.
+    pub contents: bool,
+    /// End the walk after this many live entries; 0 for no bound.
+    pub max_entries: u64,
 }
 
 /// Looks which files of a fingerprint's sample are still in a tree, and which files were accessed, after a service has

@@ -1,8 +1,8 @@
 //! The inspection of a tree: one walk, on which every part of the answer that is asked for observes the entries.
 //!
-//! A copy is compared with its source, which is another tree: that walk is separate. Two jobs come at other times and
-//! are separate, too: which files are left *after* a service has run ([`survivors`]), and the query of one database
-//! ([`sqlite::query`]).
+//! A copy is compared with its source, which is another tree: that walk is separate. So is the one over all of the live
+//! mount, with the restored data beside it ([`witness`]). Two jobs come at other times and are separate, too: which
+//! files are left *after* a service has run ([`survivors`]), and the query of one database ([`sqlite::query`]).
 
 #[cfg(target_os = "linux")]
 mod access;
@@ -30,3 +30,5 @@ pub mod survivors;
 pub mod tree;
 #[cfg(target_os = "linux")]
 mod versions;
+#[cfg(target_os = "linux")]
+pub mod witness;
