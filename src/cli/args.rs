@@ -169,8 +169,8 @@ pub struct RehearsalArgs {
     /// Boot each green service once more on empty mounts, to see whether its checks notice [env: REHEARSA_CONTROL]
     #[arg(long)]
     pub control: bool,
-    /// Fail a green service that has shown less: restored, complete, healthy or data-proven; `none` requires nothing
-    /// [env: REHEARSA_REQUIRE_PROOF]
+    /// Fail a green service that has shown less: restored, complete, matches-live, healthy or data-proven; `none`
+    /// requires nothing [env: REHEARSA_REQUIRE_PROOF]
     #[arg(long, value_name = "LEVEL")]
     pub require_proof: Option<String>,
     /// Fail a green service whose backup has a lower score; 0 requires nothing [env: REHEARSA_MIN_SCORE]
@@ -290,7 +290,7 @@ Examples:
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
 rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.min-score, \
-rehearsa.verify-content, \
+rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, \
 rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, rehearsa.map=/config=backup/config, \
 rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, rehearsa.load.from, \
 rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
@@ -447,6 +447,8 @@ impl RehearsalArgs {
             ("require_proof", self.require_proof.clone()),
             ("min_score", self.min_score.clone()),
             ("verify_content", switch(self.verify_content)),
+            ("exclude", (!self.backup.exclude.is_empty()).then(|| self.backup.exclude.join(","))),
+            ("witness_slack", self.backup.witness_slack.clone()),
         ];
         typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
     }

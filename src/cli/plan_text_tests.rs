@@ -59,6 +59,7 @@ fn plan() -> (Plan, Sizes) {
         strategy: Strategy::Copy,
         cases: Vec::new(),
         max_copy: 0,
+        witness: Default::default(),
         verify_content: false,
         ask: None,
         part: None,

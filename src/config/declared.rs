@@ -11,6 +11,7 @@ mod page;
 
 use serde::Deserialize;
 
+use super::values::patterns::Patterns;
 use super::values::points::Points;
 use super::values::proof::RequiredProof;
 use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
@@ -172,8 +173,8 @@ service_values! {
         default: "off",
         example: "true",
     }
-    /// Fails a green service that has shown less: `restored`, `complete`, `healthy` or `data-proven`; `none` requires
-    /// nothing
+    /// Fails a green service that has shown less: `restored`, `complete`, `matches-live`, `healthy` or `data-proven`;
+    /// `none` requires nothing
     require_proof: RequiredProof {
         flag: "--require-proof LEVEL",
         variables: &["REHEARSA_REQUIRE_PROOF"],
@@ -196,6 +197,24 @@ service_values! {
         label: "rehearsa.verify-content",
         default: "off",
         example: "true",
+    }
+    /// Paths that the backup leaves out on purpose, relative to a mount: they are not missed when the restored data is
+    /// [compared with live](backups.md#what-live-still-has); commas between several
+    exclude: Patterns {
+        flag: "--exclude PATTERN",
+        variables: &["REHEARSA_EXCLUDE"],
+        label: "rehearsa.exclude",
+        default: "none",
+        example: "[\"cache/**\"]",
+    }
+    /// How long a backup took at most, of which only the end is known; live files that changed in this time before its
+    /// end are not compared
+    witness_slack: TimeSpan {
+        flag: "--witness-slack DURATION",
+        variables: &["REHEARSA_WITNESS_SLACK"],
+        label: "rehearsa.witness-slack",
+        default: "`1h`",
+        example: "\"1h\"",
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::declared::ServiceValues;
+use crate::config::values::patterns::Patterns;
 use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
@@ -61,6 +62,8 @@ fn every_known_label_is_understood() {
             ("rehearsa.load.command", "psql -f \"$DUMP\""),
             ("rehearsa.min-score", "70"),
             ("rehearsa.verify-content", "yes"),
+            ("rehearsa.exclude", "cache/**, *.iso"),
+            ("rehearsa.witness-slack", "3h"),
             ("rehearsa.depends_on", "db"),
         ],
     );
@@ -79,6 +82,8 @@ fn every_known_label_is_understood() {
         require_proof: Some(RequiredProof(Some(EvidenceLevel::Complete))),
         min_score: Some(Points(70)),
         verify_content: Some(true),
+        exclude: Some(Patterns(vec!["cache/**".to_owned(), "*.iso".to_owned()])),
+        witness_slack: Some(TimeSpan(Duration::from_secs(3 * 3600))),
     };
     let overrides = Overrides {
         values,

@@ -198,6 +198,8 @@ impl Settings {
             require_proof: layers.value(|set| &set.require_proof).and_then(|required| required.0),
             min_score: layers.value(|set| &set.min_score).map(|points| points.0).filter(|points| *points > 0),
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
+            exclude: layers.value(|set| &set.exclude).map(|patterns| patterns.0.clone()).unwrap_or_default(),
+            witness_slack: layers.value(|set| &set.witness_slack).map_or(defaults.witness_slack, |time| time.0),
             source: source.map(|spec| layers.complete(spec)),
             as_dependency: match as_dependency {
                 DependencySource::Other(spec) => DependencySource::Other(spec.map(|spec| layers.complete(spec))),

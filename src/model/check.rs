@@ -139,6 +139,8 @@ pub enum EvidenceLevel {
     Restored,
     /// The restored data was compared with the backup, and nothing differs.
     Complete,
+    /// What live has not touched since the backup began came back as it is live. The levels after it do not include it.
+    MatchesLive,
     /// The service started on the restored data.
     Booted,
     /// The service's own healthcheck passed and went on passing.
@@ -149,23 +151,30 @@ pub enum EvidenceLevel {
 
 impl EvidenceLevel {
     /// All levels, in order.
-    pub const ALL: [EvidenceLevel; 5] = [
+    pub const ALL: [EvidenceLevel; 6] = [
         EvidenceLevel::Restored,
         EvidenceLevel::Complete,
+        EvidenceLevel::MatchesLive,
         EvidenceLevel::Booted,
         EvidenceLevel::Healthy,
         EvidenceLevel::DataProven,
     ];
 
     /// The levels that a user can require.
-    pub const REQUIRABLE: [EvidenceLevel; 4] =
-        [EvidenceLevel::Restored, EvidenceLevel::Complete, EvidenceLevel::Healthy, EvidenceLevel::DataProven];
+    pub const REQUIRABLE: [EvidenceLevel; 5] = [
+        EvidenceLevel::Restored,
+        EvidenceLevel::Complete,
+        EvidenceLevel::MatchesLive,
+        EvidenceLevel::Healthy,
+        EvidenceLevel::DataProven,
+    ];
 
     /// The name in reports and settings.
     pub fn name(self) -> &'static str {
         match self {
             EvidenceLevel::Restored => "restored",
             EvidenceLevel::Complete => "complete",
+            EvidenceLevel::MatchesLive => "matches-live",
             EvidenceLevel::Booted => "booted",
             EvidenceLevel::Healthy => "healthy",
             EvidenceLevel::DataProven => "data-proven",

@@ -136,6 +136,13 @@ codes! {
     DataVersionMismatch "data/version-mismatch" Failed "the data is of another version than the image",
         "Another major version of the program wrote the data, and the image's version cannot read it.",
         "Pin the image to the version that wrote the data, or upgrade the data first as the program's manual says.";
+    DataDiffersFromLive "data/differs-from-live" Failed "what live has not touched is not in the backup as it is live",
+        "Live files that have not been touched since the backup began are missing in it, are smaller or have other \
+         content. Nothing but the backup can have lost them: it leaves files out, was read from somewhere else, or is \
+         damaged.",
+        "Compare the named files in the backup with the live ones. If the backup leaves them out on purpose, say so: \
+         exclude = [\"FOLDER/**\"] in the plan file, or the label rehearsa.exclude. If only the end of the backup is \
+         known and it took longer than an hour, raise --witness-slack.";
     DataUnlikeLive "data/unlike-live" Warning "the restored data looks nothing like the live data",
         "The top level of the restored mount has no name in common with the live mount, a database has no table in \
          common with the live one, or most files came back empty. The data may belong to something else, or nearly all \

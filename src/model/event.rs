@@ -328,6 +328,32 @@ pub struct Compared {
     pub contents: bool,
 }
 
+/// The comparison of a restored place with its live mount. What spoke was all there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "LiveWitness"))]
+pub struct WitnessSummary {
+    /// Why live data could not be compared; null: it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+    /// Live files and their bytes, without those that are exempt.
+    pub live: Amount,
+    /// Live files that have not been touched since the backup began, and their bytes. All of them came back as they are
+    /// live.
+    pub unchanged: Amount,
+    /// Files whose content was compared, and bytes that were read of each.
+    pub read: Amount,
+    /// Live entries that nobody expects in a backup: caches, logs, and what the settings exclude.
+    pub exempt: u64,
+}
+
+impl WitnessSummary {
+    /// A comparison that could not be made.
+    pub fn silent(why: impl Into<String>) -> Self {
+        Self { silent: Some(why.into()), ..Self::default() }
+    }
+}
+
 /// The data that a restore is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -368,6 +394,9 @@ pub enum StepResult {
         /// The comparison with the expected data, for a step that inspects restored data.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         compared: Option<Compared>,
+        /// The comparison with the live mount, for a step that inspects data of a backup; absent in older records.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        witness: Option<Box<WitnessSummary>>,
     },
     /// The step failed. The severity of the code says whether the backup or the rehearsal is to blame.
     Broke {
@@ -381,6 +410,6 @@ pub enum StepResult {
 impl StepResult {
     /// A success without anything to add.
     pub fn done() -> Self {
-        StepResult::Done { amount: None, note: None, compared: None }
+        StepResult::Done { amount: None, note: None, compared: None, witness: None }
     }
 }

@@ -1,14 +1,15 @@
 //! Evidence: what a green rehearsal has shown, level by level, and by what. A fold over the events, as the verdict is.
 //!
-//! The levels are restored → complete → booted → healthy → data-proven. Each is judged by itself, by the steps that
-//! succeeded and the warnings that contradict it. A live copy is no backup: it is never restored nor complete.
-//! [`below_required`] judges by the ladder: a level includes the ones before it.
+//! The levels are restored → complete → matches-live → booted → healthy → data-proven. Each is judged by itself, by
+//! the steps that succeeded and the warnings that contradict it. A live copy is no backup: it is never restored nor
+//! complete. [`below_required`] judges by the ladder: a level includes the ones before it, but matches-live, which
+//! needs a live service that has been left alone for long enough.
 
 use super::case_record::{CaseRecord, StepRecord, Verdict};
 pub use super::check::EvidenceLevel;
 use super::check::{CheckSummary, DataOrigin, Proof, one_of_ports};
 use super::diagnosis::{Code, Diagnosis};
-use super::event::{Against, Amount, Step, StepResult};
+use super::event::{Against, Amount, Step, StepResult, WitnessSummary};
 use super::mount::Strategy;
 use super::pluralize::pluralize;
 use super::units;
@@ -35,6 +36,7 @@ pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
         let (shown, by) = match level {
             EvidenceLevel::Restored => judge_restored(case),
             EvidenceLevel::Complete => judge_complete(case),
+            EvidenceLevel::MatchesLive => judge_matches_live(case),
             EvidenceLevel::Booted => judge_booted(case),
             EvidenceLevel::Healthy => judge_healthy(case),
             EvidenceLevel::DataProven => judge_data_proven(case),
@@ -67,7 +69,8 @@ pub fn below_required(case: &CaseRecord) -> Option<Diagnosis> {
         let instead = required > EvidenceLevel::Booted
             && one.level == EvidenceLevel::Healthy
             && (required == EvidenceLevel::DataProven || is_shown(&evidence, EvidenceLevel::DataProven));
-        one.level <= required && !one.shown && !instead
+        let is_asked = one.level != EvidenceLevel::MatchesLive || required == EvidenceLevel::MatchesLive;
+        one.level <= required && is_asked && !one.shown && !instead
     };
     let missing = evidence.iter().find(is_missing)?;
     let (name, level) = (&case.info.name, missing.level.name());
@@ -80,6 +83,10 @@ pub fn below_required(case: &CaseRecord) -> Option<Diagnosis> {
         EvidenceLevel::Restored => "Rehearse a backup that holds the data of this service: --from SOURCE.",
         EvidenceLevel::Complete => {
             "Give the data as an archive or a folder that is copied, so that each entry can be compared."
+        }
+        EvidenceLevel::MatchesLive => {
+            "Rehearse a backup that tells when it began, of a service of this host: by restic or Borg, or with the \
+             time and its zone in its name."
         }
         EvidenceLevel::Booted | EvidenceLevel::Healthy => {
             "Give the service a healthcheck, in its image or its compose file, or a check that asks its data."
@@ -214,6 +221,48 @@ fn judge_complete(case: &CaseRecord) -> (bool, String) {
     for note in notes {
         by.push_str("; ");
         by.push_str(note);
+    }
+    (true, by)
+}
+
+/// Judges whether what live has not touched since the backup began came back as it is live.
+fn judge_matches_live(case: &CaseRecord) -> (bool, String) {
+    let witnesses: Vec<&WitnessSummary> = case
+        .steps
+        .iter()
+        .filter_map(|record| match (&record.step, &record.result) {
+            (Step::Verify { .. }, Some(StepResult::Done { witness, .. })) => witness.as_deref(),
+            _ => None,
+        })
+        .collect();
+    let sum = |amount: fn(&WitnessSummary) -> Amount| {
+        let add = |sum: Amount, one: Amount| Amount { files: sum.files + one.files, bytes: sum.bytes + one.bytes };
+        witnesses.iter().map(|witness| amount(witness)).fold(Amount::default(), add)
+    };
+    let (live, unchanged) = (sum(|witness| witness.live), sum(|witness| witness.unchanged));
+    let mut silent: Vec<&str> = witnesses.iter().filter_map(|witness| witness.silent.as_deref()).collect();
+    silent.dedup();
+    if case.data_origin() != DataOrigin::Backup || witnesses.is_empty() {
+        return (false, "no data of a backup was compared with live data".to_owned());
+    }
+    if unchanged.files == 0 {
+        let why = match silent.first() {
+            Some(why) => (*why).to_owned(),
+            None if live.files == 0 => "the live mounts hold no files to compare".to_owned(),
+            None => format!("none of {} of the live service is surely older than the backup", units::files(live.files)),
+        };
+        return (false, why);
+    }
+    let all = if unchanged.files == 1 { "it is there" } else { "all are there" };
+    let mut by = format!(
+        "{} of {} ({} of {}) unchanged since the backup began: {all}",
+        unchanged.files,
+        units::files(live.files),
+        units::bytes(unchanged.bytes),
+        units::bytes(live.bytes)
+    );
+    if let Some(why) = silent.first() {
+        by.push_str(&format!("; not all was compared: {why}"));
     }
     (true, by)
 }

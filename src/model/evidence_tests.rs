@@ -46,7 +46,7 @@ fn run(
         Fact::CaseStarted { case: case() },
     ];
     for (id, (step, amount, note, compared)) in (1..).zip(steps) {
-        let result = StepResult::Done { amount, note: note.map(str::to_owned), compared };
+        let result = StepResult::Done { amount, note: note.map(str::to_owned), compared, witness: None };
         facts.push(Fact::StepStarted { id, cases: vec![case()], step });
         facts.push(Fact::StepFinished { id, result });
     }
@@ -82,13 +82,27 @@ fn check(check: CheckSummary) -> Step {
     Step::Check { service: case(), check }
 }
 
+fn witness() -> WitnessSummary {
+    let (live, unchanged) = (Amount { files: 1310, bytes: 9_000 }, Amount { files: 1204, bytes: 8_000 });
+    WitnessSummary { live, unchanged, ..WitnessSummary::default() }
+}
+
+/// Gives the inspections of an outcome this comparison with live data.
+fn testify(outcome: &mut Outcome, told: WitnessSummary) {
+    for record in &mut outcome.cases[0].steps {
+        if let (Step::Verify { .. }, Some(StepResult::Done { witness, .. })) = (&record.step, &mut record.result) {
+            *witness = Some(Box::new(told.clone()));
+        }
+    }
+}
+
 const BROUGHT: Option<Amount> = Some(Amount { files: 412, bytes: 38_000_000 });
 
 #[test]
 fn each_level_says_by_what_it_was_shown() {
     let verify = Step::Verify { mount: "volume v".to_owned() };
     let archive = Some(Compared { entries: 420, against: Against::Archive, contents: false });
-    let outcome = outcome_of(
+    let mut outcome = outcome_of(
         vec![
             (restore(Strategy::Copy), BROUGHT, None, None),
             (verify, None, Some("1 SQLite database sound"), archive),
@@ -102,9 +116,11 @@ fn each_level_says_by_what_it_was_shown() {
         None,
         Proof::DataProven,
     );
+    testify(&mut outcome, witness());
     let expected = [
         ("restored", "412 files, 38 MB from tar:b.tar"),
         ("complete", "420 entries as in the archive; 1 SQLite database sound"),
+        ("matches-live", "1204 of 1310 files (8.0 kB of 9.0 kB) unchanged since the backup began: all are there"),
         ("booted", "it started, and was ready after it exited and was started again 1 time"),
         ("healthy", "its healthcheck passed and stayed well for 1s"),
         ("data-proven", "the check the note; booted once more without the data: it is noticed: a check failed"),
@@ -127,6 +143,7 @@ fn what_was_not_shown_says_why() {
     let expected = [
         ("restored", "no file was restored"),
         ("complete", "nothing was inspected"),
+        ("matches-live", "no data of a backup was compared with live data"),
         ("booted", "no start was recorded"),
         ("healthy", "it has no healthcheck; it listened on one of 80, 443"),
         ("data-proven", "no data came into the sandbox that a check could ask"),
@@ -145,7 +162,7 @@ fn what_is_warned_of_takes_a_level_away() {
     let steps = || vec![(restore(Strategy::Copy), BROUGHT, None, None), (own("the note", true), None, None, None)];
     let outcome = outcome_of(steps(), Some(Code::CheckNotDataSensitive), Proof::Healthy);
     assert_eq!(
-        shown_evidence(&outcome)[4],
+        shown_evidence(&outcome)[5],
         ("data-proven", false, "all its checks pass without the data, too".to_owned())
     );
     assert_eq!(raised_by(&outcome.cases[0]), Proof::Healthy.raised_by());
@@ -160,7 +177,7 @@ fn a_start_that_read_nothing_of_a_mount_says_so() {
     let steps = vec![(Step::Boot { service: case() }, None, None, None)];
     let outcome = outcome_of(steps, Some(Code::DataNotUsed), Proof::Healthy);
     let by = "it started; not all that was restored was read";
-    assert_eq!(shown_evidence(&outcome)[2], ("booted", true, by.to_owned()));
+    assert_eq!(shown_evidence(&outcome)[3], ("booted", true, by.to_owned()));
 }
 
 #[test]
@@ -173,7 +190,7 @@ fn what_lies_elsewhere_is_shown_and_not_compared() {
     let by = "412 files, 38 MB from tar:b.tar, 1 mount used in place";
     assert_eq!(shown_evidence(&outcome)[0], ("restored", true, by.to_owned()));
     assert_eq!(shown_evidence(&outcome)[1].2, "no comparison with the expected data was recorded");
-    assert_eq!(shown_evidence(&outcome)[4].2, "checks of the user's", "an older record does not name them");
+    assert_eq!(shown_evidence(&outcome)[5].2, "checks of the user's", "an older record does not name them");
 }
 
 fn live() -> Step {
@@ -199,7 +216,7 @@ fn a_live_copy_is_no_backup() {
             &"a live copy of 420 entries was compared with the live mount, and no backup was read".to_owned()
         )
     );
-    assert_eq!(shown.iter().map(|(_, shown, _)| *shown).collect::<Vec<_>>(), [false, false, true, true, false]);
+    assert_eq!(shown.iter().map(|(_, shown, _)| *shown).collect::<Vec<_>>(), [false, false, false, true, true, false]);
     let case = &outcome.cases[0];
     assert_eq!((case.data_origin(), outcome.counts().without_backup), (DataOrigin::Live, 1));
     assert!(raised_by(case).is_some_and(|more| more.contains("--from")), "the first hint");
@@ -231,7 +248,7 @@ fn no_check_proves_data_that_did_not_come() {
             (case.proof, case.data_origin(), case.verdict()),
             (Some(proof), DataOrigin::Nothing, Verdict::Passed)
         );
-        assert!(!shown_evidence(&outcome)[4].1);
+        assert!(!shown_evidence(&outcome)[5].1);
     }
     // The data of the database that it depends on has come.
     let other = vec![(restore(Strategy::Copy), BROUGHT, None, None), own()];
@@ -251,11 +268,11 @@ fn a_check_that_passes_without_the_data_is_no_proof() {
     };
     let outcome = run(steps(), None, Proof::DataProven, None, &["anything"]);
     assert_eq!(outcome.cases[0].proof, Some(Proof::DataProven));
-    assert_eq!(shown_evidence(&outcome)[4].2, "the check the note");
+    assert_eq!(shown_evidence(&outcome)[5].2, "the check the note");
     let outcome = run(steps(), None, Proof::DataProven, None, &["anything", "the note"]);
     assert_eq!(outcome.cases[0].proof, Some(Proof::Listening));
     let words = "the checks the note, anything pass without the data, too";
-    assert_eq!(shown_evidence(&outcome)[4], ("data-proven", false, words.to_owned()));
+    assert_eq!(shown_evidence(&outcome)[5], ("data-proven", false, words.to_owned()));
 }
 
 #[test]
@@ -303,6 +320,47 @@ fn what_stays_below_the_required_level_fails() {
         }
         assert_eq!(run(steps, None, proof, None, &[]).cases[0].verdict(), Verdict::Passed, "nothing is required");
     }
+}
+
+#[test]
+fn what_the_live_service_could_not_tell_says_why() {
+    let told = |witness: WitnessSummary| {
+        let verify = Step::Verify { mount: "volume v".to_owned() };
+        let steps = vec![(restore(Strategy::Copy), BROUGHT, None, None), (verify, None, None, None)];
+        let mut outcome = outcome_of(steps, None, Proof::Running);
+        testify(&mut outcome, witness);
+        let (level, shown, by) = shown_evidence(&outcome)[2].clone();
+        assert_eq!(level, "matches-live");
+        (shown, by)
+    };
+    assert!(told(witness()).0);
+    let young = WitnessSummary { unchanged: Amount::default(), ..witness() };
+    let words = "none of 1310 files of the live service is surely older than the backup";
+    assert_eq!(told(young), (false, words.to_owned()));
+    assert_eq!(told(WitnessSummary::silent("why")), (false, "why".to_owned()));
+    assert_eq!(told(WitnessSummary::default()), (false, "the live mounts hold no files to compare".to_owned()));
+}
+
+/// The levels after it do not need a live service that was left alone.
+#[test]
+fn a_match_with_live_counts_where_it_is_required() {
+    let archive = Some(Compared { entries: 420, against: Against::Archive, contents: false });
+    let steps = || {
+        vec![
+            (restore(Strategy::Copy), BROUGHT, None, None),
+            (Step::Verify { mount: "volume v".to_owned() }, None, None, archive),
+            (Step::Boot { service: case() }, None, None, None),
+            (check(CheckSummary::Health), None, None, None),
+        ]
+    };
+    let required = |level| run(steps(), None, Proof::Healthy, Some(level), &[]);
+    assert_eq!(required(EvidenceLevel::Healthy).cases[0].verdict(), Verdict::Passed);
+    let outcome = required(EvidenceLevel::MatchesLive);
+    assert!(outcome.cases[0].diagnosis().is_some_and(|of| of.message.contains("not shown to be matches-live")));
+    let mut outcome = outcome_of(steps(), None, Proof::Healthy);
+    testify(&mut outcome, witness());
+    outcome.cases[0].info.required = Some(EvidenceLevel::MatchesLive);
+    assert_eq!(below_required(&outcome.cases[0]), None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::score::basis::ScoreBasis;
 use super::service::{Condition, Service, ServiceName};
 use super::settings::ServiceSettings;
 use super::source::{ContentTally, MatchRule, MountQuery, SourceSpec};
+use super::witness::WitnessPlan;
 
 /// The plan of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +118,8 @@ pub struct RestorePlan {
     pub part: Option<BackupPart>,
     /// Where its data comes from.
     pub supply: DataSource,
+    /// How the restored data is compared with the live mount.
+    pub witness: WitnessPlan,
 }
 
 /// The part of a backup that belongs to a place.

@@ -8,6 +8,7 @@ use super::dump::LoadOptions;
 use super::mount::Strategy;
 use super::question::Check;
 use super::source::{MapRule, SourceSpec};
+use super::witness::DEFAULT_SLACK;
 
 /// The settings of one service's rehearsal.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,10 @@ pub struct ServiceSettings {
     pub load: LoadOptions,
     /// The content of every restored file is compared with the source's.
     pub verify_content: bool,
+    /// Paths that the backup leaves out on purpose, as patterns relative to a mount.
+    pub exclude: Vec<String>,
+    /// How long a backup took at most, of which only the end is known.
+    pub witness_slack: Duration,
     /// The user's checks of the ready service, in order.
     pub checks: Vec<Check>,
 }
@@ -89,6 +94,8 @@ impl Default for ServiceSettings {
             min_score: None,
             load: LoadOptions::default(),
             verify_content: false,
+            exclude: Vec::new(),
+            witness_slack: DEFAULT_SLACK,
             checks: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! Makes the plan of a draft and the decisions about it.
 
+use std::time::Duration;
+
 use super::basis::score_basis;
 use super::decisions::{BackupFacts, LoadDecision, ServiceDecision, StackDecisions};
 use super::dependents::cases_for;
@@ -12,6 +14,7 @@ use crate::model::plan::{BackupPart, BackupRequest, DataSource, MountPlan, Plan,
 use crate::model::score::basis::ScoreBasis;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
+use crate::model::witness::WitnessPlan;
 
 /// Makes the plan; `decisions` are in the order of the draft's stacks.
 pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
@@ -63,12 +66,12 @@ fn build_stack(draft: StackDraft, decided: StackDecisions) -> StackPlan {
                 Place { mount, strategy, request, part: decision.part, supply: decision.supply }
             }
         };
-        restores.push(build_restore(restores.len(), place, &services));
+        restores.push(build_restore(restores.len(), place, &services, &backups));
     }
     for (mounted, dump) in dump_mounts.into_iter().zip(decided.dumps) {
         let MountPlan { mount, strategy, .. } = mounted;
         let place = Place { mount, strategy, request: None, part: None, supply: dump.supply };
-        restores.push(build_restore(restores.len(), place, &services));
+        restores.push(build_restore(restores.len(), place, &services, &backups));
     }
     for (service, backup) in services.iter_mut().zip(backups) {
         service.score_basis = score_basis(service, &restores, backup.as_ref());
@@ -142,9 +145,14 @@ struct Place {
     supply: DataSource,
 }
 
-fn build_restore(index: usize, place: Place, services: &[ServicePlan]) -> RestorePlan {
+/// `backups` are the facts about the services' snapshots, in the order of the services.
+fn build_restore(index: usize, place: Place, services: &[ServicePlan], backups: &[Option<BackupFacts>]) -> RestorePlan {
     let Place { mount, strategy, request, part, supply } = place;
-    let showing = || services.iter().filter(|service| service.mounts.iter().any(|mount| mount.restore == Some(index)));
+    let showing = || services.iter().filter(|service| shows(service, index));
+    let source = request.as_ref().map(|request| request.source);
+    let path = part.as_ref().map_or(&b""[..], |part| &part.path);
+    let witness =
+        witness_plan(index, source, path, services.iter().zip(backups).filter(|(service, _)| shows(service, index)));
     RestorePlan {
         mount,
         strategy,
@@ -154,7 +162,62 @@ fn build_restore(index: usize, place: Place, services: &[ServicePlan]) -> Restor
         ask: request,
         part,
         supply,
+        witness,
     }
+}
+
+fn shows(service: &ServicePlan, restore: usize) -> bool {
+    service.mounts.iter().any(|mount| mount.restore == Some(restore))
+}
+
+/// The pattern of a backup job as it is within the part of this path; `None`: it names nothing there. A pattern of a
+/// job that begins with a slash is a path of the backed-up machine; others may begin in any folder.
+fn pattern_within(pattern: &str, path: &[u8]) -> Option<String> {
+    let pattern = pattern.trim_end_matches('/');
+    match pattern.strip_prefix('/') {
+        _ if pattern.is_empty() || pattern.starts_with('!') => None,
+        Some(rooted) if path.is_empty() => Some(format!("/{rooted}")),
+        Some(rooted) => {
+            let within = rooted.strip_prefix(std::str::from_utf8(path).ok()?)?.strip_prefix('/')?;
+            Some(format!("/{within}"))
+        }
+        None if pattern.contains('/') => Some(format!("**/{pattern}")),
+        None => Some(pattern.to_owned()),
+    }
+}
+
+/// How a place of this source is compared with the live mount, by the services that show it and the facts about their
+/// snapshots. `path` is where the place lies in the backup.
+fn witness_plan<'a>(
+    index: usize,
+    source: Option<usize>,
+    path: &[u8],
+    showing: impl Iterator<Item = (&'a ServicePlan, &'a Option<BackupFacts>)>,
+) -> WitnessPlan {
+    let mut witness = WitnessPlan { slack: Duration::ZERO, ..WitnessPlan::default() };
+    for (service, backup) in showing {
+        if let Some(backup) = backup.as_ref().filter(|_| service.source == source) {
+            witness.clock = backup.traits.clock;
+            witness.exclude.extend(backup.traits.excludes.iter().filter_map(|pattern| pattern_within(pattern, path)));
+        }
+        witness.slack = witness.slack.max(service.settings.witness_slack);
+        let mounts = || service.mounts.iter();
+        let own = mounts().filter(|mount| mount.restore == Some(index));
+        let covered = own.flat_map(|own| mounts().filter_map(|other| covered(&own.mount.target, &other.mount.target)));
+        for pattern in service.settings.exclude.iter().cloned().chain(covered) {
+            if !witness.exclude.contains(&pattern) {
+                witness.exclude.push(pattern);
+            }
+        }
+    }
+    witness
+}
+
+/// The pattern of the folder that a mount inside of another one covers: what the outer one has there is seen by no
+/// service, and a backup that saw the mounts as the service does cannot hold it.
+fn covered(outer: &str, inner: &str) -> Option<String> {
+    let within = inner.strip_prefix(outer.trim_end_matches('/'))?.strip_prefix('/')?;
+    (!within.is_empty()).then(|| format!("/{within}"))
 }
 
 /// The smallest bound; 0 means no bound.
@@ -175,4 +238,31 @@ fn builtin_checks(service: &Service, settings: &ServiceSettings) -> Vec<CheckSum
     ports.sort_unstable();
     ports.dedup();
     if ports.is_empty() { vec![CheckSummary::Running] } else { vec![CheckSummary::Tcp { ports }] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_mount_covers_is_not_missed() {
+        assert_eq!(covered("/var/www/html", "/var/www/html/data"), Some("/data".to_owned()));
+        assert_eq!(covered("/", "/data"), Some("/data".to_owned()));
+        for (outer, inner) in [("/data", "/data"), ("/data", "/database"), ("/data/sub", "/data")] {
+            assert_eq!(covered(outer, inner), None, "{outer} {inner}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_a_backup_job_is_made_relative_to_the_part() {
+        let within = |pattern: &str| pattern_within(pattern, b"srv/app");
+        let some = |pattern: &str| Some(pattern.to_owned());
+        assert_eq!(within("*.iso"), some("*.iso"));
+        assert_eq!(within("/srv/app/cache/"), some("/cache"));
+        assert_eq!(within("/srv/app/a/*"), some("/a/*"));
+        assert_eq!(within("user/thumbs"), some("**/user/thumbs"));
+        for other in ["/srv/application/cache", "/srv/app", "/etc", "!*.iso", "/", ""] {
+            assert_eq!(within(other), None, "{other}");
+        }
+    }
 }

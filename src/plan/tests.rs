@@ -262,6 +262,21 @@ fn contents_of_a_place_are_compared_when_one_of_its_services_wants_that() {
 }
 
 #[test]
+fn what_the_services_of_a_place_exclude_and_what_other_mounts_cover_is_not_missed() {
+    let mut app = in_stack("s", "app");
+    app.mounts = vec![volume("shared", "/app", false), volume("data", "/app/data", false)];
+    app.labels = vec![("rehearsa.exclude".to_owned(), "thumbs/**,*.iso".to_owned())];
+    let mut other = in_stack("s", "other");
+    other.mounts = vec![volume("shared", "/in", true)];
+    other.labels = vec![("rehearsa.witness-slack".to_owned(), "2h".to_owned())];
+    let planned = plan_all(vec![app, other], &Selection::default());
+    let of = |index: usize| &planned.stacks[0].restores[index].witness;
+    assert_eq!(of(0).exclude, ["thumbs/**", "*.iso", "/data"]);
+    assert_eq!(of(1).exclude, ["thumbs/**", "*.iso"]);
+    assert_eq!([of(0), of(1)].map(|witness| witness.slack.as_secs()), [7200, 3600]);
+}
+
+#[test]
 fn a_lone_container_is_not_of_the_stack_whose_name_it_bears() {
     let planned = plan_all(vec![service(ServiceName::lone("web")), in_stack("web", "app")], &filters(&["web::app"]));
     assert_eq!(planned.stacks[0].services.len(), 1);

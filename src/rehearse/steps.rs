@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::{Amount, Compared, Fact, Step, StepResult};
+use crate::model::event::{Amount, Compared, Fact, Step, StepResult, WitnessSummary};
 use crate::model::service::ServiceName;
 
 use super::sandbox::stop::StopSignal;
@@ -78,12 +78,13 @@ impl OpenStep {
 
     /// Ends the step well, with an amount or a note for the report.
     pub fn done_with(self, amount: Option<Amount>, note: Option<String>) {
-        self.end(StepResult::Done { amount, note, compared: None });
+        self.end(StepResult::Done { amount, note, compared: None, witness: None });
     }
 
-    /// Ends the step well, with the comparison's counts and a note for the report.
-    pub fn done_comparing(self, compared: Option<Compared>, note: Option<String>) {
-        self.end(StepResult::Done { amount: None, note, compared });
+    /// Ends the step well, with the counts of the comparisons with the backup and with live, and a note for the report.
+    pub fn done_comparing(self, compared: Option<Compared>, witness: Option<WitnessSummary>, note: Option<String>) {
+        let witness = witness.map(Box::new);
+        self.end(StepResult::Done { amount: None, note, compared, witness });
     }
 
     /// Ends the step with a diagnosis, and returns that.

@@ -191,7 +191,14 @@ pub fn proof(case: &CaseRecord) -> Option<String> {
         (Some(_), complete) => {
             let what =
                 if amount.files > 0 { format!("{} restored", units::amount(amount)) } else { "data shown".to_owned() };
-            format!("{what}{}", if complete.is_some() { " and complete" } else { "" })
+            let as_live = shown(EvidenceLevel::MatchesLive).is_some();
+            let more = match (complete.is_some(), as_live) {
+                (true, true) => ", complete and as live",
+                (true, false) => " and complete",
+                (false, true) => " and as live",
+                (false, false) => "",
+            };
+            format!("{what}{more}")
         }
     };
     let by = match proof {

@@ -10,6 +10,7 @@ use quick_junit::{NonSuccessKind, TestCaseStatus};
 use crate::support::recorded as sample;
 use rehearsa::config::settings::ReportTargets;
 use rehearsa::config::values::report_spec::{Form, JunitFlavor, TapVersion};
+use rehearsa::model::check::EvidenceLevel;
 use rehearsa::model::event::{Event, Fact};
 use rehearsa::model::outcome::{Outcome, Verdict};
 
@@ -143,7 +144,7 @@ fn told_by_json(json: &str) -> Told {
                 .iter()
                 .filter(|case| case.verdict == "passed")
                 .map(|case| {
-                    assert_eq!(case.evidence.len(), 5, "each level is told");
+                    assert_eq!(case.evidence.len(), EvidenceLevel::ALL.len(), "each level is told");
                     let shown = |level: &str| case.evidence.iter().any(|one| one.level == level && one.shown);
                     let proof = case.proof.clone().expect("a passed case has one");
                     assert_eq!(shown("data-proven"), proof == "data-proven");
@@ -209,7 +210,11 @@ fn told_by_ctrf(json: &str) -> Told {
             flaky.insert(name.clone());
         }
         if let Some(proof) = test["extra"]["proof"].as_str().filter(|_| verdict == "passed") {
-            assert_eq!(test["extra"]["evidence"].as_array().map(Vec::len), Some(5), "each level is told");
+            assert_eq!(
+                test["extra"]["evidence"].as_array().map(Vec::len),
+                Some(EvidenceLevel::ALL.len()),
+                "each level is told"
+            );
             proofs.insert(name.clone(), proof.to_owned());
         }
         assert_eq!(verdicts.insert(name, verdict), None, "names are unique");

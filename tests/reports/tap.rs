@@ -38,6 +38,7 @@ fn prove(tap: &str) -> (bool, String) {
 const EVIDENCE: &str = concat!(
     r"restored: not shown, a copy of the live service (412 files, 38 MB); no backup was read\n",
     r"complete: not shown, nothing was inspected\n",
+    r"matches-live: not shown, no data of a backup was compared with live data\n",
     r"booted: it started\n",
     r"healthy: its healthcheck passed and stayed well for 3s\n",
     r"data-proven: not shown, no check asked its data"

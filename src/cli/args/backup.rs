@@ -63,6 +63,14 @@ pub struct BackupArgs {
     /// [env: REHEARSA_MAX_RTO]
     #[arg(long, value_name = "DURATION")]
     pub max_rto: Option<String>,
+    /// Do not miss these paths, relative to a mount, when the restored data is compared with live: `cache/**`, `*.iso`;
+    /// may be repeated [env: REHEARSA_EXCLUDE]
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Where only the end of a backup is known, take it to have begun this much earlier [default: 1h]
+    /// [env: REHEARSA_WITNESS_SLACK]
+    #[arg(long, value_name = "DURATION")]
+    pub witness_slack: Option<String>,
 }
 
 impl BackupArgs {
@@ -105,6 +113,8 @@ impl BackupArgs {
             max_entries,
             max_window,
             max_age,
+            exclude,
+            witness_slack,
             ..
         } = self;
         let given = [
@@ -119,6 +129,8 @@ impl BackupArgs {
             ("--max-entries", max_entries.is_some()),
             ("--max-window", max_window.is_some()),
             ("--max-age", max_age.is_some()),
+            ("--exclude", !exclude.is_empty()),
+            ("--witness-slack", witness_slack.is_some()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }

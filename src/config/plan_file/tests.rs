@@ -11,6 +11,7 @@ use super::tables::{Load, Mount as MountTable, Service, Source, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
+use crate::config::values::patterns::Patterns;
 use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
@@ -220,6 +221,8 @@ fn every_key_is_understood() {
             require_proof: Some(RequiredProof(Some(EvidenceLevel::Restored))),
             min_score: Some(Points(40)),
             verify_content: Some(true),
+            exclude: Some(Patterns(vec!["cache/**".to_owned(), "*.iso".to_owned()])),
+            witness_slack: Some(TimeSpan(Duration::from_secs(7200))),
         },
         ..Overrides::default()
     };
@@ -248,6 +251,8 @@ fn every_key_is_understood() {
             require_proof: None,
             min_score: Some(Points(0)),
             verify_content: Some(false),
+            exclude: Some(Patterns(vec!["thumbs".to_owned()])),
+            witness_slack: Some(TimeSpan(Duration::ZERO)),
         },
         load: LoadOptions {
             database: Some("app".to_owned()),

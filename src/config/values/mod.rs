@@ -8,6 +8,7 @@ pub mod duration;
 pub mod flag;
 pub mod map;
 pub mod partition;
+pub mod patterns;
 pub mod place;
 pub mod points;
 pub mod proof;

@@ -9,15 +9,15 @@ fn read(text: &str) -> Result<Option<EvidenceLevel>, String> {
         return Ok(None);
     }
     let level = EvidenceLevel::REQUIRABLE.into_iter().find(|level| level.name() == text);
-    level
-        .map(Some)
-        .ok_or_else(|| "a level of proof: `restored`, `complete`, `healthy`, `data-proven`, or `none`".to_owned())
+    level.map(Some).ok_or_else(|| {
+        "a level of proof: `restored`, `complete`, `matches-live`, `healthy`, `data-proven`, or `none`".to_owned()
+    })
 }
 
 text_values! {
     /// The level of evidence that is required; `None`: whatever is shown is enough.
     RequiredProof(Option<EvidenceLevel>) = |text| sentence(text, read(text)),
-        text { "enum": ["none", "restored", "complete", "healthy", "data-proven"] }, "\"restored\"";
+        text { "enum": ["none", "restored", "complete", "matches-live", "healthy", "data-proven"] }, "\"restored\"";
 }
 
 #[cfg(test)]

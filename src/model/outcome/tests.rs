@@ -55,7 +55,7 @@ fn open(id: u64, cases: &[&str], step: Step) -> Fact {
 }
 
 fn done(id: u64, amount: Option<Amount>) -> Fact {
-    Fact::StepFinished { id, result: StepResult::Done { amount, note: None, compared: None } }
+    Fact::StepFinished { id, result: StepResult::Done { amount, note: None, compared: None, witness: None } }
 }
 
 fn broke(id: u64, code: Code) -> Fact {

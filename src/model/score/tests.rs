@@ -224,7 +224,7 @@ fn rehearsed(name: &ServiceName, basis: Option<ScoreBasis>, after_checks: Vec<Fa
     let own = |step: fn(ServiceName) -> Step| step(name.clone());
     let amount = Some(Amount { files: 9, bytes: 90 });
     let compared = Some(Compared { entries: 10, against: Against::Archive, contents: true });
-    let done = |amount, compared| StepResult::Done { amount, note: None, compared };
+    let done = |amount, compared| StepResult::Done { amount, note: None, compared, witness: None };
     let check = |check| Step::Check { service: name.clone(), check };
     let asks_data = CheckSummary::Own {
         name: "note".to_owned(),

@@ -78,6 +78,7 @@ pub fn restore(supply: DataSource) -> RestorePlan {
         strategy: Strategy::Copy,
         cases: Vec::new(),
         max_copy: 0,
+        witness: Default::default(),
         verify_content: false,
         ask: None,
         part: None,

@@ -3,12 +3,13 @@
 use crate::model::diagnosis::Diagnosis;
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{DataSource, MountPlan, RestorePlan};
+use crate::model::witness::WitnessPlan;
 use crate::rehearse::restore::failure::mount_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::KEEP_FREE;
 use crate::rehearse::steps::OpenStep;
 use crate::worker::client::JobError;
-use crate::worker::protocol::{InspectJob, InspectWants, Inspected, ManifestWant, SqliteWant};
+use crate::worker::protocol::{InspectJob, InspectWants, Inspected, ManifestWant, SqliteWant, WitnessJob, Witnessed};
 
 use super::place::{InspectedPaths, PlaceInspection, is_in_volume};
 use super::retention::is_kept;
@@ -25,12 +26,15 @@ pub(super) struct InspectionFacts {
     pub restored: Option<Inspected>,
     /// The live mount that it stands for, as far as its first entries tell.
     pub live: Option<Inspected>,
+    /// The comparison of the restored data with what the live mount has not touched since the backup began; an error:
+    /// why there is none.
+    pub witness: Option<Result<Witnessed, String>>,
 }
 
 /// Asks the worker. Only what the verdict depends on is an error.
 pub(super) async fn gather(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<InspectionFacts> {
-    let (restored, live) = tokio::join!(inspect_restored(place, step), inspect_live(place));
-    Ok(InspectionFacts { restored: restored?, live })
+    let (restored, live, witness) = tokio::join!(inspect_restored(place, step), inspect_live(place), testify(place));
+    Ok(InspectionFacts { restored: restored?, live, witness })
 }
 
 async fn inspect_restored(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Option<Inspected>> {
@@ -66,6 +70,30 @@ async fn inspect_live(place: &PlaceInspection<'_>) -> Option<Inspected> {
             None
         }
     }
+}
+
+/// Compares what came back with what live has not touched since; `None` for data that is from no backup.
+async fn testify(place: &PlaceInspection<'_>) -> Option<Result<Witnessed, String>> {
+    let PlaceInspection { plan, paths, .. } = place;
+    if plan.supply == DataSource::Live {
+        return None;
+    }
+    let Some(live) = paths.live.clone() else {
+        return Some(Err("the live mount cannot be seen beside it".to_owned()));
+    };
+    let WitnessPlan { clock, slack, exclude } = plan.witness.clone();
+    let job = WitnessJob {
+        live,
+        restored: paths.data.clone(),
+        clock,
+        slack: slack.as_secs(),
+        exclude,
+        contents: plan.verify_content,
+        // What is shown in place costs no reading of all of it.
+        max_entries: if paths.filled { 0 } else { VERSION_ENTRIES },
+    };
+    let witnessed = place.worker.run(job).await;
+    Some(witnessed.map_err(|error| format!("the live mount cannot be compared: {error}")))
 }
 
 /// What is wanted of the restored data; nothing for data that is the live mount's own and that no service writes to.
@@ -113,6 +141,7 @@ mod tests {
             strategy,
             cases: Vec::new(),
             max_copy: 0,
+            witness: Default::default(),
             verify_content: true,
             ask: None,
             part: None,

@@ -1,7 +1,7 @@
 //! Judges what the worker found out about a restored place: the checks in their order, up to the first that fails.
 
 use crate::model::diagnosis::Diagnosis;
-use crate::model::event::Compared;
+use crate::model::event::{Compared, WitnessSummary};
 use crate::model::mount::MountOrigin;
 use crate::model::plan::RestorePlan;
 use crate::rehearse::shared_task::Diagnosed;
@@ -13,6 +13,7 @@ use super::lost_content;
 use super::mount_kind::kind_mismatch;
 use super::similarity::{Similarity, judge_similarity};
 use super::sqlite;
+use super::witness::{Testimony, judge_witness};
 
 /// The result of an inspection.
 pub(super) struct Judgement {
@@ -30,6 +31,8 @@ pub(super) struct Passed {
     pub compared: Option<Compared>,
     /// Notes for the report.
     pub notes: Vec<String>,
+    /// What of the live mount was compared; `None` for data that is from no backup.
+    pub witness: Option<WitnessSummary>,
 }
 
 /// Judges a place. `source` names the backup that its data is from; `None`: no backup was asked for.
@@ -45,8 +48,8 @@ fn find_verdict(
     facts: InspectionFacts,
     warnings: &mut Vec<Diagnosis>,
 ) -> Diagnosed<Passed> {
-    let InspectionFacts { restored, live } = facts;
-    let mut passed = Passed { data: InspectedData::default(), compared: None, notes: Vec::new() };
+    let InspectionFacts { restored, live, witness } = facts;
+    let mut passed = Passed { data: InspectedData::default(), compared: None, notes: Vec::new(), witness: None };
     let Some(restored) = restored else { return Ok(passed) };
     let is_bind = matches!(plan.mount.origin, MountOrigin::Bind { .. });
     if let Some(diagnosis) = kind_mismatch(&plan.mount, &plan.supply, &restored, live.as_ref()).filter(|_| is_bind) {
@@ -85,6 +88,19 @@ fn find_verdict(
         }
         warnings.extend(lost_content::warnings(&title, lost));
     }
+    match witness {
+        Some(Ok(witnessed)) => {
+            let Testimony { summary, failure, warning, suspicion } = judge_witness(&plan.mount.title(), witnessed);
+            if let Some(diagnosis) = failure {
+                return Err(diagnosis);
+            }
+            warnings.extend(warning);
+            passed.witness = Some(summary);
+            passed.data.suspicion = passed.data.suspicion.or(suspicion);
+        }
+        Some(Err(why)) => passed.witness = Some(WitnessSummary::silent(why)),
+        None => {}
+    }
     Ok(passed)
 }
 
@@ -98,7 +114,9 @@ mod tests {
     use crate::model::mount::{Mount, Strategy};
     use crate::model::plan::DataSource;
     use crate::model::sampled::Sampled;
-    use crate::worker::protocol::{DatabaseFinding, Databases, Inspected, Inventory, LostContent, RootKind};
+    use crate::worker::protocol::{
+        DatabaseFinding, Databases, DifferingFiles, Inspected, Inventory, LostContent, RootKind, Witnessed,
+    };
 
     fn plan() -> RestorePlan {
         let origin = MountOrigin::Bind { source: "/srv/app".to_owned() };
@@ -107,6 +125,7 @@ mod tests {
             strategy: Strategy::Copy,
             cases: Vec::new(),
             max_copy: 0,
+            witness: Default::default(),
             verify_content: true,
             ask: None,
             part: None,
@@ -148,7 +167,7 @@ mod tests {
     }
 
     fn judged(restored: Inspected, live: Inspected) -> (Vec<Code>, Result<Passed, Code>) {
-        let facts = InspectionFacts { restored: Some(restored), live: Some(live) };
+        let facts = InspectionFacts { restored: Some(restored), live: Some(live), witness: None };
         let Judgement { warnings, verdict } = judge(&plan(), Some("dir:/backup"), facts);
         let codes = warnings.iter().map(|warning| warning.code).collect();
         (codes, verdict.map_err(|diagnosis| diagnosis.code))
@@ -189,6 +208,23 @@ mod tests {
         let lost = LostContent { compared: 1, emptied: sampled("data".to_owned()), ..LostContent::default() };
         let (warnings, verdict) = judged(restored(), Inspected { lost: Some(lost), ..live(&["data"]) });
         assert!(verdict.is_ok() && warnings == [Code::DataUnlikeLive], "{warnings:?}");
+    }
+
+    #[test]
+    fn what_is_not_as_live_fails_and_what_could_not_be_compared_is_told() {
+        let judged = |witness: Result<Witnessed, String>| {
+            let witness = Some(witness);
+            let facts = InspectionFacts { restored: Some(restored()), live: Some(live(&["data"])), witness };
+            judge(&plan(), Some("dir:/backup"), facts).verdict.map_err(|diagnosis| diagnosis.code)
+        };
+        let files = || DifferingFiles { named: sampled("data/a".to_owned()), ..DifferingFiles::default() };
+        let missing = judged(Ok(Witnessed { missing: files(), ..Witnessed::default() }));
+        assert_eq!(missing.err(), Some(Code::DataDiffersFromLive));
+        let passed = judged(Ok(Witnessed { owners: files(), ..Witnessed::default() })).expect("only a suspicion");
+        assert_eq!(passed.data.suspicion.map(|suspicion| suspicion.code), Some(Code::DataOwnership));
+        assert_eq!(passed.witness, Some(WitnessSummary::default()));
+        let silent = judged(Err("why".to_owned())).expect("no finding").witness;
+        assert_eq!(silent, Some(WitnessSummary::silent("why")));
     }
 
     /// The worst first: a file in place of a folder says more than what is in either.

@@ -14,6 +14,7 @@ mod similarity;
 mod sqlite;
 pub(super) mod version_files;
 mod versions;
+mod witness;
 
 use crate::model::event::Step;
 
@@ -30,8 +31,8 @@ pub(super) async fn inspect(restored: &PlaceRestore<'_>, data: &RestoredData) ->
     let Some(place) = PlaceInspection::new(restored, data) else { return Ok(InspectedData::default()) };
     let step = place.cx.begin(place.plan.cases.clone(), Step::Verify { mount: place.plan.mount.title() });
     match judged(&place, &step).await {
-        Ok(Passed { data, compared, notes }) => {
-            step.done_comparing(compared, (!notes.is_empty()).then(|| notes.join("; ")));
+        Ok(Passed { data, compared, notes, witness }) => {
+            step.done_comparing(compared, witness, (!notes.is_empty()).then(|| notes.join("; ")));
             Ok(data)
         }
         Err(diagnosis) => Err(step.broke(diagnosis)),

@@ -312,6 +312,7 @@ mod tests {
             part: None,
             cases: Vec::new(),
             max_copy: 0,
+            witness: Default::default(),
             verify_content: false,
         }
     }

@@ -4,12 +4,12 @@ use serde::{Serialize, Serializer};
 
 use super::schema::{
     Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
-    SCHEMA_VERSION, Snapshot, Step, Tool,
+    SCHEMA_VERSION, Snapshot, Step, Tool, Witness,
 };
 use super::score;
 use crate::model::check::{CheckSummary, DataOrigin};
 use crate::model::diagnosis;
-use crate::model::event::{self, NoTests, StepResult};
+use crate::model::event::{self, NoTests, StepResult, WitnessSummary};
 use crate::model::evidence;
 use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::partition::{self, Sharing};
@@ -190,9 +190,15 @@ fn step(record: &StepRecord) -> Step {
         }
         _ => (None, None, false, check),
     };
+    let live = match &record.result {
+        Some(StepResult::Done { witness, .. }) => witness.as_deref(),
+        _ => None,
+    };
     let (result, restored, note, compared, broken) = match &record.result {
         None => (None, None, None, None, None),
-        Some(StepResult::Done { amount, note, compared }) => (Some("done"), *amount, note.clone(), *compared, None),
+        Some(StepResult::Done { amount, note, compared, witness: _ }) => {
+            (Some("done"), *amount, note.clone(), *compared, None)
+        }
         Some(StepResult::Broke { diagnosis }) => (Some("broke"), None, None, None, Some(diagnosis)),
         Some(StepResult::Stopped) => (Some("stopped"), None, None, None, None),
     };
@@ -216,6 +222,13 @@ fn step(record: &StepRecord) -> Step {
             entries,
             against: against.name().to_owned(),
             contents,
+        }),
+        witness: live.map(|WitnessSummary { silent, live, unchanged, read, exempt }| Witness {
+            silent: silent.clone(),
+            live: amount(*live),
+            unchanged: amount(*unchanged),
+            read: amount(*read),
+            exempt: *exempt,
         }),
         diagnosis: broken.map(diagnosis),
     }

@@ -141,7 +141,8 @@ pub struct Case {
     /// `nothing`: no data came into the sandbox. Null for any other case.
     #[serde(default)]
     pub data_from: Option<String>,
-    /// The level of evidence that the settings require: `restored`, `complete`, `healthy` or `data-proven`.
+    /// The level of evidence that the settings require: `restored`, `complete`, `matches-live`, `healthy` or
+    /// `data-proven`.
     #[serde(default)]
     pub required: Option<String>,
     /// The user's checks that passed in a second boot without the data, too, so that they are no proof.
@@ -342,6 +343,22 @@ pub struct Compared {
     pub contents: bool,
 }
 
+/// Live files that have not been touched since the backup began; all of them came back as they are live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Witness {
+    /// Why nothing could be compared; null: it was.
+    pub silent: Option<String>,
+    /// All live files, without those that are exempt.
+    pub live: Amount,
+    /// Those that have not been touched since the backup began.
+    pub unchanged: Amount,
+    /// Files whose content was compared, and the bytes that were read of each.
+    pub read: Amount,
+    /// Live entries that nobody expects in a backup: caches, logs, and what the settings exclude.
+    pub exempt: u64,
+}
+
 /// A step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -386,6 +403,9 @@ pub struct Step {
     /// The entries that were compared with what should have come back.
     #[serde(default)]
     pub compared: Option<Compared>,
+    /// The comparison with the live mount, for data of a backup.
+    #[serde(default)]
+    pub witness: Option<Witness>,
     /// What went wrong.
     pub diagnosis: Option<Diagnosis>,
 }

@@ -45,7 +45,8 @@ fn a_mixed_run_field_by_field() {
             "name": null, "asks": null, "of_data": false,
             "ports": [], "started": "2026-01-02T03:04:23.4Z", "finished": "2026-01-02T03:04:25.4Z", "seconds": 2.0,
             "result": "done", "note": null,
-            "amount": {"files": 1, "bytes": 1_200_000_000}, "compared": null, "diagnosis": null,
+            "amount": {"files": 1, "bytes": 1_200_000_000}, "compared": null, "witness": null,
+            "diagnosis": null,
         })
     );
     assert_eq!(case["steps"][1]["result"], "broke");
@@ -59,8 +60,14 @@ fn a_mixed_run_field_by_field() {
     let evidence = report["cases"][0]["evidence"].as_array().expect("a case that passed has some");
     let shown: Vec<_> =
         evidence.iter().map(|one| (one["level"].as_str().unwrap_or(""), one["shown"] == true)).collect();
-    let levels =
-        [("restored", false), ("complete", false), ("booted", true), ("healthy", true), ("data-proven", false)];
+    let levels = [
+        ("restored", false),
+        ("complete", false),
+        ("matches-live", false),
+        ("booted", true),
+        ("healthy", true),
+        ("data-proven", false),
+    ];
     assert_eq!(shown, levels);
     assert_eq!(evidence[0]["by"], "a copy of the live service (412 files, 38 MB); no backup was read");
     assert_eq!(report["cases"][1]["evidence"], json!([]), "this one failed");

@@ -83,7 +83,7 @@ pub fn of_backup(mut events: Vec<Event>) -> Vec<Event> {
 
 /// A step's end with what was restored.
 pub fn restored(files: u64, bytes: u64) -> StepResult {
-    StepResult::Done { amount: Some(Amount { files, bytes }), note: None, compared: None }
+    StepResult::Done { amount: Some(Amount { files, bytes }), note: None, compared: None, witness: None }
 }
 
 /// A step's end that was not well.

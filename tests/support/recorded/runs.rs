@@ -304,7 +304,7 @@ pub fn torn() -> Vec<Event> {
             &cron,
             check.clone(),
             0.1,
-            StepResult::Done { amount: None, note: Some("2 probes".to_owned()), compared: None },
+            StepResult::Done { amount: None, note: Some("2 probes".to_owned()), compared: None, witness: None },
         )
         .fact(Fact::CaseProven { case: cron.clone(), proof: Proof::Listening, log_tail })
         .fact(Fact::CaseAborted { case: cron.clone(), diagnosis: trouble(Code::HostUnreachable, "gone") });
