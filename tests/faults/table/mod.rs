@@ -5,6 +5,7 @@ mod borg;
 mod databases;
 mod dumps;
 mod files;
+mod live;
 mod restic;
 mod snapshots;
 mod source;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Fault> {
             boot::faults(),
             surroundings::faults(),
             files::faults(),
+            live::faults(),
             source::faults(),
             borg::faults(),
             restic::faults(),
