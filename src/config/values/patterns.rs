@@ -8,14 +8,17 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns(pub Vec<String>);
 
+/// The pattern that names everything.
+const EVERYTHING: &str = "**";
+
 /// Most patterns of a service.
 const MOST: usize = 1000;
 
 /// Reads one pattern. The error is a sentence about it.
 fn read(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.trim_matches(['/', '*']).is_empty() {
-        return Err(format!("`{text}` is no pattern of paths: it names everything; write `cache/**` or `*.iso`"));
+    if text != EVERYTHING && text.trim_matches(['/', '*']).is_empty() {
+        return Err(format!("`{text}` is no pattern of paths; write `cache/**` or `*.iso`, or `**` for everything"));
     }
     if text.split('/').any(|part| part == "..") {
         return Err(format!("`{text}` is no pattern of paths: it leads out of the mount"));
@@ -87,8 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn what_names_everything_or_leads_out_is_refused() {
-        for wrong in ["/", "**", "*", "/**/", "../other", "a/../../b"] {
+    fn what_names_nothing_or_leads_out_is_refused() {
+        assert_eq!(patterns(serde_json::json!("**")), Ok(vec!["**".to_owned()]));
+        for wrong in ["/", "*", "/**/", "../other", "a/../../b"] {
             let told = patterns(serde_json::json!([wrong])).expect_err(wrong);
             assert!(told.contains(&format!("`{wrong}` is no pattern")), "{told}");
         }

@@ -78,7 +78,8 @@ fn difference(title: &str, witnessed: &Witnessed) -> Option<Diagnosis> {
     let remedy = format!(
         "Look for these files in the backup itself and in older snapshots, and find out why the job leaves them out or \
          reads them wrongly. If the backup leaves them out on purpose, say so: exclude = [\"{}\"] for this service in \
-         rehearsa.toml, or the label rehearsa.exclude.",
+         rehearsa.toml, or the label rehearsa.exclude. If the live service is another instance with data of its own: \
+         exclude = [\"**\"].",
         left_out(witnessed)
     );
     Some(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::DataDiffersFromLive, message) })

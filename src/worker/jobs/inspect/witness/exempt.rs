@@ -143,6 +143,8 @@ mod tests {
             ("*.iso", "images/a.iso"),
             ("**/*.iso", "a.iso"),
             ("a?c*e", "abcde"),
+            ("**", "a"),
+            ("**", "a/b"),
         ] {
             assert!(fits(pattern, path), "{pattern} {path}");
         }
