@@ -256,6 +256,11 @@ codes! {
          the database, or loaded another dump. So nothing is known about that dump.",
         "If a restore would load the dump, name its path in the plan file: load = { from = \"PATH\" }, or in the \
          label rehearsa.load.from.";
+    RestoreDumpNoEnd "restore/dump-no-end" Warning "nothing tells that the dump is whole",
+        "The dump has no line by which its end could be told: it was written without comments, or by hand. A dump that \
+         was cut off between two statements looks the same, and loads without an error.",
+        "Write dumps with their comments (without --skip-comments, --compact, and filters), and without `| head`. Add \
+         a check that counts the rows of the last tables.";
     RestoreTooSlow "restore/too-slow" Failed "the restore took longer than allowed",
         "From the beginning of the restore until the service was ready, more time passed than max_rto allows.",
         "Look at the times of the steps in the report. Raise max_rto if they are acceptable.";

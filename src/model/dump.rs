@@ -112,6 +112,9 @@ pub struct Dump {
     pub removals: Vec<u64>,
     /// Roles that own objects or have grants in the dump and that it does not make; sorted by name.
     pub roles: Vec<String>,
+    /// Nothing in the dump tells that its end is the one that it was written with.
+    #[serde(default)]
+    pub lacks_end: bool,
     /// The first command that psql would run and that pg_dump does not write.
     pub of_psql: Option<ClientCommand>,
     /// The first command that MariaDB's or MySQL's client would run and that their dump programs do not write.
@@ -149,6 +152,7 @@ impl Dump {
             rows: None,
             removals: Vec::new(),
             roles: Vec::new(),
+            lacks_end: false,
             of_psql: None,
             of_mysql: None,
         }

@@ -21,6 +21,10 @@ const MOST_NAMES: usize = 1000;
 /// Most removals that are kept.
 const MOST_REMOVALS: usize = 200_000;
 
+/// The beginnings of lines that are written in pairs.
+const PAIRS: [(&str, &str); 2] =
+    [("\\restrict ", "\\unrestrict "), ("/*!40111 SET @OLD_SQL_NOTES=", "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES")];
+
 /// The summary of a dump.
 #[derive(Debug)]
 pub struct SqlSummary {
@@ -97,6 +101,11 @@ struct SqlScan {
     tail: VecDeque<String>,
     is_sqlite: bool,
     statements: u64,
+    /// A line that opens what a later one closes (`\restrict`, notes that are switched off), and how the line begins
+    /// that closes it.
+    open: Option<(String, &'static str)>,
+    /// Such a line was closed.
+    closed: bool,
     /// Lines that end in `\r\r\n`.
     doubled_returns: u64,
     commands: CommandScan,
@@ -122,6 +131,7 @@ impl SqlScan {
         }
         let text = String::from_utf8_lossy(bytes);
         let text = text.as_ref();
+        self.note_pair(text);
         if !text.trim().is_empty() {
             if self.tail.len() == TAIL {
                 self.tail.pop_front();
@@ -136,6 +146,16 @@ impl SqlScan {
             self.writer.get_or_insert(DumpWriter::MySqlDump);
         }
         self.read_statement(text);
+    }
+
+    /// Notes the lines that dump programs write in pairs, near the beginning and near the end of a dump, also without
+    /// comments: a dump that has the first and not the second is cut off.
+    fn note_pair(&mut self, text: &str) {
+        if self.open.as_ref().is_some_and(|(_, end)| text.starts_with(end)) {
+            (self.open, self.closed) = (None, true);
+        } else if let Some((_, end)) = PAIRS.iter().find(|(begin, _)| text.starts_with(begin)) {
+            self.open = Some((text.trim_end().chars().take(60).collect(), end));
+        }
     }
 
     fn read_comment(&mut self, comment: &str) {
@@ -244,6 +264,8 @@ impl SqlScan {
 
     fn finish(self) -> SqlSummary {
         let lacks = self.missing_part();
+        let has_end =
+            self.closed || self.end_mark().is_some_and(|end| self.tail.iter().any(|line| line.starts_with(end)));
         let format = self.dump_format();
         let names_its_place = !self.databases.is_empty();
         let mut databases = self.databases;
@@ -263,22 +285,27 @@ impl SqlScan {
             rows: Some(self.rows),
             removals: self.removals,
             roles,
+            lacks_end: !has_end,
             of_psql,
             of_mysql,
         };
         SqlSummary { dump, lacks, of_sqlite: self.is_sqlite }
     }
 
+    /// The comment with which the program ends a dump.
+    fn end_mark(&self) -> Option<&'static str> {
+        Some(match self.writer? {
+            DumpWriter::PgDump => "-- PostgreSQL database dump complete",
+            DumpWriter::PgDumpAll => "-- PostgreSQL database cluster dump complete",
+            DumpWriter::MySqlDump => "-- Dump completed",
+        })
+    }
+
     fn missing_part(&self) -> Option<String> {
         if self.bytes == 0 {
             return Some("it is empty".to_owned());
         }
-        let end = match self.writer {
-            Some(DumpWriter::PgDump) => "-- PostgreSQL database dump complete",
-            Some(DumpWriter::PgDumpAll) => "-- PostgreSQL database cluster dump complete",
-            Some(DumpWriter::MySqlDump) => "-- Dump completed",
-            None => "",
-        };
+        let end = self.end_mark().unwrap_or_default();
         if self.doubled_returns * 2 > self.lines as u64 {
             return Some(
                 "its lines end in \\r\\r\\n, so what follows a row's last value belongs to the value; a terminal \
@@ -298,6 +325,9 @@ impl SqlScan {
         }
         if self.statements == 0 {
             return Some("it has not one statement".to_owned());
+        }
+        if let Some((begin, end)) = &self.open {
+            return Some(format!("it has the line `{begin}`, and ends without the line `{end}…` that belongs to it"));
         }
         self.ends_in_a_statement()
     }
@@ -398,6 +428,22 @@ mod tests {
         }
         assert!(seen("").lacks.is_some_and(|words| words.contains("empty")));
         assert!(seen("-- nothing\n").lacks.is_some());
+    }
+
+    #[test]
+    fn lines_in_pairs_tell_the_end_of_a_dump_without_comments() {
+        let notes =
+            ("/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;", "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;");
+        let restricted = ("\\restrict k3y", "\\unrestrict k3y");
+        for (begin, end) in [notes, restricted] {
+            let cut = format!("{begin}\nCREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+            let SqlSummary { dump, lacks, .. } = seen(&format!("{cut}{end}\n"));
+            assert_eq!((lacks, dump.lacks_end), (None, false), "{begin}");
+            assert!(seen(&cut).lacks.is_some_and(|words| words.contains(begin)), "{begin}");
+        }
+        let nothing_tells = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
+        assert!(nothing_tells.lacks.is_none() && nothing_tells.dump.lacks_end);
+        assert!(!seen(PLAIN).dump.lacks_end);
     }
 
     #[test]

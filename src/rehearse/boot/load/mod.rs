@@ -44,6 +44,11 @@ const NAMED: usize = 20;
 pub(in crate::rehearse) async fn load(running: RunningService<'_>, load: &Load) -> Diagnosed<LoadedDump> {
     let name = running.name().clone();
     let cases = dependents(&running.cx.plan, &name);
+    if load.dump.lacks_end {
+        let message =
+            format!("{} has no end mark: whether it was cut off between two statements is not known", load.title);
+        running.cx.warn(cases.clone(), Diagnosis::new(Code::RestoreDumpNoEnd, message));
+    }
     let step = running.cx.begin(cases, Step::Load { service: name, dump: load.title.clone() });
     match (DumpLoad { running, load }).run().await {
         Ok(note) => {
