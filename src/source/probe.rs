@@ -80,7 +80,7 @@ mod tests {
             (SourcePlace::at_path(SourceKind::Dir, at("none")), "there is no folder "),
             (SourcePlace::at_path(SourceKind::Dir, at("app.tar")), "is no folder; write `tar:"),
             (SourcePlace::at_path(SourceKind::Tar, at("none.tar")), "there is no file "),
-            (SourcePlace::at_path(SourceKind::Tar, at("folder.tar")), "is a folder and no archive; write `dir:"),
+            (SourcePlace::at_path(SourceKind::Tar, at("folder.tar")), "is a folder without an archive; write `dir:"),
             (SourcePlace::at_path(SourceKind::Tar, at("fold*.tar")), "is a folder and no archive; write `dir:"),
             (SourcePlace::at_path(SourceKind::Tar, at("none-*.tar")), "no file fits "),
             (SourcePlace::at_path(SourceKind::Tar, at("none/app-*.tar")), "there is no folder "),

@@ -15,6 +15,8 @@ use crate::model::source::{SnapshotTraits, is_sidecar};
 use crate::model::source_kind::{is_archive_name, is_dump_name};
 use crate::model::witness::{BackupClock, DEFAULT_SLACK};
 
+/// Things of a folder that a message names if what was looked for is not among them.
+const OTHERS: usize = 5;
 /// Greatest difference at which the file's own time replaces the time in its name: names have local times, and a file
 /// may be finished some hours after the time in its name.
 const NEAR: SignedDuration = SignedDuration::from_hours(26);
@@ -31,7 +33,10 @@ pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
         let fits = |name: &str| is_archive_name(whole_name(name));
         return match find_snapshots(&path.join("*"), SnapshotForm::Archive, fits) {
             Err(SourceError::NoSnapshot(why)) => {
-                Err(SourceError::NoSnapshot(format!("{}: {why}", SnapshotForm::Archive.mismatch(path))))
+                let shown = path.display();
+                let words =
+                    format!("{shown} is a folder without an archive; write `dir:{shown}` for the folder itself");
+                Err(SourceError::NoSnapshot(format!("{words}: {why}")))
             }
             found => found,
         };
@@ -120,11 +125,11 @@ fn find_snapshots(
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let pattern =
         glob::Pattern::new(&named).map_err(|error| SourceError::NotThere(format!("{named} is no pattern: {error}")))?;
-    let (mut found, mut other, mut seen) = (Vec::new(), None, 0_usize);
+    let (mut found, mut other, mut seen) = (Vec::new(), None, Names::default());
     for entry in std::fs::read_dir(folder).map_err(|error| cannot(SnapshotForm::Folder, folder, error))? {
         let entry = entry.map_err(|error| cannot(SnapshotForm::Folder, folder, error))?;
-        seen += 1;
         let name = entry.file_name().to_string_lossy().into_owned();
+        seen.add(&name);
         // A link such as `backup-latest.tar.gz` is a second name of another snapshot.
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         let Ok(metadata) = entry.metadata() else { continue };
@@ -138,17 +143,41 @@ fn find_snapshots(
         }
     }
     if found.is_empty() {
-        return Err(SourceError::NoSnapshot(other.unwrap_or_else(|| {
-            let others = match seen {
-                1 => "one other thing is".to_owned(),
-                seen => format!("{seen} other things are"),
-            };
-            format!("no {} fits {} ({others} there)", kind.noun(), path.display())
-        })));
+        return Err(SourceError::NoSnapshot(
+            other.unwrap_or_else(|| format!("no {} fits {} ({seen})", kind.noun(), path.display())),
+        ));
     }
     leave_out_companions(&mut found);
     sort(&mut found);
     Ok(found)
+}
+
+/// The first names of a folder, and how many there are. A folder may have a million.
+#[derive(Default)]
+struct Names {
+    first: BTreeSet<String>,
+    count: usize,
+}
+
+impl Names {
+    fn add(&mut self, name: &str) {
+        self.count += 1;
+        self.first.insert(name.to_owned());
+        if self.first.len() > OTHERS {
+            self.first.pop_last();
+        }
+    }
+}
+
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = self.first.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match (self.count, self.count - self.first.len()) {
+            (0, _) => f.write_str("the folder is empty"),
+            (_, 0) => write!(f, "there is {named}"),
+            (_, more) => write!(f, "there is {named} and {more} more"),
+        }
+    }
 }
 
 /// Sorts snapshots, oldest first. If all names have times, these order the snapshots: copied files have the times of
@@ -371,7 +400,7 @@ mod tests {
         let error = archives(&dir.path().join("*.tar")).unwrap_err();
         assert!(matches!(error, SourceError::NoSnapshot(_)), "{error}");
         let words = error.to_string();
-        assert!(words.contains(&dir.path().display().to_string()) && words.contains("one other"), "{words}");
+        assert!(words.contains(&dir.path().display().to_string()) && words.contains("there is a.zip"), "{words}");
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn sources_and_secrets_that_are_not_there_are_all_told() {
         [services.web]\nsource = 'dir:app-1.tar'\n";
     let (code, stdout, stderr) = check(wrong);
     let expected = "error: 7 things are wrong with the plan file\n\
-        p.toml:3:8: from: no file fits web-*.tar (3 other things are there)\n\
+        p.toml:3:8: from: no file fits web-*.tar (there is app-1.tar, empty, p.toml)\n\
         p.toml:4:14: passphrase: the environment variable REHEARSA_NO_SUCH is not set\n\
         p.toml:5:12: identity: the file none.txt cannot be read: No such file or directory (os error 2)\n\
         p.toml:8:14: passphrase: its command ended with exit status: 3; try it by hand\n\
