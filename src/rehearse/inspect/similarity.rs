@@ -7,7 +7,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::plan::RestorePlan;
 use crate::model::pluralize::pluralize;
 use crate::model::source::MatchRule;
-use crate::model::source_kind::is_dump_name;
+use crate::model::source_kind::{is_archive_name, is_dump_name};
 
 /// Most names that a message lists.
 const LISTED: usize = 5;
@@ -19,7 +19,8 @@ pub(super) enum Similarity {
     Alike,
     /// They have none in common, and the part of the backup was chosen by its name: only a warning.
     Doubtful(Diagnosis),
-    /// They have none in common, and the part was chosen by the end of its path, or because there is no other.
+    /// They have none in common, and the part was chosen by the end of its path, or because there is no other; or the
+    /// part is a folder of archives or dumps.
     Wrong(Diagnosis),
 }
 
@@ -35,8 +36,10 @@ pub(super) fn judge_similarity(
         return Similarity::Alike;
     }
     let title = plan.mount.title();
-    let came_names = came;
-    let (came, live) = (listed(&came_names), listed(&live));
+    if let Some(diagnosis) = packed(plan, source.unwrap_or_default(), &live, &came) {
+        return Similarity::Wrong(diagnosis);
+    }
+    let (came, live) = (listed(&came), listed(&live));
     let Some(part) = plan.part.as_ref().filter(|part| is_weak(part.rule)) else {
         let message = format!("{title}: at the top there is {came}, and live there is {live}");
         return Similarity::Doubtful(Diagnosis::new(Code::DataUnlikeLive, message));
@@ -50,25 +53,54 @@ pub(super) fn judge_similarity(
         "{part} of {from} was taken for {title} {why}, but does not look like it: at its top \
          there is {came}, and live there is {live}"
     );
-    let is_dump = |name: &&[u8]| is_dump_name(&String::from_utf8_lossy(name));
-    if came_names.iter().all(is_dump) {
-        let file = from.split_once(':').map_or(from, |(_, path)| path);
-        let first = came_names.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();
-        let inside = if part == "." { first } else { format!("{part}/{first}").into() };
-        let remedy = format!(
-            "These are database dumps, which are loaded and not unpacked: --from 'dump:{file}#{inside}' \
-             (dump:FOLDER/FILE for a folder)."
-        );
-        return Similarity::Wrong(Diagnosis {
-            remedy: Some(remedy),
-            ..Diagnosis::new(Code::RestoreAmbiguous, message)
-        });
-    }
     let remedy = format!(
         "If it is the right part: --map '{rule_name}={part}'. If another part is: \
          --map '{rule_name}=PATH/IN/THE/BACKUP'. Otherwise look for the backup that has the mount."
     );
     Similarity::Wrong(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
+}
+
+/// The diagnosis of a part that holds nothing but archives, or nothing but database dumps, where the live mount has
+/// neither: a backup of backups, whatever rule or person chose it. `None`: it is no such part.
+fn packed(plan: &RestorePlan, source: &str, live: &BTreeSet<&[u8]>, came: &BTreeSet<&[u8]>) -> Option<Diagnosis> {
+    let all = |names: &BTreeSet<&[u8]>, is_it: fn(&str) -> bool| {
+        names.iter().all(|name| is_it(&String::from_utf8_lossy(name)))
+    };
+    let any = |names: &BTreeSet<&[u8]>, is_it: fn(&str) -> bool| {
+        names.iter().any(|name| is_it(&String::from_utf8_lossy(name)))
+    };
+    if any(live, is_dump_name) || any(live, is_archive_name) {
+        return None;
+    }
+    let part = plan.part.as_ref().map(|part| String::from_utf8_lossy(&part.path)).unwrap_or_default();
+    let first = String::from_utf8_lossy(came.first()?);
+    let inside = if part.is_empty() { first.clone() } else { format!("{part}/{first}").into() };
+    let (kind, path) = source.split_once(':').unwrap_or(("", source));
+    let (what, remedy) = if all(came, is_dump_name) {
+        let remedy = format!(
+            "These are database dumps, which are loaded and not unpacked: --from 'dump:{path}#{inside}' \
+             (dump:FOLDER/FILE for a folder)."
+        );
+        ("database dumps", remedy)
+    } else if all(came, is_archive_name) && kind == "dir" {
+        ("archives", format!("The archives are the backup, and not their folder: --from 'tar:{path}/{inside}'."))
+    } else if all(came, is_archive_name) {
+        let remedy = format!(
+            "A backup of archives is not unpacked twice. Unpack {path} once, and rehearse from an archive in it: \
+             --from tar:FOLDER/{inside}"
+        );
+        ("archives", remedy)
+    } else {
+        return None;
+    };
+    let whole = if part.is_empty() { "." } else { &part };
+    let message = format!(
+        "{whole} of {source} holds nothing but {what} ({}), and {} has none of these live: at its top there is {}",
+        listed(came),
+        plan.mount.title(),
+        listed(live)
+    );
+    Some(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
 }
 
 /// Whether a part was chosen by less than a name.
@@ -137,6 +169,23 @@ mod tests {
         };
         let remedy = diagnosis.remedy.expect("a remedy");
         assert!(remedy.contains("'dump:/b.tar#volumes/data/a.sql.gz'") && !remedy.contains("--map"), "{remedy}");
+    }
+
+    #[test]
+    fn a_folder_of_archives_is_no_data_whoever_chose_it() {
+        for rule in [MatchRule::Explicit, MatchRule::Name, MatchRule::OnlyCandidate] {
+            let Similarity::Wrong(diagnosis) = judged(rule, &["app.db"], &["app-1.tar.gz", "app-2.tar.gz"]) else {
+                panic!("a failure")
+            };
+            assert!(diagnosis.message.contains("nothing but archives (app-1.tar.gz, app-2.tar.gz)"), "{diagnosis}");
+            let remedy = diagnosis.remedy.expect("a remedy");
+            assert!(remedy.contains("volumes/data/app-1.tar.gz") && !remedy.contains("--map"), "{remedy}");
+        }
+        // The mount of a service that makes backups.
+        let of_backups = judged(MatchRule::Name, &["app-3.tar.gz"], &["app-1.tar.gz"]);
+        assert!(matches!(of_backups, Similarity::Doubtful(_)), "{of_backups:?}");
+        let mixed = judged(MatchRule::Explicit, &["app.db"], &["app-1.tar.gz", "readme"]);
+        assert!(matches!(mixed, Similarity::Doubtful(_)), "{mixed:?}");
     }
 
     #[test]
