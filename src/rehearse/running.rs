@@ -194,9 +194,10 @@ impl<'a> RunningService<'a> {
         }
         let cause = failure::recognise(&log_tail);
         let diagnosis = self.as_live(diagnosis).await;
-        if let Some(diagnosis) = self.lacks_permission(&diagnosis, cause.as_ref()) {
-            return Diagnosis { cause, log_tail, ..diagnosis };
-        }
+        let diagnosis = match self.lacks_permission(diagnosis, cause.as_ref(), &log_tail) {
+            Ok(diagnosis) => return Diagnosis { cause, log_tail, ..diagnosis },
+            Err(diagnosis) => diagnosis,
+        };
         let diagnosis = self.without_what_it_uses(diagnosis, cause.as_ref(), &log_tail);
         Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
     }
@@ -333,17 +334,28 @@ impl<'a> RunningService<'a> {
     }
 
     /// The diagnosis of a service that did not come up, if its data has another owner than live and its log names no
-    /// other cause.
-    fn lacks_permission(&self, diagnosis: &Diagnosis, cause: Option<&KnownCause>) -> Option<Diagnosis> {
+    /// other cause; the error is the given diagnosis. What starts as root can read files of any owner, so there the log
+    /// has to speak of rights; else the owner is only told.
+    fn lacks_permission(
+        &self,
+        diagnosis: Diagnosis,
+        cause: Option<&KnownCause>,
+        log: &[String],
+    ) -> Result<Diagnosis, Diagnosis> {
         if diagnosis.severity() != Severity::Failed
             || diagnosis.code == Code::BootOomKilled
             || cause.is_some_and(|cause| !is_about_rights(&cause.line))
         {
-            return None;
+            return Err(diagnosis);
         }
-        let suspicion = self.suspicions().next()?;
+        let Some(suspicion) = self.suspicions().next() else { return Err(diagnosis) };
+        let told = || log.iter().map(String::as_str).chain([diagnosis.message.as_str()]).any(is_about_rights);
+        if is_root(&self.plan.service.user) && !told() {
+            let message = format!("{} (beside that, {})", diagnosis.message, suspicion.message);
+            return Err(Diagnosis { message, ..diagnosis });
+        }
         let message = format!("{}, and {}", suspicion.message, diagnosis.message);
-        Some(Diagnosis::new(suspicion.code, message))
+        Ok(Diagnosis::new(suspicion.code, message))
     }
 
     /// Turns the suspicions about its data into warnings, since it came up.
@@ -379,7 +391,13 @@ fn last_of(mut log: Vec<String>, lines: usize, bytes: usize) -> Vec<String> {
 /// Whether a wrong owner or mode may be behind a log line.
 fn is_about_rights(line: &str) -> bool {
     let line = line.to_lowercase();
-    ["permission", "ownership", "not permitted"].iter().any(|words| line.contains(words))
+    ["permission", "ownership", "not permitted", "must be writable", "eacces"].iter().any(|words| line.contains(words))
+}
+
+/// Whether a container with this user starts as root.
+fn is_root(user: &str) -> bool {
+    let name = user.split(':').next().unwrap_or_default();
+    matches!(name, "" | "0" | "root")
 }
 
 #[cfg(test)]
@@ -395,6 +413,15 @@ mod tests {
         assert_eq!(last_of(log(), 10, 3), ["ree"]);
         assert_eq!(last_of(vec!["ééé".to_owned()], 1, 3), ["é"]);
         assert_eq!(last_of(Vec::new(), 1, 3), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_user_is_root_by_name_number_or_default() {
+        for (user, root) in
+            [("", true), ("0", true), ("root:users", true), ("0:1500", true), ("1500:0", false), ("app", false)]
+        {
+            assert_eq!(is_root(user), root, "{user:?}");
+        }
     }
 
     #[test]
