@@ -28,13 +28,20 @@ pub(super) fn failure(title: &str, lost: &LostContent) -> Option<Diagnosis> {
 
 /// The warnings about content that is not as live and may be right.
 pub(super) fn warnings(title: &str, lost: &LostContent) -> Vec<Diagnosis> {
-    let LostContent { foreign, .. } = lost;
+    let LostContent { foreign, clusters, .. } = lost;
     let foreign = (foreign.count > 0).then(|| {
         let count = pluralize(foreign.count, "SQLite database");
         let message = format!("{title}: {count} without a table of the live one, as of another program: {foreign}");
         Diagnosis::new(Code::DataUnlikeLive, message)
     });
-    foreign.into_iter().chain(emptied_warning(title, lost)).collect()
+    let cluster = (clusters.count > 0).then(|| {
+        let message = format!(
+            "{title}: the restored PostgreSQL cluster is not the live one, as of another server, or of the time before \
+             the live one was made anew: {clusters}"
+        );
+        Diagnosis::new(Code::DataUnlikeLive, message)
+    });
+    foreign.into_iter().chain(cluster).chain(emptied_warning(title, lost)).collect()
 }
 
 /// The warning about files that came back empty; `None`: they are few, and may have been empty at the time.

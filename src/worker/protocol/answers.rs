@@ -190,6 +190,8 @@ pub struct LostContent {
     pub databases: Sampled<DatabaseFinding>,
     /// SQLite databases of which the restored one has no table in common: the tables of both.
     pub foreign: Sampled<DatabaseFinding>,
+    /// Files of PostgreSQL clusters that were made by another `initdb` than the live ones.
+    pub clusters: Sampled<String>,
     /// The files by which the data of a database server is known, which came back empty: what they are of.
     pub servers: Sampled<DatabaseFinding>,
     /// How many files with content have a restored file at their path.

@@ -80,6 +80,8 @@ impl TreeObserver for LostContentFinder {
         // To know a store, its live file is read, so only where the restored one may be none.
         let store = if is_sqlite(&came) { None } else { find_store(entry.folder, entry.name, path, &live) };
         let foreign = if is_sqlite(&came) { foreign(&folder, &name, entry) } else { None };
+        let is_other =
+            store.as_ref().is_some_and(|live| is_other_cluster(live, find_store(&folder, &name, path, &stat)));
         let lost = store.filter(|store| is_lost(store, blank));
         let emptied = blank && head(entry.folder, entry.name).is_some_and(|head| !is_blank(&head));
         let mut found = lock(&self.found);
@@ -89,6 +91,9 @@ impl TreeObserver for LostContentFinder {
         }
         if let Some(words) = foreign {
             found.foreign.add(|| finding(path, words));
+        }
+        if is_other {
+            found.clusters.add(|| short_path(path));
         }
         if let Some(store) = lost {
             let instead = came_instead(&came, stat.stx_size, store.size);
@@ -105,6 +110,14 @@ impl TreeObserver for LostContentFinder {
 fn foreign(folder: &OwnedFd, name: &CStr, live: &SeenEntry<'_>) -> Option<String> {
     let restored = open_quietly(folder, name, OFlags::empty()).ok()?;
     no_table_in_common(&restored, &open_quietly(live.folder, live.name, OFlags::empty()).ok()?)
+}
+
+/// Whether a cluster of PostgreSQL came back that was made by another `initdb` than the live one.
+fn is_other_cluster(live: &Store, came: Option<Store>) -> bool {
+    live.kind == StoreKind::Postgres
+        && came.is_some_and(|came| {
+            came.kind == StoreKind::Postgres && came.identity != live.identity && came.identity != 0
+        })
 }
 
 /// Whether a live store is lost, of which the restored file is no SQLite database.
@@ -229,6 +242,21 @@ mod tests {
         let lost = lost(&live, &restored);
         assert_eq!(lost.foreign.to_string(), "other.db (it has t, and the live one has notes)");
         assert_eq!((lost.databases.count, lost.emptied.count), (0, 0));
+    }
+
+    #[test]
+    fn another_cluster_than_the_live_one_is_told() {
+        let (_dir, live, restored) = folders();
+        for folder in [&live, &restored] {
+            for cluster in ["same/global", "other/global"] {
+                fs::create_dir_all(folder.join(cluster)).unwrap();
+                fs::write(folder.join(cluster).join("pg_control"), [7; 8192]).unwrap();
+            }
+        }
+        fs::write(live.join("other/global/pg_control"), [8; 8192]).unwrap();
+        let lost = lost(&live, &restored);
+        assert_eq!(lost.clusters.first, ["other/global/pg_control"]);
+        assert_eq!((lost.servers.count, lost.foreign.count), (0, 0));
     }
 
     #[test]
