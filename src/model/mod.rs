@@ -11,6 +11,7 @@ pub mod dump_inside;
 pub mod environment;
 pub mod event;
 pub mod evidence;
+pub mod file_id;
 pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;

@@ -17,9 +17,9 @@ pub use answers::{
 };
 pub use failure::Failure;
 pub use jobs::{
-    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, HttpJob, InspectJob, InspectWants, Job, ListenJob, LookJob,
-    ManifestWant, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant,
-    SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, FindBytesJob, HttpJob, IdentifyJob, InspectJob, InspectWants,
+    Job, ListenJob, ListeningJob, LookJob, ManifestWant, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob,
+    SpaceJob, SpaceLimit, SqliteWant, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

@@ -16,18 +16,20 @@ use super::fs::scan::{ScanBounds, scan};
 use super::job::{JobControl, JobStop};
 use super::jobs::canary::canary;
 use super::jobs::copy::copy;
+use super::jobs::identify::identify;
+use super::jobs::inspect::find_bytes::find_bytes;
 use super::jobs::inspect::sqlite;
 use super::jobs::inspect::survivors::find_survivors;
 use super::jobs::inspect::tree::inspect;
 use super::jobs::inspect::witness::testify;
-use super::jobs::listen::listen;
+use super::jobs::listen::{listen, listening_now};
 use super::jobs::look::look;
 use super::jobs::survey::survey;
 use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
-    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, HttpJob, InspectJob, Job, ListenJob, LookJob, MAX_DATA,
-    Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob,
-    WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, FindBytesJob, HttpJob, IdentifyJob, InspectJob, Job,
+    ListenJob, ListeningJob, LookJob, MAX_DATA, Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request,
+    ScanJob, SpaceJob, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -209,6 +211,8 @@ fn perform(
         }
         Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, control)?),
         Job::Look(job) => LookJob::into_answer(look(&job, control)?),
+        Job::Identify(job) => IdentifyJob::into_answer(identify(&job)),
+        Job::FindBytes(job) => FindBytesJob::into_answer(find_bytes(&job)?),
         Job::Copy(job) => {
             let (copied, source) = copy(&job, control, &())?;
             filled.note(job.to, Expected::Copied(source));
@@ -225,6 +229,7 @@ fn perform(
             CanaryJob::into_answer(canary(&addresses, &name, patience, control)?)
         }
         Job::Listen(job) => ListenJob::into_answer(listen(&job, control)?),
+        Job::Listening(job) => ListeningJob::into_answer(listening_now(&job)?),
         Job::Http(job) => HttpJob::into_answer(http::ask(&job)),
         Job::Space(job) => SpaceJob::into_answer(watch_space::look(&job.paths)?),
         Job::WatchSpace(job) => WatchSpaceJob::into_answer(watch_space::watch(&job, control)?),

@@ -1,18 +1,21 @@
 //! Waits until ports are listened on, by looking at the kernel's socket tables. No connection is made: a service must
 //! not find a stranger in its log before its first check.
 
+use std::fs::read_to_string;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::ListenJob;
+use crate::worker::protocol::{Failure, ListenJob, ListeningJob};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// The kernel's number for a listening socket.
 const LISTENING: &str = "0A";
-/// The tables of this network namespace. A machine without IPv6 has no second one.
-const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+/// Where the tables of this network namespace are.
+const OWN: &str = "/proc/net";
+/// The tables. A machine without IPv6 has no second one.
+const TABLES: [&str; 2] = ["tcp", "tcp6"];
 
 /// Waits until all ports are listened on, or until the first is and the others had their time. On whatever address: a
 /// service that listens on loopback only runs as well. Returns the ports that are listened on.
@@ -20,9 +23,9 @@ pub fn listen(job: &ListenJob, control: &JobControl) -> Result<Vec<u16>, JobStop
     let mut until = None;
     loop {
         control.beat()?;
-        let tables: Vec<String> = TABLES.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
-        let is_open = |port: &u16| tables.iter().any(|table| listening(table).any(|open| open == *port));
-        let open: Vec<u16> = job.ports.iter().copied().filter(is_open).collect();
+        let tables: Vec<String> =
+            TABLES.iter().filter_map(|table| read_to_string(format!("{OWN}/{table}")).ok()).collect();
+        let open = open(&job.ports, &tables);
         if open.len() == job.ports.len() {
             return Ok(open);
         }
@@ -33,6 +36,22 @@ pub fn listen(job: &ListenJob, control: &JobControl) -> Result<Vec<u16>, JobStop
         }
         sleep(INTERVAL);
     }
+}
+
+/// The ports that are listened on by these tables.
+fn open(ports: &[u16], tables: &[String]) -> Vec<u16> {
+    let is_open = |port: &u16| tables.iter().any(|table| listening(table).any(|open| open == *port));
+    ports.iter().copied().filter(is_open).collect()
+}
+
+/// Looks once at the tables of another network namespace. If its process has ended, they cannot be read, or are empty
+/// and lack even their titles: an error, since nothing is known then.
+pub fn listening_now(job: &ListeningJob) -> Result<Vec<u16>, JobStop> {
+    let read = |table: &str| read_to_string(format!("{}/{table}", job.tables));
+    let first = read(TABLES[0]).map_err(|error| error.to_string());
+    let first = first.and_then(|table| if table.is_empty() { Err("it is empty".to_owned()) } else { Ok(table) });
+    let first = first.map_err(|error| Failure::Unreadable { path: TABLES[0].to_owned(), error })?;
+    Ok(open(&job.ports, &[first, read(TABLES[1]).unwrap_or_default()]))
 }
 
 /// The ports that are listened on, in a table of the form of `/proc/net/tcp`.
@@ -48,8 +67,7 @@ fn listening(table: &str) -> impl Iterator<Item = u16> {
 mod tests {
     use std::net::TcpListener;
 
-    use super::{JobControl, ListenJob, listen, listening};
-    use crate::worker::job::JobStop;
+    use super::*;
 
     #[test]
     fn only_listening_sockets_count() {
@@ -81,6 +99,19 @@ mod tests {
         drop(listener);
         let job = ListenJob { ports: vec![silent, open], others_ms: Some(1) };
         assert_eq!(listen(&job, &JobControl::default()).unwrap(), [open]);
+    }
+
+    #[test]
+    fn the_tables_of_another_namespace_tell_what_is_listened_on_there() {
+        let ((silent_listener, silent), (_open, open)) = (bound(), bound());
+        drop(silent_listener);
+        let of = |tables: &str| ListeningJob { tables: tables.to_owned(), ports: vec![silent, open] };
+        assert_eq!(listening_now(&of("/proc/self/net")).unwrap(), [open]);
+        let dir = tempfile::tempdir().unwrap();
+        let gone = of(dir.path().to_str().unwrap());
+        assert!(listening_now(&gone).is_err(), "the process has ended");
+        std::fs::write(dir.path().join("tcp"), "").unwrap();
+        assert!(listening_now(&gone).is_err(), "the process is ending");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod demo_service;
 #[cfg(target_os = "linux")]
 pub mod empty;
 pub(super) mod http;
+pub(super) mod identify;
 pub mod inspect;
 #[cfg(target_os = "linux")]
 pub mod listen;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::answers::{
     Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked, Witnessed,
 };
+use crate::model::file_id::FileId;
 use crate::model::fingerprint::{AccessMark, Sample, Survivors};
 use crate::model::host_tree::HostSeen;
 use crate::model::source::MountQuery;
@@ -68,6 +69,8 @@ jobs! {
     Scan(ScanJob) -> Scan;
     Survey(SurveyJob) -> Surveyed;
     Look(LookJob) -> HostSeen;
+    Identify(IdentifyJob) -> Vec<Option<FileId>>;
+    FindBytes(FindBytesJob) -> bool;
     Copy(CopyJob) -> Copied;
     PrepareEmpty(PrepareEmptyJob) -> RootKind;
     PrepareOverlay(PrepareOverlayJob) -> ();
@@ -78,6 +81,7 @@ jobs! {
     Query(QueryJob) -> Queried;
     Canary(CanaryJob) -> Vec<String>;
     Listen(ListenJob) -> Vec<u16>;
+    Listening(ListeningJob) -> Vec<u16>;
     Http(HttpJob) -> Result<HttpResponse, String>;
     Space(SpaceJob) -> Vec<FreeSpace>;
     WatchSpace(WatchSpaceJob) -> Option<FreeSpace>;
@@ -112,6 +116,25 @@ pub struct LookJob {
     pub list: Option<(String, Vec<String>)>,
     /// Paths that may be folders. The answer is in their order.
     pub folders: Vec<String>,
+}
+
+/// Tells what is at these paths, so that two paths to one folder can be told from two folders. The answer is in their
+/// order; `None`: nothing is there, or the file system does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentifyJob {
+    /// Mounts of the worker.
+    pub paths: Vec<String>,
+}
+
+/// Looks for bytes in the beginning of a file. No link is followed. A file that is not there has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindBytesJob {
+    /// A folder that is a mount of the worker.
+    pub folder: String,
+    /// The file below it.
+    pub file: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// Copies the content of `from`, its root included, into `to`.
@@ -346,6 +369,15 @@ pub struct ListenJob {
     pub ports: Vec<u16>,
     /// How long to wait for the others once the first is listened on, in milliseconds; `None`: until all are.
     pub others_ms: Option<u64>,
+}
+
+/// Looks once which TCP ports are listened on in another network namespace. The answer is in the order of the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListeningJob {
+    /// A mount of the worker with that namespace's tables of sockets: the `net` of a process in procfs.
+    pub tables: String,
+    /// The ports.
+    pub ports: Vec<u16>,
 }
 
 /// Sends one request to a port of the worker's network namespace, on the loopback address that takes the connection.

@@ -1,13 +1,16 @@
 //! The inspection of a tree: one walk, on which every part of the answer that is asked for observes the entries.
 //!
 //! A copy is compared with its source, which is another tree: that walk is separate. So is the one over all of the live
-//! mount, with the restored data beside it ([`witness`]). Two jobs come at other times and are separate, too: which
-//! files are left *after* a service has run ([`survivors`]), and the query of one database ([`sqlite::query`]).
+//! mount, with the restored data beside it ([`witness`]). Some jobs come at other times and are separate, too: which
+//! files are left *after* a service has run ([`survivors`]), the query of one database ([`sqlite::query`]), and the look
+//! for bytes in one file ([`find_bytes`]).
 
 #[cfg(target_os = "linux")]
 mod access;
 #[cfg(target_os = "linux")]
 mod datastores;
+#[cfg(target_os = "linux")]
+pub mod find_bytes;
 #[cfg(target_os = "linux")]
 mod fingerprint;
 #[cfg(target_os = "linux")]
