@@ -218,6 +218,11 @@ codes! {
     SourceStale "source/stale" Failed "the newest snapshot is too old",
         "The newest snapshot is older than max_age allows. The backup job has stopped, or writes to another place.",
         "Check the backup job's log and schedule.";
+    SourceLive "source/live" Errored "the backup is the live data itself",
+        "The folder that was given as the backup is the folder that the live service writes to. Whatever happens to \
+         the live data happens to it, too. No backup was read, so nothing is known about one.",
+        "Give --from the place that the backup job writes to. To rehearse on a copy of the live data, leave --from \
+         out.";
     RestoreMountMissing "restore/mount-missing" Failed "the backup holds nothing for a mount",
         "The service writes to this mount, and the backup has nothing that belongs to it. A restore would lose its \
          data.",
@@ -378,6 +383,7 @@ impl Code {
                 | Code::SourceNoSnapshot
                 | Code::SourceSeveral
                 | Code::SourceStale
+                | Code::SourceLive
                 | Code::RestoreMountMissing
                 | Code::RestoreEmpty
                 | Code::RestoreAmbiguous

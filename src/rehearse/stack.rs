@@ -158,6 +158,7 @@ impl StackRehearsal {
         let worker = sandbox.worker("its last copy").await?;
         let began = Instant::now();
         let place = PlaceRestore { cx, index, plan: &cx.plan.restores[index], prepared: &prepared, worker: &worker };
+        restore::live_itself::refuse(&place).await?;
         let brought = match (place.plan.strategy, &place.plan.supply) {
             (Strategy::Omit | Strategy::Empty, _) => restore::bring(&place).await?,
             (_, DataSource::Archive { source, .. }) => self.archive(*source).await?.of(index)?,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -37,6 +37,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// What the report says of how the source is read; nothing by default.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The folder of this machine that a snapshot is; `None`: it is no folder, or one of another machine.
+    fn folder(&self, _snapshot: &Snapshot) -> Option<&Path> {
+        None
     }
 
     /// Opens a snapshot. Content is not read yet, except that of a database dump.

@@ -1,7 +1,10 @@
 //! An opened source with the chosen snapshot.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use super::access::{Access, EngineHost, HostSnapshot, SnapshotReader, Source, SourceContext};
@@ -13,6 +16,7 @@ use crate::archive::compression::window::DecodeBounds;
 use crate::archive::survey::Survey;
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
+use crate::model::file_id::FileId;
 use crate::model::repository::Repository;
 use crate::model::source::{
     BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotTraits,
@@ -148,6 +152,17 @@ impl Backup {
         let Backup { place, snapshot: _, source, host, decoding } = self;
         let (place, source, host) = (place.clone(), Arc::clone(source), Arc::clone(host));
         Backup { place, snapshot, source, host, decoding: *decoding }
+    }
+
+    /// Which file or folder of this machine a part of the snapshot is; `None`: none, or nobody can tell.
+    pub fn identity(&self, part: &[u8]) -> Option<FileId> {
+        let folder = self.source.folder(&self.snapshot)?;
+        // The folder that the user named may be a link; the parts of a backup are not reached through links.
+        let found = match part {
+            [] => fs::metadata(folder),
+            part => fs::symlink_metadata(folder.join(OsStr::from_bytes(part))),
+        };
+        FileId::of(&found.ok()?)
     }
 
     /// Reads the content of the snapshot to its end and keeps nothing; see [`SnapshotReader::stream`]. Returns whether

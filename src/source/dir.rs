@@ -49,10 +49,13 @@ impl Source for DirSource {
         Ok(self.folders.iter().map(|(snapshot, _)| snapshot.clone()).collect())
     }
 
+    fn folder(&self, snapshot: &Snapshot) -> Option<&Path> {
+        self.folders.iter().find(|(known, _)| known.id == snapshot.id).map(|(_, path)| path.as_path())
+    }
+
     fn open(&self, snapshot: &Snapshot) -> Result<Access<'_>, SourceError> {
-        let found = self.folders.iter().find(|(known, _)| known.id == snapshot.id);
-        let (_, path) = found.ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
-        local_file::check_folder(path).map_err(|error| SourceError::Unreachable { path: path.clone(), error })?;
+        let path = self.folder(snapshot).ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
+        local_file::check_folder(path).map_err(|error| SourceError::Unreachable { path: path.to_owned(), error })?;
         Ok(Access::Stream(Box::new(DirReader { path })))
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod backup;
 mod copy;
 pub(super) mod failure;
+pub(super) mod live_itself;
 mod overlay;
 pub(super) mod place;
 pub(super) mod restored_files;

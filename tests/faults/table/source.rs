@@ -3,6 +3,7 @@
 use Form::{Age, Daemon, Dir, Gpg, Tar, TarGz, TarXz, TarZst};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
+use super::special;
 use crate::fault::{Fault, fault};
 use crate::form::Form;
 use crate::kind::Kind;
@@ -134,6 +135,12 @@ fn locked() -> Vec<Fault> {
         fault(7, "the archive is gone", Small, Tar).backup("rm \"$1\"").errored("source/unreachable", &["x.tar"]),
         fault(7, "the folder is gone", Notes, Dir).backup("rm -r data").errored("source/unreachable", &["data"]),
         fault(7, "the folder is gone", Postgres, Daemon).backup("rm -r data").errored("source/unreachable", &["data"]),
+        fault(7, "the folder is the live volume itself", Small, Dir)
+            .own(special::live_as_dir)
+            .errored("source/live", &["the live data itself", "at /mounted"]),
+        fault(7, "a link to the live volume itself", Small, Daemon)
+            .own(special::live_as_daemon)
+            .errored("source/live", &["the live data itself", "at /mounted"]),
     ]
 }
 

@@ -102,6 +102,19 @@ pub fn torn_folder(folder: &Path) -> Rehearsal {
     while_written_to(&written, || rehearse(&[&live.name], &["--from", &from]))
 }
 
+/// The live volume is given as the backup.
+pub fn live_as_dir(_: &Path) -> Rehearsal {
+    let live = kept().start();
+    rehearse(&[&live.name], &["--from", &format!("dir:{}", data_of(live.first_volume()))])
+}
+
+/// A link that leads to the live volume is given as the backup.
+pub fn live_as_daemon(folder: &Path) -> Rehearsal {
+    let live = kept().start();
+    sh(folder, "ln -s \"$1\" backup", &[&data_of(live.first_volume())]);
+    rehearse(&[&live.name], &["--from", &format!("daemon:{}", shown(&folder.join("backup")))])
+}
+
 /// A service with a volume and a bind mount; its healthcheck does not read the bind mount.
 pub(super) fn with_bind(source: &Path, target: &str) -> Wanted {
     kept().options(&["--volume", &format!("{}:{target}", shown(source))])
