@@ -75,9 +75,9 @@ codes! {
     HealthTimeout "health/timeout" Failed "the service did not become ready in time",
         "Within the allowed time the healthcheck did not pass, or nothing listened on any exposed port.",
         "Read the probe's last output and the log. Raise --timeout if the service is only slow.";
-    HealthPortSilent "health/port-silent" Warning "nothing listens on a published port",
-        "The service is ready as far as its exposed ports tell, but one that the live service publishes is not \
-         listened on.",
+    HealthPortSilent "health/port-silent" Warning "nothing listens on a port of the live service",
+        "The service is ready as far as its exposed ports tell, but one that the live service listens on, or \
+         publishes, is not listened on.",
         "If the live service uses that port, add a check that asks it, as in rehearsa.check.web='tcp 443'. Else take \
          the port out of the published ones.";
     HealthUnhealthy "health/unhealthy" Failed "the healthcheck fails",

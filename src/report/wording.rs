@@ -134,7 +134,9 @@ fn checking(check: &CheckSummary) -> (String, String) {
             let words = if name == asks { name.clone() } else { format!("{name} ({asks})") };
             (format!("Check: {words}"), format!("Check passed: {words}"))
         }
-        CheckSummary::Running => ("Running".to_owned(), "Kept running (no healthcheck, no exposed ports)".to_owned()),
+        CheckSummary::Running => {
+            ("Running".to_owned(), "Kept running (no healthcheck, no port to wait for)".to_owned())
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::rehearse::sandbox::watch::ContainerHistory;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::worker::protocol::ListenJob;
 
+use super::live_ports::listened_on_live;
+
 /// Interval at which the container's state is read besides its events.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long the other exposed ports are waited for once one of them is listened on. Images expose ports that most of
@@ -56,7 +58,17 @@ pub(in crate::rehearse) async fn pass_checks(running: RunningService<'_>, clock:
 }
 
 async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &CheckSummary) -> Diagnosed<Proof> {
-    let (goal, proof) = match check {
+    let mut check = check.clone();
+    let mut is_known = false;
+    if let CheckSummary::Tcp { ports } = &mut check
+        && let Some(of_live) = listened_on_live(running, ports).await
+    {
+        if of_live.is_empty() {
+            return Ok(nothing_to_listen_on(running, ports));
+        }
+        (*ports, is_known) = (of_live, true);
+    }
+    let (goal, proof) = match &check {
         // Configured checks run once the service is ready.
         CheckSummary::Running | CheckSummary::Own { .. } => return Ok(Proof::Running),
         CheckSummary::Health => (WaitGoal::Healthy, Proof::Healthy),
@@ -69,7 +81,7 @@ async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &Chec
         Ok(reached) => {
             let restarts = running.booted.restarts.load(Ordering::Relaxed);
             let again = || format!("after it exited and was started again {}", pluralize(restarts, "time"));
-            let silent = silent_ports(running, check, &reached);
+            let silent = silent_ports(running, &check, &reached, is_known);
             let notes: Vec<String> = (restarts > 0).then(again).into_iter().chain(silent).collect();
             step.done_with(None, (!notes.is_empty()).then(|| notes.join("; ")));
             Ok(proof)
@@ -78,9 +90,24 @@ async fn pass_check(running: RunningService<'_>, clock: StdInstant, check: &Chec
     }
 }
 
-/// A note on the exposed ports that nothing listens on. If the live service publishes one of them, a warning is sent,
-/// too.
-fn silent_ports(running: RunningService<'_>, check: &CheckSummary, reached: &Reached) -> Option<String> {
+/// A service none of whose exposed ports is listened on live: its copy has to keep running, and no more.
+fn nothing_to_listen_on(running: RunningService<'_>, ports: &[u16]) -> Proof {
+    let name = running.name().clone();
+    let cases = dependents(&running.cx.plan, &name);
+    let step = running.cx.begin(cases, Step::Check { service: name, check: CheckSummary::Running });
+    let note = format!("the live service listens on none of its exposed TCP ports ({})", port_list(ports));
+    step.done_with(None, Some(note));
+    Proof::Running
+}
+
+/// A note on the ports that nothing listens on. If the live service is known to listen on one of them, or publishes it,
+/// a warning is sent, too.
+fn silent_ports(
+    running: RunningService<'_>,
+    check: &CheckSummary,
+    reached: &Reached,
+    is_known: bool,
+) -> Option<String> {
     let (CheckSummary::Tcp { ports }, Reached::Listening(open)) = (check, reached) else { return None };
     let silent: Vec<u16> = ports.iter().copied().filter(|port| !open.contains(port)).collect();
     if silent.is_empty() {
@@ -90,13 +117,14 @@ fn silent_ports(running: RunningService<'_>, check: &CheckSummary, reached: &Rea
         let end = format!("->{port}/tcp");
         running.plan.service.published.iter().any(|published| published.ends_with(&end))
     };
-    let published: Vec<u16> = silent.iter().copied().filter(is_published).collect();
-    if !published.is_empty() {
+    let missed: Vec<u16> = silent.iter().copied().filter(|port| is_known || is_published(port)).collect();
+    if !missed.is_empty() {
         let message = format!(
-            "{} listens on {} and not on {}, which the live service publishes",
+            "{} listens on {} and not on {}, which the live service {}",
             running.name(),
             port_list(open),
-            port_list(&published)
+            port_list(&missed),
+            if is_known { "listens on" } else { "publishes" }
         );
         running.cx.warn(vec![running.name().clone()], Diagnosis::new(Code::HealthPortSilent, message));
     }

@@ -239,7 +239,7 @@ Session k3x9 on Docker 20.10.24 on nas
 ✔ Dependency db: Listening on 5432
 ✔ Booting container
 ✔ Listening on one of 80, 443
-✔ Kept running (no healthcheck, no exposed ports)
+✔ Kept running (no healthcheck, no port to wait for)
 ✔ Stayed up for 3s
 ✘ Removing sandbox … something of the sandbox is left
 The sandbox of shop is kept:
