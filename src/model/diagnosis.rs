@@ -145,8 +145,9 @@ codes! {
          known and it took longer than an hour, raise --witness-slack.";
     DataUnlikeLive "data/unlike-live" Warning "the restored data looks nothing like the live data",
         "The top level of the restored mount has no name in common with the live mount, a database has no table in \
-         common with the live one, most files came back empty, or files differ from live ones that seem older than the \
-         backup on a host whose clock was wrong. The data may belong to something else, or much of it is missing.",
+         common with the live one, is another cluster, or lacks the database that the service names, most files came \
+         back empty, or files differ from live ones that seem older than the backup on a host whose clock was wrong. \
+         The data may belong to something else, or much of it is missing.",
         "Compare the part of the backup that `rehearsa plan` shows with the live data.";
     DataReinitialised "data/reinitialised" Failed "the service does not run on the restored data",
         "The service became ready, but the restored data is gone or unused beside newly created data. The service did \

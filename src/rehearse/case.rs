@@ -21,6 +21,7 @@ use super::state::{Booted, ReadyService};
 use super::usage::{self, LookedAt, UseWarnings};
 use super::validate::checks::ask_owner_checks;
 use super::validate::control::{ControlResult, Recorded, control_result, without_data};
+use super::validate::databases::{self, ServedStore};
 use super::validate::keys;
 use super::validate::settle::settle;
 use super::validate::tables;
@@ -101,6 +102,14 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
     if !booted.begins_anew {
         let stores = looked_at.iter().flat_map(|looked| &looked.held.stores).map(|store| store.kind);
         tables::are_readable(running, stores).await?;
+        if let Some(worker) = &worker {
+            let mut served = Vec::new();
+            for LookedAt { mounted, held, .. } in &looked_at {
+                let live = mounted.place.live.as_deref();
+                served.extend(held.stores.iter().map(|store| ServedStore { store, live }));
+            }
+            databases::are_there(running, &served, worker).await?;
+        }
     }
     let warnings = usage::judge_use(running, &looked_at, worker.as_deref()).await?;
     if !booted.begins_anew {

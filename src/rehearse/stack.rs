@@ -165,7 +165,7 @@ impl StackRehearsal {
             _ => restore::bring(&place).await?,
         };
         let inspected = inspect::inspect(&place, &brought.data).await?;
-        Ok(RestoredPlace { began, brought, inspected, path: prepared.to })
+        Ok(RestoredPlace { began, brought, inspected, path: prepared.to, live: prepared.live })
     }
 
     /// The result of unpacking this source's archive; one pass fills all places of the stack.

@@ -115,6 +115,8 @@ pub(super) struct RestoredPlace {
     pub inspected: InspectedData,
     /// Where the worker sees the new volume.
     pub path: String,
+    /// Where the worker sees the live data; as [`PreparedPlace::live`].
+    pub live: Option<String>,
 }
 
 /// A mount of a service and the restored place that it shows.

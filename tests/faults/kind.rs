@@ -84,6 +84,8 @@ impl Kind {
                 let tables = "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('kept'); \
                               CREATE TABLE numbers AS SELECT generate_series(1, 9999) AS n";
                 live.exec(&["psql", "-U", "postgres", "-c", tables]);
+                // The server notes the length of a table's file.
+                live.exec(&["psql", "-U", "postgres", "-c", "VACUUM numbers"]);
             }
             Kind::MariaDb => {
                 let tables = "CREATE TABLE app.notes (text TEXT); INSERT INTO app.notes VALUES (\"kept\")";

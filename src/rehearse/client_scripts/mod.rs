@@ -3,11 +3,13 @@
 
 #[macro_use]
 mod connect;
+mod databases;
 #[macro_use]
 mod load;
 mod read;
 
 pub use connect::{SERVER, WHICH, probe};
+pub use databases::databases;
 pub use load::{FILLED, OF_OWNER, ROLES, load};
 pub use read::read;
 
@@ -16,13 +18,14 @@ mod tests {
     use std::process::Command;
 
     use super::connect::{PROBE_MYSQL, PROBE_POSTGRES};
+    use super::databases::{DATABASES_MYSQL, DATABASES_POSTGRES};
     use super::load::{LOAD_MYSQL, LOAD_POSTGRES};
     use super::read::{READ_MYSQL, READ_POSTGRES};
     use super::*;
 
     #[test]
     fn every_script_is_one() {
-        let probes = [PROBE_POSTGRES, PROBE_MYSQL, READ_POSTGRES, READ_MYSQL];
+        let probes = [PROBE_POSTGRES, PROBE_MYSQL, READ_POSTGRES, READ_MYSQL, DATABASES_POSTGRES, DATABASES_MYSQL];
         let all = [OF_OWNER, WHICH, SERVER, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED].into_iter().chain(probes);
         for script in all {
             let output = Command::new("sh").args(["-n", "-c", script]).output().expect("sh runs");

@@ -1,13 +1,17 @@
 //! Data of PostgreSQL, MariaDB and Redis that the server cannot start from, that has another version, or that the
 //! server ignores and replaces by new data.
 
+use std::path::Path;
+
 use Form::{Daemon, Dir, Tar, TarGz};
 use Kind::{MariaDb, Nginx, Notes, Postgres, Redis, Small};
 
-use crate::fault::{Fault, fault};
+use crate::fault::{Fault, fault, rehearse_here};
 use crate::form::Form;
 use crate::kind::Kind;
 use crate::subject::Subject;
+use crate::support::Rehearsal;
+use crate::support::backup::{data_of, stopped};
 
 /// Makes another cluster, in the folder `other`.
 const OTHER_CLUSTER: &str = "mkdir other; chown 999:999 other; docker run --rm --network none --user 999:999 \
@@ -49,6 +53,21 @@ fn postgres() -> Vec<Fault> {
         fault(9, "the file of a table is missing", Postgres, Tar)
             .data("rm \"$1\"/base/5/1[6-9]*")
             .failed("restore/incomplete", &["notes of database postgres", "is missing"]),
+        fault(9, "the file of a table is cut off behind its first page", Postgres, Daemon)
+            .data("truncate -s 8192 \"$(ls -S \"$1\"/base/5/1[6-9]* | head -n 1)\"")
+            .failed("restore/incomplete", &["numbers of database postgres", "its file has 1 pages", "cut off"]),
+        fault(9, "the data is another server's, which lacks the database", Postgres, Tar)
+            .own(|folder| of_another(folder, Postgres, "POSTGRES_DB"))
+            .failed("restore/incomplete", &["lacks the database shop", "the live data has it"]),
+        fault(9, "the environment names a database that was never made", Postgres, Dir)
+            .instead(|postgres| {
+                postgres.instead("exec docker-entrypoint.sh postgres").options(&["--env", "POSTGRES_DB=shop"])
+            })
+            .harmless(),
+        fault(19, "the data is another server's", Postgres, Tar)
+            .data(OTHER_CLUSTER)
+            .data("rm -r \"$1\"; cp -a other/db \"$1\"")
+            .warned("data/unlike-live", &["is not the live one", "global/pg_control"]),
         fault(9, "the file of a table is missing, and is asked for", Postgres, Dir)
             .data("rm \"$1\"/base/5/1[6-9]*")
             .asked()
@@ -119,6 +138,9 @@ fn mariadb() -> Vec<Fault> {
         fault(9, "the folder of a database is missing", MariaDb, Tar)
             .data("rm -r \"$1/app\"")
             .failed("restore/incomplete", &["database app"]),
+        fault(9, "the data is another server's, which lacks the database", MariaDb, Dir)
+            .own(|folder| of_another(folder, MariaDb, "MARIADB_DATABASE"))
+            .failed("restore/incomplete", &["lacks the database shop", "the live data has it"]),
         fault(9, "the folder of a database is missing, and is asked for", MariaDb, TarGz)
             .data("rm -r \"$1/app\"")
             .asked()
@@ -331,4 +353,19 @@ fn begun_anew() -> Vec<Fault> {
             // New files beside the old may be an addition, so the warning leaves the verdict to the owner.
             .warned("data/not-used", &["restored files of volume", "has made new/note"]),
     ]
+}
+
+/// A server whose environment names the database `shop` in this variable, from the data of one with another database.
+fn of_another(folder: &Path, kind: Kind, variable: &str) -> Rehearsal {
+    let server = |database: &str| {
+        let env = format!("{variable}={database}");
+        let live = kind.wanted().options(&["--env", &env]).volume(kind.target()).start();
+        live.until_healthy();
+        live
+    };
+    let (live, other) = (server("shop"), server("other"));
+    let volumes = [&data_of(other.first_volume()), live.first_volume()];
+    stopped(&other, folder, "mkdir data; cp -a \"$1\" \"data/$2\"", &volumes);
+    let args = Form::Dir.make(folder);
+    rehearse_here(folder, &live.name, None, &args, true)
 }
