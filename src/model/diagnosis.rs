@@ -111,6 +111,17 @@ codes! {
     DataPermissions "data/permissions" Failed "files came back with another mode",
         "The mode of a restored file differs from the backup's and from the live file's.",
         "Make and restore the backup with modes (tar -p, rsync -a, cp -a), and check the umask of the job.";
+    DataCorrupt "data/corrupt" Failed "the data is damaged",
+        "The service came up, and a program that reads its data (the service itself, as its log tells, or a tool of its \
+         image) finds that data is damaged or missing.",
+        "Read what the message quotes, and look whether the live data has the same damage. If it has none, the backup \
+         was made while the service wrote, or lost a part: restore from an older snapshot, and back up with the \
+         service stopped, with a dump or from a snapshot of the file system.";
+    DataRepaired "data/repaired" Warning "the service's log speaks of damaged or repaired data",
+        "The service is well, and a line of its log since the start tells of a repair, of data that was left out, or of \
+         damage. After a copy of a running service that is often harmless, as after a power cut.",
+        "Read the line, and ask the service for its newest data. If something is missing, back up with the service \
+         stopped, with a dump or from a snapshot of the file system.";
     DataSqliteCorrupt "data/sqlite-corrupt" Failed "an SQLite database is damaged",
         "SQLite's own check finds the file damaged, or the file is no database although the live one is. It was copied \
          while the service wrote to it, or a disk failed.",
@@ -412,6 +423,7 @@ impl Code {
                 | Code::OrderDependencyFailed
                 | Code::DataReinitialised
                 | Code::DataUnused
+                | Code::DataCorrupt
                 | Code::CheckFailed
         )
     }

@@ -22,9 +22,9 @@ use super::usage::{self, LookedAt, UseWarnings};
 use super::validate::checks::ask_owner_checks;
 use super::validate::control::{ControlResult, Recorded, control_result, without_data};
 use super::validate::databases::{self, ServedStore};
-use super::validate::keys;
 use super::validate::settle::settle;
 use super::validate::tables;
+use super::validate::{keys, losses};
 
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
@@ -114,6 +114,7 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
     let warnings = usage::judge_use(running, &looked_at, worker.as_deref()).await?;
     if !booted.begins_anew {
         keys::are_loaded(running, looked_at.iter().flat_map(|looked| &looked.held.stores)).await?;
+        losses::are_not_told(running).await?;
     }
     Ok(warnings)
 }

@@ -16,7 +16,7 @@ use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
 use super::validate::differences::{Missed, Shown, missed, missed_address, shown};
-use super::validate::failure;
+use super::validate::failure::{self, answers_with_an_error};
 
 /// Log lines and bytes that a diagnosis quotes.
 pub(super) const FAILURE_LOG: (usize, usize) = (50, 64 * 1024);
@@ -99,6 +99,18 @@ impl<'a> RunningService<'a> {
         match self.cx.run.daemon.log_tail(&self.booted.container, more_lines, more_bytes).await {
             Ok(read) => last_of(without_repetitions(&self.cx.mask.apply_to_lines(&read)), lines, bytes),
             Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
+        }
+    }
+
+    /// The end of the live container's log, as [`Self::log_tail`]; empty if the log cannot be read.
+    pub async fn live_log(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
+        let live = &self.plan.service.container_name;
+        match self.cx.run.daemon.log_tail(live, lines, bytes).await {
+            Ok(read) => self.cx.mask.apply_to_lines(&read),
+            Err(error) => {
+                tracing::debug!(%error, service = %self.name(), "the live log cannot be read");
+                Vec::new()
+            }
         }
     }
 
@@ -193,13 +205,17 @@ impl<'a> RunningService<'a> {
             return Diagnosis { log_tail, ..outside };
         }
         let cause = failure::recognise(&log_tail);
+        let is_of_health = matches!(diagnosis.code, Code::HealthUnhealthy | Code::HealthTimeout);
+        // It may answer with an error because the sandbox lacks something, so this is no cause in the data.
+        let answered = if is_of_health { answers_with_an_error(&diagnosis.message, &log_tail) } else { None };
         let diagnosis = self.as_live(diagnosis).await;
         let diagnosis = match self.lacks_permission(diagnosis, cause.as_ref(), &log_tail) {
             Ok(diagnosis) => return Diagnosis { cause, log_tail, ..diagnosis },
             Err(diagnosis) => diagnosis,
         };
         let diagnosis = self.without_what_it_uses(diagnosis, cause.as_ref(), &log_tail);
-        Diagnosis { cause: diagnosis.cause.clone().or(cause), log_tail, ..diagnosis }
+        let cause = diagnosis.cause.clone().or(cause).or(answered);
+        without_more_time(Diagnosis { cause, log_tail, ..diagnosis })
     }
 
     /// Adds to the failure of a healthcheck that it fails live, too, with the same exit code.
@@ -371,6 +387,16 @@ impl<'a> RunningService<'a> {
     }
 }
 
+/// The diagnosis of a healthcheck that did not pass in time for a known cause: the advice to give it more time is left
+/// out.
+fn without_more_time(diagnosis: Diagnosis) -> Diagnosis {
+    if diagnosis.code != Code::HealthTimeout || diagnosis.cause.is_none() || diagnosis.remedy.is_some() {
+        return diagnosis;
+    }
+    let remedy = "The service itself says what is wrong: read the quoted line and the log. More time does not help.";
+    Diagnosis { remedy: Some(remedy.to_owned()), ..diagnosis }
+}
+
 /// The last lines, at most so many lines and bytes. Of a line that is too long for them, the end is kept.
 fn last_of(mut log: Vec<String>, lines: usize, bytes: usize) -> Vec<String> {
     let mut room = bytes;
@@ -422,6 +448,14 @@ mod tests {
         {
             assert_eq!(is_root(user), root, "{user:?}");
         }
+    }
+
+    #[test]
+    fn a_known_cause_is_no_reason_to_wait_longer() {
+        let cause = KnownCause { meaning: String::new(), line: "HTTP 500".to_owned() };
+        let late = Diagnosis::new(Code::HealthTimeout, "");
+        assert!(without_more_time(late.clone()).remedy().contains("--timeout"));
+        assert!(!without_more_time(Diagnosis { cause: Some(cause), ..late }).remedy().contains("--timeout"));
     }
 
     #[test]

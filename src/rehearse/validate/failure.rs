@@ -70,6 +70,13 @@ const CAUSES: &[(&str, &str)] = &[
         "InnoDB's redo log (ib_logfile0) is missing, damaged or of another time than the tablespaces",
     ),
     (
+        concat!(
+            r"(?i)tablespace \d+ was not found|InnoDB: .*(missing tablespace|page corruption|is corrupted|",
+            r"tablespace .*(is missing|does not exist)|could not find a valid tablespace)|doesn't exist in engine"
+        ),
+        "the file of an InnoDB table is missing from the restored data, or damaged",
+    ),
+    (
         r"collation version mismatch",
         "the image's C library sorts text differently from the one that built the indexes: reindex",
     ),
@@ -87,6 +94,37 @@ const CAUSES: &[(&str, &str)] = &[
             r"Unable to obtain the AOF file|The AOF file .* doesn't exist"
         ),
         "the files of Redis's append-only log (appendonlydir) are not all there, or its list of them is damaged",
+    ),
+    (
+        r"(?i)unable to restore persistent database|couldn't open database\.",
+        "Mosquitto's database (mosquitto.db) is damaged or cut off in the restored data",
+    ),
+    (
+        concat!(
+            r"(?i)freepages: |invalid freelist|",
+            r"cannot open database at .*\((invalid database|file size too small)"
+        ),
+        "a database of bbolt (etcd and other programs in Go) is damaged or cut off in the restored data",
+    ),
+    (
+        r"MDB_(INVALID|CORRUPTED|PAGE_NOTFOUND|BAD_TXN|VERSION_MISMATCH)",
+        "a database of LMDB (OpenLDAP and others) is damaged or cut off in the restored data",
+    ),
+    (
+        r"not_a_log_file|bad_log_file|premature_eof|not_a_dets_file",
+        "a table of Mnesia (RabbitMQ, ejabberd) is damaged or cut off in the restored data",
+    ),
+    (
+        r"CorruptIndexException|TranslogCorruptedException|File corrupted while reading record|Corruption: ",
+        "a store of Lucene, H2, LevelDB or RocksDB is damaged in the restored data",
+    ),
+    (
+        concat!(
+            r"(?i)\b(crc|checksum)s? (mismatch|error|failed|does not match)|\b(invalid|bad|wrong|incorrect) ",
+            r"(checksum|crc|magic)|corrupted block|\bis corrupt(ed)?\b|\bcorruption (in|of|at|on|detected|found)\b|",
+            r"invalid (database|file) (file|format|header)|unrecogni[sz]ed file format|unexpected end of (file|data)"
+        ),
+        "the service finds a file of the restored data damaged, cut off or of another format",
     ),
     (r"database disk image is malformed", "an SQLite file is damaged"),
     (
@@ -110,7 +148,7 @@ const CAUSES: &[(&str, &str)] = &[
     (NO_HOST, "the service looks for a host that is not in the sandbox: another stack's service, or the outside"),
     (r"Address already in use", "two processes of the sandbox want the same port"),
     (
-        r"Permission denied",
+        r"(?i)permission denied|\bEACCES\b|AccessDeniedException",
         "the service may not read or write a file: its owner or mode is not what the service's user needs",
     ),
 ];
@@ -127,6 +165,33 @@ pub fn recognise(log: &[String]) -> Option<KnownCause> {
     let found = log.iter().flat_map(|line| SET.matches(line).into_iter()).min()?;
     let line = log.iter().find(|line| EACH[found].is_match(line))?;
     Some(KnownCause { meaning: CAUSES[found].1.to_owned(), line: line.trim().to_owned() })
+}
+
+/// How probes and access logs write that a server answered with an error of its own.
+const SERVER_ERROR: &str = concat!(
+    r"(?i)(returned error: (HTTP/[\d.]+ )?|HTTP Error |HTTP/[\d.]+\S* |\bstatus( code)?[:= ]+|",
+    r"\bHTTP code |\bresponse code[:= ]+)5\d\d\b|\b5\d\d (Internal Server Error|Server Error|Service Unavailable)"
+);
+/// Lines by which an application tells its own error.
+const OWN_ERROR: &str =
+    r"(?i)\b(error|exception|fatal|critical|panic|traceback|failed|cannot|could not|unable to)\b|Error:|Exception:";
+
+static SERVER: LazyLock<Regex> = LazyLock::new(|| Regex::new(SERVER_ERROR).expect("the pattern is valid"));
+static OWN: LazyLock<Regex> = LazyLock::new(|| Regex::new(OWN_ERROR).expect("the pattern is valid"));
+
+/// The cause of a healthcheck that fails because the service answers with an error of its own: the last line in which
+/// the application tells its error, else the probe's. `probe` is the text with the probe's output; `None`: the service
+/// does not answer like this.
+pub fn answers_with_an_error(probe: &str, log: &[String]) -> Option<KnownCause> {
+    let probed = probe.lines().find(|line| SERVER.is_match(line));
+    let logged = log.iter().rev().find(|line| SERVER.is_match(line));
+    let seen = probed.or(logged.map(String::as_str))?;
+    let own = log.iter().rev().find(|line| OWN.is_match(line) && !SERVER.is_match(line));
+    Some(KnownCause {
+        meaning: "the service answers its healthcheck with an error of its own (HTTP 5xx): more time does not help"
+            .to_owned(),
+        line: own.map_or(seen, String::as_str).trim().to_owned(),
+    })
 }
 
 /// Whether a cause is a host that has no address.
@@ -190,6 +255,17 @@ mod tests {
             "# Wrong RDB checksum expected: (1) but got (2). Aborting now.",
             "# Unable to obtain the AOF file appendonly.aof.2.base.rdb length. stat: No such file or directory",
             "# Invalid AOF manifest file format",
+            "open /data/index.bleve: permission denied",
+            "Error: EACCES, open '/data/settings.json'",
+            "2026-11-30 04:10:01 C | etcdmain: walpb: crc mismatch",
+            "panic: freepages: failed to get all reachable pages (page 7: multiple references)",
+            "cannot open database at /data/member/snap/db (file size too small)",
+            "level=error err=\"opening storage failed: reloadBlocks: corrupted block 01M8: read TOC: invalid checksum\"",
+            "1796043646: Error: Unable to restore persistent database. Unrecognised file format.",
+            "1796043644: Error: Couldn't open database.",
+            "[ERROR] InnoDB: Tablespace 5 was not found at ./app/notes.ibd.",
+            "mdb_db_open: database \"dc=x\" cannot be opened: MDB_INVALID: File is not an LMDB file (-30793).",
+            "{error,{not_a_log_file,\"/data/mnesia/LATEST.LOG\"}}",
         ];
         for sample in samples {
             assert!(recognise(&lines(sample)).is_some(), "{sample}");
@@ -210,6 +286,25 @@ mod tests {
     fn a_probe_without_a_password_is_no_cause() {
         let probe = "[Warning] Access denied for user 'root'@'127.0.0.1' (using password: NO)";
         assert_eq!(recognise(&lines(probe)), None);
+    }
+
+    #[test]
+    fn an_error_of_the_applications_own_is_quoted_when_the_probe_meets_it() {
+        let log = lines("booting\nPDOException: could not find table wiki.page\n\"GET / HTTP/1.1\" 500 12");
+        for probe in [
+            "the last probe exited with 22: curl: (22) The requested URL returned error: 500",
+            "the last probe exited with 1: wget: server returned error: HTTP/1.1 503 Service Unavailable",
+            "urllib.error.HTTPError: HTTP Error 500: Internal Server Error",
+            "the last probe exited with 22 and said nothing",
+        ] {
+            let cause = answers_with_an_error(probe, &log).expect("it answers with an error");
+            assert_eq!(cause.line, "PDOException: could not find table wiki.page", "{probe}");
+        }
+        let silent = answers_with_an_error("curl: (22) The requested URL returned error: 502", &[]);
+        assert!(silent.is_some_and(|cause| cause.line.contains("502")));
+        for other in ["curl: (7) Failed to connect to 127.0.0.1 port 5500", "curl: (22) returned error: 404", ""] {
+            assert_eq!(answers_with_an_error(other, &lines("500 notes loaded")), None, "{other}");
+        }
     }
 
     #[test]

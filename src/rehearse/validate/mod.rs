@@ -8,6 +8,7 @@ pub(super) mod differences;
 pub(super) mod failure;
 pub(super) mod keys;
 mod live_ports;
+pub(super) mod losses;
 pub(super) mod ready;
 pub(super) mod settle;
 pub(super) mod tables;
