@@ -8,6 +8,7 @@
 mod claims;
 mod listing;
 mod meaning;
+mod mount;
 mod reader;
 mod repository;
 mod snapshots;

@@ -1,11 +1,12 @@
 //! Reads the snapshots of a set as one.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 
 use super::claims::{Claims, outermost};
 use super::listing::{self, Listed};
+use super::mount::{Mounted, Packed};
 use super::repository::Repository;
 use super::snapshots::{ResticSnapshot, ambiguous, as_one, differ};
 use crate::archive::error::ArchiveFault;
@@ -193,8 +194,13 @@ impl SetReader<'_> {
             Some(root) => write::begin_entry(root, out).map_err(of_writing)?,
             None => {}
         }
+        if let Some(folder) = self.source.far_folder()
+            && let Some(mounted) = Mounted::start(self.source, folder, id)?
+        {
+            return self.stream_mounted(index, id, path, &listed, mounted, out);
+        }
         let mut running = dump()?.start()?;
-        let result = self.pass_on(index, &listed, &mut running, out);
+        let result = self.pass_on(index, path, &listed, &mut running, out);
         if let Err(error @ (SourceError::Unheard(_) | SourceError::ToolFailed(_))) = result {
             return Err(error);
         }
@@ -203,6 +209,60 @@ impl SetReader<'_> {
             return Err(self.source.failed(&end, &action));
         }
         let came = result.map_err(|error| self.source.damaged(format!("{action}: restic ended well, and {error}")))?;
+        self.counts_are_equal(&action, &listed, &came)
+    }
+
+    /// Writes the entries of a part through a mount of the repository.
+    fn stream_mounted(
+        &self,
+        index: usize,
+        id: &str,
+        path: &[u8],
+        listed: &Content,
+        mounted: Mounted,
+        out: &mut dyn Write,
+    ) -> Result<(), SourceError> {
+        let short = &id[..id.len().min(8)];
+        let action = format!("reading /{} of the mounted snapshot {short}", String::from_utf8_lossy(path));
+        let packed = mounted.pack(path, |archive| self.pass_on(index, path, listed, archive, out));
+        let Packed { summary, received } = packed.map_err(|error| self.source.overdue(error))?;
+        if let Err(error @ (SourceError::Unheard(_) | SourceError::ToolFailed(_))) = received {
+            return Err(error);
+        }
+        match summary {
+            Ok(summary) if summary.torn.count == 0 => {}
+            Ok(summary) => {
+                let words = format!("{action}: {} changed while they were read", summary.torn.first.join(", "));
+                return Err(SourceError::ToolFailed(words));
+            }
+            Err(error) => return Err(self.cause_of_unreadable(id, path, &error, &action)),
+        }
+        let came = received.map_err(|error| self.source.damaged(format!("{action}: {error}")))?;
+        self.counts_are_equal(&action, listed, &came)
+    }
+
+    /// The mount says only that an entry cannot be read: `restic dump` of the same entry says why.
+    fn cause_of_unreadable(&self, id: &str, path: &[u8], error: &PackError, action: &str) -> SourceError {
+        let PackError::Unreadable { path: inside, .. } = error else {
+            return SourceError::ToolFailed(format!("{action}: {error}"));
+        };
+        let inside = inside.trim_start_matches("./").as_bytes();
+        let inside = if inside.starts_with(path) { inside.to_vec() } else { [path, b"/", inside].concat() };
+        let dumped = || {
+            let mut running = self.source.call()?.args(["dump", id]).args([absolute(&inside)]).start()?;
+            // What was read so far is of no use.
+            let _ = io::copy(&mut running, &mut io::sink());
+            running.finish().map_err(|error| self.source.overdue(error))
+        };
+        match dumped() {
+            Err(error) => error,
+            Ok(end) if !end.success() => self.source.failed(&end, action),
+            Ok(_) => SourceError::ToolFailed(format!("{action}: {error}, and restic dump reads it")),
+        }
+    }
+
+    /// Compares what has come with what restic has listed.
+    fn counts_are_equal(&self, action: &str, listed: &Content, came: &Content) -> Result<(), SourceError> {
         if (came.folders, came.amount) != (listed.folders, listed.amount) {
             return Err(self.source.damaged(format!(
                 "{action}: restic listed {} and {} folders, and read only {} and {} folders, without an error",
@@ -219,6 +279,7 @@ impl SetReader<'_> {
     fn pass_on(
         &self,
         index: usize,
+        path: &[u8],
         listed: &Content,
         input: &mut dyn Read,
         out: &mut dyn Write,
@@ -234,7 +295,9 @@ impl SetReader<'_> {
                 Err(error) => return Err(SourceError::Corrupt(error)),
             };
             let is_special = entry.size == 0 && listed.specials.iter().any(|path| is_named(&entry.path, path));
-            if is_special || !self.claims.has(index, &entry.path) {
+            // The mount has the folder itself, which was written from the listing.
+            let is_root = entry.path == path && entry.kind == Kind::Folder;
+            if is_special || is_root || !self.claims.has(index, &entry.path) {
                 continue;
             }
             came.count(&entry);

@@ -240,6 +240,17 @@ impl Repository {
         Ok(call)
     }
 
+    /// The folder of the run, for the mount of a far repository; `None`: the repository is near.
+    pub fn far_folder(&self) -> Option<&RunFolder> {
+        matches!(self.repository, RepositoryPlace::Far(_)).then_some(&self.folder)
+    }
+
+    /// The kind of place of a far repository, as restic's options name it.
+    pub fn backend(&self) -> Option<&str> {
+        let RepositoryPlace::Far(address) = &self.repository else { return None };
+        address.split_once(':').map(|(backend, _)| backend)
+    }
+
     /// Why the entries are counted twice; `None`: restic tells of all damage itself.
     pub fn note_of_version(&self) -> Option<String> {
         note_of_version(self.version)

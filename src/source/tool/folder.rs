@@ -47,10 +47,20 @@ impl RunFolder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Makes the folder on which a program may mount something. It is unmounted before the folder is removed.
+    pub fn mount_point(&self) -> io::Result<PathBuf> {
+        let point = self.path.join(launch::MOUNT_POINT);
+        match fs::create_dir(&point) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(point),
+        }
+    }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        launch::unmount(&self.path);
         if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {

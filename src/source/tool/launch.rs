@@ -5,9 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use rustix::mount::{UnmountFlags, unmount as unmount_point};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 /// The hidden command's first word.
@@ -19,6 +20,9 @@ pub const KEEP: &str = "keep";
 
 /// Beginning of the names of temporary folders. No other folder is removed.
 pub const FOLDER_PREFIX: &str = "rehearsa-tool-";
+
+/// The folder, in a temporary folder, on which a program may mount something.
+pub const MOUNT_POINT: &str = "mount";
 
 /// The exit code if the program cannot be started, as a shell gives it.
 pub const NOT_STARTED: i32 = 127;
@@ -72,6 +76,7 @@ fn keep(folder: &Path) -> io::Result<()> {
     io::stdin().lock().read_to_end(&mut Vec::new())?;
     let mut result = Ok(());
     for _ in 0..TRIES {
+        unmount(folder);
         match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => result = Err(error),
             _ => return Ok(()),
@@ -79,4 +84,23 @@ fn keep(folder: &Path) -> io::Result<()> {
         std::thread::sleep(BETWEEN_TRIES);
     }
     result
+}
+
+/// Unmounts what a program has mounted in a temporary folder and left behind when it was killed.
+pub fn unmount(folder: &Path) {
+    let point = folder.join(MOUNT_POINT);
+    // A mount whose program has died answers nothing but an error.
+    let is_there =
+        std::fs::symlink_metadata(&point).map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true);
+    if !is_there || unmount_point(&point, UnmountFlags::DETACH).is_ok() {
+        return;
+    }
+    for program in ["fusermount3", "fusermount"] {
+        let quiet = (Stdio::null(), Stdio::null(), Stdio::null());
+        let mut command = Command::new(program);
+        command.args(["-u", "-z"]).arg(&point).stdin(quiet.0).stdout(quiet.1).stderr(quiet.2);
+        if command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+    }
 }

@@ -109,6 +109,31 @@ impl RunningTool {
         Ok(ToolEnd { status, words: self.words.lines() })
     }
 
+    /// Lets the program, whose output nobody needs, work for `most`: drops its output, takes its words, and looks at
+    /// the clock. `has_progressed`: its work has had an effect since the last call, which counts as output. Returns
+    /// whether the program still runs.
+    pub fn attend(&mut self, most: Duration, has_progressed: bool) -> Result<bool, SourceError> {
+        if has_progressed {
+            (self.quiet, self.retrying) = (Duration::ZERO, None);
+        }
+        let failed = |error: io::Error| SourceError::ToolFailed(format!("waiting for a program to work: {error}"));
+        let waited = self.wait_for_output(most);
+        if let Some(words) = self.overdue.take() {
+            return Err(SourceError::NoAnswer(words));
+        }
+        if waited.map_err(failed)? && !drained(&mut self.stdout, &mut [0; PIECE]) {
+            self.stdout = None;
+        }
+        Ok(!self.has_ended().map_err(failed)?)
+    }
+
+    /// Interrupts the program, and waits for its end.
+    pub fn interrupt(mut self) -> io::Result<ToolEnd> {
+        self.stop();
+        let status = self.reap()?;
+        Ok(ToolEnd { status, words: self.words.lines() })
+    }
+
     /// Waits until there is something to read, for `most` at the longest; takes the words. Returns whether standard
     /// output has something or is at its end. An error: the program took too long, and was stopped.
     fn wait_for_output(&mut self, most: Duration) -> io::Result<bool> {
