@@ -11,6 +11,7 @@ mod local_host;
 mod odd;
 mod rclone;
 mod restic;
+mod restic_far;
 mod snapshots;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,13 +2,13 @@
 //! that rclone itself is.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::local_host::context;
 use crate::support::backup::sh;
+use crate::support::served::Served;
 use crate::support::trees::read;
 use rehearsa::model::diagnosis::Code;
 use rehearsa::model::program::Program;
@@ -197,47 +197,15 @@ fn a_dump_in_a_store_is_a_dump() {
     }
 }
 
-/// A server that ends with the test.
-struct Server(Child, String);
-
-impl Server {
-    /// Serves the store's folder with a password, and waits until it listens.
-    fn start(folder: &Path) -> Server {
-        let mut child = Command::new("rclone")
-            .args(["serve", "webdav", "--addr", "127.0.0.1:0", "--user", "me", "--pass", "fixture-webdav", "-v"])
-            .arg(folder)
-            .env("RCLONE_CONFIG", "/dev/null")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = lines.by_ref().find_map(|line| {
-            let line = line.unwrap();
-            let at = line.find("http://127.0.0.1:")?;
-            Some(line[at..].trim_end_matches(['/', ']', '"']).to_owned())
-        });
-        // Nobody may wait for what it goes on to say.
-        std::thread::spawn(move || lines.count());
-        Server(child, url.expect("it listens"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.kill().expect("it runs");
-        self.0.wait().expect("it has ended");
-    }
-}
-
 #[test]
 fn archives_on_a_webdav_server_are_read_and_a_dead_server_is_not_judged() {
     let store = Store::new(TWO);
-    let server = Server::start(&store.at("store"));
+    let options = ["--user", "me", "--pass", "fixture-webdav"];
+    let server = Served::start("webdav", &options, &store.at("store"));
     let configure = |password: &str| {
         let obscured = Command::new("rclone").args(["obscure", password]).output().unwrap().stdout;
         let password = String::from_utf8(obscured).unwrap();
-        let url = &server.1;
+        let url = &server.url;
         let config = format!("[nas]\ntype = webdav\nurl = {url}\nvendor = other\nuser = me\npass = {password}");
         fs::write(store.at("rclone.conf"), config).unwrap();
     };

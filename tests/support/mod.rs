@@ -22,6 +22,7 @@ pub mod recorded;
 mod rehearsal;
 pub mod restic;
 pub mod run;
+pub mod served;
 pub mod trees;
 
 use std::path::Path;

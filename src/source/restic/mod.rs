@@ -57,7 +57,12 @@ impl Source for ResticSource {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.0.note_of_version().into_iter().collect()
+        let far = self.0.far_folder().map(|_| {
+            "the repository is on another machine, so it was read through `restic mount`, or by `restic dump` where \
+             nothing can be mounted; the time of the restore is not that of `restic restore`"
+                .to_owned()
+        });
+        self.0.note_of_version().into_iter().chain(far).collect()
     }
 
     fn choose(&self, wanted: Option<&str>) -> Result<Snapshot, SourceError> {
