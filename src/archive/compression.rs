@@ -136,11 +136,15 @@ pub fn open_within<'a>(
         return Ok(Box::new(BufReader::with_capacity(BUFFER, Cursor::new(start).chain(input))));
     }
     let source = Ahead::with_capacity(BUFFER, Cursor::new(start).chain(MarkedInput(input)));
-    let mut members = Members { compression, bounds, turn: None, state: MembersState::Done };
+    let mut members = Members { compression, bounds, turn: None, empty: 0, state: MembersState::Done };
     let first = members.begin_member(source).map_err(|error| members.explain_error(error))?;
     members.state = MembersState::Member(first);
     Ok(Box::new(members))
 }
+
+/// Most members without content that follow each other. Programs write one at the end of a stream, if any; and each
+/// takes as long as a member with content.
+const MOST_EMPTY: u32 = 10_000;
 
 /// Decoder of a compressed stream with all its members.
 struct Members<R: Read> {
@@ -148,6 +152,8 @@ struct Members<R: Read> {
     bounds: DecodeBounds,
     /// Held from the first long window on.
     turn: Option<LargeTurn>,
+    /// Members without content that were last.
+    empty: u32,
     state: MembersState<R>,
 }
 
@@ -273,6 +279,7 @@ impl<R: Read> Read for Members<R> {
                     let MembersState::Member(member) = std::mem::replace(&mut self.state, MembersState::Broken) else {
                         continue;
                     };
+                    self.empty += 1;
                     self.state_after_member(member.into_source()).map(|state| {
                         self.state = state;
                         0
@@ -281,8 +288,19 @@ impl<R: Read> Read for Members<R> {
                 other => other,
             };
             match result {
+                Ok(0) if self.empty > MOST_EMPTY => {
+                    self.state = MembersState::Broken;
+                    let words = format!(
+                        "the {} stream has more than {MOST_EMPTY} members without content, one after the other",
+                        self.compression
+                    );
+                    return Err(io::Error::new(ErrorKind::InvalidData, words));
+                }
                 Ok(0) => {}
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    self.empty = 0;
+                    return Ok(read);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.state = MembersState::Broken;

@@ -25,3 +25,21 @@ fn encryption_is_told_from_its_first_bytes() {
         assert_eq!(detect_encryption(other), None, "{other:x?}");
     }
 }
+
+/// A file of a few megabytes would else keep a decoder busy for minutes.
+#[test]
+fn a_stream_of_nothing_but_empty_members_is_refused_soon() {
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()).finish().expect("in memory");
+    let content = zstd::encode_all(&b"content"[..], 1).expect("in memory");
+    let read = |stream: &[u8]| {
+        let mut text = String::new();
+        open(stream)?.read_to_string(&mut text).map(|_| text)
+    };
+    for member in [&skippable[..], &gzip] {
+        let error = read(&member.repeat(10_002)).expect_err("refused").to_string();
+        assert!(error.contains("more than 10000 members without content"), "{error}");
+    }
+    let some = [&content[..], &skippable.repeat(9_000), &content, &skippable.repeat(9_000), &content].concat();
+    assert_eq!(read(&some).expect("an odd stream"), "contentcontentcontent");
+}
