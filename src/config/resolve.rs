@@ -398,9 +398,11 @@ impl RawValue<'_> {
     fn permissions(&self) -> Result<u32, ConfigError> {
         let digits = self.text.trim();
         let mode =
-            u32::from_str_radix(digits, 8).ok().filter(|mode| digits.len() <= 4 && (0o400..=0o777).contains(mode));
-        mode.ok_or_else(|| {
-            ConfigError::value(&self.origin, self.text, "the permissions of a file in octal digits, as in 600 or 0644")
+            u32::from_str_radix(digits, 8).ok().filter(|mode| digits.len() <= 4 && (0o400..=0o666).contains(mode));
+        // A report is no program.
+        mode.filter(|mode| mode & 0o111 == 0).ok_or_else(|| {
+            let expected = "the permissions of a file that nobody runs, in octal digits, as in 600 or 0644";
+            ConfigError::value(&self.origin, self.text, expected)
         })
     }
 

@@ -17,7 +17,7 @@ use super::markdown::Markdown;
 use super::prometheus::PrometheusReporter;
 use super::snapshot_file::SnapshotReport;
 use super::tap::TapReporter;
-use super::target::{Access, AtomicFile, Stream};
+use super::target::{Access, AtomicFile, Naming, Stream};
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
 use crate::model::event::Event;
@@ -134,7 +134,7 @@ fn opened(
     let held = targets.dir.as_deref().map(hold).transpose()?;
     // All places are checked before the first one is changed.
     for (form, path) in wanted.iter().filter(|(_, path)| !is_stdout(path)) {
-        check_place(form.name(), path)?;
+        check_place(form.name(), path, naming(*form, path, targets))?;
     }
     for form in earlier {
         remove_earlier(*form, targets)?;
@@ -186,7 +186,9 @@ fn hold(folder: &Path) -> Result<HeldFolder, ReportError> {
 fn remove_earlier(form: Form, targets: &ReportTargets) -> Result<(), ReportError> {
     let Some(path) = targets.dir.as_ref().map(|dir| dir.join(form.file())) else { return Ok(()) };
     let is_written = targets.files.iter().any(|(_, file)| *file == path);
-    if form == Form::Prometheus || is_written || !path.is_file() {
+    // A link or a pipe at the name is none of a run's, and goes as well.
+    let is_there = path.is_symlink() || (path.exists() && !path.is_dir());
+    if form == Form::Prometheus || is_written || !is_there {
         return Ok(());
     }
     fs::remove_file(&path).map_err(|source| ReportError::Unwritable { form: form.name(), path, source })
@@ -213,7 +215,8 @@ pub fn never_began(
         let written = if is_stdout(path) {
             write(&mut stdout)
         } else {
-            Stream::file(path, access(Form::Tap, targets)).and_then(|mut file| write(&mut file))
+            let naming = naming(Form::Tap, path, targets);
+            Stream::file(path, access(Form::Tap, targets), naming).and_then(|mut file| write(&mut file))
         };
         let unwritable = |source| ReportError::Unwritable { form: Form::Tap.name(), path: path.clone(), source };
         written.map_err(unwritable)?;
@@ -232,10 +235,10 @@ fn reporter(
 ) -> io::Result<Box<dyn Reporter>> {
     // Streams grow during the run, so that a reader can follow them; the others are written as a whole.
     let stdout = Cell::new(stdout);
-    let access = access(form, targets);
-    let stream = || stdout.take().map_or_else(|| Stream::file(path, access), Ok);
+    let (access, naming) = (access(form, targets), naming(form, path, targets));
+    let stream = || stdout.take().map_or_else(|| Stream::file(path, access, naming), Ok);
     let whole = || {
-        let opened = stdout.take().map_or_else(|| AtomicFile::file(path), |out| Ok(AtomicFile::stream(out)));
+        let opened = stdout.take().map_or_else(|| AtomicFile::file(path, naming), |out| Ok(AtomicFile::stream(out)));
         opened.map(|file| paced(file.readable_by(access)))
     };
     Ok(match form {
@@ -249,7 +252,8 @@ fn reporter(
         Form::Prometheus => {
             // The metrics continue the earlier file, which stays until then.
             let earlier = (!is_stdout(path)).then(|| path.to_owned());
-            let target = stdout.take().map_or_else(|| AtomicFile::keeping(path), |out| Ok(AtomicFile::stream(out)))?;
+            let kept = || AtomicFile::keeping(path, naming);
+            let target = stdout.take().map_or_else(kept, |out| Ok(AtomicFile::stream(out)))?;
             Box::new(PrometheusReporter::new(name, target.readable_by(access), earlier))
         }
         Form::Badge => Box::new(BadgeReporter::new(name, whole()?, targets.badge_shows)),
@@ -263,6 +267,12 @@ fn access(form: Form, targets: &ReportTargets) -> Access {
         (None, Form::Prometheus | Form::Badge) => Access::Public,
         (None, _) => Access::Private,
     }
+}
+
+/// Who has chosen the name of a report's file.
+fn naming(form: Form, path: &Path, targets: &ReportTargets) -> Naming {
+    let is_in_folder = targets.dir.as_ref().is_some_and(|dir| dir.join(form.file()) == path);
+    if is_in_folder { Naming::Folder } else { Naming::User }
 }
 
 fn is_stdout(path: &Path) -> bool {
@@ -282,15 +292,19 @@ fn refuse_sharing(wanted: &[(Form, &Path)]) -> Result<(), ReportError> {
     Ok(())
 }
 
-fn check_place(form: &'static str, path: &Path) -> Result<(), ReportError> {
-    if path.is_dir() {
+fn check_place(form: &'static str, path: &Path, naming: Naming) -> Result<(), ReportError> {
+    if path.is_dir() && (naming == Naming::User || !path.is_symlink()) {
         return Err(ReportError::IsFolder { form, path: path.to_owned() });
     }
     let folder = super::target::folder_of(path);
     if !folder.is_dir() {
         return Err(ReportError::NoFolder { form, path: path.to_owned(), folder });
     }
-    super::target::try_place(path).map_err(|source| ReportError::Unwritable { form, path: path.to_owned(), source })
+    super::target::try_place(path, naming).map_err(|source| ReportError::Unwritable {
+        form,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -95,10 +95,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
         let events = sample::one_passed();
-        let mut whole =
-            SnapshotReport::new("x".to_owned(), AtomicFile::file(&path).expect("opens"), Counting(0.into()));
+        let mut whole = SnapshotReport::new(
+            "x".to_owned(),
+            AtomicFile::file(&path, crate::report::target::Naming::User).expect("opens"),
+            Counting(0.into()),
+        );
         whole.event(&events[0], &Outcome::new()).expect("written");
-        let mut broken = SnapshotReport::new("x".to_owned(), AtomicFile::keeping(&path).expect("opens"), Broken);
+        let mut broken = SnapshotReport::new(
+            "x".to_owned(),
+            AtomicFile::keeping(&path, crate::report::target::Naming::User).expect("opens"),
+            Broken,
+        );
         assert!(broken.event(&events[0], &Outcome::new()).is_err());
         assert_eq!(fs::read_to_string(&path).expect("there"), "1");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing half is left there");

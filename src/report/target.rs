@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IntoInnerError, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ const SHARE: u32 = 10;
 
 /// Bytes that are written at a time.
 const BUFFER: usize = 64 * 1024;
+
+/// Most symbolic links from a name to its file, as for the kernel.
+const MOST_LINKS: u32 = 40;
 
 /// Who may read the file of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,49 @@ impl Access {
     }
 }
 
+/// Who has chosen the name of a report's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// The user: a pipe or a device at the name is meant, and so is a link of the user's.
+    User,
+    /// Rehearsa, in the folder for all reports. Others may write there, too. So a link, a pipe or a device at the name
+    /// is never followed or opened; the report takes its place.
+    Folder,
+}
+
+impl Naming {
+    /// The file that is written for `path`. A link that the user has made stays, and the file it points to is written.
+    /// A link of somebody else's would choose which file of the user's is lost.
+    fn place(self, path: &Path) -> io::Result<PathBuf> {
+        let mut place = path.to_owned();
+        if self == Naming::Folder {
+            return Ok(place);
+        }
+        for _ in 0..MOST_LINKS {
+            let Ok(found) = fs::symlink_metadata(&place) else { return Ok(place) };
+            if !found.is_symlink() {
+                return Ok(place);
+            }
+            let user = rustix::process::geteuid().as_raw();
+            if ![0, user].contains(&found.uid()) {
+                let what = format!(
+                    "{} is a symbolic link of somebody else (user {}), who would choose which file is overwritten",
+                    place.display(),
+                    found.uid()
+                );
+                return Err(io::Error::other(what));
+            }
+            place = folder_of(&place).join(fs::read_link(&place)?);
+        }
+        Err(io::Error::other("its symbolic links have no end"))
+    }
+
+    /// Whether what is at `path` must not be replaced, such as `/dev/null`.
+    fn is_special(self, path: &Path) -> bool {
+        self == Naming::User && fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    }
+}
+
 /// Whether nobody reads a stream any more: its pipe is closed, or its terminal is gone. That is no error of a run.
 pub fn has_no_reader(error: &io::Error) -> bool {
     const EIO: i32 = 5;
@@ -68,8 +114,8 @@ impl AtomicFile {
     /// # Errors
     ///
     /// When it cannot be removed, or a file that is not a regular one cannot be opened.
-    pub fn file(path: &Path) -> io::Result<Self> {
-        let whole = Self::keeping(path)?;
+    pub fn file(path: &Path, naming: Naming) -> io::Result<Self> {
+        let whole = Self::keeping(path, naming)?;
         let FileOrStream::File(path) = &whole.place else { return Ok(whole) };
         remove_earlier(path)?;
         Ok(whole)
@@ -80,11 +126,13 @@ impl AtomicFile {
     /// # Errors
     ///
     /// When a file that is not a regular one cannot be opened.
-    pub fn keeping(path: &Path) -> io::Result<Self> {
-        // A symbolic link stays; the file it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if is_special(&path) {
-            return Ok(Self::stream(Stream::file(&path, Access::Private)?));
+    pub fn keeping(path: &Path, naming: Naming) -> io::Result<Self> {
+        let path = naming.place(path)?;
+        if naming.is_special(&path) {
+            return Ok(Self::stream(Stream::file(&path, Access::Private, naming)?));
+        }
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            remove_earlier(&path)?;
         }
         Ok(Self { place: FileOrStream::File(path), pace: Pace::default(), access: Access::Private })
     }
@@ -167,10 +215,9 @@ impl Stream {
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub fn file(path: &Path, access: Access) -> io::Result<Box<dyn Write + Send>> {
-        // A symbolic link stays; the file it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if is_special(&path) {
+    pub fn file(path: &Path, access: Access, naming: Naming) -> io::Result<Box<dyn Write + Send>> {
+        let path = naming.place(path)?;
+        if naming.is_special(&path) {
             return Ok(Box::new(OpenOptions::new().write(true).open(path)?));
         }
         remove_earlier(&path)?;
@@ -192,15 +239,16 @@ fn remove_earlier(path: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// When it cannot.
-pub fn try_place(path: &Path) -> io::Result<()> {
-    if is_special(path) {
+pub fn try_place(path: &Path, naming: Naming) -> io::Result<()> {
+    let path = naming.place(path)?;
+    if naming.is_special(&path) {
         // Opening a pipe would wait for its reader, so special files are not checked.
         return Ok(());
     }
-    if path.exists() {
-        OpenOptions::new().append(true).open(path).map(drop)?;
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+        OpenOptions::new().append(true).open(&path).map(drop)?;
     }
-    temporary(&fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()), Access::Private).map(drop)
+    temporary(&path, Access::Private).map(drop)
 }
 
 /// The folder that a report is written in.
@@ -209,11 +257,6 @@ pub fn folder_of(path: &Path) -> PathBuf {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-/// Whether `path` is neither a regular file nor a folder and must not be replaced, such as `/dev/null`.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// Replaces `path` in one step, with what `render` writes.
@@ -247,7 +290,7 @@ mod tests {
     fn a_file_is_replaced_whole() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
-        let mut target = AtomicFile::file(&path).expect("opens");
+        let mut target = AtomicFile::file(&path, Naming::User).expect("opens");
         assert!(!path.exists());
         target.update(true, false, |out| out.write_all(b"one")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"one");
@@ -266,12 +309,12 @@ mod tests {
                 fs::write(path, "old").expect("written");
                 fs::set_permissions(path, Permissions::from_mode(0o666)).expect("set");
             }
-            let mut target = AtomicFile::file(&whole).expect("opens").readable_by(access);
+            let mut target = AtomicFile::file(&whole, Naming::User).expect("opens").readable_by(access);
             target.update(true, true, |out| out.write_all(b"new")).expect("written");
-            Stream::file(&grows, access).expect("opens").write_all(b"new").expect("written");
+            Stream::file(&grows, access, Naming::User).expect("opens").write_all(b"new").expect("written");
             assert_eq!((mode(&whole), mode(&grows)), (wanted, wanted), "{access:?}");
         }
-        let mut target = AtomicFile::file(&whole).expect("opens").readable_by(Access::Public);
+        let mut target = AtomicFile::file(&whole, Naming::User).expect("opens").readable_by(Access::Public);
         target.update(true, true, |out| out.write_all(b"new")).expect("written");
         assert_eq!(mode(&whole) & !0o644, 0, "no more than readable");
     }
@@ -280,8 +323,8 @@ mod tests {
     fn a_stream_of_another_run_goes_on_in_its_own_file() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("events");
-        let mut first = Stream::file(&path, Access::Private).expect("opens");
-        let mut second = Stream::file(&path, Access::Private).expect("opens");
+        let mut first = Stream::file(&path, Access::Private, Naming::User).expect("opens");
+        let mut second = Stream::file(&path, Access::Private, Naming::User).expect("opens");
         second.write_all(b"second").expect("written");
         first.write_all(b"first").expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"second");
@@ -313,7 +356,7 @@ mod tests {
     fn a_report_of_a_run_that_is_over_is_written_once() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("report");
-        let mut target = AtomicFile::file(&path).expect("opens").at_the_end();
+        let mut target = AtomicFile::file(&path, Naming::User).expect("opens").at_the_end();
         target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
         assert!(!path.exists());
         target.update(false, true, |out| out.write_all(b"x")).expect("written");
@@ -322,10 +365,10 @@ mod tests {
 
     #[test]
     fn a_device_is_never_replaced() {
-        let mut target = AtomicFile::file(Path::new("/dev/null")).expect("opens");
+        let mut target = AtomicFile::file(Path::new("/dev/null"), Naming::User).expect("opens");
         target.update(true, false, |_| unreachable!("only at the end")).expect("nothing to do");
         target.update(true, true, |out| out.write_all(b"x")).expect("written");
-        assert!(is_special(Path::new("/dev/null")));
+        assert!(Naming::User.is_special(Path::new("/dev/null")));
     }
 
     #[test]
@@ -334,9 +377,57 @@ mod tests {
         let (real, link) = (dir.path().join("real"), dir.path().join("link"));
         fs::write(&real, "old").expect("written");
         std::os::unix::fs::symlink(&real, &link).expect("linked");
-        let mut target = AtomicFile::file(&link).expect("opens");
+        let mut target = AtomicFile::file(&link, Naming::User).expect("opens");
         target.update(true, true, |out| out.write_all(b"new")).expect("written");
         assert!(fs::symlink_metadata(&link).expect("there").file_type().is_symlink());
         assert_eq!(fs::read(&real).expect("there"), b"new");
+    }
+
+    /// What others may leave in a folder for reports: links to files of the user's, pipes.
+    #[test]
+    fn what_others_left_at_the_name_of_a_report_is_replaced_and_never_followed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, victim) = (dir.path().join("report"), dir.path().join("victim"));
+        let link = |to: &Path| std::os::unix::fs::symlink(to, &path).expect("linked");
+        let pipe = || {
+            let made = std::process::Command::new("mkfifo").arg(&path).status();
+            assert!(made.expect("mkfifo is installed").success());
+        };
+        let makes: [&dyn Fn(); 4] = [&|| link(&victim), &|| link(Path::new("/dev/null")), &|| link(&path), &pipe];
+        for make in makes {
+            for grows in [false, true] {
+                fs::write(&victim, "kept").expect("written");
+                make();
+                try_place(&path, Naming::Folder).expect("there is a place");
+                if grows {
+                    let mut file = Stream::file(&path, Access::Private, Naming::Folder).expect("opens");
+                    file.write_all(b"new").expect("written");
+                } else {
+                    let mut target = AtomicFile::keeping(&path, Naming::Folder).expect("opens");
+                    assert!(!path.exists(), "it is no earlier report");
+                    make();
+                    target.update(true, true, |out| out.write_all(b"new")).expect("written");
+                }
+                assert!(fs::symlink_metadata(&path).expect("there").is_file());
+                assert_eq!(fs::read(&path).expect("there"), b"new");
+                assert_eq!(fs::read(&victim).expect("there"), b"kept");
+                fs::remove_file(&path).expect("removed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_of_somebody_else_is_not_followed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, victim) = (dir.path().join("report"), dir.path().join("victim"));
+        fs::write(&victim, "kept").expect("written");
+        std::os::unix::fs::symlink(&victim, &path).expect("linked");
+        assert!(rustix::process::geteuid().is_root(), "this test needs root: it gives a link to somebody else");
+        std::os::unix::fs::lchown(&path, Some(12_345), None).expect("given away");
+        let error = try_place(&path, Naming::User).expect_err("refused").to_string();
+        assert!(error.contains("somebody else (user 12345)"), "{error}");
+        assert!(AtomicFile::file(&path, Naming::User).is_err());
+        assert!(Stream::file(&path, Access::Private, Naming::User).is_err());
+        assert_eq!(fs::read(&victim).expect("there"), b"kept");
     }
 }

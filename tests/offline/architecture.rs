@@ -122,7 +122,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "state",
                 ],
             ),
-            ("teardown", &["boot", "sandbox", "sandbox/ledger", "stack_context", "state"]),
+            ("teardown", &["boot", "sandbox", "sandbox/ledger", "sandbox/sweep", "stack_context", "state"]),
             // What puts them in their order.
             (
                 "stack",
@@ -188,7 +188,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_junit", &["report"]),
     ("regex", &["config", "rehearse"]),
     ("rusqlite", &["worker"]),
-    ("rustix", &["archive", "cli", "local_file", "source", "worker"]),
+    ("rustix", &["archive", "cli", "local_file", "report", "source", "worker"]),
     ("schemars", &["config", "model", "report"]),
     ("tar", &["archive", "docker", "worker"]),
     ("tokio_rustls", &["docker", "worker"]),

@@ -100,7 +100,7 @@ fn the_reports_of_a_run_are_for_its_user_alone_unless_a_mode_is_given() {
     }
     assert_eq!(report(&["--report-mode", "0644"]), Some(143));
     private.iter().for_each(|file| assert_eq!(mode(file), 0o644, "{file}"));
-    for wrong in ["rw-r--r--", "888", "7", "10644", ""] {
+    for wrong in ["rw-r--r--", "888", "7", "10644", "0755", "0610", "4600", ""] {
         assert_eq!(report(&["--report-mode", wrong]), Some(2), "{wrong}");
     }
 }

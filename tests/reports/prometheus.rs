@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 use rehearsa::model::event::{CaseInfo, Event};
 use rehearsa::model::service::ServiceName;
 use rehearsa::report::prometheus::PrometheusReporter;
-use rehearsa::report::target::AtomicFile;
+use rehearsa::report::target::{AtomicFile, Naming};
 use rehearsa::report::text;
 
 use crate::support::recorded::{self as sample, HOSTILE};
 
 /// The metrics in this file after a run.
 fn run(path: &Path, events: &[Event]) -> String {
-    let target = AtomicFile::keeping(path).expect("opens");
+    let target = AtomicFile::keeping(path, Naming::User).expect("opens");
     sample::play(events, &mut PrometheusReporter::new("Prometheus".to_owned(), target, Some(path.to_owned())));
     std::fs::read_to_string(path).unwrap_or_default()
 }

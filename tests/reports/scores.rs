@@ -62,12 +62,12 @@ fn every_report_tells_the_same_score() {
 #[test]
 fn a_score_that_is_not_known_any_more_leaves_the_metrics() {
     use rehearsa::report::prometheus::PrometheusReporter;
-    use rehearsa::report::target::AtomicFile;
+    use rehearsa::report::target::{AtomicFile, Naming};
 
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("rehearsa.prom");
     let run = |events: &[rehearsa::model::event::Event]| {
-        let target = AtomicFile::keeping(&path).expect("opens");
+        let target = AtomicFile::keeping(&path, Naming::User).expect("opens");
         sample::play(events, &mut PrometheusReporter::new("Prometheus".to_owned(), target, Some(path.clone())));
         std::fs::read_to_string(&path).expect("written")
     };

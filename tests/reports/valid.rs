@@ -14,7 +14,7 @@ use rehearsa::report::ctrf::Ctrf;
 use rehearsa::report::events::EventsReporter;
 use rehearsa::report::json::Json;
 use rehearsa::report::snapshot_file::SnapshotReport;
-use rehearsa::report::target::AtomicFile;
+use rehearsa::report::target::{AtomicFile, Naming};
 
 /// Where the fixtures and the tools are.
 fn project(path: &str) -> PathBuf {
@@ -37,7 +37,7 @@ fn written(folder: &Path, reporter: impl Fn(AtomicFile) -> Box<dyn Reporter>) ->
             [(name.to_owned(), &events[..]), (format!("{name}-begin"), &events[..events.len().min(3)])]
         {
             let path = folder.join(format!("{name}.json"));
-            let mut reporter = reporter(AtomicFile::file(&path).expect("opens"));
+            let mut reporter = reporter(AtomicFile::file(&path, Naming::User).expect("opens"));
             let mut outcome = Outcome::new();
             for event in events {
                 outcome.apply(event);

@@ -63,7 +63,11 @@ fn a_run_that_was_killed_has_no_badge() {
     std::fs::write(&path, "green").expect("written");
     sample::play(
         &sample::killed(),
-        &mut BadgeReporter::new("badge".to_owned(), AtomicFile::file(&path).expect("opens"), BadgeSubject::Result),
+        &mut BadgeReporter::new(
+            "badge".to_owned(),
+            AtomicFile::file(&path, crate::report::target::Naming::User).expect("opens"),
+            BadgeSubject::Result,
+        ),
     );
     assert!(!path.exists());
 }

@@ -170,7 +170,11 @@ fn hostile_text_is_kept_as_it_was() {
 fn a_killed_run_leaves_a_report_without_an_exit_code() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("run.json");
-    let mut reporter = SnapshotReport::new("JSON".to_owned(), AtomicFile::file(&path).expect("opens"), Json);
+    let mut reporter = SnapshotReport::new(
+        "JSON".to_owned(),
+        AtomicFile::file(&path, crate::report::target::Naming::User).expect("opens"),
+        Json,
+    );
     let mut outcome = Outcome::new();
     for event in sample::killed() {
         outcome.apply(&event);

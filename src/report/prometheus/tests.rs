@@ -24,7 +24,7 @@ impl Place {
     /// Plays a run, so many days after the first.
     fn run(&self, events: &[Event], days: i64) -> String {
         let path = self.path();
-        let target = AtomicFile::keeping(&path).expect("opens");
+        let target = AtomicFile::keeping(&path, crate::report::target::Naming::User).expect("opens");
         let mut reporter = PrometheusReporter::new("Prometheus".to_owned(), target, Some(path.clone()));
         let later = |event: &Event| Event { at: event.at + SignedDuration::from_hours(24 * days), ..event.clone() };
         sample::play(&events.iter().map(later).collect::<Vec<_>>(), &mut reporter);

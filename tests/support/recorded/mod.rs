@@ -13,7 +13,7 @@ use rehearsa::model::service::{Image, ServiceName};
 use rehearsa::report::Reporter;
 use rehearsa::report::junit::Junit;
 use rehearsa::report::snapshot_file::{Render, SnapshotReport};
-use rehearsa::report::target::AtomicFile;
+use rehearsa::report::target::{AtomicFile, Naming};
 
 pub mod html;
 mod runs;
@@ -214,7 +214,8 @@ pub fn play_into_file(
     form: impl Render,
     mut after_each: impl FnMut(),
 ) -> Outcome {
-    let mut report = SnapshotReport::new("report".to_owned(), AtomicFile::file(path).expect("it opens"), form);
+    let mut report =
+        SnapshotReport::new("report".to_owned(), AtomicFile::file(path, Naming::User).expect("it opens"), form);
     let mut outcome = Outcome::new();
     for event in events {
         outcome.apply(event);
