@@ -279,3 +279,34 @@ fn the_safety_page_says_from_which_length_on() {
     assert_eq!(mask.apply("x9 y8z A-short B-longer 12345 654321"), "x9 ••• A-short ••• 12345 •••");
     assert_eq!(of_command(&["--password", "x9", "--password", "y8z"]).apply("x9 y8z"), "x9 •••");
 }
+
+/// The forms in which programs show bytes, with a secret that has signs to escape and letters beyond ASCII.
+#[test]
+fn a_secret_is_known_as_bytes_in_base32_backwards_and_encoded_twice() {
+    let secret = "S3cr/t+P@ss\"w&rd'<Zzz>é-fixture";
+    let mask = of_env(&[("DB_PASSWORD", secret)]);
+    for shown in [
+        "[83 51 99 114 47 116 43 80 64 115 115 34 119 38 114 100 39 60 90 122 122 62 195 169 45 102 105 120 116 117 \
+         114 101]",
+        "{\"type\":\"Buffer\",\"data\":[83,51,99,114,47,116,43,80,64,115,115,34,119,38,114,100,39,60,90,122,122,62,\
+         195,169,45,102,105,120,116,117,114,101]}",
+        "0x53, 0x33, 0x63, 0x72, 0x2f, 0x74, 0x2b, 0x50, 0x40, 0x73, 0x73, 0x22, 0x77, 0x26, 0x72, 0x64, 0x27, 0x3c, \
+         0x5a, 0x7a, 0x7a, 0x3e, 0xc3, 0xa9, 0x2d, 0x66, 0x69, 0x78, 0x74, 0x75, 0x72, 0x65",
+        "KMZWG4RPOQVVAQDTOMRHOJTSMQTTYWT2PI7MHKJNMZUXQ5DVOJSQ====",
+        "kmzwg4rpoqvvaqdtomrhojtsmqttywt2pi7mhkjnmzuxq5dvojsq",
+        "erutxif-é>zzZ<'dr&w\"ss@P+t/rc3S",
+        "VXpOamNpOTBLMUJBYzNNaWR5WnlaQ2M4V25wNlBzT3BMV1pwZUhSMWNtVT0=",
+        "UwAzAGMAcgAvAHQAKwBQAEAAcwBzACIAdwAmAHIAZAAnADwAWgB6AHoAPgDpAC0AZgBpAHgAdAB1AHIAZQA=",
+        "eyJwIjogIlMzY3IvdCtQQHNzXCJ3JnJkJzxaeno+w6ktZml4dHVyZSJ9",
+        "h.eyJwIjogIlMzY3IvdCtQQHNzXCJ3JnJkJzxaeno-XHUwMGU5LWZpeHR1cmUifQ==.s",
+        "S3cr/t+P@ss\"w&rd'<Zzz>Ã©-fixture",
+        "S3cr/t\u{2800}+P@ss\"w&rd'<Zzz>é-fixture",
+    ] {
+        let hidden = mask.apply(shown);
+        assert!(hidden.contains(HIDDEN), "{hidden}");
+        for part in ["115", "0x72", "MQTT", "mqtt", "rc3S", "TBLM", "AQAB", "P@ss", "fixture", "Y3Iv"] {
+            assert!(!hidden.contains(part), "{shown}\n{hidden}");
+        }
+    }
+    assert_eq!(of_env(&[("PIN_TOKEN", "abc1")]).apply("[97 98 99 49] 61 62 63 31"), "[•••] •••");
+}

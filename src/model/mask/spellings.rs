@@ -66,6 +66,19 @@ impl Spellings {
         if secret.named {
             most_of(&form).for_each(|part| self.add_canonical(part.to_vec(), false));
         }
+        let reversed: String = secret.text.chars().rev().collect();
+        self.add_canonical(Canonical::of(&reversed).bytes, false);
+        if !secret.text.is_ascii() {
+            // UTF-8 that a program has taken for Latin-1.
+            let mistaken: String = secret.text.bytes().map(char::from).collect();
+            self.add_canonical(Canonical::of(&mistaken).bytes, false);
+        }
+        // A token or a file in base64 often holds JSON.
+        for json in written_escaped(trimmed).into_iter().take(2).filter(|json| json != trimmed) {
+            for (text, base64) in in_base64(json.as_bytes()) {
+                self.add_canonical(Canonical::of(&text).bytes, base64);
+            }
+        }
         // Bytes that are no UTF-8 (a log in Latin-1) cannot be shown, and are left out of the text.
         let ascii: String = secret.text.chars().filter(char::is_ascii).collect();
         let ascii = Canonical::of(&ascii).bytes;
@@ -142,23 +155,48 @@ fn written_escaped(text: &str) -> Vec<String> {
     vec![json, ascii, whole, path, form, lower, html("&#39;"), html("&#x27;"), html("'")]
 }
 
-/// A secret as base64 at the three places where it can begin in a group, in both alphabets, and as hexadecimal digits.
-/// Each with whether it is base64.
+/// A secret in base64, once and twice, in base32, as hexadecimal digits and as numbers. Each with whether it is base64
+/// or base32.
 fn encoded(secret: &[u8]) -> impl Iterator<Item = (String, bool)> {
     let mut all: Vec<(String, bool)> = Vec::new();
     if secret.len() <= PIECE {
-        for before in 0..3 {
-            let standard = base64_within(secret, before);
-            all.push((standard.replace('+', "-").replace('/', "_"), true));
-            all.push((standard, true));
-        }
+        all.extend(in_base64(secret));
+        // As a value that is encoded already, and as programs of Windows encode text.
+        all.extend(in_base64(base64_within(secret, 0).as_bytes()));
+        let utf16 = String::from_utf8_lossy(secret).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        all.extend(in_base64(&utf16));
+        all.extend((0..5).map(|before| (base32_within(secret, before), true)));
+        // Lists of bytes.
+        let numbers: Vec<String> = secret.iter().map(u8::to_string).collect();
+        all.extend([" ", ",", ", "].map(|separator| (numbers.join(separator), false)));
         let hex: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        for separator in ["", ":", "-"] {
+        for separator in ["", ":", "-", " ", ",0x", ", 0x"] {
             all.push((hex.join(separator), false));
             all.push((hex.join(separator).to_uppercase(), false));
         }
     }
     all.into_iter().filter(|(text, _)| text.len() >= SHORTEST_ENCODED)
+}
+
+/// A secret as base64 at the three places where it can begin in a group, in both alphabets.
+fn in_base64(secret: &[u8]) -> Vec<(String, bool)> {
+    let at = |before| {
+        let standard = base64_within(secret, before);
+        [(standard.replace('+', "-").replace('/', "_"), true), (standard, true)]
+    };
+    (0..3).flat_map(at).collect()
+}
+
+/// The digits of base32 that depend on `secret` alone if `before` other bytes come before it in its group of five.
+fn base32_within(secret: &[u8], before: usize) -> String {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bit = |at: usize| {
+        let byte = (at / 8).checked_sub(before).and_then(|nth| secret.get(nth)).copied().unwrap_or(0);
+        usize::from(byte >> (7 - at % 8) & 1)
+    };
+    let (first, end) = ((before * 8).div_ceil(5), (before + secret.len()) * 8 / 5);
+    let digit = |nth: usize| (nth * 5..nth * 5 + 5).fold(0, |value, at| value << 1 | bit(at));
+    (first..end).map(|nth| char::from(DIGITS[digit(nth)])).collect()
 }
 
 /// The digits of base64 that depend on `secret` alone if `before` other bytes come before it in its group of three.
