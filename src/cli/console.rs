@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use super::choices::ColorChoice;
 use super::exit::Failure;
 use crate::config::Environment;
+use crate::model::plain_text::clean;
 use crate::report::target::has_no_reader;
 
 /// Writes to standard output. A closed pipe ends the output, not the command.
@@ -18,10 +19,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A line for the person, on standard error.
+/// As [`print`], for text that quotes others: names in a backup may hold terminal codes.
+pub fn print_text(text: &str) -> Result<(), Failure> {
+    print(&clean(text))
+}
+
+/// A line for the person, on standard error, without terminal codes.
 pub fn note(line: &str) {
     // If standard error is closed, nobody can be told.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", clean(line));
 }
 
 /// Says why the command failed.

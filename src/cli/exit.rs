@@ -10,6 +10,7 @@ use crate::config::{ConfigError, ConfigErrors};
 use crate::discover::DiscoverError;
 use crate::docker::{DockerError, DockerErrorKind};
 use crate::model::outcome::ExitCode;
+use crate::model::plain_text::clean;
 use crate::worker::client::WorkerError;
 
 /// Why a command could not do its work, for the person who has to act.
@@ -51,14 +52,15 @@ impl Failure {
         self
     }
 
-    /// The lines for standard error. A cause that only repeats the message is left out.
+    /// The lines for standard error, without terminal codes of others: an error may quote names in a backup. A cause
+    /// that only repeats the message is left out.
     pub fn render(&self, color: bool) -> String {
         let (red, bold, plain) = if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        let mut said = self.error.to_string();
+        let mut said = clean(&self.error.to_string());
         let mut text = format!("{red}error:{plain} {said}\n");
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            let message = error.to_string();
+            let message = clean(&error.to_string());
             if !message.is_empty() && !said.contains(&message) {
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "  because: {}", message.replace('\n', "\n  "));
@@ -67,7 +69,7 @@ impl Failure {
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(text, "\n{bold}What to do:{plain} {}", hint.replace('\n', "\n  "));
+            let _ = writeln!(text, "\n{bold}What to do:{plain} {}", clean(hint).replace('\n', "\n  "));
         }
         text
     }
@@ -155,6 +157,17 @@ mod tests {
             "error: create network rehearsa-1: no free address range is left for a network\n  \
              because: could not find an available pool\n\n\
              What to do: `rehearsa clean` and `docker network prune` free address ranges\n"
+        );
+    }
+
+    #[test]
+    fn what_others_named_sends_nothing_to_the_terminal() {
+        let odd = "host \u{1b}]0;title\u{7}\u{1b}[2Jnas\u{9b}31m";
+        let failure = Failure::from(docker(DockerErrorKind::Engine(odd.to_owned()), Some(odd))).hint(odd);
+        assert_eq!(
+            failure.render(false),
+            "error: create network rehearsa-1: host nas\n\nWhat to do: host nas\n",
+            "the cause is said already"
         );
     }
 

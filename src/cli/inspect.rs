@@ -25,7 +25,7 @@ pub fn run(args: &InspectArgs, global: &Global, env: &Environment) -> Result<Exi
     let service = find(&services, &args.service)?;
     let view = InspectView::of(service);
     match args.format {
-        TextOrJson::Text => console::print(&inspect_view::text(&view))?,
+        TextOrJson::Text => console::print_text(&inspect_view::text(&view))?,
         TextOrJson::Json => {
             let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");
             console::print(&format!("{json}\n"))?;

@@ -37,7 +37,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         Ok::<_, Failure>((prepared, stopped, sizes))
     })?;
     match args.format {
-        TextOrJson::Text => console::print(&plan_text::render(&plan, &sizes, settings.threads))?,
+        TextOrJson::Text => console::print_text(&plan_text::render(&plan, &sizes, settings.threads))?,
         TextOrJson::Json => {
             let view = plan_view::view(&plan, &sizes, settings.threads);
             let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");

@@ -66,7 +66,7 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
             .hint("name it: --from SOURCE, as in --from tar:backups/app-*.tar.gz, or `source` in the plan file"));
     }
     match args.format {
-        TextOrJson::Text => console::print(&score_text::render(&scored))?,
+        TextOrJson::Text => console::print_text(&score_text::render(&scored))?,
         TextOrJson::Json => {
             let view = score_view::view(&scored);
             let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");
