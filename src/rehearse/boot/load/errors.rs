@@ -3,6 +3,7 @@
 
 use crate::docker::ExecOutput;
 use crate::model::diagnosis::Code;
+use crate::model::mask::Mask;
 
 /// Most characters of a client's output in a message.
 const QUOTED: usize = 600;
@@ -37,7 +38,7 @@ pub struct Refused {
 }
 
 /// Judges whether a dump was loaded completely. `removals`: the numbers of the dump's lines that remove an object.
-pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), Refused> {
+pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput, mask: &Mask) -> Result<(), Refused> {
     let (exit, stderr) = match ran {
         ExecOutput::NotStarted(words) => {
             let words = format!("its container has no shell: {words}");
@@ -57,7 +58,7 @@ pub fn judge(manner: OnError, removals: &[u64], ran: &ExecOutput) -> Result<(), 
     if exit == 0 && (bad.is_empty() || manner != OnError::Tolerant) {
         return Ok(());
     }
-    let said = if bad.is_empty() { quoted(stderr.as_bytes()) } else { quoted(bad.join("\n").as_bytes()) };
+    let said = if bad.is_empty() { quoted(stderr.as_bytes(), mask) } else { quoted(bad.join("\n").as_bytes(), mask) };
     if matches!(exit, 126 | 127) {
         let words = format!("the command that loads it cannot be run in its container: {said}");
         return Err(Refused { code: Code::RestoreFailed, words, roles: Vec::new(), remedy: None });
@@ -114,9 +115,10 @@ fn missing_roles(words: &str) -> Vec<String> {
     roles
 }
 
-/// The first lines of a client's output, joined into one.
-pub fn quoted(words: &[u8]) -> String {
-    let text = String::from_utf8_lossy(words);
+/// The first lines of a client's output, joined into one. Secrets are hidden before anything is cut: a part of a secret
+/// would not be known.
+pub fn quoted(words: &[u8], mask: &Mask) -> String {
+    let text = mask.apply(&String::from_utf8_lossy(words));
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let more = lines.len().saturating_sub(LINES);
     let mut said = lines.iter().take(LINES).copied().collect::<Vec<_>>().join("; ");
@@ -140,7 +142,7 @@ mod tests {
     }
 
     fn code(manner: OnError, exit: i64, stderr: &str) -> Option<Code> {
-        judge(manner, &[25], &ended(exit, stderr)).err().map(|refused| refused.code)
+        judge(manner, &[25], &ended(exit, stderr), &Mask::default()).err().map(|refused| refused.code)
     }
 
     #[test]
@@ -153,7 +155,8 @@ mod tests {
         assert_eq!(code(OnError::Strict, 3, newer), Some(Code::DataVersionMismatch));
         assert_eq!(code(OnError::Own, 1, ""), Some(Code::RestoreIncomplete));
         let known =
-            judge(OnError::Strict, &[], &ended(3, "ERROR:  relation \"notes\" already exists")).expect_err("refused");
+            judge(OnError::Strict, &[], &ended(3, "ERROR:  relation \"notes\" already exists"), &Mask::default())
+                .expect_err("refused");
         assert!(known.remedy.is_some_and(|remedy| remedy.contains("--clean")));
     }
 
@@ -180,7 +183,7 @@ mod tests {
          ALTER …\n\
             pg_restore: error: ERROR:  role \"my reader\" does not exist\nERROR:  role \"app\" does not exist\n\
             pg_restore: warning: errors ignored on restore: 3\n";
-        let refused = judge(OnError::Archive, &[], &ended(1, words)).expect_err("refused");
+        let refused = judge(OnError::Archive, &[], &ended(1, words), &Mask::default()).expect_err("refused");
         assert_eq!(
             (refused.code, refused.roles),
             (Code::RestoreIncomplete, vec!["app".to_owned(), "my reader".to_owned()])
@@ -189,9 +192,23 @@ mod tests {
 
     #[test]
     fn words_are_cut() {
-        assert_eq!(quoted(b""), "no message");
-        assert_eq!(quoted(b"a\n\n b\n"), "a; b");
-        assert!(quoted("x\n".repeat(10).as_bytes()).ends_with("and 4 more lines"));
-        assert!(quoted("x".repeat(1000).as_bytes()).ends_with('…'));
+        let quoted = |words: &str| quoted(words.as_bytes(), &Mask::default());
+        assert_eq!(quoted(""), "no message");
+        assert_eq!(quoted("a\n\n b\n"), "a; b");
+        assert!(quoted(&"x\n".repeat(10)).ends_with("and 4 more lines"));
+        assert!(quoted(&"x".repeat(1000)).ends_with('…'));
+    }
+
+    /// The limit lies within the secret, and so does the end of the last line that is told.
+    #[test]
+    fn a_secret_is_hidden_before_the_words_are_cut() {
+        let secret = "fixture-of-a-dump-secret";
+        let mask = Mask::of_secrets([secret]);
+        let long = format!("{}{secret}", "x".repeat(QUOTED - 5));
+        let lines = format!("{}fixture-of-\na-dump-secret\n", "x\n".repeat(LINES - 1));
+        for words in [long, lines] {
+            let told = quoted(words.as_bytes(), &mask);
+            assert!(!told.contains("fixt") && !told.contains("secr"), "{told}");
+        }
     }
 }

@@ -82,7 +82,7 @@ impl DumpLoad<'_> {
             let words = [load.file.as_str(), command.as_str()];
             let user = self.server_user(load.dump.format.program()).await?;
             let ran = self.in_service_as(user.as_deref(), client_scripts::OF_OWNER, &words, self.limit()).await?;
-            return match errors::judge(OnError::Own, &[], &ran) {
+            return match errors::judge(OnError::Own, &[], &ran, &self.running.cx.mask) {
                 Ok(()) => Ok(None),
                 Err(refused) => Err(self.refused(refused).await),
             };
@@ -113,7 +113,7 @@ impl DumpLoad<'_> {
         let words = [&load.file, load.wish.database.as_deref().unwrap_or_default(), &connection.way, mode, of_head];
         let user = connection.user.as_deref();
         let ran = self.in_service_as(user, client_scripts::load(program), &words, self.limit()).await?;
-        if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran) {
+        if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran, &self.running.cx.mask) {
             return Err(self.refused(refused).await);
         }
         self.has_rows(&connection, mode).await
@@ -179,7 +179,7 @@ impl DumpLoad<'_> {
                     let other = String::from_utf8_lossy(stdout).lines().next().map(str::to_owned);
                     return Err(self.without_client(other.as_deref()));
                 }
-                ExecOutput::Ended { stderr, .. } => errors::quoted(stderr),
+                ExecOutput::Ended { stderr, .. } => errors::quoted(stderr, &self.running.cx.mask),
             };
             if Instant::now() + PAUSE > deadline {
                 let message = format!(
@@ -187,7 +187,7 @@ impl DumpLoad<'_> {
                     self.running.name(),
                     self.load.title,
                     humantime::format_duration(Duration::from_secs(allowed.as_secs())),
-                    self.running.cx.mask.apply(&words)
+                    words
                 );
                 let log_tail = self.running.log_tail(FAILURE_LOG).await;
                 return Err(Diagnosis { log_tail, ..Diagnosis::new(Code::RestoreFailed, message) });
@@ -248,12 +248,7 @@ impl DumpLoad<'_> {
         if !roles.is_empty() && refused.code == Code::RestoreIncomplete {
             return missing_roles(plan, load, &roles);
         }
-        let message = format!(
-            "{} could not be loaded into {}: {}",
-            load.title,
-            plan.service.name,
-            self.running.cx.mask.apply(&refused.words)
-        );
+        let message = format!("{} could not be loaded into {}: {}", load.title, plan.service.name, refused.words);
         let log_tail = self.running.log_tail(FAILURE_LOG).await;
         Diagnosis { log_tail, remedy: refused.remedy, ..Diagnosis::new(refused.code, message) }
     }
