@@ -9,7 +9,7 @@ use super::signals::{interrupted, unless_stopped};
 use super::survey::{self, SourceOptions};
 use crate::config::error::SettingOrigin;
 use crate::config::settings::{Selection, Settings};
-use crate::config::{ConfigError, Environment, labels::Labels};
+use crate::config::{ConfigError, ConfigErrors, Environment, labels::Labels};
 use crate::discover::{self, Discovered, StoppedContainer};
 use crate::docker::Daemon;
 use crate::model::plan::Plan;
@@ -53,21 +53,25 @@ pub async fn find_services(endpoint: &Endpoint, stop: &StopSignal) -> Result<Hos
 pub fn with_settings(
     mut services: Vec<Service>,
     settings: &Settings,
-) -> Result<Vec<(Service, ServiceSettings)>, ConfigError> {
+) -> Result<Vec<(Service, ServiceSettings)>, ConfigErrors> {
     bring_along(&mut services, &settings.with)
         .map_err(|(name, expected)| ConfigError::value(&SettingOrigin::Flag("--with"), &name, expected))?;
     for rule in &settings.overrides.sources {
         if !services.iter().any(|service| rule.applies(&service.name)) {
             let expected = "a service that runs on this host; `rehearsa test --list` shows them";
-            return Err(ConfigError::value(&SettingOrigin::Flag("--from"), &rule.service, expected));
+            return Err(ConfigError::value(&SettingOrigin::Flag("--from"), &rule.service, expected).into());
         }
     }
-    for remark in settings.file.remarks(&services) {
+    let missing = settings.file.missing_mounts(&services);
+    for remark in settings.file.remarks(&services).iter().filter(|remark| !missing.contains(remark)) {
         tracing::warn!("{remark}");
+    }
+    if let Some(errors) = ConfigErrors::of(missing) {
+        return Err(errors);
     }
     discover::declare(&mut services, &identity::working_dir());
     let with_settings = |service: Service| settings_of(&service, settings).map(|rehearsal| (service, rehearsal));
-    services.into_iter().map(with_settings).collect()
+    Ok(services.into_iter().map(with_settings).collect::<Result<Vec<_>, ConfigError>>()?)
 }
 
 fn settings_of(service: &Service, settings: &Settings) -> Result<ServiceSettings, ConfigError> {
@@ -119,7 +123,10 @@ fn finish(draft: Draft, (sources, surveys): survey::Surveyed) -> Prepared {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::PlanFile;
     use crate::model::sample;
     use crate::model::service::ServiceName;
 
@@ -140,6 +147,19 @@ mod tests {
         let plan = plan_names(with_settings, &Selection::default()).plan;
         let codes: Vec<_> = plan.cases().map(|case| case.blocked.as_ref().map(|of| of.code.as_str())).collect();
         assert_eq!(codes, [Some("config/label"), None]);
+    }
+
+    #[test]
+    fn a_mount_of_the_plan_file_that_its_service_lacks_ends_the_run_and_names_its_line() {
+        let read = |text: &str| {
+            let file = PlanFile::parse(Path::new("p.toml"), text, None).expect("it is right");
+            let services = vec![sample::service(ServiceName::lone("web"))];
+            with_settings(services, &Settings::default().with_file(file)).map_err(|errors| errors.to_string())
+        };
+        let told = read("[services.web.mounts.'/dta']\nstrategy = 'empty'\n").expect_err("it has no such mount");
+        assert!(told.contains("p.toml:1:") && told.contains("web has no mount `/dta`"), "{told}");
+        // A service that does not run here may have any mount.
+        assert!(read("[services.db.mounts.'/dta']\nstrategy = 'empty'\n").is_ok());
     }
 
     /// A name that no label wrote is a mistake of the run.

@@ -118,7 +118,7 @@ fn a_plan_file_is_heard_and_what_it_names_in_vain_is_told() {
     let wrong = format!("[services.\"{}::webb\"]\n[services.\"{name}\".mounts.\"/dta\"]\npath = \"x\"\n", stack.name);
     std::fs::write(&file, wrong).expect("written");
     let output = run(folder.path(), &["test", "--list", "--exact", &name]);
-    assert_eq!(output.status.code(), Some(0), "a warning is no error: {}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "a mount that the service lacks: {}", text(&output.stderr));
     let output_of_check = run(folder.path(), &["plan", "--check"]);
     assert_eq!(output_of_check.status.code(), Some(2));
     for told in [text(&output.stderr), text(&output_of_check.stderr)] {

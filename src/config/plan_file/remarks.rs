@@ -7,6 +7,17 @@ use crate::config::values::suggest::suggestion;
 use crate::model::service::Service;
 
 impl PlanFile {
+    /// A mistake for each mount in the file that its service does not have. The service is there, so the setting would
+    /// change nothing, and nobody would notice.
+    pub fn missing_mounts(&self, services: &[Service]) -> Vec<ConfigError> {
+        let of = |name: &String| -> Vec<&Service> {
+            services.iter().filter(|service| service.name.to_string() == *name).collect()
+        };
+        let there = self.services.iter().map(|(name, entry)| (name, entry, of(name)));
+        let there = there.filter(|(_, _, own)| !own.is_empty());
+        there.flat_map(|(name, entry, own)| mounts(entry, &own, &format!("{name} has no mount"))).collect()
+    }
+
     /// A remark for each name in the file that these services of the host do not have, in the order of the file.
     pub fn remarks(&self, services: &[Service]) -> Vec<ConfigError> {
         let mut found = Vec::new();
