@@ -175,7 +175,7 @@ fn skip(value: &str) -> Skip {
 }
 
 /// Reads a source. Labels cannot name relative paths or standard input: the folder they would be relative to is not
-/// known.
+/// known. Nor can they name an address of a repository, also where they may name paths.
 fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError> {
     let source = SourceRef::read(origin, value, Path::new(""))?;
     if let SourceRef::Backup(spec) = &source {
@@ -189,10 +189,12 @@ fn source(origin: &SettingOrigin, value: &str) -> Result<SourceRef, ConfigError>
                 let expected = "a source that a label can name: standard input belongs to a command line";
                 return Err(ConfigError::value(origin, value, expected));
             }
-            SourceLocation::Path(_)
-            | SourceLocation::HostPath(_)
-            | SourceLocation::Address(_)
-            | SourceLocation::Dataset(_) => {}
+            SourceLocation::Address(_) => {
+                let expected = "a source that a label can name: an address takes the passwords of the environment to \
+                    another host, and some addresses name programs; write it below [sources.NAME] in the plan file";
+                return Err(ConfigError::value(origin, value, expected));
+            }
+            SourceLocation::Path(_) | SourceLocation::HostPath(_) | SourceLocation::Dataset(_) => {}
         }
     }
     Ok(source)

@@ -98,7 +98,8 @@ fn location(syntax: &LocationSyntax, text: &str) -> Result<SourceLocation, Strin
             }
             if is_address(text) {
                 // ssh would take such a host for an option, and an option of ssh may run a command.
-                let host = text.split_once("://").map_or(text, |(_, host)| host);
+                let text_of_host = text.split_once("://").map_or(text, |(_, host)| host);
+                let host = text_of_host.strip_prefix("sftp:").unwrap_or(text_of_host);
                 if host.starts_with('-') || host.contains("@-") {
                     return Err("an address, for no host begins with a dash".to_owned());
                 }
@@ -227,8 +228,13 @@ mod tests {
         let error = refused("borg:/srv/repo::app-2026-11-01");
         assert!(error.contains("`/srv/repo` with `--snapshot app-2026-11-01`"), "{error}");
         assert!(refused("borg:nas:repo::").contains("--snapshot NAME"));
-        for text in ["borg:-oProxyCommand=x:repo", "borg:ssh://-oProxyCommand=x/repo", "borg:me@-oProxyCommand=x:repo"]
-        {
+        for text in [
+            "borg:-oProxyCommand=x:repo",
+            "borg:ssh://-oProxyCommand=x/repo",
+            "borg:me@-oProxyCommand=x:repo",
+            "restic:sftp:-oProxyCommand=x:/repo",
+            "restic:sftp://-oProxyCommand=x/repo",
+        ] {
             assert!(refused(text).contains("no host begins with a dash"), "{text}");
         }
     }

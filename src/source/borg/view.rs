@@ -86,6 +86,12 @@ impl View {
                 if within.components().count() <= 2 && target.join(&within).is_dir() {
                     folders.push(within);
                 } else {
+                    // Borg would wait for the writer of a pipe.
+                    if fs::metadata(target.join(&within)).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+                        let shown = repository.join(&within);
+                        let words = format!("{} is neither a file nor a folder", shown.display());
+                        return Err(SourceError::Broken(words));
+                    }
                     symlink(target.join(&within), path.join(&within)).map_err(cannot)?;
                 }
             }
@@ -231,6 +237,16 @@ mod tests {
         // A newer state than the index is of has been finished by a job that broke off.
         fs::write(view.path().join("index.7"), "rebuilt").expect("written");
         assert!(view.is_complete().is_ok());
+    }
+
+    #[test]
+    fn a_pipe_in_a_repository_is_damage_and_nobody_waits_for_it() {
+        let (repository, place) = (repository(), tempfile::tempdir().expect("a folder"));
+        let pipe = repository.path().join("data/0/6");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is installed");
+        assert!(made.success());
+        let error = View::make(repository.path(), place.path().join("view")).expect_err("refused");
+        assert!(matches!(&error, SourceError::Broken(words) if words.contains("data/0/6 is neither")), "{error}");
     }
 
     #[test]

@@ -178,6 +178,10 @@ impl RepositoryPlace {
             return Err(SourceError::NotThere(format!("{shown} is no folder, and so no repository of restic")));
         }
         match fs::metadata(path.join("config")) {
+            // Restic would wait for the writer of a pipe.
+            Ok(config) if !config.is_file() => {
+                Err(SourceError::Broken(format!("the file config of the repository {shown} is no file")))
+            }
             Ok(_) => Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unreachable(error)),
             Err(_) if path.join("snapshots").is_dir() && path.join("data").is_dir() => {

@@ -5,8 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::fs::{CWD, OFlags};
+
 use crate::model::host_tree::{HostEntry, HostSeen};
 use crate::worker::fs::mounts;
+use crate::worker::fs::open::open_quietly;
 use crate::worker::job::{JobControl, JobStop};
 use crate::worker::protocol::{Failure, LookJob};
 
@@ -55,8 +58,11 @@ fn list(path: &Path, inside: &[String], seen: &mut HostSeen, control: &JobContro
 
 /// The text of `<date>` in snapper's description of a snapshot.
 fn date_of(path: &Path) -> Option<String> {
+    // Whoever writes to the folder of snapshots may have made a pipe of it, whose opening would wait.
+    let file = fs::File::from(open_quietly(CWD, path, OFlags::empty()).ok()?);
     let mut text = String::new();
-    fs::File::open(path).ok()?.take(MAX_INFO).read_to_string(&mut text).ok()?;
+    file.metadata().ok().filter(fs::Metadata::is_file)?;
+    file.take(MAX_INFO).read_to_string(&mut text).ok()?;
     let (_, rest) = text.split_once("<date>")?;
     Some(rest.split_once("</date>")?.0.trim().to_owned())
 }
@@ -83,6 +89,8 @@ mod tests {
         let info =
             "<?xml version=\"1.0\"?>\n<snapshot>\n  <num>1</num>\n  <date>2026-11-01 20:11:05</date>\n</snapshot>";
         fs::write(dir.path().join("1/info.xml"), info).unwrap();
+        rustix::fs::mknodat(CWD, dir.path().join("2/info.xml"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
         fs::write(dir.path().join("notes.txt"), "").unwrap();
         std::os::unix::fs::symlink("1", dir.path().join("latest")).unwrap();
         let seen = look(&job(dir.path(), &["snapshot", "@"]), &JobControl::default()).unwrap();
