@@ -119,6 +119,13 @@ impl Room {
         Ok(())
     }
 
+    /// Takes room for zeros that are about to be written into a hole. They are no content that the archive holds.
+    pub fn fill(&mut self, top: &OwnedFd, offset: u64, length: u64) -> Result<(), JobStop> {
+        self.take(top, offset, length)?;
+        self.written -= length;
+        Ok(())
+    }
+
     fn check(&self, more: u64) -> Result<(), JobStop> {
         let (bytes, max_bytes) = (self.counted.saturating_add(more), self.bounds.max_bytes);
         if max_bytes > 0 && bytes > max_bytes { Err(Failure::TooLarge { bytes, max_bytes }.into()) } else { Ok(()) }

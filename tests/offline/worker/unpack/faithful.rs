@@ -106,6 +106,28 @@ fn a_tree_comes_back_in_any_order() {
     }
 }
 
+/// A file of a million pieces holds up everybody who uses the disk, for minutes, when it is removed.
+#[test]
+fn a_file_of_very_many_pieces_has_most_of_its_holes_filled() {
+    let (field, pieces) = (Field::new(), 17_000_u64);
+    let map: Vec<(u64, &[u8])> = (0..pieces).map(|nth| (nth * 8192, &b"x"[..])).collect();
+    let after: [(u64, &[u8]); 2] = [(8192, b"y"), (32_768, b"z")];
+    let unpacked = field
+        .done(Archive::of([file("pieces", "").sparse(pieces * 8192, &map), file("after", "").sparse(1 << 20, &after)]));
+    assert_eq!(unpacked.amount.bytes, pieces + 2, "zeros are no content");
+    let (file, after) = (std::fs::File::open(field.to("pieces")).unwrap(), std::fs::read(field.to("after")).unwrap());
+    let (mut at, mut found) = (0, 0);
+    while let Ok(data) = rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
+        at = rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(data)).unwrap();
+        found += 1;
+    }
+    assert_eq!(found, 16_385, "one more piece than holes");
+    let content = std::fs::read(field.to("pieces")).unwrap();
+    assert!(content.iter().enumerate().all(|(at, byte)| *byte == if at % 8192 == 0 { b'x' } else { 0 }));
+    assert_eq!((after[8192], after[32_768], after.iter().filter(|byte| **byte != 0).count()), (b'y', b'z', 2));
+    assert!(compare::allocated(&field.to("after")) < 1 << 16, "each file keeps a hole");
+}
+
 #[test]
 fn holes_stay_holes() {
     let field = Field::new();
