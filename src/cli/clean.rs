@@ -13,7 +13,9 @@ use crate::config::Environment;
 use crate::docker::{Daemon, DockerErrorKind, ForeignObject, Object, ObjectKind, labels};
 use crate::model::outcome::ExitCode;
 use crate::model::pluralize::pluralize;
+use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep::{self, SpareReason, Spared, SweepDecision, SweepReach};
+use crate::rehearse::survey::leftovers;
 use crate::worker::client::WorkerImage;
 
 /// What a clean-up did; also the JSON output.
@@ -75,7 +77,7 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
         clean(&daemon, args).await
     })?;
     match args.format {
-        TextOrJson::Text => console::print(&text(&cleaned, args.session.as_deref()))?,
+        TextOrJson::Text => console::print_text(&text(&cleaned, args.session.as_deref()))?,
         TextOrJson::Json => {
             let json = serde_json::to_string_pretty(&cleaned).expect("a view has string keys only, so it serializes");
             console::print(&format!("{json}\n"))?;
@@ -107,7 +109,8 @@ async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
         cleaned.removed = sweep::in_order(&remove).map(line).collect();
     } else {
         let removed = &mut cleaned.removed;
-        let left = sweep::remove(daemon, &remove, |kind, name| {
+        let session = identity::session("clean-");
+        let left = leftovers::remove(daemon, &session, remove, &StopSignal::new(), |kind, name| {
             removed.push(Line { kind: kind.name(), name: name.to_owned() });
         })
         .await;

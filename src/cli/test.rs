@@ -9,7 +9,7 @@ use super::exit::Failure;
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
-use super::signals::unless_stopped;
+use super::signals::{interrupted, unless_stopped};
 use super::{console, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
@@ -20,6 +20,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::score::weights::ScoredBy;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
+use crate::rehearse::survey::leftovers;
 use crate::rehearse::{RunContext, RunResources};
 use crate::report;
 use crate::worker::client::WorkerImage;
@@ -168,7 +169,7 @@ struct PreparedRun {
     prepared: Prepared,
 }
 
-/// Finds the services and makes the plan; what earlier runs left behind is removed meanwhile.
+/// Removes what earlier runs left behind, finds the services and makes the plan.
 async fn prepare_run(
     endpoint: &Endpoint,
     settings: &Settings,
@@ -176,20 +177,25 @@ async fn prepare_run(
     env: &Environment,
     stop: &StopSignal,
 ) -> Result<PreparedRun, Failure> {
-    let (daemon, info, services, stopped) = unless_stopped(stop, async {
+    let (daemon, info, discovered, left) = unless_stopped(stop, async {
         let daemon = endpoint.connect().await?;
         let host = identity::host();
-        let (info, services, ()) = tokio::join!(
+        let (info, discovered, left) = tokio::join!(
             daemon.info(),
             discover::live(&daemon),
-            sweep::sweep(&daemon, identity::now(), &host, identity::is_alive),
+            sweep::find_left(&daemon, identity::now(), &host, identity::is_alive),
         );
-        let Discovered { services, stopped } = services?;
-        let (info, services) = (info?, with_settings(services, settings)?);
-        unused_flags::refuse(&services, &settings.selection, args)?;
-        Ok((daemon, info, services, stopped))
+        Ok((daemon, info?, discovered?, left))
     })
     .await?;
+    // Not dropped half-way by a signal: the worker of it is removed, too.
+    leftovers::remove_quietly(&daemon, &identity::session("sweep-"), left, stop).await;
+    if stop.is_cancelled() {
+        return Err(interrupted(stop));
+    }
+    let Discovered { services, stopped } = discovered;
+    let services = with_settings(services, settings)?;
+    unused_flags::refuse(&services, &settings.selection, args)?;
     let prepared = prepare(&daemon, services, settings, env, stop).await?;
     Ok(PreparedRun { daemon, info, stopped, prepared })
 }

@@ -14,6 +14,7 @@ use crate::worker::protocol::{ClearJob, WeighJob};
 
 use super::boot::container_role;
 use super::sandbox::ledger::LedgerEntry;
+use super::sandbox::sweep::HEAVY;
 use super::sandbox::worker::WORKER;
 use super::stack_context::StackContext;
 use super::state::PreparedPlaces;
@@ -23,10 +24,6 @@ const TRIES: u32 = 5;
 
 /// Time for an engine that does not answer to come back: one that is restarted is away for some seconds.
 const AWAY: Duration = Duration::from_secs(30);
-
-/// Entries and pieces of files from which on a volume is emptied by the worker. An engine that removes such a volume
-/// answers no other question about volumes until it has unlinked everything.
-const HEAVY: u64 = 10_000;
 
 /// The volumes of a sandbox, with the worker that mounts them.
 pub(super) struct Filled {

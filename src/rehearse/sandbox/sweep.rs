@@ -9,6 +9,10 @@ use super::session::split_process;
 use crate::docker::{Daemon, DockerError, ForeignObject, Object, ObjectKind, Objects, own_objects};
 use crate::model::sandbox::ObjectLabels;
 
+/// Entries and pieces of files from which on a volume is emptied by a worker. An engine that removes such a volume
+/// answers no other question about volumes until it has unlinked everything.
+pub const HEAVY: u64 = 10_000;
+
 /// How far a sweep goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SweepReach {
@@ -155,13 +159,13 @@ pub async fn remove_session(daemon: &Daemon, session: &str) -> Result<Vec<LeftOb
     Ok(remove(daemon, &objects, |kind, name| debug!("removed {} {name}", kind.name())).await)
 }
 
-/// The sweep before a run: quiet, and never a reason not to run.
-pub async fn sweep(daemon: &Daemon, now: i64, host: &str, is_alive: impl Fn(&str) -> bool) {
+/// What dead runs left, for the sweep before a run. Says what is not ours. A failure is no reason not to run.
+pub async fn find_left(daemon: &Daemon, now: i64, host: &str, is_alive: impl Fn(&str) -> bool) -> Objects {
     let objects = match daemon.objects(None).await {
         Ok(objects) => objects,
         Err(error) => {
             warn!("could not look for what earlier runs left: {error}");
-            return;
+            return Objects::default();
         }
     };
     let decision = decide(&objects, now, host, is_alive, SweepReach::Automatic);
@@ -171,13 +175,7 @@ pub async fn sweep(daemon: &Daemon, now: i64, host: &str, is_alive: impl Fn(&str
     for spared in &decision.spared {
         debug!(session = %spared.marks.session, why = ?spared.why, "left alone");
     }
-    let left = remove(daemon, &decision.remove, |kind, name| {
-        tracing::info!("removed {} {name}, which an earlier run left", kind.name());
-    })
-    .await;
-    for left in left {
-        warn!("an earlier run left {} {}, which cannot be removed: {}", left.kind.name(), left.name, left.error);
-    }
+    decision.remove
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Measurements before the plan is made: live files and the sizes of mounts.
+//! What is done before there is a plan: measuring live files and the sizes of mounts, and removing what dead runs left.
 
+pub mod leftovers;
 pub mod live_files;
 pub mod sizes;

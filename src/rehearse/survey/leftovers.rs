@@ -1,0 +1,125 @@
+//! Removes what dead runs left behind. An engine that removes a volume with very many files or pieces answers no other
+//! question about volumes meanwhile, also none of a live service that starts; that takes minutes. So a worker empties
+//! such a volume first.
+
+use crate::docker::{Daemon, DockerError, DockerErrorKind, Object, ObjectKind, Objects};
+use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
+use crate::rehearse::sandbox::client::{PLAN, SandboxClient};
+use crate::rehearse::sandbox::session::Session;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::sandbox::sweep::{self, HEAVY, LeftObject};
+use crate::worker::client::{JobError, WorkerError, WorkerImage};
+use crate::worker::protocol::{ClearJob, WeighJob};
+
+/// Removes these objects of dead sessions. `on_removed` hears of each that is gone. A failure stops nothing; what is
+/// left is returned. `session` is one of this process; it has the worker, and nothing else. After a stop the volumes
+/// are left for the next time.
+pub async fn remove(
+    daemon: &Daemon,
+    session: &Session,
+    objects: Objects,
+    stop: &StopSignal,
+    mut on_removed: impl FnMut(ObjectKind, &str),
+) -> Vec<LeftObject> {
+    let Objects { containers, networks, volumes, foreign } = objects;
+    let (mut plain, mut others) = (Vec::new(), Vec::new());
+    for volume in volumes {
+        // An overlay lies on other volumes and on live data, which a worker must not empty.
+        let is_plain = daemon.volume(&volume.id).await.is_ok_and(|found| found.options.is_empty());
+        if is_plain { plain.push(volume) } else { others.push(volume) }
+    }
+    let first = Objects { containers, networks, volumes: others, foreign };
+    let mut left = sweep::remove(daemon, &first, &mut on_removed).await;
+    if plain.is_empty() {
+        return left;
+    }
+    let full = match empty(daemon, session, &plain, stop).await {
+        Ok(full) => full,
+        Err(error) => {
+            tracing::debug!(%error, "how much the volumes hold is not known; the engine removes them as they are");
+            Vec::new()
+        }
+    };
+    if stop.is_cancelled() {
+        return left;
+    }
+    let (full, plain): (Vec<Object>, Vec<Object>) = plain.into_iter().partition(|volume| full.contains(&volume.name));
+    left.extend(sweep::remove(daemon, &Objects { volumes: plain, ..Objects::default() }, &mut on_removed).await);
+    left.extend(full.into_iter().map(still_full));
+    left
+}
+
+/// The sweep before a run: quiet, and never a reason not to run.
+pub async fn remove_quietly(daemon: &Daemon, session: &Session, objects: Objects, stop: &StopSignal) {
+    let left = remove(daemon, session, objects, stop, |kind, name| {
+        tracing::info!("removed {} {name}, which an earlier run left", kind.name());
+    })
+    .await;
+    for left in left {
+        tracing::warn!(
+            "an earlier run left {} {}, which cannot be removed: {}",
+            left.kind.name(),
+            left.name,
+            left.error
+        );
+    }
+}
+
+fn still_full(volume: Object) -> LeftObject {
+    let why = "it holds very much and could not be emptied; an engine that removes it as it is answers nothing else \
+               about volumes for a long time";
+    let error = DockerError {
+        operation: "remove volume",
+        subject: volume.name.clone(),
+        kind: DockerErrorKind::Engine(why.to_owned()),
+        source: None,
+    };
+    LeftObject { kind: ObjectKind::Volume, name: volume.name, error }
+}
+
+/// Empties those of these volumes that hold much. Returns the names of those that still do.
+async fn empty(
+    daemon: &Daemon,
+    session: &Session,
+    volumes: &[Object],
+    stop: &StopSignal,
+) -> Result<Vec<String>, WorkerError> {
+    let image = WorkerImage::ensure(daemon, session.began).await?;
+    let client = SandboxClient::new(daemon, session, PLAN);
+    let target = |nth: usize| format!("/left/{nth}");
+    let mounts = volumes.iter().enumerate().map(|(nth, volume)| MountSpec {
+        target: target(nth),
+        source: MountSource::Volume(volume.name.clone()),
+        read_only: false,
+    });
+    let mut full = Vec::new();
+    let done = match client.start_worker(&image, "sweeper", mounts.collect(), NetworkSpec::None).await {
+        Ok(worker) => {
+            let work = async {
+                let paths: Vec<String> = (0..volumes.len()).map(target).collect();
+                let heavy = worker.run(WeighJob { paths: paths.clone(), least: HEAVY }).await?;
+                let heavy = volumes.iter().zip(paths).zip(heavy).filter_map(|(of, is_heavy)| is_heavy.then_some(of));
+                let heavy: Vec<(&Object, String)> = heavy.collect();
+                full.extend(heavy.iter().map(|(volume, _)| volume.name.clone()));
+                for (volume, path) in heavy {
+                    tracing::info!("emptying volume {}, which an earlier run left full", volume.name);
+                    worker.run(ClearJob { paths: vec![path] }).await?;
+                    full.retain(|name| *name != volume.name);
+                }
+                Ok(())
+            };
+            tokio::select! {
+                done = work => done,
+                () = stop.cancelled() => Ok(()),
+            }
+        }
+        Err(error) => Err(JobError::Worker(error)),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "a worker that empties what an earlier run left");
+    }
+    if let Some(left) = sweep::remove_session(daemon, &session.id).await?.into_iter().next() {
+        return Err(left.error.into());
+    }
+    Ok(full)
+}
