@@ -190,6 +190,14 @@ service_values! {
         default: "0",
         example: "60",
     }
+    /// Lets the tools that check data stores read all of the data, however much it is
+    deep: bool {
+        flag: "--deep",
+        variables: &["REHEARSA_DEEP"],
+        label: "rehearsa.deep",
+        default: "off",
+        example: "true",
+    }
     /// Compares the content of every restored file, which reads all of the backup once more
     verify_content: bool {
         flag: "--verify-content",

@@ -168,6 +168,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.min_score),
     },
     Key {
+        name: "deep",
+        flag: Some(|flags, text| set(flags, "deep", text)),
+        variable: Some("REHEARSA_DEEP"),
+        label: "rehearsa.deep",
+        written: ["true", "false", "yes", "false", "true", "false"],
+        heard: ["true", "false", "true", "false", "true", "false", "false"],
+        shown: |rehearsal| rehearsal.deep.to_string(),
+    },
+    Key {
         name: "verify_content",
         flag: Some(|flags, text| set(flags, "verify_content", text)),
         variable: Some("REHEARSA_VERIFY_CONTENT"),

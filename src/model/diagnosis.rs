@@ -122,6 +122,11 @@ codes! {
          damage. After a copy of a running service that is often harmless, as after a power cut.",
         "Read the line, and ask the service for its newest data. If something is missing, back up with the service \
          stopped, with a dump or from a snapshot of the file system.";
+    DataUnchecked "data/unchecked" Warning "a data store was not checked",
+        "The service keeps data in a store that a tool of its own can check. The image lacks the tool, or the tool could \
+         not tell in time.",
+        "Run the tool on a restored copy by hand, or add a check of your own that reads the data. --deep gives the tools \
+         more time.";
     DataSqliteCorrupt "data/sqlite-corrupt" Failed "an SQLite database is damaged",
         "SQLite's own check finds the file damaged, or the file is no database although the live one is. It was copied \
          while the service wrote to it, or a disk failed.",

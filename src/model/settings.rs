@@ -58,6 +58,8 @@ pub struct ServiceSettings {
     pub min_score: Option<u8>,
     /// How a database dump is loaded.
     pub load: LoadOptions,
+    /// The tools that check data stores read all of the data.
+    pub deep: bool,
     /// The content of every restored file is compared with the source's.
     pub verify_content: bool,
     /// Paths that the backup leaves out on purpose, as patterns relative to a mount.
@@ -93,6 +95,7 @@ impl Default for ServiceSettings {
             require_proof: None,
             min_score: None,
             load: LoadOptions::default(),
+            deep: false,
             verify_content: false,
             exclude: Vec::new(),
             witness_slack: DEFAULT_SLACK,

@@ -24,7 +24,7 @@ use super::validate::control::{ControlResult, Recorded, control_result, without_
 use super::validate::databases::{self, ServedStore};
 use super::validate::settle::settle;
 use super::validate::tables;
-use super::validate::{keys, losses};
+use super::validate::{keys, losses, stores};
 
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
@@ -114,7 +114,11 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
     let warnings = usage::judge_use(running, &looked_at, worker.as_deref()).await?;
     if !booted.begins_anew {
         keys::are_loaded(running, looked_at.iter().flat_map(|looked| &looked.held.stores)).await?;
-        losses::are_not_told(running).await?;
+        let folders: Vec<&str> = looked_at.iter().map(|seen| seen.mounted.mount.mount.target.as_str()).collect();
+        if !folders.is_empty() {
+            stores::are_sound(running, &folders).await?;
+            losses::are_not_told(running).await?;
+        }
     }
     Ok(warnings)
 }

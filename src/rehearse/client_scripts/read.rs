@@ -2,8 +2,10 @@
 
 use crate::model::dump::DumpProgram;
 
-/// Reads a row of each table of each database, and looks for the files of tables, indexes and large values. Prints a
-/// warning on standard error for each that cannot be read. Exits with 3 if the server lets nobody in.
+/// `BYTES DEEP`: reads a row of each table of each database, and looks for the files of tables, indexes and large
+/// values. A database of at most so many bytes is read whole; if `DEEP` is not empty, its indexes are checked where the
+/// server has `amcheck`. Prints a warning on standard error for each table that cannot be read (`unreadable: …`), and
+/// for what only the whole reading found (`damaged: …`). Exits with 3 if the server lets nobody in.
 pub(super) const READ_POSTGRES: &str = concat!(
     "probe() {\n",
     probe_postgres!(),
@@ -12,8 +14,13 @@ pub(super) const READ_POSTGRES: &str = concat!(
     r#"
 ask postgres -tAc 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn' |
 while IFS= read -r base; do
-  ask "$base" >/dev/null <<'SQL'
+  ask "$base" -v most="$1" -v deep="$2" >/dev/null <<'SQL'
 SET client_min_messages = warning;
+SET rehearsa.most = :'most';
+SET rehearsa.deep = :'deep';
+SET max_parallel_workers_per_gather = 0;
+SET enable_indexscan = off;
+SET enable_indexonlyscan = off;
 DO $$
 DECLARE one record;
 BEGIN
@@ -36,6 +43,32 @@ BEGIN
       WHEN undefined_file THEN NULL;
       WHEN io_error OR data_corrupted OR index_corrupted THEN
         RAISE WARNING 'unreadable: % of database %: %', one.name, current_database(), SQLERRM;
+        CONTINUE;
+      WHEN OTHERS THEN CONTINUE;
+    END;
+    CONTINUE WHEN pg_database_size(current_database()) > current_setting('rehearsa.most')::bigint;
+    BEGIN
+      EXECUTE 'SELECT count(*) FROM ' || one.name;
+    EXCEPTION
+      WHEN io_error OR data_corrupted OR index_corrupted THEN
+        RAISE WARNING 'damaged: % of database %: %', one.name, current_database(), SQLERRM;
+      WHEN OTHERS THEN NULL;
+    END;
+  END LOOP;
+  IF current_setting('rehearsa.deep') = '' THEN RETURN; END IF;
+  BEGIN
+    CREATE EXTENSION IF NOT EXISTS amcheck;
+  EXCEPTION WHEN OTHERS THEN RETURN;
+  END;
+  FOR one IN SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_am a ON a.oid = c.relam JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+      WHERE c.relkind = 'i' AND c.relpersistence = 'p' AND a.amname = 'btree' AND i.indisvalid AND i.indisready
+  LOOP
+    BEGIN
+      PERFORM bt_index_check(one.name::regclass);
+    EXCEPTION
+      WHEN io_error OR data_corrupted OR index_corrupted THEN
+        RAISE WARNING 'damaged: % of database %: %', one.name, current_database(), SQLERRM;
       WHEN OTHERS THEN NULL;
     END;
   END LOOP;
@@ -46,8 +79,9 @@ done
 "#
 );
 
-/// Reads a row of each table of each database; an error of the client on standard error for each that cannot be read.
-/// Exits with 3 if the server lets nobody in.
+/// `BYTES`: reads a row of each table of each database; an error of the client on standard error for each that cannot be
+/// read. If the tables have at most so many bytes, each is checked, and `DAMAGED …` tells which are damaged. Exits with 3
+/// if the server lets nobody in.
 pub(super) const READ_MYSQL: &str = concat!(
     "probe() {\n",
     probe_mysql!(),
@@ -68,6 +102,21 @@ while IFS= read -r line; do
     echo "$line ($(echo "$tables" | sed -n "${nth%%:*}p"))" >&2 ;;
   esac
 done
+size=$(ask -N --raw 2>/dev/null <<'SQL'
+SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables
+  WHERE table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema');
+SQL
+)
+# A check tells each finding in a row: table, word, kind, text. What an upgrade would mend is no damage.
+if [ -n "$tables" ] && [ "${size:-x}" -le "$1" ] 2>/dev/null; then
+  echo "$tables" | sed '/./s/.*/CHECK TABLE &;/' | ask -N --raw --force 2>/dev/null |
+  while IFS="$(printf '\t')" read -r table _ kind words; do
+    case $kind:$words in
+      *[Uu]pgrade* | *rebuild* | *"storage engine"*) ;;
+      [Ee]rror:* | *:[Cc]orrupt*) echo "DAMAGED $table: $words" >&2 ;;
+    esac
+  done
+fi
 if [ "$user" = root ]; then
   # InnoDB knows tables of a database whose folder is not there. Names with other signs are written as @XXXX.
   missing() { while IFS= read -r base; do echo "ERROR 1049 (42000): its folder is missing (database $base)" >&2; done; }

@@ -260,7 +260,7 @@ mod tests {
             "2026-11-30 04:10:01 C | etcdmain: walpb: crc mismatch",
             "panic: freepages: failed to get all reachable pages (page 7: multiple references)",
             "cannot open database at /data/member/snap/db (file size too small)",
-            "level=error err=\"opening storage failed: reloadBlocks: corrupted block 01M8: read TOC: invalid checksum\"",
+            "level=error err=\"opening storage failed: reloadBlocks: corrupted block 01M8: TOC: invalid checksum\"",
             "1796043646: Error: Unable to restore persistent database. Unrecognised file format.",
             "1796043644: Error: Couldn't open database.",
             "[ERROR] InnoDB: Tablespace 5 was not found at ./app/notes.ibd.",

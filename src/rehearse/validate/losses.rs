@@ -1,10 +1,10 @@
-//! Hears the log of a service that is well: programs tell there which data they could not read, have thrown away or have
-//! repaired, and go on without it.
+//! Hears the log of a service that is well: programs tell there which data they could not read, have thrown away or
+//! have repaired, and go on without it.
 //!
-//! A line by which a known program tells of data that is gone or damaged is a failure. A line that tells of a repair, or
-//! only has words of damage, is a warning: a copy of a running service is often repaired as after a power cut. What the
-//! live service says, too, is no difference between it and its backup: of such lines, failures become warnings, and the
-//! others are not told.
+//! A line by which a known program tells of data that is gone or damaged is a failure. A line that tells of a repair,
+//! or only has words of damage, is a warning: a copy of a running service is often repaired as after a power cut. What
+//! the live service says, too, is no difference between it and its backup: of such lines, failures become warnings, and
+//! the others are not told.
 
 use std::sync::LazyLock;
 
@@ -98,7 +98,8 @@ const LOSSES: &[(Weight, &str, &str)] = &[
     (
         Damaged,
         concat!(
-            r"CorruptIndexException|TranslogCorruptedException|CorruptStateException|File corrupted while reading record|",
+            r"CorruptIndexException|TranslogCorruptedException|CorruptStateException|",
+            r"File corrupted while reading record|",
             r"StreamCorruptedException|Corruption: (checksum|block|bad|corrupt|truncated|\d+ missing files)"
         ),
         "a store of Lucene, H2, LevelDB or RocksDB is damaged",
@@ -121,7 +122,10 @@ const LOSSES: &[(Weight, &str, &str)] = &[
     ),
     (
         Words,
-        r"unserialize\(\): Error at offset|UnpicklingError|zlib\.error: Error|JSONDecodeError|EOFError: (Ran out|Compressed)",
+        concat!(
+            r"unserialize\(\): Error at offset|UnpicklingError|zlib\.error: Error|JSONDecodeError|",
+            r"EOFError: (Ran out|Compressed)"
+        ),
         "a program cannot read a file in its own format",
     ),
     (

@@ -11,4 +11,5 @@ mod live_ports;
 pub(super) mod losses;
 pub(super) mod ready;
 pub(super) mod settle;
+pub(super) mod stores;
 pub(super) mod tables;

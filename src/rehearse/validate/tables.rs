@@ -1,6 +1,9 @@
 //! Asks a database server whether it can read the tables of the restored data. A server starts, and answers its
 //! healthcheck, when the file of a table is missing; only whoever asks for that table learns of it.
 //!
+//! A database that is not large is read whole, and the tables of MariaDB and MySQL are checked: a row of each table
+//! tells nothing of the pages behind it. With `deep` this is done whatever the size.
+//!
 //! The question is an addition to the comparison with the backup: an archive from which a file was left out is whole,
 //! and no list tells of the file. A server that lets nobody in, or has no client, is not asked.
 
@@ -16,8 +19,10 @@ use crate::rehearse::client_scripts;
 use crate::rehearse::running::RunningService;
 use crate::rehearse::shared_task::Diagnosed;
 
-/// Longest time for the questions. A server with more tables than it can open meanwhile is not judged.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest time for the questions, and with `deep`. A server with more tables than it can read meanwhile is not judged.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(900));
+/// Bytes of a database that is read whole in any case. It costs less than the start.
+const SMALL: u64 = 256 * 1024 * 1024;
 /// Most tables that a message names.
 const NAMED: usize = 5;
 
@@ -46,7 +51,7 @@ pub(in crate::rehearse) async fn are_readable(
     programs.dedup();
     for program in programs {
         let found = unreadable(running, program).await;
-        if found.count > 0 {
+        if found.tables.count > 0 {
             return Err(diagnosis(running, program, &found));
         }
     }
@@ -61,23 +66,35 @@ fn program_of(store: StoreKind) -> Option<DumpProgram> {
     }
 }
 
-/// The tables that the server cannot read, in its words; none if it cannot be asked.
-async fn unreadable(running: RunningService<'_>, program: DumpProgram) -> Sampled<String> {
+/// Tables that a server cannot read, in its words.
+#[derive(Debug, Default)]
+struct Unreadable {
+    tables: Sampled<String>,
+    /// A row of each can be read, and the damage is behind it.
+    inside: bool,
+}
+
+/// The tables that the server cannot read; none if it cannot be asked.
+async fn unreadable(running: RunningService<'_>, program: DumpProgram) -> Unreadable {
     let servers = match program {
         DumpProgram::Postgres => "postgres postmaster",
         DumpProgram::MySql | DumpProgram::Redis => "mariadbd mysqld",
     };
-    let user = match run(running, None, client_scripts::SERVER, &[servers, ""]).await {
+    let user = match run(running, None, client_scripts::SERVER, &[servers, ""], PATIENCE.0).await {
         Some((0, stdout, _)) => stdout.trim().to_owned(),
         _ => String::new(),
     };
     // Another process than the container's own server is not asked, nor one that is not there.
     if user.is_empty() {
-        return Sampled::default();
+        return Unreadable::default();
     }
-    match run(running, Some(&user), client_scripts::read(program), &[]).await {
+    let deep = running.plan.settings.deep;
+    let (most, patience) = if deep { (i64::MAX as u64, PATIENCE.1) } else { (SMALL, PATIENCE.0) };
+    let words = [most.to_string(), if deep { "deep".to_owned() } else { String::new() }];
+    let words = [words[0].as_str(), words[1].as_str()];
+    match run(running, Some(&user), client_scripts::read(program), &words, patience).await {
         Some((_, _, stderr)) => read(program, &stderr),
-        None => Sampled::default(),
+        None => Unreadable::default(),
     }
 }
 
@@ -87,9 +104,10 @@ async fn run(
     user: Option<&str>,
     script: &str,
     words: &[&str],
+    patience: Duration,
 ) -> Option<(i64, String, String)> {
     let command: Vec<String> = ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-    match running.cx.run.daemon.exec(&running.booted.container, user, &command, PATIENCE).await {
+    match running.cx.run.daemon.exec(&running.booted.container, user, &command, patience).await {
         Ok(ExecOutput::Ended { exit, stdout, stderr }) => {
             let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
             Some((exit, text(stdout), text(stderr)))
@@ -106,18 +124,23 @@ async fn run(
 }
 
 /// Reads what the client said.
-fn read(program: DumpProgram, said: &str) -> Sampled<String> {
-    let mut found = Sampled::default();
+fn read(program: DumpProgram, said: &str) -> Unreadable {
+    let (mut tables, mut inside) = (Sampled::default(), true);
     for line in said.lines() {
+        if let Some(words) = line.strip_prefix("WARNING:  damaged: ").or_else(|| line.strip_prefix("DAMAGED ")) {
+            tables.add(|| words.to_owned());
+            continue;
+        }
         let words = match program {
             DumpProgram::Postgres => of_postgres(line),
             DumpProgram::MySql | DumpProgram::Redis => of_mysql(line),
         };
         if let Some(words) = words {
-            found.add(|| words);
+            inside = false;
+            tables.add(|| words);
         }
     }
-    found
+    Unreadable { tables, inside }
 }
 
 /// A warning of the script, or the refusal of a connection.
@@ -140,7 +163,9 @@ fn of_mysql(line: &str) -> Option<String> {
     is_damage.then(|| rest.split_once(": ").map_or(rest, |(_, words)| words).to_owned())
 }
 
-fn diagnosis(running: RunningService<'_>, program: DumpProgram, found: &Sampled<String>) -> Diagnosis {
+fn diagnosis(running: RunningService<'_>, program: DumpProgram, found: &Unreadable) -> Diagnosis {
+    let Unreadable { tables: found, inside } = found;
+    let code = if *inside { Code::DataCorrupt } else { Code::RestoreIncomplete };
     let named = found.first.len().min(NAMED);
     let more = found.count - named as u64;
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
@@ -150,7 +175,7 @@ fn diagnosis(running: RunningService<'_>, program: DumpProgram, found: &Sampled<
         program.title(),
         running.cx.mask.apply(&found.first[..named].join("; "))
     );
-    Diagnosis::new(Code::RestoreIncomplete, message)
+    Diagnosis::new(code, message)
 }
 
 #[cfg(test)]
@@ -158,22 +183,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn damage_behind_the_first_row_is_told_apart_from_a_table_that_is_not_there() {
+        let said = "WARNING:  damaged: numbers of database app: invalid page in block 4 of relation base/5/16385\n";
+        let found = read(DumpProgram::Postgres, said);
+        assert!(found.inside && found.tables.first[0].starts_with("numbers of database app: invalid page"));
+        let found = read(DumpProgram::MySql, "DAMAGED app.notes: Corrupt\n");
+        assert_eq!((found.inside, found.tables.first), (true, vec!["app.notes: Corrupt".to_owned()]));
+    }
+
+    #[test]
     fn only_damage_counts() {
         let said = "ERROR 1932 (42S02) at line 1: Table 'app.notes' doesn't exist in engine\n\
                     ERROR 1142 (42000) at line 2: SELECT command denied to user 'app'@'localhost' for table 'x'\n\
                     ERROR 1194 (HY000) at line 3: Table 'old' is marked as crashed and should be repaired\n";
-        let found = read(DumpProgram::MySql, said);
-        assert_eq!(found.count, 2);
+        let Unreadable { tables: found, inside } = read(DumpProgram::MySql, said);
+        assert_eq!((found.count, inside), (2, false));
         assert_eq!(found.first[0], "Table 'app.notes' doesn't exist in engine");
         let said = "WARNING:  unreadable: notes of database app: its file base/5/16385 is missing\n\
                     CONTEXT:  PL/pgSQL function inline_code_block line 9 at RAISE\n\
                     ERROR:  language \"plpgsql\" does not exist\n";
-        let found = read(DumpProgram::Postgres, said);
+        let found = read(DumpProgram::Postgres, said).tables;
         let refused = "psql: error: connection to server on socket \"/run/.s.PGSQL.5432\" failed: \
                        FATAL:  database \"app\" does not exist\n\
                        DETAIL:  The database subdirectory \"base/16384\" is missing.\n\
                        psql: error: FATAL:  permission denied for database \"other\"\n";
-        let refused = read(DumpProgram::Postgres, refused);
+        let refused = read(DumpProgram::Postgres, refused).tables;
         assert_eq!(refused.first, ["The database subdirectory \"base/16384\" is missing."]);
         assert_eq!(
             (found.count, found.first[0].as_str()),

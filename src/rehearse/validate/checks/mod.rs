@@ -59,7 +59,7 @@ pub(in crate::rehearse) async fn ask_owner_checks(running: RunningService<'_>, c
                 let worse = broken.as_ref().is_none_or(|first| {
                     first.severity() != Severity::Failed && diagnosis.severity() == Severity::Failed
                 });
-                let is_over = !matches!(diagnosis.code, Code::CheckFailed | Code::CheckCannotAsk);
+                let is_over = !matches!(diagnosis.code, Code::CheckFailed | Code::CheckCannotAsk | Code::DataCorrupt);
                 if worse {
                     broken = Some(diagnosis);
                 }
@@ -95,15 +95,17 @@ async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<O
         // A query copies the database first, so the pause is as long as the last query.
         let pause = if matches!(question.ask, CheckSpec::Sqlite { .. }) { PAUSE.max(began.elapsed()) } else { PAUSE };
         let again = Instant::now() + pause < access.deadline;
+        let is_damage = matches!(heard, CheckResult::Damaged(_));
         match heard {
             CheckResult::Pass => {
                 return Ok((times > 1).then(|| format!("after {}", pluralize(times, "time"))));
             }
             CheckResult::Fail(_) | CheckResult::Retry(_) if again => tokio::time::sleep(pause).await,
-            CheckResult::Fail(why) | CheckResult::FailFinal(why) => {
+            CheckResult::Fail(why) | CheckResult::FailFinal(why) | CheckResult::Damaged(why) => {
+                let code = if is_damage { Code::DataCorrupt } else { Code::CheckFailed };
                 let message = format!("the check `{}` of {}: {why}", question.name, access.running.name());
                 let log_tail = access.running.log_tail(FAILURE_LOG).await;
-                let failed = Diagnosis::new(Code::CheckFailed, access.running.cx.mask.apply(&message));
+                let failed = Diagnosis::new(code, access.running.cx.mask.apply(&message));
                 let outside = access.running.interfered_with(&failed).await;
                 return Err(Diagnosis { log_tail, ..outside.unwrap_or(failed) });
             }

@@ -29,6 +29,14 @@ const NO_CONNECTION: [&str; 9] = [
     "ERROR 1040",
 ];
 
+/// Words of database clients that tell of damaged or missing files, and not of a wrong query.
+const DAMAGE: &str = concat!(
+    r"ERROR (29|126|127|144|145|1017|1030|1033|1034|1035|1194|1195|1712|1812|1815|1877|1932) |",
+    r"doesn't exist in engine|(?i)is corrupt|missing tablespace|tablespace .*(missing|does not exist|not found)|",
+    r"invalid page in block|could not read block|could not open file .(base|global|pg_)|missing chunk number|",
+    r"database disk image is malformed"
+);
+
 /// Runs a query with the client in the image and the credentials of the service's environment. The query is an
 /// argument, so no shell interprets it.
 const SQL: &str = r#"
@@ -80,6 +88,8 @@ pub(super) enum CheckResult {
     FailFinal(String),
     /// There is no answer yet.
     Retry(String),
+    /// The database finds its own data damaged.
+    Damaged(String),
     /// The check cannot be asked: it makes no sense here, or the image lacks the program for it.
     Invalid(String),
 }
@@ -229,6 +239,9 @@ pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, m
 }
 
 fn refused(words: &str) -> CheckResult {
+    if Regex::new(DAMAGE).is_ok_and(|damage| damage.is_match(words)) {
+        return CheckResult::Damaged(format!("the database finds its data damaged: {words}"));
+    }
     CheckResult::Invalid(format!(
         "the database refuses the query: {words}. If the live database answers it, the restored data lacks what it \
          asks for"

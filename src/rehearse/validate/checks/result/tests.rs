@@ -82,6 +82,25 @@ fn a_refused_query_is_no_answer_and_a_database_that_starts_is_asked_again() {
 }
 
 #[test]
+fn a_database_that_answers_with_damage_is_no_wrong_check() {
+    let said = |stderr: &str| to_sql(&ended(1, "", stderr), None, 1, &mask());
+    for damage in [
+        "ERROR 1932 (42S02) at line 1: Table 'app.notes' doesn't exist in engine",
+        "ERROR 1812 (HY000) at line 1: Tablespace is missing for a table",
+        "ERROR 1034 (HY000) at line 1: Index for table 'notes' is corrupt; try to repair it",
+        "ERROR:  invalid page in block 4 of relation base/5/16385",
+        "ERROR:  could not open file \"base/5/16385\": No such file or directory",
+    ] {
+        assert!(matches!(said(damage), CheckResult::Damaged(why) if why.contains(damage)), "{damage}");
+    }
+    cannot_ask(said("ERROR:  relation \"notes\" does not exist"), "refuses the query");
+    cannot_ask(said("ERROR 1146 (42S02) at line 1: Table 'app.notes' doesn't exist"), "refuses the query");
+    let damaged =
+        to_sqlite(&Queried::Refused { words: "database disk image is malformed".to_owned() }, None, 1, &mask());
+    assert!(matches!(damaged, CheckResult::Damaged(_)), "{damaged:?}");
+}
+
+#[test]
 fn a_log_has_what_it_should_and_not_what_it_should_not() {
     let log = ["ready in 3 s".to_owned(), "error: fixture-Answer-secret".to_owned()];
     assert_eq!(to_log(&log, Some("^ready"), Some("panic"), &mask()), CheckResult::Pass);
