@@ -109,7 +109,8 @@ codes! {
          the wrong user, or the target cannot store owners.",
         "Make and restore the backup as root, with numeric owners (tar --numeric-owner, rsync -a --numeric-ids).";
     DataPermissions "data/permissions" Failed "files came back with another mode",
-        "The mode of a restored file differs from the backup's and from the live file's.",
+        "The mode of a restored file differs from the backup's and from the live file's, or the service's processes may \
+         not read most of the restored files.",
         "Make and restore the backup with modes (tar -p, rsync -a, cp -a), and check the umask of the job.";
     DataCorrupt "data/corrupt" Failed "the data is damaged",
         "The service came up, and a program that reads its data (the service itself, as its log tells, or a tool of its \

@@ -24,7 +24,7 @@ use super::validate::control::{ControlResult, Recorded, control_result, without_
 use super::validate::databases::{self, ServedStore};
 use super::validate::settle::settle;
 use super::validate::tables;
-use super::validate::{keys, losses, stores};
+use super::validate::{keys, losses, readable, stores};
 
 /// Log lines and bytes that a green rehearsal keeps.
 const PROOF_LOG: (usize, usize) = (20, 16 * 1024);
@@ -116,6 +116,7 @@ async fn check_data(stack: &StackRehearsal, running: RunningService<'_>) -> Diag
         keys::are_loaded(running, looked_at.iter().flat_map(|looked| &looked.held.stores)).await?;
         let folders: Vec<&str> = looked_at.iter().map(|seen| seen.mounted.mount.mount.target.as_str()).collect();
         if !folders.is_empty() {
+            readable::may_be_read(running, &folders).await?;
             stores::are_sound(running, &folders).await?;
             losses::are_not_told(running).await?;
         }

@@ -3,7 +3,8 @@
 //! - A restored data store that nobody has opened is a failure if its server runs, or if the service has made a store
 //!   of the same kind elsewhere.
 //! - Mounts of which no restored file was read or changed are a failure if the service has made the store of a server
-//!   elsewhere, and else a warning: many services read their data only when they are asked.
+//!   elsewhere, or the same files in a folder of another name beside the restored one, and else a warning: many
+//!   services read their data only when they are asked.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::fingerprint::{Fingerprint, Store, StoreKind, Survivors};
@@ -148,7 +149,39 @@ pub(super) struct ServiceFacts<'a> {
 /// The failure of a service that does not use its restored data; `None`: nothing shows that.
 pub(super) fn failure(name: &ServiceName, suspicion: &Suspicion<'_>, facts: &ServiceFacts<'_>) -> Option<Diagnosis> {
     let unopened = suspicion.stores.iter().find_map(|one| unopened_store(name, one, facts));
-    unopened.or_else(|| all_idle(name, suspicion, facts))
+    unopened.or_else(|| all_idle(name, suspicion, facts)).or_else(|| begun_beside(name, suspicion))
+}
+
+/// A mount of which no restored file was used, and where the service has made the same files in a folder of another
+/// name: some programs name the folder of their data after their host.
+fn begun_beside(name: &ServiceName, suspicion: &Suspicion<'_>) -> Option<Diagnosis> {
+    suspicion.idle.iter().find_map(|seen| {
+        let (new, old) = sibling(&seen.held.names, &seen.kept.accessed.beside.first)?;
+        let message = format!(
+            "{name} is well, but has begun anew: since its start nothing has read or changed what was restored into \
+             {}, and the service has made {new} beside {old}",
+            seen.mount.place()
+        );
+        let remedy = "Some programs name the folder of their data after their host or after a setting. Give the \
+                      service the name that it had when the backup was made (hostname, or its own setting).";
+        Some(Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::DataReinitialised, message) })
+    })
+}
+
+/// A new file, and the restored one of the same path in another top folder. Folders whose names differ only in digits
+/// may be those of another day.
+fn sibling<'a>(held: &'a [String], new: &'a [String]) -> Option<(&'a str, &'a str)> {
+    let letters = |folder: &str| folder.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let folder = |file: &'a String| file.split_once('/');
+    new.iter().find_map(|made| {
+        let (top, rest) = folder(made)?;
+        if held.iter().filter_map(folder).any(|(known, _)| known == top) {
+            return None;
+        }
+        let is_same = |(known, path): (&str, &str)| path == rest && letters(known) != letters(top);
+        let old = held.iter().find(|file| folder(file).is_some_and(is_same))?;
+        Some((made.as_str(), old.as_str()))
+    })
 }
 
 fn unopened_store(name: &ServiceName, one: &UnopenedStore<'_>, facts: &ServiceFacts<'_>) -> Option<Diagnosis> {

@@ -41,6 +41,32 @@ fn elsewhere(kind: StoreKind, file: &str) -> ElsewhereStore {
     ElsewhereStore { kind, file: file.to_owned(), place: OWN_LAYER.to_owned() }
 }
 
+#[test]
+fn the_same_files_in_a_folder_of_another_name_are_a_new_beginning() {
+    let of = |held: &[&str], new: &[&str]| {
+        let [held, new] = [held, new].map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        sibling(&held, &new).is_some()
+    };
+    assert!(of(&["rabbit@old/db/x", "cookie"], &["rabbit@new/db/x"]));
+    assert!(!of(&["rabbit@old/db/x"], &["rabbit@new/db/y"]), "another file");
+    assert!(!of(&["rabbit@old/db/x", "rabbit@new/db/y"], &["rabbit@new/db/x"]), "the folder was restored");
+    assert!(!of(&["2026-11-29/x"], &["2026-11-30/x"]), "another day");
+    assert!(!of(&["note"], &["new/note"]) && !of(&[], &["new/note"]));
+    let fingerprint = Fingerprint { names: vec!["one/note".to_owned()], ..held(&[], NOTES_ALL) };
+    let mut beside = Sampled::default();
+    beside.add(|| "two/note".to_owned());
+    let survivors = Survivors { accessed: Accessed { beside, ..Accessed::default() }, ..kept(&[], 0, &[]) };
+    let mount = mount("/data");
+    let seen = [SeenMount { mount: &mount, held: &fingerprint, kept: &survivors }];
+    let none = ServiceFacts { programs: &[], elsewhere: &[] };
+    let told = failure(&ServiceName::lone("app"), &suspect(&seen, true), &none).expect("it is told");
+    assert_eq!(told.code, Code::DataReinitialised);
+    assert!(told.message.contains("two/note beside one/note"), "{told}");
+    let used = Survivors { accessed: Accessed { files: 1, ..survivors.accessed.clone() }, ..survivors.clone() };
+    let seen = [SeenMount { kept: &used, ..seen[0] }];
+    assert!(failure(&ServiceName::lone("app"), &suspect(&seen, true), &none).is_none());
+}
+
 /// Programs that run, and stores where nothing was restored.
 struct Facts(Vec<String>, Vec<ElsewhereStore>);
 

@@ -9,6 +9,7 @@ pub(super) mod failure;
 pub(super) mod keys;
 mod live_ports;
 pub(super) mod losses;
+pub(super) mod readable;
 pub(super) mod ready;
 pub(super) mod settle;
 pub(super) mod stores;

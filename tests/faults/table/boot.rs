@@ -160,7 +160,7 @@ fn names() -> Vec<Fault> {
         fault(33, "of another host name, begun beside it", Small, TarGz)
             .data("mkdir \"$1/host-one\"; mv \"$1\"/[lns]* \"$1/host-one/\"; touch \"$1/note\"")
             .instead(|small| small.instead(BY_HOST).options(&["--hostname", "host-two"]))
-            .warned("data/not-used", &["restored files of volume", "has made host-two/note"]),
+            .failed("data/reinitialised", &["host-two/note beside host-one/note"]),
         fault(33, "of another host name, thrown away", Small, Dir)
             .data("echo host-one >\"$1/host\"")
             .instead(|small| {
