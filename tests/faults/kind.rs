@@ -16,12 +16,60 @@ pub enum Kind {
     Notes,
     /// A small one that only has files.
     Small,
+    Slapd,
+    Mosquitto,
+    /// Repositories behind git's daemon.
+    Git,
+    Prometheus,
+    Beanstalkd,
+    Radicale,
 }
 
 /// Every one.
-pub const KINDS: [Kind; 6] = [Kind::Postgres, Kind::MariaDb, Kind::Redis, Kind::Nginx, Kind::Notes, Kind::Small];
+pub const KINDS: [Kind; 12] = [
+    Kind::Postgres,
+    Kind::MariaDb,
+    Kind::Redis,
+    Kind::Nginx,
+    Kind::Notes,
+    Kind::Small,
+    Kind::Slapd,
+    Kind::Mosquitto,
+    Kind::Git,
+    Kind::Prometheus,
+    Kind::Beanstalkd,
+    Kind::Radicale,
+];
 
 const MARIADB: &str = "MYSQL_PWD=fixture-mariadb-secret mariadb -h 127.0.0.1 -u root";
+
+const SLAPD_SEED: &str = r#"
+{
+  printf 'dn: dc=home\nobjectClass: dcObject\nobjectClass: organization\no: home\ndc: home\n\n'
+  for i in $(seq 100); do
+    printf 'dn: uid=u%s,dc=home\nobjectClass: inetOrgPerson\nuid: u%s\ncn: person %s\nsn: kept\n\n' $i $i $i
+  done
+} | ldapadd -x -H ldap:/// -D cn=admin,dc=home -w fixture-slapd-secret >/dev/null
+"#;
+const SLAPD_GO_ON: &str = r#"
+printf 'dn: uid=u9,dc=home\nchangetype: modify\nreplace: sn\nsn: changed since\n' |
+  ldapmodify -x -H ldap:/// -D cn=admin,dc=home -w fixture-slapd-secret >/dev/null
+"#;
+/// Most of it in a pack, and the newest commit beside it.
+const GIT_SEED: &str = r#"
+export HOME=/tmp GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+git init -q --bare -b main notes.git
+git clone -q notes.git /tmp/work 2>/dev/null
+cd /tmp/work
+for i in 1 2 3 4; do seq $((i * 500)) >page$i; git add .; git commit -q -m "page $i"; done
+git push -q origin HEAD:main
+git -C /srv/git/notes.git gc -q
+echo kept >note; git add .; git commit -q -m note; git push -q origin HEAD:main
+"#;
+const GIT_GO_ON: &str = r#"
+export HOME=/tmp GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+cd /tmp/work; echo changed since >note; git commit -q -a -m since; git push -q origin HEAD:main
+"#;
 
 impl Kind {
     /// The fixture image's name.
@@ -33,6 +81,12 @@ impl Kind {
             Kind::Nginx => "nginx",
             Kind::Notes => "notes",
             Kind::Small => "broken",
+            Kind::Slapd => "slapd",
+            Kind::Mosquitto => "mosquitto",
+            Kind::Git => "git",
+            Kind::Prometheus => "prometheus",
+            Kind::Beanstalkd => "beanstalkd",
+            Kind::Radicale => "radicale",
         }
     }
 
@@ -41,9 +95,13 @@ impl Kind {
         match self {
             Kind::Postgres => "/var/lib/postgresql/data",
             Kind::MariaDb => "/var/lib/mysql",
-            Kind::Redis | Kind::Notes => "/data",
+            Kind::Redis | Kind::Notes | Kind::Beanstalkd | Kind::Radicale => "/data",
             Kind::Nginx => "/usr/share/nginx/html",
             Kind::Small => "/mounted",
+            Kind::Slapd => "/var/lib/ldap",
+            Kind::Mosquitto => "/mosquitto/data",
+            Kind::Git => "/srv/git",
+            Kind::Prometheus => "/prometheus",
         }
     }
 
@@ -61,6 +119,12 @@ impl Kind {
             Kind::Nginx => wanted.healthy_within(10, "curl -fs -o /dev/null http://127.0.0.1/"),
             Kind::Notes => wanted.healthy_within(15, "python3 -S /opt/notes/notes.py probe"),
             Kind::Small => wanted.command(&["healthy"]),
+            Kind::Slapd => wanted.healthy_within(15, "ldapsearch -x -H ldap:/// -b '' -s base >/dev/null"),
+            Kind::Mosquitto => wanted.healthy_within(15, "mosquitto_pub -t probe -m probe"),
+            Kind::Git => wanted.healthy_within(15, "bash -c ': </dev/tcp/127.0.0.1/9418'"),
+            Kind::Prometheus => wanted.healthy_within(20, "bash -c ': </dev/tcp/127.0.0.1/9090'"),
+            Kind::Beanstalkd => wanted.healthy_within(15, "ask stats"),
+            Kind::Radicale => wanted.healthy_within(20, "ask GET /.web/"),
         }
     }
 
@@ -73,6 +137,14 @@ impl Kind {
             Kind::Nginx => "nginx -g 'daemon off;'",
             Kind::Notes => "python3 -S -u /opt/notes/notes.py",
             Kind::Small => "behave healthy",
+            Kind::Slapd => "slapd -d none -u openldap -g openldap -f /etc/ldap/slapd.conf -h ldap:///",
+            Kind::Mosquitto => "mosquitto -c /mosquitto/mosquitto.conf",
+            Kind::Git => "git daemon --export-all --base-path=/srv/git --reuseaddr /srv/git",
+            Kind::Prometheus => {
+                "prometheus --config.file=/etc/prometheus/prometheus.yml --storage.tsdb.path=/prometheus"
+            }
+            Kind::Beanstalkd => "beanstalkd -b /data -f 0 -s 65536",
+            Kind::Radicale => "radicale",
         }
     }
 
@@ -108,6 +180,10 @@ impl Kind {
                 live.write("/mounted/library", &"what was collected over the years\n".repeat(400));
                 live.write("/mounted/settings", "{\"theme\": \"dark\", \"since\": 2019}");
             }
+            Kind::Slapd | Kind::Mosquitto | Kind::Git | Kind::Prometheus | Kind::Beanstalkd | Kind::Radicale => {
+                let (seed, _) = self.scripts();
+                live.exec(&["sh", "-ec", seed]);
+            }
         }
     }
 
@@ -117,7 +193,7 @@ impl Kind {
         let dumps: &[(&str, &str)] = match self {
             Kind::Postgres => &[("pg_dump -U postgres", "x.sql"), ("pg_dump -U postgres -Fc", "x.dump")],
             Kind::MariaDb => &[(MARIADB_DUMP, "x.sql")],
-            Kind::Redis | Kind::Nginx | Kind::Notes | Kind::Small => &[],
+            _ => &[],
         };
         for (command, file) in dumps {
             let script = "mkdir -p dumps; docker exec \"$1\" sh -c \"$2\" >\"dumps/$3\"";
@@ -133,6 +209,12 @@ impl Kind {
             Kind::Redis => live.until(&["sh", "-c", "[ \"$(redis-cli ping)\" = PONG ]"]),
             Kind::Notes => live.until(&["python3", "-S", "/opt/notes/notes.py", "probe"]),
             Kind::Nginx | Kind::Small => {}
+            Kind::Slapd => live.until(&["ldapsearch", "-x", "-H", "ldap:///", "-b", "", "-s", "base"]),
+            Kind::Mosquitto => live.until(&["mosquitto_pub", "-t", "probe", "-m", "probe"]),
+            Kind::Git => live.until(&["bash", "-c", ": </dev/tcp/127.0.0.1/9418"]),
+            Kind::Prometheus => live.until(&["bash", "-c", ": </dev/tcp/127.0.0.1/9090"]),
+            Kind::Beanstalkd => live.until(&["ask", "stats"]),
+            Kind::Radicale => live.until(&["ask", "GET", "/.web/"]),
         }
     }
 
@@ -151,6 +233,10 @@ impl Kind {
             Kind::Nginx => live.write("/usr/share/nginx/html/note.html", "changed since\n"),
             Kind::Notes => add_notes(live, 1),
             Kind::Small => live.write("/mounted/note", "changed since\n"),
+            Kind::Slapd | Kind::Mosquitto | Kind::Git | Kind::Prometheus | Kind::Beanstalkd | Kind::Radicale => {
+                let (_, go_on) = self.scripts();
+                live.exec(&["sh", "-ec", go_on]);
+            }
         }
     }
 
@@ -167,6 +253,54 @@ impl Kind {
                 r#"matches = '"id": 60,[^{}]*\}\]\s*$' }"#
             ),
             Kind::Small => r#"{ name = "the note", exec = "cat /mounted/note", stdout = "^kept$" }"#,
+            Kind::Slapd => {
+                r#"{ name = "one", exec = "ldapsearch -x -LLL -H ldap:/// -b dc=home uid=u9 sn", stdout = "kept" }"#
+            }
+            Kind::Mosquitto => {
+                r#"{ name = "a message", exec = "mosquitto_sub -t house/8 -C 1 -W 5", stdout = "^kept$" }"#
+            }
+            Kind::Git => {
+                r#"{ name = "the note", exec = "git --git-dir=/srv/git/notes.git show HEAD:note", stdout = "^kept$" }"#
+            }
+            Kind::Prometheus => concat!(
+                r#"{ name = "the series", port = 9090, "#,
+                r#"http = "/api/v1/query?query=count_over_time(kept%5B1d%5D)&time=1700035200", contains = '"200"' }"#
+            ),
+            Kind::Beanstalkd => r#"{ name = "a job", exec = "ask peek-ready", stdout = "kept" }"#,
+            Kind::Radicale => r#"{ name = "an event", http = "/home/cal/e6.ics", port = 5232, contains = "kept" }"#,
+        }
+    }
+
+    /// Shell scripts in its container: the first fills it, the second changes its data after the backup.
+    fn scripts(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Slapd => (SLAPD_SEED, SLAPD_GO_ON),
+            Kind::Mosquitto => (
+                "for i in 1 2 3 4 5 6 7 8; do mosquitto_pub -r -t house/$i -m kept; done; \
+                 until grep -q house/8 /mosquitto/data/mosquitto.db; do :; done",
+                "mosquitto_pub -r -t house/8 -m 'changed since'",
+            ),
+            Kind::Git => (GIT_SEED, GIT_GO_ON),
+            Kind::Prometheus => (
+                // Two blocks.
+                "for i in $(seq 200); do echo \"kept $i $((1699999200 + i * 60))\"; done >/tmp/x; \
+                 echo '# EOF' >>/tmp/x; \
+                 promtool tsdb create-blocks-from openmetrics /tmp/x /prometheus",
+                "printf 'since 1 1699999260\\n# EOF\\n' >/tmp/x; \
+                 promtool tsdb create-blocks-from openmetrics /tmp/x /prometheus",
+            ),
+            Kind::Beanstalkd => {
+                ("for i in 1 2 3 4 5 6 7 8; do ask 'put 1 0 60 4' kept; done", "ask 'put 0 0 60 13' 'changed since'")
+            }
+            Kind::Radicale => (
+                "ask MKCOL /home/; ask MKCALENDAR /home/cal/; for i in 1 2 3 4 5 6; do ask PUT /home/cal/e$i.ics \
+                 \"$(printf 'BEGIN:VCALENDAR\\r\\nVERSION:2.0\\r\\nPRODID:x\\r\\nBEGIN:VEVENT\\r\\nUID:e%s\\r\\n' $i; \
+                 printf 'DTSTAMP:20260101T000000Z\\r\\nDTSTART:20260101T000000Z\\r\\nSUMMARY:kept\\r\\n'; \
+                 printf 'END:VEVENT\\r\\nEND:VCALENDAR\\r\\n')\"; done",
+                "sed 's/SUMMARY:kept/SUMMARY:changed since/' /data/collection-root/home/cal/e6.ics >/tmp/x; \
+                 ask PUT /home/cal/e6.ics \"$(cat /tmp/x)\"",
+            ),
+            _ => ("", ""),
         }
     }
 }

@@ -42,5 +42,7 @@ pub const ROWS: &[(u8, &str)] = &[
     (41, "a backup in a format or layout of another program"),
     (42, "a backup in parts, or with other files beside it"),
     (45, "the service needs more than its data: a neighbour, a dependency, a port of several"),
+    (47, "a store is damaged where nobody reads until somebody asks"),
+    (48, "the service goes on without what it cannot read, and says so in its log"),
     (51, "what live has not touched since the backup is not in it as it is live"),
 ];

@@ -11,6 +11,7 @@ mod snapshots;
 mod source;
 mod special;
 mod sqlite;
+mod stores;
 mod surroundings;
 mod usage;
 
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Fault> {
         .into_iter()
         .chain([
             boot::faults(),
+            stores::faults(),
             surroundings::faults(),
             files::faults(),
             live::faults(),
