@@ -109,25 +109,25 @@ codes! {
          the wrong user, or the target cannot store owners.",
         "Make and restore the backup as root, with numeric owners (tar --numeric-owner, rsync -a --numeric-ids).";
     DataPermissions "data/permissions" Failed "files came back with another mode",
-        "The mode of a restored file differs from the backup's and from the live file's, or the service's processes may \
-         not read most of the restored files.",
+        "The mode of a restored file differs from the backup's and from the live file's, or the service's processes \
+         may not read most of the restored files.",
         "Make and restore the backup with modes (tar -p, rsync -a, cp -a), and check the umask of the job.";
     DataCorrupt "data/corrupt" Failed "the data is damaged",
-        "The service came up, and a program that reads its data (the service itself, as its log tells, or a tool of its \
-         image) finds that data is damaged or missing.",
+        "The service came up, and a program that reads its data (the service itself, as its log tells, or a tool of \
+         its image) finds that data is damaged or missing.",
         "Read what the message quotes, and look whether the live data has the same damage. If it has none, the backup \
          was made while the service wrote, or lost a part: restore from an older snapshot, and back up with the \
          service stopped, with a dump or from a snapshot of the file system.";
     DataRepaired "data/repaired" Warning "the service's log speaks of damaged or repaired data",
-        "The service is well, and a line of its log since the start tells of a repair, of data that was left out, or of \
-         damage. After a copy of a running service that is often harmless, as after a power cut.",
+        "The service is well, and a line of its log since the start tells of a repair, of data that was left out, or \
+         of damage. After a copy of a running service that is often harmless, as after a power cut.",
         "Read the line, and ask the service for its newest data. If something is missing, back up with the service \
          stopped, with a dump or from a snapshot of the file system.";
     DataUnchecked "data/unchecked" Warning "a data store was not checked",
-        "The service keeps data in a store that a tool of its own can check. The image lacks the tool, or the tool could \
-         not tell in time.",
-        "Run the tool on a restored copy by hand, or add a check of your own that reads the data. --deep gives the tools \
-         more time.";
+        "The service keeps data in a store that a tool of its own can check. The image lacks the tool, or the tool \
+         could not tell in time.",
+        "Run the tool on a restored copy by hand, or add a check of your own that reads the data. --deep gives the \
+         tools more time.";
     DataSqliteCorrupt "data/sqlite-corrupt" Failed "an SQLite database is damaged",
         "SQLite's own check finds the file damaged, or the file is no database although the live one is. It was copied \
          while the service wrote to it, or a disk failed.",

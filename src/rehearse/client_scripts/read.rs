@@ -79,9 +79,9 @@ done
 "#
 );
 
-/// `BYTES`: reads a row of each table of each database; an error of the client on standard error for each that cannot be
-/// read. If the tables have at most so many bytes, each is checked, and `DAMAGED …` tells which are damaged. Exits with 3
-/// if the server lets nobody in.
+/// `BYTES`: reads a row of each table of each database; an error of the client on standard error for each that cannot
+/// be read. If the tables have at most so many bytes, each is checked, and `DAMAGED …` tells which are damaged. Exits
+/// with 3 if the server lets nobody in.
 pub(super) const READ_MYSQL: &str = concat!(
     "probe() {\n",
     probe_mysql!(),

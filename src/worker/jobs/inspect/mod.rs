@@ -2,8 +2,8 @@
 //!
 //! A copy is compared with its source, which is another tree: that walk is separate. So is the one over all of the live
 //! mount, with the restored data beside it ([`witness`]). Some jobs come at other times and are separate, too: which
-//! files are left *after* a service has run ([`survivors`]), the query of one database ([`sqlite::query`]), and the look
-//! for bytes in one file ([`find_bytes`]).
+//! files are left *after* a service has run ([`survivors`]), the query of one database ([`sqlite::query`]), and the
+//! look for bytes in one file ([`find_bytes`]).
 
 #[cfg(target_os = "linux")]
 mod access;
