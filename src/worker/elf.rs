@@ -1,6 +1,9 @@
 //! Reads from an ELF file what it needs to run: its loader, its own name as a library, and the libraries that it
 //! names.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+
 /// What an executable or shared object says of itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Elf {
@@ -22,9 +25,42 @@ const DT_SONAME: u64 = 14;
 const MAX_SEGMENTS: u64 = 1024;
 const MAX_DYNAMIC: u64 = 65_536;
 
+/// Longest text that is read: that of a path.
+const MAX_TEXT: u64 = 4096;
+
+/// The bytes of a file. Little of an executable is looked at, and it may have a hundred megabytes.
+pub trait Bytes {
+    /// The bytes from `at` on, at most `most` of them; `None`: they cannot be read.
+    fn read(&self, at: u64, most: u64) -> Option<Vec<u8>>;
+}
+
+impl Bytes for [u8] {
+    fn read(&self, at: u64, most: u64) -> Option<Vec<u8>> {
+        let rest = self.get(usize::try_from(at).ok()?..)?;
+        Some(rest[..rest.len().min(usize::try_from(most).ok()?)].to_vec())
+    }
+}
+
+impl Bytes for std::fs::File {
+    fn read(&self, at: u64, most: u64) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(most).ok()?];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.read_at(&mut bytes[filled..], at.checked_add(filled as u64)?) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+        bytes.truncate(filled);
+        Some(bytes)
+    }
+}
+
 /// Bytes with the layout of their class and byte order.
-struct File<'a> {
-    bytes: &'a [u8],
+struct Layout<'a, B: ?Sized> {
+    bytes: &'a B,
     wide: bool,
     big_endian: bool,
 }
@@ -36,10 +72,9 @@ struct Segment {
     size: u64,
 }
 
-impl File<'_> {
-    fn number(&self, at: u64, width: usize) -> Option<u64> {
-        let at = usize::try_from(at).ok()?;
-        let bytes = self.bytes.get(at..at.checked_add(width)?)?;
+impl<B: Bytes + ?Sized> Layout<'_, B> {
+    fn number(&self, at: u64, width: u64) -> Option<u64> {
+        let bytes = self.bytes.read(at, width).filter(|bytes| bytes.len() as u64 == width)?;
         let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
         Some(if self.big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
     }
@@ -50,9 +85,9 @@ impl File<'_> {
     }
 
     fn text(&self, at: u64) -> Option<String> {
-        let rest = self.bytes.get(usize::try_from(at).ok()?..)?;
-        let end = rest.iter().position(|&byte| byte == 0)?;
-        String::from_utf8(rest[..end].to_vec()).ok()
+        let mut text = self.bytes.read(at, MAX_TEXT)?;
+        text.truncate(text.iter().position(|&byte| byte == 0)?);
+        String::from_utf8(text).ok()
     }
 
     fn segments(&self) -> Option<Vec<Segment>> {
@@ -74,11 +109,12 @@ impl File<'_> {
 }
 
 /// Reads an ELF file; `None` when it is none or is damaged.
-pub fn parse(bytes: &[u8]) -> Option<Elf> {
-    if !bytes.starts_with(b"\x7fELF") {
+pub fn parse(bytes: &(impl Bytes + ?Sized)) -> Option<Elf> {
+    let head = bytes.read(0, 6)?;
+    if !head.starts_with(b"\x7fELF") {
         return None;
     }
-    let file = File { bytes, wide: *bytes.get(4)? == 2, big_endian: *bytes.get(5)? == 2 };
+    let file = Layout { bytes, wide: *head.get(4)? == 2, big_endian: *head.get(5)? == 2 };
     let segments = file.segments()?;
     let mut elf = Elf::default();
     if let Some(segment) = segments.iter().find(|segment| segment.kind == PT_INTERP) {
@@ -117,9 +153,17 @@ mod tests {
 
     #[test]
     fn what_is_no_elf_is_told_from_what_is() {
-        assert_eq!(parse(b""), None);
-        assert_eq!(parse(b"#!/bin/sh\n"), None);
-        assert_eq!(parse(b"\x7fELF"), None);
+        for text in ["", "#!/bin/sh\n", "\x7fELF"] {
+            assert_eq!(parse(text.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_its_bytes_are() {
+        let path = "/proc/self/exe";
+        let file = std::fs::File::open(path).unwrap();
+        assert_eq!(parse(&file), parse(std::fs::read(path).unwrap().as_slice()));
+        assert!(parse(&file).is_some());
     }
 
     #[test]
@@ -132,7 +176,7 @@ mod tests {
         let mut wild = whole[..4096].to_vec();
         for at in (16..4096).step_by(7) {
             wild[at] = 0xff;
-            let _ = parse(&wild);
+            let _ = parse(wild.as_slice());
         }
     }
 }

@@ -257,8 +257,8 @@ fn parts_with(executable: &Path, mapped: &BTreeSet<PathBuf>) -> Result<Vec<Part>
 }
 
 fn describe(path: &Path) -> Result<elf::Elf, WorkerError> {
-    let bytes = std::fs::read(path).map_err(|error| failed(path, error))?;
-    elf::parse(&bytes).ok_or_else(|| failed(path, Error::new(ErrorKind::InvalidData, "not a program of Linux")))
+    let file = File::open(path).map_err(|error| failed(path, error))?;
+    elf::parse(&file).ok_or_else(|| failed(path, Error::new(ErrorKind::InvalidData, "not a program of Linux")))
 }
 
 /// A hash over the paths and contents of all parts, in hexadecimal digits.

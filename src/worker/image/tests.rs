@@ -62,7 +62,7 @@ fn dynamic_program() -> (PathBuf, BTreeSet<PathBuf>) {
 #[test]
 fn a_dynamic_executable_brings_its_loader_and_libraries() {
     let (program, mapped) = dynamic_program();
-    let described = elf::parse(&std::fs::read(&program).unwrap()).unwrap();
+    let described = elf::parse(&std::fs::File::open(&program).unwrap()).unwrap();
     let interpreter = PathBuf::from(described.interpreter.expect("cat is dynamic here"));
     let parts = parts_with(&program, &mapped).unwrap();
 
@@ -89,7 +89,7 @@ fn a_library_that_is_not_loaded_is_named() {
 fn this_executable_can_be_made_into_an_image() {
     let parts = parts(Path::new("/proc/self/exe")).unwrap();
     assert!(parts.iter().any(|part| part.path == Path::new("/rehearsa")));
-    let dynamic = elf::parse(&std::fs::read("/proc/self/exe").unwrap()).unwrap().interpreter.is_some();
+    let dynamic = elf::parse(&std::fs::File::open("/proc/self/exe").unwrap()).unwrap().interpreter.is_some();
     assert_eq!(parts.len() > 1, dynamic);
 }
 
