@@ -76,7 +76,7 @@ fn packed(plan: &RestorePlan, source: &str, live: &BTreeSet<&[u8]>, came: &BTree
     let first = String::from_utf8_lossy(came.first()?);
     let inside = if part.is_empty() { first.clone() } else { format!("{part}/{first}").into() };
     let (kind, path) = source.split_once(':').unwrap_or(("", source));
-    let (what, remedy) = if all(came, is_dump_name) {
+    let (what, remedy) = if all(came, is_unloaded_dump) {
         let remedy = format!(
             "These are database dumps, which are loaded and not unpacked: --from 'dump:{path}#{inside}' \
              (dump:FOLDER/FILE for a folder)."
@@ -101,6 +101,11 @@ fn packed(plan: &RestorePlan, source: &str, live: &BTreeSet<&[u8]>, came: &BTree
         listed(live)
     );
     Some(Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreAmbiguous, message) })
+}
+
+/// Whether a file of this name is a database dump that a service does not read by itself. Redis reads its own.
+fn is_unloaded_dump(name: &str) -> bool {
+    is_dump_name(name) && !name.ends_with(".rdb")
 }
 
 /// Whether a part was chosen by less than a name.
@@ -181,6 +186,9 @@ mod tests {
             let remedy = diagnosis.remedy.expect("a remedy");
             assert!(remedy.contains("volumes/data/app-1.tar.gz") && !remedy.contains("--map"), "{remedy}");
         }
+        // Redis with a log of its own, and a backup from before.
+        let of_redis = judged(MatchRule::Name, &["appendonlydir"], &["dump.rdb"]);
+        assert!(matches!(of_redis, Similarity::Doubtful(_)), "{of_redis:?}");
         // The mount of a service that makes backups.
         let of_backups = judged(MatchRule::Name, &["app-3.tar.gz"], &["app-1.tar.gz"]);
         assert!(matches!(of_backups, Similarity::Doubtful(_)), "{of_backups:?}");
