@@ -9,8 +9,8 @@ use super::sampled::Sampled;
 /// Most files in a sample.
 pub const MOST_SAMPLES: usize = 4000;
 
-/// Folders whose files may vanish without a loss of data.
-pub const DISPOSABLE_FOLDERS: [&str; 18] = [
+/// Folders whose files a program makes anew: a backup may lack them.
+pub const REMADE_FOLDERS: [&str; 12] = [
     "cache",
     ".cache",
     "caches",
@@ -21,15 +21,12 @@ pub const DISPOSABLE_FOLDERS: [&str; 18] = [
     "logs",
     "transcodes",
     "lost+found",
-    "consume",
-    "inbox",
-    "incoming",
-    "queue",
-    "spool",
     "upload-tmp",
-    "watch",
     "run",
 ];
+
+/// Folders from which a program takes files in: a file that was there before the start may be gone after it.
+pub const INTAKE_FOLDERS: [&str; 6] = ["consume", "inbox", "incoming", "queue", "spool", "watch"];
 
 /// One file of a sample, serialized as numbers: one message holds thousands of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

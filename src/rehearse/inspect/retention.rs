@@ -15,7 +15,7 @@
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Amount;
-use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Fingerprint, Store, StoreKind, Survivors};
+use crate::model::fingerprint::{Fingerprint, INTAKE_FOLDERS, REMADE_FOLDERS, Store, StoreKind, Survivors};
 use crate::model::plan::MountPlan;
 use crate::model::service::ServiceName;
 use crate::model::units::amount;
@@ -63,7 +63,7 @@ pub(in crate::rehearse) fn is_kept(mount: &MountPlan) -> bool {
 /// Whether a mount has the name of a folder that services empty (cache, tmp and the like).
 fn is_passing(target: &str) -> bool {
     let name = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    DISPOSABLE_FOLDERS.iter().any(|folder| folder.eq_ignore_ascii_case(name))
+    REMADE_FOLDERS.iter().chain(&INTAKE_FOLDERS).any(|folder| folder.eq_ignore_ascii_case(name))
 }
 
 /// What of a place was lost.

@@ -6,20 +6,28 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags, statx};
 use rustix::io::{Errno, pread};
 
-use crate::model::fingerprint::{DISPOSABLE_FOLDERS, Sample};
+use crate::model::fingerprint::{INTAKE_FOLDERS, REMADE_FOLDERS, Sample};
 use crate::worker::fs::open::open_quietly;
 
 /// Bytes at either end of a file that are compared.
 const END: usize = 4096;
 
-/// Whether a file may vanish without loss: a cache, a log, a lock.
+/// Whether a file may vanish without loss while the service runs: it is made anew, or was taken in.
 pub fn is_disposable(path: &[u8]) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let mut parts = lower.rsplit(|byte| *byte == b'/');
-    let name = parts.next().unwrap_or_default();
+    is_remade(path) || is_below(path, &INTAKE_FOLDERS)
+}
+
+/// Whether nobody misses a file in a backup: a cache, a log, a lock.
+pub fn is_remade(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_ascii_lowercase();
     let endings: [&[u8]; 6] = [b".log", b".tmp", b".pid", b".lock", b".lck", b".sock"];
-    endings.iter().any(|ending| name.ends_with(ending))
-        || parts.any(|part| DISPOSABLE_FOLDERS.iter().any(|folder| folder.as_bytes() == part))
+    endings.iter().any(|ending| name.ends_with(ending)) || is_below(path, &REMADE_FOLDERS)
+}
+
+/// Whether a file lies in a folder with one of these names, at any depth.
+fn is_below(path: &[u8], folders: &[&str]) -> bool {
+    let mut above = path.rsplit(|byte| *byte == b'/').skip(1);
+    above.any(|part| folders.iter().any(|folder| part.eq_ignore_ascii_case(folder.as_bytes())))
 }
 
 /// A hash that stands for a path or a content.
@@ -76,4 +84,22 @@ pub fn sample_file(folder: &OwnedFd, name: &CStr, path: &[u8]) -> Option<Sample>
         content: hash(&ends),
         identity: identity(&stat),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_disposable, is_remade};
+
+    #[test]
+    fn what_a_program_takes_in_is_missed_in_a_backup() {
+        for path in ["cache/a", "a/Cache/b/c", "x.log", "deep/x.PID"] {
+            assert!(is_remade(path.as_bytes()) && is_disposable(path.as_bytes()), "{path}");
+        }
+        for path in ["mail/spool/a", "Inbox/b", "queue/c"] {
+            assert!(!is_remade(path.as_bytes()) && is_disposable(path.as_bytes()), "{path}");
+        }
+        for path in ["spool", "cache", "logs.txt", "a/b"] {
+            assert!(!is_disposable(path.as_bytes()), "{path}");
+        }
+    }
 }

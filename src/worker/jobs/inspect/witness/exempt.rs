@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, OFlags, statat};
 
-use super::super::sample::{is_disposable, read_at};
+use super::super::sample::{is_remade, read_at};
 use crate::worker::fs::open::open_quietly;
 
 /// Folders that file systems and their tools keep beside the data.
@@ -29,7 +29,7 @@ impl Exemptions {
     pub fn has(&self, path: &[u8]) -> bool {
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         OF_FILE_SYSTEMS.contains(&name)
-            || is_disposable(path)
+            || is_remade(path)
             || DISPOSABLE.iter().any(|folder| name.eq_ignore_ascii_case(folder.as_bytes()))
             || self.0.iter().any(|pattern| pattern.fits(path))
     }
@@ -38,7 +38,7 @@ impl Exemptions {
 impl Exemptions {
     /// As [`Exemptions::has`], for a folder with all that is in it.
     pub fn has_folder(&self, path: &[u8]) -> bool {
-        self.has(path) || is_disposable(&[path, b"/-"].concat())
+        self.has(path) || is_remade(&[path, b"/-"].concat())
     }
 }
 
@@ -117,7 +117,7 @@ fn is_match(part: &[u8], name: &[u8]) -> bool {
     part[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// Names of folders whose content programs make anew, beside [`is_disposable`]'s.
+/// Names of folders whose content programs make anew, beside [`is_remade`]'s.
 const DISPOSABLE: [&str; 5] = ["__pycache__", "node_modules", ".Trash", ".Trash-1000", ".stversions"];
 
 #[cfg(test)]
