@@ -91,7 +91,7 @@ impl Form {
             Form::Gpg => {
                 "echo fixture-backup-passphrase >key; echo fixture-wrong-passphrase >other-key; mkdir -m 700 home; \
                  tar -C data -c . | gzip -1 | GNUPGHOME=$PWD/home gpg --batch --quiet --pinentry-mode loopback \
-                 --passphrase-file key --symmetric -o x.tar.gz.gpg"
+                 --passphrase-file key --s2k-count 65536 --symmetric -o x.tar.gz.gpg"
             }
         };
         sh(folder, &format!("{}{}{script}", borg::TOOLS, restic::TOOLS), &[]);

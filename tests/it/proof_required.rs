@@ -85,7 +85,7 @@ fn a_check_that_passes_without_the_data_is_not_listed_as_proof() {
     let rehearsal = rehearse(&[&live.name], &["--control", "--timeout", "10s"]);
     rehearsal.is_green("data-proven");
     assert_eq!(rehearsal.case()["passed_without_data"], serde_json::json!(["any"]), "{rehearsal}");
-    let by = rehearsal.case()["evidence"][4]["by"].as_str().unwrap_or_default();
+    let by = rehearsal.case()["evidence"][5]["by"].as_str().unwrap_or_default();
     assert!(by.starts_with("the check note; "), "{rehearsal}");
 }
 

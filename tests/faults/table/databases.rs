@@ -71,7 +71,7 @@ fn postgres() -> Vec<Fault> {
         fault(9, "the file of a table is missing, and is asked for", Postgres, Dir)
             .data("rm \"$1\"/base/5/1[6-9]*")
             .asked()
-            .errored("check/cannot-ask", &["could not open file"]),
+            .failed("data/corrupt", &["could not open file"]),
         exits(
             fault(19, "the shared catalogue is of another cluster", Postgres, Tar)
                 .data(OTHER_CLUSTER)
