@@ -78,6 +78,11 @@ fn outcome(archive: &[u8]) -> Option<ArchiveError> {
             let (kind, detail) = (ArchiveFault::Window, error.to_string());
             return Some(ArchiveError { kind, entry: None, at: 0, detail });
         }
+        // The header of the first member is read already, and may be one that no program writes.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let (kind, detail) = (ArchiveFault::Corrupt, error.to_string());
+            return Some(ArchiveError { kind, entry: None, at: 0, detail });
+        }
         Err(error) => panic!("reading from memory does not fail: {error}"),
     };
     let limits = ReadLimits { max_entries: 1000 };
