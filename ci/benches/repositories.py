@@ -23,9 +23,15 @@ PASSWORD = "bench"
 DELAY = 0.010
 
 
-def restic(*arguments):
+def restic(*arguments, folder=None):
     environment = os.environ | {"RESTIC_PASSWORD": PASSWORD}
-    return run("restic", "--no-cache", "-q", *arguments, env=environment)
+    return run("restic", "--no-cache", "-q", *arguments, env=environment, cwd=folder)
+
+
+def back_up(tree, repository):
+    """Makes a repository of restic with one snapshot of the tree."""
+    restic("-r", str(repository), "init")
+    restic("-r", str(repository), "backup", ".", folder=tree)
 
 
 def timed(work):
@@ -131,8 +137,7 @@ def bench_j():
         tree, repository, target, password = (folder / part for part in (volume, "repository", "restored", "password"))
         password.write_text(PASSWORD)
         apart(fill, tree)
-        restic("-r", str(repository), "init")
-        run("restic", "--no-cache", "-q", "-r", str(repository), "backup", ".", cwd=tree, env=os.environ | {"RESTIC_PASSWORD": PASSWORD})
+        back_up(tree, repository)
         peaks = []
 
         def against(what, address, bound):
@@ -202,8 +207,7 @@ def bench_l():
             place = tree / f"{number % 1000:03}"
             place.mkdir(parents=True, exist_ok=True)
             (place / str(number)).write_text(str(number))
-        restic("-r", str(repository), "init")
-        run("restic", "--no-cache", "-q", "-r", str(repository), "backup", ".", cwd=tree, env=os.environ | {"RESTIC_PASSWORD": PASSWORD})
+        back_up(tree, repository)
         shutil.rmtree(tree)
 
         def ours():

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::tables::{program_of, servers_of};
 use crate::docker::ExecOutput;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::DumpProgram;
@@ -71,21 +72,9 @@ pub(in crate::rehearse) async fn are_there(
     }
 }
 
-fn program_of(store: StoreKind) -> Option<DumpProgram> {
-    match store {
-        StoreKind::Postgres => Some(DumpProgram::Postgres),
-        StoreKind::MySql => Some(DumpProgram::MySql),
-        StoreKind::RedisDump | StoreKind::RedisLog | StoreKind::Sqlite | StoreKind::Mongo => None,
-    }
-}
-
 /// What the server says; `None`: it cannot be asked.
 async fn ask(running: RunningService<'_>, program: DumpProgram) -> Option<String> {
-    let servers = match program {
-        DumpProgram::Postgres => "postgres postmaster",
-        DumpProgram::MySql | DumpProgram::Redis => "mariadbd mysqld",
-    };
-    let user = run(running, None, &["sh", "-c", client_scripts::SERVER, "sh", servers, ""]).await?;
+    let user = run(running, None, &["sh", "-c", client_scripts::SERVER, "sh", servers_of(program), ""]).await?;
     // Another process than the container's own server is not asked, nor one that is not there.
     let user = Some(user.trim()).filter(|user| !user.is_empty())?;
     run(running, Some(user), &["sh", "-c", client_scripts::databases(program)]).await

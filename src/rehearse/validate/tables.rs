@@ -58,11 +58,20 @@ pub(in crate::rehearse) async fn are_readable(
     Ok(())
 }
 
-fn program_of(store: StoreKind) -> Option<DumpProgram> {
+/// The program whose server keeps a store and can be asked for its tables; `None`: there is none.
+pub(super) fn program_of(store: StoreKind) -> Option<DumpProgram> {
     match store {
         StoreKind::Postgres => Some(DumpProgram::Postgres),
         StoreKind::MySql => Some(DumpProgram::MySql),
         StoreKind::RedisDump | StoreKind::RedisLog | StoreKind::Sqlite | StoreKind::Mongo => None,
+    }
+}
+
+/// Names of the server's process.
+pub(super) fn servers_of(program: DumpProgram) -> &'static str {
+    match program {
+        DumpProgram::Postgres => "postgres postmaster",
+        DumpProgram::MySql | DumpProgram::Redis => "mariadbd mysqld",
     }
 }
 
@@ -76,11 +85,7 @@ struct Unreadable {
 
 /// The tables that the server cannot read; none if it cannot be asked.
 async fn unreadable(running: RunningService<'_>, program: DumpProgram) -> Unreadable {
-    let servers = match program {
-        DumpProgram::Postgres => "postgres postmaster",
-        DumpProgram::MySql | DumpProgram::Redis => "mariadbd mysqld",
-    };
-    let user = match run(running, None, client_scripts::SERVER, &[servers, ""], PATIENCE.0).await {
+    let user = match run(running, None, client_scripts::SERVER, &[servers_of(program), ""], PATIENCE.0).await {
         Some((0, stdout, _)) => stdout.trim().to_owned(),
         _ => String::new(),
     };
