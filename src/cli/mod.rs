@@ -35,6 +35,7 @@ mod rerun;
 pub mod runtime;
 pub mod schema;
 pub mod score;
+mod score_metrics;
 mod score_text;
 mod score_view;
 mod scored;

@@ -11,7 +11,7 @@ use super::prepare::{Host, find_services, source_options, with_settings};
 use super::scored::{ScoredService, ScoredSnapshot};
 use super::signals::interrupted;
 use super::survey::{SurveyDepth, SurveyedSnapshot, survey_series};
-use super::{console, identity, min_score, no_match, runtime, score_text, score_view, signals};
+use super::{console, identity, min_score, no_match, runtime, score_metrics, score_text, score_view, signals};
 use crate::config::settings::{Selection, Settings};
 use crate::config::{Environment, PlanFile};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
@@ -34,6 +34,7 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
     let plan_file = PlanFile::find(args.plan.as_deref(), env, identity::user(env))?;
     let settings = Settings::resolve(&args.flags(), env)?.with_file(plan_file);
     let wanted = snapshots_of(&args.snapshots)?;
+    let metrics = args.prometheus.as_deref().map(score_metrics::target).transpose()?;
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let depth = SurveyDepth { snapshots: wanted + MOST_EARLIER, read_content: if args.read_data { wanted } else { 0 } };
     let (scored, nothing) = runtime::start()?.block_on(async {
@@ -72,6 +73,9 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
             let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");
             console::print(&format!("{json}\n"))?;
         }
+    }
+    if let Some(target) = metrics {
+        score_metrics::write(target, &scored, identity::timestamp())?;
     }
     Ok(exit_code(&scored))
 }
@@ -139,9 +143,14 @@ impl Series {
             let service = stack.services.iter().find(|of| of.selected && of.service.name == name)?;
             Some((stack.clone(), service.clone()))
         };
-        let source = case.settings.source.as_ref().map(|spec| spec.place.to_string());
-        let mut scored =
-            ScoredService { name: name.clone(), source, ignored: case.ignored.clone(), snapshots: Vec::new() };
+        let place = case.settings.source.as_ref().map(|spec| &spec.place);
+        let mut scored = ScoredService {
+            name: name.clone(),
+            source: place.map(ToString::to_string),
+            kind: place.map(|place| place.kind.name()),
+            ignored: case.ignored.clone(),
+            snapshots: Vec::new(),
+        };
         let Some(index) = case.source.filter(|_| case.ignored.is_none()) else { return scored };
         let count = self.series.get(index).and_then(|series| series.as_ref().ok()).map_or(1, Vec::len).max(1);
         let found: Vec<(StackPlan, ServicePlan)> = plans.iter().take(count).filter_map(find).collect();

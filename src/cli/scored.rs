@@ -11,6 +11,8 @@ pub struct ScoredService {
     pub name: ServiceName,
     /// Where its backup is, for people; `None`: no backup is named for it.
     pub source: Option<String>,
+    /// The kind of its source, by its name in `--from`.
+    pub kind: Option<&'static str>,
     /// Why it is not scored: its settings skip it.
     pub ignored: Option<String>,
     pub snapshots: Vec<ScoredSnapshot>,

@@ -26,6 +26,7 @@ use crate::model::outcome::{CaseRecord, Outcome, Verdict};
 use crate::model::pluralize::pluralize;
 use crate::model::score::Score;
 
+pub mod backups;
 mod book;
 
 /// Seconds after which a service that is not rehearsed any more is dropped.
@@ -167,8 +168,12 @@ fn note(entry: &mut ServiceMetrics, case: &CaseRecord, outcome: &Outcome, ended:
     }
 }
 
+/// The value of a label.
+fn label(value: &str) -> String {
+    text::shortened(&text::one_line(value), LABEL)
+}
+
 fn key(case: &CaseRecord) -> Key {
-    let label = |value: &str| text::shortened(&text::one_line(value), LABEL);
     let name = &case.info.name;
     Key {
         stack: label(name.stack.as_deref().unwrap_or_default()),

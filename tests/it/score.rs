@@ -138,3 +138,35 @@ fn damaged_is_failed_and_not_there_is_errored_and_too_much_to_ask_is_refused() {
     assert_eq!((code, &newest(&report)["diagnosis"]["code"]), (Some(102), &"source/unreachable".into()), "{told}");
     assert!(newest(&report)["score"].is_null(), "unknown is no number: {report}");
 }
+
+#[test]
+fn metrics_of_the_newest_snapshots_are_written_for_a_collector() {
+    let live = live();
+    let dir = snapshots(&live, "true");
+    let file = dir.path().join("backups.prom");
+    let metrics = ["--prometheus", &shown(&file)];
+    let value = |name: &str| {
+        let text = std::fs::read_to_string(&file).expect("the metrics");
+        let line = text.lines().find(|line| line.starts_with(name) && line.contains(&live.name)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let (code, report, told) = score(&live, dir.path(), &metrics);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(value("rehearsa_backup_score{"), newest(&report)["score"]["points"].as_f64());
+    assert_eq!(value("rehearsa_backup_score_ceiling{"), Some(50.0));
+    let files: f64 =
+        newest(&report)["mounts"].as_array().expect("mounts").iter().flat_map(|of| of["files"].as_f64()).sum();
+    assert_eq!(value("rehearsa_backup_files{"), Some(files));
+
+    sh(dir.path(), "truncate -s 100000 app-2026-11-04.tar.gz", &[]);
+    score(&live, dir.path(), &metrics);
+    let failed = std::fs::read_to_string(&file).expect("the metrics");
+    assert!(failed.contains("verdict=\"failed\"} 1\n"), "{failed}");
+    score(&live, &dir.path().join("none"), &metrics);
+    assert_eq!(value("rehearsa_backup_score{"), None, "unknown is no number");
+
+    let nowhere = dir.path().join("none").join("backups.prom");
+    let (code, report, told) = score(&live, dir.path(), &["--prometheus", &shown(&nowhere)]);
+    assert_eq!((code, report), (Some(102), Value::Null), "{told}");
+    assert!(told.contains("cannot write the metrics to"), "{told}");
+}

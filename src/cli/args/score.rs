@@ -44,6 +44,9 @@ pub struct ScoreArgs {
     /// Print in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
     pub format: TextOrJson,
+    /// Write metrics of the newest snapshots for Prometheus' textfile collector
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub prometheus: Option<PathBuf>,
 }
 
 impl ScoreArgs {

@@ -159,13 +159,14 @@ impl MetricFile {
 }
 
 /// Adds the samples of a metric under its heading; nothing without samples.
-fn family(text: &mut String, (name, help): Metric, samples: String) {
+pub fn family(text: &mut String, (name, help): Metric, samples: String) {
     if !samples.is_empty() {
         text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}"));
     }
 }
 
-fn labels(key: &Key, verdict: Option<Verdict>) -> String {
+/// The labels of a sample.
+pub fn labels(key: &Key, verdict: Option<Verdict>) -> String {
     let Key { stack, service, source } = key;
     let mut labels =
         format!("stack=\"{}\",service=\"{}\",source=\"{}\"", escaped(stack), escaped(service), escaped(source));
@@ -175,7 +176,8 @@ fn labels(key: &Key, verdict: Option<Verdict>) -> String {
     labels
 }
 
-fn escaped(value: &str) -> String {
+/// The value of a label.
+pub fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
