@@ -2,7 +2,7 @@
 //! restore another part of the backup. What fits nothing on the host is refused; what fits only services that are not
 //! in this run is noted.
 
-use super::args::RehearsalArgs;
+use super::args::{BackupArgs, RehearsalArgs};
 use super::console;
 use super::exit::Failure;
 use crate::config::declared;
@@ -12,8 +12,11 @@ use crate::config::values::suggest::suggestion;
 use crate::model::environment::Environment;
 use crate::model::mount::Mount;
 use crate::model::plan::Plan;
+use crate::model::program::Program;
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
+use crate::model::source::{SourceLocation, SourcePlace};
+use crate::model::source_kind::SourceKind;
 use crate::plan::draft;
 
 /// The beginning of the names of our variables.
@@ -31,7 +34,8 @@ pub fn note(plan: &Plan, args: &RehearsalArgs) {
     if plan.cases().next().is_none() {
         return;
     }
-    without_backup(plan, args).iter().chain(&missed(plan, args)).for_each(|words| console::note(words));
+    let notes = without_backup(plan, args).into_iter().chain(unused_programs(plan, args)).chain(missed(plan, args));
+    notes.for_each(|words| console::note(&words));
 }
 
 /// Prints a note for each variable whose name is nearly the name of a setting: after a typing error the setting has its
@@ -66,6 +70,33 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
             flags.join(", ")
         )
     })
+}
+
+/// A note for each named program that reads none of this run's backups.
+fn unused_programs(plan: &Plan, args: &RehearsalArgs) -> Vec<String> {
+    let services = plan.stacks.iter().flat_map(|stack| &stack.services);
+    let sources = services.filter(|service| service.source.is_some());
+    let places: Vec<&SourcePlace> =
+        sources.filter_map(|service| Some(&service.settings.source.as_ref()?.place)).collect();
+    let BackupArgs { restic_path, borg_path, rclone_path, .. } = &args.backup;
+    let named = [(Program::Restic, restic_path), (Program::Borg, borg_path), (Program::Rclone, rclone_path)];
+    let unused = named.into_iter().filter(|(program, path)| {
+        path.is_some() && !places.is_empty() && places.iter().all(|place| reader(place) != Some(*program))
+    });
+    let words = |program: Program| {
+        format!("{} has no effect, as {} reads no backup of this run", program.flag(), program.name())
+    };
+    unused.map(|(program, _)| words(program)).collect()
+}
+
+/// The program that reads a backup; `None`: Rehearsa itself.
+fn reader(place: &SourcePlace) -> Option<Program> {
+    match (place.kind, &place.location) {
+        (SourceKind::Restic, _) => Some(Program::Restic),
+        (SourceKind::Borg, _) => Some(Program::Borg),
+        (_, SourceLocation::Address(_)) => Some(Program::Rclone),
+        _ => None,
+    }
 }
 
 /// Refuses rules about mounts that fit no mount of the host: after a typing error the run would be another one than
@@ -173,11 +204,9 @@ impl MountRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::BackupArgs;
     use crate::model::mount::MountOrigin;
     use crate::model::sample;
-    use crate::model::source::{Keys, SourcePlace, SourceSpec};
-    use crate::model::source_kind::SourceKind;
+    use crate::model::source::{Keys, SourceSpec};
     use crate::plan::resolve;
 
     #[test]
@@ -239,6 +268,24 @@ mod tests {
         );
         assert!(empty.starts_with("--allow-empty config has no effect, as it matches no mount ("), "{empty}");
         assert_eq!(without_backup(&of(mounts(), None), &RehearsalArgs::default()), None);
+    }
+
+    #[test]
+    fn a_program_that_reads_no_backup_of_the_run_is_told() {
+        let unused = |place: SourcePlace| {
+            let source = SourceSpec { place, snapshot: None, keys: Keys::default() };
+            let path = || Some("/opt/tool".into());
+            let backup =
+                BackupArgs { restic_path: path(), borg_path: path(), rclone_path: path(), ..BackupArgs::default() };
+            let args = RehearsalArgs { backup, ..RehearsalArgs::default() };
+            let words = unused_programs(&of(vec![volume("v", "/v")], Some(source)), &args);
+            words.iter().map(|words| words.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        };
+        let address = |kind| SourcePlace { kind, location: SourceLocation::Address("far:x".to_owned()) };
+        assert_eq!(unused(SourcePlace::stdin(SourceKind::Tar)), ["--restic-path", "--borg-path", "--rclone-path"]);
+        assert_eq!(unused(address(SourceKind::Tar)), ["--restic-path", "--borg-path"]);
+        assert_eq!(unused(address(SourceKind::Restic)), ["--borg-path", "--rclone-path"]);
+        assert_eq!(unused(SourcePlace::at_path(SourceKind::Borg, "/repo")), ["--restic-path", "--rclone-path"]);
     }
 
     #[test]
