@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, InitArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::init_text::FoundPart;
+use super::init_text::{FoundPart, WrittenSource};
 use super::prepare::{Host, find_services};
 use super::survey::SourceOptions;
 use super::{console, identity, init_text, no_match, prepare, runtime, signals};
@@ -21,7 +21,7 @@ use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
-use crate::model::source::{Keys, SourceSpec};
+use crate::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
 use crate::plan::draft;
 
 /// The command.
@@ -31,7 +31,10 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     if !to_stdout && !args.force && path.exists() {
         return Err(there_already(&path));
     }
-    let source = args.from.as_deref().map(|text| source_for(text, &path)).transpose()?.flatten();
+    let flags =
+        Flags { passphrase_file: args.passphrase_file.clone(), identity: args.identity.clone(), ..Flags::default() };
+    let keys = resolve::keys(&flags, env);
+    let source = args.from.as_deref().map(|text| source_for(text, keys, &path)).transpose()?.flatten();
     let spec = source.as_ref().map(|source| source.here.clone());
     let mut settings = Settings::default();
     settings.selection.filters.clone_from(&args.filters);
@@ -54,7 +57,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
         console::note(&no_match::reason(&draft.selection, &stopped, &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
-    let programs = resolve::programs(&Flags::default(), env);
+    let programs = resolve::programs(&flags, env);
     let options = SourceOptions { snapshot: None, environment: env, programs };
     let plan = runtime.block_on(prepare::survey_and_resolve(draft, &daemon, &options, &stop))?.plan;
     if let Some(diagnosis) = unread(&plan) {
@@ -66,7 +69,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     for message in blocked.collect::<BTreeSet<_>>() {
         console::note(message);
     }
-    let text = init_text::render(&plan, source.as_ref().map(|source| source.written.as_str()), &found(&plan));
+    let text = init_text::render(&plan, source.as_ref().map(|source| &source.written), &found(&plan));
     if to_stdout {
         console::print(&text)?;
         return Ok(ExitCode::Passed);
@@ -108,19 +111,28 @@ struct InitSource {
     /// The source as seen from the working directory.
     here: SourceSpec,
     /// The source as the plan file names it.
-    written: String,
+    written: WrittenSource,
 }
 
 /// `None`: the live service. A relative path is made relative to the plan file's folder, too.
-fn source_for(text: &str, file: &Path) -> Result<Option<InitSource>, Failure> {
+fn source_for(text: &str, keys: Keys, file: &Path) -> Result<Option<InitSource>, Failure> {
     if text.trim() == "live" {
         return Ok(None);
     }
     let place = source::parse(&SettingOrigin::Flag("--from"), text, Path::new(""))?;
-    let here = SourceSpec { place: place.clone(), snapshot: None, keys: Keys::default() };
+    let here = SourceSpec { place: place.clone(), snapshot: None, keys: keys.clone() };
     let beside = file.parent().is_none_or(|folder| folder.as_os_str().is_empty());
-    let place = if beside { place } else { place.below(&identity::working_dir()) };
-    Ok(Some(InitSource { here, written: place.to_string() }))
+    let (place, keys) = if beside { (place, keys) } else { below(place, keys, &identity::working_dir()) };
+    Ok(Some(InitSource { here, written: WrittenSource { from: place.to_string(), keys } }))
+}
+
+/// The source as seen from another folder than the working directory.
+fn below(place: SourcePlace, keys: Keys, folder: &Path) -> (SourcePlace, Keys) {
+    let passphrase = keys.passphrase.map(|secret| match secret {
+        SecretPlace::File(path) => SecretPlace::File(folder.join(path)),
+        other => other,
+    });
+    (place.below(folder), Keys { passphrase, identity: keys.identity.map(|path| folder.join(path)) })
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {

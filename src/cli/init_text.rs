@@ -6,6 +6,7 @@ use crate::config::declared::SERVICE_VALUES;
 use crate::model::mount::{MountOrigin, Strategy};
 use crate::model::plan::{MountPlan, Plan, ServicePlan};
 use crate::model::service::ServiceName;
+use crate::model::source::{Keys, SecretPlace};
 
 /// The name of the source in the plan file.
 pub const SOURCE: &str = "backup";
@@ -21,9 +22,18 @@ pub struct FoundPart {
     pub path: String,
 }
 
+/// The backups as the plan file names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenSource {
+    /// As after `--from`.
+    pub from: String,
+    /// What opens them.
+    pub keys: Keys,
+}
+
 /// The plan file for the selected services of a plan. `source` is the place of their backups, if it is known; `found`
 /// are the parts found in it.
-pub fn render(plan: &Plan, source: Option<&str>, found: &[FoundPart]) -> String {
+pub fn render(plan: &Plan, source: Option<&WrittenSource>, found: &[FoundPart]) -> String {
     let mut text = head(source);
     for case in plan.cases() {
         // Writing to a string cannot fail.
@@ -36,9 +46,9 @@ pub fn render(plan: &Plan, source: Option<&str>, found: &[FoundPart]) -> String 
     text
 }
 
-fn head(source: Option<&str>) -> String {
+fn head(source: Option<&WrittenSource>) -> String {
     let (name, backup) = match source {
-        Some(source) => (SOURCE, format!("[sources.{SOURCE}]\nfrom = {}\n", quoted(source))),
+        Some(source) => (SOURCE, format!("[sources.{SOURCE}]\nfrom = {}\n", quoted(&source.from))),
         None => {
             let example = "# [sources.backup]\n\
                 # from = \"tar:backups/app-*.tar.gz\"  # or dir:FOLDER, daemon:FOLDER (on the engine's host)\n";
@@ -46,6 +56,7 @@ fn head(source: Option<&str>) -> String {
         }
     };
     let values = values();
+    let keys = keys(source.map(|source| &source.keys));
     format!(
         "\
 # The plan file of rehearsa: how the services of this host are rehearsed, and where their backups are.
@@ -54,10 +65,7 @@ fn head(source: Option<&str>) -> String {
 # Where the data comes from: a name below [sources], or \"live\" for a copy of what the live service has.
 source = \"{name}\"
 {values}
-{backup}\
-# passphrase = {{ file = \"/run/secrets/backup\" }} # or {{ env = \"NAME\" }} or {{ command = \"pass show backup\" }}
-# identity = \"~/.config/age/key.txt\"
-
+{backup}{keys}
 # What stands below a service holds for it alone: all keys from above, and these.
 # skip = \"reason\"                                # listed, not rehearsed
 # mounts.\"/data\".path = \"backup/data\"            # the part of the backup that belongs to a mount; `.` is all of it
@@ -66,6 +74,20 @@ source = \"{name}\"
 # mounts.\"/data\".allow_empty = true              # its part of the backup may be empty
 "
     )
+}
+
+/// What opens the backups, or how that is written. A passphrase in a variable stays there.
+fn keys(keys: Option<&Keys>) -> String {
+    let passphrase = match keys.and_then(|keys| keys.passphrase.as_ref()) {
+        Some(SecretPlace::File(path)) => format!("passphrase = {{ file = {} }}", quoted(&path.to_string_lossy())),
+        _ => "# passphrase = { file = \"/run/secrets/backup\" } # or { env = \"NAME\" } or { command = \"pass show backup\" }"
+            .to_owned(),
+    };
+    let identity = match keys.and_then(|keys| keys.identity.as_ref()) {
+        Some(path) => format!("identity = {}", quoted(&path.to_string_lossy())),
+        None => "# identity = \"~/.config/age/key.txt\"".to_owned(),
+    };
+    format!("{passphrase}\n{identity}\n")
 }
 
 fn mounts(case: &ServicePlan, found: &[FoundPart]) -> String {

@@ -43,7 +43,8 @@ fn written(source: Option<&str>, found: &[FoundPart]) -> (String, PlanFile) {
     };
     let services = services().into_iter().map(with_settings).collect();
     let plan = resolve(draft(services, &Selection::default()), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
-    let text = render(&plan, source, found);
+    let source = source.map(|from| WrittenSource { from: from.to_owned(), keys: Keys::default() });
+    let text = render(&plan, source.as_ref(), found);
     let file = PlanFile::parse(Path::new("rehearsa.toml"), &text, None).unwrap_or_else(|e| panic!("{e} in\n{text}"));
     (text, file)
 }
@@ -107,4 +108,19 @@ fn every_comment_that_is_a_setting_is_a_right_one() {
     let text = lines.join("\n");
     PlanFile::parse(Path::new("p.toml"), &text, Some(Path::new("/home/me")))
         .unwrap_or_else(|e| panic!("{e} in\n{text}"));
+}
+
+#[test]
+fn what_opens_the_backups_is_written_down_and_a_variable_stays_one() {
+    let opened = |passphrase, identity: Option<&str>| {
+        let plan = resolve(draft(Vec::new(), &Selection::default()), Vec::new(), jiff::Timestamp::UNIX_EPOCH);
+        let keys = Keys { passphrase, identity: identity.map(Into::into) };
+        let text = render(&plan, Some(&WrittenSource { from: "restic:/srv/repo".to_owned(), keys }), &[]);
+        let file = PlanFile::parse(Path::new("rehearsa.toml"), &text, None);
+        file.unwrap_or_else(|e| panic!("{e} in\n{text}")).sources[SOURCE].spec.keys.clone()
+    };
+    let file = Some(SecretPlace::File("/etc/a \"b\"".into()));
+    let keys = Keys { passphrase: file.clone(), identity: Some("/etc/key.txt".into()) };
+    assert_eq!(opened(file, Some("/etc/key.txt")), keys);
+    assert_eq!(opened(Some(SecretPlace::Env("REHEARSA_PASSPHRASE".to_owned())), None), Keys::default());
 }

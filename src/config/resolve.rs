@@ -488,7 +488,7 @@ fn source_rules(flags: &Flags, env: &Environment) -> Result<Vec<SourceRule>, Con
 }
 
 /// What opens the sources of the whole run.
-fn keys(flags: &Flags, env: &Environment) -> Keys {
+pub fn keys(flags: &Flags, env: &Environment) -> Keys {
     let file = path("--passphrase-file", flags.passphrase_file.as_deref(), env).map(SecretPlace::File);
     Keys {
         passphrase: file.or_else(|| env.get(PASSPHRASE).map(|_| SecretPlace::Env(PASSPHRASE.to_owned()))),

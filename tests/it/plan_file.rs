@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{Live, Stack, rehearsa, service, text};
+use crate::support::{Live, Stack, rehearsa, restic, service, text};
 use serde_json::Value;
 
 /// Runs rehearsa in a folder.
@@ -101,6 +101,29 @@ fn init_writes_down_what_it_finds_in_a_backup_and_a_rehearsal_goes_by_it() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("holds nothing for volume"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("\n# mounts.\"/data\".path = \"…\""), "{}", text(&output.stdout));
+}
+
+#[test]
+fn init_writes_down_how_a_repository_is_opened_and_a_rehearsal_goes_by_it() {
+    let (stack, _live, name) = live();
+    let folder = tempfile::tempdir().expect("a folder");
+    let tree = folder.path().join("opt");
+    std::fs::create_dir_all(tree.join("data")).expect("made");
+    std::fs::write(tree.join("data/a"), "fixture").expect("written");
+    restic::keep(folder.path(), "repo", &tree, &[]);
+    std::fs::write(folder.path().join("pw"), restic::PASSWORD).expect("written");
+    std::fs::create_dir(folder.path().join("etc")).expect("made");
+    let init = ["init", &stack.name, "--from", "restic:repo", "--passphrase-file", "pw", "--output", "etc/plan.toml"];
+    printed(folder.path(), &init);
+    let written = std::fs::read_to_string(folder.path().join("etc/plan.toml")).expect("it was written");
+    assert!(!written.contains(restic::PASSWORD), "{written}");
+    assert!(written.contains("\nmounts.\"/data\".path = \"data\" # volume "), "{written}");
+    printed(folder.path(), &["test", "--plan", "etc/plan.toml", "--exact", &name, "--settle", "0s"]);
+
+    // Without the password nothing is known of the repository, and nothing is written.
+    let output = run(folder.path(), &["init", &stack.name, "--from", "restic:repo", "--output", "none.toml"]);
+    assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
+    assert!(!folder.path().join("none.toml").exists());
 }
 
 #[test]
