@@ -132,7 +132,7 @@ fn a_dependency_whose_image_is_gone_is_named_with_it() {
     let seed = service("broken").command(&["healthy"]).start();
     docker(&["commit", "--change", &format!("LABEL seed={tag}"), &seed.name, &tag]);
     let migrate = service("broken").image(&tag).of(&stack, "migrate").command(&["exits"]).start();
-    migrate.until_state(".State.Status", "exited");
+    migrate.until_state("/State/Status", "exited");
     let _app = service("broken")
         .of(&stack, "app")
         .depends_on("migrate:service_completed_successfully:false")

@@ -67,7 +67,7 @@ fn a_service_that_listens_on_none_of_its_ports_is_not_ready() {
 fn a_healthcheck_that_fails_as_it_does_live_is_told_with_that() {
     let health = ["--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1"];
     let live = service("broken").volume("/mounted").file("/mounted/note", "kept").options(&health).start();
-    live.until_state(".State.Health.Status", "unhealthy");
+    live.until_state("/State/Health/Status", "unhealthy");
     let rehearsal = rehearse(&[&live.name], &["--timeout", "60s"]);
     rehearsal.failed("health/unhealthy");
     assert!(rehearsal.message().contains("the live container"), "{rehearsal}");

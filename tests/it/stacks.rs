@@ -71,7 +71,7 @@ fn a_one_shot_service_runs_to_its_end_before_what_waits_for_it() {
     // Every run adds a line, so that the second one is the sandbox's.
     let migrate =
         service("broken").of(&stack, "migrate").volume("/data").script("sleep 1; echo ran >>/data/runs").start();
-    migrate.until_state(".State.Status", "exited");
+    migrate.until_state("/State/Status", "exited");
     let app = service("broken")
         .of(&stack, "app")
         .depends_on("migrate:service_completed_successfully:false")
@@ -90,7 +90,7 @@ fn a_one_shot_service_that_fails_fails_what_waits_for_it() {
         .volume("/data")
         .script("[ -e /data/done ] && exit 6; touch /data/done")
         .start();
-    migrate.until_state(".State.Status", "exited");
+    migrate.until_state("/State/Status", "exited");
     let _app = service("broken")
         .of(&stack, "app")
         .depends_on("migrate:service_completed_successfully:false")

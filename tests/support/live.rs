@@ -1,6 +1,6 @@
 //! Live services for tests to rehearse, made with the Docker CLI and removed with their volumes when they are dropped.
 
-use super::{docker, run_docker, shown, text, unique, wait_for};
+use super::{api, docker, run_docker, shown, text, unique, wait_for};
 
 /// A file that only the live container has: its writable layer is no volume and does not come along.
 const LIVE_ONLY: &str = "/only-live";
@@ -100,9 +100,6 @@ impl Wanted {
     pub fn start(self) -> Live {
         // First, so that whatever comes is removed.
         let live = Live { name: self.name, volumes: self.volumes };
-        for volume in &live.volumes {
-            docker(&["volume", "create", volume]);
-        }
         let mut args = vec!["create".to_owned(), "--name".to_owned(), live.name.clone()];
         args.extend(self.options);
         args.push(self.image);
@@ -138,18 +135,18 @@ impl Live {
         });
     }
 
-    /// Waits until a field of its state has this value.
+    /// Waits until a field of what the engine says of it has this value: `/State/Status`.
     pub fn until_state(&self, field: &str, wanted: &str) {
-        let format = format!("{{{{{field}}}}}");
         wait_for(&format!("{field} of {} being {wanted}", self.name), || {
-            let found = docker(&["inspect", "--format", &format, &self.name]);
-            if found == wanted { Ok(()) } else { Err(found) }
+            let container = api::container(&self.name)?;
+            let found = container.pointer(field).map(|found| found.as_str().map_or(found.to_string(), str::to_owned));
+            if found.as_deref() == Some(wanted) { Ok(()) } else { Err(format!("{found:?}")) }
         });
     }
 
     /// Waits until its healthcheck passes.
     pub fn until_healthy(&self) {
-        self.until_state(".State.Health.Status", "healthy");
+        self.until_state("/State/Health/Status", "healthy");
     }
 
     /// Stops its processes where they are, and with them the engine's probes of its health. It still counts as running.
@@ -179,8 +176,9 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         run_docker(&["rm", "--force", "--volumes", &self.name]);
-        for volume in &self.volumes {
-            run_docker(&["volume", "rm", "--force", volume]);
+        if !self.volumes.is_empty() {
+            let volumes: Vec<&str> = self.volumes.iter().map(String::as_str).collect();
+            run_docker(&[&["volume", "rm", "--force"], &volumes[..]].concat());
         }
     }
 }

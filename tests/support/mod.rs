@@ -5,6 +5,7 @@
 //! name is unique, and rehearsa is asked for exact names.
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
+pub mod api;
 pub mod archives;
 pub mod backup;
 pub mod bench;
@@ -111,12 +112,13 @@ pub fn side_by_side<T: Sync>(all: &[T], does: impl Fn(&T) + Sync) {
     }
 }
 
-/// Waits until this holds.
+/// Waits until this holds. Each look costs something, so looks become rarer: others use the processors meanwhile.
 fn wait_for(what: &str, holds: impl Fn() -> Result<(), String>) {
-    let started = Instant::now();
+    let (started, mut pause) = (Instant::now(), Duration::from_millis(50));
     while let Err(found) = holds() {
         assert!(started.elapsed() < PATIENCE, "{what} never came to be: {found}");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(Duration::from_millis(400));
     }
 }
 

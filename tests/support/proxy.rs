@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::support::api::engine_socket;
 use crate::support::shown;
 
 /// What the proxy does with a request.
@@ -109,9 +110,4 @@ fn pass(mut from: UnixStream, mut to: UnixStream, look: &dyn Fn(&[u8]) -> Then, 
     }
     // It may be closed already.
     let _ = to.shutdown(Shutdown::Write);
-}
-
-fn engine_socket() -> String {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned()
 }

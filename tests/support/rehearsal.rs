@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{docker, rehearsa, text};
+use super::{api, rehearsa, text};
 
 /// What rehearsa did.
 pub struct Rehearsal {
@@ -116,17 +116,11 @@ impl Rehearsal {
     pub fn nothing_is_left(&self) {
         let session = self.report["session"].as_str().expect("a report names its session");
         assert!(!session.is_empty(), "{self}");
-        let filter = format!("label=io.rehearsa.session={session}");
-        for list in [&["ps", "--all"][..], &["volume", "ls"], &["network", "ls"]] {
-            let listed = docker(&[list, &["--quiet", "--filter", &filter]].concat());
-            // An engine under load lists a container that it has removed, and does not know it when it is asked for it.
-            let is_there = |id: &&str| {
-                list[0] != "ps"
-                    || Command::new("docker").args(["inspect", id]).output().is_ok_and(|out| out.status.success())
-            };
-            let left: Vec<&str> = listed.split_whitespace().filter(is_there).collect();
-            assert_eq!(left, Vec::<&str>::new(), "docker {}: something is left\n{self}", list.join(" "));
-        }
+        let listed = api::labelled(&format!("io.rehearsa.session={session}"));
+        // An engine under load lists a container that it has removed, and does not know it when it is asked for it.
+        let is_there = |(kind, id): &(&str, String)| *kind != "container" || api::container(id).is_ok();
+        let left: Vec<_> = listed.into_iter().filter(is_there).collect();
+        assert_eq!(left, Vec::new(), "something is left\n{self}");
     }
 }
 
