@@ -79,9 +79,12 @@ impl Ledger {
         self.creating.spawn(work);
     }
 
-    /// Notes an object before [`Ledger::run`] asks for it.
+    /// Notes an object before [`Ledger::run`] asks for it. A network that is asked for again, on another device, is noted
+    /// as the newest object, and once: it is removed once.
     pub fn note(&self, entry: LedgerEntry) {
-        lock(&self.entries).push(entry);
+        let mut entries = lock(&self.entries);
+        entries.retain(|noted| *noted != entry);
+        entries.push(entry);
     }
 
     /// Waits until no request is under way. No further one is made.
@@ -121,6 +124,16 @@ mod tests {
         let broken = DockerErrorKind::Unreachable;
         assert!(ledger.create(LedgerEntry::Volume("perhaps".into()), refused(broken)).await.is_err());
         assert_eq!(ledger.take(), [LedgerEntry::Volume("perhaps".into())]);
+    }
+
+    #[test]
+    fn what_is_asked_for_twice_is_removed_once() {
+        let ledger = Ledger::default();
+        let (network, volume) = (LedgerEntry::Network("net".into()), LedgerEntry::Volume("net".into()));
+        for entry in [&network, &volume, &network] {
+            ledger.note(entry.clone());
+        }
+        assert_eq!(ledger.take(), [network, volume]);
     }
 
     #[tokio::test]
