@@ -172,6 +172,9 @@ struct Found {
     place: String,
 }
 
+/// All stores that were found.
+pub(in crate::rehearse) struct FoundStores(Vec<Found>);
+
 /// What a tool says of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
@@ -181,10 +184,15 @@ enum Answer {
     Unknown(String),
 }
 
-/// Asks the tools about the stores below the targets of the mounts that were restored.
-pub(in crate::rehearse) async fn are_sound(running: RunningService<'_>, folders: &[&str]) -> Diagnosed<()> {
-    let Some((_, said)) = run(running, Some("0"), FIND, folders, FINDING).await else { return Ok(()) };
-    let found = read(&said);
+/// The stores below the targets of the mounts that were restored; none if they could not be looked for.
+pub(in crate::rehearse) async fn find(running: RunningService<'_>, folders: &[&str]) -> FoundStores {
+    let said = run(running, Some("0"), FIND, folders, FINDING).await;
+    FoundStores(said.map(|(_, said)| read(&said)).unwrap_or_default())
+}
+
+/// Asks the tools about these stores.
+pub(in crate::rehearse) async fn are_sound(running: RunningService<'_>, found: &FoundStores) -> Diagnosed<()> {
+    let FoundStores(found) = found;
     for (index, tool) in TOOLS.iter().enumerate() {
         let stores: Vec<&Found> = found.iter().filter(|one| one.tool == index).collect();
         if !stores.is_empty() {
