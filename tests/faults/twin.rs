@@ -16,7 +16,7 @@ use crate::support::backup::folder;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Twin {
     form: Form,
-    kind: Kind,
+    pub kind: Kind,
     hot: bool,
 }
 

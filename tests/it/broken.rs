@@ -16,6 +16,7 @@ fn a_service_that_exits_fails_with_its_exit_code_and_the_end_of_its_log() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_that_ends_well_has_not_come_back_either() {
     let live = service("broken").rehearsed_as("exec behave exits").start();
     let rehearsal = rehearse(&[&live.name], &[]);
@@ -24,6 +25,7 @@ fn a_service_that_ends_well_has_not_come_back_either() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_that_dies_at_every_restart_is_a_crash_loop() {
     let live = service("broken").options(&["--restart", "always"]).rehearsed_as("exec behave exits-with 38").start();
     let rehearsal = rehearse(&[&live.name], &[]);
@@ -40,6 +42,7 @@ fn a_service_that_outgrows_its_memory_limit_is_oom_killed() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_healthcheck_that_fails_its_retries_is_unhealthy() {
     let live = service("broken").rehearsed_as("exec behave never-healthy").start();
     let rehearsal = rehearse(&[&live.name], &[]);
@@ -49,6 +52,7 @@ fn a_healthcheck_that_fails_its_retries_is_unhealthy() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_healthcheck_that_is_not_through_in_time_is_a_timeout() {
     let live =
         service("broken").options(&["--health-retries", "600"]).rehearsed_as("exec behave never-healthy").start();
@@ -58,6 +62,7 @@ fn a_healthcheck_that_is_not_through_in_time_is_a_timeout() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_port_that_nobody_listens_on_is_a_timeout_that_names_it() {
     let live = service("no-healthcheck").rehearsed_as("exec behave runs").start();
     let rehearsal = rehearse(&[&live.name], &["--timeout", "2s"]);
@@ -66,12 +71,14 @@ fn a_port_that_nobody_listens_on_is_a_timeout_that_names_it() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_that_turns_unhealthy_while_it_settles_fails() {
     let live = service("broken").rehearsed_as("exec behave healthy-then-unhealthy 2").start();
     rehearse(&[&live.name], &["--settle", "20s"]).failed("health/unhealthy");
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_that_exits_while_it_settles_fails() {
     let live = service("broken").rehearsed_as("exec behave healthy-then-exits 2 5").start();
     let rehearsal = rehearse(&[&live.name], &["--settle", "20s"]);
@@ -111,6 +118,7 @@ fn a_mount_beyond_max_copy_is_an_error_that_names_it_and_the_ways_out() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_bind_mount_whose_source_is_gone_is_a_missing_file() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("config");
@@ -126,6 +134,7 @@ fn a_bind_mount_whose_source_is_gone_is_a_missing_file() {
 
 /// The engine keeps the image of a running container, but not that of one that has ended.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_dependency_whose_image_is_gone_is_named_with_it() {
     let stack = Stack::new("image");
     let tag = format!("{}:1", unique("gone"));

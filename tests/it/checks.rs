@@ -97,6 +97,7 @@ fn a_wrong_answer_is_a_failure_that_says_what_was_expected_and_found_and_the_res
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn what_cannot_be_asked_is_an_error() {
     let live = tiny();
     for (check, said) in [
@@ -115,6 +116,7 @@ fn what_cannot_be_asked_is_an_error() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn an_app_is_asked_over_http_and_by_its_log() {
     let live = notes(service("notes"));
     let rehearsal = asked(
@@ -140,6 +142,7 @@ fn an_app_is_asked_over_http_and_by_its_log() {
 /// The service's clone writes two rows a transaction all the time. The check sees the current rows and never half a
 /// transaction.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn an_sqlite_database_is_asked_while_its_service_writes_to_it() {
     let writer = concat!(
         "import sqlite3 as s; d = s.connect('/data/notes.db', timeout=60)\nwhile True:\n with d:\n",
@@ -170,6 +173,7 @@ fn an_sqlite_database_is_asked_while_its_service_writes_to_it() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_wrong_row_of_sqlite_is_a_failure_and_a_wrong_query_is_none() {
     let live = notes(service("notes"));
     let rehearsal = asked(
@@ -200,6 +204,7 @@ fn a_wrong_row_of_sqlite_is_a_failure_and_a_wrong_query_is_none() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_wrong_page_a_closed_port_and_a_wrong_log_are_failures() {
     let live = notes(service("notes"));
     let checks = [
@@ -235,6 +240,7 @@ fn a_password_of_a_check_is_hidden_where_the_service_says_it() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn postgres_is_asked_by_its_own_client() {
     let live = service("postgres")
         .options(&["--env", &format!("POSTGRES_PASSWORD={SECRET}")])
@@ -247,6 +253,7 @@ fn postgres_is_asked_by_its_own_client() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn mariadb_is_asked_by_its_own_client() {
     let live = service("mariadb")
         .options(&["--env", &format!("MARIADB_ROOT_PASSWORD={SECRET}"), "--env", "MARIADB_DATABASE=app"])

@@ -40,6 +40,7 @@ fn is_quiet(output: &Output, code: i32) {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_reader_that_goes_away_changes_no_verdict() {
     let (good, bad) = (good(), bad());
     for (live, code) in [(&good, 0), (&bad, 101)] {
@@ -67,6 +68,7 @@ fn a_reader_that_goes_away_in_the_middle_changes_no_verdict() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_full_output_is_a_lost_report_and_no_failure() {
     let (good, bad) = (good(), bad());
     let output = test(&good, full(), Stdio::piped());
@@ -91,6 +93,7 @@ sys.exit(child.wait())
 ";
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_terminal_that_is_closed_changes_no_verdict() {
     // The terminal is no controlling one, so there is no SIGHUP: as for a job under `nohup`.
     let on_a_terminal = |live: &Live| {
@@ -104,6 +107,7 @@ fn a_terminal_that_is_closed_changes_no_verdict() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn what_the_ci_system_gets_unasked_may_be_lost_and_what_was_asked_for_may_not() {
     let live = good();
     let run = |more: &[&str]| {

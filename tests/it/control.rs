@@ -5,6 +5,7 @@ use crate::support::{rehearse, service};
 
 /// The healthcheck reads the data and fails without it.
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_check_that_asks_for_the_data_notices() {
     let live = service("broken")
         .volume("/mounted")
@@ -22,6 +23,7 @@ fn a_check_that_asks_for_the_data_notices() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_check_that_passes_without_the_data_is_named() {
     let live = service("broken")
         .volume("/mounted")

@@ -113,6 +113,7 @@ type Reached = fn(&[String]) -> bool;
 
 /// What is there when the signal comes: the demo's own volume, its service, what packs the backup, the sandbox.
 #[tokio::test]
+#[ignore = "nightly: takes many rehearsals"]
 async fn a_signal_at_any_step_ends_the_demo_with_nothing_left() {
     let daemon = daemon().await;
     let steps: [(&str, Reached); 4] = [
@@ -147,6 +148,7 @@ fn clean_says_that_a_session_is_not_there() {
 }
 
 #[tokio::test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 async fn clean_spares_what_lives_and_removes_what_a_killed_run_left() {
     let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
     let mut child = start_demo(&dir);

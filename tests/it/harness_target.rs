@@ -48,6 +48,7 @@ fn run(target: &PathBuf, arguments: &[&str]) -> Output {
 }
 
 #[test]
+#[ignore = "nightly: builds an example; the code behind it rarely changes"]
 fn cargo_test_and_nextest_list_and_run_services() {
     let target = target();
     let sound = service("tiny").options(&["--network", "none"]).start();

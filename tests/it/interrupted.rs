@@ -8,16 +8,20 @@ use crate::support::objects::{Objects, objects_of, objects_of_session, sessions_
 use crate::support::run::{Ended, Run};
 use crate::support::{PATIENCE, inspect, rehearsa, unique, wait_for_log};
 
-/// A test for each step of a rehearsal, in the order they come, which does this at its begin.
+/// A test for each step of a rehearsal, which does this at its begin. Those behind `nightly` show at one more step what
+/// the others show.
 macro_rules! at_each_step {
-    ($does:expr) => {
-        at_each_step!($does; network worker canary restore boot check settle teardown);
-    };
-    ($does:expr; $($step:ident)*) => {
+    ($does:expr; $($step:ident)*; nightly $($further:ident)*) => {
         $(#[test]
         fn $step() {
             let at: fn(&str) = $does;
             at(stringify!($step));
+        })*
+        $(#[test]
+        #[ignore = "nightly: one more step"]
+        fn $further() {
+            let at: fn(&str) = $does;
+            at(stringify!($further));
         })*
     };
 }
@@ -66,11 +70,13 @@ fn a_signal_at(step: &str, signal: Signal, code: i32) {
 }
 
 mod sigint_exits_with_130_and_leaves_only_valid_reports {
-    at_each_step!(|step| super::a_signal_at(step, super::Signal::INT, 130));
+    at_each_step!(|step| super::a_signal_at(step, super::Signal::INT, 130);
+        canary restore settle teardown; nightly network worker boot check);
 }
 
 mod sigterm_exits_with_143_and_leaves_only_valid_reports {
-    at_each_step!(|step| super::a_signal_at(step, super::Signal::TERM, 143));
+    at_each_step!(|step| super::a_signal_at(step, super::Signal::TERM, 143);
+        network boot; nightly worker canary restore check settle teardown);
 }
 
 #[test]
@@ -137,5 +143,5 @@ fn killed_at(step: &str) {
 }
 
 mod clean_removes_what_a_killed_run_left {
-    at_each_step!(super::killed_at);
+    at_each_step!(super::killed_at; worker check; nightly network canary restore boot settle teardown);
 }

@@ -129,6 +129,7 @@ fn a_rehearsed_service_reaches_its_peer_but_neither_the_host_nor_anything_live_n
 
 /// A pipe is written to whatever its mount says, and whoever reads it live would hear the sandbox.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_pipe_on_a_read_only_mount_is_another_pipe_in_the_sandbox() {
     let mut live = Objects::new();
     let (reader, writer, volume) = (unique("reader"), unique("writer"), unique("pipe"));
@@ -206,6 +207,7 @@ fn a_service_that_needs_a_live_socket_is_not_said_to_have_bad_data() {
 /// The sandbox network has other addresses than the live one. A program that binds its own does not come up, and that
 /// says nothing of its data.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_service_that_binds_its_fixed_address_is_not_said_to_have_bad_data() {
     let mut live = Objects::new();
     let (name, network) = (unique("fixed"), unique("fixed-net"));

@@ -20,6 +20,7 @@ fn needs(database: &str) -> String {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_neighbour_that_is_missing_is_the_cause_and_no_finding_about_the_data() {
     let network = Stack::new("lonely");
     let db = lone(&network).command(&["listens"]).start();
@@ -38,6 +39,7 @@ fn a_neighbour_that_is_missing_is_the_cause_and_no_finding_about_the_data() {
 
 /// As Python and Go say it.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_neighbour_whose_name_the_log_does_not_tell_is_no_finding_about_the_data_either() {
     let network = Stack::new("nameless");
     let db = lone(&network).command(&["listens"]).start();
@@ -50,6 +52,7 @@ fn a_neighbour_whose_name_the_log_does_not_tell_is_no_finding_about_the_data_eit
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_label_joins_lone_containers() {
     let network = Stack::new("labelled");
     let db = lone(&network).command(&["listens"]).start();
@@ -64,6 +67,7 @@ fn a_label_joins_lone_containers() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_link_is_kept_to_a_neighbour_that_is_brought_along() {
     let db = service("broken").command(&["listens"]).start();
     let link = format!("{}:database", db.name);
@@ -91,6 +95,7 @@ fn a_service_of_another_stack_is_brought_along_under_its_names() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_failure_of_another_cause_names_the_neighbours_that_were_left_out() {
     let network = Stack::new("silent");
     let db = lone(&network).command(&["healthy"]).start();
@@ -146,6 +151,7 @@ fn application(stack: &Stack, app_note: &str, db_note: &str) -> (Live, Live) {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn the_archive_of_a_service_is_not_asked_for_what_the_service_depends_on() {
     let stack = Stack::new("alone");
     let folder = tempfile::tempdir().expect("a folder");
@@ -163,6 +169,7 @@ fn the_archive_of_a_service_is_not_asked_for_what_the_service_depends_on() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_dependency_that_does_not_come_up_on_live_data_says_nothing_about_the_backup() {
     let stack = Stack::new("live-bad");
     let folder = tempfile::tempdir().expect("a folder");
@@ -174,6 +181,7 @@ fn a_dependency_that_does_not_come_up_on_live_data_says_nothing_about_the_backup
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_dependency_comes_from_the_backup_that_has_it_and_from_one_of_its_own() {
     let stack = Stack::new("own");
     let folder = tempfile::tempdir().expect("a folder");

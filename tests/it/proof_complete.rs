@@ -43,6 +43,7 @@ fn warned(rehearsal: &Rehearsal, code: &str) -> bool {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_backup_that_is_all_of_root_fails_by_its_owner_when_the_service_cannot_use_it() {
     let (live, dir) = writer(
         by_a_user(),

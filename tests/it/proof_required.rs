@@ -63,6 +63,7 @@ fn a_live_copy_is_told_as_one_in_every_report() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_service_without_data_is_never_data_proven() {
     let (live, dir) = (live(), tempfile::tempdir().expect("a folder"));
     let rehearsal = with_reports(&live, dir.path(), &["--strategy", "/data=empty"]);
@@ -73,6 +74,7 @@ fn a_service_without_data_is_never_data_proven() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_check_that_passes_without_the_data_is_not_listed_as_proof() {
     let live = service("broken")
         .volume("/data")

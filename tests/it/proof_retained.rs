@@ -43,6 +43,7 @@ fn a_service_that_only_works_with_its_files() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn redis_on_a_dump_alone_when_it_has_no_log() {
     let live = service("redis")
         .volume("/data")

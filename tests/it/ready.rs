@@ -22,6 +22,7 @@ fn until_it_listens(live: &Live, port: u16) {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_port_of_the_live_service_that_its_copy_does_not_listen_on_is_warned_of() {
     let script = "[ -e /only-live ] && { behave listens 5671 & }; exec behave listens 8080";
     let live = service("no-healthcheck").options(&["--expose", "5671"]).script(script).file("/only-live", "").start();
@@ -34,6 +35,7 @@ fn a_port_of_the_live_service_that_its_copy_does_not_listen_on_is_warned_of() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_copy_that_does_not_listen_where_the_live_service_does_is_not_ready() {
     let script = "[ -e /only-live ] && exec behave listens 8080; exec behave listens 443";
     let live = service("no-healthcheck").options(&["--expose", "443"]).script(script).file("/only-live", "").start();
@@ -55,6 +57,7 @@ fn a_service_that_listens_on_nothing_live_has_to_keep_running() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_that_listens_on_none_of_its_ports_is_not_ready() {
     let live = service("no-healthcheck").options(&["--expose", "443"]).rehearsed_as("exec sleep 300").start();
     let rehearsal = rehearse(&[&live.name], &["--timeout", "4s"]);
@@ -64,6 +67,7 @@ fn a_service_that_listens_on_none_of_its_ports_is_not_ready() {
 
 /// The reader looks at the live service first.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_healthcheck_that_fails_as_it_does_live_is_told_with_that() {
     let health = ["--health-cmd", "false", "--health-interval", "1s", "--health-retries", "1"];
     let live = service("broken").volume("/mounted").file("/mounted/note", "kept").options(&health).start();
@@ -107,6 +111,7 @@ fn a_volume_in_memory_is_not_wanted_from_a_backup() {
 
 /// The probes of a healthcheck stand in the log of many services.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_log_full_of_probes_is_shown_shortened() {
     let script = "echo 'opening /mounted/app.db'; i=0; while [ $i -lt 70 ]; do i=$((i + 1)); \
                   echo \"127.0.0.1 - GET /health 200 $i\"; done; exit 6";

@@ -82,19 +82,31 @@ fn holds(text: &[u8], part: &str) -> bool {
 #[track_caller]
 fn nothing_leaked(what: &str, said: &[(String, Vec<u8>)]) {
     for (place, text) in said {
+        // Every secret is text, so it is in the text that is shown if it is in the bytes.
+        let shown = String::from_utf8_lossy(text);
         for secret in SECRETS {
-            let shown = String::from_utf8_lossy(text);
             let line = shown.lines().find(|line| line.contains(secret)).unwrap_or_default();
-            assert!(!holds(text, secret), "{what}: {secret} is in {place}: {line}");
+            assert!(!shown.contains(secret), "{what}: {secret} is in {place}: {line}");
         }
     }
 }
 
 #[test]
-fn no_secret_is_in_any_report_or_log_at_any_level() {
+fn no_secret_is_in_any_report_or_log_at_the_most_talkative_level() {
+    no_secret_is_told_at(&[("-v", Some("trace,bollard=trace"))]);
+}
+
+#[test]
+#[ignore = "nightly: levels that tell less"]
+fn no_secret_is_in_any_report_or_log_at_the_other_levels() {
+    no_secret_is_told_at(&[("", None), ("-v", None), ("-vv", None), ("-vvv", None)]);
+}
+
+#[track_caller]
+fn no_secret_is_told_at(levels: &[(&str, Option<&str>)]) {
     let exits = talkative("exit 3");
     let unhealthy = talkative("behave never-healthy");
-    for (level, log) in [("", None), ("-v", None), ("-vv", None), ("-vvv", None), ("-v", Some("trace,bollard=trace"))] {
+    for &(level, log) in levels {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let reports = dir.path().to_str().expect("temporary paths are UTF-8");
         let mut args = vec!["test", "--exact", "--settle", "0s", "--retries", "1", "--retry-failures"];
@@ -186,6 +198,7 @@ const PARTS: [&str; 14] = [
 ];
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn no_spelling_of_a_secret_is_in_any_report() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     // Letters: lines that differ only in a number are told once.

@@ -88,6 +88,7 @@ fn a_mount_that_was_emptied_is_told() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_sudden_drop_of_files_and_bytes_is_told_and_fails_a_required_score() {
     let live = live();
     let dir = snapshots(&live, "for n in $(seq 15); do rm $1/$n $2/$n; done");
@@ -101,6 +102,7 @@ fn a_sudden_drop_of_files_and_bytes_is_told_and_fails_a_required_score() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn files_that_lost_their_contents_are_told() {
     let live = live();
     let dir = snapshots(&live, "for n in $(seq 15); do : >$1/$n; done");
@@ -112,6 +114,7 @@ fn files_that_lost_their_contents_are_told() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_database_without_its_log_is_told() {
     let live = live();
     let dir = snapshots(&live, "cp $1/1 $1/app.db; cp $1/1 $1/app.db-shm");

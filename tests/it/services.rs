@@ -28,6 +28,7 @@ fn is_green_without_data(rehearsal: &Rehearsal, why: &str) {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn postgres_comes_back_with_its_rows() {
     let query = "PGPASSWORD=fixture-postgres-secret psql -h 127.0.0.1 -U postgres -tAc 'SELECT text FROM notes' \
                  | grep -qx remembered";
@@ -43,6 +44,7 @@ fn postgres_comes_back_with_its_rows() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn mariadb_comes_back_with_its_rows() {
     let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -h 127.0.0.1 -u root";
     let live = service("mariadb")
@@ -57,6 +59,7 @@ fn mariadb_comes_back_with_its_rows() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn redis_comes_back_with_its_keys() {
     let live = service("redis").volume("/data").healthy_when("redis-cli get note | grep -qx remembered").start();
     live.until(&["redis-cli", "set", "note", "remembered"]);
@@ -64,6 +67,7 @@ fn redis_comes_back_with_its_keys() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_service_whose_mount_is_left_empty_lacks_its_data() {
     let live = service("redis").volume("/data").healthy_when("redis-cli get note | grep -qx remembered").start();
     live.until(&["redis-cli", "set", "note", "remembered"]);
@@ -74,6 +78,7 @@ fn a_service_whose_mount_is_left_empty_lacks_its_data() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn nginx_comes_back_with_its_pages() {
     let live = service("nginx")
         .volume("/usr/share/nginx/html")
@@ -84,6 +89,7 @@ fn nginx_comes_back_with_its_pages() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn an_app_comes_back_with_what_is_only_in_its_write_ahead_log() {
     let ask = "python3 -c 'import urllib.request as u; assert b\"remembered\" in \
                u.urlopen(\"http://127.0.0.1:8080/notes\").read()'";
@@ -94,6 +100,7 @@ fn an_app_comes_back_with_what_is_only_in_its_write_ahead_log() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn without_a_healthcheck_an_open_port_is_the_proof() {
     let live = service("no-healthcheck").volume("/data").file("/data/note", "remembered").start();
     let rehearsal = rehearse(&[&live.name], &[]);
@@ -102,6 +109,7 @@ fn without_a_healthcheck_an_open_port_is_the_proof() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn without_healthcheck_and_ports_running_on_is_the_proof() {
     let live = service("no-ports").volume("/data").file("/data/note", "remembered").start();
     rehearse(&[&live.name], &[]).is_green("running");
@@ -128,6 +136,7 @@ fn a_green_service_whose_volume_is_empty_is_told_to_say_nothing_of_its_data() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_green_service_that_keeps_its_data_in_no_mount_is_told_so() {
     let live =
         service("broken").file("/state", "in the container's own layer").rehearsed_as("exec behave healthy").start();
@@ -135,6 +144,7 @@ fn a_green_service_that_keeps_its_data_in_no_mount_is_told_so() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_read_only_bind_mount_of_a_file_stays_a_read_only_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("app.conf");
@@ -153,6 +163,7 @@ fn a_read_only_bind_mount_of_a_file_stays_a_read_only_file() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_writable_bind_mount_of_a_file_is_a_file_of_the_sandboxs_own() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("state");
@@ -171,6 +182,7 @@ fn a_writable_bind_mount_of_a_file_is_a_file_of_the_sandboxs_own() {
 
 /// What one service writes is copied for both, so the reader's mount is a read-only file within a volume.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_file_that_one_service_writes_and_another_reads_is_one_copy_for_both() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("state");
@@ -194,6 +206,7 @@ fn a_file_that_one_service_writes_and_another_reads_is_one_copy_for_both() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn an_omitted_mount_is_not_there() {
     let live = service("broken")
         .volume("/mounted")

@@ -51,6 +51,7 @@ fn a_service_whose_dependency_fails_is_not_started_and_says_which() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn both_the_failed_dependency_and_what_needs_it_are_reported_when_both_are_selected() {
     let stack = Stack::new("both");
     let _db = service("broken").of(&stack, "db").rehearsed_as("exec behave exits-with 7").start();
@@ -83,6 +84,7 @@ fn a_one_shot_service_runs_to_its_end_before_what_waits_for_it() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_one_shot_service_that_fails_fails_what_waits_for_it() {
     let stack = Stack::new("oneshot-fails");
     let migrate = service("broken")
@@ -131,6 +133,7 @@ fn services_find_each_other_by_name_and_only_in_their_sandbox() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn six_services_on_two_threads_all_come_back_and_leave_nothing() {
     let lives: Vec<Live> = (0..6)
         .map(|i| {
@@ -152,6 +155,7 @@ fn six_services_on_two_threads_all_come_back_and_leave_nothing() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn of_several_services_only_the_broken_one_is_red() {
     let well = service("broken").command(&["healthy"]).start();
     let broken = service("broken").rehearsed_as("exec behave exits-with 3").start();

@@ -250,6 +250,7 @@ fn what_carries_our_label_and_is_not_ours_is_named_and_left_alone() {
 
 /// A closing shell sends several hangups; a quit is no reason to leave something behind.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn hangups_in_a_burst_and_a_quit_clean_up() {
     use crate::support::objects::{objects_of, objects_of_session};
     use crate::support::run::Run;

@@ -19,6 +19,7 @@ fn redis(stack: &Stack, rehearsed_as: &str) -> Live {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_service_is_not_green_beside_a_database_that_does_not_use_its_data() {
     for (hint, command, is_used) in [
         ("used", "redis-server --dir /data --appendonly no", true),

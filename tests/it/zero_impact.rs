@@ -56,6 +56,7 @@ fn a_green_rehearsal_of_an_sqlite_service_changes_nothing_about_it() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn a_green_rehearsal_of_redis_changes_nothing_about_it_and_never_connects_to_it() {
     let mut live = Objects::new();
     let (name, volume) = (unique("redis"), unique("redis-data"));
@@ -205,6 +206,7 @@ fn a_kept_sandbox_outlives_the_next_run_and_goes_with_the_printed_command() {
 
 /// The worker that looks for the ports still runs when the time is over.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_kept_sandbox_of_a_service_that_never_listens_holds_no_worker() {
     let mut live = Objects::new();
     let name = unique("deaf");

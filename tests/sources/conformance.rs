@@ -142,6 +142,7 @@ fn dump_of(text: &str) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "nightly: starts restic or Borg many times"]
 fn the_newest_of_two_snapshots_is_taken_or_the_one_that_is_named() {
     for field in Field::all(|tree| fs::write(tree.join("a"), "one").expect("written")) {
         fs::write(field.tree().join("a"), "two and more").expect("written");
@@ -240,6 +241,7 @@ fn what_is_told_is_what_comes_and_what_was_backed_up() {
 }
 
 #[test]
+#[ignore = "nightly: starts restic or Borg many times"]
 fn what_is_counted_is_what_comes() {
     let parts = ["folder", "folder/deeper", "empty folder", "sparse", "block", "plain", "twin", "missing", ""];
     for field in Field::each(odd_tree) {
@@ -317,6 +319,7 @@ impl Write for Leaving {
 }
 
 #[test]
+#[ignore = "nightly: starts restic or Borg many times"]
 fn it_ends_when_nobody_listens() {
     for field in Field::all(noise) {
         let kind = field.kind.name;
@@ -367,6 +370,7 @@ fn noise(tree: &Path) {
 }
 
 #[test]
+#[ignore = "nightly: starts restic or Borg many times"]
 fn what_vanishes_meanwhile_never_makes_a_whole_archive() {
     for field in Field::all(noise) {
         let kind = field.kind.name;

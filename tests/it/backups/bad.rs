@@ -15,6 +15,7 @@ const NOISE: &str =
     "head -c 50000 /dev/urandom >\"$1/noise1\"; head -c 50000 /dev/urandom >\"$1/noise2\"; tar -C \"$1\" -cf x.tar .";
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn an_archive_that_is_cut_off_is_damaged_wherever_the_cut_is() {
     let (live, dir) = keeper(NOISE);
     let whole = fs::read(dir.path().join("x.tar")).unwrap();
@@ -28,6 +29,7 @@ fn an_archive_that_is_cut_off_is_damaged_wherever_the_cut_is() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_compressed_archive_that_is_cut_off_or_has_another_byte_is_damaged() {
     let (live, dir) =
         keeper(&format!("{NOISE}; gzip -k x.tar; zstd -q x.tar; head -c 512 x.tar | gzip >between.tar.gz"));
@@ -65,6 +67,7 @@ fn what_is_no_archive_or_not_there_is_told() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn what_is_too_old_too_slow_or_too_large_is_told() {
     let (live, dir) = keeper(
         "tar -C \"$1\" -cf app-2020-01-01.tar .; touch -d 2020-01-01 app-2020-01-01.tar; tar -C \"$1\" -cf now.tar .",
@@ -126,6 +129,7 @@ fn a_file_is_no_folder_on_either_side() {
 
 /// A symlink stands where the folder of the volume is looked for: what it leads to is not in the backup.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_symlink_is_no_volume() {
     let (live, dir) =
         keeper("mkdir -p volumes; cp -a \"$1\" real; ln -s ../real volumes/\"$2\"; mkdir other; touch other/a");
@@ -137,6 +141,7 @@ fn a_symlink_is_no_volume() {
 
 /// What comes after it would be lost without a word, if zeros were taken for the end.
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn zeros_in_the_middle_are_damage() {
     let (live, dir) = keeper(NOISE);
     let whole = fs::read(dir.path().join("x.tar")).unwrap();
@@ -161,6 +166,7 @@ fn the_folder_of_another_volume_is_not_taken() {
 
 /// A service would begin anew beside it, and be healthy.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn what_is_alone_in_a_backup_and_looks_like_nothing_live_is_not_taken() {
     let live = kept().start();
     let dir = folder();
@@ -176,6 +182,7 @@ fn what_is_alone_in_a_backup_and_looks_like_nothing_live_is_not_taken() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn archives_of_different_things_have_no_newest() {
     let (live, dir) = keeper("mkdir many; for of in app other; do tar -C \"$1\" -czf many/$of-2026-11-25.tgz .; done");
     let many = dir.path().join("many");

@@ -22,6 +22,7 @@ const GPG: &str = "printf '%s\\n' fixture-backup-passphrase >right; echo fixture
     -o x.tgz.gpg x.tgz";
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn gpg_opens_with_the_passphrase_and_with_nothing_else() {
     let (live, dir) = keeper(GPG);
     let (from, home) = (tar(dir.path().join("x.tgz.gpg")), dir.path().join("home"));
@@ -55,6 +56,7 @@ fn gpg_opens_with_the_passphrase_and_with_nothing_else() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn age_opens_with_the_identity_and_with_nothing_else() {
     let (live, dir) = keeper(
         "age-keygen -o right 2>/dev/null; age-keygen -o wrong 2>/dev/null; \
@@ -74,6 +76,7 @@ fn age_opens_with_the_identity_and_with_nothing_else() {
 
 /// age asks for a passphrase on a terminal only.
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn age_opens_with_the_passphrase_and_with_nothing_else() {
     let (live, dir) = keeper(
         "printf '%s\\n' fixture-backup-passphrase >right; echo fixture-wrong-passphrase >wrong; \

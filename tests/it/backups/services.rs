@@ -14,6 +14,7 @@ fn comes_back(live: &Live, from: &str) -> Rehearsal {
 
 /// `docker run --rm -v VOLUME:/data -v $PWD:/backup IMAGE tar czf /backup/x.tar.gz /data`
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn an_app_with_sqlite_from_the_one_liner_that_everybody_uses() {
     let ask = "import urllib.request as u, json; \
                notes = json.load(u.urlopen('http://127.0.0.1:8080/notes')); assert len(notes) == 1, notes";
@@ -45,6 +46,7 @@ fn an_app_with_sqlite_from_the_one_liner_that_everybody_uses() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn postgres_from_gnu_tar_of_its_volume() {
     let query = "[ \"$(PGPASSWORD=fixture-postgres-secret psql -h 127.0.0.1 -U postgres \
         -tAc 'SELECT count(*) FROM notes')\" = 1 ]";
@@ -66,6 +68,7 @@ fn postgres_from_gnu_tar_of_its_volume() {
 
 /// docker-volume-backup: absolute names, hard links as files of their own.
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn mariadb_from_the_layout_of_docker_volume_backup() {
     let client = "MYSQL_PWD=fixture-mariadb-secret mariadb -h 127.0.0.1 -u root";
     let live = service("mariadb")
@@ -98,6 +101,7 @@ fn volume_backup(volumes: &[&str], folder: &std::path::Path) {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn redis_from_a_copied_folder() {
     let live = service("redis").volume("/data").healthy_when("[ \"$(redis-cli get note)\" = remembered ]").start();
     live.until(&["redis-cli", "set", "note", "remembered"]);
@@ -109,6 +113,7 @@ fn redis_from_a_copied_folder() {
 }
 
 #[test]
+#[ignore = "nightly: one more service; the fault table restores it at every push"]
 fn nginx_from_a_folder_that_rsync_made() {
     let live = service("nginx")
         .volume("/usr/share/nginx/html")
@@ -122,6 +127,7 @@ fn nginx_from_a_folder_that_rsync_made() {
 }
 
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn a_stack_comes_back_from_one_archive_of_all_its_volumes() {
     let stack = Stack::new("pass");
     let live = |name: &str| {

@@ -21,6 +21,7 @@ fn from(folder: &Path, pattern: &str) -> String {
 
 /// The newest is used in place though its name has colons; another one, and a copy, when they are asked for.
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn snapshots_of_zfs_are_used_in_place() {
     let (live, dir) = keeper(TWO);
     let from = from(dir.path(), "tank/.zfs/snapshot/*");
@@ -81,6 +82,7 @@ impl Pool {
 
 /// The snapshot of the pool has an empty folder where the dataset is mounted.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn the_dataset_that_is_mounted_at_a_path_decides() {
     let pool = Pool::new(true);
     let is_kept = format!("[ \"$(cat /mounted/note)\" = {KEPT} ]");
@@ -114,6 +116,7 @@ fn a_dataset_without_a_snapshot_of_its_own_is_missing_and_not_empty() {
 
 /// A service whose bind mount is a subvolume, with snapshots of snapper and of btrbk.
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn snapshots_of_btrfs_are_found_as_snapper_and_btrbk_keep_them() {
     let dir = folder();
     let _disk = LoopMount::new("mkfs.btrfs -q", &dir.path().join("disk"));
@@ -147,6 +150,7 @@ fn snapshots_of_btrfs_are_found_as_snapper_and_btrbk_keep_them() {
 }
 
 #[test]
+#[ignore = "nightly: the fault table has a trial of it"]
 fn a_subvolume_inside_a_snapshot_of_btrfs_is_missing_and_not_empty() {
     let dir = folder();
     let _disk = LoopMount::new("mkfs.btrfs -q", &dir.path().join("disk"));
@@ -164,6 +168,7 @@ fn a_subvolume_inside_a_snapshot_of_btrfs_is_missing_and_not_empty() {
 
 /// Whatever characters a path has, the overlay is on that path and on no other.
 #[test]
+#[ignore = "nightly: takes many rehearsals"]
 fn an_overlay_lies_on_a_path_with_any_characters() {
     let live = kept().start();
     for (name, strategy) in [("a:b", "overlay"), ("a\\b", "overlay"), ("a\\:b c", "overlay")] {

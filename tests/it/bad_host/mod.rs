@@ -61,6 +61,7 @@ fn the_network_and_the_worker_of_a_sandbox_are_created_at_the_same_time() {
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_sandbox_of_which_one_object_cannot_be_created_leaves_none_of_the_others() {
     type IsRequest = fn(&str) -> bool;
     let creates_the_worker: IsRequest = |line| creates(line, "-worker0");
@@ -168,6 +169,7 @@ fn a_live_container_that_is_removed_with_its_volume_before_the_copy_has_vanished
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_live_container_that_is_removed_with_its_volume_before_the_sandbox_has_vanished() {
     let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
     let (name, volume) = (live.name.clone(), live.first_volume().to_owned());
@@ -185,6 +187,7 @@ fn a_live_container_that_is_removed_with_its_volume_before_the_sandbox_has_vanis
 }
 
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_live_container_that_is_removed_during_the_copy_has_vanished() {
     let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
     let (name, gone) = (live.name.clone(), AtomicBool::new(false));
@@ -216,6 +219,7 @@ fn a_service_whose_image_is_gone_cannot_be_had_back() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn a_volume_whose_driver_is_gone_is_an_error_that_names_it() {
     let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
     let plugin = Plugin::start(&engine.plugins(), "faraway", &engine.path().join("plugin-data"));
@@ -231,6 +235,7 @@ fn a_volume_whose_driver_is_gone_is_an_error_that_names_it() {
 
 /// The engine is killed, or told to end, while the service is watched, and comes back. Its end ended the service.
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn an_engine_that_is_restarted_in_the_middle_says_nothing_about_the_data() {
     for signal in ["KILL", "TERM"] {
         let engine = Engine::start(1536, 20_000, &["rehearsa-fixture/broken"]);
@@ -250,6 +255,7 @@ fn an_engine_that_is_restarted_in_the_middle_says_nothing_about_the_data() {
 
 /// Somebody stops the sandbox's container, whose end then says nothing about the data either.
 #[test]
+#[ignore = "nightly: one more case of what a test beside it shows"]
 fn a_sandbox_that_somebody_stops_says_nothing_about_the_data() {
     let live = service("broken").volume("/data").file("/data/note", "x").command(&["healthy"]).start();
     let mut run = Run::start(&live.name, &["--settle", "150s"]);

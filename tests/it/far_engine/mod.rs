@@ -34,8 +34,9 @@ fn itself() -> PathBuf {
 /// the other tests of this program.
 #[track_caller]
 fn again(mut command: Command, test: &str, host: &str) {
-    let output =
-        command.args(["--exact", &format!("far_engine::{test}")]).env(FAR, host).output().expect("this program starts");
+    // The test may be one of the nightly run.
+    command.args(["--exact", "--include-ignored", &format!("far_engine::{test}")]);
+    let output = command.env(FAR, host).output().expect("this program starts");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");

@@ -156,6 +156,7 @@ async fn a_container_is_talked_to() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn a_service_is_rehearsed() {
     let live = service("no-ports").volume("/data").file("/data/note", "remembered").start();
     let server = Server::start("");
@@ -185,6 +186,7 @@ async fn calls_at_once_are_not_more_than_the_server_lets_log_in() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn who_is_not_let_in_is_told_so() {
     let server = Server::start("");
     make_key(&server.file("other_key"));
@@ -195,6 +197,7 @@ fn who_is_not_let_in_is_told_so() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn a_server_that_is_not_the_known_one_is_not_talked_to() {
     let server = Server::start("");
     make_key(&server.file("other_key"));
@@ -206,6 +209,7 @@ fn a_server_that_is_not_the_known_one_is_not_talked_to() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn a_host_without_docker_is_told_from_one_that_lets_nobody_in() {
     let server = Server::start("ForceCommand PATH=/nonexistent; eval \"$SSH_ORIGINAL_COMMAND\"");
     let said = server.refuses();
@@ -214,6 +218,7 @@ fn a_host_without_docker_is_told_from_one_that_lets_nobody_in() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn an_engine_that_does_not_run_over_there_is_named() {
     let server = Server::start("");
     let host = server.host() + "/nonexistent/docker.sock";

@@ -101,6 +101,7 @@ impl Certs {
 }
 
 #[tokio::test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 async fn a_container_is_talked_to() {
     if let Some(engine) = far() {
         return talks(&engine).await;
@@ -113,6 +114,7 @@ async fn a_container_is_talked_to() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn a_service_is_rehearsed() {
     let guarded = Guarded::start(&["rehearsa-fixture/no-ports"]);
     let run = ["run", "--detach", "--network", "none", "--volume", "notes:/data", "--name", "live"];
@@ -127,6 +129,7 @@ fn a_service_is_rehearsed() {
 }
 
 #[test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 fn what_keeps_the_two_apart_is_named() {
     let guarded = Guarded::start(&[]);
     let says = |files: [&str; 3], words: &str| {
@@ -187,6 +190,7 @@ async fn resuming_proxy(certs: &Certs) -> (u16, Arc<Mutex<Vec<Option<HandshakeKi
 }
 
 #[tokio::test]
+#[ignore = "nightly: starts an engine or a server of its own, and the code behind it rarely changes"]
 async fn no_session_is_resumed() {
     let certs = Certs::make();
     let (port, seen) = resuming_proxy(&certs).await;
