@@ -13,6 +13,8 @@ pub mod archive;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
+pub mod compose;
+#[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
 pub mod discover;

@@ -10,6 +10,7 @@ use crate::config::resolve::Flags;
 use crate::model::event::NoTests;
 
 mod backup;
+mod compose;
 mod init;
 mod records;
 mod reports;
@@ -17,6 +18,7 @@ mod score;
 mod selection;
 
 pub use backup::BackupArgs;
+pub use compose::ComposeArgs;
 pub use init::InitArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 pub use reports::ReportArgs;
@@ -289,6 +291,7 @@ Examples:
   rehearsa test --skip media --test-threads 4    rehearses all but a stack, four at a time
   rehearsa test plex --strategy /media=readonly  does not copy its films
   rehearsa test --report-dir reports             writes all reports
+  rehearsa test -f compose.yaml --from tar:b.tar rehearses a stack that does not run here
 
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
@@ -306,6 +309,9 @@ pub struct TestArgs {
     /// How.
     #[command(flatten)]
     pub rehearsal: RehearsalArgs,
+    /// Which stack, from which files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// How all of them.
     #[command(flatten)]
     pub run: RunArgs,
@@ -324,10 +330,11 @@ Examples:
   rehearsa plan                    shows the plan for every running service
   rehearsa plan media --no-sizes   shows a stack and does not measure its volumes
   rehearsa plan --check            checks rehearsa.toml: what it names exists and can be read
-  rehearsa plan --format json      prints the plan for a program")]
+  rehearsa plan --format json      prints the plan for a program
+  rehearsa plan -f compose.yaml    shows the plan for a stack from its files; no engine is asked")]
 pub struct PlanArgs {
     /// Check the plan file and nothing else: its keys, services, mounts and sources, and where its secrets are found
-    #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes"])]
+    #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes", "file"])]
     pub check: bool,
     /// Which services.
     #[command(flatten)]
@@ -335,6 +342,9 @@ pub struct PlanArgs {
     /// How they would be rehearsed.
     #[command(flatten)]
     pub rehearsal: RehearsalArgs,
+    /// Which stack, from which files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// Print in this format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = TextOrJson::Text, help_heading = "Output")]
     pub format: TextOrJson,

@@ -14,6 +14,7 @@ pub mod console;
 pub mod demo;
 pub mod exit;
 pub mod explain;
+pub mod from_files;
 pub mod identity;
 pub mod init;
 mod init_text;

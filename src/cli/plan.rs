@@ -5,11 +5,13 @@ use super::args::{Global, PlanArgs};
 use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::from_files::{self, PreparedFiles};
 use super::prepare::{Host, Prepared, find_services, prepare, with_settings};
 use super::signals::interrupted;
 use super::{console, identity, no_match, plan_text, plan_view, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
+use crate::discover::StoppedContainer;
 use crate::docker::Daemon;
 use crate::model::diagnosis::Severity;
 use crate::model::event::NoTests;
@@ -25,8 +27,16 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         env,
         identity::user(env),
     )?);
+    if let Some(project) = from_files::read(&args.compose, env)? {
+        let PreparedFiles { prepared, folder: _folder } = runtime::start()?.block_on(async {
+            let stop = signals::listen();
+            from_files::prepare(project, None, (&settings, &args.rehearsal), env, &stop).await
+        })?;
+        let sizes = sizes::unknown(&prepared.plan);
+        return show(prepared, &[], &sizes, &settings, args, env);
+    }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (Prepared { selection, plan, .. }, stopped, sizes) = runtime::start()?.block_on(async {
+    let (prepared, stopped, sizes) = runtime::start()?.block_on(async {
         let stop = signals::listen();
         let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
@@ -36,10 +46,22 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let sizes = if args.no_sizes { sizes::unknown(plan) } else { measure(&daemon, plan, &stop).await? };
         Ok::<_, Failure>((prepared, stopped, sizes))
     })?;
+    show(prepared, &stopped, &sizes, &settings, args, env)
+}
+
+/// Prints the plan, and what its flags miss.
+fn show(
+    Prepared { selection, plan, .. }: Prepared,
+    stopped: &[StoppedContainer],
+    sizes: &Sizes,
+    settings: &Settings,
+    args: &PlanArgs,
+    env: &Environment,
+) -> Result<ExitCode, Failure> {
     match args.format {
-        TextOrJson::Text => console::print_text(&plan_text::render(&plan, &sizes, settings.threads))?,
+        TextOrJson::Text => console::print_text(&plan_text::render(&plan, sizes, settings.threads))?,
         TextOrJson::Json => {
-            let view = plan_view::view(&plan, &sizes, settings.threads);
+            let view = plan_view::view(&plan, sizes, settings.threads);
             let json = serde_json::to_string_pretty(&view).expect("a view has string keys only, so it serializes");
             console::print(&format!("{json}\n"))?;
         }
@@ -47,13 +69,13 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     unused_flags::note(&plan, &args.rehearsal);
     unused_flags::note_misspelled_variables(env);
     if plan.cases().next().is_some() {
-        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
+        let missed = no_match::missed_filters(&selection, stopped, &settings.selection);
         let idle = no_match::idle_skips(&selection, &settings.selection);
         missed.iter().chain(&idle).for_each(|words| console::note(words));
         return Ok(exit_code(&plan));
     }
-    console::note(&no_match::reason(&selection, &stopped, &settings.selection));
-    let is_mistake = no_match::meaning(&selection, &settings) == NoTests::Fail;
+    console::note(&no_match::reason(&selection, stopped, &settings.selection));
+    let is_mistake = no_match::meaning(&selection, settings) == NoTests::Fail;
     Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
 

@@ -59,7 +59,12 @@ fn service_text(
         text.push_str("  (started only as a dependency; not a test)");
     }
     text.push('\n');
-    let _ = writeln!(text, "  image    {} ({})", service.image.reference, short_id(&service.image.id));
+    let id = match short_id(&service.image.id) {
+        // No engine was asked.
+        "" => String::new(),
+        id => format!(" ({id})"),
+    };
+    let _ = writeln!(text, "  image    {}{id}", service.image.reference);
     if let Some(source) = plan.source.and_then(|index| whole.sources.get(index)) {
         let snapshot = plan.snapshot.as_ref().map(|snapshot| match snapshot.time {
             Some(time) => format!(", snapshot {} of {}", snapshot.id, units::minute(time)),
@@ -114,6 +119,10 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
         return from(format!("loaded once the service accepts connections{holds}"));
     }
     match restore.map(|restore| (&restore.supply, &restore.ask)) {
+        // A file of a project: no part of a backup was looked for.
+        Some((DataSource::Archive { holds, .. }, _)) if restore.is_some_and(|of| of.part.is_none()) => {
+            return from(format!("sent from this machine, {}", units::amount(holds.amount)));
+        }
         Some((DataSource::Archive { path, holds, .. }, _)) => {
             let path =
                 if path.is_empty() { "all of it".to_owned() } else { String::from_utf8_lossy(path).into_owned() };
@@ -122,6 +131,9 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
         Some((DataSource::HostTree(tree), _)) => {
             let how = if plan.strategy == Strategy::Overlay { ", through an overlay" } else { "" };
             return from(format!("restored from {}{rule}{how}", tree.path));
+        }
+        Some((DataSource::Live, _)) if restore.is_some_and(|of| !of.has_live && !of.is_new()) => {
+            return from("no backup is named".to_owned());
         }
         Some((DataSource::Live, Some(ask))) if ask.required => return from("not restored".to_owned()),
         Some((DataSource::Live, _)) | None => {}

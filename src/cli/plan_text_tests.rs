@@ -64,6 +64,7 @@ fn plan() -> (Plan, Sizes) {
         ask: None,
         part: None,
         supply: DataSource::Live,
+        has_live: true,
     };
     let stack =
         StackPlan { name: "media".to_owned(), services: vec![service("db", false), jellyfin], restores: vec![restore] };

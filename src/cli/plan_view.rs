@@ -165,6 +165,12 @@ fn mount_view<'a>(
     let supply = restore.map(|restore| &restore.supply);
     let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| part.rule);
     let part = match supply {
+        // A file of a project comes from no backup.
+        Some(DataSource::Archive { .. })
+            if rule.is_none() && !matches!(plan.mount.origin, MountOrigin::Dump { .. }) =>
+        {
+            None
+        }
         Some(DataSource::Archive { path, holds, .. }) => Some(PartView {
             path: String::from_utf8_lossy(path).into_owned(),
             files: Some(holds.amount.files),

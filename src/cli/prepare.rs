@@ -112,11 +112,12 @@ pub async fn survey_and_resolve(
     options: &SourceOptions<'_>,
     stop: &StopSignal,
 ) -> Result<Prepared, Failure> {
-    let surveyed = survey::survey(&draft.requests, daemon, options, stop).await?;
+    let surveyed = survey::survey(&draft.requests, Some(daemon), options, stop).await?;
     if stop.is_cancelled() { Err(interrupted(stop)) } else { Ok(finish(draft, surveyed)) }
 }
 
-fn finish(draft: Draft, (sources, surveys): survey::Surveyed) -> Prepared {
+/// Makes the plan of a draft and the surveys of its sources.
+pub(super) fn finish(draft: Draft, (sources, surveys): survey::Surveyed) -> Prepared {
     let selection = draft.selection.clone();
     Prepared { selection, plan: resolve(draft, surveys, identity::timestamp()), sources }
 }

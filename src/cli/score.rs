@@ -43,7 +43,7 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
         let services = with_settings(services, &settings)?;
         let first = draft(services.clone(), &settings.selection);
         let options = source_options(&settings, env);
-        let series = survey_series(&first.requests, &daemon, &options, &stop, depth).await?;
+        let series = survey_series(&first.requests, Some(&daemon), &options, &stop, depth).await?;
         if stop.is_cancelled() {
             return Err(interrupted(&stop));
         }

@@ -1,5 +1,6 @@
 //! Opening the sources that a draft asks for, and looking through them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,7 +16,11 @@ use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{HostLook, HostSeen, HostTree};
 use crate::model::program::ProgramPaths;
-use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
+use crate::model::settings::ServiceSettings;
+use crate::model::source::{
+    BackupAccess, BackupContents, BackupSurvey, Keys, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
+};
+use crate::model::source_kind::SourceKind;
 use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
@@ -25,6 +30,9 @@ use crate::worker::protocol;
 
 /// Longest list of dumps that is read, in bytes.
 const LONGEST_LIST: u64 = 4 << 20;
+
+/// Why a folder of the engine's host is not looked into.
+const NO_ENGINE: &str = "it lies on the engine's host, and a plan from Compose files asks no engine";
 
 /// The sources that were opened, and what was found in each; both in the order of the requests. The dumps among their
 /// files come after the sources.
@@ -44,7 +52,7 @@ pub struct SourceOptions<'a> {
 /// services that need it. A snapshot that the user asked for and that no source has is wrong usage.
 pub async fn survey(
     requests: &[SourceRequest],
-    daemon: &Daemon,
+    daemon: Option<&Daemon>,
     options: &SourceOptions<'_>,
     stop: &StopSignal,
 ) -> Result<Surveyed, Failure> {
@@ -64,7 +72,7 @@ pub async fn survey(
             }
             Err(NotSurveyed::Other(diagnosis)) => (Err(diagnosis), None),
         };
-        sources.push(OpenedSource { place, backup });
+        sources.push(OpenedSource { place, backup, is_project: false });
         surveys.push(survey);
     }
     sources.extend(of_dumps);
@@ -88,7 +96,7 @@ pub struct SurveyDepth {
 /// order of the requests.
 pub async fn survey_series(
     requests: &[SourceRequest],
-    daemon: &Daemon,
+    daemon: Option<&Daemon>,
     options: &SourceOptions<'_>,
     stop: &StopSignal,
     depth: SurveyDepth,
@@ -145,6 +153,75 @@ fn refuse_unknown(snapshot: Option<&SnapshotSelector>, unknown: &[String], reque
         }
         _ => Ok(()),
     }
+}
+
+/// A folder of a backup with a Compose file, and the content of that file.
+pub type FoundFile = (Vec<u8>, Vec<u8>);
+
+/// Most Compose files of a backup that are read, and the most bytes of each.
+const MOST_FILES: usize = 64;
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// Looks through a source for files of these names, and for the names of its parts. `None`: the source cannot be
+/// read; the plan says so.
+pub async fn find_project(
+    spec: &SourceSpec,
+    names: &[String],
+    daemon: Option<&Daemon>,
+    options: &SourceOptions<'_>,
+    stop: &StopSignal,
+) -> Result<Option<(BackupContents, Vec<FoundFile>)>, Failure> {
+    let pattern = |name: &String| {
+        let name = name.as_bytes().to_vec();
+        [(MatchRule::Name, Pattern::Top(name.clone())), (MatchRule::Suffix, Pattern::Suffix(name))]
+    };
+    let max_window = ServiceSettings::default().max_window;
+    let query = MountQuery { patterns: names.iter().flat_map(pattern).collect() };
+    let request =
+        SourceRequest { spec: spec.clone(), queries: vec![query], max_entries: 0, max_window, dumps: Vec::new() };
+    let read = |backup: Backup, request: &SourceRequest| {
+        let contents = backup.survey(&request.queries, 0)?.contents;
+        let mut files = Vec::new();
+        for candidate in contents.candidates.iter().flatten().take(MOST_FILES) {
+            if candidate.tally.root != Some(Shape::File) {
+                continue;
+            }
+            // One that cannot be read is not the one that is looked for.
+            if let Ok(content) = backup.read_small_file(&candidate.path, LONGEST_FILE) {
+                files.push((candidate.path.clone(), content));
+            }
+        }
+        Ok((contents, files))
+    };
+    Ok(survey_source(request, daemon, options, stop, read).await?.ok())
+}
+
+/// Opens a folder of this machine and looks for these paths in it; the candidates are in their order.
+pub async fn open_folder(
+    folder: &Path,
+    paths: &[String],
+    options: &SourceOptions<'_>,
+    stop: &StopSignal,
+) -> Result<(Backup, BackupContents), Failure> {
+    let place = SourcePlace::at_path(SourceKind::Dir, folder);
+    let query =
+        |path: &String| MountQuery { patterns: vec![(MatchRule::Explicit, Pattern::Top(path.as_bytes().to_vec()))] };
+    let request = SourceRequest {
+        spec: SourceSpec { place, snapshot: None, keys: Keys::default() },
+        queries: paths.iter().map(query).collect(),
+        max_entries: 0,
+        max_window: 0,
+        dumps: Vec::new(),
+    };
+    let read = |backup: Backup, request: &SourceRequest| {
+        let contents = backup.survey(&request.queries, 0)?.contents;
+        Ok((backup, contents))
+    };
+    let opened = survey_source(request, None, options, stop, read).await?;
+    opened.map_err(|why| {
+        let (NotSurveyed::Unknown(diagnosis) | NotSurveyed::Other(diagnosis)) = why;
+        Failure::errored(format!("the project's files cannot be read: {}", diagnosis.message))
+    })
 }
 
 /// Why a source was not surveyed.
@@ -205,7 +282,8 @@ fn read_dump((path, opened): (Vec<u8>, DumpResult), sources: usize, of_dumps: &m
         Ok(opened) => {
             let OpenedDump { dump, holds, backup } = *opened;
             let title = backup.snapshot.id.clone();
-            of_dumps.push(OpenedSource { place: backup.place.clone(), backup: Some(Arc::new(backup)) });
+            let place = backup.place.clone();
+            of_dumps.push(OpenedSource { place, backup: Some(Arc::new(backup)), is_project: false });
             ReadDump { path, source, result: Ok(DumpSummary { title, dump, holds }) }
         }
         Err(diagnosis) => ReadDump { path, source, result: Err(diagnosis) },
@@ -227,7 +305,7 @@ fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
 /// request.
 async fn survey_source<T: Send + 'static>(
     request: SourceRequest,
-    daemon: &Daemon,
+    daemon: Option<&Daemon>,
     options: &SourceOptions<'_>,
     stop: &StopSignal,
     read: impl FnOnce(Backup, &SourceRequest) -> Result<T, SourceError> + Send + 'static,
@@ -256,11 +334,20 @@ async fn survey_source<T: Send + 'static>(
             // The thread waits for the answer, unless it has ended.
             Some(question) = asked.recv() => match question {
                 HostQuestion::Survey(tree, queries, answer) => {
-                    let found = live_files::survey(daemon, &identity::session("plan-"), &tree, queries, stop).await?;
+                    let found = match daemon {
+                        Some(daemon) => {
+                            live_files::survey(daemon, &identity::session("plan-"), &tree, queries, stop).await?
+                        }
+                        None => Err(NO_ENGINE.to_owned()),
+                    };
                     let _ = answer.send(found.map(host_folder));
                 }
                 HostQuestion::Look(look, answer) => {
-                    let _ = answer.send(live_files::look(daemon, &identity::session("plan-"), &look, stop).await?);
+                    let seen = match daemon {
+                        Some(daemon) => live_files::look(daemon, &identity::session("plan-"), &look, stop).await?,
+                        None => Err(NO_ENGINE.to_owned()),
+                    };
+                    let _ = answer.send(seen);
                 }
             }
         }

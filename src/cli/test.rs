@@ -6,11 +6,13 @@ use std::path::Path;
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::from_files::{self, PreparedFiles};
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::{console, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
+use crate::compose::Project;
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -23,6 +25,7 @@ use crate::rehearse::sandbox::sweep;
 use crate::rehearse::survey::leftovers;
 use crate::rehearse::{RunContext, RunResources};
 use crate::report;
+use crate::source::tool::RunFolder;
 use crate::worker::client::WorkerImage;
 
 /// Who started the run.
@@ -62,6 +65,15 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     if args.output.list && args.flags().reports.values().any(|path| path == Path::new("-")) {
         return Err(no_report_of_a_list());
     }
+    let project = from_files::read(&args.compose, env);
+    let project = project.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    if let Some(project) = project.as_ref().filter(|_| args.output.list) {
+        let services = from_files::named_services(project, &settings)?;
+        return list_of(plan_names(services, &settings.selection), &[], &settings, &presentation, caller);
+    }
+    if let Some(project) = &project {
+        from_files::require_backup(project, &settings)?;
+    }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime::start()?;
     if args.output.list {
@@ -70,10 +82,11 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let prepared = runtime.block_on(async {
         let stop = signals::listen();
         WorkerImage::read_ahead();
-        let prepared = prepare_run(&endpoint, &settings, &args.rehearsal, env, &stop).await?;
+        let prepared = prepare_run(&endpoint, project, (&settings, &args.rehearsal), env, &stop).await?;
         Ok::<_, Failure>((stop, prepared))
     });
-    let (stop, PreparedRun { daemon, info, stopped, prepared }) =
+    // The copies of the project's files are needed until the end of the run.
+    let (stop, PreparedRun { daemon, info, stopped, prepared, folder: _folder }) =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let Prepared { selection, plan, sources } = prepared;
     if plan.cases().next().is_none() {
@@ -144,20 +157,29 @@ async fn list(
     let daemon = endpoint.connect().await?;
     let Discovered { services, stopped } = discover::live(&daemon).await?;
     let services = with_settings(services, settings)?;
-    let Prepared { selection, plan, .. } = plan_names(services, &settings.selection);
+    list_of(plan_names(services, &settings.selection), &stopped, settings, presentation, caller)
+}
+
+fn list_of(
+    Prepared { selection, plan, .. }: Prepared,
+    stopped: &[StoppedContainer],
+    settings: &Settings,
+    presentation: &Presentation,
+    caller: Caller,
+) -> Result<ExitCode, Failure> {
     rehearsal::list(&plan, presentation)?;
     // Known without a look into any source: the labels of these services cannot be used.
     plan.cases().filter_map(|case| case.settings.unusable.as_ref()).for_each(|of| console::note(&of.message));
     let is_empty = plan.cases().next().is_none();
     if caller == Caller::Command && !is_empty {
-        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
+        let missed = no_match::missed_filters(&selection, stopped, &settings.selection);
         let idle = no_match::idle_skips(&selection, &settings.selection);
         missed.iter().chain(&idle).for_each(|words| console::note(words));
     }
     let missed = is_empty && !settings.selection.filters.is_empty();
     let meaning = caller.of_nothing(no_match::meaning(&selection, settings), plan.filtered_out);
     if missed && meaning != NoTests::Pass {
-        console::note(&no_match::reason(&selection, &stopped, &settings.selection));
+        console::note(&no_match::reason(&selection, stopped, &settings.selection));
     }
     Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
@@ -167,22 +189,29 @@ struct PreparedRun {
     info: DaemonInfo,
     stopped: Vec<StoppedContainer>,
     prepared: Prepared,
+    /// The copies of a project's files.
+    folder: Option<RunFolder>,
 }
 
 /// Removes what earlier runs left behind, finds the services and makes the plan.
 async fn prepare_run(
     endpoint: &Endpoint,
-    settings: &Settings,
-    args: &RehearsalArgs,
+    project: Option<Project>,
+    (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
     stop: &StopSignal,
 ) -> Result<PreparedRun, Failure> {
+    let live = async |daemon: &Daemon| match &project {
+        // The services come from the project's files, whatever runs on the engine.
+        Some(_) => Ok(Discovered::default()),
+        None => discover::live(daemon).await,
+    };
     let (daemon, info, discovered, left) = unless_stopped(stop, async {
         let daemon = endpoint.connect().await?;
         let host = identity::host();
         let (info, discovered, left) = tokio::join!(
             daemon.info(),
-            discover::live(&daemon),
+            live(&daemon),
             sweep::find_left(&daemon, identity::now(), &host, identity::is_alive),
         );
         Ok((daemon, info?, discovered?, left))
@@ -194,10 +223,15 @@ async fn prepare_run(
         return Err(interrupted(stop));
     }
     let Discovered { services, stopped } = discovered;
+    if let Some(project) = project {
+        let from_files = from_files::prepare(project, Some(&daemon), (settings, args), env, stop).await?;
+        let PreparedFiles { prepared, folder } = from_files;
+        return Ok(PreparedRun { daemon, info, stopped, prepared, folder: Some(folder) });
+    }
     let services = with_settings(services, settings)?;
     unused_flags::refuse(&services, &settings.selection, args)?;
     let prepared = prepare(&daemon, services, settings, env, stop).await?;
-    Ok(PreparedRun { daemon, info, stopped, prepared })
+    Ok(PreparedRun { daemon, info, stopped, prepared, folder: None })
 }
 
 /// Writes into the reports why there was no run. A report that cannot be written is only a note: the caller's failure

@@ -290,9 +290,22 @@ const OTHERS: &[Setting] = &[
     Setting { flag: "--color WHEN", default: "`auto`", about: "Colours: `auto`, `always` or `never`", ..NOWHERE },
     Setting { flag: "--ctrf PATH", about: "Writes a report in the Common Test Report Format", ..NOWHERE },
     Setting {
+        flag: "--compose-path FILE",
+        variables: &["REHEARSA_COMPOSE_PATH"],
+        default: "the plugin of the Docker CLI, or `docker-compose` in `PATH`",
+        about: "The program that reads Compose files",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--docker-wait DURATION",
         variables: &["REHEARSA_DOCKER_WAIT"],
         about: "Waits this long for an engine that is still starting",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--env-file FILE",
+        default: "`.env` in the project's folder",
+        about: "Reads the variables of a stack's files from this file; needs `--file`",
         ..NOWHERE
     },
     Setting {
@@ -305,6 +318,12 @@ const OTHERS: &[Setting] = &[
         flag: "--fail-fast",
         default: "off",
         about: "Starts no more rehearsals after the first that is not green",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--file FILE",
+        short: "-f",
+        about: "Takes the services of this [Compose file](compose.md) instead of the running ones",
         ..NOWHERE
     },
     Setting {
@@ -393,6 +412,20 @@ const OTHERS: &[Setting] = &[
         variables: &["REHEARSA_PLAN"],
         default: "`rehearsa.toml`, if it exists",
         about: "The plan file",
+        ..NOWHERE
+    },
+    Setting { flag: "--profile NAME", about: "Takes the services of this profile of a stack too", ..NOWHERE },
+    Setting {
+        flag: "--project-directory DIR",
+        default: "the folder of the first file",
+        about: "The folder from which relative paths of a stack's files are taken",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--project-name NAME",
+        short: "-p",
+        default: "as Compose names it",
+        about: "The name of a stack that is read from its files",
         ..NOWHERE
     },
     Setting { flag: "--prometheus PATH", about: "Writes metrics for Prometheus' textfile collector", ..NOWHERE },

@@ -39,9 +39,16 @@ struct Patience {
 pub fn declare(services: &mut [Service], working_dir: &Path) {
     let named: BTreeSet<PathBuf> = services.iter().flat_map(files_of).collect();
     let texts = read_all(named, read_compose_file, PATIENCE);
-    for service in services {
+    for service in services.iter_mut().filter(|service| service.is_live()) {
         service.declared = declared(service, working_dir, &texts);
     }
+}
+
+/// The line of a Compose file's text that declares a service.
+pub fn location_in(text: &str, service: &str, file: &Path, working_dir: &Path) -> Option<Location> {
+    let line = line_of(text, service)?;
+    let shown = file.strip_prefix(working_dir).unwrap_or(file);
+    Some(Location { file: shown.display().to_string(), line })
 }
 
 fn declared(service: &Service, working_dir: &Path, texts: &BTreeMap<PathBuf, String>) -> Option<Location> {

@@ -223,10 +223,10 @@ fn healthcheck(spec: &HealthcheckSpec) -> HealthConfig {
 fn engine_mount(mount: &MountSpec, stdin: Stdin, marks: &ObjectLabels, api: (u16, u16)) -> Option<Mount> {
     let (typ, source, bind, volume) = match &mount.source {
         MountSource::Tmpfs(_) => return None,
-        MountSource::Volume(name) => {
+        MountSource::Volume(name) | MountSource::NewVolume(name) => {
             let options = MountVolumeOptions {
                 // The backup fills the volume, and never the image.
-                no_copy: Some(true),
+                no_copy: Some(matches!(mount.source, MountSource::Volume(_))),
                 // The engine creates a volume that is missing; with these labels teardown finds it.
                 labels: Some(labels::write(marks)),
                 driver_config: None,

@@ -71,7 +71,7 @@ impl Daemon {
         Ok(ImageMetadata { env: env.collect(), labels: config.labels.unwrap_or_default().into_iter().collect() })
     }
 
-    async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {
+    pub(super) async fn inspect_image(&self, reference: &str) -> Result<bollard::models::ImageInspect> {
         let reference = in_path(LOOK, reference)?;
         self.connection.call(LOOK, reference, |docker| docker.inspect_image(reference)).await
     }

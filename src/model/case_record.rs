@@ -7,6 +7,7 @@ use super::check::{CheckSummary, DataOrigin, Proof};
 use super::diagnosis::{Code, Diagnosis, Severity};
 use super::event::{Amount, CaseInfo, Step, StepResult};
 use super::mount::Strategy;
+use super::project_files::PROJECT;
 
 /// The verdict on a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -220,6 +221,7 @@ impl CaseRecord {
             let in_place = amount.is_none() && matches!(strategy, Strategy::Readonly | Strategy::Overlay);
             match (came || in_place, source.as_str()) {
                 (false, _) => was_left_empty = true,
+                (true, PROJECT) => {}
                 (true, "live") => origin = origin.max(DataOrigin::Live),
                 (true, _) => origin = origin.max(DataOrigin::Backup),
             }
@@ -260,7 +262,8 @@ impl CaseRecord {
     pub fn restored(&self) -> Amount {
         let of_backup = self.data_origin() == DataOrigin::Backup;
         let counts = |record: &&StepRecord| {
-            !of_backup || !matches!(&record.step, Step::Restore { source, .. } if source == "live")
+            let Step::Restore { source, .. } = &record.step else { return true };
+            source != PROJECT && (!of_backup || source != "live")
         };
         self.steps
             .iter()

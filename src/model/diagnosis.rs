@@ -330,9 +330,11 @@ codes! {
          skipped on this host, so only labels of the container itself are obeyed.",
         "If you want what a label says, give the label to the container. An image that was made by `docker commit` has \
          the labels of the container that it was made from.";
-    ConfigImageUnavailable "config/image-unavailable" Failed "the image is not available",
-        "The host no longer has the image that the service runs on.",
-        "Pull or rebuild the image, and keep a copy: without the image there is no restore.";
+    ConfigImageUnavailable "config/image-unavailable" Errored "the image is not available",
+        "The engine does not have the image of the service, and it could not be pulled. Nothing was restored, so this \
+         says nothing about the backup. Without the image there is no restore.",
+        "See that `docker pull` of the image works on the engine's host, or build the image anew. Keep a copy of it \
+         (`docker save`), and bring the copy to the engine with `docker load`.";
     ConfigImageDrift "config/image-drift" Warning "the tag names another image now",
         "The live container runs an image that its tag no longer names. A restore by tag would run the other image.",
         "Recreate the live service from the tag, or pin the image by digest.";
@@ -346,6 +348,23 @@ codes! {
         "A mount of a single file came back as a folder, or the reverse. Docker makes an empty folder if the file of a \
          mount does not exist, and the service then finds a folder.",
         "Put the file (or the folder) back in its place, in the backup or on the host, and recreate the service.";
+    ConfigComposeMissing "config/compose-missing" Errored "Compose is missing or too old",
+        "Compose files are read by Docker Compose itself, version 2 or newer. This machine has none, or an older one.",
+        "Install Compose: docker-compose-plugin from Docker's packages, docker-compose-v2 on Ubuntu, docker-compose on \
+         Debian from 13 on. Or name the program with --compose-path.";
+    ConfigComposeStops "config/compose-stops" Failed "Compose refuses the project",
+        "Compose itself cannot read the files of the project, or misses a file or a variable that they demand. A \
+         restore on a new host would stop at the same place.",
+        "Mend what Compose names, and keep the files and the values that it misses where they survive the loss of the \
+         host.";
+    ConfigComposeUnknown "config/compose-unknown" Errored "the Compose file has something that Rehearsa does not know",
+        "The installed Compose is newer than this version of Rehearsa and gives a setting that Rehearsa cannot judge, \
+         or the file has a setting that no sandbox can provide.",
+        "Update Rehearsa, or take the setting out of the file.";
+    ConfigProjectName "config/project-name" Warning "the backup's volumes have another project's name",
+        "The backup holds the volumes under the name of another project. A restore that starts this project would make \
+         new, empty volumes beside the restored ones.",
+        "Give the project the name that it had: `name: NAME` at the top of the Compose file, or COMPOSE_PROJECT_NAME.";
     HostUnreachable "host/unreachable" Errored "the engine does not answer",
         "The connection to the Docker daemon failed or broke.",
         "Check that the daemon runs and that DOCKER_HOST or the context is right. Then run `rehearsa clean`.";
@@ -410,6 +429,9 @@ impl Code {
                 // Nothing may boot in a sandbox that is not isolated.
                 | Code::SandboxNotIsolated
                 | Code::SandboxWithheld
+                | Code::ConfigComposeMissing
+                | Code::ConfigComposeStops
+                | Code::ConfigComposeUnknown
                 | Code::ConfigImageUnavailable
                 | Code::ConfigMissingFile
                 | Code::ConfigMountType

@@ -12,6 +12,7 @@ use super::diagnosis::{Code, Diagnosis};
 use super::event::{Against, Amount, Step, StepResult, WitnessSummary};
 use super::mount::Strategy;
 use super::pluralize::pluralize;
+use super::project_files::PROJECT;
 use super::units;
 
 /// Number of checks that are named; more are counted.
@@ -141,6 +142,9 @@ fn judge_restored(case: &CaseRecord) -> (bool, String) {
     for (record, amount, _) in done_steps(case) {
         let Step::Restore { source, .. } = &record.step else { continue };
         any = true;
+        if source == PROJECT {
+            continue;
+        }
         let source = if source == "live" { "the live service" } else { source.as_str() };
         if amount.is_some_and(|amount| amount.files > 0) && !sources.contains(&source) {
             sources.push(source);

@@ -16,6 +16,7 @@ pub mod fingerprint;
 #[cfg(test)]
 pub mod generated;
 pub mod host_tree;
+pub mod image_config;
 pub mod location;
 pub mod lock;
 pub mod mask;
@@ -26,6 +27,7 @@ pub mod plain_text;
 pub mod plan;
 pub mod pluralize;
 pub mod program;
+pub mod project_files;
 pub mod question;
 pub mod remote_path;
 pub mod repository;

@@ -120,6 +120,9 @@ pub struct RestorePlan {
     pub supply: DataSource,
     /// How the restored data is compared with the live mount.
     pub witness: WitnessPlan,
+    /// A live mount stands behind the place. False: its services come from a file, and nothing of the engine's host
+    /// that has the same name or path is looked at.
+    pub has_live: bool,
 }
 
 /// The part of a backup that belongs to a place.
@@ -176,6 +179,13 @@ pub enum DataSource {
         /// The backup has no entry for the root of the place, so the root gets the live one's owner and mode.
         root_of_live: bool,
     },
+}
+
+impl RestorePlan {
+    /// Whether the place is as a new host has it: nothing is restored, and no live mount gives it an owner.
+    pub fn is_new(&self) -> bool {
+        self.strategy == Strategy::Empty && !self.has_live
+    }
 }
 
 impl Plan {

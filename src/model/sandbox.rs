@@ -166,6 +166,8 @@ pub struct MountSpec {
 pub enum MountSource {
     /// A volume by its name. The engine never fills it from the image.
     Volume(String),
+    /// A volume that the engine fills from the image, as a new host does.
+    NewVolume(String),
     /// A path of the daemon's host, which must exist.
     HostPath(String),
     /// Memory, with these mount options.

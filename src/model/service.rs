@@ -44,14 +44,14 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// One container definition, read from a live container.
+/// One container definition, read from a live container or from a Compose file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
     /// Name of the service and its stack.
     pub name: ServiceName,
-    /// Id of the live container.
+    /// Id of the live container; empty: the service is read from a Compose file, and no live container is known.
     pub container_id: String,
-    /// Name of the live container, without the leading slash.
+    /// Name of the live container, or the one that Compose would give it, without the leading slash.
     pub container_name: String,
     /// The live container runs now.
     pub running: bool,
@@ -62,6 +62,8 @@ pub struct Service {
     pub created: String,
     /// The image's reference (`postgres:15`) and the exact id that the container runs.
     pub image: Image,
+    /// Platform that the image is wanted for (`linux/amd64`); `None`: the engine's own.
+    pub platform: Option<String>,
     /// Entry point; `None` for the image's.
     pub entrypoint: Option<Vec<String>>,
     pub command: Option<Vec<String>>,
@@ -296,6 +298,12 @@ pub enum Condition {
 }
 
 impl Service {
+    /// Whether a live container is known. Without one nothing of the host stands behind the service: no volume, path,
+    /// log or socket of the engine's host is its own, whatever it is called.
+    pub fn is_live(&self) -> bool {
+        !self.container_id.is_empty()
+    }
+
     /// The value of a label; `None`: the service has no such label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())

@@ -19,7 +19,7 @@ use crate::model::witness::WitnessPlan;
 /// Makes the plan; `decisions` are in the order of the draft's stacks.
 pub(super) fn build(draft: Draft, decisions: Vec<StackDecisions>) -> Plan {
     let filtered_out = draft.filtered_out();
-    let Draft { selection: _, requests, stacks, volumes: _, binds: _ } = draft;
+    let Draft { selection: _, requests, project_files: _, stacks, volumes: _, binds: _ } = draft;
     Plan {
         stacks: stacks.into_iter().zip(decisions).map(|(stack, decided)| build_stack(stack, decided)).collect(),
         filtered_out,
@@ -163,6 +163,7 @@ fn build_restore(index: usize, place: Place, services: &[ServicePlan], backups: 
         part,
         supply,
         witness,
+        has_live: showing().any(|service| service.service.is_live()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::dump::DumpProgram;
 use crate::model::event::Change;
 use crate::model::mount::{Mount, Strategy};
 use crate::model::plan::{BackupRequest, MountPlan, Need, Neighbour};
+use crate::model::project_files::ProjectFiles;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{MountQuery, SourceSpec};
@@ -20,6 +21,8 @@ pub struct Draft {
     pub selection: Vec<ServiceSelection>,
     /// The requests to each source that data comes from.
     pub requests: Vec<SourceRequest>,
+    /// Files of this machine that services from a Compose file mount.
+    pub project_files: ProjectFiles,
     /// The stacks with a selected service, ordered by name.
     pub(super) stacks: Vec<StackDraft>,
     /// The named volumes of all services of the host.

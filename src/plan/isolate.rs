@@ -89,6 +89,7 @@ pub fn isolate(service: &Service, mounts: &[MountPlan], place: &SandboxPlacement
     let Service {
         // Identity and program: `container` keeps them.
         image: _,
+        platform: _,
         entrypoint: _,
         command: _,
         user: _,

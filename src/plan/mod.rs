@@ -25,6 +25,7 @@ mod requests;
 mod resolve;
 mod select;
 mod survey;
+mod without_live;
 
 pub use dependents::dependents;
 pub use draft::{Draft, SourceRequest};

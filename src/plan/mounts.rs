@@ -57,12 +57,17 @@ fn strategy(service: &Service, mount: &Mount, rules: &[StrategyRule]) -> (Strate
     if matches!(&mount.origin, MountOrigin::Bind { source } if is_of_the_host(source)) {
         return (Strategy::Omit, false);
     }
+    if matches!(&mount.origin, MountOrigin::Bind { source } if !service.is_live() && is_of_the_system(source)) {
+        return (Strategy::Omit, false);
+    }
     let rule = rules.iter().rev().find(|rule| rule.applies(&service.name, mount));
     let strategy = match (rule, &mount.origin) {
         (_, MountOrigin::Other { .. }) => Strategy::Omit,
         (Some(rule), _) => rule.strategy,
         (None, MountOrigin::Tmpfs { .. }) => Strategy::Empty,
         (None, origin) if origin.is_in_memory() => Strategy::Empty,
+        // A new host makes such a volume anew, so no restore brings its data back.
+        (None, origin) if origin.is_anonymous() && !service.is_live() => Strategy::Empty,
         (None, _) if mount.read_only => Strategy::Readonly,
         (None, _) => Strategy::Copy,
     };
@@ -81,6 +86,13 @@ pub fn is_of_the_host(source: &str) -> bool {
         || below("/var/lib/containerd")
         || (below("/var/lib/docker") && !path.contains("/volumes/"))
         || path.ends_with(".sock")
+}
+
+/// Whether a host path is a part of every system, which a new host has by itself.
+fn is_of_the_system(source: &str) -> bool {
+    let path = source.trim_end_matches('/');
+    let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    ["/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/lib/modules"].iter().any(|root| below(root))
 }
 
 /// Whether a service has a mount with data: one that it may write to, or a volume that it reads.

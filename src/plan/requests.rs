@@ -9,6 +9,7 @@ use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Change;
 use crate::model::mount::Strategy;
 use crate::model::plan::MountPlan;
+use crate::model::project_files::ProjectFiles;
 use crate::model::service::{NetworkMode, Service, ServiceName};
 use crate::model::settings::{DependencySource, ServiceSettings};
 use crate::model::source::SourceSpec;
@@ -54,7 +55,7 @@ pub fn draft(mut services: Vec<(Service, ServiceSettings)>, selection: &Selectio
     let servers = inside::known_servers(services.iter().map(|(service, _)| service));
     let sources = sources.into_iter().enumerate();
     let requests = sources.map(|(index, spec)| source_request(&stacks, index, spec, &servers)).collect();
-    Draft { selection: selected, requests, stacks, volumes, binds }
+    Draft { selection: selected, requests, project_files: ProjectFiles::default(), stacks, volumes, binds }
 }
 
 fn chosen(selection: &[ServiceSelection]) -> impl Iterator<Item = &ServiceName> {

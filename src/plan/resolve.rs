@@ -15,6 +15,7 @@ use super::draft::{Draft, KnownVolume, ServiceDraft, StackDraft};
 use super::fill_inside::DumpsInside;
 use super::loading::{self, Dumped};
 use super::survey::Survey;
+use super::without_live;
 use crate::config::values::duration;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::Dump;
@@ -49,6 +50,7 @@ pub fn resolve(draft: Draft, surveys: Vec<Result<Survey, Diagnosis>>, now: Times
             note_snapshot(stack, source, &backup, &survey.traits, now, decided);
         }
     }
+    without_live::fill(&draft, &mut decisions);
     build(draft, decisions)
 }
 
@@ -91,11 +93,17 @@ fn fill_from_parts(draft: &Draft, source: usize, survey: &mut Survey, decisions:
             continue;
         }
         let stack = &draft.stacks[of_stack];
+        if without_live::is_own_file(&draft.project_files, mount) {
+            continue;
+        }
         match decide(choice, (query, request), mount, &backup, survey.tree.as_ref()) {
             MountDecision::Supplied(part, supply) => {
                 decided.places[place].part = Some(part);
                 decided.places[place].supply = supply;
             }
+            // What has no live data is decided at the end.
+            MountDecision::Live(_) if without_live::is_without_live(stack, place) => {}
+            MountDecision::Blocked(diagnosis) if without_live::may_be_sent(draft, stack, place, &diagnosis) => {}
             MountDecision::Live(warning) if mount.read_only || request.required => {
                 decided.showing(stack, place).for_each(|service| service.warnings.push(warning.clone()));
             }

@@ -10,6 +10,7 @@ use crate::docker::{Daemon, DaemonInfo};
 use crate::model::diagnosis::Code;
 use crate::model::environment::Environment;
 use crate::model::event::Fact;
+use crate::model::project_files::PROJECT;
 use crate::model::source::SourcePlace;
 use crate::source::Backup;
 use crate::worker::client::WorkerImage;
@@ -68,6 +69,15 @@ pub struct OpenedSource {
     /// Reader for the archive. `None`: the data is a folder on the engine's host, or opening failed (the plan then says
     /// why).
     pub backup: Option<Arc<Backup>>,
+    /// It is the files of a project on this machine, and no backup.
+    pub is_project: bool,
+}
+
+impl OpenedSource {
+    /// The source in steps and reports.
+    pub fn title(&self) -> String {
+        if self.is_project { PROJECT.to_owned() } else { self.place.to_string() }
+    }
 }
 
 impl RunContext {

@@ -105,6 +105,9 @@ impl<'a> RunningService<'a> {
     /// The end of the live container's log, as [`Self::log_tail`]; empty if the log cannot be read.
     pub async fn live_log(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
         let live = &self.plan.service.container_name;
+        if !self.plan.service.is_live() {
+            return Vec::new();
+        }
         match self.cx.run.daemon.log_tail(live, lines, bytes).await {
             Ok(read) => self.cx.mask.apply_to_lines(&read),
             Err(error) => {

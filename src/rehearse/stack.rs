@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
 
-use crate::model::diagnosis::{Diagnosis, Severity};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::lock::lock;
 use crate::model::mount::Strategy;
 use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
@@ -161,6 +161,10 @@ impl StackRehearsal {
         restore::live_itself::refuse(&place).await?;
         let brought = match (place.plan.strategy, &place.plan.supply) {
             (Strategy::Omit | Strategy::Empty, _) => restore::bring(&place).await?,
+            (_, DataSource::Live) if !place.plan.has_live => {
+                let message = format!("no backup is named for {}", place.plan.mount.place());
+                return Err(Diagnosis::new(Code::RestoreMountMissing, message));
+            }
             (_, DataSource::Archive { source, .. }) => self.archive(*source).await?.of(index)?,
             _ => restore::bring(&place).await?,
         };
@@ -193,7 +197,7 @@ impl StackRehearsal {
         needs?;
         let (created, mounts) = data?;
         isolated?;
-        if plan.source.is_none() {
+        if plan.source.is_none() && plan.service.is_live() {
             boot::still_live(cx, plan).await?;
         }
         version_files::fits_image(cx, plan, &mounts).await?;

@@ -42,6 +42,11 @@ impl PreparedPlace {
         RestoredData::Volume(self.volume.name.clone())
     }
 
+    /// The volume as a new host has it: the engine fills it from the image.
+    pub fn as_new_volume(&self) -> RestoredData {
+        RestoredData::NewVolume(self.volume.name.clone())
+    }
+
     /// The restored data, if it is a single file in the new volume.
     pub fn as_file(&self) -> RestoredData {
         RestoredData::HostPath(format!("{}/file", self.volume.mountpoint))
@@ -53,6 +58,8 @@ impl PreparedPlace {
 pub(super) enum RestoredData {
     /// A folder: this volume.
     Volume(String),
+    /// Nothing was restored into this volume; the engine fills it from the image.
+    NewVolume(String),
     /// A single file: this path of the engine's host.
     HostPath(String),
     /// Nothing that could be mounted: a socket, a device.
@@ -64,6 +71,7 @@ impl RestoredData {
     pub fn source(&self) -> Option<MountSource> {
         match self {
             RestoredData::Volume(name) => Some(MountSource::Volume(name.clone())),
+            RestoredData::NewVolume(name) => Some(MountSource::NewVolume(name.clone())),
             RestoredData::HostPath(path) => Some(MountSource::HostPath(path.clone())),
             RestoredData::Nothing => None,
         }

@@ -11,6 +11,7 @@ use crate::model::event::{Change, Step, StepResult};
 use crate::model::evidence::{self, Evidence, EvidenceLevel};
 use crate::model::mount::Strategy;
 use crate::model::outcome::{CaseRecord, Outcome, StepRecord, Verdict};
+use crate::model::project_files::PROJECT;
 use crate::model::service::ServiceName;
 
 /// Prefix of every line of foreign text, so that no reader takes it for Rehearsa's text or for a command.
@@ -115,6 +116,7 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
 fn restoring(mount: &str, strategy: Strategy, source: &str) -> String {
     match strategy {
         Strategy::Copy if source == "live" => format!("Cloning {mount}"),
+        Strategy::Copy | Strategy::Readonly if source == PROJECT => format!("Sending {mount} of this machine"),
         Strategy::Copy => format!("Restoring {mount} from {source}"),
         Strategy::Readonly => format!("Mounting {mount} read-only"),
         Strategy::Overlay => format!("Mounting {mount} through an overlay"),

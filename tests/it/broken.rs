@@ -149,7 +149,7 @@ fn a_dependency_whose_image_is_gone_is_named_with_it() {
         .start();
     docker(&["rmi", "--force", &tag]);
     let rehearsal = rehearse(&[&stack.service("app")], &[]);
-    rehearsal.failed("order/dependency-failed");
+    rehearsal.errored("order/dependency-errored");
     assert!(rehearsal.message().contains("config/image-unavailable"), "{rehearsal}");
     assert!(rehearsal.message().contains(&tag), "{rehearsal}");
 }

@@ -11,6 +11,7 @@ mod bad_host;
 mod broken;
 mod checks;
 mod closed_output;
+mod compose;
 mod conduct;
 mod control;
 mod demo;

@@ -20,6 +20,8 @@ const ROOMS: &[Row] = &[
     ("docker", &["model"]),
     ("worker", &["archive", "docker", "model"]),
     ("source", &["archive", "local_file", "model"]),
+    // `source` has the way in which programs of the owner's are run.
+    ("compose", &["local_file", "model", "source"]),
     ("config", &["local_file", "model"]),
     ("discover", &["config", "docker", "local_file", "model"]),
     ("plan", &["config", "model"]),
@@ -29,6 +31,7 @@ const ROOMS: &[Row] = &[
     (
         "cli",
         &[
+            "compose",
             "config",
             "discover",
             "docker",

@@ -7,6 +7,7 @@ mod architecture;
 mod archive;
 mod circles;
 mod cli;
+mod compose;
 mod gpg;
 mod records;
 #[path = "../support/mod.rs"]

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod bench;
 pub mod borg;
 pub mod compare;
+pub mod compose;
 pub mod cuts;
 pub mod dumps;
 pub mod encrypted;

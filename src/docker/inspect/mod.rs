@@ -112,6 +112,7 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         unhealthy: failed_probe(state.as_ref()),
         created: created.unwrap_or_default(),
         image: Image { reference, id: image_id.unwrap_or_default() },
+        platform: None, // the image that it runs is here
         entrypoint,
         command,
         env,
@@ -253,12 +254,12 @@ fn read_healthcheck(healthcheck: HealthConfig, other: &mut Others) -> Option<Hea
 }
 
 /// `80/tcp`; the protocol may be left out.
-fn parse_port(text: &str) -> Option<Port> {
+pub(in crate::docker) fn parse_port(text: &str) -> Option<Port> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     Some(Port { number: number.parse().ok()?, protocol: protocol.to_ascii_lowercase() })
 }
 
-fn parse_env(line: &str) -> EnvVar {
+pub(in crate::docker) fn parse_env(line: &str) -> EnvVar {
     match line.split_once('=') {
         Some((name, value)) => EnvVar { name: name.to_owned(), value: Some(crate::model::secret::Secret::new(value)) },
         None => EnvVar { name: line.to_owned(), value: None },

@@ -5,6 +5,7 @@ use crate::model::case_record::{CaseRecord, StepRecord, seconds_between};
 use crate::model::check::{CheckKind, CheckSummary, Proof};
 use crate::model::diagnosis::{Code, Severity};
 use crate::model::event::{Against, Amount, Compared, Step, StepResult};
+use crate::model::project_files::PROJECT;
 use crate::model::source::LIVE;
 
 /// Everything that a run has seen of a service and its backup.
@@ -104,7 +105,7 @@ impl RehearsalFacts {
     fn add_step(&mut self, case: &CaseRecord, done: &DoneStep<'_>) {
         let own = done.record.step.owner() == Some(&case.info.name);
         match &done.record.step {
-            Step::Restore { source, .. } if source != LIVE => {
+            Step::Restore { source, .. } if source != LIVE && source != PROJECT => {
                 self.restored += 1;
                 self.copied += usize::from(done.amount.is_some());
             }

@@ -17,6 +17,7 @@ pub fn service(name: ServiceName) -> Service {
         unhealthy: None,
         created: "2026-01-01T00:00:00Z".to_owned(),
         image: Image { reference: "app:1".to_owned(), id: "sha256:0123456789abcdef".to_owned() },
+        platform: None,
         entrypoint: None,
         command: None,
         env: Vec::new(),
@@ -83,5 +84,6 @@ pub fn restore(supply: DataSource) -> RestorePlan {
         ask: None,
         part: None,
         supply,
+        has_live: true,
     }
 }

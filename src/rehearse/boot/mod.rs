@@ -44,7 +44,12 @@ impl ServiceContainer<'_> {
 
     /// Creates the container on the prepared volumes, before they are filled.
     pub async fn create_early(&self, places: &PreparedPlaces) -> Result<String, DockerError> {
-        self.create_with(&|index| places.get(index)?.as_ref().ok()?.as_folder().source()).await
+        self.create_with(&|index| {
+            let place = places.get(index)?.as_ref().ok()?;
+            let data = if self.cx.plan.restores[index].is_new() { place.as_new_volume() } else { place.as_folder() };
+            data.source()
+        })
+        .await
     }
 
     async fn create_with(

@@ -146,6 +146,7 @@ mod tests {
             ask: None,
             part: None,
             supply,
+            has_live: true,
         }
     }
 

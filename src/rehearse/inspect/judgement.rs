@@ -130,6 +130,7 @@ mod tests {
             ask: None,
             part: None,
             supply: DataSource::HostTree(HostTree::at("/backup/app")),
+            has_live: true,
         }
     }
 

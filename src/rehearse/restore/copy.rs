@@ -18,6 +18,10 @@ pub(super) async fn leave_empty(place: &PlaceRestore<'_>) -> Diagnosed<BroughtDa
     let PlaceRestore { cx, plan, prepared, worker, .. } = place;
     let step = begin_step(cx, plan);
     let Some(from) = prepared.from.clone() else {
+        if plan.is_new() {
+            step.done_with(None, Some("as on a new host: what the image has at this path is in it".to_owned()));
+            return Ok(BroughtData::without_files(prepared.as_new_volume()));
+        }
         step.done_with(None, Some("the live mount cannot be read, so the new volume belongs to root".to_owned()));
         return Ok(BroughtData::without_files(prepared.as_folder()));
     };

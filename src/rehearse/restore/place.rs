@@ -27,7 +27,7 @@ pub(in crate::rehearse) struct PlaceRestore<'a> {
 /// Begins the step that restores a place.
 pub(in crate::rehearse) fn begin_step(cx: &StackContext, plan: &RestorePlan) -> OpenStep {
     let source = match (&plan.supply, &plan.ask) {
-        (DataSource::Archive { source, .. }, _) => cx.run.sources[*source].place.to_string(),
+        (DataSource::Archive { source, .. }, _) => cx.run.sources[*source].title(),
         (DataSource::HostTree(_), Some(ask)) => cx.run.sources[ask.source].place.to_string(),
         (DataSource::Live, _) | (DataSource::HostTree(_), None) => "live".to_owned(),
     };

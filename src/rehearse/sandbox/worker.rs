@@ -80,7 +80,7 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
     let streamed = matches!(restore.supply, DataSource::Archive { .. });
     let source_path = match &restore.mount.origin {
         _ if let DataSource::HostTree(tree) = &restore.supply => Some(tree.path.clone()),
-        _ if streamed && !may_be_gone => None,
+        _ if streamed && !may_be_gone || !restore.has_live => None,
         MountOrigin::Volume { name, driver } => match cx.run.daemon.volume(name).await {
             Ok(_) if may_be_gone && driver != "local" && driver != IN_MEMORY => None,
             Ok(volume) => {
@@ -96,7 +96,7 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
     let volume = cx.client.create_volume(&format!("v{index}"), VolumeSpec::Plain).await;
     let volume =
         volume.map_err(|error| docker_diagnosis(&error, Code::SandboxFailed, "creating a volume of the sandbox"))?;
-    let reads = source_path.is_some() || !may_be_gone && !streamed;
+    let reads = source_path.is_some() || !may_be_gone && !streamed && restore.has_live;
     let from = reads.then(|| format!("/from/{index}"));
     let live = has_live(cx, restore).await.then(|| format!("/live/{index}"));
     Ok(PreparedPlace { from, to: format!("/to/{index}"), volume, source_path, live, mounted_on_use })
@@ -107,6 +107,7 @@ async fn prepare_place(cx: &StackContext, index: usize, restore: &RestorePlan) -
 async fn has_live(cx: &StackContext, restore: &RestorePlan) -> bool {
     match (&restore.supply, &restore.mount.origin) {
         (DataSource::Live, _) => false,
+        _ if !restore.has_live => false,
         _ if matches!(restore.strategy, Strategy::Empty | Strategy::Omit) => false,
         (_, MountOrigin::Volume { name, .. }) => match cx.run.daemon.volume(name).await {
             Ok(volume) => volume.driver == "local" && volume.options.is_empty(),
@@ -314,6 +315,7 @@ mod tests {
             max_copy: 0,
             witness: Default::default(),
             verify_content: false,
+            has_live: true,
         }
     }
 

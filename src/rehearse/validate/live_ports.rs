@@ -20,6 +20,9 @@ const YOUNG: Duration = Duration::from_secs(120);
 /// The ports, of these, that the live service listens on now; `None`: not known.
 pub(super) async fn listened_on_live(running: RunningService<'_>, ports: &[u16]) -> Option<Vec<u16>> {
     let (cx, service) = (running.cx, &running.plan.service);
+    if !service.is_live() {
+        return None;
+    }
     let state = cx.run.daemon.state(&service.container_id).await.ok()?;
     if !state.running || state.restarting || state.pid <= 0 {
         return None;

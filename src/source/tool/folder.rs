@@ -21,7 +21,12 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes a folder, which only this user can read, in the folder for temporary files.
     pub fn make(context: &SourceContext) -> Result<RunFolder, SourceError> {
-        let parent = context.environment.temp_dir();
+        RunFolder::make_in(context.environment.temp_dir(), &context.executable)
+    }
+
+    /// As [`RunFolder::make`], in this folder. `executable` is the one of Rehearsa, whose hidden command removes the
+    /// temporary folder.
+    pub fn make_in(parent: PathBuf, executable: &Path) -> Result<RunFolder, SourceError> {
         let cannot = |error: io::Error| {
             SourceError::ToolFailed(format!(
                 "no temporary folder can be made in {} (TMPDIR names another one): {error}",
@@ -33,7 +38,7 @@ impl RunFolder {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&parent)
             .map_err(cannot)?;
-        let keeper = Command::new(&context.executable)
+        let keeper = Command::new(executable)
             .args([launch::VERB, launch::KEEP])
             .arg(folder.path())
             .stdin(Stdio::piped())

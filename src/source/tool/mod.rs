@@ -18,6 +18,6 @@ mod words;
 
 pub use call::ToolCall;
 pub use folder::RunFolder;
-pub use program::{Patience, Tool, ToolKind, Version};
-pub(in crate::source) use program::{is_program, not_runnable};
+pub(in crate::source) use program::not_runnable;
+pub use program::{Patience, Tool, ToolKind, Version, is_program};
 pub use running::{RunningTool, ToolEnd};

@@ -72,12 +72,18 @@ impl Tool {
                 ))
             })?,
         };
+        Ok(Tool::at(kind, program, environment, &context.executable))
+    }
+
+    /// The program at this path. It gets the variables of `environment`; `executable` is the one of Rehearsa, whose
+    /// hidden command starts the program.
+    pub fn at(kind: &'static ToolKind, program: PathBuf, environment: &Environment, executable: &Path) -> Tool {
         let variables = environment::inherited(environment, kind.own, kind.kept);
         let own = variables.iter().filter(|(name, _)| kind.kept.iter().any(|kept| environment::fits(kept, name)));
         let own: Vec<EnvVar> =
             own.map(|(name, value)| EnvVar { name: name.clone(), value: Some(Secret::new(value.as_str())) }).collect();
         let mask = Mask::of_variables(&own);
-        Ok(Tool { kind, program, launcher: context.executable.clone(), variables, mask })
+        Tool { kind, program, launcher: executable.to_owned(), variables, mask }
     }
 
     /// The variables that the program inherits.

@@ -214,7 +214,7 @@ fn a_service_whose_image_is_gone_cannot_be_had_back() {
     docker(&["rmi", "--force", &tag]);
     docker(&["start", &live.name]);
     let rehearsal = rehearse(&[&live.name], &[]);
-    rehearsal.failed("config/image-unavailable");
+    rehearsal.errored("config/image-unavailable");
     assert!(rehearsal.message().contains(&tag), "{rehearsal}");
 }
 

@@ -1,0 +1,239 @@
+//! A stack from its Compose files: what Compose resolves becomes services, the images give the rest, the backup tells
+//! where it keeps the project, and small files of the project are made ready to be sent to the engine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::args::{ComposeArgs, RehearsalArgs};
+use super::exit::Failure;
+use super::prepare::{Prepared, finish, source_options, with_settings};
+use super::signals::interrupted;
+use super::{console, identity, survey, unused_flags};
+use crate::compose::{self, ComposeCall, ComposeError, FILE_NAMES, FileService, Project, ProjectFlags};
+use crate::config::settings::Settings;
+use crate::discover;
+use crate::docker::{Daemon, image_config};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::environment::Environment;
+use crate::model::image_config::ImageConfig;
+use crate::model::outcome::ExitCode;
+use crate::model::project_files::{ProjectFiles, ProjectPart};
+use crate::model::service::Service;
+use crate::model::settings::{DependencySource, ServiceSettings};
+use crate::model::source::SourceSpec;
+use crate::plan::draft;
+use crate::rehearse::OpenedSource;
+use crate::rehearse::sandbox::stop::StopSignal;
+use crate::source::tool::RunFolder;
+
+/// This program, also if its file was replaced meanwhile.
+const EXECUTABLE: &str = "/proc/self/exe";
+/// Number of images that are looked at in the engine at the same time.
+const AT_A_TIME: usize = 8;
+
+/// A plan for a stack from its files.
+pub struct PreparedFiles {
+    pub prepared: Prepared,
+    /// The copies of the project's files, which are removed when this is dropped.
+    pub folder: RunFolder,
+}
+
+/// Reads the project; `None`: no file is named.
+pub fn read(args: &ComposeArgs, env: &Environment) -> Result<Option<Project>, Failure> {
+    if args.file.is_empty() {
+        return Ok(None);
+    }
+    let ComposeArgs { file, project_name, env_file, profile, project_directory, compose_path } = args.clone();
+    let flags = ProjectFlags {
+        files: file,
+        name: project_name,
+        env_files: env_file,
+        profiles: profile,
+        folder: project_directory,
+    };
+    let named = compose_path.or_else(|| env.get(compose::VARIABLE).map(Into::into));
+    let working_dir = identity::working_dir();
+    let call = ComposeCall {
+        program: named.as_deref(),
+        environment: env,
+        executable: Path::new(EXECUTABLE),
+        working_dir: &working_dir,
+    };
+    let project = compose::resolve(&flags, &call).and_then(|resolved| compose::read(resolved, env));
+    let mut project = project.map_err(|error| refusal(&error))?;
+    declare(&mut project, &working_dir);
+    project.warnings.iter().for_each(|warning| console::note(&format!("Compose: {warning}")));
+    Ok(Some(project))
+}
+
+/// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
+fn refusal(error: &ComposeError) -> Failure {
+    let diagnosis = error.diagnosis();
+    let failure = Failure::errored(diagnosis.to_string()).hint(diagnosis.remedy());
+    match diagnosis.severity() {
+        Severity::Failed => Failure { exit: ExitCode::Failed, ..failure },
+        Severity::Errored | Severity::Warning => failure,
+    }
+}
+
+/// Finds the lines that declare the services.
+fn declare(project: &mut Project, working_dir: &Path) {
+    let texts: Vec<_> = project.files.iter().map(|file| (file, read_text(&working_dir.join(file)))).collect();
+    for of in &mut project.services {
+        let name = of.service.name.service.clone();
+        of.service.declared =
+            texts.iter().find_map(|(file, text)| discover::declared::location_in(text, &name, file, working_dir));
+    }
+}
+
+fn read_text(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_default()
+}
+
+/// The services for a list of names: no engine and no backup is asked.
+pub fn named_services(project: &Project, settings: &Settings) -> Result<Vec<(Service, ServiceSettings)>, Failure> {
+    let services = project.services.iter().map(|of| of.service.clone()).collect();
+    Ok(with_settings(services, settings)?)
+}
+
+/// Makes the plan. `daemon`: the engine that has the images; `None`: nothing is asked of an engine, and what images
+/// give is not known.
+pub async fn prepare(
+    mut project: Project,
+    daemon: Option<&Daemon>,
+    (settings, args): (&Settings, &RehearsalArgs),
+    env: &Environment,
+    stop: &StopSignal,
+) -> Result<PreparedFiles, Failure> {
+    let options = source_options(settings, env);
+    let mut warnings = BTreeMap::new();
+    if let Some(spec) = only_source(&project, settings) {
+        let mut names: Vec<String> = FILE_NAMES.map(str::to_owned).to_vec();
+        let own = project.files.iter().filter_map(|file| file.file_name()?.to_str().map(str::to_owned));
+        names.extend(own);
+        names.sort();
+        names.dedup();
+        if let Some((contents, files)) = survey::find_project(&spec, &names, daemon, &options, stop).await? {
+            let first = project.files.first().map(|file| identity::working_dir().join(file));
+            let own = first.map(|file| fs::read(file).unwrap_or_default()).unwrap_or_default();
+            let located = project.locate(&contents, &files, &own);
+            warnings = project.apply(&located);
+        }
+    }
+    let (services, missing) = with_images(&project.services, daemon).await?;
+    let mut services = with_settings(services, settings)?;
+    for (service, of) in &mut services {
+        let key = service.name.service.as_str();
+        without_live(of);
+        of.warnings.extend(warnings.remove(key).unwrap_or_default());
+        if of.unusable.is_none() {
+            of.unusable = missing.get(key).cloned();
+        }
+    }
+    unused_flags::refuse(&services, &settings.selection, args)?;
+    let mut draft = draft(services, &settings.selection);
+    let (mut sources, surveys) = survey::survey(&draft.requests, daemon, &options, stop).await?;
+    let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+    let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
+    let staged = compose::stage(&project.project_files, folder.path()).map_err(|error| refusal(&error))?;
+    if !staged.is_empty() {
+        let paths: Vec<String> = staged.iter().map(usize::to_string).collect();
+        let (backup, contents) = survey::open_folder(folder.path(), &paths, &options, stop).await?;
+        let parts = staged.iter().zip(contents.candidates).filter_map(|(number, candidates)| {
+            let file = &project.project_files[*number];
+            let candidate = candidates.into_iter().next()?;
+            Some(ProjectPart {
+                mounted: file.source.clone(),
+                path: candidate.path,
+                holds: candidate.tally,
+                is_first: file.is_first,
+            })
+        });
+        draft.project_files = ProjectFiles { source: sources.len(), parts: parts.collect() };
+        let place = backup.place.clone();
+        sources.push(OpenedSource { place, backup: Some(Arc::new(backup)), is_project: true });
+    }
+    if stop.is_cancelled() {
+        return Err(interrupted(stop));
+    }
+    Ok(PreparedFiles { prepared: finish(draft, (sources, surveys)), folder })
+}
+
+/// The source of all services, if there is only one.
+fn only_source(project: &Project, settings: &Settings) -> Option<SourceSpec> {
+    let of = |of: &FileService| settings.for_service(&of.service).ok()?.source;
+    let mut sources: Vec<SourceSpec> = project.services.iter().filter_map(of).collect();
+    sources.sort();
+    sources.dedup();
+    sources.pop().filter(|_| sources.is_empty())
+}
+
+/// Refuses a run in which nothing says where the data of a service comes from.
+pub fn require_backup(project: &Project, settings: &Settings) -> Result<(), Failure> {
+    for of in &project.services {
+        let rehearsal = settings.for_service(&of.service)?;
+        if rehearsal.source.is_none() && rehearsal.unusable.is_none() && rehearsal.skip.is_none() {
+            let message = format!("{} comes from a Compose file, and no backup is named for its data", of.service.name);
+            return Err(Failure::usage(message).hint(
+                "name the backup with --from SOURCE; a service from a file has no live data that could be copied \
+                 instead",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A service from a file has no live data that could stand in for a backup.
+fn without_live(settings: &mut ServiceSettings) {
+    match &settings.as_dependency {
+        DependencySource::SameIfFound | DependencySource::Other(None) => {
+            settings.as_dependency = DependencySource::Same;
+        }
+        DependencySource::Other(Some(_)) | DependencySource::Same => {}
+    }
+}
+
+/// The services with what their images give; and why a service cannot be rehearsed, by its key.
+async fn with_images(
+    services: &[FileService],
+    daemon: Option<&Daemon>,
+) -> Result<(Vec<Service>, BTreeMap<String, Diagnosis>), Failure> {
+    let Some(daemon) = daemon else {
+        return Ok((services.iter().map(|of| of.service.clone()).collect(), BTreeMap::new()));
+    };
+    let found: Vec<Option<ImageConfig>> = stream::iter(services.iter().map(|of| of.service.image.reference.clone()))
+        .map(|reference| async move { image_config(daemon, &reference).await })
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await?;
+    let (mut merged, mut missing) = (Vec::new(), BTreeMap::new());
+    for (of, image) in services.iter().zip(found) {
+        match image {
+            Some(image) => merged.push(of.with_image(image)),
+            None => {
+                missing.insert(of.service.name.service.clone(), image_missing(of));
+                merged.push(of.service.clone());
+            }
+        }
+    }
+    Ok((merged, missing))
+}
+
+fn image_missing(of: &FileService) -> Diagnosis {
+    let (name, reference) = (&of.service.name, &of.service.image.reference);
+    let (message, remedy) = match of.is_built {
+        true => (
+            format!("{name} is built, and the engine has no image {reference}, which a build would make"),
+            "Build it on the engine first: `docker compose build`; or name an image in the file that can be pulled.",
+        ),
+        false => (
+            format!("the engine has no image {reference}, which {name} runs"),
+            "Pull it to the engine first: `docker compose pull`.",
+        ),
+    };
+    Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::ConfigImageUnavailable, message) }
+}

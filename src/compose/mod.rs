@@ -1,0 +1,23 @@
+//! Projects of Docker Compose: their files become the services that discovery makes of live containers.
+//!
+//! Compose itself resolves the files (`docker compose config`), since it is the program that the owner would type in
+//! the disaster. What it prints is read by one table of keys (`service.rs`), in which every key of Compose's schema is
+//! used, has no effect, or is refused.
+
+mod deploy;
+mod draft;
+mod error;
+mod files;
+mod keys;
+mod locate;
+mod mounts;
+mod node;
+mod program;
+mod project;
+mod service;
+
+pub use error::ComposeError;
+pub use files::{FileContent, ProjectFile, stage};
+pub use locate::Located;
+pub use program::{ComposeCall, FILE_NAMES, ProjectFlags, Resolved, VARIABLE, resolve};
+pub use project::{FileService, Project, read};
