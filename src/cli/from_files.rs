@@ -28,10 +28,13 @@ use crate::model::source::SourceSpec;
 use crate::plan::draft;
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
+use crate::source::SmallFileBounds;
 use crate::source::tool::RunFolder;
 
 /// This program, also if its file was replaced meanwhile.
 const EXECUTABLE: &str = "/proc/self/exe";
+/// What is read of a stack's folder in a backup.
+const STACK_FILES: SmallFileBounds = SmallFileBounds { file: 1 << 20, all: 32 << 20, files: 5_000, depth: 3 };
 /// Number of images that are looked at in the engine at the same time.
 const AT_A_TIME: usize = 8;
 
@@ -42,12 +45,21 @@ pub struct PreparedFiles {
     pub folder: RunFolder,
 }
 
-/// Reads the project; `None`: no file is named.
-pub fn read(args: &ComposeArgs, env: &Environment) -> Result<Option<Project>, Failure> {
-    if args.file.is_empty() {
-        return Ok(None);
-    }
-    let ComposeArgs { file, project_name, env_file, profile, project_directory, compose_path } = args.clone();
+/// A project that was read, and the copy of its folder if it came out of a backup.
+pub struct ReadProject {
+    pub project: Project,
+    /// The folder in the backup, and the copy, which is removed when this is dropped.
+    unpacked: Option<(String, RunFolder)>,
+}
+
+/// Reads the project; `None`: no file and no folder of a backup is named.
+pub async fn read(
+    args: &ComposeArgs,
+    settings: &Settings,
+    env: &Environment,
+    stop: &StopSignal,
+) -> Result<Option<ReadProject>, Failure> {
+    let ComposeArgs { file, project_name, env_file, profile, project_directory, .. } = args.clone();
     let flags = ProjectFlags {
         files: file,
         name: project_name,
@@ -55,19 +67,68 @@ pub fn read(args: &ComposeArgs, env: &Environment) -> Result<Option<Project>, Fa
         profiles: profile,
         folder: project_directory,
     };
+    if let Some(stack) = &args.stack {
+        return read_from_backup(stack, flags, args, settings, env, stop).await.map(Some);
+    }
+    if args.file.is_empty() {
+        return Ok(None);
+    }
+    let mut project = run_compose(&flags, args, env, env)?;
+    declare(&mut project, &identity::working_dir());
+    Ok(Some(ReadProject { project, unpacked: None }))
+}
+
+/// Reads the project of a folder in the backup. Only small files of the folder are read out of it, into a private
+/// folder, and Compose gets nothing of the caller's environment.
+async fn read_from_backup(
+    stack: &str,
+    flags: ProjectFlags,
+    args: &ComposeArgs,
+    settings: &Settings,
+    env: &Environment,
+    stop: &StopSignal,
+) -> Result<ReadProject, Failure> {
+    let Some(spec) = settings.source_of_run()? else {
+        return Err(Failure::usage("--stack names a folder of a backup, and no backup is named")
+            .hint("name the backup with --from SOURCE"));
+    };
+    let inside = stack.trim_matches('/').to_owned();
+    let (options, place) = (source_options(settings, env), spec.place.to_string());
+    let files = survey::read_small_files(&spec, &inside, STACK_FILES, &options, stop).await?;
+    let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+    let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
+    // Compose names a project by its folder.
+    let name = inside.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("backup").to_owned();
+    let copy = folder.path().join(name);
+    fs::create_dir(&copy).map_err(|error| Failure::errored(format!("making a temporary folder: {error}")))?;
+    let names = compose::write_stack(&files, &copy, &format!("/{inside}")).map_err(|error| refusal(&error))?;
+    let flags = ProjectFlags { files: names.iter().map(|name| copy.join(name)).collect(), ..flags };
+    let variables = ["PATH", "HOME", "TMPDIR"].into_iter().filter_map(|name| Some((name, env.get(name)?)));
+    let project = run_compose(&flags, args, env, &variables.collect())?;
+    console::note(&format!("The stack {} comes from /{inside} of {place}", project.name));
+    Ok(ReadProject { project, unpacked: Some((format!("/{inside}"), folder)) })
+}
+
+/// Lets Compose resolve a project. `env` is the caller's environment, `given` the one that Compose gets.
+fn run_compose(
+    flags: &ProjectFlags,
+    args: &ComposeArgs,
+    env: &Environment,
+    given: &Environment,
+) -> Result<Project, Failure> {
+    let compose_path = args.compose_path.clone();
     let named = compose_path.or_else(|| env.get(compose::VARIABLE).map(Into::into));
     let working_dir = identity::working_dir();
     let call = ComposeCall {
         program: named.as_deref(),
-        environment: env,
+        environment: given,
         executable: Path::new(EXECUTABLE),
         working_dir: &working_dir,
     };
-    let project = compose::resolve(&flags, &call).and_then(|resolved| compose::read(resolved, env));
-    let mut project = project.map_err(|error| refusal(&error))?;
-    declare(&mut project, &working_dir);
+    let project = compose::resolve(flags, &call).and_then(|resolved| compose::read(resolved, given));
+    let project = project.map_err(|error| refusal(&error))?;
     project.warnings.iter().for_each(|warning| console::note(&format!("Compose: {warning}")));
-    Ok(Some(project))
+    Ok(project)
 }
 
 /// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
@@ -103,7 +164,7 @@ pub fn named_services(project: &Project, settings: &Settings) -> Result<Vec<(Ser
 /// Makes the plan. `daemon`: the engine that has the images; `None`: nothing is asked of an engine, and what images
 /// give is not known.
 pub async fn prepare(
-    mut project: Project,
+    ReadProject { mut project, unpacked }: ReadProject,
     daemon: Option<&Daemon>,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
@@ -120,7 +181,8 @@ pub async fn prepare(
         if let Some((contents, files)) = survey::find_project(&spec, &names, daemon, &options, stop).await? {
             let first = project.files.first().map(|file| identity::working_dir().join(file));
             let own = first.map(|file| fs::read(file).unwrap_or_default()).unwrap_or_default();
-            let located = project.locate(&contents, &files, &own);
+            let there = unpacked.as_ref().map(|(there, _)| there.clone());
+            let located = project.locate(&contents, &files, &own, there);
             warnings = project.apply(&located);
         }
     }

@@ -27,16 +27,18 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         env,
         identity::user(env),
     )?);
-    if let Some(project) = from_files::read(&args.compose, env)? {
-        let PreparedFiles { prepared, folder: _folder } = runtime::start()?.block_on(async {
-            let stop = signals::listen();
-            from_files::prepare(project, None, (&settings, &args.rehearsal), env, &stop).await
-        })?;
+    let runtime = runtime::start()?;
+    let from_files = runtime.block_on(async {
+        let stop = signals::listen();
+        let Some(project) = from_files::read(&args.compose, &settings, env, &stop).await? else { return Ok(None) };
+        from_files::prepare(project, None, (&settings, &args.rehearsal), env, &stop).await.map(Some)
+    })?;
+    if let Some(PreparedFiles { prepared, folder: _folder }) = from_files {
         let sizes = sizes::unknown(&prepared.plan);
         return show(prepared, &[], &sizes, &settings, args, env);
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let (prepared, stopped, sizes) = runtime::start()?.block_on(async {
+    let (prepared, stopped, sizes) = runtime.block_on(async {
         let stop = signals::listen();
         let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;

@@ -10,11 +10,12 @@ use super::exit::Failure;
 use super::identity;
 use crate::config::overrides::SnapshotSelector;
 use crate::docker::Daemon;
-use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{HostLook, HostSeen, HostTree};
+use crate::model::outcome::ExitCode;
 use crate::model::program::ProgramPaths;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{
@@ -25,7 +26,9 @@ use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::survey::live_files;
-use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SourceContext, SourceError};
+use crate::source::{
+    Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SmallFile, SmallFileBounds, SourceContext, SourceError,
+};
 use crate::worker::protocol;
 
 /// Longest list of dumps that is read, in bytes.
@@ -194,6 +197,37 @@ pub async fn find_project(
         Ok((contents, files))
     };
     Ok(survey_source(request, daemon, options, stop, read).await?.ok())
+}
+
+/// Reads the small files of a folder of a source. A source without the folder, or one that cannot be read, is an error.
+pub async fn read_small_files(
+    spec: &SourceSpec,
+    folder: &str,
+    bounds: SmallFileBounds,
+    options: &SourceOptions<'_>,
+    stop: &StopSignal,
+) -> Result<Vec<SmallFile>, Failure> {
+    let max_window = ServiceSettings::default().max_window;
+    let request =
+        SourceRequest { spec: spec.clone(), queries: Vec::new(), max_entries: 0, max_window, dumps: Vec::new() };
+    let path = folder.as_bytes().to_vec();
+    let read = move |backup: Backup, _: &SourceRequest| backup.read_small_files(&path, bounds);
+    let files = survey_source(request, None, options, stop, read).await?;
+    let files = files.map_err(|why| {
+        let (NotSurveyed::Unknown(diagnosis) | NotSurveyed::Other(diagnosis)) = why;
+        let failure = Failure::errored(diagnosis.to_string()).hint(diagnosis.remedy());
+        match diagnosis.severity() {
+            Severity::Failed => Failure { exit: ExitCode::Failed, ..failure },
+            Severity::Errored | Severity::Warning => failure,
+        }
+    })?;
+    if files.is_empty() {
+        let told = format!("{} has no folder /{folder} with files of a stack", spec.place);
+        return Err(
+            Failure::usage(told).hint("name the folder of the Compose file as it is in the backup: --stack FOLDER")
+        );
+    }
+    Ok(files)
 }
 
 /// Opens a folder of this machine and looks for these paths in it; the candidates are in their order.

@@ -6,13 +6,12 @@ use std::path::Path;
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles};
+use super::from_files::{self, PreparedFiles, ReadProject};
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::{console, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
-use crate::compose::Project;
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -65,28 +64,31 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     if args.output.list && args.flags().reports.values().any(|path| path == Path::new("-")) {
         return Err(no_report_of_a_list());
     }
-    let project = from_files::read(&args.compose, env);
+    let runtime = runtime::start()?;
+    let stop = match args.output.list {
+        // A list has nothing to clean up: a signal ends it at once.
+        true => StopSignal::new(),
+        false => runtime.block_on(async { signals::listen() }),
+    };
+    let project = runtime.block_on(from_files::read(&args.compose, &settings, env, &stop));
     let project = project.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     if let Some(project) = project.as_ref().filter(|_| args.output.list) {
-        let services = from_files::named_services(project, &settings)?;
+        let services = from_files::named_services(&project.project, &settings)?;
         return list_of(plan_names(services, &settings.selection), &[], &settings, &presentation, caller);
     }
     if let Some(project) = &project {
-        from_files::require_backup(project, &settings)?;
+        from_files::require_backup(&project.project, &settings)?;
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
-    let runtime = runtime::start()?;
     if args.output.list {
         return runtime.block_on(list(&endpoint, &settings, &presentation, caller));
     }
     let prepared = runtime.block_on(async {
-        let stop = signals::listen();
         WorkerImage::read_ahead();
-        let prepared = prepare_run(&endpoint, project, (&settings, &args.rehearsal), env, &stop).await?;
-        Ok::<_, Failure>((stop, prepared))
+        prepare_run(&endpoint, project, (&settings, &args.rehearsal), env, &stop).await
     });
     // The copies of the project's files are needed until the end of the run.
-    let (stop, PreparedRun { daemon, info, stopped, prepared, folder: _folder }) =
+    let PreparedRun { daemon, info, stopped, prepared, folder: _folder } =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let Prepared { selection, plan, sources } = prepared;
     if plan.cases().next().is_none() {
@@ -196,7 +198,7 @@ struct PreparedRun {
 /// Removes what earlier runs left behind, finds the services and makes the plan.
 async fn prepare_run(
     endpoint: &Endpoint,
-    project: Option<Project>,
+    project: Option<ReadProject>,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
     stop: &StopSignal,

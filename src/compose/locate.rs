@@ -20,9 +20,15 @@ pub struct Located {
 
 impl Project {
     /// Finds the project in a backup. `files` are the Compose files in it, with their contents; `own` is the content
-    /// of the project's first file.
-    pub fn locate(&self, contents: &BackupContents, files: &[(Vec<u8>, Vec<u8>)], own: &[u8]) -> Located {
-        let folder = self.find_folder(files, own);
+    /// of the project's first file. `folder`: the folder in the backup, if it is known.
+    pub fn locate(
+        &self,
+        contents: &BackupContents,
+        files: &[(Vec<u8>, Vec<u8>)],
+        own: &[u8],
+        folder: Option<String>,
+    ) -> Located {
+        let folder = folder.or_else(|| self.find_folder(files, own));
         let volumes = self.find_volumes(contents, folder.as_deref());
         Located { folder, volumes }
     }

@@ -15,9 +15,11 @@ mod node;
 mod program;
 mod project;
 mod service;
+mod stranger;
 
 pub use error::ComposeError;
 pub use files::{FileContent, ProjectFile, stage};
 pub use locate::Located;
 pub use program::{ComposeCall, FILE_NAMES, ProjectFlags, Resolved, VARIABLE, resolve};
 pub use project::{FileService, Project, read};
+pub use stranger::write_stack;

@@ -490,6 +490,12 @@ const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting {
+        flag: "--stack FOLDER",
+        about: "Takes the stack of this folder of the backup, with its \
+                [Compose file](compose.md#nothing-but-the-backup)",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--strategy [SERVICE:]MOUNT=STRATEGY",
         variables: &["REHEARSA_STRATEGY"],
         label: MOUNTS,

@@ -264,6 +264,12 @@ impl Settings {
         Ok((self.source(of_run)?, as_dependency))
     }
 
+    /// The source that the run names for all services; `None`: it names none, or the live services.
+    pub fn source_of_run(&self) -> Result<Option<SourceSpec>, ConfigError> {
+        let Some(of_run) = &self.overrides.source else { return Ok(None) };
+        Ok(self.source(of_run)?.map(|spec| Layers(vec![&self.overrides]).complete(spec)))
+    }
+
     /// The source that is meant; `None`: the live service.
     fn source(&self, source: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
         match source {

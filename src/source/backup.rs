@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::access::{Access, EngineHost, HostSnapshot, SnapshotReader, Source, SourceContext};
 use super::dump::inside::{DumpInSnapshot, SnapshotFiles};
 use super::error::SourceError;
+use super::small_files::{SmallFile, SmallFileBounds};
 use super::{host_snapshot, kinds};
 use crate::archive::below;
 use crate::archive::compression::window::DecodeBounds;
@@ -130,6 +131,11 @@ impl Backup {
     /// The content of a small file of the snapshot. A file of more than `most` bytes is an error.
     pub fn read_small_file(&self, path: &[u8], most: u64) -> Result<Vec<u8>, SourceError> {
         self.files().read_small_file(path, most)
+    }
+
+    /// The small files below a folder of the snapshot.
+    pub fn read_small_files(&self, folder: &[u8], bounds: SmallFileBounds) -> Result<Vec<SmallFile>, SourceError> {
+        self.files().read_small_files(folder, bounds)
     }
 
     fn files(&self) -> SnapshotFiles {

@@ -32,6 +32,7 @@ use crate::model::lock::lock;
 use crate::model::source::{SourceLocation, SourcePlace, SourceSpec};
 use member::{Member, nested};
 use packed::{Content, ContentReader};
+pub(in crate::source) use packed::{EntryContent, told as archive_error};
 use recognize::{DumpName, TOC, of_folder, toc_error};
 
 /// The dumps of a source.

@@ -78,8 +78,7 @@ fn a_plan_shows_what_of_the_backup_goes_where() {
         ("b/var/lib/docker/volumes/app_data/_data/file", "x"),
         ("b/var/lib/docker/volumes/blog_data/_data/file", "x"),
     ]);
-    let tar = Command::new("tar").args(["-cf", "b.tar", "-C", "b", "."]).current_dir(dir.path()).status();
-    assert!(tar.expect("tar is there").success());
+    pack(dir.path());
     let args = ["plan", "-f", "checkout/shop/compose.yaml", "--from", "tar:b.tar"];
     let output = run(dir.path(), &args, &[("TAG", "1"), ("PASSWORD", "x")]);
     let plan = text(&output.stdout);
@@ -135,4 +134,70 @@ fn a_test_from_files_names_its_backup() {
     assert!(said.contains("--from"), "{said}");
     let output = run(dir.path(), &["test", "-p", "name"], &[]);
     assert_eq!(output.status.code(), Some(2), "-p is about files: {}", text(&output.stderr));
+}
+
+/// Packs the folder `b` as `b.tar`.
+fn pack(dir: &Path) {
+    let tar = Command::new("tar").args(["-cf", "b.tar", "-C", "b", "."]).current_dir(dir).status();
+    assert!(tar.expect("tar is there").success());
+}
+
+#[test]
+fn a_stack_comes_whole_out_of_the_backup() {
+    let dir = folder(&[
+        ("b/opt/stacks/app/compose.yaml", SHOP),
+        ("b/opt/stacks/app/.env", "TAG=7\nPASSWORD=fixture-stack-secret\n"),
+        ("b/opt/stacks/app/web.conf", "own"),
+        ("b/opt/stacks/app/uploads/photo", "x"),
+        ("b/var/lib/docker/volumes/shop_data/_data/file", "x"),
+    ]);
+    pack(dir.path());
+    let args = ["plan", "--from", "tar:b.tar", "--stack", "/opt/stacks/app"];
+    // The caller's variables are no part of the backup.
+    let output = run(dir.path(), &args, &[("TAG", "of-the-caller")]);
+    let plan = text(&output.stdout);
+    assert!(output.status.success(), "{plan}{}", text(&output.stderr));
+    for shown in ["image    web:7", "restored from opt/stacks/app/uploads", "volumes/shop_data/_data"] {
+        assert!(plan.contains(shown), "{shown}: {plan}");
+    }
+    assert!(!text(&[output.stdout, output.stderr].concat()).contains("fixture-stack-secret"));
+    let output = run(dir.path(), &["plan", "--from", "tar:b.tar", "--stack", "/opt/stacks/gone"], &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let output = run(dir.path(), &["plan", "--stack", "/opt/stacks/app"], &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_stack_out_of_a_backup_reads_no_file_of_this_machine() {
+    for (file, content, words) in [
+        ("compose.yaml", "services: {a: {image: x, env_file: /etc/passwd}}", "/etc/passwd"),
+        (
+            "compose.yaml",
+            "include: ['oci://registry.invalid/x']\nservices: {a: {image: x}}",
+            "oci://registry.invalid/x",
+        ),
+        (
+            "compose.yaml",
+            "services: {a: {image: x, extends: {file: ../../other.yaml, service: a}}}",
+            "../../other.yaml",
+        ),
+        (
+            "compose.yaml",
+            "services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {file: ~/.ssh/id_rsa}}",
+            "~/.ssh/id_rsa",
+        ),
+    ] {
+        let dir = folder(&[("b/stack/x", "x"), (&format!("b/stack/{file}"), content)]);
+        pack(dir.path());
+        let output = run(dir.path(), &["plan", "--from", "tar:b.tar", "--stack", "/stack"], &[]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(102), "{said}");
+        assert!(said.contains("/stack/compose.yaml:") && said.contains(words), "{said}");
+    }
+    let dir = folder(&[("b/stack/compose.yaml", "services: {a: {image: x}}")]);
+    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("b/stack/.env")).expect("linked");
+    pack(dir.path());
+    let output = run(dir.path(), &["plan", "--from", "tar:b.tar", "--stack", "/stack"], &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("/stack/.env") && output.status.code() == Some(102), "{said}");
 }

@@ -10,16 +10,20 @@ use clap::Args;
 pub struct ComposeArgs {
     /// Take the services of this Compose file, or of the one in this folder, instead of the running ones: their data
     /// comes from `--from`, and the engine need not know them; may be repeated, as for `docker compose`
-    #[arg(short = 'f', long, value_name = "FILE")]
+    #[arg(short = 'f', long, value_name = "FILE", group = "which-stack")]
     pub file: Vec<PathBuf>,
+    /// Take the stack of this folder of the backup: its Compose file, its variables and its secrets come out of the
+    /// backup too
+    #[arg(long, value_name = "FOLDER", conflicts_with = "file", group = "which-stack")]
+    pub stack: Option<String>,
     /// Name the project, as `docker compose -p` does
-    #[arg(short = 'p', long, value_name = "NAME", requires = "file")]
+    #[arg(short = 'p', long, value_name = "NAME", requires = "which-stack")]
     pub project_name: Option<String>,
     /// Read variables from this file instead of `.env`; may be repeated
     #[arg(long, value_name = "FILE", requires = "file")]
     pub env_file: Vec<PathBuf>,
     /// Take the services of this profile too; may be repeated
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME", requires = "which-stack")]
     pub profile: Vec<String>,
     /// Take relative paths of the files from this folder [default: that of the first file]
     #[arg(long, value_name = "DIR", requires = "file")]

@@ -38,7 +38,11 @@ pub struct DumpInSnapshot {
 impl SnapshotFiles {
     /// Gives `read` an archive with at least the part at `path`, uncompressed and from its beginning. The source writes
     /// on a thread of its own and ends when `read` does.
-    fn read_part(&self, path: &[u8], read: &mut ContentReader<'_, ()>) -> Result<(), SourceError> {
+    pub(in crate::source) fn read_part(
+        &self,
+        path: &[u8],
+        read: &mut ContentReader<'_, ()>,
+    ) -> Result<(), SourceError> {
         let id = &self.snapshot.id;
         let broken = |error: io::Error| SourceError::of_beginning(id, &error);
         let (receiver, mut sender) = io::pipe().map_err(|error| SourceError::Unreachable { path: id.into(), error })?;

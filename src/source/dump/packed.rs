@@ -192,7 +192,8 @@ pub fn each_file_of(
     Ok(())
 }
 
-fn told(archive: &str, error: ArchiveError) -> SourceError {
+/// The error about an archive of this name.
+pub fn told(archive: &str, error: ArchiveError) -> SourceError {
     match error.kind {
         ArchiveFault::Truncated => SourceError::Incomplete(format!("{archive}: {error}")),
         ArchiveFault::Window => SourceError::Window(error.detail),
@@ -201,8 +202,14 @@ fn told(archive: &str, error: ArchiveError) -> SourceError {
 }
 
 /// Content of the current entry. A file with holes is read without them: no dump has holes.
-struct EntryContent<'a, R: Read> {
+pub struct EntryContent<'a, R: Read> {
     reader: &'a mut Reader<R>,
+}
+
+impl<'a, R: Read> EntryContent<'a, R> {
+    pub fn of(reader: &'a mut Reader<R>) -> Self {
+        EntryContent { reader }
+    }
 }
 
 impl<R: Read> Read for EntryContent<'_, R> {
