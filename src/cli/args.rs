@@ -161,6 +161,13 @@ pub struct RehearsalArgs {
     /// REHEARSA_PIDS]
     #[arg(long, value_name = "N")]
     pub pids: Option<String>,
+    /// Pull images: `missing` (if the engine does not have them), `always` or `never` [default: missing] [env:
+    /// REHEARSA_PULL]
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<String>,
+    /// Give up a pull that stands still for this long [default: 2m] [env: REHEARSA_PULL_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub pull_timeout: Option<String>,
     /// Boot this service too, before every service that shares a network with it or links to it; may be repeated, in
     /// the order of the boot
     #[arg(long, value_name = "SERVICE")]
@@ -296,10 +303,10 @@ Examples:
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
 rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.min-score, \
-rehearsa.deep, rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, \
-rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, rehearsa.map=/config=backup/config, \
-rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, rehearsa.load.from, \
-rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
+rehearsa.deep, rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, rehearsa.pull, \
+rehearsa.pull-timeout, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
+rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
+rehearsa.load.from, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
 plan file, rehearsa.toml, holds settings of all services, of a stack or of one service. Precedence: flag, environment, \
 label, plan file.")]
 pub struct TestArgs {
@@ -463,6 +470,8 @@ impl RehearsalArgs {
             ("verify_content", switch(self.verify_content)),
             ("exclude", (!self.backup.exclude.is_empty()).then(|| self.backup.exclude.join(","))),
             ("witness_slack", self.backup.witness_slack.clone()),
+            ("pull", self.pull.clone()),
+            ("pull_timeout", self.pull_timeout.clone()),
         ];
         typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
     }

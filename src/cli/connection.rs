@@ -7,7 +7,7 @@ use super::args::ConnectionArgs;
 use super::exit::{Failure, docker_hint};
 use crate::config::values::duration;
 use crate::config::{ConfigError, Environment, SettingOrigin};
-use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, DockerErrorKind, Target};
+use crate::docker::{ConnectError, ConnectInputs, Daemon, DockerError, DockerErrorKind, RegistryLogins, Target};
 use crate::model::outcome::ExitCode;
 
 /// What an engine answers, in Go's words, to a plain request at its TLS port.
@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub wait: Option<Duration>,
     /// The API version that DOCKER_API_VERSION asks for; `None`: the newest that both sides know.
     pub api: Option<(u16, u16)>,
+    /// The logins for the registries that the engine pulls images from.
+    pub logins: RegistryLogins,
 }
 
 impl Endpoint {
@@ -47,7 +49,8 @@ impl Endpoint {
         let inputs = inputs(args, env);
         let target = Target::resolve(&inputs).map_err(misnamed)?;
         let api = inputs.api_version().map_err(misnamed)?;
-        Ok(Endpoint { target, came_from: came_from(&inputs), wait: wait(args, env)?, api })
+        let logins = RegistryLogins::in_folder(inputs.docker_config_dir.clone());
+        Ok(Endpoint { target, came_from: came_from(&inputs), wait: wait(args, env)?, api, logins })
     }
 
     /// Connects.

@@ -26,7 +26,7 @@ use crate::config::settings::Settings;
 use crate::config::values::report_spec::CiChoice;
 use crate::discover::{self, Scope};
 use crate::docker::ownership::name_prefix;
-use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Device, Output};
+use crate::docker::{Attached, ContainerState, Daemon, DaemonInfo, Device, Output, RegistryLogins};
 use crate::model::diagnosis::Code;
 use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
@@ -217,6 +217,7 @@ impl Demo {
             sources,
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
+            logins: RegistryLogins::default(),
             environment: env.clone(),
             resources: RunResources::default(),
         };

@@ -117,6 +117,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         sources,
         host_addresses: identity::host_addresses(&endpoint.target),
         stop,
+        logins: endpoint.logins.clone(),
         environment: env.clone(),
         resources: RunResources::default(),
     };

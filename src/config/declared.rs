@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::values::patterns::Patterns;
 use super::values::points::Points;
 use super::values::proof::RequiredProof;
+use super::values::pull::PullWhen;
 use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 
 /// A setting and the places where it can be written. An empty text or list: not there.
@@ -223,6 +224,22 @@ service_values! {
         label: "rehearsa.witness-slack",
         default: "`1h`",
         example: "\"1h\"",
+    }
+    /// When the service's [image](images.md) is pulled: `missing` (if the engine does not have it), `always` or `never`
+    pull: PullWhen {
+        flag: "--pull WHEN",
+        variables: &["REHEARSA_PULL"],
+        label: "rehearsa.pull",
+        default: "`missing`",
+        example: "\"missing\"",
+    }
+    /// How long the pull of an image may stand still
+    pull_timeout: Timeout {
+        flag: "--pull-timeout DURATION",
+        variables: &["REHEARSA_PULL_TIMEOUT"],
+        label: "rehearsa.pull-timeout",
+        default: "`2m`",
+        example: "\"2m\"",
     }
 }
 

@@ -7,9 +7,11 @@ use crate::config::declared::ServiceValues;
 use crate::config::values::patterns::Patterns;
 use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
+use crate::config::values::pull::PullWhen;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
+use crate::model::pull::PullPolicy;
 
 const FLAG: SettingOrigin = SettingOrigin::Flag("--flag");
 
@@ -65,6 +67,8 @@ fn every_known_label_is_understood() {
             ("rehearsa.verify-content", "yes"),
             ("rehearsa.exclude", "cache/**, *.iso"),
             ("rehearsa.witness-slack", "3h"),
+            ("rehearsa.pull", "always"),
+            ("rehearsa.pull-timeout", "90s"),
             ("rehearsa.depends_on", "db"),
         ],
     );
@@ -86,6 +90,8 @@ fn every_known_label_is_understood() {
         verify_content: Some(true),
         exclude: Some(Patterns(vec!["cache/**".to_owned(), "*.iso".to_owned()])),
         witness_slack: Some(TimeSpan(Duration::from_secs(3 * 3600))),
+        pull: Some(PullWhen(PullPolicy::Always)),
+        pull_timeout: Some(Timeout(Duration::from_secs(90))),
     };
     let overrides = Overrides {
         values,

@@ -201,6 +201,8 @@ impl Settings {
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
             exclude: layers.value(|set| &set.exclude).map(|patterns| patterns.0.clone()).unwrap_or_default(),
             witness_slack: layers.value(|set| &set.witness_slack).map_or(defaults.witness_slack, |time| time.0),
+            pull: layers.value(|set| &set.pull).map_or(defaults.pull, |when| when.0),
+            pull_timeout: layers.value(|set| &set.pull_timeout).map_or(defaults.pull_timeout, |time| time.0),
             source: source.map(|spec| layers.complete(spec)),
             as_dependency: match as_dependency {
                 DependencySource::Other(spec) => DependencySource::Other(spec.map(|spec| layers.complete(spec))),

@@ -206,8 +206,16 @@ fn versioned(mut request: BollardRequest, (major, minor): (u16, u16)) -> Bollard
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
+    let login = request.headers().get(LOGIN).and_then(|value| value.to_str().ok());
+    if let Some(Ok(login)) = login.map(|value| value.replace('+', "-").replace('/', "_").parse()) {
+        request.headers_mut().insert(LOGIN, login);
+    }
     request
 }
+
+/// The header with the login of a registry. bollard writes it in the plain alphabet of base64. An engine reads only the
+/// one for URLs, and takes anything else for no login.
+const LOGIN: &str = "X-Registry-Auth";
 
 /// Checks that a name or an id can stand in a path. With `..` or `?` in a name from somebody's configuration, another
 /// request would be made. The engine has no object whose name is refused here.
@@ -262,6 +270,16 @@ mod tests {
             .expect("a request");
         let request = versioned(request, (1, 41));
         assert_eq!(request.uri().to_string(), "unix://2f72756e/v1.41/containers/json?all=true");
+    }
+
+    #[test]
+    fn the_login_of_a_registry_is_in_the_alphabet_for_urls() {
+        let request = hyper::Request::builder()
+            .uri("unix://2f72756e/images/create?fromImage=a")
+            .header(LOGIN, "ab+c/d==")
+            .body(bollard::body_full(Default::default()))
+            .expect("a request");
+        assert_eq!(versioned(request, (1, 41)).headers()[LOGIN], "ab-c_d==");
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn kind_of_answer(status: u16, message: &str) -> DockerErrorKind {
 }
 
 /// The message on one line, without the secrets that it quotes: the options of a volume, a command that is not found.
-fn one_line(message: &str) -> String {
+pub(super) fn one_line(message: &str) -> String {
     scrub(&message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 

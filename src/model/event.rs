@@ -239,6 +239,11 @@ pub enum Step {
     Worker,
     /// A canary in the sandbox checks that nothing outside answers.
     Canary,
+    /// The registry is asked for an image, and the engine pulls it.
+    Pull {
+        /// The image's reference: `postgres:15`.
+        image: String,
+    },
     /// Data is restored into the sandbox.
     Restore {
         /// The mount, for people: `volume jellyfin_config`.
@@ -298,6 +303,7 @@ impl Step {
             Step::Network
             | Step::Worker
             | Step::Canary
+            | Step::Pull { .. }
             | Step::Restore { .. }
             | Step::Verify { .. }
             | Step::Teardown => None,

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod pluralize;
 pub mod program;
 pub mod project_files;
+pub mod pull;
 pub mod question;
 pub mod remote_path;
 pub mod repository;

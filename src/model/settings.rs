@@ -6,6 +6,7 @@ use super::check::EvidenceLevel;
 use super::diagnosis::Diagnosis;
 use super::dump::LoadOptions;
 use super::mount::Strategy;
+use super::pull::PullPolicy;
 use super::question::Check;
 use super::source::{MapRule, SourceSpec};
 use super::witness::DEFAULT_SLACK;
@@ -66,6 +67,10 @@ pub struct ServiceSettings {
     pub exclude: Vec<String>,
     /// How long a backup took at most, of which only the end is known.
     pub witness_slack: Duration,
+    /// When the image is pulled.
+    pub pull: PullPolicy,
+    /// Time for which the pull of the image may stand still.
+    pub pull_timeout: Duration,
     /// The user's checks of the ready service, in order.
     pub checks: Vec<Check>,
 }
@@ -99,6 +104,8 @@ impl Default for ServiceSettings {
             verify_content: false,
             exclude: Vec::new(),
             witness_slack: DEFAULT_SLACK,
+            pull: PullPolicy::default(),
+            pull_timeout: Duration::from_secs(120),
             checks: Vec::new(),
         }
     }

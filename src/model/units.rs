@@ -28,8 +28,11 @@ pub fn files(files: u64) -> String {
     if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
 }
 
-/// `412 files, 38 MB`.
+/// `412 files, 38 MB`; `38 MB` of what is not counted in files.
 pub fn amount(amount: Amount) -> String {
+    if amount.files == 0 && amount.bytes > 0 {
+        return bytes(amount.bytes);
+    }
     format!("{}, {}", files(amount.files), bytes(amount.bytes))
 }
 

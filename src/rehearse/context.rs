@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::docker::{Daemon, DaemonInfo};
+use crate::docker::{Daemon, DaemonInfo, RegistryLogins};
 use crate::model::diagnosis::Code;
 use crate::model::environment::Environment;
 use crate::model::event::Fact;
+use crate::model::plan::ServicePlan;
 use crate::model::project_files::PROJECT;
+use crate::model::service::ServiceName;
 use crate::model::source::SourcePlace;
 use crate::source::Backup;
 use crate::worker::client::WorkerImage;
 
 use super::breach::Breach;
 use super::diagnose::{docker_diagnosis, worker_diagnosis};
+use super::images::{ImageFinder, Images};
 use super::sandbox::media::Media;
 use super::sandbox::session::Session;
 use super::sandbox::stop::StopSignal;
@@ -44,17 +47,20 @@ pub struct RunContext {
     pub host_addresses: Vec<String>,
     /// Stops all work after a signal or a timeout.
     pub stop: StopSignal,
+    /// The logins for the registries of images.
+    pub logins: RegistryLogins,
     /// The environment of the process; secrets of checks may be in it.
     pub environment: Environment,
     /// Objects that the run makes once, when first needed.
     pub resources: RunResources,
 }
 
-/// Objects that a run makes once: the worker image, the watch over its containers, the addresses to keep out of
-/// reach.
+/// Objects that a run makes once: the worker image, the services' images, the watch over its containers, the addresses
+/// to keep out of reach.
 #[derive(Default)]
 pub struct RunResources {
     image: SharedTask<WorkerImage>,
+    images: Arc<Images>,
     watch: SharedTask<Arc<Watch>>,
     addresses: SharedTask<Arc<Vec<String>>>,
     breach: Arc<Breach>,
@@ -93,8 +99,10 @@ impl RunContext {
             sources: self.sources.clone(),
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
+            logins: self.logins.clone(),
             environment: self.environment.clone(),
             resources: RunResources {
+                images: Arc::clone(&self.resources.images),
                 breach: Arc::clone(&self.resources.breach),
                 media: Arc::clone(&self.resources.media),
                 ..RunResources::default()
@@ -119,6 +127,17 @@ impl RunContext {
         self.resources.image.get(|| async move {
             WorkerImage::ensure(&daemon, began).await.map_err(|error| worker_diagnosis(&error, "the worker image"))
         })
+    }
+
+    /// The id of the image that a service is to run on, pulled if need be. `cases`: those that a pull is shown to.
+    pub(super) fn service_image(&self, plan: &ServicePlan, cases: Vec<ServiceName>) -> SharedFuture<String> {
+        let finder = ImageFinder {
+            daemon: self.daemon.clone(),
+            logins: self.logins.clone(),
+            notify: self.notify.clone(),
+            stop: self.stop.clone(),
+        };
+        self.resources.images.get(finder, plan, cases)
     }
 
     /// The watch over the session's containers.

@@ -13,12 +13,14 @@ use crate::model::lock::lock;
 use crate::model::mount::Strategy;
 use crate::model::plan::{DataSource, Need, ServicePlan, StackPlan};
 use crate::model::service::{Condition, NetworkMode, ServiceName};
+use crate::plan::dependents;
 use crate::plan::isolate::find_container;
 use crate::worker::client::Worker;
 
 use super::boot::{self, ServiceContainer, load};
 use super::context::RunContext;
 use super::diagnose::container_diagnosis;
+use super::images;
 use super::inspect;
 use super::inspect::version_files;
 use super::restore::backup::{self, StreamedPlaces};
@@ -48,6 +50,8 @@ pub(super) struct StackRehearsal {
     places: Vec<SharedTask<Arc<RestoredPlace>>>,
     /// For each source of the plan, in its order: what an archive brought to the places that are restored from it.
     archives: Vec<SharedTask<Arc<StreamedPlaces>>>,
+    /// Every image that is needed is there, or cannot be had.
+    images: SharedTask<()>,
     services: BTreeMap<ServiceName, ServiceTasks>,
     /// The cases that still need the sandbox.
     waiting: Mutex<Vec<ServiceName>>,
@@ -58,6 +62,7 @@ pub(super) struct StackRehearsal {
 /// The work that is done once for a service, whichever caller needs it.
 #[derive(Default)]
 struct ServiceTasks {
+    image: SharedTask<String>,
     started: SharedTask<Arc<Booted>>,
     /// `None`: it has no dump.
     loaded: SharedTask<Option<LoadedDump>>,
@@ -83,6 +88,7 @@ impl StackRehearsal {
             shortage: Arc::default(),
             places,
             archives,
+            images: SharedTask::default(),
             services,
             not_green: AtomicBool::new(false),
             torn_down: AtomicBool::new(false),
@@ -181,6 +187,32 @@ impl StackRehearsal {
         })
     }
 
+    /// The id of the image that a service is to run on.
+    fn image(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<String> {
+        let (stack, service) = (Arc::clone(self), name.clone());
+        self.services[name].image.get(|| async move {
+            let cx = &stack.cx;
+            let (plan, cases) = (cx.service(&service)?, dependents(&cx.plan, &service));
+            let id = cx.run.service_image(plan, cases.clone()).await?;
+            if let Some(drift) = images::drift(&plan.service, &id) {
+                cx.warn(cases, drift);
+            }
+            Ok(id)
+        })
+    }
+
+    /// Waits until every image that is needed is there or cannot be had. Nothing is restored before that.
+    fn images(self: &Arc<Self>) -> SharedFuture<()> {
+        let stack = Arc::clone(self);
+        self.images.get(|| async move {
+            let runs = |name: &ServiceName| stack.cx.service(name).is_ok_and(|plan| plan.blocked.is_none());
+            let needed = stack.services.keys().filter(|name| dependents(&stack.cx.plan, name).iter().any(runs));
+            // Each service tells of its own image.
+            join_all(needed.map(|name| stack.image(name))).await;
+            Ok(())
+        })
+    }
+
     /// The service's container, started.
     pub fn started(self: &Arc<Self>, name: &ServiceName) -> SharedFuture<Arc<Booted>> {
         let (stack, service) = (Arc::clone(self), name.clone());
@@ -192,22 +224,26 @@ impl StackRehearsal {
         if let Some(diagnosis) = &plan.blocked {
             return Err(diagnosis.clone());
         }
+        let image = self.image(&plan.service.name).await?;
+        self.images().await?;
         // While dependencies boot, the sandbox is built, its isolation is proven and its data is restored.
-        let (needs, data, isolated) = tokio::join!(self.await_needs(plan), self.restore_mounts(plan), self.isolated());
+        let (needs, data, isolated) =
+            tokio::join!(self.await_needs(plan), self.restore_mounts(plan, &image), self.isolated());
         needs?;
         let (created, mounts) = data?;
         isolated?;
         if plan.source.is_none() && plan.service.is_live() {
             boot::still_live(cx, plan).await?;
         }
-        version_files::fits_image(cx, plan, &mounts).await?;
+        version_files::fits_image(cx, plan, &image, &mounts).await?;
         self.space().await?;
         let step = boot::begin_step(cx, &plan.service.name);
         let container = match created {
             Some(container) => container,
             None => {
                 let (network, network_owner) = (self.network().await?, self.network_owner(plan).await);
-                match (ServiceContainer { cx, plan, network: &network.info, network_owner }).create(&mounts).await {
+                let of = ServiceContainer { cx, plan, image: &image, network: &network.info, network_owner };
+                match of.create(&mounts).await {
                     Ok(container) => container,
                     Err(error) => {
                         return Err(step.broke(container_diagnosis(&error, &plan.service, &cx.mask, "creating")));
@@ -229,7 +265,11 @@ impl StackRehearsal {
 
     /// Waits for the service's data. If all its mounts are known beforehand, the container is created meanwhile and
     /// returned.
-    async fn restore_mounts(self: &Arc<Self>, plan: &ServicePlan) -> Diagnosed<(Option<String>, Vec<MountedPlace>)> {
+    async fn restore_mounts(
+        self: &Arc<Self>,
+        plan: &ServicePlan,
+        image: &str,
+    ) -> Diagnosed<(Option<String>, Vec<MountedPlace>)> {
         let cx = &*self.cx;
         let restores = async {
             self.sandbox().await?;
@@ -245,7 +285,7 @@ impl StackRehearsal {
         let had_ipv6 = cx.run.daemon.ipv6.is_there();
         let create = async {
             let (network, places) = tokio::join!(self.network(), self.prepared_places());
-            let container = ServiceContainer { cx, plan, network: &network?.info, network_owner: None };
+            let container = ServiceContainer { cx, plan, image, network: &network?.info, network_owner: None };
             Ok::<_, Diagnosis>(container.create_early(&*places?).await)
         };
         let (mounts, created) = tokio::join!(restores, create);

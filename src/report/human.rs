@@ -362,6 +362,7 @@ fn is_routine(step: &Step) -> bool {
     match step {
         Step::Worker | Step::Canary | Step::Verify { .. } | Step::Settle { .. } | Step::Teardown => true,
         Step::Network
+        | Step::Pull { .. }
         | Step::Restore { .. }
         | Step::Boot { .. }
         | Step::Load { .. }

@@ -77,6 +77,7 @@ fn words(step: &Step, cases: &[ServiceName], healthy: bool, seconds: f64) -> (St
         Step::Network => ("Creating sandbox network".to_owned(), None),
         Step::Worker => ("Starting worker".to_owned(), None),
         Step::Canary => both("Checking that the sandbox is isolated", "Sandbox is isolated"),
+        Step::Pull { image } => both(&format!("Pulling image {image}"), &format!("Pulled image {image}")),
         Step::Restore { mount, strategy, source } => (restoring(mount, *strategy, source), None),
         Step::Verify { mount } => both(&format!("Inspecting {mount}"), &format!("Inspected {mount}")),
         Step::Boot { service } if own(service) => ("Booting container".to_owned(), None),

@@ -68,12 +68,14 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("sandbox/sweep", &["sandbox/session"]),
             ("diagnose", &["sandbox/stop"]),
             ("steps", &["sandbox/stop"]),
+            ("images", &["diagnose", "sandbox/stop", "shared_task", "steps"]),
             ("state", &["shared_task"]),
             (
                 "context",
                 &[
                     "breach",
                     "diagnose",
+                    "images",
                     "sandbox/media",
                     "sandbox/session",
                     "sandbox/stop",
@@ -133,6 +135,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "boot",
                     "context",
                     "diagnose",
+                    "images",
                     "inspect",
                     "restore",
                     "running",
@@ -175,6 +178,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("age", &["source"]),
     ("aho_corasick", &["model"]),
+    ("base64", &["docker"]),
     ("bollard", &["docker"]),
     ("bzip2", &["archive"]),
     ("clap", &["cli"]),

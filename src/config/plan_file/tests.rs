@@ -14,11 +14,13 @@ use crate::config::overrides::{EmptyRule, Skip, SourceRef};
 use crate::config::values::patterns::Patterns;
 use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
+use crate::config::values::pull::PullWhen;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
 use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::program::Program;
+use crate::model::pull::PullPolicy;
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
 use crate::model::sample;
 use crate::model::settings::StrategyRule;
@@ -224,6 +226,8 @@ fn every_key_is_understood() {
             verify_content: Some(true),
             exclude: Some(Patterns(vec!["cache/**".to_owned(), "*.iso".to_owned()])),
             witness_slack: Some(TimeSpan(Duration::from_secs(7200))),
+            pull: Some(PullWhen(PullPolicy::Always)),
+            pull_timeout: Some(Timeout(Duration::from_secs(300))),
         },
         ..Overrides::default()
     };
@@ -255,6 +259,8 @@ fn every_key_is_understood() {
             verify_content: Some(false),
             exclude: Some(Patterns(vec!["thumbs".to_owned()])),
             witness_slack: Some(TimeSpan(Duration::ZERO)),
+            pull: Some(PullWhen(PullPolicy::Never)),
+            pull_timeout: None,
         },
         load: LoadOptions {
             database: Some("app".to_owned()),

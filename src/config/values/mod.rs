@@ -12,6 +12,7 @@ pub mod patterns;
 pub mod place;
 pub mod points;
 pub mod proof;
+pub mod pull;
 pub mod report_spec;
 pub mod size;
 pub mod source;

@@ -11,7 +11,7 @@ use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::event::Step;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{Need, ServicePlan};
-use crate::model::sandbox::MountSource;
+use crate::model::sandbox::{ContainerSpec, MountSource};
 use crate::model::service::{NetworkMode, Service, ServiceName};
 use crate::plan::dependents;
 use crate::plan::isolate::{SandboxPlacement, isolate};
@@ -26,6 +26,8 @@ use super::steps::OpenStep;
 pub(super) struct ServiceContainer<'a> {
     pub cx: &'a StackContext,
     pub plan: &'a ServicePlan,
+    /// The id of its image.
+    pub image: &'a str,
     /// The sandbox's network.
     pub network: &'a NetworkInfo,
     /// The sandbox's container in place of the live one whose network the service shares.
@@ -56,7 +58,7 @@ impl ServiceContainer<'_> {
         &self,
         source_of: &(dyn Fn(usize) -> Option<MountSource> + Sync),
     ) -> Result<String, DockerError> {
-        let Self { cx, plan, network, network_owner } = self;
+        let Self { cx, plan, image, network, network_owner } = self;
         let sources = |index: usize, _: &Mount| source_of(index);
         let spec = {
             let place = SandboxPlacement {
@@ -70,6 +72,7 @@ impl ServiceContainer<'_> {
             };
             isolate(&plan.service, &plan.mounts, &place).spec
         };
+        let spec = ContainerSpec { image: (*image).to_owned(), ..spec };
         cx.client.create_container(&container_role(cx, &plan.service.name), spec).await
     }
 }

@@ -28,15 +28,16 @@ const WORDS: (usize, usize) = (50, 16 * 1024);
 /// Memory in bytes: enough for a server that only says its version.
 const MEMORY: i64 = 512 * 1024 * 1024;
 
-/// Checks the version of the data that was restored for a service. The error is a version that its image is known not
-/// to read.
+/// Checks the version of the data that was restored for a service. The error is a version that its image, which has the
+/// id `image`, is known not to read.
 pub(in crate::rehearse) async fn fits_image(
     cx: &StackContext,
     plan: &ServicePlan,
+    image: &str,
     mounts: &[MountedPlace],
 ) -> Diagnosed<()> {
     for kind in [VersionFileKind::Postgres, VersionFileKind::MySql, VersionFileKind::Redis] {
-        if let Some(diagnosis) = mismatch_diagnosis(cx, plan, mounts, kind).await {
+        if let Some(diagnosis) = mismatch_diagnosis(cx, plan, image, mounts, kind).await {
             return Err(diagnosis);
         }
     }
@@ -46,6 +47,7 @@ pub(in crate::rehearse) async fn fits_image(
 async fn mismatch_diagnosis(
     cx: &StackContext,
     plan: &ServicePlan,
+    image: &str,
     mounts: &[MountedPlace],
     kind: VersionFileKind,
 ) -> Option<Diagnosis> {
@@ -53,11 +55,11 @@ async fn mismatch_diagnosis(
     if places.is_empty() {
         return None;
     }
-    let image = &plan.service.image;
-    let words = match cx.run.daemon.image_words(&image.id).await {
+    let reference = &plan.service.image.reference;
+    let words = match cx.run.daemon.image_words(image).await {
         Ok(words) => words,
         Err(error) => {
-            tracing::debug!(%error, image = image.reference, "what the image says of itself");
+            tracing::debug!(%error, image = reference, "what the image says of itself");
             ImageMetadata::default()
         }
     };
@@ -73,7 +75,7 @@ async fn mismatch_diagnosis(
     if !doubtful || places.is_empty() || told.is_none() && places.iter().all(|place| place.live) {
         return None;
     }
-    let asked = ask_version(cx, plan, kind).await;
+    let asked = ask_version(cx, plan, image, kind).await;
     let (program, by) = match (asked.as_slice(), told) {
         ([], Some(told)) => (told, "by its labels and variables"),
         ([program], _) => (program.clone(), "by its --version"),
@@ -89,7 +91,7 @@ async fn mismatch_diagnosis(
         found.data,
         mark.file,
         mark.says,
-        image.reference,
+        reference,
         found.why,
     );
     Some(Diagnosis { remedy: Some(found.remedy), ..Diagnosis::new(Code::DataVersionMismatch, message) })
@@ -106,9 +108,9 @@ fn marked<'a>(cx: &StackContext, mounted: &'a MountedPlace, kind: VersionFileKin
 }
 
 /// Asks the programs in a service's image for their versions. Empty when there are none, or none that can be run.
-async fn ask_version(cx: &StackContext, plan: &ServicePlan, kind: VersionFileKind) -> Vec<Program> {
+async fn ask_version(cx: &StackContext, plan: &ServicePlan, image: &str, kind: VersionFileKind) -> Vec<Program> {
     let role = format!("version-{}-{}", program_word(kind), cx.short_name(&plan.service.name));
-    let id = match cx.client.create_container(&role, version_probe(&plan.service.image.id, kind)).await {
+    let id = match cx.client.create_container(&role, version_probe(image, kind)).await {
         Ok(id) => id,
         Err(error) => {
             tracing::debug!(%error, service = %plan.service.name, "asking for a version");

@@ -32,7 +32,7 @@ const SCORE: usize = 3;
 
 fn kind(step: &Step) -> Kind {
     match step {
-        Step::Network | Step::Worker | Step::Canary => Kind::Sandbox,
+        Step::Network | Step::Worker | Step::Canary | Step::Pull { .. } => Kind::Sandbox,
         Step::Restore { .. } | Step::Load { .. } => Kind::Restore,
         Step::Boot { .. } => Kind::Boot,
         Step::Verify { .. } | Step::Check { .. } | Step::Settle { .. } | Step::Control { .. } => Kind::Check,

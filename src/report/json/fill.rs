@@ -164,6 +164,7 @@ fn step(record: &StepRecord) -> Step {
         event::Step::Network => ("network", None),
         event::Step::Worker => ("worker", None),
         event::Step::Canary => ("canary", None),
+        event::Step::Pull { image } => ("pull", Some(image.clone())),
         event::Step::Restore { mount, .. } => ("restore", Some(mount.clone())),
         event::Step::Verify { mount } => ("verify", Some(mount.clone())),
         event::Step::Boot { service } => ("boot", Some(service.to_string())),

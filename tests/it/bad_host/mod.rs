@@ -203,10 +203,13 @@ fn a_live_container_that_is_removed_during_the_copy_has_vanished() {
     assert!(rehearsal.message().contains(&live.name), "{rehearsal}");
 }
 
+/// Nobody listens at this port.
+const NO_REGISTRY: &str = "127.0.0.1:1";
+
 /// A container goes on with an image that was removed by force while it stood still.
 #[test]
-fn a_service_whose_image_is_gone_cannot_be_had_back() {
-    let tag = format!("{}:1", unique("gone"));
+fn a_service_whose_image_is_gone_from_engine_and_registry_cannot_be_rehearsed() {
+    let tag = format!("{NO_REGISTRY}/{}:1", unique("gone"));
     let seed = service("broken").command(&["healthy"]).start();
     docker(&["commit", "--change", &format!("LABEL seed={tag}"), &seed.name, &tag]);
     let live = service("broken").image(&tag).command(&["healthy"]).start();
@@ -216,6 +219,8 @@ fn a_service_whose_image_is_gone_cannot_be_had_back() {
     let rehearsal = rehearse(&[&live.name], &[]);
     rehearsal.errored("config/image-unavailable");
     assert!(rehearsal.message().contains(&tag), "{rehearsal}");
+    assert!(rehearsal.message().contains("connection refused"), "{rehearsal}");
+    assert_eq!(rehearsal.steps("restore"), Vec::<&serde_json::Value>::new(), "nothing is restored without it");
 }
 
 #[test]

@@ -1,0 +1,102 @@
+//! References of images: `postgres:15`, `registry:5000/app@sha256:…`.
+
+/// The name that the Docker CLI keeps the login of Docker Hub under.
+const HUB_LOGIN: &str = "https://index.docker.io/v1/";
+/// The registry of names that say none.
+const HUB: &str = "docker.io";
+
+/// The parts of an image's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ImageName<'a> {
+    /// With its registry, without tag and digest.
+    pub repository: &'a str,
+    /// `latest` where the reference has neither tag nor digest.
+    pub tag: Option<&'a str>,
+    pub digest: Option<&'a str>,
+}
+
+impl<'a> ImageName<'a> {
+    /// `None`: the text is the id of an image, or no reference.
+    pub(super) fn parse(reference: &'a str) -> Option<Self> {
+        let (name, digest) = match reference.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (reference, None),
+        };
+        let (repository, tag) = split_tag(name);
+        let is_id = digest.is_none() && (repository == "sha256" || is_hex(reference));
+        if repository.is_empty() || is_id || digest.is_some_and(|digest| !digest.contains(':')) {
+            return None;
+        }
+        let tag = match (tag, digest) {
+            (None, None) => Some("latest"),
+            (tag, _) => tag,
+        };
+        Some(Self { repository, tag, digest })
+    }
+
+    /// The registry, as people write it.
+    pub(super) fn registry(&self) -> &'a str {
+        match self.repository.split_once('/') {
+            Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+            _ => HUB,
+        }
+    }
+
+    /// The name that the Docker CLI keeps the registry's login under.
+    pub(super) fn login_key(&self) -> &'a str {
+        if self.registry() == HUB { HUB_LOGIN } else { self.registry() }
+    }
+}
+
+/// An id without its algorithm, whole. A shorter one may be a name as well.
+fn is_hex(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The parts of `repository:tag`. A colon before a slash belongs to a registry's port.
+fn split_tag(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(reference: &str) -> Option<(&str, Option<&str>, Option<&str>, &str)> {
+        let name = ImageName::parse(reference)?;
+        Some((name.repository, name.tag, name.digest, name.registry()))
+    }
+
+    #[test]
+    fn a_reference_is_taken_apart_as_the_engine_does() {
+        for (reference, expected) in [
+            ("app", ("app", Some("latest"), None, HUB)),
+            ("app:1", ("app", Some("1"), None, HUB)),
+            ("team/app:1", ("team/app", Some("1"), None, HUB)),
+            ("localhost/app", ("localhost/app", Some("latest"), None, "localhost")),
+            ("host:5000/app", ("host:5000/app", Some("latest"), None, "host:5000")),
+            ("host:5000/a/b:1.2", ("host:5000/a/b", Some("1.2"), None, "host:5000")),
+            ("r.example/app:1@sha256:ab", ("r.example/app", Some("1"), Some("sha256:ab"), "r.example")),
+            ("app@sha256:ab", ("app", None, Some("sha256:ab"), HUB)),
+        ] {
+            assert_eq!(parts(reference), Some(expected), "{reference}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_no_name_that_a_registry_could_know() {
+        let id = "ab".repeat(32);
+        for reference in ["", &id, &format!("sha256:{id}"), ":1", "app@nothing"] {
+            assert_eq!(parts(reference), None, "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_the_default_registry_has_a_name_of_its_own() {
+        assert_eq!(ImageName::parse("team/app").map(|name| name.login_key()), Some(HUB_LOGIN));
+        assert_eq!(ImageName::parse("h:5000/app").map(|name| name.login_key()), Some("h:5000"));
+    }
+}
