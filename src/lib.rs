@@ -15,6 +15,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod compose;
 #[doc(hidden)]
+pub mod compose_places;
+#[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
 pub mod discover;

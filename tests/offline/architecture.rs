@@ -16,6 +16,7 @@ type Row = (&'static str, &'static [&'static str]);
 const ROOMS: &[Row] = &[
     ("model", &[]),
     ("local_file", &[]),
+    ("compose_places", &[]),
     ("archive", &["model"]),
     ("docker", &["model"]),
     ("worker", &["archive", "docker", "model"]),
@@ -196,6 +197,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["config", "rehearse"]),
     ("rusqlite", &["worker"]),
     ("rustix", &["archive", "cli", "local_file", "report", "source", "worker"]),
+    ("saphyr_parser", &["compose_places"]),
     ("schemars", &["config", "model", "report"]),
     ("tar", &["archive", "docker", "worker"]),
     ("tokio_rustls", &["docker", "worker"]),
