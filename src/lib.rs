@@ -22,6 +22,8 @@ pub mod config;
 pub mod discover;
 #[doc(hidden)]
 pub mod docker;
+#[doc(hidden)]
+pub mod findings;
 pub mod harness;
 #[doc(hidden)]
 pub mod local_file;

@@ -338,6 +338,34 @@ codes! {
     ConfigImageDrift "config/image-drift" Warning "the tag names another image now",
         "The live container runs an image that its tag no longer names. A restore by tag would run the other image.",
         "Recreate the live service from the tag, or pin the image by digest.";
+    ConfigVariableNotSet "config/variable-not-set" Warning "a variable has no value",
+        "Compose puts a blank in the place of the variable. On a new host the service would start with the blank.",
+        "Keep the file with the variables (`.env`) where the backup is, and name it with --env-file.";
+    ConfigBlankVariable "config/blank-variable" Failed "a variable without a value breaks the project",
+        "The variable stands in an image, a mount, a port or a name. A blank there makes another one, or Compose \
+         stops.",
+        "Keep the file with the variables (`.env`) where the backup is, and name it with --env-file.";
+    ConfigValueChanged "config/value-changed" Warning "a value does not arrive as it is written",
+        "YAML reads a number or a truth value where a text is meant: 1.10 arrives as 1.1, and 0644 as 420.",
+        "Write the value in quotes.";
+    ConfigExternal "config/external" Warning "the project needs a network or a volume that it does not make",
+        "Somebody else makes it. A new host has none, and `docker compose up` stops there. The sandbox makes its own.",
+        "Make it on the new host before `docker compose up`.";
+    ConfigPortTwice "config/port-twice" Warning "two services want one port of the host",
+        "The service that starts second cannot have the port, and does not start. A sandbox publishes no ports.",
+        "Give one of the services another port of the host.";
+    ConfigFixedName "config/fixed-name" Warning "containers have names of their own",
+        "A name is there once on a host, so a second copy of the project does not start beside the first.",
+        "Leave out `container_name`.";
+    ConfigPathOutside "config/path-outside" Warning "a service mounts a path outside of its project",
+        "A copy of the project's folder does not bring the path to a new host.",
+        "See that the backup has the path, or move it below the project's folder.";
+    ConfigUnpinnedImage "config/unpinned-image" Warning "the image's tag names another image tomorrow",
+        "A restore gets the image of that day. A newer program may refuse the old data, or change it for good.",
+        "Write the version into the tag, or the digest after it.";
+    ConfigVolumeNotCovered "config/volume-not-covered" Warning "no mount covers the image's data",
+        "The engine makes an anonymous volume for the folder. No backup of the named volumes has what is in it.",
+        "Mount the volume where this version of the image keeps its data.";
     ConfigVolumeDriver "config/volume-driver" Errored "the volume's driver does not answer",
         "The volume belongs to a driver that is missing or failing on this host, so the volume's data cannot be read.",
         "Install or start the volume plugin, or give the mount another strategy.";

@@ -17,6 +17,7 @@ const ROOMS: &[Row] = &[
     ("model", &[]),
     ("local_file", &[]),
     ("compose_places", &[]),
+    ("findings", &["compose_places", "model"]),
     ("archive", &["model"]),
     ("docker", &["model"]),
     ("worker", &["archive", "docker", "model"]),

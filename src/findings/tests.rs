@@ -1,0 +1,363 @@
+//! Tests of the findings in Compose files.
+
+use super::*;
+use crate::model::mount::{Mount, MountOrigin};
+use crate::model::sample;
+use crate::model::secret::Secret;
+use crate::model::service::EnvVar;
+
+/// A project in /p, with the services that Compose made of it.
+#[derive(Default)]
+struct Project {
+    files: Vec<ComposeFile>,
+    services: Vec<Service>,
+    unset: BTreeSet<String>,
+    here: Vec<&'static str>,
+    /// `None`: there is no backup.
+    backup: Option<Vec<&'static str>>,
+}
+
+impl Project {
+    fn of(text: &str) -> Self {
+        let file = ComposeFile::parse("compose.yaml", text).unwrap_or_else(|error| panic!("{error:?}"));
+        Self { files: vec![file], ..Self::default() }
+    }
+
+    fn service(mut self, name: &str, change: impl FnOnce(&mut Service)) -> Self {
+        let mut service = sample::service(ServiceName::of_stack("p", name));
+        change(&mut service);
+        self.services.push(service);
+        self
+    }
+
+    fn unset(mut self, names: &[&str]) -> Self {
+        self.unset = names.iter().map(|&name| name.to_owned()).collect();
+        self
+    }
+
+    /// `code place message | remedy`, one line a finding.
+    fn told(&self) -> Vec<(Code, String, String)> {
+        let look = |path: &Path| {
+            if self.here.iter().any(|here| Path::new(here) == path) { OnDisk::File } else { OnDisk::Nothing }
+        };
+        let has = |path: &Path| self.backup.iter().flatten().any(|has| Path::new(has) == path);
+        let checkout = Checkout {
+            files: &self.files,
+            folder: Path::new("/p"),
+            services: &self.services,
+            unset: &self.unset,
+            look: &look,
+            in_backup: self.backup.as_ref().map(|_| &has as &dyn Fn(&Path) -> bool),
+        };
+        let told = find(&checkout).into_iter().map(|of| {
+            let remedy = of.diagnosis.remedy().to_owned();
+            (of.diagnosis.code, of.diagnosis.message, remedy)
+        });
+        told.collect()
+    }
+
+    /// The findings of one code.
+    #[track_caller]
+    fn only(&self, code: Code) -> Vec<(String, String)> {
+        let told = self.told();
+        told.into_iter().filter(|(of, ..)| *of == code).map(|(_, message, remedy)| (message, remedy)).collect()
+    }
+
+    #[track_caller]
+    fn one(&self, code: Code, message: &str, remedy: &str) {
+        let found = self.only(code);
+        let [(told, mend)] = found.as_slice() else { panic!("one {code}: {found:#?}") };
+        assert!(told.starts_with(message), "{told}\nnot {message}");
+        assert!(mend.contains(remedy), "{mend}\nlacks {remedy}");
+    }
+}
+
+fn volume(name: &str, target: &str) -> Mount {
+    let origin = MountOrigin::Volume { name: name.to_owned(), driver: "local".to_owned() };
+    Mount { target: target.to_owned(), origin, read_only: false }
+}
+
+fn bind(source: &str, target: &str) -> Mount {
+    Mount { target: target.to_owned(), origin: MountOrigin::Bind { source: source.to_owned() }, read_only: false }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_told_once_with_every_place() {
+    let project = Project::of(
+        "\
+services:
+  web:
+    image: app:1
+    environment:
+      URL: db://$DB_PASSWORD@db
+      OTHER: ${DB_PASSWORD}
+      FINE: ${DB_PASSWORD:-x}${SET}
+",
+    )
+    .unset(&["DB_PASSWORD"]);
+    project.one(
+        Code::ConfigVariableNotSet,
+        "compose.yaml:5:17: $DB_PASSWORD is not set, and services.web.environment.URL uses it: it gets a blank; it is \
+         also used at compose.yaml:6:14",
+        "`DB_PASSWORD=VALUE` into the .env",
+    );
+    assert_eq!(project.told().len(), 1);
+}
+
+#[test]
+fn a_blank_in_an_image_a_volume_a_port_or_a_name_is_an_error() {
+    for (text, place) in [
+        ("services:\n  a:\n    image: app:$X\n", "3:16"),
+        ("services:\n  a:\n    volumes: ['${X}/db:/db']\n", "3:16"),
+        ("services:\n  a:\n    ports: ['$X:80']\n", "3:14"),
+        ("services:\n  a:\n    container_name: a$X\n", "3:22"),
+        ("volumes:\n  a:\n    name: ${X}\n", "3:11"),
+        ("name: $X\n", "1:7"),
+        ("services:\n  a:\n    user: ${X:?say so}\n", "3:11"),
+    ] {
+        let message = format!("compose.yaml:{place}: $X is not set");
+        Project::of(text).unset(&["X"]).one(Code::ConfigBlankVariable, &message, "X=VALUE");
+    }
+    // What is left blank on purpose, or has a default, is fine.
+    let fine = "services:\n  a:\n    image: app:${X:-1}${X:+y}\n    volumes: ['${A:-$X}:/db']\n";
+    assert_eq!(Project::of(fine).unset(&["X"]).told(), []);
+}
+
+#[test]
+fn the_worst_use_of_a_variable_comes_first() {
+    let text = "services:\n  a:\n    environment: {T: $X}\n    image: app:$X\n";
+    let message = "compose.yaml:4:16: $X is not set";
+    Project::of(text).unset(&["X"]).one(Code::ConfigBlankVariable, message, "X=VALUE");
+}
+
+#[test]
+fn braces_that_compose_stops_at_are_told() {
+    let message = "compose.yaml:3:16: a `${` is wrong: its brace is not closed";
+    Project::of("services:\n  a:\n    image: app:${X\n").one(Code::ConfigBlankVariable, message, "`$$`");
+}
+
+#[test]
+fn variables_without_a_value_are_those_that_compose_names_and_those_that_it_would() {
+    let file = ComposeFile::parse("c", "services:\n  a:\n    image: ${A:?}${B?}${C:-${D:?}}$E\n").expect("YAML");
+    let words = [
+        "The \"E\" variable is not set. Defaulting to a blank string.".to_owned(),
+        "error while interpolating services.a.image: required variable A is missing a value".to_owned(),
+    ];
+    let unset = unset_variables(&[file], &words, &|name| name == "Z");
+    assert_eq!(unset.iter().collect::<Vec<_>>(), ["A", "B", "E"]);
+}
+
+#[test]
+fn a_value_that_yaml_reads_as_a_number_is_told_and_a_secret_is_not_shown() {
+    let var = |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(Secret::new(value)) };
+    let project = Project::of(
+        "\
+services:
+  a:
+    environment:
+      VERSION: 1.10
+      QUOTED: '1.10'
+      PIN_PASSWORD: 0644
+      COUNT: 10
+      FROM: $X
+      NONE:
+    labels:
+      ratio: 1e3
+",
+    )
+    .service("a", |service| {
+        service.env = vec![
+            var("VERSION", "1.1"),
+            var("QUOTED", "1.10"),
+            var("PIN_PASSWORD", "420"),
+            var("COUNT", "10"),
+            var("FROM", "else"),
+            var("NONE", "of the shell"),
+        ];
+        service.labels = vec![("ratio".to_owned(), "1000".to_owned())];
+    });
+    let told = project.only(Code::ConfigValueChanged);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told[0].0.starts_with("compose.yaml:4:7: VERSION of a arrives as `1.1` and not as `1.10`"), "{told:#?}");
+    assert_eq!(told[0].1, "Write `VERSION: \"1.10\"`.");
+    assert!(!told[1].0.contains("0644") && !told[1].0.contains("420") && !told[1].1.contains("0644"), "{told:#?}");
+    assert!(told[2].0.starts_with("compose.yaml:11:7: ratio of a arrives as `1000`"), "{told:#?}");
+}
+
+#[test]
+fn an_env_file_a_secret_and_a_config_that_are_not_there_are_told() {
+    let mut project = Project::of(
+        "\
+services:
+  a:
+    env_file:
+      - ./vpn.env
+      - {path: maybe.env, required: false}
+      - path: here.env
+      - $DIR/x.env
+  b:
+    env_file: one.env
+secrets:
+  key: {file: ./secrets/key}
+configs:
+  conf:
+    file: ../conf
+",
+    );
+    project.here = vec!["/p/here.env"];
+    project.backup = Some(vec!["/p/secrets/key"]);
+    let told: Vec<String> = project.only(Code::ConfigMissingFile).into_iter().map(|(message, _)| message).collect();
+    let starts = [
+        "compose.yaml:4:9: the env_file ./vpn.env of a is not here: Compose stops without it. The backup has it \
+         neither.",
+        "compose.yaml:9:5: the env_file one.env of b is not here",
+        "compose.yaml:11:9: the file ./secrets/key of key (secrets) is not here: Docker makes an empty folder",
+        "compose.yaml:14:5: the file ../conf of conf (configs) is not here",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    for (told, start) in told.iter().zip(starts) {
+        assert!(told.starts_with(start), "{told}\nnot {start}");
+    }
+    assert!(told[2].ends_with("The backup has it."), "{told:#?}");
+}
+
+#[test]
+fn host_paths_that_nobody_has_or_that_lie_outside_are_told() {
+    let text = "\
+services:
+  a:
+    volumes:
+      - ./gone:/gone
+      - ./here:/here
+      - /srv/media:/media
+      - /srv/saved:/saved
+      - /etc/localtime:/etc/localtime
+      - /srv/lost:/lost
+";
+    let mounts = |service: &mut Service| {
+        service.mounts = vec![
+            bind("/p/gone", "/gone"),
+            bind("/p/here", "/here"),
+            bind("/srv/media", "/media"),
+            bind("/srv/saved", "/saved"),
+            bind("/etc/localtime", "/etc/localtime"),
+            bind("/srv/lost", "/lost"),
+        ];
+    };
+    let mut project = Project::of(text).service("a", mounts);
+    project.here = vec!["/p/here", "/srv/media"];
+    // Without a backup nobody knows what it has.
+    assert_eq!(project.only(Code::ConfigMissingFile), []);
+    assert_eq!(project.only(Code::ConfigPathOutside).len(), 3);
+    project.backup = Some(vec!["/srv/saved"]);
+    let missing: Vec<String> = project.only(Code::ConfigMissingFile).into_iter().map(|(told, _)| told).collect();
+    assert_eq!(missing.len(), 2, "{missing:#?}");
+    assert!(missing[0].starts_with("compose.yaml:4:9: a mounts ./gone at /gone, and neither"), "{missing:#?}");
+    assert!(missing[1].starts_with("compose.yaml:9:9: a mounts /srv/lost at /lost"), "{missing:#?}");
+    let message = "compose.yaml:6:9: a mounts /srv/media at /media, which lies outside of the project";
+    project.one(Code::ConfigPathOutside, message, "/srv/media");
+}
+
+#[test]
+fn external_networks_and_volumes_are_told_with_the_command_that_makes_them() {
+    let text = "\
+networks:
+  proxy: {external: true}
+  named:
+    external: true
+    name: web
+  old: {external: {name: older}}
+  own: {}
+  not: {external: false}
+";
+    let told = Project::of(text).only(Code::ConfigExternal);
+    let commands: Vec<&str> = told.iter().filter_map(|(_, mend)| mend.split('`').nth(3)).collect();
+    assert_eq!(commands, ["docker network create proxy", "docker network create web", "docker network create older"]);
+    assert!(told[0].0.starts_with("compose.yaml:2:3: the network proxy is external"), "{told:#?}");
+    let message = "compose.yaml:2:3: the volume data is external";
+    Project::of("volumes:\n  data:\n    external: true\n").one(
+        Code::ConfigExternal,
+        message,
+        "docker volume create data",
+    );
+}
+
+#[test]
+fn two_services_on_one_port_are_told_and_different_addresses_are_not() {
+    let text = "services:\n  a:\n    ports: ['80:80']\n  b:\n    ports: ['80:8080']\n";
+    let with = |one: &str, other: &str| {
+        let port = |text: &str| {
+            let text = text.to_owned();
+            move |service: &mut Service| service.published = vec![text]
+        };
+        Project::of(text).service("a", port(one)).service("b", port(other))
+    };
+    for (one, other) in [("80->80/tcp", "80->8080/tcp"), ("127.0.0.1:80->80/tcp", "0.0.0.0:80->80/tcp")] {
+        with(one, other).one(
+            Code::ConfigPortTwice,
+            "compose.yaml:5:5: a and b both want port 80/tcp",
+            "b another port",
+        );
+    }
+    for (one, other) in [
+        ("80->80/tcp", "80->80/udp"),
+        ("127.0.0.1:80->80/tcp", "10.0.0.1:80->80/tcp"),
+        ("any->80/tcp", "any->80/tcp"),
+        ("80->80/tcp", "81->80/tcp"),
+    ] {
+        assert_eq!(with(one, other).only(Code::ConfigPortTwice), [], "{one} {other}");
+    }
+}
+
+#[test]
+fn fixed_names_are_one_finding_and_loose_tags_one_each() {
+    let text = "\
+services:
+  a: {container_name: a, image: app}
+  b: {container_name: b, image: 'host:5000/app:latest'}
+  c: {image: 'app:1'}
+  d: {image: 'app@sha256:00'}
+";
+    let image = |reference: &str| {
+        let reference = reference.to_owned();
+        move |service: &mut Service| service.image.reference = reference
+    };
+    let project = Project::of(text)
+        .service("a", image("app"))
+        .service("b", image("host:5000/app:latest"))
+        .service("c", image("app:1"))
+        .service("d", image("app@sha256:00"));
+    project.one(Code::ConfigFixedName, "compose.yaml:2:7: a and 1 more have a fixed container_name", "container_name");
+    let told = project.only(Code::ConfigUnpinnedImage);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].0.starts_with("compose.yaml:2:26: the image app of a has no tag"), "{told:#?}");
+    assert!(told[1].1.contains("`image: host:5000/app:VERSION`"), "{told:#?}");
+}
+
+/// PostgreSQL 18 keeps its data beside the place where older ones had it.
+#[test]
+fn a_volume_of_the_image_that_nothing_covers_is_told_if_a_mount_lies_near() {
+    let bare = "ab".repeat(32);
+    let with = |bare_at: &str, mounted_at: &str| {
+        Project::of("services:\n  db:\n    volumes: ['data:/x']\n")
+            .service("db", |service| service.mounts = vec![volume(&bare, bare_at), volume("data", mounted_at)])
+            .only(Code::ConfigVolumeNotCovered)
+    };
+    let told = with("/var/lib/postgresql", "/var/lib/postgresql/data");
+    assert!(told[0].0.starts_with("compose.yaml:3:5: the image of db keeps data in /var/lib/postgresql,"), "{told:#?}");
+    assert!(told[0].1.contains("Mount the volume at /var/lib/postgresql,"), "{told:#?}");
+    assert_eq!(with("/var/lib/app/data", "/var/lib/app/more").len(), 1);
+    for (bare_at, mounted_at) in [("/data", "/config"), ("/var/lib/mysql", "/var/lib/other"), ("/cache", "/data/x")] {
+        assert_eq!(with(bare_at, mounted_at), [], "{bare_at} {mounted_at}");
+    }
+}
+
+#[test]
+fn a_later_file_has_the_last_word_and_its_name_is_told() {
+    let mut project = Project::of("services:\n  a: {image: app}\n").service("a", |service| {
+        service.image.reference = "app".to_owned();
+    });
+    let more = ComposeFile::parse("prod.yaml", "services:\n  a:\n    image: app\n").expect("YAML");
+    project.files.push(more);
+    project.one(Code::ConfigUnpinnedImage, "prod.yaml:3:5: the image app", "VERSION");
+}
