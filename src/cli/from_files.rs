@@ -11,23 +11,24 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::args::{ComposeArgs, RehearsalArgs};
 use super::exit::Failure;
 use super::prepare::{Prepared, finish, source_options, with_settings};
-use super::signals::interrupted;
-use super::{console, identity, survey, unused_flags};
+use super::signals::{interrupted, unless_stopped};
+use super::{console, identity, project_findings, survey, unused_flags};
 use crate::compose::{self, ComposeCall, ComposeError, FILE_NAMES, FileService, Project, ProjectFlags};
 use crate::config::settings::Settings;
 use crate::discover;
-use crate::docker::{Daemon, image_config};
+use crate::docker::{Daemon, ImageRequest, RegistryLogins, image_config};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::environment::Environment;
 use crate::model::image_config::ImageConfig;
 use crate::model::outcome::ExitCode;
 use crate::model::project_files::{ProjectFiles, ProjectPart};
+use crate::model::pull::PullPolicy;
 use crate::model::service::Service;
 use crate::model::settings::{DependencySource, ServiceSettings};
 use crate::model::source::SourceSpec;
 use crate::plan::draft;
-use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
+use crate::rehearse::{OpenedSource, images};
 use crate::source::SmallFileBounds;
 use crate::source::tool::RunFolder;
 
@@ -161,15 +162,16 @@ pub fn named_services(project: &Project, settings: &Settings) -> Result<Vec<(Ser
     Ok(with_settings(services, settings)?)
 }
 
-/// Makes the plan. `daemon`: the engine that has the images; `None`: nothing is asked of an engine, and what images
-/// give is not known.
+/// Makes the plan. `engine`: the one that has the images, or pulls them; `None`: nothing is asked of an engine, and
+/// what images give is not known.
 pub async fn prepare(
     ReadProject { mut project, unpacked }: ReadProject,
-    daemon: Option<&Daemon>,
+    engine: Option<ImageEngine<'_>>,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
     stop: &StopSignal,
 ) -> Result<PreparedFiles, Failure> {
+    let daemon = engine.map(|engine| engine.daemon);
     let options = source_options(settings, env);
     let mut warnings = BTreeMap::new();
     if let Some(spec) = only_source(&project, settings) {
@@ -186,7 +188,9 @@ pub async fn prepare(
             warnings = project.apply(&located);
         }
     }
-    let (services, missing) = with_images(&project.services, daemon).await?;
+    let pulled = with_images(&project.services, engine, settings);
+    let (services, missing) = unless_stopped(stop, pulled).await?;
+    let found = project_findings::of(&project, &services);
     let mut services = with_settings(services, settings)?;
     for (service, of) in &mut services {
         let key = service.name.service.as_str();
@@ -195,6 +199,7 @@ pub async fn prepare(
         if of.unusable.is_none() {
             of.unusable = missing.get(key).cloned();
         }
+        project_findings::tell(&found, service, of);
     }
     unused_flags::refuse(&services, &settings.selection, args)?;
     let mut draft = draft(services, &settings.selection);
@@ -259,30 +264,60 @@ fn without_live(settings: &mut ServiceSettings) {
     }
 }
 
+/// An engine that has images, or pulls them.
+#[derive(Clone, Copy)]
+pub struct ImageEngine<'a> {
+    pub daemon: &'a Daemon,
+    pub logins: &'a RegistryLogins,
+}
+
 /// The services with what their images give; and why a service cannot be rehearsed, by its key.
 async fn with_images(
     services: &[FileService],
-    daemon: Option<&Daemon>,
+    engine: Option<ImageEngine<'_>>,
+    settings: &Settings,
 ) -> Result<(Vec<Service>, BTreeMap<String, Diagnosis>), Failure> {
-    let Some(daemon) = daemon else {
+    let Some(engine) = engine else {
         return Ok((services.iter().map(|of| of.service.clone()).collect(), BTreeMap::new()));
     };
-    let found: Vec<Option<ImageConfig>> = stream::iter(services.iter().map(|of| of.service.image.reference.clone()))
-        .map(|reference| async move { image_config(daemon, &reference).await })
-        .buffered(AT_A_TIME)
-        .try_collect()
-        .await?;
+    let found: Vec<Result<ImageConfig, Diagnosis>> =
+        stream::iter(services).map(|of| image_of(of, engine, settings)).buffered(AT_A_TIME).try_collect().await?;
     let (mut merged, mut missing) = (Vec::new(), BTreeMap::new());
     for (of, image) in services.iter().zip(found) {
         match image {
-            Some(image) => merged.push(of.with_image(image)),
-            None => {
-                missing.insert(of.service.name.service.clone(), image_missing(of));
+            Ok(image) => merged.push(of.with_image(image)),
+            Err(diagnosis) => {
+                missing.insert(of.service.name.service.clone(), diagnosis);
                 merged.push(of.service.clone());
             }
         }
     }
     Ok((merged, missing))
+}
+
+/// What the image of a service gives, which is pulled if need be; or why it cannot be had. An image that is built is in
+/// no registry.
+async fn image_of(
+    of: &FileService,
+    engine: ImageEngine<'_>,
+    settings: &Settings,
+) -> Result<Result<ImageConfig, Diagnosis>, Failure> {
+    let wishes = settings.for_service(&of.service)?;
+    let reference = &of.service.image.reference;
+    let wanted = ImageRequest {
+        reference: reference.clone(),
+        id: String::new(),
+        platform: of.service.platform.clone(),
+        policy: if of.is_built { PullPolicy::Never } else { wishes.pull },
+        patience: wishes.pull_timeout,
+    };
+    let begun = || console::note(&format!("Pulling image {reference}"));
+    let image = match images::ensure(engine.daemon, &wanted, engine.logins, begun).await {
+        Ok(image) => image,
+        Err(_) if of.is_built => return Ok(Err(image_missing(of))),
+        Err(diagnosis) => return Ok(Err(diagnosis)),
+    };
+    Ok(image_config(engine.daemon, &image.id).await?.ok_or_else(|| image_missing(of)))
 }
 
 fn image_missing(of: &FileService) -> Diagnosis {

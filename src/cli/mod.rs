@@ -28,6 +28,7 @@ mod plan_text;
 mod plan_view;
 pub mod prepare;
 pub mod presentation;
+pub mod project_findings;
 pub mod rehearsal;
 pub mod replay;
 pub mod report;

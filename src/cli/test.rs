@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles, ReadProject};
+use super::from_files::{self, ImageEngine, PreparedFiles, ReadProject};
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
@@ -227,7 +227,8 @@ async fn prepare_run(
     }
     let Discovered { services, stopped } = discovered;
     if let Some(project) = project {
-        let from_files = from_files::prepare(project, Some(&daemon), (settings, args), env, stop).await?;
+        let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins };
+        let from_files = from_files::prepare(project, Some(engine), (settings, args), env, stop).await?;
         let PreparedFiles { prepared, folder } = from_files;
         return Ok(PreparedRun { daemon, info, stopped, prepared, folder: Some(folder) });
     }

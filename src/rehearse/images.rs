@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::docker::{Daemon, ImageError, ImageErrorKind, ImageRequest, PullProgress, RegistryLogins, ensure_image};
+use crate::docker::{
+    Daemon, EnsuredImage, ImageError, ImageErrorKind, ImageRequest, PullProgress, RegistryLogins, ensure_image,
+};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Step};
 use crate::model::lock::lock;
 use crate::model::plan::ServicePlan;
+use crate::model::pull::PullPolicy;
 use crate::model::service::{Image, Service, ServiceName};
 
 use super::diagnose::{docker_diagnosis, stopped};
@@ -46,13 +49,29 @@ impl Images {
     }
 }
 
+/// Finds an image before there is a plan, or has it pulled. `begun` is called when its registry is asked.
+pub async fn ensure(
+    daemon: &Daemon,
+    wanted: &ImageRequest,
+    logins: &RegistryLogins,
+    begun: impl Fn() + Send + Sync,
+) -> Result<EnsuredImage, Diagnosis> {
+    let mut progress = |progress| {
+        if progress == PullProgress::Begun {
+            begun();
+        }
+    };
+    ensure_image(daemon, wanted, logins, &mut progress).await.map_err(|error| image_diagnosis(&error))
+}
+
 fn request(plan: &ServicePlan) -> ImageRequest {
     let image = &plan.service.image;
     ImageRequest {
         reference: image.reference.clone(),
         id: image.id.clone(),
-        platform: None,
-        policy: plan.settings.pull,
+        platform: plan.service.platform.clone(),
+        // The image of a service from a file was found, or pulled, before there was a plan.
+        policy: if plan.service.is_live() { plan.settings.pull } else { PullPolicy::Missing },
         patience: plan.settings.pull_timeout,
     }
 }

@@ -10,7 +10,7 @@ mod client_scripts;
 mod context;
 mod diagnose;
 mod engine;
-mod images;
+pub mod images;
 mod inspect;
 mod interference;
 mod log_tail;

@@ -34,9 +34,11 @@ const ROOMS: &[Row] = &[
         "cli",
         &[
             "compose",
+            "compose_places",
             "config",
             "discover",
             "docker",
+            "findings",
             "local_file",
             "model",
             "plan",
