@@ -80,7 +80,8 @@ source = \"{name}\"
 fn keys(keys: Option<&Keys>) -> String {
     let passphrase = match keys.and_then(|keys| keys.passphrase.as_ref()) {
         Some(SecretPlace::File(path)) => format!("passphrase = {{ file = {} }}", quoted(&path.to_string_lossy())),
-        _ => "# passphrase = { file = \"/run/secrets/backup\" } # or { env = \"NAME\" } or { command = \"pass show backup\" }"
+        _ => "# passphrase = { file = \"/run/secrets/backup\" } # or { env = \"NAME\" } \
+            or { command = \"pass show backup\" }"
             .to_owned(),
     };
     let identity = match keys.and_then(|keys| keys.identity.as_ref()) {

@@ -79,8 +79,8 @@ impl Ledger {
         self.creating.spawn(work);
     }
 
-    /// Notes an object before [`Ledger::run`] asks for it. A network that is asked for again, on another device, is noted
-    /// as the newest object, and once: it is removed once.
+    /// Notes an object before [`Ledger::run`] asks for it. A network that is asked for again, on another device, is
+    /// noted as the newest object, and once: it is removed once.
     pub fn note(&self, entry: LedgerEntry) {
         let mut entries = lock(&self.entries);
         entries.retain(|noted| *noted != entry);
