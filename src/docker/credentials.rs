@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::reference::ImageName;
+use super::reference::{ImageName, host};
 
 /// Time for a helper to answer. One that asks a person for a password waits for longer.
 const HELPER: Duration = Duration::from_secs(30);
@@ -79,8 +79,8 @@ impl RegistryLogins {
     }
 
     /// The login for the registry of an image. The error says why nobody knows whether there is one.
-    pub(super) async fn of(&self, image: &ImageName<'_>) -> Result<Login, String> {
-        let registry = image.registry();
+    pub(super) async fn of(&self, image: &ImageName<'_>, index: &str) -> Result<Login, String> {
+        let registry = image.registry().unwrap_or(host(index));
         let without = |told: String| Login { credentials: None, told: format!("without a login: {told}") };
         let Some(folder) = &self.folder else {
             return Ok(without("neither DOCKER_CONFIG nor HOME says where logins are".to_owned()));
@@ -89,7 +89,7 @@ impl RegistryLogins {
         let Some(config) = read(&path)? else {
             return Ok(without(format!("there is no {}", path.display())));
         };
-        let key = image.login_key();
+        let key = image.login_key(index);
         let helper = config.helpers.get(key).or(Some(&config.store)).filter(|name| !name.is_empty());
         let (credentials, from) = match helper {
             Some(helper) => {
@@ -148,12 +148,6 @@ impl Config {
         // The CLI leaves an empty entry beside the login in a store.
         Ok((credentials != DockerCredentials::default()).then_some(credentials))
     }
-}
-
-/// The host in a key of `auths`: without scheme and path.
-fn host(key: &str) -> &str {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    key.split('/').next().unwrap_or(key)
 }
 
 /// The two parts of `user:password` in base64.
@@ -225,8 +219,11 @@ mod tests {
         (dir, logins)
     }
 
+    /// The address of an engine's default registry.
+    const INDEX: &str = "https://index.hub.example/v1/";
+
     async fn login(logins: &RegistryLogins, reference: &str) -> Result<Login, String> {
-        logins.of(&ImageName::parse(reference).expect("a reference")).await
+        logins.of(&ImageName::parse(reference).expect("a reference"), INDEX).await
     }
 
     /// The user and the password, or the identity token.
@@ -246,7 +243,7 @@ mod tests {
             r#"{"auths": {
                 "r.example:5000": {"auth": "bWU6YTpi"},
                 "https://old.example/v1/": {"username": "me", "password": "plain"},
-                "https://index.docker.io/v1/": {"auth": "aHViOnBhc3MAAA=="},
+                "https://index.hub.example/v1/": {"auth": "aHViOnBhc3MAAA=="},
                 "token.example": {"identitytoken": "t0ken"},
                 "empty.example": {}
             }}"#,

@@ -167,7 +167,10 @@ impl Search<'_> {
             (PullPolicy::Always, Some(id)) if name.digest.is_some() => return here(id),
             (PullPolicy::Missing | PullPolicy::Always, _) => {}
         }
-        let login = logins.of(&name).await.map_err(ImageErrorKind::Login)?;
+        // The engine knows its default registry, which the reference does not name.
+        let info = self.daemon.connection.system_info().await.map_err(ImageErrorKind::Engine)?;
+        let index = info.index_server_address.as_deref().unwrap_or_default();
+        let login = logins.of(&name, index).await.map_err(ImageErrorKind::Login)?;
         progress(PullProgress::Begun);
         let has_tag = wanted.policy == PullPolicy::Always && self.local(&wanted.reference, None).await?.is_some();
         let digest = if has_tag { Some(self.digest_of(&name, &login).await?) } else { None };

@@ -1,10 +1,5 @@
 //! References of images: `postgres:15`, `registry:5000/app@sha256:…`.
 
-/// The name that the Docker CLI keeps the login of Docker Hub under.
-const HUB_LOGIN: &str = "https://index.docker.io/v1/";
-/// The registry of names that say none.
-const HUB: &str = "docker.io";
-
 /// The parts of an image's reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ImageName<'a> {
@@ -34,18 +29,31 @@ impl<'a> ImageName<'a> {
         Some(Self { repository, tag, digest })
     }
 
-    /// The registry, as people write it.
-    pub(super) fn registry(&self) -> &'a str {
-        match self.repository.split_once('/') {
-            Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
-            _ => HUB,
-        }
+    /// The registry, as people write it; `None`: the engine's default one.
+    pub(super) fn registry(&self) -> Option<&'a str> {
+        let (first, _) = self.repository.split_once('/')?;
+        (first.contains(['.', ':']) || first == "localhost").then_some(first)
     }
 
-    /// The name that the Docker CLI keeps the registry's login under.
-    pub(super) fn login_key(&self) -> &'a str {
-        if self.registry() == HUB { HUB_LOGIN } else { self.registry() }
+    /// The name that the Docker CLI keeps the registry's login under. `index` is the address of the engine's default
+    /// registry, which people also write without the first word of its host.
+    pub(super) fn login_key<'b>(&self, index: &'b str) -> &'b str
+    where
+        'a: 'b,
+    {
+        match self.registry() {
+            Some(registry) if host(index) != registry && host(index).split_once('.') != Some(("index", registry)) => {
+                registry
+            }
+            _ => index,
+        }
     }
+}
+
+/// The host in the address of a registry: without scheme and path.
+pub(super) fn host(address: &str) -> &str {
+    let address = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
+    address.split('/').next().unwrap_or(address)
 }
 
 /// An id without its algorithm, whole. A shorter one may be a name as well.
@@ -65,7 +73,7 @@ fn split_tag(name: &str) -> (&str, Option<&str>) {
 mod tests {
     use super::*;
 
-    fn parts(reference: &str) -> Option<(&str, Option<&str>, Option<&str>, &str)> {
+    fn parts(reference: &str) -> Option<(&str, Option<&str>, Option<&str>, Option<&str>)> {
         let name = ImageName::parse(reference)?;
         Some((name.repository, name.tag, name.digest, name.registry()))
     }
@@ -73,14 +81,14 @@ mod tests {
     #[test]
     fn a_reference_is_taken_apart_as_the_engine_does() {
         for (reference, expected) in [
-            ("app", ("app", Some("latest"), None, HUB)),
-            ("app:1", ("app", Some("1"), None, HUB)),
-            ("team/app:1", ("team/app", Some("1"), None, HUB)),
-            ("localhost/app", ("localhost/app", Some("latest"), None, "localhost")),
-            ("host:5000/app", ("host:5000/app", Some("latest"), None, "host:5000")),
-            ("host:5000/a/b:1.2", ("host:5000/a/b", Some("1.2"), None, "host:5000")),
-            ("r.example/app:1@sha256:ab", ("r.example/app", Some("1"), Some("sha256:ab"), "r.example")),
-            ("app@sha256:ab", ("app", None, Some("sha256:ab"), HUB)),
+            ("app", ("app", Some("latest"), None, None)),
+            ("app:1", ("app", Some("1"), None, None)),
+            ("team/app:1", ("team/app", Some("1"), None, None)),
+            ("localhost/app", ("localhost/app", Some("latest"), None, Some("localhost"))),
+            ("host:5000/app", ("host:5000/app", Some("latest"), None, Some("host:5000"))),
+            ("host:5000/a/b:1.2", ("host:5000/a/b", Some("1.2"), None, Some("host:5000"))),
+            ("r.example/app:1@sha256:ab", ("r.example/app", Some("1"), Some("sha256:ab"), Some("r.example"))),
+            ("app@sha256:ab", ("app", None, Some("sha256:ab"), None)),
         ] {
             assert_eq!(parts(reference), Some(expected), "{reference}");
         }
@@ -96,7 +104,12 @@ mod tests {
 
     #[test]
     fn the_login_of_the_default_registry_has_a_name_of_its_own() {
-        assert_eq!(ImageName::parse("team/app").map(|name| name.login_key()), Some(HUB_LOGIN));
-        assert_eq!(ImageName::parse("h:5000/app").map(|name| name.login_key()), Some("h:5000"));
+        let index = "https://index.hub.example/v1/";
+        let key = |reference| ImageName::parse(reference).map(|name| name.login_key(index));
+        for default in ["app", "team/app", "hub.example/team/app", "index.hub.example/team/app"] {
+            assert_eq!(key(default), Some(index), "{default}");
+        }
+        assert_eq!(key("h:5000/app"), Some("h:5000"));
+        assert_eq!(key("other.example/app"), Some("other.example"));
     }
 }
