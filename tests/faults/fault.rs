@@ -54,7 +54,11 @@ flip() { # FILE [OFFSET]: another bit, by default in the middle
   printf "\\$(printf %o $((byte ^ 16)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
 }
 cut_to() { truncate -s "$(($(stat -c %s "$1") * $2 / 100))" "$1"; } # FILE PERCENT
-noise() { dd if=/dev/urandom of="$1" bs=4096 seek="$2" count="$3" conv=notrunc status=none; } # FILE PAGE PAGES
+# The same noise each time: what a program makes of a damaged page depends on what stands there.
+noise() { # FILE PAGE PAGES
+  head -c "$(($3 * 4096))" /dev/zero | openssl enc -aes-128-ctr -K 0f1e2d3c4b5a69788796a5b4c3d2e1f0 -iv 01 2>/dev/null |
+    dd of="$1" bs=4096 seek="$2" count="$3" iflag=fullblock conv=notrunc status=none
+}
 "#;
 
 /// A fault of this row, on this service from this source. How it must end is added by the methods below.
