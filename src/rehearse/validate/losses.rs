@@ -1,16 +1,16 @@
 //! Hears the log of a service that is well: programs tell there which data they could not read, have thrown away or
 //! have repaired, and go on without it.
 //!
-//! A line by which a known program tells of data that is gone or damaged is a failure. A line that tells of a repair,
-//! or only has words of damage, is a warning: a copy of a running service is often repaired as after a power cut. What
-//! the live service says, too, is no difference between it and its backup: of such lines, failures become warnings, and
-//! the others are not told.
+//! A line by which a known program tells of data that is gone or damaged, or of a store that it has begun anew, is a
+//! failure. A line that tells of a repair, or only has words of damage, is a warning: a copy of a running service is
+//! often repaired as after a power cut. What the live service says, too, is no difference between it and its backup: of
+//! such lines, failures become warnings, and the others are not told. A store that was begun anew stays a failure.
 
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
-use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
+use crate::model::diagnosis::{Code, Diagnosis, KnownCause, Severity};
 use crate::model::pluralize::pluralize;
 use crate::plan::dependents;
 use crate::rehearse::running::{FAILURE_LOG, RunningService};
@@ -24,6 +24,9 @@ const QUOTED: usize = 300;
 /// What a line tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
+    /// The program has begun a new store beside or over the restored data. A live service that was made once says so,
+    /// too, and is no excuse.
+    Anew,
     /// Data is gone or damaged, and the program goes on without it.
     Damaged,
     /// Data was repaired or made anew, perhaps with a loss.
@@ -31,7 +34,7 @@ enum Weight {
     /// Words of damage, by a program that is not known.
     Words,
 }
-use Weight::{Damaged, Repaired, Words};
+use Weight::{Anew, Damaged, Repaired, Words};
 
 /// What programs say, and what it means. The first pattern that fits a line counts for the line.
 const LOSSES: &[(Weight, &str, &str)] = &[
@@ -79,6 +82,16 @@ const LOSSES: &[(Weight, &str, &str)] = &[
         Damaged,
         r"Errors reading one or more WAL files|You may be missing data",
         "beanstalkd could not read all of its jobs",
+    ),
+    (
+        Anew,
+        r#"etcdserver: starting member [0-9a-f]+ in cluster|"msg": ?"starting local member""#,
+        "etcd found no log of its cluster (member/wal) and has begun a new one beside the restored data",
+    ),
+    (
+        Damaged,
+        r"zone \S+: (not loaded due to errors|loading from master file \S+ failed)",
+        "BIND does not serve a zone, whose file is missing, damaged or not to be read",
     ),
     (Damaged, r"MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|BAD_TXN)|Restore from backup!", "an LMDB database is damaged"),
     (
@@ -187,11 +200,11 @@ pub(in crate::rehearse) async fn are_not_told(running: RunningService<'_>) -> Di
     }
     let live = running.live_log(LOG).await;
     let says_live = |loss: &Loss<'_>| live.iter().any(|line| shape(line) == shape(loss.line));
-    losses.retain(|loss| loss.weight == Damaged || !says_live(loss));
+    losses.retain(|loss| matches!(loss.weight, Anew | Damaged) || !says_live(loss));
     let Some(first) = losses.first() else { return Ok(()) };
     let more = losses.len() as u64 - 1;
     let diagnosis = diagnosis(running.name().to_string().as_str(), first, more, says_live(first));
-    if diagnosis.code == Code::DataCorrupt {
+    if diagnosis.severity() == Severity::Failed {
         return Err(Diagnosis { log_tail: running.log_tail(FAILURE_LOG).await, ..diagnosis });
     }
     running.cx.warn(dependents(&running.cx.plan, running.name()), diagnosis);
@@ -220,8 +233,9 @@ fn diagnosis(name: &str, first: &Loss<'_>, more: u64, says_live: bool) -> Diagno
     let Loss { weight, meaning, line } = first;
     let line: String = line.chars().take(QUOTED).collect();
     let more = if more == 0 { String::new() } else { format!(" (and {} of this kind)", pluralize(more, "more line")) };
-    let is_failure = *weight == Damaged && !says_live;
+    let is_failure = *weight == Anew || *weight == Damaged && !says_live;
     let (code, says) = match weight {
+        Anew => (Code::DataReinitialised, "but its log tells that it has begun anew"),
         Damaged if is_failure => (Code::DataCorrupt, "but its log tells of damaged data"),
         Damaged => (Code::DataRepaired, "and its log tells of damaged data, as the log of the live service does"),
         Repaired => (Code::DataRepaired, "and its log tells of a repair"),

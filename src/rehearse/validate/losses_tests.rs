@@ -25,8 +25,26 @@ fn lost_data_is_heard_in_every_style() {
         "error: object file ./objects/44/22a5 is empty",
         "java.io.IOException: org.apache.lucene.index.CorruptIndexException: checksum failed",
         "{error,{not_a_log_file,\"/var/lib/rabbitmq/mnesia/rabbit@one/LATEST.LOG\"}}",
+        "30-Nov-2026 04:10:01.911 zone example.org/IN: loading from master file org.zone failed: file not found",
+        "30-Nov-2026 04:10:01.903 zone example.org/IN: not loaded due to errors.",
     ] {
         assert_eq!(weight_of(line), Some(Damaged), "{line}");
+    }
+}
+
+/// The live service says the same if it was made once and never started again, and is no excuse.
+#[test]
+fn a_store_that_was_begun_anew_fails_whatever_live_says() {
+    for line in [
+        "2026-11-30 04:10:01.365614 I | etcdserver: starting member 8e9e05c52164694d in cluster cdf818194e3a8c32",
+        "{\"level\":\"info\",\"caller\":\"etcdserver/raft.go:494\",\"msg\":\"starting local member\"}",
+    ] {
+        let loss = loss(line).expect("a loss");
+        assert_eq!(loss.weight, Anew, "{line}");
+        for says_live in [false, true] {
+            let told = diagnosis("etcd", &loss, 0, says_live);
+            assert_eq!((told.code, told.cause.is_some()), (Code::DataReinitialised, true), "{told}");
+        }
     }
 }
 
@@ -70,6 +88,10 @@ fn an_ordinary_start_is_not_taken_for_a_loss() {
         "invalid checksum in packet from client 10.0.0.7",
         "Creating shared tablespace for temporary tables",
         "listening on 8080",
+        "I | etcdserver: restarting member 8e9e05c52164694d in cluster cdf818194e3a8c32 at commit index 155",
+        "{\"level\":\"info\",\"msg\":\"restarting local member\",\"commit-index\":155}",
+        "30-Nov-2026 04:10:01.911 zone example.org/IN: loaded serial 2026113001",
+        "30-Nov-2026 04:10:01.911 managed-keys-zone: loaded serial 0",
     ] {
         assert_eq!(weight_of(line), None, "{line}");
     }
