@@ -344,8 +344,12 @@ pub struct WitnessSummary {
     pub silent: Option<String>,
     /// Live files and their bytes, without those that are exempt.
     pub live: Amount,
+    /// What is not as it is live and is no failure: other owners or modes, or a difference where the times of the live
+    /// files are in doubt; null: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
     /// Live files that have not been touched since the backup began, and their bytes. All of them came back as they are
-    /// live.
+    /// live, apart from what `differs` tells.
     pub unchanged: Amount,
     /// Files whose content was compared, and bytes that were read of each.
     pub read: Amount,

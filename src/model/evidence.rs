@@ -18,6 +18,9 @@ use super::units;
 /// Number of checks that are named; more are counted.
 const NAMED: usize = 5;
 
+/// The beginning of the reason why a service does not match live although it was compared.
+const NOT_AS_LIVE: &str = "not all is as it is live";
+
 /// The evidence for one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -84,6 +87,9 @@ pub fn below_required(case: &CaseRecord) -> Option<Diagnosis> {
         EvidenceLevel::Restored => "Rehearse a backup that holds the data of this service: --from SOURCE.",
         EvidenceLevel::Complete => {
             "Give the data as an archive or a folder that is copied, so that each entry can be compared."
+        }
+        EvidenceLevel::MatchesLive if missing.by.starts_with(NOT_AS_LIVE) => {
+            "Make and restore the backup with owners and modes, as root, with the host's clock right."
         }
         EvidenceLevel::MatchesLive => {
             "Rehearse a backup that tells when it began, of a service of this host: by restic or Borg, or with the \
@@ -248,6 +254,9 @@ fn judge_matches_live(case: &CaseRecord) -> (bool, String) {
     silent.dedup();
     if case.data_origin() != DataOrigin::Backup || witnesses.is_empty() {
         return (false, "no data of a backup was compared with live data".to_owned());
+    }
+    if let Some(why) = witnesses.iter().find_map(|witness| witness.differs.as_deref()) {
+        return (false, format!("{NOT_AS_LIVE}: {why}"));
     }
     if unchanged.files == 0 {
         let why = match silent.first() {

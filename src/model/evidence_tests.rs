@@ -338,6 +338,8 @@ fn what_the_live_service_could_not_tell_says_why() {
     let words = "none of 1310 files of the live service is surely older than the backup";
     assert_eq!(told(young), (false, words.to_owned()));
     assert_eq!(told(WitnessSummary::silent("why")), (false, "why".to_owned()));
+    let differing = WitnessSummary { differs: Some("1 came back with another owner".to_owned()), ..witness() };
+    assert_eq!(told(differing), (false, "not all is as it is live: 1 came back with another owner".to_owned()));
     assert_eq!(told(WitnessSummary::default()), (false, "the live mounts hold no files to compare".to_owned()));
 }
 
@@ -358,6 +360,10 @@ fn a_match_with_live_counts_where_it_is_required() {
     let outcome = required(EvidenceLevel::MatchesLive);
     assert!(outcome.cases[0].diagnosis().is_some_and(|of| of.message.contains("not shown to be matches-live")));
     let mut outcome = outcome_of(steps(), None, Proof::Healthy);
+    testify(&mut outcome, WitnessSummary { differs: Some("1 has another owner".to_owned()), ..witness() });
+    outcome.cases[0].info.required = Some(EvidenceLevel::MatchesLive);
+    let below = below_required(&outcome.cases[0]).and_then(|of| of.remedy);
+    assert!(below.is_some_and(|remedy| remedy.contains("owners and modes")));
     testify(&mut outcome, witness());
     outcome.cases[0].info.required = Some(EvidenceLevel::MatchesLive);
     assert_eq!(below_required(&outcome.cases[0]), None);

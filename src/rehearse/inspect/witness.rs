@@ -31,8 +31,9 @@ pub(super) fn judge_witness(title: &str, witnessed: Witnessed) -> Testimony {
     if let Some(why) = witnessed.silent {
         return Testimony { summary: WitnessSummary::silent(why), ..Testimony::default() };
     }
-    let summary = WitnessSummary {
+    let mut summary = WitnessSummary {
         silent: None,
+        differs: None,
         live: witnessed.live,
         unchanged: witnessed.unchanged,
         read: witnessed.read,
@@ -45,6 +46,7 @@ pub(super) fn judge_witness(title: &str, witnessed: Witnessed) -> Testimony {
         let message = format!("{}; but {doubt}, so the times of the live files may be wrong", difference.message);
         Diagnosis { remedy: difference.remedy.clone(), ..Diagnosis::new(Code::DataUnlikeLive, message) }
     });
+    summary.differs = warning.as_ref().or(suspicion.as_ref()).map(|found| found.message.clone());
     Testimony { summary, failure: difference.filter(|_| doubt.is_none()), warning, suspicion }
 }
 
@@ -164,7 +166,7 @@ mod tests {
     fn what_is_there_as_live_is_no_failure() {
         let Testimony { summary, failure, warning, suspicion } = judge_witness("volume v", witnessed());
         assert_eq!((summary.live.files, summary.unchanged.files, summary.silent), (1310, 1204, None));
-        assert!(failure.is_none() && warning.is_none() && suspicion.is_none());
+        assert!(summary.differs.is_none() && failure.is_none() && warning.is_none() && suspicion.is_none());
         let silent = judge_witness("volume v", Witnessed::silent("why"));
         assert_eq!((silent.summary.silent.as_deref(), silent.failure), (Some("why"), None));
     }
@@ -192,7 +194,8 @@ mod tests {
     fn where_the_clock_is_in_doubt_a_difference_is_a_warning() {
         for (of_the_future, out_of_order, doubted) in [(1, 0, true), (0, 200, true), (0, 131, false), (0, 2, false)] {
             let found = Witnessed { missing: files(&["a"], &[]), of_the_future, out_of_order, ..witnessed() };
-            let Testimony { failure, warning, .. } = judge_witness("volume v", found);
+            let Testimony { summary, failure, warning, .. } = judge_witness("volume v", found);
+            assert_eq!(summary.differs, warning.as_ref().map(|warning| warning.message.clone()), "it is no match");
             assert_eq!((failure.is_none(), warning.is_some()), (doubted, doubted), "{of_the_future} {out_of_order}");
             assert!(warning.is_none_or(|warning| warning.code == Code::DataUnlikeLive));
         }

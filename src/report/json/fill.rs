@@ -224,8 +224,9 @@ fn step(record: &StepRecord) -> Step {
             against: against.name().to_owned(),
             contents,
         }),
-        witness: live.map(|WitnessSummary { silent, live, unchanged, read, exempt }| Witness {
+        witness: live.map(|WitnessSummary { silent, differs, live, unchanged, read, exempt }| Witness {
             silent: silent.clone(),
+            differs: differs.clone(),
             live: amount(*live),
             unchanged: amount(*unchanged),
             read: amount(*read),

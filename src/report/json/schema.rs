@@ -343,12 +343,17 @@ pub struct Compared {
     pub contents: bool,
 }
 
-/// Live files that have not been touched since the backup began; all of them came back as they are live.
+/// Live files that have not been touched since the backup began. All of them came back as they are live, apart from
+/// what `differs` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Witness {
     /// Why nothing could be compared; null: it was.
     pub silent: Option<String>,
+    /// What is not as it is live and is no failure: other owners or modes, or a difference where the times of the live
+    /// files are in doubt; null: nothing.
+    #[serde(default)]
+    pub differs: Option<String>,
     /// All live files, without those that are exempt.
     pub live: Amount,
     /// Those that have not been touched since the backup began.
