@@ -385,6 +385,17 @@ impl<'a> RunningService<'a> {
         }
     }
 
+    /// The diagnosis of files that a service which is well may not read: their owner, if live has another one.
+    pub fn of_owners(&self, unreadable: Diagnosis) -> Diagnosis {
+        match self.suspicions().find(|suspicion| suspicion.code == Code::DataOwnership) {
+            Some(suspicion) => {
+                let message = format!("{}; {}", unreadable.message, suspicion.message);
+                Diagnosis { message, code: Code::DataOwnership, ..unreadable }
+            }
+            None => unreadable,
+        }
+    }
+
     fn suspicions(&self) -> impl Iterator<Item = &'a Diagnosis> + use<'a> {
         self.booted.mounts.iter().filter_map(|mount| mount.place.inspected.suspicion.as_ref())
     }

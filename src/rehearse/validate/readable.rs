@@ -81,7 +81,7 @@ pub(in crate::rehearse) async fn may_be_read(running: RunningService<'_>, folder
     let Some(found) = read(&said).filter(Unreadable::are_most) else { return Ok(()) };
     let Some(first) = found.names.first() else { return Ok(()) };
     match run(running, &found.user, OPEN, &[first]).await {
-        Some((exit, _)) if exit != 0 => Err(found.diagnosis(&running.name().to_string())),
+        Some((exit, _)) if exit != 0 => Err(running.of_owners(found.diagnosis(&running.name().to_string()))),
         _ => Ok(()),
     }
 }

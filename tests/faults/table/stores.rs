@@ -44,7 +44,7 @@ fn repositories() -> Vec<Fault> {
         ),
         fault(10, "nobody but another user may read it, and nobody has asked yet", Git, Tar)
             .data("chown -R 1234:1234 \"$1\"; chmod -R o= \"$1\"")
-            .failed("data/permissions", &["may not read", "notes.git"]),
+            .failed("data/ownership", &["may not read", "notes.git"]),
         fault(47, "its empty folders are missing", Git, Tar)
             .data("rmdir \"$1/notes.git/refs/tags\" \"$1/notes.git/branches\"")
             .asked()
