@@ -9,6 +9,8 @@ use crate::worker::protocol::LostContent;
 const NAMED: usize = 5;
 /// Files that came back empty are told from this number on, or if all are empty.
 const MANY: u64 = 3;
+/// Files of zeros are told if they are one of so many: a service makes empty files, but hardly ever files of zeros.
+const ONE_OF: u64 = 10;
 
 /// The data store that is lost; `None` if there is none.
 pub(super) fn failure(title: &str, lost: &LostContent) -> Option<Diagnosis> {
@@ -45,9 +47,11 @@ pub(super) fn warnings(title: &str, lost: &LostContent) -> Vec<Diagnosis> {
 }
 
 /// The warning about files that came back empty; `None`: they are few, and may have been empty at the time.
-fn emptied_warning(title: &str, LostContent { compared, emptied, .. }: &LostContent) -> Option<Diagnosis> {
+fn emptied_warning(title: &str, LostContent { compared, emptied, zeros, .. }: &LostContent) -> Option<Diagnosis> {
     let many = emptied.count >= MANY || emptied.count == *compared;
-    (emptied.count * 2 > *compared && many).then(|| {
+    let are_most = emptied.count * 2 > *compared && many;
+    let are_zeros = *zeros >= MANY && zeros * ONE_OF >= *compared;
+    (are_most || are_zeros).then(|| {
         let named = emptied.first.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = emptied.count.saturating_sub(NAMED as u64);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
@@ -78,6 +82,10 @@ mod tests {
         {
             let warning = emptied_warning("volume v", &emptied(count, compared));
             assert_eq!(warning.is_some(), told, "{count} of {compared}: {warning:?}");
+        }
+        for (zeros, compared, told) in [(2, 20, false), (3, 30, true), (3, 31, false), (10, 25, true)] {
+            let warning = emptied_warning("volume v", &LostContent { zeros, ..emptied(zeros, compared) });
+            assert_eq!(warning.is_some(), told, "{zeros} of zeros of {compared}: {warning:?}");
         }
         let message = emptied_warning("volume v", &emptied(7, 8)).expect("most of them").message;
         let end = "of 8 restored files that have content live, 7 came back empty or as zeros: page0, page1, page2, \

@@ -198,6 +198,8 @@ pub struct LostContent {
     pub compared: u64,
     /// Those of them that came back empty, or with nothing but zeros where the live file begins with something else.
     pub emptied: Sampled<String>,
+    /// How many of those are not empty and begin with zeros.
+    pub zeros: u64,
 }
 
 /// The SQLite databases at a path, by what was found of them.

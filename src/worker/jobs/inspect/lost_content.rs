@@ -58,6 +58,7 @@ impl LostContentFinder {
             found.foreign.add(|| finding(b"", words));
         } else if is_blank(&came) && !is_blank(&head) {
             found.emptied.add(|| short_path(b""));
+            found.zeros += u64::from(now.st_size > 0);
         }
     }
 
@@ -88,6 +89,7 @@ impl TreeObserver for LostContentFinder {
         found.compared += 1;
         if emptied {
             found.emptied.add(|| short_path(path));
+            found.zeros += u64::from(stat.stx_size > 0);
         }
         if let Some(words) = foreign {
             found.foreign.add(|| finding(path, words));
@@ -290,7 +292,7 @@ mod tests {
         let lost = lost(&live, &restored);
         let mut names = lost.emptied.first.clone();
         names.sort();
-        assert_eq!((names, lost.compared), (vec!["empty".to_owned(), "zeros".to_owned()], 4));
+        assert_eq!((names, lost.zeros, lost.compared), (vec!["empty".to_owned(), "zeros".to_owned()], 1, 4));
     }
 
     #[test]
