@@ -11,7 +11,7 @@ use crate::plan::isolate::{fixed_addresses, health_budget, withheld_for_good};
 
 use super::diagnose::docker_diagnosis;
 use super::interference::interference;
-use super::log_tail::without_repetitions;
+use super::log_tail::{without_other_goroutines, without_repetitions};
 use super::shared_task::Diagnosed;
 use super::stack_context::StackContext;
 use super::state::Booted;
@@ -97,7 +97,10 @@ impl<'a> RunningService<'a> {
     pub async fn log_tail(&self, (lines, bytes): (usize, usize)) -> Vec<String> {
         let (more_lines, more_bytes) = (lines * REPETITIONS + BEFORE_TAIL.0, bytes * REPETITIONS + BEFORE_TAIL.1);
         match self.cx.run.daemon.log_tail(&self.booted.container, more_lines, more_bytes).await {
-            Ok(read) => last_of(without_repetitions(&self.cx.mask.apply_to_lines(&read)), lines, bytes),
+            Ok(read) => {
+                let masked = without_other_goroutines(self.cx.mask.apply_to_lines(&read));
+                last_of(without_repetitions(&masked), lines, bytes)
+            }
             Err(error) => vec![format!("(rehearsa could not read the log: {error})")],
         }
     }

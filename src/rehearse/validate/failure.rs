@@ -107,6 +107,10 @@ const CAUSES: &[(&str, &str)] = &[
         "a database of bbolt (etcd and other programs in Go) is damaged or cut off in the restored data",
     ),
     (
+        r"unexpected fault address|\bSIGBUS\b|\bBus error\b|fault occurred in (an|a recent) unsafe memory access",
+        "the service reads a file as memory, and the restored file is shorter than it should be: it is cut off",
+    ),
+    (
         r"MDB_(INVALID|CORRUPTED|PAGE_NOTFOUND|BAD_TXN|VERSION_MISMATCH)",
         "a database of LMDB (OpenLDAP and others) is damaged or cut off in the restored data",
     ),
@@ -258,6 +262,9 @@ mod tests {
             "open /data/index.bleve: permission denied",
             "Error: EACCES, open '/data/settings.json'",
             "2026-11-30 04:10:01 C | etcdmain: walpb: crc mismatch",
+            "unexpected fault address 0x7f23c003f000",
+            "[signal SIGBUS: bus error code=0x2 addr=0x7f23c003f000 pc=0x8fc635]",
+            "java.lang.InternalError: a fault occurred in an unsafe memory access operation",
             "panic: freepages: failed to get all reachable pages (page 7: multiple references)",
             "cannot open database at /data/member/snap/db (file size too small)",
             "level=error err=\"opening storage failed: reloadBlocks: corrupted block 01M8: TOC: invalid checksum\"",
