@@ -50,4 +50,4 @@ pub use networks::{Device, NetworkInfo};
 pub use objects::{ForeignObject, Object, ObjectKind, Objects, own_objects, own_objects_left};
 pub use pull::{EnsuredImage, ImageError, ImageErrorKind, ImageRequest, PullProgress, ensure_image};
 pub use target::{ConnectError, Target};
-pub use volumes::{VolumeInfo, memory_volumes};
+pub use volumes::{VolumeInfo, memory_volumes, users_of};

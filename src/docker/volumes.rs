@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{Volume, VolumeCreateRequest};
-use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use crate::model::sandbox::{ObjectLabels, VolumeSpec};
 
 use super::client::Daemon;
 use super::connection::in_path;
-use super::containers::is_not_found;
+use super::containers::{is_not_found, own_name};
 use super::errors::{DockerError, DockerErrorKind, Result};
 use super::labels;
 
@@ -60,6 +60,16 @@ impl Daemon {
             done => done,
         }
     }
+}
+
+/// The names of the containers, running or not, that mount a volume.
+pub async fn users_of(daemon: &Daemon, volume: &str) -> Result<Vec<String>> {
+    let filters = HashMap::from([("volume".to_owned(), vec![volume.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let listed = daemon.connection.call("list users of volume", volume, |docker| docker.list_containers(Some(options)));
+    let names = listed.await?.into_iter().map(|container| own_name(container.names.as_deref().unwrap_or_default()));
+    // A container without a name is just being removed.
+    Ok(names.filter(|name| !name.is_empty()).collect())
 }
 
 /// The names of the volumes that are memory by their options (`type=tmpfs`). Only the local driver is asked: a plugin

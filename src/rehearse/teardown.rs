@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::docker::{DockerError, DockerErrorKind, Objects, own_objects_left};
+use crate::docker::ownership::name_prefix;
+use crate::docker::{DockerError, DockerErrorKind, Objects, own_objects_left, users_of};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Fact, Step};
 use crate::model::service::ServiceName;
@@ -28,22 +29,23 @@ const AWAY: Duration = Duration::from_secs(30);
 /// The volumes of a sandbox, with the worker that mounts them.
 pub(super) struct Filled {
     worker: Arc<Worker>,
-    /// Where the worker sees the volumes.
-    paths: Vec<String>,
+    /// Where the worker sees each volume, and the volume's name.
+    volumes: Vec<(String, String)>,
 }
 
 impl Filled {
     /// The volumes of these places.
     pub fn of(worker: Arc<Worker>, places: &PreparedPlaces) -> Filled {
-        Filled { worker, paths: places.iter().filter_map(|place| Some(place.as_ref().ok()?.to.clone())).collect() }
+        let volumes = places.iter().filter_map(|place| place.as_ref().ok());
+        Filled { worker, volumes: volumes.map(|place| (place.to.clone(), place.volume.name.clone())).collect() }
     }
 
     /// The volumes that hold much.
-    async fn heavy(&self) -> Vec<String> {
-        let job = WeighJob { paths: self.paths.clone(), least: HEAVY };
+    async fn heavy(&self) -> Vec<(String, String)> {
+        let job = WeighJob { paths: self.volumes.iter().map(|(path, _)| path.clone()).collect(), least: HEAVY };
         match self.worker.run(job).await {
             Ok(heavy) => {
-                self.paths.iter().zip(heavy).filter(|(_, heavy)| *heavy).map(|(path, _)| path.clone()).collect()
+                self.volumes.iter().zip(heavy).filter(|(_, heavy)| *heavy).map(|(volume, _)| volume.clone()).collect()
             }
             Err(error) => {
                 tracing::debug!(%error, "how much the volumes hold is not known");
@@ -52,8 +54,17 @@ impl Filled {
         }
     }
 
-    /// Empties volumes that no container uses any more. What cannot be removed is left to the engine.
-    async fn clear(&self, paths: Vec<String>) {
+    /// Empties volumes that no container but workers uses any more. One that somebody else's container mounts is left
+    /// as it is. What cannot be removed is left to the engine.
+    async fn clear(&self, cx: &StackContext, volumes: Vec<(String, String)>) {
+        let own = name_prefix(&cx.run.session.id);
+        let mut paths = Vec::new();
+        for (path, volume) in volumes {
+            match users_of(&cx.run.daemon, &volume).await {
+                Ok(users) if users.iter().all(|user| user.starts_with(&own)) => paths.push(path),
+                users => tracing::debug!(?users, %volume, "somebody else uses it, so it is not emptied"),
+            }
+        }
         if paths.is_empty() {
             return;
         }
@@ -150,7 +161,7 @@ async fn remove_all(
     errors.extend(match dismissed {
         Err(errors) => errors,
         Ok((filled, heavy)) => {
-            filled.clear(heavy).await;
+            filled.clear(cx, heavy).await;
             remove_each(cx, &workers, patience).await
         }
     });

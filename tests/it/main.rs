@@ -22,6 +22,7 @@ mod harness_target;
 mod images;
 mod interrupted;
 mod isolation;
+mod leftovers;
 mod neighbours;
 mod plan_file;
 mod proof_complete;

@@ -27,6 +27,11 @@ impl Objects {
         docker(&["volume", "create", name]);
     }
 
+    /// A volume that the test has made itself.
+    pub fn made_volume(&mut self, name: &str) {
+        self.made.push(("volume", name.to_owned()));
+    }
+
     pub fn network(&mut self, name: &str) {
         self.made.push(("network", name.to_owned()));
         docker(&["network", "create", name]);

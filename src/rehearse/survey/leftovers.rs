@@ -2,7 +2,7 @@
 //! question about volumes meanwhile, also none of a live service that starts; that takes minutes. So a worker empties
 //! such a volume first.
 
-use crate::docker::{Daemon, DockerError, DockerErrorKind, Object, ObjectKind, Objects};
+use crate::docker::{Daemon, DockerError, DockerErrorKind, Object, ObjectKind, Objects, users_of};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::rehearse::sandbox::client::{PLAN, SandboxClient};
 use crate::rehearse::sandbox::session::Session;
@@ -30,6 +30,8 @@ pub async fn remove(
     }
     let first = Objects { containers, networks, volumes: others, foreign };
     let mut left = sweep::remove(daemon, &first, &mut on_removed).await;
+    let (used, plain) = used_by_others(daemon, plain).await;
+    left.extend(used);
     if plain.is_empty() {
         return left;
     }
@@ -65,16 +67,46 @@ pub async fn remove_quietly(daemon: &Daemon, session: &Session, objects: Objects
     }
 }
 
+/// Splits off the volumes that somebody else's container mounts: the restored data of a kept sandbox is in use. The
+/// engine refuses to remove such a volume, so it must not be emptied either. A volume whose users are not known counts
+/// as used.
+async fn used_by_others(daemon: &Daemon, volumes: Vec<Object>) -> (Vec<LeftObject>, Vec<Object>) {
+    let (mut used, mut free) = (Vec::new(), Vec::new());
+    for volume in volumes {
+        let error = match others_of(daemon, &volume.name).await {
+            Ok(others) if others.is_empty() => {
+                free.push(volume);
+                continue;
+            }
+            Ok(others) => {
+                let why = format!("container {} mounts it and is not Rehearsa's", others.join(", "));
+                not_removed(&volume, DockerErrorKind::Conflict(why))
+            }
+            Err(error) => error,
+        };
+        used.push(LeftObject { kind: ObjectKind::Volume, name: volume.name, error });
+    }
+    (used, free)
+}
+
+async fn others_of(daemon: &Daemon, volume: &str) -> Result<Vec<String>, DockerError> {
+    let mut users = users_of(daemon, volume).await?;
+    if !users.is_empty() {
+        let ours = daemon.objects(None).await?.containers;
+        users.retain(|user| ours.iter().all(|object| object.name != *user));
+    }
+    Ok(users)
+}
+
 fn still_full(volume: Object) -> LeftObject {
     let why = "it holds very much and could not be emptied; an engine that removes it as it is answers nothing else \
                about volumes for a long time";
-    let error = DockerError {
-        operation: "remove volume",
-        subject: volume.name.clone(),
-        kind: DockerErrorKind::Engine(why.to_owned()),
-        source: None,
-    };
+    let error = not_removed(&volume, DockerErrorKind::Engine(why.to_owned()));
     LeftObject { kind: ObjectKind::Volume, name: volume.name, error }
+}
+
+fn not_removed(volume: &Object, kind: DockerErrorKind) -> DockerError {
+    DockerError { operation: "remove volume", subject: volume.name.clone(), kind, source: None }
 }
 
 /// Empties those of these volumes that hold much. Returns the names of those that still do.
