@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, getxattr, open};
@@ -97,6 +98,32 @@ pub fn check_folder(path: &Path) -> io::Result<()> {
     refuse_kernel(&File::from(open(path, flags, Mode::empty())?))
 }
 
+/// Fails if a part of a path is a link that somebody else has made in a folder like `/tmp`, where everybody may make
+/// one: whoever made the link would choose what is read or overwritten. `last`: the path's own name is asked, too. Some
+/// kernels refuse such links themselves (`fs.protected_symlinks`), and only at the end of a path.
+pub fn refuse_links_of_others(path: &Path, last: bool) -> io::Result<()> {
+    const STICKY_FOR_ALL: u32 = 0o1002;
+    let user = rustix::process::geteuid().as_raw();
+    // Without a slash at the end, which would follow the link.
+    let whole: PathBuf = std::path::absolute(path)?.components().collect();
+    for part in whole.ancestors().skip(usize::from(!last)) {
+        let Ok(found) = part.symlink_metadata() else { continue };
+        let Some(folder) = part.parent().filter(|_| found.is_symlink()) else { continue };
+        let folder = folder.metadata()?;
+        let is_shared = folder.mode() & STICKY_FOR_ALL == STICKY_FOR_ALL;
+        if is_shared && ![0, user, folder.uid()].contains(&found.uid()) {
+            let what = format!(
+                "{} is a symbolic link of somebody else (user {}) in a folder where everybody may write, and is not \
+                 followed",
+                part.display(),
+                found.uid()
+            );
+            return Err(io::Error::other(what));
+        }
+    }
+    Ok(())
+}
+
 /// Whether an access list of POSIX names other users or groups for a file or folder. A default list, which new files of
 /// a folder get, is none.
 pub fn has_access_list(path: &Path) -> bool {
@@ -159,6 +186,30 @@ mod tests {
         assert!(error.contains("larger than 4 bytes"), "{error}");
         assert_eq!(open_regular(&dir.path().join("none")).expect_err("none").kind(), ErrorKind::NotFound);
         assert_eq!(open_regular(dir.path()).expect_err("a folder").kind(), ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_link_of_somebody_else_in_a_folder_for_everybody_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, lchown};
+        let dir = tempfile::tempdir().expect("a folder");
+        let (shared, own) = (dir.path().join("shared"), dir.path().join("own"));
+        for folder in [&shared, &own] {
+            std::fs::create_dir(folder).expect("made");
+            symlink(&own, folder.join("mine")).expect("linked");
+            symlink(&own, folder.join("theirs")).expect("linked");
+            lchown(folder.join("theirs"), Some(1234), None).expect("given away; this test runs as root");
+        }
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).expect("set");
+        let is_refused = |path: PathBuf, last| refuse_links_of_others(&path, last).is_err();
+        for inside in ["theirs", "theirs/"] {
+            assert!(is_refused(shared.join(inside), true), "{inside}");
+            assert!(!is_refused(shared.join(inside), false), "{inside}");
+        }
+        assert!(is_refused(shared.join("theirs/report.json"), false));
+        assert!(is_refused(shared.join("theirs/not/there"), true));
+        for allowed in [shared.join("mine/x"), shared.join("none"), own.join("theirs/x"), own.join("mine")] {
+            assert!(!is_refused(allowed.clone(), true), "{}", allowed.display());
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::config::resolve::{self, Flags};
 use crate::config::settings::Settings;
 use crate::config::values::source;
 use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
+use crate::local_file::refuse_links_of_others;
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
@@ -143,7 +144,8 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     } else {
         options.create_new(true)
     };
-    match options.open(path).and_then(|mut file| file.write_all(text.as_bytes())) {
+    let opened = refuse_links_of_others(path, true).and_then(|()| options.open(path));
+    match opened.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(there_already(path)),
         Err(error) => Err(ConfigError::Conflict { what: format!("cannot write {}: {error}", path.display()) }.into()),

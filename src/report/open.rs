@@ -20,6 +20,7 @@ use super::tap::TapReporter;
 use super::target::{Access, AtomicFile, Naming, Stream};
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
+use crate::local_file::refuse_links_of_others;
 use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 
@@ -172,6 +173,7 @@ impl Reporter for HeldFolder {
 /// Creates the folder if it does not exist, and holds it.
 fn hold(folder: &Path) -> Result<HeldFolder, ReportError> {
     let broken = |source| ReportError::Folder { folder: folder.to_owned(), source };
+    refuse_links_of_others(folder, true).map_err(broken)?;
     fs::create_dir_all(folder).map_err(broken)?;
     let opened = File::open(folder).map_err(broken)?;
     match opened.try_lock() {

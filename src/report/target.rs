@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::local_file::refuse_links_of_others;
+
 /// Rewriting may take at most one part in this many of the elapsed time.
 const SHARE: u32 = 10;
 
@@ -60,6 +62,7 @@ impl Naming {
     /// A link of somebody else's would choose which file of the user's is lost.
     fn place(self, path: &Path) -> io::Result<PathBuf> {
         let mut place = path.to_owned();
+        refuse_links_of_others(&place, false)?;
         if self == Naming::Folder {
             return Ok(place);
         }

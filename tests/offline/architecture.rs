@@ -28,7 +28,7 @@ const ROOMS: &[Row] = &[
     ("discover", &["config", "docker", "local_file", "model"]),
     ("plan", &["config", "model"]),
     ("rehearse", &["docker", "model", "plan", "source", "worker"]),
-    ("report", &["config", "model"]),
+    ("report", &["config", "local_file", "model"]),
     ("trials", &["docker", "model", "plan", "rehearse", "report"]),
     (
         "cli",

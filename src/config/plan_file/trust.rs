@@ -42,6 +42,11 @@ impl Access {
         let has_list = has_access_list(path);
         Self { owner: metadata.uid(), group: metadata.gid(), mode, is_folder: metadata.is_dir(), has_list }
     }
+
+    /// Whether it is a folder like `/tmp`.
+    fn is_for_all(self) -> bool {
+        self.is_folder && self.mode & STICKY != 0 && self.mode & (OTHERS | GROUP) != 0
+    }
 }
 
 /// Fails if somebody else may have written the file, which is opened as `file`.
@@ -49,27 +54,48 @@ pub fn ask(path: &Path, file: &Metadata, user: CurrentUser) -> Result<(), Config
     let unreadable = |of: &Path, error: std::io::Error| ConfigError::Conflict {
         what: format!("cannot look at {}: {error}", of.display()),
     };
-    let mut asked = vec![(path.to_path_buf(), Access::of(path, file))];
+    let now = std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
+    if (now.dev(), now.ino()) != (file.dev(), file.ino()) {
+        let what = format!("{} was replaced while it was read; nothing was done", path.display());
+        return Err(ConfigError::Conflict { what });
+    }
+    let mut asked = vec![("it".to_owned(), Access::of(path, file))];
+    // Whoever makes a link chooses which of the user's files is obeyed. A link itself has no permissions.
+    if let Some(link) = std::fs::symlink_metadata(path).ok().filter(Metadata::is_symlink) {
+        asked.push(("the link".to_owned(), Access { mode: 0, has_list: false, ..Access::of(path, &link) }));
+    }
     for folder in folders(path).map_err(|error| unreadable(path, error))? {
         let metadata = std::fs::metadata(&folder).map_err(|error| unreadable(&folder, error))?;
         let access = Access::of(&folder, &metadata);
-        asked.push((folder, access));
+        let of = format!("its folder {}", folder.display());
+        if access.is_for_all() && file.nlink() > 1 {
+            return Err(refusal(
+                path,
+                &of,
+                "lets everybody give a second name to a file, and this file has one",
+                access,
+            ));
+        }
+        asked.push((of, access));
     }
     let names = Names::read();
     for (of, access) in asked {
         let Some(why) = distrust(access, user, &names) else { continue };
-        let file = path.display();
-        let of = if of == path { "it".to_owned() } else { format!("its folder {}", of.display()) };
-        let what = format!(
-            "{file} is in the working directory, nobody named it, and it is not used: {of} {why} (owner {}, group {}, \
-             mode {:04o}). Whoever can write a plan file chooses which commands run here and which files are read. To \
-             use it, name it: --plan {file}. To trust it from now on, make it yours: chown and `chmod go-w` for the \
-             file and its folder",
-            access.owner, access.group, access.mode
-        );
-        return Err(ConfigError::Conflict { what });
+        return Err(refusal(path, &of, why, access));
     }
     Ok(())
+}
+
+/// The error about a plan file that is not used because of something with these permissions.
+fn refusal(path: &Path, of: &str, why: &str, access: Access) -> ConfigError {
+    let (file, Access { owner, group, mode, .. }) = (path.display(), access);
+    let what = format!(
+        "{file} is in the working directory, nobody named it, and it is not used: {of} {why} (owner {owner}, group \
+         {group}, mode {mode:04o}). Whoever can write a plan file chooses which commands run here and which files are \
+         read. To use it, name it: --plan {file}. To trust it from now on, make it yours: chown and `chmod go-w` for \
+         the file and its folder"
+    );
+    ConfigError::Conflict { what }
 }
 
 /// The folder of the name, and that of the file if the name is a link.
@@ -202,6 +228,38 @@ mod tests {
             let told = distrust(access, user, &names()).unwrap_or_default();
             assert!(told.contains(why), "{access:?} {user:?}: {told}");
         }
+    }
+
+    /// In a folder like `/tmp` everybody can make a link at a file of the user's, and give the file a second name.
+    #[test]
+    fn a_name_that_somebody_else_gave_to_a_file_of_the_users_is_not_trusted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (shared, own) = (dir.path().join("shared"), dir.path().join("own"));
+        for folder in [&shared, &own] {
+            std::fs::create_dir(folder).expect("made");
+        }
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).expect("set");
+        std::fs::write(own.join("plan"), "").expect("written");
+        let metadata = std::fs::metadata(own.join("plan")).expect("there");
+        let user = CurrentUser { id: metadata.uid(), behind_sudo: None };
+        let link = shared.join("plan");
+        std::os::unix::fs::symlink(own.join("plan"), &link).expect("linked");
+        assert!(ask(&link, &metadata, user).is_ok(), "the user's own link");
+        std::os::unix::fs::lchown(&link, Some(1234), None).expect("given away; this test runs as root");
+        let told = ask(&link, &metadata, user).expect_err("somebody chose the file").to_string();
+        assert!(told.contains("the link belongs to somebody else (owner 1234"), "{told}");
+        std::fs::remove_file(&link).expect("removed");
+        let told = ask(&link, &metadata, user).expect_err("it is gone").to_string();
+        assert!(told.contains("cannot look at"), "{told}");
+        std::fs::write(&link, "").expect("written");
+        let told = ask(&link, &metadata, user).expect_err("another file").to_string();
+        assert!(told.contains("was replaced"), "{told}");
+        std::fs::remove_file(&link).expect("removed");
+        std::fs::hard_link(own.join("plan"), &link).expect("a second name");
+        let metadata = std::fs::metadata(&link).expect("there");
+        let told = ask(&link, &metadata, user).expect_err("anybody may have named it").to_string();
+        assert!(told.contains("a second name"), "{told}");
+        assert!(ask(&own.join("plan"), &metadata, user).is_ok(), "under its own name");
     }
 
     #[test]
