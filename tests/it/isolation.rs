@@ -182,6 +182,36 @@ fn a_socket_that_appears_on_a_read_only_mount_is_dead_in_the_sandbox() {
     assert!(listener.accept().is_err(), "and nobody else");
 }
 
+/// Locks the file for good if nobody has it locked, and says so.
+const LOCKS: &str = r#"
+import fcntl, time
+file = open("/etc/app.conf")
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+open("/tmp/outcome", "w").write("locked")
+print("locked", flush=True)
+time.sleep(3600)
+"#;
+
+/// A file can be locked through a read-only mount, also by who may not write to it. The live service has locked the
+/// file here; in the other order it would wait for the sandbox.
+#[test]
+fn a_lock_on_a_file_that_is_mounted_read_only_is_another_lock_in_the_sandbox() {
+    let mut live = Objects::new();
+    let name = unique("locks");
+    let shared = tempfile::tempdir().expect("a folder");
+    let file = shared.path().join("app.conf");
+    std::fs::write(&file, "a setting\n").expect("written");
+    let mount = format!("{}:/etc/app.conf:ro", file.display());
+    let health = ["--health-cmd", "grep -q locked /tmp/outcome", "--health-interval", "1s", "--health-retries", "60"];
+    let run = ["--volume", &mount, "--user", "0", "--entrypoint", "python3", "rehearsa-fixture/notes", "-c", LOCKS];
+    live.run(&name, &[&health[..], &run[..]].concat());
+    wait_for_log(&name, "locked");
+    let ended = Run::start(&name, &["--settle", "2s"]).end();
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let held = std::fs::File::open(&file).expect("it is there").try_lock();
+    assert!(matches!(held, Err(std::fs::TryLockError::WouldBlock)), "the live one still has its lock: {held:?}");
+}
+
 /// A socket in a folder that the service mounts read-only is dead in the sandbox. If the service fails because of
 /// that, the failure is no verdict on its data.
 #[test]

@@ -6,6 +6,7 @@ use crate::model::pluralize::pluralize;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::{KEEP_FREE, StackContext};
 use crate::rehearse::state::{BroughtData, RestoredData};
+use crate::rehearse::steps::OpenStep;
 use crate::worker::client::JobError;
 use crate::worker::protocol::{Copied, CopyJob, Failure, PrepareEmptyJob, RootKind};
 
@@ -47,8 +48,13 @@ pub(super) async fn leave_empty(place: &PlaceRestore<'_>) -> Diagnosed<BroughtDa
 
 /// Copies the data into the new volume.
 pub(super) async fn copy(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
+    let step = begin_step(place.cx, place.plan);
+    copy_in(place, step, None).await
+}
+
+/// As [`copy`], in a step that has begun; the step ends with this note.
+pub(super) async fn copy_in(place: &PlaceRestore<'_>, step: OpenStep, note: Option<String>) -> Diagnosed<BroughtData> {
     let PlaceRestore { cx, plan, prepared, worker, .. } = place;
-    let step = begin_step(cx, plan);
     let Some(from) = prepared.from.clone() else { return Ok(BroughtData::without_files(prepared.as_folder())) };
     let job = CopyJob {
         from,
@@ -66,7 +72,7 @@ pub(super) async fn copy(place: &PlaceRestore<'_>) -> Diagnosed<BroughtData> {
                 RootKind::File => prepared.as_file(),
                 RootKind::Socket | RootKind::Other => RestoredData::Nothing,
             };
-            step.done_with(Some(copied.amount), None);
+            step.done_with(Some(copied.amount).filter(|_| note.is_none()), note);
             Ok(BroughtData::of(data, copied.amount.files))
         }
         // A socket or a device holds no data: it is left out, and the report says so.

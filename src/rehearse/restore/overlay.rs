@@ -2,7 +2,8 @@
 //!
 //! A read-only mount does not isolate sockets and pipes: a container can connect to a socket in it and write to a
 //! pipe. In an overlay they are other sockets and pipes with nobody at the other end: a connection is refused. That
-//! also holds for those that appear while the rehearsal runs.
+//! also holds for those that appear while the rehearsal runs. A single file cannot be below an overlay, and is copied
+//! unless it is large.
 
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::mount::MountOrigin;
@@ -10,7 +11,7 @@ use crate::model::pluralize::pluralize;
 use crate::model::sandbox::VolumeSpec;
 use crate::worker::protocol::{PrepareOverlayJob, RootKind, Scan, ScanJob};
 
-use super::copy::copy;
+use super::copy::{copy, copy_in};
 use super::failure::mount_diagnosis;
 use super::place::{PlaceRestore, begin_step, kind_word};
 use crate::rehearse::diagnose::docker_diagnosis;
@@ -20,6 +21,8 @@ use crate::rehearse::steps::OpenStep;
 
 /// Bound on the entries that are read to count a mount's files and to name its sockets, pipes and devices.
 const MAX_ENTRIES: u64 = 200_000;
+/// Largest single file, in bytes, that is copied in place of being mounted itself.
+const LARGEST_COPIED: u64 = 64 * 1024 * 1024;
 /// File systems with their own rules for comparing names; the kernel refuses an overlay on them.
 const NO_LOWER: [&str; 5] = ["vfat", "msdos", "exfat", "cifs", "smb3"];
 
@@ -37,7 +40,11 @@ pub(super) async fn show_read_only(place: &PlaceRestore<'_>) -> Diagnosed<Brough
             step.done_with(None, Some(format!("left out: it is {}", kind_word(scan.root))));
             return Ok(BroughtData::without_files(RestoredData::Nothing));
         }
-        // A bind mount keeps this very file, even if another file replaces it on the host.
+        // A bind mount is this very file: a program that locks it would keep the live service waiting.
+        (RootKind::File, MountOrigin::Bind { .. }) if scan.amount.bytes <= LARGEST_COPIED => {
+            return copy_in(place, step, Some(note(&scan))).await;
+        }
+        // It keeps this very file, even if another file replaces it on the host.
         (RootKind::File, MountOrigin::Bind { .. }) if prepared.source_path.is_some() => {
             step.done_with(None, Some(note(&scan)));
             let path = prepared.source_path.clone().unwrap_or_default();
