@@ -11,7 +11,7 @@ use bollard::models::{
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, ObjectLabels, Stdin};
-use crate::model::service::EnvVar;
+use crate::model::service::{EnvVar, Ulimit};
 
 use super::client::Daemon;
 use super::errors::Result;
@@ -103,12 +103,7 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, engine: Engine) -> Ho
         cpuset_cpus: spec.cpuset_cpus.clone(),
         cpuset_mems: None,
         pids_limit: spec.pids,
-        ulimits: Some(
-            spec.ulimits
-                .iter()
-                .map(|u| ResourcesUlimits { name: Some(u.name.clone()), soft: Some(u.soft), hard: Some(u.hard) })
-                .collect(),
-        ),
+        ulimits: Some(ulimits(&spec.ulimits)),
         oom_kill_disable: Some(false),
         oom_score_adj: Some(spec.oom_score_adj),
         shm_size: spec.shm_size,
@@ -185,6 +180,18 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, engine: Engine) -> Ho
         container_id_file: None,
         console_size: None,
     }
+}
+
+/// The limits of the spec, and no core dumps: a kernel whose `core_pattern` is a program gives that program, on the host,
+/// the memory of what has crashed in a container. With a limit of one byte the kernel does not start the program (it is
+/// the mark of a program that handles core dumps and has crashed itself); with a limit of 0 it does.
+fn ulimits(wanted: &[Ulimit]) -> Vec<ResourcesUlimits> {
+    const CORE: &str = "core";
+    let kept =
+        wanted.iter().filter(|limit| limit.name != CORE).map(|limit| (limit.name.as_str(), limit.soft, limit.hard));
+    kept.chain([(CORE, 1, 1)])
+        .map(|(name, soft, hard)| ResourcesUlimits { name: Some(name.to_owned()), soft: Some(soft), hard: Some(hard) })
+        .collect()
 }
 
 fn text(text: &str) -> Option<String> {

@@ -107,6 +107,11 @@ fn nothing_in_the_request_reaches_the_host() {
     assert_eq!(host["CapDrop"], json!(["ALL", "NET_ADMIN", "NET_RAW"]));
     assert_eq!(host["Sysctls"]["net.ipv6.conf.all.disable_ipv6"], json!("1"));
     assert_eq!(host["OomKillDisable"], json!(false));
+    // 0 would not keep a kernel from starting a program for a core dump.
+    let core = json!({"Name": "core", "Soft": 1, "Hard": 1});
+    assert_eq!(host["Ulimits"], json!([{"Name": "nofile", "Soft": 1, "Hard": 2}, core]));
+    let all = ContainerSpec { ulimits: vec![Ulimit { name: "core".into(), soft: -1, hard: -1 }], ..spec(sandbox()) };
+    assert_eq!(json_of(&all, (1, 41))["HostConfig"]["Ulimits"], json!([core]));
 }
 
 /// Docker 19.03 knows no cgroup namespaces, and refuses what it does not know.

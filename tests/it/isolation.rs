@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::objects::{Objects, objects_of_session};
 use crate::support::run::Run;
-use crate::support::{docker, inspect, logs, rehearsa, unique, wait_for_log};
+use crate::support::{docker, inspect, logs, rehearsa, rehearse, service, unique, wait_for_log};
 use serde_json::Value;
 
 /// A TCP listener on every address of this host that counts who comes.
@@ -210,6 +210,16 @@ fn a_lock_on_a_file_that_is_mounted_read_only_is_another_lock_in_the_sandbox() {
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     let held = std::fs::File::open(&file).expect("it is there").try_lock();
     assert!(matches!(held, Err(std::fs::TryLockError::WouldBlock)), "the live one still has its lock: {held:?}");
+}
+
+/// Where `core_pattern` is a program, that program gets the memory of a crashed process outside of every container.
+#[test]
+fn nothing_in_the_sandbox_leaves_a_core_dump_on_the_host() {
+    let live = service("broken")
+        .options(&["--ulimit", "core=-1"])
+        .rehearsed_as("grep -Eq 'core file size +1 +1 ' /proc/self/limits && exec behave healthy; exit 9")
+        .start();
+    rehearse(&[&live.name], &["--settle", "0s"]).is_green("healthy");
 }
 
 /// A socket in a folder that the service mounts read-only is dead in the sandbox. If the service fails because of
