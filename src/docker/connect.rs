@@ -169,6 +169,14 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_repeat_a_password() {
+        for host in ["tcp://me:hunter2@nas:1", "ssh://me:hunter2@nas", "me:hun@ter2@nas:1", "https://me:hun/ter2@nas"] {
+            let error = of_host(host).expect_err(host).to_string();
+            assert!(error.contains("me:•••@nas") && !error.contains("ter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn tls_is_on_when_verify_is_set_and_not_empty() {
         let certs = Some(PathBuf::from("/certs"));
         let tls = |verify: Option<&str>, host: &str, certs: Option<PathBuf>| {

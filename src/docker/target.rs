@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::model::mask::HIDDEN;
+
 /// Where the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -68,9 +70,16 @@ impl Address {
     }
 }
 
+/// An address as it may be shown: no address of an engine has a password, and people write one all the same.
+fn without_password(text: &str) -> String {
+    let (scheme, rest) = text.split_at(text.find("://").map_or(0, |at| at + 3));
+    let login = rest.rsplit_once('@').and_then(|(login, host)| Some((login.split_once(':')?.0, host)));
+    login.map_or_else(|| text.to_owned(), |(user, host)| format!("{scheme}{user}:{HIDDEN}@{host}"))
+}
+
 /// Takes an address apart.
 pub(super) fn split(text: &str, origin: &str) -> Result<Address, ConnectError> {
-    let bad = |why: &str| ConnectError::new(origin, format!("`{text}` {why}; {UNDERSTOOD}"));
+    let bad = |why: &str| ConnectError::new(origin, format!("`{}` {why}; {UNDERSTOOD}", without_password(text)));
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None if text.starts_with('/') => return Err(bad("has no scheme")),

@@ -120,7 +120,12 @@ impl fmt::Display for SourcePlace {
 pub fn password_of(address: &str) -> Option<&str> {
     let (_, rest) = address.split_once("://")?;
     let authority = rest.split('/').next()?;
-    let (user, _) = authority.rsplit_once('@')?;
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // A slash in a password must be encoded. One that is not is a mistake, and the password is one all the same.
+    let is_cut = !authority.contains('@')
+        && !authority.starts_with('[')
+        && authority.split_once(':').is_some_and(|(_, rest)| !is_port(rest));
+    let (user, _) = if is_cut { rest } else { authority }.rsplit_once('@')?;
     user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
 }
 

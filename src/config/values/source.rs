@@ -215,6 +215,17 @@ mod tests {
     fn a_password_in_an_address_is_not_shown() {
         let place = parse(&FLAG, "restic:rest:https://me:hunter2@nas/repo", Path::new("")).expect("a source");
         assert_eq!(place.to_string(), "restic:rest:https://me:•••@nas/repo");
+        for (wrong, shown) in [
+            ("restic:rest:https://me:hun/ter2@nas/repo", "restic:rest:https://me:•••@nas/repo"),
+            ("restic:rest:https://me:/hunter2@nas/repo", "restic:rest:https://me:•••@nas/repo"),
+            ("restic:rest:https://me:hun/t@er2@nas/repo", "restic:rest:https://me:•••@nas/repo"),
+            // No password.
+            ("restic:rest:https://nas:8000/a@b", "restic:rest:https://nas:8000/a@b"),
+            ("restic:rest:https://[::1]:8000/a@b", "restic:rest:https://[::1]:8000/a@b"),
+            ("restic:rest:https://nas/a:b@c", "restic:rest:https://nas/a:b@c"),
+        ] {
+            assert_eq!(parse(&FLAG, wrong, Path::new("")).expect("a source").to_string(), shown);
+        }
         let place = parse(&FLAG, "restic:repo", Path::new("/plans")).expect("a source");
         assert_eq!(place, SourcePlace::at_path(SourceKind::Restic, "/plans/repo"));
     }
