@@ -149,8 +149,10 @@ pub(super) fn service(container: ContainerInspectResponse, defaults: &Defaults) 
         declared: None,      // the engine does not know
     };
     // Reports show these settings, and a value may repeat a secret of the environment.
-    let mask = Mask::of_services([&service]);
-    other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
+    if !other.is_empty() {
+        let mask = Mask::of_services([&service]);
+        other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
+    }
     Service { other, ..service }
 }
 

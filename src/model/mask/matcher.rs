@@ -14,6 +14,10 @@ pub const HIDDEN: &str = "•••";
 /// Characters of base64 around a secret that are hidden with it.
 const LONGEST_LOGIN: usize = 1024;
 
+/// Bytes of patterns up to which secrets are looked for in all their spellings. An automaton takes some 40 bytes of
+/// memory for each, and a single image can bring thousands of long variables.
+const MOST_SPELLED: usize = 2 * 1024 * 1024;
+
 /// Finds the secrets that it was made of.
 #[derive(Default)]
 pub(super) struct Matcher {
@@ -51,8 +55,7 @@ impl Automaton {
 
 impl Matcher {
     pub fn of(secrets: &[Known]) -> Self {
-        let mut spellings = Spellings::default();
-        secrets.iter().for_each(|secret| spellings.add(secret));
+        let spellings = Spellings::of(secrets, MOST_SPELLED);
         Self { exact: Automaton::of(spellings.exact), canonical: Automaton::of(spellings.canonical) }
     }
 

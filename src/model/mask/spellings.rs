@@ -41,14 +41,41 @@ pub(super) struct Spellings {
     pub exact: Vec<Pattern>,
     /// Looked for in the canonical form of the text.
     pub canonical: Vec<Pattern>,
+    /// Bytes of all patterns.
+    pub bytes: usize,
 }
 
 impl Spellings {
+    /// The spellings of these secrets. From so many bytes of patterns on, secrets are looked for only as they are; the
+    /// shortest ones come first, so that long texts do not take the room of passwords.
+    pub fn of(secrets: &[Known], most: usize) -> Self {
+        let mut spellings = Self::default();
+        let mut by_length: Vec<&Known> = secrets.iter().collect();
+        by_length.sort_by_key(|secret| secret.text.len());
+        for secret in by_length {
+            if spellings.bytes < most { spellings.add(secret) } else { spellings.add_as_it_is(secret) }
+        }
+        spellings
+    }
+
+    /// Adds a secret as it is, also in another case and escaped if it is long enough for that.
+    fn add_as_it_is(&mut self, secret: &Known) {
+        for text in [&secret.text, secret.text.trim()] {
+            self.add_exact(Canonical::visible(text).bytes, false);
+        }
+        let form = Canonical::of(&secret.text).bytes;
+        if form.len() >= SHORTEST_FOLDED && !secret.word {
+            self.add_canonical(form, false);
+        }
+    }
+
     /// Adds all spellings of a secret.
-    pub fn add(&mut self, secret: &Known) {
+    fn add(&mut self, secret: &Known) {
         let form = Canonical::of(&secret.text).bytes;
         let trimmed = secret.text.trim();
-        for text in [&secret.text, trimmed] {
+        let mut texts = vec![secret.text.as_str(), trimmed];
+        texts.dedup();
+        for text in &texts {
             self.add_exact(Canonical::visible(text).bytes, false);
         }
         if form.len() < SHORTEST_FOLDED || secret.word {
@@ -58,7 +85,7 @@ impl Spellings {
             encoded(trimmed.as_bytes()).for_each(|(text, base64)| self.add_exact(text.into_bytes(), base64));
             return;
         }
-        for text in [&secret.text, trimmed] {
+        for text in &texts {
             for (text, base64) in encoded(text.as_bytes()) {
                 self.add_canonical(Canonical::of(&text).bytes, base64);
             }
@@ -73,8 +100,9 @@ impl Spellings {
             let mistaken: String = secret.text.bytes().map(char::from).collect();
             self.add_canonical(Canonical::of(&mistaken).bytes, false);
         }
-        // A token or a file in base64 often holds JSON.
-        for json in written_escaped(trimmed).into_iter().take(2).filter(|json| json != trimmed) {
+        // A token or a file in base64 often holds JSON. As for all of base64, a secret must not be very long.
+        let escaped = if trimmed.len() <= PIECE { written_escaped(trimmed) } else { Vec::new() };
+        for json in escaped.into_iter().take(2).filter(|json| json != trimmed) {
             for (text, base64) in in_base64(json.as_bytes()) {
                 self.add_canonical(Canonical::of(&text).bytes, base64);
             }
@@ -90,12 +118,14 @@ impl Spellings {
 
     fn add_exact(&mut self, bytes: Vec<u8>, base64: bool) {
         if !bytes.is_empty() {
+            self.bytes += bytes.len();
             self.exact.extend(pieces(&bytes).map(|bytes| Pattern { bytes: bytes.to_vec(), base64 }));
         }
     }
 
     fn add_canonical(&mut self, bytes: Vec<u8>, base64: bool) {
         if bytes.len() >= SHORTEST_FOLDED {
+            self.bytes += bytes.len();
             self.canonical.extend(pieces(&bytes).map(|bytes| Pattern { bytes: bytes.to_vec(), base64 }));
         }
     }
@@ -223,6 +253,26 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An image can bring thousands of long variables. A secret as it is counts once, not forty times.
+    #[test]
+    fn a_flood_of_long_secrets_takes_neither_the_memory_nor_the_room_of_a_password() {
+        let known = |text: String| Known { text, named: true, word: false };
+        let mut secrets: Vec<Known> = (0..200).map(|nth| known(format!("{nth:04}-{}", "long ".repeat(48)))).collect();
+        secrets.push(known("S3cr/t+P@ss".to_owned()));
+        let plain: usize = secrets.iter().map(|secret| secret.text.len()).sum();
+        let most = 64 * 1024;
+        let spellings = Spellings::of(&secrets, most);
+        assert!(spellings.bytes < most + 4 * plain, "{}", spellings.bytes);
+        let has = |text: &str| {
+            let form = Canonical::of(text).bytes;
+            spellings.canonical.iter().any(|pattern| pattern.bytes == form)
+        };
+        assert!(has(&base64_within(b"S3cr/t+P@ss", 0)), "the password in all its spellings");
+        assert!(secrets.iter().all(|secret| has(&secret.text)), "each of the others as it is");
+        let of_one = Spellings::of(&secrets[..1], usize::MAX).bytes;
+        assert!(200 * of_one > 10 * spellings.bytes, "without a bound each would take {of_one}");
+    }
 
     #[test]
     fn base64_is_known_at_every_place() {
