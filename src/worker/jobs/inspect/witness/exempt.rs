@@ -82,16 +82,28 @@ impl Pattern {
     }
 }
 
-/// Whether the parts name these names or a beginning of them.
+/// Whether the parts name these names or a beginning of them. Of several `**` only the last is tried again: what the ones
+/// before it have taken makes no difference for what is behind.
 fn leads_to(parts: &[Vec<u8>], names: &[&[u8]]) -> bool {
-    match (parts.split_first(), names.split_first()) {
-        (None, _) => true,
-        (Some((part, rest)), _) if part == b"**" => {
-            leads_to(rest, names) || names.split_first().is_some_and(|(_, below)| leads_to(parts, below))
+    // The place after the last `**`, and how many of the names it has taken.
+    let (mut at, mut seen, mut any) = (0, 0, None);
+    while let Some(part) = parts.get(at) {
+        if part == b"**" {
+            at += 1;
+            any = Some((at, seen));
+        } else if names.get(seen).is_some_and(|name| is_match(part, name)) {
+            (at, seen) = (at + 1, seen + 1);
+        } else {
+            match &mut any {
+                Some((after, taken)) if *taken < names.len() => {
+                    *taken += 1;
+                    (at, seen) = (*after, *taken);
+                }
+                _ => return false,
+            }
         }
-        (Some(_), None) => false,
-        (Some((part, rest)), Some((name, below))) => is_match(part, name) && leads_to(rest, below),
     }
+    true
 }
 
 /// Whether a name fits a part with `*` and `?`.
@@ -125,6 +137,15 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    /// With a try for each part of the path at each `**` this would not end.
+    #[test]
+    fn a_pattern_of_many_folders_at_any_depth_is_read_in_time() {
+        let (pattern, path) = (format!("{}b", "**/a/".repeat(30)), "a/".repeat(1_000));
+        let pattern = Pattern::read(&pattern).expect("a pattern");
+        assert!(!pattern.fits(path.as_bytes()));
+        assert!(pattern.fits(format!("{path}b/below").as_bytes()));
+    }
 
     #[test]
     fn a_pattern_names_a_path_and_what_lies_below_it() {
