@@ -155,6 +155,24 @@ fn a_skip_can_be_taken_back_and_needs_no_reason() {
     assert_eq!(skip("0 rows in it"), Some(Skip::Because(told.to_owned())));
 }
 
+/// An address takes the passwords of the environment to whatever host it names, and restic's and Borg's may name a
+/// program. No setting allows one: `--allow-label-paths` decides about what is read without a mistake.
+#[test]
+fn a_label_names_no_address() {
+    for value in [
+        "restic:rest:https://nas/repo",
+        "restic:sftp:nas:/repo",
+        "restic:rclone:nas:repo",
+        "borg:ssh://nas/./repo",
+        "borg:me@nas:repo",
+        "tar:rclone:nas:backups/app.tar.gz",
+        "dump:rclone:nas:backups/app.sql",
+    ] {
+        let told = wrong("web", SOURCE, value);
+        assert!(told.contains("an address takes the passwords of the environment to another host"), "{value}: {told}");
+    }
+}
+
 #[test]
 fn a_label_names_only_sources_that_everybody_finds() {
     let read = |value| right("c", &[("rehearsa.source", value)]).overrides.source;

@@ -423,6 +423,30 @@ impl Repository {
 mod tests {
     use super::*;
 
+    /// Restic opens the file first of all, and would wait for the writer of a pipe for ever.
+    #[test]
+    fn what_is_no_file_in_the_place_of_the_configuration_is_damage() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("config");
+        let there = || RepositoryPlace::Here(folder.path().to_owned()).is_there();
+        assert!(matches!(there(), Err(SourceError::NotThere(_))));
+        mknodat(CWD, &config, FileType::Fifo, Mode::RUSR, 0).expect("a pipe");
+        assert!(
+            matches!(there(), Err(SourceError::Broken(words)) if words.contains("config") && words.contains("no file"))
+        );
+        fs::remove_file(&config).expect("removed");
+        fs::create_dir(&config).expect("made");
+        assert!(matches!(there(), Err(SourceError::Broken(_))));
+        fs::remove_dir(&config).expect("removed");
+        for lost in ["snapshots", "data"] {
+            fs::create_dir(folder.path().join(lost)).expect("made");
+        }
+        assert!(matches!(there(), Err(SourceError::Broken(words)) if words.contains("has lost its file config")));
+        fs::write(&config, "").expect("written");
+        assert!(there().is_ok());
+    }
+
     #[test]
     fn the_report_says_why_entries_are_counted_twice() {
         let told = note_of_version(Version(0, 14, 0)).expect("this one keeps silent");
