@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Notes, OnDisk, Place};
+use super::notes::{Notes, OnDisk, Place};
 use crate::compose_places::yaml::Node;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Notes;
+use super::notes::Notes;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::service::Service;

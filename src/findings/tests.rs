@@ -1,10 +1,15 @@
 //! Tests of the findings in Compose files.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::*;
+use crate::compose_places::ComposeFile;
+use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::sample;
 use crate::model::secret::Secret;
-use crate::model::service::EnvVar;
+use crate::model::service::{EnvVar, Service, ServiceName};
 
 /// A project in /p, with the services that Compose made of it.
 #[derive(Default)]

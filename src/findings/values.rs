@@ -1,6 +1,6 @@
 //! Values of the environment and of labels that arrive in another form than they were written: YAML reads a number.
 
-use super::Notes;
+use super::notes::Notes;
 use crate::compose_places::yaml::Value;
 use crate::model::diagnosis::Code;
 use crate::model::mask::sounds_secret;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Notes, Place};
+use super::notes::{Notes, Place};
 use crate::compose_places::ComposeFile;
 use crate::compose_places::variables::UseForm;
 use crate::model::diagnosis::Code;
