@@ -162,6 +162,18 @@ pub fn named_services(project: &Project, settings: &Settings) -> Result<Vec<(Ser
     Ok(with_settings(services, settings)?)
 }
 
+/// The service with its mounts as the files have them, and what its image adds.
+fn as_written(service: &Service, written: &[Service]) -> Service {
+    let mut service = service.clone();
+    let files = written.iter().find(|of| of.name == service.name);
+    for mount in &mut service.mounts {
+        if let Some(of) = files.and_then(|files| files.mounts.iter().find(|of| of.target == mount.target)) {
+            mount.clone_from(of);
+        }
+    }
+    service
+}
+
 /// Makes the plan. `engine`: the one that has the images, or pulls them; `None`: nothing is asked of an engine, and
 /// what images give is not known.
 pub async fn prepare(
@@ -174,6 +186,8 @@ pub async fn prepare(
     let daemon = engine.map(|engine| engine.daemon);
     let options = source_options(settings, env);
     let mut warnings = BTreeMap::new();
+    // What a mount is found under in the backup is no matter of the files.
+    let written: Vec<Service> = project.services.iter().map(|of| of.service.clone()).collect();
     if let Some(spec) = only_source(&project, settings) {
         let mut names: Vec<String> = FILE_NAMES.map(str::to_owned).to_vec();
         let own = project.files.iter().filter_map(|file| file.file_name()?.to_str().map(str::to_owned));
@@ -190,7 +204,8 @@ pub async fn prepare(
     }
     let pulled = with_images(&project.services, engine, settings);
     let (services, missing) = unless_stopped(stop, pulled).await?;
-    let found = project_findings::of(&project, &services);
+    let of_files: Vec<Service> = services.iter().map(|service| as_written(service, &written)).collect();
+    let found = project_findings::of(&project, &of_files);
     let mut services = with_settings(services, settings)?;
     for (service, of) in &mut services {
         let key = service.name.service.as_str();

@@ -38,7 +38,9 @@ fn external(notes: &mut Notes<'_>, section: &str) {
             } else {
                 ("volume", "docker volume create")
             };
-            let what = format!("the {kind} {name} is external: a new host has none, and `up` stops there");
+            // Compose has put the variables in; what they hold is no matter of this reader.
+            let (shown, name) = if name.contains('$') { (key, "NAME") } else { (name, name) };
+            let what = format!("the {kind} {shown} is external: a new host has none, and `up` stops there");
             let mend = format!("On the new host, before `up`: `{command} {name}`.");
             notes.add(Some((number, at)), None, Code::ConfigExternal, &what, mend);
         }

@@ -151,7 +151,11 @@ impl Live {
 
     /// Stops its processes where they are, and with them the engine's probes of its health. It still counts as running.
     pub fn pause(&self) {
-        docker(&["pause", &self.name]);
+        // The kernel fails to freeze processes while a probe of their health begins beside them.
+        wait_for(&format!("pausing {}", self.name), || {
+            let output = run_docker(&["pause", &self.name]);
+            if output.status.success() { Ok(()) } else { Err(text(&output.stderr)) }
+        });
     }
 
     /// Puts a file into it.

@@ -82,8 +82,8 @@ impl Pattern {
     }
 }
 
-/// Whether the parts name these names or a beginning of them. Of several `**` only the last is tried again: what the ones
-/// before it have taken makes no difference for what is behind.
+/// Whether the parts name these names or a beginning of them. Of several `**` only the last is tried again: what the
+/// ones before it have taken makes no difference for what is behind.
 fn leads_to(parts: &[Vec<u8>], names: &[&[u8]]) -> bool {
     // The place after the last `**`, and how many of the names it has taken.
     let (mut at, mut seen, mut any) = (0, 0, None);
