@@ -183,8 +183,8 @@ fn host_config(spec: &ContainerSpec, marks: &ObjectLabels, engine: Engine) -> Ho
 }
 
 /// The limits of the spec, and no core dumps: a kernel whose `core_pattern` is a program gives that program, on the
-/// host, the memory of what has crashed in a container. With a limit of one byte the kernel does not start the program (it is
-/// the mark of a program that handles core dumps and has crashed itself); with a limit of 0 it does.
+/// host, the memory of what has crashed in a container. With a limit of one byte the kernel does not start the program
+/// (it is the mark of a program that handles core dumps and has crashed itself); with a limit of 0 it does.
 fn ulimits(wanted: &[Ulimit]) -> Vec<ResourcesUlimits> {
     const CORE: &str = "core";
     let kept =

@@ -73,22 +73,23 @@ fn split_tag(name: &str) -> (&str, Option<&str>) {
 mod tests {
     use super::*;
 
-    fn parts(reference: &str) -> Option<(&str, Option<&str>, Option<&str>, Option<&str>)> {
+    /// Repository, tag, digest and registry.
+    fn parts(reference: &str) -> Option<[Option<&str>; 4]> {
         let name = ImageName::parse(reference)?;
-        Some((name.repository, name.tag, name.digest, name.registry()))
+        Some([Some(name.repository), name.tag, name.digest, name.registry()])
     }
 
     #[test]
     fn a_reference_is_taken_apart_as_the_engine_does() {
         for (reference, expected) in [
-            ("app", ("app", Some("latest"), None, None)),
-            ("app:1", ("app", Some("1"), None, None)),
-            ("team/app:1", ("team/app", Some("1"), None, None)),
-            ("localhost/app", ("localhost/app", Some("latest"), None, Some("localhost"))),
-            ("host:5000/app", ("host:5000/app", Some("latest"), None, Some("host:5000"))),
-            ("host:5000/a/b:1.2", ("host:5000/a/b", Some("1.2"), None, Some("host:5000"))),
-            ("r.example/app:1@sha256:ab", ("r.example/app", Some("1"), Some("sha256:ab"), Some("r.example"))),
-            ("app@sha256:ab", ("app", None, Some("sha256:ab"), None)),
+            ("app", [Some("app"), Some("latest"), None, None]),
+            ("app:1", [Some("app"), Some("1"), None, None]),
+            ("team/app:1", [Some("team/app"), Some("1"), None, None]),
+            ("localhost/app", [Some("localhost/app"), Some("latest"), None, Some("localhost")]),
+            ("host:5000/app", [Some("host:5000/app"), Some("latest"), None, Some("host:5000")]),
+            ("host:5000/a/b:1.2", [Some("host:5000/a/b"), Some("1.2"), None, Some("host:5000")]),
+            ("r.example/app:1@sha256:ab", [Some("r.example/app"), Some("1"), Some("sha256:ab"), Some("r.example")]),
+            ("app@sha256:ab", [Some("app"), None, Some("sha256:ab"), None]),
         ] {
             assert_eq!(parts(reference), Some(expected), "{reference}");
         }
