@@ -134,6 +134,9 @@ fn run_compose(
 
 /// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
 fn refusal(error: &ComposeError) -> Failure {
+    if let ComposeError::NoFile(_) = error {
+        return Failure::usage(error.to_string()).hint("correct -f; nothing was rehearsed");
+    }
     let diagnosis = error.diagnosis();
     let failure = Failure::errored(diagnosis.to_string()).hint(diagnosis.remedy());
     match diagnosis.severity() {

@@ -8,6 +8,9 @@ pub enum ComposeError {
     /// Compose is not installed, or too old.
     #[error("{0}")]
     Missing(String),
+    /// A file that is named is not there.
+    #[error("there is no file {0}")]
+    NoFile(String),
     /// Compose refuses the project. The text is Compose's own, without secrets.
     #[error("Docker Compose cannot read the project: {0}")]
     Stops(String),
@@ -29,7 +32,7 @@ impl ComposeError {
             ComposeError::Missing(_) | ComposeError::NotRun(_) => Code::ConfigComposeMissing,
             ComposeError::Stops(_) => Code::ConfigComposeStops,
             ComposeError::Unknown(_) => Code::ConfigComposeUnknown,
-            ComposeError::File(_) => Code::ConfigMissingFile,
+            ComposeError::NoFile(_) | ComposeError::File(_) => Code::ConfigMissingFile,
         };
         Diagnosis::new(code, self.to_string())
     }

@@ -155,6 +155,9 @@ fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathBuf>,
     for file in files {
         let folder = working_dir.join(file);
         if !folder.is_dir() {
+            if !folder.exists() {
+                return Err(ComposeError::NoFile(file.display().to_string()));
+            }
             expanded.push(file.clone());
             continue;
         }
@@ -197,9 +200,12 @@ fn warning(line: &str) -> Option<String> {
 /// Hides the values that the files may have put into Compose's words: those of the caller's variables and of the files
 /// with variables in the project's folder.
 fn known_variables(flags: &ProjectFlags, folder: &Path, call: &ComposeCall<'_>) -> Mask {
+    // The shell's names for folders are no passwords, whatever PWD means elsewhere.
+    let is_folder = |name: &&str| matches!(*name, "PWD" | "OLDPWD");
     let mut known: Vec<EnvVar> = call
         .environment
         .names_starting_with("")
+        .filter(|name| !is_folder(name))
         .filter_map(|name| Some(variable(name, call.environment.get(name)?)))
         .collect();
     let beside = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -245,7 +251,9 @@ mod tests {
         assert_eq!(of(&["."]), found(&["./docker-compose.yml", "./docker-compose.override.yml"]));
         put("compose.yaml");
         assert_eq!(of(&["."]), found(&["./compose.yaml"]), "the override is of the other file");
-        assert_eq!(of(&["other.yaml"]), found(&["other.yaml"]), "Compose says that it is missing");
+        put("other.yaml");
+        assert_eq!(of(&["other.yaml"]), found(&["other.yaml"]));
+        assert_eq!(of(&["typo.yaml"]), Err(ComposeError::NoFile("typo.yaml".to_owned())));
         fs::create_dir(dir.path().join("empty")).expect("made");
         assert!(of(&["empty"]).is_err_and(|error| error.to_string().contains("has no Compose file")));
     }
@@ -275,14 +283,17 @@ mod tests {
         assert_eq!(read("# A=b"), None);
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join(".env"), "DB_PASSWORD=hunter2\nTAG=latest\n").expect("written");
+        let environment = Environment::from_iter([("PWD", "/srv/stacks/shop"), ("OLDPWD", "/srv/stacks")]);
         let call = ComposeCall {
             program: None,
-            environment: &Environment::default(),
+            environment: &environment,
             executable: Path::new("/proc/self/exe"),
             working_dir: dir.path(),
         };
         let mask = known_variables(&ProjectFlags::default(), dir.path(), &call);
         let told = mask.apply("invalid port hunter2 of image app:latest");
         assert!(!told.contains("hunter2") && told.contains("latest"), "{told}");
+        let place = "open /srv/stacks/shop/compose.yaml";
+        assert_eq!(mask.apply(place), place, "a message says where");
     }
 }
