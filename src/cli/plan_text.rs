@@ -95,7 +95,8 @@ fn service_text(
         let head = if i == 0 { "needs" } else { "" };
         let _ = writeln!(text, "  {head:<8} {} {}", need.service, condition(need.condition));
     }
-    let _ = writeln!(text, "  checks   {}", checks(plan));
+    let checks = if is_awaited_job(stack, plan) { "ends with exit code 0".to_owned() } else { checks(plan) };
+    let _ = writeln!(text, "  checks   {checks}");
     for (i, change) in plan.changes.iter().enumerate() {
         let head = if i == 0 { "sandbox" } else { "" };
         let mark = if change.notable { "! " } else { "" };
@@ -165,6 +166,14 @@ fn found_by(rule: MatchRule) -> &'static str {
         MatchRule::Target => " (by its path in the container)",
         MatchRule::OnlyCandidate => " (the only candidate)",
     }
+}
+
+/// Whether the service is booted only for others that wait for its end.
+fn is_awaited_job(stack: &StackPlan, plan: &ServicePlan) -> bool {
+    let mut needs = stack.services.iter().flat_map(|service| &service.needs);
+    !plan.selected
+        && needs
+            .any(|need| need.service == plan.service.name && need.condition == Condition::ServiceCompletedSuccessfully)
 }
 
 fn checks(plan: &ServicePlan) -> String {

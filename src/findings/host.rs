@@ -2,11 +2,14 @@
 //! images that stay what they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::notes::Notes;
+use crate::compose_places::ComposeFile;
+use crate::compose_places::yaml::Node;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
-use crate::model::service::Service;
+use crate::model::service::{Service, ServiceName};
 
 pub(super) fn find(notes: &mut Notes<'_>) {
     external(notes, "networks");
@@ -42,9 +45,28 @@ fn external(notes: &mut Notes<'_>, section: &str) {
             let (shown, name) = if name.contains('$') { (key, "NAME") } else { (name, name) };
             let what = format!("the {kind} {shown} is external: a new host has none, and `up` stops there");
             let mend = format!("On the new host, before `up`: `{command} {name}`.");
-            notes.add(Some((number, at)), None, Code::ConfigExternal, &what, mend);
+            let users = notes.checkout.services.iter().filter(|of| uses(notes.checkout.files, of, section, key));
+            let users: Vec<&ServiceName> = users.map(|service| &service.name).collect();
+            // A service of another file may use it in a way that is not seen here: then the whole project is told.
+            let concerned = if users.is_empty() { vec![None] } else { users.into_iter().map(Some).collect() };
+            for service in concerned {
+                notes.add(Some((number, at)), service, Code::ConfigExternal, &what, mend.clone());
+            }
         }
     }
+}
+
+/// Whether a service names the network or the volume of this key in one of the files.
+fn uses(files: &[ComposeFile], service: &Service, section: &str, key: &str) -> bool {
+    let named = |node: &Node| {
+        let is_item = |item: &Arc<Node>| {
+            let text = item.text().or_else(|| item.get("source")?.text());
+            text.is_some_and(|text| text.split(':').next() == Some(key))
+        };
+        node.get(key).is_some() || node.items().iter().any(is_item)
+    };
+    let path = ["services", service.name.service.as_str(), section];
+    files.iter().any(|file| file.find(&path).is_some_and(|(_, node)| named(node)))
 }
 
 /// Services that want one port of the host.

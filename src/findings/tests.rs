@@ -40,8 +40,7 @@ impl Project {
         self
     }
 
-    /// `code place message | remedy`, one line a finding.
-    fn told(&self) -> Vec<(Code, String, String)> {
+    fn found(&self) -> Vec<Finding> {
         let look = |path: &Path| {
             if self.here.iter().any(|here| Path::new(here) == path) { OnDisk::File } else { OnDisk::Nothing }
         };
@@ -54,7 +53,12 @@ impl Project {
             look: &look,
             in_backup: self.backup.as_ref().map(|_| &has as &dyn Fn(&Path) -> bool),
         };
-        let told = find(&checkout).into_iter().map(|of| {
+        find(&checkout)
+    }
+
+    /// Code, place with message, and remedy of each finding.
+    fn told(&self) -> Vec<(Code, String, String)> {
+        let told = self.found().into_iter().map(|of| {
             let remedy = of.diagnosis.remedy().to_owned();
             (of.diagnosis.code, of.diagnosis.message, remedy)
         });
@@ -285,6 +289,32 @@ networks:
         message,
         "docker volume create data",
     );
+}
+
+#[test]
+fn an_external_network_or_volume_is_told_to_the_services_that_name_it() {
+    let text = "\
+services:
+  a: {networks: [proxy], volumes: ['data:/data']}
+  b: {networks: {proxy: {aliases: [web]}}}
+  c: {volumes: [{type: volume, source: data, target: /data}]}
+  d: {networks: [own], volumes: ['./data:/data']}
+networks: {proxy: {external: true}, own: {}, unused: {external: true}}
+volumes: {data: {external: true}}
+";
+    let project = ["a", "b", "c", "d"].iter().fold(Project::of(text), |of, name| of.service(name, |_| ()));
+    let told: BTreeSet<String> = project
+        .found()
+        .iter()
+        .filter(|found| found.diagnosis.code == Code::ConfigExternal)
+        .map(|found| {
+            let what = found.diagnosis.message.split(' ').skip(2).take(2).collect::<Vec<_>>().join(" ");
+            let service = found.service.as_ref().map_or("all", |name| name.service.as_str());
+            format!("{service}: {what}")
+        })
+        .collect();
+    let expected = ["a: network proxy", "a: volume data", "all: network unused", "b: network proxy", "c: volume data"];
+    assert_eq!(told, expected.map(str::to_owned).into());
 }
 
 #[test]
