@@ -7,9 +7,7 @@ use super::keys::Notes;
 use super::node::Node;
 use crate::model::mount::Mount;
 use crate::model::secret::Secret;
-use crate::model::service::{
-    Healthcheck, Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName, Setting,
-};
+use crate::model::service::{Healthcheck, Service, ServiceName, Setting};
 
 /// What the project declares beside its services.
 #[derive(Debug, Default)]
@@ -102,7 +100,7 @@ pub(super) struct DraftService {
 impl DraftService {
     pub fn new(key: &str, declared: &Arc<Declared>) -> DraftService {
         DraftService {
-            service: empty_service(ServiceName::of_stack(declared.project.clone(), key)),
+            service: Service::declared(ServiceName::of_stack(declared.project.clone(), key)),
             declared: Arc::clone(declared),
             key: key.to_owned(),
             health: FileHealthcheck::default(),
@@ -133,53 +131,6 @@ impl Notes for DraftService {
         if !shown.is_empty() && shown != "false" {
             self.note(key, shown);
         }
-    }
-}
-
-fn empty_service(name: ServiceName) -> Service {
-    Service {
-        container_id: String::new(),
-        container_name: format!("{}-{}-1", name.stack_name(), name.service),
-        running: true,
-        unhealthy: None,
-        created: String::new(),
-        image: Image { reference: String::new(), id: String::new() },
-        platform: None,
-        entrypoint: None,
-        command: None,
-        env: Vec::new(),
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: String::new(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
-        open_stdin: false,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: None,
-        healthcheck: None,
-        mounts: Vec::new(),
-        exposed: Vec::new(),
-        published: Vec::new(),
-        network_mode: NetworkMode::Networks,
-        networks: Vec::new(),
-        ipv6: false,
-        extra_hosts: Vec::new(),
-        links: Vec::new(),
-        limits: Limits::default(),
-        sysctls: Vec::new(),
-        read_only_root: false,
-        init: None,
-        shm_size: None,
-        restart: Restart::No,
-        privileges: Privileges::default(),
-        other: Vec::new(),
-        depends_on: Vec::new(),
-        labels: Vec::new(),
-        unheard: Vec::new(),
-        declared: None,
-        name,
     }
 }
 

@@ -298,6 +298,54 @@ pub enum Condition {
 }
 
 impl Service {
+    /// A service of which only the name is known: no container stands behind it yet.
+    pub fn declared(name: ServiceName) -> Self {
+        Self {
+            container_id: String::new(),
+            container_name: format!("{}-{}-1", name.stack_name(), name.service),
+            running: true,
+            unhealthy: None,
+            created: String::new(),
+            image: Image { reference: String::new(), id: String::new() },
+            platform: None,
+            entrypoint: None,
+            command: None,
+            env: Vec::new(),
+            user: String::new(),
+            group_add: Vec::new(),
+            workdir: String::new(),
+            hostname: String::new(),
+            domainname: String::new(),
+            tty: false,
+            open_stdin: false,
+            shell: None,
+            stop_signal: None,
+            stop_timeout: None,
+            healthcheck: None,
+            mounts: Vec::new(),
+            exposed: Vec::new(),
+            published: Vec::new(),
+            network_mode: NetworkMode::Networks,
+            networks: Vec::new(),
+            ipv6: false,
+            extra_hosts: Vec::new(),
+            links: Vec::new(),
+            limits: Limits::default(),
+            sysctls: Vec::new(),
+            read_only_root: false,
+            init: None,
+            shm_size: None,
+            restart: Restart::No,
+            privileges: Privileges::default(),
+            other: Vec::new(),
+            depends_on: Vec::new(),
+            labels: Vec::new(),
+            unheard: Vec::new(),
+            declared: None,
+            name,
+        }
+    }
+
     /// Whether a live container is known. Without one nothing of the host stands behind the service: no volume, path,
     /// log or socket of the engine's host is its own, whatever it is called.
     pub fn is_live(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::event::CaseInfo;
 use super::mount::{Mount, MountOrigin, Strategy};
 use super::plan::{DataSource, RestorePlan};
-use super::service::{Image, Limits, NetworkMode, Privileges, Restart, Service, ServiceName};
+use super::service::{Image, Service, ServiceName};
 
 /// A running service that has only a name.
 pub fn service(name: ServiceName) -> Service {
@@ -13,46 +13,9 @@ pub fn service(name: ServiceName) -> Service {
             Some(stack) => format!("{stack}-{}-1", name.service),
             None => name.service.clone(),
         },
-        running: true,
-        unhealthy: None,
         created: "2026-01-01T00:00:00Z".to_owned(),
         image: Image { reference: "app:1".to_owned(), id: "sha256:0123456789abcdef".to_owned() },
-        platform: None,
-        entrypoint: None,
-        command: None,
-        env: Vec::new(),
-        user: String::new(),
-        group_add: Vec::new(),
-        workdir: String::new(),
-        hostname: String::new(),
-        domainname: String::new(),
-        tty: false,
-        open_stdin: false,
-        shell: None,
-        stop_signal: None,
-        stop_timeout: None,
-        healthcheck: None,
-        mounts: Vec::new(),
-        exposed: Vec::new(),
-        published: Vec::new(),
-        network_mode: NetworkMode::Networks,
-        networks: Vec::new(),
-        ipv6: false,
-        extra_hosts: Vec::new(),
-        links: Vec::new(),
-        limits: Limits::default(),
-        sysctls: Vec::new(),
-        read_only_root: false,
-        init: None,
-        shm_size: None,
-        restart: Restart::No,
-        privileges: Privileges::default(),
-        other: Vec::new(),
-        depends_on: Vec::new(),
-        labels: Vec::new(),
-        unheard: Vec::new(),
-        declared: None,
-        name,
+        ..Service::declared(name)
     }
 }
 
