@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
+use super::demo_backup::BackupFormat;
 use super::exit::Failure;
 use super::prepare::{Prepared, prepare, with_settings};
 use super::presentation::Presentation;
@@ -31,8 +32,7 @@ use crate::model::diagnosis::Code;
 use crate::model::outcome::ExitCode;
 use crate::model::sandbox::{ContainerSpec, HealthcheckSpec, MountSource, MountSpec, NetworkSpec, Stdin, VolumeSpec};
 use crate::model::service::Healthcheck;
-use crate::model::source::{Keys, SourcePlace, SourceSpec};
-use crate::model::source_kind::SourceKind;
+use crate::model::source::SourceSpec;
 use crate::rehearse::sandbox::session::Session;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::sandbox::sweep;
@@ -144,12 +144,17 @@ impl Demo {
     /// Shows the whole demo; the caller removes what it made.
     fn show(&self, reports: &Path, args: &DemoArgs, env: &Environment) -> Result<ExitCode, Failure> {
         let live = self.runtime.block_on(self.start())?;
+        let format = BackupFormat::choose(env);
+        if let BackupFormat::Tar { why } = &format {
+            console::note(&format!("{why}: the backup is a tar archive"));
+        }
         let volume = self.name("-notes");
         let archive = reports.join(format!("{volume}.tar"));
         self.runtime.block_on(self.back_up(&live.image, Some(DATA), &format!("backup/{volume}"), &archive))?;
-        console::note(&format!("Made a backup of its volume: {}", archive.display()));
+        let source = format.keep(&archive)?;
+        console::note(&format!("Made a backup of its volume: {}", source.place));
         console::note("Now the rehearsal: would the service come back from that backup?\n");
-        let (exit, _) = self.rehearse(&live, &archive, reports, args, env)?;
+        let (exit, _) = self.rehearse(&live, &source, reports, args, env)?;
         if exit != ExitCode::Passed {
             return Ok(exit);
         }
@@ -160,8 +165,9 @@ impl Demo {
         make_folder(&reports)?;
         let archive = reports.join(format!("{volume}.tar"));
         self.runtime.block_on(self.back_up(&live.image, None, "backup/etc", &archive))?;
+        let source = format.keep(&archive)?;
         console::note("Now a backup of the container that forgot the volume:");
-        match self.rehearse(&live, &archive, &reports, args, env)? {
+        match self.rehearse(&live, &source, &reports, args, env)? {
             (ExitCode::Failed, Some(Code::RestoreMountMissing)) => {
                 console::note(&format!("\n{BAD_BACKUP}\n"));
                 Ok(ExitCode::Passed)
@@ -176,12 +182,12 @@ impl Demo {
         }
     }
 
-    /// Rehearses the service from an archive. Also returns why the service cannot be booted from it, if the plan knew
+    /// Rehearses the service from a backup. Also returns why the service cannot be booted from it, if the plan knew
     /// that already.
     fn rehearse(
         &self,
         live: &Live,
-        archive: &Path,
+        source: &SourceSpec,
         reports: &Path,
         args: &DemoArgs,
         env: &Environment,
@@ -191,8 +197,6 @@ impl Demo {
         let settings = Settings::resolve(&flags, env)?;
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
         let presentation = Presentation::new(&output, &settings.reports, env);
-        let place = SourcePlace::at_path(SourceKind::Tar, archive);
-        let source = SourceSpec { place, snapshot: None, keys: Keys::default() };
         let Prepared { plan, sources, .. } = self.runtime.block_on(async {
             let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?.services;
             self.unless_stopped()?;

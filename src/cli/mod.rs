@@ -12,6 +12,7 @@ pub mod completions;
 pub mod connection;
 pub mod console;
 pub mod demo;
+mod demo_backup;
 pub mod exit;
 pub mod explain;
 pub mod from_files;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rehearsa::cli::args::ConnectionArgs;
@@ -47,13 +47,13 @@ async fn wait_for(daemon: &Daemon, pid: u32, what: &str, holds: impl Fn(&[String
     }
 }
 
+/// Without a backup program on PATH, so that the backup is an archive.
 fn start_demo(dir: &tempfile::TempDir) -> Child {
-    rehearsa(&["demo", "--report-dir"])
-        .arg(dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("rehearsa starts")
+    start(rehearsa(&["demo", "--report-dir"]).arg(dir.path()).env("PATH", "/nowhere"))
+}
+
+fn start(demo: &mut Command) -> Child {
+    demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rehearsa starts")
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -99,6 +99,38 @@ async fn the_demo_succeeds_and_leaves_nothing_but_its_reports() {
         assert_eq!(archives.len(), 1, "{archives:?}");
     }
     assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn where_restic_is_installed_the_demo_restores_from_a_repository() {
+    let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
+    let child = start(rehearsa(&["demo", "--report-dir"]).arg("demo").current_dir(dir.path()));
+    let pid = child.id();
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends");
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let reports = dir.path().join("demo");
+    for (folder, verdict) in [(reports.clone(), "passed"), (reports.join("bad-backup"), "failed")] {
+        let report = std::fs::read_to_string(folder.join("report.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+        let case = &report["cases"][0];
+        assert_eq!((case["verdict"].as_str(), case["source"].as_str()), (Some(verdict), Some("restic")), "{report:#}");
+        // Nothing but the repository and its password stays beside the reports.
+        let mut kept: Vec<_> = names_in(&folder).into_iter().filter(|name| name.contains("-notes")).collect();
+        kept.sort();
+        assert!(
+            matches!(&*kept, [repository, password]
+                if repository.ends_with("-notes.restic") && password.ends_with("-notes.restic-password")),
+            "{kept:?}"
+        );
+        assert!(names_in(&folder).iter().all(|name| !name.starts_with('.')), "{:?}", names_in(&folder));
+    }
+    assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// The names of the files in a folder that are no reports.

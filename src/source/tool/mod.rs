@@ -19,5 +19,5 @@ mod words;
 pub use call::ToolCall;
 pub use folder::RunFolder;
 pub(in crate::source) use program::not_runnable;
-pub use program::{Patience, Tool, ToolKind, Version, is_program};
+pub use program::{Patience, Tool, ToolKind, Version, is_program, program_in_path};
 pub use running::{RunningTool, ToolEnd};

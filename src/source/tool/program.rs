@@ -63,7 +63,7 @@ impl Tool {
             Some(path) => {
                 return Err(SourceError::ToolMissing(not_runnable(kind.name, path)));
             }
-            None => find_in_path(kind.name, environment).ok_or_else(|| {
+            None => program_in_path(kind.name, environment).ok_or_else(|| {
                 let flag = Program::ALL.into_iter().find(|program| program.name() == kind.name).map(Program::flag);
                 let elsewhere = flag.map(|flag| format!(" ({flag} names one elsewhere)")).unwrap_or_default();
                 SourceError::ToolMissing(format!(
@@ -115,7 +115,8 @@ pub fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-fn find_in_path(name: &str, environment: &Environment) -> Option<PathBuf> {
+/// The program of this name in the folders of PATH; `None`: no folder has it.
+pub fn program_in_path(name: &str, environment: &Environment) -> Option<PathBuf> {
     let folders = environment.get("PATH").unwrap_or(USUAL_PATH).split(':').filter(|folder| folder.starts_with('/'));
     folders.map(|folder| Path::new(folder).join(name)).find(|path| is_program(path))
 }
@@ -168,11 +169,14 @@ mod tests {
         std::fs::write(dir.path().join("tool"), "").unwrap();
         let path = |value: &str| Environment::from_iter([("PATH", value)]);
         let folder = dir.path().display().to_string();
-        assert_eq!(find_in_path("tool", &path(&folder)), None, "nobody may run it");
+        assert_eq!(program_in_path("tool", &path(&folder)), None, "nobody may run it");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.path().join("tool"), mode).unwrap();
-        assert_eq!(find_in_path("tool", &path(&format!("/none:{folder}"))), Some(dir.path().join("tool")));
-        assert_eq!(find_in_path("tool", &path("/none")), None);
-        assert!(find_in_path("sh", &Environment::default()).is_some(), "without PATH the usual folders are searched");
+        assert_eq!(program_in_path("tool", &path(&format!("/none:{folder}"))), Some(dir.path().join("tool")));
+        assert_eq!(program_in_path("tool", &path("/none")), None);
+        assert!(
+            program_in_path("sh", &Environment::default()).is_some(),
+            "without PATH the usual folders are searched"
+        );
     }
 }
