@@ -185,6 +185,10 @@ pub struct RehearsalArgs {
     /// Fail a green service whose backup has a lower score; 0 requires nothing [env: REHEARSA_MIN_SCORE]
     #[arg(long, value_name = "N")]
     pub min_score: Option<String>,
+    /// Fail a service for each warning of the plan about its files or its configuration (`config/…`)
+    /// [env: REHEARSA_STRICT]
+    #[arg(long)]
+    pub strict: bool,
     /// Let the tools that check data stores read all of the data, however much it is [env: REHEARSA_DEEP]
     #[arg(long)]
     pub deep: bool,
@@ -303,7 +307,7 @@ Examples:
 Settings of one service can be labels of its container: rehearsa.ignore=true, rehearsa.skip=REASON, rehearsa.timeout, \
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
 rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.min-score, \
-rehearsa.deep, rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, rehearsa.pull, \
+rehearsa.strict, rehearsa.deep, rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, rehearsa.pull, \
 rehearsa.pull-timeout, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
 rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
 rehearsa.load.from, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
@@ -466,6 +470,7 @@ impl RehearsalArgs {
             ("control", switch(self.control)),
             ("require_proof", self.require_proof.clone()),
             ("min_score", self.min_score.clone()),
+            ("strict", switch(self.strict)),
             ("deep", switch(self.deep)),
             ("verify_content", switch(self.verify_content)),
             ("exclude", (!self.backup.exclude.is_empty()).then(|| self.backup.exclude.join(","))),

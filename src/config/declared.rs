@@ -191,6 +191,14 @@ service_values! {
         default: "0",
         example: "60",
     }
+    /// Fails a service for each warning of the plan about its files or its configuration (`config/` codes)
+    strict: bool {
+        flag: "--strict",
+        variables: &["REHEARSA_STRICT"],
+        label: "rehearsa.strict",
+        default: "off",
+        example: "true",
+    }
     /// Lets the tools that check data stores read all of the data, however much it is
     deep: bool {
         flag: "--deep",

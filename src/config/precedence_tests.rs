@@ -168,6 +168,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.min_score),
     },
     Key {
+        name: "strict",
+        flag: Some(|flags, text| set(flags, "strict", text)),
+        variable: Some("REHEARSA_STRICT"),
+        label: "rehearsa.strict",
+        written: ["true", "false", "yes", "false", "true", "false"],
+        heard: ["true", "false", "true", "false", "true", "false", "false"],
+        shown: |rehearsal| rehearsal.strict.to_string(),
+    },
+    Key {
         name: "deep",
         flag: Some(|flags, text| set(flags, "deep", text)),
         variable: Some("REHEARSA_DEEP"),

@@ -197,6 +197,7 @@ impl Settings {
             control: layers.value(|set| &set.control).copied().unwrap_or(defaults.control),
             require_proof: layers.value(|set| &set.require_proof).and_then(|required| required.0),
             min_score: layers.value(|set| &set.min_score).map(|points| points.0).filter(|points| *points > 0),
+            strict: layers.value(|set| &set.strict).copied().unwrap_or(defaults.strict),
             deep: layers.value(|set| &set.deep).copied().unwrap_or(defaults.deep),
             verify_content: layers.value(|set| &set.verify_content).copied().unwrap_or(defaults.verify_content),
             exclude: layers.value(|set| &set.exclude).map(|patterns| patterns.0.clone()).unwrap_or_default(),

@@ -393,6 +393,10 @@ codes! {
         "The backup holds the volumes under the name of another project. A restore that starts this project would make \
          new, empty volumes beside the restored ones.",
         "Give the project the name that it had: `name: NAME` at the top of the Compose file, or COMPOSE_PROJECT_NAME.";
+    ConfigStrict "config/strict" Failed "a warning that is not permitted",
+        "The plan has a warning about the files or the configuration of the service, and --strict permits none. The \
+         service was not started.",
+        "Mend what the message names, or rehearse without --strict (`strict`, `rehearsa.strict`).";
     HostUnreachable "host/unreachable" Errored "the engine does not answer",
         "The connection to the Docker daemon failed or broke.",
         "Check that the daemon runs and that DOCKER_HOST or the context is right. Then run `rehearsa clean`.";
@@ -463,6 +467,7 @@ impl Code {
                 | Code::ConfigImageUnavailable
                 | Code::ConfigMissingFile
                 | Code::ConfigMountType
+                | Code::ConfigStrict
         )
     }
 

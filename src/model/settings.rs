@@ -57,6 +57,8 @@ pub struct ServiceSettings {
     pub require_proof: Option<EvidenceLevel>,
     /// The least score that the backup must have; `None`: any is enough.
     pub min_score: Option<u8>,
+    /// A warning about its files or its configuration fails the service.
+    pub strict: bool,
     /// How a database dump is loaded.
     pub load: LoadOptions,
     /// The tools that check data stores read all of the data.
@@ -99,6 +101,7 @@ impl Default for ServiceSettings {
             control: false,
             require_proof: None,
             min_score: None,
+            strict: false,
             load: LoadOptions::default(),
             deep: false,
             verify_content: false,

@@ -7,6 +7,7 @@ use super::decisions::{BackupFacts, LoadDecision, ServiceDecision, StackDecision
 use super::dependents::cases_for;
 use super::draft::{Draft, PlaceDraft, ServiceDraft, StackDraft};
 use super::select;
+use super::strict;
 use crate::model::check::CheckSummary;
 use crate::model::dump::LOAD_FOLDER;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
@@ -101,6 +102,7 @@ fn build_service(
     let ServiceDraft { service, settings, selected, ignored, changes, mut mounts, needs, neighbours, source, .. } =
         draft;
     let ServiceDecision { blocked, warnings, snapshot, backup: _, load, live } = decision;
+    let blocked = blocked.or_else(|| strict::refusal(&warnings).filter(|_| selected && settings.strict));
     let source = source.filter(|_| live.is_none());
     let settings = match live {
         Some(_) => ServiceSettings { source: None, ..settings },

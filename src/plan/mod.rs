@@ -24,6 +24,7 @@ mod patterns;
 mod requests;
 mod resolve;
 mod select;
+mod strict;
 mod survey;
 mod without_live;
 
