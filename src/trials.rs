@@ -108,7 +108,8 @@ pub fn run(
     display: &LibtestDisplay,
 ) -> io::Result<()> {
     let (runtime, stop, threads) = (context.runtime.clone(), context.stop.clone(), policy.threads);
-    sink.send(run_started(&context, &plan, &policy));
+    let engine = format!("Docker {} on {}", context.info.version, context.info.name);
+    sink.send(run_started((&context.session.id, engine), &plan, &policy));
     warn_beforehand(&plan, &sink);
     let interrupts = InterruptReporter { stop: stop.clone(), sink: sink.clone(), reported: Arc::default() };
     runtime.spawn({
@@ -151,11 +152,45 @@ pub fn run(
     printed
 }
 
-fn run_started(context: &RunContext, plan: &Plan, policy: &RunPolicy) -> Fact {
+/// Reports a run in which no selected case can be rehearsed, as the plan says of each. No engine is asked.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn refuse(
+    session: &str,
+    plan: &Plan,
+    policy: &RunPolicy,
+    sink: &EventSink,
+    display: &LibtestDisplay,
+) -> io::Result<()> {
+    sink.send(run_started((session, "no engine was asked".to_owned()), plan, policy));
+    warn_beforehand(plan, sink);
+    let trials = plan.cases().map(|case| {
+        let (sink, name, blocked) = (sink.clone(), case.service.name.clone(), case.blocked.clone());
+        make_trial(case, move || {
+            sink.send(Fact::CaseStarted { case: name.clone() });
+            if let Some(diagnosis) = blocked {
+                sink.send(Fact::CaseAborted { case: name.clone(), diagnosis });
+            }
+            sink.send(Fact::CaseFinished { case: name.clone() });
+            sink.record(&name)
+                .map_or_else(|| Err("there is no record of this rehearsal".into()), |of| libtest_result(&of))
+        })
+    });
+    let left_out = (0..plan.filtered_out).map(|_| Trial::test(LEFT_OUT, || Ok(())));
+    let arguments = Arguments { skip: vec![LEFT_OUT.to_owned()], ..libtest_arguments(display, policy.threads) };
+    let printed = print(arguments, trials.chain(left_out).collect());
+    sink.send(Fact::RunFinished);
+    printed
+}
+
+/// `session` with the engine, for people.
+fn run_started((session, engine): (&str, String), plan: &Plan, policy: &RunPolicy) -> Fact {
     Fact::RunStarted {
-        session: context.session.id.clone(),
+        session: session.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        engine: format!("Docker {} on {}", context.info.version, context.info.name),
+        engine,
         cases: plan.cases().map(case_info).collect(),
         filtered_out: plan.filtered_out,
         threads: policy.threads,

@@ -12,6 +12,7 @@ use crate::model::event::NoTests;
 mod backup;
 mod compose;
 mod init;
+mod lock;
 mod records;
 mod reports;
 mod score;
@@ -20,6 +21,7 @@ mod selection;
 pub use backup::BackupArgs;
 pub use compose::ComposeArgs;
 pub use init::InitArgs;
+pub use lock::LockArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 pub use reports::ReportArgs;
 pub use score::ScoreArgs;
@@ -109,6 +111,8 @@ pub enum Command {
     Score(Box<ScoreArgs>),
     /// Write a plan file, rehearsa.toml, for the services of this host
     Init(InitArgs),
+    /// Write rehearsa.lock beside a Compose file: its images, and which part of the backup belongs to which mount
+    Lock(Box<LockArgs>),
     /// Show the configuration of a live service
     Inspect(InspectArgs),
     /// Remove what crashed runs left behind
@@ -486,6 +490,19 @@ impl PlanArgs {
     /// The flags that settings are read from.
     pub fn flags(&self) -> Flags {
         flags(&self.selection, &self.rehearsal)
+    }
+}
+
+impl LockArgs {
+    /// The same flags as those of a rehearsal.
+    pub fn rehearsal(&self) -> RehearsalArgs {
+        let LockArgs { compose: _, pull, pull_timeout, plan, strategy, backup } = self.clone();
+        RehearsalArgs { pull, pull_timeout, plan, strategy, backup, ..RehearsalArgs::default() }
+    }
+
+    /// The flags that settings are read from.
+    pub fn flags(&self) -> Flags {
+        flags(&SelectionArgs::default(), &self.rehearsal())
     }
 }
 

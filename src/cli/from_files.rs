@@ -3,32 +3,33 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::args::{ComposeArgs, RehearsalArgs};
 use super::exit::Failure;
 use super::prepare::{Prepared, finish, source_options, with_settings};
+use super::project_backup::HeldFiles;
+use super::project_findings::ProjectView;
+use super::project_images::{ImageBuild, ImageEngine, WithImages, with_images};
 use super::signals::{interrupted, unless_stopped};
-use super::{console, identity, project_findings, survey, unused_flags};
+use super::stopped_project::{DeclaredLines, StoppedFiles, StoppedProject, failure_of};
+use super::{
+    console, identity, project_backup, project_findings, project_images, project_lock, project_sources, survey,
+    unused_flags,
+};
 use crate::compose::{self, ComposeCall, ComposeError, FILE_NAMES, FileService, Project, ProjectFlags};
+use crate::config::lock_file::{EngineImage, LockFile};
 use crate::config::settings::Settings;
-use crate::discover;
-use crate::docker::{Daemon, ImageRequest, RegistryLogins, image_config};
-use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::findings;
 use crate::model::environment::Environment;
-use crate::model::image_config::ImageConfig;
-use crate::model::outcome::ExitCode;
 use crate::model::project_files::{ProjectFiles, ProjectPart};
-use crate::model::pull::PullPolicy;
 use crate::model::service::Service;
 use crate::model::settings::{DependencySource, ServiceSettings};
 use crate::model::source::SourceSpec;
 use crate::plan::draft;
+use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
-use crate::rehearse::{OpenedSource, images};
 use crate::source::SmallFileBounds;
 use crate::source::tool::RunFolder;
 
@@ -36,21 +37,43 @@ use crate::source::tool::RunFolder;
 const EXECUTABLE: &str = "/proc/self/exe";
 /// What is read of a stack's folder in a backup.
 const STACK_FILES: SmallFileBounds = SmallFileBounds { file: 1 << 20, all: 32 << 20, files: 5_000, depth: 3 };
-/// Number of images that are looked at in the engine at the same time.
-const AT_A_TIME: usize = 8;
 
 /// A plan for a stack from its files.
 pub struct PreparedFiles {
     pub prepared: Prepared,
     /// The copies of the project's files, which are removed when this is dropped.
     pub folder: RunFolder,
+    pub project: Project,
+    /// What the engine has, by the keys of the services.
+    pub images: BTreeMap<String, EngineImage>,
 }
 
 /// A project that was read, and the copy of its folder if it came out of a backup.
 pub struct ReadProject {
     pub project: Project,
+    /// The files with the variables of the project.
+    variables: Vec<PathBuf>,
+    /// How its images are built; `None`: they are not.
+    build: Option<ImageBuild>,
     /// The folder in the backup, and the copy, which is removed when this is dropped.
     unpacked: Option<(String, RunFolder)>,
+}
+
+/// What came of the files of a project.
+pub enum ReadFiles {
+    Project(Box<ReadProject>),
+    /// Compose, or the reader of what Compose prints, stopped.
+    Stopped(Box<StoppedProject>),
+}
+
+impl ReadFiles {
+    /// The project; that it could not be read is a failure.
+    pub fn project(self) -> Result<ReadProject, Failure> {
+        match self {
+            ReadFiles::Project(project) => Ok(*project),
+            ReadFiles::Stopped(stopped) => Err(stopped.failure()),
+        }
+    }
 }
 
 /// Reads the project; `None`: no file and no folder of a backup is named.
@@ -59,7 +82,7 @@ pub async fn read(
     settings: &Settings,
     env: &Environment,
     stop: &StopSignal,
-) -> Result<Option<ReadProject>, Failure> {
+) -> Result<Option<ReadFiles>, Failure> {
     let ComposeArgs { file, project_name, env_file, profile, project_directory, .. } = args.clone();
     let flags = ProjectFlags {
         files: file,
@@ -74,9 +97,16 @@ pub async fn read(
     if args.file.is_empty() {
         return Ok(None);
     }
-    let mut project = run_compose(&flags, args, env, env)?;
+    let call = CallOfCompose { flags: &flags, args, env, given: env };
+    let mut project = match call.run() {
+        Ok(project) => project,
+        Err(error) => return call.stopped(&error).map(|stopped| Some(ReadFiles::Stopped(Box::new(stopped)))),
+    };
     declare(&mut project, &identity::working_dir());
-    Ok(Some(ReadProject { project, unpacked: None }))
+    let variables = call.variables(&project.folder);
+    let build =
+        args.build.then(|| ImageBuild { program: call.program(), environment: env.clone(), flags: flags.clone() });
+    Ok(Some(ReadFiles::Project(Box::new(ReadProject { project, variables, build, unpacked: None }))))
 }
 
 /// Reads the project of a folder in the backup. Only small files of the folder are read out of it, into a private
@@ -88,7 +118,7 @@ async fn read_from_backup(
     settings: &Settings,
     env: &Environment,
     stop: &StopSignal,
-) -> Result<ReadProject, Failure> {
+) -> Result<ReadFiles, Failure> {
     let Some(spec) = settings.source_of_run()? else {
         return Err(Failure::usage("--stack names a folder of a backup, and no backup is named")
             .hint("name the backup with --from SOURCE"));
@@ -105,31 +135,69 @@ async fn read_from_backup(
     let names = compose::write_stack(&files, &copy, &format!("/{inside}")).map_err(|error| refusal(&error))?;
     let flags = ProjectFlags { files: names.iter().map(|name| copy.join(name)).collect(), ..flags };
     let variables = ["PATH", "HOME", "TMPDIR"].into_iter().filter_map(|name| Some((name, env.get(name)?)));
-    let project = run_compose(&flags, args, env, &variables.collect())?;
+    let call = CallOfCompose { flags: &flags, args, env, given: &variables.collect() };
+    let project = match call.run() {
+        Ok(project) => project,
+        Err(error) => return call.stopped(&error).map(|stopped| ReadFiles::Stopped(Box::new(stopped))),
+    };
     console::note(&format!("The stack {} comes from /{inside} of {place}", project.name));
-    Ok(ReadProject { project, unpacked: Some((format!("/{inside}"), folder)) })
+    let variables = call.variables(&project.folder);
+    let unpacked = Some((format!("/{inside}"), folder));
+    Ok(ReadFiles::Project(Box::new(ReadProject { project, variables, build: None, unpacked })))
 }
 
-/// Lets Compose resolve a project. `env` is the caller's environment, `given` the one that Compose gets.
-fn run_compose(
-    flags: &ProjectFlags,
-    args: &ComposeArgs,
-    env: &Environment,
-    given: &Environment,
-) -> Result<Project, Failure> {
-    let compose_path = args.compose_path.clone();
-    let named = compose_path.or_else(|| env.get(compose::VARIABLE).map(Into::into));
-    let working_dir = identity::working_dir();
-    let call = ComposeCall {
-        program: named.as_deref(),
-        environment: given,
-        executable: Path::new(EXECUTABLE),
-        working_dir: &working_dir,
-    };
-    let project = compose::resolve(flags, &call).and_then(|resolved| compose::read(resolved, given));
-    let project = project.map_err(|error| refusal(&error))?;
-    project.warnings.iter().for_each(|warning| console::note(&format!("Compose: {warning}")));
-    Ok(project)
+/// How Compose is to resolve a project.
+struct CallOfCompose<'a> {
+    flags: &'a ProjectFlags,
+    args: &'a ComposeArgs,
+    /// The caller's environment.
+    env: &'a Environment,
+    /// The one that Compose gets.
+    given: &'a Environment,
+}
+
+impl CallOfCompose<'_> {
+    fn run(&self) -> Result<Project, ComposeError> {
+        let CallOfCompose { flags, given, .. } = *self;
+        let named = self.program();
+        let working_dir = identity::working_dir();
+        let call = ComposeCall {
+            program: named.as_deref(),
+            environment: given,
+            executable: Path::new(EXECUTABLE),
+            working_dir: &working_dir,
+        };
+        let project = compose::resolve(flags, &call).and_then(|resolved| compose::read(resolved, given))?;
+        project.warnings.iter().for_each(|warning| console::note(&format!("Compose: {warning}")));
+        Ok(project)
+    }
+
+    /// The program that the user names.
+    fn program(&self) -> Option<PathBuf> {
+        let named = self.args.compose_path.clone();
+        named.or_else(|| self.env.get(compose::VARIABLE).map(Into::into))
+    }
+
+    /// The files with the variables of a project: `.env`, or those that are named instead.
+    fn variables(&self, folder: &Path) -> Vec<PathBuf> {
+        match self.flags.env_files.as_slice() {
+            [] => vec![folder.join(".env")],
+            named => named.iter().map(|file| identity::working_dir().join(file)).collect(),
+        }
+    }
+
+    /// What is known of a project that could not be read. A file that is not there is a mistake of the command line.
+    fn stopped(&self, error: &ComposeError) -> Result<StoppedProject, Failure> {
+        if matches!(error, ComposeError::NoFile(_)) {
+            return Err(refusal(error));
+        }
+        let working_dir = identity::working_dir();
+        let files = compose::expand_folders(&self.flags.files, &working_dir).unwrap_or_default();
+        let folder = compose::project_folder(self.flags, &files, &working_dir);
+        let variables = self.variables(&folder);
+        let of = StoppedFiles { flags: self.flags, files: &files, folder: &folder, variables: &variables };
+        Ok(of.search(self.given, error))
+    }
 }
 
 /// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
@@ -137,26 +205,15 @@ fn refusal(error: &ComposeError) -> Failure {
     if let ComposeError::NoFile(_) = error {
         return Failure::usage(error.to_string()).hint("correct -f; nothing was rehearsed");
     }
-    let diagnosis = error.diagnosis();
-    let failure = Failure::errored(diagnosis.to_string()).hint(diagnosis.remedy());
-    match diagnosis.severity() {
-        Severity::Failed => Failure { exit: ExitCode::Failed, ..failure },
-        Severity::Errored | Severity::Warning => failure,
-    }
+    failure_of(&error.diagnosis())
 }
 
 /// Finds the lines that declare the services.
 fn declare(project: &mut Project, working_dir: &Path) {
-    let texts: Vec<_> = project.files.iter().map(|file| (file, read_text(&working_dir.join(file)))).collect();
+    let lines = DeclaredLines::read(&project.files, working_dir);
     for of in &mut project.services {
-        let name = of.service.name.service.clone();
-        of.service.declared =
-            texts.iter().find_map(|(file, text)| discover::declared::location_in(text, &name, file, working_dir));
+        of.service.declared = lines.of(&of.service.name.service);
     }
-}
-
-fn read_text(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_default()
 }
 
 /// The services for a list of names: no engine and no backup is asked.
@@ -178,10 +235,11 @@ fn as_written(service: &Service, written: &[Service]) -> Service {
 }
 
 /// Makes the plan. `engine`: the one that has the images, or pulls them; `None`: nothing is asked of an engine, and
-/// what images give is not known.
+/// what images give is not known. `lock`: what the project's lock says.
 pub async fn prepare(
-    ReadProject { mut project, unpacked }: ReadProject,
+    ReadProject { mut project, variables, build, unpacked }: ReadProject,
     engine: Option<ImageEngine<'_>>,
+    lock: &LockFile,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
     stop: &StopSignal,
@@ -191,28 +249,63 @@ pub async fn prepare(
     let mut warnings = BTreeMap::new();
     // What a mount is found under in the backup is no matter of the files.
     let written: Vec<Service> = project.services.iter().map(|of| of.service.clone()).collect();
+    let files = project_sources::load(&project.files, &project.folder);
+    let mut held = None;
     if let Some(spec) = only_source(&project, settings) {
         let mut names: Vec<String> = FILE_NAMES.map(str::to_owned).to_vec();
         let own = project.files.iter().filter_map(|file| file.file_name()?.to_str().map(str::to_owned));
         names.extend(own);
         names.sort();
         names.dedup();
-        if let Some((contents, files)) = survey::find_project(&spec, &names, daemon, &options, stop).await? {
+        let wanted = project_backup::wanted(&files, &variables, &written);
+        let queries = wanted.iter().map(|path| project_backup::query(path, &project.folder)).collect();
+        if let Some((mut contents, found)) =
+            survey::find_project(&spec, &names, queries, daemon, &options, stop).await?
+        {
             let first = project.files.first().map(|file| identity::working_dir().join(file));
             let own = first.map(|file| fs::read(file).unwrap_or_default()).unwrap_or_default();
             let there = unpacked.as_ref().map(|(there, _)| there.clone());
-            let located = project.locate(&contents, &files, &own, there);
+            let located = project.locate(&contents, &found, &own, there);
+            let candidates = contents.candidates.split_off(1);
+            let mut of = HeldFiles::new(&project.folder, located.folder.clone(), wanted, candidates);
+            // What came out of the backup is what the backup has.
+            let open = of.folder_to_read(&contents.whole).filter(|_| unpacked.is_none());
+            if let Some(folder) = open.map(|folder| folder.trim_matches('/').to_owned()) {
+                let read = survey::read_small_files(&spec, &folder, STACK_FILES, &options, stop).await;
+                of.learn(read.unwrap_or_default());
+            }
+            held = Some(of);
             warnings = project.apply(&located);
         }
     }
+    let built = match (build, engine) {
+        (Some(build), Some(engine)) => {
+            unless_stopped(stop, project_images::build(&project.services, build, engine.host)).await?
+        }
+        _ => BTreeMap::new(),
+    };
     let pulled = with_images(&project.services, engine, settings);
-    let (services, missing) = unless_stopped(stop, pulled).await?;
+    let WithImages { services, mut missing, images } = unless_stopped(stop, pulled).await?;
+    // An older image of the name is not the one that the files build.
+    missing.extend(built);
     let of_files: Vec<Service> = services.iter().map(|service| as_written(service, &written)).collect();
-    let found = project_findings::of(&project, &of_files);
+    let drifts = project_lock::drifts(lock, &of_files, &images);
+    project_lock::tell_unknown(lock, &project, &project_sources::declared_services(&files));
+    let found = project_findings::of(&ProjectView {
+        files: &files,
+        folder: &project.folder,
+        variables: &variables,
+        services: &of_files,
+        // Compose has gone on, so every variable that it cannot do without has a value.
+        unset: findings::unset_variables(&files, &project.warnings, &|_| true),
+        drifts,
+        held: held.as_ref(),
+    });
     let mut services = with_settings(services, settings)?;
     for (service, of) in &mut services {
         let key = service.name.service.as_str();
         without_live(of);
+        project_lock::add_maps(lock, service, of);
         of.warnings.extend(warnings.remove(key).unwrap_or_default());
         if of.unusable.is_none() {
             of.unusable = missing.get(key).cloned();
@@ -245,7 +338,7 @@ pub async fn prepare(
     if stop.is_cancelled() {
         return Err(interrupted(stop));
     }
-    Ok(PreparedFiles { prepared: finish(draft, (sources, surveys)), folder })
+    Ok(PreparedFiles { prepared: finish(draft, (sources, surveys)), folder, project, images })
 }
 
 /// The source of all services, if there is only one.
@@ -280,75 +373,4 @@ fn without_live(settings: &mut ServiceSettings) {
         }
         DependencySource::Other(Some(_)) | DependencySource::Same => {}
     }
-}
-
-/// An engine that has images, or pulls them.
-#[derive(Clone, Copy)]
-pub struct ImageEngine<'a> {
-    pub daemon: &'a Daemon,
-    pub logins: &'a RegistryLogins,
-}
-
-/// The services with what their images give; and why a service cannot be rehearsed, by its key.
-async fn with_images(
-    services: &[FileService],
-    engine: Option<ImageEngine<'_>>,
-    settings: &Settings,
-) -> Result<(Vec<Service>, BTreeMap<String, Diagnosis>), Failure> {
-    let Some(engine) = engine else {
-        return Ok((services.iter().map(|of| of.service.clone()).collect(), BTreeMap::new()));
-    };
-    let found: Vec<Result<ImageConfig, Diagnosis>> =
-        stream::iter(services).map(|of| image_of(of, engine, settings)).buffered(AT_A_TIME).try_collect().await?;
-    let (mut merged, mut missing) = (Vec::new(), BTreeMap::new());
-    for (of, image) in services.iter().zip(found) {
-        match image {
-            Ok(image) => merged.push(of.with_image(image)),
-            Err(diagnosis) => {
-                missing.insert(of.service.name.service.clone(), diagnosis);
-                merged.push(of.service.clone());
-            }
-        }
-    }
-    Ok((merged, missing))
-}
-
-/// What the image of a service gives, which is pulled if need be; or why it cannot be had. An image that is built is in
-/// no registry.
-async fn image_of(
-    of: &FileService,
-    engine: ImageEngine<'_>,
-    settings: &Settings,
-) -> Result<Result<ImageConfig, Diagnosis>, Failure> {
-    let wishes = settings.for_service(&of.service)?;
-    let reference = &of.service.image.reference;
-    let wanted = ImageRequest {
-        reference: reference.clone(),
-        id: String::new(),
-        platform: of.service.platform.clone(),
-        policy: if of.is_built { PullPolicy::Never } else { wishes.pull },
-        patience: wishes.pull_timeout,
-    };
-    let begun = || console::note(&format!("Pulling image {reference}"));
-    let image = match images::ensure(engine.daemon, &wanted, engine.logins, begun).await {
-        Ok(image) => image,
-        Err(_) if of.is_built => return Ok(Err(image_missing(of))),
-        Err(diagnosis) => return Ok(Err(diagnosis)),
-    };
-    Ok(image_config(engine.daemon, &image.id).await?.ok_or_else(|| image_missing(of)))
-}
-
-fn image_missing(of: &FileService) -> Diagnosis {
-    let (name, reference) = (&of.service.name, &of.service.image.reference);
-    let (message, remedy) = match of.is_built {
-        true => (
-            format!("{name} is built, and the engine has no image {reference}, which a build would make"),
-            "Build it on the engine first: `docker compose build`; or name an image in the file that can be pulled.",
-        ),
-        false => (
-            format!("the engine has no image {reference}, which {name} runs"),
-            "Pull it to the engine first: `docker compose pull`.",
-        ),
-    };
-    Diagnosis { remedy: Some(remedy.to_owned()), ..Diagnosis::new(Code::ConfigImageUnavailable, message) }
 }

@@ -9,6 +9,7 @@ use super::args::{Global, InitArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
 use super::init_text::{FoundPart, WrittenSource};
+use super::no_match::ServiceOrigin;
 use super::prepare::{Host, find_services};
 use super::survey::SourceOptions;
 use super::{console, identity, init_text, no_match, prepare, runtime, signals};
@@ -55,7 +56,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let draft = draft(services, &settings.selection);
     let count = draft.selection.iter().filter(|service| service.is_selected()).count();
     if count == 0 {
-        console::note(&no_match::reason(&draft.selection, &stopped, &settings.selection));
+        console::note(&no_match::reason(&draft.selection, ServiceOrigin::Host(&stopped), &settings.selection));
         return Ok(ExitCode::NothingSelected);
     }
     let programs = resolve::programs(&flags, env);

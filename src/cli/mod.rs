@@ -21,6 +21,7 @@ pub mod init;
 mod init_text;
 pub mod inspect;
 mod inspect_view;
+pub mod lock;
 pub mod merge;
 mod min_score;
 mod no_match;
@@ -29,7 +30,11 @@ mod plan_text;
 mod plan_view;
 pub mod prepare;
 pub mod presentation;
+mod project_backup;
 pub mod project_findings;
+mod project_images;
+mod project_lock;
+mod project_sources;
 pub mod rehearsal;
 pub mod replay;
 pub mod report;
@@ -43,6 +48,7 @@ mod score_text;
 mod score_view;
 mod scored;
 pub mod signals;
+mod stopped_project;
 pub mod survey;
 pub mod test;
 mod unused_flags;
@@ -89,6 +95,7 @@ pub fn main() -> ProcessExit {
         Command::Plan(args) => plan::run(args, &cli.global, &env),
         Command::Score(args) => score::run(args, &cli.global, &env),
         Command::Init(args) => init::run(args, &cli.global, &env),
+        Command::Lock(args) => lock::run(args, &cli.global, &env),
         Command::Inspect(args) => inspect::run(args, &cli.global, &env),
         Command::Clean(args) => clean::run(args, &cli.global, &env),
         Command::Demo(args) => demo::run(args, &cli.global, &env),

@@ -9,11 +9,40 @@ use crate::discover::StoppedContainer;
 use crate::model::event::NoTests;
 use crate::plan::{LeftOutReason, ServiceSelection};
 
-/// Explains why no service of the host is selected, with a suggestion. `stopped`: what is there and does not run.
-pub fn reason(services: &[ServiceSelection], stopped: &[StoppedContainer], selection: &Selection) -> String {
+/// Where the services come from.
+#[derive(Debug, Clone, Copy)]
+pub enum ServiceOrigin<'a> {
+    /// The host, which has these other containers that do not run.
+    Host(&'a [StoppedContainer]),
+    /// Files of a project, named by these flags: `-f compose.yaml`.
+    Files(&'a str),
+}
+
+impl<'a> ServiceOrigin<'a> {
+    fn stopped(self) -> &'a [StoppedContainer] {
+        match self {
+            ServiceOrigin::Host(stopped) => stopped,
+            ServiceOrigin::Files(_) => &[],
+        }
+    }
+
+    /// What lists the services.
+    fn list(self, count: usize) -> String {
+        let services = if count == 1 { "the one service".to_owned() } else { format!("the {count} services") };
+        match self {
+            ServiceOrigin::Host(_) => format!("`rehearsa test --list` shows {services} of this host."),
+            ServiceOrigin::Files(flags) => {
+                format!("`rehearsa test --list {flags}` shows {services} of the Compose files.")
+            }
+        }
+    }
+}
+
+/// Explains why no service is selected, with a suggestion.
+pub fn reason(services: &[ServiceSelection], origin: ServiceOrigin<'_>, selection: &Selection) -> String {
     let is_hit = |index: &usize| services.iter().any(|service| service.hit_by.contains(index));
     let mut unhit = selection.filters.iter().enumerate().filter(|(index, _)| !is_hit(index));
-    if let Some(told) = unhit.find_map(|(_, filter)| is_stopped(stopped, filter, selection.exact)) {
+    if let Some(told) = unhit.find_map(|(_, filter)| is_stopped(origin.stopped(), filter, selection.exact)) {
         return told;
     }
     if services.is_empty() {
@@ -21,17 +50,13 @@ pub fn reason(services: &[ServiceSelection], stopped: &[StoppedContainer], selec
             .to_owned();
     }
     left_out_by_flag(services, selection)
-        .or_else(|| services.iter().find_map(hidden))
-        .unwrap_or_else(|| no_name_fits(services, selection))
+        .or_else(|| services.iter().find_map(|service| hidden(service, origin)))
+        .unwrap_or_else(|| no_name_fits(services, origin, selection))
 }
 
 /// Explains each filter that finds nothing while another filter finds a service. Only filters count here: services
 /// that `--skip`, a partition and the like leave out were found before.
-pub fn missed_filters(
-    services: &[ServiceSelection],
-    stopped: &[StoppedContainer],
-    selection: &Selection,
-) -> Vec<String> {
+pub fn missed_filters(services: &[ServiceSelection], origin: ServiceOrigin<'_>, selection: &Selection) -> Vec<String> {
     let mut missed = Vec::new();
     for (index, filter) in selection.filters.iter().enumerate() {
         let hit = || services.iter().filter(move |service| service.hit_by.contains(&index));
@@ -39,19 +64,20 @@ pub fn missed_filters(
             continue;
         }
         let alone = Selection { filters: vec![filter.clone()], exact: selection.exact, ..Selection::default() };
-        let told = hit().find_map(why_not_offered).or_else(|| is_stopped(stopped, filter, selection.exact));
-        missed.push(told.unwrap_or_else(|| no_name_fits(services, &alone)));
+        let told = hit().find_map(|service| why_not_offered(service, origin));
+        let told = told.or_else(|| is_stopped(origin.stopped(), filter, selection.exact));
+        missed.push(told.unwrap_or_else(|| no_name_fits(services, origin, &alone)));
     }
     missed
 }
 
 /// Explains each `--skip` that leaves out nothing.
-pub fn idle_skips(services: &[ServiceSelection], selection: &Selection) -> Vec<String> {
+pub fn idle_skips(services: &[ServiceSelection], origin: ServiceOrigin<'_>, selection: &Selection) -> Vec<String> {
     let is_idle = |index: &usize| services.iter().all(|service| !service.skipped_by.contains(index));
     let idle = selection.skip.iter().enumerate().filter(|(index, _)| is_idle(index));
     idle.map(|(_, filter)| {
         let alone = Selection { filters: vec![filter.clone()], exact: selection.exact, ..Selection::default() };
-        format!("--skip {filter} leaves out nothing. {}", no_name_fits(services, &alone))
+        format!("--skip {filter} leaves out nothing. {}", no_name_fits(services, origin, &alone))
     })
     .collect()
 }
@@ -112,18 +138,25 @@ fn left_out_by_flag(services: &[ServiceSelection], selection: &Selection) -> Opt
 }
 
 /// Explains why a service that the command line selects is no test case.
-fn hidden(service: &ServiceSelection) -> Option<String> {
+fn hidden(service: &ServiceSelection, origin: ServiceOrigin<'_>) -> Option<String> {
     let by_command_line =
         [LeftOutReason::FilterMissed, LeftOutReason::RerunList, LeftOutReason::Skip, LeftOutReason::Partition];
     let is_named = !service.reasons().iter().any(|reason| by_command_line.contains(reason));
-    is_named.then(|| why_not_offered(service)).flatten()
+    is_named.then(|| why_not_offered(service, origin)).flatten()
 }
 
 /// Explains why the command line cannot select a service.
-fn why_not_offered(service: &ServiceSelection) -> Option<String> {
+fn why_not_offered(service: &ServiceSelection, origin: ServiceOrigin<'_>) -> Option<String> {
     let name = &service.service;
     if service.reasons().contains(&LeftOutReason::NotRunning) {
-        Some(told_to_start(&name.to_string(), &service.container))
+        Some(match origin {
+            ServiceOrigin::Host(_) => told_to_start(&name.to_string(), &service.container),
+            ServiceOrigin::Files(_) => {
+                format!(
+                    "{name} is a job whose end other services wait for. It runs with them, and is no case of its own."
+                )
+            }
+        })
     } else if service.reasons().contains(&LeftOutReason::IgnoreLabel) {
         Some(format!("{name} is not listed, because it has the label {}.", declared::IGNORE))
     } else {
@@ -131,12 +164,9 @@ fn why_not_offered(service: &ServiceSelection) -> Option<String> {
     }
 }
 
-fn no_name_fits(services: &[ServiceSelection], selection: &Selection) -> String {
+fn no_name_fits(services: &[ServiceSelection], origin: ServiceOrigin<'_>, selection: &Selection) -> String {
     let names: Vec<String> = services.iter().map(|service| service.service.to_string()).collect();
-    let list = match names.len() {
-        1 => "`rehearsa test --list` shows the one service of this host.".to_owned(),
-        count => format!("`rehearsa test --list` shows the {count} services of this host."),
-    };
+    let list = origin.list(names.len());
     if selection.filters.is_empty() {
         return format!("No service is selected. {list}");
     }
@@ -186,6 +216,8 @@ mod tests {
     use crate::model::settings::ServiceSettings;
     use crate::plan::draft;
 
+    const HOST: ServiceOrigin<'_> = ServiceOrigin::Host(&[]);
+
     fn services(names: &[&str]) -> Vec<(Service, ServiceSettings)> {
         names.iter().map(|name| (sample::service(ServiceName::lone(*name)), ServiceSettings::default())).collect()
     }
@@ -195,11 +227,11 @@ mod tests {
     }
 
     fn why(services: &[(Service, ServiceSettings)], selection: &Selection) -> String {
-        reason(&selected(services, selection), &[], selection)
+        reason(&selected(services, selection), HOST, selection)
     }
 
     fn missed(services: &[(Service, ServiceSettings)], selection: &Selection) -> Vec<String> {
-        missed_filters(&selected(services, selection), &[], selection)
+        missed_filters(&selected(services, selection), HOST, selection)
     }
 
     fn exactly(filter: &str) -> Selection {
@@ -218,6 +250,20 @@ mod tests {
             why(&services(&["jellyfin"]), &exactly("x")),
             "No service is named `x`. `rehearsa test --list` shows the one service of this host."
         );
+    }
+
+    #[test]
+    fn services_of_files_are_listed_with_the_flags_that_name_the_files() {
+        let mut there = services(&["web", "db", "migrate"]);
+        there[2].0.running = false;
+        let files = ServiceOrigin::Files("-f 'my stack.yaml'");
+        let why = |filter: &str| reason(&selected(&there, &exactly(filter)), files, &exactly(filter));
+        let told = "No service is named `zzzzzz`. `rehearsa test --list -f 'my stack.yaml'` shows the 3 services of \
+                    the Compose files.";
+        assert_eq!(why("zzzzzz"), told);
+        assert!(why("migrate").starts_with("migrate is a job whose end other services wait for"), "{}", why("migrate"));
+        let asked = Selection { filters: vec!["web".to_owned(), "zzzzzz".to_owned()], ..exactly("") };
+        assert_eq!(missed_filters(&selected(&there, &asked), files, &asked), [told]);
     }
 
     #[test]
@@ -265,14 +311,14 @@ mod tests {
         let name = ServiceName::of_stack("media", "jellyfin");
         let stopped = [StoppedContainer { name, container_name: "media-jellyfin-1".to_owned() }];
         for filter in ["media::jellyfin", "media-jellyfin-1"] {
-            let told = reason(&there, &stopped, &exactly(filter));
+            let told = reason(&there, ServiceOrigin::Host(&stopped), &exactly(filter));
             assert!(told.starts_with("media::jellyfin exists but is stopped"), "{told}");
             assert!(told.contains("`docker start media-jellyfin-1`"), "{told}");
         }
         let part = Selection { exact: false, ..exactly("jellyfin") };
-        assert!(reason(&there, &stopped, &part).contains("is stopped"));
-        assert!(missed_filters(&there, &stopped, &part)[0].contains("is stopped"));
-        assert!(reason(&there, &stopped, &exactly("jellyfin")).starts_with("No service is named"));
+        assert!(reason(&there, ServiceOrigin::Host(&stopped), &part).contains("is stopped"));
+        assert!(missed_filters(&there, ServiceOrigin::Host(&stopped), &part)[0].contains("is stopped"));
+        assert!(reason(&there, ServiceOrigin::Host(&stopped), &exactly("jellyfin")).starts_with("No service is named"));
     }
 
     #[test]
@@ -291,7 +337,7 @@ mod tests {
         let there = services(&["jellyfin", "immich"]);
         let selection = Selection { skip: vec!["imich".to_owned(), "jelly".to_owned()], ..Selection::default() };
         assert_eq!(
-            idle_skips(&selected(&there, &selection), &selection),
+            idle_skips(&selected(&there, &selection), HOST, &selection),
             ["--skip imich leaves out nothing. No service name contains `imich`. Did you mean `immich`?"]
         );
     }

@@ -5,13 +5,13 @@ use super::args::{Global, PlanArgs};
 use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles};
+use super::from_files::{self, PreparedFiles, ReadFiles};
+use super::no_match::ServiceOrigin;
 use super::prepare::{Host, Prepared, find_services, prepare, with_settings};
 use super::signals::interrupted;
-use super::{console, identity, no_match, plan_text, plan_view, runtime, signals, unused_flags};
+use super::{console, identity, no_match, plan_text, plan_view, project_lock, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
-use crate::discover::StoppedContainer;
 use crate::docker::Daemon;
 use crate::model::diagnosis::Severity;
 use crate::model::event::NoTests;
@@ -28,14 +28,27 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         identity::user(env),
     )?);
     let runtime = runtime::start()?;
-    let from_files = runtime.block_on(async {
+    let read = runtime.block_on(async {
         let stop = signals::listen();
-        let Some(project) = from_files::read(&args.compose, &settings, env, &stop).await? else { return Ok(None) };
-        from_files::prepare(project, None, (&settings, &args.rehearsal), env, &stop).await.map(Some)
+        Ok::<_, Failure>(from_files::read(&args.compose, &settings, env, &stop).await?.map(|read| (read, stop)))
     })?;
-    if let Some(PreparedFiles { prepared, folder: _folder }) = from_files {
+    let from_files = match read {
+        None => None,
+        Some((ReadFiles::Stopped(stopped), _)) => {
+            let failure = stopped.failure();
+            let prepared = stopped.plan(&settings)?;
+            let sizes = sizes::unknown(&prepared.plan);
+            show(prepared, ServiceOrigin::Files(&args.compose.typed()), &sizes, &settings, args, env)?;
+            return Err(failure);
+        }
+        Some((ReadFiles::Project(project), stop)) => Some(runtime.block_on(async {
+            let lock = project_lock::read(&project.project)?;
+            from_files::prepare(*project, None, &lock, (&settings, &args.rehearsal), env, &stop).await
+        })?),
+    };
+    if let Some(PreparedFiles { prepared, folder: _folder, .. }) = from_files {
         let sizes = sizes::unknown(&prepared.plan);
-        return show(prepared, &[], &sizes, &settings, args, env);
+        return show(prepared, ServiceOrigin::Files(&args.compose.typed()), &sizes, &settings, args, env);
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let (prepared, stopped, sizes) = runtime.block_on(async {
@@ -48,13 +61,13 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let sizes = if args.no_sizes { sizes::unknown(plan) } else { measure(&daemon, plan, &stop).await? };
         Ok::<_, Failure>((prepared, stopped, sizes))
     })?;
-    show(prepared, &stopped, &sizes, &settings, args, env)
+    show(prepared, ServiceOrigin::Host(&stopped), &sizes, &settings, args, env)
 }
 
 /// Prints the plan, and what its flags miss.
 fn show(
     Prepared { selection, plan, .. }: Prepared,
-    stopped: &[StoppedContainer],
+    origin: ServiceOrigin<'_>,
     sizes: &Sizes,
     settings: &Settings,
     args: &PlanArgs,
@@ -71,12 +84,12 @@ fn show(
     unused_flags::note(&plan, &args.rehearsal);
     unused_flags::note_misspelled_variables(env);
     if plan.cases().next().is_some() {
-        let missed = no_match::missed_filters(&selection, stopped, &settings.selection);
-        let idle = no_match::idle_skips(&selection, &settings.selection);
+        let missed = no_match::missed_filters(&selection, origin, &settings.selection);
+        let idle = no_match::idle_skips(&selection, origin, &settings.selection);
         missed.iter().chain(&idle).for_each(|words| console::note(words));
         return Ok(exit_code(&plan));
     }
-    console::note(&no_match::reason(&selection, stopped, &settings.selection));
+    console::note(&no_match::reason(&selection, origin, &settings.selection));
     let is_mistake = no_match::meaning(&selection, settings) == NoTests::Fail;
     Ok(if is_mistake { ExitCode::NothingSelected } else { ExitCode::Passed })
 }

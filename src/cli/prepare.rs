@@ -58,7 +58,11 @@ pub fn with_settings(
         .map_err(|(name, expected)| ConfigError::value(&SettingOrigin::Flag("--with"), &name, expected))?;
     for rule in &settings.overrides.sources {
         if !services.iter().any(|service| rule.applies(&service.name)) {
-            let expected = "a service that runs on this host; `rehearsa test --list` shows them";
+            let is_of_files = !services.is_empty() && services.iter().all(|service| !service.is_live());
+            let expected = match is_of_files {
+                true => "a service of the Compose files; `rehearsa test --list` with the same -f shows them",
+                false => "a service that runs on this host; `rehearsa test --list` shows them",
+            };
             return Err(ConfigError::value(&SettingOrigin::Flag("--from"), &rule.service, expected).into());
         }
     }

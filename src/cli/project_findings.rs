@@ -1,30 +1,45 @@
 //! What a restore would stumble over in the files of a project: told in the plan, and in the report of each service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::identity;
-use crate::compose::Project;
-use crate::compose_places::ComposeFile;
-use crate::findings::{self, Checkout, Finding, OnDisk};
-use crate::model::diagnosis::{Code, Severity};
-use crate::model::service::Service;
+use super::project_backup::HeldFiles;
+use crate::findings::{self, Checkout, Finding, InBackup, OnDisk, SourceFile};
+use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
 
-/// The findings in a project that Compose has resolved.
-pub fn of(project: &Project, services: &[Service]) -> Vec<Finding> {
-    let working_dir = identity::working_dir();
-    let parsed = project.files.iter().filter_map(|path| {
-        let text = fs::read_to_string(working_dir.join(path)).ok()?;
-        // Compose has read the file: what this reader cannot read has no places, and is no finding.
-        ComposeFile::parse(&path.display().to_string(), &text).ok()
-    });
-    let files: Vec<ComposeFile> = parsed.collect();
-    // Compose has gone on, so every variable that it cannot do without has a value.
-    let unset: BTreeSet<String> = findings::unset_variables(&files, &project.warnings, &|_| true);
-    let checkout =
-        Checkout { files: &files, folder: &project.folder, services, unset: &unset, look: &on_disk, in_backup: None };
+/// A project whose files are searched.
+pub struct ProjectView<'a> {
+    pub files: &'a [SourceFile],
+    /// The project's folder.
+    pub folder: &'a Path,
+    /// The files with the variables of the project.
+    pub variables: &'a [PathBuf],
+    pub services: &'a [Service],
+    /// The variables that have no value.
+    pub unset: BTreeSet<String>,
+    /// How images differ from the project's lock, by the keys of the services.
+    pub drifts: BTreeMap<String, String>,
+    /// What the backup has; `None`: there is none, or nobody looked.
+    pub held: Option<&'a HeldFiles>,
+}
+
+/// The findings in a project.
+pub fn of(view: &ProjectView<'_>) -> Vec<Finding> {
+    let ProjectView { files, folder, variables, services, unset, drifts, held } = view;
+    let look = |path: &Path| held.map_or(InBackup::There, |held| held.look(path));
+    let checkout = Checkout {
+        files,
+        folder,
+        variables,
+        services,
+        unset,
+        drifts,
+        look: &on_disk,
+        in_backup: held.map(|_| &look as &dyn Fn(&Path) -> InBackup),
+    };
     findings::find(&checkout)
 }
 
@@ -38,15 +53,21 @@ fn on_disk(path: &Path) -> OnDisk {
 }
 
 /// Puts the findings about a service, and those about the whole project, into what is said of the service. A blank that
-/// breaks something fails it. Whether a file is missing is known only once the backup was looked through.
+/// breaks something fails it. Whether a service misses a file, the plan decides: it knows what the backup has for the
+/// mounts.
 pub fn tell(found: &[Finding], service: &Service, settings: &mut ServiceSettings) {
-    let concerns = |finding: &&Finding| finding.service.as_ref().is_none_or(|name| *name == service.name);
-    for finding in found.iter().filter(concerns) {
-        let diagnosis = finding.diagnosis.clone();
+    for diagnosis in about(found, &service.name) {
         match (diagnosis.severity(), diagnosis.code) {
-            (Severity::Warning, _) => settings.warnings.push(diagnosis),
-            (_, Code::ConfigBlankVariable) if settings.unusable.is_none() => settings.unusable = Some(diagnosis),
-            _ => {}
+            (Severity::Failed, Code::ConfigBlankVariable) if settings.unusable.is_none() => {
+                settings.unusable = Some(diagnosis.clone());
+            }
+            _ => settings.warnings.push(diagnosis.clone()),
         }
     }
+}
+
+/// The findings about a service and those about the whole project.
+pub fn about<'f>(found: &'f [Finding], service: &ServiceName) -> impl Iterator<Item = &'f Diagnosis> {
+    let concerns = move |finding: &&Finding| finding.service.as_ref().is_none_or(|name| name == service);
+    found.iter().filter(concerns).map(|finding| &finding.diagnosis)
 }

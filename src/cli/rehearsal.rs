@@ -54,6 +54,21 @@ pub fn rehearse(
     let RunEvents { sink, dispatcher } = events;
     let single = plan.cases().count() == 1;
     let printed = trials::run(context, plan, policy(settings), sink, &display(presentation, single));
+    end(dispatcher, printed)
+}
+
+/// Reports a plan of which nothing can be rehearsed, and returns the exit code of the outcome.
+pub fn refuse(plan: &Plan, settings: &Settings, presentation: &Presentation, events: RunEvents) -> ExitCode {
+    let RunEvents { sink, dispatcher } = events;
+    let session = identity::session("").id;
+    let single = plan.cases().count() == 1;
+    let printed = trials::refuse(&session, plan, &policy(settings), &sink, &display(presentation, single));
+    drop(sink);
+    end(dispatcher, printed)
+}
+
+/// Waits until the reports are written.
+fn end(dispatcher: Dispatcher, printed: io::Result<()>) -> ExitCode {
     let mut outcome = dispatcher.finish();
     if let Err(error) = printed {
         outcome.lost_reports.push(format!("the lines on standard output: {error}"));

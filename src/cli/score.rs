@@ -7,6 +7,7 @@ use super::args::{Global, ScoreArgs};
 use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
+use super::no_match::ServiceOrigin;
 use super::prepare::{Host, find_services, source_options, with_settings};
 use super::scored::{ScoredService, ScoredSnapshot};
 use super::signals::interrupted;
@@ -51,11 +52,9 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
         let plan = series.plan(0);
         min_score::refuse(&plan, ScoredBy::Score)?;
         let is_mistake = no_match::meaning(&first.selection, &settings) == NoTests::Fail;
-        let nothing = plan
-            .cases()
-            .next()
-            .is_none()
-            .then(|| (no_match::reason(&first.selection, &stopped, &settings.selection), is_mistake));
+        let nothing = plan.cases().next().is_none().then(|| {
+            (no_match::reason(&first.selection, ServiceOrigin::Host(&stopped), &settings.selection), is_mistake)
+        });
         Ok::<_, Failure>((series.scored(&plan, wanted), nothing))
     })?;
     if let Some((reason, is_mistake)) = nothing {

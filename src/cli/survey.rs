@@ -165,11 +165,12 @@ pub type FoundFile = (Vec<u8>, Vec<u8>);
 const MOST_FILES: usize = 64;
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// Looks through a source for files of these names, and for the names of its parts. `None`: the source cannot be
-/// read; the plan says so.
+/// Looks through a source for files of these names, for the names of its parts, and for `wanted`, whose candidates come
+/// in their order after those of the files. `None`: the source cannot be read; the plan says so.
 pub async fn find_project(
     spec: &SourceSpec,
     names: &[String],
+    wanted: Vec<MountQuery>,
     daemon: Option<&Daemon>,
     options: &SourceOptions<'_>,
     stop: &StopSignal,
@@ -180,12 +181,12 @@ pub async fn find_project(
     };
     let max_window = ServiceSettings::default().max_window;
     let query = MountQuery { patterns: names.iter().flat_map(pattern).collect() };
-    let request =
-        SourceRequest { spec: spec.clone(), queries: vec![query], max_entries: 0, max_window, dumps: Vec::new() };
+    let queries = std::iter::once(query).chain(wanted).collect();
+    let request = SourceRequest { spec: spec.clone(), queries, max_entries: 0, max_window, dumps: Vec::new() };
     let read = |backup: Backup, request: &SourceRequest| {
         let contents = backup.survey(&request.queries, 0)?.contents;
         let mut files = Vec::new();
-        for candidate in contents.candidates.iter().flatten().take(MOST_FILES) {
+        for candidate in contents.candidates.first().into_iter().flatten().take(MOST_FILES) {
             if candidate.tally.root != Some(Shape::File) {
                 continue;
             }

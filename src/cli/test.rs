@@ -6,12 +6,15 @@ use std::path::Path;
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, ImageEngine, PreparedFiles, ReadProject};
+use super::from_files::{self, PreparedFiles, ReadFiles, ReadProject};
+use super::no_match::ServiceOrigin;
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
+use super::project_images::ImageEngine;
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
-use super::{console, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
+use super::stopped_project::StoppedProject;
+use super::{console, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -70,11 +73,19 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         true => StopSignal::new(),
         false => runtime.block_on(async { signals::listen() }),
     };
-    let project = runtime.block_on(from_files::read(&args.compose, &settings, env, &stop));
-    let project = project.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    let read = runtime.block_on(from_files::read(&args.compose, &settings, env, &stop));
+    let read = read.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    let project = match read {
+        Some(ReadFiles::Stopped(stopped)) if args.output.list => return Err(stopped.failure()),
+        Some(ReadFiles::Stopped(stopped)) => return report_stopped(*stopped, &settings, &presentation),
+        Some(ReadFiles::Project(project)) => Some(*project),
+        None => None,
+    };
+    let (typed, is_of_files) = (args.compose.typed(), project.is_some());
     if let Some(project) = project.as_ref().filter(|_| args.output.list) {
         let services = from_files::named_services(&project.project, &settings)?;
-        return list_of(plan_names(services, &settings.selection), &[], &settings, &presentation, caller);
+        let origin = ServiceOrigin::Files(&typed);
+        return list_of(plan_names(services, &settings.selection), origin, &settings, &presentation, caller);
     }
     if let Some(project) = &project {
         from_files::require_backup(&project.project, &settings)?;
@@ -85,20 +96,22 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let prepared = runtime.block_on(async {
         WorkerImage::read_ahead();
-        prepare_run(&endpoint, project, (&settings, &args.rehearsal), env, &stop).await
+        prepare_run((&endpoint, global.connection.host.as_deref()), project, (&settings, &args.rehearsal), env, &stop)
+            .await
     });
     // The copies of the project's files are needed until the end of the run.
     let PreparedRun { daemon, info, stopped, prepared, folder: _folder } =
         prepared.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let Prepared { selection, plan, sources } = prepared;
+    let origin = if is_of_files { ServiceOrigin::Files(&typed) } else { ServiceOrigin::Host(&stopped) };
     if plan.cases().next().is_none() {
         settings.no_tests = caller.of_nothing(no_match::meaning(&selection, &settings), plan.filtered_out);
         if settings.no_tests != NoTests::Pass {
-            console::note(&no_match::reason(&selection, &stopped, &settings.selection));
+            console::note(&no_match::reason(&selection, origin, &settings.selection));
         }
     } else if caller == Caller::Command {
-        no_match::idle_skips(&selection, &settings.selection).iter().for_each(|idle| console::note(idle));
-        let missed = no_match::missed_filters(&selection, &stopped, &settings.selection);
+        no_match::idle_skips(&selection, origin, &settings.selection).iter().for_each(|idle| console::note(idle));
+        let missed = no_match::missed_filters(&selection, origin, &settings.selection);
         refuse_missed(&missed, &settings).inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     }
     min_score::refuse(&plan, ScoredBy::Test)
@@ -122,6 +135,23 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         resources: RunResources::default(),
     };
     Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
+}
+
+/// Reports why nothing of a project can be rehearsed, in all reports.
+fn report_stopped(
+    stopped: StoppedProject,
+    settings: &Settings,
+    presentation: &Presentation,
+) -> Result<ExitCode, Failure> {
+    let failure = stopped.failure();
+    let Prepared { plan, .. } = stopped.plan(settings)?;
+    // Filters that fit nothing do not make a run of a project that cannot be read.
+    if plan.cases().next().is_none() {
+        never_began(settings, &failure.error.to_string());
+        return Err(failure);
+    }
+    let events = RunEvents::start(settings, presentation)?;
+    Ok(rehearsal::refuse(&plan, settings, presentation, events))
 }
 
 /// A list that is asked for as a report on standard output.
@@ -160,12 +190,13 @@ async fn list(
     let daemon = endpoint.connect().await?;
     let Discovered { services, stopped } = discover::live(&daemon).await?;
     let services = with_settings(services, settings)?;
-    list_of(plan_names(services, &settings.selection), &stopped, settings, presentation, caller)
+    let origin = ServiceOrigin::Host(&stopped);
+    list_of(plan_names(services, &settings.selection), origin, settings, presentation, caller)
 }
 
 fn list_of(
     Prepared { selection, plan, .. }: Prepared,
-    stopped: &[StoppedContainer],
+    origin: ServiceOrigin<'_>,
     settings: &Settings,
     presentation: &Presentation,
     caller: Caller,
@@ -175,14 +206,14 @@ fn list_of(
     plan.cases().filter_map(|case| case.settings.unusable.as_ref()).for_each(|of| console::note(&of.message));
     let is_empty = plan.cases().next().is_none();
     if caller == Caller::Command && !is_empty {
-        let missed = no_match::missed_filters(&selection, stopped, &settings.selection);
-        let idle = no_match::idle_skips(&selection, &settings.selection);
+        let missed = no_match::missed_filters(&selection, origin, &settings.selection);
+        let idle = no_match::idle_skips(&selection, origin, &settings.selection);
         missed.iter().chain(&idle).for_each(|words| console::note(words));
     }
     let missed = is_empty && !settings.selection.filters.is_empty();
     let meaning = caller.of_nothing(no_match::meaning(&selection, settings), plan.filtered_out);
     if missed && meaning != NoTests::Pass {
-        console::note(&no_match::reason(&selection, stopped, &settings.selection));
+        console::note(&no_match::reason(&selection, origin, &settings.selection));
     }
     Ok(if missed && meaning == NoTests::Fail { ExitCode::NothingSelected } else { ExitCode::Passed })
 }
@@ -198,7 +229,7 @@ struct PreparedRun {
 
 /// Removes what earlier runs left behind, finds the services and makes the plan.
 async fn prepare_run(
-    endpoint: &Endpoint,
+    (endpoint, host): (&Endpoint, Option<&str>),
     project: Option<ReadProject>,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
@@ -227,9 +258,10 @@ async fn prepare_run(
     }
     let Discovered { services, stopped } = discovered;
     if let Some(project) = project {
-        let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins };
-        let from_files = from_files::prepare(project, Some(engine), (settings, args), env, stop).await?;
-        let PreparedFiles { prepared, folder } = from_files;
+        let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins, host };
+        let lock = project_lock::read(&project.project)?;
+        let from_files = from_files::prepare(project, Some(engine), &lock, (settings, args), env, stop).await?;
+        let PreparedFiles { prepared, folder, .. } = from_files;
         return Ok(PreparedRun { daemon, info, stopped, prepared, folder: Some(folder) });
     }
     let services = with_settings(services, settings)?;

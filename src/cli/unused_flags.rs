@@ -118,7 +118,11 @@ pub fn refuse(
     let chosen = draft(services.to_vec(), selection).selection;
     let is_chosen = |known: &&Known<'_>| chosen.iter().any(|of| of.is_selected() && of.service == *known.name);
     let of_run: Vec<Known<'_>> = of_host.iter().filter(is_chosen).copied().collect();
-    let told: Vec<String> = wrong.iter().map(|rule| rule.told(&of_host, &of_run, "of this host")).collect();
+    let of = match services.iter().all(|(service, _)| !service.is_live()) {
+        true => "of the Compose files",
+        false => "of this host",
+    };
+    let told: Vec<String> = wrong.iter().map(|rule| rule.told(&of_host, &of_run, of)).collect();
     Err(Failure::usage(told.join("\n")).hint("correct the flag; nothing was rehearsed"))
 }
 

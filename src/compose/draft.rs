@@ -86,6 +86,8 @@ pub(super) struct DraftService {
     pub health: FileHealthcheck,
     /// It is built, so its image has no name of its own.
     pub is_built: bool,
+    /// The file says how its image is built, whether it names the image or not.
+    pub has_build: bool,
     /// The service whose network, processes or IPC it shares.
     pub network_of: Option<String>,
     /// `service` or `container:name`, with the access.
@@ -105,6 +107,7 @@ impl DraftService {
             key: key.to_owned(),
             health: FileHealthcheck::default(),
             is_built: false,
+            has_build: false,
             network_of: None,
             volumes_from: Vec::new(),
             links: Vec::new(),

@@ -20,6 +20,9 @@ pub enum ComposeError {
     /// Compose could not be run, or did not answer.
     #[error("{0}")]
     NotRun(String),
+    /// An image could not be built.
+    #[error("{0}")]
+    NotBuilt(String),
     /// A file of this machine that a service mounts cannot be read.
     #[error("{0}")]
     File(String),
@@ -32,6 +35,7 @@ impl ComposeError {
             ComposeError::Missing(_) | ComposeError::NotRun(_) => Code::ConfigComposeMissing,
             ComposeError::Stops(_) => Code::ConfigComposeStops,
             ComposeError::Unknown(_) => Code::ConfigComposeUnknown,
+            ComposeError::NotBuilt(_) => Code::ConfigImageUnavailable,
             ComposeError::NoFile(_) | ComposeError::File(_) => Code::ConfigMissingFile,
         };
         Diagnosis::new(code, self.to_string())

@@ -152,7 +152,7 @@ fn other_name(project: &str, name: &str, known: &str) -> Diagnosis {
 
 /// The path of a file of the project where the project's folder is another one; `None`: the file is not near the
 /// project's folder.
-fn path_from(there: &str, folder: &Path, source: &str) -> Option<String> {
+pub fn path_from(there: &str, folder: &Path, source: &str) -> Option<String> {
     let (mut base, mut up) = (folder, 0);
     let rest = loop {
         match Path::new(source).strip_prefix(base) {
@@ -180,7 +180,7 @@ fn volume_name(path: &[u8]) -> Option<&str> {
 }
 
 /// A folder's name as Compose makes a project's name of it.
-fn normalized(name: &str) -> String {
+pub fn normalized(name: &str) -> String {
     let kept = name.to_lowercase();
     let kept: String =
         kept.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(*c)).collect();

@@ -4,6 +4,7 @@
 //! the disaster. What it prints is read by one table of keys (`service.rs`), in which every key of Compose's schema is
 //! used, has no effect, or is refused.
 
+mod build;
 mod deploy;
 mod draft;
 mod error;
@@ -17,9 +18,10 @@ mod project;
 mod service;
 mod stranger;
 
+pub use build::build;
 pub use error::ComposeError;
 pub use files::{FileContent, ProjectFile, stage};
-pub use locate::Located;
-pub use program::{ComposeCall, FILE_NAMES, ProjectFlags, Resolved, VARIABLE, resolve};
+pub use locate::{Located, normalized, path_from};
+pub use program::{ComposeCall, FILE_NAMES, ProjectFlags, Resolved, VARIABLE, expand_folders, project_folder, resolve};
 pub use project::{FileService, Project, read};
 pub use stranger::write_stack;

@@ -87,16 +87,7 @@ pub fn resolve(flags: &ProjectFlags, call: &ComposeCall<'_>) -> Result<Resolved,
     let files = expand_folders(&flags.files, call.working_dir)?;
     let folder = project_folder(flags, &files, call.working_dir);
     let tool = Tool::at(&COMPOSE, program, call.environment, call.executable);
-    let mut args: Vec<OsString> = Vec::new();
-    let mut add = |flag: &str, value: &dyn AsRef<std::ffi::OsStr>| {
-        args.push(flag.into());
-        args.push(value.as_ref().to_owned());
-    };
-    files.iter().for_each(|file| add("--file", file));
-    flags.name.iter().for_each(|name| add("--project-name", name));
-    flags.env_files.iter().for_each(|file| add("--env-file", file));
-    flags.profiles.iter().for_each(|profile| add("--profile", profile));
-    flags.folder.iter().for_each(|folder| add("--project-directory", folder));
+    let args = arguments(flags, &files);
     let not_run = |error: crate::source::SourceError| ComposeError::NotRun(error.to_string());
     let run = ToolCall::new(&tool).args(args).args(["config", "--format", "json"]).folder(call.working_dir);
     let (json, end) = run.output(MOST_OUTPUT).map_err(not_run)?;
@@ -109,8 +100,23 @@ pub fn resolve(flags: &ProjectFlags, call: &ComposeCall<'_>) -> Result<Resolved,
     Err(ComposeError::Stops(mask.apply(&refusal(&end))))
 }
 
+/// The flags as Compose takes them.
+pub(super) fn arguments(flags: &ProjectFlags, files: &[PathBuf]) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut add = |flag: &str, value: &dyn AsRef<std::ffi::OsStr>| {
+        args.push(flag.into());
+        args.push(value.as_ref().to_owned());
+    };
+    files.iter().for_each(|file| add("--file", file));
+    flags.name.iter().for_each(|name| add("--project-name", name));
+    flags.env_files.iter().for_each(|file| add("--env-file", file));
+    flags.profiles.iter().for_each(|profile| add("--profile", profile));
+    flags.folder.iter().for_each(|folder| add("--project-directory", folder));
+    args
+}
+
 /// Finds the program: the one that is named, a plugin of the Docker CLI, or `docker-compose` in PATH.
-fn find(call: &ComposeCall<'_>) -> Result<PathBuf, ComposeError> {
+pub(super) fn find(call: &ComposeCall<'_>) -> Result<PathBuf, ComposeError> {
     let environment = call.environment;
     if let Some(named) = call.program {
         let named = call.working_dir.join(named);
@@ -150,7 +156,7 @@ fn refuse_old(tool: &Tool) -> Result<(), ComposeError> {
 }
 
 /// The files that Compose would find in the folders that are named among the files.
-fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathBuf>, ComposeError> {
+pub fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathBuf>, ComposeError> {
     let mut expanded = Vec::new();
     for file in files {
         let folder = working_dir.join(file);
@@ -159,6 +165,10 @@ fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathBuf>,
                 return Err(ComposeError::NoFile(file.display().to_string()));
             }
             expanded.push(file.clone());
+            continue;
+        }
+        if let Some(named) = named_in(&folder) {
+            expanded.extend(named.iter().map(|name| file.join(name)));
             continue;
         }
         let found = FILE_NAMES.iter().map(|name| file.join(name)).find(|path| working_dir.join(path).is_file());
@@ -178,8 +188,26 @@ fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathBuf>,
     Ok(expanded)
 }
 
+/// The files that the `.env` of a folder names for Compose; `None`: it names none.
+fn named_in(folder: &Path) -> Option<Vec<PathBuf>> {
+    let text = read_variables(&folder.join(".env"));
+    let value = |wanted: &str| {
+        let variables = text.lines().rev().filter_map(read_variable);
+        variables.filter(|of| of.name == wanted).find_map(|of| Some(of.value?.reveal().to_owned()))
+    };
+    let separator = value("COMPOSE_PATH_SEPARATOR").unwrap_or_else(|| ":".to_owned());
+    let files = value("COMPOSE_FILE")?;
+    Some(files.split(&separator).filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+}
+
+/// The text of a file with variables; empty: there is none, or it is too large.
+fn read_variables(file: &Path) -> String {
+    let is_small = fs::metadata(file).is_ok_and(|of| of.is_file() && of.len() <= MOST_VARIABLES);
+    if is_small { fs::read_to_string(file).unwrap_or_default() } else { String::new() }
+}
+
 /// The project's folder: the one that is named, else that of the first file.
-fn project_folder(flags: &ProjectFlags, files: &[PathBuf], working_dir: &Path) -> PathBuf {
+pub fn project_folder(flags: &ProjectFlags, files: &[PathBuf], working_dir: &Path) -> PathBuf {
     let folder = flags.folder.clone().or_else(|| Some(files.first()?.parent()?.to_owned())).unwrap_or_default();
     std::path::absolute(working_dir.join(folder)).unwrap_or_else(|_| working_dir.to_owned())
 }
@@ -199,7 +227,7 @@ fn warning(line: &str) -> Option<String> {
 
 /// Hides the values that the files may have put into Compose's words: those of the caller's variables and of the files
 /// with variables in the project's folder.
-fn known_variables(flags: &ProjectFlags, folder: &Path, call: &ComposeCall<'_>) -> Mask {
+pub(super) fn known_variables(flags: &ProjectFlags, folder: &Path, call: &ComposeCall<'_>) -> Mask {
     // The shell's names for folders are no passwords, whatever PWD means elsewhere.
     let is_folder = |name: &&str| matches!(*name, "PWD" | "OLDPWD");
     let mut known: Vec<EnvVar> = call
@@ -211,9 +239,7 @@ fn known_variables(flags: &ProjectFlags, folder: &Path, call: &ComposeCall<'_>) 
     let beside = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let beside = beside.filter(|path| path.to_string_lossy().ends_with(".env"));
     for file in flags.env_files.iter().map(|file| call.working_dir.join(file)).chain(beside) {
-        let small = fs::metadata(&file).is_ok_and(|of| of.is_file() && of.len() <= MOST_VARIABLES);
-        let text = if small { fs::read_to_string(&file).unwrap_or_default() } else { String::new() };
-        known.extend(text.lines().filter_map(read_variable));
+        known.extend(read_variables(&file).lines().filter_map(read_variable));
     }
     Mask::of_variables(&known)
 }
@@ -254,6 +280,8 @@ mod tests {
         put("other.yaml");
         assert_eq!(of(&["other.yaml"]), found(&["other.yaml"]));
         assert_eq!(of(&["typo.yaml"]), Err(ComposeError::NoFile("typo.yaml".to_owned())));
+        fs::write(dir.path().join(".env"), "A=1\nCOMPOSE_FILE='other.yaml:sub/b.yaml'\n").expect("written");
+        assert_eq!(of(&["."]), found(&["./other.yaml", "./sub/b.yaml"]), "as its .env says");
         fs::create_dir(dir.path().join("empty")).expect("made");
         assert!(of(&["empty"]).is_err_and(|error| error.to_string().contains("has no Compose file")));
     }

@@ -45,6 +45,8 @@ pub struct FileService {
     pub service: Service,
     /// It is built, and the file does not name its image.
     pub is_built: bool,
+    /// The file says how its image is built.
+    pub has_build: bool,
     health: FileHealthcheck,
 }
 
@@ -186,6 +188,7 @@ fn connect(drafts: &mut [DraftService]) {
                 }
             }
         }
+        draft.has_build = draft.is_built;
         if draft.is_built && draft.service.image.reference.is_empty() {
             draft.service.image.reference = format!("{}-{}", draft.declared.project, draft.key);
         } else {
@@ -230,7 +233,7 @@ fn grant_files(drafts: &mut [DraftService], environment: &Environment) -> Result
 
 /// Brings a service into the order of one that is read from the engine.
 fn finish(draft: DraftService) -> FileService {
-    let DraftService { mut service, health, is_built, .. } = draft;
+    let DraftService { mut service, health, is_built, has_build, .. } = draft;
     service.mounts.sort_by(|a, b| a.target.cmp(&b.target));
     service.exposed.sort();
     service.exposed.dedup();
@@ -241,7 +244,7 @@ fn finish(draft: DraftService) -> FileService {
     // Reports show these settings, and a value may repeat a secret of the environment.
     let mask = Mask::of_services([&service]);
     service.other.iter_mut().for_each(|setting| setting.value = mask.apply(&setting.value));
-    FileService { service, is_built, health }
+    FileService { service, is_built, has_build, health }
 }
 
 impl FileService {
@@ -249,6 +252,7 @@ impl FileService {
     pub fn with_image(&self, image: ImageConfig) -> Service {
         let ImageConfig {
             id,
+            digests: _, // compared with a lock
             env,
             entrypoint,
             command,

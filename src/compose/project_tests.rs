@@ -201,6 +201,7 @@ fn image() -> ImageConfig {
     let var = |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(Secret::new(value)) };
     ImageConfig {
         id: "sha256:1".to_owned(),
+        digests: Vec::new(),
         env: vec![var("PATH", "/bin"), var("A", "image")],
         entrypoint: words("entry"),
         command: words("cmd of image"),

@@ -306,6 +306,7 @@ const OTHERS: &[Setting] = &[
         about: "The program that reads repositories of Borg",
         ..NOWHERE
     },
+    Setting { flag: "--build", default: "off", about: "Builds images as the Compose files say how", ..NOWHERE },
     Setting {
         flag: "--ci SYSTEM",
         default: "`auto`",

@@ -13,7 +13,10 @@ use super::inspect::{parse_env, parse_port};
 /// The configuration of the image that a reference stands for now; `None`: the engine has no such image.
 pub async fn image_config(daemon: &Daemon, reference: &str) -> Result<Option<ImageConfig>> {
     match daemon.inspect_image(reference).await {
-        Ok(image) => Ok(Some(read(image.id.unwrap_or_default(), image.config.unwrap_or_default()))),
+        Ok(image) => {
+            let config = read(image.id.unwrap_or_default(), image.config.unwrap_or_default());
+            Ok(Some(ImageConfig { digests: image.repo_digests.unwrap_or_default(), ..config }))
+        }
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -42,6 +45,7 @@ fn read(id: String, config: EngineConfig) -> ImageConfig {
     volumes.sort();
     ImageConfig {
         id,
+        digests: Vec::new(),
         env: env.unwrap_or_default().iter().map(|line| parse_env(line)).collect(),
         entrypoint: full(entrypoint),
         command: full(cmd),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::notes::Notes;
-use crate::compose_places::ComposeFile;
 use crate::compose_places::yaml::Node;
 use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
@@ -18,6 +17,7 @@ pub(super) fn find(notes: &mut Notes<'_>) {
     names(notes);
     for service in notes.checkout.services {
         tag(notes, service);
+        drift(notes, service);
         volumes(notes, service);
     }
 }
@@ -25,7 +25,8 @@ pub(super) fn find(notes: &mut Notes<'_>) {
 /// Networks or volumes that somebody else makes.
 fn external(notes: &mut Notes<'_>, section: &str) {
     let mut told = Vec::new();
-    for (number, file) in notes.checkout.files.iter().enumerate().rev() {
+    let own: Vec<_> = notes.own_files().collect();
+    for (number, file) in own {
         for (key, at) in file.names(section) {
             let Some((_, external)) = file.find(&[section, key, "external"]) else { continue };
             // Older files give the name below `external`.
@@ -45,7 +46,7 @@ fn external(notes: &mut Notes<'_>, section: &str) {
             let (shown, name) = if name.contains('$') { (key, "NAME") } else { (name, name) };
             let what = format!("the {kind} {shown} is external: a new host has none, and `up` stops there");
             let mend = format!("On the new host, before `up`: `{command} {name}`.");
-            let users = notes.checkout.services.iter().filter(|of| uses(notes.checkout.files, of, section, key));
+            let users = notes.checkout.services.iter().filter(|of| uses(notes, of, section, key));
             let users: Vec<&ServiceName> = users.map(|service| &service.name).collect();
             // A service of another file may use it in a way that is not seen here: then the whole project is told.
             let concerned = if users.is_empty() { vec![None] } else { users.into_iter().map(Some).collect() };
@@ -57,7 +58,7 @@ fn external(notes: &mut Notes<'_>, section: &str) {
 }
 
 /// Whether a service names the network or the volume of this key in one of the files.
-fn uses(files: &[ComposeFile], service: &Service, section: &str, key: &str) -> bool {
+fn uses(notes: &Notes<'_>, service: &Service, section: &str, key: &str) -> bool {
     let named = |node: &Node| {
         let is_item = |item: &Arc<Node>| {
             let text = item.text().or_else(|| item.get("source")?.text());
@@ -65,8 +66,10 @@ fn uses(files: &[ComposeFile], service: &Service, section: &str, key: &str) -> b
         };
         node.get(key).is_some() || node.items().iter().any(is_item)
     };
-    let path = ["services", service.name.service.as_str(), section];
-    files.iter().any(|file| file.find(&path).is_some_and(|(_, node)| named(node)))
+    notes.files_of(&service.name.service).into_iter().any(|(number, of)| {
+        let found = notes.checkout.files[number].file.find(&["services", &of, section]);
+        found.is_some_and(|(_, node)| named(node))
+    })
 }
 
 /// Services that want one port of the host.
@@ -129,7 +132,8 @@ fn tag(notes: &mut Notes<'_>, service: &Service) {
     let key = &service.name.service;
     let Some((place, _)) = notes.last(&["services", key, "image"]) else { return };
     let reference = &service.image.reference;
-    if reference.contains('@') {
+    // Of a project that Compose refuses not every reference is known.
+    if reference.contains('@') || reference.is_empty() {
         return;
     }
     let tag = reference.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'));
@@ -143,6 +147,17 @@ fn tag(notes: &mut Notes<'_>, service: &Service) {
     );
     let mend = format!("Pin it: `image: {}:VERSION`, or `@sha256:…`.", reference.trim_end_matches(":latest"));
     notes.add(Some(place), Some(&service.name), Code::ConfigUnpinnedImage, &what, mend);
+}
+
+/// An image that is another one than in the lock.
+fn drift(notes: &mut Notes<'_>, service: &Service) {
+    let key = &service.name.service;
+    let Some(how) = notes.checkout.drifts.get(key) else { return };
+    let what = format!("the image of {key} is not the one that was locked: {how}");
+    let mend = "If the service came back on this image, lock it: `rehearsa lock`. Else pin the one that was locked by \
+                its digest: `image: NAME@sha256:…`."
+        .to_owned();
+    notes.add(notes.place(key, &["image"]), Some(&service.name), Code::ConfigImageDrift, &what, mend);
 }
 
 /// Folders that belong to no single program: what lies beside each other there has nothing to do with each other.

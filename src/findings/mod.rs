@@ -11,7 +11,7 @@ mod variables;
 
 use self::notes::Notes;
 
-pub use notes::{Checkout, Finding, OnDisk};
+pub use notes::{Checkout, Finding, InBackup, OnDisk, SourceFile, extended, normal};
 pub use variables::unset_variables;
 
 /// Every finding, by file and place.

@@ -1,6 +1,6 @@
 //! The project that is looked at, and the findings so far.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,18 +11,44 @@ use crate::model::service::{Service, ServiceName};
 
 /// A Compose project as it lies on this machine.
 pub struct Checkout<'a> {
-    /// The files in the order in which Compose merges them.
-    pub files: &'a [ComposeFile],
-    /// The folder that relative paths begin at.
+    /// The files in the order in which Compose merges them; included ones, and those that are only extended, first.
+    pub files: &'a [SourceFile],
+    /// The project's folder.
     pub folder: &'a Path,
-    /// The services as Compose resolved them; none if Compose refuses the project.
+    /// The files with the variables of the project itself: `.env`, or those of `--env-file`.
+    pub variables: &'a [PathBuf],
+    /// The services as Compose resolved them; if Compose refuses the project, as far as they are known.
     pub services: &'a [Service],
     /// Variables that have no value.
     pub unset: &'a BTreeSet<String>,
+    /// How images differ from those of the project's lock, by the keys of the services.
+    pub drifts: &'a BTreeMap<String, String>,
     /// What this machine has at a path.
     pub look: &'a dyn Fn(&Path) -> OnDisk,
-    /// Whether the backup has a path; `None`: there is no backup, or nobody looked into it.
-    pub in_backup: Option<&'a dyn Fn(&Path) -> bool>,
+    /// What the backup has for a path; `None`: there is no backup, or nobody looked into it.
+    pub in_backup: Option<&'a dyn Fn(&Path) -> InBackup>,
+}
+
+/// A Compose file of a project.
+#[derive(Debug)]
+pub struct SourceFile {
+    pub file: ComposeFile,
+    /// Where it lies: an absolute path.
+    pub location: PathBuf,
+    /// The folder that its relative paths begin at.
+    pub folder: PathBuf,
+    /// Services of other files are made from its services (`extends`), and nothing else of it counts.
+    pub is_base: bool,
+}
+
+/// What a backup has for a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InBackup {
+    Nothing,
+    /// The same as this machine, as far as anybody looked.
+    There,
+    /// Another file than this machine has, and how the two differ.
+    Other(String),
 }
 
 /// What is at a path.
@@ -53,12 +79,59 @@ pub(super) struct Notes<'a> {
     pub(super) found: Vec<(Option<Place>, Finding)>,
 }
 
+/// Most steps from a service to the one that it is made from in the end.
+const MOST_STEPS: usize = 16;
+
+/// The file and the key of the service that a service extends.
+pub fn extended(of: &SourceFile, service: &str) -> Option<(Option<PathBuf>, String)> {
+    let (_, node) = of.file.find(&["services", service, "extends"])?;
+    let text = |node: Option<&Arc<Node>>| node.and_then(|node| node.text()).map(str::to_owned);
+    if let Some(name) = node.text() {
+        return Some((None, name.to_owned()));
+    }
+    let file = text(node.get("file")).filter(|file| !file.contains('$'));
+    let folder = of.location.parent().unwrap_or(&of.folder);
+    Some((file.map(|file| normal(&folder.join(file))), text(node.get("service"))?))
+}
+
 impl<'a> Notes<'a> {
+    /// The files of the project itself, the last one first.
+    pub(super) fn own_files(&self) -> impl Iterator<Item = (usize, &'a ComposeFile)> + use<'a> {
+        let files: &'a [SourceFile] = self.checkout.files;
+        files.iter().enumerate().rev().filter(|(_, of)| !of.is_base).map(|(number, of)| (number, &of.file))
+    }
+
+    /// The files that have something of a service, each with the key that it has there; the one with the last word
+    /// first, then those that the service extends.
+    pub(super) fn files_of(&self, service: &str) -> Vec<(usize, String)> {
+        let files: &'a [SourceFile] = self.checkout.files;
+        let has = |file: &ComposeFile, key: &str| file.find(&["services", key]).is_some();
+        let own = self.own_files().filter(|(_, file)| has(file, service));
+        let mut found: Vec<(usize, String)> = own.map(|(number, _)| (number, service.to_owned())).collect();
+        let mut next = 0;
+        while let Some((number, key)) = found.get(next).cloned().filter(|_| next < MOST_STEPS) {
+            next += 1;
+            let Some((file, base)) = extended(&files[number], &key) else { continue };
+            let wanted = file.as_ref().unwrap_or(&files[number].location);
+            let there = files.iter().position(|of| of.location == *wanted);
+            if let Some(there) = there.filter(|there| !found.iter().any(|known| *known == (*there, base.clone()))) {
+                found.push((there, base));
+            }
+        }
+        found
+    }
+
     /// The value at a path that has the last word over all files, and its place.
     pub(super) fn last(&self, path: &[&str]) -> Option<(Place, &'a Arc<Node>)> {
-        let files: &'a [ComposeFile] = self.checkout.files;
-        files.iter().enumerate().rev().find_map(|(number, file)| {
-            let (at, node) = file.find(path)?;
+        let files: &'a [SourceFile] = self.checkout.files;
+        let ["services", service, rest @ ..] = path else {
+            return self.own_files().find_map(|(number, file)| {
+                let (at, node) = file.find(path)?;
+                Some(((number, at), node))
+            });
+        };
+        self.files_of(service).into_iter().find_map(|(number, key)| {
+            let (at, node) = files[number].file.find(&[&["services", &key][..], rest].concat())?;
             Some(((number, at), node))
         })
     }
@@ -73,7 +146,7 @@ impl<'a> Notes<'a> {
     /// A place for people: `compose.yaml:14:7`.
     pub(super) fn shown(&self, place: Place) -> String {
         let (number, Position { line, column }) = place;
-        let file = self.checkout.files.get(number).map_or("", |file| file.path.as_str());
+        let file = self.checkout.files.get(number).map_or("", |of| of.file.path.as_str());
         format!("{file}:{line}:{column}")
     }
 
@@ -99,9 +172,10 @@ impl<'a> Notes<'a> {
         services.iter().find(|service| service.name.service == key)
     }
 
-    /// A path of a file, absolute.
-    pub(super) fn absolute(&self, path: &str) -> PathBuf {
-        normal(&self.checkout.folder.join(path))
+    /// A path that stands in the file of this number, absolute.
+    pub(super) fn absolute(&self, file: usize, path: &str) -> PathBuf {
+        let folder = self.checkout.files.get(file).map_or(self.checkout.folder, |of| &of.folder);
+        normal(&folder.join(path))
     }
 
     /// A path for people: relative to the project's folder where it lies in it.
@@ -114,7 +188,7 @@ impl<'a> Notes<'a> {
 }
 
 /// Without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
+pub fn normal(path: &Path) -> PathBuf {
     let mut whole = PathBuf::new();
     for part in path.components() {
         match part {

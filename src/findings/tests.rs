@@ -1,7 +1,7 @@
 //! Tests of the findings in Compose files.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::compose_places::ComposeFile;
@@ -11,21 +11,37 @@ use crate::model::sample;
 use crate::model::secret::Secret;
 use crate::model::service::{EnvVar, Service, ServiceName};
 
+/// A file of a project in /p.
+fn file(path: &str, text: &str) -> SourceFile {
+    let file = ComposeFile::parse(path, text).unwrap_or_else(|error| panic!("{error:?}"));
+    let location = normal(&Path::new("/p").join(path));
+    let folder = location.parent().expect("it lies in a folder").to_owned();
+    SourceFile { file, location, folder, is_base: false }
+}
+
 /// A project in /p, with the services that Compose made of it.
 #[derive(Default)]
 struct Project {
-    files: Vec<ComposeFile>,
+    files: Vec<SourceFile>,
     services: Vec<Service>,
     unset: BTreeSet<String>,
+    drifts: BTreeMap<String, String>,
     here: Vec<&'static str>,
     /// `None`: there is no backup.
     backup: Option<Vec<&'static str>>,
+    /// What the backup has another file for.
+    differs: Vec<&'static str>,
 }
 
 impl Project {
     fn of(text: &str) -> Self {
-        let file = ComposeFile::parse("compose.yaml", text).unwrap_or_else(|error| panic!("{error:?}"));
-        Self { files: vec![file], ..Self::default() }
+        Self { files: vec![file("compose.yaml", text)], ..Self::default() }
+    }
+
+    /// With one more file before the last one; its services are only extended.
+    fn base(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(0, SourceFile { is_base: true, ..file(path, text) });
+        self
     }
 
     fn service(mut self, name: &str, change: impl FnOnce(&mut Service)) -> Self {
@@ -44,14 +60,22 @@ impl Project {
         let look = |path: &Path| {
             if self.here.iter().any(|here| Path::new(here) == path) { OnDisk::File } else { OnDisk::Nothing }
         };
-        let has = |path: &Path| self.backup.iter().flatten().any(|has| Path::new(has) == path);
+        let has = |path: &Path| {
+            if self.differs.iter().any(|of| Path::new(of) == path) {
+                return InBackup::Other("2 B here, 3 B there".to_owned());
+            }
+            let is_there = self.backup.iter().flatten().any(|has| Path::new(has) == path);
+            if is_there { InBackup::There } else { InBackup::Nothing }
+        };
         let checkout = Checkout {
             files: &self.files,
             folder: Path::new("/p"),
             services: &self.services,
+            variables: &[PathBuf::from("/p/.env")],
             unset: &self.unset,
+            drifts: &self.drifts,
             look: &look,
-            in_backup: self.backup.as_ref().map(|_| &has as &dyn Fn(&Path) -> bool),
+            in_backup: self.backup.as_ref().map(|_| &has as &dyn Fn(&Path) -> InBackup),
         };
         find(&checkout)
     }
@@ -147,7 +171,7 @@ fn braces_that_compose_stops_at_are_told() {
 
 #[test]
 fn variables_without_a_value_are_those_that_compose_names_and_those_that_it_would() {
-    let file = ComposeFile::parse("c", "services:\n  a:\n    image: ${A:?}${B?}${C:-${D:?}}$E\n").expect("YAML");
+    let file = file("c", "services:\n  a:\n    image: ${A:?}${B?}${C:-${D:?}}$E\n");
     let words = [
         "The \"E\" variable is not set. Defaulting to a blank string.".to_owned(),
         "error while interpolating services.a.image: required variable A is missing a value".to_owned(),
@@ -369,6 +393,17 @@ services:
     assert!(told[1].1.contains("`image: host:5000/app:VERSION`"), "{told:#?}");
 }
 
+#[test]
+fn an_image_that_is_not_the_locked_one_is_told_at_its_line() {
+    let mut project = Project::of("services:\n  a: {image: 'app:1'}\n").service("a", |service| {
+        service.image.reference = "app:1".to_owned();
+    });
+    assert_eq!(project.only(Code::ConfigImageDrift), []);
+    project.drifts = [("a".to_owned(), "app:1 is sha256:2, and rehearsa.lock has sha256:1".to_owned())].into();
+    let message = "compose.yaml:2:7: the image of a is not the one that was locked: app:1 is sha256:2, and";
+    project.one(Code::ConfigImageDrift, message, "`rehearsa lock`");
+}
+
 /// PostgreSQL 18 keeps its data beside the place where older ones had it.
 #[test]
 fn a_volume_of_the_image_that_nothing_covers_is_told_if_a_mount_lies_near() {
@@ -392,7 +427,82 @@ fn a_later_file_has_the_last_word_and_its_name_is_told() {
     let mut project = Project::of("services:\n  a: {image: app}\n").service("a", |service| {
         service.image.reference = "app".to_owned();
     });
-    let more = ComposeFile::parse("prod.yaml", "services:\n  a:\n    image: app\n").expect("YAML");
-    project.files.push(more);
+    project.files.push(file("prod.yaml", "services:\n  a:\n    image: app\n"));
     project.one(Code::ConfigUnpinnedImage, "prod.yaml:3:5: the image app", "VERSION");
+}
+
+/// A chain over two folders: what stands in a file is relative to it, and named by it.
+#[test]
+fn what_a_service_extends_is_told_in_the_file_where_it_stands() {
+    let main = "services:\n  app:\n    extends: {file: one/base.yaml, service: base}\n";
+    let base = "services:\n  base:\n    extends: {file: ../two/root.yaml, service: root}\n    env_file: ./gone.env\n";
+    let root = "\
+services:
+  root:
+    image: app
+    volumes: [./data:/data, '$X/more:/more']
+  other:
+    image: $X
+    env_file: none.env
+networks: {proxy: {external: true}}
+";
+    let project = || {
+        Project::of(main).base("one/base.yaml", base).base("two/root.yaml", root).service("app", |service| {
+            service.image.reference = "app".to_owned();
+            service.mounts = vec![bind("/p/two/data", "/data")];
+        })
+    };
+    project().one(Code::ConfigUnpinnedImage, "two/root.yaml:3:5: the image app of app has no tag", "VERSION");
+    let message = "one/base.yaml:4:5: the env_file ./gone.env of app is not here";
+    project().one(Code::ConfigMissingFile, message, "./one/gone.env");
+    assert_eq!(project().only(Code::ConfigExternal), [], "networks are not extended");
+    let message = "two/root.yaml:4:30: $X is not set, and services.root.volumes.1 uses it";
+    project().unset(&["X"]).one(Code::ConfigBlankVariable, message, "X=VALUE");
+    let mut lost = project();
+    lost.backup = Some(Vec::new());
+    let told = lost.only(Code::ConfigMissingFile);
+    let mount = "two/root.yaml:4:15: app mounts ./two/data at /data, and neither this machine nor the backup has it";
+    assert!(told.iter().any(|(told, _)| told.starts_with(mount)), "{told:#?}");
+}
+
+#[test]
+fn an_included_file_has_its_own_folder() {
+    let mut project = Project::of("include: [sub/compose.yaml]\n").service("db", |_| ());
+    let text = "services:\n  db: {image: 'db:1', env_file: db.env}\nnetworks: {web: {external: true}}\n";
+    project.files.insert(0, file("sub/compose.yaml", text));
+    project.one(
+        Code::ConfigMissingFile,
+        "sub/compose.yaml:2:23: the env_file db.env of db is not here",
+        "./sub/db.env",
+    );
+    project.one(Code::ConfigExternal, "sub/compose.yaml:3:12: the network web is external", "network create web");
+}
+
+#[test]
+fn a_file_that_is_another_one_in_the_backup_is_told() {
+    let text = "\
+services:
+  a:
+    env_file: a.env
+    volumes: ['./a.conf:/a.conf:ro', './same.conf:/same.conf:ro']
+secrets: {key: {file: ./key}}
+";
+    let mut project = Project::of(text).service("a", |service| {
+        service.mounts = vec![bind("/p/a.conf", "/a.conf"), bind("/p/same.conf", "/same.conf")];
+    });
+    project.here = vec!["/p/a.env", "/p/a.conf", "/p/same.conf", "/p/key"];
+    project.backup = Some(vec!["/p/same.conf"]);
+    project.differs = vec!["/p/a.env", "/p/a.conf", "/p/key", "/p/compose.yaml", "/p/.env"];
+    let told: Vec<String> = project.only(Code::ConfigFileDiffers).into_iter().map(|(told, _)| told).collect();
+    let starts = [
+        "the file with variables ./.env is another one",
+        "compose.yaml:1:1: the Compose file compose.yaml is another one",
+        "compose.yaml:3:5: the env_file a.env of a is another one than in the backup (2 B here, 3 B there)",
+        "compose.yaml:4:15: ./a.conf, which a mounts at /a.conf, is another one",
+        "compose.yaml:5:17: the file ./key of key (secrets) is another one",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    for (told, start) in told.iter().zip(starts) {
+        assert!(told.starts_with(start), "{told}\nnot {start}");
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::notes::{Notes, Place};
-use crate::compose_places::ComposeFile;
+use super::notes::{Notes, Place, SourceFile};
 use crate::compose_places::variables::UseForm;
 use crate::model::diagnosis::Code;
 use crate::model::service::ServiceName;
@@ -13,7 +12,7 @@ const BREAKS: &[&str] = &["container_name", "image", "networks", "ports", "volum
 
 /// The variables that have no value. `words` are what Compose said: it names each that it replaced by a blank, and the
 /// first that it cannot do without. `has` says whether a variable has a value, for those that Compose did not come to.
-pub fn unset_variables(files: &[ComposeFile], words: &[String], has: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
+pub fn unset_variables(files: &[SourceFile], words: &[String], has: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
     let named = words.iter().filter_map(|line| {
         let after = |mark: &str| line.split_once(mark).map(|(_, rest)| rest);
         let blank = after("The \"").filter(|_| line.contains("variable is not set"));
@@ -21,7 +20,7 @@ pub fn unset_variables(files: &[ComposeFile], words: &[String], has: &dyn Fn(&st
         blank.or_else(|| after("required variable ")?.split([' ', ':']).next())
     });
     let mut unset: BTreeSet<String> = named.map(str::to_owned).collect();
-    let uses = files.iter().flat_map(|file| file.uses().0);
+    let uses = files.iter().flat_map(|of| of.file.uses().0);
     let required = uses.filter(|of| of.form == UseForm::Required && !of.nested && !has(&of.name));
     unset.extend(required.map(|of| of.name));
     unset
@@ -29,8 +28,17 @@ pub fn unset_variables(files: &[ComposeFile], words: &[String], has: &dyn Fn(&st
 
 pub(super) fn find(notes: &mut Notes<'_>) {
     let mut used: BTreeMap<String, Vec<Used>> = BTreeMap::new();
-    for (number, file) in notes.checkout.files.iter().enumerate() {
-        let (uses, bad) = file.uses();
+    let extended: BTreeSet<(usize, String)> =
+        notes.checkout.services.iter().flat_map(|service| notes.files_of(&service.name.service)).collect();
+    for (number, source) in notes.checkout.files.iter().enumerate() {
+        let (mut uses, bad) = source.file.uses();
+        if source.is_base {
+            let is_extended = |path: &[String]| match path {
+                [section, key, ..] if section == "services" => extended.contains(&(number, key.clone())),
+                _ => false,
+            };
+            uses.retain(|of| is_extended(&of.path));
+        }
         for of in uses.into_iter().filter(|of| notes.checkout.unset.contains(&of.name)) {
             let matters = match of.form {
                 UseForm::Plain | UseForm::Required => !of.nested,
@@ -95,7 +103,10 @@ fn add(notes: &mut Notes<'_>, name: &str, uses: &[Used]) {
         "Write `{name}=VALUE` into the .env file of the project or into the one of --env-file, and keep that file \
          where the backup is. `${{{name}:-VALUE}}` in the Compose file gives it a default."
     );
+    let is_base = |(number, _): Place| notes.checkout.files.get(number).is_some_and(|of| of.is_base);
     let service = match first.path.as_slice() {
+        // The service has another key here.
+        _ if is_base(first.place) => None,
         [section, key, ..] if section == "services" => notes.service(key).map(|service| service.name.clone()),
         _ => None,
     };

@@ -336,8 +336,10 @@ codes! {
         "See that `docker pull` of the image works on the engine's host, or build the image anew. Keep a copy of it \
          (`docker save`), and bring the copy to the engine with `docker load`.";
     ConfigImageDrift "config/image-drift" Warning "the tag names another image now",
-        "The live container runs an image that its tag no longer names. A restore by tag would run the other image.",
-        "Recreate the live service from the tag, or pin the image by digest.";
+        "The live container runs an image that its tag no longer names, or the image is another one than in the \
+         project's rehearsa.lock. A restore by tag would run the other image.",
+        "Recreate the live service from the tag, or pin the image by digest. After a green run on the new image \
+         `rehearsa lock` writes the lock anew.";
     ConfigVariableNotSet "config/variable-not-set" Warning "a variable has no value",
         "Compose puts a blank in the place of the variable. On a new host the service would start with the blank.",
         "Keep the file with the variables (`.env`) where the backup is, and name it with --env-file.";
@@ -369,6 +371,10 @@ codes! {
     ConfigVolumeDriver "config/volume-driver" Errored "the volume's driver does not answer",
         "The volume belongs to a driver that is missing or failing on this host, so the volume's data cannot be read.",
         "Install or start the volume plugin, or give the mount another strategy.";
+    ConfigFileDiffers "config/file-differs" Warning "a file is another one in the backup",
+        "A file of the project is in its folder and in the backup, and the two differ. A rehearsal takes the one of \
+         the folder, and a restore may bring the other one.",
+        "Compare the two, and keep the right one with the Compose file.";
     ConfigMissingFile "config/missing-file" Failed "a file that the service mounts is missing",
         "The path of a bind mount no longer exists on the host.",
         "Restore or recreate the file. A service recreated now would get an empty folder in its place.";

@@ -7,6 +7,8 @@ use super::service::{EnvVar, Healthcheck, Port};
 pub struct ImageConfig {
     /// The exact id (`sha256:…`).
     pub id: String,
+    /// `repository@sha256:…`, by which registries have it; none for an image that was built or loaded.
+    pub digests: Vec<String>,
     pub env: Vec<EnvVar>,
     pub entrypoint: Option<Vec<String>>,
     pub command: Option<Vec<String>>,

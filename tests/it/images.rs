@@ -235,6 +235,120 @@ fn always_takes_the_image_of_today_and_leaves_the_tag_where_it_is() {
     assert_eq!(drifts(&rehearsal), Vec::<&str>::new(), "{rehearsal}");
 }
 
+/// A stack of one service of this image, in a folder of its own, with the archive of its volume.
+fn stack_of(reference: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "name: {}\nservices:\n  app:\n    image: {reference}\n    command: [healthy]\n    volumes: ['data:/data']\n\
+         volumes: {{data: {{}}}}\n",
+        unique("locked")
+    );
+    std::fs::write(dir.path().join("compose.yaml"), text).unwrap();
+    std::fs::create_dir_all(dir.path().join("b/saved/part")).unwrap();
+    std::fs::write(dir.path().join("b/saved/part/note"), "x").unwrap();
+    let tar = std::process::Command::new("tar").args(["-cf", "b.tar", "-C", "b", "."]).current_dir(dir.path()).status();
+    assert!(tar.unwrap().success());
+    dir
+}
+
+#[test]
+fn a_stack_is_locked_and_an_image_that_the_registry_has_changed_since_is_told() {
+    let registry = Registry::open();
+    let reference = registry.name();
+    let old = registry.push(&reference);
+    let stack = stack_of(&reference);
+    let (file, from) =
+        (shown(&stack.path().join("compose.yaml")), format!("tar:{}", shown(&stack.path().join("b.tar"))));
+    let lock = stack.path().join("rehearsa.lock");
+    let write = |args: &[&str]| {
+        let output = rehearsa(&[&["lock", "-f", &file], args].concat()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (said, std::fs::read_to_string(&lock).unwrap())
+    };
+    let map = ["--from", &from, "--map", "/data=saved/part"];
+    let (said, first) = write(&map);
+    assert!(said.contains("rehearsa.lock: 1 image and 1 mount"), "{said}");
+    let digests = inspect("image", &reference)["RepoDigests"].clone();
+    let digest = digests[0].as_str().unwrap().split_once('@').unwrap().1.to_owned();
+    for part in [&reference, &digest, &old.id, "\"/data\" = \"saved/part\""] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    // Without a backup the mounts stay, and nothing else changes either.
+    let (said, again) = write(&[]);
+    assert!(again == first && said.contains("is as it was"), "{said}\n{again}");
+
+    let settings = ["-f", &file, "--from", &from];
+    let rehearsal = rehearse(&[], &settings);
+    rehearsal.is_green("healthy");
+    assert_eq!(drifts(&rehearsal), Vec::<&str>::new(), "{rehearsal}");
+
+    // Somebody pushes another image under the same tag, and the engine has lost the old one.
+    let new = registry.push(&reference);
+    docker(&["rmi", "--force", &old.id]);
+    docker(&["rmi", "--force", &new.id]);
+    let rehearsal = rehearse(&[], &settings);
+    rehearsal.is_green("healthy");
+    let told = drifts(&rehearsal);
+    let [told] = told.as_slice() else { panic!("one warning: {rehearsal}") };
+    assert!(told.contains("compose.yaml:4:5: the image of app is not the one that was locked"), "{told}");
+    assert!(told.contains(&format!("and rehearsa.lock has {digest}")), "{told}");
+
+    let rehearsal = rehearse(&[], &[&settings[..], &["--strict"]].concat());
+    rehearsal.failed("config/strict");
+    assert!(rehearsal.message().contains("config/image-drift"), "{rehearsal}");
+    assert_eq!(rehearsal.steps("restore"), Vec::<&serde_json::Value>::new(), "{rehearsal}");
+
+    let (said, last) = write(&[]);
+    assert!(said.contains(&format!("app: {reference} ({digest}) before")), "{said}");
+    assert!(last != first && !last.contains(&digest), "{last}");
+    docker(&["rmi", "--force", &reference]);
+}
+
+#[test]
+fn a_stack_of_which_an_image_cannot_be_had_is_not_locked() {
+    let stack = stack_of("rehearsa-fixture/gone:1");
+    let file = shown(&stack.path().join("compose.yaml"));
+    let output = rehearsa(&["lock", "-f", &file, "--pull", "never"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(102), "{said}");
+    assert!(said.contains("config/image-unavailable") && said.contains("No lock was written"), "{said}");
+    assert!(!stack.path().join("rehearsa.lock").exists());
+}
+
+#[test]
+fn an_image_that_the_files_build_is_built_when_that_is_asked_for() {
+    let stack = stack_of("none");
+    let (file, from) = (stack.path().join("compose.yaml"), format!("tar:{}", shown(&stack.path().join("b.tar"))));
+    let text = std::fs::read_to_string(&file).unwrap().replace("image: none", "build: .");
+    std::fs::write(&file, &text).unwrap();
+    let name = text.lines().next().unwrap().trim_start_matches("name: ").to_owned();
+    let dockerfile = |text: &str| std::fs::write(stack.path().join("Dockerfile"), text).unwrap();
+    let file = shown(&file);
+    let args = ["-f", &file, "--from", &from, "--map", "/data=saved/part"];
+    dockerfile("FROM rehearsa-fixture/broken\nRUN echo fixture-build-words; exit 7\n");
+    let built = [&args[..], &["--build"]].concat();
+
+    let rehearsal = rehearse(&[], &args);
+    rehearsal.errored("config/image-unavailable");
+    let remedy = rehearsal.diagnosis()["remedy"].as_str().unwrap_or_default().to_owned();
+    assert!(remedy.contains("--build") && remedy.contains("docker compose build"), "{rehearsal}");
+
+    let rehearsal = rehearse(&[], &built);
+    rehearsal.errored("config/image-unavailable");
+    assert!(rehearsal.message().contains("fixture-build-words"), "{rehearsal}");
+    assert_eq!(rehearsal.steps("restore"), Vec::<&serde_json::Value>::new(), "{rehearsal}");
+
+    dockerfile("FROM rehearsa-fixture/broken\nLABEL rehearsa-fixture=built\n");
+    let rehearsal = rehearse(&[], &built);
+    let _image = Image {
+        reference: format!("{name}-app"),
+        id: inspect("image", &format!("{name}-app"))["Id"].as_str().unwrap().to_owned(),
+    };
+    rehearsal.is_green("healthy");
+    assert!(rehearsal.stderr.contains(&format!("Building image {name}-app of app")), "{rehearsal}");
+}
+
 /// Takes connections and never answers.
 struct SilentRegistry {
     host: String,

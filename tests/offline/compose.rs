@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::support::{rehearsa, shown, text};
 
 /// Runs rehearsa in a folder, where no engine can be reached.
-fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+pub fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = rehearsa(args);
     command.env("DOCKER_HOST", "unix:///nonexistent.sock").envs(env.iter().copied()).current_dir(folder);
     command.output().expect("rehearsa starts")
 }
 
 /// A folder with these files.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for (path, content) in files {
         let path = dir.path().join(path);
@@ -137,7 +137,7 @@ fn a_test_from_files_names_its_backup() {
 }
 
 /// Packs the folder `b` as `b.tar`.
-fn pack(dir: &Path) {
+pub fn pack(dir: &Path) {
     let tar = Command::new("tar").args(["-cf", "b.tar", "-C", "b", "."]).current_dir(dir).status();
     assert!(tar.expect("tar is there").success());
 }

@@ -8,6 +8,7 @@ mod archive;
 mod circles;
 mod cli;
 mod compose;
+mod compose_findings;
 mod gpg;
 mod records;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@
 //! it with the host. `trust` decides whether a file that nobody named may be used.
 
 mod checks;
-mod document;
+pub(super) mod document;
 mod entries;
 mod interpret;
 mod reader;
