@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::args::{ComposeArgs, RehearsalArgs};
 use super::exit::Failure;
+use super::piped_file::PipedFile;
 use super::prepare::{Prepared, finish, source_options, with_settings};
 use super::project_backup::HeldFiles;
 use super::project_findings::ProjectView;
@@ -57,6 +58,8 @@ pub struct ReadProject {
     build: Option<ImageBuild>,
     /// The folder in the backup, and the copy, which is removed when this is dropped.
     unpacked: Option<(String, RunFolder)>,
+    /// What came by standard input; removed when this is dropped.
+    piped: Option<PipedFile>,
 }
 
 /// What came of the files of a project.
@@ -97,16 +100,20 @@ pub async fn read(
     if args.file.is_empty() {
         return Ok(None);
     }
+    let mut flags = flags;
+    let piped = PipedFile::take(&mut flags, settings, env)?;
     let call = CallOfCompose { flags: &flags, args, env, given: env };
     let mut project = match call.run() {
         Ok(project) => project,
         Err(error) => return call.stopped(&error).map(|stopped| Some(ReadFiles::Stopped(Box::new(stopped)))),
     };
-    declare(&mut project, &identity::working_dir());
+    if piped.is_none() {
+        declare(&mut project, &identity::working_dir());
+    }
     let variables = call.variables(&project.folder);
     let build =
         args.build.then(|| ImageBuild { program: call.program(), environment: env.clone(), flags: flags.clone() });
-    Ok(Some(ReadFiles::Project(Box::new(ReadProject { project, variables, build, unpacked: None }))))
+    Ok(Some(ReadFiles::Project(Box::new(ReadProject { project, variables, build, unpacked: None, piped }))))
 }
 
 /// Reads the project of a folder in the backup. Only small files of the folder are read out of it, into a private
@@ -143,7 +150,7 @@ async fn read_from_backup(
     console::note(&format!("The stack {} comes from /{inside} of {place}", project.name));
     let variables = call.variables(&project.folder);
     let unpacked = Some((format!("/{inside}"), folder));
-    Ok(ReadFiles::Project(Box::new(ReadProject { project, variables, build: None, unpacked })))
+    Ok(ReadFiles::Project(Box::new(ReadProject { project, variables, build: None, unpacked, piped: None })))
 }
 
 /// How Compose is to resolve a project.
@@ -237,7 +244,7 @@ fn as_written(service: &Service, written: &[Service]) -> Service {
 /// Makes the plan. `engine`: the one that has the images, or pulls them; `None`: nothing is asked of an engine, and
 /// what images give is not known. `lock`: what the project's lock says.
 pub async fn prepare(
-    ReadProject { mut project, variables, build, unpacked }: ReadProject,
+    ReadProject { mut project, variables, build, unpacked, piped }: ReadProject,
     engine: Option<ImageEngine<'_>>,
     lock: &LockFile,
     (settings, args): (&Settings, &RehearsalArgs),
@@ -249,7 +256,10 @@ pub async fn prepare(
     let mut warnings = BTreeMap::new();
     // What a mount is found under in the backup is no matter of the files.
     let written: Vec<Service> = project.services.iter().map(|of| of.service.clone()).collect();
-    let files = project_sources::load(&project.files, &project.folder);
+    let mut files = project_sources::load(&project.files, &project.folder);
+    if let Some(piped) = &piped {
+        piped.rename(&mut files);
+    }
     let mut held = None;
     if let Some(spec) = only_source(&project, settings) {
         let mut names: Vec<String> = FILE_NAMES.map(str::to_owned).to_vec();

@@ -25,6 +25,7 @@ pub mod lock;
 pub mod merge;
 mod min_score;
 mod no_match;
+mod piped_file;
 pub mod plan;
 mod plan_text;
 mod plan_view;

@@ -197,6 +197,29 @@ fn a_filter_that_fits_no_service_of_the_files_is_told_with_the_flags_that_list_t
     assert!(!said(&output).contains("of this host"), "{}", said(&output));
 }
 
+#[test]
+fn a_compose_file_may_come_by_standard_input() {
+    let dir = folder(&[("stack/gone", ""), ("b/x", "x")]);
+    pack(dir.path());
+    let piped = |args: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        let rehearsa = crate::support::rehearsa(&[]).get_program().to_owned();
+        let text = "services:\n  web: {image: app}\n";
+        command.arg("-c").arg("printf \"$TEXT\" | \"$0\" \"$@\"").arg(rehearsa).args(args).env("TEXT", text);
+        command.env("DOCKER_HOST", "unix:///nonexistent.sock").current_dir(dir.path().join("stack"));
+        command.output().expect("a shell starts")
+    };
+    let output = piped(&["plan", "-f", "-", "--format", "json"]);
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let web = &plan["stacks"][0]["services"][0];
+    assert_eq!(web["name"], "stack::web", "the folder is the working directory: {web:#}");
+    assert!(warned(web, "config/unpinned-image")[0].starts_with("-:2:9: the image app"), "{web:#}");
+    let output = piped(&["plan", "-f", "-", "--from", "tar:-"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(text(&output.stderr).contains("both read standard input"), "{}", said(&output));
+    assert_eq!(piped(&["lock", "-f", "-"]).status.code(), Some(2));
+}
+
 const LOCKED: &str = "services:\n  web:\n    image: web:1\n    volumes: ['data:/data']\nvolumes: {data: {}}\n";
 
 #[test]

@@ -9,7 +9,8 @@ use clap::Args;
 #[command(next_help_heading = "Stack from its files")]
 pub struct ComposeArgs {
     /// Take the services of this Compose file, or of the one in this folder, instead of the running ones: their data
-    /// comes from `--from`, and the engine need not know them; may be repeated, as for `docker compose`
+    /// comes from `--from`, and the engine need not know them; `-` is standard input; may be repeated, as for
+    /// `docker compose`
     #[arg(short = 'f', long, value_name = "FILE", group = "which-stack")]
     pub file: Vec<PathBuf>,
     /// Take the stack of this folder of the backup: its Compose file, its variables and its secrets come out of the
