@@ -349,7 +349,7 @@ Examples:
   rehearsa plan -f compose.yaml    shows the plan for a stack from its files; no engine is asked")]
 pub struct PlanArgs {
     /// Check the plan file and nothing else: its keys, services, mounts and sources, and where its secrets are found
-    #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes", "file", "stack"])]
+    #[arg(long, conflicts_with_all = ["filters", "format", "no_sizes", "file", "stack", "as_new_host"])]
     pub check: bool,
     /// Which services.
     #[command(flatten)]

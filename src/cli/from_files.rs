@@ -60,6 +60,16 @@ pub struct ReadProject {
     unpacked: Option<(String, RunFolder)>,
     /// What came by standard input; removed when this is dropped.
     piped: Option<PipedFile>,
+    /// The services as they run, to be compared; none: the project is read without a look at what runs.
+    live: Vec<Service>,
+}
+
+impl ReadProject {
+    /// The same project, to be compared with services as they run.
+    #[must_use]
+    pub fn compared_with(self, live: Vec<Service>) -> ReadProject {
+        ReadProject { live, ..self }
+    }
 }
 
 /// What came of the files of a project.
@@ -113,7 +123,14 @@ pub async fn read(
     let variables = call.variables(&project.folder);
     let build =
         args.build.then(|| ImageBuild { program: call.program(), environment: env.clone(), flags: flags.clone() });
-    Ok(Some(ReadFiles::Project(Box::new(ReadProject { project, variables, build, unpacked: None, piped }))))
+    Ok(Some(ReadFiles::Project(Box::new(ReadProject {
+        project,
+        variables,
+        build,
+        unpacked: None,
+        piped,
+        live: Vec::new(),
+    }))))
 }
 
 /// Reads the project of a folder in the backup. Only small files of the folder are read out of it, into a private
@@ -150,7 +167,14 @@ async fn read_from_backup(
     console::note(&format!("The stack {} comes from /{inside} of {place}", project.name));
     let variables = call.variables(&project.folder);
     let unpacked = Some((format!("/{inside}"), folder));
-    Ok(ReadFiles::Project(Box::new(ReadProject { project, variables, build: None, unpacked, piped: None })))
+    Ok(ReadFiles::Project(Box::new(ReadProject {
+        project,
+        variables,
+        build: None,
+        unpacked,
+        piped: None,
+        live: Vec::new(),
+    })))
 }
 
 /// How Compose is to resolve a project.
@@ -244,7 +268,7 @@ fn as_written(service: &Service, written: &[Service]) -> Service {
 /// Makes the plan. `engine`: the one that has the images, or pulls them; `None`: nothing is asked of an engine, and
 /// what images give is not known. `lock`: what the project's lock says.
 pub async fn prepare(
-    ReadProject { mut project, variables, build, unpacked, piped }: ReadProject,
+    ReadProject { mut project, variables, build, unpacked, piped, live }: ReadProject,
     engine: Option<ImageEngine<'_>>,
     lock: &LockFile,
     (settings, args): (&Settings, &RehearsalArgs),
@@ -309,6 +333,7 @@ pub async fn prepare(
         // Compose has gone on, so every variable that it cannot do without has a value.
         unset: findings::unset_variables(&files, &project.warnings, &|_| true),
         drifts,
+        live: &live,
         held: held.as_ref(),
     });
     let mut services = with_settings(services, settings)?;

@@ -28,6 +28,9 @@ pub fn run(args: &LockArgs, global: &Global, env: &Environment) -> Result<ExitCo
         return Err(Failure::usage("a lock lies beside its Compose file, and nothing is written into a backup")
             .hint("check the stack out and name its file: rehearsa lock -f compose.yaml"));
     }
+    if args.compose.as_new_host {
+        return Err(Failure::usage("a lock is about Compose files, not about what runs").hint("name the file: -f FILE"));
+    }
     if args.compose.file.iter().any(|file| file == Path::new("-")) {
         return Err(Failure::usage("a lock lies beside its Compose file, and -f - names none").hint("name it: -f FILE"));
     }

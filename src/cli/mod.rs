@@ -5,6 +5,7 @@
 //! dispatched before anything else because they must start fast.
 
 pub mod args;
+mod as_new_host;
 pub mod check;
 pub mod choices;
 pub mod clean;

@@ -8,8 +8,11 @@ use super::exit::Failure;
 use super::from_files::{self, PreparedFiles, ReadFiles};
 use super::no_match::ServiceOrigin;
 use super::prepare::{Host, Prepared, find_services, prepare, with_settings};
-use super::signals::interrupted;
-use super::{console, identity, no_match, plan_text, plan_view, project_lock, runtime, signals, unused_flags};
+use super::project_images::ImageEngine;
+use super::signals::{interrupted, unless_stopped};
+use super::{
+    as_new_host, console, identity, no_match, plan_text, plan_view, project_lock, runtime, signals, unused_flags,
+};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::docker::Daemon;
@@ -28,27 +31,41 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         identity::user(env),
     )?);
     let runtime = runtime::start()?;
-    let read = runtime.block_on(async {
+    let (compose, live, read) = runtime.block_on(async {
         let stop = signals::listen();
-        Ok::<_, Failure>(from_files::read(&args.compose, &settings, env, &stop).await?.map(|read| (read, stop)))
+        let running = as_new_host::find(&args.compose, global, &settings, env, &stop).await?;
+        let (compose, live) = match running {
+            Some(running) => (running.args, Some(running.live)),
+            None => (args.compose.clone(), None),
+        };
+        let read = from_files::read(&compose, &settings, env, &stop).await?.map(|read| (read, stop));
+        Ok::<_, Failure>((compose, live, read))
     })?;
+    let typed = compose.typed();
     let from_files = match read {
         None => None,
         Some((ReadFiles::Stopped(stopped), _)) => {
             let failure = stopped.failure();
             let prepared = stopped.plan(&settings)?;
             let sizes = sizes::unknown(&prepared.plan);
-            show(prepared, ServiceOrigin::Files(&args.compose.typed()), &sizes, &settings, args, env)?;
+            show(prepared, ServiceOrigin::Files(&typed), &sizes, &settings, args, env)?;
             return Err(failure);
         }
         Some((ReadFiles::Project(project), stop)) => Some(runtime.block_on(async {
             let lock = project_lock::read(&project.project)?;
-            from_files::prepare(*project, None, &lock, (&settings, &args.rehearsal), env, &stop).await
+            let (asked, of) = ((&settings, &args.rehearsal), *project);
+            let Some(live) = live else { return from_files::prepare(of, None, &lock, asked, env, &stop).await };
+            // What runs was made of images that only the engine knows.
+            let endpoint = Endpoint::resolve(&global.connection, env)?;
+            let daemon = unless_stopped(&stop, endpoint.connect()).await?;
+            let host = global.connection.host.as_deref();
+            let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins, host };
+            from_files::prepare(of.compared_with(live), Some(engine), &lock, asked, env, &stop).await
         })?),
     };
     if let Some(PreparedFiles { prepared, folder: _folder, .. }) = from_files {
         let sizes = sizes::unknown(&prepared.plan);
-        return show(prepared, ServiceOrigin::Files(&args.compose.typed()), &sizes, &settings, args, env);
+        return show(prepared, ServiceOrigin::Files(&typed), &sizes, &settings, args, env);
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let (prepared, stopped, sizes) = runtime.block_on(async {

@@ -22,13 +22,15 @@ pub struct ProjectView<'a> {
     pub unset: BTreeSet<String>,
     /// How images differ from the project's lock, by the keys of the services.
     pub drifts: BTreeMap<String, String>,
+    /// The services as they run, if somebody looked.
+    pub live: &'a [Service],
     /// What the backup has; `None`: there is none, or nobody looked.
     pub held: Option<&'a HeldFiles>,
 }
 
 /// The findings in a project.
 pub fn of(view: &ProjectView<'_>) -> Vec<Finding> {
-    let ProjectView { files, folder, variables, services, unset, drifts, held } = view;
+    let ProjectView { files, folder, variables, services, unset, drifts, live, held } = view;
     let look = |path: &Path| held.map_or(InBackup::There, |held| held.look(path));
     let checkout = Checkout {
         files,
@@ -37,6 +39,7 @@ pub fn of(view: &ProjectView<'_>) -> Vec<Finding> {
         services,
         unset,
         drifts,
+        live,
         look: &on_disk,
         in_backup: held.map(|_| &look as &dyn Fn(&Path) -> InBackup),
     };

@@ -95,6 +95,7 @@ impl StoppedFiles<'_> {
             services: &services,
             unset,
             drifts: BTreeMap::new(),
+            live: &[],
             held: None,
         });
         StoppedProject { diagnosis, services, found }

@@ -14,7 +14,7 @@ use super::project_images::ImageEngine;
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::stopped_project::StoppedProject;
-use super::{console, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags};
+use super::{as_new_host, console, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -73,7 +73,10 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         true => StopSignal::new(),
         false => runtime.block_on(async { signals::listen() }),
     };
-    let read = runtime.block_on(from_files::read(&args.compose, &settings, env, &stop));
+    let running = runtime.block_on(as_new_host::find(&args.compose, global, &settings, env, &stop));
+    let running = running.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    let compose = running.as_ref().map_or(&args.compose, |running| &running.args);
+    let read = runtime.block_on(from_files::read(compose, &settings, env, &stop));
     let read = read.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let project = match read {
         Some(ReadFiles::Stopped(stopped)) if args.output.list => return Err(stopped.failure()),
@@ -81,7 +84,9 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         Some(ReadFiles::Project(project)) => Some(*project),
         None => None,
     };
-    let (typed, is_of_files) = (args.compose.typed(), project.is_some());
+    let (typed, is_of_files) = (compose.typed(), project.is_some());
+    let live = running.map(|running| running.live).unwrap_or_default();
+    let project = project.map(|project| project.compared_with(live));
     if let Some(project) = project.as_ref().filter(|_| args.output.list) {
         let services = from_files::named_services(&project.project, &settings)?;
         let origin = ServiceOrigin::Files(&typed);

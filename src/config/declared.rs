@@ -3,8 +3,7 @@
 //! A setting of a service that is one value stands in [`ServiceValues`]: its entry makes the field, the key of the plan
 //! file, the label and the variable. What else a setting needs is its flag (`cli::args`), its merged value
 //! (`model::settings`) and the line in [`super::resolve`] that merges it. All other settings are rows of `OTHERS`.
-//! Labels, variables and suggestions are read from here, and the table of docs/settings.md is written from here
-//! (`ci/generate`).
+//! Labels, variables and suggestions are read from here. `ci/generate` writes the table of docs/settings.md from here.
 
 #[cfg(test)]
 mod page;
@@ -291,6 +290,7 @@ const OTHERS: &[Setting] = &[
         about: "Lets labels name sources by their paths, and not only sources of the plan file",
         ..NOWHERE
     },
+    Setting { flag: "--as-new-host", default: "off", about: "Takes a running stack from its files", ..NOWHERE },
     Setting { flag: "--badge PATH", about: "Writes a status badge as SVG", ..NOWHERE },
     Setting {
         flag: "--badge-shows WHAT",

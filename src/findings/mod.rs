@@ -3,6 +3,7 @@
 //! Everything is told at once, each with the place in its file, what it does in a real restore, and the line or the
 //! command that mends it. What the files mean is said by Compose; [`crate::compose_places`] says where it is written.
 
+mod changed;
 mod files;
 mod host;
 mod notes;
@@ -21,6 +22,7 @@ pub fn find(checkout: &Checkout<'_>) -> Vec<Finding> {
     values::find(&mut notes);
     files::find(&mut notes);
     host::find(&mut notes);
+    changed::find(&mut notes);
     notes.found.sort_by_key(|(at, _)| *at);
     notes.found.into_iter().map(|(_, finding)| finding).collect()
 }

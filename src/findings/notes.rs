@@ -23,6 +23,8 @@ pub struct Checkout<'a> {
     pub unset: &'a BTreeSet<String>,
     /// How images differ from those of the project's lock, by the keys of the services.
     pub drifts: &'a BTreeMap<String, String>,
+    /// The services as they run; none: the project does not run, or nobody looked.
+    pub live: &'a [Service],
     /// What this machine has at a path.
     pub look: &'a dyn Fn(&Path) -> OnDisk,
     /// What the backup has for a path; `None`: there is no backup, or nobody looked into it.

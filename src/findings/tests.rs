@@ -9,7 +9,7 @@ use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::sample;
 use crate::model::secret::Secret;
-use crate::model::service::{EnvVar, Service, ServiceName};
+use crate::model::service::{EnvVar, Image, Service, ServiceName};
 
 /// A file of a project in /p.
 fn file(path: &str, text: &str) -> SourceFile {
@@ -26,6 +26,7 @@ struct Project {
     services: Vec<Service>,
     unset: BTreeSet<String>,
     drifts: BTreeMap<String, String>,
+    live: Vec<Service>,
     here: Vec<&'static str>,
     /// `None`: there is no backup.
     backup: Option<Vec<&'static str>>,
@@ -74,6 +75,7 @@ impl Project {
             variables: &[PathBuf::from("/p/.env")],
             unset: &self.unset,
             drifts: &self.drifts,
+            live: &self.live,
             look: &look,
             in_backup: self.backup.as_ref().map(|_| &has as &dyn Fn(&Path) -> InBackup),
         };
@@ -505,4 +507,34 @@ secrets: {key: {file: ./key}}
     for (told, start) in told.iter().zip(starts) {
         assert!(told.starts_with(start), "{told}\nnot {start}");
     }
+}
+
+#[test]
+fn what_differs_from_the_running_container_is_told_without_values() {
+    let var = |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(Secret::new(value)) };
+    let changed = |service: &mut Service| {
+        service.image = Image { reference: "app:2".to_owned(), id: "sha256:2".to_owned() };
+        service.env = vec![var("SAME", "x"), var("NEW", "fixture-new"), var("OTHER", "fixture-b")];
+        let read_only = Mount { read_only: true, ..bind("/p/conf", "/conf") };
+        service.mounts =
+            vec![volume("data2", "/data"), bind("/p/x/../same", "/same"), read_only, bind("text", "/run/x")];
+    };
+    let mut project = Project::of("services:\n  a: {image: 'app:2'}\n").service("a", changed);
+    let mut live = project.services[0].clone();
+    project.live = vec![live.clone()];
+    assert_eq!(project.only(Code::ConfigChangedSinceUp), []);
+    live.image = Image { reference: "app:1".to_owned(), id: "sha256:1".to_owned() };
+    live.env = vec![var("SAME", "x"), var("OLD", "fixture-old"), var("OTHER", "fixture-a")];
+    live.mounts = vec![volume("data1", "/data"), bind("/p/same", "/same"), bind("/p/conf", "/conf")];
+    let gone = Service { name: ServiceName::of_stack("p", "gone"), ..live.clone() };
+    project.live = vec![live, gone];
+    let told = project.only(Code::ConfigChangedSinceUp);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].0.starts_with("gone runs, and the files start no such service"), "{told:#?}");
+    let expected = "compose.yaml:2:3: a runs as it was made, and its files say otherwise now: the image is app:1 in \
+                    the container, and app:2 in the files; variables only in the files: NEW; variables only in the \
+                    container: OLD; variables with another value: OTHER; /conf is bind mount /p/conf in the container, \
+                    and bind mount /p/conf, read-only in the files; /data is volume data1 in the container, and volume \
+                    data2 in the files";
+    assert_eq!(told[1].0, expected);
 }

@@ -371,6 +371,10 @@ codes! {
     ConfigVolumeDriver "config/volume-driver" Errored "the volume's driver does not answer",
         "The volume belongs to a driver that is missing or failing on this host, so the volume's data cannot be read.",
         "Install or start the volume plugin, or give the mount another strategy.";
+    ConfigChangedSinceUp "config/changed-since-up" Warning "the running container is another one than its files make",
+        "The Compose file, a variable or a tag was changed after the container was made. A new host starts what the \
+         files say today, on data that a container made otherwise has written.",
+        "Recreate the container from its files, see that it works, and back up again.";
     ConfigFileDiffers "config/file-differs" Warning "a file is another one in the backup",
         "A file of the project is in its folder and in the backup, and the two differ. A rehearsal takes the one of \
          the folder, and a restore may bring the other one.",

@@ -123,3 +123,38 @@ fn a_backup_under_another_project_name_is_found_and_told() {
     assert_eq!(rehearsal.code, Some(0), "{rehearsal}");
     assert!(is_warned(&rehearsal, "db", "config/project-name"), "{rehearsal}");
 }
+
+#[test]
+fn a_running_stack_is_read_from_its_files_and_what_was_changed_since_is_told() {
+    let shop = Shop::running();
+    shop.compose(&["stop"]);
+    let archive = shown(&shop.back_up("backup.tar", &["db", "cache"]));
+    shop.compose(&["start", "db", "cache"]);
+    let text = shop.read("compose.yaml");
+    let changed = text
+        .replace(
+            "    command: [\"redis-server\"",
+            "    environment: {FIXTURE_NEW: fixture-value}\n    command: [\"redis-server\"",
+        )
+        .replace("- cache:/data", "- cache2:/data")
+        .replace("\n  cache:\n\nsecrets", "\n  cache: {name: unused}\n  cache2: {name: the-cache}\n\nsecrets");
+    std::fs::write(shop.folder().join("compose.yaml"), changed).expect("written");
+    let (cache, from) = (format!("{}::cache", shop.name), format!("tar:{archive}"));
+    let map = format!("/data=var/lib/docker/volumes/{}_cache/_data", shop.name);
+    let rehearsal = rehearse(&[&cache], &["--as-new-host", "--from", &from, "--map", &map]);
+    assert_eq!(rehearsal.code, Some(0), "{rehearsal}");
+    let warnings = rehearsal.case()["warnings"].as_array().expect("warnings").iter();
+    let told: Vec<&str> = warnings
+        .filter(|of| of["code"] == "config/changed-since-up")
+        .map(|of| of["message"].as_str().expect("a message"))
+        .collect();
+    let [told] = told.as_slice() else { panic!("one warning: {rehearsal}") };
+    assert!(told.contains("compose.yaml:") && told.contains("variables only in the files: FIXTURE_NEW"), "{told}");
+    let volume = format!("/data is volume {}_cache in the container, and volume the-cache in the files", shop.name);
+    assert!(told.contains(&volume) && !told.contains("fixture-value"), "{told}");
+    rehearsal.nothing_is_left();
+    // A service that was not changed is not told.
+    let rehearsal = rehearse(&[&format!("{}::db", shop.name)], &["--as-new-host", "--from", &from]);
+    assert_eq!(rehearsal.code, Some(0), "{rehearsal}");
+    assert!(!is_warned(&rehearsal, "db", "config/changed-since-up"), "{rehearsal}");
+}

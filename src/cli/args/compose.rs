@@ -17,6 +17,10 @@ pub struct ComposeArgs {
     /// backup too
     #[arg(long, value_name = "FOLDER", conflicts_with = "file", group = "which-stack")]
     pub stack: Option<String>,
+    /// Take the running stack that the filters name from the files that it was started with, as a new host would, and
+    /// tell what differs from the running containers
+    #[arg(long, conflicts_with_all = ["file", "stack"])]
+    pub as_new_host: bool,
     /// Name the project, as `docker compose -p` does
     #[arg(short = 'p', long, value_name = "NAME", requires = "which-stack")]
     pub project_name: Option<String>,
