@@ -26,6 +26,8 @@ pub mod docker;
 pub mod findings;
 pub mod harness;
 #[doc(hidden)]
+pub mod history;
+#[doc(hidden)]
 pub mod local_file;
 #[doc(hidden)]
 pub mod model;

@@ -26,6 +26,7 @@ pub mod partition;
 pub mod plain_text;
 pub mod plan;
 pub mod pluralize;
+pub mod profile;
 pub mod program;
 pub mod project_files;
 pub mod pull;

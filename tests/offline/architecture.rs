@@ -16,6 +16,7 @@ type Row = (&'static str, &'static [&'static str]);
 const ROOMS: &[Row] = &[
     ("model", &[]),
     ("local_file", &[]),
+    ("history", &["local_file", "model"]),
     ("compose_places", &[]),
     ("findings", &["compose_places", "model"]),
     ("archive", &["model"]),
@@ -199,7 +200,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_junit", &["report"]),
     ("regex", &["config", "rehearse"]),
     ("rusqlite", &["worker"]),
-    ("rustix", &["archive", "cli", "local_file", "report", "source", "worker"]),
+    ("rustix", &["archive", "cli", "history", "local_file", "report", "source", "worker"]),
     ("saphyr_parser", &["compose_places"]),
     ("schemars", &["config", "model", "report"]),
     ("tar", &["archive", "docker", "worker"]),
