@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Amount;
 
 pub use answers::{
-    Copied, DatabaseFinding, Databases, DifferingFiles, FreeSpace, HttpResponse, Inspected, Inventory, LostContent,
-    MAX_NAME_BYTES, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, Unpacked, Witnessed,
+    Copied, DatabaseFinding, DatabaseTables, Databases, DifferingFiles, FileTally, FreeSpace, HttpResponse, Inspected,
+    Inventory, LostContent, MAX_NAME_BYTES, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, TreeTally, Unpacked,
+    Witnessed,
 };
 pub use failure::Failure;
 pub use jobs::{

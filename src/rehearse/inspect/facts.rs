@@ -100,6 +100,7 @@ async fn testify(place: &PlaceInspection<'_>) -> Option<Result<Witnessed, String
 fn restored_wants(plan: &RestorePlan, mounts: &[&MountPlan], paths: &InspectedPaths) -> InspectWants {
     let is_live_itself =
         plan.supply == DataSource::Live && plan.strategy == Strategy::Readonly && paths.source.is_none();
+    let is_of_backup = plan.supply != DataSource::Live;
     InspectWants {
         // Compared with the live mount's; and a bind mount may be an empty folder in place of a file.
         names: paths.live.is_some() || matches!(plan.mount.origin, MountOrigin::Bind { .. }),
@@ -114,8 +115,10 @@ fn restored_wants(plan: &RestorePlan, mounts: &[&MountPlan], paths: &InspectedPa
             source: paths.source.clone(),
             live: paths.live.clone(),
             keep_free: KEEP_FREE,
+            rows: is_of_backup,
         }),
         lost_in: None,
+        tally: is_of_backup,
     }
 }
 
@@ -201,8 +204,10 @@ mod tests {
                 source: Some("/from/0".to_owned()),
                 live: None,
                 keep_free: KEEP_FREE,
+                rows: false,
             }),
             lost_in: None,
+            tally: false,
         };
         assert_eq!(wants, expected);
         assert!(is_needed(&wants) && walk_bound(&wants) == 0);
@@ -212,7 +217,7 @@ mod tests {
     fn a_backup_that_is_shown_from_where_it_lies_is_compared_with_the_live_mount() {
         let plan = plan(volume(), Strategy::Readonly, DataSource::HostTree(HostTree::at("/backup")));
         let wants = restored_wants(&plan, &[&mount_of(&plan, true)], &paths(false, false, true));
-        assert!(wants.names && wants.sqlite.is_some(), "{wants:?}");
+        assert!(wants.names && wants.tally && wants.sqlite.as_ref().is_some_and(|want| want.rows), "{wants:?}");
         assert!(wants.manifest.is_none() && !wants.fingerprint && !wants.version_files, "{wants:?}");
     }
 

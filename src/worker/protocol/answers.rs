@@ -114,6 +114,9 @@ pub struct Inspected {
     pub databases: Option<Databases>,
     /// What of the content is lost in the restored data.
     pub lost: Option<LostContent>,
+    /// What the tree holds by its folders; `None` also for anything but a folder, and where the bound of the walk was
+    /// hit first.
+    pub tally: Option<TreeTally>,
 }
 
 impl Inspected {
@@ -128,8 +131,33 @@ impl Inspected {
             inventory: None,
             databases: None,
             lost: None,
+            tally: None,
         }
     }
+}
+
+/// What a tree holds: files that are meant to last and that no data store's program rewrites.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeTally {
+    /// All of it.
+    pub all: FileTally,
+    /// The same by the folders at the top; empty where there are too many. The files at the top have the name `.`.
+    pub folders: Vec<(String, FileTally)>,
+    /// Every file was looked at for zeros.
+    pub zeros_known: bool,
+}
+
+/// Files that were counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileTally {
+    /// All of them.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that are empty.
+    pub empty: u64,
+    /// Those that hold nothing but zeros, as far as their beginning, middle and end tell.
+    pub zeros: u64,
 }
 
 /// What of a live mount has not been touched since the backup began, and how what came back differs from it.
@@ -229,6 +257,18 @@ pub struct Databases {
     pub odd: Sampled<DatabaseFinding>,
     /// Nothing could be found out: why.
     pub unchecked: Sampled<DatabaseFinding>,
+    /// The tables of each of them; empty where rows were not asked for.
+    pub tables: Vec<DatabaseTables>,
+}
+
+/// The tables of an SQLite database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseTables {
+    /// The database's name, relative to the path.
+    pub path: String,
+    /// All of its tables and their rows (`None`: they were not counted); `None`: its tables are not known, since it
+    /// could not be checked or there are too many.
+    pub tables: Option<Vec<(String, Option<u64>)>>,
 }
 
 /// An SQLite database and what was found of it.

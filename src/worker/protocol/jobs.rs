@@ -229,6 +229,8 @@ pub struct InspectWants {
     pub sqlite: Option<SqliteWant>,
     /// The inspected path is live; what of its content is lost in this mount of the worker, which was restored for it.
     pub lost_in: Option<String>,
+    /// How many files the tree holds by its folders, and the rows of its SQLite databases.
+    pub tally: bool,
 }
 
 /// The comparison of a volume with what should be in it: the entries of the archive that this worker unpacked there,
@@ -252,6 +254,8 @@ pub struct SqliteWant {
     pub live: Option<String>,
     /// Leave this many bytes free on the scratch mount's file system.
     pub keep_free: u64,
+    /// Count the rows of the tables.
+    pub rows: bool,
 }
 
 /// Compares a live mount with what was restored for it: what has not been touched since the backup began must have come

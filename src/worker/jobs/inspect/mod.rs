@@ -30,6 +30,8 @@ pub mod sqlite;
 #[cfg(target_os = "linux")]
 pub mod survivors;
 #[cfg(target_os = "linux")]
+mod tally;
+#[cfg(target_os = "linux")]
 pub mod tree;
 #[cfg(target_os = "linux")]
 mod versions;

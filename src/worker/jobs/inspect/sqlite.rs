@@ -5,6 +5,7 @@ mod check;
 mod files;
 mod log;
 mod query;
+mod rows;
 mod running;
 mod view;
 
@@ -23,11 +24,12 @@ pub use self::running::query;
 use self::view::{NoView, View, ViewOf};
 use crate::model::lock::{into_inner, lock};
 use crate::model::pluralize::pluralize;
+use crate::model::profile::{MOST_STORES, MOST_TABLES};
 use crate::model::units;
 use crate::worker::fs::observe::{SeenEntry, TreeObserver};
 use crate::worker::fs::open::{is_gone, open_quietly, unreadable};
 use crate::worker::job::{JobControl, JobStop, short_path};
-use crate::worker::protocol::{DatabaseFinding, Databases, SqliteWant};
+use crate::worker::protocol::{DatabaseFinding, DatabaseTables, Databases, SqliteWant};
 
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -161,6 +163,7 @@ fn check_database(
     if is_valid_journal(&path) {
         databases.hot.add(|| finding(Vec::new()));
     }
+    let mut counted = None;
     let has_tables = match verdict {
         SqliteVerdict::Damaged(words) => {
             let moved = of.want.source.as_ref().is_some_and(|source| Files::of(&path_below(source, name)) != files);
@@ -176,14 +179,20 @@ fn check_database(
             databases.too_large.add(|| finding(vec![why]));
             None
         }
-        SqliteVerdict::Sound { has_tables, odd } => {
+        SqliteVerdict::Sound { has_tables, odd, tables } => {
             databases.sound += 1;
+            counted = tables;
             if !odd.is_empty() {
                 databases.odd.add(|| finding(odd));
             }
             Some(has_tables)
         }
     };
+    if of.want.rows && databases.tables.len() < MOST_STORES {
+        let told: usize = databases.tables.iter().flat_map(|one| &one.tables).map(Vec::len).sum();
+        let tables = counted.filter(|tables| told + tables.len() <= MOST_TABLES);
+        databases.tables.push(DatabaseTables { path: short_path(name), tables });
+    }
     if let (Some(_), LogState::Cut(why)) = (files.wal, log_state(&path, control)?) {
         databases.cut.add(|| finding(vec![why]));
     }

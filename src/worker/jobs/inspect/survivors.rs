@@ -284,7 +284,7 @@ mod tests {
     /// What the inspection before a start notes, and what is found accessed after `start`.
     fn accessed(root: &Path, start: impl FnOnce()) -> (Survivors, Vec<String>) {
         let path = root.to_str().unwrap().to_owned();
-        let sqlite = SqliteWant { scratch: path.clone(), source: None, live: None, keep_free: 0 };
+        let sqlite = SqliteWant { scratch: path.clone(), source: None, live: None, keep_free: 0, rows: false };
         let wants = InspectWants { fingerprint: true, sqlite: Some(sqlite), ..InspectWants::default() };
         let job = InspectJob { path: path.clone(), max_entries: 0, wants };
         let held = inspect(&job, &FilledVolumes::default(), &Arc::default()).unwrap().fingerprint.unwrap();

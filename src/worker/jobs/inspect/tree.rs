@@ -13,6 +13,7 @@ use super::manifest::unpacked::UnpackedComparison;
 use super::names::TopNames;
 use super::owners::OwnerCounter;
 use super::sqlite::{DatabaseFinder, check_databases};
+use super::tally::TreeCounter;
 use super::versions::VersionFileFinder;
 use crate::worker::expected::{Expected, FilledVolumes};
 use crate::worker::fs::observe::{TreeObserver, observe};
@@ -69,6 +70,7 @@ struct Observers {
     fingerprint: Option<FingerprintTaker>,
     databases: Option<DatabaseFinder>,
     lost: Option<LostContentFinder>,
+    tally: Option<TreeCounter>,
 }
 
 impl Observers {
@@ -80,18 +82,20 @@ impl Observers {
             fingerprint: (wants.fingerprint && root == RootKind::Folder).then(FingerprintTaker::default),
             databases: wants.sqlite.is_some().then(DatabaseFinder::default),
             lost: wants.lost_in.as_deref().map(|restored| LostContentFinder::new(restored, root)).transpose()?,
+            tally: (wants.tally && root == RootKind::Folder).then(TreeCounter::default),
         })
     }
 
     fn all(&self) -> Vec<&dyn TreeObserver> {
-        let Self { names, owners, version_files, fingerprint, databases, lost } = self;
-        let all: [Option<&dyn TreeObserver>; 6] = [
+        let Self { names, owners, version_files, fingerprint, databases, lost, tally } = self;
+        let all: [Option<&dyn TreeObserver>; 7] = [
             names.as_ref().map(|observer| observer as _),
             owners.as_ref().map(|observer| observer as _),
             version_files.as_ref().map(|observer| observer as _),
             fingerprint.as_ref().map(|observer| observer as _),
             databases.as_ref().map(|observer| observer as _),
             lost.as_ref().map(|observer| observer as _),
+            tally.as_ref().map(|observer| observer as _),
         ];
         all.into_iter().flatten().collect()
     }
@@ -108,6 +112,7 @@ impl Observers {
             names: self.names.map(TopNames::finish),
             owners: self.owners.map(|owners| owners.finish(complete)),
             version_files: self.version_files.map(VersionFileFinder::finish),
+            tally: self.tally.filter(|_| complete).map(TreeCounter::finish),
             ..Inspected::of(root)
         };
         if let Some(lost) = self.lost {

@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use super::rows;
 use crate::worker::job::{JobControl, JobStop, short};
 
 /// Most lines of SQLite's output that a result carries for a file.
@@ -43,6 +44,9 @@ pub enum SqliteVerdict {
         has_tables: bool,
         /// Rows that break a rule of their table. The program wrote them, so the live file has them, too.
         odd: Vec<String>,
+        /// All tables and their rows (`None`: they were not counted, since the file is large); `None`: there are too
+        /// many tables, or they cannot be listed.
+        tables: Option<Vec<(String, Option<u64>)>>,
     },
     /// The file is damaged; SQLite's words.
     Damaged(Vec<String>),
@@ -127,7 +131,8 @@ fn ask(connection: &Connection) -> rusqlite::Result<SqliteVerdict> {
     } else if let Some(words) = unclear {
         SqliteVerdict::Unclear(words)
     } else {
-        SqliteVerdict::Sound { has_tables: tables > 0, odd: cut(found.odd) }
+        let tables_with_rows = rows::count(connection);
+        SqliteVerdict::Sound { has_tables: tables > 0, odd: cut(found.odd), tables: tables_with_rows }
     })
 }
 

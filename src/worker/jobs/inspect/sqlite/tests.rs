@@ -76,14 +76,18 @@ fn check(path: &Path, want: SqliteWant, control: &Arc<JobControl>) -> Result<Dat
     Ok(inspect(&job, &FilledVolumes::default(), control)?.databases.unwrap())
 }
 
-/// What a check says, which changed nothing.
+/// What a check says, which changed nothing. Its rows are tested in `rows`.
 fn asked(root: &Path, source: Option<&Path>, live: Option<&Path>, keep_free: u64) -> Databases {
     // Folders from before the check, so that a new time would show.
     fs::File::open(root).unwrap().set_modified(SystemTime::UNIX_EPOCH + Duration::new(1_500_000_000, 5)).unwrap();
     let before = everything(root);
-    let want = SqliteWant { scratch: text(root), source: source.map(text), live: live.map(text), keep_free };
-    let databases = check(root, want, &Arc::new(JobControl::default())).unwrap();
+    let want =
+        SqliteWant { scratch: text(root), source: source.map(text), live: live.map(text), keep_free, rows: true };
+    let mut databases = check(root, want, &Arc::new(JobControl::default())).unwrap();
     assert_eq!(everything(root), before, "the check changed something");
+    let Databases { found, damaged, torn, orphaned, .. } = &databases;
+    assert_eq!(databases.tables.len() as u64, found - damaged.count - torn.count - orphaned.count);
+    databases.tables.clear();
     databases
 }
 
@@ -137,7 +141,7 @@ fn a_tree_without_databases_has_none() {
 fn a_mount_that_is_a_file_is_checked() {
     let (folder, path) = one("delete");
     let check = |path: &Path| {
-        let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0 };
+        let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0, rows: false };
         check(path, want, &Arc::new(JobControl::default())).unwrap()
     };
     all_sound(&check(&path), 1);
@@ -384,7 +388,7 @@ fn a_job_that_is_stopped_ends() {
     let (folder, _path) = one("delete");
     let control = Arc::new(JobControl::default());
     control.cancel();
-    let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0 };
+    let want = SqliteWant { scratch: text(folder.path()), source: None, live: None, keep_free: 0, rows: false };
     assert!(matches!(check(folder.path(), want, &control), Err(JobStop::Cancelled)));
     assert!(matches!(quick_check(&folder.path().join("app.db"), OpenMode::Resting, &control), Err(JobStop::Cancelled)));
 }

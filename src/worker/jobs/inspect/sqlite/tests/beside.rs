@@ -120,7 +120,7 @@ fn a_pipe_beside_a_database_is_not_waited_for() {
         let (send, checked) = channel();
         let path = root.to_owned();
         std::thread::spawn(move || {
-            let want = SqliteWant { scratch: text(&path), source: None, live: None, keep_free: 0 };
+            let want = SqliteWant { scratch: text(&path), source: None, live: None, keep_free: 0, rows: false };
             send.send(check(&path, want, &Arc::new(JobControl::default())).unwrap().sound)
         });
         // Longer than any check takes; the other end of the pipe never comes.
