@@ -200,6 +200,14 @@ pub struct RehearsalArgs {
     /// [env: REHEARSA_VERIFY_CONTENT]
     #[arg(long)]
     pub verify_content: bool,
+    /// Keep the profile of each green service in this folder, and fail a service whose backup holds less than in its
+    /// last green run [env: REHEARSA_HISTORY]
+    #[arg(long, value_name = "FOLDER")]
+    pub history: Option<PathBuf>,
+    /// Allow this much less than in the last green run: `files=80%, rows=20%, gone`, or `100%` for all
+    /// [default: files=50%, rows=10%] [env: REHEARSA_TOLERANCE]
+    #[arg(long, value_name = "RULES")]
+    pub tolerance: Option<String>,
     /// Run this many rehearsals at a time [default: 2] [env: REHEARSA_TEST_THREADS, RUST_TEST_THREADS]
     // Stands before the flags of backups: they begin a heading of their own.
     #[arg(long, value_name = "N")]
@@ -312,7 +320,7 @@ Settings of one service can be labels of its container: rehearsa.ignore=true, re
 rehearsa.settle, rehearsa.max-copy, rehearsa.max-entries, rehearsa.max-window, rehearsa.memory, rehearsa.pids, \
 rehearsa.max-age, rehearsa.max-rto, rehearsa.control, rehearsa.require-proof, rehearsa.min-score, \
 rehearsa.strict, rehearsa.deep, rehearsa.verify-content, rehearsa.exclude, rehearsa.witness-slack, rehearsa.pull, \
-rehearsa.pull-timeout, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
+rehearsa.pull-timeout, rehearsa.tolerance, rehearsa.mounts=/media=readonly,/cache=empty, rehearsa.source, \
 rehearsa.map=/config=backup/config, rehearsa.allow-empty=/cache, rehearsa.load.database, rehearsa.load.command, \
 rehearsa.load.from, rehearsa.check.NAME='exec test -s /data/app.db', rehearsa.depends_on=db:service_healthy. The \
 plan file, rehearsa.toml, holds settings of all services, of a stack or of one service. Precedence: flag, environment, \
@@ -481,6 +489,7 @@ impl RehearsalArgs {
             ("witness_slack", self.backup.witness_slack.clone()),
             ("pull", self.pull.clone()),
             ("pull_timeout", self.pull_timeout.clone()),
+            ("tolerance", self.tolerance.clone()),
         ];
         typed.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
     }
@@ -517,6 +526,7 @@ fn flags(selection: &SelectionArgs, rehearsal: &RehearsalArgs) -> Flags {
         values: rehearsal.values(),
         with: rehearsal.with.clone(),
         keep: rehearsal.keep,
+        history: rehearsal.history.clone(),
         strategies: rehearsal.strategy.clone(),
         ..Flags::default()
     };

@@ -210,7 +210,7 @@ impl Demo {
             prepare(&self.daemon, services, &settings, env, &self.stop).await
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
-        let events = RunEvents::start(&settings, &presentation)?;
+        let events = RunEvents::start(&settings, &presentation, None)?;
         let context = RunContext {
             runtime: self.runtime.handle().clone(),
             daemon: self.daemon.clone(),
@@ -222,6 +222,7 @@ impl Demo {
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
             logins: RegistryLogins::default(),
+            history: None,
             environment: env.clone(),
             resources: RunResources::default(),
         };

@@ -17,6 +17,7 @@ mod demo_backup;
 pub mod exit;
 pub mod explain;
 pub mod from_files;
+mod history;
 pub mod identity;
 pub mod init;
 mod init_text;

@@ -7,12 +7,14 @@ use super::exit::Failure;
 use super::presentation::{Presentation, Stream};
 use super::{identity, reporters};
 use crate::config::settings::Settings;
+use crate::history::ProfileHistory;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Notify, RunContext};
 use crate::report::human::HumanStyle;
-use crate::report::{self, Dispatcher, EventSink};
+use crate::report::profiles::ProfileKeeper;
+use crate::report::{self, Dispatcher, EventSink, Reporter};
 use crate::trials::{self, LibtestDisplay, LibtestFormat, RunPolicy};
 
 /// Lists the selected services on standard output, as libtest does.
@@ -29,9 +31,15 @@ pub struct RunEvents {
 
 impl RunEvents {
     /// Opens the reports, which show every event from now on.
-    pub fn start(settings: &Settings, presentation: &Presentation) -> Result<Self, Failure> {
+    /// `history`: where the profiles of green services are kept.
+    pub fn start(
+        settings: &Settings,
+        presentation: &Presentation,
+        history: Option<ProfileHistory>,
+    ) -> Result<Self, Failure> {
         let opened = report::open(&settings.reports, Box::new(io::stdout()));
-        let reporters = reporters::of(opened, &settings.reports, Some(style(presentation)))?;
+        let mut reporters = reporters::of(opened, &settings.reports, Some(style(presentation)))?;
+        reporters.extend(history.map(|history| Box::new(ProfileKeeper::new(history)) as Box<dyn Reporter>));
         let (sink, dispatcher) = Dispatcher::start(reporters, identity::timestamp);
         Ok(Self { sink, dispatcher })
     }

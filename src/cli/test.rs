@@ -14,7 +14,9 @@ use super::project_images::ImageEngine;
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::stopped_project::StoppedProject;
-use super::{as_new_host, console, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags};
+use super::{
+    as_new_host, console, history, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags,
+};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -124,7 +126,10 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     unused_flags::note(&plan, &args.rehearsal);
     unused_flags::note_misspelled_variables(env);
     let session = identity::session("");
-    let events = RunEvents::start(&settings, &presentation)?;
+    let kept = settings.history().map(|folder| history::open_history(folder, env));
+    history::note_unused_flags(kept.as_ref(), &plan, &args.rehearsal);
+    let earlier = kept.as_ref().map(|kept| history::earlier(kept, &plan)).transpose()?;
+    let events = RunEvents::start(&settings, &presentation, kept)?;
     let context = RunContext {
         runtime: runtime.handle().clone(),
         daemon,
@@ -136,6 +141,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         host_addresses: identity::host_addresses(&endpoint.target),
         stop,
         logins: endpoint.logins.clone(),
+        history: earlier,
         environment: env.clone(),
         resources: RunResources::default(),
     };
@@ -155,7 +161,7 @@ fn report_stopped(
         never_began(settings, &failure.error.to_string());
         return Err(failure);
     }
-    let events = RunEvents::start(settings, presentation)?;
+    let events = RunEvents::start(settings, presentation, None)?;
     Ok(rehearsal::refuse(&plan, settings, presentation, events))
 }
 

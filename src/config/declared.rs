@@ -23,6 +23,7 @@ use super::values::points::Points;
 use super::values::proof::RequiredProof;
 use super::values::pull::PullWhen;
 use super::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
+use super::values::tolerance::Tolerated;
 
 /// Every setting.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
@@ -213,5 +214,15 @@ service_values! {
         label: "rehearsa.pull-timeout",
         default: "`2m`",
         example: "\"2m\"",
+    }
+    /// How much less the data may be than in the [last green run](checks.md#what-it-held-last-time): the percent of the
+    /// files or bytes of a folder and of the keys, the percent of the rows of a table, and whether tables, data stores
+    /// and mounts may be gone; a single percent is for all, and `100%` allows everything
+    tolerance: Tolerated {
+        flag: "--tolerance RULES",
+        variables: &["REHEARSA_TOLERANCE"],
+        label: "rehearsa.tolerance",
+        default: "`files=50%, rows=10%`",
+        example: "\"files=80%, rows=20%, gone\"",
     }
 }

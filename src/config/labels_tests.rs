@@ -9,8 +9,10 @@ use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::pull::PullWhen;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
+use crate::config::values::tolerance::Tolerated;
 use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
+use crate::model::profile::losses::Tolerance;
 use crate::model::pull::PullPolicy;
 
 const FLAG: SettingOrigin = SettingOrigin::Flag("--flag");
@@ -70,6 +72,7 @@ fn every_known_label_is_understood() {
             ("rehearsa.witness-slack", "3h"),
             ("rehearsa.pull", "always"),
             ("rehearsa.pull-timeout", "90s"),
+            ("rehearsa.tolerance", "files=80%, gone"),
             ("rehearsa.depends_on", "db"),
         ],
     );
@@ -94,6 +97,7 @@ fn every_known_label_is_understood() {
         witness_slack: Some(TimeSpan(Duration::from_secs(3 * 3600))),
         pull: Some(PullWhen(PullPolicy::Always)),
         pull_timeout: Some(Timeout(Duration::from_secs(90))),
+        tolerance: Some(Tolerated(Tolerance { files: 80, rows: 10, gone: true })),
     };
     let overrides = Overrides {
         values,

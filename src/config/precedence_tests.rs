@@ -231,6 +231,15 @@ const KEYS: &[Key] = &[
         shown: |rehearsal| text(rehearsal.pull_timeout),
     },
     Key {
+        name: "tolerance",
+        flag: Some(|flags, text| set(flags, "tolerance", text)),
+        variable: Some("REHEARSA_TOLERANCE"),
+        label: "rehearsa.tolerance",
+        written: ["files=1%", "files=2%", "files=3%", "'files=4%'", "'files=5%'", "'6%'"],
+        heard: ["1", "2", "3", "4", "5", "6", "50"],
+        shown: |rehearsal| rehearsal.tolerance.files.to_string(),
+    },
+    Key {
         name: "mounts",
         flag: Some(|flags, text| flags.strategies = vec![text]),
         variable: Some("REHEARSA_STRATEGY"),
@@ -456,4 +465,20 @@ fn a_program_is_named_by_a_flag_a_variable_or_the_plan_file() {
     assert_eq!(of(None, None, ""), [None, None]);
     let empty = PlanFile::parse(Path::new("p.toml"), "restic_path = ' '\n", None).expect_err("it names nothing");
     assert!(empty.to_string().contains("this names no program"), "{empty}");
+}
+
+#[test]
+fn the_flag_names_the_history_before_its_variable_and_the_plan_file() {
+    let file = || PlanFile::parse(Path::new("plans/p.toml"), "history = 'profiles'\n", None).expect("it is right");
+    let history = |flag: Option<&str>, variable: &[(&str, &str)]| {
+        let flags = Flags { history: flag.map(Into::into), ..Flags::default() };
+        let env = variable.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = Settings::resolve(&flags, &env).expect("it is right").with_file(file());
+        settings.history().map(|folder| folder.display().to_string())
+    };
+    let variable = [("REHEARSA_HISTORY", "of-variable")];
+    assert_eq!(history(Some("of-flag"), &variable).as_deref(), Some("of-flag"));
+    assert_eq!(history(None, &variable).as_deref(), Some("of-variable"));
+    assert_eq!(history(None, &[]).as_deref(), Some("plans/profiles"));
+    assert_eq!(Settings::default().history(), None);
 }

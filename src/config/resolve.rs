@@ -83,6 +83,8 @@ pub struct Flags {
     pub with: Vec<String>,
     /// `--keep`.
     pub keep: bool,
+    /// `--history`.
+    pub history: Option<PathBuf>,
     /// `--strategy`.
     pub strategies: Vec<String>,
     /// The reports that were asked for one by one.
@@ -135,6 +137,7 @@ impl Settings {
             programs: programs(flags, env),
             with: flags.with.clone(),
             keep: flags.keep,
+            history: path("--history", flags.history.as_deref(), env),
             threads: threads.map(|raw| raw.count_from(1)).transpose()?.unwrap_or(DEFAULT_THREADS),
             max_fail: if flags.fail_fast { Some(1) } else { max_fail },
             retries: Retries {
@@ -204,6 +207,7 @@ impl Settings {
             witness_slack: layers.value(|set| &set.witness_slack).map_or(defaults.witness_slack, |time| time.0),
             pull: layers.value(|set| &set.pull).map_or(defaults.pull, |when| when.0),
             pull_timeout: layers.value(|set| &set.pull_timeout).map_or(defaults.pull_timeout, |time| time.0),
+            tolerance: layers.value(|set| &set.tolerance).map_or(defaults.tolerance, |tolerance| tolerance.0),
             source: source.map(|spec| layers.complete(spec)),
             as_dependency: match as_dependency {
                 DependencySource::Other(spec) => DependencySource::Other(spec.map(|spec| layers.complete(spec))),

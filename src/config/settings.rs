@@ -27,6 +27,8 @@ pub struct Settings {
     pub with: Vec<String>,
     /// Keep the sandbox of a failed rehearsal.
     pub keep: bool,
+    /// The folder of the profiles of green runs, as flags and environment name it.
+    pub history: Option<PathBuf>,
     /// Number of rehearsals at a time.
     pub threads: usize,
     /// Start no more rehearsals after this many that are not green.
@@ -44,6 +46,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The folder of the profiles of green runs; `None`: none are kept.
+    pub fn history(&self) -> Option<&Path> {
+        self.history.as_deref().or(self.file.history.as_deref())
+    }
+
     /// The paths of programs that the user names.
     pub fn programs(&self) -> ProgramPaths {
         let of_file = self.file.programs.iter().map(|(program, entry)| (*program, entry.path.clone()));
@@ -76,6 +83,7 @@ impl Default for Settings {
             file: PlanFile::default(),
             with: Vec::new(),
             keep: false,
+            history: None,
             threads: DEFAULT_THREADS,
             max_fail: None,
             retries: Retries::default(),

@@ -7,6 +7,7 @@ use super::check::{CheckSummary, DataOrigin, Proof};
 use super::diagnosis::{Code, Diagnosis, Severity};
 use super::event::{Amount, CaseInfo, Step, StepResult};
 use super::mount::Strategy;
+use super::profile::{EarlierRun, Profile};
 use super::project_files::PROJECT;
 
 /// The verdict on a rehearsal.
@@ -85,6 +86,20 @@ pub struct CaseRecord {
     pub without_data: Vec<String>,
     /// The second boot without the data failed, as it should (`--control`).
     pub notices_missing_data: bool,
+    /// What its data held; `None`: it came from no backup, or the case did not get that far.
+    pub profile: Option<ProfileRecord>,
+}
+
+/// What the data of a case held.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProfileRecord {
+    pub profile: Profile,
+    /// The run that it was compared with.
+    pub earlier: Option<EarlierRun>,
+    /// What could not be compared with that run, and why.
+    pub not_compared: Vec<String>,
+    /// A history was kept.
+    pub has_history: bool,
 }
 
 /// An attempt that was not green and was followed by another.
@@ -154,6 +169,7 @@ impl CaseRecord {
             attempt_started: None,
             without_data: Vec::new(),
             notices_missing_data: false,
+            profile: None,
         }
     }
 
@@ -200,6 +216,7 @@ impl CaseRecord {
         self.proof = None;
         self.without_data.clear();
         self.notices_missing_data = false;
+        self.profile = None;
     }
 
     /// Seconds from the start of the case to its end, all attempts together.

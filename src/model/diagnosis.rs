@@ -166,6 +166,20 @@ codes! {
          back empty, or files differ from live ones that seem older than the backup on a host whose clock was wrong. \
          The data may belong to something else, or much of it is missing.",
         "Compare the part of the backup that `rehearsa plan` shows with the live data.";
+    DataShrunk "data/shrunk" Failed "the backup holds less than in the last green run",
+        "Folders, tables or data stores that an earlier green run of this service found in its backup have lost more \
+         than is normal, or are gone. The backup may be whole by its own list: what is missing was deleted before, or \
+         is left out since then.",
+        "Compare the named folders and tables with live and with the older snapshot, and keep that snapshot until you \
+         know. If the loss is meant, run once with --tolerance 100%: the next runs are compared with that one. To \
+         allow more every time, set tolerance in the plan file (tolerance = \"files=80%\") or the label \
+         rehearsa.tolerance.";
+    DataUnlikeEarlier "data/unlike-earlier" Warning "the data is of another kind than in the last green run",
+        "A data store has another identity: it was made anew by its program, or belongs to another instance. Or a \
+         table or a data store of the earlier run is gone, while the service has another image than then, which may \
+         keep its data under another name.",
+        "If the database was set up anew or the program was upgraded, this is right and is told once. Else compare \
+         the content with live and with the older snapshot.";
     DataReinitialised "data/reinitialised" Failed "the service does not run on the restored data",
         "The service became ready, but the restored data is gone or unused beside newly created data. The service did \
          not recognise it and started from scratch.",

@@ -8,6 +8,7 @@ use super::diagnosis::Diagnosis;
 use super::location::Location;
 use super::mount::Strategy;
 use super::partition::Partition;
+use super::profile::{EarlierRun, Profile};
 use super::score::basis::ScoreBasis;
 use super::service::{Image, ServiceName};
 
@@ -119,6 +120,22 @@ pub enum Fact {
         proof: Proof,
         /// The service's last log lines, masked.
         log_tail: Vec<String>,
+    },
+    /// What the data of a green service held, and the run that it is compared with.
+    CaseProfiled {
+        /// The case.
+        case: ServiceName,
+        /// What its data held.
+        profile: Box<Profile>,
+        /// The last green run that its history knows; null: none.
+        #[serde(default)]
+        earlier: Option<EarlierRun>,
+        /// What could not be compared with that run, and why.
+        #[serde(default)]
+        not_compared: Vec<String>,
+        /// A history was kept (`--history`).
+        #[serde(default)]
+        has_history: bool,
     },
     /// The events of this rehearsal so far were one attempt. Another attempt begins, in a new sandbox.
     CaseRetried {

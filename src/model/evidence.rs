@@ -40,7 +40,10 @@ pub fn evidence(case: &CaseRecord) -> Vec<Evidence> {
         let (shown, by) = match level {
             EvidenceLevel::Restored => judge_restored(case),
             EvidenceLevel::Complete => judge_complete(case),
-            EvidenceLevel::MatchesLive => judge_matches_live(case),
+            EvidenceLevel::MatchesLive => {
+                let (shown, by) = judge_matches_live(case);
+                (shown, format!("{by}{}", compared_with_earlier(case)))
+            }
             EvidenceLevel::Booted => judge_booted(case),
             EvidenceLevel::Healthy => judge_healthy(case),
             EvidenceLevel::DataProven => judge_data_proven(case),
@@ -278,6 +281,27 @@ fn judge_matches_live(case: &CaseRecord) -> (bool, String) {
         by.push_str(&format!("; not all was compared: {why}"));
     }
     (true, by)
+}
+
+/// Whether the profile was compared with that of an earlier run, to be added to what live shows; empty where no history
+/// is kept.
+fn compared_with_earlier(case: &CaseRecord) -> String {
+    let Some(profile) = &case.profile else { return String::new() };
+    let not_compared = match profile.not_compared.split_first() {
+        None => String::new(),
+        Some((first, [])) => format!("; not compared: {first}"),
+        Some((first, more)) => format!("; not compared: {first}, and {} more", more.len()),
+    };
+    match &profile.earlier {
+        Some(earlier) => {
+            let at = units::minute(earlier.at);
+            format!("; no more is gone than may be since the green run of {at}{not_compared}")
+        }
+        None if profile.has_history => {
+            "; the history has no green run of this snapshot or an older one to compare with".to_owned()
+        }
+        None => String::new(),
+    }
 }
 
 fn entry_count(entries: u64) -> String {

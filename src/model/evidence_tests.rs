@@ -7,6 +7,7 @@ use crate::model::check::CheckKind;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::event::{CaseInfo, Compared, Event, Fact, NoTests};
 use crate::model::outcome::Outcome;
+use crate::model::profile::EarlierRun;
 use crate::model::sample::case_info;
 use crate::model::service::ServiceName;
 
@@ -375,4 +376,29 @@ fn only_a_green_case_has_evidence() {
     let diagnosis = Diagnosis::new(Code::BootExited, "why");
     outcome.apply(&Event { at: Timestamp::UNIX_EPOCH, fact: Fact::CaseAborted { case: case(), diagnosis } });
     assert_eq!(evidence(&outcome.cases[0]), []);
+}
+
+#[test]
+fn a_green_case_says_what_it_was_compared_with_where_live_is_silent() {
+    let told = |earlier: Option<&str>, not_compared: &[&str], has_history| {
+        let mut outcome = outcome_of(vec![(restore(Strategy::Copy), BROUGHT, None, None)], None, Proof::Healthy);
+        let earlier =
+            earlier.map(|at| EarlierRun { at: at.parse().expect("a time"), snapshot: None, snapshot_time: None });
+        let not_compared = not_compared.iter().map(|&what| what.to_owned()).collect();
+        let fact = Fact::CaseProfiled { case: case(), profile: Box::default(), earlier, not_compared, has_history };
+        outcome.apply(&Event { at: Timestamp::UNIX_EPOCH, fact });
+        let (level, shown, by) = shown_evidence(&outcome).swap_remove(2);
+        assert_eq!((level, shown), ("matches-live", false));
+        by.replace("no data of a backup was compared with live data", "-")
+    };
+    assert_eq!(told(None, &[], false), "-");
+    assert_eq!(
+        told(None, &[], true),
+        "-; the history has no green run of this snapshot or an older one to compare with"
+    );
+    let compared = "-; no more is gone than may be since the green run of 2026-11-29 04:30 UTC";
+    let at = Some("2026-11-29T04:30:00Z");
+    assert_eq!(told(at, &[], true), compared);
+    assert_eq!(told(at, &["the keys"], true), format!("{compared}; not compared: the keys"));
+    assert_eq!(told(at, &["the keys", "x", "y"], true), format!("{compared}; not compared: the keys, and 2 more"));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use super::case_record::{Attempt, CaseRecord, StepRecord, Verdict};
+pub use super::case_record::{Attempt, CaseRecord, ProfileRecord, StepRecord, Verdict};
 
 use super::case_record::seconds_between;
 use super::check::DataOrigin;
@@ -169,6 +169,16 @@ impl Outcome {
             Fact::MissingDataNoticed { case } => {
                 if let Some(record) = self.case_mut(case) {
                     record.notices_missing_data = true;
+                }
+            }
+            Fact::CaseProfiled { case, profile, earlier, not_compared, has_history } => {
+                if let Some(record) = self.case_mut(case) {
+                    record.profile = Some(ProfileRecord {
+                        profile: (**profile).clone(),
+                        earlier: earlier.clone(),
+                        not_compared: not_compared.clone(),
+                        has_history: *has_history,
+                    });
                 }
             }
             Fact::CaseFinished { case } => {

@@ -6,6 +6,7 @@ use super::check::EvidenceLevel;
 use super::diagnosis::Diagnosis;
 use super::dump::LoadOptions;
 use super::mount::Strategy;
+use super::profile::losses::Tolerance;
 use super::pull::PullPolicy;
 use super::question::Check;
 use super::source::{MapRule, SourceSpec};
@@ -73,6 +74,8 @@ pub struct ServiceSettings {
     pub pull: PullPolicy,
     /// Time for which the pull of the image may stand still.
     pub pull_timeout: Duration,
+    /// How much less the data may be than in the last green run.
+    pub tolerance: Tolerance,
     /// The user's checks of the ready service, in order.
     pub checks: Vec<Check>,
 }
@@ -109,6 +112,7 @@ impl Default for ServiceSettings {
             witness_slack: DEFAULT_SLACK,
             pull: PullPolicy::default(),
             pull_timeout: Duration::from_secs(120),
+            tolerance: Tolerance::default(),
             checks: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ use crate::model::service::ServiceName;
 
 use super::diagnose::stopped;
 use super::inspect::retention;
+use super::profile;
 use super::restore::restored_files;
 use super::running::RunningService;
 use super::shared_task::Diagnosed;
@@ -175,6 +176,11 @@ async fn conclude(
     let warn = |diagnosis| stack.cx.warn(vec![case.clone()], diagnosis);
     begun_anew.filter(|_| !warned).into_iter().for_each(warn);
     running.warn_of_suspicions();
+    tokio::select! {
+        biased;
+        () = stack.cx.run.stop.cancelled() => return Err(stopped(&stack.cx.run.stop, "during this rehearsal")),
+        compared = profile::take_and_compare(running) => compared?,
+    }
     let proof = if plan.settings.control { control(stack, running, &ready, proof).await } else { proof };
     not_used.into_iter().for_each(warn);
     Ok((proof, log_tail))

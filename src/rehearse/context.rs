@@ -2,6 +2,7 @@
 //!
 //! `cli` fills a [`RunContext`] and moves it down; nothing below reads the process's environment or its clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -11,6 +12,7 @@ use crate::model::diagnosis::Code;
 use crate::model::environment::Environment;
 use crate::model::event::Fact;
 use crate::model::plan::ServicePlan;
+use crate::model::profile::EarlierProfile;
 use crate::model::project_files::PROJECT;
 use crate::model::service::ServiceName;
 use crate::model::source::SourcePlace;
@@ -49,6 +51,8 @@ pub struct RunContext {
     pub stop: StopSignal,
     /// The logins for the registries of images.
     pub logins: RegistryLogins,
+    /// The last green runs of the services; `None`: no history is kept.
+    pub history: Option<BTreeMap<ServiceName, EarlierProfile>>,
     /// The environment of the process; secrets of checks may be in it.
     pub environment: Environment,
     /// Objects that the run makes once, when first needed.
@@ -100,6 +104,7 @@ impl RunContext {
             host_addresses: self.host_addresses.clone(),
             stop: self.stop.clone(),
             logins: self.logins.clone(),
+            history: None,
             environment: self.environment.clone(),
             resources: RunResources {
                 images: Arc::clone(&self.resources.images),

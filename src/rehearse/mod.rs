@@ -14,6 +14,7 @@ pub mod images;
 mod inspect;
 mod interference;
 mod log_tail;
+mod profile;
 mod restore;
 mod running;
 pub mod sandbox;

@@ -10,6 +10,7 @@ use crate::model::check::Proof;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::fingerprint::{Fingerprint, VersionFile};
 use crate::model::plan::MountPlan;
+use crate::model::profile::MountProfile;
 use crate::model::sandbox::MountSource;
 
 use super::shared_task::Diagnosed;
@@ -110,6 +111,8 @@ pub(super) struct InspectedData {
     pub fingerprint: Option<Fingerprint>,
     /// A possible fault of the place, in case its services do not come up.
     pub suspicion: Option<Diagnosis>,
+    /// What the place held, without the path where a service sees it; `None` for data that is from no backup.
+    pub profile: Option<MountProfile>,
 }
 
 /// A place that was restored and inspected.

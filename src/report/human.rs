@@ -326,6 +326,7 @@ impl Reporter for HumanReporter {
             | Fact::CaseSkipped { .. }
             | Fact::PassedWithoutData { .. }
             | Fact::MissingDataNoticed { .. }
+            | Fact::CaseProfiled { .. }
             | Fact::CaseProven { .. } => Ok(()),
             Fact::StepStarted { id, cases, step } => {
                 self.step_started(*id, cases, step, event.at);

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod not_green;
 pub mod open;
 pub mod problem;
+pub mod profiles;
 pub mod prometheus;
 #[cfg(test)]
 #[path = "../../tests/support/recorded/mod.rs"]

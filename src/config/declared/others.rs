@@ -107,6 +107,14 @@ pub const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting {
+        flag: "--history FOLDER",
+        variables: &["REHEARSA_HISTORY"],
+        keys: &["history"],
+        about: "Keeps the [profile](checks.md#what-it-held-last-time) of each green service in this folder, and fails \
+                a service whose backup holds less than in its last green run",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--host ADDRESS",
         short: "-H",
         variables: &["DOCKER_HOST"],

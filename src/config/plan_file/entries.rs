@@ -15,6 +15,8 @@ pub struct PlanFile {
     pub path: Option<PathBuf>,
     /// Labels may name sources by their paths.
     pub allow_label_paths: bool,
+    /// The folder of the profiles of green runs.
+    pub history: Option<PathBuf>,
     /// The paths of programs.
     pub programs: BTreeMap<Program, ProgramEntry>,
     /// Sources by their names.

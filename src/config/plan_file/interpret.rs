@@ -52,6 +52,7 @@ impl<'a> Interpreter<'a> {
             let sources = top.sources.into_iter();
             self.file.sources = sources.filter_map(|(name, source)| Some((name, self.source(source.value)?))).collect();
             self.file.allow_label_paths = top.allow_label_paths.unwrap_or_default();
+            self.file.history = top.history.and_then(|named| self.path(named.at, "history", &named.value.0));
             let programs = [
                 (Program::Borg, top.borg_path),
                 (Program::Rclone, top.rclone_path),

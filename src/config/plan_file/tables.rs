@@ -31,6 +31,9 @@ pub struct Top {
     pub source: Option<Located<SourceName>>,
     /// Lets labels name sources by their paths; else a label names `live` or a source below `[sources]`.
     pub allow_label_paths: Option<bool>,
+    /// The folder where the profiles of green runs are kept, for the next run to compare with. A relative path is
+    /// relative to the folder of the plan file.
+    pub history: Option<Located<HistoryFolder>>,
     /// The program that reads repositories of Borg; without it `borg` in PATH.
     pub borg_path: Option<Located<ProgramPath>>,
     /// The program that reads archives and dumps in a store (`tar:rclone:REMOTE:PATH`); without it `rclone` in PATH.
@@ -130,6 +133,9 @@ text_values! {
     /// The path of a program.
     ProgramPath(String) = |text| not_empty(text, "this names no program; write its path, as \"/opt/restic/restic\""),
         text { "minLength": 1 }, "the path of a program, as \"/opt/restic/restic\"";
+    /// A folder for the profiles of green runs.
+    HistoryFolder(String) = |text| not_empty(text, "this names no folder; write its path, as \"history\""),
+        text { "minLength": 1 }, "the path of a folder, as \"history\"";
     /// A path within a backup.
     BackupPath(String) = |text| map::within(text.trim()).map_err(|expected| format!("this is not a path {expected}")),
         text { "minLength": 1 }, "a path within the backup";

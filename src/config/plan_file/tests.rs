@@ -16,9 +16,11 @@ use crate::config::values::points::Points;
 use crate::config::values::proof::RequiredProof;
 use crate::config::values::pull::PullWhen;
 use crate::config::values::text::{Bytes, Count, Memory, Processes, TimeSpan, Timeout};
+use crate::config::values::tolerance::Tolerated;
 use crate::model::check::EvidenceLevel;
 use crate::model::dump::LoadOptions;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
+use crate::model::profile::losses::Tolerance;
 use crate::model::program::Program;
 use crate::model::pull::PullPolicy;
 use crate::model::question::{Check, CheckSpec, HeaderValue, HttpCheck};
@@ -202,6 +204,7 @@ fn every_key_is_understood() {
     assert_eq!(spec("pipe").place, SourcePlace::stdin(SourceKind::Tar));
     assert_eq!(spec("pipe").keys.passphrase, Some(SecretPlace::Command("pass show backup".to_owned())));
 
+    assert_eq!(file.history, Some(PathBuf::from("plans/profiles")));
     let path = |program: Program| file.programs[&program].path.clone();
     assert_eq!(path(Program::Borg), PathBuf::from("/opt/borg-1.4/borg"));
     assert_eq!(path(Program::Rclone), PathBuf::from("plans/rclone"));
@@ -229,6 +232,7 @@ fn every_key_is_understood() {
             witness_slack: Some(TimeSpan(Duration::from_secs(7200))),
             pull: Some(PullWhen(PullPolicy::Always)),
             pull_timeout: Some(Timeout(Duration::from_secs(300))),
+            tolerance: Some(Tolerated(Tolerance { files: 80, rows: 20, gone: false })),
         },
         ..Overrides::default()
     };
@@ -263,6 +267,7 @@ fn every_key_is_understood() {
             witness_slack: Some(TimeSpan(Duration::ZERO)),
             pull: Some(PullWhen(PullPolicy::Never)),
             pull_timeout: None,
+            tolerance: Some(Tolerated(Tolerance::ALL)),
         },
         load: LoadOptions {
             database: Some("app".to_owned()),

@@ -19,3 +19,4 @@ pub mod source;
 pub mod strategy;
 pub mod suggest;
 pub mod text;
+pub mod tolerance;

@@ -3,12 +3,14 @@
 
 #[macro_use]
 mod connect;
+mod count;
 mod databases;
 #[macro_use]
 mod load;
 mod read;
 
 pub use connect::{SERVER, WHICH, probe};
+pub use count::count;
 pub use databases::databases;
 pub use load::{FILLED, OF_OWNER, ROLES, load};
 pub use read::read;
@@ -18,6 +20,7 @@ mod tests {
     use std::process::Command;
 
     use super::connect::{PROBE_MYSQL, PROBE_POSTGRES};
+    use super::count::{COUNT_MYSQL, COUNT_POSTGRES};
     use super::databases::{DATABASES_MYSQL, DATABASES_POSTGRES};
     use super::load::{LOAD_MYSQL, LOAD_POSTGRES};
     use super::read::{READ_MYSQL, READ_POSTGRES};
@@ -27,6 +30,7 @@ mod tests {
     fn every_script_is_one() {
         let probes = [PROBE_POSTGRES, PROBE_MYSQL, READ_POSTGRES, READ_MYSQL, DATABASES_POSTGRES, DATABASES_MYSQL];
         let all = [OF_OWNER, WHICH, SERVER, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED].into_iter().chain(probes);
+        let all = all.chain([COUNT_POSTGRES, COUNT_MYSQL]);
         for script in all {
             let output = Command::new("sh").args(["-n", "-c", script]).output().expect("sh runs");
             assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));

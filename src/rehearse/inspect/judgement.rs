@@ -11,6 +11,7 @@ use super::completeness::{Completeness, judge_completeness};
 use super::facts::InspectionFacts;
 use super::lost_content;
 use super::mount_kind::kind_mismatch;
+use super::place_profile::place_profile;
 use super::similarity::{Similarity, judge_similarity};
 use super::sqlite;
 use super::witness::{Testimony, judge_witness};
@@ -71,6 +72,7 @@ fn find_verdict(
         passed.notes.extend(contents);
         passed.data.suspicion = suspicion;
     }
+    passed.data.profile = place_profile(plan, &restored);
     passed.data.version_files = restored.version_files.unwrap_or_default();
     passed.data.fingerprint = restored.fingerprint.filter(|fingerprint| !fingerprint.sample.is_empty());
     if let Some(databases) = &restored.databases {

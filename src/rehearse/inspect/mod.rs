@@ -9,6 +9,7 @@ mod judgement;
 mod lost_content;
 mod mount_kind;
 mod place;
+mod place_profile;
 pub(super) mod retention;
 mod similarity;
 mod sqlite;

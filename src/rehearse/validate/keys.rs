@@ -92,6 +92,12 @@ pub(in crate::rehearse) async fn are_loaded(
     Ok(())
 }
 
+/// How many keys the server has; `None`: it cannot be asked.
+pub(super) async fn count(running: RunningService<'_>) -> Option<u64> {
+    let (user, client) = find_server(running).await?;
+    Some(ask(running, &user, &client).await?.now)
+}
+
 /// The log line by which the server tells that it has cut off its log.
 async fn torn_log(running: RunningService<'_>, stores: &[&Store]) -> Option<String> {
     if !stores.iter().any(|store| store.kind == StoreKind::RedisLog) {

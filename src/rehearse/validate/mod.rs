@@ -3,6 +3,7 @@
 
 pub(super) mod checks;
 pub(super) mod control;
+pub(super) mod counts;
 pub(super) mod databases;
 pub(super) mod differences;
 pub(super) mod failure;

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use super::schema::{
-    Amount, Attempt, Case, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image, Partition, Report,
-    SCHEMA_VERSION, Snapshot, Step, Tool, Witness,
+    Amount, Attempt, Case, CaseProfile, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image,
+    Partition, Report, SCHEMA_VERSION, Snapshot, Step, Tool, Witness,
 };
 use super::score;
 use crate::model::check::{CheckSummary, DataOrigin};
@@ -126,6 +126,12 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         evidence: evidence::evidence(case).into_iter().map(shown).collect(),
         score: scored.as_ref().and_then(|scored| scored.as_ref().ok()).map(score::score),
         no_score: scored.and_then(Result::err).map(|why| why.words().to_owned()),
+        profile: case.profile.as_ref().map(|profile| CaseProfile {
+            held: profile.profile.clone(),
+            earlier: profile.earlier.clone(),
+            not_compared: profile.not_compared.clone(),
+            has_history: profile.has_history,
+        }),
         started: case.started,
         finished: case.finished,
         seconds: thousandths(case.seconds()),

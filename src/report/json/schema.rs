@@ -7,6 +7,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+// The profile has a form that other files keep as well, and that changes by the same rules.
+use crate::model::profile::{EarlierRun, Profile};
+
 /// The version that this page describes.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -161,6 +164,9 @@ pub struct Case {
     /// Why there is no score; null where there is one, and for a case that has not ended.
     #[serde(default)]
     pub no_score: Option<String>,
+    /// What the data of a service held that was well on a backup; null for any other case.
+    #[serde(default)]
+    pub profile: Option<CaseProfile>,
     /// When the rehearsal began.
     pub started: Option<Timestamp>,
     /// When the rehearsal ended.
@@ -190,6 +196,21 @@ pub struct Case {
     pub put_off: bool,
     /// The service's last log lines.
     pub log_tail: Vec<String>,
+}
+
+/// What the data of a service held, and the run that this is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CaseProfile {
+    /// What it held.
+    pub held: Profile,
+    /// The last green run that the history knows; null: none, so nothing was compared.
+    pub earlier: Option<EarlierRun>,
+    /// What could not be compared with that run, and why.
+    #[serde(default)]
+    pub not_compared: Vec<String>,
+    /// Whether a history was kept (`--history`).
+    pub has_history: bool,
 }
 
 /// Whether something was shown, and by what.
