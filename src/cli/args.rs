@@ -13,6 +13,7 @@ mod backup;
 mod compose;
 mod init;
 mod lock;
+mod profile;
 mod records;
 mod reports;
 mod score;
@@ -22,6 +23,7 @@ pub use backup::BackupArgs;
 pub use compose::ComposeArgs;
 pub use init::InitArgs;
 pub use lock::LockArgs;
+pub use profile::ProfileArgs;
 pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 pub use reports::ReportArgs;
 pub use score::ScoreArgs;
@@ -107,6 +109,8 @@ pub enum Command {
     Test(Box<TestArgs>),
     /// Show what `test` would do, service by service; nothing is created
     Plan(Box<PlanArgs>),
+    /// Show what a service held in its last green runs, as `--history` keeps it
+    Profile(ProfileArgs),
     /// Score the backups of services without a boot: their age, whether they can be read and hold every mount
     Score(Box<ScoreArgs>),
     /// Write a plan file, rehearsa.toml, for the services of this host

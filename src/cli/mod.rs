@@ -33,6 +33,8 @@ mod plan_text;
 mod plan_view;
 pub mod prepare;
 pub mod presentation;
+mod profile;
+mod profile_text;
 mod project_backup;
 pub mod project_findings;
 mod project_images;
@@ -96,6 +98,7 @@ pub fn main() -> ProcessExit {
         Command::Test(args) => test::run(args, &cli.global, &env, Caller::Command),
         Command::Plan(args) if args.check => check::run(args, &cli.global, &env),
         Command::Plan(args) => plan::run(args, &cli.global, &env),
+        Command::Profile(args) => profile::run(args, &env),
         Command::Score(args) => score::run(args, &cli.global, &env),
         Command::Init(args) => init::run(args, &cli.global, &env),
         Command::Lock(args) => lock::run(args, &cli.global, &env),

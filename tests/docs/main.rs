@@ -42,6 +42,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "rehearsa test --from borg:/srv/repo --passphrase-file pw jellyfin",
         "tests/faults/table/borg.rs rehearses from such repositories",
     ),
+    (
+        "rehearsa profile --history profiles jellyfin",
+        "tests/it/history.rs shows the profiles of runs; here the command has no run before it",
+    ),
     ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
 ];
