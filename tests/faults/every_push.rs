@@ -82,6 +82,9 @@ const TRIALS: &[&str] = &[
     "51 broken from tar: a file has other content",
     "51 broken from tar: all of it is as live",
     "51 broken from tar: files are missing",
+    "53 broken from dir: a folder lost most of its files",
+    "53 broken from dir: logs were rotated, a cache was cleared, sessions have ended",
+    "53 broken from dir: rows of an SQLite database are gone",
 ];
 
 /// Whether the trial of this name runs at every push.

@@ -45,4 +45,5 @@ pub const ROWS: &[(u8, &str)] = &[
     (47, "a store is damaged where nobody reads until somebody asks"),
     (48, "the service goes on without what it cannot read, and says so in its log"),
     (51, "what live has not touched since the backup is not in it as it is live"),
+    (53, "the backup holds less than in the last green run"),
 ];

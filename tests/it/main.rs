@@ -19,6 +19,7 @@ mod docker_room;
 mod dumps;
 mod far_engine;
 mod harness_target;
+mod history;
 mod images;
 mod interrupted;
 mod isolation;

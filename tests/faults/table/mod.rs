@@ -5,6 +5,7 @@ mod borg;
 mod databases;
 mod dumps;
 mod files;
+mod history;
 mod live;
 mod restic;
 mod snapshots;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Fault> {
             stores::faults(),
             surroundings::faults(),
             files::faults(),
+            history::faults(),
             live::faults(),
             source::faults(),
             borg::faults(),
