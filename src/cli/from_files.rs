@@ -19,10 +19,10 @@ use super::{
     console, identity, project_backup, project_findings, project_images, project_lock, project_sources, survey,
     unused_flags,
 };
-use crate::compose::{self, ComposeCall, ComposeError, FILE_NAMES, FileService, Project, ProjectFlags};
+use crate::compose::{self, ComposeCall, ComposeError, FILE_NAMES, FileContent, FileService, Project, ProjectFlags};
 use crate::config::lock_file::{EngineImage, LockFile};
 use crate::config::settings::Settings;
-use crate::findings;
+use crate::findings::{self, normal};
 use crate::model::environment::Environment;
 use crate::model::project_files::{ProjectFiles, ProjectPart};
 use crate::model::service::Service;
@@ -112,7 +112,7 @@ pub async fn read(
     }
     let mut flags = flags;
     let piped = PipedFile::take(&mut flags, settings, env)?;
-    let call = CallOfCompose { flags: &flags, args, env, given: env };
+    let call = CallOfCompose { flags: &flags, args, env, given: env, readable: None };
     let mut project = match call.run() {
         Ok(project) => project,
         Err(error) => return call.stopped(&error).map(|stopped| Some(ReadFiles::Stopped(Box::new(stopped)))),
@@ -159,11 +159,15 @@ async fn read_from_backup(
     let names = compose::write_stack(&files, &copy, &format!("/{inside}")).map_err(|error| refusal(&error))?;
     let flags = ProjectFlags { files: names.iter().map(|name| copy.join(name)).collect(), ..flags };
     let variables = ["PATH", "HOME", "TMPDIR"].into_iter().filter_map(|name| Some((name, env.get(name)?)));
-    let call = CallOfCompose { flags: &flags, args, env, given: &variables.collect() };
+    // What the user names on the command line is the user's.
+    let named = flags.env_files.iter().chain(&flags.folder).cloned();
+    let readable: Vec<PathBuf> = named.chain([folder.path().to_owned()]).collect();
+    let call = CallOfCompose { flags: &flags, args, env, given: &variables.collect(), readable: Some(&readable) };
     let project = match call.run() {
         Ok(project) => project,
         Err(error) => return call.stopped(&error).map(|stopped| ReadFiles::Stopped(Box::new(stopped))),
     };
+    refuse_foreign_files(&project, &readable)?;
     console::note(&format!("The stack {} comes from /{inside} of {place}", project.name));
     let variables = call.variables(&project.folder);
     let unpacked = Some((format!("/{inside}"), folder));
@@ -177,6 +181,19 @@ async fn read_from_backup(
     })))
 }
 
+/// Refuses a project out of a backup that would send other files of this machine to the engine.
+fn refuse_foreign_files(project: &Project, own: &[PathBuf]) -> Result<(), Failure> {
+    for file in &project.project_files {
+        let FileContent::Path(path) = &file.content else { continue };
+        let path = normal(path);
+        if !own.iter().any(|folder| path.starts_with(folder)) {
+            let words = format!("a Compose file out of a backup names the file {} of this machine", path.display());
+            return Err(refusal(&ComposeError::Unknown(words)));
+        }
+    }
+    Ok(())
+}
+
 /// How Compose is to resolve a project.
 struct CallOfCompose<'a> {
     flags: &'a ProjectFlags,
@@ -185,6 +202,8 @@ struct CallOfCompose<'a> {
     env: &'a Environment,
     /// The one that Compose gets.
     given: &'a Environment,
+    /// What Compose may read of this machine; `None`: the files are the user's own, so Compose reads what they name.
+    readable: Option<&'a [PathBuf]>,
 }
 
 impl CallOfCompose<'_> {
@@ -197,6 +216,7 @@ impl CallOfCompose<'_> {
             environment: given,
             executable: Path::new(EXECUTABLE),
             working_dir: &working_dir,
+            readable: self.readable,
         };
         let project = compose::resolve(flags, &call).and_then(|resolved| compose::read(resolved, given))?;
         project.warnings.iter().for_each(|warning| console::note(&format!("Compose: {warning}")));

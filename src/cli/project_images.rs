@@ -69,6 +69,7 @@ async fn build_one(build: Arc<ImageBuild>, host: Option<String>, service: String
             environment: &build.environment,
             executable: Path::new("/proc/self/exe"),
             working_dir: &working_dir,
+            readable: None,
         };
         let mut see = |line: &str| tracing::info!("build of {service}: {line}");
         let built = compose::build(&build.flags, &call, host.as_deref(), &service, &mut see);

@@ -9,6 +9,7 @@ mod deploy;
 mod draft;
 mod error;
 mod files;
+mod judge;
 mod keys;
 mod locate;
 mod mounts;

@@ -30,6 +30,13 @@ const PLUGIN_FOLDERS: [&str; 4] = [
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
 ];
+/// The PATH of a Compose that reads a stranger's files: it finds no `git` and no `ssh`.
+const NO_PROGRAMS: &str = "/nonexistent";
+/// The engine of such a Compose, which needs none.
+const NO_ENGINE: &str = "unix:///nonexistent";
+/// A stranger's `.env` can turn these on; a variable of the environment comes before it.
+const FETCH_NOTHING: [(&str, &str); 2] =
+    [("COMPOSE_EXPERIMENTAL_GIT_REMOTE", "false"), ("COMPOSE_EXPERIMENTAL_OCI_REMOTE", "false")];
 const HOW_TO_GET: &str = "install docker-compose-plugin from Docker's packages, docker-compose-v2 on Ubuntu or \
     docker-compose on Debian 13, or name the program with --compose-path";
 
@@ -79,6 +86,8 @@ pub struct ComposeCall<'a> {
     pub executable: &'a Path,
     /// The working directory.
     pub working_dir: &'a Path,
+    /// The files are a stranger's, and this is all that Compose may read: files, and folders with all that is in them.
+    pub readable: Option<&'a [PathBuf]>,
 }
 
 /// Lets Compose resolve a project.
@@ -89,7 +98,13 @@ pub fn resolve(flags: &ProjectFlags, call: &ComposeCall<'_>) -> Result<Resolved,
     let tool = Tool::at(&COMPOSE, program, call.environment, call.executable);
     let args = arguments(flags, &files);
     let not_run = |error: crate::source::SourceError| ComposeError::NotRun(error.to_string());
-    let run = ToolCall::new(&tool).args(args).args(["config", "--format", "json"]).folder(call.working_dir);
+    let mut run = ToolCall::new(&tool).args(args).args(["config", "--format", "json"]).folder(call.working_dir);
+    if let Some(readable) = call.readable {
+        run = run.confined(readable).variable("PATH", NO_PROGRAMS).variable("DOCKER_HOST", NO_ENGINE);
+        for (name, value) in FETCH_NOTHING {
+            run = run.variable(name, value);
+        }
+    }
     let (json, end) = run.output(MOST_OUTPUT).map_err(not_run)?;
     let mask = known_variables(flags, &folder, call);
     if end.success() {
@@ -294,6 +309,7 @@ mod tests {
             environment: &environment,
             executable: Path::new("/proc/self/exe"),
             working_dir: Path::new("/"),
+            readable: None,
         };
         let error = find(&call).expect_err("it is missing");
         assert!(matches!(&error, ComposeError::Missing(words) if words.contains("/no-such-program")), "{error}");
@@ -317,6 +333,7 @@ mod tests {
             environment: &environment,
             executable: Path::new("/proc/self/exe"),
             working_dir: dir.path(),
+            readable: None,
         };
         let mask = known_variables(&ProjectFlags::default(), dir.path(), &call);
         let told = mask.apply("invalid port hunter2 of image app:latest");

@@ -1,19 +1,18 @@
-//! Compose files out of a backup are a stranger's. Before Compose reads them, they are searched for what would make it
-//! read files of this machine or fetch something from the network.
-//!
-//! The search goes by text and decides nothing else. Where it cannot tell what a file means, it refuses.
+//! Compose files out of a backup are a stranger's. Before Compose reads them, they are judged: nothing in them may make
+//! it read files of this machine or fetch something from the network. Then Compose reads them confined
+//! ([`ToolCall::confined`](crate::source::tool::ToolCall::confined)), in case it reads a file in another way than the
+//! judge.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::error::ComposeError;
+use super::judge::judge;
 use super::program::FILE_NAMES;
 use crate::source::{SmallContent, SmallFile};
-
-/// Keys whose values are files that Compose reads, or folders from which it takes them.
-const FILE_KEYS: [&str; 7] = ["env_file", "extends", "file", "include", "label_file", "path", "project_directory"];
 
 /// Writes the files of a stack into a folder, and returns the names of those that Compose is to read. Refuses what
 /// leads out of the folder.
@@ -24,23 +23,15 @@ pub fn write_stack(files: &[SmallFile], folder: &Path, shown: &str) -> Result<Ve
         return Err(ComposeError::Stops(format!("the folder {shown} of the backup has no Compose file ({names})")));
     };
     for file in files {
-        match &file.content {
-            SmallContent::Link(target) if is_near(&file.path) || !leads_out(&file.path, target) => {
-                if leads_out(&file.path, target) {
-                    let path = format!("{shown}/{}", file.path);
-                    return Err(refusal(&path, &format!("it is a link to {target}, which is outside of the folder")));
-                }
-            }
-            SmallContent::Link(_) => {}
-            SmallContent::File(content) => {
-                if is_compose_file(&file.path, content) {
-                    let text = std::str::from_utf8(content)
-                        .map_err(|_| refusal(&format!("{shown}/{}", file.path), "it is no text"))?;
-                    search(text).map_err(|(line, why)| refusal(&format!("{shown}/{}:{line}", file.path), &why))?;
-                }
-            }
+        if let SmallContent::Link(target) = &file.content
+            && is_near(&file.path)
+            && leads_out(&file.path, target)
+        {
+            let path = format!("{shown}/{}", file.path);
+            return Err(refusal(&path, &format!("it is a link to {target}, which is outside of the folder")));
         }
     }
+    judge_all(files, shown)?;
     for file in files {
         if let SmallContent::File(content) = content_of(file, files) {
             write_file(&folder.join(&file.path), content, file.mode)
@@ -51,6 +42,29 @@ pub fn write_stack(files: &[SmallFile], folder: &Path, shown: &str) -> Result<Ve
     let overriding =
         ["yaml", "yml"].map(|end| format!("{stem}.override.{end}")).into_iter().find(|name| is_there(name));
     Ok([first.to_owned()].into_iter().chain(overriding).collect())
+}
+
+/// Judges every file that Compose may read as one of a project: those of its names, and whatever they include or extend.
+fn judge_all(files: &[SmallFile], shown: &str) -> Result<(), ComposeError> {
+    let mut wanted: BTreeSet<String> = FILE_NAMES.map(str::to_owned).into();
+    let mut judged = BTreeSet::new();
+    // Which folder a path begins at depends on how Compose came to the file, so every file of the name is judged.
+    while let Some(name) = wanted.pop_first() {
+        for file in files.iter().filter(|file| file.path.rsplit('/').next() == Some(&name)) {
+            let SmallContent::File(content) = content_of(file, files) else { continue };
+            let place = format!("{shown}/{}", file.path);
+            let text = std::str::from_utf8(content).map_err(|_| refusal(&place, "it is no text"))?;
+            let named = judge(text).map_err(|wrong| refusal(&format!("{place}:{}", wrong.line), &wrong.why))?;
+            wanted.extend(named.into_iter().filter(|name| !judged.contains(name)));
+        }
+        // The override of a file has its stem.
+        if let Some((stem, _)) = name.rsplit_once('.').filter(|_| FILE_NAMES.contains(&&*name)) {
+            let overriding = ["yaml", "yml"].map(|end| format!("{stem}.override.{end}"));
+            wanted.extend(overriding.into_iter().filter(|name| !judged.contains(name)));
+        }
+        judged.insert(name);
+    }
+    Ok(())
 }
 
 fn refusal(place: &str, why: &str) -> ComposeError {
@@ -104,147 +118,9 @@ fn write_file(to: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(mode & 0o777))
 }
 
-/// Whether Compose may read a file as one of a project.
-fn is_compose_file(path: &str, content: &[u8]) -> bool {
-    let is_yaml = path.ends_with(".yaml") || path.ends_with(".yml");
-    let has = |key: &str| content.windows(key.len()).any(|part| part == key.as_bytes());
-    is_yaml && (has("services") || has("include")) || FILE_NAMES.contains(&path)
-}
-
-/// Searches a file. The error is the number of the line and what is wrong with it.
-fn search(text: &str) -> Result<(), (usize, String)> {
-    // The indentation of the key whose value goes on in deeper lines.
-    let mut open: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let words = line.trim_start();
-        if words.is_empty() || words.starts_with('#') {
-            continue;
-        }
-        let indent = line.len() - words.len();
-        let wrong = |why: String| (index + 1, why);
-        if words.starts_with('?') || is_escaped(words) {
-            return Err(wrong("a key is written in a way that cannot be judged".to_owned()));
-        }
-        if open
-            .as_ref()
-            .is_some_and(|(key_indent, _)| indent < *key_indent || indent == *key_indent && !words.starts_with('-'))
-        {
-            open = None;
-        }
-        if let Some((_, key)) = &open {
-            judge(key, words).map_err(wrong)?;
-        }
-        for key in FILE_KEYS {
-            for (at, _) in words.match_indices(key) {
-                let before = words[..at].chars().next_back();
-                let rest = words[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
-                let is_key = before.is_none_or(|c| " \t{,\"'-".contains(c));
-                let Some(value) = rest.strip_prefix(':').filter(|_| is_key) else { continue };
-                judge(key, value).map_err(wrong)?;
-                // A value of several lines.
-                let begun = value.trim_start();
-                let goes_on = begun.is_empty() || begun.starts_with(['[', '{', '|', '>', '#', '!', '&']);
-                if open.is_none() && goes_on {
-                    open = Some((indent, key.to_owned()));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a quoted key may hide its name.
-fn is_escaped(words: &str) -> bool {
-    let parts: Vec<&str> = words.split('"').collect();
-    let is_key = |at: usize| parts.get(at + 1).is_some_and(|rest| rest.trim_start().starts_with(':'));
-    (1..parts.len()).step_by(2).any(|at| parts[at].contains('\\') && is_key(at))
-}
-
-/// Judges each word of a value that names files.
-fn judge(key: &str, value: &str) -> Result<(), String> {
-    let words = value.split(|c: char| c.is_whitespace() || "[]{},\"'".contains(c));
-    for word in words.take_while(|word| !word.starts_with('#')) {
-        let word = word.trim_start_matches('-');
-        let mut depth = 0_i32;
-        let leaves = word.split('/').any(|name| {
-            depth += match name {
-                "" | "." => 0,
-                ".." => -1,
-                _ => 1,
-            };
-            depth < 0
-        });
-        if word.contains("://") || word.starts_with("git@") || word.contains(".git") && word.contains('/') {
-            return Err(format!("{key} names {word}, which Compose would fetch from somewhere else"));
-        }
-        if word.starts_with(['/', '~']) || leaves {
-            return Err(format!("{key} names {word}, which is outside of the folder"));
-        }
-        if word.starts_with(['*', '&', '!']) || word.contains('$') {
-            return Err(format!("{key} has {word}, and where that leads cannot be judged"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn why(text: &str) -> Option<String> {
-        search(text).err().map(|(line, why)| format!("{line}: {why}"))
-    }
-
-    #[test]
-    fn what_leads_out_of_the_folder_is_refused_in_every_form() {
-        for text in [
-            "services:\n  a:\n    env_file: /etc/shadow",
-            "services:\n  a:\n    env_file:\n      - ok.env\n      - ../../x.env",
-            "services:\n  a:\n    env_file:\n    - path: /etc/shadow\n      required: false",
-            "services: {a: {env_file: [/etc/shadow]}}",
-            "services: {a: {\"env_file\": \"/etc/shadow\"}}",
-            "services:\n  a:\n    extends:\n      file: ../other/compose.yaml",
-            "secrets:\n  s:\n    file: /root/.ssh/id_rsa",
-            "secrets:\n  s:\n    file: ~/.ssh/id_rsa",
-            "secrets:\n  s:\n    file: ${HOME}/.ssh/id_rsa",
-            "include:\n  - oci://registry.example/x",
-            "include:\n- https://example.org/x.git",
-            "include: git@example.org:x",
-            "include:\n  - path: a.yaml\n    project_directory: /",
-            "services:\n  a:\n    env_file: *x",
-            "services:\n  a:\n    ? env_file\n    : /etc/shadow",
-            "services: {a: {\"env\\u005ffile\": x}}",
-            "services:\n  a:\n    env_file:\n      [\n      /etc/shadow ]",
-        ] {
-            assert!(why(text).is_some(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_ordinary_file_is_not_refused() {
-        let text = "\
-# include: https://example.org
-services:
-  app:
-    image: ghcr.io/x/y:1
-    env_file:
-      - .env
-      - ./conf/app.env
-    environment:
-      URL: https://app.example.org
-      PATH: /bin
-    extends:
-      file: common.yaml
-      service: base
-    volumes:
-      - /srv/media:/media:ro
-      - ../files/x:/x
-secrets:
-  token:
-    file: ./secrets/token.txt
-";
-        assert_eq!(why(text), None);
-    }
 
     fn file(path: &str, content: &str) -> SmallFile {
         SmallFile { path: path.to_owned(), mode: 0o644, content: SmallContent::File(content.as_bytes().to_vec()) }
@@ -275,5 +151,32 @@ secrets:
         let error = write_stack(&remote, dir.path(), "/opt/app").expect_err("it is remote").to_string();
         assert!(error.starts_with("/opt/app/compose.yaml:1:"), "{error}");
         assert!(write_stack(&[file("x", "")], dir.path(), "/opt/app").is_err(), "there is no Compose file");
+    }
+
+    #[test]
+    fn what_is_included_is_judged_whatever_its_name_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let secret = "services: {a: {env_file: /etc/shadow}}";
+        let refused =
+            |files: &[SmallFile]| write_stack(files, dir.path(), "/opt/app").expect_err("it leads out").to_string();
+        for name in ["b", "b.txt", "b.json", ".env", "b.YAML", "sub/b.conf"] {
+            let including = [file("compose.yaml", &format!("include: [{name}]")), file(name, secret)];
+            assert!(refused(&including).starts_with(&format!("/opt/app/{name}:1:")), "{}", refused(&including));
+            let text = format!("services: {{a: {{extends: {{service: a, file: ./{name}}}}}}}");
+            let extending = [file("compose.yaml", &text), file(name, secret)];
+            assert!(refused(&extending).starts_with(&format!("/opt/app/{name}:1:")), "{}", refused(&extending));
+        }
+        let chain = [
+            file("compose.yaml", "include: [{path: [one]}]"),
+            file("one", "include: two"),
+            link("two", "sub/three"),
+            file("sub/three", secret),
+        ];
+        assert!(refused(&chain).starts_with("/opt/app/two:1:"), "{}", refused(&chain));
+        let other = [file("compose.yaml", "services: {}"), file("compose.override.yml", secret)];
+        assert!(refused(&other).starts_with("/opt/app/compose.override.yml:1:"), "{}", refused(&other));
+        // A file of another program that nothing includes.
+        let unread = [file("compose.yaml", "services: {}"), file("conf/app.yaml", "file: /etc/app\n")];
+        write_stack(&unread, dir.path(), "/opt/app").expect("Compose does not read it");
     }
 }

@@ -1,7 +1,7 @@
 //! Where each thing of a Compose file stands: services, keys, mounts and variables, each with line and column.
 //!
-//! This room decides nothing. What a file means is said by Compose alone; here it is only found where the owner wrote
-//! it, so that a finding names the line to mend.
+//! What a file means is said by Compose alone. Here it is only found where the owner wrote it, so that a finding names
+//! the line to mend. A stranger's file is judged by the same tree before Compose reads it.
 
 pub mod variables;
 pub mod yaml;

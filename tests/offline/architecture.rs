@@ -24,7 +24,7 @@ const ROOMS: &[Row] = &[
     ("worker", &["archive", "docker", "model"]),
     ("source", &["archive", "local_file", "model"]),
     // `source` has the way in which programs of the owner's are run.
-    ("compose", &["local_file", "model", "source"]),
+    ("compose", &["compose_places", "local_file", "model", "source"]),
     ("config", &["local_file", "model"]),
     ("discover", &["config", "docker", "local_file", "model"]),
     ("plan", &["config", "model"]),
@@ -207,6 +207,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("glob", &["source"]),
     ("hyper", &["docker", "worker"]),
     ("indicatif", &["report"]),
+    ("landlock", &["source"]),
     ("liblzma", &["archive"]),
     ("libtest_mimic", &["trials"]),
     ("maud", &["report"]),
@@ -216,7 +217,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["archive", "cli", "history", "local_file", "report", "source", "worker"]),
     ("saphyr_parser", &["compose_places"]),
     ("schemars", &["config", "model", "report"]),
-    ("tar", &["archive", "docker", "worker"]),
+    // The demo of `cli` unpacks the archive that it has made.
+    ("tar", &["archive", "cli", "docker", "worker"]),
     ("tokio_rustls", &["docker", "worker"]),
     ("toml", &["config"]),
     ("tracing_subscriber", &["cli"]),

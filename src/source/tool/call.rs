@@ -24,6 +24,7 @@ pub struct ToolCall<'a> {
     secrets: Vec<Secret>,
     folder: Option<PathBuf>,
     input: Option<Secret>,
+    readable: Option<Vec<PathBuf>>,
 }
 
 impl<'a> ToolCall<'a> {
@@ -37,6 +38,7 @@ impl<'a> ToolCall<'a> {
             secrets: Vec::new(),
             folder: None,
             input: None,
+            readable: None,
         }
     }
 
@@ -83,16 +85,28 @@ impl<'a> ToolCall<'a> {
         self
     }
 
+    /// Confines the program: of this machine it reads these files and folders, and its own libraries. It writes nothing
+    /// but its output, and starts no other program. A kernel without Landlock does not confine.
+    pub fn confined(mut self, readable: &[PathBuf]) -> ToolCall<'a> {
+        self.readable = Some(readable.to_vec());
+        self
+    }
+
     /// Starts the program. It ends with the calling thread at the latest.
     pub fn start(self) -> Result<RunningTool, SourceError> {
-        let ToolCall { tool, args, variables, without, secrets, folder, input } = self;
+        let ToolCall { tool, args, variables, without, secrets, folder, input, readable } = self;
         let name = tool.kind.name;
         if input.as_ref().is_some_and(|secret| secret.reveal().len() > LONGEST_INPUT) {
             let words = format!("the secret for {name} is longer than {LONGEST_INPUT} bytes, so it is none");
             return Err(SourceError::NoKey(words));
         }
         let mut command = Command::new(&tool.launcher);
-        command.args([launch::VERB, launch::START]).arg(std::process::id().to_string()).arg(&tool.program).args(args);
+        command.args([launch::VERB, if readable.is_some() { launch::CONFINED } else { launch::START }]);
+        command.arg(std::process::id().to_string());
+        if let Some(readable) = readable {
+            command.arg(readable.len().to_string()).args(readable);
+        }
+        command.arg(&tool.program).args(args);
         let inherited = tool.variables.iter().filter(|(name, _)| !without.contains(&name.as_str()));
         command.env_clear().envs(inherited.map(|(name, value)| (name, value))).envs(variables);
         if let Some(folder) = folder {

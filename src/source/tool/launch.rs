@@ -4,17 +4,21 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::mount::{UnmountFlags, unmount as unmount_point};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
+use super::confine::confine;
+
 /// The hidden command's first word.
 pub const VERB: &str = "tool";
 /// Becomes a program: `tool start PARENT PROGRAM ARGUMENT…`.
 pub const START: &str = "start";
+/// Becomes a program that opens nothing but these paths: `tool confined PARENT NUMBER PATH… PROGRAM ARGUMENT…`.
+pub const CONFINED: &str = "confined";
 /// Removes a folder after the end of standard input: `tool keep FOLDER`.
 pub const KEEP: &str = "keep";
 
@@ -34,7 +38,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// Runs the hidden command with the arguments after [`VERB`].
 pub fn main(args: &[OsString]) -> ExitCode {
     let done = match args {
-        [verb, parent, program, rest @ ..] if verb == START => Err(start(parent, program, rest)),
+        [verb, parent, program, rest @ ..] if verb == START => Err(start(parent, None, program, rest)),
+        [verb, parent, number, rest @ ..] if verb == CONFINED => Err(start_confined(parent, number, rest)),
         [verb, folder] if verb == KEEP => keep(Path::new(folder)),
         _ => Err(io::Error::other("this command is for rehearsa itself")),
     };
@@ -48,9 +53,21 @@ pub fn main(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Takes the paths that the program may read apart from the program.
+fn start_confined(parent: &OsStr, number: &OsStr, rest: &[OsString]) -> io::Error {
+    let paths = number.to_str().and_then(|number| number.parse().ok()).and_then(|number| rest.split_at_checked(number));
+    match paths {
+        Some((readable, [program, args @ ..])) => {
+            let readable: Vec<PathBuf> = readable.iter().map(PathBuf::from).collect();
+            start(parent, Some(&readable), program, args)
+        }
+        _ => io::Error::other("this command is for rehearsa itself"),
+    }
+}
+
 /// Becomes the program, in a session of its own; returns only if that fails. The kernel kills the program when the
-/// thread ends that has started this process.
-fn start(parent: &OsStr, program: &OsStr, args: &[OsString]) -> io::Error {
+/// thread ends that has started this process. With `readable`, the program opens nothing else.
+fn start(parent: &OsStr, readable: Option<&[PathBuf]>, program: &OsStr, args: &[OsString]) -> io::Error {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
@@ -61,6 +78,9 @@ fn start(parent: &OsStr, program: &OsStr, args: &[OsString]) -> io::Error {
     }
     if let Err(error) = setsid() {
         return error.into();
+    }
+    if let Some(Err(error)) = readable.map(|readable| confine(Path::new(program), readable)) {
+        return io::Error::other(format!("{} cannot be confined: {error}", Path::new(program).display()));
     }
     let error = Command::new(program).args(args).exec();
     io::Error::new(error.kind(), format!("{} cannot be started: {error}", Path::new(program).display()))

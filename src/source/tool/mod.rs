@@ -9,6 +9,7 @@
 //! the parent needs a process of ours between the fork and the program.
 
 mod call;
+mod confine;
 mod environment;
 mod folder;
 pub mod launch;
