@@ -27,6 +27,7 @@ pub mod lock;
 pub mod merge;
 mod min_score;
 mod no_match;
+pub mod parent;
 mod piped_file;
 pub mod plan;
 mod plan_text;
