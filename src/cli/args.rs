@@ -137,6 +137,8 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
 }
 
 /// How each service is rehearsed.
@@ -439,6 +441,17 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// `rehearsa man`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  rehearsa man ~/.local/share/man/man1    makes `man rehearsa` and `man rehearsa-test` work")]
+pub struct ManArgs {
+    /// The folder; it is made if it is not there
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 impl TestArgs {

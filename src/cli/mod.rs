@@ -24,6 +24,7 @@ mod init_text;
 pub mod inspect;
 mod inspect_view;
 pub mod lock;
+pub mod man;
 pub mod merge;
 mod min_score;
 mod no_match;
@@ -110,6 +111,7 @@ pub fn main() -> ProcessExit {
         Command::Merge(args) => merge::run(args, &env),
         Command::Explain(args) => explain::run(args).map(|()| ExitCode::Passed),
         Command::Schema(args) => schema::run(args).map(|()| ExitCode::Passed),
+        Command::Man(args) => man::run(args).map(|()| ExitCode::Passed),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::Passed),
     };
     finish(result, &env)

@@ -290,6 +290,24 @@ fn every_shell_gets_its_completions() {
     assert_eq!(run(&["completions", "abacus"], &[]).status.code(), Some(2));
 }
 
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = dir.path().join("man1");
+    let output = run(&["man", folder.to_str().expect("UTF-8")], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let page =
+        |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(page("rehearsa.1").contains("rehearsa\\-test(1)"), "{}", page("rehearsa.1"));
+    assert!(page("rehearsa-test.1").contains("\\-\\-max\\-age"), "{}", page("rehearsa-test.1"));
+    for name in ["plan", "score", "init", "clean", "demo", "report", "merge", "explain"] {
+        page(&format!("rehearsa-{name}.1"));
+    }
+    std::fs::write(dir.path().join("file"), "").expect("written");
+    let taken = dir.path().join("file");
+    assert_eq!(run(&["man", taken.to_str().expect("UTF-8")], &[]).status.code(), Some(102));
+}
+
 /// Starts `rehearsa test` from a shell that waits for it, and kills the shell.
 fn orphaned(ci: &str) -> (std::process::ChildStderr, rustix::process::Pid) {
     use std::io::{BufRead, BufReader};
