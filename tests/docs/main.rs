@@ -1,5 +1,6 @@
 //! Runs every command of README.md and docs/: those in `console` blocks (after `$ `) with the output shown below
-//! them, those in `sh` blocks, and those of the CI snippets. Each is a trial of its own in a folder of its own; the
+//! them, and those in `sh` blocks. Files that a page shows are compared with the files, which tests/it/ci runs. Each
+//! command is a trial of its own in a folder of its own; the
 //! commands of one `console` block are one trial. Needs a Docker engine and the fixture images (`ci/fixtures`).
 //!
 //! The services that the pages name are started here, as `media::jellyfin` and `media::subtitles`. A command that
@@ -61,6 +62,9 @@ fn main() -> ExitCode {
         }),
     ];
     for Page { name, text } in pages() {
+        for (file, shown) in pages::copies(&text) {
+            trials.push(Trial::test(format!("{name}: {file} is as the file"), move || is_as_the_file(&file, &shown)));
+        }
         for examples in pages::examples(&text) {
             let run_here: Vec<Example> = examples.into_iter().filter(|example| !is_elsewhere(example)).collect();
             if let Some(first) = run_here.first() {
@@ -71,6 +75,12 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&args, trials);
     stage::dismiss();
     conclusion.exit_code()
+}
+
+fn is_as_the_file(file: &str, shown: &str) -> Result<(), Failed> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(path)?;
+    if text == shown { Ok(()) } else { Err(format!("the page shows another {file}").into()) }
 }
 
 fn is_elsewhere(example: &Example) -> bool {

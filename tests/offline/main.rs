@@ -5,6 +5,7 @@
 
 mod architecture;
 mod archive;
+mod ci_files;
 mod circles;
 mod cli;
 mod compose;
