@@ -47,6 +47,18 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "rehearsa profile --history profiles jellyfin",
         "tests/it/history.rs shows the profiles of runs; here the command has no run before it",
     ),
+    (
+        "rehearsa timer install --at 04:00 -- test --max-age 26h --report-dir reports",
+        "tests/offline/timer.rs installs timers; here one would be left on the host",
+    ),
+    ("rehearsa timer remove", "tests/offline/timer.rs removes timers; here it could be one of the host"),
+    (
+        concat!(
+            "rehearsa timer install --at 04:00 --credential RESTIC_PASSWORD_FILE=/etc/rehearsa/password ",
+            "-- test --max-age 26h"
+        ),
+        "tests/it/ci/timer.rs starts the service of such a timer",
+    ),
     ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
 ];

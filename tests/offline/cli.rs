@@ -300,7 +300,7 @@ fn every_command_has_a_manual_page() {
         |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(page("rehearsa.1").contains("rehearsa\\-test(1)"), "{}", page("rehearsa.1"));
     assert!(page("rehearsa-test.1").contains("\\-\\-max\\-age"), "{}", page("rehearsa-test.1"));
-    for name in ["plan", "score", "init", "clean", "demo", "report", "merge", "explain"] {
+    for name in ["plan", "score", "init", "clean", "demo", "report", "merge", "explain", "timer", "timer-install"] {
         page(&format!("rehearsa-{name}.1"));
     }
     std::fs::write(dir.path().join("file"), "").expect("written");

@@ -15,4 +15,5 @@ mod records;
 #[path = "../support/mod.rs"]
 mod support;
 mod syntax;
+mod timer;
 mod worker;

@@ -4,6 +4,7 @@
 mod actions;
 mod checkout;
 mod scripts;
+mod timer;
 
 use std::collections::BTreeMap;
 
