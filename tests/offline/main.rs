@@ -12,6 +12,7 @@ mod compose;
 mod compose_findings;
 mod gpg;
 mod records;
+mod release;
 #[path = "../support/mod.rs"]
 mod support;
 mod syntax;
