@@ -18,6 +18,7 @@ mod records;
 mod reports;
 mod score;
 mod selection;
+mod timer;
 
 pub use backup::BackupArgs;
 pub use compose::ComposeArgs;
@@ -28,6 +29,7 @@ pub use records::{ExplainArgs, MergeArgs, RecordArgs, SchemaArgs, SchemaOf};
 pub use reports::ReportArgs;
 pub use score::ScoreArgs;
 pub use selection::SelectionArgs;
+pub use timer::{TimerAction, TimerArgs, TimerName, TimerUnits};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -135,8 +137,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the JSON Schema of the JSON report, of the record of a run, or of the plan file
     Schema(SchemaArgs),
+    /// Rehearse regularly: write a service and a timer of systemd
+    Timer(TimerArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
 }
 
 /// How each service is rehearsed.
@@ -439,6 +445,17 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// `rehearsa man`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  rehearsa man ~/.local/share/man/man1    makes `man rehearsa` and `man rehearsa-test` work")]
+pub struct ManArgs {
+    /// The folder; it is made if it is not there
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 impl TestArgs {

@@ -32,7 +32,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         let what = probe::program(*program, &entry.path).err()?;
         Some(ConfigError::Entry { origin: entry.origin.clone(), what })
     }));
-    let held = match services(&endpoint) {
+    let held = match services(&endpoint, env) {
         Ok(services) => {
             wrong.extend(on_host(&services, &settings));
             String::new()
@@ -58,9 +58,9 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     Ok(ExitCode::Passed)
 }
 
-fn services(endpoint: &Endpoint) -> Result<Vec<Service>, Failure> {
+fn services(endpoint: &Endpoint, env: &Environment) -> Result<Vec<Service>, Failure> {
     runtime::start()?.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         Ok(find_services(endpoint, &stop).await?.services)
     })
 }

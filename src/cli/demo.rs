@@ -63,7 +63,7 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let reports = report_dir(args)?;
     let runtime = runtime::start()?;
     let (stop, daemon) = runtime.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;
         Ok::<_, Failure>((stop, daemon))
     })?;

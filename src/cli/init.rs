@@ -43,7 +43,7 @@ pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let runtime = runtime::start()?;
     let (stop, Host { daemon, services, stopped }) = runtime.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let host = find_services(&endpoint, &stop).await?;
         Ok::<_, Failure>((stop, host))
     })?;

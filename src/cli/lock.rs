@@ -38,7 +38,7 @@ pub fn run(args: &LockArgs, global: &Global, env: &Environment) -> Result<ExitCo
     let settings = Settings::resolve(&args.flags(), env)?.with_file(plan_file);
     let runtime = runtime::start()?;
     runtime.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let read = from_files::read(&args.compose, &settings, env, &stop).await?;
         let Some(read) = read.map(ReadFiles::project).transpose()? else {
             return Err(Failure::usage("nothing says which Compose file is to be locked").hint("name it with -f FILE"));

@@ -24,9 +24,11 @@ mod init_text;
 pub mod inspect;
 mod inspect_view;
 pub mod lock;
+pub mod man;
 pub mod merge;
 mod min_score;
 mod no_match;
+pub mod parent;
 mod piped_file;
 pub mod plan;
 mod plan_text;
@@ -56,6 +58,8 @@ pub mod signals;
 mod stopped_project;
 pub mod survey;
 pub mod test;
+pub mod timer;
+mod timer_units;
 mod unused_flags;
 
 use std::ffi::OsString;
@@ -109,6 +113,8 @@ pub fn main() -> ProcessExit {
         Command::Merge(args) => merge::run(args, &env),
         Command::Explain(args) => explain::run(args).map(|()| ExitCode::Passed),
         Command::Schema(args) => schema::run(args).map(|()| ExitCode::Passed),
+        Command::Timer(args) => timer::run(args, &env).map(|()| ExitCode::Passed),
+        Command::Man(args) => man::run(args).map(|()| ExitCode::Passed),
         Command::Completions(args) => completions::run(args).map(|()| ExitCode::Passed),
     };
     finish(result, &env)

@@ -32,7 +32,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     )?);
     let runtime = runtime::start()?;
     let (compose, live, read) = runtime.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let running = as_new_host::find(&args.compose, global, &settings, env, &stop).await?;
         let (compose, live) = match running {
             Some(running) => (running.args, Some(running.live)),
@@ -69,7 +69,7 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let (prepared, stopped, sizes) = runtime.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
         unused_flags::refuse(&services, &settings.selection, &args.rehearsal)?;

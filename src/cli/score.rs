@@ -39,7 +39,7 @@ pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitC
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let depth = SurveyDepth { snapshots: wanted + MOST_EARLIER, read_content: if args.read_data { wanted } else { 0 } };
     let (scored, nothing) = runtime::start()?.block_on(async {
-        let stop = signals::listen();
+        let stop = signals::listen(env);
         let Host { daemon, services, stopped } = find_services(&endpoint, &stop).await?;
         let services = with_settings(services, &settings)?;
         let first = draft(services.clone(), &settings.selection);

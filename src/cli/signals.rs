@@ -2,7 +2,8 @@
 //! process at once. What comes in a burst is one request, as a closing shell sends several; a hangup after the first
 //! request says nothing new.
 //!
-//! CI systems give little time: GitHub 7.5 s between SIGINT and SIGTERM, GitLab about 10 s.
+//! CI systems give little time: GitHub 7.5 s between SIGINT and SIGTERM, GitLab about 10 s. In a CI job the end of the
+//! parent process counts as SIGTERM ([`super::parent`]).
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tracing::{debug, warn};
 
 use super::console;
 use super::exit::Failure;
+use super::parent::JobParent;
+use crate::config::Environment;
 use crate::model::outcome::ExitCode;
 use crate::rehearse::sandbox::stop::StopSignal;
 
@@ -31,9 +34,9 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
 /// Listens from now on. Must be called inside the runtime. The process no longer dies of these signals by itself.
-pub fn listen() -> StopSignal {
+pub fn listen(env: &Environment) -> StopSignal {
     let stop = StopSignal::new();
-    match Listener::new() {
+    match Listener::new(JobParent::find(env)) {
         Ok(listener) => {
             tokio::spawn(listener.run(stop.clone()));
         }
@@ -66,6 +69,8 @@ struct Listener {
     terminate: Signal,
     quit: Signal,
     hangup: Option<Signal>,
+    /// The process whose end ends the run.
+    parent: Option<JobParent>,
 }
 
 /// The requests to stop so far.
@@ -90,11 +95,11 @@ impl Requests {
 }
 
 impl Listener {
-    fn new() -> std::io::Result<Self> {
+    fn new(parent: Option<JobParent>) -> std::io::Result<Self> {
         // Under `nohup` the hangup is ignored, and must stay so.
         let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, quit: signal(SignalKind::quit())?, hangup })
+        Ok(Self { interrupt, terminate, quit: signal(SignalKind::quit())?, hangup, parent })
     }
 
     async fn next(&mut self) -> i32 {
@@ -113,7 +118,20 @@ impl Listener {
     }
 
     async fn run(mut self, stop: StopSignal) {
-        let first = self.next().await;
+        let parent = self.parent.take();
+        let gone = async {
+            match parent {
+                Some(parent) => parent.gone().await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            signal = self.next() => signal,
+            () = gone => {
+                console::note("The process that started this run has ended, so the CI job is over.");
+                SIGTERM
+            }
+        };
         debug!(signal = first, "asked to stop");
         stop.cancel(first);
         console::note(&format!("Stopping and cleaning up (at most {} s; interrupt again to hurry) …", GRACE.as_secs()));

@@ -73,7 +73,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let stop = match args.output.list {
         // A list has nothing to clean up: a signal ends it at once.
         true => StopSignal::new(),
-        false => runtime.block_on(async { signals::listen() }),
+        false => runtime.block_on(async { signals::listen(env) }),
     };
     let running = runtime.block_on(as_new_host::find(&args.compose, global, &settings, env, &stop));
     let running = running.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;

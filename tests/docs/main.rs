@@ -1,5 +1,6 @@
 //! Runs every command of README.md and docs/: those in `console` blocks (after `$ `) with the output shown below
-//! them, those in `sh` blocks, and those of the CI snippets. Each is a trial of its own in a folder of its own; the
+//! them, and those in `sh` blocks. Files that a page shows are compared with the files, which tests/it/ci runs. Each
+//! command is a trial of its own in a folder of its own; the
 //! commands of one `console` block are one trial. Needs a Docker engine and the fixture images (`ci/fixtures`).
 //!
 //! The services that the pages name are started here, as `media::jellyfin` and `media::subtitles`. A command that
@@ -46,6 +47,18 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "rehearsa profile --history profiles jellyfin",
         "tests/it/history.rs shows the profiles of runs; here the command has no run before it",
     ),
+    (
+        "rehearsa timer install --at 04:00 -- test --max-age 26h --report-dir reports",
+        "tests/offline/timer.rs installs timers; here one would be left on the host",
+    ),
+    ("rehearsa timer remove", "tests/offline/timer.rs removes timers; here it could be one of the host"),
+    (
+        concat!(
+            "rehearsa timer install --at 04:00 --credential RESTIC_PASSWORD_FILE=/etc/rehearsa/password ",
+            "-- test --max-age 26h"
+        ),
+        "tests/it/ci/timer.rs starts the service of such a timer",
+    ),
     ("cargo test --test restores jellyfin", "tests/it/harness_target.rs runs that target as cargo test does"),
     ("cargo nextest run --test restores jellyfin", "tests/it/harness_target.rs runs that target as nextest does"),
 ];
@@ -61,6 +74,9 @@ fn main() -> ExitCode {
         }),
     ];
     for Page { name, text } in pages() {
+        for (file, shown) in pages::copies(&text) {
+            trials.push(Trial::test(format!("{name}: {file} is as the file"), move || is_as_the_file(&file, &shown)));
+        }
         for examples in pages::examples(&text) {
             let run_here: Vec<Example> = examples.into_iter().filter(|example| !is_elsewhere(example)).collect();
             if let Some(first) = run_here.first() {
@@ -71,6 +87,12 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&args, trials);
     stage::dismiss();
     conclusion.exit_code()
+}
+
+fn is_as_the_file(file: &str, shown: &str) -> Result<(), Failed> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(path)?;
+    if text == shown { Ok(()) } else { Err(format!("the page shows another {file}").into()) }
 }
 
 fn is_elsewhere(example: &Example) -> bool {

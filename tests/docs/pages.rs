@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Lines of the CI snippets that are not Rehearsa's: other tools' own set-up steps.
-const SETUP: &[&str] = &["cargo install --locked --path rehearsa", "docker compose up --detach --wait"];
+/// What stands before a block that is a copy of a file of the project.
+const COPY: &str = "<!-- file: ";
 
 /// A page and its name.
 pub struct Page {
@@ -31,20 +31,39 @@ pub struct Example {
     pub exit: i32,
 }
 
-/// The text of each fenced block with its language.
-fn blocks(page: &str) -> Vec<(String, Vec<&str>)> {
+/// A fenced block.
+struct Block<'a> {
+    language: String,
+    lines: Vec<&'a str>,
+    /// The file of which it is a copy.
+    file: Option<String>,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
-    let mut open: Option<(String, Vec<&str>)> = None;
+    let mut open: Option<Block<'_>> = None;
+    let mut before = "";
     for line in page.lines() {
         match (&mut open, line.strip_prefix("```")) {
-            (None, Some(language)) => open = Some((language.to_owned(), Vec::new())),
+            (None, Some(language)) => {
+                let file = before.strip_prefix(COPY).and_then(|rest| rest.strip_suffix(" -->"));
+                let file = file.map(str::to_owned);
+                open = Some(Block { language: language.to_owned(), lines: Vec::new(), file });
+            }
             (Some(_), Some(_)) => found.extend(open.take()),
-            (Some((_, lines)), None) => lines.push(line),
+            (Some(block), None) => block.lines.push(line),
             (None, None) => {}
         }
+        before = line;
     }
     assert!(open.is_none(), "a block is not closed");
     found
+}
+
+/// The files that the page shows, with their contents as shown.
+pub fn copies(page: &str) -> Vec<(String, String)> {
+    let blocks = blocks(page).into_iter();
+    blocks.filter_map(|block| Some((block.file?, block.lines.join("\n") + "\n"))).collect()
 }
 
 /// All commands, in order: each alone, or those of a `console` block together. A number after `$ echo $?` is the
@@ -52,7 +71,7 @@ fn blocks(page: &str) -> Vec<(String, Vec<&str>)> {
 pub fn examples(page: &str) -> Vec<Vec<Example>> {
     let mut all = Vec::new();
     let alone = |command: String| vec![Example { command, ..Example::default() }];
-    for (language, lines) in blocks(page) {
+    for Block { language, lines, .. } in blocks(page).into_iter().filter(|block| block.file.is_none()) {
         match language.as_str() {
             "console" => {
                 let mut found: Vec<Example> = Vec::new();
@@ -82,29 +101,16 @@ pub fn examples(page: &str) -> Vec<Vec<Example>> {
                     }
                 }
             }
-            "yaml" => all.extend(steps(&lines).map(alone)),
+            "yaml" => {
+                let is_script = |line: &&str| line.contains("run: ") || line.contains("script:");
+                let script = lines.iter().find(|line| is_script(line));
+                assert_eq!(script, None, "a CI snippet is a copy of a file that a test runs ({COPY}…)");
+            }
             "text" | "toml" | "rust" | "json" | "xml" => {}
             other => panic!("nothing is known about blocks of `{other}`"),
         }
     }
     all
-}
-
-/// The commands of a CI snippet: `- run: COMMAND` of GitHub, and the items below `script:` of GitLab.
-fn steps<'a>(lines: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-    let mut in_script = false;
-    lines.iter().filter_map(move |line| {
-        let line = line.trim();
-        let item = line.strip_prefix("- ");
-        if line == "script:" {
-            in_script = true;
-            return None;
-        }
-        in_script &= item.is_some();
-        let command = line.strip_prefix("- run: ").or(if in_script { item } else { None })?;
-        let command = command.strip_prefix("exec ").unwrap_or(command);
-        (!SETUP.contains(&command)).then(|| command.to_owned())
-    })
 }
 
 /// The arguments, if this is a command of ours that is run here.
@@ -151,12 +157,12 @@ fn varies(part: &str) -> String {
 pub fn commands_are_found_in_every_kind_of_block() {
     let readme = "```console\n$ rehearsa test x\nline\n$ echo $?\n101\n```\n\
         ```sh\nrehearsa plan  # why\n# only words\n```\n\
-        ```yaml\nsteps:\n  - uses: a\n  - run: exec rehearsa test\nscript:\n  - rehearsa clean\n\
-        artifacts:\n  - x\n```\n";
+        ```yaml\nlabels:\n  - a\n```\n<!-- file: ci/a.yml -->\n```yaml\n- run: rehearsa clean\n```\n";
     let found = examples(readme).into_iter().flatten().map(|example| (example.command, example.exit));
     let found: Vec<(String, i32)> = found.collect();
-    let expected = [("rehearsa test x", 101), ("rehearsa plan", 0), ("rehearsa test", 0), ("rehearsa clean", 0)];
+    let expected = [("rehearsa test x", 101), ("rehearsa plan", 0)];
     assert_eq!(found, expected.map(|(command, exit)| (command.to_owned(), exit)));
+    assert_eq!(copies(readme), [("ci/a.yml".to_owned(), "- run: rehearsa clean\n".to_owned())]);
     assert_eq!(arguments("rehearsa test --skip media").expect("ours").last().expect("words"), "--list");
     assert_eq!(arguments("rehearsa test media").expect("ours").len(), 2);
     assert_eq!(alike("a-2ea039a5 took 4.9s  1.6 MB  -"), alike("a-00000000 took 12s 53 kB"));

@@ -10,6 +10,7 @@ mod backups;
 mod bad_host;
 mod broken;
 mod checks;
+mod ci;
 mod closed_output;
 mod compose;
 mod conduct;

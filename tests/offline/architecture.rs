@@ -201,6 +201,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bzip2", &["archive"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     // `cli` has a file of this name.
     ("console", &["cli", "report"]),
     ("flate2", &["archive"]),

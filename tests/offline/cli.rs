@@ -291,6 +291,67 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = dir.path().join("man1");
+    let output = run(&["man", folder.to_str().expect("UTF-8")], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let page =
+        |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(page("rehearsa.1").contains("rehearsa\\-test(1)"), "{}", page("rehearsa.1"));
+    assert!(page("rehearsa-test.1").contains("\\-\\-max\\-age"), "{}", page("rehearsa-test.1"));
+    for name in ["plan", "score", "init", "clean", "demo", "report", "merge", "explain", "timer", "timer-install"] {
+        page(&format!("rehearsa-{name}.1"));
+    }
+    std::fs::write(dir.path().join("file"), "").expect("written");
+    let taken = dir.path().join("file");
+    assert_eq!(run(&["man", taken.to_str().expect("UTF-8")], &[]).status.code(), Some(102));
+}
+
+/// Starts `rehearsa test` from a shell that waits for it, and kills the shell.
+fn orphaned(ci: &str) -> (std::process::ChildStderr, rustix::process::Pid) {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let script = "\"$0\" test --docker-wait 60s & echo $!; wait";
+    let mut shell = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_rehearsa")])
+        .env_clear()
+        .envs([("CI", ci), ("HOME", "/nonexistent"), NO_ENGINE[0]])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the shell starts");
+    let mut line = String::new();
+    BufReader::new(shell.stdout.take().expect("piped")).read_line(&mut line).expect("the shell says the process");
+    let pid: u32 = line.trim().parse().expect("a process");
+    let started = Instant::now();
+    while !listens_for_signals(pid) {
+        assert!(started.elapsed() < Duration::from_secs(20), "it never listened");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    shell.kill().expect("it still waits");
+    shell.wait().expect("it ended");
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a process");
+    (shell.stderr.take().expect("piped"), pid)
+}
+
+#[test]
+fn in_a_ci_job_the_end_of_the_shell_ends_a_run_and_elsewhere_it_does_not() {
+    use std::io::Read;
+    let mut told = String::new();
+    // Ends when the orphan has closed it.
+    orphaned("true").0.read_to_string(&mut told).expect("text");
+    assert!(told.contains("so the CI job is over") && told.contains("error: interrupted"), "{told}");
+
+    let (mut stderr, pid) = orphaned("false");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it goes on");
+    let mut told = String::new();
+    stderr.read_to_string(&mut told).expect("text");
+    assert!(!told.contains("CI job") && told.contains("error: interrupted"), "{told}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_crash() {
     use std::io::Read;
     use std::process::Stdio;

@@ -5,13 +5,16 @@
 
 mod architecture;
 mod archive;
+mod ci_files;
 mod circles;
 mod cli;
 mod compose;
 mod compose_findings;
 mod gpg;
 mod records;
+mod release;
 #[path = "../support/mod.rs"]
 mod support;
 mod syntax;
+mod timer;
 mod worker;

@@ -10,6 +10,7 @@ pub mod archives;
 pub mod backup;
 pub mod bench;
 pub mod borg;
+pub mod ci_files;
 pub mod compare;
 pub mod compose;
 pub mod cuts;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,10 +47,30 @@ impl Run {
     /// Starts to rehearse the service of this very name.
     pub fn start(service: &str, args: &[&str]) -> Self {
         let reports = tempfile::tempdir().expect("a temporary folder");
+        let mut command = rehearsa(&["test", "--exact", service, "--timeout", "150s", "--events", "-", "--report-dir"]);
+        command.arg(reports.path()).args(args);
+        Self::watch(command, reports)
+    }
+
+    /// As [`Run::start`], by a shell that waits for it. The shell is the process that gets the signals of the test.
+    pub fn start_in_shell(service: &str, variables: &[(&str, &str)]) -> Self {
+        let reports = tempfile::tempdir().expect("a temporary folder");
+        let program = env!("CARGO_BIN_EXE_rehearsa");
+        // The last command keeps the shell from becoming the program.
+        let script = r#"program=$1; shift; "$program" "$@"; exit $?"#;
+        let words = ["test", "--exact", service, "--timeout", "150s", "--events", "-", "--report-dir"];
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", program]).args(words).arg(reports.path()).stdin(Stdio::null());
+        for name in ["GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied());
+        Self::watch(command, reports)
+    }
+
+    fn watch(mut command: Command, reports: tempfile::TempDir) -> Self {
         let stderr = tempfile::tempfile().expect("a temporary file");
-        let mut child = rehearsa(&["test", "--exact", service, "--timeout", "150s", "--events", "-", "--report-dir"])
-            .arg(reports.path())
-            .args(args)
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(stderr.try_clone().expect("a second handle of the file"))
             .spawn()
