@@ -277,3 +277,34 @@ fn output_comes_whole_however_long_it_is() {
     assert_eq!(output.lines().count(), 200_000);
     assert!(output.ends_with("199999\n200000\n"));
 }
+
+#[test]
+fn a_confined_program_reads_what_is_named_and_nothing_else_and_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, foreign) = (folder.path().join("own"), folder.path().join("foreign"));
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("compose.yaml"), "services").unwrap();
+    fs::write(&foreign, "SECRET").unwrap();
+    std::os::unix::fs::symlink(&foreign, own.join("link")).unwrap();
+    let shell = Tool::at(&TOOL, "/bin/sh".into(), &Environment::default(), &context().executable);
+    let told = |script: &str| {
+        let call = ToolCall::new(&shell).args(["-c", script, "sh"]).args([&own, &foreign]);
+        let (output, end) = call.confined(&[own.clone()]).output(1 << 20).unwrap();
+        (String::from_utf8(output).unwrap(), end)
+    };
+    let (output, end) = told("read line < $1/compose.yaml; echo $line");
+    assert_eq!((output.trim(), end.success()), ("services", true), "{}", end.told());
+    for script in [
+        "read line < $2; echo $line",
+        "read line < $1/link; echo $line",
+        "read line < $1/../foreign; echo $line",
+        "read line < /proc/self/environ; echo $line",
+        "read line < /etc/passwd; echo $line",
+        "echo x > $1/new && echo written",
+        "/bin/cat $1/compose.yaml",
+    ] {
+        let (output, end) = told(script);
+        assert_eq!(output.trim(), "", "{script}: {}", end.told());
+        assert!(end.words.iter().any(|line| line.contains("ermission denied")), "{script}: {:?}", end.words);
+    }
+}
