@@ -45,9 +45,9 @@ pub fn note_unused_flags(history: Option<&ProfileHistory>, plan: &Plan, args: &R
 /// `given`: whether `--history` and `--tolerance` are on the command line.
 fn unused_flag(given: (bool, bool), has_history: bool, restores: bool) -> Option<&'static str> {
     match given {
-        (_, true) if !has_history => Some(
-            "--tolerance has no effect without --history FOLDER, which names the profiles that backups are compared with",
-        ),
+        (_, true) if !has_history => {
+            Some("--tolerance has no effect without --history FOLDER, which has the profiles to compare backups with")
+        }
         (true, _) if !restores => {
             Some("--history has no effect, as no service of this run restores from a backup; --from names the backup")
         }

@@ -44,7 +44,8 @@ pub fn write_stack(files: &[SmallFile], folder: &Path, shown: &str) -> Result<Ve
     Ok([first.to_owned()].into_iter().chain(overriding).collect())
 }
 
-/// Judges every file that Compose may read as one of a project: those of its names, and whatever they include or extend.
+/// Judges every file that Compose may read as one of a project: those of its names, and whatever they include or
+/// extend.
 fn judge_all(files: &[SmallFile], shown: &str) -> Result<(), ComposeError> {
     let mut wanted: BTreeSet<String> = FILE_NAMES.map(str::to_owned).into();
     let mut judged = BTreeSet::new();

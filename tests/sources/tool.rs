@@ -289,7 +289,7 @@ fn a_confined_program_reads_what_is_named_and_nothing_else_and_starts_nothing() 
     let shell = Tool::at(&TOOL, "/bin/sh".into(), &Environment::default(), &context().executable);
     let told = |script: &str| {
         let call = ToolCall::new(&shell).args(["-c", script, "sh"]).args([&own, &foreign]);
-        let (output, end) = call.confined(&[own.clone()]).output(1 << 20).unwrap();
+        let (output, end) = call.confined(std::slice::from_ref(&own)).output(1 << 20).unwrap();
         (String::from_utf8(output).unwrap(), end)
     };
     let (output, end) = told("read line < $1/compose.yaml; echo $line");

@@ -8,9 +8,9 @@ use crate::worker::job::short;
 /// Bytes of a database up to which its rows are counted: counting reads about as much as the check.
 const LARGEST: i64 = 1024 * 1024 * 1024;
 
-/// The tables of a database, and the rows of each (`None`: they were not counted); `None`: there are too many tables, or
-/// they cannot be listed. Tables that SQLite or one of its modules keeps for itself are left out: their rows say nothing
-/// about the data.
+/// The tables of a database, and the rows of each (`None`: they were not counted); `None`: there are too many tables,
+/// or they cannot be listed. Tables that SQLite or one of its modules keeps for itself are left out: their rows say
+/// nothing about the data.
 pub fn count(connection: &Connection) -> Option<Vec<(String, Option<u64>)>> {
     let names = names(connection).ok().filter(|names| names.len() <= MOST_TABLES)?;
     let is_counted = !is_large(connection);
