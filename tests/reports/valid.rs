@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::support::recorded as sample;
 use rehearsa::model::event::{Amount, Event, Fact};
 use rehearsa::model::outcome::Outcome;
+use rehearsa::model::profile::{MountProfile, Profile};
 use rehearsa::report::Reporter;
 use rehearsa::report::ctrf::Ctrf;
 use rehearsa::report::events::EventsReporter;
@@ -116,12 +117,21 @@ fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
     let known: BTreeSet<String> =
         known.map(|kind| kind["properties"]["event"]["const"].as_str().expect("a name").to_owned()).collect();
     let unseen: Vec<&String> = known.difference(&kinds).collect();
-    assert_eq!(unseen, ["missing-data-noticed", "passed-without-data", "sandbox-kept", "step-progress"], "seen below");
+    let below = ["case-profiled", "missing-data-noticed", "passed-without-data", "sandbox-kept", "step-progress"];
+    assert_eq!(unseen, below, "seen below");
     let progress = Fact::StepProgress { id: 1, amount: Amount { files: 1, bytes: 2 }, total: None };
     let kept = Fact::SandboxKept { stack: "media".to_owned(), hints: vec![("sh".to_owned(), "look".to_owned())] };
     let blind = Fact::PassedWithoutData { case: sample::name("media", "web"), checks: vec!["any".to_owned()] };
     let noticed = Fact::MissingDataNoticed { case: sample::name("media", "web") };
-    for fact in [progress, kept, blind, noticed] {
+    let profile = Box::new(Profile { mounts: vec![MountProfile::default()], ..Profile::default() });
+    let profiled = Fact::CaseProfiled {
+        case: sample::name("media", "web"),
+        profile,
+        earlier: None,
+        not_compared: vec!["/data: too many folders".to_owned()],
+        has_history: true,
+    };
+    for fact in [progress, kept, blind, noticed, profiled] {
         let event = Event { at: sample::at(0.0), fact };
         let line = serde_json::to_string(&event).expect("it serializes");
         assert_eq!(objections(&schema, &[file(kind(event), &line)]), None, "{line}");
