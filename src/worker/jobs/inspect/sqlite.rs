@@ -123,11 +123,22 @@ pub fn check_databases(
 }
 
 /// Whether a database is missing or empty whose log is there, and not so where it comes from. SQLite deletes the log of
-/// an empty database.
+/// an empty database. A live mount without the database and without its log has moved on since the backup: it says
+/// nothing for the log that came back. A symbolic link has its log beside the file that it leads to.
 fn is_orphaned(of: RestoredDatabases<'_>, name: &[u8]) -> bool {
-    let is_filled = |root: &str| Files::of(&path_below(root, name)).main.is_some_and(|main| main.size > 0);
-    let of_origin = of.want.source.as_ref().or(of.want.live.as_ref());
-    !is_filled(of.path) && of_origin.is_none_or(|root| is_filled(root))
+    let at = |root: &str| path_below(root, name);
+    let is_filled = |files: Files| files.main.is_some_and(|main| main.size > 0);
+    if is_filled(Files::of(&at(of.path))) || at(of.path).is_symlink() {
+        return false;
+    }
+    match (&of.want.source, &of.want.live) {
+        (Some(source), _) => is_filled(Files::of(&at(source))),
+        (None, Some(live)) => {
+            let live = Files::of(&at(live));
+            is_filled(live) || live.wal.is_none()
+        }
+        (None, None) => true,
+    }
 }
 
 /// A path below a mount; the mount itself when `name` is empty.

@@ -39,9 +39,22 @@ fn a_log_without_its_database_is_no_backup() {
     fs::create_dir(&same).unwrap();
     fs::copy(copy.join("app.db-wal"), same.join("app.db-wal")).unwrap();
     assert_eq!(asked(&copy, None, Some(&same), 0), Databases::default());
-    // A file of this name that is no log, or an empty one.
-    fs::write(copy.join("app.db-wal"), vec![b'x'; 9000]).unwrap();
+    // The live service has neither of them any more.
+    let gone = folder.path().join("gone");
+    fs::create_dir(&gone).unwrap();
+    assert_eq!(orphaned(&asked(&copy, None, Some(&gone), 0)), expected);
+    // The log of a symbolic link is beside the file that it leads to; one that lies here is left of another database.
+    fs::remove_file(copy.join("app.db")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/app.db", copy.join("app.db")).unwrap();
     assert_eq!(of(&copy), Databases::default());
+    fs::remove_file(copy.join("app.db")).unwrap();
+    // A file of this name that is no log, a log without a page, and an empty file.
+    let log = fs::read(copy.join("app.db-wal")).unwrap();
+    for content in [&[b'x'; 9000][..], &log[..32], &log[..32 + 24], &[]] {
+        fs::write(copy.join("app.db-wal"), content).unwrap();
+        assert_eq!(of(&copy), Databases::default());
+        assert_eq!(asked(&copy, None, Some(&gone), 0), Databases::default());
+    }
 }
 
 #[test]
