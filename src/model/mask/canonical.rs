@@ -83,7 +83,8 @@ impl Canonical {
         if is_left_out(c) {
             return;
         }
-        let letters = std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c));
+        // A wide quote or plus sign is one as well.
+        let letters = std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c) && !is_left_out(*c));
         // In upper case first: `ß` has two letters there.
         for c in letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
             self.push(c, origin.clone());
@@ -129,6 +130,7 @@ mod tests {
             "S3cr/t+P@s\ns\"w&rd'<Zz\u{200b}z>\0é",
             "S3cr/t+P@ss\"w&rd'<Zzz>e\u{301}",
             "Ｓ３ｃｒ/t+P@ß\"w&rd'<Zzz>é",
+            "Ｓ３ｃｒ／ｔ＋Ｐ＠ｓｓ＂ｗ＆ｒｄ＇＜Ｚｚｚ＞é",
             "S3cr/t+P@ss\"w&rd'<Zzz>%u00e9",
         ] {
             let found = form(spelled).replace('$', "");

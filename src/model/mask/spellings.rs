@@ -199,10 +199,11 @@ fn encoded(secret: &[u8]) -> impl Iterator<Item = (String, bool)> {
         // Lists of bytes.
         let numbers: Vec<String> = secret.iter().map(u8::to_string).collect();
         all.extend([" ", ",", ", "].map(|separator| (numbers.join(separator), false)));
-        let hex: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        for separator in ["", ":", "-", " ", ",0x", ", 0x"] {
-            all.push((hex.join(separator), false));
-            all.push((hex.join(separator).to_uppercase(), false));
+        let lower: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let upper: Vec<String> = secret.iter().map(|byte| format!("{byte:02X}")).collect();
+        for separator in ["", ":", "-", " ", " 0x", ",0x", ", 0x"] {
+            all.push((lower.join(separator), false));
+            all.push((upper.join(separator), false));
         }
     }
     all.into_iter().filter(|(text, _)| text.len() >= SHORTEST_ENCODED)
