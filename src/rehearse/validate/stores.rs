@@ -51,14 +51,21 @@ const TOOLS: [Tool; 4] = [
         store: "git repository",
         name: "git fsck",
         program: "git",
-        // Reading all objects costs more than a boot for a large repository. What is there is asked in any case.
+        // Reading all objects costs more than a boot for a large repository. What is there is asked in any case. Only
+        // the repository's own configuration is read, so that what git says of a configuration is said of the data.
         ask: r#"
+if ! [ -r "$1/HEAD" ] || ! [ -x "$1/objects" ] || ! [ -x "$1/refs" ]; then echo "$1: permission denied"; exit 128; fi
+export LC_ALL=C GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null HOME=/dev/null XDG_CONFIG_HOME=/dev/null
 size=$(du -sk "$1/objects" | cut -f1) which=--full
 if [ -z "$2" ] && [ "${size:-0}" -gt 65536 ]; then which=--connectivity-only; fi
 exec git -c safe.directory='*' --git-dir="$1" fsck $which --no-dangling --no-progress 2>&1
 "#,
-        // `error in commit …` is about the form of old commits, which git reads nevertheless.
-        damage: r"^(error: |fatal: (loose object|bad object|packfile|unable to read)|missing |broken link )",
+        // `error in commit …` is about the form of old commits, which git reads nevertheless. What is asked has the
+        // folders of a repository and a HEAD, so git knows it unless HEAD or the configuration is broken.
+        damage: concat!(
+            "^(error: |fatal: (loose object|bad object|packfile|unable to read|not a git repository|bad config |",
+            "bad (boolean|numeric) config |unknown error occurred while reading the conf)|missing |broken link )",
+        ),
         dies_of_damage: false,
     },
     Tool {
@@ -332,6 +339,11 @@ mod tests {
         let git = at("git");
         let damaged = |tool, exit, said: &str| matches!(judge(tool, exit, said), Answer::Damaged(_));
         assert_eq!(judge(git, 0, "notice: HEAD points to an unborn branch (main)"), Answer::Sound);
+        assert!(damaged(git, 128, "fatal: not a git repository: '/srv/git/one.git'"));
+        assert!(damaged(git, 128, "fatal: bad boolean config value 'tr' for 'core.filemode'"));
+        assert!(damaged(git, 128, "fatal: bad config line 1 in file /srv/git/one.git/config"));
+        assert!(!damaged(git, 128, "fatal: unknown repository extension found:\n\trefstorage"));
+        assert!(!damaged(git, 128, "/srv/git/one.git: permission denied"));
         assert!(damaged(git, 5, "error: inflate: data stream error (incorrect data check)\nmissing blob 4422a5"));
         assert!(!damaged(git, 1, "error: open(objects/44/22a5): Permission denied"));
         assert!(!damaged(git, 128, "fatal: detected dubious ownership in repository at '/srv/git/a.git'"));

@@ -42,6 +42,15 @@ fn repositories() -> Vec<Fault> {
                 .data("find \"$1/notes.git/objects\" -path '*/??/*' -type f -exec truncate -s 0 {} +"),
             &["git fsck", "is empty"],
         ),
+        damaged(
+            fault(47, "HEAD is zeros", Git, Tar).data("head -c 21 /dev/zero >\"$1/notes.git/HEAD\""),
+            &["git fsck", "not a git repository"],
+        ),
+        damaged(
+            fault(47, "its configuration is cut off", Git, Tar)
+                .data("printf '[core]\\n\\tfilemode = tr' >\"$1/notes.git/config\""),
+            &["git fsck", "bad boolean config value"],
+        ),
         fault(10, "nobody but another user may read it, and nobody has asked yet", Git, Tar)
             .data("chown -R 1234:1234 \"$1\"; chmod -R o= \"$1\"")
             .failed("data/ownership", &["may not read", "notes.git"]),
