@@ -21,6 +21,7 @@ use crate::model::plan::{Plan, ServicePlan};
 use crate::model::service::ServiceName;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::{Engine, RunContext};
+use crate::report::text::one_line;
 use crate::report::{EventSink, wording};
 
 mod stdout;
@@ -303,7 +304,8 @@ impl RunPolicy {
 fn libtest_result(record: &CaseRecord) -> Result<Completion, Failed> {
     match record.verdict() {
         Verdict::Passed => Ok(Completion::Completed),
-        Verdict::Skipped => Ok(Completion::ignored_with(record.skipped.as_deref().unwrap_or("skipped"))),
+        // A label chooses these words, and each case has one line.
+        Verdict::Skipped => Ok(Completion::ignored_with(one_line(record.skipped.as_deref().unwrap_or("skipped")))),
         Verdict::Failed | Verdict::Errored => {
             let text = wording::failure_text(record);
             Err(text.unwrap_or_else(|| "nothing was found out about this service".to_owned()).into())
@@ -436,6 +438,20 @@ mod tests {
         for code in [Code::WorkerFailed, Code::HostUnreachable, Code::BootExited, Code::RestoreNoSpace] {
             assert!(again(code), "{code}");
         }
+    }
+
+    #[test]
+    fn the_reason_of_a_skip_is_one_line() {
+        let mut outcome = Outcome::new();
+        let [begin, _] = aborted(Code::WorkerFailed);
+        let reason = "no\ntest [live] other ... ok".to_owned();
+        for fact in [begin, Fact::CaseSkipped { case: ServiceName::lone("app"), reason }] {
+            outcome.apply(&Event { at: jiff::Timestamp::UNIX_EPOCH, fact });
+        }
+        let Ok(Completion::Ignored { reason: Some(reason) }) = libtest_result(&outcome.cases[0]) else {
+            panic!("it is skipped")
+        };
+        assert_eq!(reason, "no test [live] other ... ok");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::naming::escape;
 use crate::config::declared::DEPENDS_ON;
 use crate::model::service::{Condition, Dependency, Service};
 
@@ -28,7 +29,7 @@ pub fn parse_dependencies(text: &str) -> Vec<Dependency> {
             // The name of a service of another stack has two colons in it: `shop::db`.
             let marked = entry.trim().replace("::", "\0");
             let mut parts = marked.split(':').map(str::trim);
-            let service = parts.next().filter(|name| !name.is_empty())?.replace('\0', "::");
+            let service = escape(&parts.next().filter(|name| !name.is_empty())?.replace('\0', "::"));
             let condition = match parts.next() {
                 Some("service_healthy" | "healthy") => Condition::ServiceHealthy,
                 Some("service_completed_successfully" | "completed") => Condition::ServiceCompletedSuccessfully,
@@ -157,6 +158,11 @@ mod tests {
             [("shop::db".to_owned(), Condition::ServiceHealthy), ("data::cache".to_owned(), Condition::ServiceStarted)]
         );
         assert!(show("").is_empty());
+    }
+
+    #[test]
+    fn a_name_is_escaped_as_that_of_its_service_is() {
+        assert_eq!(show("d\u{2028}b:service_started:true")[0].0, r"d\u{2028}b");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::plain_text::is_invisible;
 use crate::model::service::ServiceName;
 
 const PROJECT: &str = "com.docker.compose.project";
@@ -23,17 +24,29 @@ pub struct ComposeLabels {
     pub number: u32,
 }
 
-/// Reads the position of the container called `container`.
+/// A name out of a label as it is used everywhere. Whoever makes a container through the engine's API chooses its
+/// labels freely, and a name with a line break would forge lines of the output. What a reader does not see, or what
+/// moves other text, is written as an escape, and a backslash twice, so that two names stay two.
+pub fn escape(name: &str) -> String {
+    let is_plain = |c: char| c != '\\' && !c.is_control() && !is_invisible(c);
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        if is_plain(c) { shown.push(c) } else { shown.extend(c.escape_default()) }
+    }
+    shown
+}
+
+/// Reads the position of the container called `container`. Its names are escaped.
 pub fn read_labels(container: &str, labels: &BTreeMap<String, String>) -> ComposeLabels {
     let label = |key: &str| labels.get(key).map(String::as_str).filter(|value| !value.is_empty());
-    let lone = |service: &str, number| ComposeLabels { stack: None, service: service.to_owned(), number };
+    let lone = |service: &str, number| ComposeLabels { stack: None, service: escape(service), number };
     if let (Some(project), Some(service)) = (label(PROJECT), label(SERVICE)) {
         // `docker compose run` makes a container for one command, which is not the stack's service.
         if label(ONEOFF).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return lone(container, 1);
         }
         let number = label(NUMBER).and_then(|text| text.parse().ok()).unwrap_or(1);
-        return ComposeLabels { stack: Some(project.to_owned()), service: service.to_owned(), number };
+        return ComposeLabels { stack: Some(escape(project)), service: escape(service), number };
     }
     if let Some(service) = label(SWARM_SERVICE) {
         // A task is called `stack_service.2.<id>`; in a global service the id of a node takes the number's place.
@@ -42,7 +55,7 @@ pub fn read_labels(container: &str, labels: &BTreeMap<String, String>) -> Compos
         return match label(SWARM_STACK) {
             Some(stack) => {
                 let own = service.strip_prefix(stack).and_then(|rest| rest.strip_prefix('_')).unwrap_or(service);
-                ComposeLabels { stack: Some(stack.to_owned()), service: own.to_owned(), number }
+                ComposeLabels { stack: Some(escape(stack)), service: escape(own), number }
             }
             None => lone(service, number),
         };
@@ -121,6 +134,19 @@ mod tests {
             ("lonely", labels(&[])),
         ]);
         assert_eq!(named, ["media::jellyfin", "media::sonarr-2", "lonely"]);
+    }
+
+    #[test]
+    fn names_that_would_forge_lines_are_escaped_and_stay_two() {
+        let forged = "a\ntest [live] shop::db ... ok\r\u{2028}\u{202e}\u{85}\u{200b}";
+        let plain = r"a\ntest [live] shop::db ... ok\r\u{2028}\u{202e}\u{85}\u{200b}";
+        let named = named(&[("x", compose("p\nq", forged, "1")), ("y", compose(r"p\nq", plain, "2"))]);
+        let doubled = plain.replace('\\', r"\\");
+        assert_eq!(named, [format!(r"p\nq::{plain}"), format!(r"p\\nq::{doubled}-2")]);
+        let task = labels(&[(SWARM_SERVICE, "s\n_web\n"), (SWARM_STACK, "s\n"), (SWARM_TASK, "s\n_web\n.2.x")]);
+        assert_eq!(read_labels("c", &task).stack.as_deref(), Some(r"s\n"));
+        assert_eq!(wanted_name(&read_labels("c", &task)).service, r"web\n-2");
+        assert_eq!(escape("büro-ß 日本 🦀"), "büro-ß 日本 🦀");
     }
 
     #[test]
