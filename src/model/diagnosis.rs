@@ -144,6 +144,10 @@ codes! {
         "SQLite's own check of the database needs more memory than a rehearsal gives it. Nothing is known about the \
          database but what the service and your own checks say.",
         "Run `PRAGMA quick_check` on a restored copy by hand, and add a check of your own that reads the database.";
+    DataSqliteBlank "data/sqlite-blank" Warning "a file with a database's name holds zeros",
+        "The file is called as SQLite databases are, begins with nothing but zeros, and the live service has no file \
+         of this name. A crash, a full disk or a failed copy leaves such files, and what was in them is lost.",
+        "Look into older snapshots whether the file is a database there, and restore the newest in which it is one.";
     DataSqliteWalAbsent "data/sqlite-wal-absent" Warning "an SQLite database came without a write-ahead log",
         "The database is in WAL mode. The live one has a `-wal` file, and the backup has none. That is right for a \
          backup made by SQLite itself or with the service stopped. A backup of a running service's files lacks the \

@@ -92,7 +92,8 @@ impl RehearsalFacts {
         }
         let warned = |code| case.warnings.iter().any(|warning| warning.code == code);
         facts.lost_metadata = warned(Code::DataMetadataLost);
-        let of_sqlite = [Code::DataSqliteWalAbsent, Code::DataSqliteUnchecked, Code::DataTornCopy];
+        let of_sqlite =
+            [Code::DataSqliteBlank, Code::DataSqliteWalAbsent, Code::DataSqliteUnchecked, Code::DataTornCopy];
         facts.sqlite_warning = of_sqlite.into_iter().find(|code| warned(*code));
         facts.data_proven = case.proof == Some(Proof::DataProven) && !warned(Code::CheckNotDataSensitive);
         facts.control = control(case, warned(Code::CheckNotDataSensitive));

@@ -37,7 +37,7 @@ pub(super) fn failure(title: &str, databases: &Databases) -> Option<Diagnosis> {
 
 /// Warnings that do not make the backup unusable.
 pub(super) fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
-    let Databases { torn, hot, doubtful, cut, too_large, .. } = databases;
+    let Databases { torn, hot, doubtful, cut, too_large, blank, .. } = databases;
     let mut warnings = Vec::new();
     let mut warn = |code, findings: &Sampled<DatabaseFinding>, words: &str| {
         if findings.count > 0 {
@@ -66,6 +66,12 @@ pub(super) fn warnings(title: &str, databases: &Databases) -> Vec<Diagnosis> {
         doubtful,
         "in WAL mode without a -wal file, which is right only if it was backed up at rest or by SQLite itself",
     );
+    if blank.count > 0 {
+        let files = pluralize(blank.count, "file");
+        let message =
+            format!("{title}: {files} with the name of a database and nothing but zeros at the beginning: {blank}");
+        warnings.push(Diagnosis::new(Code::DataSqliteBlank, message));
+    }
     warnings
 }
 
@@ -152,6 +158,7 @@ mod tests {
             unchecked: findings(&["u.db"], "no room"),
             cut: findings(&["c.db"], "x"),
             too_large: findings(&["l.db"], "out of memory"),
+            blank: findings(&["z.db"], "8.2 kB"),
             ..Databases::default()
         };
         assert!(failure("volume v", &databases).is_none());
@@ -164,8 +171,13 @@ mod tests {
                 Code::DataTornCopy,
                 Code::DataSqliteUnchecked,
                 Code::DataSqliteWalAbsent,
+                Code::DataSqliteBlank,
             ]
         );
+        let blank = warnings("volume v", &databases).pop().expect("the last one").message;
+        let words =
+            "volume v: 1 file with the name of a database and nothing but zeros at the beginning: z.db (8.2 kB)";
+        assert_eq!(blank, words);
         let note = note(&databases).expect("there is something to say");
         assert_eq!(note, "3 SQLite databases sound; 1 SQLite database not checked: u.db (no room)");
     }

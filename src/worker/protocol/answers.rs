@@ -249,6 +249,9 @@ pub struct Databases {
     pub cut: Sampled<DatabaseFinding>,
     /// Missing or empty, while a log of theirs came back.
     pub orphaned: Sampled<DatabaseFinding>,
+    /// Called as databases are, with nothing but zeros at their beginning and no file of the name where they come from:
+    /// their sizes.
+    pub blank: Sampled<DatabaseFinding>,
     /// Not checked, since the check needs more memory than it gets: SQLite's words.
     pub too_large: Sampled<DatabaseFinding>,
     /// With a rollback journal that had to be played back.

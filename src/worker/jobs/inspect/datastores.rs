@@ -94,7 +94,7 @@ pub fn is_filled_sqlite(head: &[u8]) -> bool {
 }
 
 /// Judged by the name: a place may have a million files, and each would have to be opened.
-fn may_be_sqlite(name: &[u8]) -> bool {
+pub fn may_be_sqlite(name: &[u8]) -> bool {
     let ending = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default().to_ascii_lowercase();
     [&b"db"[..], b"db3", b"sqlite", b"sqlite3", b"sqlitedb", b"s3db"].contains(&&ending[..])
 }

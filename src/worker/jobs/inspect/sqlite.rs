@@ -22,6 +22,8 @@ use self::files::{Files, Header, LONGEST_PATH, frames_not_in, is_journal_of_seve
 use self::log::{LogState, is_filled_log, log_state};
 pub use self::running::query;
 use self::view::{NoView, View, ViewOf};
+use super::datastores::may_be_sqlite;
+use super::sample::read_at;
 use crate::model::lock::{into_inner, lock};
 use crate::model::pluralize::pluralize;
 use crate::model::profile::{MOST_STORES, MOST_TABLES};
@@ -35,6 +37,8 @@ use crate::worker::protocol::{DatabaseFinding, DatabaseTables, Databases, Sqlite
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The smallest page in bytes, and so the smallest database.
 const SMALLEST: u64 = 512;
+/// The largest page in bytes.
+const LARGEST_PAGE: usize = 65_536;
 /// Most attempts of a check of a file that somebody writes to meanwhile.
 const TRIES: usize = 3;
 /// What the name of a write-ahead log ends with.
@@ -45,6 +49,7 @@ const LOG: &[u8] = b"-wal";
 pub struct DatabaseFinder {
     databases: Mutex<Vec<Vec<u8>>>,
     logs: Mutex<Vec<Vec<u8>>>,
+    blank: Mutex<Vec<Vec<u8>>>,
 }
 
 /// What was found, by paths. An empty path is the mount itself.
@@ -53,6 +58,8 @@ pub struct FoundDatabases {
     pub databases: Vec<Vec<u8>>,
     /// The filled logs, sorted, by the paths of their databases, which may be missing.
     logs: Vec<Vec<u8>>,
+    /// The files that are called as databases are and begin with nothing but zeros, sorted.
+    blank: Vec<Vec<u8>>,
 }
 
 impl DatabaseFinder {
@@ -66,10 +73,12 @@ impl DatabaseFinder {
 
     /// What was found.
     pub fn finish(self) -> FoundDatabases {
-        let mut found = FoundDatabases { databases: into_inner(self.databases), logs: into_inner(self.logs) };
-        found.databases.sort_unstable();
-        found.logs.sort_unstable();
-        found
+        let sorted = |paths: Mutex<Vec<Vec<u8>>>| {
+            let mut paths = into_inner(paths);
+            paths.sort_unstable();
+            paths
+        };
+        FoundDatabases { databases: sorted(self.databases), logs: sorted(self.logs), blank: sorted(self.blank) }
     }
 }
 
@@ -80,9 +89,15 @@ impl TreeObserver for DatabaseFinder {
         }
         let opened = open_quietly(entry.folder, entry.name, OFlags::empty());
         let is_log = entry.name.to_bytes().strip_suffix(LOG).is_some_and(|name| !name.is_empty());
-        match opened.and_then(|file| Ok((is_database(&file)?, is_log && is_filled_log(&file.into())))) {
-            Ok((true, _)) => lock(&self.databases).push(entry.path().to_vec()),
-            Ok((_, true)) => lock(&self.logs).extend(entry.path().strip_suffix(LOG).map(<[u8]>::to_vec)),
+        let is_blank = |file: &OwnedFd| may_be_sqlite(entry.name.to_bytes()) && begins_with_zeros(file);
+        let looked = opened.and_then(|file| {
+            let (is_database, is_blank) = (is_database(&file)?, is_blank(&file));
+            Ok((is_database, is_blank, is_log && is_filled_log(&file.into())))
+        });
+        match looked {
+            Ok((true, ..)) => lock(&self.databases).push(entry.path().to_vec()),
+            Ok((_, true, _)) => lock(&self.blank).push(entry.path().to_vec()),
+            Ok((.., true)) => lock(&self.logs).extend(entry.path().strip_suffix(LOG).map(<[u8]>::to_vec)),
             Ok(_) => {}
             Err(error) if is_gone(error) => {}
             Err(error) => return Err(unreadable(entry.path(), error)),
@@ -95,6 +110,16 @@ impl TreeObserver for DatabaseFinder {
 fn is_database(file: &OwnedFd) -> Result<bool, Errno> {
     let mut begin = [0; MAGIC.len()];
     Ok(pread(file, &mut begin, 0)? == begin.len() && &begin == MAGIC)
+}
+
+/// Whether a file has nothing but zeros where the largest first page of a database would be; not so for an empty one,
+/// which is an empty database.
+fn begins_with_zeros(file: &OwnedFd) -> bool {
+    let first = read_at(file, MAGIC.len(), 0);
+    let are_zeros =
+        |bytes: Option<Vec<u8>>| bytes.is_some_and(|bytes| !bytes.is_empty() && bytes.iter().all(|b| *b == 0));
+    // Of almost every file the first bytes tell.
+    are_zeros(first) && are_zeros(read_at(file, LARGEST_PAGE, 0))
 }
 
 /// A tree with databases, which is not written to.
@@ -118,6 +143,15 @@ pub fn check_databases(
     for name in found.logs.iter().filter(|name| is_orphaned(of, name)) {
         databases.found += 1;
         databases.orphaned.add(|| DatabaseFinding { path: short_path(name), words: Vec::new() });
+    }
+    for name in &found.blank {
+        let files = |root: &str| Files::of(&path_below(root, name)).main;
+        // Whatever lies at its origin is compared with it, or is the same.
+        let is_known = of.want.source.iter().chain(&of.want.live).any(|root| files(root).is_some());
+        if let Some(main) = files(of.path).filter(|_| !is_known) {
+            let size = units::bytes(main.size);
+            databases.blank.add(|| DatabaseFinding { path: short_path(name), words: vec![size] });
+        }
     }
     Ok(databases)
 }

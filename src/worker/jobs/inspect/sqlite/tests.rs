@@ -114,6 +114,29 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
 }
 
 #[test]
+fn a_file_of_zeros_with_the_name_of_a_database_is_told_unless_its_origin_has_one_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, live) = (folder.path().join("copy"), folder.path().join("live"));
+    fs::create_dir(&copy).unwrap();
+    fs::create_dir(&live).unwrap();
+    fs::write(copy.join("app.db"), [0; 8192]).unwrap();
+    fs::write(copy.join("App.SQLITE3"), [0; 700]).unwrap();
+    for (name, content) in [("empty.db", &[][..]), ("zeros.bin", &[0; 8192]), ("zeros.db-wal", &[0; 8192])] {
+        fs::write(copy.join(name), content).unwrap();
+    }
+    let mut other = vec![0; 8192];
+    other[4096] = 1;
+    fs::write(copy.join("other.db"), other).unwrap();
+    let told = |databases: &Databases| databases.blank.first.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let both = ["App.SQLITE3 (700 B)", "app.db (8.2 kB)"];
+    assert_eq!((told(&of(&copy)), of(&copy).found), (both.map(str::to_owned).to_vec(), 0));
+    assert_eq!(told(&asked(&copy, None, Some(&live), 0)), both);
+    fs::write(live.join("app.db"), "anything").unwrap();
+    assert_eq!(told(&asked(&copy, None, Some(&live), 0)), both[..1]);
+    assert_eq!(told(&asked(&copy, Some(&live), None, 0)), both[..1]);
+}
+
+#[test]
 fn whole_databases_are_found_by_their_header_whatever_their_name() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b ? #c%d");
