@@ -56,12 +56,14 @@ fn on_disk(path: &Path) -> OnDisk {
 }
 
 /// Puts the findings about a service, and those about the whole project, into what is said of the service. A blank that
-/// breaks something fails it. Whether a service misses a file, the plan decides: it knows what the backup has for the
-/// mounts.
+/// breaks something fails it, and mounts that nobody knows make it an error. Whether a service misses a file, the plan
+/// decides: it knows what the backup has for the mounts.
 pub fn tell(found: &[Finding], service: &Service, settings: &mut ServiceSettings) {
     for diagnosis in about(found, &service.name) {
         match (diagnosis.severity(), diagnosis.code) {
-            (Severity::Failed, Code::ConfigBlankVariable) if settings.unusable.is_none() => {
+            (Severity::Failed, Code::ConfigBlankVariable) | (Severity::Errored, Code::ConfigComposeUnknown)
+                if settings.unusable.is_none() =>
+            {
                 settings.unusable = Some(diagnosis.clone());
             }
             _ => settings.warnings.push(diagnosis.clone()),
@@ -73,4 +75,25 @@ pub fn tell(found: &[Finding], service: &Service, settings: &mut ServiceSettings
 pub fn about<'f>(found: &'f [Finding], service: &ServiceName) -> impl Iterator<Item = &'f Diagnosis> {
     let concerns = move |finding: &&Finding| finding.service.as_ref().is_none_or(|name| name == service);
     found.iter().filter(concerns).map(|finding| &finding.diagnosis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sample;
+
+    #[test]
+    fn what_nobody_can_know_or_mend_blocks_the_service_and_the_rest_warns() {
+        let service = sample::service(ServiceName::of_stack("shop", "app"));
+        let tell_of = |codes: &[Code]| {
+            let of = |code: &Code| Finding { service: None, diagnosis: Diagnosis::new(*code, "why") };
+            let found: Vec<Finding> = codes.iter().map(of).collect();
+            let mut settings = ServiceSettings::default();
+            tell(&found, &service, &mut settings);
+            (settings.unusable.map(|of| of.code), settings.warnings.iter().map(|of| of.code).collect::<Vec<_>>())
+        };
+        let (unknown, blank, external) = (Code::ConfigComposeUnknown, Code::ConfigBlankVariable, Code::ConfigExternal);
+        assert_eq!(tell_of(&[external, unknown, blank]), (Some(unknown), vec![external, blank]));
+        assert_eq!(tell_of(&[blank, Code::ConfigMissingFile]), (Some(blank), vec![Code::ConfigMissingFile]));
+    }
 }

@@ -176,8 +176,14 @@ fn connect(drafts: &mut [DraftService]) {
         });
         draft.service.links = links.collect();
         for from in draft.volumes_from.clone() {
-            let (service, access) = from.split_once(':').unwrap_or((&from, ""));
-            let Some(shown) = mounts.get(service) else {
+            let container = from.strip_prefix("container:");
+            let whole = container.unwrap_or(&from);
+            let (name, access) = whole.split_once(':').unwrap_or((whole, ""));
+            let service = match container {
+                Some(_) => named.iter().find(|(_, own)| *own == name).map(|(service, _)| service.as_str()),
+                None => Some(name),
+            };
+            let Some(shown) = service.and_then(|service| mounts.get(service)) else {
                 draft.note("volumes_from", from.clone());
                 continue;
             };

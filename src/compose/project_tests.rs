@@ -149,12 +149,17 @@ fn services_that_share_a_network_or_mounts_find_each_other() {
                 "volumes": [{"type": "volume", "source": "data", "target": "/d"}]},
             "web": {"image": "x", "network_mode": "service:vpn", "volumes_from": ["vpn:ro"], "links": ["vpn:tunnel"],
                 "depends_on": {"vpn": {"condition": "service_healthy", "required": false}}},
+            "wide": {"image": "x", "volumes_from": ["container:v:ro", "container:vpn", "container:far:ro"]},
             "off": {"image": "x", "scale": 0},
         },
         "volumes": {"data": {"name": "shop_data"}},
     });
     let project = project(&json).expect("it is read");
-    assert_eq!(project.services.len(), 2, "no container of `off` is wanted");
+    assert_eq!(project.services.len(), 3, "no container of `off` is wanted");
+    let wide = &project.services[2].service;
+    assert_eq!((wide.mounts.len(), wide.mounts[0].read_only), (1, true), "that of a container of the project");
+    let unknown: Vec<&str> = wide.other.iter().map(|of| of.value.as_str()).collect();
+    assert_eq!(unknown, ["container:vpn", "container:far:ro"], "these are names of containers and not of services");
     let web = &project.services[1].service;
     assert_eq!(web.network_mode, NetworkMode::Container { container: "v".to_owned() });
     assert_eq!((web.mounts[0].target.as_str(), web.mounts[0].read_only), ("/d", true));

@@ -19,6 +19,26 @@ pub(super) fn find(notes: &mut Notes<'_>) {
         tag(notes, service);
         drift(notes, service);
         volumes(notes, service);
+        borrowed(notes, service);
+    }
+}
+
+/// Mounts of a container that is not of the project. Nobody knows what they are, so a rehearsal without them would be
+/// one of less than the service has.
+fn borrowed(notes: &mut Notes<'_>, service: &Service) {
+    let key = &service.name.service;
+    for setting in service.other.iter().filter(|of| of.field == "volumes_from") {
+        let from = setting.value.strip_prefix("container:").unwrap_or(&setting.value);
+        let from = from.split_once(':').map_or(from, |(name, _)| name);
+        let what = format!(
+            "{key} takes the mounts of the container {from}, which is not of the project: its files do not say what \
+             data that is, and `up` stops on a new host, which has no such container"
+        );
+        let mend = format!(
+            "Name the volumes of {from} under `volumes` of {key}, or put {from} into the project: `volumes_from: \
+             [SERVICE]`."
+        );
+        notes.add(notes.place(key, &["volumes_from"]), Some(&service.name), Code::ConfigComposeUnknown, &what, mend);
     }
 }
 

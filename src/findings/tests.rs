@@ -9,7 +9,7 @@ use crate::model::diagnosis::Code;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::sample;
 use crate::model::secret::Secret;
-use crate::model::service::{EnvVar, Image, Service, ServiceName};
+use crate::model::service::{EnvVar, Image, Service, ServiceName, Setting};
 
 /// A file of a project in /p.
 fn file(path: &str, text: &str) -> SourceFile {
@@ -315,6 +315,18 @@ networks:
         message,
         "docker volume create data",
     );
+}
+
+#[test]
+fn mounts_of_a_container_outside_of_the_project_are_an_error_of_the_service_that_takes_them() {
+    let text = "services:\n  app:\n    image: app:1\n    volumes_from: ['container:keeper:ro']\n";
+    let setting = Setting { field: "volumes_from".to_owned(), value: "container:keeper:ro".to_owned() };
+    let project = Project::of(text).service("app", |service| service.other.push(setting)).service("web", |_| ());
+    let message = "compose.yaml:4:5: app takes the mounts of the container keeper, which is not of the project";
+    project.one(Code::ConfigComposeUnknown, message, "the volumes of keeper under `volumes` of app");
+    let found = project.found();
+    let one = found.iter().find(|found| found.diagnosis.code == Code::ConfigComposeUnknown).expect("it is told");
+    assert_eq!(one.service.as_ref().map(|name| name.service.as_str()), Some("app"));
 }
 
 #[test]
