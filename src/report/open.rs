@@ -17,7 +17,7 @@ use super::markdown::Markdown;
 use super::prometheus::PrometheusReporter;
 use super::snapshot_file::SnapshotReport;
 use super::tap::TapReporter;
-use super::target::{Access, AtomicFile, Naming, Stream};
+use super::target::{Access, AtomicFile, Naming, Stream, WhileRead};
 use crate::config::settings::ReportTargets;
 use crate::config::values::report_spec::Form;
 use crate::local_file::refuse_links_of_others;
@@ -140,7 +140,7 @@ fn opened(
     for form in earlier {
         remove_earlier(*form, targets)?;
     }
-    let mut stdout = Some(stdout);
+    let mut stdout: Option<Box<dyn Write + Send>> = Some(Box::new(WhileRead::of(stdout)));
     let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
     reporters.extend(held.map(|held| Box::new(held) as Box<dyn Reporter>));
     for (form, path) in wanted {
@@ -202,11 +202,8 @@ fn remove_earlier(form: Form, targets: &ReportTargets) -> Result<(), ReportError
 /// # Errors
 ///
 /// As [`open`].
-pub fn never_began(
-    targets: &ReportTargets,
-    mut stdout: Box<dyn Write + Send>,
-    reason: &str,
-) -> Result<(), ReportError> {
+pub fn never_began(targets: &ReportTargets, stdout: Box<dyn Write + Send>, reason: &str) -> Result<(), ReportError> {
+    let mut stdout = WhileRead::of(stdout);
     drop(open(targets, Box::new(io::sink()))?);
     let stream = super::tap::never_began(targets.tap_version, reason);
     let write = |out: &mut dyn Write| {
@@ -312,6 +309,7 @@ fn check_place(form: &'static str, path: &Path, naming: Naming) -> Result<(), Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::sample;
 
     fn targets(junit: Option<&Path>, json: Option<&Path>, tap: Option<&Path>) -> ReportTargets {
         let files = [(Form::Junit, junit), (Form::Json, json), (Form::Tap, tap)];
@@ -427,6 +425,32 @@ mod tests {
         let stdout = targets(None, None, Some(Path::new("-")));
         never_began(&stdout, Box::new(paper.clone()), "no engine").expect("told");
         assert_eq!(paper.text(), "TAP version 13\nBail out! no engine\n");
+    }
+
+    #[test]
+    fn a_reader_of_standard_output_that_goes_away_is_no_lost_report_but_a_full_disk_is() {
+        struct Broken(io::ErrorKind);
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(self.0.into())
+            }
+        }
+        for form in Form::ALL {
+            let targets = ReportTargets { files: [(form, PathBuf::from("-"))].into(), ..ReportTargets::default() };
+            let lost = |kind| {
+                let reports = open(&targets, Box::new(Broken(kind))).expect("opens");
+                let (sink, dispatcher) = crate::report::Dispatcher::start(reports, || sample::at(0.0));
+                sample::one_passed().into_iter().for_each(|event| sink.send(event.fact));
+                dispatcher.finish().lost_reports.len()
+            };
+            assert_eq!((lost(io::ErrorKind::BrokenPipe), lost(io::ErrorKind::StorageFull)), (0, 1), "{form:?}");
+        }
+        let tap = targets(None, None, Some(Path::new("-")));
+        assert!(never_began(&tap, Box::new(Broken(io::ErrorKind::BrokenPipe)), "no engine").is_ok());
+        assert!(never_began(&tap, Box::new(Broken(io::ErrorKind::StorageFull)), "no engine").is_err());
     }
 
     #[test]

@@ -97,6 +97,38 @@ pub fn has_no_reader(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(EIO)
 }
 
+/// A stream that is written as long as somebody reads it. What comes after that is left out, without an error.
+pub struct WhileRead(Option<Box<dyn Write + Send>>);
+
+impl WhileRead {
+    /// Writes to `out`.
+    pub fn of(out: Box<dyn Write + Send>) -> Self {
+        Self(Some(out))
+    }
+
+    fn say<T>(&mut self, unread: T, say: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+        let Some(out) = &mut self.0 else { return Ok(unread) };
+        match say(out) {
+            Err(error) if has_no_reader(&error) => {
+                tracing::debug!(%error, "nobody reads standard output any more");
+                self.0 = None;
+                Ok(unread)
+            }
+            said => said,
+        }
+    }
+}
+
+impl Write for WhileRead {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.say(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.say((), |out| out.flush())
+    }
+}
+
 /// A report that is written as a whole, again and again while the run goes on.
 pub struct AtomicFile {
     place: FileOrStream,
