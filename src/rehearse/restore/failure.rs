@@ -83,6 +83,22 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
                 )
             }
         }
+        Failure::FileTooLarge { path, error } => Diagnosis {
+            remedy: Some(format!(
+                "Keep the engine's volumes on a file system that stores files of this size, or give the mount another \
+                 strategy: --strategy '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'. A file that nobody has \
+                 made so large on purpose has a wrong size in the backup.",
+                mount.target
+            )),
+            ..Diagnosis::new(
+                Code::RestoreTooLarge,
+                format!(
+                    "restoring {title}: {} is larger than any file on the file system where the engine keeps its \
+                     volumes: {error}",
+                    shown(path)
+                ),
+            )
+        },
         Failure::Unreadable { path, error } => {
             Diagnosis::new(Code::RestoreUnreadable, format!("reading {} of {title}: {error}", shown(path)))
         }
@@ -121,4 +137,20 @@ fn no_space_remedy(mount: &Mount) -> String {
 
 fn shown(path: &str) -> &str {
     if path.is_empty() { "the root" } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mount::MountOrigin;
+
+    #[test]
+    fn a_file_that_the_file_system_cannot_hold_is_too_large_for_it() {
+        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
+        let mount = Mount { target: "/data".to_owned(), origin, read_only: false };
+        let failure = Failure::FileTooLarge { path: "a/big".to_owned(), error: "File too large".to_owned() };
+        let diagnosis = failure_diagnosis(&failure, &mount);
+        assert_eq!(diagnosis.code, Code::RestoreTooLarge);
+        assert!(diagnosis.message.contains("a/big is larger than any file"), "{diagnosis}");
+    }
 }

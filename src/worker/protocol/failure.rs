@@ -47,6 +47,14 @@ pub enum Failure {
         /// Files that there is room for now, where that is bounded.
         free_files: Option<u64>,
     },
+    /// The target's file system stores no file as large as one of the source.
+    #[error("writing {path}: {error}")]
+    FileTooLarge {
+        /// The file, relative to the target.
+        path: String,
+        /// The system's words.
+        error: String,
+    },
     /// The source could not be read.
     #[error("reading {path}: {error}")]
     Unreadable {
