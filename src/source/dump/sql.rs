@@ -42,7 +42,7 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
     let mut line = Vec::with_capacity(LINE);
     loop {
         line.clear();
-        let read = next_line(&mut input, &mut line, &mut scan.commands)?;
+        let read = next_line(&mut input, &mut line, &mut scan)?;
         if read == 0 {
             return Ok(scan.finish());
         }
@@ -56,7 +56,7 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
 
 /// Reads one line; keeps its first bytes in `line` and returns its length with the newline. The newline is kept if it
 /// is among the first bytes. All of the line is scanned for commands.
-fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, commands: &mut CommandScan) -> io::Result<u64> {
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, scan: &mut SqlScan) -> io::Result<u64> {
     let mut length = 0;
     loop {
         let ahead = match input.fill_buf() {
@@ -70,7 +70,11 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, commands: &mut Comman
         let taken = end.unwrap_or(ahead.len());
         let room = LINE.saturating_sub(line.len());
         line.extend_from_slice(&ahead[..taken.min(room)]);
-        commands.take(&ahead[..taken]);
+        if scan.first_nul.is_none() {
+            let nul = ahead[..taken].iter().position(|byte| *byte == 0);
+            scan.first_nul = nul.map(|at| (scan.bytes + length + at as u64, scan.lines as u64 + 1));
+        }
+        scan.commands.take(&ahead[..taken]);
         length += taken as u64;
         input.consume(taken);
         if end.is_some() {
@@ -109,6 +113,8 @@ struct SqlScan {
     /// Lines that end in `\r\r\n`.
     doubled_returns: u64,
     commands: CommandScan,
+    /// The first NUL byte: its position in the dump, and its line.
+    first_nul: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,6 +310,13 @@ impl SqlScan {
     fn missing_part(&self) -> Option<String> {
         if self.bytes == 0 {
             return Some("it is empty".to_owned());
+        }
+        // The clients drop the rest of such a line, or refuse it. The dump programs write no such byte.
+        if let Some((at, line)) = self.first_nul {
+            return Some(format!(
+                "it has a NUL byte (at byte {at}, in line {line}), which no dump program writes: a part of the file \
+                 was overwritten or never written"
+            ));
         }
         let end = self.end_mark().unwrap_or_default();
         if self.doubled_returns * 2 > self.lines as u64 {
@@ -518,6 +531,19 @@ mod tests {
         let dump = PLAIN.replace('\n', "\r\r\n");
         assert!(seen(&dump).lacks.is_some_and(|words| words.contains("\\r\\r\\n") && words.contains("-t")));
         assert_eq!(seen(&PLAIN.replace('\n', "\r\n")).lacks, None);
+    }
+
+    #[test]
+    fn a_nul_byte_is_damage_and_its_place_is_named() {
+        for at in [PLAIN.find("remembered").expect("it is there") + 3, PLAIN.find("SET").expect("it is there")] {
+            let mut dump = PLAIN.as_bytes().to_vec();
+            dump[at] = 0;
+            let line = PLAIN[..at].matches('\n').count() + 1;
+            let lacks = summarize(dump.as_slice()).expect("bytes can be read").lacks.expect("it is damaged");
+            assert!(lacks.contains(&format!("at byte {at}, in line {line})")), "{lacks}");
+        }
+        let long = format!("INSERT INTO t VALUES ('{}\0');\n", "x".repeat(10 * LINE));
+        assert!(seen(&long).lacks.is_some_and(|words| words.contains("NUL")));
     }
 
     #[test]
