@@ -5,6 +5,8 @@
 //! The scanners follow the lexers of the clients (`psqlscan.l`, and `add_line` of `mysql.cc`): a backslash within a
 //! string, a quoted name, a comment or the rows of a `COPY` is data and no command.
 
+mod encoding;
+
 use crate::model::dump::ClientCommand;
 
 /// Bytes of a statement or command that are kept.
@@ -178,14 +180,15 @@ impl PsqlScan {
 
     fn keep_statement(&mut self, byte: u8) {
         let most = if self.statement.starts_with(b"COPY") { KEPT_OF_COPY } else { KEPT };
-        let is_leading_space = self.statement.is_empty() && byte.is_ascii_whitespace();
-        if self.statement.len() < most && !is_leading_space {
+        // Of spaces in a row one is kept, so that they do not fill the room.
+        let is_spare = byte.is_ascii_whitespace() && self.statement.last().is_none_or(u8::is_ascii_whitespace);
+        if self.statement.len() < most && !is_spare {
             self.statement.push(byte.to_ascii_uppercase());
         }
     }
 
     fn end_statement(&mut self) {
-        if !self.statement.starts_with(b"COPY") && !self.statement.starts_with(b"SET") {
+        if ![&b"COPY"[..], b"SET", b"SELECT", b"ALTER"].iter().any(|word| self.statement.starts_with(word)) {
             self.statement.clear();
             return;
         }
@@ -201,6 +204,10 @@ impl PsqlScan {
         }
         if words.first() == Some(&"SET") && has("STANDARD_CONFORMING_STRINGS") {
             self.old_strings = !(has("ON") || has("TRUE") || has("1"));
+        }
+        if !encoding::set_by(&words).iter().all(|set| encoding::keeps_ascii(set)) {
+            let found = command(self.lines + 1, &self.statement);
+            self.found.get_or_insert(found);
         }
         self.statement.clear();
     }
@@ -325,18 +332,28 @@ fn is_of_pg_dump(command: &[u8]) -> bool {
     match name {
         // The end of rows whose `COPY` failed.
         "." => rest.is_empty(),
-        "restrict" | "unrestrict" | "encoding" => is_word,
+        "restrict" | "unrestrict" => is_word,
+        "encoding" => is_word && encoding::keeps_ascii(rest),
         "connect" => is_plain_database(rest),
         _ => false,
     }
 }
 
-/// Whether psql runs nothing of the argument of `\connect`: outside of double quotes, backquotes run a program and a
-/// backslash begins another command.
+/// Whether the argument of `\connect` is a database and nothing else, as pg_dumpall writes it: a name, a name in double
+/// quotes, or the setting `dbname` alone. Other settings name a server or an encoding.
 fn is_plain_database(argument: &str) -> bool {
-    let mut pieces = argument.split('"');
-    let outside = pieces.by_ref().step_by(2).all(|piece| !piece.contains(['`', '\\', '\'', ':']));
-    outside && !argument.is_empty() && argument.matches('"').count().is_multiple_of(2)
+    let unquoted = |text: &str| Some(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", ""));
+    if let Some(setting) = argument.strip_prefix("-reuse-previous=on ") {
+        let name =
+            unquoted(setting).and_then(|text| Some(text.strip_prefix("dbname='")?.strip_suffix('\'')?.to_owned()));
+        // A backslash escapes itself and a quote.
+        let rest = name.map(|name| name.replace("\\\\", "").replace("\\'", ""));
+        return rest.is_some_and(|rest| !rest.contains(['"', '\'', '\\']));
+    }
+    match unquoted(argument) {
+        Some(name) => !name.contains(['"', '=', ':', '\\']),
+        None => !argument.is_empty() && argument.bytes().all(|byte| is_of_name(byte) || b"-.".contains(&byte)),
+    }
 }
 
 /// Where the lexer of MariaDB's and MySQL's client is.
@@ -496,94 +513,4 @@ impl MySqlScan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(dump: &str) -> (Option<ClientCommand>, Option<ClientCommand>) {
-        let mut scan = CommandScan::default();
-        // The pieces in which a dump is read end anywhere.
-        dump.as_bytes().chunks(7).for_each(|piece| scan.take(piece));
-        scan.finish()
-    }
-
-    #[track_caller]
-    fn psql(dump: &str, expected: Option<(u64, &str)>) {
-        let found = found(dump).0;
-        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
-    }
-
-    #[track_caller]
-    fn mysql(dump: &str, expected: Option<(u64, &str)>) {
-        let found = found(dump).1;
-        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
-    }
-
-    /// From dumps of pg_dump 15.18: `--create`, a function, a body without quotes, a view, a comment, rows.
-    #[test]
-    fn what_pg_dump_writes_is_no_foreign_command() {
-        for dump in [
-            "\\restrict vpQ6LQInB86G2Zza\nSET a = 1;\n\\unrestrict vpQ6LQInB86G2Zza\n\\encoding SQL_ASCII\n\
-             \\connect -reuse-previous=on \"dbname='my app'\"\n\\connect template1\n",
-            "CREATE FUNCTION f() RETURNS text AS $$select '\\! x'::text$$;\n",
-            "CREATE FUNCTION g() RETURNS text AS $x$ begin return '\\! $y$'; -- it's \\! z\nend $x$;\nSELECT $1;\n",
-            "CREATE FUNCTION h() BEGIN ATOMIC\n SELECT '\\! a'::text AS text;\nEND;\n",
-            "COMMENT ON TABLE t IS 'it''s \\! in a\n\\! comment';\n-- it's \\! one\n/* it's \\! /* too */ \\! */\n",
-            "CREATE TABLE \"od\\d\" (b int); SELECT 'q\\', E'\\'\\! a', E'a'\n'\\'\\! b', 'C:\\';\n",
-            "COPY public.t (a) FROM stdin;\n\\\\! touch x\nline\\n\\\\.\nit's\\t\\N\n\\.\nSELECT 1;\n",
-            "COPY t (a) FROM stdin;\r\na\r\n\\.\r\n\\.\nSET standard_conforming_strings = off;\nSELECT '\\'\\!';\n",
-        ] {
-            psql(dump, None);
-        }
-        psql(&format!("COPY t ({}) FROM stdin;\nit's\n\\.\n", "a_long_name, ".repeat(2000)), None);
-    }
-
-    #[test]
-    fn a_foreign_command_of_psql_is_found_with_its_line() {
-        psql("SELECT 1;\n\\! touch x\n", Some((2, "\\! touch x")));
-        psql("SELECT 1 \\! touch x", Some((1, "\\! touch x")));
-        psql("SELECT 'a'\\echo hi\n", Some((1, "\\echo hi")));
-        psql("SELECT 1 \\g |cat\n", Some((1, "\\g |cat")));
-        psql("\\i /dev/zero\n\\o x\n", Some((1, "\\i /dev/zero")));
-        psql("\\connect `touch x`\n", Some((1, "\\connect `touch x`")));
-        psql("\\connect a \\! touch x\n", Some((1, "\\connect a \\! touch x")));
-        psql("\\restrict a \\! touch x\n", Some((1, "\\restrict a \\! touch x")));
-        psql("SELECT $a$ $b$ $a$; \\! x\n", Some((1, "\\! x")));
-        psql("SELECT 'a'; -- it's\n/* /* */ */ \\! x\n", Some((2, "\\! x")));
-        // The server may refuse the COPY, and psql then takes the rows for commands.
-        psql("COPY none FROM stdin;\n\\! touch x\n\\.\n", Some((2, "\\!")));
-        psql("COPY t FROM stdin;\na\n\\.\n\\! x\n", Some((4, "\\! x")));
-        psql("COPY t FROM PROGRAM 'touch x';\n", Some((1, "COPY T FROM PROGRAM 'TOUCH X';")));
-        psql("SET standard_conforming_strings = off;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
-        psql("SET standard_conforming_strings = 0;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
-        psql("SELECT 1$$ ' $$ \\! x\n--';\n", Some((1, "\\! x")));
-        psql("COPY t FROM/**/PROGRAM'touch x';\n", Some((1, "COPY T FROM PROGRAM'TOUCH X';")));
-        psql("COPY(SELECT 1)TO PROGRAM'touch x';\n", Some((1, "COPY(SELECT 1)TO PROGRAM'TOUCH X';")));
-        psql("COPY (SELECT 1 FROM stdin_tab) TO '/dev/null';\nSELECT '\n\\.\n'; \\! x\n", Some((4, "\\! x")));
-    }
-
-    #[test]
-    fn what_mariadb_dump_writes_is_no_foreign_command() {
-        for dump in [
-            "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump it's\n/*!40101 SET @OLD=@@X */;\n",
-            "/*!999999\\- enable the sandbox mode */\nINSERT INTO a VALUES ('it\\'s \\\\','\\! \"',\\N,\"\\.\");\n",
-            "DELIMITER ;;\nCREATE TRIGGER a BEGIN\n  SET b = '\\! x';\n  # it's \\!\nEND ;;\nDELIMITER ;\nUSE x;\n",
-            "CREATE TABLE t (\n  source text,\nsystem int\n);\n/* it's \\! */ SELECT 1--1;\n",
-            "INSERT INTO t VALUES ('\nsource x\nsystem y\n');\n",
-            "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES';\nINSERT INTO t VALUES ('C:\\');\n",
-        ] {
-            mysql(dump, None);
-        }
-    }
-
-    #[test]
-    fn a_foreign_command_of_mysql_is_found_with_its_line() {
-        mysql("USE x;\n\\! touch x\n", Some((2, "\\!")));
-        mysql("SELECT 1 \\! touch x\n", Some((1, "SELECT 1 \\!")));
-        mysql("USE x;\nsystem touch x\n", Some((2, "system touch x")));
-        mysql("-- a\n  SOURCE /dev/zero\n", Some((2, "SOURCE /dev/zero")));
-        mysql("/*!999999\\- x */\ntee x\n", Some((2, "tee x")));
-        mysql("/*!50000 \\! touch x */;\n", Some((1, "/*!50000 \\!")));
-        mysql("DELIMITER //\nSELECT ';' //\npager cat", Some((3, "pager cat")));
-        mysql("SELECT 'a\\\\'; \\. x\n", Some((1, "SELECT 'a\\\\'; \\.")));
-    }
-}
+mod tests;
