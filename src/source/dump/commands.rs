@@ -15,8 +15,36 @@ const KEPT: usize = 512;
 const KEPT_OF_COPY: usize = 256 * 1024;
 /// Bytes that are kept of the end of a statement: longer than any delimiter.
 const TAIL: usize = 32;
-/// Commands without a backslash that run a program or use a file.
-const NAMED: [&str; 5] = ["system", "source", "tee", "pager", "edit"];
+/// Commands of MariaDB's and MySQL's client without a backslash, all but `use` and `delimiter`: they run a program, use
+/// a file, connect elsewhere, or end the load.
+const NAMED: [&str; 24] = [
+    "?",
+    "charset",
+    "clear",
+    "connect",
+    "edit",
+    "ego",
+    "exit",
+    "go",
+    "help",
+    "nopager",
+    "notee",
+    "nowarning",
+    "pager",
+    "print",
+    "prompt",
+    "quit",
+    "rehash",
+    "resetconnection",
+    "source",
+    "status",
+    "system",
+    "tee",
+    "warnings",
+    "costs",
+];
+/// What may end a statement after a `delimiter` command.
+const DELIMITERS: [&[u8]; 6] = [b";", b";;", b"$$", b"//", b"|", b"||"];
 /// Most characters of a command in a message.
 const QUOTED: usize = 60;
 
@@ -27,6 +55,19 @@ pub struct CommandScan {
     mysql: MySqlScan,
 }
 
+/// What is in a dump for the clients themselves.
+#[derive(Debug)]
+pub struct FoundCommands {
+    /// The first foreign command of psql.
+    pub of_psql: Option<ClientCommand>,
+    /// The first foreign command of the clients of MariaDB and MySQL.
+    pub of_mysql: Option<ClientCommand>,
+    /// For psql the dump ends within a statement, a string or a comment.
+    pub psql_is_open: bool,
+    /// For the clients of MariaDB and MySQL it does.
+    pub mysql_is_open: bool,
+}
+
 impl CommandScan {
     /// Takes the next bytes of the dump.
     pub fn take(&mut self, bytes: &[u8]) {
@@ -34,11 +75,21 @@ impl CommandScan {
         bytes.iter().for_each(|byte| self.mysql.take(*byte));
     }
 
-    /// The first foreign commands: of psql, and of the clients of MariaDB and MySQL.
-    pub fn finish(mut self) -> (Option<ClientCommand>, Option<ClientCommand>) {
+    /// Whether the next byte begins a statement: for psql, and for the clients of MariaDB and MySQL.
+    pub fn begins_statement(&self) -> (bool, bool) {
+        (!self.psql.is_open(), self.mysql.state == MySqlState::Between && self.mysql.is_between_statements())
+    }
+
+    /// What the scan has found.
+    pub fn finish(mut self) -> FoundCommands {
         // The last line may have no end.
         self.take(b"\n");
-        (self.psql.found, self.mysql.found)
+        FoundCommands {
+            psql_is_open: self.psql.is_open(),
+            mysql_is_open: self.mysql.is_open(),
+            of_psql: self.psql.found,
+            of_mysql: self.mysql.found,
+        }
     }
 }
 
@@ -132,6 +183,10 @@ impl PsqlScan {
             }
         }
         self.before = byte;
+    }
+
+    fn is_open(&self) -> bool {
+        self.state != PsqlState::Between || !self.statement.trim_ascii().is_empty()
     }
 
     fn between(&mut self, byte: u8) {
@@ -398,8 +453,7 @@ struct MySqlScan {
 impl MySqlScan {
     fn take(&mut self, byte: u8) {
         if self.line.is_empty() {
-            let statement = self.statement.trim_ascii();
-            self.begins = self.state == MySqlState::Between && (statement.is_empty() || statement.ends_with(b"*/"));
+            self.begins = self.state == MySqlState::Between && self.is_between_statements();
         }
         keep(&mut self.line, byte);
         match self.state {
@@ -422,6 +476,17 @@ impl MySqlScan {
             self.end_line();
         }
         self.before = byte;
+    }
+
+    fn is_open(&self) -> bool {
+        let has_delimiter = !self.delimiter.is_empty() && self.delimiter != b";";
+        has_delimiter || self.state != MySqlState::Between || !self.is_between_statements()
+    }
+
+    /// Whether nothing but comments was read since the last statement.
+    fn is_between_statements(&self) -> bool {
+        let statement = self.statement.trim_ascii();
+        statement.is_empty() || statement.ends_with(b"*/")
     }
 
     fn between(&mut self, byte: u8) {
@@ -473,6 +538,13 @@ impl MySqlScan {
     }
 
     fn end_statement(&mut self) {
+        // The client looks at a statement as at a line.
+        let is_word = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'?';
+        let first: Vec<u8> = self.statement.trim_ascii_start().iter().copied().take_while(is_word).collect();
+        if NAMED.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(&first)) {
+            let found = command(self.lines + 1, &self.line);
+            self.found.get_or_insert(found);
+        }
         if self.statement.windows(8).any(|word| word == b"SQL_MODE") {
             let sets = self.statement.windows(20).any(|word| word == b"NO_BACKSLASH_ESCAPES");
             self.plain_backslashes = sets;
@@ -503,6 +575,10 @@ impl MySqlScan {
         if first == "delimiter" {
             self.delimiter = words.next().unwrap_or_default().to_ascii_uppercase();
             self.delimiter.truncate(TAIL);
+            if !DELIMITERS.contains(&self.delimiter.as_slice()) {
+                let found = command(self.lines, &line);
+                self.found.get_or_insert(found);
+            }
             self.statement.clear();
             self.tail.clear();
         } else if NAMED.contains(&first.trim_end_matches(';')) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn found(dump: &str) -> (Option<ClientCommand>, Option<ClientCommand>) {
+fn found(dump: &str) -> FoundCommands {
     let mut scan = CommandScan::default();
     // The pieces in which a dump is read end anywhere.
     dump.as_bytes().chunks(7).for_each(|piece| scan.take(piece));
@@ -11,13 +11,13 @@ fn found(dump: &str) -> (Option<ClientCommand>, Option<ClientCommand>) {
 
 #[track_caller]
 fn psql(dump: &str, expected: Option<(u64, &str)>) {
-    let found = found(dump).0;
+    let found = found(dump).of_psql;
     assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
 }
 
 #[track_caller]
 fn mysql(dump: &str, expected: Option<(u64, &str)>) {
-    let found = found(dump).1;
+    let found = found(dump).of_mysql;
     assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
 }
 
@@ -105,7 +105,7 @@ fn an_encoding_that_hides_quotes_is_refused() {
         "SET client_encoding = 'Windows-936';\n",
         "ALTER DATABASE a SET client_encoding TO 'JOHAB';\n",
     ] {
-        assert!(found(dump).0.is_some(), "{dump}");
+        assert!(found(dump).of_psql.is_some(), "{dump}");
     }
     psql(&format!("SET{}client_encoding = 'SJIS';\n", " ".repeat(2000)), Some((1, "SET CLIENT_ENCODING = 'SJIS';")));
     for encoding in ["UTF8", "utf-8", "LATIN1", "ISO_8859_5", "EUC_JP", "SQL_ASCII", "WIN1252", "KOI8R", "Windows-1251"]
@@ -128,9 +128,41 @@ fn a_connection_to_more_than_a_database_is_refused() {
         "dbname=a",
         "\"dbname=a\"",
     ] {
-        assert!(found(&format!("\\connect {argument}\n")).0.is_some(), "{argument}");
+        assert!(found(&format!("\\connect {argument}\n")).of_psql.is_some(), "{argument}");
     }
     for argument in ["\"my \"\"app\"", "-reuse-previous=on \"dbname='it\\'s \"\"a\"\" b=c'\"", "a-b_c.d"] {
         psql(&format!("\\connect {argument}\n"), None);
     }
+}
+
+#[test]
+fn a_command_that_ends_the_load_or_connects_elsewhere_is_found() {
+    for word in
+        ["quit", "EXIT", "connect a 192.0.2.2", "charset sjis", "delimiter ZZZZ", "delimiter", "go", "\\q", "\\u b"]
+    {
+        assert!(found(&format!("USE x;\n{word}\nUSE y;\n")).of_mysql.is_some(), "{word}");
+    }
+    mysql("USE x; quit;\n", Some((1, "USE x; quit;")));
+    mysql("USE x;\nquit\n;\n", Some((2, "quit")));
+    mysql("CREATE TABLE t (\nstatus int,\n`quit` int,\nexit\n);\nINSERT INTO t VALUES ('\nquit\n');\n", None);
+    psql("SELECT 1;\n\\q\n", Some((2, "\\q")));
+}
+
+#[test]
+fn an_end_within_a_statement_or_a_comment_is_told() {
+    for dump in ["SELECT 1;\n/* \nSELECT 2;\n", "SELECT 1;\nSELECT 'a;\n", "SELECT 1;\nSELECT 2\n"] {
+        let found = found(dump);
+        assert!(found.psql_is_open && found.mysql_is_open, "{dump}");
+    }
+    assert!(found("SELECT $a$ 1;\n").psql_is_open);
+    assert!(found("COPY t FROM stdin;\n1\n").psql_is_open);
+    assert!(found("DELIMITER ;;\nSELECT 1 ;;\n").mysql_is_open);
+    for dump in ["SELECT 1;\n-- end\n\n", "SELECT 1; /* end */\n", "/*!40101 SET A=1 */;\n-- Dump completed\n"] {
+        let found = found(dump);
+        assert!(!found.psql_is_open && !found.mysql_is_open, "{dump}");
+    }
+    assert!(!found("COPY t FROM stdin;\n1\n\\.\n\n-- end\n\\unrestrict a\n").psql_is_open);
+    assert!(
+        !found("/*M!999999\\- enable the sandbox mode */ \nDELIMITER ;;\nSELECT 1 ;;\nDELIMITER ;\n").mysql_is_open
+    );
 }
