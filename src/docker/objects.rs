@@ -11,7 +11,7 @@ use super::client::Daemon;
 use super::containers::{is_not_found, own_name, with_label};
 use super::errors::Result;
 use super::labels;
-use super::ownership::{NotOurs, owner};
+use super::ownership::{NotOurs, owner, owner_of_container};
 
 /// Objects of ours on the engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,7 +113,7 @@ async fn find(daemon: &Daemon, session: Option<&str>, is_own: bool) -> Result<Ob
     )?;
     let mut found = Objects::default();
     for container in containers {
-        add_container(daemon, &mut found, container).await?;
+        add_container(daemon, &mut found, container, is_own).await?;
     }
     for network in networks {
         let (id, name) = (network.id.unwrap_or_default(), network.name.unwrap_or_default());
@@ -132,16 +132,19 @@ async fn find(daemon: &Daemon, session: Option<&str>, is_own: bool) -> Result<Ob
     Ok(found)
 }
 
-async fn add_container(daemon: &Daemon, found: &mut Objects, container: ContainerSummary) -> Result<()> {
+/// `is_own`: the session is of this process, which knows its containers also without their image.
+async fn add_container(daemon: &Daemon, found: &mut Objects, container: ContainerSummary, is_own: bool) -> Result<()> {
     let id = container.id.unwrap_or_default();
     let name = own_name(container.names.as_deref().unwrap_or_default());
     let own = sorted(container.labels);
     let known = Some(name.as_str()).filter(|name| !name.is_empty());
     let mut of = owner(known, &own, &BTreeMap::new());
-    if of.is_ok()
-        && let Some(of_image) = daemon.image_labels(&container.image_id.unwrap_or_default()).await?
-    {
-        of = owner(known, &own, &of_image);
+    // A container that is just being removed has no name, and its image may be gone before it.
+    if of.is_ok() {
+        let of_image = daemon.image_labels(&container.image_id.unwrap_or_default()).await?;
+        if of_image.is_some() || known.is_some() && !is_own {
+            of = owner_of_container(known, &own, of_image.as_deref());
+        }
     }
     let name = if name.is_empty() { id.clone() } else { name };
     found.add(ObjectKind::Container, id, name, of);

@@ -18,6 +18,8 @@ pub enum NotOurs {
     Label(&'static str),
     /// The labels are those of the container's image.
     Image,
+    /// The container's image is gone, so nobody can tell whose labels they are.
+    NoImage,
     /// Its name is none of the session.
     Name,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for NotOurs {
         match self {
             NotOurs::Label(key) => write!(f, "its label {key} is missing or garbled"),
             NotOurs::Image => f.write_str("it has the label from its image"),
+            NotOurs::NoImage => f.write_str("its image is gone, and may have brought the label"),
             NotOurs::Name => f.write_str("Rehearsa gives other names"),
         }
     }
@@ -47,6 +50,16 @@ pub fn owner(
         Some(name) if !is_name_of(&marks.session, name) => Err(NotOurs::Name),
         _ => Ok(marks),
     }
+}
+
+/// As [`owner`], for a container. `of_image`: `None`: the image cannot be looked at.
+pub fn owner_of_container(
+    name: Option<&str>,
+    own: &BTreeMap<String, String>,
+    of_image: Option<&BTreeMap<String, String>>,
+) -> Result<ObjectLabels, NotOurs> {
+    let marks = owner(name, own, of_image.unwrap_or(&BTreeMap::new()))?;
+    if of_image.is_some() { Ok(marks) } else { Err(NotOurs::NoImage) }
 }
 
 /// The beginning of the name of every object of a session.
@@ -79,6 +92,15 @@ mod tests {
         }
         let alone = BTreeMap::from([(labels::SESSION.to_owned(), "mine".to_owned())]);
         assert_eq!(owner(Some("rehearsa-mine-x"), &alone, &none), Err(NotOurs::Label(labels::STACK)));
+    }
+
+    #[test]
+    fn a_container_whose_image_is_gone_is_not_ours() {
+        let name = Some("rehearsa-s1-media-web");
+        assert_eq!(owner_of_container(name, &labels("s1"), None), Err(NotOurs::NoImage));
+        assert!(owner_of_container(name, &labels("s1"), Some(&BTreeMap::new())).is_ok());
+        assert_eq!(owner_of_container(name, &labels("s1"), Some(&labels("s1"))), Err(NotOurs::Image));
+        assert_eq!(owner_of_container(Some("web"), &labels("s1"), None), Err(NotOurs::Name));
     }
 
     #[test]

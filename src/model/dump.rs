@@ -115,10 +115,23 @@ pub struct Dump {
     /// Nothing in the dump tells that its end is the one that it was written with.
     #[serde(default)]
     pub lacks_end: bool,
+    /// Tables that the dump fills with rows, sorted; the first of very many. Empty when the dump does not tell.
+    #[serde(default)]
+    pub filled: Vec<FilledTable>,
     /// The first command that psql would run and that pg_dump does not write.
     pub of_psql: Option<ClientCommand>,
     /// The first command that MariaDB's or MySQL's client would run and that their dump programs do not write.
     pub of_mysql: Option<ClientCommand>,
+}
+
+/// A table that a dump fills with rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FilledTable {
+    /// Its database; `None`: the one that the dump is loaded into.
+    pub database: Option<String>,
+    /// Its schema, in PostgreSQL.
+    pub schema: Option<String>,
+    pub name: String,
 }
 
 /// A command of a database client between the statements of a dump.
@@ -153,6 +166,7 @@ impl Dump {
             removals: Vec::new(),
             roles: Vec::new(),
             lacks_end: false,
+            filled: Vec::new(),
             of_psql: None,
             of_mysql: None,
         }

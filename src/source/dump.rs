@@ -7,6 +7,7 @@
 mod archive;
 mod commands;
 mod content;
+mod filled;
 pub mod inside;
 mod member;
 mod packed;

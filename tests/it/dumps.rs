@@ -85,7 +85,7 @@ fn postgres_from_every_kind_of_dump() {
 /// Programs in the place of the image's own clients: each notes by whom and with which variables it loads a dump.
 const NOTES: &str = "mkdir bin; for name in psql pg_restore mariadb; do \
     at=/usr/lib/postgresql/15/bin; [ $name != mariadb ] || at=/usr/bin; \
-    printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *rehearsa-load*|*--sandbox*) \
+    printf '#!/bin/sh\\ncase \"$*\" in *--version*) ;; *-f?-*|*rehearsa-load*|*--sandbox*) \
     while read key id _; do [ $key != Uid: ] || echo $id; done </proc/self/status >/tmp/loaded-by; \
     export -p >/tmp/loaded-with; echo \"$*\" >/tmp/loaded-how ;; esac\\nexec %s/%s \"$@\"\\n' \"$at\" $name \
     >bin/$name; \

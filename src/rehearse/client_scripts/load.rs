@@ -32,10 +32,31 @@ alone() (
     };
 }
 
-/// `FILE DATABASE WAY MODE`.
+/// `whole FILE END COMMAND …`: gives the command the dump, and behind it a statement that says END. Prints `ended` if
+/// the command says it, and exits as the command does: a dump may end the client early, or hide the rest from it.
+macro_rules! whole {
+    () => {
+        r#"
+whole() {
+  file=$1 end=$2; shift 2
+  exec 3>&1
+  code=$( { {
+    { cat "$file" && printf "\nSELECT '%s';\n" "$end"; } | "$@" 3>&- 4>&-
+    echo $? >&4
+  } | while IFS= read -r line; do
+    case $line in *"$end"*) echo ended >&3 ;; esac
+  done; } 4>&1 )
+  return "$code"
+}
+"#
+    };
+}
+
+/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP END`.
 pub(super) const LOAD_POSTGRES: &str = concat!(
     postgres!(),
     forget!(),
+    whole!(),
     r#"
 way=$3
 base=${2:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}
@@ -46,23 +67,24 @@ fi
 forget
 run=alone
 case $4 in
-  cluster) ask postgres -f "$1" >/dev/null ;;
-  going-on) ask "$base" -f "$1" >/dev/null ;;
+  cluster) whole "$1" "$6" ask postgres -f - ;;
+  going-on) whole "$1" "$6" ask "$base" -f - ;;
   archive)
     if ! command -v pg_restore >/dev/null 2>&1; then echo "there is no pg_restore" >&2; exit 127; fi
     if [ "$way" = tcp ]; then pg_restore -w -h 127.0.0.1 -U "$user" -d "$base" "$1"
     else pg_restore -w -U "$user" -d "$base" "$1"
     fi ;;
-  *) ask "$base" -v ON_ERROR_STOP=1 -f "$1" >/dev/null ;;
+  *) whole "$1" "$6" ask "$base" -v ON_ERROR_STOP=1 -f - ;;
 esac
 "#
 );
 
-/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP`. The client is in its own sandbox, if it has one: it runs no program
-/// and opens no file for a dump.
+/// `FILE DATABASE WAY MODE DATABASE_OF_THE_DUMP END`. The client is in its own sandbox, if it has one: it runs no
+/// program and opens no file for a dump.
 pub(super) const LOAD_MYSQL: &str = concat!(
     mysql!(),
     forget!(),
+    whole!(),
     r#"
 way=$3
 sandbox=--local-infile=0
@@ -71,26 +93,31 @@ base=${2:-${MARIADB_DATABASE:-${MYSQL_DATABASE:-$5}}}
 forget
 run=alone
 if [ "$4" = several ]; then
-  ask $sandbox <"$1" && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
+  whole "$1" "$6" ask $sandbox && { ask -e 'FLUSH PRIVILEGES' >/dev/null 2>&1; exit 0; }
   exit
 fi
 if [ -z "$base" ]; then echo "ERROR: neither the dump nor the service names a database" >&2; exit 1; fi
 ask -e "CREATE DATABASE IF NOT EXISTS \`$base\`" >/dev/null 2>&1
-ask $sandbox "$base" <"$1"
+whole "$1" "$6" ask $sandbox "$base"
 "#
 );
 
 /// `WAY`: prints the existing roles.
 pub const ROLES: &str = concat!(postgres!(), "way=$1\nask postgres -tAc 'SELECT rolname FROM pg_catalog.pg_roles'\n");
 
-/// `DATABASE WAY MODE`: prints `t` for each table with a row, `f` for each without.
-pub const FILLED: &str = concat!(
+/// `DATABASE WAY MODE`: prints lines of database, schema, table and answer, with tabs between them: for each database
+/// one with nothing else; for each table one with `?`, and one with `t` if it has a row and `f` if not; `end` at last.
+pub(super) const FILLED_POSTGRES: &str = concat!(
     postgres!(),
     r#"
 way=$2
+tab=$(printf '\t')
 tables() {
-  ask "$1" -tA <<'END'
-SELECT format('SELECT EXISTS (SELECT 1 FROM %I.%I)', schemaname, tablename)
+  ask "$1" -tA -F "$tab" <<'END'
+SELECT current_database(), '', '', '';
+SELECT format('SELECT current_database(), %L, %L, %L', schemaname, tablename, '?'),
+    format('SELECT current_database(), %L, %L, EXISTS (SELECT 1 FROM %I.%I)', schemaname, tablename, schemaname,
+    tablename)
   FROM pg_catalog.pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \gexec
 END
 }
@@ -99,9 +126,39 @@ if [ "$3" = cluster ]; then
     while IFS= read -r base; do tables "$base"; done
 else
   tables "${1:-${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$user}}}"
-fi
+fi && echo end
 "#
 );
+
+/// The same for MariaDB and MySQL, without a schema.
+pub(super) const FILLED_MYSQL: &str = concat!(
+    mysql!(),
+    r#"
+way=$2
+ask -N --raw 2>/dev/null <<'SQL' || exit 3
+SELECT schema_name, '', '', '' FROM information_schema.schemata;
+SQL
+questions=$(ask -N --raw 2>/dev/null <<'SQL'
+SELECT CONCAT('SELECT ', QUOTE(table_schema), ', '''', ', QUOTE(table_name), ', ''?'';'),
+    CONCAT('SELECT ', QUOTE(table_schema), ', '''', ', QUOTE(table_name), ', EXISTS (SELECT 1 FROM `',
+    REPLACE(table_schema, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`);')
+  FROM information_schema.tables
+  WHERE table_type NOT LIKE '%VIEW' AND table_type <> 'SEQUENCE'
+    AND table_schema NOT IN ('mysql', 'sys', 'performance_schema', 'information_schema');
+SQL
+) || exit 3
+printf '%s\n' "$questions" | ask -N --raw --force 2>/dev/null
+echo end
+"#
+);
+
+/// Asks for the tables and whether they have rows.
+pub fn filled(program: DumpProgram) -> &'static str {
+    match program {
+        DumpProgram::MySql => FILLED_MYSQL,
+        DumpProgram::Postgres | DumpProgram::Redis => FILLED_POSTGRES,
+    }
+}
 
 /// Loads the dump.
 pub fn load(program: DumpProgram) -> &'static str {

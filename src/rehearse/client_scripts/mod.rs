@@ -12,7 +12,7 @@ mod read;
 pub use connect::{SERVER, WHICH, probe};
 pub use count::count;
 pub use databases::databases;
-pub use load::{FILLED, OF_OWNER, ROLES, load};
+pub use load::{OF_OWNER, ROLES, filled, load};
 pub use read::read;
 
 #[cfg(test)]
@@ -22,14 +22,16 @@ mod tests {
     use super::connect::{PROBE_MYSQL, PROBE_POSTGRES};
     use super::count::{COUNT_MYSQL, COUNT_POSTGRES};
     use super::databases::{DATABASES_MYSQL, DATABASES_POSTGRES};
-    use super::load::{LOAD_MYSQL, LOAD_POSTGRES};
+    use super::load::{FILLED_MYSQL, FILLED_POSTGRES, LOAD_MYSQL, LOAD_POSTGRES};
     use super::read::{READ_MYSQL, READ_POSTGRES};
     use super::*;
 
     #[test]
     fn every_script_is_one() {
         let probes = [PROBE_POSTGRES, PROBE_MYSQL, READ_POSTGRES, READ_MYSQL, DATABASES_POSTGRES, DATABASES_MYSQL];
-        let all = [OF_OWNER, WHICH, SERVER, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED].into_iter().chain(probes);
+        let all = [OF_OWNER, WHICH, SERVER, LOAD_POSTGRES, LOAD_MYSQL, ROLES, FILLED_POSTGRES, FILLED_MYSQL]
+            .into_iter()
+            .chain(probes);
         let all = all.chain([COUNT_POSTGRES, COUNT_MYSQL]);
         for script in all {
             let output = Command::new("sh").args(["-n", "-c", script]).output().expect("sh runs");
@@ -72,6 +74,21 @@ mod tests {
             "{said}"
         );
         assert!(!said.contains("fixture-secret"), "{said}");
+    }
+
+    /// The client of this test stops at the first line `quit`, and exits well.
+    #[test]
+    fn a_client_that_stops_before_the_end_of_a_dump_is_noticed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dump = dir.path().join("dump.sql");
+        let begin = concat!(whole!(), "whole \"$1\" e4d awk '/^quit/ { exit } /^bad/ { exit 3 } /^SELECT/ { print }'");
+        let script = format!("{begin}; echo exit $?");
+        for (content, said) in
+            [("SELECT 1;\n", "ended\nexit 0"), ("SELECT 1;\nquit\nSELECT 2;", "exit 0"), ("bad\n", "exit 3")]
+        {
+            std::fs::write(&dump, content).expect("written");
+            assert_eq!(run(&script, &[&dump.to_string_lossy()], &[]), said, "{content}");
+        }
     }
 
     #[test]

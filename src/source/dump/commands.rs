@@ -5,6 +5,8 @@
 //! The scanners follow the lexers of the clients (`psqlscan.l`, and `add_line` of `mysql.cc`): a backslash within a
 //! string, a quoted name, a comment or the rows of a `COPY` is data and no command.
 
+mod encoding;
+
 use crate::model::dump::ClientCommand;
 
 /// Bytes of a statement or command that are kept.
@@ -13,8 +15,36 @@ const KEPT: usize = 512;
 const KEPT_OF_COPY: usize = 256 * 1024;
 /// Bytes that are kept of the end of a statement: longer than any delimiter.
 const TAIL: usize = 32;
-/// Commands without a backslash that run a program or use a file.
-const NAMED: [&str; 5] = ["system", "source", "tee", "pager", "edit"];
+/// Commands of MariaDB's and MySQL's client without a backslash, all but `use` and `delimiter`: they run a program, use
+/// a file, connect elsewhere, or end the load.
+const NAMED: [&str; 24] = [
+    "?",
+    "charset",
+    "clear",
+    "connect",
+    "edit",
+    "ego",
+    "exit",
+    "go",
+    "help",
+    "nopager",
+    "notee",
+    "nowarning",
+    "pager",
+    "print",
+    "prompt",
+    "quit",
+    "rehash",
+    "resetconnection",
+    "source",
+    "status",
+    "system",
+    "tee",
+    "warnings",
+    "costs",
+];
+/// What may end a statement after a `delimiter` command.
+const DELIMITERS: [&[u8]; 6] = [b";", b";;", b"$$", b"//", b"|", b"||"];
 /// Most characters of a command in a message.
 const QUOTED: usize = 60;
 
@@ -25,6 +55,19 @@ pub struct CommandScan {
     mysql: MySqlScan,
 }
 
+/// What is in a dump for the clients themselves.
+#[derive(Debug)]
+pub struct FoundCommands {
+    /// The first foreign command of psql.
+    pub of_psql: Option<ClientCommand>,
+    /// The first foreign command of the clients of MariaDB and MySQL.
+    pub of_mysql: Option<ClientCommand>,
+    /// For psql the dump ends within a statement, a string or a comment.
+    pub psql_is_open: bool,
+    /// For the clients of MariaDB and MySQL it does.
+    pub mysql_is_open: bool,
+}
+
 impl CommandScan {
     /// Takes the next bytes of the dump.
     pub fn take(&mut self, bytes: &[u8]) {
@@ -32,11 +75,21 @@ impl CommandScan {
         bytes.iter().for_each(|byte| self.mysql.take(*byte));
     }
 
-    /// The first foreign commands: of psql, and of the clients of MariaDB and MySQL.
-    pub fn finish(mut self) -> (Option<ClientCommand>, Option<ClientCommand>) {
+    /// Whether the next byte begins a statement: for psql, and for the clients of MariaDB and MySQL.
+    pub fn begins_statement(&self) -> (bool, bool) {
+        (!self.psql.is_open(), self.mysql.state == MySqlState::Between && self.mysql.is_between_statements())
+    }
+
+    /// What the scan has found.
+    pub fn finish(mut self) -> FoundCommands {
         // The last line may have no end.
         self.take(b"\n");
-        (self.psql.found, self.mysql.found)
+        FoundCommands {
+            psql_is_open: self.psql.is_open(),
+            mysql_is_open: self.mysql.is_open(),
+            of_psql: self.psql.found,
+            of_mysql: self.mysql.found,
+        }
     }
 }
 
@@ -132,6 +185,10 @@ impl PsqlScan {
         self.before = byte;
     }
 
+    fn is_open(&self) -> bool {
+        self.state != PsqlState::Between || !self.statement.trim_ascii().is_empty()
+    }
+
     fn between(&mut self, byte: u8) {
         let (before, spent) = (self.before, std::mem::take(&mut self.spent));
         let continues = self.ended_text.filter(|_| self.is_new_line);
@@ -178,14 +235,15 @@ impl PsqlScan {
 
     fn keep_statement(&mut self, byte: u8) {
         let most = if self.statement.starts_with(b"COPY") { KEPT_OF_COPY } else { KEPT };
-        let is_leading_space = self.statement.is_empty() && byte.is_ascii_whitespace();
-        if self.statement.len() < most && !is_leading_space {
+        // Of spaces in a row one is kept, so that they do not fill the room.
+        let is_spare = byte.is_ascii_whitespace() && self.statement.last().is_none_or(u8::is_ascii_whitespace);
+        if self.statement.len() < most && !is_spare {
             self.statement.push(byte.to_ascii_uppercase());
         }
     }
 
     fn end_statement(&mut self) {
-        if !self.statement.starts_with(b"COPY") && !self.statement.starts_with(b"SET") {
+        if ![&b"COPY"[..], b"SET", b"SELECT", b"ALTER"].iter().any(|word| self.statement.starts_with(word)) {
             self.statement.clear();
             return;
         }
@@ -201,6 +259,10 @@ impl PsqlScan {
         }
         if words.first() == Some(&"SET") && has("STANDARD_CONFORMING_STRINGS") {
             self.old_strings = !(has("ON") || has("TRUE") || has("1"));
+        }
+        if !encoding::set_by(&words).iter().all(|set| encoding::keeps_ascii(set)) {
+            let found = command(self.lines + 1, &self.statement);
+            self.found.get_or_insert(found);
         }
         self.statement.clear();
     }
@@ -325,18 +387,28 @@ fn is_of_pg_dump(command: &[u8]) -> bool {
     match name {
         // The end of rows whose `COPY` failed.
         "." => rest.is_empty(),
-        "restrict" | "unrestrict" | "encoding" => is_word,
+        "restrict" | "unrestrict" => is_word,
+        "encoding" => is_word && encoding::keeps_ascii(rest),
         "connect" => is_plain_database(rest),
         _ => false,
     }
 }
 
-/// Whether psql runs nothing of the argument of `\connect`: outside of double quotes, backquotes run a program and a
-/// backslash begins another command.
+/// Whether the argument of `\connect` is a database and nothing else, as pg_dumpall writes it: a name, a name in double
+/// quotes, or the setting `dbname` alone. Other settings name a server or an encoding.
 fn is_plain_database(argument: &str) -> bool {
-    let mut pieces = argument.split('"');
-    let outside = pieces.by_ref().step_by(2).all(|piece| !piece.contains(['`', '\\', '\'', ':']));
-    outside && !argument.is_empty() && argument.matches('"').count().is_multiple_of(2)
+    let unquoted = |text: &str| Some(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", ""));
+    if let Some(setting) = argument.strip_prefix("-reuse-previous=on ") {
+        let name =
+            unquoted(setting).and_then(|text| Some(text.strip_prefix("dbname='")?.strip_suffix('\'')?.to_owned()));
+        // A backslash escapes itself and a quote.
+        let rest = name.map(|name| name.replace("\\\\", "").replace("\\'", ""));
+        return rest.is_some_and(|rest| !rest.contains(['"', '\'', '\\']));
+    }
+    match unquoted(argument) {
+        Some(name) => !name.contains(['"', '=', ':', '\\']),
+        None => !argument.is_empty() && argument.bytes().all(|byte| is_of_name(byte) || b"-.".contains(&byte)),
+    }
 }
 
 /// Where the lexer of MariaDB's and MySQL's client is.
@@ -381,8 +453,7 @@ struct MySqlScan {
 impl MySqlScan {
     fn take(&mut self, byte: u8) {
         if self.line.is_empty() {
-            let statement = self.statement.trim_ascii();
-            self.begins = self.state == MySqlState::Between && (statement.is_empty() || statement.ends_with(b"*/"));
+            self.begins = self.state == MySqlState::Between && self.is_between_statements();
         }
         keep(&mut self.line, byte);
         match self.state {
@@ -405,6 +476,17 @@ impl MySqlScan {
             self.end_line();
         }
         self.before = byte;
+    }
+
+    fn is_open(&self) -> bool {
+        let has_delimiter = !self.delimiter.is_empty() && self.delimiter != b";";
+        has_delimiter || self.state != MySqlState::Between || !self.is_between_statements()
+    }
+
+    /// Whether nothing but comments was read since the last statement.
+    fn is_between_statements(&self) -> bool {
+        let statement = self.statement.trim_ascii();
+        statement.is_empty() || statement.ends_with(b"*/")
     }
 
     fn between(&mut self, byte: u8) {
@@ -456,6 +538,13 @@ impl MySqlScan {
     }
 
     fn end_statement(&mut self) {
+        // The client looks at a statement as at a line.
+        let is_word = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'?';
+        let first: Vec<u8> = self.statement.trim_ascii_start().iter().copied().take_while(is_word).collect();
+        if NAMED.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(&first)) {
+            let found = command(self.lines + 1, &self.line);
+            self.found.get_or_insert(found);
+        }
         if self.statement.windows(8).any(|word| word == b"SQL_MODE") {
             let sets = self.statement.windows(20).any(|word| word == b"NO_BACKSLASH_ESCAPES");
             self.plain_backslashes = sets;
@@ -486,6 +575,10 @@ impl MySqlScan {
         if first == "delimiter" {
             self.delimiter = words.next().unwrap_or_default().to_ascii_uppercase();
             self.delimiter.truncate(TAIL);
+            if !DELIMITERS.contains(&self.delimiter.as_slice()) {
+                let found = command(self.lines, &line);
+                self.found.get_or_insert(found);
+            }
             self.statement.clear();
             self.tail.clear();
         } else if NAMED.contains(&first.trim_end_matches(';')) {
@@ -496,94 +589,4 @@ impl MySqlScan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(dump: &str) -> (Option<ClientCommand>, Option<ClientCommand>) {
-        let mut scan = CommandScan::default();
-        // The pieces in which a dump is read end anywhere.
-        dump.as_bytes().chunks(7).for_each(|piece| scan.take(piece));
-        scan.finish()
-    }
-
-    #[track_caller]
-    fn psql(dump: &str, expected: Option<(u64, &str)>) {
-        let found = found(dump).0;
-        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
-    }
-
-    #[track_caller]
-    fn mysql(dump: &str, expected: Option<(u64, &str)>) {
-        let found = found(dump).1;
-        assert_eq!(found.as_ref().map(|found| (found.line, found.text.as_str())), expected, "{dump}");
-    }
-
-    /// From dumps of pg_dump 15.18: `--create`, a function, a body without quotes, a view, a comment, rows.
-    #[test]
-    fn what_pg_dump_writes_is_no_foreign_command() {
-        for dump in [
-            "\\restrict vpQ6LQInB86G2Zza\nSET a = 1;\n\\unrestrict vpQ6LQInB86G2Zza\n\\encoding SQL_ASCII\n\
-             \\connect -reuse-previous=on \"dbname='my app'\"\n\\connect template1\n",
-            "CREATE FUNCTION f() RETURNS text AS $$select '\\! x'::text$$;\n",
-            "CREATE FUNCTION g() RETURNS text AS $x$ begin return '\\! $y$'; -- it's \\! z\nend $x$;\nSELECT $1;\n",
-            "CREATE FUNCTION h() BEGIN ATOMIC\n SELECT '\\! a'::text AS text;\nEND;\n",
-            "COMMENT ON TABLE t IS 'it''s \\! in a\n\\! comment';\n-- it's \\! one\n/* it's \\! /* too */ \\! */\n",
-            "CREATE TABLE \"od\\d\" (b int); SELECT 'q\\', E'\\'\\! a', E'a'\n'\\'\\! b', 'C:\\';\n",
-            "COPY public.t (a) FROM stdin;\n\\\\! touch x\nline\\n\\\\.\nit's\\t\\N\n\\.\nSELECT 1;\n",
-            "COPY t (a) FROM stdin;\r\na\r\n\\.\r\n\\.\nSET standard_conforming_strings = off;\nSELECT '\\'\\!';\n",
-        ] {
-            psql(dump, None);
-        }
-        psql(&format!("COPY t ({}) FROM stdin;\nit's\n\\.\n", "a_long_name, ".repeat(2000)), None);
-    }
-
-    #[test]
-    fn a_foreign_command_of_psql_is_found_with_its_line() {
-        psql("SELECT 1;\n\\! touch x\n", Some((2, "\\! touch x")));
-        psql("SELECT 1 \\! touch x", Some((1, "\\! touch x")));
-        psql("SELECT 'a'\\echo hi\n", Some((1, "\\echo hi")));
-        psql("SELECT 1 \\g |cat\n", Some((1, "\\g |cat")));
-        psql("\\i /dev/zero\n\\o x\n", Some((1, "\\i /dev/zero")));
-        psql("\\connect `touch x`\n", Some((1, "\\connect `touch x`")));
-        psql("\\connect a \\! touch x\n", Some((1, "\\connect a \\! touch x")));
-        psql("\\restrict a \\! touch x\n", Some((1, "\\restrict a \\! touch x")));
-        psql("SELECT $a$ $b$ $a$; \\! x\n", Some((1, "\\! x")));
-        psql("SELECT 'a'; -- it's\n/* /* */ */ \\! x\n", Some((2, "\\! x")));
-        // The server may refuse the COPY, and psql then takes the rows for commands.
-        psql("COPY none FROM stdin;\n\\! touch x\n\\.\n", Some((2, "\\!")));
-        psql("COPY t FROM stdin;\na\n\\.\n\\! x\n", Some((4, "\\! x")));
-        psql("COPY t FROM PROGRAM 'touch x';\n", Some((1, "COPY T FROM PROGRAM 'TOUCH X';")));
-        psql("SET standard_conforming_strings = off;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
-        psql("SET standard_conforming_strings = 0;\nSELECT '\\'\\! x'; \\! y\n", Some((2, "\\! y")));
-        psql("SELECT 1$$ ' $$ \\! x\n--';\n", Some((1, "\\! x")));
-        psql("COPY t FROM/**/PROGRAM'touch x';\n", Some((1, "COPY T FROM PROGRAM'TOUCH X';")));
-        psql("COPY(SELECT 1)TO PROGRAM'touch x';\n", Some((1, "COPY(SELECT 1)TO PROGRAM'TOUCH X';")));
-        psql("COPY (SELECT 1 FROM stdin_tab) TO '/dev/null';\nSELECT '\n\\.\n'; \\! x\n", Some((4, "\\! x")));
-    }
-
-    #[test]
-    fn what_mariadb_dump_writes_is_no_foreign_command() {
-        for dump in [
-            "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump it's\n/*!40101 SET @OLD=@@X */;\n",
-            "/*!999999\\- enable the sandbox mode */\nINSERT INTO a VALUES ('it\\'s \\\\','\\! \"',\\N,\"\\.\");\n",
-            "DELIMITER ;;\nCREATE TRIGGER a BEGIN\n  SET b = '\\! x';\n  # it's \\!\nEND ;;\nDELIMITER ;\nUSE x;\n",
-            "CREATE TABLE t (\n  source text,\nsystem int\n);\n/* it's \\! */ SELECT 1--1;\n",
-            "INSERT INTO t VALUES ('\nsource x\nsystem y\n');\n",
-            "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES';\nINSERT INTO t VALUES ('C:\\');\n",
-        ] {
-            mysql(dump, None);
-        }
-    }
-
-    #[test]
-    fn a_foreign_command_of_mysql_is_found_with_its_line() {
-        mysql("USE x;\n\\! touch x\n", Some((2, "\\!")));
-        mysql("SELECT 1 \\! touch x\n", Some((1, "SELECT 1 \\!")));
-        mysql("USE x;\nsystem touch x\n", Some((2, "system touch x")));
-        mysql("-- a\n  SOURCE /dev/zero\n", Some((2, "SOURCE /dev/zero")));
-        mysql("/*!999999\\- x */\ntee x\n", Some((2, "tee x")));
-        mysql("/*!50000 \\! touch x */;\n", Some((1, "/*!50000 \\!")));
-        mysql("DELIMITER //\nSELECT ';' //\npager cat", Some((3, "pager cat")));
-        mysql("SELECT 'a\\\\'; \\. x\n", Some((1, "SELECT 'a\\\\'; \\.")));
-    }
-}
+mod tests;

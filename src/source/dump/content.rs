@@ -12,6 +12,9 @@ use crate::source::error::SourceError;
 
 /// Bytes that are read at a time.
 const BUFFER: usize = 256 * 1024;
+/// Beginnings of dumps of SQL.
+const BEGINNINGS: [&[u8]; 9] =
+    [b"--\n", b"-- ", b"/*!", b"/*M!", b"\\restrict ", b"SET ", b"CREATE ", b"INSERT ", b"DROP "];
 /// The mark at the end of a dump of Redis and its distance from the end, where an 8-byte checksum follows.
 const REDIS_END: (u8, usize) = (0xff, 9);
 
@@ -76,7 +79,17 @@ fn refuse_other_format(head: &[u8], name: &DumpName) -> Result<(), SourceError> 
         let remedy = found.remedy.map(|remedy| remedy.replace("--from tar:-", "--from dump:-"));
         return Err(refused(&found.what, remedy));
     }
+    // The summary tells where the damage is.
+    if begins_like_sql(head) {
+        return Ok(());
+    }
     if head.contains(&0) { Err(refused("something binary", None)) } else { Ok(()) }
+}
+
+/// Whether the file begins like a dump of SQL, also if its first bytes were never written.
+fn begins_like_sql(head: &[u8]) -> bool {
+    let written = head.iter().position(|byte| *byte != 0).map_or(&head[..0], |at| &head[at..]);
+    BEGINNINGS.iter().any(|beginning| written.starts_with(beginning))
 }
 
 fn summarize_archive(mut reader: impl Read, name: &DumpName) -> Result<Dump, SourceError> {

@@ -7,8 +7,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, BufRead};
 
-use super::commands::CommandScan;
-use crate::model::dump::{Dump, DumpFormat};
+use super::commands::{CommandScan, FoundCommands};
+use super::filled::FilledTables;
+use crate::model::dump::{Dump, DumpFormat, DumpProgram};
 
 /// Bytes of a line that are looked at.
 const LINE: usize = 4096;
@@ -21,6 +22,8 @@ const MOST_NAMES: usize = 1000;
 /// Most removals that are kept.
 const MOST_REMOVALS: usize = 200_000;
 
+/// Beginnings of statements that insert rows.
+const INSERTS: [&str; 3] = ["INSERT INTO ", "INSERT IGNORE INTO ", "REPLACE INTO "];
 /// The beginnings of lines that are written in pairs.
 const PAIRS: [(&str, &str); 2] =
     [("\\restrict ", "\\unrestrict "), ("/*!40111 SET @OLD_SQL_NOTES=", "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES")];
@@ -42,7 +45,8 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
     let mut line = Vec::with_capacity(LINE);
     loop {
         line.clear();
-        let read = next_line(&mut input, &mut line, &mut scan.commands)?;
+        scan.begins_statement = scan.commands.begins_statement();
+        let read = next_line(&mut input, &mut line, &mut scan)?;
         if read == 0 {
             return Ok(scan.finish());
         }
@@ -56,7 +60,7 @@ pub fn summarize(mut input: impl BufRead) -> io::Result<SqlSummary> {
 
 /// Reads one line; keeps its first bytes in `line` and returns its length with the newline. The newline is kept if it
 /// is among the first bytes. All of the line is scanned for commands.
-fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, commands: &mut CommandScan) -> io::Result<u64> {
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, scan: &mut SqlScan) -> io::Result<u64> {
     let mut length = 0;
     loop {
         let ahead = match input.fill_buf() {
@@ -70,7 +74,11 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, commands: &mut Comman
         let taken = end.unwrap_or(ahead.len());
         let room = LINE.saturating_sub(line.len());
         line.extend_from_slice(&ahead[..taken.min(room)]);
-        commands.take(&ahead[..taken]);
+        if scan.first_nul.is_none() {
+            let nul = ahead[..taken].iter().position(|byte| *byte == 0);
+            scan.first_nul = nul.map(|at| (scan.bytes + length + at as u64, scan.lines as u64 + 1));
+        }
+        scan.commands.take(&ahead[..taken]);
         length += taken as u64;
         input.consume(taken);
         if end.is_some() {
@@ -95,6 +103,8 @@ struct SqlScan {
     rows: u64,
     /// The table whose rows of a `COPY` are being read.
     copying: Option<String>,
+    /// A row of that table was read.
+    has_row: bool,
     removals: Vec<u64>,
     needed: BTreeSet<String>,
     made: BTreeSet<String>,
@@ -109,6 +119,11 @@ struct SqlScan {
     /// Lines that end in `\r\r\n`.
     doubled_returns: u64,
     commands: CommandScan,
+    /// The current line begins a statement: for psql, and for the clients of MariaDB and MySQL.
+    begins_statement: (bool, bool),
+    filled: FilledTables,
+    /// The first NUL byte: its position in the dump, and its line.
+    first_nul: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,10 +137,14 @@ impl SqlScan {
     fn read_line(&mut self, bytes: &[u8]) {
         self.lines += 1;
         self.doubled_returns += u64::from(bytes.ends_with(b"\r"));
-        if self.copying.is_some() {
-            match bytes {
-                b"\\." => self.copying = None,
-                _ => self.rows += 1,
+        if let Some(table) = &self.copying {
+            if bytes == b"\\." {
+                self.copying = None;
+            } else {
+                self.rows += 1;
+                if !std::mem::replace(&mut self.has_row, true) {
+                    self.filled.note(table, false);
+                }
             }
             return;
         }
@@ -196,14 +215,25 @@ impl SqlScan {
         }
     }
 
+    fn enter(&mut self, database: String) {
+        self.filled.enter(&database);
+        self.note_database(database);
+    }
+
     fn read_statement(&mut self, text: &str) {
         self.statements += u64::from(!text.trim().is_empty() && !text.starts_with('\\'));
         let upper: String = text.chars().take(32).collect::<String>().to_ascii_uppercase();
         if upper.starts_with("COPY ") && text.ends_with(" FROM stdin;") {
             self.writer.get_or_insert(DumpWriter::PgDump);
-            self.copying = Some(text.split(' ').nth(1).unwrap_or_default().to_owned());
-        } else if ["INSERT INTO ", "INSERT IGNORE INTO ", "REPLACE INTO "].iter().any(|word| upper.starts_with(word)) {
+            self.copying = Some(text["COPY ".len()..].to_owned());
+            self.has_row = false;
+        } else if let Some(word) = INSERTS.iter().find(|word| upper.starts_with(*word)) {
             self.rows += 1;
+            let is_mysql = self.writer == Some(DumpWriter::MySqlDump);
+            let (for_psql, for_mysql) = self.begins_statement;
+            if (is_mysql && for_mysql) || (!is_mysql && for_psql) {
+                self.filled.note(&text[word.len()..], is_mysql);
+            }
         } else if upper.starts_with("CREATE TABLE ") || upper.starts_with("CREATE UNLOGGED TABLE ") {
             self.tables += 1;
         } else if upper.starts_with("CREATE DATABASE ") {
@@ -213,15 +243,15 @@ impl SqlScan {
         } else if upper.starts_with("CREATE ROLE ") || upper.starts_with("CREATE USER ") {
             self.made.insert(first_name(&text["CREATE ROLE ".len()..]));
         } else if upper.starts_with("USE ") {
-            self.note_database(first_name(&text["USE ".len()..]));
+            self.enter(first_name(&text["USE ".len()..]));
         } else if upper.starts_with("PRAGMA FOREIGN_KEYS=") {
             self.is_sqlite = true;
         } else if let Some(rest) = text.strip_prefix("\\connect ") {
             let rest = rest.trim_start_matches("-reuse-previous=on ");
             let quoted = rest.trim_matches('"');
             match quoted.strip_prefix("dbname=") {
-                Some(name) => self.note_database(unquote(name, '\'')),
-                None => self.note_database(first_name(rest)),
+                Some(name) => self.enter(unquote(name, '\'')),
+                None => self.enter(first_name(rest)),
             }
         }
         if self.writer != Some(DumpWriter::MySqlDump) {
@@ -262,8 +292,9 @@ impl SqlScan {
         }
     }
 
-    fn finish(self) -> SqlSummary {
-        let lacks = self.missing_part();
+    fn finish(mut self) -> SqlSummary {
+        let commands = std::mem::take(&mut self.commands).finish();
+        let lacks = self.missing_part().or_else(|| self.open_part(&commands));
         let has_end =
             self.closed || self.end_mark().is_some_and(|end| self.tail.iter().any(|line| line.starts_with(end)));
         let format = self.dump_format();
@@ -274,7 +305,6 @@ impl SqlScan {
         }
         // Dumps of MariaDB and MySQL do not make roles, so they need none here.
         let roles = self.needed.difference(&self.made).cloned().collect();
-        let (of_psql, of_mysql) = self.commands.finish();
         let dump = Dump {
             format,
             version: self.version,
@@ -286,8 +316,10 @@ impl SqlScan {
             removals: self.removals,
             roles,
             lacks_end: !has_end,
-            of_psql,
-            of_mysql,
+            // Statements of other programs may remove again what they fill.
+            filled: if self.writer.is_some() { self.filled.finish() } else { Vec::new() },
+            of_psql: commands.of_psql,
+            of_mysql: commands.of_mysql,
         };
         SqlSummary { dump, lacks, of_sqlite: self.is_sqlite }
     }
@@ -305,6 +337,13 @@ impl SqlScan {
         if self.bytes == 0 {
             return Some("it is empty".to_owned());
         }
+        // The clients drop the rest of such a line, or refuse it. The dump programs write no such byte.
+        if let Some((at, line)) = self.first_nul {
+            return Some(format!(
+                "it has a NUL byte (at byte {at}, in line {line}), which no dump program writes: a part of the file \
+                 was overwritten or never written"
+            ));
+        }
         let end = self.end_mark().unwrap_or_default();
         if self.doubled_returns * 2 > self.lines as u64 {
             return Some(
@@ -314,6 +353,7 @@ impl SqlScan {
             );
         }
         if let Some(table) = &self.copying {
+            let table = table.split(' ').next().unwrap_or_default();
             return Some(format!("it ends in the middle of the rows of {table}, after {} bytes", self.bytes));
         }
         // A dump without comments has no end mark either.
@@ -330,6 +370,21 @@ impl SqlScan {
             return Some(format!("it has the line `{begin}`, and ends without the line `{end}…` that belongs to it"));
         }
         self.ends_in_a_statement()
+    }
+
+    /// An end within a statement, a string or a comment, as the client sees it that loads the dump.
+    fn open_part(&self, commands: &FoundCommands) -> Option<String> {
+        // With a foreign command in it, the client would see something else.
+        let of_psql = commands.psql_is_open && commands.of_psql.is_none();
+        let of_mysql = commands.mysql_is_open && commands.of_mysql.is_none();
+        let is_open = match self.dump_format().program() {
+            Some(DumpProgram::Postgres) => of_psql,
+            Some(DumpProgram::MySql) => of_mysql,
+            Some(DumpProgram::Redis) | None => of_psql && of_mysql,
+        };
+        is_open.then(|| {
+            "it ends within a statement, a string or a comment that begins further up and is never ended".to_owned()
+        })
     }
 
     fn ends_in_a_statement(&self) -> Option<String> {
@@ -369,161 +424,4 @@ fn unquote(text: &str, quote: char) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(text: &str) -> SqlSummary {
-        summarize(text.as_bytes()).expect("bytes can be read")
-    }
-
-    const PLAIN: &str = "\
-        --\n\
-        -- PostgreSQL database dump\n\
-        --\n\n\
-        -- Dumped from database version 15.4\n\
-        -- Dumped by pg_dump version 15.4 (Debian 15.4-1)\n\n\
-        SET lock_timeout = 0;\n\
-        CREATE TABLE public.notes (\n    text text\n\
-        );\n\
-        ALTER TABLE public.notes OWNER TO \"App Owner\";\n\
-        COPY public.notes (text) FROM stdin;\n\
-        INSERT INTO is a note\n\
-        remembered\n\
-        \\.\n\n\
-        GRANT SELECT ON TABLE public.notes TO reader;\n\
-        GRANT ALL ON TABLE public.notes TO PUBLIC;\n\
-        --\n\
-        -- PostgreSQL database dump complete\n\
-        --\n\n";
-
-    #[test]
-    fn a_dump_of_one_database_tells_its_rows_and_roles() {
-        let SqlSummary { dump, lacks, .. } = seen(PLAIN);
-        assert_eq!(lacks, None);
-        assert_eq!(dump.format, DumpFormat::PostgresSql);
-        assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(2), Some("15.4")));
-        assert_eq!(dump.roles, ["App Owner", "reader"]);
-        assert!(dump.databases.is_empty() && !dump.names_its_place);
-        assert_eq!(dump.bytes, PLAIN.len() as u64);
-    }
-
-    #[test]
-    fn the_lines_that_remove_something_are_known() {
-        let text = "\
-            ALTER TABLE ONLY public.t DROP CONSTRAINT k;\n\
-            DROP TABLE public.t;\n\
-            CREATE TABLE public.t (a int);\n\
-            COPY public.t (a) FROM stdin;\n\
-            DROP TABLE x\n\
-            \\.\n";
-        assert_eq!(seen(text).dump.removals, [1, 2]);
-    }
-
-    #[test]
-    fn wherever_a_dump_is_cut_off_it_is_told() {
-        let end = PLAIN.find("-- PostgreSQL database dump complete").expect("it has an end");
-        let head = PLAIN.find("SET lock").expect("it has a head");
-        for at in head..end {
-            assert!(seen(&PLAIN[..at]).lacks.is_some(), "cut at {at}");
-        }
-        assert!(seen("").lacks.is_some_and(|words| words.contains("empty")));
-        assert!(seen("-- nothing\n").lacks.is_some());
-    }
-
-    #[test]
-    fn lines_in_pairs_tell_the_end_of_a_dump_without_comments() {
-        let notes =
-            ("/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;", "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;");
-        let restricted = ("\\restrict k3y", "\\unrestrict k3y");
-        for (begin, end) in [notes, restricted] {
-            let cut = format!("{begin}\nCREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
-            let SqlSummary { dump, lacks, .. } = seen(&format!("{cut}{end}\n"));
-            assert_eq!((lacks, dump.lacks_end), (None, false), "{begin}");
-            assert!(seen(&cut).lacks.is_some_and(|words| words.contains(begin)), "{begin}");
-        }
-        let nothing_tells = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
-        assert!(nothing_tells.lacks.is_none() && nothing_tells.dump.lacks_end);
-        assert!(!seen(PLAIN).dump.lacks_end);
-    }
-
-    #[test]
-    fn a_cluster_makes_its_roles_and_enters_its_databases() {
-        let text = "\
-            --\n\
-            -- PostgreSQL database cluster dump\n\
-            --\n\
-            CREATE ROLE app;\n\
-            ALTER ROLE app WITH NOSUPERUSER;\n\
-            \\connect template1\n\
-            --\n\
-            -- PostgreSQL database dump\n\
-            --\n\
-            -- PostgreSQL database dump complete\n\
-            --\n\
-            CREATE DATABASE \"my app\" WITH TEMPLATE = template0;\n\
-            ALTER DATABASE \"my app\" OWNER TO app;\n\
-            \\connect -reuse-previous=on \"dbname='my app'\"\n\
-            CREATE TABLE public.t (a integer);\n\
-            ALTER TABLE public.t OWNER TO other;\n\
-            COPY public.t (a) FROM stdin;\n\
-            1\n\
-            \\.\n\
-            --\n\
-            -- PostgreSQL database dump complete\n\
-            --\n";
-        let whole = format!("{text}--\n-- PostgreSQL database cluster dump complete\n--\n");
-        let SqlSummary { dump, lacks, .. } = seen(&whole);
-        assert_eq!((lacks, dump.format), (None, DumpFormat::PostgresCluster));
-        assert_eq!(dump.databases, ["template1", "my app"]);
-        assert_eq!((dump.roles, dump.rows), (vec!["other".to_owned()], Some(1)));
-        assert!(seen(text).lacks.is_some_and(|words| words.contains("cluster dump complete")));
-    }
-
-    #[test]
-    fn mariadb_and_mysql_name_their_database_and_their_end() {
-        let head = "\
-            /*M!999999\\- enable the sandbox mode */ \n\
-            -- MariaDB dump 10.19  Distrib 10.11.6-MariaDB\n\
-            --\n\
-            -- Host: localhost    Database: app\n\
-            -- ------------------------------------------------------\n\
-            -- Server version\t10.11.6-MariaDB-0\n\n\
-            /*!40101 SET @OLD=@@X */;\n\
-            CREATE TABLE `notes` (\n  `text` text\n\
-            );\n";
-        let rows = "INSERT INTO `notes` VALUES\n('remembered');\n";
-        let end = "-- Dump completed on 2026-11-25 10:00:00\n";
-        let SqlSummary { dump, lacks, .. } = seen(&format!("{head}{rows}{end}"));
-        assert_eq!((lacks, dump.format), (None, DumpFormat::MySql));
-        assert_eq!((dump.databases, dump.names_its_place), (vec!["app".to_owned()], false));
-        assert_eq!((dump.tables, dump.rows, dump.version.as_deref()), (1, Some(1), Some("10.11.6-MariaDB-0")));
-        assert!(dump.roles.is_empty());
-        assert!(seen(&format!("{head}{rows}")).lacks.is_some_and(|words| words.contains("Dump completed")));
-        assert_eq!(seen(&format!("{head}{end}")).dump.rows, Some(0));
-        let of_all = format!("{}--\n-- Current Database: `other`\n--\nUSE `other`;\n{end}", head.replace("app", ""));
-        let dump = seen(&of_all).dump;
-        assert_eq!((dump.databases, dump.names_its_place), (vec!["other".to_owned()], true));
-    }
-
-    #[test]
-    fn statements_without_a_name_are_believed_as_far_as_they_go() {
-        let SqlSummary { dump, lacks, of_sqlite } = seen("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\n");
-        assert_eq!((dump.format, lacks, of_sqlite), (DumpFormat::Sql, None, false));
-        assert!(seen("CREATE TABLE t (a int);\nINSERT INTO t VAL").lacks.is_some());
-        assert!(seen("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n").of_sqlite);
-    }
-
-    #[test]
-    fn ends_of_lines_that_a_terminal_wrote_are_the_cause() {
-        let dump = PLAIN.replace('\n', "\r\r\n");
-        assert!(seen(&dump).lacks.is_some_and(|words| words.contains("\\r\\r\\n") && words.contains("-t")));
-        assert_eq!(seen(&PLAIN.replace('\n', "\r\n")).lacks, None);
-    }
-
-    #[test]
-    fn a_line_without_an_end_costs_no_memory() {
-        let long = format!("INSERT INTO t VALUES ('{}');\nINSERT INTO t VALUES (1);\n", "x".repeat(10 * LINE));
-        let dump = seen(&long).dump;
-        assert_eq!((dump.rows, dump.bytes), (Some(2), long.len() as u64));
-    }
-}
+mod tests;

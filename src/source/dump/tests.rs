@@ -90,6 +90,16 @@ fn what_is_not_whole_or_no_dump_is_told_apart() {
     refused(&at("app.db", b"SQLite format 3\0\x10\0"), Code::SourceOtherFormat, "a database of SQLite");
     refused(&at("lite.sql", b"PRAGMA foreign_keys=OFF;\nCOMMIT;\n"), Code::SourceOtherFormat, "SQLite");
     refused(&at("noise.sql", b"\x01\0\x02"), Code::SourceOtherFormat, "binary");
+    refused(
+        &at("hole.sql", b"-- MySQL dump 10.13\n\0\0\0\0\nINSERT"),
+        Code::RestoreIncomplete,
+        "NUL byte (at byte 20, in line 2)",
+    );
+    refused(
+        &at("headless.sql", b"\0\0-- MySQL dump 10.13\n"),
+        Code::RestoreIncomplete,
+        "NUL byte (at byte 0, in line 1)",
+    );
     refused(&at("cut.rdb", b"REDIS0011\xfa\x09"), Code::RestoreIncomplete, "mark of its end");
     let rdb = open_backup(&at("good.rdb", b"REDIS0011\xff\0\0\0\0\0\0\0\0")).expect("it opens");
     assert_eq!(dump_of(&rdb).expect("whole").format, DumpFormat::Redis);

@@ -8,7 +8,9 @@
 //! service's environment, and for a bounded time.
 
 mod errors;
+mod filled;
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant as StdInstant};
 
 use tokio::time::Instant;
@@ -110,11 +112,17 @@ impl DumpLoad<'_> {
             _ => (OnError::Strict, "single"),
         };
         let of_head = load.dump.databases.first().map(String::as_str).unwrap_or_default();
-        let words = [&load.file, load.wish.database.as_deref().unwrap_or_default(), &connection.way, mode, of_head];
+        let database = load.wish.database.as_deref().unwrap_or_default();
+        // The dump cannot know it.
+        let end = format!("rehearsa-{:016x}", RandomState::new().hash_one(()));
+        let words = [&load.file, database, &connection.way, mode, of_head, &end];
         let user = connection.user.as_deref();
         let ran = self.in_service_as(user, client_scripts::load(program), &words, self.limit()).await?;
         if let Err(refused) = errors::judge(manner, &load.dump.removals, &ran, &self.running.cx.mask) {
             return Err(self.refused(refused).await);
+        }
+        if manner != OnError::Archive && !says_end(&ran) {
+            return Err(self.ended_early(program));
         }
         self.has_rows(&connection, mode).await
     }
@@ -212,20 +220,19 @@ impl DumpLoad<'_> {
         if missing.is_empty() { Ok(()) } else { Err(missing_roles(self.running.plan, load, &missing)) }
     }
 
-    /// Asks the database whether the loaded tables have rows. Returns a note; `None` when it cannot be asked.
+    /// Asks the database whether the loaded tables have rows, and each that the dump fills. Returns a note; `None` when
+    /// it cannot be asked.
     async fn has_rows(&self, connection: &Connection, mode: &str) -> Diagnosed<Option<String>> {
         let (load, Connection { program, way, user }) = (self.load, connection);
-        if *program != DumpProgram::Postgres {
-            return Ok(None);
-        }
         let database = load.wish.database.as_deref().unwrap_or_default();
         let words = [database, way, mode];
-        let ran = self.in_service_as(user.as_deref(), client_scripts::FILLED, &words, self.limit()).await?;
+        let ran = self.in_service_as(user.as_deref(), client_scripts::filled(*program), &words, self.limit()).await?;
         let ExecOutput::Ended { exit: 0, stdout, .. } = &ran else { return Ok(None) };
-        let answers = String::from_utf8_lossy(stdout);
-        let tables = answers.lines().filter(|line| matches!(line.trim(), "t" | "f")).count();
-        let filled = answers.lines().filter(|line| line.trim() == "t").count();
-        if filled == 0 && !load.allow_empty {
+        let held = filled::read(&String::from_utf8_lossy(stdout));
+        let (tables, filled) = held.counts();
+        // A user of MariaDB or MySQL may not see tables of others.
+        let is_known = tables > 0 || *program == DumpProgram::Postgres;
+        if filled == 0 && is_known && !load.allow_empty {
             let message = format!(
                 "{} was loaded into {}, and there is no row in its {}",
                 load.title,
@@ -234,7 +241,30 @@ impl DumpLoad<'_> {
             );
             return Err(Diagnosis::new(Code::RestoreIncomplete, message));
         }
+        let lost = held.lost(&load.dump.filled, *program);
+        if !lost.is_empty() {
+            let more = lost.len().saturating_sub(NAMED);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let message = format!(
+                "{} was loaded into {}, and tables that it has rows for are empty or missing afterwards: {}{more}",
+                load.title,
+                self.running.name(),
+                lost[..lost.len().min(NAMED)].join(", ")
+            );
+            return Err(Diagnosis::new(Code::RestoreIncomplete, message));
+        }
         Ok(Some(format!("rows in {filled} of {}", pluralize(tables, "table"))))
+    }
+
+    /// The client came to its end without the statement behind the dump.
+    fn ended_early(&self, program: DumpProgram) -> Diagnosis {
+        let message = format!(
+            "the client of {} did not read {} to its end: something in the dump ends it early, or hides the rest from \
+             it (a command for the client, a string or comment that is never ended)",
+            program.title(),
+            self.load.title
+        );
+        Diagnosis::new(Code::RestoreIncomplete, message)
     }
 
     async fn refused(&self, refused: Refused) -> Diagnosis {
@@ -339,6 +369,11 @@ impl DumpLoad<'_> {
         );
         Diagnosis { remedy: Some(remedy), ..Diagnosis::new(Code::RestoreFailed, message) }
     }
+}
+
+/// Whether the client came to the statement behind the dump.
+fn says_end(ran: &ExecOutput) -> bool {
+    matches!(ran, ExecOutput::Ended { stdout, .. } if stdout.split(|byte| *byte == b'\n').any(|line| line == b"ended"))
 }
 
 fn missing_roles(plan: &ServicePlan, load: &Load, missing: &[&str]) -> Diagnosis {
