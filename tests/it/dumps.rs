@@ -163,7 +163,12 @@ fn a_dump_is_loaded_by_the_servers_user_without_its_secrets() {
     ] {
         // The owner's own command has the service's environment.
         let secrets = if load.is_empty() { "OTHER_TOKEN|_PASSWORD=" } else { "no-such-variable" };
-        let how = if dump == "my.sql" { "--sandbox --local-infile=0" } else { "rehearsa-load" };
+        let how = match dump {
+            "my.sql" => "--sandbox --local-infile=0",
+            // The usual client reads the dump from its input.
+            "pg.sql" if load.is_empty() => "-f -",
+            _ => "rehearsa-load",
+        };
         let checks = format!(
             "{{ exec = \"cat /tmp/loaded-by\", stdout = \"^999$\" }}, \
              {{ exec = [\"sh\", \"-c\", \"! grep -E '{secrets}' /tmp/loaded-with && \
