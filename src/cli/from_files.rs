@@ -237,9 +237,10 @@ impl CallOfCompose<'_> {
         }
     }
 
-    /// What is known of a project that could not be read. A file that is not there is a mistake of the command line.
+    /// What is known of a project that could not be read. A file that is not there is a mistake of the command line,
+    /// and so is a folder without one.
     fn stopped(&self, error: &ComposeError) -> Result<StoppedProject, Failure> {
-        if matches!(error, ComposeError::NoFile(_)) {
+        if error.is_mistyped() {
             return Err(refusal(error));
         }
         let working_dir = identity::working_dir();
@@ -253,7 +254,7 @@ impl CallOfCompose<'_> {
 
 /// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
 fn refusal(error: &ComposeError) -> Failure {
-    if let ComposeError::NoFile(_) = error {
+    if error.is_mistyped() {
         return Failure::usage(error.to_string()).hint("correct -f; nothing was rehearsed");
     }
     failure_of(&error.diagnosis())

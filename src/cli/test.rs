@@ -123,6 +123,8 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     min_score::refuse(&plan, ScoredBy::Test)
         .inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    unused_flags::refuse_idle_demands(&plan, &args.rehearsal)
+        .inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     unused_flags::note(&plan, &args.rehearsal);
     unused_flags::note_misspelled_variables(env);
     let session = identity::session("");

@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 use clap::Parser;
 
-use super::args::{Cli, Command as Typed, TimerAction, TimerArgs, TimerName, TimerUnits};
+use super::args::{BackupArgs, Cli, Command as Typed, TimerAction, TimerArgs, TimerName, TimerUnits};
 use super::console;
 use super::exit::Failure;
 use super::timer_units::{MARK, TimerSpec, calendar};
-use crate::config::Environment;
+use crate::config::{Environment, plan_file};
 
 /// Where the files of the system's own service manager are.
 const SYSTEM_FOLDER: &str = "/etc/systemd/system";
@@ -26,7 +26,18 @@ pub fn run(args: &TimerArgs, env: &Environment) -> Result<(), Failure> {
             let [service, timer] = units.files();
             console::print(&format!("# {}\n{}\n# {}\n{}", service.0, service.1, timer.0, timer.1))
         }
-        TimerAction::Install(asked) => Units::make(asked, env)?.install(),
+        TimerAction::Install(asked) => {
+            let units = Units::make(asked, env)?;
+            if names_no_backup(&asked.command, plan_file::NAME) {
+                console::note(&format!(
+                    "The timer rehearses no backup, only copies of the live data: this folder has no {}, and the \
+                     command has none of --from, --plan, -f and --stack. Call this in the folder of the plan file, or \
+                     name the backup",
+                    plan_file::NAME
+                ));
+            }
+            units.install()
+        }
         TimerAction::Remove(which) => Place::find(which, env)?.remove(),
     }
 }
@@ -212,6 +223,24 @@ impl Units {
             }
         }
     }
+}
+
+/// Whether neither the command nor a plan file of this folder can name a backup. A label can with one flag.
+fn names_no_backup(command: &[String], plan_file: &str) -> bool {
+    let words = std::iter::once("rehearsa").chain(command.iter().map(String::as_str));
+    let is_named = match Cli::try_parse_from(words) {
+        Ok(Cli { command: Typed::Test(args), .. }) => {
+            let is_of_stack = !args.compose.file.is_empty() || args.compose.stack.is_some();
+            is_of_stack || args.rehearsal.plan.is_some() || may_name(&args.rehearsal.backup)
+        }
+        Ok(Cli { command: Typed::Score(args), .. }) => args.plan.is_some() || may_name(&args.backup),
+        _ => true,
+    };
+    !is_named && !Path::new(plan_file).exists()
+}
+
+fn may_name(args: &BackupArgs) -> bool {
+    !args.from.is_empty() || args.allow_label_paths
 }
 
 /// A command that would fail each night is refused now.

@@ -11,7 +11,7 @@ use crate::config::values::place;
 use crate::config::values::suggest::suggestion;
 use crate::model::environment::Environment;
 use crate::model::mount::Mount;
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, ServicePlan};
 use crate::model::program::Program;
 use crate::model::service::{Service, ServiceName};
 use crate::model::settings::ServiceSettings;
@@ -70,6 +70,34 @@ fn without_backup(plan: &Plan, args: &RehearsalArgs) -> Option<String> {
             flags.join(", ")
         )
     })
+}
+
+/// Refuses flags of the command line that demand something of a backup where no service restores from one: a run that
+/// starts in the wrong folder, without its plan file, would be green of the live data every night. A service whose
+/// backup cannot be used counts as one with a backup: its own diagnosis tells more.
+pub fn refuse_idle_demands(plan: &Plan, args: &RehearsalArgs) -> Result<(), Failure> {
+    let services = || plan.stacks.iter().flat_map(|stack| &stack.services);
+    let has_backup = |of: &ServicePlan| of.source.is_some() || of.settings.source.is_some() || of.blocked.is_some();
+    if plan.cases().next().is_none() || services().any(has_backup) {
+        return Ok(());
+    }
+    // An age of 0 demands nothing.
+    let is_limited = services().any(|of| of.settings.max_age.is_some());
+    let BackupArgs { snapshot, max_age, .. } = &args.backup;
+    let typed = [("--snapshot", snapshot), ("--max-age", &max_age.clone().filter(|_| is_limited))];
+    let typed: Vec<String> =
+        typed.into_iter().filter_map(|(flag, text)| Some(format!("{flag} {}", text.as_ref()?))).collect();
+    if typed.is_empty() {
+        return Ok(());
+    }
+    let verb = if typed.len() == 1 { "demands" } else { "demand" };
+    let message =
+        format!("{} {verb} something of a backup, and no service of this run restores from one", typed.join(", "));
+    Err(Failure::usage(message).hint(
+        "name the backup with --from, or the plan file that names it with --plan (without it rehearsa.toml of the \
+         working directory is read, if there is one); to rehearse the live data, leave the flag out. Nothing was \
+         rehearsed",
+    ))
 }
 
 /// A note for each named program that reads none of this run's backups.
@@ -272,6 +300,37 @@ mod tests {
         );
         assert!(empty.starts_with("--allow-empty config has no effect, as it matches no mount ("), "{empty}");
         assert_eq!(without_backup(&of(mounts(), None), &RehearsalArgs::default()), None);
+    }
+
+    #[test]
+    fn a_demand_of_a_backup_is_refused_where_there_is_none() {
+        let source =
+            || SourceSpec { place: SourcePlace::stdin(SourceKind::Tar), snapshot: None, keys: Keys::default() };
+        let asked = |source: Option<SourceSpec>, max_age: Option<&str>, snapshot: Option<&str>| {
+            let mut plan = of(vec![volume("v", "/v")], source);
+            let limit = max_age.filter(|age| *age != "0").map(|_| std::time::Duration::from_secs(26 * 3600));
+            plan.stacks[0].services[0].settings.max_age = limit;
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let backup = BackupArgs { max_age: text(max_age), snapshot: text(snapshot), ..BackupArgs::default() };
+            (plan, RehearsalArgs { backup, ..RehearsalArgs::default() })
+        };
+        let refused = |(plan, args): (Plan, RehearsalArgs)| {
+            refuse_idle_demands(&plan, &args).err().map(|failure| (failure.exit.number(), failure.render(false)))
+        };
+        let (code, words) = refused(asked(None, Some("26h"), None)).expect("refused");
+        assert_eq!(code, 2);
+        assert!(words.contains("--max-age 26h demands something of a backup, and no service"), "{words}");
+        let (_, words) = refused(asked(None, Some("26h"), Some("x"))).expect("refused");
+        assert!(words.contains("--snapshot x, --max-age 26h demand something"), "{words}");
+        for fits in
+            [asked(None, None, None), asked(None, Some("0"), None), asked(Some(source()), Some("26h"), Some("x"))]
+        {
+            assert_eq!(refused(fits), None);
+        }
+        let (mut plan, args) = asked(None, Some("26h"), None);
+        plan.stacks[0].services[0].blocked =
+            Some(crate::model::diagnosis::Diagnosis::new(crate::model::diagnosis::Code::SourceUnreachable, "x"));
+        assert_eq!(refused((plan, args)), None, "the service itself is not green");
     }
 
     #[test]

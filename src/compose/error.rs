@@ -11,6 +11,9 @@ pub enum ComposeError {
     /// A file that is named is not there.
     #[error("there is no file {0}")]
     NoFile(String),
+    /// A folder that is named has no Compose file.
+    #[error("the folder {folder} has no Compose file ({names})")]
+    EmptyFolder { folder: String, names: String },
     /// Compose refuses the project. The text is Compose's own, without secrets.
     #[error("Docker Compose cannot read the project: {0}")]
     Stops(String),
@@ -29,6 +32,11 @@ pub enum ComposeError {
 }
 
 impl ComposeError {
+    /// The command line names what is not there: nothing is found out about a project.
+    pub fn is_mistyped(&self) -> bool {
+        matches!(self, ComposeError::NoFile(_) | ComposeError::EmptyFolder { .. })
+    }
+
     /// What the error means for the rehearsal.
     pub fn diagnosis(&self) -> Diagnosis {
         let code = match self {
@@ -36,7 +44,9 @@ impl ComposeError {
             ComposeError::Stops(_) => Code::ConfigComposeStops,
             ComposeError::Unknown(_) => Code::ConfigComposeUnknown,
             ComposeError::NotBuilt(_) => Code::ConfigImageUnavailable,
-            ComposeError::NoFile(_) | ComposeError::File(_) => Code::ConfigMissingFile,
+            ComposeError::NoFile(_) | ComposeError::EmptyFolder { .. } | ComposeError::File(_) => {
+                Code::ConfigMissingFile
+            }
         };
         Diagnosis::new(code, self.to_string())
     }

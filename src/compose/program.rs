@@ -189,7 +189,7 @@ pub fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathB
         let found = FILE_NAMES.iter().map(|name| file.join(name)).find(|path| working_dir.join(path).is_file());
         let Some(found) = found else {
             let names = FILE_NAMES.join(", ");
-            return Err(ComposeError::Stops(format!("{} has no Compose file ({names})", file.display())));
+            return Err(ComposeError::EmptyFolder { folder: file.display().to_string(), names });
         };
         let is_there = |path: &PathBuf| working_dir.join(path).is_file();
         let overriding = ["yaml", "yml"].iter().map(|end| {
@@ -298,7 +298,9 @@ mod tests {
         fs::write(dir.path().join(".env"), "A=1\nCOMPOSE_FILE='other.yaml:sub/b.yaml'\n").expect("written");
         assert_eq!(of(&["."]), found(&["./other.yaml", "./sub/b.yaml"]), "as its .env says");
         fs::create_dir(dir.path().join("empty")).expect("made");
-        assert!(of(&["empty"]).is_err_and(|error| error.to_string().contains("has no Compose file")));
+        let error = of(&["empty"]).expect_err("there is no file");
+        assert!(error.is_mistyped(), "it is no refusal of Compose: {error:?}");
+        assert!(error.to_string().starts_with("the folder empty has no Compose file (compose.yaml, "), "{error}");
     }
 
     #[test]

@@ -283,16 +283,28 @@ fn database_is_asked(live: &Live) {
     let rehearsal = slow(live, r#"{ sql = "SELEC 1" }"#);
     rehearsal.errored("check/cannot-ask");
     assert!(rehearsal.message().contains("refuses the query"), "{rehearsal}");
+    let rehearsal = slow(live, r#"{ sql = "SELECT count(*) FROM lost_notes" }"#);
+    rehearsal.errored("check/cannot-ask");
+    assert!(rehearsal.message().contains("the restored data has no table"), "{rehearsal}");
+    let named = r#"{ sql = "SELECT count(*) FROM notes", value = 2 }"#;
+    let rehearsal = slow_with(live, named, &["--control"]);
+    rehearsal.is_green("data-proven");
+    let note = rehearsal.steps("control")[0]["note"].as_str().unwrap_or_default().to_owned();
+    assert!(note.starts_with("the missing data is noticed"), "{note}: {rehearsal}");
 }
 
 /// As [`asked`], for a service that takes its time.
 fn slow(live: &Live, check: &str) -> Rehearsal {
+    slow_with(live, check, &[])
+}
+
+fn slow_with(live: &Live, check: &str, flags: &[&str]) -> Rehearsal {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = format!("[services.\"{}\"]\nchecks = [{check}]\n", live.name);
     std::fs::write(folder.path().join("rehearsa.toml"), plan).expect("written");
     let mut command = rehearsa(&[]);
     command.current_dir(folder.path());
-    rehearse_by(command, &[&live.name], &["--timeout", "30s"])
+    rehearse_by(command, &[&live.name], &[&["--timeout", "30s"], flags].concat())
 }
 
 #[test]

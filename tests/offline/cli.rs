@@ -79,6 +79,19 @@ fn a_wrong_plan_file_is_wrong_usage_before_the_engine_is_asked() {
 }
 
 #[test]
+fn a_folder_without_a_compose_file_is_wrong_usage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path of letters");
+    let missing = format!("{path}/compose.yaml");
+    for (named, words) in [(path, "has no Compose file"), (&missing, "there is no file")] {
+        let output = run(&["test", "-f", named, "--from", "dir:/nonexistent"], &NO_ENGINE);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("correct -f"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn the_plan_file_of_the_working_directory_is_found() {
     let (folder, told) = wrong_plan();
     std::fs::rename(folder.path().join("wrong.toml"), folder.path().join("rehearsa.toml")).expect("renamed");

@@ -125,6 +125,22 @@ fn what_would_fail_each_night_is_refused_now_and_nothing_is_written() {
 }
 
 #[test]
+fn a_timer_that_rehearses_no_backup_is_told() {
+    let desk = Desk::new();
+    let noted = |args: &[&str]| {
+        let output = desk.run("install", &[&["--at", "04:00", "--", "test"], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stderr).contains("The timer rehearses no backup")
+    };
+    assert!(noted(&["--max-age", "26h"]));
+    for named in [["--from", "dir:/b"], ["--plan", "/etc/p.toml"], ["-f", "c.yaml"], ["--stack", "app"]] {
+        assert!(!noted(&named), "{named:?}");
+    }
+    fs::write(desk.path("rehearsa.toml"), "").unwrap();
+    assert!(!noted(&["--max-age", "26h"]));
+}
+
+#[test]
 fn a_systemd_that_refuses_is_told_with_its_words() {
     let desk = Desk::new();
     desk.stub("echo no bus >&2; exit 1");

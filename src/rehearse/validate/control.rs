@@ -13,6 +13,7 @@ use crate::model::service::ServiceName;
 
 use crate::rehearse::attempt::alone;
 use crate::rehearse::shared_task::Diagnosed;
+use crate::rehearse::validate::checks::misses_table;
 
 /// Shortest time to come up for a service without its data: initialising takes longer than starting.
 const LEAST: Duration = Duration::from_secs(30);
@@ -63,7 +64,7 @@ fn called(check: &CheckSummary) -> String {
 pub(in crate::rehearse) enum ControlResult<'a> {
     /// It passed, as with its data.
     Passed,
-    /// It did not come up, or a check failed.
+    /// It did not come up, or a check failed or missed its table.
     Failed(&'a Diagnosis),
     /// Another error occurred, so nothing is known.
     Unknown(&'a Diagnosis),
@@ -77,6 +78,8 @@ pub(in crate::rehearse) fn control_result(result: &Diagnosed<()>) -> ControlResu
         // The sandbox lacks something that the service uses, but the service came up with its data in the same
         // sandbox.
         Err(diagnosis) if diagnosis.code == Code::SandboxWithheld => ControlResult::Failed(diagnosis),
+        // With the data the database has answered the same query.
+        Err(diagnosis) if misses_table(diagnosis) => ControlResult::Failed(diagnosis),
         Err(diagnosis) => ControlResult::Unknown(diagnosis),
     }
 }
@@ -135,6 +138,7 @@ mod tests {
     use crate::model::service::Service;
     use crate::model::settings::ServiceSettings;
     use crate::plan::{draft, resolve};
+    use crate::rehearse::validate::checks::without_table;
 
     fn planned(mounts: Vec<Mount>) -> StackPlan {
         let service = Service { mounts, ..sample::service(ServiceName::of_stack("s", "app")) };
@@ -170,5 +174,8 @@ mod tests {
         assert!(matches!(control_result(&Err(of(Code::BootExited))), ControlResult::Failed(_)));
         assert!(matches!(control_result(&Err(of(Code::CheckFailed))), ControlResult::Failed(_)));
         assert!(matches!(control_result(&Err(of(Code::WorkerFailed))), ControlResult::Unknown(_)));
+        assert!(matches!(control_result(&Err(of(Code::CheckCannotAsk))), ControlResult::Unknown(_)));
+        let no_table = without_table(of(Code::CheckCannotAsk), "notes", "no such table: notes".to_owned());
+        assert!(matches!(control_result(&Err(no_table)), ControlResult::Failed(_)), "the data had the table");
     }
 }

@@ -25,6 +25,7 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::StackContext;
 use access::ServiceAccess;
 use result::CheckResult;
+pub(super) use result::{misses_table, without_table};
 use sqlite::{Query, restored_mount};
 
 /// Pause between two attempts of the same check.
@@ -108,6 +109,11 @@ async fn answer(access: &mut ServiceAccess<'_>, question: &Check) -> Diagnosed<O
                 let failed = Diagnosis::new(code, access.running.cx.mask.apply(&message));
                 let outside = access.running.interfered_with(&failed).await;
                 return Err(Diagnosis { log_tail, ..outside.unwrap_or(failed) });
+            }
+            CheckResult::Lacking { table, words } => {
+                let why = format!("the restored data has no table {table}");
+                let words = access.running.cx.mask.apply(&words);
+                return Err(without_table(cannot_ask(access.running, question, &why), &table, words));
             }
             CheckResult::Retry(why) | CheckResult::Invalid(why) => {
                 return Err(cannot_ask(access.running, question, &why));

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::docker::ExecOutput;
+use crate::model::diagnosis::{Code, Diagnosis, KnownCause};
 use crate::model::mask::Mask;
 use crate::model::question::HttpCheck;
 use crate::worker::protocol::Queried;
@@ -36,6 +37,15 @@ const DAMAGE: &str = concat!(
     r"invalid page in block|could not read block|could not open file .(base|global|pg_)|missing chunk number|",
     r"database disk image is malformed"
 );
+
+/// Words of database clients about a table that is not there: PostgreSQL, MariaDB and MySQL, SQLite.
+const NO_TABLE: &str = concat!(
+    r#"relation "(?<postgres>[^"]+)" does not exist|"#,
+    r"ERROR 1146 .*Table '(?<mysql>[^']+)' doesn't exist|",
+    r"no such table: (?<sqlite>\S+)"
+);
+/// What a refusal means whose query names a table that is not there.
+const LACKS_TABLE: &str = "the restored data has no table of that name";
 
 /// Runs a query with the client in the image and the credentials of the service's environment. The query is an
 /// argument, so no shell interprets it.
@@ -90,8 +100,26 @@ pub(super) enum CheckResult {
     Retry(String),
     /// The database finds its own data damaged.
     Damaged(String),
+    /// The query names a table that is not there.
+    Lacking { table: String, words: String },
     /// The check cannot be asked: it makes no sense here, or the image lacks the program for it.
     Invalid(String),
+}
+
+/// Adds which table a check misses. Whether the backup lacks it or the check is wrong is not known.
+pub(in crate::rehearse::validate) fn without_table(diagnosis: Diagnosis, table: &str, words: String) -> Diagnosis {
+    let remedy = format!(
+        "The restored data has no table {table}; if the live database has it, the backup lacks it: look at what the \
+         backup job saves. Else correct the check in the plan file or the label."
+    );
+    let cause = KnownCause { meaning: LACKS_TABLE.to_owned(), line: words };
+    Diagnosis { cause: Some(cause), remedy: Some(remedy), ..diagnosis }
+}
+
+/// Whether a check could not be asked because its table is not there.
+pub(in crate::rehearse::validate) fn misses_table(diagnosis: &Diagnosis) -> bool {
+    let says = |cause: &KnownCause| cause.meaning == LACKS_TABLE;
+    diagnosis.code == Code::CheckCannotAsk && diagnosis.cause.as_ref().is_some_and(says)
 }
 
 /// The command that runs a query.
@@ -241,6 +269,10 @@ pub(super) fn to_sqlite(queried: &Queried, value: Option<&str>, min_rows: u64, m
 fn refused(words: &str) -> CheckResult {
     if Regex::new(DAMAGE).is_ok_and(|damage| damage.is_match(words)) {
         return CheckResult::Damaged(format!("the database finds its data damaged: {words}"));
+    }
+    let missing = Regex::new(NO_TABLE).ok().and_then(|missing| missing.captures(words));
+    if let Some(table) = missing.and_then(|found| found.iter().skip(1).flatten().next().map(|name| name.as_str())) {
+        return CheckResult::Lacking { table: table.to_owned(), words: words.to_owned() };
     }
     CheckResult::Invalid(format!(
         "the database refuses the query: {words}. If the live database answers it, the restored data lacks what it \

@@ -93,11 +93,34 @@ fn a_database_that_answers_with_damage_is_no_wrong_check() {
     ] {
         assert!(matches!(said(damage), CheckResult::Damaged(why) if why.contains(damage)), "{damage}");
     }
-    cannot_ask(said("ERROR:  relation \"notes\" does not exist"), "refuses the query");
-    cannot_ask(said("ERROR 1146 (42S02) at line 1: Table 'app.notes' doesn't exist"), "refuses the query");
+    for no_damage in
+        ["ERROR:  relation \"notes\" does not exist", "ERROR 1146 (42S02) at line 1: Table 'app.notes' doesn't exist"]
+    {
+        assert!(matches!(said(no_damage), CheckResult::Lacking { .. }), "{no_damage}");
+    }
     let damaged =
         to_sqlite(&Queried::Refused { words: "database disk image is malformed".to_owned() }, None, 1, &mask());
     assert!(matches!(damaged, CheckResult::Damaged(_)), "{damaged:?}");
+}
+
+#[test]
+fn a_table_that_is_not_there_is_named_before_the_check_is_doubted() {
+    let by_client = |stderr: &str| to_sql(&ended(1, "", stderr), None, 1, &mask());
+    let by_sqlite = |words: &str| to_sqlite(&Queried::Refused { words: words.to_owned() }, None, 1, &mask());
+    for (heard, missing) in [
+        (by_client("ERROR:  relation \"u\" does not exist\nLINE 1: SELECT count(*) FROM u"), "u"),
+        (by_client("ERROR 1146 (42S02) at line 1: Table 'app.u' doesn't exist"), "app.u"),
+        (by_sqlite("no such table: main.u"), "main.u"),
+    ] {
+        let CheckResult::Lacking { table, words } = heard else { panic!("{heard:?} misses no table") };
+        assert_eq!(table, missing);
+        let diagnosis = without_table(Diagnosis::new(Code::CheckCannotAsk, "x"), &table, words);
+        assert!(misses_table(&diagnosis), "{diagnosis:?}");
+        let first = format!("The restored data has no table {missing}; if the live database has it, the backup lacks");
+        assert!(diagnosis.remedy().starts_with(&first), "{}", diagnosis.remedy());
+    }
+    cannot_ask(by_client("ERROR:  column \"u\" does not exist"), "refuses the query");
+    assert!(!misses_table(&Diagnosis::new(Code::CheckCannotAsk, "the image has no client")));
 }
 
 #[test]
