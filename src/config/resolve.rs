@@ -456,7 +456,9 @@ fn overrides(flags: &Flags, env: &Environment) -> Result<Overrides, ConfigError>
         strategies: strategies(flags, env)?,
         source: source(flags, env)?,
         sources: source_rules(flags, env)?,
-        snapshot: given("--snapshot", flags.snapshot.as_deref(), env).map(|raw| SnapshotSelector::read(raw.text)),
+        snapshot: given("--snapshot", flags.snapshot.as_deref(), env)
+            .map(|raw| SnapshotSelector::parse(&raw.origin, raw.text))
+            .transpose()?,
         keys: keys(flags, env),
         maps: flags.maps.iter().map(|text| map::parse(&map_flag, text)).collect::<Result<_, _>>()?,
         allow_empty: flags
