@@ -450,6 +450,16 @@ fn the_snapshot_and_the_keys_of_the_run_are_those_of_every_source() {
 }
 
 #[test]
+fn a_name_without_a_plan_file_is_met_with_all_kinds() {
+    let flags = Flags { from: vec!["repo".to_owned()], ..Flags::default() };
+    let settings = Settings::resolve(&flags, &Environment::default()).expect("it is a name");
+    let error = settings.for_service(&service()).expect_err("nobody knows it").to_string();
+    for kind in SourceKind::names() {
+        assert!(error.contains(&format!(" {kind}:")), "{kind}: {error}");
+    }
+}
+
+#[test]
 fn a_snapshot_before_what_is_no_time_is_a_mistake_of_the_user() {
     let flags = Flags { snapshot: Some("host=nas,before=noon".to_owned()), ..Flags::default() };
     let error = Settings::resolve(&flags, &Environment::default()).expect_err("it is wrong").to_string();

@@ -285,8 +285,10 @@ impl Settings {
             SourceRef::Named { origin, name } => match self.file.sources.get(name) {
                 Some(source) => Ok(Some(source.spec.clone())),
                 None if self.file.path.is_none() => {
-                    let expected = "a source, for there is no plan file that would know the name; there are `live`, \
-                        tar:FILE, dir:FOLDER, daemon:FOLDER and dump:FILE";
+                    let expected = format!(
+                        "a source, for there is no plan file that would know the name; there are `live`, {}",
+                        SourceKind::all_forms()
+                    );
                     Err(ConfigError::value(origin, name, expected))
                 }
                 None => Err(plan_file::unknown_source(origin, name, self.file.sources.keys().map(String::as_str))),
