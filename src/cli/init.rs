@@ -1,8 +1,7 @@
 //! `rehearsa init`: writes a plan file for what runs on the host, with the parts of a backup that belong to it.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, InitArgs};
@@ -16,8 +15,7 @@ use super::{console, identity, init_text, no_match, prepare, runtime, signals};
 use crate::config::resolve::{self, Flags};
 use crate::config::settings::Settings;
 use crate::config::values::source;
-use crate::config::{ConfigError, Environment, SettingOrigin, plan_file};
-use crate::local_file::refuse_links_of_others;
+use crate::config::{Environment, SettingOrigin, plan_file};
 use crate::model::diagnosis::{Code, Diagnosis, Severity};
 use crate::model::outcome::ExitCode;
 use crate::model::plan::Plan;
@@ -25,6 +23,7 @@ use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
 use crate::plan::draft;
+use crate::report::target::{Replace, write_whole};
 
 /// The command.
 pub fn run(args: &InitArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -137,23 +136,74 @@ fn below(place: SourcePlace, keys: Keys, folder: &Path) -> (SourcePlace, Keys) {
     (place.below(folder), Keys { passphrase, identity: keys.identity.map(|path| folder.join(path)) })
 }
 
+/// Writes the plan file whole or not at all: one that is cut off, or empty, may well be valid, and says something else.
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if force {
-        options.create(true).truncate(true)
-    } else {
-        options.create_new(true)
-    };
-    let opened = refuse_links_of_others(path, true).and_then(|()| options.open(path));
-    match opened.and_then(|mut file| file.write_all(text.as_bytes())) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(there_already(path)),
-        Err(error) => Err(ConfigError::Conflict { what: format!("cannot write {}: {error}", path.display()) }.into()),
-    }
+    let replace = if force { Replace::Earlier } else { Replace::Nothing };
+    write_whole(path, replace, text.as_bytes()).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists if !force => there_already(path),
+        _ => Failure::errored(format!("cannot write the plan file {}: {error}", path.display())).hint(
+            "make room on the disk or name another file with --output; no plan file was written, and one that was there \
+             is as it was",
+        ),
+    })
 }
 
 fn there_already(path: &Path) -> Failure {
     Failure::usage(format!("{} is there already, and nothing was written", path.display()))
         .hint("--force replaces it; --output - shows what would be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The folder of the process whose files can have no bytes.
+    const FOLDER: &str = "REHEARSA_TEST_INIT_FOLDER";
+
+    /// On a full disk a file can be made, and no byte goes into it. A limit of the process acts like that.
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_and_the_old_file() {
+        if let Some(folder) = std::env::var_os(FOLDER) {
+            for (name, force) in [("new", false), ("forced", true), ("old", true)] {
+                let failure = write(&Path::new(&folder).join(name), "text", force).expect_err("there is no room");
+                assert_eq!(failure.exit, ExitCode::Errored);
+                let told = failure.render(false);
+                assert!(
+                    told.contains("cannot write the plan file") && told.contains("make room on the disk"),
+                    "{told}"
+                );
+            }
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("old"), "old").expect("written");
+        let (_, module) = module_path!().split_once("::").expect("a module of the crate");
+        let name = format!("{module}::what_cannot_be_written_leaves_nothing_and_the_old_file");
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+            .arg(program)
+            .args(["--exact", &name, "--test-threads=1", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output()
+            .expect("sh starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the test ran there");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(std::fs::read(folder.path().join("old")).expect("there"), b"old");
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_by_force_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.toml");
+        write(&path, "one", false).expect("written");
+        assert_eq!(write(&path, "two", false).expect_err("it is there").exit, ExitCode::Usage);
+        assert_eq!(std::fs::read(&path).expect("there"), b"one");
+        write(&path, "two", true).expect("written");
+        assert_eq!(std::fs::read(&path).expect("there"), b"two");
+    }
 }

@@ -7,6 +7,7 @@ use super::declared::ServiceValues;
 use super::error::{ConfigError, SettingOrigin};
 use super::values::{place, source};
 use crate::model::dump::LoadOptions;
+use crate::model::moment;
 use crate::model::mount::Mount;
 use crate::model::question::Check;
 use crate::model::service::ServiceName;
@@ -86,6 +87,14 @@ impl SnapshotSelector {
     /// `latest`, or a snapshot's name.
     pub fn read(text: &str) -> SnapshotSelector {
         if text == "latest" { SnapshotSelector::Newest } else { SnapshotSelector::Named(text.to_owned()) }
+    }
+
+    /// Reads what `origin` says.
+    pub fn parse(origin: &SettingOrigin, text: &str) -> Result<SnapshotSelector, ConfigError> {
+        match moment::mistake(text) {
+            Some(mistake) => Err(ConfigError::value(origin, text, format!("a choice of snapshots: {mistake}"))),
+            None => Ok(SnapshotSelector::read(text)),
+        }
     }
 
     /// The name of the snapshot; `None`: the newest.

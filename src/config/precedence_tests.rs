@@ -445,6 +445,28 @@ fn the_snapshot_and_the_keys_of_the_run_are_those_of_every_source() {
     let heard = of(Flags::default(), &[("REHEARSA_SNAPSHOT", "older"), ("REHEARSA_PASSPHRASE", "fixture-pass")]);
     assert_eq!(heard.snapshot.as_deref(), Some("older"));
     assert_eq!(heard.keys.passphrase, Some(SecretPlace::Env("REHEARSA_PASSPHRASE".to_owned())));
+    let of_time = of(Flags { snapshot: Some("before=2026-11-30T12:00".to_owned()), ..Flags::default() }, &[]);
+    assert_eq!(of_time.snapshot.as_deref(), Some("before=2026-11-30T12:00"));
+}
+
+#[test]
+fn a_name_without_a_plan_file_is_met_with_all_kinds() {
+    let flags = Flags { from: vec!["repo".to_owned()], ..Flags::default() };
+    let settings = Settings::resolve(&flags, &Environment::default()).expect("it is a name");
+    let error = settings.for_service(&service()).expect_err("nobody knows it").to_string();
+    for kind in SourceKind::names() {
+        assert!(error.contains(&format!(" {kind}:")), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn a_snapshot_before_what_is_no_time_is_a_mistake_of_the_user() {
+    let flags = Flags { snapshot: Some("host=nas,before=noon".to_owned()), ..Flags::default() };
+    let error = Settings::resolve(&flags, &Environment::default()).expect_err("it is wrong").to_string();
+    assert!(error.contains("--snapshot") && error.contains("`noon` is no time"), "{error}");
+    let file = "[sources.a]\nfrom = 'restic:/r'\nsnapshot = 'before=noon'\n";
+    let error = PlanFile::parse(Path::new("p.toml"), file, None).expect_err("it is wrong").to_string();
+    assert!(error.contains("p.toml:3") && error.contains("`noon` is no time"), "{error}");
 }
 
 #[test]

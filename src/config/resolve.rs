@@ -285,8 +285,10 @@ impl Settings {
             SourceRef::Named { origin, name } => match self.file.sources.get(name) {
                 Some(source) => Ok(Some(source.spec.clone())),
                 None if self.file.path.is_none() => {
-                    let expected = "a source, for there is no plan file that would know the name; there are `live`, \
-                        tar:FILE, dir:FOLDER, daemon:FOLDER and dump:FILE";
+                    let expected = format!(
+                        "a source, for there is no plan file that would know the name; there are `live`, {}",
+                        SourceKind::all_forms()
+                    );
                     Err(ConfigError::value(origin, name, expected))
                 }
                 None => Err(plan_file::unknown_source(origin, name, self.file.sources.keys().map(String::as_str))),
@@ -456,7 +458,9 @@ fn overrides(flags: &Flags, env: &Environment) -> Result<Overrides, ConfigError>
         strategies: strategies(flags, env)?,
         source: source(flags, env)?,
         sources: source_rules(flags, env)?,
-        snapshot: given("--snapshot", flags.snapshot.as_deref(), env).map(|raw| SnapshotSelector::read(raw.text)),
+        snapshot: given("--snapshot", flags.snapshot.as_deref(), env)
+            .map(|raw| SnapshotSelector::parse(&raw.origin, raw.text))
+            .transpose()?,
         keys: keys(flags, env),
         maps: flags.maps.iter().map(|text| map::parse(&map_flag, text)).collect::<Result<_, _>>()?,
         allow_empty: flags

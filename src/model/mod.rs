@@ -20,6 +20,7 @@ pub mod image_config;
 pub mod location;
 pub mod lock;
 pub mod mask;
+pub mod moment;
 pub mod mount;
 pub mod outcome;
 pub mod partition;

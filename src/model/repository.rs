@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::source_kind::SourceKind;
+
 macro_rules! layouts {
     ($($kind:ident $title:literal, $remedy:literal;)+) => {
         /// The program whose layout a backup has.
@@ -27,11 +29,9 @@ macro_rules! layouts {
 
 layouts! {
     Restic "a repository of restic",
-        "Restore a snapshot into a folder and name that: `restic restore latest --target FOLDER`, then --from \
-         dir:FOLDER.";
+        "Name the repository itself: --from restic:REPOSITORY. One that is packed in an archive is unpacked first.";
     Borg "a repository of Borg",
-        "Extract an archive or mount it, and name the folder: `borg extract REPOSITORY::ARCHIVE`, then --from \
-         dir:FOLDER. Or pipe it: `borg export-tar REPOSITORY::ARCHIVE - | rehearsa test --from tar:-`.";
+        "Name the repository itself: --from borg:REPOSITORY. One that is packed in an archive is unpacked first.";
     Kopia "a repository of Kopia",
         "Restore a snapshot into a folder and name that: `kopia snapshot restore ID FOLDER`, then --from dir:FOLDER.";
     Duplicity "a backup of duplicity",
@@ -71,6 +71,17 @@ layouts! {
     DockerExport "a container's own files, as `docker export` writes them",
         "An export leaves out volumes and bind mounts, which is where the data is. Back up the volumes: archive them \
          from a container that mounts them.";
+}
+
+impl Repository {
+    /// The kind of source that reads it; `None`: there is none.
+    pub fn kind(self) -> Option<SourceKind> {
+        match self {
+            Repository::Restic => Some(SourceKind::Restic),
+            Repository::Borg => Some(SourceKind::Borg),
+            _ => None,
+        }
+    }
 }
 
 /// A layout that a backup has.

@@ -302,6 +302,35 @@ fn replace(path: &Path, access: Access, render: impl FnOnce(&mut dyn Write) -> i
     file.persist(path).map_err(|error| error.error).map(drop)
 }
 
+/// Writes a file that is there whole or not at all. `Replace::Nothing`: what is at `path` stays, and is an error of the
+/// kind `AlreadyExists`; `Replace::Earlier`: it stays until all is written, and keeps its mode. A pipe or a device that
+/// the user names is written to.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_whole(path: &Path, replace: Replace, bytes: &[u8]) -> io::Result<()> {
+    if replace == Replace::Earlier {
+        let mode = fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|found| found.mode() & 0o777);
+        let access = mode.map_or(Access::Public, Access::Mode);
+        let mut file = AtomicFile::keeping(path, Naming::User)?.readable_by(access);
+        return file.update(true, true, |out| out.write_all(bytes));
+    }
+    refuse_links_of_others(path, true)?;
+    let mut file = temporary(path, Access::Public)?;
+    file.write_all(bytes)?;
+    file.persist_noclobber(path).map_err(|error| error.error).map(drop)
+}
+
+/// What a new file may take the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    /// Of nothing.
+    Nothing,
+    /// Of an earlier file.
+    Earlier,
+}
+
 /// A new file beside `path`, because a rename works only within a file system.
 fn temporary(path: &Path, access: Access) -> io::Result<tempfile::NamedTempFile<File>> {
     let file = tempfile::Builder::new()
@@ -332,6 +361,22 @@ mod tests {
         target.update(false, true, |out| out.write_all(b"two")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"two");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn a_whole_file_replaces_only_what_it_may_and_keeps_its_mode() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (path, link) = (dir.path().join("plan"), dir.path().join("link"));
+        write_whole(&path, Replace::Nothing, b"one").expect("written");
+        assert_eq!(mode(&path) & !0o644, 0, "no more than readable");
+        let error = write_whole(&path, Replace::Nothing, b"two").expect_err("it is there");
+        assert_eq!((error.kind(), fs::read(&path).expect("there")), (io::ErrorKind::AlreadyExists, b"one".to_vec()));
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("set");
+        std::os::unix::fs::symlink(&path, &link).expect("linked");
+        write_whole(&link, Replace::Earlier, b"two").expect("written");
+        assert_eq!((mode(&path), fs::read(&path).expect("there")), (0o640, b"two".to_vec()));
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2, "nothing else is left there");
     }
 
     #[test]

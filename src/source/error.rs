@@ -7,8 +7,9 @@ use crate::archive::compression::window::WindowTooLong;
 use crate::archive::error::{ArchiveError, ArchiveFault};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Snapshot;
-use crate::model::repository::Layout;
-use crate::model::source::SourcePlace;
+use crate::model::repository::{Layout, Repository};
+use crate::model::source::{SourceLocation, SourcePlace};
+use crate::model::source_kind::SourceKind;
 
 /// Most names of snapshots that an error lists.
 const NAMED: usize = 6;
@@ -75,6 +76,16 @@ pub enum SourceError {
         /// What the user can do; `None`: the code's general remedy.
         remedy: Option<String>,
     },
+    /// The folder is a repository of another kind than the source's.
+    #[error("{path} is {}; write `{}:{path}`", .of.title(), .kind.name())]
+    OtherKind {
+        /// The folder.
+        path: String,
+        /// Whose repository it is.
+        of: Repository,
+        /// The kind of source that reads it.
+        kind: SourceKind,
+    },
     /// The backup has the layout of another program, whose files are no data as they are.
     #[error("{}is {}; its files are no data that could be restored as they are", place_of(.0), .0.of.title())]
     Layout(Layout),
@@ -132,6 +143,20 @@ fn place_of(layout: &Layout) -> String {
     }
 }
 
+/// The source that reads the repository which the folder `place` has; `None`: there is none.
+fn address_of(layout: &Layout, place: &SourcePlace) -> Option<String> {
+    let (SourceKind::Dir, SourceLocation::Path(path)) = (place.kind, &place.location) else { return None };
+    let path = match std::str::from_utf8(&layout.path).ok()? {
+        "" => path.clone(),
+        within => path.join(within),
+    };
+    // A pattern is no folder.
+    if !path.is_dir() {
+        return None;
+    }
+    Some(format!("{}:{}", layout.of.kind()?.name(), path.display()))
+}
+
 /// The first names, and the number of the others.
 fn first_names(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
@@ -170,9 +195,10 @@ impl SourceError {
             SourceError::Corrupt(error) if error.kind == ArchiveFault::OtherFormat => Code::SourceOtherFormat,
             SourceError::Corrupt(_) | SourceError::Broken(_) => Code::SourceCorrupt,
             SourceError::Incomplete(_) => Code::RestoreIncomplete,
-            SourceError::NoDump(_) | SourceError::OtherFormat { .. } | SourceError::Layout(_) => {
-                Code::SourceOtherFormat
-            }
+            SourceError::NoDump(_)
+            | SourceError::OtherFormat { .. }
+            | SourceError::OtherKind { .. }
+            | SourceError::Layout(_) => Code::SourceOtherFormat,
             SourceError::SeveralDumps { .. } => Code::SourceSeveral,
             SourceError::PartMissing(_) => Code::RestoreIncomplete,
             SourceError::Changing(_) => Code::SourceUnreachable,
@@ -180,12 +206,12 @@ impl SourceError {
             SourceError::LockedOut(_) => Code::SourceLockedOut,
             SourceError::ToolMissing(_) | SourceError::ToolTooOld(_) => Code::SourceToolMissing,
         };
-        let remedy = self.remedy();
+        let remedy = self.remedy(place);
         Diagnosis { remedy, ..Diagnosis::new(code, format!("{place}: {self}")) }
     }
 
     /// What the user can do about this error; `None`: the code's general remedy says it.
-    fn remedy(&self) -> Option<String> {
+    fn remedy(&self, place: &SourcePlace) -> Option<String> {
         let words = match self {
             SourceError::NotShown { path } => {
                 return Some(format!(
@@ -200,9 +226,18 @@ impl SourceError {
             }
             SourceError::OtherFormat { remedy, .. } => return remedy.clone(),
             SourceError::Ambiguous { remedy, .. } => return Some(remedy.clone()),
+            SourceError::OtherKind { path, kind, .. } => {
+                let kind = kind.name();
+                return Some(format!(
+                    "Name the repository as what it is: --from {kind}:{path}. Nothing is known about the backup in it."
+                ));
+            }
             SourceError::Layout(layout) => {
                 let path = if layout.path.is_empty() { ".".into() } else { String::from_utf8_lossy(&layout.path) };
-                let remedy = layout.of.remedy();
+                let remedy = match address_of(layout, place) {
+                    Some(address) => format!("Name the repository itself: --from {address}."),
+                    None => layout.of.remedy().to_owned(),
+                };
                 return Some(format!("{remedy} If a service keeps this as its data: --map 'MOUNT={path}'."));
             }
             SourceError::SeveralDumps { file, names } => {
@@ -240,5 +275,31 @@ impl SourceError {
             _ => return None,
         };
         Some(words.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_about_a_repository_is_the_source_that_reads_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(dir.path().join("repo")).expect("made");
+        let advice = |of, path: &str, place: &SourcePlace| {
+            let error = SourceError::Layout(Layout { of, path: path.as_bytes().to_vec() });
+            error.diagnosis(place).remedy().to_owned()
+        };
+        let place = SourcePlace::at_path(SourceKind::Dir, dir.path());
+        for (of, kind) in [(Repository::Restic, "restic"), (Repository::Borg, "borg")] {
+            let shown = dir.path().display();
+            let told = advice(of, "", &place);
+            assert!(told.contains(&format!("--from {kind}:{shown}.")), "{told}");
+            let told = advice(of, "repo", &place);
+            assert!(told.contains(&format!("--from {kind}:{shown}/repo.")), "{told}");
+            let told = advice(of, "", &SourcePlace::at_path(SourceKind::Tar, "/b/repo.tar"));
+            assert!(told.contains(&format!("--from {kind}:REPOSITORY.")), "{told}");
+        }
+        assert!(advice(Repository::Kopia, "", &place).contains("`kopia snapshot restore ID FOLDER`"));
     }
 }

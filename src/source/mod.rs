@@ -17,6 +17,7 @@ mod dump;
 mod error;
 mod host_snapshot;
 mod kinds;
+mod other_kind;
 mod parts;
 pub mod probe;
 mod rclone;

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::SourceError;
+use super::other_kind;
 use super::parts::part_name;
 use super::timestamp_from_name::{time_in_name, timestamp_in_name};
 use crate::model::event::Snapshot;
 use crate::model::source::{SnapshotTraits, is_sidecar};
-use crate::model::source_kind::{is_archive_name, is_dump_name};
+use crate::model::source_kind::{SourceKind, is_archive_name, is_dump_name};
 use crate::model::witness::{BackupClock, DEFAULT_SLACK};
 
 /// Things of a folder that a message names if what was looked for is not among them.
@@ -33,6 +34,7 @@ pub fn archives(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
         let fits = |name: &str| is_archive_name(whole_name(name));
         return match find_snapshots(&path.join("*"), SnapshotForm::Archive, fits) {
             Err(SourceError::NoSnapshot(why)) => {
+                other_kind::refuse(path, SourceKind::Tar)?;
                 let shown = path.display();
                 let words =
                     format!("{shown} is a folder without an archive; write `dir:{shown}` for the folder itself");
@@ -50,10 +52,13 @@ pub fn dumps(path: &Path) -> Result<Vec<(Snapshot, PathBuf)>, SourceError> {
     if path.is_dir() && !is_dump_folder(path) {
         let fits = |name: &str| is_dump_name(whole_name(name));
         return match find_snapshots(&path.join("*"), SnapshotForm::Dump, fits) {
-            Err(SourceError::NoSnapshot(_)) => Err(SourceError::NoSnapshot(format!(
-                "{} is a folder without a dump in it (such as app.sql.gz), and no folder of pg_dump -Fd",
-                path.display()
-            ))),
+            Err(SourceError::NoSnapshot(_)) => {
+                other_kind::refuse(path, SourceKind::Dump)?;
+                Err(SourceError::NoSnapshot(format!(
+                    "{} is a folder without a dump in it (such as app.sql.gz), and no folder of pg_dump -Fd",
+                    path.display()
+                )))
+            }
             found => found,
         };
     }

@@ -13,6 +13,7 @@ use crate::config::declared::ServiceValues;
 use crate::config::overrides::Skip;
 use crate::config::values::text::{TextValue, text_values};
 use crate::config::values::{map, strategy, text};
+use crate::model::moment;
 use crate::model::mount::Strategy;
 
 /// A whole plan file: the settings of every service stand beside the tables.
@@ -126,7 +127,7 @@ text_values! {
         text { "pattern": crate::model::source_kind::SourceKind::written_out_pattern() },
         "\"tar:backups/app-*.tar.gz\"";
     /// A snapshot by the source's name for it, or `latest`.
-    SnapshotName(String) = |text| not_empty(text, "this names no snapshot; write its name, or \"latest\""),
+    SnapshotName(String) = snapshot_name,
         text { "minLength": 1 }, "a snapshot's name, or \"latest\"";
     /// A file with keys.
     KeyFile(String) = key_file, text {}, KEY_FILE;
@@ -161,6 +162,13 @@ impl<'de> Deserialize<'de> for MountStrategy {
 }
 
 const KEY_FILE: &str = "the path of a file with keys, as \"~/.config/age/key.txt\"";
+
+fn snapshot_name(text: &str) -> Result<String, String> {
+    match moment::mistake(text) {
+        Some(mistake) => Err(format!("this chooses no snapshot: {mistake}")),
+        None => not_empty(text, "this names no snapshot; write its name, or \"latest\""),
+    }
+}
 
 fn key_file(text: &str) -> Result<String, String> {
     if text.trim().is_empty() || text.to_uppercase().contains("SECRET-KEY") || text.contains("PRIVATE KEY") {

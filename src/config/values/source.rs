@@ -175,7 +175,10 @@ fn without_kind(text: &str) -> String {
     if let Some(kind) = SourceKind::of_file_name(text) {
         return format!("a source: its kind is missing; write `{}:{text}`", kind.name());
     }
-    format!("a source: its kind is missing; write `dir:{text}` for a folder or `tar:{text}` for an archive")
+    format!(
+        "a source: its kind is missing; write `dir:{text}` for a folder or `tar:{text}` for an archive. There are {}",
+        SourceKind::all_forms()
+    )
 }
 
 fn unknown_kind(name: &str) -> String {
@@ -298,11 +301,13 @@ mod tests {
             refused("b/app.tar.zst"),
             "--from: `b/app.tar.zst` is not a source: its kind is missing; write `tar:b/app.tar.zst`"
         );
-        assert_eq!(
-            refused("/mnt/backup"),
-            "--from: `/mnt/backup` is not a source: its kind is missing; write `dir:/mnt/backup` for a folder or \
-             `tar:/mnt/backup` for an archive"
-        );
+        let error = refused("/mnt/backup");
+        let beginning = "--from: `/mnt/backup` is not a source: its kind is missing; write `dir:/mnt/backup` for a folder \
+                         or `tar:/mnt/backup` for an archive. There are ";
+        assert!(error.starts_with(beginning), "{error}");
+        for kind in SourceKind::names() {
+            assert!(error.contains(&format!(" {kind}:")), "{kind}: {error}");
+        }
     }
 
     #[test]

@@ -11,9 +11,11 @@ use crate::model::event::Snapshot;
 use crate::model::program::Program;
 use crate::model::secret::Secret;
 use crate::model::source::{SourceLocation, SourceSpec};
+use crate::model::source_kind::SourceKind;
 use crate::source::access::SourceContext;
 use crate::source::archive_files::not_of_this_machine;
 use crate::source::error::SourceError;
+use crate::source::other_kind;
 use crate::source::secrets;
 use crate::source::tool::{Patience, RunFolder, Tool, ToolCall, ToolEnd, ToolKind, Version};
 
@@ -91,6 +93,10 @@ fn without_placeholders(text: &str) -> String {
 impl Repository {
     /// Looks for the program and for the repository, if that is on this machine.
     pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Repository, SourceError> {
+        if let SourceLocation::Path(path) = &spec.place.location {
+            // Nobody has to install Borg for a repository of another program.
+            other_kind::refuse(path, SourceKind::Borg)?;
+        }
         let tool = Tool::find(&BORG, context.programs.of(Program::Borg), context)?;
         let passphrase = spec.keys.passphrase.as_ref().map(|place| {
             let secret = secrets::fetch(place, |name| context.environment.get_or_empty(name).map(str::to_owned));

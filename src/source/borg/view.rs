@@ -11,7 +11,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::local_file::{self, Accept};
+use crate::model::source_kind::SourceKind;
 use crate::source::error::SourceError;
+use crate::source::other_kind;
 
 /// Largest file `config`, in bytes, that is read.
 const LARGEST_CONFIG: u64 = 1024 * 1024;
@@ -47,6 +49,7 @@ pub fn check(repository: &Path) -> Result<(), SourceError> {
     if !metadata.is_dir() {
         return Err(SourceError::NotThere(format!("{shown} is no folder, and so no repository of Borg")));
     }
+    other_kind::refuse(repository, SourceKind::Borg)?;
     let read = |name: &str| match local_file::read_from(&repository.join(name), Accept::Regular, LARGEST_CONFIG) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

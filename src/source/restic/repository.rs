@@ -17,9 +17,11 @@ use crate::model::event::Snapshot;
 use crate::model::program::Program;
 use crate::model::secret::Secret;
 use crate::model::source::{SourceLocation, SourceSpec, password_of};
+use crate::model::source_kind::SourceKind;
 use crate::source::access::SourceContext;
 use crate::source::archive_files::not_of_this_machine;
 use crate::source::error::SourceError;
+use crate::source::other_kind;
 use crate::source::secrets;
 use crate::source::tool::{Patience, RunFolder, Tool, ToolCall, ToolEnd, ToolKind, Version};
 
@@ -177,6 +179,7 @@ impl RepositoryPlace {
         if !metadata.is_dir() {
             return Err(SourceError::NotThere(format!("{shown} is no folder, and so no repository of restic")));
         }
+        other_kind::refuse(path, SourceKind::Restic)?;
         match fs::metadata(path.join("config")) {
             // Restic would wait for the writer of a pipe.
             Ok(config) if !config.is_file() => {

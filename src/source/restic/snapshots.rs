@@ -5,12 +5,11 @@
 //! containers have random names for hosts (12 hexadecimal digits), which all count as one.
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::claims::is_covered;
 use crate::model::event::Snapshot;
+use crate::model::moment;
 use crate::model::source::SnapshotTraits;
 use crate::model::witness::BackupClock;
 use crate::source::error::SourceError;
@@ -115,9 +114,7 @@ impl Selector {
                 Some(("tag", tag)) => selector.tags.push(tag.to_owned()),
                 Some(("path", path)) => selector.path = Some(path.to_owned()),
                 Some(("before", time)) => {
-                    let words =
-                        || format!("`{time}` is no time; write before=2026-11-30 or before=2026-11-30T03:00:00Z");
-                    selector.before = Some(read_time(time).ok_or_else(words)?);
+                    selector.before = Some(moment::read(time).ok_or_else(|| moment::no_moment(time))?);
                 }
                 Some(("random", seed)) => {
                     let seed = seed.parse().map_err(|_| format!("`{seed}` is no number; write random or random=7"))?;
@@ -155,14 +152,6 @@ fn is_id(text: &str) -> bool {
 fn is_at(path: &str, above: &str) -> bool {
     let above = above.trim_end_matches('/');
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn read_time(text: &str) -> Option<Timestamp> {
-    let in_utc = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|time| time.timestamp());
-    text.parse::<Timestamp>()
-        .ok()
-        .or_else(|| text.parse::<Date>().ok().and_then(|date| in_utc(date.at(0, 0, 0, 0))))
-        .or_else(|| text.parse::<DateTime>().ok().and_then(in_utc))
 }
 
 /// Why no snapshot was chosen.
@@ -425,6 +414,7 @@ mod tests {
         assert_eq!(chosen(&all, "tag=daily,tag=db", None), ["b3"]);
         assert_eq!(chosen(&all, "path=/srv,before=2026-11-02T03:00:00Z", None), ["a1"]);
         assert_eq!(chosen(&all, "before=2026-11-02", None), ["a1"]);
+        assert_eq!(chosen(&all, "before=2026-11-02T12:00,host=web", None), ["a2"]);
         assert_eq!(chosen(&all, "random=3", None), chosen(&all, "random=3", None));
         let unknown = |text: &str| choose(&all, &Selector::read(text).unwrap(), None, 1).unwrap_err();
         assert!(matches!(unknown("host=other"), NotChosen::Unknown(words) if words.contains("b3b3b3b3")));
