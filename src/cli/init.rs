@@ -142,8 +142,8 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     write_whole(path, replace, text.as_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists if !force => there_already(path),
         _ => Failure::errored(format!("cannot write the plan file {}: {error}", path.display())).hint(
-            "make room on the disk or name another file with --output; no plan file was written, and one that was there \
-             is as it was",
+            "make room on the disk or name another file with --output; no plan file was written, and one that was \
+             there is as it was",
         ),
     })
 }

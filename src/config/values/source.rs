@@ -302,8 +302,8 @@ mod tests {
             "--from: `b/app.tar.zst` is not a source: its kind is missing; write `tar:b/app.tar.zst`"
         );
         let error = refused("/mnt/backup");
-        let beginning = "--from: `/mnt/backup` is not a source: its kind is missing; write `dir:/mnt/backup` for a folder \
-                         or `tar:/mnt/backup` for an archive. There are ";
+        let beginning = "--from: `/mnt/backup` is not a source: its kind is missing; write `dir:/mnt/backup` for a \
+                         folder or `tar:/mnt/backup` for an archive. There are ";
         assert!(error.starts_with(beginning), "{error}");
         for kind in SourceKind::names() {
             assert!(error.contains(&format!(" {kind}:")), "{kind}: {error}");
