@@ -195,7 +195,11 @@ fn the_clock_stands_still_while_nobody_reads() {
 
 #[test]
 fn a_program_that_is_dropped_is_interrupted_and_one_that_does_not_care_is_killed_with_its_children() {
-    let polite = Script::new("trap 'echo gone >told; exit 130' INT; echo begun; while :; do sleep 0.05; done");
+    // A suite that is started in the background has interrupts ignored, and a shell cannot trap what it finds ignored.
+    let polite = Script::new(
+        "exec env --default-signal=INT sh -c \"trap 'echo gone >told; exit 130' INT; echo begun; \
+         while :; do sleep 0.05; done\"",
+    );
     let tool = polite.tool(&TOOL);
     let mut running = ToolCall::new(&tool).folder(polite.folder.path()).start().unwrap();
     running.read_exact(&mut [0; 6]).unwrap();

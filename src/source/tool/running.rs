@@ -17,7 +17,7 @@ use crate::source::error::SourceError;
 
 /// Time for a program to end after it was interrupted. Meanwhile its output is read and dropped, because some programs
 /// do not end before.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(2);
 /// How often a program is looked at that has closed its output and not ended.
 const LOOK: Duration = Duration::from_millis(20);
 /// Bytes of standard error that are read at a time.
