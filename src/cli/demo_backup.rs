@@ -12,6 +12,7 @@ use super::exit::Failure;
 use crate::config::Environment;
 use crate::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
 use crate::model::source_kind::SourceKind;
+use crate::source::OLDEST_RESTIC;
 use crate::source::tool::{Patience, Tool, ToolCall, ToolKind, Version, program_in_path};
 
 /// Restic without the credentials of the user: the demo makes a repository of its own.
@@ -22,8 +23,6 @@ static RESTIC: ToolKind = ToolKind {
     patience: Patience { silence: Duration::from_secs(60), retries: Duration::ZERO },
     is_retry: |_| false,
 };
-/// The oldest version that Rehearsa reads.
-const OLDEST: Version = Version(0, 14, 0);
 /// Most bytes that restic prints about its work.
 const MOST_OUTPUT: u64 = 1 << 20;
 /// The password of the demo's repositories, which hold nothing that is secret.
@@ -71,8 +70,8 @@ fn restic(env: &Environment) -> Result<Tool, String> {
     let tool = Tool::at(&RESTIC, program, env, Path::new("/proc/self/exe"));
     let (output, _) = ToolCall::new(&tool).args(["version"]).output(MOST_OUTPUT).map_err(|error| error.to_string())?;
     match Version::find(&String::from_utf8_lossy(&output)) {
-        Some(version) if version >= OLDEST => Ok(tool),
-        Some(version) => Err(format!("restic {version} is older than {OLDEST}")),
+        Some(version) if version >= OLDEST_RESTIC => Ok(tool),
+        Some(version) => Err(format!("restic {version} is older than {OLDEST_RESTIC}")),
         None => Err("restic does not tell its version".to_owned()),
     }
 }

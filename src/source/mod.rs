@@ -37,5 +37,6 @@ pub use backup::{Backup, OpenedDump};
 pub use choose::choose_snapshot;
 pub use error::SourceError;
 pub use kinds::open;
+pub use restic::OLDEST as OLDEST_RESTIC;
 pub use secrets::fetch as fetch_secret;
 pub use small_files::{SmallContent, SmallFile, SmallFileBounds};

@@ -70,24 +70,13 @@ mod tests {
     use super::*;
     use crate::model::fingerprint::{AccessMark, Fingerprint};
     use crate::model::host_tree::HostTree;
-    use crate::model::mount::{Mount, Strategy};
+    use crate::model::sample;
     use crate::model::witness::WitnessPlan;
     use crate::worker::protocol::{Databases, RootKind};
 
     fn plan(supply: DataSource) -> RestorePlan {
-        let origin = MountOrigin::Volume { name: "data".to_owned(), driver: "local".to_owned() };
-        RestorePlan {
-            mount: Mount { target: "/data".to_owned(), origin, read_only: false },
-            strategy: Strategy::Copy,
-            cases: Vec::new(),
-            max_copy: 0,
-            witness: WitnessPlan { exclude: vec!["cache/**".to_owned()], ..WitnessPlan::default() },
-            verify_content: false,
-            ask: None,
-            part: None,
-            supply,
-            has_live: true,
-        }
+        let witness = WitnessPlan { exclude: vec!["cache/**".to_owned()], ..WitnessPlan::default() };
+        RestorePlan { witness, ..sample::restore(supply) }
     }
 
     fn found() -> Inspected {

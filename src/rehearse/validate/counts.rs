@@ -2,62 +2,33 @@
 //! profile of a green service. A server that lets nobody in, or has no client, is not asked.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::keys;
-use super::tables::servers_of;
-use crate::docker::ExecOutput;
+use super::script::Script;
+use super::tables::{reading_bounds, server_user};
 use crate::model::dump::DumpProgram;
 use crate::model::profile::{DatabaseProfile, MOST_TABLES, TableProfile};
 use crate::rehearse::client_scripts;
 use crate::rehearse::running::RunningService;
 
-/// Longest time to count, and with `deep`.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(900));
-/// Bytes of a database whose rows are counted in any case.
-const SMALL: u64 = 256 * 1024 * 1024;
+const UNANSWERED: &str = "its rows cannot be counted";
 
 /// The databases of the server of this program and their tables; `None`: it cannot be asked.
 pub(in crate::rehearse) async fn count_rows(
     running: RunningService<'_>,
     program: DumpProgram,
 ) -> Option<Vec<DatabaseProfile>> {
-    let (most, patience) = if running.plan.settings.deep { (i64::MAX as u64, PATIENCE.1) } else { (SMALL, PATIENCE.0) };
-    let user = run(running, None, client_scripts::SERVER, &[servers_of(program), ""], PATIENCE.0).await;
-    let user = user.map(|said| said.trim().to_owned()).filter(|user| !user.is_empty())?;
-    let said = run(running, Some(&user), client_scripts::count(program), &[&most.to_string()], patience).await?;
-    Some(read(&said))
+    let user = server_user(running, program, UNANSWERED).await?;
+    let (most, limit) = reading_bounds(running);
+    let most = most.to_string();
+    let words = [most.as_str()];
+    let script = Script::new(client_scripts::count(program), &words, limit, UNANSWERED).run_by(&user);
+    Some(read(&script.output(running).await?))
 }
 
 /// The keys of the service's Redis or Valkey; `None` if it cannot be asked.
 pub(in crate::rehearse) async fn count_keys(running: RunningService<'_>) -> Option<u64> {
     keys::count(running).await
-}
-
-/// Runs a script in the service's container. Returns what it printed; `None`: it did not run, or failed.
-async fn run(
-    running: RunningService<'_>,
-    user: Option<&str>,
-    script: &str,
-    words: &[&str],
-    patience: Duration,
-) -> Option<String> {
-    let command: Vec<String> = ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-    match running.insides().exec(user, &[], &command, patience).await {
-        Ok(ExecOutput::Ended { exit: 0, stdout, .. }) => Some(String::from_utf8_lossy(&stdout).into_owned()),
-        Ok(ExecOutput::Ended { exit, .. }) => {
-            tracing::debug!(service = %running.name(), exit, "its rows cannot be counted");
-            None
-        }
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its rows cannot be counted");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its rows cannot be counted");
-            None
-        }
-    }
 }
 
 /// Reads the lines of database, table and rows; see [`client_scripts::count`]. A later line about a table holds.

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::tables::{program_of, servers_of};
-use crate::docker::ExecOutput;
+use super::script::Script;
+use super::tables::{program_of, server_user};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::DumpProgram;
 use crate::model::fingerprint::{Store, StoreKind};
@@ -22,6 +22,7 @@ use crate::worker::protocol::{FindBytesJob, LookJob};
 
 /// Longest time for the questions.
 const PATIENCE: Duration = Duration::from_secs(60);
+const UNANSWERED: &str = "its databases cannot be asked for";
 /// Most names that a message lists.
 const NAMED: usize = 5;
 /// The file of a cluster with the names of its databases: the catalog `pg_database`.
@@ -74,30 +75,8 @@ pub(in crate::rehearse) async fn are_there(
 
 /// What the server says; `None`: it cannot be asked.
 async fn ask(running: RunningService<'_>, program: DumpProgram) -> Option<String> {
-    let user = run(running, None, &["sh", "-c", client_scripts::SERVER, "sh", servers_of(program), ""]).await?;
-    // Another process than the container's own server is not asked, nor one that is not there.
-    let user = Some(user.trim()).filter(|user| !user.is_empty())?;
-    run(running, Some(user), &["sh", "-c", client_scripts::databases(program)]).await
-}
-
-/// Runs a command in the service's container. Returns what it printed; `None`: it did not run, or failed.
-async fn run(running: RunningService<'_>, user: Option<&str>, command: &[&str]) -> Option<String> {
-    let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-    match running.insides().exec(user, &[], &command, PATIENCE).await {
-        Ok(ExecOutput::Ended { exit: 0, stdout, .. }) => Some(String::from_utf8_lossy(&stdout).into_owned()),
-        Ok(ExecOutput::Ended { exit, .. }) => {
-            tracing::debug!(service = %running.name(), exit, "its databases cannot be asked for");
-            None
-        }
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its databases cannot be asked for");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its databases cannot be asked for");
-            None
-        }
-    }
+    let user = server_user(running, program, UNANSWERED).await?;
+    Script::new(client_scripts::databases(program), &[], PATIENCE, UNANSWERED).run_by(&user).output(running).await
 }
 
 /// What the server said.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::docker::ExecOutput;
+use super::script::Script;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::fingerprint::{Store, StoreKind};
 use crate::model::service::Service;
@@ -16,6 +16,7 @@ use crate::rehearse::shared_task::Diagnosed;
 
 /// Longest time for a question.
 const PATIENCE: Duration = Duration::from_secs(20);
+const UNANSWERED: &str = "its keys cannot be asked for";
 /// Log lines and bytes in which the server's words about its log are looked for.
 const LOG: (usize, usize) = (1000, 128 * 1024);
 /// What the server says when it has cut off the torn end of its log.
@@ -109,7 +110,7 @@ async fn torn_log(running: RunningService<'_>, stores: &[&Store]) -> Option<Stri
 
 /// The user of the server's process, and the client's options that lead to it; `None`: no server runs.
 async fn find_server(running: RunningService<'_>) -> Option<(String, Vec<String>)> {
-    let found = run(running, None, &[], FIND, &[]).await?;
+    let found = Script::new(FIND, &[], PATIENCE, UNANSWERED).output(running).await?;
     let (user, title) = found.split_once('\n')?;
     let is_user = user.split(':').count() == 2 && user.chars().all(|c| c.is_ascii_digit() || c == ':');
     is_user.then(|| (user.to_owned(), client_options(title)))
@@ -136,8 +137,9 @@ fn client_options(title: &str) -> Vec<String> {
 
 async fn ask(running: RunningService<'_>, user: &str, client: &[String]) -> Option<Keys> {
     let password = password(&running.plan.service).map(|password| format!("REHEARSA_PASSWORD={password}"));
-    let said = run(running, Some(user), password.as_slice(), ASK, client).await?;
-    Keys::read(&said)
+    let client: Vec<&str> = client.iter().map(String::as_str).collect();
+    let script = Script::new(ASK, &client, PATIENCE, UNANSWERED).run_by(user).with(password.as_slice());
+    Keys::read(&script.output(running).await?)
 }
 
 /// The password among the server's arguments (`--requirepass`), which may be a variable of the service.
@@ -154,33 +156,6 @@ fn password(service: &Service) -> Option<String> {
         }
     }
     .filter(|password| !password.is_empty())
-}
-
-/// Runs a script in the service's container. Returns what it printed; `None`: it did not run, or failed.
-async fn run(
-    running: RunningService<'_>,
-    user: Option<&str>,
-    environment: &[String],
-    script: &str,
-    words: &[String],
-) -> Option<String> {
-    let command: Vec<String> =
-        ["sh", "-c", script, "sh"].map(str::to_owned).into_iter().chain(words.to_vec()).collect();
-    match running.insides().exec(user, environment, &command, PATIENCE).await {
-        Ok(ExecOutput::Ended { exit: 0, stdout, .. }) => Some(String::from_utf8_lossy(&stdout).into_owned()),
-        Ok(ExecOutput::Ended { exit, .. }) => {
-            tracing::debug!(service = %running.name(), exit, "its keys cannot be asked for");
-            None
-        }
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its keys cannot be asked for");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its keys cannot be asked for");
-            None
-        }
-    }
 }
 
 /// What the server says of its keys.

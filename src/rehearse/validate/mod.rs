@@ -12,6 +12,7 @@ mod live_ports;
 pub(super) mod losses;
 pub(super) mod readable;
 pub(super) mod ready;
+mod script;
 pub(super) mod settle;
 pub(super) mod stores;
 pub(super) mod tables;

@@ -7,13 +7,14 @@
 
 use std::time::Duration;
 
-use crate::docker::ExecOutput;
+use super::script::Script;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::rehearse::running::RunningService;
 use crate::rehearse::shared_task::Diagnosed;
 
 /// Longest time for the search. A service with more files than can be looked at meanwhile is not judged.
 const PATIENCE: Duration = Duration::from_secs(20);
+const UNANSWERED: &str = "its rights cannot be looked at";
 /// Files that a message names.
 const NAMED: usize = 3;
 
@@ -77,28 +78,13 @@ struct Unreadable {
 /// Checks that the processes of a service may read most of the files below the targets of its restored mounts. Of a
 /// few, nobody knows whether they are for this service.
 pub(in crate::rehearse) async fn may_be_read(running: RunningService<'_>, folders: &[&str]) -> Diagnosed<()> {
-    let Some((0, said)) = run(running, "0", SEARCH, folders).await else { return Ok(()) };
+    let search = Script::new(SEARCH, folders, PATIENCE, UNANSWERED).run_by("0");
+    let Some(said) = search.output(running).await else { return Ok(()) };
     let Some(found) = read(&said).filter(Unreadable::are_most) else { return Ok(()) };
     let Some(first) = found.names.first() else { return Ok(()) };
-    match run(running, &found.user, OPEN, &[first]).await {
-        Some((exit, _)) if exit != 0 => Err(running.of_owners(found.diagnosis(&running.name().to_string()))),
+    match Script::new(OPEN, &[first], PATIENCE, UNANSWERED).run_by(&found.user).run(running).await {
+        Some(end) if end.exit != 0 => Err(running.of_owners(found.diagnosis(&running.name().to_string()))),
         _ => Ok(()),
-    }
-}
-
-/// Runs a script in the service's container. Returns its exit code and output; `None`: it did not run to its end.
-async fn run(running: RunningService<'_>, user: &str, script: &str, words: &[&str]) -> Option<(i64, String)> {
-    let command: Vec<String> = ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-    match running.insides().exec(Some(user), &[], &command, PATIENCE).await {
-        Ok(ExecOutput::Ended { exit, stdout, .. }) => Some((exit, String::from_utf8_lossy(&stdout).into_owned())),
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its rights cannot be looked at");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its rights cannot be looked at");
-            None
-        }
     }
 }
 

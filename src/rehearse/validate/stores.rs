@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::docker::ExecOutput;
+use super::script::Script;
 use crate::model::check::{CheckKind, CheckSummary};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
@@ -21,6 +21,7 @@ use crate::rehearse::shared_task::Diagnosed;
 const FINDING: Duration = Duration::from_secs(15);
 /// Longest time for the question about one store, and with `deep`.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
+const UNANSWERED: &str = "its stores cannot be asked about";
 /// Most stores of a kind that are asked about.
 const MOST: usize = 20;
 /// Lines of an answer and characters of a line that a message quotes.
@@ -193,8 +194,8 @@ enum Answer {
 
 /// The stores below the targets of the mounts that were restored; none if they could not be looked for.
 pub(in crate::rehearse) async fn find(running: RunningService<'_>, folders: &[&str]) -> FoundStores {
-    let said = run(running, Some("0"), FIND, folders, FINDING).await;
-    FoundStores(said.map(|(_, said)| read(&said)).unwrap_or_default())
+    let end = Script::new(FIND, folders, FINDING, UNANSWERED).run_by("0").run(running).await;
+    FoundStores(end.map(|end| read(&end.stdout)).unwrap_or_default())
 }
 
 /// Asks the tools about these stores.
@@ -222,8 +223,9 @@ async fn ask_all(running: RunningService<'_>, index: usize, tool: &Tool, stores:
     let (mut damaged, mut unknown) = (None, None);
     for store in stores.iter().take(MOST) {
         let words = [store.place.as_str(), if deep { "deep" } else { "" }];
-        let answer = match run(running, Some(&store.user), tool.ask, &words, limit).await {
-            Some((exit, said)) => judge(index, exit, &said),
+        let script = Script::new(tool.ask, &words, limit, UNANSWERED).run_by(&store.user);
+        let answer = match script.run(running).await {
+            Some(end) => judge(index, end.exit, &end.stdout),
             None => Answer::Unknown("it did not end in time, or could not be run".to_owned()),
         };
         match answer {
@@ -291,28 +293,6 @@ fn judge(tool: usize, exit: i64, said: &str) -> Answer {
 fn is_of_rights(line: &str) -> bool {
     let line = line.to_lowercase();
     ["permission denied", "alternates", "dubious ownership"].iter().any(|words| line.contains(words))
-}
-
-/// Runs a script in the service's container. Returns its exit code and output; `None`: it did not run to its end.
-async fn run(
-    running: RunningService<'_>,
-    user: Option<&str>,
-    script: &str,
-    words: &[&str],
-    limit: Duration,
-) -> Option<(i64, String)> {
-    let command: Vec<String> = ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-    match running.insides().exec(user, &[], &command, limit).await {
-        Ok(ExecOutput::Ended { exit, stdout, .. }) => Some((exit, String::from_utf8_lossy(&stdout).into_owned())),
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its stores cannot be asked about");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its stores cannot be asked about");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

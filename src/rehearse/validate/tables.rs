@@ -9,12 +9,12 @@
 
 use std::time::Duration;
 
-use crate::docker::ExecOutput;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump::DumpProgram;
 use crate::model::fingerprint::StoreKind;
 use crate::model::sampled::Sampled;
 
+use super::script::Script;
 use crate::rehearse::client_scripts;
 use crate::rehearse::running::RunningService;
 use crate::rehearse::shared_task::Diagnosed;
@@ -23,6 +23,7 @@ use crate::rehearse::shared_task::Diagnosed;
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(900));
 /// Bytes of a database that is read whole in any case. It costs less than the start.
 const SMALL: u64 = 256 * 1024 * 1024;
+const UNANSWERED: &str = "its tables cannot be asked for";
 /// Most tables that a message names.
 const NAMED: usize = 5;
 
@@ -68,7 +69,7 @@ pub(super) fn program_of(store: StoreKind) -> Option<DumpProgram> {
 }
 
 /// Names of the server's process.
-pub(super) fn servers_of(program: DumpProgram) -> &'static str {
+fn servers_of(program: DumpProgram) -> &'static str {
     match program {
         DumpProgram::Postgres => "postgres postmaster",
         DumpProgram::MySql | DumpProgram::Redis => "mariadbd mysqld",
@@ -85,47 +86,28 @@ struct Unreadable {
 
 /// The tables that the server cannot read; none if it cannot be asked.
 async fn unreadable(running: RunningService<'_>, program: DumpProgram) -> Unreadable {
-    let user = match run(running, None, client_scripts::SERVER, &[servers_of(program), ""], PATIENCE.0).await {
-        Some((0, stdout, _)) => stdout.trim().to_owned(),
-        _ => String::new(),
-    };
-    // Another process than the container's own server is not asked, nor one that is not there.
-    if user.is_empty() {
-        return Unreadable::default();
-    }
-    let deep = running.plan.settings.deep;
-    let (most, patience) = if deep { (i64::MAX as u64, PATIENCE.1) } else { (SMALL, PATIENCE.0) };
-    let words = [most.to_string(), if deep { "deep".to_owned() } else { String::new() }];
-    let words = [words[0].as_str(), words[1].as_str()];
-    match run(running, Some(&user), client_scripts::read(program), &words, patience).await {
-        Some((_, _, stderr)) => read(program, &stderr),
-        None => Unreadable::default(),
-    }
+    let Some(user) = server_user(running, program, UNANSWERED).await else { return Unreadable::default() };
+    let (most, limit) = reading_bounds(running);
+    let most = most.to_string();
+    let words = [most.as_str(), if running.plan.settings.deep { "deep" } else { "" }];
+    let script = Script::new(client_scripts::read(program), &words, limit, UNANSWERED).run_by(&user);
+    script.run(running).await.map(|end| read(program, &end.stderr)).unwrap_or_default()
 }
 
-/// Runs a script in the service's container. Returns its exit code and outputs; `None`: it did not run to its end.
-async fn run(
+/// The user of the service's own server; `None`: another process than the container's own is the server, or none is.
+pub(super) async fn server_user(
     running: RunningService<'_>,
-    user: Option<&str>,
-    script: &str,
-    words: &[&str],
-    patience: Duration,
-) -> Option<(i64, String, String)> {
-    let command: Vec<String> = ["sh", "-c", script, "sh"].iter().chain(words).map(|&word| word.to_owned()).collect();
-    match running.cx.run.daemon.exec(&running.booted.container, user, &command, patience).await {
-        Ok(ExecOutput::Ended { exit, stdout, stderr }) => {
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            Some((exit, text(stdout), text(stderr)))
-        }
-        Ok(ExecOutput::NotStarted(words)) => {
-            tracing::debug!(service = %running.name(), %words, "its tables cannot be asked for");
-            None
-        }
-        Err(error) => {
-            tracing::debug!(service = %running.name(), %error, "its tables cannot be asked for");
-            None
-        }
-    }
+    program: DumpProgram,
+    unanswered: &'static str,
+) -> Option<String> {
+    let words = [servers_of(program), ""];
+    let user = Script::new(client_scripts::SERVER, &words, PATIENCE.0, unanswered).output(running).await?;
+    Some(user.trim().to_owned()).filter(|user| !user.is_empty())
+}
+
+/// Bytes of a database that is read whole, and the longest time for it.
+pub(super) fn reading_bounds(running: RunningService<'_>) -> (u64, Duration) {
+    if running.plan.settings.deep { (i64::MAX as u64, PATIENCE.1) } else { (SMALL, PATIENCE.0) }
 }
 
 /// Reads what the client said.

@@ -22,6 +22,7 @@ use crate::model::event::Snapshot;
 use crate::model::source::{SnapshotTraits, SourceLocation, SourceSpec};
 use claims::Claims;
 use reader::SetReader;
+pub use repository::OLDEST;
 use repository::{Repository, RepositoryPlace};
 use snapshots::{NotChosen, Selector};
 

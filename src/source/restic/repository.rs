@@ -67,7 +67,7 @@ fn is_retry(line: &str) -> bool {
 }
 
 /// The oldest version that is read.
-const OLDEST: Version = Version(0, 14, 0);
+pub const OLDEST: Version = Version(0, 14, 0);
 /// The first version that tells of every damaged folder.
 const TELLING: Version = Version(0, 19, 0);
 
