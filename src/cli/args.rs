@@ -413,6 +413,9 @@ pub struct CleanArgs {
     /// Remove only the objects of this session; the run that kept them prints its ID
     #[arg(long, value_name = "ID", conflicts_with = "all")]
     pub session: Option<String>,
+    /// Leave sandboxes that were kept with `--keep` until they expire; for the end of a CI job
+    #[arg(long, conflicts_with = "session")]
+    pub spare_kept: bool,
     /// Show what would be removed and remove nothing
     #[arg(long)]
     pub dry_run: bool,

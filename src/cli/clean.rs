@@ -99,8 +99,9 @@ pub fn run(args: &CleanArgs, global: &Global, env: &Environment) -> Result<ExitC
 
 async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
     let objects = daemon.objects_left(args.session.as_deref()).await?;
+    let reach = if args.spare_kept { SweepReach::Automatic } else { SweepReach::Asked };
     let SweepDecision { remove, spared } =
-        sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, SweepReach::Asked);
+        sweep::decide(&objects, identity::now(), &identity::host(), identity::is_alive, reach);
     let mut cleaned = Cleaned { schema_version: 1, dry_run: args.dry_run, ..Cleaned::default() };
     cleaned.spared = spared.iter().map(spared_line).collect();
     cleaned.foreign = objects.foreign.iter().map(foreign_line).collect();
@@ -109,11 +110,11 @@ async fn clean(daemon: &Daemon, args: &CleanArgs) -> Result<Cleaned, Failure> {
         cleaned.removed = sweep::in_order(&remove).map(line).collect();
     } else {
         let removed = &mut cleaned.removed;
+        let mut on_removed =
+            |kind: ObjectKind, name: &str| removed.push(Line { kind: kind.name(), name: name.to_owned() });
         let session = identity::session("clean-");
-        let left = leftovers::remove(daemon, &session, remove, &StopSignal::new(), |kind, name| {
-            removed.push(Line { kind: kind.name(), name: name.to_owned() });
-        })
-        .await;
+        let left = leftovers::remove(daemon, &session, remove, &StopSignal::new(), &mut on_removed).await;
+        let left = leftovers::remove_again(daemon, left, on_removed).await;
         let line = |left: sweep::LeftObject| LeftLine {
             kind: left.kind.name(),
             name: left.name,

@@ -52,7 +52,7 @@ impl TimerSpec<'_> {
              {credentials}\
              ExecStart={program} {}\n\
              # Removes what a rehearsal left that was killed.\n\
-             ExecStopPost=-{program} clean\n\
+             ExecStopPost=-{program} clean --spare-kept\n\
              # At the end of the time only Rehearsa is asked to end, and then cleans up.\n\
              TimeoutStartSec={time_limit}\n\
              TimeoutStopSec=30s\n\

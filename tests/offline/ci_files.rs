@@ -123,7 +123,7 @@ fn gitlabs_job_has_an_engine_over_tls_and_shows_its_reports() {
     assert_eq!(job["artifacts"]["when"], "always");
     assert_eq!(job["artifacts"]["reports"]["junit"], "reports/*/junit.xml");
     assert!(job["parallel"].as_str().is_some_and(|parts| parts.contains("inputs.parts")));
-    assert!(lines(&job["after_script"]).iter().any(|line| line.ends_with("rehearsa clean")));
+    assert!(lines(&job["after_script"]).iter().any(|line| line.ends_with("rehearsa clean --spare-kept")));
 }
 
 #[test]

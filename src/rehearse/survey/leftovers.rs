@@ -2,6 +2,10 @@
 //! question about volumes meanwhile, also none of a live service that starts; that takes minutes. So a worker empties
 //! such a volume first.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use crate::docker::{Daemon, DockerError, DockerErrorKind, Object, ObjectKind, Objects, users_of};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec};
 use crate::rehearse::sandbox::client::{PLAN, SandboxClient};
@@ -49,6 +53,55 @@ pub async fn remove(
     left.extend(sweep::remove(daemon, &Objects { volumes: plain, ..Objects::default() }, &mut on_removed).await);
     left.extend(full.into_iter().map(still_full));
     left
+}
+
+/// How long an object that is in use is asked for again.
+const IN_USE: Duration = Duration::from_secs(15);
+
+/// Tries again to remove what the engine said is in use: another client that sweeps the same objects has a worker on
+/// them for a moment, or the engine still ends a container of a killed run. Returns what is left then. What somebody
+/// else's container uses is not waited for.
+pub async fn remove_again(
+    daemon: &Daemon,
+    left: Vec<LeftObject>,
+    mut on_removed: impl FnMut(ObjectKind, &str),
+) -> Vec<LeftObject> {
+    let until = Instant::now() + IN_USE;
+    let mut pause = Duration::from_millis(50);
+    let (mut busy, mut final_ones) = (Vec::new(), Vec::new());
+    for object in left {
+        if is_busy(daemon, &object).await { busy.push(object) } else { final_ones.push(object) }
+    }
+    while !busy.is_empty() && Instant::now() + pause < until {
+        for object in &busy {
+            tracing::debug!("{} {} is in use; trying again", object.kind.name(), object.name);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+        let Ok(now) = daemon.objects(None).await else { break };
+        let mut again = Objects::default();
+        for (kind, object) in sweep::in_order(&now) {
+            if busy.iter().any(|left| left.kind == kind && left.name == object.name) {
+                match kind {
+                    ObjectKind::Container => again.containers.push(object.clone()),
+                    ObjectKind::Network => again.networks.push(object.clone()),
+                    ObjectKind::Volume => again.volumes.push(object.clone()),
+                }
+            }
+        }
+        busy = sweep::remove(daemon, &again, &mut on_removed).await;
+    }
+    busy.extend(final_ones);
+    busy
+}
+
+async fn is_busy(daemon: &Daemon, left: &LeftObject) -> bool {
+    let is_conflict = matches!(left.error.kind, DockerErrorKind::Conflict(_));
+    is_conflict
+        && match left.kind {
+            ObjectKind::Volume => others_of(daemon, &left.name).await.is_ok_and(|others| others.is_empty()),
+            ObjectKind::Container | ObjectKind::Network => true,
+        }
 }
 
 /// The sweep before a run: quiet, and never a reason not to run.
