@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 
 use super::exit::Failure;
+use super::identity;
 use crate::config::Environment;
 use crate::model::source::{Keys, SecretPlace, SourcePlace, SourceSpec};
 use crate::model::source_kind::SourceKind;
@@ -66,8 +67,7 @@ fn restic(env: &Environment) -> Result<Tool, String> {
     if !geteuid().is_root() {
         return Err("only root can hand restic the owners of files".to_owned());
     }
-    // This very program, also if its file was replaced meanwhile.
-    let tool = Tool::at(&RESTIC, program, env, Path::new("/proc/self/exe"));
+    let tool = Tool::at(&RESTIC, program, env, Path::new(identity::EXECUTABLE));
     let (output, _) = ToolCall::new(&tool).args(["version"]).output(MOST_OUTPUT).map_err(|error| error.to_string())?;
     match Version::find(&String::from_utf8_lossy(&output)) {
         Some(version) if version >= OLDEST_RESTIC => Ok(tool),

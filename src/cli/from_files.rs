@@ -34,8 +34,6 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::source::SmallFileBounds;
 use crate::source::tool::RunFolder;
 
-/// This program, also if its file was replaced meanwhile.
-const EXECUTABLE: &str = "/proc/self/exe";
 /// What is read of a stack's folder in a backup.
 const STACK_FILES: SmallFileBounds = SmallFileBounds { file: 1 << 20, all: 32 << 20, files: 5_000, depth: 3 };
 
@@ -150,7 +148,7 @@ async fn read_from_backup(
     let inside = stack.trim_matches('/').to_owned();
     let (options, place) = (source_options(settings, env), spec.place.to_string());
     let files = survey::read_small_files(&spec, &inside, STACK_FILES, &options, stop).await?;
-    let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+    let folder = RunFolder::make_in(env.temp_dir(), Path::new(identity::EXECUTABLE));
     let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
     // Compose names a project by its folder.
     let name = inside.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("backup").to_owned();
@@ -214,7 +212,7 @@ impl CallOfCompose<'_> {
         let call = ComposeCall {
             program: named.as_deref(),
             environment: given,
-            executable: Path::new(EXECUTABLE),
+            executable: Path::new(identity::EXECUTABLE),
             working_dir: &working_dir,
             readable: self.readable,
         };
@@ -371,7 +369,7 @@ pub async fn prepare(
     unused_flags::refuse(&services, &settings.selection, args)?;
     let mut draft = draft(services, &settings.selection);
     let (mut sources, surveys) = survey::survey(&draft.requests, daemon, &options, stop).await?;
-    let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+    let folder = RunFolder::make_in(env.temp_dir(), Path::new(identity::EXECUTABLE));
     let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
     let staged = compose::stage(&project.project_files, folder.path()).map_err(|error| refusal(&error))?;
     if !staged.is_empty() {

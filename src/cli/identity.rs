@@ -11,6 +11,9 @@ use crate::config::plan_file::CurrentUser;
 use crate::docker::Target;
 use crate::rehearse::sandbox::session::{LIFETIME, Session};
 
+/// This very program, also if its file was replaced meanwhile.
+pub const EXECUTABLE: &str = "/proc/self/exe";
+
 /// Where processes can be looked at.
 const PROC: &str = "/proc";
 

@@ -49,7 +49,7 @@ impl PipedFile {
         if text.len() as u64 > LARGEST {
             return Err(Failure::usage("-f -: what comes by standard input is longer than 1 MiB and no Compose file"));
         }
-        let folder = RunFolder::make_in(env.temp_dir(), Path::new("/proc/self/exe"));
+        let folder = RunFolder::make_in(env.temp_dir(), Path::new(identity::EXECUTABLE));
         let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
         let path = folder.path().join("standard-input.yaml");
         fs::write(&path, text).map_err(errored)?;

@@ -67,7 +67,7 @@ async fn build_one(build: Arc<ImageBuild>, host: Option<String>, service: String
         let call = ComposeCall {
             program: build.program.as_deref(),
             environment: &build.environment,
-            executable: Path::new("/proc/self/exe"),
+            executable: Path::new(identity::EXECUTABLE),
             working_dir: &working_dir,
             readable: None,
         };

@@ -351,8 +351,7 @@ async fn survey_source<T: Send + 'static>(
         environment: options.environment.clone(),
         programs: options.programs.clone(),
         decoding: DecodeBounds { max_window: request.max_window, one_large_at_a_time: true },
-        // This very program, also if its file was replaced meanwhile.
-        executable: "/proc/self/exe".into(),
+        executable: identity::EXECUTABLE.into(),
         host_name: rustix::system::uname().nodename().to_str().ok().map(str::to_owned),
         now: jiff::Timestamp::now(),
         host: Arc::new(HostByChannel(ask)),
