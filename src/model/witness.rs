@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::profile::losses::Tolerance;
+
 /// What is known of the time at which a backup began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,6 +31,8 @@ pub struct WitnessPlan {
     pub slack: Duration,
     /// Paths that the backup leaves out on purpose: patterns relative to the mount.
     pub exclude: Vec<String>,
+    /// How much the tables of a database may lack of what they must hold.
+    pub tolerance: Tolerance,
 }
 
 /// Default of [`WitnessPlan::slack`].
@@ -36,6 +40,7 @@ pub const DEFAULT_SLACK: Duration = Duration::from_secs(60 * 60);
 
 impl Default for WitnessPlan {
     fn default() -> Self {
-        Self { clock: BackupClock::default(), slack: DEFAULT_SLACK, exclude: Vec::new() }
+        let (clock, tolerance) = (BackupClock::default(), Tolerance::default());
+        Self { clock, slack: DEFAULT_SLACK, exclude: Vec::new(), tolerance }
     }
 }

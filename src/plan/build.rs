@@ -12,6 +12,7 @@ use crate::model::check::CheckSummary;
 use crate::model::dump::LOAD_FOLDER;
 use crate::model::mount::{Mount, MountOrigin, Strategy};
 use crate::model::plan::{BackupPart, BackupRequest, DataSource, MountPlan, Plan, RestorePlan, ServicePlan, StackPlan};
+use crate::model::profile::losses::Tolerance;
 use crate::model::score::basis::ScoreBasis;
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
@@ -197,13 +198,15 @@ fn witness_plan<'a>(
     path: &[u8],
     showing: impl Iterator<Item = (&'a ServicePlan, &'a Option<BackupFacts>)>,
 ) -> WitnessPlan {
-    let mut witness = WitnessPlan { slack: Duration::ZERO, ..WitnessPlan::default() };
+    let (slack, tolerance) = (Duration::ZERO, Tolerance::NOTHING);
+    let mut witness = WitnessPlan { slack, tolerance, ..WitnessPlan::default() };
     for (service, backup) in showing {
         if let Some(backup) = backup.as_ref().filter(|_| service.source == source) {
             witness.clock = backup.traits.clock;
             witness.exclude.extend(backup.traits.excludes.iter().filter_map(|pattern| pattern_within(pattern, path)));
         }
         witness.slack = witness.slack.max(service.settings.witness_slack);
+        witness.tolerance = witness.tolerance.or(service.settings.tolerance);
         let mounts = || service.mounts.iter();
         let own = mounts().filter(|mount| mount.restore == Some(index));
         let covered = own.flat_map(|own| mounts().filter_map(|other| covered(&own.mount.target, &other.mount.target)));

@@ -13,14 +13,15 @@ use crate::model::event::Amount;
 
 pub use answers::{
     Copied, DatabaseFinding, DatabaseTables, Databases, DifferingFiles, FileTally, FreeSpace, HttpResponse, Inspected,
-    Inventory, LostContent, MAX_NAME_BYTES, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed, TreeTally, Unpacked,
-    Witnessed,
+    Inventory, LiveDatabase, LostContent, MAX_NAME_BYTES, MAX_NAMES, Owners, Queried, RootKind, Scan, Surveyed,
+    TreeTally, Unpacked, WitnessStart, Witnessed,
 };
 pub use failure::Failure;
 pub use jobs::{
-    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, FindBytesJob, HttpJob, IdentifyJob, InspectJob, InspectWants,
-    Job, ListenJob, ListeningJob, LookJob, ManifestWant, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Route, ScanJob,
-    SpaceJob, SpaceLimit, SqliteWant, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, CountLiveJob, FindBytesJob, HttpJob, IdentifyJob, InspectJob,
+    InspectWants, Job, ListenJob, ListeningJob, LiveQuestion, LookJob, ManifestWant, PrepareEmptyJob,
+    PrepareOverlayJob, QueryJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant, SurveyJob, UnpackJob, WatchSpaceJob,
+    WeighJob, WitnessJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

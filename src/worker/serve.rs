@@ -27,9 +27,9 @@ use super::jobs::look::look;
 use super::jobs::survey::survey;
 use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
-    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, Failure, FindBytesJob, HttpJob, IdentifyJob, InspectJob, Job,
-    ListenJob, ListeningJob, LookJob, MAX_DATA, Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob, Reply, Request,
-    ScanJob, SpaceJob, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
+    Answer, CanaryJob, ClearJob, CompareJob, CopyJob, CountLiveJob, Failure, FindBytesJob, HttpJob, IdentifyJob,
+    InspectJob, Job, ListenJob, ListeningJob, LookJob, MAX_DATA, Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob,
+    Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -222,6 +222,7 @@ fn perform(
         Job::PrepareOverlay(job) => PrepareOverlayJob::into_answer(overlay::prepare(&job.from, &job.to)?),
         Job::Inspect(job) => InspectJob::into_answer(inspect(&job, filled, control)?),
         Job::Witness(job) => WitnessJob::into_answer(testify(&job, control)?),
+        Job::CountLive(job) => CountLiveJob::into_answer(sqlite::count_live(&job, control)?),
         Job::Compare(job) => CompareJob::into_answer(find_survivors(&job, control)?),
         Job::Query(job) => QueryJob::into_answer(sqlite::query(&job, control)?),
         Job::Canary(CanaryJob { addresses, name, patience_ms }) => {

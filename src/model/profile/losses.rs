@@ -6,7 +6,7 @@
 mod folders;
 mod tables;
 
-use super::{MOST_STORES, MountProfile, Profile, StoreProfile};
+use super::{MOST_STORES, MountProfile, Profile, StoreProfile, TableProfile};
 use crate::model::pluralize::pluralize;
 use crate::model::units;
 
@@ -31,8 +31,16 @@ impl Default for Tolerance {
 }
 
 impl Tolerance {
+    /// Nothing may be gone.
+    pub const NOTHING: Self = Self { files: 0, rows: 0, gone: false };
+
     /// Everything may be gone.
     pub const ALL: Self = Self { files: 100, rows: 100, gone: true };
+
+    /// Allows what one of both allows.
+    pub fn or(self, other: Self) -> Self {
+        Self { files: self.files.max(other.files), rows: self.rows.max(other.rows), gone: self.gone || other.gone }
+    }
 
     /// As users write it: `files=80%, gone`. What has its default is left out; the default itself has both percents.
     pub fn text(self) -> String {
@@ -115,6 +123,14 @@ pub fn losses(then: &Profile, now: &Profile, terms: Terms<'_>) -> Losses {
         (Some(_), None) => comparison.skip("the keys, since the server could not be asked".to_owned()),
         (None, _) => {}
     }
+    comparison.losses
+}
+
+/// Compares the tables of one database with those that it must hold.
+pub fn table_losses(title: &str, must: &[TableProfile], has: &[TableProfile], tolerance: Tolerance) -> Losses {
+    let terms = Terms { tolerance, same_image: true, from_dump: false, left_empty: &[] };
+    let mut comparison = Comparison { terms, losses: Losses::default() };
+    comparison.tables(title, must, has, true);
     comparison.losses
 }
 

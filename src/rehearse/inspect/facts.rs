@@ -9,13 +9,18 @@ use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::KEEP_FREE;
 use crate::rehearse::steps::OpenStep;
 use crate::worker::client::JobError;
-use crate::worker::protocol::{InspectJob, InspectWants, Inspected, ManifestWant, SqliteWant, WitnessJob, Witnessed};
+use crate::worker::protocol::{
+    CountLiveJob, InspectJob, InspectWants, Inspected, LiveDatabase, LiveQuestion, ManifestWant, RootKind, SqliteWant,
+    WitnessJob, Witnessed,
+};
 
 use super::place::{InspectedPaths, PlaceInspection, is_in_volume};
 use super::retention::is_kept;
 
 /// Most entries of a live mount that are read: enough to tell which user owns most of it.
 const LIVE_ENTRIES: u64 = 20_000;
+/// Bytes of the names of databases and tables that live is asked for: a request has a bound.
+const LIVE_NAMES: usize = 256 * 1024;
 /// Most entries of a tree that is walked for its version files alone: it may be a library of a million files.
 const VERSION_ENTRIES: u64 = 100_000;
 
@@ -29,12 +34,57 @@ pub(super) struct InspectionFacts {
     /// The comparison of the restored data with what the live mount has not touched since the backup began; an error:
     /// why there is none.
     pub witness: Option<Result<Witnessed, String>>,
+    /// What live databases say of the rows of the restored ones.
+    pub live_rows: Vec<LiveDatabase>,
 }
 
 /// Asks the worker. Only what the verdict depends on is an error.
 pub(super) async fn gather(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<InspectionFacts> {
     let (restored, live, witness) = tokio::join!(inspect_restored(place, step), inspect_live(place), testify(place));
-    Ok(InspectionFacts { restored: restored?, live, witness })
+    let restored = restored?;
+    // After the comparison of the files: it may need room in the restored volume for a moment.
+    let live_rows = match &restored {
+        Some(restored) => count_live(place, restored, witness.as_ref()).await,
+        None => Vec::new(),
+    };
+    Ok(InspectionFacts { restored, live, witness, live_rows })
+}
+
+/// Counts rows of the live databases that the restored ones stand for.
+async fn count_live(
+    place: &PlaceInspection<'_>,
+    restored: &Inspected,
+    witness: Option<&Result<Witnessed, String>>,
+) -> Vec<LiveDatabase> {
+    let PlaceInspection { plan, paths, worker, .. } = place;
+    let (Some(live), Some(witness)) = (paths.live.clone(), witness) else { return Vec::new() };
+    let tables = restored.databases.iter().flat_map(|databases| &databases.tables);
+    let mut left = LIVE_NAMES;
+    let databases: Vec<LiveQuestion> = tables
+        .filter(|database| database.tables.is_some())
+        .map(|database| LiveQuestion { path: database.path.clone(), sequences: database.sequences.clone() })
+        .take_while(|database| {
+            let names = database.sequences.iter().map(|(table, _)| table.len() + 32).sum::<usize>();
+            left = left.saturating_sub(database.path.len() + names);
+            left > 0
+        })
+        .collect();
+    if restored.root != RootKind::Folder || databases.is_empty() {
+        return Vec::new();
+    }
+    let job = CountLiveJob {
+        live,
+        restored: paths.data.clone(),
+        scratch: paths.volume.clone(),
+        keep_free: KEEP_FREE,
+        exclude: plan.witness.exclude.clone(),
+        start: witness.as_ref().ok().and_then(|witnessed| witnessed.start),
+        databases,
+    };
+    worker.run(job).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, place = plan.mount.title(), "the live databases cannot be counted");
+        Vec::new()
+    })
 }
 
 async fn inspect_restored(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Option<Inspected>> {
@@ -81,7 +131,7 @@ async fn testify(place: &PlaceInspection<'_>) -> Option<Result<Witnessed, String
     let Some(live) = paths.live.clone() else {
         return Some(Err("the live mount cannot be seen beside it".to_owned()));
     };
-    let WitnessPlan { clock, slack, exclude } = plan.witness.clone();
+    let WitnessPlan { clock, slack, exclude, .. } = plan.witness.clone();
     let job = WitnessJob {
         live,
         restored: paths.data.clone(),

@@ -9,12 +9,13 @@ use crate::rehearse::state::InspectedData;
 
 use super::completeness::{Completeness, judge_completeness};
 use super::facts::InspectionFacts;
+use super::live_rows::{LiveRows, judge_live_rows};
 use super::lost_content;
 use super::mount_kind::kind_mismatch;
 use super::place_profile::place_profile;
 use super::similarity::{Similarity, judge_similarity};
 use super::sqlite;
-use super::witness::{Testimony, judge_witness};
+use super::witness::{Testimony, clock_doubt, judge_witness};
 
 /// The result of an inspection.
 pub(super) struct Judgement {
@@ -49,7 +50,7 @@ fn find_verdict(
     facts: InspectionFacts,
     warnings: &mut Vec<Diagnosis>,
 ) -> Diagnosed<Passed> {
-    let InspectionFacts { restored, live, witness } = facts;
+    let InspectionFacts { restored, live, witness, live_rows } = facts;
     let mut passed = Passed { data: InspectedData::default(), compared: None, notes: Vec::new(), witness: None };
     let Some(restored) = restored else { return Ok(passed) };
     let is_bind = matches!(plan.mount.origin, MountOrigin::Bind { .. });
@@ -90,8 +91,10 @@ fn find_verdict(
         }
         warnings.extend(lost_content::warnings(&title, lost));
     }
+    let mut clock = None;
     match witness {
         Some(Ok(witnessed)) => {
+            clock = clock_doubt(&witnessed);
             let Testimony { summary, failure, warning, suspicion } = judge_witness(&plan.mount.title(), witnessed);
             if let Some(diagnosis) = failure {
                 return Err(diagnosis);
@@ -103,6 +106,13 @@ fn find_verdict(
         Some(Err(why)) => passed.witness = Some(WitnessSummary::silent(why)),
         None => {}
     }
+    let held = restored.databases.map(|databases| databases.tables).unwrap_or_default();
+    let LiveRows { failure, warning, note } = judge_live_rows(plan, &held, &live_rows, clock.as_deref());
+    if let Some(diagnosis) = failure {
+        return Err(diagnosis);
+    }
+    warnings.extend(warning);
+    passed.notes.extend(note);
     Ok(passed)
 }
 
@@ -170,7 +180,7 @@ mod tests {
     }
 
     fn judged(restored: Inspected, live: Inspected) -> (Vec<Code>, Result<Passed, Code>) {
-        let facts = InspectionFacts { restored: Some(restored), live: Some(live), witness: None };
+        let facts = InspectionFacts { restored: Some(restored), live: Some(live), ..InspectionFacts::default() };
         let Judgement { warnings, verdict } = judge(&plan(), Some("dir:/backup"), facts);
         let codes = warnings.iter().map(|warning| warning.code).collect();
         (codes, verdict.map_err(|diagnosis| diagnosis.code))
@@ -217,7 +227,12 @@ mod tests {
     fn what_is_not_as_live_fails_and_what_could_not_be_compared_is_told() {
         let judged = |witness: Result<Witnessed, String>| {
             let witness = Some(witness);
-            let facts = InspectionFacts { restored: Some(restored()), live: Some(live(&["data"])), witness };
+            let facts = InspectionFacts {
+                restored: Some(restored()),
+                live: Some(live(&["data"])),
+                witness,
+                ..Default::default()
+            };
             judge(&plan(), Some("dir:/backup"), facts).verdict.map_err(|diagnosis| diagnosis.code)
         };
         let files = || DifferingFiles { named: sampled("data/a".to_owned()), ..DifferingFiles::default() };

@@ -6,6 +6,7 @@
 pub(super) mod completeness;
 mod facts;
 mod judgement;
+mod live_rows;
 mod lost_content;
 mod mount_kind;
 mod place;

@@ -92,7 +92,7 @@ mod tests {
         let stores = vec![store(StoreKind::Postgres, "global/pg_control"), store(StoreKind::Sqlite, "a.db")];
         let (sample, names, mark) = (Vec::new(), Vec::new(), AccessMark::default());
         let tables = Some(vec![("notes".to_owned(), Some(3))]);
-        let tables = vec![DatabaseTables { path: "a.db".to_owned(), tables }];
+        let tables = vec![DatabaseTables { path: "a.db".to_owned(), tables, sequences: Vec::new() }];
         let tally = FileTally { files: 2, bytes: 9, empty: 1, zeros: 0 };
         Inspected {
             fingerprint: Some(Fingerprint { amount: Default::default(), sample, names, stores, mark }),

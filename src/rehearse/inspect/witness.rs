@@ -51,7 +51,7 @@ pub(super) fn judge_witness(title: &str, witnessed: Witnessed) -> Testimony {
 }
 
 /// Why the times of live files may be wrong; `None`: nothing speaks against them.
-fn clock_doubt(witnessed: &Witnessed) -> Option<String> {
+pub(super) fn clock_doubt(witnessed: &Witnessed) -> Option<String> {
     let Witnessed { live, of_the_future, out_of_order, .. } = witnessed;
     if *of_the_future > 0 {
         return Some(format!("{} changed in the future by this host's clock", units::files(*of_the_future)));

@@ -191,6 +191,18 @@ pub struct Witnessed {
     pub modes: DifferingFiles,
     /// Every live file was looked at; false when the bound was hit first.
     pub complete: bool,
+    /// From when on changes may be later than the backup; `None` if nothing was compared.
+    pub start: Option<WitnessStart>,
+}
+
+/// The time from which on changes may be later than the backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessStart {
+    /// Unix seconds: what is as old or younger may have changed since the backup began.
+    pub at: i64,
+    /// The newest time in the backup, where only the backup's end is known; `None`: no such bound. The file that is the
+    /// backup may be a later copy, and nothing in it shows that it saw a younger change.
+    pub newest: Option<i64>,
 }
 
 impl Witnessed {
@@ -272,6 +284,21 @@ pub struct DatabaseTables {
     /// All of its tables and their rows (`None`: they were not counted); `None`: its tables are not known, since it
     /// could not be checked or there are too many.
     pub tables: Option<Vec<(String, Option<u64>)>>,
+    /// The highest id that each table with `AUTOINCREMENT` has ever given to a row.
+    pub sequences: Vec<(String, i64)>,
+}
+
+/// What the live database of a restored one's path holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveDatabase {
+    /// The database's name, relative to the mount.
+    pub path: String,
+    /// Why its rows are not known; `None`: they are.
+    pub why: Option<String>,
+    /// All of its tables and their rows, if the database has not been touched since the backup began.
+    pub untouched: Option<Vec<(String, Option<u64>)>>,
+    /// How many rows each table with `AUTOINCREMENT` has whose ids it had given when the backup was made.
+    pub earlier: Vec<(String, u64)>,
 }
 
 /// An SQLite database and what was found of it.

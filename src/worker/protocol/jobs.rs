@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{
-    Copied, FreeSpace, HttpResponse, Inspected, Queried, RootKind, Scan, Surveyed, Unpacked, Witnessed,
+    Copied, FreeSpace, HttpResponse, Inspected, LiveDatabase, Queried, RootKind, Scan, Surveyed, Unpacked,
+    WitnessStart, Witnessed,
 };
 use crate::model::file_id::FileId;
 use crate::model::fingerprint::{AccessMark, Sample, Survivors};
@@ -77,6 +78,7 @@ jobs! {
     Unpack(UnpackJob) -> Vec<Unpacked>;
     Inspect(InspectJob) -> Inspected;
     Witness(WitnessJob) -> Witnessed;
+    CountLive(CountLiveJob) -> Vec<LiveDatabase>;
     Compare(CompareJob) -> Survivors;
     Query(QueryJob) -> Queried;
     Canary(CanaryJob) -> Vec<String>;
@@ -276,6 +278,35 @@ pub struct WitnessJob {
     pub contents: bool,
     /// End the walk after this many live entries; 0 for no bound.
     pub max_entries: u64,
+}
+
+/// Counts rows of the live databases that these restored ones stand for. The live mount is not written to, and nothing
+/// of it is locked. The answer lacks databases of which live says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountLiveJob {
+    /// A mount of the worker: the live folder.
+    pub live: String,
+    /// A mount of the worker: the restored folder.
+    pub restored: String,
+    /// A mount that can be written to, for copies of databases that have a log.
+    pub scratch: String,
+    /// Leave this many bytes free on the scratch mount's file system.
+    pub keep_free: u64,
+    /// Paths that the backup leaves out on purpose: patterns relative to the mount.
+    pub exclude: Vec<String>,
+    /// When the backup began; `None`: that is not known, or live does not tell what changed since.
+    pub start: Option<WitnessStart>,
+    /// The restored databases.
+    pub databases: Vec<LiveQuestion>,
+}
+
+/// A restored database of which the live one is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveQuestion {
+    /// The database's name, relative to the mount.
+    pub path: String,
+    /// The highest id that each table with `AUTOINCREMENT` has ever given to a row.
+    pub sequences: Vec<(String, i64)>,
 }
 
 /// Looks which files of a fingerprint's sample are still in a tree, and which files were accessed, after a service has

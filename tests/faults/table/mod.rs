@@ -7,6 +7,7 @@ mod dumps;
 mod files;
 mod history;
 mod live;
+mod live_rows;
 mod restic;
 mod snapshots;
 mod source;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Fault> {
             files::faults(),
             history::faults(),
             live::faults(),
+            live_rows::faults(),
             source::faults(),
             borg::faults(),
             restic::faults(),

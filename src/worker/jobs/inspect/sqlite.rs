@@ -3,6 +3,7 @@
 
 mod check;
 mod files;
+mod live;
 mod log;
 mod query;
 mod rows;
@@ -19,6 +20,7 @@ use rustix::io::{Errno, pread};
 
 use self::check::{OpenMode, SqliteVerdict, quick_check};
 use self::files::{Files, Header, LONGEST_PATH, frames_not_in, is_journal_of_several, is_valid_journal};
+pub use self::live::count_live;
 use self::log::{LogState, is_filled_log, log_state};
 pub use self::running::query;
 use self::view::{NoView, View, ViewOf};
@@ -208,7 +210,7 @@ fn check_database(
     if is_valid_journal(&path) {
         databases.hot.add(|| finding(Vec::new()));
     }
-    let mut counted = None;
+    let (mut counted, mut ids) = (None, Vec::new());
     let has_tables = match verdict {
         SqliteVerdict::Damaged(words) => {
             let moved = of.want.source.as_ref().is_some_and(|source| Files::of(&path_below(source, name)) != files);
@@ -224,9 +226,9 @@ fn check_database(
             databases.too_large.add(|| finding(vec![why]));
             None
         }
-        SqliteVerdict::Sound { has_tables, odd, tables } => {
+        SqliteVerdict::Sound { has_tables, odd, tables, sequences } => {
             databases.sound += 1;
-            counted = tables;
+            (counted, ids) = (tables, sequences);
             if !odd.is_empty() {
                 databases.odd.add(|| finding(odd));
             }
@@ -236,7 +238,7 @@ fn check_database(
     if of.want.rows && databases.tables.len() < MOST_STORES {
         let told: usize = databases.tables.iter().flat_map(|one| &one.tables).map(Vec::len).sum();
         let tables = counted.filter(|tables| told + tables.len() <= MOST_TABLES);
-        databases.tables.push(DatabaseTables { path: short_path(name), tables });
+        databases.tables.push(DatabaseTables { path: short_path(name), tables, sequences: ids });
     }
     if let (Some(_), LogState::Cut(why)) = (files.wal, log_state(&path, control)?) {
         databases.cut.add(|| finding(vec![why]));
@@ -275,7 +277,12 @@ fn examine(
         let why = "its rollback journal is part of a transaction over several databases";
         return Ok(SqliteVerdict::Unclear(why.to_owned()));
     }
-    let view = match View::make(ViewOf { path, name, recover: hot }, &of.want.scratch, of.want.keep_free, control) {
+    let view = match View::make(
+        ViewOf { path, name, recover: hot, own: true },
+        &of.want.scratch,
+        of.want.keep_free,
+        control,
+    ) {
         Ok(view) => view,
         Err(NoView::Stop(stop)) => return Err(stop),
         Err(NoView::Because(why)) => return Ok(SqliteVerdict::Unclear(why)),

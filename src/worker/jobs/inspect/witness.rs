@@ -28,12 +28,13 @@ use crate::worker::fs::root::{SINGLE_FILE, open_root, stat_root};
 use crate::worker::fs::stat::kind_word;
 use crate::worker::fs::walk::{Branch, VisitedFolder, Visitor, threads, walk};
 use crate::worker::job::{JobControl, JobStop};
-use crate::worker::protocol::{RootKind, WitnessJob, Witnessed};
+use crate::worker::protocol::{RootKind, WitnessJob, WitnessStart, Witnessed};
 
 use content::{Compared, ContentComparison};
 use exempt::{Exemptions, is_in_passing, is_tagged};
 use findings::{Difference, Findings};
-use times::{Facts, FolderPast, Start, Testimony};
+use times::Testimony;
+pub(super) use {exempt::Exemptions as LiveExemptions, times::Facts, times::FolderPast, times::Start};
 
 /// File systems that note the time of every change by this kernel's own clock. Others (network file systems, FAT, most
 /// of FUSE) make these times up or take them from another machine.
@@ -73,7 +74,10 @@ pub fn testify(job: &WitnessJob, control: &Arc<JobControl>) -> Result<Witnessed,
     }
     // The files of an overlay lie on the devices of its layers.
     let one_device = file_system != "overlay";
-    compare(job, live, Start { at, newest, hides_mapped: file_system == IN_MEMORY }, one_device, control)
+    let start = Start { at, newest, hides_mapped: file_system == IN_MEMORY };
+    let witnessed = compare(job, live, start, one_device, control)?;
+    let start = witnessed.silent.is_none().then_some(WitnessStart { at, newest });
+    Ok(Witnessed { start, ..witnessed })
 }
 
 #[allow(clippy::useless_conversion, reason = "the types of a time's fields differ between architectures")]

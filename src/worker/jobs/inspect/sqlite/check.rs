@@ -47,6 +47,8 @@ pub enum SqliteVerdict {
         /// All tables and their rows (`None`: they were not counted, since the file is large); `None`: there are too
         /// many tables, or they cannot be listed.
         tables: Option<Vec<(String, Option<u64>)>>,
+        /// The highest id that each table with `AUTOINCREMENT` has ever given to a row.
+        sequences: Vec<(String, i64)>,
     },
     /// The file is damaged; SQLite's words.
     Damaged(Vec<String>),
@@ -131,8 +133,8 @@ fn ask(connection: &Connection) -> rusqlite::Result<SqliteVerdict> {
     } else if let Some(words) = unclear {
         SqliteVerdict::Unclear(words)
     } else {
-        let tables_with_rows = rows::count(connection);
-        SqliteVerdict::Sound { has_tables: tables > 0, odd: cut(found.odd), tables: tables_with_rows }
+        let (counted, sequences) = (rows::count(connection), rows::sequences(connection));
+        SqliteVerdict::Sound { has_tables: tables > 0, odd: cut(found.odd), tables: counted, sequences }
     })
 }
 

@@ -18,6 +18,33 @@ pub fn count(connection: &Connection) -> Option<Vec<(String, Option<u64>)>> {
     Some(names.into_iter().map(|name| (rows(&name), name)).map(|(rows, name)| (short(name), rows)).collect())
 }
 
+/// The highest id that each table with `AUTOINCREMENT` has ever given to a row. There may be no such table.
+pub fn sequences(connection: &Connection) -> Vec<(String, i64)> {
+    let read = || -> rusqlite::Result<Vec<(String, i64)>> {
+        let mut statement = connection.prepare("SELECT name, seq FROM sqlite_sequence LIMIT ?1")?;
+        let most = i64::try_from(MOST_TABLES).unwrap_or(i64::MAX);
+        statement.query_map([most], |row| Ok((short(row.get::<_, String>(0)?), row.get(1)?)))?.collect()
+    };
+    read().unwrap_or_default()
+}
+
+/// How many rows each of these tables has up to the id that is named. A table that has never given so high an id is
+/// left out: it is not the one of which the ids are.
+pub fn count_up_to(connection: &Connection, ids: &[(String, i64)]) -> Vec<(String, u64)> {
+    let own = sequences(connection);
+    let tables = names(connection).unwrap_or_default();
+    let mut counted = Vec::new();
+    for name in tables.into_iter().take(MOST_TABLES) {
+        let (quoted, name) = (name.replace('"', "\"\""), short(name));
+        let of = |all: &[(String, i64)]| all.iter().find(|(table, _)| *table == name).map(|(_, id)| *id);
+        let Some(id) = of(ids).filter(|id| of(&own).is_some_and(|own| own >= *id)) else { continue };
+        let query = format!("SELECT count(*) FROM \"{quoted}\" WHERE rowid <= ?1");
+        let rows = connection.query_row(&query, [id], |row| row.get::<_, i64>(0));
+        counted.extend(rows.ok().and_then(|rows| u64::try_from(rows).ok()).map(|rows| (name, rows)));
+    }
+    counted
+}
+
 fn is_large(connection: &Connection) -> bool {
     let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap_or(i64::MAX);
     number("PRAGMA page_count").saturating_mul(number("PRAGMA page_size")) > LARGEST

@@ -50,33 +50,60 @@ pub fn query(question: &QueryJob, control: &Arc<JobControl>) -> Result<Queried, 
             "it is in WAL mode and a mount by itself, so that its log, which lies beside the mount, cannot be read";
         return Ok(Queried::NotAsked { why: why.to_owned() });
     }
+    let of = ViewOf { path: &path, name: question.path.as_bytes(), recover: false, own: false };
+    let read = |path: &Path, how| ask(path, how, &question.query, question.rows, control);
+    Ok(match read_unlocked(of, &question.scratch, question.keep_free, control, read)? {
+        Unlocked::Answer(QueryResult::Rows { first, count }) => Queried::Rows { first, count },
+        Unlocked::Answer(QueryResult::Refused(words)) => Queried::Refused { words },
+        Unlocked::Answer(QueryResult::NoDatabase(words)) => {
+            Queried::NotAsked { why: format!("it is no SQLite database: {words}") }
+        }
+        Unlocked::Answer(QueryResult::Damaged(words)) => Queried::Damaged { words },
+        Unlocked::Never(why) => Queried::NotAsked { why },
+        Unlocked::Busy(why) => Queried::Busy { why },
+    })
+}
+
+/// What came of reading a database that somebody may be writing to.
+pub(super) enum Unlocked<T> {
+    /// Read while nobody wrote.
+    Answer(T),
+    /// It cannot be read.
+    Never(String),
+    /// It was written to each time.
+    Busy(String),
+}
+
+/// Reads a database at a moment at which nobody writes to it, without a lock; in a view when SQLite has to recover
+/// something first. `read` gets the path that SQLite opens, and may be called several times.
+pub(super) fn read_unlocked<T>(
+    of: ViewOf<'_>,
+    scratch: &str,
+    keep_free: u64,
+    control: &JobControl,
+    read: impl Fn(&Path, OpenMode) -> Result<T, JobStop>,
+) -> Result<Unlocked<T>, JobStop> {
     let mut why = String::new();
     for turn in 0..TRIES {
         if turn > 0 {
             std::thread::sleep(PAUSE);
         }
-        let before = Signs::of(&path);
-        let said = match once(question, &path, &before, control)? {
+        let before = Signs::of(of.path);
+        let of = ViewOf { recover: before.hot, ..of };
+        let said = match once(of, (scratch, keep_free), &before, control, &read)? {
             Ok(said) => said,
-            Err(NoAnswer::Never(why)) => return Ok(Queried::NotAsked { why }),
+            Err(NoAnswer::Never(why)) => return Ok(Unlocked::Never(why)),
             Err(NoAnswer::NotNow(reason)) => {
                 why = reason;
                 continue;
             }
         };
-        if before.still(&Signs::of(&path)) {
-            return Ok(match said {
-                QueryResult::Rows { first, count } => Queried::Rows { first, count },
-                QueryResult::Refused(words) => Queried::Refused { words },
-                QueryResult::NoDatabase(words) => {
-                    Queried::NotAsked { why: format!("it is no SQLite database: {words}") }
-                }
-                QueryResult::Damaged(words) => Queried::Damaged { words },
-            });
+        if before.still(&Signs::of(of.path)) {
+            return Ok(Unlocked::Answer(said));
         }
         "it is written to all the time".clone_into(&mut why);
     }
-    Ok(Queried::Busy { why })
+    Ok(Unlocked::Busy(why))
 }
 
 /// Why an attempt has no answer.
@@ -85,24 +112,23 @@ enum NoAnswer {
     NotNow(String),
 }
 
-/// Queries the database once, in a view when SQLite has to recover something first.
-fn once(
-    question: &QueryJob,
-    path: &Path,
+/// Reads the database once.
+fn once<T>(
+    of: ViewOf<'_>,
+    (scratch, keep_free): (&str, u64),
     signs: &Signs,
-    control: &Arc<JobControl>,
-) -> Result<Result<QueryResult, NoAnswer>, JobStop> {
-    let (query, rows) = (question.query.as_str(), question.rows);
+    control: &JobControl,
+    read: impl Fn(&Path, OpenMode) -> Result<T, JobStop>,
+) -> Result<Result<T, NoAnswer>, JobStop> {
     let has_log = signs.files.wal.is_some();
-    if !signs.hot && !has_log && path.as_os_str().len() <= LONGEST_PATH {
-        return ask(path, OpenMode::Resting, query, rows, control).map(Ok);
+    if !signs.hot && !has_log && of.path.as_os_str().len() <= LONGEST_PATH {
+        return read(of.path, OpenMode::Resting).map(Ok);
     }
-    if signs.hot && is_journal_of_several(path) {
+    if signs.hot && is_journal_of_several(of.path) {
         let why = "it is in the middle of a transaction over several databases";
         return Ok(Err(NoAnswer::NotNow(why.to_owned())));
     }
-    let of = ViewOf { path, name: question.path.as_bytes(), recover: signs.hot };
-    let view = match View::make(of, &question.scratch, question.keep_free, control) {
+    let view = match View::make(of, scratch, keep_free, control) {
         Ok(view) => view,
         Err(NoView::Stop(stop)) => return Err(stop),
         Err(NoView::Because(why)) => return Ok(Err(NoAnswer::Never(why))),
@@ -112,7 +138,7 @@ fn once(
         (false, true) => OpenMode::WithLog,
         (false, false) => OpenMode::Resting,
     };
-    let said = ask(&view.main(), how, query, rows, control);
+    let said = read(&view.main(), how);
     view.remove()?;
     said.map(Ok)
 }

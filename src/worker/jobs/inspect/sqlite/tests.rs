@@ -184,7 +184,7 @@ fn what_is_in_the_log_belongs_to_the_database() {
     let control = Arc::new(JobControl::default());
     let at_rest = quick_check(&path, OpenMode::Resting, &control).unwrap();
     assert!(matches!(at_rest, SqliteVerdict::Sound { has_tables: false, .. }), "{at_rest:?}");
-    let of_view = ViewOf { path: &path, name: b"app.db", recover: false };
+    let of_view = ViewOf { path: &path, name: b"app.db", recover: false, own: true };
     let view = View::make(of_view, &text(copy.path()), 0, &control).ok().unwrap();
     let with_log = quick_check(&view.main(), OpenMode::WithLog, &control).unwrap();
     assert!(matches!(with_log, SqliteVerdict::Sound { has_tables: true, .. }), "{with_log:?}");

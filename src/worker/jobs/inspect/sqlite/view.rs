@@ -57,6 +57,8 @@ pub struct ViewOf<'a> {
     pub name: &'a [u8],
     /// SQLite will write to the view's database; else it only reads it.
     pub recover: bool,
+    /// The database is Rehearsa's own copy. Else it gets no second name: that would give it a new time of change.
+    pub own: bool,
 }
 
 impl View {
@@ -94,9 +96,9 @@ impl View {
     }
 
     fn fill(&self, of: ViewOf<'_>, keep_free: u64, control: &JobControl) -> Result<(), NoView> {
-        let ViewOf { path, name, recover } = of;
+        let ViewOf { path, name, recover, own } = of;
         // A second name of the database is enough to read it; there is none across file systems and mounts.
-        let linked = !recover && linkat(CWD, path, CWD, self.main(), AtFlags::empty()).is_ok();
+        let linked = own && !recover && linkat(CWD, path, CWD, self.main(), AtFlags::empty()).is_ok();
         if !linked {
             self.copy(path, &self.main(), name, keep_free, control)?;
         }

@@ -40,6 +40,12 @@ impl Exemptions {
     pub fn has_folder(&self, path: &[u8]) -> bool {
         self.has(path) || is_remade(&[path, b"/-"].concat())
     }
+
+    /// Whether nobody expects the file of this path in a backup, or a folder above it.
+    pub fn has_any(&self, path: &[u8]) -> bool {
+        let folders = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &path[..end]);
+        self.has(path) || folders.into_iter().any(|folder| self.has_folder(folder))
+    }
 }
 
 /// Whether a folder has a tag by which backup programs leave it out.

@@ -117,6 +117,7 @@ impl Findings {
             owners: finish(self.owners),
             modes: finish(self.modes),
             complete,
+            start: None,
         }
     }
 }
