@@ -60,7 +60,8 @@ class Worker:
 
     def inspect(self, path, **wants):
         """Inspects a tree for nothing but these parts; returns (seconds, the answer)."""
-        nothing = {"names": False, "owners": False, "version_files": False, "fingerprint": False, "manifest": None, "sqlite": None}
+        nothing = {"names": False, "owners": False, "version_files": False, "fingerprint": False, "manifest": None, "sqlite": None,
+                   "lost_in": None, "tally": False}
         return self.do("inspect", path=path, max_entries=0, wants={**nothing, **wants})
 
     def user_time(self):
@@ -154,7 +155,7 @@ def sqlite_check():
         docker("volume", "create", scratch)
         with Worker(f"{folder}:/db:ro", f"{scratch}:/scratch") as worker:
             def ours():
-                seconds, answer = worker.inspect("/db", sqlite={"scratch": "/scratch", "source": None, "live": None, "keep_free": 0})
+                seconds, answer = worker.inspect("/db", sqlite={"scratch": "/scratch", "source": None, "live": None, "keep_free": 0, "rows": False})
                 answer = answer["databases"]
                 assert (answer["found"], answer["sound"]) == (1, 1), answer
                 return seconds
