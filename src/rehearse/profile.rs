@@ -26,8 +26,8 @@ pub(super) async fn take_and_compare(running: RunningService<'_>) -> Diagnosed<(
     if running.plan.source.is_none() {
         return Ok(());
     }
-    let profile = take(running).await;
     let run = &running.cx.run;
+    let profile = take(running, run.history.is_some()).await;
     let earlier = run.history.as_ref().and_then(|history| history.get(running.name()));
     if profile.is_empty() && earlier.is_none() {
         return Ok(());
@@ -43,7 +43,8 @@ pub(super) async fn take_and_compare(running: RunningService<'_>) -> Diagnosed<(
     earlier.map_or(Ok(()), |earlier| judge(running, &earlier.run, &found))
 }
 
-async fn take(running: RunningService<'_>) -> Profile {
+/// `servers`: ask the servers, too, which costs several calls of their clients. Only a history uses the answers.
+async fn take(running: RunningService<'_>, servers: bool) -> Profile {
     let RunningService { cx, plan, booted } = running;
     let of_mount = |mounted: &super::state::MountedPlace| {
         let profile = mounted.place.inspected.profile.as_ref()?;
@@ -56,7 +57,7 @@ async fn take(running: RunningService<'_>) -> Profile {
     };
     let (mut databases, mut server_asked) = (Vec::new(), false);
     for (program, kind) in [(DumpProgram::Postgres, "postgres"), (DumpProgram::MySql, "mysql")] {
-        if !has(kind) && !loads(program) {
+        if !servers || !has(kind) && !loads(program) {
             continue;
         }
         if let Some(counted) = count_rows(running, program).await {
@@ -68,7 +69,7 @@ async fn take(running: RunningService<'_>) -> Profile {
         database.database = cx.mask.apply(&database.database);
         database.tables.iter_mut().for_each(|table| table.table = cx.mask.apply(&table.table));
     }
-    let is_redis = has("redis") || loads(DumpProgram::Redis);
+    let is_redis = servers && (has("redis") || loads(DumpProgram::Redis));
     let keys = if is_redis { count_keys(running).await } else { None };
     let mut profile = Profile { mounts, databases, server_asked, keys };
     profile.sort();
