@@ -137,8 +137,38 @@ pub(super) fn choose(
             None => {}
         }
     }
+    if !is_of_more {
+        of_nested(&asked, found, &mut choices);
+    }
     refuse_shared(&asked, &mut choices);
     choices
+}
+
+/// Chooses the parts of a backup that was made of one mount with all others below it (`tar c -C /data .` of a service
+/// that mounts `/data` and `/data/sub`): all of it for the outer mount, and the folder where each inner one was seen.
+fn of_nested(asked: &[MountCandidates<'_>], found: &BackupContents, choices: &mut [Choice]) {
+    let within = |outer: &MountCandidates<'_>, inner: &MountCandidates<'_>| -> Option<Vec<u8>> {
+        let (target, of_outer) = (inner.mount.target.trim_matches('/'), outer.mount.target.trim_matches('/'));
+        let rest = inside(target.as_bytes(), of_outer.as_bytes())?;
+        (!rest.is_empty() && outer.at.0 == inner.at.0).then(|| rest.to_vec())
+    };
+    let is_around = |outer: usize| (0..asked.len()).all(|i| i == outer || within(&asked[outer], &asked[i]).is_some());
+    let Some(outer) = (0..asked.len()).find(|outer| asked.len() > 1 && is_around(*outer)) else { return };
+    let is_free = asked[outer].candidates.is_empty() && asked.iter().all(|asked| !is_explicit(&asked.request.want));
+    let Some(whole) = only_part(found).filter(|part| part.path.is_empty() && is_free) else { return };
+    let mut parts = Vec::new();
+    for (index, inner) in asked.iter().enumerate().filter(|(index, _)| *index != outer) {
+        let path = within(&asked[outer], inner).unwrap_or_default();
+        match inner.candidates.iter().find(|candidate| candidate.path == path) {
+            Some(part) => parts.push((index, Candidate { rule: MatchRule::OnlyCandidate, ..part.clone() })),
+            None if inner.request.required => return,
+            None => {}
+        }
+    }
+    parts.push((outer, whole));
+    for (index, part) in parts {
+        choices[index] = Choice::One(part);
+    }
 }
 
 /// Whether a part of this shape can fill the mount: a volume needs a folder, a bind mount a folder or a file. `None`:

@@ -112,6 +112,13 @@ fn add_patterns(
     // The paths that `docker run --volumes-from` and `docker cp` write.
     add(query, MatchRule::Target, &mount.target);
     add(query, MatchRule::Target, last_name(&mount.target));
+    // What a backup of the mount around it has.
+    for outer in &service.mounts {
+        let below = mount.target.strip_prefix(outer.target.trim_end_matches('/')).filter(|_| outer.target != "/");
+        if let Some(rest) = below.and_then(|rest| rest.strip_prefix('/')) {
+            add(query, MatchRule::Target, rest);
+        }
+    }
     add_service_patterns(query, service, all, mount);
     if let MountOrigin::Volume { name, .. } = &mount.origin {
         query.patterns.push((MatchRule::Name, Pattern::VolumeData(name.as_bytes().to_vec())));

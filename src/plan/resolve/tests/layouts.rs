@@ -95,3 +95,22 @@ fn restic_compose_backup_has_a_folder_for_each_service_or_each_stack_and_service
     let plan = supplied(services.into(), &["volumes/app/var/lib/files/a", "volumes/b/c"]);
     assert_eq!(parts(&plan, "one::app"), Err(Code::RestoreAmbiguous));
 }
+
+#[test]
+fn a_backup_of_a_mount_with_others_below_it_needs_no_map() {
+    let mounts = |inner: &str| vec![volume("stack_files", "/data"), volume("stack_more", inner)];
+    let taken = |parts: [&str; 2]| Ok(parts.map(str::to_owned).to_vec());
+    assert_eq!(app(mounts("/data/sub"), &["./", "a", "b", "sub/", "sub/x"]), taken([".", "sub"]));
+    assert_eq!(app(mounts("/data/x/y"), &["./", "a", "x/", "x/y/", "x/y/b"]), taken([".", "x/y"]));
+    // Nothing of the inner one, folders of several services, and a mount beside both.
+    assert!(app(mounts("/data/sub"), &["./", "a", "b"]).is_err());
+    assert!(app(mounts("/data/sub"), &["a/x", "b/y", "sub/x"]).is_err());
+    let beside = [mounts("/data/sub"), vec![volume("stack_other", "/other")]].concat();
+    assert!(app(beside, &["./", "a", "b", "sub/", "sub/x"]).is_err());
+    // The inner mount is of another service, which does not cover the folder of the first one.
+    let [outer, inner] =
+        [("/data", "stack_files"), ("/data/sub", "stack_more")].map(|(target, name)| vec![volume(name, target)]);
+    let services = vec![(service("stack::app", outer), settings()), (service("stack::db", inner), settings())];
+    let plan = supplied(services, &["./", "a", "b", "sub/", "sub/x"]);
+    assert!(parts(&plan, "stack::app").is_err());
+}
