@@ -84,7 +84,9 @@ impl TreeObserver for LostContentFinder {
         let is_other =
             store.as_ref().is_some_and(|live| is_other_cluster(live, find_store(&folder, &name, path, &stat)));
         let lost = store.filter(|store| is_lost(store, blank));
-        let emptied = blank && head(entry.folder, entry.name).is_some_and(|head| !is_blank(&head));
+        let own = if blank { head(entry.folder, entry.name) } else { None };
+        let emptied = own.as_ref().is_some_and(|head| !is_blank(head));
+        let is_lmdb = own.is_some_and(|head| is_lmdb(&head));
         let mut found = lock(&self.found);
         found.compared += 1;
         if emptied {
@@ -96,6 +98,10 @@ impl TreeObserver for LostContentFinder {
         }
         if is_other {
             found.clusters.add(|| short_path(path));
+        }
+        if is_lmdb {
+            let instead = came_instead(&came, stat.stx_size, live.stx_size);
+            found.servers.add(|| finding(path, format!("of an LMDB database: {instead}")));
         }
         if let Some(store) = lost {
             let instead = came_instead(&came, stat.stx_size, store.size);
@@ -140,6 +146,12 @@ fn head(folder: &OwnedFd, name: &CStr) -> Option<Vec<u8>> {
 /// Whether a file with this beginning is empty, or begins with nothing but zeros.
 fn is_blank(head: &[u8]) -> bool {
     head.iter().all(|byte| *byte == 0)
+}
+
+/// Whether a file with this beginning is a database of LMDB, as OpenLDAP keeps its directory in. Its programs make an
+/// empty file one without a word.
+fn is_lmdb(head: &[u8]) -> bool {
+    head.get(16..20).is_some_and(|magic| u32::from_ne_bytes([magic[0], magic[1], magic[2], magic[3]]) == 0xbeef_c0de)
 }
 
 fn size(bytes: i64) -> u64 {
@@ -273,6 +285,21 @@ mod tests {
         let lost = lost(&live, &restored);
         assert_eq!((lost.databases.count, lost.servers.count, lost.emptied.count), (0, 1, 2));
         assert!(lost.servers.to_string().starts_with("ibdata1 (of a MariaDB or MySQL data folder: "), "{lost:?}");
+    }
+
+    #[test]
+    fn an_lmdb_database_is_lost_where_an_empty_file_or_zeros_came_back() {
+        let (_dir, live, restored) = folders();
+        let page = [&[0; 16][..], &0xbeef_c0de_u32.to_ne_bytes(), &[1; 4076]].concat();
+        for name in ["data.mdb", "zeros.mdb", "kept.mdb"] {
+            fs::write(live.join(name), &page).unwrap();
+        }
+        fs::write(restored.join("data.mdb"), "").unwrap();
+        fs::write(restored.join("zeros.mdb"), [0; 4096]).unwrap();
+        fs::write(restored.join("kept.mdb"), [2; 4096]).unwrap();
+        let lost = lost(&live, &restored);
+        assert_eq!(lost.servers.count, 2, "{lost:?}");
+        assert!(lost.servers.to_string().contains("data.mdb (of an LMDB database: it is empty"), "{lost:?}");
     }
 
     #[test]
