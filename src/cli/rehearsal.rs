@@ -46,8 +46,11 @@ impl RunEvents {
 
     /// Hands the facts of the engine to the reports.
     pub fn notify(&self, stop: &StopSignal) -> Notify {
-        let sink = self.sink.clone();
-        Notify::new(stop.clone(), move |fact| sink.send(fact))
+        let (sink, judge) = (self.sink.clone(), self.sink.clone());
+        Notify::new(stop.clone(), move |fact| sink.send(fact)).judged_by(move |case| {
+            // A case that the reports do not know is none that could be kept.
+            judge.record(case).is_none_or(|record| record.diagnoses.is_empty())
+        })
     }
 }
 

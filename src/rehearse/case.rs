@@ -52,7 +52,13 @@ pub(super) async fn rehearse(stack: &Arc<StackRehearsal>, case: &ServiceName) {
         Err(diagnosis) => Err(diagnosis),
     };
     match verdict {
-        Ok((proof, log_tail)) => run.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail }),
+        Ok((proof, log_tail)) => {
+            run.notify.send(Fact::CaseProven { case: case.clone(), proof, log_tail });
+            // It may have shown less than its settings require.
+            if run.keep && !run.notify.is_green(case).await {
+                stack.mark_not_green();
+            }
+        }
         Err(diagnosis) => {
             stack.mark_not_green();
             run.notify.send(Fact::CaseAborted { case: case.clone(), diagnosis });

@@ -13,6 +13,7 @@ use super::sandbox::stop::StopSignal;
 #[derive(Clone)]
 pub struct Notify {
     send: Arc<dyn Fn(Fact) + Send + Sync>,
+    is_green: Arc<dyn Fn(&ServiceName) -> bool + Send + Sync>,
     next: Arc<AtomicU64>,
     halted: Arc<AtomicBool>,
     stop: StopSignal,
@@ -22,7 +23,19 @@ impl Notify {
     /// Sends facts to `send`, in order. After a `stop`, a step that breaks counts as stopped, since its sandbox is
     /// being removed.
     pub fn new(stop: StopSignal, send: impl Fn(Fact) + Send + Sync + 'static) -> Self {
-        Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
+        let (send, is_green) = (Arc::new(send), Arc::new(|_: &ServiceName| true));
+        Self { send, is_green, next: Arc::new(AtomicU64::new(1)), halted: Arc::default(), stop }
+    }
+
+    /// Asks `is_green` whether the facts so far make a case green. It may wait for the reports.
+    pub fn judged_by(self, is_green: impl Fn(&ServiceName) -> bool + Send + Sync + 'static) -> Self {
+        Self { is_green: Arc::new(is_green), ..self }
+    }
+
+    /// Whether the facts so far make a case green: it may have shown less than is required of it.
+    pub async fn is_green(&self, case: &ServiceName) -> bool {
+        let (is_green, case) = (Arc::clone(&self.is_green), case.clone());
+        tokio::task::spawn_blocking(move || is_green(&case)).await.unwrap_or(true)
     }
 
     /// Sends a fact.

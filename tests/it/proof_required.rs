@@ -113,3 +113,16 @@ fn what_shows_less_than_is_required_fails() {
     let wrong = rehearsa(&["test", "--require-proof", "booted", &live.name]).output().expect("rehearsa starts");
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+#[test]
+#[ignore = "nightly: one more rehearsal; every push keeps sandboxes of services that fail"]
+fn a_service_that_has_shown_too_little_is_kept_on_request() {
+    let live = live();
+    let rehearsal = rehearse(&[&live.name], &["--require-proof", "restored", "--keep"]);
+    assert_eq!(rehearsal.diagnosis()["code"], "proof/below-required", "{rehearsal}");
+    let session = rehearsal.report["session"].as_str().expect("a session").to_owned();
+    assert!(rehearsal.stderr.contains(&format!("rehearsa clean --session {session}")), "{rehearsal}");
+    let cleaned = rehearsa(&["clean", "--session", &session]).output().expect("it runs");
+    assert!(cleaned.status.success(), "{cleaned:?}");
+    rehearsal.nothing_is_left();
+}
