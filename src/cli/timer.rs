@@ -28,6 +28,7 @@ pub fn run(args: &TimerArgs, env: &Environment) -> Result<(), Failure> {
         }
         TimerAction::Install(asked) => {
             let units = Units::make(asked, env)?;
+            asked.credential.iter().try_for_each(|text| is_there(&credential(text)?.1))?;
             if names_no_backup(&asked.command, plan_file::NAME) {
                 console::note(&format!(
                     "The timer rehearses no backup, only copies of the live data: this folder has no {}, and the \
@@ -271,6 +272,19 @@ fn credential(text: &str) -> Result<(String, String), Failure> {
             "--credential: `{text}` is no variable and file; write `RESTIC_PASSWORD_FILE=/etc/rehearsa/password`, \
              with the whole path and without blanks"
         ))),
+    }
+}
+
+/// Refuses a credential whose file is not there: systemd would start nothing, and only its journal would say so.
+fn is_there(file: &str) -> Result<(), Failure> {
+    match fs::metadata(file) {
+        Ok(meta) if !meta.is_file() => Err(Failure::usage(format!("--credential: {file} is no file"))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            let message = format!("--credential: {file} is not there, and systemd would not start the service");
+            Err(Failure::usage(message).hint("write the secret into this file first, readable for its owner only"))
+        }
+        // What this user may not see, systemd may.
+        _ => Ok(()),
     }
 }
 

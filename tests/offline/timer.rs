@@ -115,6 +115,8 @@ fn what_would_fail_each_night_is_refused_now_and_nothing_is_written() {
         (&["--at", "Someday 04:00", "--", "test"], "systemd refuses the timer"),
         (&["--at", "04:00", "--name", "../x", "--", "test"], "no name of a timer"),
         (&["--at", "04:00", "--credential", "password", "--", "test"], "no variable and file"),
+        (&["--at", "04:00", "--credential", "PASSWORD_FILE=/nowhere/password", "--", "test"], "is not there"),
+        (&["--at", "04:00", "--credential", "PASSWORD_FILE=/etc", "--", "test"], "is no file"),
         (&["--at", "04:00", "--time-limit", "1h\nUser=x", "--", "test"], "more than one word"),
     ] {
         let output = desk.run("install", args);
