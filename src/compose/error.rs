@@ -31,6 +31,11 @@ pub enum ComposeError {
     File(String),
 }
 
+/// What to do about an image that cannot be built.
+const NOT_BUILT: &str = "Read the builder's last lines: they name the step of the Dockerfile that failed. See that \
+    `docker compose build` works with nothing but the files that would survive the loss of the host, or rehearse \
+    without --build on the image that the engine has.";
+
 impl ComposeError {
     /// The command line names what is not there: nothing is found out about a project.
     pub fn is_mistyped(&self) -> bool {
@@ -48,6 +53,19 @@ impl ComposeError {
                 Code::ConfigMissingFile
             }
         };
-        Diagnosis::new(code, self.to_string())
+        let remedy = matches!(self, ComposeError::NotBuilt(_)).then(|| NOT_BUILT.to_owned());
+        Diagnosis { remedy, ..Diagnosis::new(code, self.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_build_is_not_told_as_a_failed_pull() {
+        let diagnosis = ComposeError::NotBuilt("building the image of web failed".to_owned()).diagnosis();
+        assert_eq!(diagnosis.code, Code::ConfigImageUnavailable);
+        assert!(diagnosis.remedy().contains("Dockerfile") && !diagnosis.remedy().contains("pull"), "{diagnosis:?}");
     }
 }

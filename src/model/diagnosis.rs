@@ -349,8 +349,8 @@ codes! {
         "If you want what a label says, give the label to the container. An image that was made by `docker commit` has \
          the labels of the container that it was made from.";
     ConfigImageUnavailable "config/image-unavailable" Errored "the image is not available",
-        "The engine does not have the image of the service, and it could not be pulled. Nothing was restored, so this \
-         says nothing about the backup. Without the image there is no restore.",
+        "The engine does not have the image of the service, and it could not be pulled or built. Nothing was restored, \
+         so this says nothing about the backup. Without the image there is no restore.",
         "See that `docker pull` of the image works on the engine's host, or build the image anew. Keep a copy of it \
          (`docker save`), and bring the copy to the engine with `docker load`.";
     ConfigImageDrift "config/image-drift" Warning "the tag names another image now",
