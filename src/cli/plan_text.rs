@@ -86,7 +86,7 @@ fn service_text(
     }
     for (i, mount) in plan.mounts.iter().enumerate() {
         let head = if i == 0 { "mounts" } else { "" };
-        let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, mount, plan.settings.max_copy, sizes));
+        let _ = writeln!(text, "  {head:<8} {}", mount_text(stack, plan, mount, sizes));
     }
     if plan.mounts.is_empty() {
         text.push_str("  mounts   none: there is no data to restore\n");
@@ -108,10 +108,12 @@ fn service_text(
     text
 }
 
-fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<&Vec<Option<Scan>>>) -> String {
+fn mount_text(stack: &StackPlan, of: &ServicePlan, plan: &MountPlan, sizes: Option<&Vec<Option<Scan>>>) -> String {
+    let max_copy = of.settings.max_copy;
     let restore = plan.restore.and_then(|index| stack.restores.get(index));
     let from = |what: String| format!("{}: {what}", plan.mount.place());
-    let rule = restore.and_then(|restore| restore.part.as_ref()).map(|part| found_by(part.rule)).unwrap_or_default();
+    let rule =
+        restore.and_then(|restore| restore.part.as_ref()).map(|part| found_by(part.rule, of, plan)).unwrap_or_default();
     if let MountOrigin::Dump { .. } = plan.mount.origin {
         let holds = match restore.map(|restore| &restore.supply) {
             Some(DataSource::Archive { holds, .. }) => format!(", {}", units::bytes(holds.amount.bytes)),
@@ -158,8 +160,10 @@ fn mount_text(stack: &StackPlan, plan: &MountPlan, max_copy: u64, sizes: Option<
 }
 
 /// The rule by which a part was found, so that the reader can judge the choice.
-fn found_by(rule: MatchRule) -> &'static str {
+fn found_by(rule: MatchRule, of: &ServicePlan, plan: &MountPlan) -> &'static str {
+    let said = || of.settings.maps.iter().rev().find(|rule| rule.applies(&of.service.name, &plan.mount));
     match rule {
+        MatchRule::Explicit if said().is_some_and(|rule| rule.of_lock) => " (as the lock has it)",
         MatchRule::Explicit => " (as you mapped it)",
         MatchRule::Name => " (by its name)",
         MatchRule::Suffix => " (by the end of its path)",

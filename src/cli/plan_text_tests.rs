@@ -5,11 +5,12 @@ use crate::cli::plan_view;
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Change};
 use crate::model::mount::{Mount, MountOrigin};
-use crate::model::plan::{DataSource, Need, RestorePlan, StackPlan};
+use crate::model::plan::{BackupPart, DataSource, Need, RestorePlan, StackPlan};
 use crate::model::sample;
 use crate::model::sampled::Sampled;
 use crate::model::service::ServiceName;
 use crate::model::settings::ServiceSettings;
+use crate::model::source::{ContentTally, MapRule};
 use crate::worker::protocol::RootKind;
 
 fn volume(name: &str, target: &str) -> Mount {
@@ -156,4 +157,24 @@ fn programs_get_the_same_plan_with_a_version() {
     assert!(jellyfin["mounts"][1]["size"].is_null());
     assert_eq!(jellyfin["needs"][0]["condition"], "service_healthy");
     assert_eq!(json["stacks"][0]["services"][0]["selected"], false);
+}
+
+#[test]
+fn a_part_that_the_lock_names_is_not_called_the_users() {
+    let (mut plan, sizes) = plan();
+    let stack = &mut plan.stacks[0];
+    let (path, holds) = (b"files".to_vec(), ContentTally::default());
+    let part = BackupPart { path: path.clone(), rule: MatchRule::Explicit, sidecars: 0, holds: holds.clone() };
+    let (max_entries, max_window, root_of_live) = (0, 0, false);
+    stack.restores[0].part = Some(part);
+    stack.restores[0].supply = DataSource::Archive { source: 0, path, holds, max_entries, max_window, root_of_live };
+    let rule = |of_lock| {
+        let (mount, path) = ("/config".to_owned(), "files".to_owned());
+        MapRule { service: Some("jellyfin".to_owned()), mount, path, of_lock }
+    };
+    for (of_lock, words) in [(true, "(as the lock has it)"), (false, "(as you mapped it)")] {
+        plan.stacks[0].services[1].settings.maps = vec![rule(of_lock)];
+        let text = render(&plan, &sizes, 2);
+        assert!(text.contains(&format!("restored from files {words}")), "{text}");
+    }
 }

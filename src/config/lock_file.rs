@@ -112,6 +112,7 @@ impl LockedService {
             service: Some(service.clone()),
             mount: mount.clone(),
             path: path.clone(),
+            of_lock: true,
         })
     }
 }
@@ -347,7 +348,12 @@ mod tests {
     fn the_mounts_are_rules_of_their_service() {
         let mounts = [("/data".to_owned(), "a/b".to_owned())].into();
         let service = LockedService { mounts, ..LockedService::default() };
-        let rule = MapRule { service: Some("db".to_owned()), mount: "/data".to_owned(), path: "a/b".to_owned() };
+        let rule = MapRule {
+            service: Some("db".to_owned()),
+            mount: "/data".to_owned(),
+            path: "a/b".to_owned(),
+            of_lock: true,
+        };
         assert_eq!(service.maps("db").collect::<Vec<_>>(), [rule]);
     }
 }

@@ -146,6 +146,8 @@ pub struct MapRule {
     pub mount: String,
     /// Path within the backup, without a leading slash; empty for all of it.
     pub path: String,
+    /// It stands in the lock of a Compose project, where `rehearsa lock` wrote it.
+    pub of_lock: bool,
 }
 
 /// A path in a backup that may belong to a mount.

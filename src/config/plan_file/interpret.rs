@@ -295,7 +295,12 @@ fn load_options(table: Load) -> LoadOptions {
 fn add_rules(overrides: &mut Overrides, mount: &str, table: Mount) {
     let Mount { path, strategy, allow_empty } = table;
     let (service, mount) = (None::<String>, || mount.to_owned());
-    overrides.maps.extend(path.map(|path| MapRule { service: service.clone(), mount: mount(), path: path.0 }));
+    overrides.maps.extend(path.map(|path| MapRule {
+        service: service.clone(),
+        mount: mount(),
+        path: path.0,
+        of_lock: false,
+    }));
     let strategy =
         strategy.map(|strategy| StrategyRule { service: service.clone(), mount: mount(), strategy: strategy.0 });
     overrides.strategies.extend(strategy);

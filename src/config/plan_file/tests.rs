@@ -243,7 +243,12 @@ fn every_key_is_understood() {
         ..Overrides::default()
     };
     assert_eq!(file.stacks["media"].overrides, stack);
-    let map = |mount: &str, path: &str| MapRule { service: None, mount: mount.to_owned(), path: path.to_owned() };
+    let map = |mount: &str, path: &str| MapRule {
+        service: None,
+        mount: mount.to_owned(),
+        path: path.to_owned(),
+        of_lock: false,
+    };
     let rule = |mount: &str, strategy| StrategyRule { service: None, mount: mount.to_owned(), strategy };
     let empty = |mount: &str, allowed| EmptyRule { service: None, mount: mount.to_owned(), allowed };
     let jellyfin = Overrides {

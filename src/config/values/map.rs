@@ -28,7 +28,7 @@ pub fn parse(origin: &SettingOrigin, text: &str) -> Result<MapRule, ConfigError>
     };
     let path =
         within(path.trim()).map_err(|expected| ConfigError::value(origin, text, format!("a rule {expected}")))?;
-    Ok(MapRule { service, mount, path })
+    Ok(MapRule { service, mount, path, of_lock: false })
 }
 
 /// Reads several rules with commas between them, as a label has them.
@@ -63,7 +63,7 @@ mod tests {
     const FLAG: SettingOrigin = SettingOrigin::Flag("--map");
 
     fn rule(service: Option<&str>, mount: &str, path: &str) -> MapRule {
-        MapRule { service: service.map(str::to_owned), mount: mount.to_owned(), path: path.to_owned() }
+        MapRule { service: service.map(str::to_owned), mount: mount.to_owned(), path: path.to_owned(), of_lock: false }
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn of_several_mounts_the_programs_home_is_filled_and_the_rest_is_missing() {
         Code::RestoreAmbiguous,
         "volume a at /a, volume b",
     );
-    let map = MapRule { service: None, mount: "/b".to_owned(), path: String::new() };
+    let map = MapRule { service: None, mount: "/b".to_owned(), path: String::new(), of_lock: false };
     let plan = loaded_by(
         service(strange(), &[]),
         ServiceSettings { maps: vec![map], ..ServiceSettings::default() },

@@ -55,7 +55,12 @@ fn settings() -> ServiceSettings {
 }
 
 fn mapped(rules: &[(&str, &str)]) -> ServiceSettings {
-    let rule = |(mount, path): &(&str, &str)| MapRule { service: None, mount: (*mount).into(), path: (*path).into() };
+    let rule = |(mount, path): &(&str, &str)| MapRule {
+        service: None,
+        mount: (*mount).into(),
+        path: (*path).into(),
+        of_lock: false,
+    };
     ServiceSettings { maps: rules.iter().map(rule).collect(), ..settings() }
 }
 
