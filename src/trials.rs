@@ -363,12 +363,29 @@ fn case_info(case: &ServicePlan) -> CaseInfo {
     }
 }
 
+/// Tells the warnings of the plan. What several services of a stack share, as a folder with their configuration, is told
+/// once, for all of them.
 fn warn_beforehand(plan: &Plan, sink: &EventSink) {
+    for (diagnosis, cases) in warnings_of(plan) {
+        sink.send(Fact::Warned { cases, diagnosis: diagnosis.clone() });
+    }
+}
+
+fn warnings_of(plan: &Plan) -> Vec<(&Diagnosis, Vec<ServiceName>)> {
+    let mut told: Vec<(&Diagnosis, Vec<ServiceName>)> = Vec::new();
     for case in plan.cases() {
+        let name = &case.service.name;
         for diagnosis in &case.warnings {
-            sink.send(Fact::Warned { cases: vec![case.service.name.clone()], diagnosis: diagnosis.clone() });
+            let is_shared = |(other, names): &&mut (&Diagnosis, Vec<ServiceName>)| {
+                *other == diagnosis && names[0].stack_name() == name.stack_name()
+            };
+            match told.iter_mut().find(is_shared) {
+                Some((_, names)) => names.push(name.clone()),
+                None => told.push((diagnosis, vec![name.clone()])),
+            }
         }
     }
+    told
 }
 
 /// Reports the signal that ended the run; at most once.
@@ -395,6 +412,8 @@ mod tests {
     use crate::model::event::Event;
     use crate::model::outcome::Outcome;
     use crate::model::sample;
+    use crate::model::settings::ServiceSettings;
+    use crate::plan;
 
     /// A run of one case that was aborted for this reason.
     fn aborted(code: Code) -> [Fact; 2] {
@@ -410,6 +429,22 @@ mod tests {
             no_tests: NoTests::Fail,
         };
         [begin, Fact::CaseAborted { case, diagnosis: Diagnosis::new(code, "why") }]
+    }
+
+    #[test]
+    fn what_services_of_a_stack_share_is_told_once() {
+        let names = [("a", "web"), ("a", "job"), ("b", "web")];
+        let service = |(stack, name)| (sample::service(ServiceName::of_stack(stack, name)), ServiceSettings::default());
+        let draft = plan::draft(names.map(service).to_vec(), &Default::default());
+        let now = "2026-11-01T00:00:00Z".parse().expect("a time");
+        let mut plan = plan::resolve(draft, Vec::new(), now);
+        let warning = |message: &str| Diagnosis::new(Code::RestoreNotInBackup, message);
+        for service in plan.stacks.iter_mut().flat_map(|stack| &mut stack.services) {
+            service.warnings = vec![warning("conf is not in it"), warning(&service.service.name.to_string())];
+        }
+        let told: Vec<usize> = warnings_of(&plan).iter().map(|(_, cases)| cases.len()).collect();
+        assert_eq!(told.iter().sum::<usize>(), 6, "each case has its two");
+        assert_eq!(told.len(), 5, "the two of the stack a are told together");
     }
 
     #[test]
