@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -44,6 +45,8 @@ impl RunFolder {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // An interrupt from the terminal is for the run, from the first moment on: this process ends after it.
+            .process_group(0)
             .spawn()
             .map_err(cannot)?;
         Ok(RunFolder { path: folder.keep(), keeper })
@@ -75,5 +78,21 @@ impl Drop for RunFolder {
         drop(self.keeper.stdin.take());
         // A process that cannot be waited for has ended.
         let _ = self.keeper.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Pid, getpgid};
+
+    use super::*;
+
+    #[test]
+    fn no_interrupt_of_the_terminal_reaches_the_process_that_removes_the_folder() {
+        let parent = tempfile::tempdir().expect("a folder");
+        // Any program will do: it is asked at once, before it has done anything.
+        let folder = RunFolder::make_in(parent.path().to_owned(), Path::new("/bin/true")).expect("made");
+        let keeper = Pid::from_child(&folder.keeper);
+        assert_eq!(getpgid(Some(keeper)).expect("it was not waited for"), keeper, "it is in the group of the run");
     }
 }

@@ -91,8 +91,7 @@ fn keep(folder: &Path) -> io::Result<()> {
     if !is_ours {
         return Err(io::Error::other("this is no temporary folder of rehearsa"));
     }
-    // An interrupt from the terminal is for the run. This process ends after it.
-    setsid()?;
+    // Who has started this process has given it a group of its own, which no interrupt from the terminal reaches.
     io::stdin().lock().read_to_end(&mut Vec::new())?;
     let mut result = Ok(());
     for _ in 0..TRIES {
