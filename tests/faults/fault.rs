@@ -53,6 +53,7 @@ flip() { # FILE [OFFSET]: another bit, by default in the middle
   at=${2:-$(($(stat -c %s "$1") / 2))}; byte=$(od -An -tu1 -j "$at" -N 1 "$1")
   printf "\\$(printf %o $((byte ^ 16)))" | dd of="$1" bs=1 seek="$at" conv=notrunc status=none
 }
+blank() { size=$(stat -c %s "$1"); truncate -s 0 "$1"; truncate -s "$size" "$1"; } # FILE: zeros
 cut_to() { truncate -s "$(($(stat -c %s "$1") * $2 / 100))" "$1"; } # FILE PERCENT
 # The same noise each time: what a program makes of a damaged page depends on what stands there.
 noise() { # FILE PAGE PAGES

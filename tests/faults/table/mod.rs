@@ -8,6 +8,7 @@ mod files;
 mod history;
 mod live;
 mod live_rows;
+mod quiet_services;
 mod restic;
 mod snapshots;
 mod source;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Fault> {
         .chain([
             boot::faults(),
             stores::faults(),
+            quiet_services::faults(),
             surroundings::faults(),
             files::faults(),
             history::faults(),
