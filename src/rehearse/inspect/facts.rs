@@ -10,8 +10,8 @@ use crate::rehearse::stack_context::KEEP_FREE;
 use crate::rehearse::steps::OpenStep;
 use crate::worker::client::JobError;
 use crate::worker::protocol::{
-    CountLiveJob, InspectJob, InspectWants, Inspected, LiveDatabase, LiveQuestion, ManifestWant, RootKind, SqliteWant,
-    WitnessJob, Witnessed,
+    CountLiveJob, Failure, InspectJob, InspectWants, Inspected, LiveDatabase, LiveQuestion, ManifestWant, RootKind,
+    SqliteWant, WitnessJob, Witnessed,
 };
 
 use super::place::{InspectedPaths, PlaceInspection, is_in_volume};
@@ -44,7 +44,7 @@ pub(super) async fn gather(place: &PlaceInspection<'_>, step: &OpenStep) -> Diag
     let restored = restored?;
     // After the comparison of the files: it may need room in the restored volume for a moment.
     let live_rows = match &restored {
-        Some(restored) => count_live(place, restored, witness.as_ref()).await,
+        Some(restored) => count_live(place, restored, witness.as_ref()).await?,
         None => Vec::new(),
     };
     Ok(InspectionFacts { restored, live, witness, live_rows })
@@ -55,9 +55,9 @@ async fn count_live(
     place: &PlaceInspection<'_>,
     restored: &Inspected,
     witness: Option<&Result<Witnessed, String>>,
-) -> Vec<LiveDatabase> {
+) -> Diagnosed<Vec<LiveDatabase>> {
     let PlaceInspection { plan, paths, worker, .. } = place;
-    let (Some(live), Some(witness)) = (paths.live.clone(), witness) else { return Vec::new() };
+    let (Some(live), Some(witness)) = (paths.live.clone(), witness) else { return Ok(Vec::new()) };
     let tables = restored.databases.iter().flat_map(|databases| &databases.tables);
     let mut left = LIVE_NAMES;
     let databases: Vec<LiveQuestion> = tables
@@ -70,7 +70,7 @@ async fn count_live(
         })
         .collect();
     if restored.root != RootKind::Folder || databases.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let job = CountLiveJob {
         live,
@@ -81,10 +81,17 @@ async fn count_live(
         start: witness.as_ref().ok().and_then(|witnessed| witnessed.start),
         databases,
     };
-    worker.run(job).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, place = plan.mount.title(), "the live databases cannot be counted");
-        Vec::new()
-    })
+    match worker.run(job).await {
+        Ok(counted) => Ok(counted),
+        // A copy may be left in the restored volume, and a service would boot on it.
+        Err(error @ JobError::Failed(Failure::Unwritable { .. } | Failure::Full { .. })) => {
+            Err(job_failure(&error, plan))
+        }
+        Err(error) => {
+            tracing::debug!(%error, place = plan.mount.title(), "the live databases cannot be counted");
+            Ok(Vec::new())
+        }
+    }
 }
 
 async fn inspect_restored(place: &PlaceInspection<'_>, step: &OpenStep) -> Diagnosed<Option<Inspected>> {

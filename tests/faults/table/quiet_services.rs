@@ -162,12 +162,12 @@ fn calendars() -> Vec<Fault> {
             .failed("data/differs-from-live", &["are missing", "home/cal"]),
         fault(10, "the events belong to root, and nobody else may read them", Radicale, Tar)
             .data("chown -R 0:0 \"$1/collection-root/home/cal\"; chmod -R go= \"$1/collection-root/home/cal\"")
-            .failed("data/permissions", &["may not read", "e1.ics"]),
-        fault(51, "two events have each other's content", Radicale, Dir)
-            .data("cd \"$1/collection-root/home/cal\"; mv e1.ics x; mv e2.ics e1.ics; mv x e2.ics")
+            .failed("data/permissions", &["may not read"]),
+        fault(51, "the properties of a calendar are missing, and live still has them", Radicale, Tar)
+            .data("rm \"$1/collection-root/home/cal/.Radicale.props\"")
             .data(OLD_FOLDERS)
             .with(JUST_MADE)
-            .failed("data/differs-from-live", &["e1.ics has other content"]),
+            .failed("data/differs-from-live", &["1 is missing", ".Radicale.props"]),
     ]
 }
 
