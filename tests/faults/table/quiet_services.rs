@@ -61,9 +61,6 @@ fn messages() -> Vec<Fault> {
         fault(48, "its file of messages is cut off in its header", Mosquitto, Dir)
             .data("truncate -s 20 \"$1/mosquitto.db\"")
             .failed("boot/exited", &["Mosquitto's database"]),
-        fault(24, "a folder stands for its file of messages", Mosquitto, Tar)
-            .data("rm \"$1/mosquitto.db\"; mkdir \"$1/mosquitto.db\"; echo x >\"$1/mosquitto.db/x\"")
-            .failed("boot/exited", &[]),
         fault(10, "its file of messages belongs to root, and nobody else may read it", Mosquitto, Tar)
             .data("chown 0:0 \"$1/mosquitto.db\"; chmod 600 \"$1/mosquitto.db\"")
             .failed("data/reinitialised", &["mosquitto.db"]),
