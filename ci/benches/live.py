@@ -14,15 +14,14 @@ RESTED = 60 + 2 * 60 + 5
 def bench_m():
     volume, name = big_volume()
     made = time.time()
+    time.sleep(max(0, made + RESTED - time.time()))
     with tempfile.TemporaryDirectory(prefix=MARK) as folder:
-        docker("run", "--rm", "--label", f"{MARK}=1", "--user", "0:0", "-v", f"{volume}:/data:ro", "-v", f"{folder}:/out", "--entrypoint", "tar",
-               "rehearsa-fixture/notes:latest", "cf", "/out/app.tar", "-C", "/data", ".")
-        time.sleep(max(0, made + RESTED - time.time()))
         witness(volume)
         # The time in its name says when it was made.
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        archive = (pathlib.Path(folder) / "app.tar").rename(pathlib.Path(folder) / f"app-{now}.tar")
-        all_looks(name, archive, folder)
+        archive = f"app-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.tar"
+        docker("run", "--rm", "--label", f"{MARK}=1", "--user", "0:0", "-v", f"{volume}:/data:ro", "-v", f"{folder}:/out", "--entrypoint", "tar",
+               "rehearsa-fixture/notes:latest", "cf", f"/out/{archive}", "-C", "/data", ".")
+        all_looks(name, f"{folder}/{archive}", folder)
     million_files()
 
 
