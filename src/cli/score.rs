@@ -22,13 +22,13 @@ use crate::model::outcome::ExitCode;
 use crate::model::plan::{DataSource, Plan, RestorePlan, ServicePlan, StackPlan};
 use crate::model::score::facts::ScoreFacts;
 use crate::model::score::history::{History, MOST_EARLIER, MountTally, SnapshotTally};
-use crate::model::score::points::Award;
+use crate::model::score::points::{self, Award};
 use crate::model::score::weights::{Measure, Point, ScoredBy};
 use crate::model::score::{self, Score};
 use crate::model::service::Service;
 use crate::model::settings::ServiceSettings;
 use crate::model::source::ContentTally;
-use crate::plan::{draft, resolve};
+use crate::plan::{Survey, draft, resolve};
 
 /// The command.
 pub fn run(args: &ScoreArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
@@ -153,10 +153,17 @@ impl Series {
         let Some(index) = case.source.filter(|_| case.ignored.is_none()) else { return scored };
         let count = self.series.get(index).and_then(|series| series.as_ref().ok()).map_or(1, Vec::len).max(1);
         let found: Vec<(StackPlan, ServicePlan)> = plans.iter().take(count).filter_map(find).collect();
-        let tallies: Vec<SnapshotTally> =
-            found.iter().map(|(stack, service)| tally(service, &stack.restores)).collect();
+        let survey = |nth: usize| self.series.get(index)?.as_ref().ok()?.get(nth)?.1.as_ref().ok();
+        let tallies: Vec<SnapshotTally> = found
+            .iter()
+            .enumerate()
+            .map(|(nth, (stack, service))| tally(service, &stack.restores, survey(nth)))
+            .collect();
         let is_judged = |nth: usize| found[nth].1.score_basis.listed;
-        for (nth, (_, service)) in found.iter().enumerate().take(wanted) {
+        // Once a group has no older snapshot, the others alone are no backup of the service.
+        let is_whole = |nth: usize| survey(nth).is_none() || tallies[nth].has_groups_of(&tallies[0]);
+        let rows = (0..found.len()).take_while(|nth| is_whole(*nth)).count();
+        for (nth, (_, service)) in found.iter().enumerate().take(wanted.min(rows)) {
             let earlier = (nth + 1..found.len()).filter(|earlier| is_judged(*earlier)).take(MOST_EARLIER);
             let earlier: Vec<SnapshotTally> = earlier.map(|earlier| tallies[earlier].clone()).collect();
             let snapshot =
@@ -180,7 +187,8 @@ fn scored_snapshot(
     let mut basis = case.score_basis.clone();
     basis.history = History::of(&tally, earlier).filter(|_| basis.listed);
     let (age, required, has_data) = (basis.age, basis.min_score, !basis.mounts.is_empty());
-    let (is_compared, lost_logs) = (basis.history.is_some(), !basis.lost_logs.is_empty());
+    let (history, lost_logs) = (basis.history.clone(), !basis.lost_logs.is_empty());
+    let is_different = |point: Point| history.as_ref().is_some_and(|history| points::differs(point, history));
     let blocked = case.blocked.clone();
     let failed = blocked.as_ref().filter(|of| of.severity() == Severity::Failed).map(|of| of.code);
     let is_unknown = blocked.is_some() && failed.is_none();
@@ -188,26 +196,39 @@ fn scored_snapshot(
     let below = score.as_ref().zip(required).filter(|(score, required)| score.points < *required);
     let below =
         below.map(|(of, required)| score::diagnosis(&case.service.name.to_string(), required, of, ScoredBy::Score));
-    let is_finding =
-        |award: &&Award| award.points == 0 && if award.point == Point::Sqlite { lost_logs } else { is_compared };
+    let is_finding = |award: &&Award| if award.point == Point::Sqlite { lost_logs } else { is_different(award.point) };
     let parts = score.iter().flat_map(|score| &score.parts).filter(|part| part.measure == Measure::Plausible);
-    let warnings = parts.flat_map(|part| &part.awards).filter(is_finding).map(|award| award.by.clone()).collect();
+    let findings = parts.flat_map(|part| &part.awards).filter(is_finding);
+    let warnings = findings.map(|award| award.by.clone()).collect();
     ScoredSnapshot { snapshot, age, tally, warnings, diagnosis: blocked.or(below), score }
 }
 
 /// The content of a service's mounts in the snapshot that its plan restores.
-fn tally(service: &ServicePlan, restores: &[RestorePlan]) -> SnapshotTally {
+fn tally(service: &ServicePlan, restores: &[RestorePlan], survey: Option<&Survey>) -> SnapshotTally {
+    let groups_of = |place: &RestorePlan| -> Option<Vec<String>> {
+        let survey = survey?;
+        let path = match (&place.part, &place.supply) {
+            (Some(part), _) => &part.path,
+            (None, DataSource::Archive { source, .. }) => {
+                &survey.inside.iter().find(|dump| dump.source == *source)?.path
+            }
+            (None, DataSource::HostTree(_) | DataSource::Live) => return None,
+        };
+        survey.groups.of_path.get(path).cloned()
+    };
     let places = service.mounts.iter().filter_map(|mount| Some((mount, restores.get(mount.restore?)?)));
     let mounts = places.filter_map(|(mount, place)| {
         let holds = held_by(place)?;
         Some(MountTally {
             mount: title(&mount.mount),
+            groups: groups_of(place).unwrap_or_default(),
             files: holds.own_files(),
             bytes: holds.amount.bytes,
             empty_files: holds.empty_files,
         })
     });
-    SnapshotTally { mounts: mounts.collect() }
+    let groups = survey.map(|survey| survey.groups.all.clone()).unwrap_or_default();
+    SnapshotTally { mounts: mounts.collect(), groups }
 }
 
 /// The mount by a name that is the same in every snapshot: a dump bears the time of its own.

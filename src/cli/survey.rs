@@ -125,15 +125,17 @@ fn read_series(
     request: &SourceRequest,
     depth: SurveyDepth,
 ) -> Result<Vec<SurveyedSnapshot>, SourceError> {
-    let earlier = backup.earlier(depth.snapshots.saturating_sub(1))?;
-    let snapshots = std::iter::once(backup.snapshot.clone()).chain(earlier).enumerate();
-    let read = snapshots.map(|(nth, snapshot)| {
+    let read = |nth: usize, snapshot: Snapshot| {
         let survey = read_one(backup.at(snapshot.clone()), request, nth < depth.read_content);
         let survey = survey.map_err(|error| error.diagnosis(&backup.place));
         // What the source does not say was found out by a look at the host.
         (survey.as_ref().map_or(snapshot, |survey| survey.snapshot.clone()), survey)
-    });
-    Ok(read.collect())
+    };
+    // Of several groups that make up the snapshot, only those count that something comes from.
+    let newest = read(0, backup.snapshot.clone());
+    let earlier = backup.earlier(&newest.0, depth.snapshots.saturating_sub(1))?.into_iter().enumerate();
+    let earlier = earlier.map(|(nth, snapshot)| read(nth + 1, snapshot)).collect::<Vec<_>>();
+    Ok(std::iter::once(newest).chain(earlier).collect())
 }
 
 fn read_one(backup: Backup, request: &SourceRequest, read_content: bool) -> Result<Survey, SourceError> {
@@ -141,8 +143,9 @@ fn read_one(backup: Backup, request: &SourceRequest, read_content: bool) -> Resu
     if read_content && !survey.traits.content_read {
         survey.traits.content_read = backup.read_content()?;
     }
-    // Nothing is loaded from these dumps, so nobody asks for their sources.
-    let inside = dumps.into_iter().map(|dump| read_dump(dump, 0, &mut Vec::new())).collect();
+    // Nothing is loaded from these dumps. Their sources only tell them apart.
+    let mut of_dumps = Vec::new();
+    let inside = dumps.into_iter().map(|dump| read_dump(dump, 0, &mut of_dumps)).collect();
     Ok(surveyed(survey, inside))
 }
 
@@ -281,10 +284,12 @@ struct SurveyedSource {
 impl SurveyedSource {
     /// Looks for the parts and reads the dumps that are requested of the chosen snapshot.
     fn of(backup: Backup, request: &SourceRequest) -> Result<SurveyedSource, SourceError> {
-        let mut survey = backup.survey(&request.queries, request.max_entries)?;
-        if !request.dumps.is_empty() {
-            learn_servers(&backup, &mut survey.contents);
-        }
+        let survey = backup.survey_with(&request.queries, request.max_entries, |contents| {
+            if !request.dumps.is_empty() {
+                learn_servers(&backup, contents);
+            }
+            request.dumps_to_read(contents).into_iter().map(|dump| dump.path).collect()
+        })?;
         let read = |dump: DumpInside| {
             let opened = backup.open_dump(&dump.path, dump.is_folder);
             (dump.path, opened.map(Box::new).map_err(|error| error.diagnosis(&backup.place)))
@@ -326,13 +331,13 @@ fn read_dump((path, opened): (Vec<u8>, DumpResult), sources: usize, of_dumps: &m
 }
 
 fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
-    let BackupSurvey { snapshot, contents: found, access, traits } = survey;
+    let BackupSurvey { snapshot, contents: found, access, traits, groups } = survey;
     let (tree, dump) = match access {
         BackupAccess::Stream => (None, None),
         BackupAccess::HostTree(tree) => (Some(tree), None),
         BackupAccess::Dump(dump) => (None, Some(dump)),
     };
-    Survey { snapshot, found, tree, dump, inside, traits }
+    Survey { snapshot, found, tree, dump, inside, traits, groups }
 }
 
 /// Opens a source and reads it. Reading may wait long for a disk or a program, so it runs on a thread of its own,

@@ -1,5 +1,6 @@
 //! Sources: where restored data comes from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -283,6 +284,16 @@ pub struct BackupContents {
     pub holes: Vec<Hole>,
 }
 
+/// The groups of snapshots that make up one snapshot, as in a repository that gets several snapshots each night. A group
+/// has a name for people, which is the same in earlier snapshots of the same things.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotGroups {
+    /// All groups; empty: the source has no such groups.
+    pub all: Vec<String>,
+    /// The groups that a part comes from, by the path of the part.
+    pub of_path: BTreeMap<Vec<u8>, Vec<String>>,
+}
+
 /// The findings about a source, before the plan is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackupSurvey {
@@ -293,6 +304,8 @@ pub struct BackupSurvey {
     pub access: BackupAccess,
     /// What the source knows of the snapshot, and how it was read.
     pub traits: SnapshotTraits,
+    /// The groups of snapshots that its parts come from.
+    pub groups: SnapshotGroups,
 }
 
 /// What a source knows of a snapshot beside its name and time, and how the snapshot was read.

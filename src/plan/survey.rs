@@ -4,7 +4,7 @@ use crate::model::diagnosis::Diagnosis;
 use crate::model::dump::Dump;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::HostTree;
-use crate::model::source::{BackupContents, ContentTally, SnapshotTraits};
+use crate::model::source::{BackupContents, ContentTally, SnapshotGroups, SnapshotTraits};
 
 /// A surveyed source.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Survey {
     pub inside: Vec<ReadDump>,
     /// What the source knows of the snapshot, and how it was read.
     pub traits: SnapshotTraits,
+    /// The groups of snapshots that its parts come from.
+    pub groups: SnapshotGroups,
 }
 
 /// A dump among the files of a snapshot.

@@ -17,7 +17,7 @@ use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{Hole, HostLook, HostMount, HostSeen, HostTree};
 use crate::model::program::ProgramPaths;
-use crate::model::source::{BackupContents, MountQuery, SnapshotTraits};
+use crate::model::source::{BackupContents, MountQuery, SnapshotGroups, SnapshotTraits};
 
 /// A source of restored data. A source has snapshots, and each snapshot can be opened.
 pub trait Source: fmt::Debug + Send + Sync {
@@ -42,6 +42,16 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The folder of this machine that a snapshot is; `None`: it is no folder, or one of another machine.
     fn folder(&self, _snapshot: &Snapshot) -> Option<&Path> {
         None
+    }
+
+    /// The snapshots of the same things that are older than the chosen one, the newest of them first; at most `most`.
+    fn earlier(&self, chosen: &Snapshot, most: usize) -> Result<Vec<Snapshot>, SourceError> {
+        let group = self.traits(chosen).group;
+        let older = self.snapshots()?.into_iter().take_while(|snapshot| snapshot.id != chosen.id);
+        let mut earlier: Vec<Snapshot> = older.filter(|snapshot| self.traits(snapshot).group == group).collect();
+        earlier.reverse();
+        earlier.truncate(most);
+        Ok(earlier)
     }
 
     /// Opens a snapshot. Content is not read yet, except that of a database dump.
@@ -85,10 +95,15 @@ pub trait SnapshotReader {
     /// list means everything. A failed write to `out` is [`SourceError::Unheard`].
     fn stream(&self, wanted: &[Vec<u8>], out: &mut dyn Write) -> Result<(), SourceError>;
 
-    /// The snapshot that the parts come from that were found, if that is less than the chosen one. An error: it is not
+    /// The snapshot that the parts at these paths come from, if that is less than the chosen one. An error: it is not
     /// clear which of several things they are of.
-    fn narrow(&self, _found: &BackupContents) -> Result<Option<Snapshot>, SourceError> {
+    fn narrow(&self, _paths: &[Vec<u8>]) -> Result<Option<Snapshot>, SourceError> {
         Ok(None)
+    }
+
+    /// The groups of snapshots that the parts at these paths come from; by default there are no groups.
+    fn groups(&self, _paths: &[Vec<u8>]) -> SnapshotGroups {
+        SnapshotGroups::default()
     }
 }
 

@@ -20,8 +20,8 @@ use crate::model::event::Snapshot;
 use crate::model::file_id::FileId;
 use crate::model::repository::Repository;
 use crate::model::source::{
-    BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotTraits,
-    SourcePlace, SourceSpec,
+    BackupAccess, BackupContents, BackupSurvey, ContentTally, MatchRule, MountQuery, Pattern, Shape, SnapshotGroups,
+    SnapshotTraits, SourcePlace, SourceSpec,
 };
 
 /// Inode of the root of every subvolume of btrfs.
@@ -66,22 +66,42 @@ impl Backup {
     /// `max_entries` is an error; 0 means no limit. Folders on the engine's host are not counted here: the caller
     /// applies the limit to the result.
     pub fn survey(&self, queries: &[MountQuery], max_entries: u64) -> Result<BackupSurvey, SourceError> {
+        self.survey_with(queries, max_entries, |_| Vec::new())
+    }
+
+    /// As [`Backup::survey`]. `others` gives the paths of more parts that are used, such as dumps: the snapshot is as
+    /// old as the oldest part that is used.
+    pub fn survey_with(
+        &self,
+        queries: &[MountQuery],
+        max_entries: u64,
+        others: impl FnOnce(&mut BackupContents) -> Vec<Vec<u8>>,
+    ) -> Result<BackupSurvey, SourceError> {
         let snapshot = self.snapshot.clone();
         let traits = self.source.traits(&snapshot);
         match self.source.open(&snapshot)? {
             Access::Stream(reader) => {
-                let contents = contents(&*reader, queries, max_entries)?;
+                let mut contents = contents(&*reader, queries, max_entries)?;
                 is_data(&contents, queries)?;
                 let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
-                let snapshot = reader.narrow(&contents)?.unwrap_or(snapshot);
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream, traits })
+                let candidates = contents.candidates.iter().flatten().map(|candidate| candidate.path.clone());
+                let mut used: Vec<Vec<u8>> = candidates.collect();
+                used.extend(others(&mut contents));
+                let snapshot = reader.narrow(&used)?.unwrap_or(snapshot);
+                let groups = reader.groups(&used);
+                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Stream, traits, groups })
             }
             Access::Dump(dump, reader) => {
                 let contents = contents(&*reader, queries, max_entries)?;
                 let traits = SnapshotTraits { content_read: reader.has_read_content(), ..traits };
-                Ok(BackupSurvey { snapshot, contents, access: BackupAccess::Dump(dump), traits })
+                let (access, groups) = (BackupAccess::Dump(dump), SnapshotGroups::default());
+                Ok(BackupSurvey { snapshot, contents, access, traits, groups })
             }
-            Access::HostTree(found) => self.survey_on_host(found, queries, traits),
+            Access::HostTree(found) => {
+                let mut survey = self.survey_on_host(found, queries, traits)?;
+                others(&mut survey.contents);
+                Ok(survey)
+            }
         }
     }
 
@@ -115,7 +135,8 @@ impl Backup {
         host_snapshot::note_wants(&mut folder.contents.holes, live_path.as_deref(), queries);
         is_data(&folder.contents, queries)?;
         let snapshot = Snapshot { time: self.snapshot.time.or(folder.modified), ..self.snapshot.clone() };
-        Ok(BackupSurvey { snapshot, contents: folder.contents, access: BackupAccess::HostTree(tree), traits })
+        let (access, groups) = (BackupAccess::HostTree(tree), SnapshotGroups::default());
+        Ok(BackupSurvey { snapshot, contents: folder.contents, access, traits, groups })
     }
 
     /// Reads the dump at a path of the snapshot to its end.
@@ -143,14 +164,10 @@ impl Backup {
         SnapshotFiles { source, snapshot, decoding: self.decoding }
     }
 
-    /// The snapshots of the same group that are older than the chosen one, the newest of them first; at most `most`.
-    pub fn earlier(&self, most: usize) -> Result<Vec<Snapshot>, SourceError> {
-        let group = self.source.traits(&self.snapshot).group;
-        let older = self.source.snapshots()?.into_iter().take_while(|snapshot| snapshot.id != self.snapshot.id);
-        let mut earlier: Vec<Snapshot> = older.filter(|snapshot| self.source.traits(snapshot).group == group).collect();
-        earlier.reverse();
-        earlier.truncate(most);
-        Ok(earlier)
+    /// The snapshots of the same things that are older than `snapshot`, the newest of them first; at most `most`. Where
+    /// several groups make up the snapshot, the first of them is made of the next older one of each group, and so on.
+    pub fn earlier(&self, snapshot: &Snapshot, most: usize) -> Result<Vec<Snapshot>, SourceError> {
+        self.source.earlier(snapshot, most)
     }
 
     /// The same source with another of its snapshots.

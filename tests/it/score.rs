@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::backup::{folder, sh};
+use crate::support::restic::{PASSWORD, TOOLS};
 use crate::support::{Live, rehearsa, service, shown, text};
 
 /// A service with two volumes, at /data and /media.
@@ -123,6 +124,37 @@ fn a_database_without_its_log_is_told() {
     let whole = snapshots(&live, "cp $1/1 $1/app.db; cp $1/1 $1/app.db-shm; cp $1/1 $1/app.db-wal");
     let (_, report, _) = score(&live, whole.path(), &[]);
     assert_eq!(warnings(&report), "[]", "{report}");
+}
+
+/// Each night two snapshots, one of each volume. The newest of the second volume has lost most of its files.
+#[test]
+fn a_group_of_snapshots_that_lost_its_data_is_told_beside_one_that_did_not() {
+    let live = live();
+    let dir = folder();
+    let (data, media) = (&live.volumes()[0], &live.volumes()[1]);
+    let script = format!(
+        "{TOOLS}restic init -r repo; mkdir $1 $2; head -c 500000 /dev/urandom >$1/a; \
+         for n in $(seq 20); do head -c 100 /dev/urandom >$2/$n; done; \
+         night() {{ for path in $1 $2; do \
+           restic -r repo backup --host nas --time \"2026-11-0$3 03:00:00\" $PWD/$path; done; }}; \
+         night $1 $2 1; night $1 $2 2; rm $2/1*; night $1 $2 3"
+    );
+    sh(dir.path(), &script, &[data, media]);
+    std::fs::write(dir.path().join("password"), PASSWORD).expect("written");
+    let from = format!("restic:{}/repo", shown(dir.path()));
+    let mut command = rehearsa(&["score", "--exact", &live.name, "--format", "json", "--from", &from]);
+    let password = shown(&dir.path().join("password"));
+    let output = command.args(["--passphrase-file", &password, "--snapshots", "3"]).output().expect("rehearsa starts");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    assert_eq!(output.status.code(), Some(0), "{} {report}", text(&output.stderr));
+    let rows = report["services"][0]["snapshots"].as_array().expect("rows");
+    let told = rows[0]["warnings"].to_string();
+    let group = format!("9 files; 20 files usual in 2 earlier snapshots of host nas, {}/{media}", shown(dir.path()));
+    assert!(told.contains(&group) && !told.contains(data), "{told}");
+    let points: Vec<u64> = rows.iter().filter_map(|row| row["score"]["points"].as_u64()).collect();
+    assert_eq!(points.len(), 3, "{report}");
+    assert!(points[0] <= points[1] && points[0] <= points[2], "{points:?}");
+    assert!(rows[0]["score"]["caps"].to_string().contains("lost-data"), "{}", rows[0]["score"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::support::restic::{PASSWORD, TOOLS, newest_id, packs};
 use crate::support::trees::{archived, listing, read};
 use rehearsa::model::diagnosis::Code;
 use rehearsa::model::environment::Environment;
+use rehearsa::model::event::Snapshot;
 use rehearsa::model::program::Program;
 use rehearsa::model::source::{
     BackupSurvey, Keys, MatchRule, MountQuery, Pattern, SecretPlace, SourceLocation, SourcePlace, SourceSpec,
@@ -143,12 +144,53 @@ fn the_newest_snapshots_of_all_groups_are_one_source() {
     let ids = survey.snapshot.id.split('+').count();
     assert_eq!((ids, survey.snapshot.time.unwrap().to_string().as_str()), (3, "2026-11-01T03:00:00Z"));
     // The age is that of what is used.
-    let survey = field.survey(None, &["srv/app", "dumps"]).unwrap();
+    // A dump that is loaded counts, too.
+    let app = MountQuery { patterns: vec![(MatchRule::Name, Pattern::Top(field.inside("srv/app").into_bytes()))] };
+    let dump = field.inside("dumps/d").into_bytes();
+    let survey = field.open(None).unwrap().survey_with(&[app], 0, |_| vec![dump]).unwrap();
     assert_eq!(survey.snapshot.time.unwrap().to_string(), "2026-11-02T03:00:00Z");
     // One that is chosen holds what it holds.
     let survey = field.survey(Some("before=2026-11-02,path=/"), &["srv/app"]).unwrap();
     assert_eq!(survey.snapshot.time.unwrap().to_string(), "2026-11-01T03:00:00Z");
     assert_eq!(field.came(Some("before=2026-11-02"), "srv/app"), pairs(&[("srv/app", ""), ("srv/app/a", "old\n")]));
+    field.nothing_is_left();
+}
+
+#[test]
+#[ignore = "nightly: starts restic or Borg many times"]
+fn each_group_of_a_nights_snapshots_has_its_own_earlier_ones() {
+    let field = Field::new(concat!(
+        "mkdir -p volumes databases/db; echo data >volumes/a; echo sql >databases/db/all.sql; ",
+        "night() { for path in volumes databases/db/all.sql; do ",
+        "restic -r repo backup --host 00000000000$1 --time \"2026-11-0$1 03:00:00\" $PWD/$path; done; }; ",
+        "restic -r repo backup --host 00000000000a --time '2026-11-01 03:00:00' $PWD/volumes; ",
+        "night 2; : >databases/db/all.sql; night 3; ",
+        "restic -r repo backup --host nas --time '2026-11-03 04:00:00' $PWD/repo/config",
+    ));
+    let survey = field.survey(None, &["volumes", "databases/db/all.sql"]).unwrap();
+    let groups = ["volumes", "databases/db/all.sql"].map(|part| format!("{}", field.at(part).display()));
+    let of_part = |survey: &BackupSurvey, part: &str| survey.groups.of_path[field.inside(part).as_bytes()].clone();
+    assert_eq!(of_part(&survey, "volumes"), [groups[0].clone()]);
+    assert_eq!(of_part(&survey, "databases/db/all.sql"), [groups[1].clone()]);
+    let backup = field.open(None).unwrap();
+    // Only the groups that something comes from.
+    let earlier = backup.earlier(&survey.snapshot, 10).unwrap();
+    let sizes: Vec<usize> = earlier.iter().map(|set| set.id.split('+').count()).collect();
+    assert_eq!(sizes, [2, 1], "{earlier:?}");
+    assert_eq!(backup.earlier(&survey.snapshot, 1).unwrap(), earlier[..1]);
+    let queries = ["volumes", "databases/db/all.sql"]
+        .map(|part| MountQuery { patterns: vec![(MatchRule::Name, Pattern::Top(field.inside(part).into_bytes()))] });
+    let bytes = |snapshot: &Snapshot| -> Vec<u64> {
+        let survey = backup.at(snapshot.clone()).survey(&queries, 0).unwrap();
+        let found = survey.contents.candidates.iter();
+        found.map(|found| found.first().map_or(0, |found| found.tally.amount.bytes)).collect()
+    };
+    assert_eq!([bytes(&survey.snapshot), bytes(&earlier[0]), bytes(&earlier[1])], [[5, 0], [5, 4], [5, 0]]);
+    let one = field.survey(None, &["volumes"]).unwrap();
+    let sizes: Vec<usize> =
+        backup.earlier(&one.snapshot, 10).unwrap().iter().map(|set| set.id.split('+').count()).collect();
+    assert_eq!(sizes, [1, 1]);
+    drop(backup);
     field.nothing_is_left();
 }
 

@@ -12,6 +12,8 @@ pub const MOST_EARLIER: usize = 10;
 pub struct SnapshotTally {
     /// The mounts, in the order of the service's.
     pub mounts: Vec<MountTally>,
+    /// The groups of snapshots that it is made of; empty: the source has no such groups.
+    pub groups: Vec<String>,
 }
 
 /// The content of one mount in a snapshot.
@@ -19,6 +21,8 @@ pub struct SnapshotTally {
 pub struct MountTally {
     /// The mount, for people.
     pub mount: String,
+    /// The groups of snapshots that it comes from.
+    pub groups: Vec<String>,
     pub files: u64,
     pub bytes: u64,
     /// Number of files without content.
@@ -29,6 +33,19 @@ pub struct MountTally {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct History {
+    /// The comparison of each group of snapshots that earlier ones are known of; never empty.
+    pub groups: Vec<GroupHistory>,
+    /// The groups that have no earlier snapshot.
+    #[serde(default)]
+    pub first: Vec<String>,
+}
+
+/// The mounts of one group of snapshots beside those in the earlier snapshots of this group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GroupHistory {
+    /// The group, for people; empty: the source has no groups.
+    pub group: String,
     /// Number of earlier snapshots that it was compared with.
     pub earlier: usize,
     pub files: u64,
@@ -46,41 +63,104 @@ pub struct History {
 }
 
 impl SnapshotTally {
-    fn files(&self) -> u64 {
-        self.mounts.iter().map(|mount| mount.files).sum()
+    fn of(&self, mount: &str) -> Option<&MountTally> {
+        self.mounts.iter().find(|of| of.mount == mount)
     }
 
-    fn bytes(&self) -> u64 {
-        self.mounts.iter().map(|mount| mount.bytes).fold(0, u64::saturating_add)
+    /// Whether it is made of all groups that the mounts of another one come from.
+    pub fn has_groups_of(&self, other: &SnapshotTally) -> bool {
+        other.mounts.iter().all(|mount| self.has(&mount.groups))
+    }
+
+    /// Whether the snapshot is made of these groups, among others.
+    fn has(&self, groups: &[String]) -> bool {
+        groups.iter().all(|group| self.groups.contains(group))
+    }
+}
+
+/// The sums over some mounts of a snapshot.
+#[derive(Default)]
+struct Sums {
+    files: u64,
+    bytes: u64,
+    empty_files: u64,
+}
+
+impl Sums {
+    fn of(snapshot: &SnapshotTally, mounts: &BTreeSet<&str>) -> Sums {
+        let counted = snapshot.mounts.iter().filter(|of| mounts.contains(of.mount.as_str()));
+        counted.fold(Sums::default(), |sums, of| Sums {
+            files: sums.files + of.files,
+            bytes: sums.bytes.saturating_add(of.bytes),
+            empty_files: sums.empty_files + of.empty_files,
+        })
     }
 
     fn empty_percent(&self) -> u64 {
-        let empty: u64 = self.mounts.iter().map(|mount| mount.empty_files).sum();
-        (empty * 100).checked_div(self.files()).unwrap_or(0)
-    }
-
-    fn files_in(&self, mount: &str) -> u64 {
-        self.mounts.iter().filter(|of| of.mount == mount).map(|of| of.files).sum()
+        (self.empty_files * 100).checked_div(self.files).unwrap_or(0)
     }
 }
 
 impl History {
-    /// Compares a snapshot with the earlier ones; `None`: there are none.
+    /// Compares a snapshot with the earlier ones, each group with its own; `None`: there are none.
     pub fn of(snapshot: &SnapshotTally, earlier: &[SnapshotTally]) -> Option<History> {
-        let usual = |of: fn(&SnapshotTally) -> u64| median(earlier.iter().map(of).collect());
-        let names: BTreeSet<&String> =
-            earlier.iter().chain([snapshot]).flat_map(|of| &of.mounts).map(|of| &of.mount).collect();
-        let had_files = |mount: &str| median(earlier.iter().map(|of| of.files_in(mount)).collect()) > Some(0);
-        let emptied = names.into_iter().filter(|mount| snapshot.files_in(mount) == 0 && had_files(mount));
-        Some(History {
+        let mut history = History::default();
+        let keys: BTreeSet<&Vec<String>> =
+            earlier.iter().chain([snapshot]).flat_map(|of| &of.mounts).map(|of| &of.groups).collect();
+        for groups in keys {
+            // A mount that the snapshot lacks is that of the group that it was in.
+            let in_group = |of: &&MountTally| of.groups == *groups;
+            let lost = earlier.iter().flat_map(|of| &of.mounts).filter(|of| snapshot.of(&of.mount).is_none());
+            let mounts: BTreeSet<&str> =
+                snapshot.mounts.iter().chain(lost).filter(in_group).map(|of| of.mount.as_str()).collect();
+            if mounts.is_empty() {
+                continue;
+            }
+            let earlier: Vec<&SnapshotTally> = earlier.iter().filter(|of| of.has(groups)).collect();
+            let name = groups.join(" and ");
+            match GroupHistory::of(&name, &mounts, snapshot, &earlier) {
+                Some(of_group) => history.groups.push(of_group),
+                None => history.first.push(name),
+            }
+        }
+        (!history.groups.is_empty()).then_some(history)
+    }
+
+    /// Whether a group has lost files, bytes, or the content of files.
+    pub fn has_lost_data(&self) -> bool {
+        self.groups.iter().any(GroupHistory::has_lost_data)
+    }
+
+    /// Whether a group is smaller than usual.
+    pub fn is_smaller(&self) -> bool {
+        self.groups.iter().any(|of| of.bytes < of.usual_bytes)
+    }
+}
+
+impl GroupHistory {
+    fn of(
+        group: &str,
+        mounts: &BTreeSet<&str>,
+        snapshot: &SnapshotTally,
+        earlier: &[&SnapshotTally],
+    ) -> Option<GroupHistory> {
+        let now = Sums::of(snapshot, mounts);
+        let before: Vec<Sums> = earlier.iter().map(|of| Sums::of(of, mounts)).collect();
+        let usual = |of: fn(&Sums) -> u64| median(before.iter().map(of).collect(), Middle::Higher);
+        let files_in = |of: &SnapshotTally, mount: &str| of.of(mount).map_or(0, |of| of.files);
+        let had_files =
+            |mount: &str| median(earlier.iter().map(|of| files_in(of, mount)).collect(), Middle::Higher) > Some(0);
+        let emptied = mounts.iter().filter(|mount| files_in(snapshot, mount) == 0 && had_files(mount));
+        Some(GroupHistory {
+            group: group.to_owned(),
             earlier: earlier.len(),
-            files: snapshot.files(),
-            usual_files: usual(SnapshotTally::files)?,
-            bytes: snapshot.bytes(),
-            usual_bytes: usual(SnapshotTally::bytes)?,
-            empty_percent: snapshot.empty_percent(),
-            usual_empty_percent: usual(SnapshotTally::empty_percent)?,
-            emptied: emptied.cloned().collect(),
+            files: now.files,
+            usual_files: usual(|of| of.files)?,
+            bytes: now.bytes,
+            usual_bytes: usual(|of| of.bytes)?,
+            empty_percent: now.empty_percent(),
+            usual_empty_percent: median(before.iter().map(Sums::empty_percent).collect(), Middle::Lower)?,
+            emptied: emptied.map(|mount| (*mount).to_owned()).collect(),
         })
     }
 
@@ -103,17 +183,36 @@ impl History {
     pub fn is_hollow(&self) -> bool {
         !self.emptied.is_empty() || self.has_more_empty_files()
     }
+
+    /// Whether more than half of the files or bytes are gone, or the content of many files. A mount that was emptied is
+    /// not meant: unless the user allows it, that is a failure.
+    pub fn has_lost_data(&self) -> bool {
+        let has_fewer = |now: u64, usual: u64| now < usual && !is_near(now, usual);
+        has_fewer(self.files, self.usual_files)
+            || has_fewer(self.bytes, self.usual_bytes)
+            || self.has_more_empty_files()
+    }
 }
 
 fn is_near(found: u64, usual: u64) -> bool {
     found.abs_diff(usual) <= usual / 2
 }
 
-/// The middle value, the lower one of two; `None` without values.
-fn median(mut values: Vec<u64>) -> Option<u64> {
+/// Which of two values in the middle counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Middle {
+    Lower,
+    Higher,
+}
+
+/// The middle value; `None` without values. Of two in the middle that counts by which a loss is seen.
+fn median(mut values: Vec<u64>, middle: Middle) -> Option<u64> {
     values.sort_unstable();
-    let middle = values.len().checked_sub(1)? / 2;
-    values.get(middle).copied()
+    let index = match middle {
+        Middle::Lower => values.len().checked_sub(1)? / 2,
+        Middle::Higher => values.len() / 2,
+    };
+    values.get(index).copied()
 }
 
 #[cfg(test)]
@@ -123,17 +222,20 @@ mod tests {
     fn tally(mounts: &[(&str, u64, u64, u64)]) -> SnapshotTally {
         let mounts = mounts.iter().map(|&(mount, files, bytes, empty_files)| MountTally {
             mount: mount.to_owned(),
+            groups: Vec::new(),
             files,
             bytes,
             empty_files,
         });
-        SnapshotTally { mounts: mounts.collect() }
+        SnapshotTally { mounts: mounts.collect(), groups: Vec::new() }
     }
 
-    fn compared(snapshot: SnapshotTally) -> History {
+    fn compared(snapshot: SnapshotTally) -> GroupHistory {
         let usual = tally(&[("volume data", 80, 1000, 4), ("volume media", 20, 1000, 0)]);
         let odd = tally(&[("volume data", 1, 1, 0)]);
-        History::of(&snapshot, &[usual.clone(), odd, usual]).expect("there are earlier snapshots")
+        let history = History::of(&snapshot, &[usual.clone(), odd, usual]).expect("there are earlier snapshots");
+        let [all] = history.groups.try_into().expect("a source without groups");
+        all
     }
 
     #[test]
@@ -165,5 +267,48 @@ mod tests {
         assert!(hollow.has_more_empty_files() && hollow.emptied.is_empty());
         let near = compared(tally(&[("volume data", 80, 2000, 14), ("volume media", 20, 100, 0)]));
         assert!(!near.has_more_empty_files(), "{near:?}");
+    }
+
+    /// A snapshot of `/volumes` with a mount of so many files, and of a dump with so many bytes, where there is one.
+    fn night(files: u64, dump: Option<u64>) -> SnapshotTally {
+        let mount = |mount: &str, group: &str, files, bytes| MountTally {
+            mount: mount.to_owned(),
+            groups: vec![group.to_owned()],
+            files,
+            bytes,
+            empty_files: 0,
+        };
+        let volume = mount("volume data", "/volumes", files, files * 1000);
+        let dump = dump.map(|bytes| mount("dump", "/databases/db", 1, bytes));
+        let groups = ["/volumes", "/databases/db"].map(str::to_owned);
+        let groups = groups.into_iter().take(1 + usize::from(dump.is_some())).collect();
+        SnapshotTally { mounts: std::iter::once(volume).chain(dump).collect(), groups }
+    }
+
+    #[test]
+    fn each_group_is_compared_with_its_own_earlier_snapshots() {
+        let usual = [night(1000, Some(500)), night(1000, Some(500)), night(1000, None), night(1000, None)];
+        let history = History::of(&night(1000, Some(20)), &usual).expect("there are earlier ones");
+        let [dump, volumes] = history.groups.as_slice() else { panic!("{history:?}") };
+        assert_eq!((dump.group.as_str(), dump.earlier, dump.bytes, dump.usual_bytes), ("/databases/db", 2, 20, 500));
+        assert!(dump.has_lost_data(), "the whole is as large as before, and the dump is not");
+        assert_eq!((volumes.group.as_str(), volumes.earlier, volumes.has_lost_data()), ("/volumes", 4, false));
+        let new = History::of(&night(1000, Some(20)), &usual[2..]).expect("there are earlier ones");
+        assert_eq!((new.groups.len(), new.first), (1, vec!["/databases/db".to_owned()]));
+    }
+
+    #[test]
+    fn a_mount_that_a_group_has_lost_is_missed_in_this_group() {
+        let mut emptied = night(1000, None);
+        emptied.groups.push("/databases/db".to_owned());
+        let history = History::of(&emptied, &[night(1000, Some(500))]).expect("there are earlier ones");
+        assert_eq!(history.groups[0].emptied, ["dump"], "{history:?}");
+    }
+
+    #[test]
+    fn one_more_snapshot_after_a_loss_is_no_proof_of_the_contrary() {
+        let small = || night(10, None);
+        let history = History::of(&small(), &[small(), night(1000, None)]).expect("there are earlier ones");
+        assert!(history.has_lost_data(), "{history:?}");
     }
 }

@@ -16,6 +16,7 @@ pub mod weights;
 
 use basis::ScoreBasis;
 use facts::{ControlFact, ScoreFacts};
+use history::History;
 use points::{Award, award};
 use weights::{Cap, Measure, Point, ScoredBy, most_of};
 
@@ -148,9 +149,8 @@ fn holds(cap: Cap, facts: &ScoreFacts) -> bool {
         Cap::Failed => facts.failed.is_some(),
         Cap::NotFromBackup => !basis.is_from_backup(),
         Cap::Stale => basis.max_age.zip(basis.age).is_some_and(|(allowed, age)| age > allowed.saturating_mul(2)),
-        Cap::Repaired => {
-            basis.rewritten && basis.history.as_ref().is_some_and(|history| history.bytes < history.usual_bytes)
-        }
+        Cap::Repaired => basis.rewritten && basis.history.as_ref().is_some_and(History::is_smaller),
+        Cap::LostData => basis.history.as_ref().is_some_and(History::has_lost_data),
         Cap::NotBooted => !seen.is_some_and(|seen| seen.stayed_up),
         Cap::NoDataCheck => !seen.is_some_and(|seen| seen.has_asked_data()),
         Cap::NoControl => !seen.is_some_and(|seen| seen.control == ControlFact::Noticed),
@@ -165,7 +165,7 @@ impl Ceiling {
             Cap::NotBooted => command == ScoredBy::Score,
             Cap::NoDataCheck => !basis.has_data_check,
             Cap::NoControl => !basis.control,
-            Cap::Failed | Cap::Stale | Cap::Repaired => false,
+            Cap::Failed | Cap::Stale | Cap::LostData | Cap::Repaired => false,
         };
         let mut caps = Cap::ALL.iter().copied().filter(holds).filter(|cap| cap.at() <= most_of(command));
         let cap = caps.next();

@@ -1,6 +1,7 @@
 //! Gives the points: each is judged by itself, and says what it was given for or why it was not.
 
 use super::facts::{ControlFact, RehearsalFacts, ScoreFacts};
+use super::history::{GroupHistory, History};
 use super::weights::Point;
 use crate::model::pluralize::pluralize;
 use crate::model::units;
@@ -195,26 +196,54 @@ fn usual(point: Point, facts: &ScoreFacts) -> Result<String, String> {
             None => "there is no earlier snapshot to compare with".to_owned(),
         });
     };
-    let before = pluralize(history.earlier as u64, "earlier snapshot");
+    let (by, is_so) = worst(point, history);
+    let lost = || history.groups.iter().find(|of| of.has_lost_data() || of.is_hollow());
+    match (is_so, lost(), history.first.first()) {
+        (false, ..) => Err(by),
+        // What was lost may be what the other numbers do not show.
+        (true, Some(of), _) => Err(format!("{by}; no points beside a loss{}", in_group(of))),
+        (true, None, Some(first)) => Err(format!("{by}; no earlier snapshot of {first} to compare with")),
+        (true, None, None) => Ok(by),
+    }
+}
+
+/// Whether a snapshot differs from the ones before in what this point asks.
+pub fn differs(point: Point, history: &History) -> bool {
+    !worst(point, history).1
+}
+
+/// What was seen in the group that differs, or in the first one; and whether it is as usual.
+fn worst(point: Point, history: &History) -> (String, bool) {
+    let mut judged = history.groups.iter().map(|of| judge(point, of));
+    let first = judged.next().unwrap_or_else(|| ("there is no earlier snapshot to compare with".to_owned(), false));
+    if first.1 { judged.find(|(_, is_so)| !is_so).unwrap_or(first) } else { first }
+}
+
+fn in_group(of: &GroupHistory) -> String {
+    if of.group.is_empty() { String::new() } else { format!(" in {}", of.group) }
+}
+
+/// What was seen in a group, and whether it is as usual.
+fn judge(point: Point, of: &GroupHistory) -> (String, bool) {
+    let group = if of.group.is_empty() { String::new() } else { format!(" of {}", of.group) };
+    let before = format!("{}{group}", pluralize(of.earlier as u64, "earlier snapshot"));
     match point {
         Point::Files => {
-            let by =
-                format!("{}; {} usual in {before}", units::files(history.files), units::files(history.usual_files));
-            if history.has_usual_files() { Ok(by) } else { Err(by) }
+            let (files, usual) = (units::files(of.files), units::files(of.usual_files));
+            (format!("{files}; {usual} usual in {before}"), of.has_usual_files())
         }
         Point::Bytes => {
-            let (bytes, usual) = (units::bytes(history.bytes), units::bytes(history.usual_bytes));
-            let by = format!("{bytes}; {usual} usual in {before}");
-            if history.has_usual_bytes() { Ok(by) } else { Err(by) }
+            let (bytes, usual) = (units::bytes(of.bytes), units::bytes(of.usual_bytes));
+            (format!("{bytes}; {usual} usual in {before}"), of.has_usual_bytes())
         }
-        _ if !history.emptied.is_empty() => {
-            let emptied: Vec<&str> = history.emptied.iter().take(NAMED).map(String::as_str).collect();
-            Err(format!("empty now, and not in earlier snapshots: {}", emptied.join(", ")))
+        _ if !of.emptied.is_empty() => {
+            let emptied: Vec<&str> = of.emptied.iter().take(NAMED).map(String::as_str).collect();
+            (format!("empty now, and not in earlier snapshots: {}", emptied.join(", ")), false)
         }
         _ => {
-            let (now, usual) = (history.empty_percent, history.usual_empty_percent);
+            let (now, usual) = (of.empty_percent, of.usual_empty_percent);
             let by = format!("no mount was emptied; {now} % of the files have no content, {usual} % are usual");
-            if history.has_more_empty_files() { Err(by) } else { Ok(by) }
+            (format!("{by}{}", in_group(of)), !of.has_more_empty_files())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::basis::{FoundBy, RequiredMount};
 use super::facts::RehearsalFacts;
-use super::history::History;
+use super::history::{GroupHistory, History, MountTally, SnapshotTally};
 use super::*;
 use crate::model::check::{CheckKind, CheckSummary, Proof};
 use crate::model::event::{Against, Amount, CaseInfo, Compared, Event, Fact, NoTests, Step, StepResult};
@@ -33,7 +33,9 @@ fn basis() -> ScoreBasis {
 
 /// A run that has seen everything that can be seen.
 fn best() -> ScoreFacts {
-    let history = History { earlier: 3, files: 10, usual_files: 10, bytes: 90, usual_bytes: 80, ..History::default() };
+    let group =
+        GroupHistory { earlier: 3, files: 10, usual_files: 10, bytes: 90, usual_bytes: 80, ..Default::default() };
+    let history = History { groups: vec![group], first: Vec::new() };
     let rehearsal = RehearsalFacts {
         restored: 1,
         copied: 1,
@@ -56,8 +58,8 @@ fn seen(facts: &mut ScoreFacts) -> &mut RehearsalFacts {
     facts.rehearsal.as_mut().expect("there is a rehearsal")
 }
 
-fn history(facts: &mut ScoreFacts) -> &mut History {
-    facts.basis.history.as_mut().expect("there are earlier snapshots")
+fn history(facts: &mut ScoreFacts) -> &mut GroupHistory {
+    &mut facts.basis.history.as_mut().expect("there are earlier snapshots").groups[0]
 }
 
 #[test]
@@ -98,10 +100,8 @@ fn each_point_is_given_for_what_was_seen_and_for_nothing_else() {
         (Point::Covered, 7, |facts| facts.basis.mounts.push(mount(None))),
         (Point::Contents, 0, |facts| seen(facts).contents = 0),
         (Point::Metadata, 0, |facts| seen(facts).lost_metadata = true),
-        (Point::Files, 0, |facts| history(facts).files = 4),
+        (Point::Files, 0, |facts| history(facts).files = 16),
         (Point::Bytes, 0, |facts| history(facts).bytes = 121),
-        (Point::Filled, 0, |facts| history(facts).emptied = vec!["volume data".to_owned()]),
-        (Point::Filled, 0, |facts| history(facts).empty_percent = 11),
         (Point::Sqlite, 0, |facts| facts.basis.lost_logs = vec!["data/app.db".to_owned()]),
         (Point::Sqlite, 0, |facts| seen(facts).sqlite_warning = Some(Code::DataSqliteWalAbsent)),
         (Point::Sqlite, 0, |facts| seen(facts).inspected = 0),
@@ -140,6 +140,11 @@ fn points_that_depend_on_others_fall_with_them() {
     assert_eq!(lost(|facts| facts.basis.listed = false), [Point::Opened, Point::Listed, Point::Read, Point::Sqlite]);
     assert_eq!(lost(|facts| facts.basis.age = None), [Point::TimeTold, Point::Age]);
     assert_eq!(lost(|facts| facts.basis.history = None), [Point::Files, Point::Bytes, Point::Filled]);
+    let beside_a_loss = [Point::Files, Point::Bytes, Point::Filled];
+    assert_eq!(lost(|facts| history(facts).files = 4), beside_a_loss);
+    assert_eq!(lost(|facts| history(facts).bytes = 39), beside_a_loss);
+    assert_eq!(lost(|facts| history(facts).empty_percent = 11), beside_a_loss);
+    assert_eq!(lost(|facts| history(facts).emptied = vec!["volume data".to_owned()]), beside_a_loss);
     let nothing_compared = [Point::Entries, Point::Contents, Point::Metadata];
     assert_eq!(lost(|facts| (seen(facts).compared, seen(facts).contents) = (0, 0)), nothing_compared);
     assert_eq!(lost(|facts| seen(facts).ready_after = None), [Point::Measured, Point::WithinRto]);
@@ -159,6 +164,9 @@ fn each_cap_bounds_the_score_and_is_named() {
         (Cap::Failed, |facts| facts.failed = Some(Code::BootExited)),
         (Cap::NotFromBackup, |facts| facts.basis.mounts.push(mount(None))),
         (Cap::Stale, |facts| facts.basis.age = Some(49 * HOUR)),
+        (Cap::LostData, |facts| history(facts).files = 4),
+        (Cap::LostData, |facts| history(facts).bytes = 39),
+        (Cap::LostData, |facts| history(facts).empty_percent = 11),
         (Cap::Repaired, |facts| {
             facts.basis.rewritten = true;
             history(facts).bytes = 79;
@@ -167,7 +175,7 @@ fn each_cap_bounds_the_score_and_is_named() {
         (Cap::NoDataCheck, |facts| seen(facts).data_proven = false),
         (Cap::NoControl, |facts| seen(facts).control = ControlFact::NotAsked),
     ];
-    assert_eq!(table.len(), Cap::ALL.len());
+    assert!(Cap::ALL.iter().all(|cap| table.iter().any(|(of_table, _)| of_table == cap)));
     for (cap, take) in table {
         let mut facts = best();
         take(&mut facts);
@@ -177,6 +185,71 @@ fn each_cap_bounds_the_score_and_is_named() {
     let mut facts = best();
     facts.basis.rewritten = true;
     assert_eq!(Score::of(&facts).caps, [], "a rewritten snapshot that lost nothing is no repaired one");
+}
+
+/// A snapshot with these mounts, each of its own group: its name, its files, its bytes, and its files without content.
+fn tally(mounts: &[(&str, u64, u64, u64)]) -> SnapshotTally {
+    let of = |&(mount, files, bytes, empty_files): &(&str, u64, u64, u64)| MountTally {
+        mount: mount.to_owned(),
+        groups: vec![mount.to_owned()],
+        files,
+        bytes,
+        empty_files,
+    };
+    let groups = mounts.iter().map(|(group, ..)| (*group).to_owned()).collect();
+    SnapshotTally { mounts: mounts.iter().map(of).collect(), groups }
+}
+
+/// The look at a snapshot beside the ones before it.
+fn looked_at(snapshot: &SnapshotTally, earlier: &[SnapshotTally], age: u64) -> Score {
+    let basis = ScoreBasis { history: History::of(snapshot, earlier), age: Some(age), ..basis() };
+    Score::of(&ScoreFacts { basis, failed: None, rehearsal: None })
+}
+
+#[test]
+fn a_snapshot_that_lost_data_never_scores_above_the_good_one_before_it() {
+    let good = tally(&[("volumes", 1000, 1_000_000, 10), ("dump", 1, 50_000, 0)]);
+    let losses: &[&[(&str, u64, u64, u64)]] = &[
+        &[("volumes", 400, 1_000_000, 10), ("dump", 1, 50_000, 0)],
+        &[("volumes", 1000, 300_000, 10), ("dump", 1, 50_000, 0)],
+        &[("volumes", 1000, 900_000, 200), ("dump", 1, 50_000, 0)],
+        &[("volumes", 1000, 1_000_000, 10), ("dump", 1, 100, 0)],
+        &[("volumes", 1000, 1_000_000, 10), ("dump", 0, 0, 0)],
+        &[("volumes", 0, 0, 0), ("dump", 1, 50_000, 0)],
+    ];
+    for loss in losses {
+        for before in 0..4 {
+            let older = vec![good.clone(); before];
+            let of_good = looked_at(&good, &older, 23 * HOUR);
+            let with_good = vec![good.clone(); before + 1];
+            let lost = tally(loss);
+            let of_lost = looked_at(&lost, &with_good, HOUR);
+            assert!(of_lost.points <= of_good.points, "{loss:?} after {before}: {of_lost:?}");
+            // Nor does one more of them, as long as the good ones are as many.
+            let again = looked_at(&lost, &[vec![lost.clone()], with_good].concat(), HOUR);
+            assert!(again.points <= of_good.points, "{loss:?} again after {before}: {again:?}");
+        }
+    }
+}
+
+#[test]
+fn the_group_that_differs_is_named_and_one_without_earlier_snapshots_gives_nothing() {
+    let good = tally(&[("/volumes", 1000, 1_000_000, 10), ("/databases/db", 1, 50_000, 0)]);
+    let words = |score: &Score, point| {
+        let award = score.parts.iter().flat_map(|part| &part.awards).find(|award| award.point == point).expect("one");
+        (award.points, award.by.clone())
+    };
+    let score = looked_at(&tally(&[("/volumes", 1000, 1_000_000, 10), ("/databases/db", 1, 100, 0)]), &[good], HOUR);
+    let bytes = "100 B; 50 kB usual in 1 earlier snapshot of /databases/db";
+    assert_eq!(words(&score, Point::Bytes), (0, bytes.to_owned()));
+    let (points, by) = words(&score, Point::Files);
+    assert!(points == 0 && by.ends_with("; no points beside a loss in /databases/db"), "{by}");
+    let known = tally(&[("/volumes", 1000, 1_000_000, 10)]);
+    let new = tally(&[("/volumes", 1000, 1_000_000, 10), ("/databases/new", 1, 100, 0)]);
+    let score = looked_at(&new, &[known], HOUR);
+    let (points, by) = words(&score, Point::Bytes);
+    assert!(points == 0 && by.ends_with("no earlier snapshot of /databases/new to compare with"), "{by}");
+    assert_eq!(score.caps, [Cap::NotBooted, Cap::NoDataCheck, Cap::NoControl]);
 }
 
 #[test]

@@ -241,6 +241,9 @@ caps! {
         "without a backup of every mount", "a backup of every mount: --from SOURCE";
     Stale 30 "stale", "The snapshot is older than twice `max_age`.",
         "with a snapshot this old", "a newer snapshot";
+    LostData 30 "lost-data",
+        "More than half of the files or bytes of the snapshots before are gone, or many files have lost their content.",
+        "with a snapshot that lost data", "a snapshot with all of the data";
     Repaired 40 "repaired", "The snapshot was rewritten or repaired, and is smaller than the snapshots before.",
         "with a repaired snapshot", "a new snapshot, made after the repair";
     NotBooted 50 "not-booted", "The service was not booted.",

@@ -42,6 +42,7 @@ fn loaded_by(service: Service, rehearsal: ServiceSettings, dump: Dump) -> Plan {
         dump: Some(dump),
         inside: Vec::new(),
         traits: SnapshotTraits::default(),
+        groups: Default::default(),
     };
     resolve(draft, vec![Ok(survey)], "2026-11-25T00:00:00Z".parse().expect("a time"))
 }

@@ -77,7 +77,15 @@ fn resolved(draft: Draft, snapshot: Snapshot, found: BackupContents) -> Plan {
 }
 
 fn surveyed(snapshot: Snapshot, found: BackupContents, tree: Option<&str>) -> Survey {
-    Survey { snapshot, found, tree: tree.map(HostTree::at), dump: None, inside: Vec::new(), traits: Default::default() }
+    Survey {
+        snapshot,
+        found,
+        tree: tree.map(HostTree::at),
+        dump: None,
+        inside: Vec::new(),
+        traits: Default::default(),
+        groups: Default::default(),
+    }
 }
 
 /// What a look through a backup finds: `x/` is a folder, `./` its root, anything else a file of 10 bytes.

@@ -57,6 +57,12 @@ impl Source for ResticSource {
         snapshots::traits_of(&self.0.members(snapshot).unwrap_or_default())
     }
 
+    /// One night's backup is often several snapshots, one a group, so the earlier ones of each group are taken together.
+    fn earlier(&self, chosen: &Snapshot, most: usize) -> Result<Vec<Snapshot>, SourceError> {
+        let sets = snapshots::earlier(self.0.all(), &self.0.members(chosen)?, most);
+        Ok(sets.into_iter().map(|set| snapshots::as_one(self.0.all(), set.into_iter())).collect())
+    }
+
     fn notes(&self) -> Vec<String> {
         let far = self.0.far_folder().map(|_| {
             "the repository is on another machine, so it was read through `restic mount`, or by `restic dump` where \

@@ -14,7 +14,7 @@ use crate::archive::read::{ReadLimits, Reader};
 use crate::archive::write::{self, PackError};
 use crate::archive::{Entry, Kind};
 use crate::model::event::{Amount, Snapshot};
-use crate::model::source::BackupContents;
+use crate::model::source::SnapshotGroups;
 use crate::model::units;
 use crate::source::access::SnapshotReader;
 use crate::source::error::SourceError;
@@ -85,8 +85,17 @@ impl SnapshotReader for SetReader<'_> {
         write::write_end(out).map_err(SourceError::Unheard)
     }
 
-    fn narrow(&self, found: &BackupContents) -> Result<Option<Snapshot>, SourceError> {
-        let paths = || found.candidates.iter().flatten().map(|candidate| candidate.path.as_slice());
+    fn groups(&self, paths: &[Vec<u8>]) -> SnapshotGroups {
+        let of_path = |path: &Vec<u8>| {
+            let holding = self.set.iter().enumerate().filter(|(index, _)| !self.claims.pieces(*index, path).is_empty());
+            (path.clone(), holding.map(|(_, snapshot)| snapshot.group_name()).collect())
+        };
+        let all = self.set.iter().map(ResticSnapshot::group_name).collect();
+        SnapshotGroups { all, of_path: paths.iter().map(of_path).collect() }
+    }
+
+    fn narrow(&self, paths: &[Vec<u8>]) -> Result<Option<Snapshot>, SourceError> {
+        let paths = || paths.iter().map(Vec::as_slice);
         if !self.source.is_named_by_user() {
             for (index, newer) in self.set.iter().enumerate() {
                 for (other, older) in self.set.iter().enumerate().skip(index + 1) {

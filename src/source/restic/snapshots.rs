@@ -60,6 +60,14 @@ impl ResticSnapshot {
         (self.real_host(), paths, tags)
     }
 
+    /// The name of the group, for people: `host nas, tag daily, /srv`.
+    pub fn group_name(&self) -> String {
+        let (host, paths, tags) = self.group();
+        let host = host.filter(|host| !host.is_empty()).map(|host| format!("host {host}"));
+        let tags = tags.into_iter().map(|tag| format!("tag {tag}"));
+        host.into_iter().chain(tags).chain(paths.into_iter().map(str::to_owned)).collect::<Vec<_>>().join(", ")
+    }
+
     /// For people: `1a2b3c4d (host nas, tag daily, /srv)`.
     pub fn described(&self) -> String {
         let mut about = Vec::new();
@@ -266,6 +274,25 @@ pub fn as_one<'a>(all: &[ResticSnapshot], set: impl Iterator<Item = &'a ResticSn
     Snapshot { id: ids.join("+"), time: oldest }
 }
 
+/// The sets before this one, the newest first: the next older snapshot of each group, then the ones before these. A set
+/// lacks the groups that have no older one.
+pub fn earlier<'a>(all: &'a [ResticSnapshot], set: &[ResticSnapshot], most: usize) -> Vec<Vec<&'a ResticSnapshot>> {
+    let mut groups: Vec<Vec<&ResticSnapshot>> = Vec::new();
+    for (index, member) in set.iter().enumerate() {
+        let of_group = |other: &ResticSnapshot| other.group() == member.group();
+        if set[..index].iter().any(of_group) {
+            continue;
+        }
+        let is_in_set = |snapshot: &&ResticSnapshot| set.iter().any(|member| member.id == snapshot.id);
+        let older = all.iter().filter(|snapshot| of_group(snapshot)).take_while(|snapshot| !is_in_set(snapshot));
+        let mut older: Vec<&ResticSnapshot> = older.collect();
+        older.reverse();
+        groups.push(older);
+    }
+    let nth = |nth: usize| groups.iter().filter_map(|older| older.get(nth).copied()).collect::<Vec<_>>();
+    (0..most).map(nth).take_while(|set| !set.is_empty()).collect()
+}
+
 /// What restic knows of the snapshots of a set beside their names and times. Snapshots of the same hosts, paths and
 /// tags are of the same things.
 pub fn traits_of(set: &[ResticSnapshot]) -> SnapshotTraits {
@@ -362,6 +389,27 @@ mod tests {
     fn chosen_without_selector(snapshots: &[ResticSnapshot], engine: Option<&str>) -> Vec<String> {
         let chosen = choose(snapshots, &Selector::default(), engine, 1).unwrap();
         chosen.into_iter().map(|snapshot| snapshot.id[..2].to_owned()).collect()
+    }
+
+    #[test]
+    fn the_earlier_snapshots_of_each_group_are_joined_from_the_newest_on() {
+        let of = |id: &str, day: u32, path: &str| snapshot(id, &at(day), "0123456789ab", &[], &[path]);
+        let all = [
+            of("a1", 1, "/volumes"),
+            of("a2", 2, "/volumes"),
+            of("b2", 2, "/databases/db"),
+            ResticSnapshot { hostname: "ba9876543210".to_owned(), ..of("a3", 3, "/volumes") },
+            of("b3", 3, "/databases/db"),
+            of("c3", 3, "/other"),
+        ];
+        let ids = |most| -> Vec<Vec<&str>> {
+            let sets = earlier(&all, &[all[3].clone(), all[4].clone()], most);
+            sets.iter().map(|set| set.iter().map(|of| &of.id[..2]).collect()).collect()
+        };
+        assert_eq!(ids(10), [vec!["a2", "b2"], vec!["a1"]]);
+        assert_eq!(ids(1), [["a2", "b2"]]);
+        assert_eq!(all[3].group_name(), "/volumes", "the name of a container is a random one");
+        assert_eq!(snapshot("d1", &at(1), "nas", &["y", "x"], &["/srv"]).group_name(), "host nas, tag x, tag y, /srv");
     }
 
     #[test]

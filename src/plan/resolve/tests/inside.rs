@@ -79,6 +79,7 @@ fn planned_for(
         tree: None,
         dump: None,
         traits: Default::default(),
+        groups: Default::default(),
     };
     resolve(draft, vec![Ok(survey)], now())
 }
