@@ -33,6 +33,11 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
         Some(ConfigError::Entry { origin: entry.origin.clone(), what })
     }));
     let held = match services(&endpoint, env) {
+        // The services of the file are those of Compose files, and not the host's.
+        _ if !settings.file.stack_files.is_empty() => {
+            not_looked.push("not checked: the services of the stacks (`rehearsa plan` reads their files)\n".to_owned());
+            String::new()
+        }
         Ok(services) => {
             wrong.extend(on_host(&services, &settings));
             String::new()
@@ -46,12 +51,12 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
     if let Some(errors) = ConfigErrors::of(wrong) {
         return Err(errors.into());
     }
-    let PlanFile { sources, stacks, services, .. } = &settings.file;
+    let PlanFile { sources, stacks, stack_files, services, .. } = &settings.file;
     console::print(&format!(
         "{} is valid{held}: {}, {}, {}\n{}",
         path.display(),
         pluralize(sources.len(), "source"),
-        pluralize(stacks.len(), "stack"),
+        pluralize(stacks.len() + stack_files.len(), "stack"),
         pluralize(services.len(), "service"),
         not_looked.concat(),
     ))?;

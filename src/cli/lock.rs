@@ -7,8 +7,9 @@ use std::path::Path;
 use super::args::{Global, LockArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles, ReadFiles};
+use super::from_files::{self, PreparedFiles, PreparedProject};
 use super::project_images::ImageEngine;
+use super::read_project::{self, ReadProject, ReadStacks};
 use super::signals::unless_stopped;
 use super::{console, identity, project_lock, project_sources, runtime, signals};
 use crate::compose::Project;
@@ -20,11 +21,12 @@ use crate::model::mount::MountOrigin;
 use crate::model::outcome::ExitCode;
 use crate::model::plan::{Plan, ServicePlan, StackPlan};
 use crate::model::pluralize::pluralize;
+use crate::rehearse::sandbox::stop::StopSignal;
 use crate::report::target::{Access, AtomicFile, Naming, try_place};
 
 /// The command.
 pub fn run(args: &LockArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    if args.compose.stack.is_some() {
+    if !args.compose.stack.is_empty() {
         return Err(Failure::usage("a lock lies beside its Compose file, and nothing is written into a backup")
             .hint("check the stack out and name its file: rehearsa lock -f compose.yaml"));
     }
@@ -35,34 +37,54 @@ pub fn run(args: &LockArgs, global: &Global, env: &Environment) -> Result<ExitCo
         return Err(Failure::usage("a lock lies beside its Compose file, and -f - names none").hint("name it: -f FILE"));
     }
     let plan_file = PlanFile::find(args.plan.as_deref(), env, identity::user(env))?;
-    let settings = Settings::resolve(&args.flags(), env)?.with_file(plan_file);
+    let mut settings = Settings::resolve(&args.flags(), env)?.with_file(plan_file);
     let runtime = runtime::start()?;
     runtime.block_on(async {
         let stop = signals::listen(env);
-        let read = from_files::read(&args.compose, &settings, env, &stop).await?;
-        let Some(read) = read.map(ReadFiles::project).transpose()? else {
+        let read = read_project::read(&args.compose, &mut settings, env, &stop).await?;
+        let Some(ReadStacks { projects, stopped }) = read else {
             return Err(Failure::usage("nothing says which Compose file is to be locked").hint("name it with -f FILE"));
         };
-        let path = project_lock::path_of(&read.project);
-        try_place(&path, Naming::User).map_err(|error| unwritable(&path, &error))?;
-        // What cannot be read is written anew.
-        let earlier = project_lock::read(&read.project).unwrap_or_default();
-        let files = project_sources::load(&read.project.files, &read.project.folder);
-        let declared = project_sources::declared_services(&files);
+        if let Some(stopped) = stopped.first() {
+            return Err(stopped.failure());
+        }
         let endpoint = Endpoint::resolve(&global.connection, env)?;
         let daemon = unless_stopped(&stop, endpoint.connect()).await?;
         let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins, host: global.connection.host.as_deref() };
-        let (settings, rehearsal) = (&settings, &args.rehearsal());
-        let found =
-            from_files::prepare(read, Some(engine), &LockFile::default(), (settings, rehearsal), env, &stop).await?;
-        let PreparedFiles { prepared, folder: _folder, project, images } = found;
-        if let Some(blocked) = worst(&prepared.plan) {
-            return Ok(refuse(&prepared.plan, blocked));
+        let mut ends = Vec::new();
+        for project in projects.into_iter().filter(|of| of.unpacked.is_none()) {
+            ends.push(lock_one(project, engine, (&settings, args), env, &stop).await?);
         }
+        let worst = [ExitCode::Failed, ExitCode::Errored].into_iter().find(|end| ends.contains(end));
+        Ok(worst.unwrap_or(ExitCode::Passed))
+    })
+}
+
+/// Writes the lock of a project.
+async fn lock_one(
+    read: ReadProject,
+    engine: ImageEngine<'_>,
+    (settings, args): (&Settings, &LockArgs),
+    env: &Environment,
+    stop: &StopSignal,
+) -> Result<ExitCode, Failure> {
+    let path = project_lock::path_of(&read.project);
+    try_place(&path, Naming::User).map_err(|error| unwritable(&path, &error))?;
+    // What cannot be read is written anew.
+    let earlier = project_lock::read(&read.project).unwrap_or_default();
+    let files = project_sources::load(&read.project.files, &read.project.folder);
+    let declared = project_sources::declared_services(&files);
+    let stacks = ReadStacks { projects: vec![read], stopped: Vec::new() };
+    let found = from_files::prepare(stacks, Some(engine), (settings, &args.rehearsal()), env, stop).await?;
+    let PreparedFiles { prepared, folder: _folder, projects } = found;
+    if let Some(blocked) = worst(&prepared.plan) {
+        return Ok(refuse(&prepared.plan, blocked));
+    }
+    for PreparedProject { project, images } in projects {
         let lock = make(&earlier, &prepared.plan, &images, &declared);
         write(&path, &lock, &earlier, &project)?;
-        Ok(ExitCode::Passed)
-    })
+    }
+    Ok(ExitCode::Passed)
 }
 
 /// The gravest reason for which a service cannot be rehearsed.

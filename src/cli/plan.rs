@@ -5,13 +5,14 @@ use super::args::{Global, PlanArgs};
 use super::choices::TextOrJson;
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles, ReadFiles};
+use super::from_files::{self, PreparedFiles};
 use super::no_match::ServiceOrigin;
 use super::prepare::{Host, Prepared, find_services, prepare, with_settings};
 use super::project_images::ImageEngine;
 use super::signals::{interrupted, unless_stopped};
+use super::stopped_project::StoppedProject;
 use super::{
-    as_new_host, console, identity, no_match, plan_text, plan_view, project_lock, runtime, signals, unused_flags,
+    as_new_host, console, identity, no_match, plan_text, plan_view, read_project, runtime, signals, unused_flags,
 };
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
@@ -25,7 +26,7 @@ use crate::rehearse::survey::sizes::{self, Sizes};
 
 /// The command.
 pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
-    let settings = Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(
+    let mut settings = Settings::resolve(&args.flags(), env)?.with_file(PlanFile::find(
         args.rehearsal.plan.as_deref(),
         env,
         identity::user(env),
@@ -38,29 +39,29 @@ pub fn run(args: &PlanArgs, global: &Global, env: &Environment) -> Result<ExitCo
             Some(running) => (running.args, Some(running.live)),
             None => (args.compose.clone(), None),
         };
-        let read = from_files::read(&compose, &settings, env, &stop).await?.map(|read| (read, stop));
+        let read = read_project::read(&compose, &mut settings, env, &stop).await?.map(|read| (read, stop));
         Ok::<_, Failure>((compose, live, read))
     })?;
     let typed = compose.typed();
     let from_files = match read {
         None => None,
-        Some((ReadFiles::Stopped(stopped), _)) => {
-            let failure = stopped.failure();
-            let prepared = stopped.plan(&settings)?;
+        Some((stacks, _)) if stacks.projects.is_empty() => {
+            let failure = stacks.stopped.first().map(StoppedProject::failure);
+            let prepared = StoppedProject::plan(stacks.stopped, &settings)?;
             let sizes = sizes::unknown(&prepared.plan);
-            show(prepared, ServiceOrigin::Files(&typed), &sizes, &settings, args, env)?;
-            return Err(failure);
+            let exit = show(prepared, ServiceOrigin::Files(&typed), &sizes, &settings, args, env)?;
+            return failure.map_or(Ok(exit), Err);
         }
-        Some((ReadFiles::Project(project), stop)) => Some(runtime.block_on(async {
-            let lock = project_lock::read(&project.project)?;
-            let (asked, of) = ((&settings, &args.rehearsal), *project);
-            let Some(live) = live else { return from_files::prepare(of, None, &lock, asked, env, &stop).await };
+        Some((mut stacks, stop)) => Some(runtime.block_on(async {
+            stacks.read_locks()?;
+            let asked = (&settings, &args.rehearsal);
+            let Some(live) = live else { return from_files::prepare(stacks, None, asked, env, &stop).await };
             // What runs was made of images that only the engine knows.
             let endpoint = Endpoint::resolve(&global.connection, env)?;
             let daemon = unless_stopped(&stop, endpoint.connect()).await?;
             let host = global.connection.host.as_deref();
             let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins, host };
-            from_files::prepare(of.compared_with(live), Some(engine), &lock, asked, env, &stop).await
+            from_files::prepare(stacks.compared_with(&live), Some(engine), asked, env, &stop).await
         })?),
     };
     if let Some(PreparedFiles { prepared, folder: _folder, .. }) = from_files {

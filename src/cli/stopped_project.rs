@@ -21,7 +21,10 @@ use crate::model::location::Location;
 use crate::model::mount::{Mount, MountOrigin};
 use crate::model::outcome::ExitCode;
 use crate::model::service::{Service, ServiceName};
+use crate::model::settings::ServiceSettings;
 
+/// The name of a project of which none is known.
+const NAMELESS: &str = "project";
 /// Most bytes of a file with variables.
 const MOST_VARIABLES: u64 = 1 << 20;
 
@@ -32,6 +35,22 @@ pub struct StoppedProject {
     /// Its services, as far as their files tell; at least one.
     services: Vec<Service>,
     found: Vec<Finding>,
+    /// Where it came from, for people.
+    pub shown: String,
+}
+
+/// Why a service of a project that could not be read is not rehearsed, and what else is found about it.
+pub struct StoppedService {
+    diagnosis: Diagnosis,
+    found: Vec<Diagnosis>,
+}
+
+impl StoppedService {
+    /// Puts it into what is said of the service.
+    pub fn apply(self, settings: &mut ServiceSettings) {
+        settings.unusable = Some(self.diagnosis);
+        settings.warnings.extend(self.found);
+    }
 }
 
 /// The files of a project that could not be read.
@@ -50,17 +69,50 @@ impl StoppedProject {
         failure_of(&self.diagnosis)
     }
 
-    /// The plan: every selected service is blocked for this reason, with the findings about it as warnings.
-    pub fn plan(self, settings: &Settings) -> Result<Prepared, ConfigError> {
-        let StoppedProject { diagnosis, services, found } = self;
-        let with_settings = |service: Service| {
+    /// A project whose files could not be brought here; it stands for its services. `folder`: the name of its folder.
+    pub fn unread(folder: &str, diagnosis: Diagnosis) -> StoppedProject {
+        let name = Some(normalized(folder)).filter(|name| !name.is_empty()).unwrap_or_else(|| NAMELESS.to_owned());
+        let services = vec![Service::declared(ServiceName::lone(name))];
+        StoppedProject { diagnosis, services, found: Vec::new(), shown: String::new() }
+    }
+
+    /// The same, which people know by this place.
+    #[must_use]
+    pub fn called(self, shown: &str) -> StoppedProject {
+        StoppedProject { shown: shown.to_owned(), ..self }
+    }
+
+    /// The name of the project, as far as it is known.
+    pub fn name(&self) -> &str {
+        self.services.first().map_or("", |service| service.name.stack_name())
+    }
+
+    /// Changes each diagnosis about it.
+    pub fn each_diagnosis(&mut self, mut change: impl FnMut(&mut Diagnosis)) {
+        change(&mut self.diagnosis);
+        self.found.iter_mut().for_each(|finding| change(&mut finding.diagnosis));
+    }
+
+    /// Its services, each with the reason for which it is not rehearsed.
+    pub fn into_services(self) -> Vec<(Service, StoppedService)> {
+        let StoppedProject { diagnosis, services, found, shown: _ } = self;
+        let with_reason = |service: Service| {
+            let found = project_findings::about(&found, &service.name).cloned().collect();
+            (service, StoppedService { diagnosis: diagnosis.clone(), found })
+        };
+        services.into_iter().map(with_reason).collect()
+    }
+
+    /// The plan of projects that could not be read: every selected service is blocked for this reason, with the
+    /// findings about it as warnings.
+    pub fn plan(stopped: Vec<StoppedProject>, settings: &Settings) -> Result<Prepared, ConfigError> {
+        let with_settings = |(service, why): (Service, StoppedService)| {
             let mut of = settings.for_service(&service)?;
-            of.unusable = Some(diagnosis.clone());
-            of.warnings.extend(project_findings::about(&found, &service.name).cloned());
+            why.apply(&mut of);
             Ok((service, of))
         };
-        let services = services.into_iter().map(with_settings).collect::<Result<_, ConfigError>>()?;
-        Ok(plan_names(services, &settings.selection))
+        let services = stopped.into_iter().flat_map(StoppedProject::into_services);
+        Ok(plan_names(services.map(with_settings).collect::<Result<_, ConfigError>>()?, &settings.selection))
     }
 }
 
@@ -98,7 +150,7 @@ impl StoppedFiles<'_> {
             live: &[],
             held: None,
         });
-        StoppedProject { diagnosis, services, found }
+        StoppedProject { diagnosis, services, found, shown: String::new() }
     }
 
     /// The names of the variables that the files of the project set.
@@ -143,7 +195,7 @@ impl StoppedFiles<'_> {
         };
         let of_folder = || self.folder.file_name().map(|name| normalized(&name.to_string_lossy()));
         let name = given.or_else(written).or_else(of_folder).filter(|name| !name.is_empty());
-        name.unwrap_or_else(|| "project".to_owned())
+        name.unwrap_or_else(|| NAMELESS.to_owned())
     }
 }
 
@@ -257,7 +309,7 @@ services:
         let missing = "4:5: the env_file gone.env of web is not here: Compose stops without it.";
         assert_eq!(starts(Code::ConfigMissingFile), [missing]);
         assert_eq!(starts(Code::ConfigUnpinnedImage).len(), 1, "{told:#?}");
-        let plan = stopped.plan(&Settings::default()).expect("its settings are right").plan;
+        let plan = StoppedProject::plan(vec![stopped], &Settings::default()).expect("its settings are right").plan;
         let case = plan.cases().next().expect("it is a case");
         assert_eq!(case.blocked.as_ref().map(|of| of.code), Some(Code::ConfigComposeStops));
         assert!(case.warnings.len() >= 5, "{:#?}", case.warnings);

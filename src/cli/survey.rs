@@ -1,6 +1,5 @@
 //! Opening the sources that a draft asks for, and looking through them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,25 +9,18 @@ use super::exit::Failure;
 use super::identity;
 use crate::config::overrides::SnapshotSelector;
 use crate::docker::Daemon;
-use crate::model::diagnosis::{Code, Diagnosis, Severity};
+use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::dump_inside::{DumpInside, learn_servers as learn};
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
 use crate::model::host_tree::{HostLook, HostSeen, HostTree};
-use crate::model::outcome::ExitCode;
 use crate::model::program::ProgramPaths;
-use crate::model::settings::ServiceSettings;
-use crate::model::source::{
-    BackupAccess, BackupContents, BackupSurvey, Keys, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
-};
-use crate::model::source_kind::SourceKind;
+use crate::model::source::{BackupAccess, BackupContents, BackupSurvey, MountQuery};
 use crate::plan::{DumpSummary, ReadDump, SourceRequest, Survey};
 use crate::rehearse::OpenedSource;
 use crate::rehearse::sandbox::stop::StopSignal;
 use crate::rehearse::survey::live_files;
-use crate::source::{
-    Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SmallFile, SmallFileBounds, SourceContext, SourceError,
-};
+use crate::source::{Backup, DecodeBounds, EngineHost, HostFolder, OpenedDump, SourceContext, SourceError};
 use crate::worker::protocol;
 
 /// Longest list of dumps that is read, in bytes.
@@ -161,113 +153,19 @@ fn refuse_unknown(snapshot: Option<&SnapshotSelector>, unknown: &[String], reque
     }
 }
 
-/// A folder of a backup with a Compose file, and the content of that file.
-pub type FoundFile = (Vec<u8>, Vec<u8>);
-
-/// Most Compose files of a backup that are read, and the most bytes of each.
-const MOST_FILES: usize = 64;
-const LONGEST_FILE: u64 = 1 << 20;
-
-/// Looks through a source for files of these names, for the names of its parts, and for `wanted`, whose candidates come
-/// in their order after those of the files. `None`: the source cannot be read; the plan says so.
-pub async fn find_project(
-    spec: &SourceSpec,
-    names: &[String],
-    wanted: Vec<MountQuery>,
-    daemon: Option<&Daemon>,
-    options: &SourceOptions<'_>,
-    stop: &StopSignal,
-) -> Result<Option<(BackupContents, Vec<FoundFile>)>, Failure> {
-    let pattern = |name: &String| {
-        let name = name.as_bytes().to_vec();
-        [(MatchRule::Name, Pattern::Top(name.clone())), (MatchRule::Suffix, Pattern::Suffix(name))]
-    };
-    let max_window = ServiceSettings::default().max_window;
-    let query = MountQuery { patterns: names.iter().flat_map(pattern).collect() };
-    let queries = std::iter::once(query).chain(wanted).collect();
-    let request = SourceRequest { spec: spec.clone(), queries, max_entries: 0, max_window, dumps: Vec::new() };
-    let read = |backup: Backup, request: &SourceRequest| {
-        let contents = backup.survey(&request.queries, 0)?.contents;
-        let mut files = Vec::new();
-        for candidate in contents.candidates.first().into_iter().flatten().take(MOST_FILES) {
-            if candidate.tally.root != Some(Shape::File) {
-                continue;
-            }
-            // One that cannot be read is not the one that is looked for.
-            if let Ok(content) = backup.read_small_file(&candidate.path, LONGEST_FILE) {
-                files.push((candidate.path.clone(), content));
-            }
-        }
-        Ok((contents, files))
-    };
-    Ok(survey_source(request, daemon, options, stop, read).await?.ok())
-}
-
-/// Reads the small files of a folder of a source. A source without the folder, or one that cannot be read, is an error.
-pub async fn read_small_files(
-    spec: &SourceSpec,
-    folder: &str,
-    bounds: SmallFileBounds,
-    options: &SourceOptions<'_>,
-    stop: &StopSignal,
-) -> Result<Vec<SmallFile>, Failure> {
-    let max_window = ServiceSettings::default().max_window;
-    let request =
-        SourceRequest { spec: spec.clone(), queries: Vec::new(), max_entries: 0, max_window, dumps: Vec::new() };
-    let path = folder.as_bytes().to_vec();
-    let read = move |backup: Backup, _: &SourceRequest| backup.read_small_files(&path, bounds);
-    let files = survey_source(request, None, options, stop, read).await?;
-    let files = files.map_err(|why| {
-        let (NotSurveyed::Unknown(diagnosis) | NotSurveyed::Other(diagnosis)) = why;
-        let failure = Failure::errored(diagnosis.to_string()).hint(diagnosis.remedy());
-        match diagnosis.severity() {
-            Severity::Failed => Failure { exit: ExitCode::Failed, ..failure },
-            Severity::Errored | Severity::Warning => failure,
-        }
-    })?;
-    if files.is_empty() {
-        let told = format!("{} has no folder /{folder} with files of a stack", spec.place);
-        return Err(
-            Failure::usage(told).hint("name the folder of the Compose file as it is in the backup: --stack FOLDER")
-        );
-    }
-    Ok(files)
-}
-
-/// Opens a folder of this machine and looks for these paths in it; the candidates are in their order.
-pub async fn open_folder(
-    folder: &Path,
-    paths: &[String],
-    options: &SourceOptions<'_>,
-    stop: &StopSignal,
-) -> Result<(Backup, BackupContents), Failure> {
-    let place = SourcePlace::at_path(SourceKind::Dir, folder);
-    let query =
-        |path: &String| MountQuery { patterns: vec![(MatchRule::Explicit, Pattern::Top(path.as_bytes().to_vec()))] };
-    let request = SourceRequest {
-        spec: SourceSpec { place, snapshot: None, keys: Keys::default() },
-        queries: paths.iter().map(query).collect(),
-        max_entries: 0,
-        max_window: 0,
-        dumps: Vec::new(),
-    };
-    let read = |backup: Backup, request: &SourceRequest| {
-        let contents = backup.survey(&request.queries, 0)?.contents;
-        Ok((backup, contents))
-    };
-    let opened = survey_source(request, None, options, stop, read).await?;
-    opened.map_err(|why| {
-        let (NotSurveyed::Unknown(diagnosis) | NotSurveyed::Other(diagnosis)) = why;
-        Failure::errored(format!("the project's files cannot be read: {}", diagnosis.message))
-    })
-}
-
 /// Why a source was not surveyed.
-enum NotSurveyed {
+pub(super) enum NotSurveyed {
     /// It has snapshots, and not the wanted one.
     Unknown(Diagnosis),
     /// For another reason.
     Other(Diagnosis),
+}
+
+impl NotSurveyed {
+    pub(super) fn diagnosis(self) -> Diagnosis {
+        let (NotSurveyed::Unknown(diagnosis) | NotSurveyed::Other(diagnosis)) = self;
+        diagnosis
+    }
 }
 
 /// A dump among the files of a source, or why it cannot be loaded.
@@ -343,7 +241,7 @@ fn surveyed(survey: BackupSurvey, inside: Vec<ReadDump>) -> Survey {
 /// Opens a source and reads it. Reading may wait long for a disk or a program, so it runs on a thread of its own,
 /// which is abandoned when the run ends. Folders of the engine's host are surveyed by a worker, at the thread's
 /// request.
-async fn survey_source<T: Send + 'static>(
+pub(super) async fn survey_source<T: Send + 'static>(
     request: SourceRequest,
     daemon: Option<&Daemon>,
     options: &SourceOptions<'_>,

@@ -6,17 +6,16 @@ use std::path::Path;
 use super::args::{Global, RehearsalArgs, TestArgs};
 use super::connection::Endpoint;
 use super::exit::Failure;
-use super::from_files::{self, PreparedFiles, ReadFiles, ReadProject};
+use super::from_files::{self, PreparedFiles};
 use super::no_match::ServiceOrigin;
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::project_images::ImageEngine;
+use super::read_project::{self, ReadStacks};
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::stopped_project::StoppedProject;
-use super::{
-    as_new_host, console, history, identity, min_score, no_match, project_lock, rerun, runtime, signals, unused_flags,
-};
+use super::{as_new_host, console, history, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -78,24 +77,25 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let running = runtime.block_on(as_new_host::find(&args.compose, global, &settings, env, &stop));
     let running = running.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
     let compose = running.as_ref().map_or(&args.compose, |running| &running.args);
-    let read = runtime.block_on(from_files::read(compose, &settings, env, &stop));
-    let read = read.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
-    let project = match read {
-        Some(ReadFiles::Stopped(stopped)) if args.output.list => return Err(stopped.failure()),
-        Some(ReadFiles::Stopped(stopped)) => return report_stopped(*stopped, &settings, &presentation),
-        Some(ReadFiles::Project(project)) => Some(*project),
-        None => None,
-    };
-    let (typed, is_of_files) = (compose.typed(), project.is_some());
+    let read = runtime.block_on(read_project::read(compose, &mut settings, env, &stop));
+    let stacks = read.inspect_err(|failure| never_began(&settings, &failure.error.to_string()))?;
+    let (typed, is_of_files) = (compose.typed(), stacks.is_some());
     let live = running.map(|running| running.live).unwrap_or_default();
-    let project = project.map(|project| project.compared_with(live));
-    if let Some(project) = project.as_ref().filter(|_| args.output.list) {
-        let services = from_files::named_services(&project.project, &settings)?;
+    let mut stacks = stacks.map(|stacks| stacks.compared_with(&live));
+    if let Some(stacks) = stacks.take_if(|_| args.output.list) {
+        if let ([], Some(stopped)) = (stacks.projects.as_slice(), stacks.stopped.first()) {
+            return Err(stopped.failure());
+        }
+        let services = from_files::named_services(stacks, &settings)?;
         let origin = ServiceOrigin::Files(&typed);
         return list_of(plan_names(services, &settings.selection), origin, &settings, &presentation, caller);
     }
-    if let Some(project) = &project {
-        from_files::require_backup(&project.project, &settings)?;
+    if let Some(stacks) = stacks.take_if(|stacks| stacks.projects.is_empty()) {
+        return report_stopped(stacks.stopped, &settings, &presentation);
+    }
+    if let Some(stacks) = &mut stacks {
+        from_files::require_backup(stacks, &settings)?;
+        stacks.read_locks()?;
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     if args.output.list {
@@ -103,7 +103,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let prepared = runtime.block_on(async {
         WorkerImage::read_ahead();
-        prepare_run((&endpoint, global.connection.host.as_deref()), project, (&settings, &args.rehearsal), env, &stop)
+        prepare_run((&endpoint, global.connection.host.as_deref()), stacks, (&settings, &args.rehearsal), env, &stop)
             .await
     });
     // The copies of the project's files are needed until the end of the run.
@@ -150,16 +150,16 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
 }
 
-/// Reports why nothing of a project can be rehearsed, in all reports.
+/// Reports why nothing of the projects can be rehearsed, in all reports.
 fn report_stopped(
-    stopped: StoppedProject,
+    stopped: Vec<StoppedProject>,
     settings: &Settings,
     presentation: &Presentation,
 ) -> Result<ExitCode, Failure> {
-    let failure = stopped.failure();
-    let Prepared { plan, .. } = stopped.plan(settings)?;
+    let first = stopped.first().map(StoppedProject::failure);
+    let Prepared { plan, .. } = StoppedProject::plan(stopped, settings)?;
     // Filters that fit nothing do not make a run of a project that cannot be read.
-    if plan.cases().next().is_none() {
+    if let Some(failure) = first.filter(|_| plan.cases().next().is_none()) {
         never_began(settings, &failure.error.to_string());
         return Err(failure);
     }
@@ -243,12 +243,12 @@ struct PreparedRun {
 /// Removes what earlier runs left behind, finds the services and makes the plan.
 async fn prepare_run(
     (endpoint, host): (&Endpoint, Option<&str>),
-    project: Option<ReadProject>,
+    stacks: Option<ReadStacks>,
     (settings, args): (&Settings, &RehearsalArgs),
     env: &Environment,
     stop: &StopSignal,
 ) -> Result<PreparedRun, Failure> {
-    let live = async |daemon: &Daemon| match &project {
+    let live = async |daemon: &Daemon| match &stacks {
         // The services come from the project's files, whatever runs on the engine.
         Some(_) => Ok(Discovered::default()),
         None => discover::live(daemon).await,
@@ -270,10 +270,9 @@ async fn prepare_run(
         return Err(interrupted(stop));
     }
     let Discovered { services, stopped } = discovered;
-    if let Some(project) = project {
+    if let Some(stacks) = stacks {
         let engine = ImageEngine { daemon: &daemon, logins: &endpoint.logins, host };
-        let lock = project_lock::read(&project.project)?;
-        let from_files = from_files::prepare(project, Some(engine), &lock, (settings, args), env, stop).await?;
+        let from_files = from_files::prepare(stacks, Some(engine), (settings, args), env, stop).await?;
         let PreparedFiles { prepared, folder, .. } = from_files;
         return Ok(PreparedRun { daemon, info, stopped, prepared, folder: Some(folder) });
     }

@@ -231,7 +231,7 @@ fn names_no_backup(command: &[String], plan_file: &str) -> bool {
     let words = std::iter::once("rehearsa").chain(command.iter().map(String::as_str));
     let is_named = match Cli::try_parse_from(words) {
         Ok(Cli { command: Typed::Test(args), .. }) => {
-            let is_of_stack = !args.compose.file.is_empty() || args.compose.stack.is_some();
+            let is_of_stack = !args.compose.file.is_empty() || !args.compose.stack.is_empty();
             is_of_stack || args.rehearsal.plan.is_some() || may_name(&args.rehearsal.backup)
         }
         Ok(Cli { command: Typed::Score(args), .. }) => args.plan.is_some() || may_name(&args.backup),

@@ -14,6 +14,9 @@ pub enum ComposeError {
     /// A folder that is named has no Compose file.
     #[error("the folder {folder} has no Compose file ({names})")]
     EmptyFolder { folder: String, names: String },
+    /// A pattern that fits no project; the second text says what is wrong with it.
+    #[error("no Compose file and no folder with one fits {0}{1}")]
+    NoMatch(String, String),
     /// Compose refuses the project. The text is Compose's own, without secrets.
     #[error("Docker Compose cannot read the project: {0}")]
     Stops(String),
@@ -39,7 +42,7 @@ const NOT_BUILT: &str = "Read the builder's last lines: they name the step of th
 impl ComposeError {
     /// The command line names what is not there: nothing is found out about a project.
     pub fn is_mistyped(&self) -> bool {
-        matches!(self, ComposeError::NoFile(_) | ComposeError::EmptyFolder { .. })
+        matches!(self, ComposeError::NoFile(_) | ComposeError::EmptyFolder { .. } | ComposeError::NoMatch(..))
     }
 
     /// What the error means for the rehearsal.
@@ -49,9 +52,10 @@ impl ComposeError {
             ComposeError::Stops(_) => Code::ConfigComposeStops,
             ComposeError::Unknown(_) => Code::ConfigComposeUnknown,
             ComposeError::NotBuilt(_) => Code::ConfigImageUnavailable,
-            ComposeError::NoFile(_) | ComposeError::EmptyFolder { .. } | ComposeError::File(_) => {
-                Code::ConfigMissingFile
-            }
+            ComposeError::NoFile(_)
+            | ComposeError::EmptyFolder { .. }
+            | ComposeError::NoMatch(..)
+            | ComposeError::File(_) => Code::ConfigMissingFile,
         };
         let remedy = matches!(self, ComposeError::NotBuilt(_)).then(|| NOT_BUILT.to_owned());
         Diagnosis { remedy, ..Diagnosis::new(code, self.to_string()) }

@@ -203,6 +203,13 @@ pub fn expand_folders(files: &[PathBuf], working_dir: &Path) -> Result<Vec<PathB
     Ok(expanded)
 }
 
+/// Whether a path is a folder in which Compose would find a file.
+pub(super) fn has_file(folder: &Path) -> bool {
+    folder.is_dir()
+        && (FILE_NAMES.iter().any(|name| folder.join(name).is_file())
+            || named_in(folder).is_some_and(|of| !of.is_empty()))
+}
+
 /// The files that the `.env` of a folder names for Compose; `None`: it names none.
 fn named_in(folder: &Path) -> Option<Vec<PathBuf>> {
     let text = read_variables(&folder.join(".env"));

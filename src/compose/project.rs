@@ -209,7 +209,8 @@ fn grant_files(drafts: &mut [DraftService], environment: &Environment) -> Result
     for draft in drafts {
         for grant in std::mem::take(&mut draft.grants) {
             let target = mounts::plain(&grant.target);
-            let named = format!("{}:{target}", draft.key);
+            // Another project may have a service and a target of the same names.
+            let named = format!("{}::{}:{target}", draft.declared.project, draft.key);
             let (source, content) = match grant.content {
                 Content::File(path) => (path.clone(), FileContent::Path(PathBuf::from(path))),
                 Content::Text(text) => (named, FileContent::Text { text, mode: grant.mode, owner: grant.owner }),

@@ -119,8 +119,8 @@ fn mounts_of_every_kind_are_read() {
         "/part rw volume-subpath",
         "/pipe rw npipe",
         "/run rw tmpfs ",
-        "/run/secrets/token ro web:/run/secrets/token",
-        "/text ro web:/text",
+        "/run/secrets/token ro shop::web:/run/secrets/token",
+        "/text ro shop::web:/text",
         "/tmp rw tmpfs size=10m",
         "/tt rw tmpfs size=1000,mode=1777",
     ];

@@ -277,6 +277,14 @@ impl Settings {
         Ok(self.source(of_run)?.map(|spec| Layers(vec![&self.overrides]).complete(spec)))
     }
 
+    /// The source of a stack that is read out of its backup: the run's, else the one that the plan file has for the
+    /// stack (`of`) or for all services. `None`: none is named.
+    pub fn source_of_stack(&self, of: Option<&Overrides>) -> Result<Option<SourceSpec>, ConfigError> {
+        let layers = Layers([Some(&self.overrides), of, Some(&self.file.all)].into_iter().flatten().collect());
+        let Some(source) = layers.first(|set| set.source.as_ref()) else { return Ok(None) };
+        Ok(self.source(source)?.map(|spec| layers.complete(spec)))
+    }
+
     /// The source that is meant; `None`: the live service.
     fn source(&self, source: &SourceRef) -> Result<Option<SourceSpec>, ConfigError> {
         match source {

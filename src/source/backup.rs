@@ -154,9 +154,19 @@ impl Backup {
         self.files().read_small_file(path, most)
     }
 
-    /// The small files below a folder of the snapshot.
-    pub fn read_small_files(&self, folder: &[u8], bounds: SmallFileBounds) -> Result<Vec<SmallFile>, SourceError> {
-        self.files().read_small_files(folder, bounds)
+    /// The contents of small files of the snapshot, read in one pass; `None`: there is no such file, or it has more than
+    /// `most` bytes.
+    pub fn read_files(&self, paths: &[Vec<u8>], most: u64) -> Result<Vec<Option<Vec<u8>>>, SourceError> {
+        self.files().read_files(paths, most)
+    }
+
+    /// The small files below each of these folders of the snapshot, read in one pass.
+    pub fn read_folders(
+        &self,
+        folders: &[Vec<u8>],
+        bounds: SmallFileBounds,
+    ) -> Result<Vec<Result<Vec<SmallFile>, SourceError>>, SourceError> {
+        self.files().read_folders(folders, bounds)
     }
 
     fn files(&self) -> SnapshotFiles {

@@ -25,6 +25,7 @@ mod images;
 mod interrupted;
 mod isolation;
 mod leftovers;
+mod many_stacks;
 mod neighbours;
 mod plan_file;
 mod proof_complete;

@@ -205,7 +205,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // `cli` has a file of this name.
     ("console", &["cli", "report"]),
     ("flate2", &["archive"]),
-    ("glob", &["source"]),
+    ("glob", &["compose", "source"]),
     ("hyper", &["docker", "worker"]),
     ("indicatif", &["report"]),
     ("landlock", &["source"]),

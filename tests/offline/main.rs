@@ -11,6 +11,7 @@ mod cli;
 mod compose;
 mod compose_findings;
 mod gpg;
+mod many_stacks;
 mod records;
 mod release;
 #[path = "../support/mod.rs"]

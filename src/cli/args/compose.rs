@@ -10,13 +10,13 @@ use clap::Args;
 pub struct ComposeArgs {
     /// Take the services of this Compose file, or of the one in this folder, instead of the running ones: their data
     /// comes from `--from`, and the engine need not know them; `-` is standard input; may be repeated, as for
-    /// `docker compose`
+    /// `docker compose`. With a pattern (`'stacks/*'`) each file is a project of its own
     #[arg(short = 'f', long, value_name = "FILE", group = "which-stack")]
     pub file: Vec<PathBuf>,
     /// Take the stack of this folder of the backup: its Compose file, its variables and its secrets come out of the
-    /// backup too
+    /// backup too; may be repeated, and a pattern (`'/opt/stacks/*'`) takes every folder that has a Compose file
     #[arg(long, value_name = "FOLDER", conflicts_with = "file", group = "which-stack")]
-    pub stack: Option<String>,
+    pub stack: Vec<String>,
     /// Take the running stack that the filters name from the files that it was started with, as a new host would, and
     /// tell what differs from the running containers
     #[arg(long, conflicts_with_all = ["file", "stack"])]
@@ -55,7 +55,7 @@ impl ComposeArgs {
         flags.extend(profile.iter().map(|name| ("--profile", name.clone())));
         flags.extend(project_directory.iter().map(|folder| path("--project-directory", folder)));
         // The address of a backup may hold a password.
-        let from = if stack.is_some() { "--from … " } else { "" };
+        let from = if stack.is_empty() { "" } else { "--from … " };
         let flags: Vec<String> = flags.iter().map(|(flag, value)| format!("{flag} {}", word(value))).collect();
         format!("{from}{}", flags.join(" "))
     }
@@ -80,7 +80,7 @@ mod tests {
             ..ComposeArgs::default()
         };
         assert_eq!(args.typed(), "-f compose.yaml -f 'my stack/it'\\''s.yaml' -p shop --profile full");
-        let stack = ComposeArgs { stack: Some("/opt/app".to_owned()), ..ComposeArgs::default() };
+        let stack = ComposeArgs { stack: vec!["/opt/app".to_owned()], ..ComposeArgs::default() };
         assert_eq!(stack.typed(), "--from … --stack /opt/app");
     }
 }

@@ -27,6 +27,8 @@ pub struct PlanFile {
     pub all: Overrides,
     /// Settings of the services of a stack.
     pub stacks: BTreeMap<String, ServiceEntry>,
+    /// Stacks that are read from Compose files, in the order of the file.
+    pub stack_files: Vec<StackFiles>,
     /// Settings of a service, by its full name.
     pub services: BTreeMap<String, ServiceEntry>,
 }
@@ -62,4 +64,21 @@ pub struct ServiceEntry {
     pub overrides: Overrides,
     /// The named mounts, and where each stands.
     pub mounts: Vec<(String, SettingOrigin)>,
+}
+
+/// Stacks that are read from Compose files: an element of `[[stacks]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackFiles {
+    /// The heading.
+    pub origin: SettingOrigin,
+    /// Compose files, folders with one, and patterns of both; they mean what they mean to `-f`.
+    pub files: Vec<PathBuf>,
+    /// Folders in the backup, and patterns of them.
+    pub backup_folders: Vec<String>,
+    /// The files with variables that are read instead of `.env`.
+    pub env_files: Vec<PathBuf>,
+    /// The profiles that are on.
+    pub profiles: Vec<String>,
+    /// The settings of their services.
+    pub settings: ServiceEntry,
 }

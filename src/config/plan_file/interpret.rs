@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::checks::{CheckTable, Header, HttpTable};
 use super::document::Document;
-use super::entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry};
+use super::entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry, StackFiles};
 use super::reader::{Located, Pair};
 use super::secret::Secret;
-use super::tables::{Load, Mount, NoEgress, PlanTables, ProgramPath, Service, ServiceTable, Source, SourceName};
+use super::tables::{
+    self, Load, Mount, NoEgress, PlanTables, ProgramPath, Service, ServiceTable, Source, SourceName, StackTable,
+    Stacks, Texts,
+};
 use crate::config::error::{ConfigError, SettingOrigin};
 use crate::config::overrides::{EmptyRule, Overrides, SnapshotSelector, SourceRef};
 use crate::config::values::suggest::suggestion;
@@ -45,8 +48,8 @@ impl<'a> Interpreter<'a> {
         Self { document, folder, home, names, file, errors: Vec::new() }
     }
 
-    /// The plan file, and what is wrong with it.
-    pub fn run(mut self, tables: Option<PlanTables>) -> (PlanFile, Vec<ConfigError>) {
+    /// The plan file, and what is wrong with it. `is_whole`: no wrong entry was left out of the tables.
+    pub fn run(mut self, tables: Option<PlanTables>, is_whole: bool) -> (PlanFile, Vec<ConfigError>) {
         self.check_names();
         if let Some(Pair(top, values)) = tables {
             let sources = top.sources.into_iter();
@@ -60,7 +63,13 @@ impl<'a> Interpreter<'a> {
             ];
             self.file.programs = self.programs(programs);
             self.file.all = Overrides { values, source: self.source_ref(top.source), ..Overrides::default() };
-            self.file.stacks = self.entries(top.stacks);
+            match top.stacks {
+                Stacks::Named(tables) => self.file.stacks = self.entries(tables),
+                Stacks::Files(tables) => {
+                    let read = tables.into_iter().map(|table| self.stack_files(table, is_whole));
+                    self.file.stack_files = read.collect();
+                }
+            }
             self.file.services = self.entries(top.services);
         }
         (self.file, self.errors)
@@ -196,6 +205,30 @@ impl<'a> Interpreter<'a> {
             entry.mounts.push((name, origin));
         }
         entry
+    }
+
+    fn stack_files(&mut self, table: Located<StackTable>, is_whole: bool) -> StackFiles {
+        let Located { at, value: Pair(table, settings) } = table;
+        let tables::StackFiles { files, backup_folders, env_files, profiles } = table;
+        if files.is_none() && backup_folders.is_none() && is_whole {
+            let what = "[[stacks]] says which: write files = \"stacks/*\", or backup_folders = \"/opt/stacks/*\" for \
+                        stacks that come out of the backup altogether";
+            self.errors.push(ConfigError::Entry { origin: self.document.origin(at, None), what: what.to_owned() });
+        }
+        let texts = |texts: Option<Located<Texts>>| texts.map(|of| of.value.0).unwrap_or_default();
+        StackFiles {
+            files: self.paths("files", files),
+            env_files: self.paths("env_files", env_files),
+            backup_folders: texts(backup_folders),
+            profiles: texts(profiles),
+            origin: self.document.origin(at, None),
+            settings: self.entry(Located { at, value: settings }),
+        }
+    }
+
+    fn paths(&mut self, key: &str, texts: Option<Located<Texts>>) -> Vec<PathBuf> {
+        let Some(Located { at, value }) = texts else { return Vec::new() };
+        value.0.iter().filter_map(|text| self.path(at, key, text)).collect()
     }
 
     fn checks(&mut self, tables: Vec<Located<CheckTable>>) -> Vec<Check> {

@@ -18,7 +18,7 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 
-pub use entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry};
+pub use entries::{PlanFile, ProgramEntry, ServiceEntry, SourceEntry, StackFiles};
 pub use interpret::unknown_source;
 pub use trust::CurrentUser;
 
@@ -89,7 +89,7 @@ impl PlanFile {
             let (tables, mistakes) = reader::read(&tree);
             errors.extend(mistakes.iter().map(|mistake| document.error(mistake, tables::place_of)));
             let names = Document::names(&tree, "sources");
-            let (read, wrong) = Interpreter::new(&document, path, home, names).run(tables);
+            let (read, wrong) = Interpreter::new(&document, path, home, names).run(tables, mistakes.is_empty());
             file = read;
             errors.extend(wrong);
         }

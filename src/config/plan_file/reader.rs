@@ -305,14 +305,19 @@ impl<'de> Deserializer<'de> for Node<'_> {
         parts: usize,
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        let known = RefCell::new(Vec::new());
-        let part = Node { known: Some(&known), ..self };
+        let own = RefCell::new(Vec::new());
+        // A part may itself be read in parts.
+        let known = self.known.unwrap_or(&own);
+        let part = Node { known: Some(known), ..self };
         let value = visitor.visit_seq(Items((0..parts).map(|_| Item::Part(part))))?;
-        let known = known.into_inner();
+        if self.known.is_some() {
+            return Ok(value);
+        }
+        let known = known.borrow();
         match self.entries().find(|entry| !known.contains(&entry.key)) {
             None => Ok(value),
             Some(entry) => {
-                let what = What::UnknownKey { key: entry.key.to_owned(), known, has_table: false };
+                let what = What::UnknownKey { key: entry.key.to_owned(), known: known.clone(), has_table: false };
                 Err(Mistake::new(what).at_key(&entry))
             }
         }

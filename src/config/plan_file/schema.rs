@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::checks::{Header, JsonValue, LogPatterns, LogTable};
 use super::reader::{Located, Pair};
 use super::secret::Secret;
-use super::tables::{MountStrategy, NoEgress, PlanTables, SkipReason};
+use super::tables::{MountStrategy, NoEgress, PlanTables, ServiceTable, SkipReason, StackTable, Stacks, Texts};
 use crate::model::mount::Strategy;
 
 /// The schema of the types in [`super::tables`].
@@ -97,6 +97,17 @@ macro_rules! schema {
 }
 
 schema! {
+    Stacks: generator => {
+        let (named, files) = (generator.subschema_for::<ServiceTable>(), generator.subschema_for::<StackTable>());
+        json_schema!({ "anyOf": [
+            { "type": "object", "additionalProperties": named },
+            { "type": "array", "items": files },
+        ] })
+    };
+    Texts: _ => json_schema!({ "anyOf": [
+        { "type": "string", "minLength": 1 },
+        { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
+    ] });
     MountStrategy: generator => generator.subschema_for::<Strategy>();
     NoEgress: _ => json_schema!({ "const": false });
     SkipReason: _ => json_schema!({ "anyOf": [{ "type": "string", "minLength": 1 }, { "const": false }] });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::checks::CheckTable;
 use super::reader::{Located, Pair, keys_of};
@@ -44,9 +44,10 @@ pub struct Top {
     /// Backups, by names of your own.
     #[serde(default)]
     pub sources: BTreeMap<String, Located<Source>>,
-    /// Settings of the services of a stack (a Compose project).
+    /// Settings of the services of a stack (a Compose project), as `[stacks.NAME]`; or stacks that are read from their
+    /// Compose files instead of the running services, as `[[stacks]]`.
     #[serde(default)]
-    pub stacks: BTreeMap<String, Located<ServiceTable>>,
+    pub stacks: Stacks,
     /// Settings of one service: `"media::jellyfin"`, or the plain name of a lone container.
     #[serde(default)]
     pub services: BTreeMap<String, Located<ServiceTable>>,
@@ -67,6 +68,108 @@ pub struct Source {
     pub passphrase: Option<Located<Secret>>,
     /// A file with private keys (age identities).
     pub identity: Option<Located<KeyFile>>,
+}
+
+/// The tables of running stacks by their names, or the stacks that are read from Compose files.
+#[derive(Debug)]
+pub enum Stacks {
+    Named(BTreeMap<String, Located<ServiceTable>>),
+    Files(Vec<Located<StackTable>>),
+}
+
+/// Stacks from Compose files, with all settings of their services.
+pub type StackTable = Pair<StackFiles, ServiceTable>;
+
+impl Default for Stacks {
+    fn default() -> Self {
+        Stacks::Named(BTreeMap::new())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stacks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StacksVisitor)
+    }
+}
+
+struct StacksVisitor;
+
+impl<'de> Visitor<'de> for StacksVisitor {
+    type Value = Stacks;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tables of stacks, as [stacks.media], or stacks from their files, as [[stacks]] with files")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stacks, A::Error> {
+        let mut named = BTreeMap::new();
+        while let Some((name, table)) = map.next_entry()? {
+            named.insert(name, table);
+        }
+        Ok(Stacks::Named(named))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Stacks, A::Error> {
+        let mut files = Vec::new();
+        while let Some(table) = list.next_element()? {
+            files.push(table);
+        }
+        Ok(Stacks::Files(files))
+    }
+}
+
+/// Stacks that are read from Compose files.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "[[stacks]] and below it files = \"stacks/*/compose.yaml\"")]
+pub struct StackFiles {
+    /// Compose files, folders with one, or patterns of them (`"stacks/*"`), as for `-f`: several files are one
+    /// project; with a pattern each is a project of its own. Relative paths are relative to the folder of the plan
+    /// file.
+    pub files: Option<Located<Texts>>,
+    /// Folders in the backup whose stacks come out of it altogether, or patterns of them (`"/opt/stacks/*"`), as for
+    /// `--stack`.
+    pub backup_folders: Option<Located<Texts>>,
+    /// Files with variables that are read instead of `.env`.
+    pub env_files: Option<Located<Texts>>,
+    /// Profiles whose services are taken too.
+    pub profiles: Option<Located<Texts>>,
+}
+
+/// A text, or a list of texts; none of them empty.
+#[derive(Debug)]
+pub struct Texts(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TextsVisitor;
+
+impl<'de> Visitor<'de> for TextsVisitor {
+    type Value = Texts;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a list of texts: [\"stacks/*\"]")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Texts, E> {
+        not_empty(text, "this is empty; write a text, as \"stacks/*\"").map(|text| Texts(vec![text])).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = list.next_element::<String>()? {
+            texts.extend(self.visit_str::<A::Error>(&text)?.0);
+        }
+        match texts.is_empty() {
+            true => Err(A::Error::custom("this list is empty; write texts into it, or leave it out")),
+            false => Ok(Texts(texts)),
+        }
+    }
 }
 
 /// A service, or the services of a stack.
@@ -229,6 +332,8 @@ pub fn place_of(key: &str) -> Option<&'static str> {
         Some("below a mount, as in [services.\"media::jellyfin\".mounts.\"/config\"]")
     } else if keys_of::<Source>().contains(&key) {
         Some("below a source, as in [sources.nightly]")
+    } else if keys_of::<StackFiles>().contains(&key) {
+        Some("below stacks from their files, as in [[stacks]]")
     } else if keys_of::<ServiceValues>().contains(&key) {
         Some("below a service or a stack, or at the top of the file")
     } else if keys_of::<Service>().contains(&key) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::checks::{ExecCheck, FileCheck, HttpTable, LogCheck, LogTable, SqlCheck, SqliteCheck, TcpCheck};
 use super::reader::keys_of;
 use super::secret::SecretKeys;
-use super::tables::{Load, Mount as MountTable, Service, Source, Top};
+use super::tables::{Load, Mount as MountTable, Service, Source, StackFiles as StackTable, Top};
 use super::*;
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::{EmptyRule, Skip, SourceRef};
@@ -112,6 +112,25 @@ fn the_fixture_of_every_key_has_every_key() {
             assert!(words.contains(key), "{key}");
         }
     }
+}
+
+#[test]
+fn stacks_from_files_have_settings_of_their_own() {
+    let text = fs::read_to_string(project("fixtures/plans/stacks-from-files.toml")).expect("the fixture is there");
+    for key in keys_of::<StackTable>() {
+        assert!(text.contains(&format!("{key} = ")), "{key}");
+    }
+    let file = parse(&text).expect("it is right");
+    let [many, one, far] = file.stack_files.as_slice() else { panic!("{:?}", file.stack_files) };
+    assert_eq!(many.files, [Path::new("plans/stacks/*/compose.yaml")], "relative to the file's folder");
+    assert_eq!(
+        (many.env_files.as_slice(), many.profiles.as_slice()),
+        (&["plans/ci.env".into()][..], &["full".into()][..])
+    );
+    assert!(many.settings.overrides.values.max_rto.is_some() && many.settings.overrides.source.is_some());
+    assert_eq!(one.files, [Path::new("plans/shop/compose.yaml"), Path::new("plans/shop/prod.yaml")]);
+    assert_eq!(far.backup_folders, ["/opt/stacks/*", "/srv/app"]);
+    assert!(file.stacks.is_empty() && file.services.len() == 1);
 }
 
 /// The checks of the fixture of every key.

@@ -43,12 +43,21 @@ impl SnapshotFiles {
         path: &[u8],
         read: &mut ContentReader<'_, ()>,
     ) -> Result<(), SourceError> {
+        self.read_parts(&[path.to_vec()], read)
+    }
+
+    /// As [`read_part`](Self::read_part), for several parts in one pass.
+    pub(in crate::source) fn read_parts(
+        &self,
+        paths: &[Vec<u8>],
+        read: &mut ContentReader<'_, ()>,
+    ) -> Result<(), SourceError> {
         let id = &self.snapshot.id;
         let broken = |error: io::Error| SourceError::of_beginning(id, &error);
         let (receiver, mut sender) = io::pipe().map_err(|error| SourceError::Unreachable { path: id.into(), error })?;
         std::thread::scope(|scope| {
             let streaming = scope.spawn(move || match self.source.open(&self.snapshot)? {
-                Access::Stream(reader) => reader.stream(&[path.to_vec()], &mut sender),
+                Access::Stream(reader) => reader.stream(paths, &mut sender),
                 Access::Dump(..) => Err(SourceError::NoDump(format!("{id} is itself a dump, without files in it"))),
                 Access::HostTree(found) => Err(SourceError::NotThere(format!(
                     "{} lies on the engine's host, and a dump in it cannot be read from here; name the folder as \
