@@ -23,6 +23,7 @@ use super::breach::Breach;
 use super::diagnose::{docker_diagnosis, worker_diagnosis};
 use super::images::{ImageFinder, Images};
 use super::sandbox::media::Media;
+use super::sandbox::room::DiskRoom;
 use super::sandbox::session::Session;
 use super::sandbox::stop::StopSignal;
 use super::sandbox::watch::Watch;
@@ -69,6 +70,7 @@ pub struct RunResources {
     addresses: SharedTask<Arc<Vec<String>>>,
     breach: Arc<Breach>,
     media: Arc<Media>,
+    room: Arc<DiskRoom>,
 }
 
 /// A source of the plan with its reader.
@@ -110,6 +112,7 @@ impl RunContext {
                 images: Arc::clone(&self.resources.images),
                 breach: Arc::clone(&self.resources.breach),
                 media: Arc::clone(&self.resources.media),
+                room: Arc::clone(&self.resources.room),
                 ..RunResources::default()
             },
         }
@@ -124,6 +127,11 @@ impl RunContext {
     /// The media that the engine's kernel can make sandbox networks on.
     pub(super) fn media(&self) -> &Media {
         &self.resources.media
+    }
+
+    /// The room on the engine's disk that stacks have reserved.
+    pub(super) fn room(&self) -> &DiskRoom {
+        &self.resources.room
     }
 
     /// The worker image, imported if need be.

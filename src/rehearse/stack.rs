@@ -19,7 +19,7 @@ use crate::worker::client::Worker;
 
 use super::boot::{self, ServiceContainer, load};
 use super::context::RunContext;
-use super::diagnose::container_diagnosis;
+use super::diagnose::{container_diagnosis, stopped};
 use super::images;
 use super::inspect;
 use super::inspect::version_files;
@@ -28,7 +28,7 @@ use super::restore::{self, place::PlaceRestore};
 use super::running::RunningService;
 use super::sandbox::canary;
 use super::sandbox::network::{SandboxNetwork, create_network};
-use super::sandbox::space::{Shortage, SpaceWatch};
+use super::sandbox::space::{self, Shortage, SpaceWatch};
 use super::sandbox::worker::{self as sandbox, Sandbox};
 use super::shared_task::{Diagnosed, SharedFuture, SharedTask};
 use super::stack_context::StackContext;
@@ -43,6 +43,8 @@ pub(super) struct StackRehearsal {
     prepared_places: SharedTask<Arc<PreparedPlaces>>,
     sandbox: SharedTask<Arc<Sandbox>>,
     isolated: SharedTask<()>,
+    /// The room on the engine's disk for the data is reserved.
+    room: SharedTask<()>,
     /// The watch over the engine's disk, and what it found.
     space: SharedTask<Arc<SpaceWatch>>,
     shortage: Arc<Shortage>,
@@ -84,6 +86,7 @@ impl StackRehearsal {
             prepared_places: SharedTask::default(),
             sandbox: SharedTask::default(),
             isolated: SharedTask::default(),
+            room: SharedTask::default(),
             space: SharedTask::default(),
             shortage: Arc::default(),
             places,
@@ -117,6 +120,18 @@ impl StackRehearsal {
         self.isolated.get(|| async move {
             let sandbox = sandbox.await?;
             canary::prove_isolation(&cx, &sandbox).await
+        })
+    }
+
+    /// Reserves room on the engine's disk. Nothing is restored before that.
+    fn room(&self) -> SharedFuture<()> {
+        let (cx, sandbox) = (Arc::clone(&self.cx), self.sandbox());
+        self.room.get(|| async move {
+            let sandbox = sandbox.await?;
+            tokio::select! {
+                reserved = space::reserve(&cx, &sandbox) => reserved,
+                () = cx.run.stop.cancelled() => Err(stopped(&cx.run.stop, "before there was room on the engine's disk")),
+            }
         })
     }
 
@@ -162,6 +177,7 @@ impl StackRehearsal {
         let sandbox = self.sandbox().await?;
         let prepared = sandbox.places[index].clone()?;
         let worker = sandbox.worker("its last copy").await?;
+        self.room().await?;
         let began = Instant::now();
         let place = PlaceRestore { cx, index, plan: &cx.plan.restores[index], prepared: &prepared, worker: &worker };
         restore::live_itself::refuse(&place).await?;
@@ -174,6 +190,7 @@ impl StackRehearsal {
             (_, DataSource::Archive { source, .. }) => self.archive(*source).await?.of(index)?,
             _ => restore::bring(&place).await?,
         };
+        cx.run.room().restored(&cx.plan.name, space::restored_bytes(place.plan));
         let inspected = inspect::inspect(&place, &brought.data).await?;
         Ok(RestoredPlace { began, brought, inspected, path: prepared.to, live: prepared.live })
     }
@@ -414,6 +431,7 @@ impl StackRehearsal {
             return;
         }
         let run = &self.cx.run;
+        let _released = Released { cx: &self.cx };
         if let Some(Ok(watch)) = self.space.finished() {
             watch.stop();
         }
@@ -429,5 +447,16 @@ impl StackRehearsal {
             let filled = worker.and_then(|(worker, sandbox)| Some(teardown::Filled::of(worker?, &sandbox.places)));
             teardown::remove(&self.cx, cases, filled).await;
         }
+    }
+}
+
+/// Ends the reservation of a stack when it is dropped, whatever became of the teardown: others wait for that.
+struct Released<'a> {
+    cx: &'a StackContext,
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        self.cx.run.room().release(&self.cx.plan.name);
     }
 }

@@ -69,6 +69,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             ("sandbox/session", &[]),
             ("sandbox/ledger", &[]),
             ("sandbox/media", &[]),
+            ("sandbox/room", &[]),
             ("sandbox/watch", &[]),
             ("sandbox/client", &["sandbox/ledger", "sandbox/session"]),
             ("sandbox/sweep", &["sandbox/session"]),
@@ -83,6 +84,7 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
                     "diagnose",
                     "images",
                     "sandbox/media",
+                    "sandbox/room",
                     "sandbox/session",
                     "sandbox/stop",
                     "sandbox/watch",
@@ -94,7 +96,19 @@ const INNER_ROOMS: &[(&str, &[Row])] = &[
             // Before there is a stack.
             ("survey", &["sandbox/client", "sandbox/session", "sandbox/stop", "sandbox/sweep"]),
             // The phases of a rehearsal.
-            ("sandbox", &["diagnose", "sandbox/client", "sandbox/media", "shared_task", "stack_context", "state"]),
+            (
+                "sandbox",
+                &[
+                    "attempt",
+                    "diagnose",
+                    "sandbox/client",
+                    "sandbox/media",
+                    "sandbox/room",
+                    "shared_task",
+                    "stack_context",
+                    "state",
+                ],
+            ),
             ("validate/differences", &[]),
             ("validate/failure", &[]),
             ("interference", &["stack_context", "state"]),

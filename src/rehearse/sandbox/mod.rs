@@ -5,6 +5,7 @@ pub(super) mod client;
 pub(super) mod ledger;
 pub(super) mod media;
 pub(super) mod network;
+pub(super) mod room;
 pub mod session;
 pub(super) mod space;
 pub mod stop;

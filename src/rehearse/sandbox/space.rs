@@ -9,13 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::docker::Daemon;
 use crate::model::diagnosis::{Code, Diagnosis};
+use crate::model::mount::Strategy;
+use crate::model::plan::{DataSource, RestorePlan, StackPlan};
+use crate::model::service::ServiceName;
 use crate::model::units;
+use crate::rehearse::attempt::of_stack;
 use crate::rehearse::diagnose::job_diagnosis;
 use crate::rehearse::shared_task::Diagnosed;
 use crate::rehearse::stack_context::{KEEP_FREE, StackContext};
 use crate::worker::client::{JobError, Worker};
 use crate::worker::protocol::{FreeSpace, SpaceJob, SpaceLimit, WatchSpaceJob};
 
+use super::room::RoomRequest;
 use super::worker::Sandbox;
 
 /// The worker's own root, whose file system has the engine's containers and their logs.
@@ -155,6 +160,42 @@ impl SpaceWatch {
 impl Drop for SpaceWatch {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Reserves room on the engine's disk for what the stack will restore, and waits for the end of other stacks if there is
+/// too little. Another boot of a service waits for nobody: the others may wait for its end.
+pub(in crate::rehearse) async fn reserve(cx: &StackContext, sandbox: &Sandbox) -> Diagnosed<()> {
+    let (name, bytes) = (cx.plan.name.as_str(), expected_bytes(&cx.plan));
+    let path = sandbox.places.iter().find_map(|place| Some(place.as_ref().ok()?.to.clone()));
+    let Some(path) = path.filter(|_| bytes > 0 && of_stack(name) == name) else { return Ok(()) };
+    let worker = sandbox.worker("a look at the disk").await?;
+    let free = || {
+        let (worker, job) = (Arc::clone(&worker), SpaceJob { paths: vec![path.clone()] });
+        async move {
+            let found = worker.run(job).await;
+            let found =
+                found.map_err(|error| job_diagnosis(&error, "looking how much is free on the engine's disk"))?;
+            Ok(found.first().map_or(u64::MAX, |free| free.bytes))
+        }
+    };
+    cx.run.room().reserve(RoomRequest { sandbox: name, bytes, keep_free: KEEP_FREE }, free).await
+}
+
+/// Bytes that a stack will bring to the engine's disk, as far as its backup tells.
+fn expected_bytes(plan: &StackPlan) -> u64 {
+    let is_blocked =
+        |name: &ServiceName| plan.services.iter().any(|of| of.service.name == *name && of.blocked.is_some());
+    let restores = plan.restores.iter().filter(|of| of.cases.iter().any(|name| !is_blocked(name)));
+    restores.map(restored_bytes).fold(0, u64::saturating_add)
+}
+
+/// Bytes that a restore will bring, as far as its backup tells.
+pub(in crate::rehearse) fn restored_bytes(restore: &RestorePlan) -> u64 {
+    match (&restore.supply, restore.strategy) {
+        (DataSource::Archive { holds, .. }, _) => holds.amount.bytes,
+        (DataSource::HostTree(_), Strategy::Copy) => restore.part.as_ref().map_or(0, |part| part.holds.amount.bytes),
+        (DataSource::HostTree(_) | DataSource::Live, _) => 0,
     }
 }
 
