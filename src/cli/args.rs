@@ -429,6 +429,10 @@ pub struct CleanArgs {
 #[command(after_help = "\
 The demo pulls nothing and touches nothing of the host: its service is rehearsa's own executable.")]
 pub struct DemoArgs {
+    /// Remove the demo's service and its data before the rehearsal: it has to come back from its Compose file and the
+    /// backup alone
+    #[arg(long)]
+    pub disaster: bool,
     /// Write the reports into this folder [default: a new temporary folder]
     #[arg(long, value_name = "DIR", help_heading = "Reports")]
     pub report_dir: Option<PathBuf>,

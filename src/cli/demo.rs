@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::args::{DemoArgs, Global, OutputArgs};
 use super::connection::Endpoint;
 use super::demo_backup::BackupFormat;
+use super::demo_disaster::DemoProject;
 use super::exit::Failure;
 use super::prepare::{Prepared, prepare, with_settings};
 use super::presentation::Presentation;
@@ -45,6 +46,9 @@ const PORT: &str = "8080";
 const DATA: &str = "/data";
 /// This executable in the worker image.
 const PROGRAM: &str = "/rehearsa";
+/// The command of the service, and that of its healthcheck.
+const SERVICE: [&str; 6] = ["worker", "demo-service", "--data", DATA, "--port", PORT];
+const PROBE: [&str; 6] = ["CMD", PROGRAM, "worker", "demo-health", "--port", PORT];
 /// The folder that is packed when the volume is forgotten.
 const FORGETFUL: &str = "/etc";
 /// Time for a small container to do its work.
@@ -73,6 +77,8 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
         stop,
         runtime,
         host_addresses: identity::host_addresses(&endpoint.target),
+        host: global.connection.host.clone(),
+        endpoint,
     };
     let result = demo.show(&reports, args, env);
     // The demo's own objects are removed in any case.
@@ -119,6 +125,8 @@ struct Live {
     info: DaemonInfo,
     image: WorkerImage,
     container: String,
+    /// What is left of the service after a disaster; `None`: it still runs.
+    project: Option<DemoProject>,
 }
 
 /// The demo's live side: one container with a volume and a network, all labelled with a session of their own.
@@ -128,6 +136,9 @@ struct Demo {
     stop: StopSignal,
     runtime: Runtime,
     host_addresses: Vec<String>,
+    endpoint: Endpoint,
+    /// The address of the engine, if the command line names it.
+    host: Option<String>,
 }
 
 impl Demo {
@@ -143,7 +154,7 @@ impl Demo {
 
     /// Shows the whole demo; the caller removes what it made.
     fn show(&self, reports: &Path, args: &DemoArgs, env: &Environment) -> Result<ExitCode, Failure> {
-        let live = self.runtime.block_on(self.start())?;
+        let mut live = self.runtime.block_on(self.start())?;
         let format = BackupFormat::choose(env);
         if let BackupFormat::Tar { why } = &format {
             console::note(&format!("{why}: the backup is a tar archive"));
@@ -153,6 +164,9 @@ impl Demo {
         self.runtime.block_on(self.back_up(&live.image, Some(DATA), &format!("backup/{volume}"), &archive))?;
         let source = format.keep(&archive)?;
         console::note(&format!("Made a backup of its volume: {}", source.place));
+        if args.disaster {
+            live.project = Some(self.lose(&live, reports)?);
+        }
         console::note("Now the rehearsal: would the service come back from that backup?\n");
         let (exit, _) = self.rehearse(&live, &source, reports, args, env)?;
         if exit != ExitCode::Passed {
@@ -197,7 +211,13 @@ impl Demo {
         let settings = Settings::resolve(&flags, env)?;
         let output = OutputArgs { color: args.color, ..OutputArgs::default() };
         let presentation = Presentation::new(&output, &settings.reports, env);
-        let Prepared { plan, sources, .. } = self.runtime.block_on(async {
+        // The copies of a project's files are needed until the end of the run.
+        let (Prepared { plan, sources, .. }, _files) = self.runtime.block_on(async {
+            if let Some(project) = &live.project {
+                let engine = (&self.daemon, &self.endpoint, self.host.as_deref());
+                let found = project.prepare(source, &settings, engine, env, &self.stop).await?;
+                return Ok((found.prepared, Some(found.folder)));
+            }
             let services = discover::live_in(&self.daemon, Scope::Session(&self.session.id)).await?.services;
             self.unless_stopped()?;
             // A helper container of the demo may still be exiting.
@@ -207,7 +227,7 @@ impl Demo {
             for (_, rehearsal) in &mut services {
                 rehearsal.source = Some(source.clone());
             }
-            prepare(&self.daemon, services, &settings, env, &self.stop).await
+            Ok::<_, Failure>((prepare(&self.daemon, services, &settings, env, &self.stop).await?, None))
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
         let events = RunEvents::start(&settings, &presentation, None)?;
@@ -229,6 +249,22 @@ impl Demo {
         Ok((rehearsal::rehearse(context, plan, &settings, &presentation, events), blocked))
     }
 
+    /// The disaster: removes the service and its volume. What is left is a Compose file beside the backup.
+    fn lose(&self, live: &Live, reports: &Path) -> Result<DemoProject, Failure> {
+        let (name, volume) = (self.name(""), self.name("-notes"));
+        let command = [&[PROGRAM], &SERVICE[..]].concat();
+        let words = (&command[..], &PROBE[..]);
+        let folder = reports.join("checkout");
+        let project = DemoProject::write(&folder, (&name, &volume), &live.image.tag, words, DATA)?;
+        self.runtime.block_on(self.remove())?;
+        console::note(&format!(
+            "Removed the service, its volume and its network. What is left of it: the backup and {}",
+            project.file.display()
+        ));
+        self.unless_stopped()?;
+        Ok(project)
+    }
+
     /// Starts the service and writes a note.
     async fn start(&self) -> Result<Live, Failure> {
         let daemon = &self.daemon;
@@ -244,7 +280,7 @@ impl Demo {
         ));
         self.write_note(&image, &container).await?;
         console::note(&format!("Wrote a note into it: {NOTE}"));
-        Ok(Live { info, image, container })
+        Ok(Live { info, image, container, project: None })
     }
 
     async fn start_service(&self, image: &WorkerImage) -> Result<String, Failure> {
@@ -253,14 +289,12 @@ impl Demo {
         let (volume, network) = (self.name("-notes"), self.name("-net"));
         daemon.create_volume(&volume, &VolumeSpec::Plain, &marks).await?;
         daemon.create_network(&network, &Device::Bridge, &marks).await?;
-        let command = ["worker", "demo-service", "--data", DATA, "--port", PORT];
         let network = NetworkSpec::Sandbox { network, aliases: vec!["notes".to_owned()] };
-        let mut spec = spec(image, &command, network);
+        let mut spec = spec(image, &SERVICE, network);
         spec.mounts =
             vec![MountSpec { target: DATA.to_owned(), source: MountSource::Volume(volume), read_only: false }];
-        let probe = ["CMD", PROGRAM, "worker", "demo-health", "--port", PORT];
         spec.healthcheck = HealthcheckSpec::Probe(Healthcheck {
-            test: probe.map(str::to_owned).to_vec(),
+            test: PROBE.map(str::to_owned).to_vec(),
             interval: 30_000_000_000,
             timeout: 5_000_000_000,
             retries: 3,

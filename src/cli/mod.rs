@@ -14,6 +14,7 @@ pub mod connection;
 pub mod console;
 pub mod demo;
 mod demo_backup;
+mod demo_disaster;
 pub mod exit;
 pub mod explain;
 pub mod from_files;

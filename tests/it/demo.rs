@@ -101,6 +101,24 @@ async fn the_demo_succeeds_and_leaves_nothing_but_its_reports() {
     assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
 }
 
+/// Needs Docker Compose.
+#[tokio::test]
+async fn after_a_disaster_the_service_comes_back_from_its_file_and_the_backup() {
+    let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
+    let child = start(rehearsa(&["demo", "--disaster", "--report-dir"]).arg(dir.path()));
+    let pid = child.id();
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.expect("no panic").expect("it ends");
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let removed = shown.find("Removed the service, its volume and its network.").expect(&shown);
+    let rehearsed = shown.find("Restore Simulation: SUCCESS").expect(&shown);
+    assert!(removed < rehearsed && shown.contains("Restore Simulation: FAILED"), "{shown}");
+    let report = std::fs::read_to_string(dir.path().join("report.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(report["cases"][0]["service"], "notes", "{report:#}");
+    assert_eq!(objects_of(&daemon, pid).await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn where_restic_is_installed_the_demo_restores_from_a_repository() {
     let (daemon, dir) = (daemon().await, tempfile::tempdir().expect("a temporary folder"));
