@@ -42,6 +42,12 @@ impl Shop {
         shop
     }
 
+    /// Starts one service that needs no other.
+    pub fn compose_one(&self, service: &str) {
+        docker(&["network", "create", &format!("{}-proxy", self.name)]);
+        self.compose(&["up", "--detach", "--wait", "--no-deps", service]);
+    }
+
     /// Backs the running stack up and removes everything of it but its files without the data, as a checkout has them.
     /// Returns the archive.
     pub fn dead(self) -> (Shop, PathBuf) {

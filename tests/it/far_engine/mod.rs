@@ -2,6 +2,7 @@
 //! Rehearsa gets an error that names the reason. Needs root, a Docker engine on this machine and the fixture images.
 
 mod ssh;
+mod stacks;
 mod tls;
 
 use std::path::PathBuf;
