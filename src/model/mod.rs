@@ -32,6 +32,7 @@ pub mod program;
 pub mod project_files;
 pub mod pull;
 pub mod question;
+pub mod recovery;
 pub mod remote_path;
 pub mod repository;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::target::has_no_reader;
 use super::wording::{self, StepWords};
-use super::{Reporter, score, text, units};
+use super::{Reporter, recovery, score, text, units};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
 use crate::model::evidence;
@@ -296,6 +296,7 @@ impl HumanReporter {
         lines.push(format!("Restore Simulation: {counts}{missing}{flaky}{}", filtered_out(outcome)));
         lines.extend(wording::run_caveat(outcome));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
+        lines.extend(recovery::lines(outcome));
         lines.extend(score::stack_lines(outcome));
         for (proof, more, cases) in wording::more_proof(outcome.cases.iter()) {
             let count = pluralize(cases.len(), "service");

@@ -27,6 +27,7 @@ pub mod open;
 pub mod problem;
 pub mod profiles;
 pub mod prometheus;
+mod recovery;
 #[cfg(test)]
 #[path = "../../tests/support/recorded/mod.rs"]
 pub mod sample;

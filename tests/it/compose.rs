@@ -64,6 +64,9 @@ fn a_stack_that_the_engine_has_never_seen_comes_back_from_its_files_and_a_backup
     assert!(from("/data").is_none_or(|source| source != "project files"), "{told}");
     assert!(!rehearsal.stderr.contains("fixture-shop"), "{rehearsal}");
     assert!(!rehearsal.stderr.contains("outside of the project"), "a place in the backup is none: {rehearsal}");
+    let recovery = format!("Recovery of {}: ", shop.name);
+    let recovery = rehearsal.stderr.lines().find(|line| line.starts_with(&recovery)).expect("its time is told");
+    assert!(recovery.contains("restoring") && recovery.contains("checking app"), "{recovery}");
     rehearsal.nothing_is_left();
     assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &format!("name={}", shop.name)]), "");
 
