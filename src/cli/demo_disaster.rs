@@ -1,5 +1,5 @@
-//! `rehearsa demo --disaster`: the demo's live service is gone before the rehearsal. Its Compose file and the backup are
-//! all that is left of it.
+//! `rehearsa demo --disaster`: the demo's live service is gone before the rehearsal. Its Compose file and the backup
+//! are all that is left of it.
 
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ pub struct DemoProject {
 }
 
 impl DemoProject {
-    /// Writes the file into a folder of its own. `image`: the worker image; `command`: the service's, and `probe` that of
-    /// its healthcheck; `data`: where `volume` is mounted.
+    /// Writes the file into a folder of its own. `image`: the worker image; `command`: the service's, and `probe` that
+    /// of its healthcheck; `data`: where `volume` is mounted.
     pub fn write(
         folder: &Path,
         (name, volume): (&str, &str),

@@ -13,9 +13,9 @@ use super::project_backup::HeldFiles;
 use super::project_findings::ProjectView;
 use super::project_images::{ImageEngine, WithImages, with_images};
 use super::project_survey::{self, ProjectSearch};
-use super::read_project::{EXECUTABLE, ReadProject, ReadStacks, refusal};
+use super::read_project::{EXECUTABLE, ReadProject, ReadStacks};
 use super::signals::{interrupted, unless_stopped};
-use super::stopped_project::StoppedProject;
+use super::stopped_project::{StoppedProject, refusal};
 use super::survey::SourceOptions;
 use super::{
     identity, project_backup, project_findings, project_images, project_lock, project_sources, survey, unused_flags,

@@ -12,7 +12,7 @@ use super::prepare::source_options;
 use super::project_images::ImageBuild;
 use super::project_survey::{self, FolderError};
 use super::signals::interrupted;
-use super::stopped_project::{DeclaredLines, StoppedFiles, StoppedProject, failure_of};
+use super::stopped_project::{DeclaredLines, StoppedFiles, StoppedProject, refusal};
 use super::unpacked_stack::UnpackedStack;
 use super::wanted_stacks::{self, StackPlace, WantedStack};
 use super::{console, identity, project_lock};
@@ -396,14 +396,6 @@ impl CallOfCompose<'_> {
         let of = StoppedFiles { flags: self.flags, files: &files, folder: &folder, variables: &variables };
         Ok(of.search(self.given, error))
     }
-}
-
-/// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
-pub(super) fn refusal(error: &ComposeError) -> Failure {
-    if error.is_mistyped() {
-        return Failure::usage(error.to_string()).hint("correct -f; nothing was rehearsed");
-    }
-    failure_of(&error.diagnosis())
 }
 
 /// Finds the lines that declare the services.

@@ -125,6 +125,14 @@ pub fn failure_of(diagnosis: &Diagnosis) -> Failure {
     }
 }
 
+/// What Compose stops at is found about the restore: it would stop there, too. What could not be found out is an error.
+pub fn refusal(error: &ComposeError) -> Failure {
+    if error.is_mistyped() {
+        return Failure::usage(error.to_string()).hint("correct -f; nothing was rehearsed");
+    }
+    failure_of(&error.diagnosis())
+}
+
 impl StoppedFiles<'_> {
     /// Finds what can be found without Compose. `environment` is the one that Compose got.
     pub fn search(&self, environment: &Environment, error: &ComposeError) -> StoppedProject {

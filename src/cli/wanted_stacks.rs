@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::args::ComposeArgs;
 use super::exit::Failure;
-use super::read_project::refusal;
+use super::stopped_project::refusal;
 use super::survey::SourceOptions;
 use super::{identity, project_survey};
 use crate::compose::{FolderPattern, ProjectFlags, expand_pattern, is_file_pattern, is_pattern};

@@ -16,8 +16,8 @@ pub struct StackRecovery<'a> {
     pub path: Vec<&'a StepRecord>,
 }
 
-/// The recovery of each stack of several services that came back, in the order of the cases. A stack with a service that
-/// is not green, or of which nothing was restored, has none.
+/// The recovery of each stack of several services that came back, in the order of the cases. A stack with a service
+/// that is not green, or of which nothing was restored, has none.
 pub fn recoveries(cases: &[CaseRecord]) -> Vec<StackRecovery<'_>> {
     let mut stacks: Vec<(&str, Vec<&CaseRecord>)> = Vec::new();
     for case in cases.iter().filter(|case| case.skipped.is_none()) {
@@ -62,8 +62,8 @@ fn of_stack<'a>(stack: &'a str, cases: &[&'a CaseRecord]) -> Option<StackRecover
     (services > 1 && end >= began).then(|| StackRecovery { stack, seconds: seconds_between(began, end), path })
 }
 
-/// Whether a restore after a disaster has this step: no sandbox is made then, and nobody looks whether a service that is
-/// ready stays so.
+/// Whether a restore after a disaster has this step: no sandbox is made then, and nobody looks whether a service that
+/// is ready stays so.
 fn is_of_recovery(step: &Step) -> bool {
     match step {
         Step::Restore { .. } | Step::Verify { .. } | Step::Boot { .. } | Step::Load { .. } | Step::Check { .. } => true,

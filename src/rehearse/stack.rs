@@ -130,7 +130,7 @@ impl StackRehearsal {
             let sandbox = sandbox.await?;
             tokio::select! {
                 reserved = space::reserve(&cx, &sandbox) => reserved,
-                () = cx.run.stop.cancelled() => Err(stopped(&cx.run.stop, "before there was room on the engine's disk")),
+                () = cx.run.stop.cancelled() => Err(stopped(&cx.run.stop, "before its data had room")),
             }
         })
     }

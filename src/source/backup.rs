@@ -154,8 +154,8 @@ impl Backup {
         self.files().read_small_file(path, most)
     }
 
-    /// The contents of small files of the snapshot, read in one pass; `None`: there is no such file, or it has more than
-    /// `most` bytes.
+    /// The contents of small files of the snapshot, read in one pass; `None`: there is no such file, or it has more
+    /// than `most` bytes.
     pub fn read_files(&self, paths: &[Vec<u8>], most: u64) -> Result<Vec<Option<Vec<u8>>>, SourceError> {
         self.files().read_files(paths, most)
     }

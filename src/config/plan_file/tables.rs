@@ -120,7 +120,11 @@ impl<'de> Visitor<'de> for StacksVisitor {
 
 /// Stacks that are read from Compose files.
 #[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(extend("anyOf" = [{ "required": ["files"] }, { "required": ["backup_folders"] }]))
+)]
 #[serde(deny_unknown_fields, expecting = "[[stacks]] and below it files = \"stacks/*/compose.yaml\"")]
 pub struct StackFiles {
     /// Compose files, folders with one, or patterns of them (`"stacks/*"`), as for `-f`: several files are one

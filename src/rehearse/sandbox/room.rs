@@ -1,5 +1,5 @@
-//! The room on the engine's disk that stacks have reserved for data that is still to be restored. A stack whose data has
-//! no room beside that waits until others have gone.
+//! The room on the engine's disk that stacks have reserved for data that is still to be restored. A stack whose data
+//! has no room beside that waits until others have gone.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -163,8 +163,8 @@ impl Drop for SpaceWatch {
     }
 }
 
-/// Reserves room on the engine's disk for what the stack will restore, and waits for the end of other stacks if there is
-/// too little. Another boot of a service waits for nobody: the others may wait for its end.
+/// Reserves room on the engine's disk for what the stack will restore, and waits for the end of other stacks if there
+/// is too little. Another boot of a service waits for nobody: the others may wait for its end.
 pub(in crate::rehearse) async fn reserve(cx: &StackContext, sandbox: &Sandbox) -> Diagnosed<()> {
     let (name, bytes) = (cx.plan.name.as_str(), expected_bytes(&cx.plan));
     let path = sandbox.places.iter().find_map(|place| Some(place.as_ref().ok()?.to.clone()));

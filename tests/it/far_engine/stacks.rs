@@ -1,5 +1,5 @@
-//! Stacks from their Compose files on an engine that is reached by tcp and has never seen them. Needs root, Docker Compose
-//! and the fixture images.
+//! Stacks from their Compose files on an engine that is reached by tcp and has never seen them. Needs root, Docker
+//! Compose and the fixture images.
 
 use std::fs;
 use std::io;
