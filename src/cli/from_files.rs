@@ -13,7 +13,7 @@ use super::project_backup::HeldFiles;
 use super::project_findings::ProjectView;
 use super::project_images::{ImageEngine, WithImages, with_images};
 use super::project_survey::{self, ProjectSearch};
-use super::read_project::{EXECUTABLE, ReadProject, ReadStacks};
+use super::read_project::{ReadProject, ReadStacks};
 use super::signals::{interrupted, unless_stopped};
 use super::stopped_project::{StoppedProject, refusal};
 use super::survey::SourceOptions;
@@ -172,7 +172,7 @@ pub async fn prepare(
     unused_flags::refuse(&services, &settings.selection, args)?;
     let mut draft = draft(services, &settings.selection);
     let (mut sources, surveys) = survey::survey(&draft.requests, daemon, &options, stop).await?;
-    let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+    let folder = RunFolder::make_in(env.temp_dir(), Path::new(identity::EXECUTABLE));
     let folder = folder.map_err(|error| Failure::errored(error.to_string()))?;
     let files: Vec<ProjectFile> =
         projects.iter_mut().flat_map(|of| std::mem::take(&mut of.of.project.project_files)).collect();

@@ -30,9 +30,6 @@ use crate::rehearse::sandbox::stop::StopSignal;
 use crate::source::SmallFile;
 use crate::source::tool::RunFolder;
 
-/// This program, also if its file was replaced meanwhile.
-pub(super) const EXECUTABLE: &str = "/proc/self/exe";
-
 /// A project that was read.
 pub struct ReadProject {
     pub project: Project,
@@ -174,7 +171,7 @@ async fn open(
     let copies = match read.is_empty() {
         true => None,
         false => {
-            let folder = RunFolder::make_in(env.temp_dir(), Path::new(EXECUTABLE));
+            let folder = RunFolder::make_in(env.temp_dir(), Path::new(identity::EXECUTABLE));
             Some(Arc::new(folder.map_err(|error| Failure::errored(error.to_string()))?))
         }
     };
@@ -362,7 +359,7 @@ impl CallOfCompose<'_> {
         let call = ComposeCall {
             program: named.as_deref(),
             environment: given,
-            executable: Path::new(EXECUTABLE),
+            executable: Path::new(identity::EXECUTABLE),
             working_dir: &working_dir,
             readable: self.readable,
         };
