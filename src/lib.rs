@@ -32,6 +32,8 @@ pub mod local_file;
 #[doc(hidden)]
 pub mod model;
 #[doc(hidden)]
+pub mod notifications;
+#[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
 pub mod rehearse;

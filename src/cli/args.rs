@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::choices::{ColorChoice, TestFormat, TextOrJson};
+use crate::config::notify_layer::NotifyFlags;
 use crate::config::resolve::Flags;
 use crate::model::event::NoTests;
 
@@ -257,6 +258,22 @@ pub struct RunArgs {
     /// End the run after this time; rehearsals that are not done by then error [env: REHEARSA_GLOBAL_TIMEOUT]
     #[arg(long, value_name = "DURATION")]
     pub global_timeout: Option<String>,
+    /// Compare the run with an earlier one, which changes no verdict: its record, its JSON report, or the folder of its
+    /// reports [env: REHEARSA_BASELINE]
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
+    /// Notify of the run; can be given several times: ntfy://HOST/TOPIC (ntfys:// for HTTPS), https://HOST/HOOK (takes
+    /// JSON), ping:https://HOST/UUID (as healthchecks.io does it), mailto:ADDRESS (by sendmail)
+    /// [env: REHEARSA_NOTIFY]
+    #[arg(long, value_name = "ADDRESS")]
+    pub notify: Vec<String>,
+    /// Notify of each run (always), of one that is no success (failure), or of another verdict than in the run that
+    /// --baseline names (change); a ping is told of every run [default: always] [env: REHEARSA_NOTIFY_WHEN]
+    #[arg(long, value_name = "WHEN")]
+    pub notify_when: Option<String>,
+    /// The time for all notifications together [default: 10s] [env: REHEARSA_NOTIFY_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub notify_timeout: Option<String>,
     /// Say so when a rehearsal takes longer than this [default: 60s] [env: REHEARSA_SLOW_AFTER]
     #[arg(long, value_name = "DURATION")]
     pub slow_after: Option<String>,
@@ -472,6 +489,12 @@ impl TestArgs {
         let run = &self.run;
         flags.fail_fast = run.fail_fast;
         flags.max_fail.clone_from(&run.max_fail);
+        flags.baseline.clone_from(&run.baseline);
+        flags.notify = NotifyFlags {
+            targets: run.notify.clone(),
+            when: run.notify_when.clone(),
+            timeout: run.notify_timeout.clone(),
+        };
         flags.retries.clone_from(&run.retries);
         flags.retry_failures = run.retry_failures;
         flags.partition.clone_from(&run.partition);

@@ -16,6 +16,7 @@ use super::connection::Endpoint;
 use super::demo_backup::BackupFormat;
 use super::demo_disaster::DemoProject;
 use super::exit::Failure;
+use super::notify::RunNotices;
 use super::prepare::{Prepared, prepare, with_settings};
 use super::presentation::Presentation;
 use super::rehearsal::{self, RunEvents};
@@ -230,7 +231,7 @@ impl Demo {
             Ok::<_, Failure>((prepare(&self.daemon, services, &settings, env, &self.stop).await?, None))
         })?;
         let blocked = plan.cases().find_map(|case| case.blocked.as_ref()).map(|diagnosis| diagnosis.code);
-        let events = RunEvents::start(&settings, &presentation, None)?;
+        let events = RunEvents::start(&settings, &presentation, None, RunNotices::default())?;
         let context = RunContext {
             runtime: self.runtime.handle().clone(),
             daemon: self.daemon.clone(),

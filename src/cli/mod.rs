@@ -29,6 +29,7 @@ pub mod man;
 pub mod merge;
 mod min_score;
 mod no_match;
+mod notify;
 pub mod parent;
 mod piped_file;
 pub mod plan;

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use super::choices::TestFormat;
 use super::exit::Failure;
+use super::notify::{EndNotice, RunNotices};
 use super::presentation::{Presentation, Stream};
 use super::{identity, reporters};
 use crate::config::settings::Settings;
@@ -27,6 +28,7 @@ pub fn list(plan: &Plan, presentation: &Presentation) -> Result<(), Failure> {
 pub struct RunEvents {
     sink: EventSink,
     dispatcher: Dispatcher,
+    end: EndNotice,
 }
 
 impl RunEvents {
@@ -36,12 +38,14 @@ impl RunEvents {
         settings: &Settings,
         presentation: &Presentation,
         history: Option<ProfileHistory>,
+        notices: RunNotices,
     ) -> Result<Self, Failure> {
         let opened = report::open(&settings.reports, Box::new(io::stdout()));
         let mut reporters = reporters::of(opened, &settings.reports, Some(style(presentation)))?;
         reporters.extend(history.map(|history| Box::new(ProfileKeeper::new(history)) as Box<dyn Reporter>));
-        let (sink, dispatcher) = Dispatcher::start(reporters, identity::timestamp);
-        Ok(Self { sink, dispatcher })
+        let (facts, end) = notices.into_run();
+        let (sink, dispatcher) = Dispatcher::start_with(reporters, identity::timestamp, facts);
+        Ok(Self { sink, dispatcher, end })
     }
 
     /// Hands the facts of the engine to the reports.
@@ -62,29 +66,30 @@ pub fn rehearse(
     presentation: &Presentation,
     events: RunEvents,
 ) -> ExitCode {
-    let RunEvents { sink, dispatcher } = events;
+    let RunEvents { sink, dispatcher, end: notice } = events;
     let single = plan.cases().count() == 1;
     let printed = trials::run(context, plan, policy(settings), sink, &display(presentation, single));
-    end(dispatcher, printed)
+    end(dispatcher, notice, printed)
 }
 
 /// Reports a plan of which nothing can be rehearsed, and returns the exit code of the outcome.
 pub fn refuse(plan: &Plan, settings: &Settings, presentation: &Presentation, events: RunEvents) -> ExitCode {
-    let RunEvents { sink, dispatcher } = events;
+    let RunEvents { sink, dispatcher, end: notice } = events;
     let session = identity::session("").id;
     let single = plan.cases().count() == 1;
     let printed = trials::refuse(&session, plan, &policy(settings), &sink, &display(presentation, single));
     drop(sink);
-    end(dispatcher, printed)
+    end(dispatcher, notice, printed)
 }
 
 /// Waits until the reports are written.
-fn end(dispatcher: Dispatcher, printed: io::Result<()>) -> ExitCode {
+fn end(dispatcher: Dispatcher, notice: EndNotice, printed: io::Result<()>) -> ExitCode {
     let mut outcome = dispatcher.finish();
     if let Err(error) = printed {
         outcome.lost_reports.push(format!("the lines on standard output: {error}"));
     }
     reporters::tell_of_lost(&outcome);
+    notice.correct(&outcome);
     outcome.exit_code()
 }
 

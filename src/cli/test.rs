@@ -8,6 +8,7 @@ use super::connection::Endpoint;
 use super::exit::Failure;
 use super::from_files::{self, PreparedFiles};
 use super::no_match::ServiceOrigin;
+use super::notify::RunNotices;
 use super::prepare::{Prepared, plan_names, prepare, with_settings};
 use super::presentation::Presentation;
 use super::project_images::ImageEngine;
@@ -15,7 +16,9 @@ use super::read_project::{self, ReadStacks};
 use super::rehearsal::{self, RunEvents};
 use super::signals::{interrupted, unless_stopped};
 use super::stopped_project::StoppedProject;
-use super::{as_new_host, console, history, identity, min_score, no_match, rerun, runtime, signals, unused_flags};
+use super::{
+    as_new_host, console, history, identity, min_score, no_match, notify, rerun, runtime, signals, unused_flags,
+};
 use crate::config::settings::Settings;
 use crate::config::{Environment, PlanFile};
 use crate::discover::{self, Discovered, StoppedContainer};
@@ -68,6 +71,27 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     if args.output.list && args.flags().reports.values().any(|path| path == Path::new("-")) {
         return Err(no_report_of_a_list());
     }
+    if args.output.list {
+        return rehearse(args, global, env, caller, settings, &presentation, &mut None);
+    }
+    let mut notices = Some(notify::begin(&settings, env)?);
+    let result = rehearse(args, global, env, caller, settings, &presentation, &mut notices);
+    if let (Err(failure), Some(notices)) = (&result, notices) {
+        notices.never_began(failure);
+    }
+    result
+}
+
+/// From the settings to the end of the run. `notices` is taken when the run begins.
+fn rehearse(
+    args: &TestArgs,
+    global: &Global,
+    env: &Environment,
+    caller: Caller,
+    mut settings: Settings,
+    presentation: &Presentation,
+    notices: &mut Option<RunNotices>,
+) -> Result<ExitCode, Failure> {
     let runtime = runtime::start()?;
     let stop = match args.output.list {
         // A list has nothing to clean up: a signal ends it at once.
@@ -88,10 +112,10 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         }
         let services = from_files::named_services(stacks, &settings)?;
         let origin = ServiceOrigin::Files(&typed);
-        return list_of(plan_names(services, &settings.selection), origin, &settings, &presentation, caller);
+        return list_of(plan_names(services, &settings.selection), origin, &settings, presentation, caller);
     }
     if let Some(stacks) = stacks.take_if(|stacks| stacks.projects.is_empty()) {
-        return report_stopped(stacks.stopped, &settings, &presentation);
+        return report_stopped(stacks.stopped, &settings, presentation, notices);
     }
     if let Some(stacks) = &mut stacks {
         from_files::require_backup(stacks, &settings)?;
@@ -99,7 +123,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     }
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     if args.output.list {
-        return runtime.block_on(list(&endpoint, &settings, &presentation, caller));
+        return runtime.block_on(list(&endpoint, &settings, presentation, caller));
     }
     let prepared = runtime.block_on(async {
         WorkerImage::read_ahead();
@@ -131,7 +155,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
     let kept = settings.history().map(|folder| history::open_history(folder, env));
     history::note_unused_flags(kept.as_ref(), &plan, &args.rehearsal);
     let earlier = kept.as_ref().map(|kept| history::earlier(kept, &plan)).transpose()?;
-    let events = RunEvents::start(&settings, &presentation, kept)?;
+    let events = RunEvents::start(&settings, presentation, kept, notices.take().unwrap_or_default())?;
     let context = RunContext {
         runtime: runtime.handle().clone(),
         daemon,
@@ -147,7 +171,7 @@ pub fn run(args: &TestArgs, global: &Global, env: &Environment, caller: Caller) 
         environment: env.clone(),
         resources: RunResources::default(),
     };
-    Ok(rehearsal::rehearse(context, plan, &settings, &presentation, events))
+    Ok(rehearsal::rehearse(context, plan, &settings, presentation, events))
 }
 
 /// Reports why nothing of the projects can be rehearsed, in all reports.
@@ -155,6 +179,7 @@ fn report_stopped(
     stopped: Vec<StoppedProject>,
     settings: &Settings,
     presentation: &Presentation,
+    notices: &mut Option<RunNotices>,
 ) -> Result<ExitCode, Failure> {
     let first = stopped.first().map(StoppedProject::failure);
     let Prepared { plan, .. } = StoppedProject::plan(stopped, settings)?;
@@ -163,7 +188,7 @@ fn report_stopped(
         never_began(settings, &failure.error.to_string());
         return Err(failure);
     }
-    let events = RunEvents::start(settings, presentation, None)?;
+    let events = RunEvents::start(settings, presentation, None, notices.take().unwrap_or_default())?;
     Ok(rehearsal::refuse(&plan, settings, presentation, events))
 }
 

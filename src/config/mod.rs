@@ -8,6 +8,7 @@ pub mod declared;
 pub mod error;
 pub mod labels;
 pub mod lock_file;
+pub mod notify_layer;
 pub mod overrides;
 pub mod plan_file;
 pub mod resolve;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::declared::{SERVICE_VALUES, SOURCE, ServiceValues, variables_of};
 use super::error::{ConfigError, SettingOrigin, cut};
 use super::labels::Labels;
+use super::notify_layer::{NotifyFlags, NotifySettings};
 use super::overrides::{EmptyRule, Overrides, Skip, SnapshotSelector, SourceRef, SourceRule};
 use super::settings::{DEFAULT_SLOW, DEFAULT_THREADS, IgnoredMode, ReportTargets, Retries, Selection, Settings};
 use super::text_layer::{self, RawValue};
@@ -85,6 +86,10 @@ pub struct Flags {
     pub keep: bool,
     /// `--history`.
     pub history: Option<PathBuf>,
+    /// `--notify` and what belongs to it.
+    pub notify: NotifyFlags,
+    /// `--baseline`.
+    pub baseline: Option<PathBuf>,
     /// `--strategy`.
     pub strategies: Vec<String>,
     /// The reports that were asked for one by one.
@@ -148,6 +153,8 @@ impl Settings {
             global_timeout: global_timeout.map(|raw| raw.positive_duration()).transpose()?,
             slow_after: slow_after.map(|raw| raw.positive_duration()).transpose()?.unwrap_or(DEFAULT_SLOW),
             reports: reports(flags, env)?,
+            notify: NotifySettings::read(&flags.notify, env, given)?,
+            baseline: path("--baseline", flags.baseline.as_deref(), env),
             file: PlanFile::default(),
         })
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::notify_layer::NotifySettings;
 use super::overrides::Overrides;
 use super::plan_file::PlanFile;
 use super::values::report_spec::{BadgeSubject, Ci, Form, JunitFlavor, TapVersion};
@@ -43,12 +44,21 @@ pub struct Settings {
     pub slow_after: Duration,
     /// Report files.
     pub reports: ReportTargets,
+    /// Whom flags and environment notify of the run.
+    pub notify: NotifySettings,
+    /// The record, the report or the folder of reports of the run that this one is compared with.
+    pub baseline: Option<PathBuf>,
 }
 
 impl Settings {
     /// The folder of the profiles of green runs; `None`: none are kept.
     pub fn history(&self) -> Option<&Path> {
         self.history.as_deref().or(self.file.history.as_deref())
+    }
+
+    /// Whom to notify, and when.
+    pub fn notify(&self) -> NotifySettings {
+        self.notify.clone().or(&self.file.notify)
     }
 
     /// The paths of programs that the user names.
@@ -91,6 +101,8 @@ impl Default for Settings {
             global_timeout: None,
             slow_after: DEFAULT_SLOW,
             reports: ReportTargets::default(),
+            notify: NotifySettings::default(),
+            baseline: None,
         }
     }
 }

@@ -9,32 +9,7 @@ use super::event::{Amount, CaseInfo, Step, StepResult};
 use super::mount::Strategy;
 use super::profile::{EarlierRun, Profile};
 use super::project_files::PROJECT;
-
-/// The verdict on a rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The service ran on the restored data.
-    Passed,
-    /// The rehearsal was not asked for, or the service cannot be rehearsed; there is a reason.
-    Skipped,
-    /// The rehearsal could not find out whether the data is usable.
-    Errored,
-    /// The service does not come back from this data.
-    Failed,
-}
-
-impl Verdict {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Passed => "passed",
-            Verdict::Skipped => "skipped",
-            Verdict::Errored => "errored",
-            Verdict::Failed => "failed",
-        }
-    }
-}
+pub use super::verdict::Verdict;
 
 /// The record of a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]

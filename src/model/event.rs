@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Baseline;
 use super::check::{CheckSummary, EvidenceLevel, Proof};
 use super::diagnosis::Diagnosis;
 use super::location::Location;
@@ -79,9 +80,14 @@ pub enum Fact {
         /// How the step ended.
         result: StepResult,
     },
+    /// The run is compared with an earlier one, which changes no verdict.
+    BaselineRead {
+        /// The result of the earlier run.
+        baseline: Box<Baseline>,
+    },
     /// A warning, which does not change a verdict.
     Warned {
-        /// The cases that the warning is about.
+        /// The cases that the warning is about; none: it is about the run.
         cases: Vec<ServiceName>,
         /// The warning.
         diagnosis: Diagnosis,

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows a wire format or names a foreign engine's types. Every other room may use this one;
 //! this room uses none.
 
+pub mod baseline;
 pub mod case_record;
 pub mod check;
 pub mod diagnosis;
@@ -47,4 +48,5 @@ pub mod settings;
 pub mod source;
 pub mod source_kind;
 pub mod units;
+pub mod verdict;
 pub mod witness;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 pub use super::case_record::{Attempt, CaseRecord, ProfileRecord, StepRecord, Verdict};
 
+use super::baseline::Baseline;
 use super::case_record::seconds_between;
 use super::check::DataOrigin;
 use super::diagnosis::{Code, Diagnosis};
@@ -37,6 +38,10 @@ pub struct Outcome {
     pub threads: usize,
     /// Problems after the cases had finished: objects left behind, and whatever else broke then.
     pub left_behind: Vec<Diagnosis>,
+    /// Warnings about the run, which belong to no case and change no verdict.
+    pub warnings: Vec<Diagnosis>,
+    /// The earlier run that this one is compared with.
+    pub baseline: Option<Baseline>,
     /// The signal that ended the run.
     pub interrupted: Option<i32>,
     /// The run's time limit in seconds, when it passed before the run ended.
@@ -94,6 +99,8 @@ impl Outcome {
             filtered_out: 0,
             threads: 0,
             left_behind: Vec::new(),
+            warnings: Vec::new(),
+            baseline: None,
             interrupted: None,
             timed_out: None,
             partition: None,
@@ -136,6 +143,8 @@ impl Outcome {
             }
             Fact::StepProgress { .. } => {}
             Fact::StepFinished { id, result } => self.finish_step(*id, result, at),
+            Fact::BaselineRead { baseline } => self.baseline = Some((**baseline).clone()),
+            Fact::Warned { cases, diagnosis } if cases.is_empty() => self.warnings.push(diagnosis.clone()),
             Fact::Warned { cases, diagnosis } => {
                 for case in cases {
                     if let Some(record) = self.case_mut(case) {

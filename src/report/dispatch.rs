@@ -44,6 +44,18 @@ impl EventSink {
     }
 }
 
+/// Makes the last facts of a run of the outcome that it will have.
+pub type BeforeEnd = Box<dyn FnOnce(&Outcome) -> Vec<Fact> + Send>;
+
+/// Facts about the run as a whole that do not come from the engine.
+#[derive(Default)]
+pub struct RunFacts {
+    /// Sent right after the begin of the run.
+    pub after_begin: Vec<Fact>,
+    /// Called once before the end of the run, with the outcome that it will have; what it returns is sent before.
+    pub before_end: Option<BeforeEnd>,
+}
+
 /// The thread that consumes the events.
 pub struct Dispatcher {
     sender: Sender<Message>,
@@ -57,10 +69,23 @@ impl Dispatcher {
     ///
     /// When the system has no thread to give, as [`std::thread::spawn`] does.
     pub fn start(reporters: Vec<Box<dyn Reporter>>, clock: fn() -> Timestamp) -> (EventSink, Dispatcher) {
+        Self::start_with(reporters, clock, RunFacts::default())
+    }
+
+    /// As [`Dispatcher::start`], with facts about the run.
+    ///
+    /// # Panics
+    ///
+    /// As [`Dispatcher::start`].
+    pub fn start_with(
+        reporters: Vec<Box<dyn Reporter>>,
+        clock: fn() -> Timestamp,
+        facts: RunFacts,
+    ) -> (EventSink, Dispatcher) {
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("reports".to_owned())
-            .spawn(move || EventLoop { reporters, outcome: Outcome::new() }.serve(&receiver, clock))
+            .spawn(move || EventLoop { reporters, outcome: Outcome::new(), facts }.serve(&receiver, clock))
             .expect("a thread can be started at the begin of a run");
         (EventSink { sender: sender.clone(), clock }, Dispatcher { sender, thread })
     }
@@ -81,7 +106,7 @@ impl Dispatcher {
 /// killed run stays unfinished. The reporters still get [`Fact::RunFinished`], at the time of the last event, so that
 /// they write their files; the outcome tells them that the run had no end.
 pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterator<Item = Event>) -> Outcome {
-    let mut event_loop = EventLoop { reporters, outcome: Outcome::new() };
+    let mut event_loop = EventLoop { reporters, outcome: Outcome::new(), facts: RunFacts::default() };
     let mut last = Timestamp::UNIX_EPOCH;
     for event in events {
         last = event.at;
@@ -97,6 +122,7 @@ pub fn show_recorded(reporters: Vec<Box<dyn Reporter>>, events: impl IntoIterato
 struct EventLoop {
     reporters: Vec<Box<dyn Reporter>>,
     outcome: Outcome,
+    facts: RunFacts,
 }
 
 impl EventLoop {
@@ -118,8 +144,25 @@ impl EventLoop {
     }
 
     fn take(&mut self, event: &Event) {
+        if event.fact == Fact::RunFinished
+            && let Some(before_end) = self.facts.before_end.take()
+        {
+            let mut outcome = self.outcome.clone();
+            outcome.apply(event);
+            self.take_all(event.at, before_end(&outcome));
+        }
         self.outcome.apply(event);
         self.show(event);
+        if matches!(event.fact, Fact::RunStarted { .. }) {
+            let facts = std::mem::take(&mut self.facts.after_begin);
+            self.take_all(event.at, facts);
+        }
+    }
+
+    fn take_all(&mut self, at: Timestamp, facts: Vec<Fact>) {
+        for fact in facts {
+            self.take(&Event { at, fact });
+        }
     }
 
     fn show(&mut self, event: &Event) {
@@ -253,6 +296,28 @@ mod tests {
         dispatcher.finish();
         assert_eq!(sink.record(&sample::name("media", "jellyfin")), None, "the run is over");
         sink.send(Fact::RunFinished);
+    }
+
+    #[test]
+    fn facts_about_the_run_come_after_its_begin_and_before_its_end() {
+        let (reporter, seen) = probe(None);
+        let baseline = crate::report::comparison::baseline_of(&sample::outcome(&sample::mixed()));
+        let after_begin = vec![Fact::BaselineRead { baseline: Box::new(baseline.clone()) }];
+        let warning = |outcome: &Outcome| {
+            assert_eq!(outcome.exit_code(), ExitCode::Passed, "the outcome of the whole run");
+            let diagnosis = crate::model::diagnosis::Diagnosis::new(crate::model::diagnosis::Code::RunNotNotified, "x");
+            vec![Fact::Warned { cases: Vec::new(), diagnosis }]
+        };
+        let facts = RunFacts { after_begin, before_end: Some(Box::new(warning)) };
+        let (sink, dispatcher) = Dispatcher::start_with(vec![reporter], clock, facts);
+        sample::one_passed().into_iter().for_each(|event| sink.send(event.fact));
+        let outcome = dispatcher.finish();
+        assert_eq!((outcome.baseline, outcome.warnings.len()), (Some(baseline), 1));
+        assert_eq!(outcome.finished, Some(clock()));
+        let seen = seen.lock().expect("unpoisoned");
+        assert!(matches!(seen[1].fact, Fact::BaselineRead { .. }));
+        assert!(matches!(seen[seen.len() - 2].fact, Fact::Warned { .. }));
+        assert_eq!(seen[seen.len() - 1].fact, Fact::RunFinished);
     }
 
     #[test]

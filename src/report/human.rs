@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::target::has_no_reader;
 use super::wording::{self, StepWords};
-use super::{Reporter, recovery, score, text, units};
+use super::{Reporter, comparison, recovery, score, text, units};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::{Amount, Event, Fact, Step, StepResult};
 use crate::model::evidence;
@@ -237,7 +237,8 @@ impl HumanReporter {
             [case] if !has_missing_part(outcome) => self.single_result(case),
             _ => self.overall_result(outcome),
         };
-        self.say(&lines)
+        self.say(&lines)?;
+        self.say(&compared(outcome))
     }
 
     fn single_result(&self, case: &CaseRecord) -> Vec<String> {
@@ -323,6 +324,7 @@ impl Reporter for HumanReporter {
                 Ok(())
             }
             Fact::CaseStarted { .. }
+            | Fact::BaselineRead { .. }
             | Fact::CaseAborted { .. }
             | Fact::CaseSkipped { .. }
             | Fact::PassedWithoutData { .. }
@@ -357,6 +359,15 @@ impl Reporter for HumanReporter {
             Fact::RunFinished => self.run_finished(outcome),
         }
     }
+}
+
+/// What is other than in the run that this one is compared with.
+fn compared(outcome: &Outcome) -> Vec<String> {
+    let changes = comparison::changes(outcome).unwrap_or_default();
+    comparison::headline(outcome)
+        .into_iter()
+        .chain(changes.iter().map(|change| format!("  {}", change.line())))
+        .collect()
 }
 
 /// Steps that people see only if they break.

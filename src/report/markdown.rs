@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use self::page::Page;
+use super::comparison;
 use super::problem::{ProblemKind, RunProblem, run_problems};
 use super::score;
 use super::snapshot_file::Render;
@@ -54,6 +55,17 @@ pub fn summary(outcome: &Outcome, cap: usize) -> String {
     // A long table must not crowd out the failures.
     let left = page.fill(0.6, outcome.cases.iter().map(|case| row(case, outcome, is_scored)));
     page.must(&more(left, "service", "services"));
+    if let Some(headline) = comparison::headline(outcome) {
+        page.must(&format!("\n**{headline}**\n"));
+        let changes = comparison::changes(outcome).unwrap_or_default();
+        page.must(if changes.is_empty() { "" } else { "\n" });
+        let lines = changes.iter().map(|change| {
+            let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
+            format!("- {}: {}{detail}\n", change.kind.title(), code(&change.name))
+        });
+        let left = page.fill(0.7, lines);
+        page.must(&more(left, "change", "changes"));
+    }
     let more_proof = wording::more_proof(outcome.cases.iter().filter(|case| is_passed(case, outcome)));
     if !more_proof.is_empty() {
         page.must("\n");
@@ -126,6 +138,9 @@ fn head(outcome: &Outcome) -> String {
     };
     for problem in run_problems(outcome) {
         told(&problem, outcome).into_iter().for_each(&mut add);
+    }
+    for warning in &outcome.warnings {
+        add(format!("**Warning:** {}: {}", warning.code.title(), code(&warning.message)));
     }
     if let Some(partition) = &outcome.partition {
         add(format!("Only a part of the selected services: `{partition}`."));

@@ -138,6 +138,9 @@ pub fn merge(records: Vec<(String, RunRecord)>) -> Result<MergedRun, MergeError>
     refuse_repeated_cases(&jobs)?;
     let started = jobs.iter().filter_map(|job| job.outcome.started).min().unwrap_or(Timestamp::UNIX_EPOCH);
     let mut events = vec![Event { at: started, fact: run_started(&jobs) }];
+    // All jobs of a run are compared with the same earlier one.
+    let baseline = jobs.iter().find_map(|job| job.outcome.baseline.clone());
+    events.extend(baseline.map(|read| Event { at: started, fact: Fact::BaselineRead { baseline: Box::new(read) } }));
     let mut notes = note_versions(&jobs);
     let killed = jobs.iter().filter(|job| job.was_killed());
     notes.extend(killed.map(|job| format!("{} has no end: the job that wrote it was killed", job.file)));
@@ -224,7 +227,7 @@ fn is_of_run(fact: &Fact) -> bool {
 
 /// Whether a fact concerns cases, and not the whole run or its begin and end.
 fn is_of_cases(fact: &Fact) -> bool {
-    !is_of_run(fact) && !matches!(fact, Fact::RunStarted { .. } | Fact::RunFinished)
+    !is_of_run(fact) && !matches!(fact, Fact::RunStarted { .. } | Fact::BaselineRead { .. } | Fact::RunFinished)
 }
 
 fn job_was_killed(file: &str) -> Fact {

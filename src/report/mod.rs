@@ -13,8 +13,10 @@ use crate::model::outcome::Outcome;
 
 pub mod badge;
 pub mod ci;
+pub mod comparison;
 pub mod ctrf;
 pub mod dispatch;
+pub mod earlier_run;
 pub mod events;
 pub mod html;
 pub mod human;
@@ -39,7 +41,7 @@ pub use crate::model::units;
 pub mod score;
 pub mod wording;
 
-pub use dispatch::{Dispatcher, EventSink, show_recorded};
+pub use dispatch::{Dispatcher, EventSink, RunFacts, show_recorded};
 pub use open::{ReportError, never_began, open, open_for_recorded};
 
 /// Something that shows a run.

@@ -79,6 +79,9 @@ impl TapReporter {
         // A stream without cases had its `Bail out!` at the begin.
         let told = |problem: &RunProblem<'_>| problem.kind != ProblemKind::NothingSelected;
         let problems: Vec<RunProblem<'_>> = run_problems(outcome).into_iter().filter(told).collect();
+        for warning in &outcome.warnings {
+            self.write(&[comment(&wording::warning(warning))])?;
+        }
         for problem in &problems {
             let lines: Vec<String> = problem.explained().iter().map(|line| comment(line)).collect();
             self.write(&lines)?;

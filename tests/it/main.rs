@@ -27,6 +27,7 @@ mod isolation;
 mod leftovers;
 mod many_stacks;
 mod neighbours;
+mod notify;
 mod plan_file;
 mod proof_complete;
 mod proof_required;

@@ -11,6 +11,7 @@ use rehearsa::model::event::{Amount, Event, Fact};
 use rehearsa::model::outcome::Outcome;
 use rehearsa::model::profile::{MountProfile, Profile};
 use rehearsa::report::Reporter;
+use rehearsa::report::comparison::baseline_of;
 use rehearsa::report::ctrf::Ctrf;
 use rehearsa::report::events::EventsReporter;
 use rehearsa::report::json::Json;
@@ -117,7 +118,14 @@ fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
     let known: BTreeSet<String> =
         known.map(|kind| kind["properties"]["event"]["const"].as_str().expect("a name").to_owned()).collect();
     let unseen: Vec<&String> = known.difference(&kinds).collect();
-    let below = ["case-profiled", "missing-data-noticed", "passed-without-data", "sandbox-kept", "step-progress"];
+    let below = [
+        "baseline-read",
+        "case-profiled",
+        "missing-data-noticed",
+        "passed-without-data",
+        "sandbox-kept",
+        "step-progress",
+    ];
     assert_eq!(unseen, below, "seen below");
     let progress = Fact::StepProgress { id: 1, amount: Amount { files: 1, bytes: 2 }, total: None };
     let kept = Fact::SandboxKept { stack: "media".to_owned(), hints: vec![("sh".to_owned(), "look".to_owned())] };
@@ -131,7 +139,9 @@ fn every_line_of_a_log_fits_the_schema_and_a_wrong_one_does_not() {
         not_compared: vec!["/data: too many folders".to_owned()],
         has_history: true,
     };
-    for fact in [progress, kept, blind, noticed, profiled] {
+    let earlier = baseline_of(&sample::outcome(&sample::mixed()));
+    let compared = Fact::BaselineRead { baseline: Box::new(earlier) };
+    for fact in [progress, kept, blind, noticed, profiled, compared] {
         let event = Event { at: sample::at(0.0), fact };
         let line = serde_json::to_string(&event).expect("it serializes");
         assert_eq!(objections(&schema, &[file(kind(event), &line)]), None, "{line}");

@@ -31,6 +31,12 @@ pub const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting {
+        flag: "--baseline REPORT",
+        variables: &["REHEARSA_BASELINE"],
+        about: "[Compares](reports.md#compare-with-an-earlier-run) the run with an earlier one",
+        ..NOWHERE
+    },
+    Setting {
         flag: "--borg-path FILE",
         variables: &["REHEARSA_BORG_PATH"],
         keys: &["borg_path"],
@@ -158,6 +164,30 @@ pub const OTHERS: &[Setting] = &[
         ..NOWHERE
     },
     Setting { flag: "--nocapture", default: "off", about: "Changes nothing; accepted as in `cargo test`", ..NOWHERE },
+    Setting {
+        flag: "--notify ADDRESS",
+        variables: &["REHEARSA_NOTIFY"],
+        keys: &["notify"],
+        about: "[Notifies](notify.md) of the run: `ntfy://`, `ntfys://`, `https://`, `ping:` or `mailto:`",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--notify-timeout DURATION",
+        variables: &["REHEARSA_NOTIFY_TIMEOUT"],
+        keys: &["notify_timeout"],
+        default: "`10s`",
+        about: "The time for all notifications together",
+        ..NOWHERE
+    },
+    Setting {
+        flag: "--notify-when WHEN",
+        variables: &["REHEARSA_NOTIFY_WHEN"],
+        keys: &["notify_when"],
+        default: "`always`",
+        about: "Notifies of each run (`always`), of one that is no success (`failure`), or of another verdict than in \
+                the last run (`change`)",
+        ..NOWHERE
+    },
     Setting {
         flag: "--partition KIND:PART/PARTS",
         variables: &["REHEARSA_PARTITION"],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::error::SettingOrigin;
+use crate::config::notify_layer::NotifySettings;
 use crate::config::overrides::Overrides;
 use crate::model::program::Program;
 use crate::model::source::SourceSpec;
@@ -17,6 +18,8 @@ pub struct PlanFile {
     pub allow_label_paths: bool,
     /// The folder of the profiles of green runs.
     pub history: Option<PathBuf>,
+    /// Whom to notify of a run.
+    pub notify: NotifySettings,
     /// The paths of programs.
     pub programs: BTreeMap<Program, ProgramEntry>,
     /// Sources by their names.

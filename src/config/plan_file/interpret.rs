@@ -13,7 +13,9 @@ use super::tables::{
     Stacks, Texts,
 };
 use crate::config::error::{ConfigError, SettingOrigin};
+use crate::config::notify_layer::NotifySettings;
 use crate::config::overrides::{EmptyRule, Overrides, SnapshotSelector, SourceRef};
+use crate::config::values::notify;
 use crate::config::values::suggest::suggestion;
 use crate::config::values::{check, place, source};
 use crate::model::dump::LoadOptions;
@@ -56,6 +58,12 @@ impl<'a> Interpreter<'a> {
             self.file.sources = sources.filter_map(|(name, source)| Some((name, self.source(source.value)?))).collect();
             self.file.allow_label_paths = top.allow_label_paths.unwrap_or_default();
             self.file.history = top.history.and_then(|named| self.path(named.at, "history", &named.value.0));
+            self.file.notify = NotifySettings {
+                // What is no address was refused when it was read.
+                targets: top.notify.iter().filter_map(|address| notify::read(&address.0).ok()).collect(),
+                when: top.notify_when.map(|when| when.0),
+                limit: top.notify_timeout.map(|limit| limit.0),
+            };
             let programs = [
                 (Program::Borg, top.borg_path),
                 (Program::Rclone, top.rclone_path),

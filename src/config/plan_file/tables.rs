@@ -11,6 +11,7 @@ use super::reader::{Located, Pair, keys_of};
 use super::secret::{Secret, Words, not_empty};
 use crate::config::declared::ServiceValues;
 use crate::config::overrides::Skip;
+use crate::config::values::notify::{self, NotifyWhen};
 use crate::config::values::text::{TextValue, text_values};
 use crate::config::values::{map, strategy, text};
 use crate::model::moment;
@@ -35,6 +36,14 @@ pub struct Top {
     /// The folder where the profiles of green runs are kept, for the next run to compare with. A relative path is
     /// relative to the folder of the plan file.
     pub history: Option<Located<HistoryFolder>>,
+    /// Whom to notify of a run: `ntfys://HOST/TOPIC`, `https://HOST/HOOK`, `ping:https://HOST/UUID` or
+    /// `mailto:ADDRESS`. An address may be a secret; the variable `REHEARSA_NOTIFY` keeps it out of this file.
+    #[serde(default)]
+    pub notify: Vec<NotifyAddress>,
+    /// Of which runs to notify: `always`, `failure` or `change`.
+    pub notify_when: Option<NotifyOf>,
+    /// The time for all notifications together.
+    pub notify_timeout: Option<text::Timeout>,
     /// The program that reads repositories of Borg; without it `borg` in PATH.
     pub borg_path: Option<Located<ProgramPath>>,
     /// The program that reads archives and dumps in a store (`tar:rclone:REMOTE:PATH`); without it `rclone` in PATH.
@@ -244,6 +253,12 @@ text_values! {
     /// A folder for the profiles of green runs.
     HistoryFolder(String) = |text| not_empty(text, "this names no folder; write its path, as \"history\""),
         text { "minLength": 1 }, "the path of a folder, as \"history\"";
+    /// Whom to notify of a run.
+    NotifyAddress(String) = |text| notify::read(text).map(|_| text.to_owned()),
+        text { "pattern": "^(ntfys?|https?|ping:https?)://|^mailto:" }, "\"ntfys://ntfy.example.org/drills\"";
+    /// Of which runs to notify.
+    NotifyOf(NotifyWhen) = |text| text::sentence(text, NotifyWhen::read(text)),
+        text { "enum": ["always", "failure", "change"] }, "\"failure\"";
     /// A path within a backup.
     BackupPath(String) = |text| map::within(text.trim()).map_err(|expected| format!("this is not a path {expected}")),
         text { "minLength": 1 }, "a path within the backup";

@@ -7,6 +7,7 @@ pub mod count;
 pub mod duration;
 pub mod flag;
 pub mod map;
+pub mod notify;
 pub mod partition;
 pub mod patterns;
 pub mod place;

@@ -168,7 +168,7 @@ fn control(case: &CaseRecord, passed_without_data: bool) -> ControlFact {
 }
 
 /// Seconds from the start of the first restore until the last check of readiness passed.
-fn ready_after(case: &CaseRecord) -> Option<f64> {
+pub fn ready_after(case: &CaseRecord) -> Option<f64> {
     let began = case.steps.iter().find(|record| matches!(record.step, Step::Restore { .. }))?.started;
     let ready = done_steps(case).filter(|done| match &done.record.step {
         Step::Check { service, check } => *service == case.info.name && !matches!(check, CheckSummary::Own { .. }),

@@ -110,6 +110,9 @@ fn warnings(outcome: &Outcome) -> Vec<Annotation> {
     if outcome.cases.is_empty() && outcome.no_tests == NoTests::Warn {
         warnings.push(nothing());
     }
+    for warning in &outcome.warnings {
+        warnings.push(of_run(warning.code.title(), text::clean(&warning.message)));
+    }
     for case in outcome.cases.iter().filter(|case| case.is_flaky()) {
         let why = case.earlier.iter().filter_map(|attempt| attempt.diagnosis()).map(wording::summary);
         let attempt = case.earlier.len() + 1;

@@ -6,7 +6,7 @@ use super::view::{CaseTally, KeptSandbox, View, advice, capitalized, message, pl
 use crate::model::diagnosis::Diagnosis;
 use crate::model::outcome::ExitCode;
 use crate::report::problem::{ProblemKind, RunProblem, run_problems};
-use crate::report::{units, wording};
+use crate::report::{comparison, units, wording};
 
 /// The result in one sentence.
 pub(super) fn headline(view: &View<'_>) -> String {
@@ -139,15 +139,36 @@ pub(super) fn notices(view: &View<'_>) -> Markup {
     // Left out: the headline already says that nothing was selected, and the table says why.
     let told: Vec<_> = problems.iter().filter(|problem| problem.kind != ProblemKind::NothingSelected).collect();
     html! {
-        @if !told.is_empty() || !view.kept.is_empty() {
+        @if !told.is_empty() || !view.kept.is_empty() || !view.outcome.warnings.is_empty() {
             section.notices aria-labelledby="notices" {
                 h2 #notices { "About this run" }
                 ul role="list" {
                     @for problem in told {
                         (self::problem(view, problem))
                     }
+                    @for warning in &view.outcome.warnings {
+                        (broken(warning))
+                    }
                     @for kept in view.kept {
                         (self::kept(kept))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is other than in the run that this one is compared with.
+pub(super) fn compared(view: &View<'_>) -> Markup {
+    let changes = comparison::changes(view.outcome).unwrap_or_default();
+    html! {
+        @if let Some(headline) = comparison::headline(view.outcome) {
+            section.compared aria-labelledby="compared" {
+                h2 #compared { "The last run" }
+                p { (headline) "." }
+                ul {
+                    @for change in &changes {
+                        li { strong { (change.kind.title()) } " " code { (short(&change.name)) } " " (change.detail) }
                     }
                 }
             }

@@ -46,6 +46,7 @@ fn frame(view: &View<'_>) -> Markup {
                 header.top { (banner::banner(view)) }
                 main {
                     (banner::notices(view))
+                    (banner::compared(view))
                     (services::section(view))
                     @if !view.rows.is_empty() {
                         section aria-labelledby="details" {

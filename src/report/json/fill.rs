@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use super::schema::{
-    Amount, Attempt, Case, CaseProfile, Cause, Change, Compared, Counts, Declared, Diagnosis, Evidence, Image,
-    Partition, Report, SCHEMA_VERSION, Snapshot, Step, Tool, Witness,
+    Amount, Attempt, Case, CaseChange, CaseProfile, Cause, Change, Compared, Comparison, Counts, Declared, Diagnosis,
+    Evidence, Image, Partition, Report, SCHEMA_VERSION, Snapshot, Step, Tool, Witness,
 };
 use super::score;
 use crate::model::check::{CheckSummary, DataOrigin};
@@ -14,6 +14,8 @@ use crate::model::evidence;
 use crate::model::outcome::{self, CaseRecord, Outcome, StepRecord, Verdict};
 use crate::model::partition::{self, Sharing};
 use crate::model::score::Score;
+use crate::model::score::facts::ready_after;
+use crate::report::comparison;
 use crate::report::units::thousandths;
 use crate::report::wording::{self, Progress};
 
@@ -56,9 +58,22 @@ fn of<C>(outcome: &Outcome, cases: C) -> Report<C> {
         cases,
         stack_scores: if outcome.finished.is_some() { score::stack_scores(outcome) } else { Vec::new() },
         left_behind: outcome.left_behind.iter().map(diagnosis).collect(),
+        warnings: outcome.warnings.iter().map(diagnosis).collect(),
+        comparison: comparison(outcome),
         interrupted: outcome.interrupted,
         timed_out: outcome.timed_out,
     }
+}
+
+fn comparison(outcome: &Outcome) -> Option<Comparison> {
+    let changes = comparison::changes(outcome)?;
+    let changes = changes.into_iter().map(|change| CaseChange {
+        name: change.name,
+        change: change.kind.name().to_owned(),
+        detail: change.detail,
+    });
+    let baseline = outcome.baseline.as_ref()?;
+    Some(Comparison { started: baseline.started, exit_code: baseline.exit_code, changes: changes.collect() })
 }
 
 fn no_tests(meaning: NoTests) -> &'static str {
@@ -135,6 +150,7 @@ fn case(case: &CaseRecord, outcome: &Outcome) -> Case {
         started: case.started,
         finished: case.finished,
         seconds: thousandths(case.seconds()),
+        ready_after: ready_after(case).map(thousandths),
         restored: amount(case.restored()),
         steps: case.steps.iter().map(step).collect(),
         attempts: case.earlier.iter().map(attempt).collect(),

@@ -55,11 +55,41 @@ pub struct Report<Cases = Vec<Case>> {
     pub stack_scores: Vec<StackScore>,
     /// What could not be removed.
     pub left_behind: Vec<Diagnosis>,
+    /// Warnings about the run, which change no verdict: a notification that was not delivered.
+    #[serde(default)]
+    pub warnings: Vec<Diagnosis>,
+    /// What is other than in the earlier run that this one is compared with; null: it is compared with none.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
     /// The signal that ended the run: 2 for SIGINT, 15 for SIGTERM.
     pub interrupted: Option<i32>,
     /// Seconds that the run had, when they were over before its end.
     #[serde(default)]
     pub timed_out: Option<u64>,
+}
+
+/// What is other than in an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Comparison {
+    /// When the earlier run began.
+    pub started: Option<Timestamp>,
+    /// Its exit code; null: it had no end.
+    pub exit_code: Option<u8>,
+    /// The changes, the gravest first.
+    pub changes: Vec<CaseChange>,
+}
+
+/// What is other about a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CaseChange {
+    /// `stack::service`, or `service` for a lone container.
+    pub name: String,
+    /// `newly-failing`, `other-verdict`, `mended`, `no-longer-rehearsed`, `new`, `gone`, `slower` or `bytes`.
+    pub change: String,
+    /// Now and before, for people.
+    pub detail: String,
 }
 
 /// The meaning of a run without cases in older reports.
@@ -173,6 +203,9 @@ pub struct Case {
     pub finished: Option<Timestamp>,
     /// Seconds the rehearsal took, all attempts together.
     pub seconds: f64,
+    /// Seconds from the start of the restore until the service was ready; null: it never was, or nothing was restored.
+    #[serde(default)]
+    pub ready_after: Option<f64>,
     /// Files and bytes that were restored into the sandbox.
     pub restored: Amount,
     /// The steps in order; of a case with several attempts, those of the last one.

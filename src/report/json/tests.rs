@@ -130,7 +130,7 @@ fn a_report_of_the_first_release_is_still_read() {
     new.stack_scores.clear();
     for case in &mut new.cases {
         (case.raised_by, case.evidence, case.data_from) = (None, Vec::new(), None);
-        case.no_score = None;
+        (case.no_score, case.ready_after) = (None, None);
         case.steps.iter_mut().for_each(|step| (step.finished, step.source) = (None, None));
     }
     // Two remedies in the words of the first release.
