@@ -1,7 +1,8 @@
 //! JUnit XML: `testsuites > testsuite (one a stack) > testcase (one a service)`, rewritten while the run goes on.
 //!
 //! The shape follows what the readers of JUnit XML really read: flat suites, unique names, times everywhere, bodies
-//! that are never empty, one `system-out` a case. *failure* means that the backup is not usable, *error* that this
+//! that are never empty, one `system-out` a case. A message has no code, since readers show the type before it.
+//! *failure* means that the backup is not usable, *error* that this
 //! could not be found out. A problem of the run ([`run_problems`]) is an error in the suite `rehearsa`, which exists
 //! only if there is one. The file of a killed run lists every selected case: running ones as errors, those that had
 //! not begun as skipped.
@@ -74,6 +75,9 @@ impl Page<'_> {
         for (name, value) in [("session", session), ("rehearsa.version", version), ("engine", engine)] {
             suite.add_property(property(name, value));
         }
+        for warning in &self.outcome.warnings {
+            suite.add_property(property("warning", &wording::warning(warning)));
+        }
         // Readers identify a case by suite, class and name; two names may differ only in characters that cannot be
         // shown.
         let mut names = BTreeSet::new();
@@ -96,7 +100,7 @@ impl Page<'_> {
         suite.set_time(Duration::ZERO);
         for problem in problems {
             let (name, first) = (problem.kind.name(), &*problem.first);
-            let (code, message) = (first.code.as_str(), wording::summary(first));
+            let (code, message) = (first.code.as_str(), wording::what_happened(first));
             let status = case::non_success(NonSuccessKind::Error, code, &message, &problem.explained().join("\n"));
             let mut test = TestCase::new(name, status);
             test.set_classname(format!("{RUN_SUITE}.{name}")).set_time(Duration::ZERO);

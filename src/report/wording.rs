@@ -300,9 +300,13 @@ pub fn skip_reason(case: &CaseRecord) -> String {
 
 /// `boot/exited: jellyfin exited with 1`.
 pub fn summary(diagnosis: &Diagnosis) -> String {
+    format!("{}: {}", diagnosis.code, what_happened(diagnosis))
+}
+
+/// `jellyfin exited with 1`: the summary without the code.
+pub fn what_happened(diagnosis: &Diagnosis) -> String {
     let message = text::first_line(&diagnosis.message);
-    let message = if message.is_empty() { diagnosis.code.title().to_owned() } else { message };
-    format!("{}: {message}", diagnosis.code)
+    if message.is_empty() { diagnosis.code.title().to_owned() } else { message }
 }
 
 /// A diagnosis in full: code and title, what happened, the known cause with the line that shows it, what it means,

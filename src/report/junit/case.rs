@@ -79,7 +79,7 @@ fn rerun(attempt: &Attempt, case: &CaseRecord) -> TestRerun {
     // case for the case's own.
     rerun
         .set_type(diagnosis.code.as_str())
-        .set_message(attribute(&wording::summary(&diagnosis)))
+        .set_message(attribute(&wording::what_happened(&diagnosis)))
         .set_stack_trace(body(&lines.join("\n")));
     rerun
 }
@@ -103,7 +103,7 @@ fn decided(case: &CaseRecord, kind: NonSuccessKind) -> TestCaseStatus {
         lines.extend(notable.into_iter().map(|change| format!("  {}", wording::change(change))));
     }
     lines.extend(case.warnings.iter().map(|warning| format!("Warning: {}", wording::warning(warning))));
-    non_success(kind, diagnosis.code.as_str(), &wording::summary(&diagnosis), &lines.join("\n"))
+    non_success(kind, diagnosis.code.as_str(), &wording::what_happened(&diagnosis), &lines.join("\n"))
 }
 
 pub(super) fn non_success(kind: NonSuccessKind, ty: &str, message: &str, description: &str) -> TestCaseStatus {

@@ -27,6 +27,9 @@ pub(super) fn facts(case: &CaseRecord) -> Vec<(String, String)> {
     fact("image.reference", case.info.image.reference.clone());
     fact("image.id", case.info.image.id.clone());
     fact("attempts", (case.earlier.len() + 1).to_string());
+    if case.is_flaky() {
+        fact("flaky", "true".to_owned());
+    }
     fact("restored.files", restored.files.to_string());
     fact("restored.bytes", restored.bytes.to_string());
     if let Some(proof) = case.proof {

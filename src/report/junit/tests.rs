@@ -55,7 +55,7 @@ fn a_mixed_run_has_a_suite_a_stack_and_a_case_a_service() {
 
     assert_eq!(parts(&case(&report, "media::jellyfin").status).0, "success");
     let (kind, ty, message, body) = parts(&case(&report, "media::sonarr").status);
-    assert_eq!((kind, ty, message), ("failure", "boot/exited", "boot/exited: sonarr exited with 1 after 2.1 s"));
+    assert_eq!((kind, ty, message), ("failure", "boot/exited", "sonarr exited with 1 after 2.1 s"));
     for part in [
         "sonarr exited with 1 after 2.1 s",
         "Known cause: the database file is damaged",
@@ -228,9 +228,12 @@ fn earlier_attempts_are_flaky_in_a_green_case_and_reruns_in_a_red_one() {
     assert_eq!((*kind, reruns.runs.len()), (NonSuccessKind::Failure, 1));
     assert_eq!(reruns.runs[0].ty.as_ref().expect("a type").as_str(), "boot/exited");
     assert!(
-        xml.contains("<flakyError message=\"worker/failed: ") && xml.contains("<rerunFailure message=\"boot/exited: ")
+        xml.contains("<flakyError message=\"")
+            && xml.contains("<rerunFailure message=\"")
+            && !xml.contains("message=\"worker/failed:")
     );
     assert_eq!(xml.matches("<property name=\"attempts\" value=\"2\"/>").count(), 2);
+    assert_eq!(xml.matches("<property name=\"flaky\" value=\"true\"/>").count(), 1, "of the one that is green");
     for element in xml.split("<testcase ").skip(1) {
         let element = element.split("</testcase>").next().expect("one");
         assert!(element.matches("<system-out>").count() <= 1, "GitLab loses the whole file on two: {element}");
@@ -268,7 +271,9 @@ fn the_jenkins_flavour_tells_the_facts_in_the_output() {
     }
     assert!(output.contains("✔ Cloning volume nextcloud_data … 20000 files, 900 MB (4.000s)"), "{output}");
     assert!(
-        xml.contains("<flakyError message=\"worker/failed: ") && xml.contains("<rerunFailure message=\"boot/exited: ")
+        xml.contains("<flakyError message=\"")
+            && xml.contains("<rerunFailure message=\"")
+            && !xml.contains("message=\"worker/failed:")
     );
     // Eight cases, the signal, and what was left behind.
     assert_eq!((report.tests, report.failures, report.errors), (10, 2, 4));
@@ -284,7 +289,7 @@ fn a_run_whose_time_was_over_is_red_even_when_all_its_cases_are_green() {
     let report = parsed(&xml(&sample::timed_out()));
     assert_eq!((report.tests, report.errors), (2, 1));
     let (kind, ty, message, _) = parts(&case(&report, "global-timeout").status);
-    let expected = ("error", "run/timed-out", "run/timed-out: the run did not end within its time of 3600 s");
+    let expected = ("error", "run/timed-out", "the run did not end within its time of 3600 s");
     assert_eq!((kind, ty, message), expected);
 }
 
