@@ -30,7 +30,7 @@ pub use style::{HumanStyle, Tone};
 
 /// Interval of a message about a step that takes long, without progress bars: CI systems end a job that is silent for
 /// too long.
-const SIGN_OF_LIFE: f64 = 60.0;
+const SIGN_OF_LIFE: f64 = 30.0;
 
 /// Longest name that the names' column is made wide for.
 const NAME_COLUMN: usize = 32;
@@ -295,6 +295,10 @@ impl HumanReporter {
         let flaky = if flaky > 0 { format!(" ({flaky} of the passed only at a later attempt)") } else { String::new() };
         let missing = if has_missing_part(outcome) { ", and a part of the run is missing" } else { "" };
         lines.push(format!("Restore Simulation: {counts}{missing}{flaky}{}", filtered_out(outcome)));
+        let flaky: Vec<String> = outcome.cases.iter().filter(|case| case.is_flaky()).map(name_of).collect();
+        if !flaky.is_empty() {
+            lines.push(format!("Flaky, as it passed only at a later attempt: {}", flaky.join(", ")));
+        }
         lines.extend(wording::run_caveat(outcome));
         lines.push(format!("Time: {}", units::seconds(outcome.seconds())));
         lines.extend(recovery::lines(outcome));
@@ -359,6 +363,10 @@ impl Reporter for HumanReporter {
             Fact::RunFinished => self.run_finished(outcome),
         }
     }
+}
+
+fn name_of(case: &CaseRecord) -> String {
+    text::one_line(&case.info.name.to_string())
 }
 
 /// What is other than in the run that this one is compared with.

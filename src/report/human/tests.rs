@@ -298,6 +298,13 @@ fn colours_are_used_only_when_asked_for() {
     assert!(text.contains("Restore Simulation: \u{1b}[32mSUCCESS\u{1b}[0m, started again"), "{text}");
 }
 
+#[test]
+fn what_was_flaky_is_named() {
+    let text = plainly(&sample::everything());
+    assert!(text.contains("\nFlaky, as it passed only at a later attempt: files::nextcloud\n"), "{text}");
+    assert!(!plainly(&sample::mixed()).contains("Flaky"));
+}
+
 /// A long copy, with progress every half minute.
 fn long_copy() -> Vec<Event> {
     let case = sample::name("media", "jellyfin");
@@ -317,7 +324,10 @@ fn a_long_step_gives_a_sign_of_life_without_a_terminal() {
     let doing = "  Cloning volume movies … ";
     assert_eq!(
         plainly(&long_copy()),
-        format!("{doing}2 files, 2.0 GB of 8.0 GB so far\n{doing}4 files, 4.0 GB of 8.0 GB so far\n")
+        format!(
+            "{doing}1 file, 1.0 GB of 8.0 GB so far\n{doing}2 files, 2.0 GB of 8.0 GB so far\n\
+             {doing}3 files, 3.0 GB of 8.0 GB so far\n{doing}4 files, 4.0 GB of 8.0 GB so far\n"
+        )
     );
 }
 
