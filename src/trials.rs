@@ -363,8 +363,8 @@ fn case_info(case: &ServicePlan) -> CaseInfo {
     }
 }
 
-/// Tells the warnings of the plan. What several services of a stack share, as a folder with their configuration, is told
-/// once, for all of them.
+/// Tells the warnings of the plan. What several services of a stack share, as a folder with their configuration, is
+/// told once, for all of them.
 fn warn_beforehand(plan: &Plan, sink: &EventSink) {
     for (diagnosis, cases) in warnings_of(plan) {
         sink.send(Fact::Warned { cases, diagnosis: diagnosis.clone() });

@@ -459,8 +459,8 @@ codes! {
          the report again.";
     RunNotNotified "run/not-notified" Warning "a notification was not delivered",
         "The result of the run stands, and whoever waits for this notification does not know of it.",
-        "Read the message: it names the server and what it answered. Check the address that --notify names, and that this \
-         host reaches the server; --notify-timeout gives a slow one more time.";
+        "Read the message: it names the server and what it answered. Check the address that --notify names, and that \
+         this host reaches the server; --notify-timeout gives a slow one more time.";
     RunPartMissing "run/part-missing" Errored "a part of the run is missing",
         "Several jobs shared the work. One part has no record, or a record that its job did not finish.",
         "Read that job's log to see why it ended early, run it again, and merge the records of all parts.";

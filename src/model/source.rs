@@ -284,8 +284,8 @@ pub struct BackupContents {
     pub holes: Vec<Hole>,
 }
 
-/// The groups of snapshots that make up one snapshot, as in a repository that gets several snapshots each night. A group
-/// has a name for people, which is the same in earlier snapshots of the same things.
+/// The groups of snapshots that make up one snapshot, as in a repository that gets several snapshots each night. A
+/// group has a name for people, which is the same in earlier snapshots of the same things.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SnapshotGroups {
     /// All groups; empty: the source has no such groups.

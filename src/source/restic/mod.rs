@@ -57,7 +57,8 @@ impl Source for ResticSource {
         snapshots::traits_of(&self.0.members(snapshot).unwrap_or_default())
     }
 
-    /// One night's backup is often several snapshots, one a group, so the earlier ones of each group are taken together.
+    /// One night's backup is often several snapshots, one a group, so the earlier ones of each group are taken
+    /// together.
     fn earlier(&self, chosen: &Snapshot, most: usize) -> Result<Vec<Snapshot>, SourceError> {
         let sets = snapshots::earlier(self.0.all(), &self.0.members(chosen)?, most);
         Ok(sets.into_iter().map(|set| snapshots::as_one(self.0.all(), set.into_iter())).collect())
