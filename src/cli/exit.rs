@@ -86,7 +86,8 @@ pub fn docker_hint(error: &DockerError) -> Option<String> {
              and log in again after joining it)"
         }
         DockerErrorKind::NoSpace => {
-            "free some space where the engine keeps its data; `docker system df` shows what uses it"
+            "free some space where the engine keeps its data (`docker system df` shows what uses it), or inodes if `df \
+             -i` shows none"
         }
         DockerErrorKind::NetworksExhausted => "`rehearsa clean` and `docker network prune` free address ranges",
         DockerErrorKind::Timeout(_) => "the engine may be overloaded; try again, or with a smaller --test-threads",

@@ -333,7 +333,7 @@ fn refuse_foreign_files(project: &Project, own: &[PathBuf]) -> Result<(), Compos
         let path = normal(path);
         if !own.iter().any(|folder| path.starts_with(folder)) {
             let words = format!("a Compose file out of a backup names the file {} of this machine", path.display());
-            return Err(ComposeError::Unknown(words));
+            return Err(ComposeError::Unsafe(words));
         }
     }
     Ok(())

@@ -302,8 +302,8 @@ pub(super) async fn survey_source<T: Send + 'static>(
 }
 
 fn host_folder(surveyed: protocol::Surveyed) -> HostFolder {
-    let protocol::Surveyed { found, modified, inode, mounts } = surveyed;
-    HostFolder { contents: found, modified: Timestamp::from_second(modified).ok(), inode, mounts }
+    let protocol::Surveyed { found, modified, inode, mounts, known } = surveyed;
+    HostFolder { contents: found, modified: Timestamp::from_second(modified).ok(), inode, mounts, known }
 }
 
 /// Where an answer goes; its error says why the host could not be looked at.

@@ -23,6 +23,9 @@ pub enum ComposeError {
     /// Something that Compose prints is not known here, or no sandbox can provide it.
     #[error("{0}")]
     Unknown(String),
+    /// Compose files of a stranger lead out of their folder, or cannot be judged.
+    #[error("{0}")]
+    Unsafe(String),
     /// Compose could not be run, or did not answer.
     #[error("{0}")]
     NotRun(String),
@@ -48,7 +51,9 @@ impl ComposeError {
     /// What the error means for the rehearsal.
     pub fn diagnosis(&self) -> Diagnosis {
         let code = match self {
-            ComposeError::Missing(_) | ComposeError::NotRun(_) => Code::ConfigComposeMissing,
+            ComposeError::Missing(_) => Code::ConfigComposeMissing,
+            ComposeError::NotRun(_) => Code::ConfigComposeFailed,
+            ComposeError::Unsafe(_) => Code::ConfigComposeUnsafe,
             ComposeError::Stops(_) => Code::ConfigComposeStops,
             ComposeError::Unknown(_) => Code::ConfigComposeUnknown,
             ComposeError::NotBuilt(_) => Code::ConfigImageUnavailable,

@@ -69,9 +69,9 @@ fn judge_all(files: &[SmallFile], shown: &str) -> Result<(), ComposeError> {
 }
 
 fn refusal(place: &str, why: &str) -> ComposeError {
-    ComposeError::Unknown(format!(
-        "{place}: {why}; a Compose file out of a backup may name only files of its own folder. Check the file out and \
-         name it with -f, if you trust it"
+    ComposeError::Unsafe(format!(
+        "{place}: {why}; a Compose file out of a backup may name only files of its own folder, in a \
+         form that can be judged. Check the file out and name it with -f, if you trust it"
     ))
 }
 
@@ -122,6 +122,7 @@ fn write_file(to: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::diagnosis::Code;
 
     fn file(path: &str, content: &str) -> SmallFile {
         SmallFile { path: path.to_owned(), mode: 0o644, content: SmallContent::File(content.as_bytes().to_vec()) }
@@ -146,7 +147,9 @@ mod tests {
         assert_eq!(fs::read_to_string(dir.path().join("now.env")).expect("a copy"), "A=1");
         assert!(!dir.path().join("data").exists(), "a link out of it is not made");
         let bad = [file("compose.yaml", "services: {}"), link(".env", "../../etc/shadow")];
-        let error = write_stack(&bad, dir.path(), "/opt/app").expect_err("it leads out").to_string();
+        let error = write_stack(&bad, dir.path(), "/opt/app").expect_err("it leads out");
+        assert_eq!(error.diagnosis().code, Code::ConfigComposeUnsafe);
+        let error = error.to_string();
         assert!(error.contains("/opt/app/.env") && error.contains("../../etc/shadow"), "{error}");
         let remote = [file("compose.yaml", "include: oci://example.org/x")];
         let error = write_stack(&remote, dir.path(), "/opt/app").expect_err("it is remote").to_string();

@@ -88,6 +88,21 @@ impl Connection {
         self.docker.clone()
     }
 
+    /// A client whose `export_container` answers with the engine's list of what changed in the container. bollard has
+    /// no call that gives this list piece by piece, and the one for exports is like it in all but its path.
+    pub(super) fn changes_client(&self) -> Docker {
+        let api = self.api;
+        self.docker.clone().with_request_modifier(move |mut request| {
+            let path = request.uri().to_string();
+            if let Some(path) = path.strip_suffix("/export")
+                && let Ok(uri) = format!("{path}/changes").parse()
+            {
+                *request.uri_mut() = uri;
+            }
+            versioned(request, api)
+        })
+    }
+
     /// One call to the engine, with a bound on its time and its error in our words.
     pub(super) async fn call<'a, T, F>(
         &'a self,

@@ -44,7 +44,7 @@ pub enum DockerErrorKind {
     #[error("no free address range is left for a network")]
     NetworksExhausted,
     /// No space left on the engine's disk.
-    #[error("no space left on the engine's disk")]
+    #[error("no space, or no inode for another file, is left on the engine's disk")]
     NoSpace,
     /// The engine took too long.
     #[error("no answer within {0:?}")]
@@ -137,7 +137,9 @@ impl DockerError {
                 "`rehearsa clean` and `docker network prune` free address ranges; default-address-pools in daemon.json \
                  widens them",
             ),
-            DockerErrorKind::NoSpace => Some("free some space where the engine keeps its data"),
+            DockerErrorKind::NoSpace => {
+                Some("free some space (`df`) or inodes (`df -i`) where the engine keeps its data")
+            }
             DockerErrorKind::NotFound(_)
             | DockerErrorKind::Conflict(_)
             | DockerErrorKind::Timeout(_)

@@ -44,7 +44,7 @@ pub use events::{ContainerEvent, ContainerEventKind, EventStream};
 pub use exec::ExecOutput;
 pub use image_config::image_config;
 pub use images::{ByteStream, ImageLine, ImageMetadata};
-pub use layer::ContainerInsides;
+pub use layer::{ContainerInsides, LayerChanges};
 pub use namespaces::KernelIpv6;
 pub use networks::{Device, NetworkInfo};
 pub use objects::{ForeignObject, Object, ObjectKind, Objects, own_objects, own_objects_left};

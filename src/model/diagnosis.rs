@@ -1,5 +1,7 @@
 //! Diagnoses: the closed list of things that go wrong. Each has a cause, a remedy and a meaning for the backup.
 
+mod kinds;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -240,6 +242,10 @@ codes! {
     SourceUnreachable "source/unreachable" Errored "the backup cannot be read",
         "The file or folder does not exist or cannot be opened, so nothing is known about its content.",
         "Check that the path is right, is mounted and can be read by the user who runs rehearsa.";
+    SourceExchanged "source/exchanged" Errored "the backup's folder was exchanged during the run",
+        "A folder of the engine's host was looked through, and another one (or a link) was in its place when it was to \
+         be restored. Nothing of it was used.",
+        "Look who may write to the folders above it, and whether a program renames or replaces snapshots there.";
     SourceToolMissing "source/tool-missing" Errored "a program that the backup needs is missing",
         "The backup can only be read with a program that is not installed on this machine.",
         "Install the program on the machine that runs rehearsa.";
@@ -306,7 +312,7 @@ codes! {
         "From the beginning of the restore until the service was ready, more time passed than max_rto allows.",
         "Look at the times of the steps in the report. Raise max_rto if they are acceptable.";
     RestoreNoSpace "restore/no-space" Errored "no room for the restored data",
-        "The data is larger than the free space on the file system of the engine's volumes.",
+        "The data needs more space or files (inodes) than are free on the file system of the engine's volumes.",
         "Free some space, or use another strategy for the mount: readonly, overlay, empty or omit.";
     RestoreTooLarge "restore/too-large" Errored "the data is larger than the limit",
         "A mount or a backup holds more than a rehearsal may restore into the sandbox.",
@@ -408,6 +414,17 @@ codes! {
         "Compose files are read by Docker Compose itself, version 2 or newer. This machine has none, or an older one.",
         "Install Compose: docker-compose-plugin from Docker's packages, docker-compose-v2 on Ubuntu, docker-compose on \
          Debian from 13 on. Or name the program with --compose-path.";
+    ConfigComposeFailed "config/compose-failed" Errored "Compose could not be run, or did not finish",
+        "Docker Compose is there and gave no answer that can be used: it could not be started, took longer than it \
+         may, printed more than any project needs, or no JSON. A file whose aliases grow without bound does that, too.",
+        "Run `docker compose config` in the project's folder and look at what it says, how long it takes and how much \
+         it prints. Look for YAML aliases (`*name`) that repeat each other.";
+    ConfigComposeUnsafe "config/compose-unsafe" Errored "the Compose file of a backup is not given to Compose",
+        "Compose files out of a backup are a stranger's. This one names files outside of its own folder or on other \
+         machines, or is written in a way in which that cannot be judged. Compose would read such files on this \
+         machine.",
+        "Look at the line that the message names. If you trust the file, check it out into a folder and name it with \
+         -f.";
     ConfigComposeStops "config/compose-stops" Failed "Compose refuses the project",
         "Compose itself cannot read the files of the project, or misses a file or a variable that they demand. A \
          restore on a new host would stop at the same place.",
@@ -470,57 +487,6 @@ codes! {
 }
 
 impl Code {
-    /// Whether the same rehearsal would find the same again: another attempt is of no use.
-    pub fn is_lasting(self) -> bool {
-        matches!(
-            self,
-            Code::OrderCycle
-                | Code::ProofBelowRequired
-                | Code::ScoreBelowRequired
-                | Code::SourceCorrupt
-                | Code::SourceOtherFormat
-                | Code::SourceLockedOut
-                | Code::SourceToolMissing
-                | Code::SourceNoSnapshot
-                | Code::SourceSeveral
-                | Code::SourceStale
-                | Code::SourceLive
-                | Code::RestoreMountMissing
-                | Code::RestoreEmpty
-                | Code::RestoreAmbiguous
-                | Code::RestoreUnsafeEntry
-                | Code::RestoreTooLarge
-                // Nothing may boot in a sandbox that is not isolated.
-                | Code::SandboxNotIsolated
-                | Code::SandboxWithheld
-                | Code::ConfigComposeMissing
-                | Code::ConfigComposeStops
-                | Code::ConfigComposeUnknown
-                | Code::ConfigImageUnavailable
-                | Code::ConfigMissingFile
-                | Code::ConfigMountType
-                | Code::ConfigStrict
-        )
-    }
-
-    /// Whether the code is about what a service did after its start, not about the backup or the restored files.
-    pub fn is_of_a_running_service(self) -> bool {
-        matches!(
-            self,
-            Code::BootExited
-                | Code::BootCrashLoop
-                | Code::BootOomKilled
-                | Code::BootNotStarted
-                | Code::HealthTimeout
-                | Code::HealthUnhealthy
-                | Code::OrderDependencyFailed
-                | Code::DataReinitialised
-                | Code::DataUnused
-                | Code::DataCorrupt
-                | Code::CheckFailed
-        )
-    }
-
     /// Finds a code by its name; `None`: there is no such code.
     pub fn parse(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str() == name)

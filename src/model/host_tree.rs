@@ -12,6 +12,20 @@ pub struct HostTree {
     pub inside: Vec<(String, String)>,
     /// Whether the folder is a snapshot of a file system, which nobody changes.
     pub is_snapshot: bool,
+    /// What was at these paths within the folder when it was looked through; the empty path is the folder itself.
+    /// Whoever may write around it can exchange it before it is used.
+    pub known: Vec<(String, FolderId)>,
+}
+
+/// What tells one file or folder of the engine's host from every other: whatever path leads to it, and in whatever
+/// container, it has the same id. Only the host's administrator makes another folder with the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderId {
+    /// The device of its file system; `None`: its kernel gives it another one each time it is mounted. All subvolumes
+    /// of btrfs have the same inode, and each has a device of its own.
+    pub device: Option<u64>,
+    /// Its inode.
+    pub inode: u64,
 }
 
 impl HostTree {
@@ -31,7 +45,16 @@ impl HostTree {
             let within = below(at, path).filter(|within| !within.is_empty())?;
             Some((within.to_owned(), data.clone()))
         });
-        HostTree { path: joined(root, rest), inside: inside.collect(), is_snapshot: self.is_snapshot }
+        let known = self.known.iter().filter_map(|(at, id)| Some((below(at, path)?.to_owned(), *id)));
+        let known = known.collect();
+        HostTree { path: joined(root, rest), inside: inside.collect(), is_snapshot: self.is_snapshot, known }
+    }
+
+    /// Which of the paths that are known is another file or folder in what is `found` there now.
+    pub fn exchanged(&self, found: &[(String, FolderId)]) -> Option<String> {
+        let of = |at: &str| found.iter().find(|(path, _)| path == at).map(|(_, id)| *id);
+        let (at, _) = self.known.iter().find(|(at, id)| of(at) != Some(*id))?;
+        Some(if at.is_empty() { self.path.clone() } else { joined(&self.path, at) })
     }
 }
 
@@ -140,6 +163,8 @@ pub struct HostEntry {
     pub inside: String,
     /// Last change of the folder, in seconds since the epoch.
     pub modified: i64,
+    /// What the folder of its data is.
+    pub id: FolderId,
     /// The date in the `info.xml` that snapper writes beside a snapshot: `2026-11-01 20:11:05`, in UTC.
     pub dated: Option<String>,
 }
@@ -150,7 +175,7 @@ mod tests {
 
     fn tree(inside: &[(&str, &str)]) -> HostTree {
         let inside = inside.iter().map(|(at, data)| ((*at).to_owned(), (*data).to_owned())).collect();
-        HostTree { path: "/tank/.zfs/snapshot/a".to_owned(), inside, is_snapshot: true }
+        HostTree { inside, is_snapshot: true, ..HostTree::at("/tank/.zfs/snapshot/a") }
     }
 
     #[test]
@@ -172,6 +197,23 @@ mod tests {
         assert_eq!(HostTree::at("/backups/app").part("").path, "/backups/app");
         assert_eq!(HostTree::at("/").part("").path, "/");
         assert_eq!(HostTree::at("/").part("srv").path, "/srv");
+    }
+
+    #[test]
+    fn an_exchanged_folder_is_told_by_device_or_inode() {
+        let id = |device, inode| FolderId { device: Some(device), inode };
+        let known = [("", id(40, 256)), ("app", id(40, 300)), ("app/db", id(41, 256)), ("apple", id(40, 301))];
+        let owned = |known: &[(&str, FolderId)]| known.iter().map(|(at, id)| ((*at).to_owned(), *id)).collect();
+        let tree = HostTree { known: owned(&known), ..HostTree::at("/srv/snaps/a") };
+        assert_eq!(tree.exchanged(&tree.known), None);
+        let part = tree.part("app");
+        assert_eq!(part.known, owned(&[("", id(40, 300)), ("db", id(41, 256))]));
+        // A subvolume in its place has the same inode and another device.
+        let other = owned(&[("", id(40, 300)), ("db", id(42, 256))]);
+        assert_eq!(part.exchanged(&other).as_deref(), Some("/srv/snaps/a/app/db"));
+        let gone = owned(&[("db", id(41, 256))]);
+        assert_eq!(part.exchanged(&gone).as_deref(), Some("/srv/snaps/a/app"));
+        assert_eq!(HostTree::at("/srv").exchanged(&gone), None, "nothing is known of it");
     }
 
     #[test]

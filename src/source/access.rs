@@ -15,7 +15,7 @@ use crate::archive::compression::window::DecodeBounds;
 use crate::model::dump::Dump;
 use crate::model::environment::Environment;
 use crate::model::event::Snapshot;
-use crate::model::host_tree::{Hole, HostLook, HostMount, HostSeen, HostTree};
+use crate::model::host_tree::{FolderId, Hole, HostLook, HostMount, HostSeen, HostTree};
 use crate::model::program::ProgramPaths;
 use crate::model::source::{BackupContents, MountQuery, SnapshotGroups, SnapshotTraits};
 
@@ -157,6 +157,8 @@ pub struct HostFolder {
     pub inode: u64,
     /// What is mounted at the folder and below it. The mount points are relative to the folder, which itself is empty.
     pub mounts: Vec<HostMount>,
+    /// What the folder and its parts are, as in [`HostTree::known`].
+    pub known: Vec<(String, FolderId)>,
 }
 
 impl fmt::Debug for SourceContext {

@@ -126,7 +126,11 @@ impl Backup {
             let words = "it is a file; a backup on the engine's host must be a folder";
             return Err(SourceError::NotThere(words.to_owned()));
         }
+        if let Some(path) = tree.exchanged(&folder.known) {
+            return Err(SourceError::Exchanged { path });
+        }
         host_snapshot::is_shown(&tree, &folder)?;
+        tree.known = folder.known;
         let is_on_btrfs = folder.mounts.iter().any(|mount| mount.point.is_empty() && mount.file_system == "btrfs");
         tree.is_snapshot |= is_listed && is_on_btrfs && folder.inode == SUBVOLUME_ROOT;
         folder.contents.candidates.truncate(queries.len());

@@ -14,7 +14,7 @@ use super::host_snapshot::{self, SnapshotPlace, ZFS_SNAPSHOTS};
 use super::snapshots::{self, Kinship};
 use super::timestamp_from_name::timestamp_in_name;
 use crate::model::event::Snapshot;
-use crate::model::host_tree::{HostList, HostLook, HostMount, HostSeen, joined, mount_of};
+use crate::model::host_tree::{FolderId, HostList, HostLook, HostMount, HostSeen, joined, mount_of};
 use crate::model::source::{SnapshotTraits, SourceLocation, SourceSpec};
 
 /// Where programs keep the data within a snapshot: snapper, timeshift, and all others.
@@ -27,6 +27,8 @@ struct HostFolders {
     host: Arc<dyn EngineHost>,
     /// Snapshots and their paths, oldest first.
     folders: Vec<(Snapshot, String)>,
+    /// What was at these paths when they were listed.
+    ids: Vec<(String, FolderId)>,
     /// The mounts of the host; `None`: nobody has looked yet.
     mounts: Option<Vec<HostMount>>,
     /// The folders were found in a folder of snapshots.
@@ -56,6 +58,7 @@ pub fn open(spec: &SourceSpec, context: &SourceContext) -> Result<Box<dyn Source
         return Ok(Box::new(HostFolders {
             host: Arc::clone(&context.host),
             folders: vec![(Snapshot { id, time }, path.to_owned())],
+            ids: Vec::new(),
             mounts: None,
             is_listed: false,
             kinship: Kinship::ByName,
@@ -193,7 +196,7 @@ impl HostFolders {
             entries.retain(|entry| entry.inside == *layout);
         }
         let is_snapper = !entries.is_empty() && entries.iter().all(|entry| entry.dated.is_some());
-        let mut folders: Vec<(Snapshot, String)> = Vec::new();
+        let (mut folders, mut ids): (Vec<(Snapshot, String)>, Vec<(String, FolderId)>) = Default::default();
         for entry in entries {
             let path = joined(&joined(&list.path, &entry.name), &entry.inside);
             let modified = Timestamp::from_second(entry.modified).ok();
@@ -203,6 +206,10 @@ impl HostFolders {
                 None if is_zfs => snapshots::closest_time(&entry.name, modified),
                 None => timestamp_in_name(&entry.name).or(modified),
             };
+            // The kernel has this folder of ZFS, and mounts a snapshot there only when it is used.
+            if !is_zfs {
+                ids.push((path.clone(), entry.id));
+            }
             folders.push((Snapshot { id: entry.name, time }, path));
         }
         if folders.is_empty() {
@@ -217,6 +224,7 @@ impl HostFolders {
         Ok(HostFolders {
             host: Arc::clone(host),
             folders,
+            ids,
             mounts: is_of_snapshots.then_some(mounts),
             is_listed: true,
             kinship,
@@ -240,6 +248,8 @@ impl Source for HostFolders {
         let (_, path) = found.ok_or_else(|| SourceError::no_such_snapshot(snapshot))?;
         let mut found = host_snapshot::find(path, &*self.host, self.mounts.as_deref())?;
         found.is_listed = self.is_listed || found.is_listed;
+        let listed = self.ids.iter().filter(|(listed, _)| listed == path);
+        found.tree.known = listed.map(|(_, id)| (String::new(), *id)).collect();
         Ok(Access::HostTree(found))
     }
 

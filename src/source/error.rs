@@ -36,6 +36,12 @@ pub enum SourceError {
         /// The folder.
         path: String,
     },
+    /// Another file or folder is where the snapshot was.
+    #[error("{}", exchanged(path))]
+    Exchanged {
+        /// The path.
+        path: String,
+    },
     /// The source has no snapshots.
     #[error("{0}")]
     NoSnapshot(String),
@@ -164,6 +170,23 @@ fn first_names(names: &[String]) -> String {
     if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
+/// What it means that another file or folder is at `path` than before.
+pub fn exchanged(path: &str) -> String {
+    format!(
+        "{path} on the engine's host is another file or folder now than when the backup was looked through: it was \
+         exchanged meanwhile, so nothing of it was used"
+    )
+}
+
+/// What to do about it.
+pub fn exchanged_remedy(path: &str) -> String {
+    format!(
+        "Look who may write to the folders above {path}, and whether a program renames or replaces snapshots there. \
+         Whoever exchanges them chooses what is restored. If that is as it should be, run it again when the program \
+         is done."
+    )
+}
+
 impl SourceError {
     /// The snapshot is gone, or never was one of the source's snapshots.
     pub fn no_such_snapshot(snapshot: &Snapshot) -> SourceError {
@@ -189,6 +212,7 @@ impl SourceError {
             | SourceError::Busy(_)
             | SourceError::ToolFailed(_)
             | SourceError::Unheard(_) => Code::SourceUnreachable,
+            SourceError::Exchanged { .. } => Code::SourceExchanged,
             SourceError::NoSnapshot(_) | SourceError::UnknownSnapshot(_) => Code::SourceNoSnapshot,
             SourceError::Several(_) | SourceError::Ambiguous { .. } => Code::SourceSeveral,
             SourceError::Corrupt(error) if error.kind == ArchiveFault::Partial => Code::RestoreIncomplete,
@@ -213,6 +237,7 @@ impl SourceError {
     /// What the user can do about this error; `None`: the code's general remedy says it.
     fn remedy(&self, place: &SourcePlace) -> Option<String> {
         let words = match self {
+            SourceError::Exchanged { path } => return Some(exchanged_remedy(path)),
             SourceError::NotShown { path } => {
                 return Some(format!(
                     "Look on the engine's host: `ls {path}`. If the folder is empty there, too, see the kernel's log. \

@@ -128,7 +128,7 @@ fn snapshots_of_children(
     let mut around = Vec::new();
     for (((at, mount), (base, rest)), is_there) in children.iter().zip(&data).zip(is_there) {
         if is_there {
-            let tree = HostTree { path: path.to_owned(), inside: inside.clone(), is_snapshot: true };
+            let tree = HostTree { inside: inside.clone(), is_snapshot: true, ..HostTree::at(path) };
             around.push(split_at_file_system(&tree, at));
             inside.push(((*at).to_owned(), joined(base, rest)));
         } else {

@@ -153,7 +153,13 @@ fn snapshots_in_a_snapshot_are_no_data() {
 
 fn folder(amount: Amount, mounts: Vec<HostMount>) -> HostFolder {
     let whole = ContentTally { amount, ..ContentTally::default() };
-    HostFolder { contents: BackupContents { whole, ..BackupContents::default() }, modified: None, inode: 34, mounts }
+    HostFolder {
+        contents: BackupContents { whole, ..BackupContents::default() },
+        modified: None,
+        inode: 34,
+        mounts,
+        known: Vec::new(),
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use crate::archive::compression::window::{DEFAULT_WINDOW, DecodeBounds};
 pub use access::{Access, EngineHost, HostFolder, HostSnapshot, SnapshotReader, Source, SourceContext};
 pub use backup::{Backup, OpenedDump};
 pub use choose::choose_snapshot;
-pub use error::SourceError;
+pub use error::{SourceError, exchanged, exchanged_remedy};
 pub use kinds::open;
 pub use restic::OLDEST as OLDEST_RESTIC;
 pub use secrets::fetch as fetch_secret;

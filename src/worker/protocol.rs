@@ -20,8 +20,8 @@ pub use failure::Failure;
 pub use jobs::{
     Answer, CanaryJob, ClearJob, CompareJob, CopyJob, CountLiveJob, FindBytesJob, HttpJob, IdentifyJob, InspectJob,
     InspectWants, Job, ListenJob, ListeningJob, LiveQuestion, LookJob, ManifestWant, PrepareEmptyJob,
-    PrepareOverlayJob, QueryJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant, SurveyJob, UnpackJob, WatchSpaceJob,
-    WeighJob, WitnessJob, WorkerJob,
+    PrepareOverlayJob, QueryJob, RecogniseJob, Route, ScanJob, SpaceJob, SpaceLimit, SqliteWant, SurveyJob, UnpackJob,
+    WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
 };
 
 /// Longest piece of a stream, in bytes.

@@ -16,7 +16,7 @@ use super::fs::scan::{ScanBounds, scan};
 use super::job::{JobControl, JobStop};
 use super::jobs::canary::canary;
 use super::jobs::copy::copy;
-use super::jobs::identify::identify;
+use super::jobs::identify::{identify, recognise};
 use super::jobs::inspect::find_bytes::find_bytes;
 use super::jobs::inspect::sqlite;
 use super::jobs::inspect::survivors::find_survivors;
@@ -29,7 +29,8 @@ use super::jobs::{clear, empty, http, overlay, unpack, watch_space};
 use super::protocol::{
     Answer, CanaryJob, ClearJob, CompareJob, CopyJob, CountLiveJob, Failure, FindBytesJob, HttpJob, IdentifyJob,
     InspectJob, Job, ListenJob, ListeningJob, LookJob, MAX_DATA, Message, PrepareEmptyJob, PrepareOverlayJob, QueryJob,
-    Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob, WorkerJob,
+    RecogniseJob, Reply, Request, ScanJob, SpaceJob, SurveyJob, UnpackJob, WatchSpaceJob, WeighJob, WitnessJob,
+    WorkerJob,
 };
 use crate::model::lock::lock;
 
@@ -212,6 +213,7 @@ fn perform(
         Job::Survey(job) => SurveyJob::into_answer(survey(&job.path, &job.wants, control)?),
         Job::Look(job) => LookJob::into_answer(look(&job, control)?),
         Job::Identify(job) => IdentifyJob::into_answer(identify(&job)),
+        Job::Recognise(job) => RecogniseJob::into_answer(recognise(&job)),
         Job::FindBytes(job) => FindBytesJob::into_answer(find_bytes(&job)?),
         Job::Copy(job) => {
             let (copied, source) = copy(&job, control, &())?;

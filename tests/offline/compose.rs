@@ -126,6 +126,21 @@ fn a_compose_that_is_missing_or_too_old_is_an_error_that_says_how_to_get_one() {
 }
 
 #[test]
+fn a_compose_that_gives_no_usable_answer_has_failed_and_is_not_missing() {
+    let endless = "#!/bin/sh\nexec yes '{\"name\": \"shop\"}'\n";
+    let dir = folder(&[("compose.yaml", SHOP), ("garbled", "#!/bin/sh\necho '{\"name\": '\n"), ("endless", endless)]);
+    for (program, words) in [("garbled", "is no JSON"), ("endless", "printed more than")] {
+        let program = dir.path().join(program);
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+        let output = run(dir.path(), &["plan", "-f", "compose.yaml", "--compose-path", &shown(&program)], &[]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(102), "{said}");
+        assert!(said.contains("config/compose-failed") && said.contains(words), "{said}");
+        assert!(!said.contains("docker-compose-plugin"), "it is there: {said}");
+    }
+}
+
+#[test]
 fn a_test_from_files_names_its_backup() {
     let dir = folder(&[("compose.yaml", SHOP)]);
     let output = run(dir.path(), &["test", "-f", "compose.yaml"], &[("TAG", "1"), ("PASSWORD", "x")]);

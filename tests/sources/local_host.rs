@@ -9,7 +9,7 @@ use rehearsa::archive::Entry;
 use rehearsa::archive::survey::Survey;
 use rehearsa::archive::write;
 use rehearsa::model::environment::Environment;
-use rehearsa::model::host_tree::{HostEntry, HostList, HostLook, HostMount, HostSeen, HostTree, joined};
+use rehearsa::model::host_tree::{FolderId, HostEntry, HostList, HostLook, HostMount, HostSeen, HostTree, joined};
 use rehearsa::model::program::ProgramPaths;
 use rehearsa::model::source::MountQuery;
 use rehearsa::source::{DecodeBounds, EngineHost, HostFolder, SourceContext, SourceError};
@@ -18,6 +18,11 @@ use rehearsa::source::{DecodeBounds, EngineHost, HostFolder, SourceContext, Sour
 #[derive(Default)]
 pub struct LocalHost {
     pub mounts: Vec<HostMount>,
+}
+
+fn id_of(path: impl AsRef<Path>) -> FolderId {
+    let metadata = fs::metadata(path).expect("it is there");
+    FolderId { device: Some(metadata.dev()), inode: metadata.ino() }
 }
 
 impl EngineHost for LocalHost {
@@ -33,7 +38,8 @@ impl EngineHost for LocalHost {
             };
             write::list(Path::new(data), &mut see).expect("it can be looked through");
         }
-        Ok(HostFolder { contents: survey.finish(), modified, inode: metadata.ino(), mounts: Vec::new() })
+        let known = vec![(String::new(), id_of(&tree.path))];
+        Ok(HostFolder { contents: survey.finish(), modified, inode: metadata.ino(), mounts: Vec::new(), known })
     }
 
     fn look(&self, look: &HostLook) -> Result<HostSeen, SourceError> {
@@ -48,7 +54,8 @@ impl EngineHost for LocalHost {
                 };
                 let modified = entry.metadata().expect("it is there").mtime();
                 let name = entry.file_name().into_string().expect("text");
-                seen.entries.push(HostEntry { name, inside: inside.clone(), modified, dated: None });
+                let id = id_of(entry.path().join(&inside));
+                seen.entries.push(HostEntry { name, inside: inside.clone(), modified, id, dated: None });
             }
         }
         seen.folders = look.folders.iter().map(|(base, path)| Path::new(base).join(path).is_dir()).collect();

@@ -40,7 +40,7 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             )
         },
         Failure::NoSpace { bytes, free } => Diagnosis {
-            remedy: Some(no_space_remedy(mount)),
+            remedy: Some(room_remedy(mount, SPACE)),
             ..Diagnosis::new(
                 Code::RestoreNoSpace,
                 format!(
@@ -54,24 +54,29 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             )
         },
         Failure::NoFiles { files, free, kept } => Diagnosis {
-            remedy: Some(no_space_remedy(mount)),
+            remedy: Some(room_remedy(mount, INODES)),
             ..Diagnosis::new(
                 Code::RestoreNoSpace,
                 format!(
-                    "{title} (mounted at {}) needs at least {}, and {free} are free where the engine keeps its volumes \
-                     ({kept}, 5 % of all, stay free for live services)",
+                    "{title} (mounted at {}) needs at least {}, and {free} more files (inodes) are free where the engine keeps \
+                     its volumes ({kept}, 5 % of all, stay free for live services)",
                     mount.target,
-                    pluralize(*files, "more inode"),
+                    pluralize(*files, "more file"),
                 ),
             )
         },
         Failure::Full { path, error, free, free_files } => {
+            let missing = if *free_files == Some(0) { INODES } else { SPACE };
+            // The system has the same words for a disk without bytes and for one without inodes.
             let left = match free_files {
                 Some(0) => "no more files can be created there (no inode is free)".to_owned(),
-                _ => format!("{} are free there now", units::bytes(*free)),
+                Some(files) => {
+                    format!("{} and {files} more files (inodes) are free there now", units::bytes(*free))
+                }
+                None => format!("{} are free there now", units::bytes(*free)),
             };
             Diagnosis {
-                remedy: Some(no_space_remedy(mount)),
+                remedy: Some(room_remedy(mount, missing)),
                 ..Diagnosis::new(
                     Code::RestoreNoSpace,
                     format!(
@@ -127,9 +132,12 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
     }
 }
 
-fn no_space_remedy(mount: &Mount) -> String {
+const SPACE: &str = "some space";
+const INODES: &str = "some inodes (each file takes one; `df -i` counts them)";
+
+fn room_remedy(mount: &Mount, missing: &str) -> String {
     format!(
-        "Free some space where the engine keeps its volumes, or give the mount another strategy: --strategy \
+        "Free {missing} where the engine keeps its volumes, or give the mount another strategy: --strategy \
          '{0}=readonly', '{0}=overlay', '{0}=empty' or '{0}=omit'.",
         mount.target
     )
@@ -143,6 +151,26 @@ fn shown(path: &str) -> &str {
 mod tests {
     use super::*;
     use crate::model::mount::MountOrigin;
+
+    #[test]
+    fn a_disk_without_inodes_is_told_from_one_without_bytes() {
+        let mount = Mount {
+            target: "/data".to_owned(),
+            origin: MountOrigin::Volume { name: "app".to_owned(), driver: "local".to_owned() },
+            read_only: false,
+        };
+        let full = |free, free_files| {
+            let (path, error) = ("x".to_owned(), "No space left on device (os error 28)".to_owned());
+            failure_diagnosis(&Failure::Full { path, error, free, free_files }, &mount)
+        };
+        let (none, few, uncounted) = (full(9_000_000, Some(0)), full(9_000_000, Some(2)), full(0, None));
+        assert!(none.message.contains("no inode is free") && none.remedy().contains("Free some inodes"), "{none}");
+        assert!(few.message.contains("9.0 MB and 2 more files (inodes) are free"), "{few}");
+        assert!(!uncounted.message.contains("inode") && uncounted.remedy().contains("Free some space"), "{uncounted}");
+        let short = failure_diagnosis(&Failure::NoFiles { files: 1, free: 40, kept: 50 }, &mount);
+        assert!(short.message.contains("at least 1 more file, and 40 more files (inodes) are free"), "{short}");
+        assert!(short.remedy().contains("Free some inodes"), "{}", short.remedy());
+    }
 
     #[test]
     fn a_file_that_the_file_system_cannot_hold_is_too_large_for_it() {

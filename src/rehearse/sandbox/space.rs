@@ -27,6 +27,9 @@ use super::worker::Sandbox;
 const OF_CONTAINERS: &str = "/";
 /// Time between two attempts to stop the services: one may have been on its way to its start.
 const REMOVE_EVERY: Duration = Duration::from_millis(500);
+/// What is kept beside [`KEEP_FREE`], as far as a quarter of what is free above it allows: a service that writes fast
+/// goes on until it is stopped.
+const RESERVE: u64 = 128 * 1024 * 1024;
 /// Longest wait for a last look.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -204,24 +207,26 @@ pub(in crate::rehearse) fn restored_bytes(restore: &RestorePlan) -> u64 {
 fn limit(path: String, free: &FreeSpace) -> SpaceLimit {
     let kept = |free: u64, keep: u64| if free >= keep { keep } else { free / 2 };
     let files = free.files.map_or(0, |files| kept(files, free.kept_files));
-    SpaceLimit { path, bytes: kept(free.bytes, KEEP_FREE), files }
+    let reserve = (free.bytes.saturating_sub(KEEP_FREE) / 4).min(RESERVE);
+    SpaceLimit { path, bytes: kept(free.bytes, KEEP_FREE) + reserve, files }
 }
 
 fn diagnosis(stack: &str, free: &FreeSpace) -> Diagnosis {
-    let left = match free.files {
-        Some(files) if files < free.kept_files => format!("{files} inodes, and {} stay free", free.kept_files),
-        _ => format!("{}, and {} stay free", units::bytes(free.bytes), units::bytes(KEEP_FREE)),
+    let (left, missing) = match free.files {
+        Some(files) if files < free.kept_files => {
+            (format!("{files} files (inodes), and {} stay free", free.kept_files), "inodes (`df -i` counts them)")
+        }
+        _ => (format!("{}, and {} stay free", units::bytes(free.bytes), units::bytes(KEEP_FREE)), "space"),
     };
     let message = format!(
         "while the services of {stack} ran, the engine's disk filled up to its last {left} for live services; they \
          were stopped"
     );
     Diagnosis {
-        remedy: Some(
-            "Look at what the service writes once it runs, and at what else fills the engine's disk. Free some space \
-             there, or rehearse on a host with more."
-                .to_owned(),
-        ),
+        remedy: Some(format!(
+            "Look at what the service writes once it runs, and at what else fills the engine's disk. Free some \
+             {missing} there, or rehearse on a host with more."
+        )),
         ..Diagnosis::new(Code::RestoreNoSpace, message)
     }
 }
@@ -241,7 +246,12 @@ mod tests {
             let SpaceLimit { bytes, files, .. } = limit(String::new(), &free);
             (bytes, files)
         };
-        assert_eq!(of(free(KEEP_FREE * 3, Some(1000))), (KEEP_FREE, 100));
+        assert_eq!(of(free(KEEP_FREE * 3, Some(1000))), (KEEP_FREE + RESERVE, 100));
+        assert_eq!(
+            of(free(KEEP_FREE + 400, Some(1000))),
+            (KEEP_FREE + 100, 100),
+            "most of the little is the service's"
+        );
         assert_eq!(of(free(KEEP_FREE, None)), (KEEP_FREE, 0));
         assert_eq!(of(free(KEEP_FREE - 2, Some(50))), (KEEP_FREE / 2 - 1, 25));
     }
@@ -255,6 +265,9 @@ mod tests {
         shortage.tell(diagnosis("shop", &FreeSpace { bytes: 0, files: Some(3), kept_files: 100 }));
         assert_eq!(shortage.heard().await, first);
         assert_eq!(first.code, Code::RestoreNoSpace);
+        let no_files = diagnosis("shop", &FreeSpace { bytes: 1 << 40, files: Some(3), kept_files: 100 });
+        assert!(no_files.message.contains("its last 3 files (inodes), and 100 stay free"), "{no_files}");
+        assert!(no_files.remedy().contains("Free some inodes") && first.remedy().contains("Free some space"));
         assert!(first.message.contains("of shop ran") && first.message.contains("1.0 MB"), "{first}");
     }
 }

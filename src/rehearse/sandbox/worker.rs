@@ -9,15 +9,17 @@ use tokio::sync::Mutex;
 use crate::docker::{DockerErrorKind, labels};
 use crate::model::diagnosis::{Code, Diagnosis};
 use crate::model::event::Step;
+use crate::model::host_tree::joined;
 use crate::model::mount::{IN_MEMORY, MountOrigin, Strategy};
 use crate::model::plan::{DataSource, RestorePlan};
 use crate::model::sandbox::{MountSource, MountSpec, NetworkSpec, VolumeSpec};
-use crate::rehearse::diagnose::{docker_diagnosis, source_diagnosis, vanished, worker_diagnosis};
+use crate::rehearse::diagnose::{docker_diagnosis, job_diagnosis, source_diagnosis, vanished, worker_diagnosis};
 use crate::rehearse::shared_task::{Diagnosed, SharedFuture};
 use crate::rehearse::stack_context::StackContext;
 use crate::rehearse::state::{PreparedPlace, PreparedPlaces};
-use crate::source::{DEFAULT_WINDOW, DecodeBounds};
-use crate::worker::client::{Worker, WorkerError, WorkerImage};
+use crate::source::{DEFAULT_WINDOW, DecodeBounds, exchanged, exchanged_remedy};
+use crate::worker::client::{JobError, Worker, WorkerError, WorkerImage};
+use crate::worker::protocol::RecogniseJob;
 
 use super::media::Medium;
 use super::network::{self, NETWORK, SandboxNetwork, refuse_after_breach};
@@ -145,6 +147,9 @@ async fn start_worker(
         let error = match started {
             Ok(worker) => {
                 take_out_vanished(cx, places).await;
+                if let Err(error) = take_out_exchanged(cx, &worker, places).await {
+                    return Err(step.broke(job_diagnosis(&error, "looking whether the backup's folders are the same")));
+                }
                 step.done();
                 return Ok((worker, network));
             }
@@ -239,6 +244,29 @@ async fn take_out_vanished(cx: &StackContext, places: &mut [Diagnosed<PreparedPl
         }
     });
     join_all(looks).await;
+}
+
+/// Marks the places whose folder on the engine's host is another one than when the backup was looked through. The
+/// worker keeps what it has mounted, so what it sees now is what it will read.
+async fn take_out_exchanged(
+    cx: &StackContext,
+    worker: &Worker,
+    places: &mut [Diagnosed<PreparedPlace>],
+) -> Result<(), JobError> {
+    for (restore, place) in cx.plan.restores.iter().zip(places) {
+        let (DataSource::HostTree(tree), Ok(PreparedPlace { from: Some(from), .. })) = (&restore.supply, &*place)
+        else {
+            continue;
+        };
+        let paths = tree.known.iter().map(|(at, _)| joined(from, at)).collect();
+        let found = worker.run(RecogniseJob { paths }).await?;
+        let found = tree.known.iter().zip(found).filter_map(|((at, _), id)| Some((at.clone(), id?)));
+        if let Some(path) = tree.exchanged(&found.collect::<Vec<_>>()) {
+            let remedy = Some(exchanged_remedy(&path));
+            *place = Err(Diagnosis { remedy, ..Diagnosis::new(Code::SourceExchanged, exchanged(&path)) });
+        }
+    }
+    Ok(())
 }
 
 fn worker_mounts(cx: &StackContext, places: &[Diagnosed<PreparedPlace>]) -> Vec<MountSpec> {

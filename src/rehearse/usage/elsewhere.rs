@@ -48,15 +48,22 @@ const NO_DATA: [&str; 2] = ["cert9.db", "key4.db"];
 /// The stores in the container's own layer. An engine that cannot list them leaves the question open.
 pub(super) async fn in_own_layer(running: RunningService<'_>) -> Vec<ElsewhereStore> {
     let insides = running.insides();
-    let changes = match insides.layer_changes().await {
+    let changes = match insides.layer_changes(|path| store_kind(path).is_some()).await {
         Ok(changes) => changes,
         Err(error) => {
             tracing::debug!(%error, service = %running.name(), "its own layer cannot be looked at");
             return Vec::new();
         }
     };
+    if let Some(looked_at) = changes.cut_after {
+        tracing::warn!(
+            service = %running.name(),
+            "more than {looked_at} files changed in the container's own layer; whether a data store is among the rest \
+             was not looked at"
+        );
+    }
     let (mut found, mut opened) = (Vec::new(), 0);
-    for path in changes {
+    for path in changes.paths {
         let Some(kind) = store_kind(&path) else { continue };
         if kind == StoreKind::Sqlite {
             opened += 1;

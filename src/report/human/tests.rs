@@ -158,7 +158,7 @@ paperless::web   ✘ Cloning volume paperless_data … no room for the restored 
 paperless::web   ERROR in 0.6s
     restore/no-space: no room for the restored data
       volume paperless_data holds 80 GB, 12 GB are free
-    What it means: The data is larger than the free space on the file system of the engine's volumes.
+    What it means: The data needs more space or files (inodes) than are free on the file system of the engine's volumes.
     What to do: Free some space, or use another strategy for the mount: readonly, overlay, empty or omit.
 ✘ something of the sandbox is left: volume rehearsa-k3x9-1: the engine says it is in use
   What to do: Run `rehearsa clean` when the engine answers again. The message names what is left.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, OFlags};
 
+use super::identify::folder_id;
 use crate::model::host_tree::{HostEntry, HostSeen};
 use crate::worker::fs::mounts;
 use crate::worker::fs::open::open_quietly;
@@ -43,15 +44,15 @@ fn list(path: &Path, inside: &[String], seen: &mut HostSeen, control: &JobContro
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let data = if inside.is_empty() { folder.clone() } else { folder.join(inside) };
             let metadata = fs::symlink_metadata(&data).ok().filter(|data| is_folder && data.is_dir())?;
-            Some((inside, metadata))
+            Some((inside, folder_id(&data)?, metadata))
         });
-        let (Some((inside, metadata)), Ok(name)) = (found, entry.file_name().into_string()) else {
+        let (Some((inside, id, metadata)), Ok(name)) = (found, entry.file_name().into_string()) else {
             seen.others += 1;
             continue;
         };
         let dated = if inside == "snapshot" { date_of(&folder.join("info.xml")) } else { None };
         let modified = metadata.mtime();
-        seen.entries.push(HostEntry { name, inside: inside.clone(), modified, dated });
+        seen.entries.push(HostEntry { name, inside: inside.clone(), modified, id, dated });
     }
     Ok(())
 }
@@ -104,6 +105,9 @@ mod tests {
         ];
         assert_eq!(entries, expected);
         assert_eq!(seen.others, 3);
+        let of = |name: &str| seen.entries.iter().find(|entry| entry.name == name).unwrap().id;
+        assert_eq!(Some(of("1")), folder_id(&dir.path().join("1/snapshot")), "of the data, and not of what is around");
+        assert_ne!(of("1"), of("2"));
     }
 
     #[test]

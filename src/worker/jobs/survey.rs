@@ -1,12 +1,14 @@
 //! Finding in a folder what a backup that lies there holds for the mounts that are asked for.
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::fs::FileType;
 
+use super::identify::folder_id;
 use crate::archive::survey::Survey;
 use crate::archive::{Entry, Kind};
-use crate::model::host_tree::{Hole, HoleCause};
+use crate::model::host_tree::{FolderId, Hole, HoleCause};
 use crate::model::lock::{into_inner, lock};
 use crate::model::source::MountQuery;
 use crate::worker::fs::mounts::mounts_below;
@@ -40,7 +42,20 @@ pub fn survey(path: &str, wants: &[MountQuery], control: &JobControl) -> Result<
     }
     let mut found = into_inner(surveyor.survey).finish();
     found.holes = into_inner(surveyor.holes);
-    Ok(Surveyed { found, modified: stat.st_mtime, inode: stat.st_ino, mounts })
+    let candidates = found.candidates.iter().flatten().map(|candidate| &*candidate.path);
+    let mut paths: Vec<&[u8]> = std::iter::once(&b""[..]).chain(candidates).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let known = paths.into_iter().filter_map(|at| known_at(Path::new(path), at)).collect();
+    Ok(Surveyed { found, modified: stat.st_mtime, inode: stat.st_ino, mounts, known })
+}
+
+/// What is at a path of the folder, which is its name as well.
+fn known_at(folder: &Path, at: &[u8]) -> Option<(String, FolderId)> {
+    let name = String::from_utf8(at.to_vec()).ok()?;
+    // A slash at the end would lead through a link.
+    let id = if at.is_empty() { folder_id(folder)? } else { folder_id(&folder.join(name.trim_start_matches('/')))? };
+    Some((name, id))
 }
 
 /// Shows a folder's entries to a survey as an archive's would be.

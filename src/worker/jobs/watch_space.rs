@@ -16,8 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Looks that are remembered: they say how fast the disk fills.
 const REMEMBERED: usize = 5;
 /// The disk goes on to fill until the services are stopped, for so many times what is remembered. A busy engine takes
-/// two seconds to end several containers.
-const AHEAD: u64 = 4;
+/// more than two seconds to end several containers.
+const AHEAD: u64 = 6;
 /// Time between two signs of life, which go over the line to the client.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
 
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn too_little_is_less_than_the_limit_of_bytes_or_files() {
         assert!(!is_short(&free(LIMIT, Some(10)), &limit(10), (0, 0)));
-        assert!(is_short(&free(LIMIT, Some(17)), &limit(10), (0, 2)), "they fall");
+        assert!(is_short(&free(LIMIT, Some(21)), &limit(10), (0, 2)), "they fall");
         assert!(!is_short(&free(LIMIT, Some(17)), &limit(0), (0, 2)), "nothing has to stay");
         assert!(is_short(&free(LIMIT - 1, Some(10)), &limit(10), (0, 0)));
         assert!(is_short(&free(LIMIT, Some(9)), &limit(10), (0, 0)));
@@ -107,8 +107,8 @@ mod tests {
         let mut trend = Trend::default();
         let falls: Vec<u64> = [2000, 1900, 1600, 1600, 1600, 1600, 1600, 1600].map(|free| trend.fall(free)).into();
         assert_eq!(falls, [0, 100, 400, 400, 400, 400, 300, 0], "what was written long ago is forgotten");
-        assert!(is_short(&free(LIMIT + 399, None), &limit(0), (100, 0)));
-        assert!(!is_short(&free(LIMIT + 400, None), &limit(0), (100, 0)));
+        assert!(is_short(&free(LIMIT + 599, None), &limit(0), (100, 0)));
+        assert!(!is_short(&free(LIMIT + 600, None), &limit(0), (100, 0)));
     }
 
     #[test]

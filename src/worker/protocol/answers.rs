@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::Amount;
 use crate::model::fingerprint::{Fingerprint, VersionFile};
-use crate::model::host_tree::HostMount;
+use crate::model::host_tree::{FolderId, HostMount};
 use crate::model::sampled::Sampled;
 use crate::model::source::BackupContents;
 
@@ -365,6 +365,8 @@ pub struct Surveyed {
     pub inode: u64,
     /// What is mounted at the folder and below it. The mount points are relative to the folder, which itself is empty.
     pub mounts: Vec<HostMount>,
+    /// What the folder and each part are, as in [`HostTree::known`](crate::model::host_tree::HostTree::known).
+    pub known: Vec<(String, FolderId)>,
 }
 
 /// A response over HTTP.

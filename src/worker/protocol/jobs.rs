@@ -10,7 +10,7 @@ use super::answers::{
 };
 use crate::model::file_id::FileId;
 use crate::model::fingerprint::{AccessMark, Sample, Survivors};
-use crate::model::host_tree::HostSeen;
+use crate::model::host_tree::{FolderId, HostSeen};
 use crate::model::source::MountQuery;
 use crate::model::witness::BackupClock;
 
@@ -71,6 +71,7 @@ jobs! {
     Survey(SurveyJob) -> Surveyed;
     Look(LookJob) -> HostSeen;
     Identify(IdentifyJob) -> Vec<Option<FileId>>;
+    Recognise(RecogniseJob) -> Vec<Option<FolderId>>;
     FindBytes(FindBytesJob) -> bool;
     Copy(CopyJob) -> Copied;
     PrepareEmpty(PrepareEmptyJob) -> RootKind;
@@ -124,6 +125,14 @@ pub struct LookJob {
 /// order; `None`: nothing is there, or the file system does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentifyJob {
+    /// Mounts of the worker.
+    pub paths: Vec<String>,
+}
+
+/// Tells what is at these paths, to see whether it is what was there before. The answer is in their order; `None`:
+/// nothing is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecogniseJob {
     /// Mounts of the worker.
     pub paths: Vec<String>,
 }

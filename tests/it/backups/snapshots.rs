@@ -1,10 +1,14 @@
 //! Snapshots of file systems on the engine's host. A snapshot of ZFS is a plain folder here, where ZFS shows it; those
 //! of btrfs are real ones.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::backup::{KEPT, data_of, folder, keeper, kept, sh};
 use crate::support::loops::LoopMount;
+use crate::support::proxy::{Proxy, Then};
 use crate::support::{Live, Rehearsal, Wanted, rehearse, service, shown};
 
 /// The name that sanoid gives a snapshot.
@@ -47,6 +51,29 @@ fn a_snapshot_that_the_host_does_not_show_is_errored() {
     let rehearsal = rehearse(&[&live.name], &["--from", &from(dir.path(), "tank/.zfs/snapshot/*")]);
     rehearsal.errored("source/unreachable");
     assert!(rehearsal.message().contains("did not mount the snapshot"), "{rehearsal}");
+}
+
+/// Somebody who may write to the folder of the snapshots, but not read the other one, exchanges them before the data is
+/// mounted.
+#[test]
+fn a_snapshot_that_is_exchanged_before_it_is_mounted_is_not_used() {
+    let script = "mkdir -p snaps/2026-11-02 secret; cp -a \"$1\" \"snaps/2026-11-02/$2\"; cp -a \"$1\" \"secret/$2\"";
+    let (live, dir) = keeper(script);
+    let (snapshot, other) = (dir.path().join("snaps/2026-11-02"), dir.path().join("secret"));
+    let aside = dir.path().join("aside");
+    let exchanged = AtomicBool::new(false);
+    let proxy = Proxy::start(move |line| {
+        // The first volume is made when the backup was looked through.
+        if line.contains("/volumes/create ") && !exchanged.swap(true, Ordering::SeqCst) {
+            fs::rename(&snapshot, &aside).expect("moved aside");
+            symlink(&other, &snapshot).expect("linked");
+        }
+        Then::Forward
+    });
+    let rehearsal = rehearse(&[&live.name], &["--host", &proxy.host(), "--from", &from(dir.path(), "snaps/*")]);
+    rehearsal.errored("source/exchanged");
+    assert!(rehearsal.message().contains("is another file or folder now"), "{rehearsal}");
+    rehearsal.nothing_is_left();
 }
 
 /// A pool with a dataset inside another; both have a snapshot of this name, or only the outer one.
