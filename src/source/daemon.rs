@@ -196,7 +196,8 @@ impl HostFolders {
             entries.retain(|entry| entry.inside == *layout);
         }
         let is_snapper = !entries.is_empty() && entries.iter().all(|entry| entry.dated.is_some());
-        let (mut folders, mut ids): (Vec<(Snapshot, String)>, Vec<(String, FolderId)>) = Default::default();
+        let mut folders: Vec<(Snapshot, String)> = Vec::new();
+        let mut ids: Vec<(String, FolderId)> = Vec::new();
         for entry in entries {
             let path = joined(&joined(&list.path, &entry.name), &entry.inside);
             let modified = Timestamp::from_second(entry.modified).ok();
