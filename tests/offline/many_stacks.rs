@@ -111,7 +111,7 @@ fn a_stack_of_a_backup_that_is_refused_hides_no_other() {
     assert_eq!(code, Some(102), "{said}");
     let services = parts(&plan);
     assert_eq!(services.len(), 3, "{plan:#}");
-    assert!(services[2].contains("/etc/passwd") && services[2].contains("config/compose-unknown"), "{}", services[2]);
+    assert!(services[2].contains("/etc/passwd") && services[2].contains("config/compose-unsafe"), "{}", services[2]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::local_host::context;
 use crate::support::trees::{self, ALL, archived, assert_same, listing, read};
 use rehearsa::archive::{Entry, Kind as What, below};
 use rehearsa::model::event::Snapshot;
-use rehearsa::model::host_tree::HostTree;
+use rehearsa::model::host_tree::{FolderId, HostTree};
 use rehearsa::model::source::{
     BackupAccess, Candidate, ContentTally, Keys, MatchRule, MountQuery, Pattern, Shape, SourcePlace, SourceSpec,
 };
@@ -457,7 +457,11 @@ fn a_folder_of_the_engines_host_is_used_as_it_is() {
         Backup::open(&SourceSpec { snapshot: snapshot.map(str::to_owned), ..spec }, &context())
     };
     let survey = open(None).expect("it opens").survey(&wants(&["folder"]), 0).expect("it can be looked through");
-    assert_eq!(survey.access, BackupAccess::HostTree(HostTree::at(path.to_str().expect("text"))));
+    let BackupAccess::HostTree(tree) = &survey.access else { panic!("{:?}", survey.access) };
+    assert_eq!(HostTree { known: Vec::new(), ..tree.clone() }, HostTree::at(path.to_str().expect("text")));
+    let metadata = fs::metadata(&path).expect("it is there");
+    let id = FolderId { device: Some(metadata.dev()), inode: metadata.ino() };
+    assert_eq!(tree.known, [(String::new(), id)], "an exchanged folder is told by it");
     let by_dir = spec(SourcePlace::at_path(SourceKind::Dir, &path), Keys::default());
     let by_dir = Backup::open(&by_dir, &context()).expect("it opens").survey(&wants(&["folder"]), 0).expect("looked");
     assert_eq!(survey.contents, by_dir.contents);

@@ -54,7 +54,7 @@ impl EngineHost for LocalHost {
                 };
                 let modified = entry.metadata().expect("it is there").mtime();
                 let name = entry.file_name().into_string().expect("text");
-                let id = id_of(entry.path().join(&inside));
+                let id = id_of(entry.path().join(inside));
                 seen.entries.push(HostEntry { name, inside: inside.clone(), modified, id, dated: None });
             }
         }
