@@ -58,8 +58,8 @@ pub(in crate::rehearse) fn failure_diagnosis(failure: &Failure, mount: &Mount) -
             ..Diagnosis::new(
                 Code::RestoreNoSpace,
                 format!(
-                    "{title} (mounted at {}) needs at least {}, and {free} more files (inodes) are free where the engine \
-                     keeps its volumes ({kept}, 5 % of all, stay free for live services)",
+                    "{title} (mounted at {}) needs at least {}, and {free} more files (inodes) are free where \
+                     the engine keeps its volumes ({kept}, 5 % of all, stay free for live services)",
                     mount.target,
                     pluralize(*files, "more file"),
                 ),
