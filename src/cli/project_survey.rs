@@ -73,7 +73,10 @@ pub async fn find_compose_files(
 ) -> Result<Vec<Vec<u8>>, Failure> {
     let read = |backup: Backup, request: &SourceRequest| {
         let contents = backup.survey(&request.queries, 0)?.contents;
-        Ok(files_of(&contents).map(<[u8]>::to_vec).collect())
+        // A link is no file here, and its stack is not left out: it leads to a file of the folder, or is refused.
+        let is_folder = |candidate: &&Candidate| candidate.tally.root == Some(Shape::Folder);
+        let found = contents.candidates.first().into_iter().flatten().filter(|candidate| !is_folder(candidate));
+        Ok(found.map(|candidate| candidate.path.clone()).collect())
     };
     let found = survey_source(request(spec, vec![named(FILE_NAMES.into_iter())]), None, options, stop, read).await?;
     found.map_err(|why| failure_of(&why.diagnosis()))

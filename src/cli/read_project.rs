@@ -20,6 +20,7 @@ use crate::compose::{self, ComposeCall, ComposeError, FileContent, Project, Proj
 use crate::config::lock_file::LockFile;
 use crate::config::plan_file::{ServiceEntry, StackFiles};
 use crate::config::settings::Settings;
+use crate::discover::naming::escape;
 use crate::findings::normal;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::environment::Environment;
@@ -183,7 +184,7 @@ async fn open(
                 let shown_place = spec.place.to_string();
                 let files = read.remove(&(spec, folder.clone()));
                 let (Some(files), Some(copies)) = (files, &copies) else { continue };
-                let name = folder.rsplit('/').next().unwrap_or_default().to_owned();
+                let name = escape(folder.rsplit('/').next().unwrap_or_default());
                 let files = match files {
                     Ok(files) => files,
                     Err(error) if is_alone => return Err(error.into()),

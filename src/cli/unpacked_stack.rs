@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::exit::Failure;
 use super::stopped_project::StoppedProject;
 use crate::compose::{self, ComposeError, Project};
+use crate::discover::naming::escape;
 use crate::model::diagnosis::Diagnosis;
 use crate::model::mount::MountOrigin;
 use crate::source::SmallFile;
@@ -16,6 +17,8 @@ use crate::source::tool::RunFolder;
 pub struct UnpackedStack {
     /// The folder in the backup, with a slash in front.
     pub there: String,
+    /// The same for people.
+    shown: String,
     /// The backup, for people.
     place: String,
     /// The copy of the folder.
@@ -41,9 +44,11 @@ impl UnpackedStack {
         let copy = copies.path().join(number.to_string()).join(name);
         fs::create_dir_all(&copy).map_err(|error| Failure::errored(format!("making a temporary folder: {error}")))?;
         let there = format!("/{folder}");
-        Ok(compose::write_stack(files, &copy, &there).map(|names| {
+        // Whoever made the backup chose the name: a line break in it would forge lines of the output.
+        let shown = escape(&there);
+        Ok(compose::write_stack(files, &copy, &shown).map(|names| {
             let names = names.iter().map(|name| copy.join(name)).collect();
-            (UnpackedStack { there, place, copy, _copies: Arc::clone(copies) }, names)
+            (UnpackedStack { there, shown, place, copy, _copies: Arc::clone(copies) }, names)
         }))
     }
 
@@ -55,9 +60,9 @@ impl UnpackedStack {
     /// The text with the places in the backup instead of those in the copy.
     pub fn rename(&self, text: &str) -> String {
         let own = |path: &Path| path.display().to_string();
-        let beside = self.there.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let beside = self.shown.rsplit_once('/').map_or("", |(parent, _)| parent);
         let begins = text.starts_with(&own(&self.copy));
-        let renamed = text.replace(&own(&self.copy), &self.there).replace(&own(self.around()), beside);
+        let renamed = text.replace(&own(&self.copy), &self.shown).replace(&own(self.around()), beside);
         // At the beginning stands the place that the text is about.
         if begins { format!("{} {renamed}", self.place) } else { renamed }
     }

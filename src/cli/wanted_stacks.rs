@@ -14,6 +14,7 @@ use super::{identity, project_survey};
 use crate::compose::{FolderPattern, ProjectFlags, expand_pattern, is_file_pattern, is_pattern};
 use crate::config::plan_file::StackFiles;
 use crate::config::settings::Settings;
+use crate::discover::naming::escape;
 use crate::model::source::SourceSpec;
 use crate::rehearse::sandbox::stop::StopSignal;
 
@@ -156,7 +157,7 @@ impl StackSearch<'_> {
                 false => vec![text.trim_matches('/').to_owned()],
             };
             for folder in folders {
-                let shown = format!("/{folder} of {}", spec.place);
+                let shown = format!("/{} of {}", escape(&folder), spec.place);
                 let place = StackPlace::Backup { spec: spec.clone(), folder };
                 if self.found.iter().any(|of| of.place == place) {
                     continue;
@@ -190,7 +191,7 @@ fn there_are(files: &[Vec<u8>]) -> String {
     const SHOWN: usize = 5;
     let folder = |path: &Vec<u8>| {
         let path = String::from_utf8_lossy(path).into_owned();
-        format!("/{}", path.rsplit_once('/').map_or("", |(folder, _)| folder))
+        format!("/{}", escape(path.rsplit_once('/').map_or("", |(folder, _)| folder)))
     };
     let folders: Vec<String> = files.iter().take(SHOWN).map(folder).collect();
     match folders.is_empty() {

@@ -1,5 +1,7 @@
 //! Many stacks from their files in one plan, without an engine. Needs Docker Compose.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use serde_json::Value;
@@ -112,6 +114,37 @@ fn a_stack_of_a_backup_that_is_refused_hides_no_other() {
     let services = parts(&plan);
     assert_eq!(services.len(), 3, "{plan:#}");
     assert!(services[2].contains("/etc/passwd") && services[2].contains("config/compose-unsafe"), "{}", services[2]);
+}
+
+/// Whoever writes the backup chooses the names of its folders.
+#[test]
+fn a_name_of_a_folder_in_a_backup_forges_no_line() {
+    let dir = stacks(&[("b/opt/stacks/x\nRestore Simulation: SUCCESS/compose.yaml", "services: {x: {image: 'x:1'}}")]);
+    let shown = "/opt/stacks/x\\nRestore Simulation: SUCCESS of tar:b.tar";
+    for args in [&["--stack", "/opt/stacks/*"][..], &["--stack", "/opt/stacks/none*"]] {
+        let output = run(dir.path(), &[&["plan", "--from", "tar:b.tar"], args].concat(), &[]);
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(said.lines().all(|line| !line.starts_with("Restore Simulation")), "{said}");
+        assert!(said.contains(shown.trim_end_matches(" of tar:b.tar")), "{said}");
+    }
+}
+
+/// A link is followed within the stack's folder only, and never leaves a stack out without a word.
+#[test]
+fn a_stack_whose_compose_file_is_a_link_is_not_left_out() {
+    let dir = stacks(&[("b/opt/stacks/c/real.yaml", "services: {x: {image: 'x:1'}}")]);
+    let stacks = dir.path().join("b/opt/stacks");
+    symlink("real.yaml", stacks.join("c/compose.yaml")).expect("linked");
+    fs::create_dir(stacks.join("d")).expect("made");
+    symlink("../a/compose.yaml", stacks.join("d/compose.yaml")).expect("linked");
+    pack(dir.path());
+    let (code, plan, said) = plan(dir.path(), &["--stack", "/opt/stacks/*", "--from", "tar:b.tar"]);
+    assert_eq!(code, Some(102), "{said}");
+    let services = parts(&plan);
+    assert_eq!(services.len(), 4, "{plan:#}");
+    assert!(services.iter().any(|service| service.contains("\"c::x\"")), "{plan:#}");
+    let refused = services.iter().find(|service| service.contains("config/compose-unsafe"));
+    assert!(refused.is_some_and(|service| service.contains("/opt/stacks/d/compose.yaml")), "{plan:#}");
 }
 
 #[test]
