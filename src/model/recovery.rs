@@ -51,7 +51,9 @@ fn of_stack<'a>(stack: &'a str, cases: &[&'a CaseRecord]) -> Option<StackRecover
     let (end, mut path) = (last.finished?, vec![*last]);
     while let Some(first) = path.last() {
         let is_before = |record: &&&StepRecord| {
-            record.id != first.id && record.started >= began && record.finished.is_some_and(|end| end <= first.started)
+            // Each one begins earlier than the next, so that steps without length lead to no circle.
+            let is_earlier = began <= record.started && record.started < first.started;
+            is_earlier && record.finished.is_some_and(|end| end <= first.started)
         };
         match steps.values().filter(is_before).max_by_key(ended) {
             Some(before) => path.push(before),
@@ -106,6 +108,16 @@ mod tests {
         case.steps = steps;
         case.proof = Some(Proof::Healthy);
         case
+    }
+
+    /// As in a record that somebody made up, or of a clock that stood still.
+    #[test]
+    fn steps_without_length_lead_to_no_circle() {
+        let boot = |service: &str| Step::Boot { service: name(service) };
+        let steps =
+            vec![step(1, restore("db"), (10, 10)), step(2, boot("db"), (10, 10)), step(3, boot("app"), (10, 10))];
+        let cases = [passed("app", steps.clone()), passed("db", steps)];
+        assert_eq!(recoveries(&cases)[0].path.len(), 1);
     }
 
     #[test]
