@@ -10,6 +10,7 @@ pub mod diagnosis;
 pub mod dump;
 pub mod dump_inside;
 pub mod environment;
+pub mod error_chain;
 pub mod event;
 pub mod evidence;
 pub mod file_id;

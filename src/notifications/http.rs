@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::config::values::notify::{Login, WebAddress};
+use crate::model::error_chain::with_causes;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,7 +37,7 @@ pub fn post(address: &WebAddress, path: &str, kind: &str, body: String, limit: D
     });
     // The look-up of a name cannot be stopped, and is not waited for.
     runtime.shutdown_background();
-    match answer.map_err(|error| chain(error.as_ref()))? {
+    match answer.map_err(|error| with_causes(error.as_ref()))? {
         status if status.is_success() => Ok(()),
         status if status.is_redirection() => Err(format!(
             "it answered {status}, which sends the message elsewhere; that is not followed, so give the address where \
@@ -104,19 +105,4 @@ fn tls() -> Result<ClientConfig, Fault> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        let cause = error.to_string();
-        if !words.contains(&cause) {
-            words.push_str(": ");
-            words.push_str(&cause);
-        }
-        below = error.source();
-    }
-    words
 }

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature,
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as Rustls, SignatureScheme};
 
+use crate::model::error_chain::with_causes;
 use crate::worker::protocol::{HttpJob, HttpResponse};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -34,7 +35,7 @@ pub fn ask(request: &HttpJob) -> Result<HttpResponse, String> {
             }
         })
     });
-    answer.map_err(|error| chain(error.as_ref()))
+    answer.map_err(|error| with_causes(error.as_ref()))
 }
 
 async fn exchange(request: &HttpJob) -> Result<HttpResponse, Fault> {
@@ -105,21 +106,6 @@ async fn over(
 fn host(request: &HttpJob) -> &str {
     let said = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     said.map_or("localhost", |(_, value)| value.split(':').next().unwrap_or(value))
-}
-
-/// An error with its causes: hyper says in a cause what happened.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        let cause = error.to_string();
-        if !words.contains(&cause) {
-            words.push_str(": ");
-            words.push_str(&cause);
-        }
-        below = error.source();
-    }
-    words
 }
 
 /// Takes any certificate: the name in a sandbox is not the one it was made for, and nobody else is in this namespace.
