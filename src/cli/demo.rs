@@ -66,6 +66,21 @@ const BAD_BACKUP: &str = "This is what a bad backup looks like: the file is ther
 pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCode, Failure> {
     let endpoint = Endpoint::resolve(&global.connection, env)?;
     let reports = report_dir(args)?;
+    let shown = show_in(&reports, endpoint, args, global, env);
+    if shown.is_err() && args.report_dir.is_none() {
+        // One that has reports is kept.
+        let _ = std::fs::remove_dir(&reports);
+    }
+    shown
+}
+
+fn show_in(
+    reports: &Path,
+    endpoint: Endpoint,
+    args: &DemoArgs,
+    global: &Global,
+    env: &Environment,
+) -> Result<ExitCode, Failure> {
     let runtime = runtime::start()?;
     let (stop, daemon) = runtime.block_on(async {
         let stop = signals::listen(env);
@@ -81,7 +96,7 @@ pub fn run(args: &DemoArgs, global: &Global, env: &Environment) -> Result<ExitCo
         host: global.connection.host.clone(),
         endpoint,
     };
-    let result = demo.show(&reports, args, env);
+    let result = demo.show(reports, args, env);
     // The demo's own objects are removed in any case.
     let removed = demo.runtime.block_on(demo.remove());
     match (result, removed) {

@@ -251,6 +251,16 @@ fn no_engine_is_named_at_once_with_what_to_do() {
 }
 
 #[test]
+fn a_demo_that_cannot_begin_leaves_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = rehearsa(&["demo"]);
+    command.env_clear().envs(NO_ENGINE).env("TMPDIR", folder.path());
+    let output = command.output().expect("rehearsa starts");
+    assert_eq!(output.status.code(), Some(102), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn waiting_for_an_engine_ends_when_the_time_is_over() {
     let started = Instant::now();
     let output = run(&["test", "--docker-wait", "500ms"], &NO_ENGINE);
