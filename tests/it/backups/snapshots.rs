@@ -78,9 +78,10 @@ fn a_snapshot_that_is_exchanged_before_it_is_mounted_is_not_used() {
 
 /// A pool with a dataset inside another; both have a snapshot of this name, or only the outer one.
 struct Pool {
-    dir: tempfile::TempDir,
+    // Fields are dropped in this order: the folder is removed when nothing is mounted in it.
     _child: LoopMount,
     _parent: LoopMount,
+    dir: tempfile::TempDir,
 }
 
 impl Pool {
@@ -93,7 +94,7 @@ impl Pool {
             mkdir -p \".zfs/snapshot/$1/app\" app/.zfs/snapshot; echo x >\".zfs/snapshot/$1/about\"; \
             if [ \"$2\" = true ]; then mkdir \"app/.zfs/snapshot/$1\"; echo kept >\"app/.zfs/snapshot/$1/note\"; fi";
         sh(dir.path(), script, &[NAME, &has_both.to_string()]);
-        Pool { dir, _child: child, _parent: parent }
+        Pool { _child: child, _parent: parent, dir }
     }
 
     /// A service that has this folder of the pool.
