@@ -60,7 +60,7 @@ impl ChangeKind {
             ChangeKind::Mended => "Mended",
             ChangeKind::NoLongerRehearsed => "No longer rehearsed",
             ChangeKind::New => "New",
-            ChangeKind::Gone => "Gone",
+            ChangeKind::Gone => "Not in this run",
             ChangeKind::Slower => "Slower",
             ChangeKind::Bytes => "Size",
         }
@@ -217,7 +217,7 @@ mod tests {
             "Other verdict: paperless::web (errored, was failed)",
             "Mended: media::jellyfin (passed, was failed)",
             "New: watchtower (skipped, was not in the last run)",
-            "Gone: old::one (was passed)",
+            "Not in this run: old::one (was passed)",
         ];
         assert_eq!(told, expected);
     }
