@@ -13,7 +13,7 @@ import threading
 import time
 
 from .common import (
-    MARK, OPTIONS, alternate, apart, big_volume, case_of, docker, end_of, live, ratio_of, rehearsa, report, run, span,
+    MARK, OPTIONS, alternate, apart, big_volume, case_of, docker, end_of, live, pack, ratio_of, rehearsa, report, run, span,
     steps_of, time_of,
 )
 
@@ -60,8 +60,8 @@ class Worker:
 
     def inspect(self, path, **wants):
         """Inspects a tree for nothing but these parts; returns (seconds, the answer)."""
-        nothing = {"names": False, "owners": False, "version_files": False, "fingerprint": False, "manifest": None, "sqlite": None,
-                   "lost_in": None, "tally": False}
+        nothing = {"names": False, "owners": False, "version_files": False, "fingerprint": False, "manifest": None,
+                   "sqlite": None, "lost_in": None, "tally": False}
         return self.do("inspect", path=path, max_entries=0, wants={**nothing, **wants})
 
     def user_time(self):
@@ -81,8 +81,7 @@ class Worker:
 def bench_i():
     volume, name = big_volume()
     with tempfile.TemporaryDirectory(prefix=MARK) as folder:
-        docker("run", "--rm", "--label", f"{MARK}=1", "--user", "0:0", "-v", f"{volume}:/data:ro", "-v", f"{folder}:/out", "--entrypoint", "tar",
-               "rehearsa-fixture/notes:latest", "cf", "/out/app.tar", "-C", "/data", ".")
+        pack(volume, folder, "app.tar")
         inventory_and_contents(volume, pathlib.Path(folder) / "app.tar")
     sqlite_check()
     negative_control()
@@ -155,7 +154,8 @@ def sqlite_check():
         docker("volume", "create", scratch)
         with Worker(f"{folder}:/db:ro", f"{scratch}:/scratch") as worker:
             def ours():
-                seconds, answer = worker.inspect("/db", sqlite={"scratch": "/scratch", "source": None, "live": None, "keep_free": 0, "rows": False})
+                wanted = {"scratch": "/scratch", "source": None, "live": None, "keep_free": 0, "rows": False}
+                seconds, answer = worker.inspect("/db", sqlite=wanted)
                 answer = answer["databases"]
                 assert (answer["found"], answer["sound"]) == (1, 1), answer
                 return seconds

@@ -4,10 +4,13 @@ import pathlib
 import tempfile
 import time
 
-from .common import MARK, alternate, big_volume, case_of, docker, end_of, ratio_of, rehearsa, report, span, time_of
+from .common import (
+    MARK, alternate, big_volume, case_of, docker, end_of, pack, ratio_of, rehearsa, report, span, time_of,
+)
 from .inspection import Worker
 
-# Seconds after its last write from which on the content of a live file counts, with the minute by which another clock may be off.
+# Seconds after its last write from which on the content of a live file counts, with the minute by which another clock
+# may be off.
 RESTED = 60 + 2 * 60 + 5
 
 
@@ -19,8 +22,7 @@ def bench_m():
         witness(volume)
         # The time in its name says when it was made.
         archive = f"app-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.tar"
-        docker("run", "--rm", "--label", f"{MARK}=1", "--user", "0:0", "-v", f"{volume}:/data:ro", "-v", f"{folder}:/out", "--entrypoint", "tar",
-               "rehearsa-fixture/notes:latest", "cf", f"/out/{archive}", "-C", "/data", ".")
+        pack(volume, folder, archive)
         all_looks(name, f"{folder}/{archive}", folder)
     million_files()
 
@@ -28,7 +30,8 @@ def bench_m():
 def testify(worker):
     """Compares /to with the live /from, as of a backup that began now; returns (seconds, the answer)."""
     clock = {"began": int(time.time())}
-    return worker.do("witness", live="/from", restored="/to", clock=clock, slack=0, exclude=[], contents=False, max_entries=0)
+    return worker.do("witness", live="/from", restored="/to", clock=clock, slack=0, exclude=[], contents=False,
+                     max_entries=0)
 
 
 def witness(volume):
@@ -86,8 +89,8 @@ def million_files():
     """The peak memory of the worker's process. What came back is the live volume itself, at another path."""
     volume = f"{MARK}-million"
     docker("volume", "create", volume)
-    docker("run", "--rm", "--label", f"{MARK}=1", "-v", f"{volume}:/data", "--user", "0:0", "--entrypoint", "python3", "rehearsa-fixture/notes:latest",
-           "-c", MILLION)
+    docker("run", "--rm", "--label", f"{MARK}=1", "-v", f"{volume}:/data", "--user", "0:0",
+           "--entrypoint", "python3", "rehearsa-fixture/notes:latest", "-c", MILLION)
     time.sleep(RESTED)
     with Worker(f"{volume}:/from:ro", f"{volume}:/to:ro") as worker:
         seconds, answer = testify(worker)
